@@ -1,0 +1,54 @@
+# make serve   start the platform      make test    everything that CI checks
+# make check   lint, types, rules      make bench   speed against peers
+# make quality DATA=dir                models against published figures
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3.11
+BIN := .venv/bin
+DATA ?= ../shared/data
+
+.PHONY: help serve install install-dev install-system check unit live test bench quality lock clean
+
+help: ## Say what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+serve: install ## Start the platform; Ctrl-C ends it
+	@exec $(BIN)/ballast up
+
+install: .venv/.installed ## Make the virtual environment from the lock file
+
+.venv/.installed: requirements.lock pyproject.toml scripts/install
+	@PYTHON=$(PYTHON) scripts/install
+	@touch $@
+
+install-dev: install .venv/.installed-dev ## Add what lint and tests need
+
+.venv/.installed-dev: requirements-dev.lock .venv/.installed
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install-system: ## Install the Debian packages that the live suite and the bench need
+	@scripts/install-system
+
+check: install-dev ## Lint, types and import rules: seconds, no cluster
+	@scripts/check
+
+unit: install-dev ## Unit tests: no cluster
+	@$(BIN)/pytest -q -m "not live" -n 2
+
+live: install-dev install-system ## The platform from end to end, started once
+	@$(BIN)/pytest -q -m live tests/live
+
+test: check unit live ## Everything
+
+bench: install-dev install-system ## Speed against LitServe, MLServer, BentoML and a plain FastAPI program
+	@$(BIN)/python -m benchmarks.speed.run --start-ballast $(BENCH_ARGS)
+
+quality: install-dev ## Models against published figures: make quality DATA=dir
+	@$(BIN)/python -m benchmarks.quality.run --data "$(DATA)"
+
+lock: install ## Write the lock files anew from requirements*.in
+	@scripts/lock
+
+clean: ## Remove what was built; data under .ballast stays
+	@rm -rf .venv .bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""Speed against peers, quality against published figures."""

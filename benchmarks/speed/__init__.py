@@ -1,0 +1,1 @@
+"""The speed bench: Ballast's whole DAG against model servers and a plain FastAPI program."""

@@ -1,0 +1,88 @@
+"""Run the speed bench: `python -m benchmarks.speed.run --help`."""
+
+import random
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.speed import ballast
+from benchmarks.speed.bench import Bench
+from benchmarks.speed.bodies import draw_rows
+from benchmarks.speed.booster import fallback_booster
+from benchmarks.speed.contenders import CONTENDERS, Ground
+from benchmarks.speed.machine import describe
+from benchmarks.speed.openloop import poisson_arrivals
+from benchmarks.speed.plan import Plan, read_plan
+from benchmarks.speed.results import Report, write_json
+from benchmarks.speed.servers import ServerError
+from benchmarks.speed.table import markdown, show
+from benchmarks.speed.target import Contender
+from benchmarks.speed.wrk import WrkError
+
+BODIES = 400
+SEED = 20
+WIDTH = 120  # of the tables in a log, which has no width of its own
+
+
+def main(arguments: list[str]) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
+    plan = read_plan(arguments)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    report = Report(datetime.now(UTC), describe(), plan.settings(), notes(plan))
+    try:
+        measure(plan, report, console)
+    except (ServerError, WrkError) as error:
+        console.print(str(error), markup=False)
+        return 1
+    show(report, console)
+    path = write_json(report, plan.home / "results")
+    path.with_suffix(".md").write_text(markdown(report))
+    console.print(f"written: {path} and {path.with_suffix('.md').name}")
+    return 0
+
+
+def notes(plan: Plan) -> list[str]:
+    """Say what a reader must know before comparing the figures."""
+    found = []
+    if plan.model is None and "ballast" in plan.peers:
+        found.append("the peers served the bench's own booster, not Ballast's: see --model")
+    if "ballast" in plan.peers and not plan.start_ballast:
+        found.append("Ballast stayed up, idle, while the others were measured: see --start-ballast")
+    return found
+
+
+def measure(plan: Plan, report: Report, console: Console) -> None:
+    home = plan.home.resolve()
+    model = plan.model / "model.ubj" if plan.model else fallback_booster(home / "model")
+    rows = draw_rows(BODIES, random.Random(SEED))  # noqa: S311 - bodies, not secrets
+    # Not resolved: the interpreter of a virtual environment is a link that leads out of it.
+    ground = Ground(home, model.resolve(), rows, Path(sys.executable))
+    rng = random.Random(SEED)  # noqa: S311 - arrival times, not secrets
+    rate = plan.open_rate
+    arrivals = poisson_arrivals(rate, plan.open_seconds, rng) if rate > 0 else []
+    contenders = {name: variants_of(name, ground, plan) for name in plan.peers}
+    Bench(plan, ground, report, console, arrivals).run(contenders)
+
+
+def variants_of(name: str, ground: Ground, plan: Plan) -> list[Contender]:
+    if name != "ballast":
+        return CONTENDERS[name](ground)
+    return [
+        ballast.contender(
+            ground,
+            ballast.Ballast(
+                url=plan.ballast_url.rstrip("/"),
+                key_file=plan.key_file,
+                command=plan.ballast_command,
+                start=plan.start_ballast,
+                log=plan.home / "logs" / "ballast.log",
+            ),
+        )
+    ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,33 @@
+"""Opens Redis the way a request path needs it: quick to connect, quick to say that it is away."""
+
+import socket
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+# A Redis that has not answered a local connection attempt by then is away.
+CONNECT_SECONDS = 1.0
+# The append-only file's fsync can hold a command up; a command past this would hold up requests.
+COMMAND_SECONDS = 2.0
+
+# A subscription whose other end vanished without a word would wait for notices for ever; the
+# kernel asks after it instead and ends it after eleven seconds of silence.
+KEEPALIVE = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 3}
+
+
+def open_redis(url: str) -> Redis:
+    """Open a client for redis://, rediss:// or unix:// that never retries by itself.
+
+    The library's ten retries take seconds, in which every request would wait; and a retried append
+    whose first answer was lost would be in the ledger twice. Who calls knows what to do instead.
+    """
+    over_tcp: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
+    return Redis.from_url(
+        url,
+        **({} if url.startswith("unix://") else over_tcp),
+        socket_connect_timeout=CONNECT_SECONDS,
+        socket_timeout=COMMAND_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )

@@ -1,0 +1,101 @@
+"""The configuration document: everything about serving that may change while the platform runs."""
+
+from hashlib import sha256
+from typing import Self
+
+import orjson
+from pydantic import Field, model_validator
+
+from safety.frozen import Frozen
+from safety.policy import SafetyPolicy
+
+
+class Lane(Frozen):
+    """How a gateway queues the rows of one family."""
+
+    max_batch_rows: int = Field(64, ge=1, le=4096)
+    batches_in_flight: int = Field(1, ge=1, le=64)
+    # A full queue at a thousand requests a second is a second of waiting: past that a client has
+    # more from a refusal.
+    max_waiting_rows: int = Field(1024, ge=1, le=1_000_000)
+
+    @model_validator(mode="after")
+    def _a_batch_can_wait(self) -> Self:
+        if self.max_waiting_rows < self.max_batch_rows:
+            raise ValueError(
+                f"max_waiting_rows {self.max_waiting_rows} is less than one batch of "
+                f"{self.max_batch_rows}: batches could never fill"
+            )
+        return self
+
+
+class Deadlines(Frozen):
+    """How long each part may take before the request goes on without it, in milliseconds."""
+
+    request_ms: float = Field(1000.0, gt=0)
+    features_ms: float = Field(100.0, gt=0)
+    model_ms: float = Field(500.0, gt=0)
+    ledger_ms: float = Field(200.0, gt=0)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        parts = self.features_ms + self.model_ms + self.ledger_ms
+        if parts > self.request_ms:
+            raise ValueError(
+                f"features, model and ledger may take {parts:g} ms together, "
+                f"more than the request's {self.request_ms:g} ms"
+            )
+        return self
+
+
+class FamilyServing(Frozen):
+    """Which model answers for a family, and how its requests are carried."""
+
+    model: str = Field(min_length=1)
+    alias: str = Field("champion", min_length=1)
+    slo_ms: float = Field(250.0, gt=0, description="Taken when a request names no SLO.")
+    deadlines: Deadlines = Deadlines()
+    lane: Lane = Lane()
+
+
+class FeatureConfig(Frozen):
+    """How fresh features must be, and what stands in for an entity without history."""
+
+    refresh_seconds: float = Field(5.0, gt=0)
+    stale_after_seconds: float = Field(120.0, gt=0)
+    defaults: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _refreshed_before_stale(self) -> Self:
+        if self.stale_after_seconds < self.refresh_seconds:
+            raise ValueError(
+                f"stale_after_seconds {self.stale_after_seconds:g} is less than refresh_seconds "
+                f"{self.refresh_seconds:g}: every feature would always be stale"
+            )
+        return self
+
+
+class ConfigDocument(Frozen):
+    """One version's content."""
+
+    serving: dict[str, FamilyServing]
+    safety: SafetyPolicy
+    features: FeatureConfig
+
+    @model_validator(mode="after")
+    def _nothing_is_served_unjudged(self) -> Self:
+        if unjudged := set(self.serving) - set(self.safety.families):
+            raise ValueError(f"families are served without a safety policy: {sorted(unjudged)}")
+        return self
+
+    def canonical(self) -> bytes:
+        """Write the document the one way that its hash is taken of."""
+        return orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+
+    @property
+    def config_hash(self) -> str:
+        return hash_of(self.canonical())
+
+
+def hash_of(canonical: bytes) -> str:
+    return sha256(canonical).hexdigest()

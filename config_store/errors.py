@@ -1,0 +1,52 @@
+"""Everything this room can refuse, in one tree."""
+
+
+class ConfigError(Exception):
+    """The root: catch this to catch every refusal of the configuration room."""
+
+
+class UnknownVersionError(ConfigError):
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"There is no configuration version {version}: ask for the history to see which exist."
+        )
+
+
+class NoActiveVersionError(ConfigError):
+    def __init__(self) -> None:
+        super().__init__("No configuration is active yet: publish a version and activate it.")
+
+
+class CorruptVersionError(ConfigError):
+    """What is stored is not what was published; a version never changes by itself."""
+
+    def __init__(self, version: int, expected: str, found: str) -> None:
+        super().__init__(
+            f"Configuration version {version} was published with hash {expected[:12]} but what is "
+            f"stored hashes to {found[:12]}: activate another version and find out who wrote it."
+        )
+
+
+class UnreadableVersionError(ConfigError):
+    """The document was written by a release that knows other fields than this one."""
+
+    def __init__(self, version: int, reason: str) -> None:
+        super().__init__(
+            f"Configuration version {version} does not fit this release: {reason}. "
+            "Activate a version that does, or run the release that wrote it."
+        )
+
+
+class NothingLoadedError(ConfigError):
+    """A watch was asked for its value before it ever reached Redis."""
+
+    def __init__(self, channel: str, seconds: float, cause: str) -> None:
+        super().__init__(
+            f"Nothing could be loaded for {channel!r} within {seconds:g} s: {cause}. "
+            "Check that Redis runs and that REDIS_URL names it."
+        )
+
+
+class AlreadyWatchingError(ConfigError):
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"The watch on {channel!r} runs already: start it once, then stop it.")

@@ -1,0 +1,158 @@
+"""Versions of the configuration in Redis: immutable once published, one of them active."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from redis.asyncio import Redis
+
+from config_store.document import ConfigDocument, hash_of
+from config_store.errors import (
+    CorruptVersionError,
+    NoActiveVersionError,
+    UnknownVersionError,
+    UnreadableVersionError,
+)
+
+VERSIONS = "ballast:config:versions"
+ACTIVE = "ballast:config:active"
+CHANNEL = "config"
+
+# Lua runs as one step in Redis: two publishers never get the same number, and nobody sees a
+# number before its document.
+_PUBLISH = """
+local version = redis.call('HLEN', KEYS[1]) + 1
+redis.call('HSET', KEYS[1], version, ARGV[1])
+redis.call('PUBLISH', ARGV[2], 'published ' .. version)
+return version
+"""
+
+_ACTIVATE = """
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('SET', KEYS[2], ARGV[1])
+redis.call('PUBLISH', ARGV[2], 'activated ' .. ARGV[1])
+return 1
+"""
+
+_BOOTSTRAP = """
+local active = redis.call('GET', KEYS[2])
+if active then return tonumber(active) end
+local version = redis.call('HLEN', KEYS[1]) + 1
+redis.call('HSET', KEYS[1], version, ARGV[1])
+redis.call('SET', KEYS[2], version)
+redis.call('PUBLISH', ARGV[2], 'activated ' .. version)
+return version
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One published configuration and where it came from."""
+
+    number: int
+    config_hash: str
+    author: str
+    reason: str
+    created: datetime
+    document: ConfigDocument
+
+
+class ConfigStore:
+    """The versions in Redis; a Redis that is away shows as redis.exceptions.RedisError."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._publish = redis.register_script(_PUBLISH)
+        self._activate = redis.register_script(_ACTIVATE)
+        self._bootstrap = redis.register_script(_BOOTSTRAP)
+
+    async def publish(
+        self, document: ConfigDocument, author: str, reason: str, now: datetime
+    ) -> int:
+        """Keep a new version; it does nothing until it is activated."""
+        record = _pack(document, author, reason, now)
+        return int(await self._publish(keys=[VERSIONS], args=[record, CHANNEL]))
+
+    async def activate(self, version: int) -> None:
+        """Make a version the one that every replica goes by."""
+        if not await self._activate(keys=[VERSIONS, ACTIVE], args=[version, CHANNEL]):
+            raise UnknownVersionError(version)
+
+    async def bootstrap(
+        self, document: ConfigDocument, author: str, reason: str, now: datetime
+    ) -> int:
+        """Publish and activate this document unless something is active; answer what then is.
+
+        Any number of processes may start a fresh machine at once: one of them wins.
+        """
+        record = _pack(document, author, reason, now)
+        return int(await self._bootstrap(keys=[VERSIONS, ACTIVE], args=[record, CHANNEL]))
+
+    async def active(self) -> Version:
+        # Two steps are enough: a version that the pointer ever named cannot change or go away.
+        number = await self._redis.get(ACTIVE)
+        if number is None:
+            raise NoActiveVersionError
+        return await self.get(int(number))
+
+    async def get(self, version: int) -> Version:
+        record = await self._redis.hget(VERSIONS, str(version))
+        if record is None:
+            raise UnknownVersionError(version)
+        return _unpack(version, record)
+
+    async def history(self, limit: int = 50) -> tuple[Version, ...]:
+        """List the latest versions, newest first."""
+        newest = int(await self._redis.hlen(VERSIONS))
+        numbers = range(newest, max(newest - limit, 0), -1)
+        if not numbers:
+            return ()
+        records = await self._redis.hmget(VERSIONS, [str(number) for number in numbers])
+        return tuple(
+            _unpack(number, record)
+            for number, record in zip(numbers, records, strict=True)
+            if record is not None
+        )
+
+
+def _pack(document: ConfigDocument, author: str, reason: str, now: datetime) -> bytes:
+    canonical = document.canonical()
+    return orjson.dumps(
+        {
+            "config_hash": hash_of(canonical),
+            "author": author,
+            "reason": reason,
+            "created": now,
+            "document": canonical.decode(),
+        }
+    )
+
+
+_AWARE = TypeAdapter(AwareDatetime)
+
+
+def _unpack(number: int, record: bytes | str) -> Version:
+    fields = orjson.loads(record)
+    text = fields["document"].encode()
+    # The hash is checked on the stored text, not on the document read from it: a later release may
+    # read defaults into an old version, which makes it no less the version that was published.
+    if (found := hash_of(text)) != fields["config_hash"]:
+        raise CorruptVersionError(number, fields["config_hash"], found)
+    return Version(
+        number=number,
+        config_hash=fields["config_hash"],
+        author=fields["author"],
+        reason=fields["reason"],
+        created=_AWARE.validate_python(fields["created"]),
+        document=_read(number, text),
+    )
+
+
+def _read(number: int, text: bytes) -> ConfigDocument:
+    try:
+        return ConfigDocument.model_validate_json(text)
+    except ValidationError as refusal:
+        first = refusal.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise UnreadableVersionError(number, f"{where}: {first['msg']}") from refusal

@@ -1,0 +1,169 @@
+"""Keeps one thing from Redis in memory, and keeps it while Redis is away."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Generic, Self, TypeVar
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from config_store.errors import AlreadyWatchingError, NothingLoadedError
+from config_store.store import CHANNEL, ConfigStore, Version
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+# A notice can be lost while a connection dies unnoticed; the poll then finds the change.
+POLL_SECONDS = 3.0
+# A load that hangs longer counts as a Redis that is away.
+LOAD_SECONDS = 2.0
+FIRST_RETRY_SECONDS = 0.05
+LONGEST_RETRY_SECONDS = 1.0
+
+UNREACHABLE = (RedisError, OSError)
+
+
+class RedisWatch(Generic[T]):
+    """Loads a value, loads it again at each notice on its channel, and tells when it changed.
+
+    on_change runs on the event loop before the value becomes current; if it raises, the value
+    that was taken over last stays current and the next poll tries again.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        channel: str,
+        load: Callable[[], Awaitable[T]],
+        on_change: Callable[[T], None],
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._redis = redis
+        self._channel = channel
+        self._load = load
+        self._on_change = on_change
+        self._poll_seconds = poll_seconds
+        self._jitter = jitter
+        self._task: asyncio.Task[None] | None = None
+        self._loaded = asyncio.Event()
+        self._value: T | None = None
+        self._trouble: Exception | None = None
+        self._connected = False
+
+    @property
+    def value(self) -> T | None:
+        """The last value taken over; None until the first one was."""
+        return self._value
+
+    @property
+    def connected(self) -> bool:
+        """Whether the last attempt reached Redis."""
+        return self._connected
+
+    @property
+    def stale(self) -> bool:
+        """Whether the value may be behind: Redis is away, or what it holds cannot be taken over."""
+        return not self._connected or self._trouble is not None
+
+    async def start(self) -> None:
+        """Begin to watch; returns at once, with or without Redis."""
+        if self._task is not None:
+            raise AlreadyWatchingError(self._channel)
+        self._task = asyncio.create_task(self._watch(), name=f"watch {self._channel}")
+
+    async def stop(self) -> None:
+        """End the watch and its connection; the value stays."""
+        task, self._task = self._task, None
+        self._connected = False
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def first(self, seconds: float) -> T:
+        """Wait for the first value; for a start that cannot go on without one."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._loaded.wait()
+        except TimeoutError:
+            cause = str(self._trouble or "no answer yet")
+            raise NothingLoadedError(self._channel, seconds, cause) from self._trouble
+        return self._value  # type: ignore[return-value] # set before the event is; T may hold None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _watch(self) -> None:
+        wait = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                await self._follow()
+            except UNREACHABLE as trouble:
+                if self._connected or self._trouble is None:  # said once, not at every attempt
+                    log.warning("Redis is away, %s stays as it is: %s", self._channel, trouble)
+                wait = self._lose(trouble, wait)
+            except Exception as trouble:
+                log.exception("The watch on %s starts over", self._channel)
+                wait = self._lose(trouble, wait)
+            # Jitter keeps a hundred replicas from coming back in the same millisecond.
+            await asyncio.sleep(wait * (0.5 + 0.5 * self._jitter()))
+            wait = min(2 * wait, LONGEST_RETRY_SECONDS)
+
+    def _lose(self, trouble: Exception, wait: float) -> float:
+        """Note that the value can no longer be followed; answer how long to wait before a retry."""
+        was_connected, self._connected, self._trouble = self._connected, False, trouble
+        return FIRST_RETRY_SECONDS if was_connected else wait
+
+    async def _follow(self) -> None:
+        """Stay subscribed and load at whatever comes: the confirmation, a notice, or the poll.
+
+        The confirmation counts, since what changed before it was said to nobody.
+        """
+        async with self._redis.pubsub() as notices:
+            await notices.subscribe(self._channel)
+            while True:
+                await notices.get_message(timeout=self._poll_seconds)
+                await self._refresh()
+
+    async def _refresh(self) -> None:
+        try:
+            async with asyncio.timeout(LOAD_SECONDS):
+                value = await self._load()
+            self._take_over(value)
+        except UNREACHABLE:
+            raise
+        except Exception as trouble:
+            # A bad value must not end the watch: the next one may be good.
+            if str(trouble) != str(self._trouble):
+                log.exception("%s cannot be taken over, the last one stays", self._channel)
+            self._connected, self._trouble = True, trouble
+        else:
+            self._connected, self._trouble = True, None
+
+    def _take_over(self, value: T) -> None:
+        if not self._loaded.is_set() or value != self._value:
+            self._on_change(value)
+            self._value = value
+            self._loaded.set()
+
+
+class ConfigWatch(RedisWatch[Version]):
+    """The active configuration, in memory."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        on_change: Callable[[Version], None],
+        *,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        store = ConfigStore(redis)
+        super().__init__(redis, CHANNEL, store.active, on_change, poll_seconds=poll_seconds)

@@ -1,0 +1,218 @@
+"""The command line: `ballast up`, `down`, `status`, `key`, `version`."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from config_store.settings import Settings, variable
+from deployments.launch import own_processes
+from deployments.launch.errors import AlreadyRunningError, LaunchError
+from deployments.launch.run_record import Run, RunRecord
+from safety.access import Role
+
+app = typer.Typer(
+    help="Ballast: model serving for the people who keep a trading platform upright.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app.add_typer(keys, name="key")
+
+DETACHED_WITHIN_SECONDS = 600
+DOWN_WITHIN_SECONDS = 60
+
+ConfigFile = Annotated[
+    Path, typer.Option("--config", help="The Serve configuration that says what runs.")
+]
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as refusal:
+        for error in refusal.errors():
+            name = variable(str(error["loc"][0]))
+            typer.secho(f"{name}: {error['msg']}", fg="red", err=True)
+        raise typer.Exit(2) from None
+
+
+def _fail(message: str) -> typer.Exit:
+    typer.secho(message, fg="red", err=True)
+    return typer.Exit(1)
+
+
+@app.command()
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once it is ready; end it with `ballast down`.")
+    ] = False,
+    config: ConfigFile = Path("serve_config.yaml"),
+) -> None:
+    """Start everything on this machine: Redis, Ray, the history, the models, the API."""
+    settings = _settings()
+    try:
+        if detach:
+            _detached(settings, config)
+        else:
+            _foreground(settings, config)
+    except LaunchError as error:
+        raise _fail(str(error)) from None
+
+
+def _foreground(settings: Settings, config: Path) -> None:
+    # Ray reads its environment when it is imported, which must wait until that is set.
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    _refuse_second(settings)
+    from deployments.launch.supervise import supervise  # noqa: PLC0415 - imports Ray: see above
+
+    supervise(settings, config)
+
+
+def _refuse_second(settings: Settings) -> None:
+    """Say so before the seconds that Ray's import takes."""
+    run = RunRecord(settings.home).read()
+    if run is not None and own_processes.alive(run.pid, run.started):
+        raise AlreadyRunningError(run.pid, run.url)
+
+
+def _detached(settings: Settings, config: Path) -> None:
+    _refuse_second(settings)
+    logs = settings.paths.logs
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / "up.log"
+    with log.open("wb") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "deployments.cli", "up", "--config", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + DETACHED_WITHIN_SECONDS
+    record = RunRecord(settings.home)
+    while time.monotonic() < deadline:
+        run = record.read()
+        if run is not None and run.pid == child.pid and run.ready:
+            typer.echo(log.read_text(), nl=False)
+            typer.echo("It goes on in the background; `ballast down` ends it.")
+            return
+        if child.poll() is not None:
+            typer.echo(log.read_text(), nl=False, err=True)
+            raise typer.Exit(child.returncode)
+        time.sleep(0.1)
+    child.terminate()
+    raise LaunchError(f"It was not ready after {DETACHED_WITHIN_SECONDS} s; see {log}.")
+
+
+@app.command()
+def down() -> None:
+    """End every process that `ballast up` started, and only those."""
+    settings = _settings()
+    record = RunRecord(settings.home)
+    run = record.read()
+    if run is None:
+        typer.echo("Nothing runs here.")
+        return
+    _end_supervisor(run)
+    left = own_processes.end(run.token, patience_s=5)
+    _clear(record, run)
+    killed = f" ({len(left)} had to be killed)" if left else ""
+    typer.echo(f"Ballast has ended{killed}.")
+
+
+def _end_supervisor(run: Run) -> None:
+    """Let the supervisor take everything down in order, for as long as that may take."""
+    if not own_processes.alive(run.pid, run.started):
+        return
+    os.kill(run.pid, 15)
+    deadline = time.monotonic() + DOWN_WITHIN_SECONDS
+    while own_processes.alive(run.pid, run.started) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if own_processes.alive(run.pid, run.started):
+        os.kill(run.pid, 9)
+
+
+def _clear(record: RunRecord, run: Run) -> None:
+    import shutil  # noqa: PLC0415 - only after an unclean end is there anything to clear
+
+    shutil.rmtree(run.scratch, ignore_errors=True)
+    record.forget()
+
+
+@app.command()
+def status() -> None:
+    """Tell whether the platform runs here, and how well."""
+    import httpx  # noqa: PLC0415 - keeps `ballast version` quick
+
+    settings = _settings()
+    run = RunRecord(settings.home).read()
+    if run is None or not own_processes.alive(run.pid, run.started):
+        typer.echo("Ballast does not run here; `ballast up` starts it.")
+        raise typer.Exit(3)
+    typer.echo(f"{'ready' if run.ready else 'starting'}  process {run.pid}  {run.url}")
+    if not run.ready:
+        return
+    key = settings.paths.key_file.read_text().strip()
+    try:
+        answer = httpx.get(f"{run.url}/status", headers={"X-API-Key": key}, timeout=5)
+        found = answer.raise_for_status().json()
+    except httpx.HTTPError as error:
+        raise _fail(f"The front door gives no answer: {error}") from None
+    typer.echo(f"version  {found['version']}   configuration {found['config_version']}")
+    typer.echo(f"degraded {'yes' if found['degraded'] else 'no'}")
+    typer.echo(f"families {', '.join(found['families'])}")
+
+
+@app.command()
+def version() -> None:
+    """Print this release's number."""
+    from deployments.version import VERSION  # noqa: PLC0415 - asks the installed package
+
+    typer.echo(VERSION)
+
+
+@keys.command("create")
+def create_key(
+    role: Annotated[Role, typer.Option(help="What the key may do.")],
+    note: Annotated[str, typer.Option(help="Whose key it is; shown in `key list`.")] = "",
+) -> None:
+    """Make a key and print it; it is shown this once and kept only as a hash."""
+    from deployments.launch.key_desk import create  # noqa: PLC0415 - opens Redis
+
+    typer.echo(_with_redis(create(_settings(), role, note, datetime.now(UTC))))
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """List the keys that were made, without their secrets."""
+    from deployments.launch.key_desk import listed  # noqa: PLC0415 - opens Redis
+
+    typer.echo(_with_redis(listed(_settings())))
+
+
+@keys.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows it.")]) -> None:
+    """Revoke a key; every gateway refuses it within a second."""
+    from deployments.launch.key_desk import revoke  # noqa: PLC0415 - opens Redis
+
+    typer.echo(_with_redis(revoke(_settings(), key_id)))
+
+
+def _with_redis(work: object) -> str:
+    try:
+        return asyncio.run(work)  # type: ignore[arg-type] # each of them is a coroutine of text
+    except LaunchError as error:
+        raise _fail(str(error)) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,89 @@
+"""Everything a client can be refused with, in one tree, and the one JSON shape of a refusal."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import orjson
+
+
+class RefusedError(Exception):
+    """The root: a request that gets an answer other than the one it asked for."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+
+    def __init__(
+        self,
+        message: str,
+        fields: Mapping[str, str] | None = None,
+        *,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = dict(fields or {})
+        self.retry_after_s = retry_after_s
+
+    def body(self, request_id: str) -> bytes:
+        return orjson.dumps(
+            {
+                "error": {
+                    "code": self.code,
+                    "message": self.message,
+                    "fields": self.fields,
+                    "request_id": request_id,
+                }
+            }
+        )
+
+
+class UnauthorizedError(RefusedError):
+    status, code = 401, "unauthorized"
+
+
+class ForbiddenError(RefusedError):
+    status, code = 403, "forbidden"
+
+
+class NotFoundError(RefusedError):
+    status, code = 404, "not_found"
+
+
+class MethodNotAllowedError(RefusedError):
+    status, code = 405, "method_not_allowed"
+
+
+class TooLargeError(RefusedError):
+    status, code = 413, "too_large"
+
+
+class InvalidError(RefusedError):
+    """The body or a parameter is not what the contract says; fields names each culprit."""
+
+    status, code = 422, "invalid"
+
+
+class OverloadedError(RefusedError):
+    """There is no room or no time: the same request may well succeed a moment later."""
+
+    status, code = 503, "overloaded"
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+
+
+class UnavailableError(RefusedError):
+    """A part that this request cannot do without is away."""
+
+    status, code = 503, "unavailable"
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+
+
+class StageLostError(Exception):
+    """A stage of the DAG gave no answer in its time; what that means is the caller's to decide."""
+
+    def __init__(self, stage: str, cause: str) -> None:
+        super().__init__(f"The stage {stage!r} gave no answer: {cause}")
+        self.stage = stage

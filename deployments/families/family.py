@@ -1,0 +1,42 @@
+"""What the gateway must know of a family of models to carry its requests."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from config_store.document import FamilyServing
+from deployments.batch import Columns
+
+# Names of services, desks and tenants; what Prometheus and ClickHouse both take without escaping.
+ENTITY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
+
+
+class FamilyBody(BaseModel):
+    """What the bodies of all inference requests share."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, strict=True)
+
+    entity: str = Field(
+        "default",
+        pattern=ENTITY_PATTERN,
+        description="The service, desk or tenant whose history and features are meant.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family's side of the contract: from bodies to columns, and from columns to answers."""
+
+    name: str
+    path: str
+    summary: str
+    body: type[FamilyBody]
+    data: type[BaseModel]
+    # The features that the model needs and that the feature store may fill.
+    features: tuple[str, ...]
+    columns: Callable[[Sequence[Any], FamilyServing], Columns]
+    answers: Callable[[Columns], list[dict[str, Any]]]
+    interval_method: str
+    interval_level: float

@@ -1,0 +1,6 @@
+"""The families that this release serves."""
+
+from deployments.families.family import Family
+from deployments.families.tail import TAIL
+
+FAMILIES: dict[str, Family] = {family.name: family for family in (TAIL,)}

@@ -1,0 +1,41 @@
+"""Who is asking, and may they: reads the key off a request and holds it against the ring."""
+
+from collections.abc import Callable, Iterable
+
+from deployments.errors import ForbiddenError, UnauthorizedError
+from safety.access import KeyRing, Principal, Role
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+_NO_KEY = (
+    "Send an API key in the header X-API-Key, or as Authorization: Bearer; "
+    "`ballast key create --role client` makes one"
+)
+
+
+class Admission:
+    """Holds the current ring of keys; a change of keys swaps the ring."""
+
+    def __init__(self, ring: Callable[[], KeyRing]) -> None:
+        self._ring = ring
+
+    def admit(self, headers: Headers, needed: Role) -> Principal:
+        presented = _presented(headers)
+        if presented is None:
+            raise UnauthorizedError(_NO_KEY)
+        principal = self._ring().verify(presented)
+        if principal is None:
+            raise UnauthorizedError("The API key is unknown or revoked. " + _NO_KEY)
+        if not principal.may(needed):
+            raise ForbiddenError(f"This needs the role {needed}; the key has {principal.role}")
+        return principal
+
+
+def _presented(headers: Headers) -> bytes | None:
+    bearer = None
+    for name, value in headers:
+        if name == b"x-api-key":
+            return value
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            bearer = value[7:].strip()
+    return bearer

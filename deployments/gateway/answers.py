@@ -1,0 +1,150 @@
+"""Writes a batch down: the envelope that each client gets, and the row that the ledger keeps."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from deployments.batch import Batch, Judgement, Prediction
+from deployments.families.family import Family, FamilyBody
+from features.fill import Filled
+from observability.ledger.decision import Decision
+from safety.access import Principal
+from safety.limits import LEVELS, Level
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One row of one request, as it enters the lane."""
+
+    body: FamilyBody
+    principal: Principal
+    received: float  # on the monotonic clock
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One row's answer, ready to leave."""
+
+    decision_id: str
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What all rows of a batch share."""
+
+    config_version: int
+    config_hash: str
+    degraded: bool
+    now: float  # epoch seconds
+    monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that the stages said of a batch."""
+
+    batch: Batch
+    filled: Filled
+    prediction: Prediction
+    judgement: Judgement
+
+
+def write_down(
+    family: Family,
+    asks: Sequence[Ask],
+    ids: Sequence[str],
+    outcome: Outcome,
+    shared: Circumstances,
+) -> tuple[list[Answered], list[Decision]]:
+    """Encode each row once; the ledger's row embeds the very bytes that the client gets."""
+    judged, prediction = outcome.judgement, outcome.prediction
+    data = family.answers(judged.columns)
+    lower, upper = judged.columns["lower"].tolist(), judged.columns["upper"].tolist()
+    levels, fallback = judged.levels.tolist(), judged.fallback.tolist()
+    event_times = outcome.filled.event_time.tolist()
+    features = _features_by_row(family, outcome.filled, len(asks))
+    written_at = isoformat(shared.now)
+    answered, decisions = [], []
+    for row, (ask, decision_id) in enumerate(zip(asks, ids, strict=True)):
+        latency_ms = round((shared.monotonic - ask.received) * 1000, 3)
+        assumed = outcome.filled.assumed.get(row, ())
+        violations = judged.violations.get(row, [])
+        level = LEVELS[levels[row]]
+        envelope = orjson.dumps(
+            {
+                "data": data[row],
+                "interval": {
+                    "lower": lower[row],
+                    "upper": upper[row],
+                    "level": family.interval_level,
+                    "method": "fallback" if fallback[row] else family.interval_method,
+                },
+                "safety": {
+                    "level": level,
+                    "violations": violations,
+                    "fallback": fallback[row],
+                    "override": None,
+                },
+                "meta": {
+                    "decision_id": decision_id,
+                    "model": prediction.model,
+                    "model_version": prediction.model_version,
+                    "config_version": shared.config_version,
+                    "features": {
+                        "stale": outcome.filled.stale.get(row, ()),
+                        "assumed": assumed,
+                        "event_time": isoformat(event_times[row]),
+                    },
+                    "degraded": shared.degraded or fallback[row] or bool(assumed),
+                    "latency_ms": latency_ms,
+                },
+            }
+        )
+        ledger_row = orjson.dumps(
+            {
+                "timestamp": written_at,
+                "decision_id": decision_id,
+                "endpoint": family.path,
+                "family": family.name,
+                "entity": ask.body.entity,
+                "symbol": None,
+                "timeframe": None,
+                "regime": None,
+                "regime_confidence": None,
+                "signal_prob": None,
+                "allowed": level in (Level.SAFE, Level.WARNING),
+                "decision_reasons": [violation["rule"] for violation in violations],
+                "processing_time_ms": latency_ms,
+                "config_version": shared.config_version,
+                "config_hash": shared.config_hash,
+                "model": prediction.model,
+                "model_version": prediction.model_version,
+                "key_id": ask.principal.key_id,
+                "request": ask.body.model_dump(exclude_unset=True),
+                "features": features[row],
+                "answer": orjson.Fragment(envelope),
+            }
+        )
+        answered.append(Answered(decision_id, envelope))
+        decisions.append(Decision(decision_id, ledger_row))
+    return answered, decisions
+
+
+def _features_by_row(family: Family, filled: Filled, n: int) -> list[dict[str, Any]]:
+    """Turn the filled columns into one mapping a row: what a replay needs, and an auditor reads."""
+    columns = [filled.columns[name].tolist() for name in family.features]
+    return [
+        dict(zip(family.features, values, strict=True)) for values in zip(*columns, strict=True)
+    ] or [{} for _ in range(n)]
+
+
+def isoformat(epoch_seconds: float) -> str | None:
+    if math.isnan(epoch_seconds):
+        return None
+    stamp = datetime.fromtimestamp(epoch_seconds, UTC)
+    return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,110 @@
+"""The FastAPI side of the gateway: every path that is not a hot one."""
+
+import logging
+import time
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.errors import (
+    InvalidError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RefusedError,
+)
+from deployments.gateway import openapi
+from deployments.gateway.bodies import fields_of
+from deployments.gateway.door import Observe, extra_headers, request_id_of
+from deployments.gateway.premises import Premises
+from deployments.gateway.routes import config, decisions, monitoring, platform
+from deployments.gateway.routes import safety as safety_routes
+from deployments.version import VERSION
+
+log = logging.getLogger(__name__)
+
+
+def build_app(premises: Premises) -> FastAPI:
+    app = FastAPI(
+        title="Ballast",
+        version=VERSION,
+        summary="Model serving for the people who keep a trading platform upright.",
+        servers=[{"url": "/"}, {"url": "/api/v1"}],
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.premises = premises
+    app.include_router(platform.open_router)
+    for room in (platform, decisions, config, safety_routes, monitoring):
+        app.include_router(room.router)
+    _answer_in_one_shape(app)
+    openapi.describe(app, premises.families)
+    app.add_middleware(Counted, observe=premises.observe)
+    return app
+
+
+def _answer_in_one_shape(app: FastAPI) -> None:
+    @app.exception_handler(RefusedError)
+    async def refused(request: Request, refusal: RefusedError) -> Response:
+        return _response(request, refusal)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, refusal: RequestValidationError) -> Response:
+        found = InvalidError("The request does not fit the contract", fields_of(refusal.errors()))
+        return _response(request, found)
+
+    @app.exception_handler(HTTPException)
+    async def from_the_router(request: Request, refusal: HTTPException) -> Response:
+        if refusal.status_code == MethodNotAllowedError.status:
+            found: RefusedError = MethodNotAllowedError("This path does not take that method")
+            return _response(request, found, dict(refusal.headers or {}))
+        return _response(request, NotFoundError("There is nothing at this path; see /docs"))
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        log.error("A request failed", exc_info=error)
+        return _response(
+            request, RefusedError("Something broke here; the log has it under this request id")
+        )
+
+
+def _response(
+    request: Request, refusal: RefusedError, headers: dict[str, str] | None = None
+) -> Response:
+    extra = {name.decode(): value.decode() for name, value in extra_headers(refusal)}
+    return Response(
+        refusal.body(request_id_of(request.scope)),
+        refusal.status,
+        extra | (headers or {}),
+        media_type="application/json",
+    )
+
+
+class Counted:
+    """Counts and times requests by their route, never by their path: ids must not become labels."""
+
+    def __init__(self, app: ASGIApp, observe: Observe) -> None:
+        self._app = app
+        self._observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            route = scope.get("route")
+            path = getattr(route, "path", "unmatched")
+            self._observe(path, status, time.perf_counter() - started)

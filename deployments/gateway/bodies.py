@@ -1,0 +1,90 @@
+"""Reads and validates request bodies: bounded in size and rows, refused field by field."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from starlette.types import Receive
+
+from deployments.errors import InvalidError, TooLargeError
+from deployments.families.family import Family, FamilyBody
+
+MOST_BYTES = 4 * 1024 * 1024
+MOST_ROWS = 1000
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its body was whole."""
+
+
+async def read_body(receive: Receive) -> bytes:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        _bounded(len(body))
+        return body
+    pieces = [body]
+    size = len(body)
+    while message.get("more_body", False):
+        _bounded(size)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+    _bounded(size)
+    return b"".join(pieces)
+
+
+def _bounded(size: int) -> None:
+    if size > MOST_BYTES:
+        raise TooLargeError(f"The body is over {MOST_BYTES} bytes: send it in parts")
+
+
+class BodyReader:
+    """Validates the bodies of one family: one row, or a list under `rows`."""
+
+    def __init__(self, family: Family) -> None:
+        self.one: type[FamilyBody] = family.body
+        row: Any = family.body
+        rows: Any = Annotated[list[row], Field(min_length=1, max_length=MOST_ROWS)]
+        self.many: type[BaseModel] = create_model(
+            f"{family.body.__name__}Rows",
+            __config__=ConfigDict(extra="forbid"),
+            __doc__="Many rows in one body, answered as a list in the same order.",
+            rows=(rows, ...),
+        )
+
+    def read(self, raw: bytes) -> tuple[Sequence[FamilyBody], bool]:
+        """Give the rows, and whether they came as a list (and so must leave as one)."""
+        try:
+            if _has_rows(raw):
+                return self.many.model_validate_json(raw).rows, True  # type: ignore[attr-defined] # made above
+            return (self.one.model_validate_json(raw),), False
+        except ValidationError as refusal:
+            raise invalid(refusal) from refusal
+
+
+def _has_rows(raw: bytes) -> bool:
+    if b'"rows"' not in raw:
+        return False
+    try:
+        content = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return False  # the validation of a single row says best what is wrong
+    return isinstance(content, dict) and "rows" in content
+
+
+def invalid(refusal: ValidationError) -> InvalidError:
+    errors = refusal.errors(include_url=False, include_context=False, include_input=False)
+    return InvalidError("The body does not fit the contract", fields_of(errors))
+
+
+def fields_of(errors: Sequence[Any]) -> dict[str, str]:
+    """Name each culprit by its path in the body, with what is wrong with it."""
+    return {
+        ".".join(str(part) for part in error["loc"]) or "body": error["msg"] for error in errors
+    }

@@ -1,0 +1,47 @@
+"""The gateway: Serve's ingress, where requests come in and answers leave."""
+
+import time
+from typing import Any
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from starlette.types import ASGIApp
+
+from deployments.gateway.app import build_app
+from deployments.gateway.door import Door, InferencePath
+from deployments.gateway.premises import Handles, Premises
+from deployments.hop import Hop
+
+
+@serve.deployment(name="gateway")
+@serve.ingress()
+class Gateway:
+    async def __init__(  # type: ignore[misc] # Serve awaits it
+        self,
+        features: DeploymentHandle[Any],
+        safety: DeploymentHandle[Any],
+        **models: DeploymentHandle[Any],
+    ) -> None:
+        clock = time.monotonic
+        self._premises = Premises(
+            Handles(
+                features=Hop("features", features, "fill", clock),
+                safety=Hop("safety", safety, "judge", clock),
+                models={
+                    family: Hop(family, handle, "predict", clock)
+                    for family, handle in models.items()
+                },
+            )
+        )
+        await self._premises.open()
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        premises = self._premises
+        paths = [
+            InferencePath(family, premises.desk, premises.admission)
+            for family in premises.families.values()
+        ]
+        return Door(build_app(premises), paths, premises.observe)
+
+    async def __del__(self) -> None:
+        await self._premises.close()

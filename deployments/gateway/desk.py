@@ -1,0 +1,54 @@
+"""The desk: puts a request's rows into the lane of their family, and gives the answers back."""
+
+from collections.abc import Callable, Sequence
+
+from config_store.document import Lane as LaneConfig
+from config_store.store import Version
+from deployments.clocks import SystemClocks
+from deployments.errors import UnavailableError
+from deployments.families.family import FamilyBody
+from deployments.gateway.answers import Answered, Ask
+from deployments.gateway.journey import Journey
+from deployments.gateway.lane import Lane, LaneLimits
+from safety.access import Principal
+
+
+def limits_of(config: LaneConfig) -> LaneLimits:
+    return LaneLimits(config.max_batch_rows, config.batches_in_flight, config.max_waiting_rows)
+
+
+class Desk:
+    """The lanes of all families."""
+
+    def __init__(
+        self,
+        journeys: dict[str, Journey],
+        config: Callable[[], Version | None],
+        clocks: SystemClocks,
+    ) -> None:
+        self._config = config
+        self._clocks = clocks
+        self.lanes: dict[str, Lane[Ask, Answered]] = {
+            family: Lane(journey.carry, LaneLimits(64, 1, 1024), clocks.monotonic)
+            for family, journey in journeys.items()
+        }
+
+    def configure(self, version: Version) -> None:
+        """Take over the lane limits of a new configuration; what waits is not lost."""
+        for family, lane in self.lanes.items():
+            lane.limits = limits_of(version.document.serving[family].lane)
+
+    async def ask(
+        self, family: str, bodies: Sequence[FamilyBody], principal: Principal
+    ) -> Sequence[Answered]:
+        version = self._config()
+        if version is None:
+            raise UnavailableError("No configuration has been loaded yet: is Redis up?")
+        received = self._clocks.monotonic()
+        budget = version.document.serving[family].deadlines.request_ms / 1000
+        rows = [Ask(body, principal, received) for body in bodies]
+        return await self.lanes[family].ask(rows, budget)
+
+    async def drain(self) -> None:
+        for lane in self.lanes.values():
+            await lane.drain()

@@ -1,0 +1,129 @@
+"""The door: an ASGI app that takes the inference paths itself and leaves the rest to FastAPI.
+
+FastAPI's layers cost more than the whole of our own work on a small request, so the paths that
+carry the load are read, checked and answered here; one desk answers behind both.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from deployments.errors import RefusedError
+from deployments.families.family import Family
+from deployments.gateway.admission import Admission
+from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
+from deployments.gateway.desk import Desk
+from safety.access import Role
+from safety.endpoints import V1
+
+log = logging.getLogger(__name__)
+
+JSON_TYPE = (b"content-type", b"application/json")
+Observe = Callable[[str, int, float], None]
+
+
+class InferencePath:
+    """One family's hot path."""
+
+    def __init__(self, family: Family, desk: Desk, admission: Admission) -> None:
+        self.path = family.path
+        self._family = family.name
+        self._desk = desk
+        self._admission = admission
+        self._reader = BodyReader(family)
+
+    async def answer(self, scope: Scope, receive: Receive) -> bytes:
+        # The key comes first: what a stranger sends is not even read.
+        principal = self._admission.admit(scope["headers"], Role.CLIENT)
+        bodies, as_list = self._reader.read(await read_body(receive))
+        answers = await self._desk.ask(self._family, bodies, principal)
+        if as_list:
+            return b"[" + b",".join(answer.envelope for answer in answers) + b"]"
+        return answers[0].envelope
+
+
+class Door:
+    """Routes by exact path; counts and times what it answers itself."""
+
+    def __init__(self, rest: ASGIApp, paths: list[InferencePath], observe: Observe) -> None:
+        self._rest = rest
+        self._paths = {path.path: path for path in paths}
+        self._observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        if scope["path"].startswith(V1 + "/"):
+            scope = without_prefix(scope)
+        hot = self._paths.get(scope["path"])
+        if hot is not None and scope["method"] == "POST":
+            await self._infer(hot, scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+    async def _infer(self, path: InferencePath, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        try:
+            body = await path.answer(scope, receive)
+        except RefusedError as refusal:
+            status = refusal.status
+            await refuse(send, refusal, request_id_of(scope))
+        except ClientGoneError:
+            status = 499  # as web servers log a client that left
+        except Exception:
+            status = 500
+            request_id = request_id_of(scope)
+            log.exception("A request failed", extra={"request_id": request_id})
+            failure = RefusedError("Something broke here; the log has it under this request id")
+            await refuse(send, failure, request_id)
+        else:
+            status = 200
+            await respond(send, 200, body, [])
+        self._observe(path.path, status, time.perf_counter() - started)
+
+
+def without_prefix(scope: Scope) -> Scope:
+    """Serve every path under /api/v1 too."""
+    path: str = scope["path"]
+    return {**scope, "path": path[len(V1) :], "raw_path": path[len(V1) :].encode()}
+
+
+def request_id_of(scope: Scope) -> str:
+    """Take over the caller's request id, so that its logs and ours can be joined."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and len(value) <= 64:  # noqa: PLR2004 - long enough for any UUID
+            text: str = value.decode("latin-1")
+            if text.isprintable():
+                return text
+    return secrets.token_hex(16)
+
+
+async def refuse(send: Send, refusal: RefusedError, request_id: str) -> None:
+    await respond(send, refusal.status, refusal.body(request_id), extra_headers(refusal))
+
+
+def extra_headers(refusal: RefusedError) -> list[tuple[bytes, bytes]]:
+    headers = []
+    if refusal.retry_after_s is not None:
+        headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
+    if refusal.status == 401:  # noqa: PLR2004 - unauthorized must name its scheme
+        headers.append((b"www-authenticate", b"Bearer"))
+    return headers
+
+
+async def respond(
+    send: Callable[[Any], Awaitable[None]],
+    status: int,
+    body: bytes,
+    headers: list[tuple[bytes, bytes]],
+) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [JSON_TYPE, length, *headers]}
+    )
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,133 @@
+"""A batch's way: features, the family's model, safety, the ledger, and only then the clients."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from config_store.store import Version
+from deployments.batch import Batch, Judgement, Prediction
+from deployments.errors import StageLostError, UnavailableError
+from deployments.families.family import Family
+from deployments.gateway.answers import Answered, Ask, Circumstances, Outcome, write_down
+from deployments.gateway.timings import Stopwatch
+from deployments.hop import Hop
+from features.fill import Filled, Freshness, fill
+from observability.errors import LedgerError
+from observability.ledger.decision import Decision, DecisionIds
+from observability.ledger.writer import LedgerWriter
+
+log = logging.getLogger(__name__)
+
+
+class Clocks(Protocol):
+    def wall(self) -> float: ...
+    def monotonic(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    features: Hop
+    model: Hop
+    safety: Hop
+
+
+class Journey:
+    """Carries the batches of one family."""
+
+    def __init__(
+        self,
+        family: Family,
+        stages: Stages,
+        ledger: LedgerWriter,
+        ids: DecisionIds,
+        clocks: Clocks,
+        config: Callable[[], tuple[Version, bool]],
+        stopwatch: Stopwatch,
+    ) -> None:
+        self._family = family
+        self._stages = stages
+        self._ledger = ledger
+        self._ids = ids
+        self._clocks = clocks
+        self._config = config
+        self._stopwatch = stopwatch
+
+    async def carry(self, asks: list[Ask]) -> Sequence[Answered]:
+        version, config_stale = self._config()
+        lap = self._stopwatch.start(self._family.name, len(asks))
+        batch = self._batch(asks, version)
+        filled, features_lost = await self._fill(batch, version)
+        lap("features")
+        batch.columns |= filled.columns
+        prediction = await self._predict(batch, version)
+        lap("model")
+        judgement = await self._judge(batch, prediction, version)
+        lap("safety")
+        shared = Circumstances(
+            config_version=version.number,
+            config_hash=version.config_hash,
+            degraded=config_stale or features_lost or self._ledger.degraded,
+            now=self._clocks.wall(),
+            monotonic=self._clocks.monotonic(),
+        )
+        outcome = Outcome(batch, filled, prediction, judgement)
+        answered, decisions = write_down(
+            self._family, asks, self._ids.take(len(asks)), outcome, shared
+        )
+        lap("encode")
+        await self._record(decisions)
+        lap("ledger")
+        self._stopwatch.judged(self._family.name, judgement)
+        return answered
+
+    async def _record(self, decisions: list[Decision]) -> None:
+        try:
+            await self._ledger.append(decisions)
+        except LedgerError as error:
+            raise UnavailableError(
+                "The ledger takes no entries, and no answer leaves unrecorded: try again"
+            ) from error
+
+    def _batch(self, asks: list[Ask], version: Version) -> Batch:
+        bodies = [ask.body for ask in asks]
+        columns = self._family.columns(bodies, version.document.serving[self._family.name])
+        return Batch(self._family.name, [body.entity for body in bodies], columns)
+
+    async def _fill(self, batch: Batch, version: Version) -> tuple[Filled, bool]:
+        """Ask for features; when they are lost, go on with what the configuration assumes."""
+        budget = version.document.serving[batch.family].deadlines.features_ms / 1000
+        try:
+            filled: Filled = await self._stages.features(batch, budget)
+        except StageLostError as lost:
+            log.warning("%s; the batch goes on with assumed features", lost)
+        else:
+            return filled, False
+        config = version.document.features
+        fresh = Freshness(self._clocks.wall(), config.stale_after_seconds)
+        needed = self._family.features
+        return fill(needed, batch.entities, batch.columns, {}, config.defaults, fresh), True
+
+    async def _predict(self, batch: Batch, version: Version) -> Prediction:
+        """Ask the model; when it is lost, an empty prediction makes safety fall back."""
+        serving = version.document.serving[batch.family]
+        try:
+            prediction: Prediction = await self._stages.model(
+                batch, serving.deadlines.model_ms / 1000
+            )
+        except StageLostError as lost:
+            log.warning("%s; the batch is answered by the fallback", lost)
+            return Prediction({}, f"{batch.family}/fallback", "none")
+        return prediction
+
+    async def _judge(self, batch: Batch, prediction: Prediction, version: Version) -> Judgement:
+        """Ask safety; without its judgement nothing leaves."""
+        deadlines = version.document.serving[batch.family].deadlines
+        judged = Batch(batch.family, batch.entities, batch.columns | prediction.columns)
+        try:
+            judgement: Judgement = await self._stages.safety(judged, deadlines.request_ms / 1000)
+        except StageLostError as lost:
+            raise UnavailableError(
+                "The safety layer gives no answer, and nothing leaves without it: try again"
+            ) from lost
+        return judgement

@@ -1,0 +1,181 @@
+"""The contract's description: FastAPI's paths, the inference paths, and every refusal."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
+
+from deployments.families.family import Family
+from deployments.gateway.bodies import BodyReader
+
+REF = "#/components/schemas/{model}"
+
+REFUSALS = {
+    "401": "No key, or one that is unknown or revoked.",
+    "403": "The key's role does not allow this.",
+    "404": "There is nothing there.",
+    "405": "The path does not take this method.",
+    "413": "The body is too large.",
+    "422": "The request does not fit the contract; `fields` names each culprit.",
+    "503": "No room, no time, or a needed part is away; Retry-After says when to try again.",
+}
+
+
+class ErrorDetail(BaseModel):
+    code: str
+    message: str
+    fields: dict[str, str]
+    request_id: str
+
+
+class Error(BaseModel):
+    """Every refusal has this shape."""
+
+    error: ErrorDetail
+
+
+class Interval(BaseModel):
+    lower: float
+    upper: float
+    level: float = Field(gt=0, lt=1)
+    method: str
+
+
+class ViolationShown(BaseModel):
+    rule: str
+    field: str | None
+    value: float | None
+    bound: float | None
+    level: Literal["warning", "unsafe", "critical"]
+    message: str
+
+
+class SafetyShown(BaseModel):
+    level: Literal["safe", "warning", "unsafe", "critical"]
+    violations: list[ViolationShown]
+    fallback: bool
+    override: str | None
+
+
+class FeaturesShown(BaseModel):
+    stale: list[str]
+    assumed: list[str]
+    event_time: str | None
+
+
+class Meta(BaseModel):
+    decision_id: str
+    model: str
+    model_version: str
+    config_version: int
+    features: FeaturesShown
+    degraded: bool
+    latency_ms: float
+
+
+def describe(app: FastAPI, families: Mapping[str, Family]) -> None:
+    """Make the app tell of all of it."""
+    described: dict[str, Any] = {}
+
+    def description() -> dict[str, Any]:
+        if not described:
+            described.update(_build(app, families))
+        return described
+
+    app.openapi = description  # type: ignore[method-assign] # FastAPI's own way to extend it
+
+
+def _build(app: FastAPI, families: Mapping[str, Family]) -> dict[str, Any]:
+    found = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        routes=app.routes,
+        servers=app.servers,
+    )
+    components = found.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas |= _schemas([Error, Interval, SafetyShown, Meta])
+    for family in families.values():
+        schemas |= _schemas([BodyReader(family).many, family.body, family.data])
+        schemas[_answer(family)] = _answer_schema(family)
+        found["paths"][family.path] = {"post": _inference(family)}
+    components["securitySchemes"] = {
+        "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "Bearer": {"type": "http", "scheme": "bearer"},
+    }
+    for path, methods in found["paths"].items():
+        for operation in methods.values():
+            _add_refusals(path, operation)
+    return found
+
+
+def _schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
+    """Write the models' schemas, as they are validated."""
+    modes = [(model, "validation") for model in models]
+    _, defined = models_json_schema(modes, ref_template=REF)  # type: ignore[arg-type] # a list of pairs is one
+    definitions: dict[str, Any] = defined["$defs"]
+    return definitions
+
+
+def _answer(family: Family) -> str:
+    return family.data.__name__.removesuffix("Data") + "Answer"
+
+
+def _answer_schema(family: Family) -> dict[str, Any]:
+    parts: dict[str, type[BaseModel]] = {
+        "data": family.data,
+        "interval": Interval,
+        "safety": SafetyShown,
+        "meta": Meta,
+    }
+    return {
+        "type": "object",
+        "title": _answer(family),
+        "required": list(parts),
+        "additionalProperties": False,
+        "properties": {name: _ref(model.__name__) for name, model in parts.items()},
+    }
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": REF.format(model=name)}
+
+
+def _inference(family: Family) -> dict[str, Any]:
+    one, many = family.body.__name__, BodyReader(family).many.__name__
+    answer = _ref(_answer(family))
+    return {
+        "tags": ["inference"],
+        "summary": family.summary,
+        "operationId": f"infer_{family.name}",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"oneOf": [_ref(one), _ref(many)]}}},
+        },
+        "responses": {
+            "200": {
+                "description": "The answer; for `rows`, a list of them in the same order.",
+                "content": {
+                    "application/json": {
+                        "schema": {"oneOf": [answer, {"type": "array", "items": answer}]}
+                    }
+                },
+            }
+        },
+    }
+
+
+def _add_refusals(path: str, operation: dict[str, Any]) -> None:
+    for status, why in REFUSALS.items():
+        if path == "/health" and status in ("401", "403"):
+            continue
+        content = {"application/json": {"schema": _ref("Error")}}
+        if status in operation["responses"] and status != "422":
+            continue
+        operation["responses"][status] = {"description": why, "content": content}
+    if path != "/health":
+        operation["security"] = [{"ApiKey": []}, {"Bearer": []}]

@@ -1,0 +1,105 @@
+"""What the gateway's routes work with; opened with the replica, closed with it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from config_store.store import ConfigStore, Version
+from config_store.watch import RedisWatch
+from deployments.errors import UnavailableError
+from deployments.families.family import Family
+from deployments.families.shipped import FAMILIES
+from deployments.gateway.admission import Admission
+from deployments.gateway.answers import Answered, Ask
+from deployments.gateway.desk import Desk
+from deployments.gateway.journey import Journey, Stages
+from deployments.gateway.timings import Stopwatch
+from deployments.hop import Hop
+from deployments.replica import Replica
+from observability.ledger.decision import DecisionIds, writer_name
+from observability.ledger.writer import LedgerWriter
+from safety.access import KeyRing
+from safety.key_store import CHANNEL as KEYS_CHANNEL
+from safety.key_store import KeyStore
+
+__all__ = ["Answered", "Ask", "Handles", "Premises"]
+
+
+@dataclass(frozen=True, slots=True)
+class Handles:
+    """The deployments behind the gateway."""
+
+    features: Hop
+    safety: Hop
+    models: dict[str, Hop]
+
+
+class Premises:
+    """One gateway replica's desk, ledger pen, key ring and configuration."""
+
+    def __init__(self, handles: Handles) -> None:
+        self.replica = Replica("gateway", self._configure)
+        self.settings = self.replica.settings
+        self.clocks = self.replica.clocks
+        self.families: dict[str, Family] = {name: FAMILIES[name] for name in handles.models}
+        self.keys: RedisWatch[KeyRing] = RedisWatch(
+            self.replica.redis, KEYS_CHANNEL, KeyStore(self.replica.redis).ring, _noted
+        )
+        self.configs = ConfigStore(self.replica.redis)
+        self.ledger = LedgerWriter(
+            self.replica.redis,
+            writer=writer_name("gateway", os.urandom),
+            spool_dir=Path(self.settings.paths.spool),
+            clock=self.clocks.wall,
+        )
+        self.admission = Admission(lambda: self.keys.value or KeyRing())
+        self.desk = Desk(self._journeys(handles), lambda: self.replica.config.value, self.clocks)
+
+    async def open(self) -> None:
+        version = await self.replica.open()
+        await self.keys.start()
+        await self.ledger.start()
+        self._configure(version)
+
+    async def close(self) -> None:
+        """Answer what is in the lanes, write it down, and let go of everything."""
+        await self.desk.drain()
+        await self.ledger.close()
+        await self.keys.stop()
+        await self.replica.close()
+
+    @property
+    def degraded(self) -> bool:
+        return self.replica.config.stale or self.ledger.degraded
+
+    def observe(self, endpoint: str, status: int, seconds: float) -> None:
+        self.replica.metrics.answered(endpoint, status, (seconds,))
+
+    def active(self) -> Version:
+        version = self.replica.config.value
+        if version is None:
+            raise UnavailableError("No configuration has been loaded yet: is Redis up?")
+        return version
+
+    def _journeys(self, handles: Handles) -> dict[str, Journey]:
+        ids = DecisionIds(self.clocks.wall, os.urandom)
+        return {
+            name: Journey(
+                family,
+                Stages(handles.features, handles.models[name], handles.safety),
+                self.ledger,
+                ids,
+                self.clocks,
+                lambda: (self.active(), self.replica.config.stale),
+                Stopwatch(self.replica.metrics),
+            )
+            for name, family in self.families.items()
+        }
+
+    def _configure(self, version: Version) -> None:
+        if hasattr(self, "desk"):
+            self.desk.configure(version)
+
+
+def _noted(_: KeyRing) -> None:
+    """Do nothing: admission reads the ring from the watch itself."""

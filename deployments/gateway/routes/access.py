@@ -1,0 +1,25 @@
+"""Checks the key of every FastAPI route against the role that its endpoint needs."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.routing import Route
+
+from deployments.gateway.premises import Premises
+from safety.access import Principal, Role
+from safety.endpoints import needed_role
+
+
+def premises_of(request: Request) -> Premises:
+    found: Premises = request.app.state.premises
+    return found
+
+
+def admitted(request: Request, premises: Annotated[Premises, Depends(premises_of)]) -> Principal:
+    route = request.scope["route"]
+    path = route.path if isinstance(route, Route) else request.url.path
+    needed = needed_role(request.method, path) or Role.VIEWER
+    return premises.admission.admit(request.scope["headers"], needed)
+
+
+Here = Annotated[Premises, Depends(premises_of)]

@@ -1,0 +1,95 @@
+"""The configuration, read side."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel
+from redis.exceptions import RedisError
+
+from config_store.errors import UnknownVersionError
+from config_store.store import Version
+from deployments.errors import NotFoundError, UnavailableError
+from deployments.gateway.routes.access import Here, admitted
+
+router = APIRouter(tags=["configuration"], dependencies=[Depends(admitted)])
+
+
+class ConfigVersion(BaseModel):
+    version: int
+    config_hash: str
+    author: str
+    reason: str
+    created: datetime
+    document: dict[str, Any]
+
+
+class ConfigHistory(ConfigVersion):
+    history: list[int]
+
+
+class ConfigSummary(BaseModel):
+    version: int
+    config_hash: str
+    author: str
+    reason: str
+    created: datetime
+    active: bool
+
+
+def _shown(version: Version) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "config_hash": version.config_hash,
+        "author": version.author,
+        "reason": version.reason,
+        "created": version.created,
+        "document": version.document.model_dump(mode="json"),
+    }
+
+
+@router.get("/config/active", summary="The active configuration, and the versions before it")
+async def active(here: Here) -> ConfigHistory:
+    version = here.active()
+    numbers = [each.number for each in await _history(here, 50)]
+    return ConfigHistory(**_shown(version), history=numbers)
+
+
+@router.get("/config", summary="The active configuration")
+async def current(here: Here) -> ConfigVersion:
+    return ConfigVersion(**_shown(here.active()))
+
+
+@router.get("/config/versions", summary="All versions, newest first")
+async def versions(
+    here: Here, limit: Annotated[int, Query(ge=1, le=500)] = 50
+) -> list[ConfigSummary]:
+    now = here.active().number
+    return [
+        ConfigSummary(
+            version=each.number,
+            config_hash=each.config_hash,
+            author=each.author,
+            reason=each.reason,
+            created=each.created,
+            active=each.number == now,
+        )
+        for each in await _history(here, limit)
+    ]
+
+
+@router.get("/config/versions/{v}", summary="One version")
+async def version(v: Annotated[int, Path(ge=1, le=2**31)], here: Here) -> ConfigVersion:
+    try:
+        return ConfigVersion(**_shown(await here.configs.get(v)))
+    except UnknownVersionError as unknown:
+        raise NotFoundError(str(unknown)) from unknown
+    except (RedisError, OSError) as away:
+        raise UnavailableError("Redis is away, and with it the versions: try again") from away
+
+
+async def _history(here: Here, limit: int) -> tuple[Version, ...]:
+    try:
+        return await here.configs.history(limit)
+    except (RedisError, OSError) as away:
+        raise UnavailableError("Redis is away, and with it the versions: try again") from away

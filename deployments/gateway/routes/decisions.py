@@ -1,0 +1,56 @@
+"""Decisions as the ledger keeps them, and the proof that they are there."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+from ray.exceptions import RayError
+
+from deployments.errors import NotFoundError, UnavailableError
+from deployments.gateway.routes.access import admitted
+from deployments.history import history
+
+router = APIRouter(tags=["decisions"], dependencies=[Depends(admitted)])
+
+DecisionId = Annotated[
+    str, Path(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$")
+]
+
+
+@router.get("/decisions/{id}", summary="One decision, as it was written down")
+async def decision(
+    id: DecisionId,  # noqa: A002 - the contract's name
+) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] | None = await history().decision.remote(id)
+    except RayError as away:
+        raise UnavailableError("The history gives no answer: try again") from away
+    if found is None:
+        raise NotFoundError(f"There is no decision {id} in the ledger")
+    return found
+
+
+@router.get("/metrics/decisions", summary="The latest decisions")
+async def decisions(
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    family: Annotated[str | None, Query(pattern=r"^[a-z_]{1,32}$")] = None,
+    since: datetime | None = None,
+) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = await history().decisions.remote(limit, family, since)
+    except RayError as away:
+        raise UnavailableError("The history gives no answer: try again") from away
+    return rows
+
+
+@router.get("/ledger/proof/{id}", summary="The proof that a decision is in the ledger unchanged")
+async def proof(
+    id: DecisionId,  # noqa: A002 - the contract's name
+) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] | None = await history().proof.remote(id)
+    except RayError as away:
+        raise UnavailableError("The history gives no answer: try again") from away
+    if found is None:
+        raise NotFoundError(f"There is no decision {id} in the drained ledger; try in a second")
+    return found

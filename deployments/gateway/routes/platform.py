@@ -1,0 +1,118 @@
+"""Liveness, readiness, status, and the front page of the API."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from pydantic import BaseModel
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse
+
+from deployments.gateway.routes.access import Here, admitted
+from deployments.version import VERSION
+
+open_router = APIRouter(tags=["platform"])
+router = APIRouter(tags=["platform"], dependencies=[Depends(admitted)])
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    ready: bool
+    parts: dict[str, bool]
+
+
+class Status(BaseModel):
+    version: str
+    degraded: bool
+    config_version: int | None
+    families: list[str]
+    lanes: dict[str, dict[str, int]]
+    ledger: dict[str, Any]
+
+
+class Front(BaseModel):
+    name: str
+    version: str
+    links: dict[str, str]
+
+
+@open_router.get("/health", summary="Say that the process is alive")
+async def health() -> Health:
+    return Health()
+
+
+@router.get(
+    "/ready",
+    summary="Say whether requests would be answered, part by part",
+    responses={503: {"model": Ready, "description": "Not yet, or not any more."}},
+)
+async def ready(here: Here, response: Response) -> Ready:
+    parts = {
+        "configuration": here.replica.config.value is not None,
+        "keys": here.keys.value is not None,
+        "redis": await _redis_answers(here),
+    }
+    # Redis away means degraded answers, not none: a balancer must keep sending.
+    found = Ready(ready=parts["configuration"] and parts["keys"], parts=parts)
+    if not found.ready:
+        response.status_code = 503
+        response.headers["retry-after"] = "1"
+    return found
+
+
+@router.get("/status", summary="Tell what runs, and how well")
+async def status(here: Here) -> Status:
+    version = here.replica.config.value
+    return Status(
+        version=VERSION,
+        degraded=here.degraded,
+        config_version=None if version is None else version.number,
+        families=sorted(here.families),
+        lanes={
+            family: {"waiting_rows": lane.waiting_rows, "batches_in_flight": lane.batches_in_flight}
+            for family, lane in here.desk.lanes.items()
+        },
+        ledger={
+            "degraded": here.ledger.degraded,
+            "spooled_entries": here.ledger.spooled_entries,
+        },
+    )
+
+
+@router.get("/", summary="Name, version and links")
+async def front() -> Front:
+    links = {
+        "docs": "/docs",
+        "redoc": "/redoc",
+        "openapi": "/openapi.json",
+        "health": "/health",
+        "status": "/status",
+        "metrics": "/metrics",
+    }
+    return Front(name="Ballast", version=VERSION, links=links)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def description(request: Request) -> JSONResponse:
+    return JSONResponse(request.app.openapi())
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> HTMLResponse:
+    return get_swagger_ui_html(openapi_url="/openapi.json", title="Ballast")
+
+
+@router.get("/redoc", include_in_schema=False)
+async def redoc() -> HTMLResponse:
+    return get_redoc_html(openapi_url="/openapi.json", title="Ballast")
+
+
+async def _redis_answers(here: Here) -> bool:
+    try:
+        return bool(await here.replica.redis.ping())
+    except (RedisError, OSError):
+        return False

@@ -1,0 +1,80 @@
+"""The one-machine Ray cluster: started for this run, on loopback alone, ended with it."""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import ray
+
+from deployments.launch.errors import MissingBinaryError
+
+# Ray asks this of macOS and Windows only; with it every port of the cluster stays on loopback.
+LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+def environment(scratch: Path, home: Path) -> dict[str, str]:
+    """Give what Ray, Serve and every replica must find in their environment at their start."""
+    haproxy = scratch / "haproxy"
+    return {
+        **LOOPBACK_ONLY,
+        **QUIET,
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(command("ballast-haproxy")),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "75",
+        # A gateway that dies is noticed by its connections, and its requests go to another.
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+        "RAY_SERVE_HAPROXY_RETRIES": "3",
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "5",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        "BALLAST_HOME": str(home),
+        # One batch runs on one thread; more would only take turns on the same cores.
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def command(name: str) -> Path:
+    """Find a command of this installation."""
+    found = Path(sys.prefix) / "bin" / name
+    if not found.is_file():
+        raise MissingBinaryError(name, "Install the project anew: `make install`.")
+    return found
+
+
+def start(scratch: Path, variables: Mapping[str, str], dashboard_port: int) -> None:
+    """Start a head node in this process's care."""
+    os.environ.update(variables)
+    ray.init(
+        address="local",
+        _node_ip_address="127.0.0.1",
+        _temp_dir=str(scratch / "ray"),
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        dashboard_port=dashboard_port,
+        # Replicas ask for fractions of a CPU; the rest is for sweeps and retraining.
+        num_cpus=max(os.cpu_count() or 2, 2),
+        object_store_memory=256 * 1024 * 1024,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=False,
+        namespace="ballast",
+    )
+
+
+def stop() -> None:
+    ray.shutdown()

@@ -1,0 +1,66 @@
+"""Shows what the start is at: bars on a terminal, one line a step in a log."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import (
+    Progress as Bars,
+)
+
+Share = Callable[[float, str], None]
+
+
+class Progress:
+    """Writes to the error stream, so that the standard output holds only what is asked for."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self._fancy = sys.stderr.isatty()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Show a step whose length nobody knows."""
+        started = time.monotonic()
+        if self._fancy:
+            with self.console.status(f"{name} ..."):
+                yield
+        else:
+            yield
+        self._done(name, "", started)
+
+    @contextmanager
+    def bar(self, name: str) -> Iterator[Share]:
+        """Show a step that tells which share of it is done."""
+        started = time.monotonic()
+        last = ""
+        if not self._fancy:
+
+            def note(_share: float, what: str) -> None:
+                nonlocal last
+                last = what
+
+            yield note
+        else:
+            columns = (TextColumn(f"{name:<22}"), BarColumn(), TextColumn("{task.description}"))
+            with Bars(*columns, TimeElapsedColumn(), console=self.console, transient=True) as bars:
+                task = bars.add_task("", total=1.0)
+
+                def move(share: float, what: str) -> None:
+                    nonlocal last
+                    last = what
+                    bars.update(task, completed=share, description=what)
+
+                yield move
+        self._done(name, last, started)
+
+    def _done(self, name: str, what: str, started: float) -> None:
+        took = time.monotonic() - started
+        self.console.print(f"[green]✓[/green] {name:<24}{took:6.1f} s  {what}", highlight=False)

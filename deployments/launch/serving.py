@@ -1,0 +1,86 @@
+"""Puts serve_config.yaml to work on the cluster, and waits until every part answers."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from ray import serve
+from ray.serve.schema import ServeDeploySchema
+
+from deployments.launch.errors import LaunchError, NotReadyError
+
+READY_WITHIN_SECONDS = 180.0
+
+
+def read_config(path: Path, host: str, port: int) -> ServeDeploySchema:
+    """Read the operator's file, with the address of this run in it."""
+    try:
+        content: dict[str, Any] = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise LaunchError(f"{path} is missing: run this in the project's folder.") from None
+    except yaml.YAMLError as error:
+        raise LaunchError(f"{path} is no YAML that can be read: {error}") from error
+    content.setdefault("http_options", {}).update(host=host, port=port)
+    try:
+        return ServeDeploySchema.model_validate(content)
+    except ValueError as error:
+        raise LaunchError(f"{path} is not a Serve configuration: {error}") from error
+
+
+def deploy(config: ServeDeploySchema) -> None:
+    """Hand the configuration to Serve's controller, as `serve deploy` does."""
+    serve.start(
+        proxy_location=config.proxy_location,
+        http_options=config.http_options.model_dump(),
+        logging_config=config.logging_config.model_dump() if config.logging_config else None,
+    )
+    client = serve.context._get_global_client()  # noqa: SLF001 - serve.run takes no configuration file
+    client.deploy_apps(config, _blocking=False)
+
+
+def await_running(seen: Callable[[str], None], logs: str) -> None:
+    """Wait for every deployment to be healthy; tell which ones are still to come."""
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    state = "not deployed"
+    while time.monotonic() < deadline:
+        applications = serve.status().applications
+        state = _state(applications)
+        seen(state)
+        if applications and all(app.status == "RUNNING" for app in applications.values()):
+            return
+        failed = [app for app in applications.values() if app.status == "DEPLOY_FAILED"]
+        if failed:
+            raise LaunchError(f"Serve could not deploy: {failed[0].message} The logs: {logs}")
+        time.sleep(0.1)
+    raise NotReadyError(READY_WITHIN_SECONDS, state, logs)
+
+
+def await_answer(url: str, logs: str) -> None:
+    """Wait until the front door itself answers."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/health", timeout=2).status_code == httpx.codes.OK:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.05)
+    raise NotReadyError(30, "the front door gives no answer", logs)
+
+
+def stop() -> None:
+    """End every deployment in order: the gateway answers what it holds before it goes."""
+    serve.shutdown()
+
+
+def _state(applications: dict[str, Any]) -> str:
+    waiting = [
+        name
+        for app in applications.values()
+        for name, deployment in app.deployments.items()
+        if deployment.status != "HEALTHY"
+    ]
+    return f"waiting for {', '.join(sorted(waiting))}" if waiting else "starting"

@@ -1,0 +1,34 @@
+"""Runs the platform in the foreground and says how to use it."""
+
+from pathlib import Path
+
+import typer
+
+from config_store.settings import Settings
+from deployments.launch.progress import Progress
+from deployments.launch.supervisor import Supervisor
+from observability.logs import set_up
+
+GREETING = """
+Ballast answers at {url}
+  admin key   {key_file}
+  docs        {url}/docs   (send the key as X-API-Key)
+
+Try it:
+  curl -s {url}/models/tail-slo -H "X-API-Key: $(cat {key_file})" -d '{body}'
+
+Ctrl-C ends it."""
+
+BODY = '{"entity": "order-gateway", "load": 0.8, "slo_ms": 20}'
+
+
+def supervise(settings: Settings, config_file: Path) -> None:
+    set_up("WARNING")
+    progress = Progress()
+    supervisor = Supervisor(settings, config_file, progress)
+
+    def ready() -> None:
+        typer.echo(GREETING.format(url=supervisor.url, key_file=settings.paths.key_file, body=BODY))
+
+    supervisor.run(ready)
+    progress.console.print("Ballast has ended: nothing of it runs any more.")

@@ -1,0 +1,193 @@
+"""`ballast up`: starts every part in order, stays with them, and ends all of it."""
+
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import ray
+
+from config_store.settings import Settings
+from deployments.history import history
+from deployments.launch import bootstrap, cluster, own_processes, serving
+from deployments.launch.errors import DiskFullError, PartDiedError, PortTakenError
+from deployments.launch.progress import Progress
+from deployments.launch.redis_server import RedisServer
+from deployments.launch.run_record import Run, RunRecord
+from models.pointer import read_pointer
+from models.registry import CHAMPION
+from models.tail.xgboost_quantile import TailModel
+
+NEEDED_MB = 1500
+DASHBOARD_PORT = 8265
+ENDS_WITHIN_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """One run of the platform on this machine."""
+
+    def __init__(self, settings: Settings, config_file: Path, progress: Progress) -> None:
+        self._settings = settings
+        self._config_file = config_file
+        self._progress = progress
+        self._stop = threading.Event()
+        self._token = secrets.token_hex(8)
+        self.url = f"http://{_reachable(settings.host)}:{settings.port}"
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Bring everything up, tell when it is, and wait to be ended."""
+        record = RunRecord(self._settings.home)
+        record.claim()
+        self._stop_on_signals()
+        with ExitStack() as undo:
+            undo.callback(record.release)
+            undo.callback(record.forget)
+            sweep_last_run(record)
+            self._check_machine()
+            scratch = Path(tempfile.mkdtemp(prefix="ballast-"))
+            undo.callback(shutil.rmtree, scratch, ignore_errors=True)
+            os.environ[own_processes.TOKEN] = self._token
+            run = Run(self._token, os.getpid(), _own_start(), self.url, str(scratch))
+            record.write(run)
+            undo.callback(own_processes.end, self._token, ENDS_WITHIN_SECONDS)
+            self._start_parts(undo, scratch)
+            if self._stop.is_set():
+                return
+            record.write(replace(run, ready=True))
+            on_ready()
+            self._stay()
+
+    def _start_parts(self, undo: ExitStack, scratch: Path) -> None:
+        steps: list[Callable[[], None]] = [
+            lambda: self._start_redis(undo),
+            lambda: self._start_cluster(undo, scratch),
+            lambda: self._start_serving(undo, scratch),
+        ]
+        for step in steps:
+            if self._stop.is_set():
+                return
+            step()
+
+    def _start_redis(self, undo: ExitStack) -> None:
+        if self._settings.embedded_redis:
+            paths = self._settings.paths
+            with self._progress.step("Redis"):
+                redis = RedisServer(paths.redis, paths.redis_socket)
+                undo.callback(redis.stop)
+                redis.start()
+        with self._progress.step("Configuration and keys"):
+            bootstrap.prepare(self._settings)
+
+    def _start_cluster(self, undo: ExitStack, scratch: Path) -> None:
+        with self._progress.step("Ray cluster"):
+            undo.callback(cluster.stop)
+            variables = cluster.environment(scratch, self._settings.home)
+            cluster.start(scratch, variables, free_port(DASHBOARD_PORT))
+
+    def _start_serving(self, undo: ExitStack, scratch: Path) -> None:
+        settings = self._settings
+        config = serving.read_config(self._config_file, settings.host, settings.port)
+        undo.callback(_close_history)
+        trained = read_pointer(settings.paths.models, TailModel.name, CHAMPION) is not None
+        if trained:  # replicas start while the history catches up
+            undo.callback(serving.stop)
+            serving.deploy(config)
+        with self._progress.bar("Telemetry history") as bar:
+            bootstrap.fill_history(bar)
+        with self._progress.bar("Tail model") as bar:
+            bootstrap.train_missing(settings, bar)
+        if not trained:
+            undo.callback(serving.stop)
+            serving.deploy(config)
+        logs = str(scratch / "ray" / "session_latest" / "logs")
+        with self._progress.bar("Deployments") as bar:
+            serving.await_running(lambda state: bar(0.5, state), logs)
+            serving.await_answer(self.url, logs)
+            bar(1.0, "Every deployment answers")
+
+    def _stay(self) -> None:
+        while not self._stop.wait(1.0):
+            if not ray.is_initialized() or not _head_lives():
+                raise PartDiedError("The Ray cluster", "the session's logs under the temp folder")
+
+    def _check_machine(self) -> None:
+        home = self._settings.home
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        free_mb = shutil.disk_usage(home).free // 2**20
+        if free_mb < NEEDED_MB:
+            raise DiskFullError(str(home), free_mb, NEEDED_MB)
+        if not is_free(self._settings.host, self._settings.port):
+            raise PortTakenError(self._settings.host, self._settings.port, "BALLAST_PORT")
+
+    def _stop_on_signals(self) -> None:
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self._stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, stop)
+
+
+def sweep_last_run(record: RunRecord) -> list[int]:
+    """End what a killed run left behind."""
+    last = record.read()
+    if last is None:
+        return []
+    left = own_processes.marked(last.token)
+    own_processes.end(last.token, ENDS_WITHIN_SECONDS)
+    shutil.rmtree(last.scratch, ignore_errors=True)
+    record.forget()
+    return left
+
+
+def is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(wanted: int) -> int:
+    """Take the usual port where it is free, else any; two platforms may share a machine."""
+    if is_free("127.0.0.1", wanted):
+        return wanted
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - compared, not bound
+
+
+def _own_start() -> float:
+    return own_processes.started_at(os.getpid()) or 0.0
+
+
+def _close_history() -> None:
+    """Move the last decisions into the column store and close it."""
+    if ray.is_initialized():
+        actor = history()
+        ray.get(actor.drain_now.remote(), timeout=10)
+        ray.get(actor.close.remote(), timeout=10)
+        ray.kill(actor)
+
+
+def _head_lives() -> bool:
+    try:
+        return bool(ray.nodes())
+    except Exception:  # noqa: BLE001 - however it fails, the head is gone
+        return False

@@ -1,0 +1,71 @@
+"""What every replica keeps open: Redis, the active configuration, its metrics and its logs."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from config_store.connection import open_redis
+from config_store.settings import Settings
+from config_store.store import Version
+from config_store.watch import ConfigWatch
+from deployments.clocks import SystemClocks
+from observability.exposition import snapshot
+from observability.logs import set_up
+from observability.metrics import Metrics
+from observability.snapshots import publish
+
+# A replica that has no configuration by then reports unhealthy and is started anew.
+FIRST_CONFIG_SECONDS = 20.0
+PUBLISH_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Replica:
+    """Opened once in a deployment's constructor, closed in its destructor."""
+
+    def __init__(self, role: str, on_config: Callable[[Version], None]) -> None:
+        self.settings = Settings()
+        self.clocks = SystemClocks()
+        set_up(self.settings.log_level)
+        self.metrics = Metrics(CollectorRegistry())
+        # Unique for each process, so that a restarted replica's counters add to its old ones.
+        self._name = f"{role}-{secrets.token_hex(8)}"
+        self.redis: Redis = open_redis(self.settings.redis_address)
+        self.config = ConfigWatch(self.redis, on_config)
+
+    async def open(self) -> Version:
+        await self.config.start()
+        self._publishing = asyncio.create_task(every(lambda: PUBLISH_SECONDS, self._publish))
+        return await self.config.first(FIRST_CONFIG_SECONDS)
+
+    async def close(self) -> None:
+        self._publishing.cancel()
+        await self.config.stop()
+        await self.redis.aclose()
+
+    async def _publish(self) -> None:
+        version = self.config.value
+        if version is not None:
+            self.metrics.config_version.set(version.number)
+        try:
+            await publish(
+                self.redis, self._name, snapshot(self.metrics.registry, self.clocks.wall())
+            )
+        except (RedisError, OSError):
+            return  # counters only grow: the next snapshot says it all
+
+
+async def every(seconds: Callable[[], float], work: Callable[[], Awaitable[None]]) -> None:
+    """Do the work again and again; a failure is logged and does not end the round."""
+    while True:
+        await asyncio.sleep(seconds())
+        try:
+            await work()
+        except Exception:
+            log.exception("A background round failed; the next one comes as planned")

@@ -1,0 +1,105 @@
+"""The tail deployment: bounds the latency of a whole batch in one vectorised call."""
+
+import asyncio
+import logging
+import time
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from ray import serve
+
+from config_store.store import Version
+from deployments.batch import Batch, Columns, Prediction
+from deployments.replica import Replica, every
+from models.errors import ModelError
+from models.model_version import ModelVersion
+from models.pointer import read_pointer
+from models.registry import Registry
+from models.tail.inputs import BOUNDS
+from models.tail.xgboost_quantile import TailModel
+
+# How soon a promoted champion answers; a rollback is promised within five seconds.
+LOOK_FOR_CHAMPION_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class Loaded(NamedTuple):
+    model: TailModel
+    version: ModelVersion
+
+
+@serve.deployment(name="tail")
+class Tail:
+    async def __init__(self) -> None:  # type: ignore[misc] # Ray awaits it
+        self._replica = Replica("tail", self._configure)
+        settings = self._replica.settings
+        self._registry = Registry(settings.tracking_uri, settings.paths.models)
+        self._configure(await self._replica.open())
+        self._loaded = await asyncio.to_thread(self._load)
+        self._looking = asyncio.create_task(every(lambda: LOOK_FOR_CHAMPION_SECONDS, self._follow))
+
+    async def predict(self, batch: Batch) -> Prediction:
+        model, version = self._loaded
+        started = time.perf_counter()
+        columns = _answer(model, batch.columns, len(batch))
+        self._replica.metrics.inferred(version.name, time.perf_counter() - started)
+        return Prediction(columns, version.name, version.version)
+
+    def _configure(self, version: Version) -> None:
+        self._serving = version.document.serving["tail"]
+
+    def _load(self) -> Loaded:
+        version = self._wanted()
+        return Loaded(TailModel.load(version.path), version)
+
+    def _wanted(self) -> ModelVersion:
+        """Read the alias's pointer file; only where there is none is MLflow itself asked."""
+        name, alias = self._serving.model, self._serving.alias
+        folder = self._replica.settings.paths.models
+        return read_pointer(folder, name, alias) or self._registry.resolve(name, alias)
+
+    async def _follow(self) -> None:
+        """Serve the version that the alias names now; the loaded one goes on until then."""
+        wanted = await asyncio.to_thread(self._wanted)
+        if wanted.version != self._loaded.version.version:
+            self._loaded = await asyncio.to_thread(self._load)
+            log.info("now serving %s %s", wanted.name, wanted.version)
+
+    async def __del__(self) -> None:
+        self._looking.cancel()
+        await self._replica.close()
+
+
+def _answer(model: TailModel, columns: Columns, n: int) -> Columns:
+    """Predict; a row that the model cannot take gets NaN, which safety turns into the fallback."""
+    good = _answerable(columns)
+    try:
+        if good.all():
+            return model.predict(columns)
+        answers = (
+            model.predict({name: columns[name][good] for name in BOUNDS}) if good.any() else {}
+        )
+    except ModelError:
+        log.exception("The model refused a batch; the fallback answers it")
+        return {}
+    return {name: _spread(column, good, n) for name, column in answers.items()}
+
+
+def _answerable(columns: Columns) -> npt.NDArray[np.bool_]:
+    """Say which rows lie within what the model takes; comparisons with NaN are false."""
+    within = [
+        (columns[name] >= bounds.low) & (columns[name] <= bounds.high)
+        for name, bounds in BOUNDS.items()
+    ]
+    good: npt.NDArray[np.bool_] = np.logical_and.reduce(within)
+    return good
+
+
+def _spread(
+    column: npt.NDArray[np.float64], good: npt.NDArray[np.bool_], n: int
+) -> npt.NDArray[np.float64]:
+    whole = np.full(n, np.nan)
+    whole[good] = column
+    return whole

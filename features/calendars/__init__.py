@@ -1,0 +1,1 @@
+"""When markets trade: sessions, their phases, and option expiries of real exchanges."""

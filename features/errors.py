@@ -1,0 +1,22 @@
+"""Everything this room can refuse, in one tree."""
+
+
+class FeatureError(Exception):
+    """The root: catch this to catch every refusal of the feature room."""
+
+
+class UnreadableFeaturesError(FeatureError):
+    """What the store holds for an entity is not a feature row."""
+
+    def __init__(self, entity: str, reason: str) -> None:
+        super().__init__(
+            f"The stored features of {entity!r} cannot be read: {reason}. "
+            "They are written anew with the next minute of telemetry."
+        )
+
+
+class SourceAwayError(FeatureError):
+    """The place that features are computed from gave no answer."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"The feature source {source!r} gave no answer: {reason}")

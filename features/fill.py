@@ -1,0 +1,69 @@
+"""Fills the columns that requests left out, and says which of them are stale or merely assumed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from features.rows import FeatureRow
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Every needed column without a hole, and how each hole was filled."""
+
+    columns: dict[str, FloatArray]
+    # Only rows where it is so are named: most batches name none.
+    stale: dict[int, tuple[str, ...]]
+    assumed: dict[int, tuple[str, ...]]
+    event_time: FloatArray  # epoch seconds; NaN where nothing is known of the entity
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    now: float
+    stale_after_seconds: float
+
+
+def fill(
+    needed: Sequence[str],
+    entities: Sequence[str],
+    given: Mapping[str, FloatArray],
+    rows: Mapping[str, FeatureRow | None],
+    defaults: Mapping[str, float],
+    freshness: Freshness,
+) -> Filled:
+    """Take a value from the request, else from the entity's row, else from the defaults."""
+    known = [rows.get(entity) for entity in entities]
+    event_time = np.array([np.nan if row is None else row.event_time for row in known])
+    old = freshness.now - event_time > freshness.stale_after_seconds
+    columns: dict[str, FloatArray] = {}
+    stale: dict[int, list[str]] = {}
+    assumed: dict[int, list[str]] = {}
+    for name in needed:
+        column = given.get(name)
+        holes = np.isnan(column) if column is not None else np.ones(len(entities), dtype=np.bool_)
+        if column is not None and not holes.any():
+            columns[name] = column
+            continue
+        stored = np.array(
+            [np.nan if row is None else row.values.get(name, np.nan) for row in known]
+        )
+        unknown = holes & np.isnan(stored)
+        _note(stale, name, holes & ~unknown & old)
+        _note(assumed, name, unknown)
+        filled = np.where(unknown, defaults.get(name, np.nan), stored)
+        columns[name] = filled if column is None else np.where(holes, filled, column)
+    return Filled(columns, _frozen(stale), _frozen(assumed), event_time)
+
+
+def _note(names: dict[int, list[str]], name: str, where: npt.NDArray[np.bool_]) -> None:
+    for row in np.flatnonzero(where).tolist():
+        names.setdefault(row, []).append(name)
+
+
+def _frozen(names: dict[int, list[str]]) -> dict[int, tuple[str, ...]]:
+    return {row: tuple(found) for row, found in names.items()}

@@ -1,0 +1,32 @@
+"""A feature row: what is known of one entity, and since when."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from features.errors import UnreadableFeaturesError
+
+KEY_PREFIX = "ballast:features:"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRow:
+    values: dict[str, float]
+    event_time: float  # epoch seconds of the telemetry that the row was read off
+
+    def encode(self) -> bytes:
+        return orjson.dumps({"values": self.values, "event_time": self.event_time})
+
+
+def key(entity: str) -> str:
+    return KEY_PREFIX + entity
+
+
+def decode(entity: str, stored: bytes | str) -> FeatureRow:
+    try:
+        content: dict[str, Any] = orjson.loads(stored)
+        values = {name: float(value) for name, value in content["values"].items()}
+        return FeatureRow(values, float(content["event_time"]))
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableFeaturesError(entity, str(error)) from error

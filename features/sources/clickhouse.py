@@ -1,0 +1,102 @@
+"""Telemetry in ClickHouse: appended by the minute, read for baselines, features and training."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from features.definitions import LIVE, TRAILING_DAYS
+from features.rows import FeatureRow
+from features.telemetry import Telemetry
+
+DAY = 86_400
+
+_LIVE = ", ".join(f"argMax({each.name}, telemetry.ts) AS {each.name}" for each in LIVE)
+
+# Inclusive, which interpolates as numpy does, so that models learn from the same baselines.
+_BASELINES = """
+SELECT entity, quantileExactInclusive(0.5)(p50_ms) AS baseline_ms,
+       quantileExactInclusive(0.75)(request_rate) AS baseline_rate
+FROM telemetry
+WHERE ts >= toDateTime({since:Int64}) AND ts < toDateTime({until:Int64})
+GROUP BY entity
+"""
+
+_LATEST = f"""
+SELECT entity, toUnixTimestamp(max(telemetry.ts)) AS ts, {_LIVE}
+FROM telemetry WHERE entity IN {{entities:Array(String)}} AND ts >= toDateTime({{since:Int64}})
+GROUP BY entity
+"""  # noqa: S608 - the names come from this release's own definitions
+
+_NEWEST = "SELECT entity, toUnixTimestamp(max(ts)) AS ts FROM telemetry GROUP BY entity"
+
+_TRAINING = """
+SELECT toUnixTimestamp(ts) AS ts, entity, load, infra, request_rate, error_rate, active_workers,
+       p50_ms, exemplars
+FROM telemetry
+WHERE ts >= toDateTime({since:Int64}) AND ts < toDateTime({until:Int64})
+ORDER BY entity, ts
+"""
+
+
+class ColumnStore(Protocol):
+    """The little of ClickHouse that this source asks for."""
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]: ...
+
+    def columns(
+        self, sql: str, params: Mapping[str, Any] | None = None
+    ) -> Mapping[str, npt.NDArray[Any]]: ...
+
+    def insert(self, table: str, columns: Mapping[str, npt.NDArray[Any]]) -> None: ...
+
+
+def append(store: ColumnStore, telemetry: Telemetry) -> None:
+    store.insert("telemetry", telemetry.columns())
+
+
+def newest(store: ColumnStore) -> dict[str, int]:
+    """Tell the last minute that is stored of each entity."""
+    return {row["entity"]: int(row["ts"]) for row in store.query(_NEWEST)}
+
+
+def baselines(store: ColumnStore, until: int) -> dict[str, dict[str, float]]:
+    """Tell what is normal for each entity, from the trailing days."""
+    window = {"since": until - TRAILING_DAYS * DAY, "until": until}
+    return {
+        row["entity"]: {
+            "baseline_ms": float(row["baseline_ms"]),
+            "baseline_rate": float(row["baseline_rate"]),
+        }
+        for row in store.query(_BASELINES, window)
+    }
+
+
+def latest(
+    store: ColumnStore, entities: Sequence[str], normal: Mapping[str, dict[str, float]], now: int
+) -> dict[str, FeatureRow]:
+    """Read the feature rows of these entities off their last stored minute."""
+    params = {"entities": list(entities), "since": now - DAY}
+    rows = {}
+    for found in store.query(_LATEST, params):
+        entity = found["entity"]
+        values = {feature.name: float(found[feature.name]) for feature in LIVE}
+        rows[entity] = FeatureRow(values | normal.get(entity, {}), float(found["ts"]))
+    return rows
+
+
+def training_rows(store: ColumnStore, since: int, until: int) -> dict[str, npt.NDArray[Any]]:
+    """Give the minutes that models learn from, as columns."""
+    window = {"since": since, "until": until}
+    columns = dict(store.columns(_TRAINING, window))
+    columns["exemplars"] = np.asarray(np.stack(list(columns["exemplars"])), dtype=np.float64)
+    columns["entity"] = columns["entity"].astype(str)
+    return columns
+
+
+def feature_row(minute: Telemetry, normal: dict[str, float]) -> FeatureRow:
+    """Read a feature row off the last of these minutes, before it is even stored."""
+    columns = minute.columns()
+    values = {feature.name: float(columns[feature.name][-1]) for feature in LIVE}
+    return FeatureRow(values | normal, float(minute.ts[-1]))

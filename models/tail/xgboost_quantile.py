@@ -1,0 +1,98 @@
+"""A request's latency from one XGBoost booster: quantiles, conformal interval, plan of action.
+
+The booster predicts quantiles of log(latency / baseline), baseline being the entity's usual
+median, so that one model serves entities whose latencies lie orders of magnitude apart.
+"""
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from models.conformal import widen
+from models.elementwise import exp, log
+from models.protocols import BoolArray, Columns, FloatArray
+from models.tail import artifact
+from models.tail.artifact import TailMeta
+from models.tail.booster import predicted
+from models.tail.curve import LEVELS, P99, Tails, exceedance
+from models.tail.inputs import INPUTS, TailRows, checked, design
+from models.tail.plan import RELIEF, Plan, plan, relieved
+
+_LOAD = INPUTS.index("load")
+_LOWER, _UPPER = LEVELS.index(0.05), LEVELS.index(0.95)
+_SHOWN = ("p50_pred", "p95_pred", "p99_pred", "p999_pred")
+
+
+class TailModel:
+    """Serves a trained booster.
+
+    Threads may share one: it never changes, and XGBoost predicts in place for each by itself.
+    """
+
+    name = "tail/xgboost-quantile"
+
+    def __init__(self, booster: xgboost.Booster, meta: TailMeta) -> None:
+        self.meta = meta
+        self._booster = booster
+        self._low, self._high = np.array(meta.input_low), np.array(meta.input_high)
+        self._tails = Tails(meta.tail_lower, meta.tail_upper)
+        booster.set_param({"nthread": 1})  # a few rows are done before a second thread has woken
+        self.quantiles(np.zeros((1, len(INPUTS))))  # the first call configures the booster
+
+    def predict(self, columns: Columns) -> dict[str, NDArray[Any]]:
+        """Answer every row; InvalidColumnError when one cannot be."""
+        rows = checked(columns)
+        inputs = _design(rows)
+        curves = self._at_each_relief(inputs)
+        now, objective = curves[:, 0], log(rows.slo_ms / rows.baseline_ms)
+        breach = exceedance(now, objective, self._tails)
+        steps = plan(curves[:, :, P99], objective, breach, rows.active_workers)
+        return {
+            **self._latencies(now, rows.baseline_ms),
+            "breach_probability": breach,
+            **_named(steps),
+            "extrapolated": self._outside(inputs),
+        }
+
+    def quantiles(self, inputs: FloatArray) -> FloatArray:
+        """Ordered quantiles of log(latency / baseline), a column for each of LEVELS."""
+        return predicted(self._booster, inputs)
+
+    def save(self, folder: Path) -> None:
+        artifact.write(folder, self._booster, self.meta)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Load what `save` left; ArtifactError when it is damaged or of another release."""
+        return cls(*artifact.read(folder))
+
+    def _at_each_relief(self, inputs: FloatArray) -> FloatArray:
+        """Predict (rows, rungs, levels); the first rung of relief is the row as it is."""
+        asked = np.repeat(inputs[:, None, :], len(RELIEF), axis=1)
+        asked[:, :, _LOAD] = relieved(inputs[:, _LOAD])
+        return self.quantiles(asked.reshape(-1, len(INPUTS))).reshape(-1, len(RELIEF), len(LEVELS))
+
+    def _latencies(self, curve: FloatArray, baseline_ms: FloatArray) -> dict[str, FloatArray]:
+        lower, upper = widen(curve[:, _LOWER], curve[:, _UPPER], self.meta.offset)
+        logs = np.stack([*curve[:, 1:].T, lower, upper])
+        return dict(zip((*_SHOWN, "lower", "upper"), baseline_ms * exp(logs), strict=True))
+
+    def _outside(self, inputs: FloatArray) -> BoolArray:
+        outside: BoolArray = np.any((inputs < self._low) | (inputs > self._high), axis=1)
+        return outside
+
+
+def _design(rows: TailRows) -> FloatArray:
+    ratio = rows.request_rate / rows.baseline_rate
+    return design(rows.load, rows.infra, rows.error_rate, ratio)
+
+
+def _named(steps: Plan) -> dict[str, NDArray[Any]]:
+    return {
+        "action": steps.action,
+        "autoscale_workers": steps.workers,
+        "admit_fraction": steps.admit_fraction,
+    }

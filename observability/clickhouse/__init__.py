@@ -1,0 +1,37 @@
+"""What the platform asks of ClickHouse, whichever way it is reached.
+
+`EmbeddedClickhouse` (module `embedded`) runs the engine in this process; `HttpClickhouse` (module
+`over_http`) talks to a server. Both take the same SQL, the same bindings and the same columns.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from observability.clickhouse.arrow import Column, Columns
+from observability.clickhouse.binding import Params
+
+__all__ = ["Clickhouse", "Column", "Columns", "Params"]
+
+
+class Clickhouse(Protocol):
+    """A column store. Calls block: from an event loop, make them in a thread."""
+
+    def query(self, sql: str, params: Params | None = None) -> list[dict[str, Any]]:
+        """Rows as dicts. Values reach the SQL only through `{name:Type}` places, never as text."""
+        ...
+
+    def columns(self, sql: str, params: Params | None = None) -> Columns:
+        """Answer the same as `query`, a numpy array a column: for history by the million rows."""
+        ...
+
+    def insert(self, table: str, columns: Mapping[str, Column]) -> None:
+        """Append rows given as equally long columns; a 2-d array fills an Array column."""
+        ...
+
+    def execute(self, sql: str) -> None:
+        """Run a statement that answers nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the store; a second call does nothing."""
+        ...

@@ -1,0 +1,49 @@
+"""Everything that can go wrong in this room, as one tree."""
+
+
+class ObservabilityError(Exception):
+    """The root: catch this to catch whatever this room raises."""
+
+
+class LedgerError(ObservabilityError):
+    """The decision ledger could not do what was asked."""
+
+
+class LedgerUnavailableError(LedgerError):
+    """Neither Redis nor the spool took the entry, so the answer must not leave."""
+
+
+class LedgerClosedError(LedgerError):
+    """The writer was closed: it takes no more decisions."""
+
+
+class DamagedEntryError(LedgerError):
+    """These bytes are not a ledger entry."""
+
+
+class SpoolError(LedgerError):
+    """The spool file could not be written, read or locked."""
+
+
+class SpoolTakenError(SpoolError):
+    """A living process holds this spool file."""
+
+
+class ClickhouseError(ObservabilityError):
+    """The column store could not do what was asked."""
+
+
+class ClickhouseUnavailableError(ClickhouseError):
+    """The column store did not answer: it is away, closed, or took too long."""
+
+
+class QueryRejectedError(ClickhouseError):
+    """The column store understood the connection but refused the statement."""
+
+
+class FolderTakenError(ClickhouseError):
+    """Another owner, in this process or another, has the embedded store's folder open."""
+
+
+class SnapshotError(ObservabilityError):
+    """A replica's metrics snapshot cannot be read."""

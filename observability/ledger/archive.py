@@ -1,0 +1,193 @@
+"""The part of the ledger that is in ClickHouse: every row as it was hashed, every entry's link."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from observability.clickhouse import Clickhouse, Params
+from observability.ledger.entry import Entry, Header
+from observability.ledger.proof import Link
+
+WINDOW = 500
+
+# output_format_arrow_string_as_string = 0: rows come back as the bytes that were hashed, even if
+# someone made them invalid text since.
+_ROW = """
+SELECT row FROM decisions WHERE decision_id = {id:String} ORDER BY writer, seq, leaf LIMIT 1
+SETTINGS output_format_arrow_string_as_string = 0
+"""
+
+_PLACE = """
+SELECT writer, seq, leaf FROM decisions WHERE decision_id = {id:String}
+ORDER BY writer, seq, leaf LIMIT 1
+"""
+
+# Ids sort by time, and the table by ids: the newest are read without sorting the table.
+_NEWEST = """
+SELECT row FROM decisions
+WHERE ({family:Nullable(String)} IS NULL OR family = {family:Nullable(String)})
+  AND ({since:Nullable(DateTime64(3, 'UTC'))} IS NULL
+       OR created >= {since:Nullable(DateTime64(3, 'UTC'))})
+ORDER BY decision_id DESC LIMIT 1 BY decision_id LIMIT {limit:UInt32}
+SETTINGS output_format_arrow_string_as_string = 0
+"""
+
+_KNOWN = """
+SELECT entry_hash FROM ledger_entries
+WHERE writer IN {writers:Array(String)} AND seq BETWEEN {first:UInt64} AND {last:UInt64}
+  AND entry_hash IN {hashes:Array(String)}
+"""
+
+_CHAINS = "SELECT writer, max(seq) AS last FROM ledger_entries GROUP BY writer ORDER BY writer"
+
+_LINKS = """
+SELECT writer, seq, toUnixTimestamp64Milli(created) AS created_ms, rows,
+       prev_hash, root, entry_hash
+FROM ledger_entries FINAL
+WHERE writer = {writer:String} AND seq BETWEEN {first:UInt64} AND {last:UInt64}
+ORDER BY seq, entry_hash
+"""
+
+# The times say nothing new, but let the engine skip what was written at others.
+_ROWS = """
+SELECT seq, row FROM decisions FINAL
+WHERE writer = {writer:String} AND seq BETWEEN {first:UInt64} AND {last:UInt64}
+  AND created BETWEEN fromUnixTimestamp64Milli({from:Int64}, 'UTC')
+              AND fromUnixTimestamp64Milli({to:Int64}, 'UTC')
+ORDER BY seq, leaf
+SETTINGS output_format_arrow_string_as_string = 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a decision's row stands: the leaf of an entry."""
+
+    writer: str
+    seq: int
+    leaf: int
+
+
+class Archive:
+    """Calls block, as those of the store do."""
+
+    def __init__(self, store: Clickhouse) -> None:
+        self._store = store
+
+    def add(self, entries: Sequence[Entry]) -> int:
+        """Store what is not yet stored; says how many entries that was.
+
+        The rows go first: a stored link says that its rows are stored too.
+        """
+        known = self._known(entries)
+        fresh = list({e.entry_hash: e for e in entries if e.entry_hash.hex() not in known}.values())
+        if any(entry.rows for entry in fresh):
+            self._store.insert("decisions", _row_columns(fresh))
+        if fresh:
+            self._store.insert("ledger_entries", _link_columns(fresh))
+        return len(fresh)
+
+    def row(self, decision_id: str) -> bytes | None:
+        found = self._store.query(_ROW, {"id": decision_id})
+        return found[0]["row"] if found else None
+
+    def place(self, decision_id: str) -> Place | None:
+        found = self._store.query(_PLACE, {"id": decision_id})
+        return Place(**found[0]) if found else None
+
+    def newest(self, limit: int, family: str | None, since: datetime | None) -> list[bytes]:
+        """List the newest rows; what was stored twice once."""
+        found = self._store.query(_NEWEST, {"limit": limit, "family": family, "since": since})
+        return [each["row"] for each in found]
+
+    def link(self, writer: str, seq: int) -> Link | None:
+        found = self._links(writer, seq, seq)
+        return Link(_header(found[0]), *_hashes(found[0], "root", "entry_hash")) if found else None
+
+    def entry(self, writer: str, seq: int) -> Entry | None:
+        return next(iter(self._window(writer, seq, seq)), None)
+
+    def entries(self) -> Iterator[Entry]:
+        """Read every entry, sorted by writer and number, a window of each chain at a time."""
+        for chain in self._store.query(_CHAINS):
+            for first in range(0, chain["last"] + 1, WINDOW):
+                yield from self._window(chain["writer"], first, first + WINDOW - 1)
+
+    def _known(self, entries: Sequence[Entry]) -> set[str]:
+        if not entries:
+            return set()
+        numbers = [entry.header.seq for entry in entries]
+        params: Params = {
+            "writers": sorted({entry.header.writer for entry in entries}),
+            "first": min(numbers),
+            "last": max(numbers),
+            "hashes": [entry.entry_hash.hex() for entry in entries],
+        }
+        return {each["entry_hash"] for each in self._store.query(_KNOWN, params)}
+
+    def _window(self, writer: str, first: int, last: int) -> list[Entry]:
+        links = self._links(writer, first, last)
+        rows = self._rows(writer, links) if links else {}
+        return [
+            Entry(
+                _header(link), *_hashes(link, "prev_hash", "entry_hash"), tuple(rows[link["seq"]])
+            )
+            for link in links
+        ]
+
+    def _links(self, writer: str, first: int, last: int) -> list[dict[str, Any]]:
+        return self._store.query(_LINKS, {"writer": writer, "first": first, "last": last})
+
+    def _rows(self, writer: str, links: Sequence[Mapping[str, Any]]) -> dict[int, list[bytes]]:
+        created = [link["created_ms"] for link in links]
+        params: Params = {
+            "writer": writer,
+            "first": links[0]["seq"],
+            "last": links[-1]["seq"],
+            "from": min(created),
+            "to": max(created),
+        }
+        rows: dict[int, list[bytes]] = {link["seq"]: [] for link in links}
+        for each in self._store.query(_ROWS, params):
+            # A row whose entry is not known is being stored right now.
+            rows.get(each["seq"], []).append(each["row"])
+        return rows
+
+
+def _row_columns(entries: Sequence[Entry]) -> dict[str, Any]:
+    counts = [len(entry.rows) for entry in entries]
+    return {
+        "created": np.repeat(_created(entries), counts),
+        "writer": np.repeat(np.array([e.header.writer for e in entries], dtype=object), counts),
+        "seq": np.repeat(np.array([e.header.seq for e in entries], dtype=np.uint64), counts),
+        "leaf": np.concatenate([np.arange(count, dtype=np.uint32) for count in counts]),
+        "row": pa.array([row for entry in entries for row in entry.rows], pa.binary()),
+    }
+
+
+def _link_columns(entries: Sequence[Entry]) -> dict[str, Any]:
+    return {
+        "writer": [entry.header.writer for entry in entries],
+        "seq": np.array([entry.header.seq for entry in entries], dtype=np.uint64),
+        "created": _created(entries),
+        "rows": np.array([entry.header.count for entry in entries], dtype=np.uint32),
+        "prev_hash": [entry.prev_hash.hex() for entry in entries],
+        "root": [entry.root.hex() for entry in entries],
+        "entry_hash": [entry.entry_hash.hex() for entry in entries],
+    }
+
+
+def _created(entries: Sequence[Entry]) -> np.ndarray[Any, np.dtype[np.datetime64]]:
+    return np.array([entry.header.created_ms for entry in entries], dtype="datetime64[ms]")
+
+
+def _header(link: Mapping[str, Any]) -> Header:
+    return Header(link["writer"], link["seq"], link["created_ms"], link["rows"])
+
+
+def _hashes(link: Mapping[str, Any], first: str, second: str) -> tuple[bytes, bytes]:
+    return bytes.fromhex(link[first]), bytes.fromhex(link[second])

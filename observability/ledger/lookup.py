@@ -1,0 +1,144 @@
+"""Finds decisions, drained or not, and proves that they are in the ledger.
+
+What has no answer yet is in a spool (Redis was away) or was never acknowledged.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from observability.clickhouse import Clickhouse
+from observability.errors import ClickhouseError
+from observability.ledger.archive import Archive
+from observability.ledger.entry import Entry
+from observability.ledger.proof import Link, Proof, prove
+from observability.ledger.stream import STREAM, LedgerStream, readable
+
+log = logging.getLogger(__name__)
+
+# What a row of the audit has at least; null where it does not apply.
+AUDIT_FIELDS = (
+    "timestamp",
+    "decision_id",
+    "endpoint",
+    "entity",
+    "timeframe",
+    "regime",
+    "regime_confidence",
+    "signal_prob",
+    "allowed",
+    "decision_reasons",
+    "processing_time_ms",
+    "config_hash",
+    "model_version",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    entry: Entry
+    leaf: int
+    successor: Entry | None
+
+
+class Lookup:
+    """Reads the ledger's two parts as one. Redis must be there, or the calls raise its error."""
+
+    def __init__(self, redis: Redis, store: Clickhouse, *, stream: str = STREAM) -> None:
+        self._stream = LedgerStream(redis, name=stream)
+        self._archive = Archive(store)
+
+    async def find(self, decision_id: str) -> dict[str, Any] | None:
+        """Find the decision with this id, as it was recorded.
+
+        ClickHouse being away raises only for a decision that is not in the stream either: then
+        nobody can say whether it exists.
+        """
+        away: ClickhouseError | None = None
+        try:
+            row = await asyncio.to_thread(self._archive.row, decision_id)
+        except ClickhouseError as error:
+            row, away = None, error
+        if row is None:
+            found = await self._in_stream(decision_id)
+            row = None if found is None else found.entry.rows[found.leaf]
+        if row is None and away is not None:
+            raise away
+        return None if row is None else orjson.loads(row)
+
+    async def newest(
+        self, limit: int, *, family: str | None = None, since: datetime | None = None
+    ) -> list[dict[str, Any]]:
+        """List the latest decisions, newest first, each with every field of the audit."""
+        undrained = await self._newest_in_stream(limit, family, since)
+        drained = await asyncio.to_thread(self._archive.newest, limit, family, since)
+        decisions = {row["decision_id"]: row for row in map(orjson.loads, drained)} | undrained
+        latest = sorted(decisions, reverse=True)[:limit]
+        return [dict.fromkeys(AUDIT_FIELDS) | decisions[each] for each in latest]
+
+    async def proof(self, decision_id: str) -> Proof | None:
+        """Prove that the decision is in the ledger; none if it is not."""
+        place = await asyncio.to_thread(self._archive.place, decision_id)
+        if place is not None:
+            entry = await asyncio.to_thread(self._archive.entry, place.writer, place.seq)
+            if entry is not None:
+                return prove(entry, place.leaf, await self._link(place.writer, place.seq + 1))
+        # Not drained, or its drain was killed half way: then the stream still has it.
+        found = await self._in_stream(decision_id)
+        if found is None:
+            return None
+        successor = None if found.successor is None else Link.of(found.successor)
+        return prove(found.entry, found.leaf, successor)
+
+    async def _link(self, writer: str, seq: int) -> Link | None:
+        stored = await asyncio.to_thread(self._archive.link, writer, seq)
+        return stored or await self._link_in_stream(writer, seq)
+
+    async def _in_stream(self, decision_id: str) -> _Found | None:
+        quoted = f'"{decision_id}"'.encode()
+        after: dict[str, Entry] = {}
+        async for message in self._stream.newest_first():
+            entry = readable(message)
+            if entry is None:
+                continue
+            if quoted in message.data:
+                for leaf, row in enumerate(entry.rows):
+                    if quoted in row and orjson.loads(row).get("decision_id") == decision_id:
+                        return _Found(entry, leaf, _next(entry, after))
+            after[entry.header.writer] = entry
+        return None
+
+    async def _link_in_stream(self, writer: str, seq: int) -> Link | None:
+        async for message in self._stream.newest_first():
+            entry = readable(message)
+            if entry is not None and (entry.header.writer, entry.header.seq) == (writer, seq):
+                return Link.of(entry)
+        return None
+
+    async def _newest_in_stream(
+        self, limit: int, family: str | None, since: datetime | None
+    ) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        async for message in self._stream.newest_first():
+            entry = readable(message)
+            if entry is None or (since and entry.header.created_ms < since.timestamp() * 1000):
+                continue
+            for row in map(orjson.loads, entry.rows):
+                if family is None or row.get("family") == family:
+                    found[row["decision_id"]] = row
+            if len(found) >= limit:
+                break
+        return found
+
+
+def _next(entry: Entry, after: dict[str, Entry]) -> Entry | None:
+    """Pick the entry that continues this one, if it was met on the way (newest first) to it."""
+    candidate = after.get(entry.header.writer)
+    if candidate is None or candidate.header.seq != entry.header.seq + 1:
+        return None
+    return candidate

@@ -1,0 +1,154 @@
+"""Where a writer's entries go: the Redis stream, or the spool file while Redis is away.
+
+After an outage Redis is given back what it forgot, then the spool in order, and only then do
+entries take the direct way again. What may have been applied already is sent again: readers tell
+entries apart by their hash.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from observability.errors import SpoolTakenError
+from observability.ledger.spool import SUFFIX, Spool
+from observability.ledger.stream import AWAY, LedgerStream
+from observability.ledger.unconfirmed import Unconfirmed
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolFile:
+    """The spool of one writer, by its name, in the folder that all writers of a node share."""
+
+    folder: Path
+    writer: str
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{self.writer}{SUFFIX}"
+
+    def of_others(self) -> list[Path]:
+        return [path for path in sorted(self.folder.glob(f"*{SUFFIX}")) if path != self.path]
+
+
+class Outlet:
+    """Takes entries in order; `put` returns when each is where no kill can take it."""
+
+    def __init__(self, stream: LedgerStream, spool: SpoolFile, keep_s: float) -> None:
+        self._stream = stream
+        self._spool_file = spool
+        self._spool: Spool | None = None
+        self._unconfirmed = Unconfirmed(keep_s)
+        self._door = asyncio.Lock()
+        # One thread, so that what is done to a file is done in order and off the event loop.
+        self._disk = ThreadPoolExecutor(1, "ledger-spool")
+        self._run_id: str | None = None
+        self.away = False
+        self.went_away = asyncio.Event()
+
+    @property
+    def spooled(self) -> int:
+        return 0 if self._spool is None else self._spool.count
+
+    async def put(self, entries: list[bytes]) -> list[str | None]:
+        """Answer the stream's ids, none for an entry that is in the spool. Raises SpoolError."""
+        async with self._door:
+            ids = [] if self.away else await self._send(entries)
+            rest = entries[len(ids) :]
+            if rest:
+                await self._to_spool(rest)
+        return [*ids, *[None for _ in rest]]
+
+    async def recover(self) -> None:
+        """See whether Redis is back; if so bring it up to date and go back to normal."""
+        try:
+            self._run_id = await self._stream.run_id()
+            await self._restore()
+            await self._empty(self._spool, leave=CHUNK_BYTES)
+            async with self._door:  # no entry is on its way now, so none can overtake
+                await self._empty(self._spool, leave=0)
+                self.away = False
+        except AWAY as error:
+            log.debug("Redis is still away: %r", error)
+            return
+        log.info("Redis is back, and has all that was spooled")
+
+    async def check_restart(self) -> None:
+        """Notice a Redis that was killed and came back between two batches: by its run id."""
+        run_id = await self._stream.run_id()
+        if self._run_id not in (None, run_id):
+            await self._restore()
+        self._run_id = run_id
+
+    async def sweep(self) -> None:
+        """Empty the spools of writers that died: their answers were given, so they must arrive."""
+        for path in await self._on_disk(self._spool_file.of_others):
+            try:
+                spool = await self._on_disk(Spool.adopt, path)
+            except SpoolTakenError:
+                continue
+            if spool is not None:
+                await self._send_home(spool, path)
+
+    async def close(self) -> None:
+        if self._spool is not None:
+            await self._on_disk(self._spool.close)
+        self._disk.shutdown()
+
+    async def _send(self, entries: list[bytes]) -> list[str]:
+        sent = await self._stream.send(entries)
+        self._unconfirmed.add(_now(), sent.ids, entries[: len(sent.ids)])
+        if sent.error is not None:
+            self.away = True
+            self.went_away.set()
+            log.warning("Redis is away: decisions go to the spool (%r)", sent.error)
+        return sent.ids
+
+    async def _to_spool(self, entries: list[bytes]) -> None:
+        if self._spool is None:
+            self._spool = await self._on_disk(Spool.create, self._spool_file.path)
+        await self._on_disk(self._spool.append, entries)
+
+    async def _restore(self) -> None:
+        restored = await self._unconfirmed.restore(self._stream, _now())
+        if restored:
+            log.warning("Redis came back without %d acknowledged entries: sent again", restored)
+
+    async def _empty(self, spool: Spool | None, *, leave: int) -> None:
+        """Send the spool's entries in order until no more than `leave` bytes are left."""
+        while spool is not None and spool.count:
+            entries = await self._on_disk(spool.peek, CHUNK_BYTES)
+            if sum(map(len, entries)) <= leave:
+                return
+            sent = await self._stream.send(entries)
+            done = entries[: len(sent.ids)]
+            self._unconfirmed.add(_now(), sent.ids, done)
+            await self._on_disk(spool.drop, done)
+            if sent.error is not None:
+                raise sent.error
+
+    async def _send_home(self, spool: Spool, path: Path) -> None:
+        count = spool.count
+        try:
+            await self._empty(spool, leave=0)
+        finally:
+            await self._on_disk(spool.close)
+        log.info("%d spooled entries of %s, which died, are in the ledger now", count, path.stem)
+
+    async def _on_disk(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._disk, lambda: work(*args, **kwargs))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

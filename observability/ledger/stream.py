@@ -1,0 +1,122 @@
+"""The ledger's write-ahead log: a Redis stream whose every message is one encoded entry."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from observability.errors import DamagedEntryError
+from observability.ledger.entry import Entry, decode
+
+log = logging.getLogger(__name__)
+
+STREAM = "ledger"
+FIELD = b"e"
+START = "-"
+END = "+"
+
+# What an absent, overfull, loading or stuck Redis raises.
+AWAY = (RedisError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How far a send came: the ids of the first entries, and what stopped the rest."""
+
+    ids: list[str]
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the stream: its id, and the bytes that should be an entry."""
+
+    id: str
+    data: bytes
+
+
+class LedgerStream:
+    """The stream behind a client that answers bytes (not `decode_responses`)."""
+
+    def __init__(self, redis: Redis, *, name: str = STREAM, timeout_s: float = 0.3) -> None:
+        self.redis = redis
+        self.name = name
+        self._timeout_s = timeout_s
+
+    async def send(self, entries: Sequence[bytes]) -> Sent:
+        """Append in order over one connection, as one write. Never raises for an absent Redis."""
+        if not entries:
+            return Sent([])
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                answers = await self._add(entries)
+        except AWAY as error:
+            return Sent([], error)
+        ids: list[str] = []
+        for answer in answers:
+            if isinstance(answer, Exception):
+                return Sent(ids, answer)
+            ids.append(answer.decode())
+        return Sent(ids)
+
+    async def run_id(self) -> str:
+        """Which run of Redis answers: another one after every restart."""
+        async with asyncio.timeout(self._timeout_s):
+            return str((await self.redis.info("server"))["run_id"])
+
+    async def missing(self, ids: Sequence[str]) -> list[int]:
+        """Which of these messages the stream does not hold, by their place in the list."""
+        if not ids:
+            return []
+        pipe = self.redis.pipeline(transaction=False)
+        for message_id in ids:
+            pipe.xrange(self.name, message_id, message_id)
+        async with asyncio.timeout(self._timeout_s * 10):
+            return [place for place, found in enumerate(await pipe.execute()) if not found]
+
+    async def read(self, after: str | None, count: int) -> list[Message]:
+        """Messages in order, from the oldest or from behind an id."""
+        start = START if after is None else f"({after}"
+        return _messages(await self.redis.xrange(self.name, start, END, count=count))
+
+    async def newest_first(self, chunk: int = 32) -> AsyncIterator[Message]:
+        end = END
+        while found := _messages(await self.redis.xrevrange(self.name, end, START, count=chunk)):
+            for message in found:
+                yield message
+            end = f"({found[-1].id}"
+
+    async def entries(self, chunk: int = 256) -> AsyncIterator[Entry]:
+        """Every entry that can be read, oldest first; what cannot is logged and passed over."""
+        after = None
+        while found := await self.read(after, chunk):
+            for message in found:
+                entry = readable(message)
+                if entry is not None:
+                    yield entry
+            after = found[-1].id
+
+    async def _add(self, entries: Sequence[bytes]) -> list[Any]:
+        if len(entries) == 1:
+            return [await self.redis.xadd(self.name, {FIELD: entries[0]})]
+        pipe = self.redis.pipeline(transaction=False)
+        for entry in entries:
+            pipe.xadd(self.name, {FIELD: entry})
+        answers: list[Any] = await pipe.execute(raise_on_error=False)
+        return answers
+
+
+def readable(message: Message) -> Entry | None:
+    try:
+        return decode(message.data)
+    except DamagedEntryError as error:
+        log.error("ledger message %s cannot be read: %s", message.id, error)  # noqa: TRY400 - the trace says no more
+        return None
+
+
+def _messages(found: Any) -> list[Message]:
+    return [Message(key.decode(), fields.get(FIELD, b"")) for key, fields in found]

@@ -1,0 +1,55 @@
+"""The last seconds of what Redis acknowledged.
+
+With `appendfsync everysec` a Redis that is killed may forget entries that it acknowledged while a
+flush was under way. The writer keeps its copies for a few seconds and gives back what is missing.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from observability.ledger.stream import LedgerStream
+
+MAX_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    sent_at: float
+    id: str
+    entry: bytes
+
+
+class Unconfirmed:
+    """Copies of acknowledged entries, young enough that Redis may yet forget them."""
+
+    def __init__(self, keep_s: float) -> None:
+        self._keep_s = keep_s
+        self._copies: deque[_Copy] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._copies)
+
+    def add(self, now: float, ids: Sequence[str], entries: Sequence[bytes]) -> None:
+        for message_id, entry in zip(ids, entries, strict=True):
+            self._copies.append(_Copy(now, message_id, entry))
+            self._bytes += len(entry)
+        self._forget(now - self._keep_s)
+
+    async def restore(self, stream: LedgerStream, now: float) -> int:
+        """Send again what the stream no longer holds; raises what stops it, and loses nothing."""
+        copies = list(self._copies)
+        gone = [copies[place] for place in await stream.missing([copy.id for copy in copies])]
+        sent = await stream.send([copy.entry for copy in gone])
+        done = {copy.id for copy in gone[: len(sent.ids)]}
+        self._copies = deque(copy for copy in self._copies if copy.id not in done)
+        self._bytes = sum(len(copy.entry) for copy in self._copies)
+        self.add(now, sent.ids, [copy.entry for copy in gone[: len(sent.ids)]])
+        if sent.error is not None:
+            raise sent.error
+        return len(done)
+
+    def _forget(self, before: float) -> None:
+        while self._copies and (self._copies[0].sent_at < before or self._bytes > MAX_BYTES):
+            self._bytes -= len(self._copies.popleft().entry)

@@ -1,0 +1,191 @@
+"""Appends batches to the ledger, and returns only when each is where no kill can take it.
+
+One flush is in flight at a time and takes every batch that waits, as a lane does with rows: the
+chain stays in order, and under load many batches share one write.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from redis.asyncio import Redis
+
+from observability.errors import LedgerClosedError, LedgerUnavailableError, SpoolError
+from observability.ledger.chain import Chain
+from observability.ledger.decision import Decision
+from observability.ledger.entry import Sealed, seal
+from observability.ledger.outlet import Outlet, SpoolFile
+from observability.ledger.stream import AWAY, STREAM, LedgerStream
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """Where a batch lies: under this id in the stream, or (no id yet) in the spool."""
+
+    entry_id: str | None
+    spooled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds. Redis's own forgetfulness is at most 2 s, so `keep` covers it and a check."""
+
+    timeout: float = 0.3
+    retry: float = 0.25
+    check: float = 1.0
+    sweep: float = 5.0
+    keep: float = 4.0
+
+
+USUAL = Timing()
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    sealed: Sealed
+    result: asyncio.Future[AppendResult] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def stored(self, entry_id: str | None) -> None:
+        if not self.result.done():  # whoever waited may have been cancelled
+            self.result.set_result(AppendResult(entry_id, spooled=entry_id is None))
+
+    def failed(self, error: Exception) -> None:
+        if not self.result.done():
+            self.result.set_exception(error)
+
+
+class LedgerWriter:
+    """One process's pen. `writer` is its unique name (`decision.writer_name` makes one)."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        writer: str,
+        spool_dir: Path,
+        clock: Callable[[], float],
+        stream: str = STREAM,
+        timing: Timing = USUAL,
+    ) -> None:
+        """Take a client that answers bytes; seconds since 1970 come from the clock."""
+        log_stream = LedgerStream(redis, name=stream, timeout_s=timing.timeout)
+        self._outlet = Outlet(log_stream, SpoolFile(spool_dir, writer), timing.keep)
+        self._writer = writer
+        self._chain = Chain(writer)
+        self._broken_chains = 0
+        self._clock = clock
+        self._timing = timing
+        self._waiting: list[_Waiting] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._tending: asyncio.Task[None] | None = None
+        self._swept_at = float("-inf")
+        self._closed = False
+
+    @property
+    def degraded(self) -> bool:
+        """Whether entries go to the spool at present."""
+        return self._outlet.away
+
+    @property
+    def spooled_entries(self) -> int:
+        """How many entries of this writer wait in its spool."""
+        return self._outlet.spooled
+
+    async def start(self) -> Self:
+        """Begin to tend the spools: this writer's, and those that dead writers left behind."""
+        self._tending = asyncio.create_task(self._tend(), name="ledger-tending")
+        return self
+
+    async def append(self, decisions: Sequence[Decision]) -> AppendResult:
+        """Record one batch. Answer the clients only after this returned.
+
+        Raises LedgerUnavailableError if neither Redis nor the disk took it.
+        """
+        if self._closed:
+            raise LedgerClosedError("this ledger writer was closed")
+        if not decisions:
+            raise ValueError("a batch for the ledger needs at least one decision")
+        waiting = _Waiting(seal(decisions))
+        self._waiting.append(waiting)
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush(), name="ledger-flush")
+        return await waiting.result
+
+    async def close(self) -> None:
+        """Write what waits, try once more to empty the spool, let go of it. Redis stays open."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._flushing is not None:
+            await self._flushing
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.wait([self._tending])
+        if self._outlet.away:
+            await self._outlet.recover()
+        await self._outlet.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            try:
+                await self._write(group)
+            except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait forever
+                self._fail(group, error)
+        self._flushing = None
+
+    async def _write(self, group: list[_Waiting]) -> None:
+        entries = self._chain.link([each.sealed for each in group], int(self._clock() * 1000))
+        ids = await self._outlet.put(entries)
+        genesis = len(entries) - len(group)
+        for waiting, entry_id in zip(group, ids[genesis:], strict=True):
+            waiting.stored(entry_id)
+
+    def _fail(self, group: list[_Waiting], error: Exception) -> None:
+        # Entries that were numbered are lost, unacknowledged. A new chain leaves no gap behind.
+        self._broken_chains += 1
+        self._chain = Chain(f"{self._writer}~{self._broken_chains}")
+        log.error("the ledger takes no decisions: %r", error)
+        for waiting in group:
+            waiting.failed(LedgerUnavailableError(f"Redis is away, and the spool failed: {error}"))
+
+    async def _tend(self) -> None:
+        while True:
+            try:
+                await self._tend_once()
+            except (*AWAY, SpoolError) as error:
+                log.debug("the ledger is not tended this time: %r", error)
+            await self._pause()
+
+    async def _tend_once(self) -> None:
+        if self._outlet.away:
+            await self._outlet.recover()
+            return
+        await self._outlet.check_restart()
+        now = asyncio.get_running_loop().time()
+        if now - self._swept_at >= self._timing.sweep:
+            await self._outlet.sweep()
+            self._swept_at = now
+
+    async def _pause(self) -> None:
+        if self._outlet.away:
+            await asyncio.sleep(self._timing.retry)
+            return
+        self._outlet.went_away.clear()
+        try:
+            await asyncio.wait_for(self._outlet.went_away.wait(), self._timing.check)
+        except TimeoutError:
+            return

@@ -1,0 +1,159 @@
+"""What a process counts and measures. The names are a contract: dashboards and alerts use them.
+
+Everything is recorded a batch at a time, so that counting costs less than a row.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from observability.exposition import GaugeRule
+from observability.histogram import BatchHistogram, Values
+
+# Dense where clients were promised a latency: 5 to 300 ms.
+SECONDS = (
+    *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08),
+    *(0.1, 0.12, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+ROWS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
+
+# How the gauges of several replicas become one. What is not named here: the largest.
+GAUGE_RULES: dict[str, GaugeRule] = {
+    "prediction_drift_score": "max",
+    "config_version": "max",
+    "emergency_mode": "max",
+    "interval_coverage": "mean",
+    "ledger_degraded": "max",
+    "ledger_spool_entries": "sum",
+    "ledger_drain_lag_seconds": "max",
+    "lane_waiting_rows": "sum",
+    "ml_layer_allow_rate": "mean",
+    "ml_layer_processing_time_ms": "mean",
+    "ml_layer_regime_distribution": "mean",
+    "ml_layer_active_alerts": "max",
+}
+
+
+class Metrics:
+    """The metrics of one process. Gauges are set where the value is known; the rest is counted."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._count_requests()
+        self._count_models()
+        self._count_market()
+        self._count_house()
+
+    def answered(self, endpoint: str, status: int, seconds: Values) -> None:
+        """Count requests that were answered with one status, each with its latency."""
+        self.http_requests.labels(endpoint, str(status)).inc(len(seconds))
+        self.http_request_duration.observe(seconds, endpoint)
+
+    def inferred(self, model: str, seconds: float) -> None:
+        """Count one call of a model, for however many rows."""
+        self.model_inference_duration.observe((seconds,), model)
+
+    def violated(self, model_type: str, severity: str, rows: int = 1) -> None:
+        """Count rows that broke the safety policy."""
+        self.safety_violations.labels(model_type, severity).inc(rows)
+
+    def cached(self, hits: int, misses: int) -> None:
+        """Count features that were, or were not, in the cache."""
+        self.feature_cache_hits.inc(hits)
+        self.feature_cache_misses.inc(misses)
+
+    def sent(self, family: str, rows: int) -> None:
+        """Count one batch that left a lane."""
+        self.lane_batch_rows.observe((rows,), family)
+
+    def _count_requests(self) -> None:
+        self.http_requests = self._counter(
+            "http_requests_total", "Requests answered.", "endpoint", "status"
+        )
+        self.http_request_duration = self._histogram(
+            "http_request_duration_seconds", "From a request's arrival to its answer.", "endpoint"
+        )
+        self.lane_batch_rows = BatchHistogram(
+            "lane_batch_rows",
+            "Rows in a batch that left a lane.",
+            ["family"],
+            bounds=ROWS,
+            registry=self.registry,
+        )
+        self.lane_stage_seconds = self._histogram(
+            "lane_stage_seconds", "One stage of a batch's way through the DAG.", "family", "stage"
+        )
+        self.lane_waiting_rows = self._gauge(
+            "lane_waiting_rows", "Rows that wait for a free slot of their lane.", "family"
+        )
+        self.lane_refused_rows = self._counter(
+            "lane_refused_rows_total", "Rows answered 503 because the lane was full.", "family"
+        )
+
+    def _count_models(self) -> None:
+        self.model_inference_duration = self._histogram(
+            "model_inference_duration_seconds", "One call of a model for a batch.", "model"
+        )
+        self.model_fallbacks = self._counter(
+            "model_fallbacks_total", "Rows answered by a model's fallback.", "model"
+        )
+        self.safety_violations = self._counter(
+            "safety_violations_total",
+            "Rows that broke the safety policy.",
+            "model_type",
+            "severity",
+        )
+        self.prediction_drift_score = self._gauge(
+            "prediction_drift_score", "How far predictions have moved from their past.", "model"
+        )
+        self.interval_coverage = self._gauge(
+            "interval_coverage", "Share of outcomes that fell into their interval.", "model"
+        )
+
+    def _count_market(self) -> None:
+        self.ml_layer_predictions = self._counter(
+            "ml_layer_predictions_total", "Market predictions made."
+        )
+        self.ml_layer_allow_rate = self._gauge(
+            "ml_layer_allow_rate", "Share of market predictions that allowed a trade."
+        )
+        self.ml_layer_processing_time_ms = self._gauge(
+            "ml_layer_processing_time_ms", "Mean time of a recent market prediction."
+        )
+        self.ml_layer_regime_distribution = self._gauge(
+            "ml_layer_regime_distribution", "Share of symbols in each regime.", "regime"
+        )
+        self.ml_layer_active_alerts = self._gauge(
+            "ml_layer_active_alerts", "Alerts that fire at present."
+        )
+
+    def _count_house(self) -> None:
+        self.feature_cache_hits = self._counter(
+            "feature_cache_hits_total", "Features found in the cache."
+        )
+        self.feature_cache_misses = self._counter(
+            "feature_cache_misses_total", "Features not found in the cache."
+        )
+        self.config_version = self._gauge(
+            "config_version", "The configuration version that answers carry."
+        )
+        self.emergency_mode = self._gauge("emergency_mode", "1 while emergency mode is on.")
+        self.ledger_append_duration = self._histogram(
+            "ledger_append_duration_seconds", "Until a batch was safely in the ledger."
+        )
+        self.ledger_degraded = self._gauge(
+            "ledger_degraded", "1 while decisions go to the local spool because Redis is away."
+        )
+        self.ledger_spool_entries = self._gauge(
+            "ledger_spool_entries", "Entries in local spools, not yet in Redis."
+        )
+        self.ledger_drain_lag_seconds = self._gauge(
+            "ledger_drain_lag_seconds", "Seconds of decisions that are not in ClickHouse yet."
+        )
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, registry=self.registry)
+
+    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
+        return Gauge(name, documentation, labels, registry=self.registry)
+
+    def _histogram(self, name: str, documentation: str, *labels: str) -> BatchHistogram:
+        return BatchHistogram(name, documentation, labels, bounds=SECONDS, registry=self.registry)

@@ -1,0 +1,79 @@
+"""The tables of the column store.
+
+Rows may arrive twice (a drain killed between its insert and its mark): the tables collapse equal
+keys, and queries that count say FINAL.
+"""
+
+from observability.clickhouse import Clickhouse
+
+# The engine derives the columns that people filter by from the row itself, so that they cannot
+# disagree with what was hashed. Merkle proofs need the row's exact bytes, so `row` is the truth.
+# What is stored is trimmed from Redis, hence the fsyncs.
+DECISIONS = """
+CREATE TABLE IF NOT EXISTS decisions (
+    decision_id String DEFAULT JSONExtractString(row, 'decision_id'),
+    created DateTime64(3, 'UTC') CODEC(Delta, ZSTD),
+    writer LowCardinality(String),
+    seq UInt64,
+    leaf UInt32,
+    endpoint LowCardinality(String) DEFAULT JSONExtractString(row, 'endpoint'),
+    entity LowCardinality(String) DEFAULT JSONExtractString(row, 'entity'),
+    family LowCardinality(String) DEFAULT JSONExtractString(row, 'family'),
+    model_version LowCardinality(String) DEFAULT JSONExtractString(row, 'model_version'),
+    config_version UInt64 DEFAULT JSONExtractUInt(row, 'config_version'),
+    row String CODEC(ZSTD),
+    INDEX by_created created TYPE minmax GRANULARITY 1
+) ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(created)
+ORDER BY (decision_id, writer, seq, leaf)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+"""
+
+# The hash is part of the key: two different entries under one number stay side by side, so that
+# the audit sees the forgery.
+LEDGER_ENTRIES = """
+CREATE TABLE IF NOT EXISTS ledger_entries (
+    writer LowCardinality(String),
+    seq UInt64,
+    created DateTime64(3, 'UTC') CODEC(Delta, ZSTD),
+    rows UInt32,
+    prev_hash String,
+    root String,
+    entry_hash String
+) ENGINE = ReplacingMergeTree
+ORDER BY (writer, seq, entry_hash)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+"""
+
+TELEMETRY = """
+CREATE TABLE IF NOT EXISTS telemetry (
+    ts DateTime('UTC'),
+    entity LowCardinality(String),
+    request_rate Float64,
+    error_rate Float64,
+    load Float64,
+    infra Float64,
+    cpu Float64,
+    memory Float64,
+    queue_depth Float64,
+    active_workers Float64,
+    p50_ms Float64,
+    p95_ms Float64,
+    p99_ms Float64,
+    p999_ms Float64,
+    exemplars Array(Float32),
+    session LowCardinality(String),
+    regime Int16,
+    deploy UInt8,
+    incident LowCardinality(String)
+) ENGINE = ReplacingMergeTree
+ORDER BY (entity, ts)
+"""
+
+TABLES = {"decisions": DECISIONS, "ledger_entries": LEDGER_ENTRIES, "telemetry": TELEMETRY}
+
+
+def create_tables(store: Clickhouse) -> None:
+    """Make what is missing; what exists is left as it is."""
+    for statement in TABLES.values():
+        store.execute(statement)

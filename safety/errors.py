@@ -1,0 +1,33 @@
+"""Everything this room can refuse, in one tree."""
+
+
+class SafetyError(Exception):
+    """The root: catch this to catch every refusal of the safety room."""
+
+
+class UnknownFamilyError(SafetyError):
+    """The policy says nothing about this family, so none of its answers can be judged."""
+
+    def __init__(self, family: str, known: tuple[str, ...]) -> None:
+        super().__init__(
+            f"The safety policy has no family {family!r}, only {', '.join(known) or 'none'}: "
+            "add it to the policy before serving it."
+        )
+
+
+class BatchShapeError(SafetyError):
+    """The columns of a batch do not have one value a row."""
+
+
+class AccessError(SafetyError):
+    """The root of what can go wrong with keys."""
+
+
+class UnknownKeyError(AccessError):
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"There is no API key {key_id!r}: list the keys to see their ids.")
+
+
+class DuplicateKeyError(AccessError):
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"The API key id {key_id!r} is taken: create the key again.")

@@ -1,0 +1,59 @@
+"""Where API keys are kept: Redis, hashed, with a notice to every gateway when one changes."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+
+from redis.asyncio import Redis
+
+from safety.access import IssuedKey, KeyRecord, KeyRing, Role, issue_key
+from safety.errors import DuplicateKeyError, UnknownKeyError
+
+KEYS = "ballast:keys"
+# Revocation is a set beside the records: adding to it cannot race with anything, and a record once
+# written never changes.
+REVOKED = "ballast:keys:revoked"
+CHANNEL = "keys"
+
+
+class KeyStore:
+    """The keys in Redis; a Redis that is away shows as redis.exceptions.RedisError."""
+
+    def __init__(
+        self, redis: Redis, random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
+        self._redis = redis
+        self._random_bytes = random_bytes
+
+    async def create(self, role: Role, note: str, now: datetime) -> IssuedKey:
+        issued = issue_key(role, note, now, self._random_bytes)
+        record = issued.record
+        if not await self._redis.hsetnx(KEYS, record.key_id, record.model_dump_json()):
+            raise DuplicateKeyError(record.key_id)
+        await self._redis.publish(CHANNEL, record.key_id)
+        return issued
+
+    async def list(self) -> tuple[KeyRecord, ...]:
+        """List every key ever made, oldest first, revoked ones included."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hvals(KEYS)
+            pipe.smembers(REVOKED)
+            stored, revoked = await pipe.execute()
+        records = (KeyRecord.model_validate_json(line) for line in stored)
+        marked = (
+            record.model_copy(update={"revoked": record.key_id.encode() in revoked})
+            for record in records
+        )
+        return tuple(sorted(marked, key=lambda record: (record.created, record.key_id)))
+
+    async def revoke(self, key_id: str) -> None:
+        if not await self._redis.hexists(KEYS, key_id):
+            raise UnknownKeyError(key_id)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.sadd(REVOKED, key_id)
+            pipe.publish(CHANNEL, key_id)
+            await pipe.execute()
+
+    async def ring(self) -> KeyRing:
+        """Load the snapshot that requests are checked against; what a watch on CHANNEL loads."""
+        return KeyRing(await self.list())

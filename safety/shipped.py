@@ -1,0 +1,8 @@
+"""The policy of a fresh machine: every family that the platform ships with."""
+
+from safety.policy import SafetyPolicy
+from safety.tail import tail_policy
+
+
+def default_policy() -> SafetyPolicy:
+    return SafetyPolicy(families={"tail": tail_policy()})

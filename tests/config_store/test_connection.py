@@ -1,0 +1,59 @@
+import asyncio
+import socket
+import time
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from config_store.connection import COMMAND_SECONDS, CONNECT_SECONDS, KEEPALIVE, open_redis
+
+
+async def test_a_redis_that_is_away_is_told_at_once(redis: Redis, redis_server: Any) -> None:
+    await redis.set("a", 1)
+    redis_server.kill()
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises((RedisError, OSError)):
+            await redis.get("a")
+        assert time.monotonic() - began < 0.5
+
+
+async def test_a_pooled_connection_survives_a_restart_between_commands(
+    redis: Redis, redis_server: Any
+) -> None:
+    await redis.set("a", 1)
+    redis_server.kill()
+    redis_server.start()
+    await asyncio.sleep(0.01)  # the event loop reads that the old connection has ended
+    # Nothing is retried, so this works only because the pool notices the dead connection.
+    assert await redis.get("a") == b"1"
+
+
+async def test_a_redis_that_hangs_is_given_up_on(redis: Redis, redis_server: Any) -> None:
+    await redis.set("a", 1)
+    redis_server.freeze()
+    began = time.monotonic()
+    with pytest.raises((RedisError, OSError)):
+        await redis.get("a")
+    assert time.monotonic() - began < COMMAND_SECONDS + CONNECT_SECONDS + 0.5
+    redis_server.thaw()
+    assert await redis.get("a") == b"1"
+
+
+async def test_the_kernel_asks_after_a_silent_connection(tcp_redis_server: Any) -> None:
+    client = open_redis(f"redis://127.0.0.1:{tcp_redis_server.port}")
+    async with client, client.pubsub() as notices:
+        await notices.subscribe("config")
+        link = notices.connection._writer.get_extra_info("socket")
+        assert link.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        for option, wanted in KEEPALIVE.items():
+            assert link.getsockopt(socket.IPPROTO_TCP, option) == wanted
+
+
+async def test_the_three_kinds_of_url(redis_server: Any) -> None:
+    for url in (redis_server.url, "redis://127.0.0.1:1", "rediss://127.0.0.1:1"):
+        await open_redis(url).aclose()
+    with pytest.raises(ValueError, match="redis://"):
+        open_redis("http://127.0.0.1")

@@ -1,0 +1,116 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from config_store.settings import Settings, variable
+
+REPOSITORY = Path(__file__).parents[2]
+ROW = re.compile(r"^\| `([A-Z_]+)` \| (.+?) \|", re.MULTILINE)
+
+
+def documented() -> dict[str, str]:
+    page = (REPOSITORY / "docs" / "settings.md").read_text()
+    return {name: default.strip("`") for name, default in ROW.findall(page)}
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+
+
+def test_every_setting_is_documented_and_nothing_else_is() -> None:
+    assert set(documented()) == {variable(name) for name in Settings.model_fields}
+
+
+def test_the_documented_defaults_are_the_real_ones() -> None:
+    for name, field in Settings.model_fields.items():
+        told = "embedded" if field.default is None else str(field.default)
+        assert documented()[variable(name)] == told, name
+
+
+def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "REDIS_URL": "rediss://cache:6380/0",
+        "CLICKHOUSE_URL": "https://history:8443",
+        "PROMETHEUS_URL": "http://metrics:9090",
+        "MLFLOW_TRACKING_URI": "postgresql://registry/mlflow",
+        "BALLAST_HOME": "/srv/ballast",
+        "BALLAST_HOST": "10.0.0.1",
+        "BALLAST_PORT": "9000",
+        "BALLAST_SEED": "7",
+        "BALLAST_HISTORY_DAYS": "30",
+        "BALLAST_LOG_LEVEL": "debug",
+    }
+    assert set(given) == {variable(name) for name in Settings.model_fields}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    read = {variable(name): str(getattr(settings, name)) for name in Settings.model_fields}
+    assert read == given | {"BALLAST_LOG_LEVEL": "DEBUG"}
+
+
+def test_a_fixed_name_is_not_read_under_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BALLAST_REDIS_URL", "redis://elsewhere")
+    assert Settings().redis_url is None
+
+
+def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "")
+    settings = Settings()
+    assert settings.embedded_redis
+    assert settings.redis_address == f"unix://{settings.paths.redis_socket}"
+
+
+def test_home_is_absolute_from_wherever_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings().home == tmp_path / ".ballast"
+    monkeypatch.setenv("BALLAST_HOME", "data")
+    assert Settings().paths.history == tmp_path / "data" / "history"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BALLAST_PORT", "0"),
+        ("BALLAST_PORT", "65536"),
+        ("BALLAST_PORT", "eighty"),
+        ("BALLAST_HISTORY_DAYS", "0"),
+        ("BALLAST_SEED", "-1"),
+        ("BALLAST_LOG_LEVEL", "LOUD"),
+        ("REDIS_URL", "http://cache"),
+        ("CLICKHOUSE_URL", "clickhouse://history"),
+        ("PROMETHEUS_URL", "metrics:9090"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=f"(?i){name.removeprefix('BALLAST_')}") as refusal:
+        Settings()
+    assert refusal.value.error_count() == 1
+
+
+def test_passwords_are_neither_shown_nor_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:hunter2@cache")
+    assert "hunter2" not in repr(Settings())
+    monkeypatch.setenv("REDIS_URL", "http://:hunter2@cache")
+    with pytest.raises(ValidationError) as refusal:
+        Settings()
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_settings_load_without_the_heavy_libraries() -> None:
+    told = "import sys, config_store.settings; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", told], check=True, capture_output=True, text=True, cwd=REPOSITORY
+    ).stdout.split()
+    assert "pydantic_settings" in loaded
+    assert {"ray", "mlflow", "redis", "numpy", "xgboost", "chdb"}.isdisjoint(loaded)

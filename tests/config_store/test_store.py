@@ -1,0 +1,151 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from config_store.document import ConfigDocument, FeatureConfig, hash_of
+from config_store.errors import (
+    CorruptVersionError,
+    NoActiveVersionError,
+    UnknownVersionError,
+    UnreadableVersionError,
+)
+from config_store.shipped import default_document
+from config_store.store import CHANNEL, VERSIONS, ConfigStore
+
+NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+
+
+def document(refresh_seconds: float) -> ConfigDocument:
+    features = FeatureConfig(refresh_seconds=refresh_seconds)
+    return default_document().model_copy(update={"features": features})
+
+
+async def test_a_version_comes_back_as_it_was_published(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    number = await store.publish(document(7), "ada", "slower refresh", NOW)
+    version = await store.get(number)
+    assert (version.number, version.author, version.reason) == (1, "ada", "slower refresh")
+    assert version.created == NOW
+    assert version.document == document(7)
+    assert version.config_hash == document(7).config_hash
+
+
+async def test_publishing_activates_nothing(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    await store.publish(document(7), "ada", "draft", NOW)
+    with pytest.raises(NoActiveVersionError):
+        await store.active()
+
+
+async def test_activating_moves_the_pointer_back_and_forth(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    for seconds in (1, 2, 3):
+        await store.publish(document(seconds), "ada", "try", NOW)
+    for number in (3, 1, 2):
+        await store.activate(number)
+        assert (await store.active()).document.features.refresh_seconds == number
+
+
+@pytest.mark.parametrize("number", [0, -1, 2])
+async def test_a_version_that_does_not_exist_is_refused(redis: Redis, number: int) -> None:
+    store = ConfigStore(redis)
+    await store.activate(await store.publish(document(1), "ada", "first", NOW))
+    with pytest.raises(UnknownVersionError, match=str(number)):
+        await store.activate(number)
+    with pytest.raises(UnknownVersionError):
+        await store.get(number)
+    assert (await store.active()).number == 1
+
+
+async def test_many_publishers_get_every_number_once(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    numbers = await asyncio.gather(
+        *(store.publish(document(s), f"author {s}", "race", NOW) for s in range(1, 31))
+    )
+    assert sorted(numbers) == list(range(1, 31))
+    for seconds, number in enumerate(numbers, start=1):
+        assert (await store.get(number)).author == f"author {seconds}"
+
+
+async def test_one_of_many_bootstraps_wins_and_all_hear_which(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    answers = await asyncio.gather(
+        *(store.bootstrap(document(s), f"author {s}", "fresh machine", NOW) for s in range(1, 21))
+    )
+    assert set(answers) == {1}
+    assert len(await store.history()) == 1
+    assert (await store.active()).number == 1
+
+
+async def test_bootstrap_leaves_what_an_operator_activated(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    await store.publish(document(1), "ada", "first", NOW)
+    await store.activate(await store.publish(document(2), "ada", "second", NOW))
+    assert await store.bootstrap(document(9), "machine", "fresh", NOW) == 2
+    assert (await store.active()).document == document(2)
+
+
+async def test_history_is_newest_first_and_limited(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    assert await store.history() == ()
+    for day in range(1, 6):
+        await store.publish(document(day), "ada", f"day {day}", NOW + timedelta(days=day))
+    history = await store.history(limit=3)
+    assert [version.number for version in history] == [5, 4, 3]
+    assert [version.reason for version in history] == ["day 5", "day 4", "day 3"]
+
+
+async def test_each_change_is_announced(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    async with redis.pubsub(ignore_subscribe_messages=True) as notices:
+        await notices.subscribe(CHANNEL)
+        await notices.get_message(timeout=1)
+        await store.activate(await store.publish(document(1), "ada", "first", NOW))
+        heard = [await notices.get_message(timeout=1) for _ in range(2)]
+    assert [message["data"] for message in heard] == [b"published 1", b"activated 1"]
+
+
+async def test_a_document_changed_behind_the_store_is_found_out(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    await store.publish(document(7), "ada", "good", NOW)
+    stored = await redis.hget(VERSIONS, "1")
+    assert stored is not None
+    record = orjson.loads(stored)
+    record["document"] = record["document"].replace(
+        '"refresh_seconds":7.0', '"refresh_seconds":8.0'
+    )
+    await redis.hset(VERSIONS, "1", orjson.dumps(record))
+    with pytest.raises(CorruptVersionError, match="version 1"):
+        await store.get(1)
+
+
+async def store_text(redis: Redis, text: str) -> None:
+    """Keep a document that another release might have written, with its right hash."""
+    record = {
+        "config_hash": hash_of(text.encode()),
+        "author": "another release",
+        "reason": "upgrade",
+        "created": NOW,
+        "document": text,
+    }
+    await redis.hset(VERSIONS, "1", orjson.dumps(record))
+
+
+async def test_a_version_of_an_older_release_reads_with_its_own_hash(redis: Redis) -> None:
+    fields = orjson.loads(document(7).canonical())
+    del fields["features"]["stale_after_seconds"]
+    text = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode()
+    await store_text(redis, text)
+    version = await ConfigStore(redis).get(1)
+    assert version.document == document(7)
+    assert version.config_hash != document(7).config_hash
+
+
+async def test_a_version_of_a_newer_release_is_refused_by_field(redis: Redis) -> None:
+    fields = orjson.loads(document(7).canonical()) | {"signal_filter": {}}
+    await store_text(redis, orjson.dumps(fields).decode())
+    with pytest.raises(UnreadableVersionError, match="signal_filter"):
+        await ConfigStore(redis).get(1)

@@ -1,0 +1,239 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from config_store.connection import open_redis
+from config_store.document import ConfigDocument, FeatureConfig
+from config_store.errors import AlreadyWatchingError, NothingLoadedError
+from config_store.shipped import default_document
+from config_store.store import ACTIVE, VERSIONS, ConfigStore, Version
+from config_store.watch import ConfigWatch, RedisWatch
+from safety.access import KeyRing, Role
+from safety.key_store import CHANNEL as KEYS_CHANNEL
+from safety.key_store import KeyStore
+
+NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+NEVER = 3600.0
+
+
+def document(refresh_seconds: float) -> ConfigDocument:
+    features = FeatureConfig(refresh_seconds=refresh_seconds)
+    return default_document().model_copy(update={"features": features})
+
+
+async def release(redis: Redis, refresh_seconds: float) -> int:
+    store = ConfigStore(redis)
+    number = await store.publish(document(refresh_seconds), "ada", "release", NOW)
+    await store.activate(number)
+    return number
+
+
+async def until(condition: Callable[[], bool], seconds: float) -> float:
+    """Wait for the condition and tell how long it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, "the condition did not come true in time"
+        await asyncio.sleep(0.002)
+    return time.monotonic() - began
+
+
+def number(watch: ConfigWatch) -> int | None:
+    return watch.value.number if watch.value is not None else None
+
+
+def is_at(watch: ConfigWatch, wanted: int) -> bool:
+    return number(watch) == wanted
+
+
+@pytest_asyncio.fixture
+async def writer(redis_server: Any) -> AsyncIterator[Redis]:
+    """Give the operator's connection, apart from the one that the watch lives on."""
+    client = open_redis(redis_server.url)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def test_the_active_version_is_there_at_the_start(redis: Redis) -> None:
+    await release(redis, 5)
+    seen: list[Version] = []
+    async with ConfigWatch(redis, seen.append) as watch:
+        version = await watch.first(2)
+        assert version.document == document(5)
+        assert (watch.connected, watch.stale) == (True, False)
+    assert seen == [version]
+
+
+async def test_new_versions_are_pushed_within_a_second(redis: Redis, writer: Redis) -> None:
+    await release(writer, 5)
+    # The poll is off, so that whatever arrives was pushed.
+    async with ConfigWatch(redis, lambda _: None, poll_seconds=NEVER) as watch:
+        await watch.first(2)
+        for refresh in range(6, 26):
+            released = await release(writer, refresh)
+            await until(partial(is_at, watch, released), 1.0)
+
+
+async def test_the_poll_finds_what_no_notice_told(redis: Redis, writer: Redis) -> None:
+    await release(writer, 5)
+    await ConfigStore(writer).publish(document(6), "ada", "quiet", NOW)
+    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.2) as watch:
+        await watch.first(2)
+        await writer.set(ACTIVE, 2)
+        await until(lambda: number(watch) == 2, 1.0)
+
+
+async def test_nothing_is_told_when_nothing_changed(redis: Redis, writer: Redis) -> None:
+    await release(writer, 5)
+    seen: list[int] = []
+    async with ConfigWatch(redis, lambda v: seen.append(v.number), poll_seconds=0.02) as watch:
+        await watch.first(2)
+        await ConfigStore(writer).publish(document(6), "ada", "a draft", NOW)
+        await ConfigStore(writer).activate(1)
+        await asyncio.sleep(0.3)
+    assert seen == [1]
+
+
+async def test_it_outlives_kill_9_and_a_restart(redis_server: Any, redis: Redis) -> None:
+    await release(redis, 5)
+    seen: list[int] = []
+    async with ConfigWatch(redis, lambda v: seen.append(v.number), poll_seconds=NEVER) as watch:
+        await watch.first(2)
+        redis_server.kill()
+        await until(lambda: not watch.connected, 1.0)
+        await asyncio.sleep(0.5)
+        assert number(watch) == 1
+        assert watch.stale
+        redis_server.start()
+        await until(lambda: watch.connected and not watch.stale, 3.0)
+        released = await release(redis, 6)
+        await until(lambda: number(watch) == released, 1.0)
+    # The version came back out of the append-only file, so it was no news.
+    assert seen == [1, 2]
+
+
+async def test_it_catches_up_with_what_changed_while_it_was_cut_off(
+    redis_server: Any, redis: Redis, writer: Redis
+) -> None:
+    await release(writer, 5)
+    async with ConfigWatch(redis, lambda _: None, poll_seconds=NEVER) as watch:
+        await watch.first(2)
+        redis_server.kill()
+        await until(lambda: not watch.connected, 1.0)
+        redis_server.start()
+        released = await release(writer, 6)
+        await until(lambda: number(watch) == released, 3.0)
+
+
+async def test_a_redis_that_hangs_counts_as_away(redis_server: Any, redis: Redis) -> None:
+    await release(redis, 5)
+    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.2) as watch:
+        await watch.first(2)
+        redis_server.freeze()
+        await until(lambda: watch.stale, 6.0)
+        assert number(watch) == 1
+        redis_server.thaw()
+        await until(lambda: watch.connected, 6.0)
+
+
+async def test_it_starts_without_redis_and_finds_it_later(redis_server: Any, redis: Redis) -> None:
+    await release(redis, 5)
+    redis_server.kill()
+    async with ConfigWatch(redis, lambda _: None) as watch:
+        with pytest.raises(NothingLoadedError, match="REDIS_URL"):
+            await watch.first(0.3)
+        assert (watch.value, watch.connected, watch.stale) == (None, False, True)
+        redis_server.start()
+        assert (await watch.first(3)).number == 1
+
+
+async def test_a_version_that_cannot_be_read_leaves_the_last_one(
+    redis: Redis, writer: Redis
+) -> None:
+    await release(writer, 5)
+    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.05) as watch:
+        await watch.first(2)
+        await writer.hset(VERSIONS, "2", b'{"document": "{}", "config_hash": "0"}')
+        await ConfigStore(writer).activate(2)
+        await until(lambda: watch.stale, 1.0)
+        assert (number(watch), watch.connected) == (1, True)
+        await ConfigStore(writer).activate(1)
+        await until(lambda: not watch.stale, 1.0)
+
+
+async def test_a_version_that_is_not_taken_over_does_not_become_current(
+    redis: Redis, writer: Redis
+) -> None:
+    def only_odd(version: Version) -> None:
+        if version.number % 2 == 0:
+            raise ValueError(f"version {version.number} is even")
+
+    await release(writer, 5)
+    async with ConfigWatch(redis, only_odd, poll_seconds=0.05) as watch:
+        await watch.first(2)
+        await release(writer, 6)
+        await until(lambda: watch.stale, 1.0)
+        assert number(watch) == 1
+        await release(writer, 7)
+        await until(lambda: number(watch) == 3, 1.0)
+        assert not watch.stale
+
+
+async def test_stopping_leaves_no_task_and_no_connection(redis: Redis, writer: Redis) -> None:
+    await release(writer, 5)
+    before = asyncio.all_tasks()
+    watches = [ConfigWatch(redis, lambda _: None) for _ in range(5)]
+    for watch in watches:
+        await watch.start()
+    for watch in watches:
+        await watch.first(2)
+    assert await writer.pubsub_numsub("config") == [(b"config", 5)]
+    for watch in watches:
+        await watch.stop()
+    assert asyncio.all_tasks() == before
+    assert await writer.pubsub_numsub("config") == [(b"config", 0)]
+    assert [number(watch) for watch in watches] == [1] * 5
+
+
+async def test_stopping_works_while_redis_is_away(redis_server: Any, redis: Redis) -> None:
+    redis_server.kill()
+    before = asyncio.all_tasks()
+    watch = ConfigWatch(redis, lambda _: None)
+    await watch.stop()
+    await watch.start()
+    await asyncio.sleep(0.1)
+    await watch.stop()
+    assert asyncio.all_tasks() == before
+
+
+async def test_it_can_be_started_again_but_not_twice(redis: Redis) -> None:
+    await release(redis, 5)
+    watch = ConfigWatch(redis, lambda _: None)
+    await watch.start()
+    with pytest.raises(AlreadyWatchingError):
+        await watch.start()
+    await watch.stop()
+    async with watch:
+        await until(lambda: watch.connected, 2.0)
+
+
+async def test_the_same_watch_follows_the_keys(redis: Redis, writer: Redis) -> None:
+    keys = KeyStore(writer)
+    rings: list[KeyRing] = []
+    watch = RedisWatch(redis, KEYS_CHANNEL, KeyStore(redis).ring, rings.append, poll_seconds=NEVER)
+    async with watch:
+        assert len(await watch.first(2)) == 0
+        issued = await keys.create(Role.CLIENT, "desk", NOW)
+        presented = issued.presented.encode()
+        await until(lambda: rings[-1].verify(presented) is not None, 1.0)
+        await keys.revoke(issued.record.key_id)
+        await until(lambda: rings[-1].verify(presented) is None, 1.0)
+    assert len(rings) == 3

@@ -1,0 +1,79 @@
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from deployments.launch import own_processes
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+STUBBORN = [
+    sys.executable,
+    "-c",
+    """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(1, flush=True)
+time.sleep(60)
+""",
+]
+
+
+def spawn(token: str, command: list[str]) -> subprocess.Popen[bytes]:
+    environment = os.environ | {own_processes.TOKEN: token}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+
+
+@pytest.fixture
+def other() -> Iterator[subprocess.Popen[bytes]]:
+    process = spawn("another-run", SLEEP)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_it_ends_what_carries_the_token_and_nothing_else(other: subprocess.Popen[bytes]) -> None:
+    mine = [spawn("this-run", SLEEP) for _ in range(2)]
+    assert set(own_processes.marked("this-run")) == {process.pid for process in mine}
+    assert own_processes.end("this-run", patience_s=5) == []
+    for process in mine:
+        process.communicate()
+    assert own_processes.marked("this-run") == []
+    assert other.poll() is None
+
+
+def test_a_grandchild_is_found_after_its_parent_died() -> None:
+    code = (
+        "import subprocess\n"
+        f"print(subprocess.Popen({SLEEP!r}, stdout=subprocess.DEVNULL).pid, flush=True)"
+    )
+    parent = spawn("family", [sys.executable, "-c", code])
+    out, _ = parent.communicate()
+    assert own_processes.marked("family") == [int(out)]
+    own_processes.end("family", patience_s=5)
+    assert own_processes.marked("family") == []
+
+
+def test_what_does_not_listen_is_killed_and_named() -> None:
+    process = spawn("deaf", STUBBORN)
+    assert process.stdout is not None
+    process.stdout.readline()
+    assert own_processes.end("deaf", patience_s=0.3) == [process.pid]
+    process.communicate()
+    assert process.returncode == -9
+
+
+def test_a_recycled_process_id_is_not_believed() -> None:
+    started = own_processes.started_at(os.getpid())
+    assert started is not None
+    assert own_processes.alive(os.getpid(), started)
+    assert not own_processes.alive(os.getpid(), started + 1)
+
+
+def test_a_dead_process_is_not_alive() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    time.sleep(0.2)  # a zombie until it is waited for
+    assert own_processes.started_at(process.pid) is None
+    process.wait()

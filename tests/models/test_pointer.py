@@ -1,0 +1,55 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from models.errors import ArtifactError
+from models.model_version import ModelVersion
+from models.pointer import read_pointer, write_pointer
+
+NAME = "tail/xgboost-quantile"
+
+
+def version(folder: Path) -> ModelVersion:
+    return ModelVersion(
+        name=NAME,
+        version="1.2.0",
+        path=folder / "tail.xgboost-quantile" / "1.2.0",
+        created=datetime(2026, 2, 3, 4, 5, 6, 789_000, UTC),
+        aliases=("champion",),
+        metrics={"coverage": 0.9004},
+        tags={"seed": "1"},
+    )
+
+
+def written(folder: Path) -> Path:
+    (folder / "tail.xgboost-quantile").mkdir(parents=True)
+    write_pointer(folder, "champion", version(folder))
+    return folder
+
+
+def test_a_pointer_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    assert read_pointer(written(tmp_path), NAME, "champion") == version(tmp_path)
+
+
+def test_an_alias_that_was_never_set_has_no_pointer(tmp_path: Path) -> None:
+    assert read_pointer(written(tmp_path), NAME, "challenger") is None
+
+
+def test_the_folder_may_be_mounted_elsewhere(tmp_path: Path) -> None:
+    moved = written(tmp_path / "here").rename(tmp_path / "there")
+    found = read_pointer(moved, NAME, "champion")
+    assert found == replace(version(moved))
+
+
+def test_writing_leaves_nothing_but_the_pointer(tmp_path: Path) -> None:
+    files = [file.name for file in (written(tmp_path) / "tail.xgboost-quantile").iterdir()]
+    assert files == ["champion.json"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b'{"version": "1.0.0", "created": 3}'])
+def test_a_damaged_pointer_says_so(tmp_path: Path, damage: bytes) -> None:
+    (written(tmp_path) / "tail.xgboost-quantile" / "champion.json").write_bytes(damage)
+    with pytest.raises(ArtifactError, match=r"champion\.json is damaged"):
+        read_pointer(tmp_path, NAME, "champion")

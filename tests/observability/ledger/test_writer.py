@@ -1,0 +1,353 @@
+"""The writer against a real Redis that is killed, frozen, filled up and emptied."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from observability.errors import LedgerClosedError, LedgerUnavailableError
+from observability.ledger.decision import Decision
+from observability.ledger.entry import Entry
+from observability.ledger.spool import Spool
+from observability.ledger.stream import LedgerStream
+from observability.ledger.verify import verify_chains
+from observability.ledger.writer import LedgerWriter, Timing
+
+QUICK = Timing(timeout=0.2, retry=0.02, check=0.1, sweep=0.1)
+
+Decide = Callable[..., list[Decision]]
+Eventually = Callable[..., Awaitable[None]]
+
+
+def writer(client: Redis, spools: Path, name: str = "gateway-1") -> LedgerWriter:
+    return LedgerWriter(client, writer=name, spool_dir=spools, clock=time.time, timing=QUICK)
+
+
+async def recorded(client: Redis) -> list[Entry]:
+    return [entry async for entry in LedgerStream(client).entries()]
+
+
+def rows(entries: list[Entry]) -> set[bytes]:
+    return {row for entry in entries for row in entry.rows}
+
+
+async def test_a_batch_is_in_the_stream_when_append_returns(
+    client: Redis, tmp_path: Path, decide: Decide
+) -> None:
+    async with writer(client, tmp_path) as pen:
+        batch = decide(3)
+        result = await pen.append(batch)
+        assert not result.spooled
+        genesis, entry = await recorded(client)
+        assert result.entry_id == (await client.xrevrange("ledger", count=1))[0][0].decode()
+    assert (genesis.header.seq, genesis.header.writer, genesis.rows) == (0, "gateway-1", ())
+    assert entry.rows == tuple(decision.row for decision in batch)
+    assert abs(entry.header.created_ms - time.time() * 1000) < 5000
+    assert not list(tmp_path.iterdir())
+
+
+async def test_concurrent_batches_keep_the_chain_in_order(
+    client: Redis, tmp_path: Path, decide: Decide
+) -> None:
+    async with writer(client, tmp_path) as pen:
+        batches = [decide(1 + i % 5) for i in range(200)]
+        results = await asyncio.gather(*map(pen.append, batches))
+    entries = await recorded(client)
+    assert [entry.header.seq for entry in entries] == list(range(201))
+    assert verify_chains(entries).whole
+    ids = [tuple(map(int, str(result.entry_id).split("-"))) for result in results]
+    assert ids == sorted(set(ids))
+    assert [entry.rows for entry in entries[1:]] == [tuple(d.row for d in b) for b in batches]
+
+
+async def test_writers_need_no_lock_between_them(
+    client: Redis, tmp_path: Path, decide: Decide
+) -> None:
+    pens = [await writer(client, tmp_path, f"gateway-{i}").start() for i in range(4)]
+    await asyncio.gather(*(pen.append(decide(2)) for _ in range(25) for pen in pens))
+    result = verify_chains(await recorded(client))
+    assert result.whole
+    assert {name: head.seq for name, head in result.heads.items()} == {
+        f"gateway-{i}": 25 for i in range(4)
+    }
+    for pen in pens:
+        await pen.close()
+
+
+async def test_redis_killed_under_load_loses_nothing_and_the_ledger_is_whole_again(
+    redis_server: Any, client: Redis, tmp_path: Path, decide: Decide, eventually: Eventually
+) -> None:
+    acknowledged: list[Decision] = []
+    spooled = 0
+
+    async def load(pen: LedgerWriter, until: asyncio.Event) -> None:
+        nonlocal spooled
+        while not until.is_set():
+            batch = decide(4)
+            spooled += (await pen.append(batch)).spooled
+            acknowledged.extend(batch)
+            await asyncio.sleep(0.001)
+
+    async with writer(client, tmp_path) as pen:
+        stop = asyncio.Event()
+        clients = [asyncio.create_task(load(pen, stop)) for _ in range(8)]
+        for _ in range(3):
+            await asyncio.sleep(0.2)
+            redis_server.kill()
+            await eventually(lambda: pen.degraded)
+            await asyncio.sleep(0.2)
+            assert pen.spooled_entries > 0
+            redis_server.start()
+            await eventually(lambda: not pen.degraded)
+        stop.set()
+        await asyncio.gather(*clients)
+        assert pen.spooled_entries == 0
+    entries = await recorded(client)
+    assert {decision.row for decision in acknowledged} <= rows(entries)
+    assert verify_chains(entries).whole
+    assert spooled > 0
+    assert not list(tmp_path.iterdir())
+
+
+async def test_while_redis_is_away_only_the_first_batch_waits_for_it(
+    redis_server: Any, client: Redis, tmp_path: Path, decide: Decide
+) -> None:
+    async with writer(client, tmp_path) as pen:
+        await pen.append(decide(1))
+        redis_server.kill()
+        await pen.append(decide(1))
+        started = time.perf_counter()
+        for _ in range(20):
+            assert (await pen.append(decide(1))).spooled
+        assert time.perf_counter() - started < 20 * QUICK.timeout / 2
+
+
+async def test_a_frozen_redis_is_away_after_the_timeout_and_gets_each_entry_once_or_twice(
+    redis_server: Any, client: Redis, tmp_path: Path, decide: Decide, eventually: Eventually
+) -> None:
+    """It takes what it was sent, after it woke up: the spool's copy makes that a duplicate."""
+    async with writer(client, tmp_path) as pen:
+        await pen.append(decide(1))
+        os.kill(redis_server.process.pid, signal.SIGSTOP)
+        started = time.perf_counter()
+        batch = decide(2)
+        assert (await pen.append(batch)).spooled
+        assert time.perf_counter() - started < 5 * QUICK.timeout
+        os.kill(redis_server.process.pid, signal.SIGCONT)
+        await eventually(lambda: not pen.degraded)
+        await pen.append(decide(1))
+    entries = await recorded(client)
+    result = verify_chains(entries)
+    assert result.whole
+    assert result.entries == 4
+    assert {decision.row for decision in batch} <= rows(entries)
+
+
+async def test_a_redis_that_forgot_what_it_acknowledged_is_given_it_again(
+    redis_server: Any, client: Redis, tmp_path: Path, decide: Decide, eventually: Eventually
+) -> None:
+    """Without a log on its disk Redis forgets everything: worse than what everysec can do."""
+    redis_server.kill()
+    redis_server.start("--appendonly", "no")
+    async with writer(client, tmp_path) as pen:
+        batches = [decide(2) for _ in range(20)]
+        for batch in batches:
+            assert not (await pen.append(batch)).spooled
+        redis_server.kill()
+        batches.append(decide(2))
+        assert (await pen.append(batches[-1])).spooled
+        redis_server.start("--appendonly", "no")
+        await eventually(lambda: not pen.degraded)
+        entries = await recorded(client)
+    assert {decision.row for batch in batches for decision in batch} == rows(entries)
+    assert verify_chains(entries).whole
+
+
+async def test_a_restart_between_two_batches_is_noticed(
+    redis_server: Any, client: Redis, tmp_path: Path, decide: Decide, eventually: Eventually
+) -> None:
+    redis_server.kill()
+    redis_server.start("--appendonly", "no")
+    async with writer(client, tmp_path) as pen:
+        batch = decide(2)
+        await pen.append(batch)
+        await asyncio.sleep(2 * QUICK.check)  # it must have seen the run that is about to end
+        redis_server.kill()
+        redis_server.start("--appendonly", "no")
+
+        async def restored() -> bool:
+            return {decision.row for decision in batch} <= rows(await recorded(client))
+
+        await eventually(restored)
+        assert not pen.degraded
+
+
+async def test_a_redis_without_memory_left_counts_as_away(
+    client: Redis, tmp_path: Path, decide: Decide, eventually: Eventually
+) -> None:
+    """So the bound on Redis's memory bounds the stream, and the disk takes what exceeds it."""
+    async with writer(client, tmp_path) as pen:
+        await pen.append(decide(1))
+        await client.config_set("maxmemory", "1mb")
+        batch = decide(1, features="x" * 1_000_000)
+        results = [await pen.append(batch) for batch in (batch, decide(1))]
+        assert any(result.spooled for result in results)
+        await client.config_set("maxmemory", "0")
+        await eventually(lambda: not pen.degraded)
+    result = verify_chains(await recorded(client))
+    assert result.whole
+    assert result.rows == 3
+
+
+async def test_the_next_writer_empties_what_a_dead_one_left(
+    redis_server: Any, client: Redis, tmp_path: Path, decide: Decide, eventually: Eventually
+) -> None:
+    dead = writer(client, tmp_path, "gateway-dead")
+    redis_server.kill()
+    batch = decide(3)
+    assert (await dead.append(batch)).spooled
+    assert dead._outlet._spool is not None
+    os.close(dead._outlet._spool._file)  # all that a kill -9 does to it
+    async with writer(client, tmp_path, "gateway-next") as pen:
+        assert (await pen.append(decide(1))).spooled
+        redis_server.start()
+
+        async def swept() -> bool:
+            return {decision.row for decision in batch} <= rows(await recorded(client))
+
+        await eventually(swept)
+        await eventually(lambda: not list(tmp_path.glob("gateway-dead*")))
+    assert verify_chains(await recorded(client)).whole
+
+
+async def test_a_living_writers_spool_is_left_alone(
+    redis_server: Any, client: Redis, tmp_path: Path, decide: Decide
+) -> None:
+    held = Spool.create(tmp_path / "gateway-other.spool")
+    held.append([b"mine"])
+    async with writer(client, tmp_path) as pen:
+        await pen.append(decide(1))
+        await asyncio.sleep(3 * QUICK.sweep)
+    assert held.peek(100) == [b"mine"]
+    held.close()
+    assert await client.xlen("ledger") == 2
+
+
+async def test_closing_while_redis_is_away_leaves_the_spool_to_the_next(
+    redis_server: Any, client: Redis, tmp_path: Path, decide: Decide, eventually: Eventually
+) -> None:
+    redis_server.kill()
+    batch = decide(2)
+    async with writer(client, tmp_path, "gateway-1") as pen:
+        await pen.append(batch)
+    assert [path.name for path in tmp_path.iterdir()] == ["gateway-1.spool"]
+    redis_server.start()
+    async with writer(client, tmp_path, "gateway-2"):
+        await eventually(lambda: not list(tmp_path.iterdir()))
+    assert rows(await recorded(client)) == {decision.row for decision in batch}
+
+
+async def test_without_redis_and_without_a_disk_nothing_is_acknowledged(
+    redis_server: Any, client: Redis, tmp_path: Path, decide: Decide, eventually: Eventually
+) -> None:
+    """The chain that lost numbered entries ends; the next one begins whole."""
+    blocked = tmp_path / "spools"
+    blocked.write_text("a file where the folder should be")
+    async with writer(client, blocked) as pen:
+        kept = [decide(1), decide(1)]
+        await pen.append(kept[0])
+        redis_server.kill()
+        with pytest.raises(LedgerUnavailableError, match="the spool failed"):
+            await pen.append(decide(1))
+        redis_server.start()
+        await eventually(lambda: not pen.degraded)
+        await pen.append(kept[1])
+    result = verify_chains(await recorded(client))
+    assert result.whole
+    assert sorted(result.heads) == ["gateway-1", "gateway-1~1"]
+    assert {decision.row for batch in kept for decision in batch} <= rows(await recorded(client))
+
+
+async def test_an_append_that_is_cancelled_harms_no_other(
+    client: Redis, tmp_path: Path, decide: Decide
+) -> None:
+    async with writer(client, tmp_path) as pen:
+        gone = asyncio.create_task(pen.append(decide(1)))
+        stays = asyncio.create_task(pen.append(decide(1)))
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert not (await stays).spooled
+    assert verify_chains(await recorded(client)).whole
+
+
+async def test_a_closed_writer_takes_nothing(client: Redis, tmp_path: Path, decide: Decide) -> None:
+    pen = await writer(client, tmp_path).start()
+    await pen.close()
+    await pen.close()
+    with pytest.raises(LedgerClosedError):
+        await pen.append(decide(1))
+
+
+async def test_a_batch_without_decisions_is_a_mistake(client: Redis, tmp_path: Path) -> None:
+    async with writer(client, tmp_path) as pen:
+        with pytest.raises(ValueError, match="at least one decision"):
+            await pen.append([])
+
+
+WRITE_UNTIL_KILLED = """
+import asyncio, os, pathlib, sys, time
+from redis.asyncio import Redis
+from observability.ledger.decision import Decision, DecisionIds
+from observability.ledger.writer import LedgerWriter
+
+async def main(socket, spools):
+    ids = DecisionIds(time.time, os.urandom)
+    async with LedgerWriter(Redis(unix_socket_path=socket), writer="gateway-killed",
+                            spool_dir=pathlib.Path(spools), clock=time.time) as pen:
+        while True:
+            names = ids.take(5)
+            await pen.append([Decision(n, b'{"decision_id":"%s"}' % n.encode()) for n in names])
+            print(*names, sep="\\n", flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("redis_dies_first", [False, True])
+async def test_kill_9_of_a_gateway_loses_no_answer_that_left_it(
+    redis_server: Any,
+    client: Redis,
+    tmp_path: Path,
+    eventually: Eventually,
+    redis_dies_first: bool,
+) -> None:
+    """What the process printed after `append` returned is what clients would have received."""
+    arguments = [WRITE_UNTIL_KILLED, str(redis_server.socket), str(tmp_path)]
+    with subprocess.Popen([sys.executable, "-c", *arguments], stdout=subprocess.PIPE) as gateway:
+        assert gateway.stdout is not None
+        answered = [gateway.stdout.readline() for _ in range(100)]
+        if redis_dies_first:
+            redis_server.kill()
+            answered += [gateway.stdout.readline() for _ in range(100)]
+        gateway.kill()
+        answered += gateway.stdout.read().splitlines(keepends=True)
+    if redis_dies_first:
+        redis_server.start()
+    names = {line.strip() for line in answered if line.endswith(b"\n")}
+    async with writer(client, tmp_path, "gateway-next"):
+
+        async def whole() -> bool:
+            found = b"".join(rows(await recorded(client)))
+            return all(name in found for name in names)
+
+        await eventually(whole)
+        await eventually(lambda: not list(tmp_path.iterdir()))
+    assert verify_chains(await recorded(client)).whole

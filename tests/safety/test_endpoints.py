@@ -1,0 +1,52 @@
+import re
+
+import pytest
+
+from safety.access import Role
+from safety.endpoints import ENDPOINTS, needed_role
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "role"),
+    [
+        ("GET", "/health", None),
+        ("POST", "/health", Role.ADMIN),
+        ("GET", "/", Role.VIEWER),
+        ("GET", "/ready", Role.VIEWER),
+        ("GET", "/metrics", Role.VIEWER),
+        ("GET", "/decisions/{id}", Role.VIEWER),
+        ("GET", "/config/active", Role.VIEWER),
+        ("POST", "/models/tail-slo", Role.CLIENT),
+        ("post", "/models/tail-slo", Role.CLIENT),
+        ("GET", "/predict", Role.CLIENT),
+        ("POST", "/safety/emergency-mode", Role.OPERATOR),
+        ("PUT", "/config", Role.OPERATOR),
+        ("POST", "/config/deploy", Role.OPERATOR),
+        ("POST", "/models/register", Role.OPERATOR),
+        ("POST", "/config/versions/{v}/approve", Role.APPROVER),
+        ("POST", "/safety/override", Role.ADMIN),
+        ("DELETE", "/safety/override/{id}", Role.ADMIN),
+        ("POST", "/reset", Role.ADMIN),
+    ],
+)
+def test_the_role_of_an_endpoint(method: str, route: str, role: Role | None) -> None:
+    assert needed_role(method, route) is role
+    assert needed_role(method, f"/api/v1{route}") is role
+
+
+@pytest.mark.parametrize("route", ["/keys", "/models/tail-slo/", "/api/v2/metrics", "/healthz"])
+def test_what_nobody_listed_is_closed(route: str) -> None:
+    assert needed_role("GET", route) is Role.ADMIN
+
+
+def test_a_viewer_can_change_nothing() -> None:
+    open_to_viewers = {endpoint for endpoint, role in ENDPOINTS.items() if role is Role.VIEWER}
+    writes = {endpoint for endpoint in open_to_viewers if endpoint[0] != "GET"}
+    assert writes == {("POST", "/safety/policy/check")}  # which only judges what it is given
+
+
+def test_endpoints_are_well_formed_and_listed_once() -> None:
+    for method, route in ENDPOINTS:
+        assert method in {"GET", "POST", "PUT", "DELETE"}
+        assert re.fullmatch(r"/|(/([a-z_.-]+|\{[a-z]+\}))+", route), route
+    assert len(ENDPOINTS) == 68

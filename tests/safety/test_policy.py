@@ -1,0 +1,126 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from safety.caps import HIGHEST_CANARY_PERCENTAGE, Caps
+from safety.errors import UnknownFamilyError
+from safety.limits import LEVELS, Level
+from safety.policy import FamilyPolicy, SafetyPolicy
+from safety.shipped import default_policy
+from safety.tail import tail_policy
+
+
+def plain() -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(tail_policy().model_dump_json())
+    return fields
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    """Make the smallest family there is: one input, one output, one recipe."""
+    fields: dict[str, Any] = {
+        "inputs": ["x"],
+        "outputs": ["y"],
+        "fallback": [{"kind": "constant", "field": "y", "value": 1}],
+    }
+    return fields | changes
+
+
+def limit(**changes: Any) -> dict[str, Any]:
+    return {"field": "y", "low": 0, "high": 2, "level": "unsafe", "message": "m"} | changes
+
+
+def relation(**changes: Any) -> dict[str, Any]:
+    return {"lesser": "y", "greater": "x", "level": "unsafe", "message": "m"} | changes
+
+
+def test_levels_count_from_best_to_worst() -> None:
+    assert [level.code for level in LEVELS] == [0, 1, 2, 3]
+    assert [str(level) for level in LEVELS] == ["safe", "warning", "unsafe", "critical"]
+
+
+def test_the_policy_survives_json() -> None:
+    policy = default_policy()
+    assert SafetyPolicy.model_validate_json(policy.model_dump_json()) == policy
+
+
+def test_a_family_without_a_policy_is_named() -> None:
+    with pytest.raises(UnknownFamilyError, match="'market', only tail"):
+        default_policy().family("market")
+
+
+def test_the_smallest_family_is_accepted() -> None:
+    FamilyPolicy.model_validate(small(ranges=[limit(repair="clamp")], relations=[relation()]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"inputs": ["x", "y"]}, "named twice"),
+        ({"ranges": [limit(field="z")]}, r"has not: \['z'\]"),
+        ({"relations": [relation(greater="z")]}, r"has not: \['z'\]"),
+        ({"ranges": [limit(low=None, high=None)]}, "needs a low or a high"),
+        ({"ranges": [limit(low=3)]}, "low 3.0 > high 2.0"),
+        ({"ranges": [limit(low=None, above_low=True)]}, "without a low bound"),
+        ({"ranges": [limit(low=float("nan"))]}, "finite"),
+        ({"ranges": [limit(level="safe")]}, "warning"),
+        ({"ranges": [limit(field="x", repair="clamp")]}, "x is an input"),
+        (
+            {"inputs": ["x", "w"], "relations": [relation(lesser="w", repair="clamp")]},
+            "exactly one side",
+        ),
+        ({"relations": [relation(greater="y")]}, "needs two fields"),
+        ({"relations": [relation(factor=0)]}, "greater than 0"),
+        ({"codes": {"x": ["a"]}}, "only name outputs"),
+        ({"whole": ["x"]}, "only name outputs"),
+        ({"fallback": []}, "one recipe for each output"),
+        ({"outputs": ["y", "w"]}, "one recipe for each output"),
+        ({"ranges": [limit(low=1.5)]}, r"can reach \[1.0, 1.0\]"),
+        ({"ranges": [limit(low=1, above_low=True)]}, r"can reach \[1.0, 1.0\]"),
+        ({"ranges": [limit(high=0.5)]}, r"can reach \[1.0, 1.0\]"),
+        ({"codes": {"y": ["only"]}}, r"can reach \[1.0, 1.0\]"),
+        ({"responses": {"critical": "keep"}}, "substitute"),
+        ({"caps": {"max_canary_percentage": 10.1}}, "less than or equal to 10"),
+        ({"caps": {"min_admit_fraction": 0}}, "greater than 0"),
+        ({"surprise": 1}, "Extra inputs"),
+    ],
+)
+def test_a_family_that_makes_no_sense_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        FamilyPolicy.model_validate(small(**changes))
+
+
+def test_a_recipe_may_only_read_what_is_there_before_it() -> None:
+    fields = plain()
+    fields["fallback"].insert(0, fields["fallback"].pop(4))  # the interval before its p99
+    with pytest.raises(ValidationError, match="too early"):
+        FamilyPolicy.model_validate(fields)
+
+
+def test_workers_cannot_be_capped_without_knowing_how_many_there_are() -> None:
+    fields = plain()
+    fields["inputs"].remove("active_workers")
+    fields["ranges"] = [r for r in fields["ranges"] if r["field"] != "active_workers"]
+    with pytest.raises(ValidationError, match="need the input active_workers"):
+        FamilyPolicy.model_validate(fields)
+
+
+@given(st.floats(HIGHEST_CANARY_PERCENTAGE, allow_nan=False, exclude_min=True))
+def test_no_policy_can_raise_the_canary_over_the_platforms_limit(percentage: float) -> None:
+    with pytest.raises(ValidationError):
+        Caps(max_canary_percentage=percentage)
+
+
+def test_caps_govern_only_what_a_family_answers() -> None:
+    caps = Caps()
+    assert caps.ranges(("p99_pred",)) == ()
+    assert caps.relations(("p99_pred",)) == ()
+    assert [limit.field for limit in caps.ranges(("canary_percentage",))] == ["canary_percentage"]
+
+
+def test_a_warning_is_kept_and_worse_is_not() -> None:
+    responses = tail_policy().responses
+    assert [responses.substitutes(level) for level in Level] == [False, False, True, True]
