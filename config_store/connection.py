@@ -20,8 +20,8 @@ KEEPALIVE = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT
 def open_redis(url: str) -> Redis:
     """Open a client for redis://, rediss:// or unix:// that never retries by itself.
 
-    The library's ten retries take seconds, in which every request would wait; and a retried append
-    whose first answer was lost would be in the ledger twice. Who calls knows what to do instead.
+    Retries take time, in which every request would wait; and a retried append whose first answer
+    was lost would be in the ledger twice. Who calls knows what to do instead.
     """
     over_tcp: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
     return Redis.from_url(

@@ -17,6 +17,7 @@ from ray.exceptions import RayError
 
 from config_store.connection import open_redis
 from config_store.settings import Settings
+from deployments.log_files import write_logs
 from deployments.replica import every
 from features.errors import SourceAwayError
 from features.rows import FeatureRow
@@ -26,7 +27,6 @@ from features.store import encoded
 from observability.clickhouse import Clickhouse
 from observability.ledger.drain import Drain
 from observability.ledger.lookup import Lookup
-from observability.logs import set_up
 from observability.schema import create_tables
 
 NAME, NAMESPACE = "history", "ballast"
@@ -57,7 +57,7 @@ class History:
 
     async def __init__(self) -> None:  # type: ignore[misc] # Ray awaits it
         self._settings = Settings()
-        set_up(self._settings.log_level)
+        write_logs(self._settings, "history")
         self._store = await asyncio.to_thread(open_clickhouse, self._settings)
         await asyncio.to_thread(create_tables, self._store)
         self._redis = open_redis(self._settings.redis_address)

@@ -14,8 +14,9 @@ from config_store.settings import Settings
 from config_store.store import Version
 from config_store.watch import ConfigWatch
 from deployments.clocks import SystemClocks
+from deployments.log_files import write_logs
+from deployments.private_ports import bind_to_own_address
 from observability.exposition import snapshot
-from observability.logs import set_up
 from observability.metrics import Metrics
 from observability.snapshots import publish
 
@@ -32,7 +33,8 @@ class Replica:
     def __init__(self, role: str, on_config: Callable[[Version], None]) -> None:
         self.settings = Settings()
         self.clocks = SystemClocks()
-        set_up(self.settings.log_level)
+        write_logs(self.settings, role)
+        bind_to_own_address()
         self.metrics = Metrics(CollectorRegistry())
         # Unique for each process, so that a restarted replica's counters add to its old ones.
         self._name = f"{role}-{secrets.token_hex(8)}"

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,14 @@ from models.pointer import read_pointer
 from models.registry import Registry
 from models.tail.inputs import BOUNDS
 from models.tail.xgboost_quantile import TailModel
+from safety.tail import ACTIONS
 
 # How soon a promoted champion answers; a rollback is promised within five seconds.
 LOOK_FOR_CHAMPION_SECONDS = 2.0
+
+# Within the bounds of every column.
+_ORDINARY = 1.0
+_CODES = {action: code for code, action in enumerate(ACTIONS)}
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +48,7 @@ class Tail:
     async def predict(self, batch: Batch) -> Prediction:
         model, version = self._loaded
         started = time.perf_counter()
-        columns = _answer(model, batch.columns, len(batch))
+        columns = _answer(model, batch.columns)
         self._replica.metrics.inferred(version.name, time.perf_counter() - started)
         return Prediction(columns, version.name, version.version)
 
@@ -72,19 +77,28 @@ class Tail:
         await self._replica.close()
 
 
-def _answer(model: TailModel, columns: Columns, n: int) -> Columns:
+def _answer(model: TailModel, columns: Columns) -> Columns:
     """Predict; a row that the model cannot take gets NaN, which safety turns into the fallback."""
     good = _answerable(columns)
+    if not good.all():  # the row's place is kept by an ordinary one, and its answer then struck out
+        columns = {name: np.where(good, columns[name], _ORDINARY) for name in BOUNDS}
     try:
-        if good.all():
-            return model.predict(columns)
-        answers = (
-            model.predict({name: columns[name][good] for name in BOUNDS}) if good.any() else {}
-        )
+        answers = _numbers(model.predict(columns))
     except ModelError:
         log.exception("The model refused a batch; the fallback answers it")
         return {}
-    return {name: _spread(column, good, n) for name, column in answers.items()}
+    if not good.all():
+        answers = {name: np.where(good, column, np.nan) for name, column in answers.items()}
+    return answers
+
+
+def _numbers(answers: dict[str, npt.NDArray[Any]]) -> Columns:
+    """Turn every column into floats: what travels, and what safety judges, are numbers."""
+    codes = np.array([_CODES[action] for action in answers["action"].tolist()], dtype=np.float64)
+    return {
+        name: codes if name == "action" else column.astype(np.float64, copy=False)
+        for name, column in answers.items()
+    }
 
 
 def _answerable(columns: Columns) -> npt.NDArray[np.bool_]:
@@ -95,11 +109,3 @@ def _answerable(columns: Columns) -> npt.NDArray[np.bool_]:
     ]
     good: npt.NDArray[np.bool_] = np.logical_and.reduce(within)
     return good
-
-
-def _spread(
-    column: npt.NDArray[np.float64], good: npt.NDArray[np.bool_], n: int
-) -> npt.NDArray[np.float64]:
-    whole = np.full(n, np.nan)
-    whole[good] = column
-    return whole

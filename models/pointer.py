@@ -28,7 +28,9 @@ def read_pointer(artifact_dir: Path, name: str, alias: str) -> ModelVersion | No
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{file} is damaged ({error!r}); set the alias again") from error
+        raise ArtifactError(
+            f"{file} is damaged ({type(error).__name__}: {error}); set the alias again"
+        ) from error
 
 
 def write_pointer(artifact_dir: Path, alias: str, version: ModelVersion) -> None:

@@ -34,7 +34,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # "password": "...", and the pairs in which servers keep headers: (b'x-api-key', b'...')
     (
         re.compile(
-            rf"({_QUOTE}(?:{_NAMES_OF_SECRETS}){_QUOTE}\s*[:=,]\s*b?)({_QUOTE})(?:(?!\2).)*\2",
+            rf"({_QUOTE}[\w.-]{{0,64}}?(?:{_NAMES_OF_SECRETS}){_QUOTE}\s*[:=,]\s*b?)({_QUOTE})(?:(?!\2).)*\2",
             re.IGNORECASE | re.DOTALL,
         ),
         rf"\1\2{REDACTED}\2",
@@ -42,7 +42,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # password=..., Authorization: Basic ...
     (
         re.compile(
-            rf"\b({_NAMES_OF_SECRETS})(\s*[:=]\s*)(?:(?:basic|bearer|digest|apikey)\s+)?"
+            rf"({_NAMES_OF_SECRETS})(\s*[:=]\s*)(?:(?:basic|bearer|digest|apikey)\s+)?"
             rf"(?:{_QUOTE}(?:[^\"'\\]|\\.)*{_QUOTE}|[^\s\"',;&)}}\]]+)",
             re.IGNORECASE,
         ),
@@ -75,7 +75,7 @@ class JsonLines(logging.Formatter):
         }
         if (request := request_id.get()) is not None:
             line["request_id"] = _text(request)
-        if fields := {k: _field(k, v) for k, v in vars(record).items() if k not in _OWN}:
+        if fields := {_text(k): _field(k, v) for k, v in vars(record).items() if k not in _OWN}:
             line["fields"] = fields
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = _text("".join(traceback.format_exception(record.exc_info[1])))

@@ -29,6 +29,12 @@ def contender(ground: Ground, ballast: Ballast) -> Contender:
     return Contender("ballast", "whole DAG", partial(_serve, ground, ballast), None)
 
 
+def train(ballast: Ballast) -> None:
+    """Let Ballast train what it has not trained yet, so that the peers can serve the same."""
+    _ballast(ballast, "up", "--detach")
+    _ballast(ballast, "down")
+
+
 @contextmanager
 def _serve(ground: Ground, ballast: Ballast) -> Iterator[Target]:
     if not ballast.start:

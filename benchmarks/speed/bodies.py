@@ -9,6 +9,7 @@ from typing import Any
 
 ENTITY = "order-gateway"
 USUAL_REQUEST_RATE = 500.0
+BASELINE_MS = 20.0
 Body = dict[str, Any]
 
 

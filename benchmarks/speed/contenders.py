@@ -1,5 +1,6 @@
 """Every peer in each way that its documentation recommends for speed on a few processors."""
 
+import math
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,9 +9,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed.bodies import DIALECTS, Row, write_bodies
+from benchmarks.speed.bodies import BASELINE_MS, DIALECTS, Row, write_bodies
 from benchmarks.speed.environments import peer_python
-from benchmarks.speed.redis_server import REDIS_PORT, redis_running
+from benchmarks.speed.redis_server import redis_running
 from benchmarks.speed.servers import Launch, answers, running
 from benchmarks.speed.target import Contender, Target
 
@@ -133,13 +134,14 @@ def plain(ground: Ground) -> list[Contender]:
 @contextmanager
 def _serve_plain(ground: Ground, variant: str) -> Iterator[Target]:
     port, key = PORTS["plain"], secrets.token_urlsafe(24)
-    env = {"BENCH_KEY": key, "BENCH_REDIS_URL": f"redis://127.0.0.1:{REDIS_PORT}"}
     argv = [str(ground.python), "-m", "uvicorn", "app:app", "--app-dir", str(PEERS / "plain")]
     argv += ["--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
     argv += ["--workers", variant[0]]
     target = ground.target("platform", _url(port, "/models/tail-slo"), {"X-API-Key": key})
-    with redis_running(ground.home), _up(ground, "plain", argv, env, target):
-        yield target
+    with redis_running(ground.home / "logs" / "redis.log") as socket:
+        env = {"BENCH_KEY": key, "BENCH_REDIS_URL": f"unix://{socket}"}
+        with _up(ground, "plain", argv, env, target):
+            yield target
 
 
 CONTENDERS: dict[str, Callable[[Ground], list[Contender]]] = {
@@ -191,4 +193,5 @@ def _of_bento(answer: Any) -> Sequence[float]:
 
 def _of_answer(answer: Any) -> Sequence[float]:
     names = ("p50_pred", "p95_pred", "p99_pred", "p999_pred")
-    return [answer["interval"]["lower"], *(answer["data"][name] for name in names)]
+    latencies = [answer["interval"]["lower"], *(answer["data"][name] for name in names)]
+    return [math.log(latency / BASELINE_MS) for latency in latencies]

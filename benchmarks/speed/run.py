@@ -11,8 +11,8 @@ from rich.console import Console
 from benchmarks.speed import ballast
 from benchmarks.speed.bench import Bench
 from benchmarks.speed.bodies import draw_rows
-from benchmarks.speed.booster import fallback_booster
-from benchmarks.speed.contenders import CONTENDERS, Ground
+from benchmarks.speed.booster import ballasts_booster, booster_in, fallback_booster
+from benchmarks.speed.contenders import CONTENDERS, PEERS, Ground
 from benchmarks.speed.machine import describe
 from benchmarks.speed.openloop import poisson_arrivals
 from benchmarks.speed.plan import Plan, read_plan
@@ -31,35 +31,53 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
     plan = read_plan(arguments)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    report = Report(datetime.now(UTC), describe(), plan.settings(), notes(plan))
+    report = Report(datetime.now(UTC), describe(), plan.settings())
+    failed = 0
     try:
         measure(plan, report, console)
     except (ServerError, WrkError) as error:
-        console.print(str(error), markup=False)
-        return 1
+        report.notes.append(f"broken off: {error}")
+        failed = 1
+    finish(plan, report, console)
+    return failed
+
+
+def finish(plan: Plan, report: Report, console: Console) -> None:
+    """Show and keep what was measured, also of a run that was broken off."""
     show(report, console)
-    path = write_json(report, plan.home / "results")
-    path.with_suffix(".md").write_text(markdown(report))
-    console.print(f"written: {path} and {path.with_suffix('.md').name}")
-    return 0
+    if report.runs:
+        path = write_json(report, plan.home / "results")
+        path.with_suffix(".md").write_text(markdown(report))
+        console.print(f"written: {path} and {path.with_suffix('.md').name}")
 
 
-def notes(plan: Plan) -> list[str]:
+def notes(plan: Plan, model: Path) -> list[str]:
     """Say what a reader must know before comparing the figures."""
-    found = []
-    if plan.model is None and "ballast" in plan.peers:
-        found.append("the peers served the bench's own booster, not Ballast's: see --model")
+    overridden = [peer for peer in plan.peers if (PEERS / peer / "overrides.txt").exists()]
+    found = [f"{peer} was locked with benchmarks/peers/{peer}/overrides.txt" for peer in overridden]
+    if "ballast" in plan.peers and model != ballasts_booster(plan.models):
+        found.append(f"the peers did not serve Ballast's booster but {model}")
     if "ballast" in plan.peers and not plan.start_ballast:
         found.append("Ballast stayed up, idle, while the others were measured: see --start-ballast")
     return found
 
 
+def booster_of(plan: Plan) -> Path:
+    """Choose the one given, else Ballast's own, else one that the bench trains itself."""
+    if plan.model is not None:
+        return booster_in(plan.model.resolve())
+    if "ballast" in plan.peers and plan.start_ballast and not ballasts_booster(plan.models):
+        ballast.train(ballast_of(plan))
+    return ballasts_booster(plan.models) or fallback_booster(plan.home.resolve() / "model")
+
+
 def measure(plan: Plan, report: Report, console: Console) -> None:
     home = plan.home.resolve()
-    model = plan.model / "model.ubj" if plan.model else fallback_booster(home / "model")
+    model = booster_of(plan)
+    report.notes += notes(plan, model)
     rows = draw_rows(BODIES, random.Random(SEED))  # noqa: S311 - bodies, not secrets
     # Not resolved: the interpreter of a virtual environment is a link that leads out of it.
-    ground = Ground(home, model.resolve(), rows, Path(sys.executable))
+    ground = Ground(home, model, rows, Path(sys.executable))
     rng = random.Random(SEED)  # noqa: S311 - arrival times, not secrets
     rate = plan.open_rate
     arrivals = poisson_arrivals(rate, plan.open_seconds, rng) if rate > 0 else []
@@ -70,18 +88,17 @@ def measure(plan: Plan, report: Report, console: Console) -> None:
 def variants_of(name: str, ground: Ground, plan: Plan) -> list[Contender]:
     if name != "ballast":
         return CONTENDERS[name](ground)
-    return [
-        ballast.contender(
-            ground,
-            ballast.Ballast(
-                url=plan.ballast_url.rstrip("/"),
-                key_file=plan.key_file,
-                command=plan.ballast_command,
-                start=plan.start_ballast,
-                log=plan.home / "logs" / "ballast.log",
-            ),
-        )
-    ]
+    return [ballast.contender(ground, ballast_of(plan))]
+
+
+def ballast_of(plan: Plan) -> ballast.Ballast:
+    return ballast.Ballast(
+        url=plan.ballast_url.rstrip("/"),
+        key_file=plan.key_file,
+        command=plan.ballast_command,
+        start=plan.start_ballast,
+        log=plan.home / "logs" / "ballast.log",
+    )
 
 
 if __name__ == "__main__":

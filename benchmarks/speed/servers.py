@@ -31,7 +31,8 @@ class Launch:
     argv: Sequence[str]
     env: Mapping[str, str]
     cwd: Path
-    port: int
+    port: int | None
+    """The TCP port that must be free; None for a server on a Unix socket."""
     log: Path
 
 
@@ -58,6 +59,8 @@ def running(launch: Launch, is_ready: Callable[[], bool]) -> Iterator[None]:
 
 
 def refuse_taken_port(launch: Launch) -> None:
+    if launch.port is None:
+        return
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", launch.port)) == 0:
             raise ServerError(f"port {launch.port} is taken: free it for {launch.name}")

@@ -51,6 +51,8 @@ def closed_loop(target: Target, clients: int, seconds: int) -> ClosedLoop:
         raise WrkError(
             f"wrk ended with {error.returncode}: {error.stderr or error.stdout}"
         ) from error
+    except subprocess.TimeoutExpired as error:
+        raise WrkError(f"{clients} clients of {target.url} were stuck: wrk did not end") from error
     return parse(run.stdout)
 
 

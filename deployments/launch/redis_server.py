@@ -35,6 +35,8 @@ auto-aof-rewrite-percentage 100
 auto-aof-rewrite-min-size 64mb
 save ""
 maxmemory-policy noeviction
+# A title would overwrite the environment by which `ballast down` knows its own.
+set-proc-title no
 """
 
 log = logging.getLogger(__name__)

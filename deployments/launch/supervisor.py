@@ -94,6 +94,7 @@ class Supervisor:
             undo.callback(cluster.stop)
             variables = cluster.environment(scratch, self._settings.home)
             cluster.start(scratch, variables, free_port(DASHBOARD_PORT))
+            self._stop_on_signals()  # Ray has put its own in their place
 
     def _start_serving(self, undo: ExitStack, scratch: Path) -> None:
         settings = self._settings

@@ -62,7 +62,9 @@ def read(folder: Path) -> tuple[xgboost.Booster, TailMeta]:
         meta = document["meta"]
         found = TailMeta(**meta | {key: tuple(meta[key]) for key in ("input_low", "input_high")})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{folder} holds no readable tail model: {error!r}") from error
+        raise ArtifactError(
+            f"{folder} holds no readable tail model: {type(error).__name__}: {error}"
+        ) from error
     _match(folder, document, hashlib.sha256(trees).hexdigest())
     booster = xgboost.Booster()
     booster.load_model(bytearray(trees))

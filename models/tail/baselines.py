@@ -65,7 +65,9 @@ def read_baselines(folder: Path) -> dict[str, Baseline]:
         document = orjson.loads((folder / _FILE).read_bytes())
         return {entity: Baseline(**found) for entity, found in document.items()}
     except (OSError, ValueError, TypeError) as error:
-        raise ArtifactError(f"{folder} holds no readable baselines: {error!r}") from error
+        raise ArtifactError(
+            f"{folder} holds no readable baselines: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _days(ts: IntArray) -> list[tuple[slice, slice]]:

@@ -85,8 +85,8 @@ class Drain:
 
     async def _trim(self, drained: str) -> None:
         # By the clock of Redis, which made the ids.
-        seconds, _ = await self._redis.time()
-        oldest_kept = seconds * 1000 - self._margin_ms
+        seconds, micros = await self._redis.time()
+        oldest_kept = seconds * 1000 + micros // 1000 - self._margin_ms
         if oldest_kept < _order(drained)[0]:
             drained = str(max(oldest_kept, 0))
         await self._redis.xtrim(self._stream.name, minid=drained, approximate=False)

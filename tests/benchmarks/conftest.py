@@ -1,3 +1,4 @@
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -91,6 +92,11 @@ def closed_loop_of(
         non_2xx=non_2xx,
         socket_errors=0,
     )
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    return random.Random(1)  # noqa: S311 - bodies and arrival times, not secrets
 
 
 @pytest.fixture

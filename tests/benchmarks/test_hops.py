@@ -1,35 +1,41 @@
+from typing import Any
+
 from benchmarks.speed.hops import hops_between, timings
 
-EXPOSITION = """\
-# HELP lane_stage_seconds Time in each stage of the lane.
-# TYPE lane_stage_seconds histogram
-lane_stage_seconds_bucket{{stage="safety",le="0.001"}} {count}
-lane_stage_seconds_bucket{{stage="safety",le="+Inf"}} {count}
-lane_stage_seconds_count{{stage="safety"}} {count}
-lane_stage_seconds_sum{{stage="safety"}} {total}
-lane_stage_seconds_bucket{{stage="tail",le="+Inf"}} 7
-lane_stage_seconds_count{{stage="tail"}} 7
-lane_stage_seconds_sum{{stage="tail"}} 1.5
-# HELP http_requests Requests.
-# TYPE http_requests counter
-http_requests_total{{endpoint="/models/tail-slo"}} {count}
-"""
+
+def sample(name: str, value: float, **labels: str) -> dict[str, Any]:
+    return {"name": name, "labels": labels, "value": value}
+
+
+def metrics(count: float, total: float) -> dict[str, Any]:
+    """Answer as GET /metrics does when JSON is asked for."""
+    stages = [
+        sample("lane_stage_seconds_bucket", count, family="tail", stage="safety", le="+Inf"),
+        sample("lane_stage_seconds_count", count, family="tail", stage="safety"),
+        sample("lane_stage_seconds_sum", total, family="tail", stage="safety"),
+        sample("lane_stage_seconds_count", 7, family="tail", stage="features"),
+        sample("lane_stage_seconds_sum", 1.5, family="tail", stage="features"),
+    ]
+    requests = [sample("http_requests_total", count, endpoint="/models/tail-slo")]
+    return {
+        "lane_stage_seconds": {"type": "histogram", "help": "Stages.", "samples": stages},
+        "http_requests": {"type": "counter", "help": "Requests.", "samples": requests},
+    }
 
 
 def test_a_hop_is_the_mean_between_two_snapshots() -> None:
-    before = timings(EXPOSITION.format(count=10, total=0.5))
-    after = timings(EXPOSITION.format(count=30, total=0.6))
+    before, after = timings(metrics(10, 0.5)), timings(metrics(30, 0.6))
     (hop,) = hops_between(before, after, clients=64)
-    assert (hop.metric, hop.labels, hop.clients) == ("lane_stage_seconds", "stage=safety", 64)
-    assert hop.calls == 20
+    assert (hop.metric, hop.clients, hop.calls) == ("lane_stage_seconds", 64, 20)
+    assert hop.labels == "family=tail, stage=safety"
     assert round(hop.mean_ms, 9) == 5.0
 
 
 def test_a_stage_that_first_appears_counts_from_nothing() -> None:
-    found = hops_between({}, timings(EXPOSITION.format(count=10, total=0.5)), clients=1)
-    assert {(hop.labels, hop.calls) for hop in found} == {("stage=safety", 10), ("stage=tail", 7)}
+    found = hops_between({}, timings(metrics(10, 0.5)), clients=1)
+    assert [hop.calls for hop in found] == [10, 7]
 
 
 def test_counters_are_no_timings() -> None:
-    names = {name for name, _ in timings(EXPOSITION.format(count=1, total=1))}
+    names = {name for name, _ in timings(metrics(1, 1))}
     assert names == {"lane_stage_seconds_sum", "lane_stage_seconds_count"}

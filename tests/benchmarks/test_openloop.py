@@ -83,8 +83,7 @@ def test_fixed_arrivals_are_evenly_spaced() -> None:
     assert fixed_arrivals(200, 0.02) == pytest.approx([0, 0.005, 0.010, 0.015])
 
 
-def test_poisson_arrivals_have_the_gaps_of_their_distribution() -> None:
-    rng = random.Random(3)  # noqa: S311 - arrival times, not secrets
+def test_poisson_arrivals_have_the_gaps_of_their_distribution(rng: random.Random) -> None:
     gaps = np.diff(poisson_arrivals(200, 100, rng), prepend=0.0)
     # Mean and standard deviation of an exponential gap are both 1/rate; 20,000 gaps tell 3 %.
     assert gaps.mean() == pytest.approx(1 / 200, rel=0.03)

@@ -13,9 +13,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from redis.asyncio import Redis
 
 from config_store.connection import open_redis
+
+# Two busy cores are shared with whatever else runs: how long one example takes says nothing.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def redis_binary() -> str:

@@ -133,9 +133,11 @@ async def test_it_catches_up_with_what_changed_while_it_was_cut_off(
         await until(lambda: number(watch) == released, 3.0)
 
 
-async def test_a_redis_that_hangs_counts_as_away(redis_server: Any, redis: Redis) -> None:
-    await release(redis, 5)
-    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.2) as watch:
+async def test_a_redis_that_hangs_counts_as_away(redis_server: Any, writer: Redis) -> None:
+    await release(writer, 5)
+    # A client that would itself wait for ever: the watch does not lean on its timeouts.
+    patient = Redis.from_url(redis_server.url, socket_timeout=None)
+    async with patient, ConfigWatch(patient, lambda _: None, poll_seconds=0.2) as watch:
         await watch.first(2)
         redis_server.freeze()
         await until(lambda: watch.stale, 6.0)

@@ -12,11 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from redis.asyncio import Redis
 
 from safety.policy import FamilyPolicy
 from safety.rules import FloatArray
 from safety.tail import tail_policy
+
+# Two busy cores are shared with whatever else runs: how long one example takes says nothing.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 Columns = dict[str, FloatArray]
 

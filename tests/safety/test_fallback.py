@@ -142,7 +142,11 @@ def test_an_absurd_input_is_not_believed(healthy: Healthy) -> None:
 
 @pytest.mark.parametrize(
     ("workers", "wanted", "given"),
-    [(10, 50, 20), (10, 21, 20), (100, 150, 120), (100, 50, 80), (5.4, 50, 10), (1, 9, 2)],
+    [
+        *((10, 50, 20), (10, 21, 20), (100, 150, 120), (100, 50, 80), (1, 9, 2)),
+        # An average of workers need not be whole, but an answer is, and on the safe side.
+        *((5.4, 50, 10), (100.5, 50, 81)),
+    ],
 )
 def test_workers_are_clamped_to_the_caps_and_the_rest_stands(
     healthy: Healthy, workers: float, wanted: float, given: float

@@ -68,8 +68,10 @@ async def health() -> dict[str, str]:
 async def tail_slo(ask: Ask, request: Request) -> Response:
     start = time.perf_counter()
     state = request.app.state
-    row = model_row(ask, await state.store.hgetall(f"features:{ask.entity}"))
-    violations = range_violations(predicted := predict(state.booster, row))
+    cached = await state.store.hgetall(f"features:{ask.entity}")
+    row = model_row(ask, cached)
+    predicted = predict(state.booster, row, float(cached["baseline_ms"]))
+    violations = range_violations(predicted)
     quantiles = FALLBACK_MS if violations else predicted
     answer = compose(ask, quantiles, violations, start)
     decision = orjson.dumps({"ask": ask.model_dump(), "row": row, "answer": answer})
@@ -86,9 +88,10 @@ def model_row(ask: Ask, cached: dict[str, str]) -> list[float]:
     return [*map(asked_or_cached, ("load", "infra", "error_rate")), rate_ratio]
 
 
-def predict(booster: xgb.Booster, row: list[float]) -> tuple[float, ...]:
-    quantiles = booster.inplace_predict(np.array([row], dtype=np.float32))[0]
-    return tuple(np.maximum.accumulate(quantiles).tolist())
+def predict(booster: xgb.Booster, row: list[float], baseline_ms: float) -> tuple[float, ...]:
+    """Scale the booster's log ratios to the entity's usual latency; sorted, so none cross."""
+    ratios = booster.inplace_predict(np.array([row], dtype=np.float32))[0]
+    return tuple((baseline_ms * np.exp(np.sort(ratios))).tolist())
 
 
 def range_violations(quantiles: tuple[float, ...]) -> list[str]:

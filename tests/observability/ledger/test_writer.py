@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -35,6 +34,10 @@ async def recorded(client: Redis) -> list[Entry]:
     return [entry async for entry in LedgerStream(client).entries()]
 
 
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def rows(entries: list[Entry]) -> set[bytes]:
     return {row for entry in entries for row in entry.rows}
 
@@ -47,11 +50,11 @@ async def test_a_batch_is_in_the_stream_when_append_returns(
         result = await pen.append(batch)
         assert not result.spooled
         genesis, entry = await recorded(client)
-        assert result.entry_id == (await client.xrevrange("ledger", count=1))[0][0].decode()
+        assert result.entry_id == (await LedgerStream(client).read(None, 2))[-1].id
     assert (genesis.header.seq, genesis.header.writer, genesis.rows) == (0, "gateway-1", ())
     assert entry.rows == tuple(decision.row for decision in batch)
     assert abs(entry.header.created_ms - time.time() * 1000) < 5000
-    assert not list(tmp_path.iterdir())
+    assert files(tmp_path) == []
 
 
 async def test_concurrent_batches_keep_the_chain_in_order(
@@ -114,7 +117,7 @@ async def test_redis_killed_under_load_loses_nothing_and_the_ledger_is_whole_aga
     assert {decision.row for decision in acknowledged} <= rows(entries)
     assert verify_chains(entries).whole
     assert spooled > 0
-    assert not list(tmp_path.iterdir())
+    assert files(tmp_path) == []
 
 
 async def test_while_redis_is_away_only_the_first_batch_waits_for_it(
@@ -224,12 +227,12 @@ async def test_the_next_writer_empties_what_a_dead_one_left(
             return {decision.row for decision in batch} <= rows(await recorded(client))
 
         await eventually(swept)
-        await eventually(lambda: not list(tmp_path.glob("gateway-dead*")))
+        await eventually(lambda: "gateway-dead.spool" not in files(tmp_path))
     assert verify_chains(await recorded(client)).whole
 
 
 async def test_a_living_writers_spool_is_left_alone(
-    redis_server: Any, client: Redis, tmp_path: Path, decide: Decide
+    client: Redis, tmp_path: Path, decide: Decide
 ) -> None:
     held = Spool.create(tmp_path / "gateway-other.spool")
     held.append([b"mine"])
@@ -248,10 +251,10 @@ async def test_closing_while_redis_is_away_leaves_the_spool_to_the_next(
     batch = decide(2)
     async with writer(client, tmp_path, "gateway-1") as pen:
         await pen.append(batch)
-    assert [path.name for path in tmp_path.iterdir()] == ["gateway-1.spool"]
+    assert files(tmp_path) == ["gateway-1.spool"]
     redis_server.start()
     async with writer(client, tmp_path, "gateway-2"):
-        await eventually(lambda: not list(tmp_path.iterdir()))
+        await eventually(lambda: not files(tmp_path))
     assert rows(await recorded(client)) == {decision.row for decision in batch}
 
 
@@ -330,15 +333,18 @@ async def test_kill_9_of_a_gateway_loses_no_answer_that_left_it(
     redis_dies_first: bool,
 ) -> None:
     """What the process printed after `append` returned is what clients would have received."""
-    arguments = [WRITE_UNTIL_KILLED, str(redis_server.socket), str(tmp_path)]
-    with subprocess.Popen([sys.executable, "-c", *arguments], stdout=subprocess.PIPE) as gateway:
-        assert gateway.stdout is not None
-        answered = [gateway.stdout.readline() for _ in range(100)]
-        if redis_dies_first:
-            redis_server.kill()
-            answered += [gateway.stdout.readline() for _ in range(100)]
-        gateway.kill()
-        answered += gateway.stdout.read().splitlines(keepends=True)
+    gateway = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", WRITE_UNTIL_KILLED, redis_server.socket, tmp_path),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert gateway.stdout is not None
+    answered = [await gateway.stdout.readline() for _ in range(100)]
+    if redis_dies_first:
+        redis_server.kill()
+        answered += [await gateway.stdout.readline() for _ in range(100)]
+    gateway.kill()
+    answered += (await gateway.stdout.read()).splitlines(keepends=True)
+    await gateway.wait()
     if redis_dies_first:
         redis_server.start()
     names = {line.strip() for line in answered if line.endswith(b"\n")}
@@ -349,5 +355,5 @@ async def test_kill_9_of_a_gateway_loses_no_answer_that_left_it(
             return all(name in found for name in names)
 
         await eventually(whole)
-        await eventually(lambda: not list(tmp_path.iterdir()))
+        await eventually(lambda: not files(tmp_path))
     assert verify_chains(await recorded(client)).whole

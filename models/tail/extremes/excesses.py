@@ -1,0 +1,83 @@
+"""What lies above a threshold: all that a peaks-over-threshold model sees of a series."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from models.errors import TrainingDataError
+from models.protocols import FloatArray
+
+FEWEST = 20
+"""Fewer exceedances are refused: the interval of a shape from 20 spans more than 1 already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excesses:
+    """The excesses of one series over one threshold."""
+
+    threshold: float
+    excess: FloatArray
+    """Ascending, each above nought: of every exceedance, or of each cluster's peak."""
+    observed: int
+    """Values seen, gaps not among them."""
+    exceeded: int
+    """Values above the threshold; more than there are excesses where clusters were thinned."""
+
+    @property
+    def peak_rate(self) -> float:
+        """Independent peaks an observation."""
+        return self.excess.size / self.observed
+
+    @property
+    def cluster_size(self) -> float:
+        """Exceedances a peak; its inverse estimates the extremal index."""
+        return self.exceeded / self.excess.size
+
+
+def observed_values(values: ArrayLike) -> FloatArray:
+    """Take the values that are there: NaN marks a gap; TrainingDataError for anything else odd."""
+    series = np.asarray(values, dtype=np.float64)
+    if series.ndim != 1:
+        raise TrainingDataError(f"a series has one dimension, not the shape {series.shape}")
+    seen = series[~np.isnan(series)]
+    if np.isinf(seen).any():
+        raise TrainingDataError("a value is infinite; leave it out, or give NaN for a gap")
+    if seen.size == 0:
+        raise TrainingDataError("the series has no value; give at least a few hundred")
+    if seen.min() == seen.max():
+        raise TrainingDataError(f"all {seen.size} values are {seen[0]:g}: a constant has no tail")
+    return seen
+
+
+def excesses_over(values: ArrayLike, threshold: float) -> Excesses:
+    """Take the excesses of all values above the threshold, as if they came independently."""
+    if not math.isfinite(threshold):
+        raise TrainingDataError(f"the threshold {threshold} is not a number")
+    seen = observed_values(values)
+    return from_peaks(seen[seen > threshold], threshold, seen.size)
+
+
+def excesses_above_quantile(values: ArrayLike, quantile: float) -> Excesses:
+    """Take the excesses over the series' own quantile."""
+    if not 0 < quantile < 1:
+        raise TrainingDataError(f"threshold quantile {quantile} is not between 0 and 1")
+    seen = observed_values(values)
+    threshold = float(np.quantile(seen, quantile))
+    return from_peaks(seen[seen > threshold], threshold, seen.size)
+
+
+def from_peaks(
+    peaks: FloatArray, threshold: float, observed: int, exceeded: int | None = None
+) -> Excesses:
+    """Build from the peaks themselves; TrainingDataError when they are too few to fit."""
+    count = peaks.size
+    if count < FEWEST:
+        raise TrainingDataError(
+            f"{count} of {observed} values exceed {threshold:g}, at least {FEWEST} must: "
+            "give more values or a lower threshold"
+        )
+    return Excesses(
+        threshold, np.sort(peaks) - threshold, observed, count if exceeded is None else exceeded
+    )

@@ -1,0 +1,134 @@
+"""Generalised Pareto fits by maximum likelihood, many samples at once.
+
+The profile likelihood in one parameter is searched over its whole range, so no start can mislead
+it; Newton's method on both parameters then gives the last digits and the observed information.
+The shape is held at -1 and above: below, the likelihood grows without bound.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from models.protocols import BoolArray, FloatArray
+from models.tail.extremes.bundle import Bundle, bundled
+from models.tail.extremes.excesses import Excesses
+from models.tail.extremes.gpd import GpdFit
+from models.tail.extremes.gpd_likelihood import Likelihood, likelihood, newton_step
+from models.tail.extremes.gpd_profile import (
+    HIGHEST,
+    LEAST_SHAPE,
+    LOWEST,
+    mean_log,
+    profile,
+    theta_of,
+)
+
+REGULAR_SHAPE = -0.5
+"""Maximum likelihood is regular above (Smith 1985)."""
+
+_GRID = np.concatenate(
+    [np.arange(LOWEST, -4, 2.0), np.arange(-4, 12, 0.5), np.arange(12, HIGHEST, 3.0)]
+)
+_FINER = np.linspace(0, 1, 17)
+_NEWTON_STEPS = 4
+
+
+class Maximum(NamedTuple):
+    """Where each row of a bundle has its maximum, in units of its mean excess."""
+
+    scale: FloatArray
+    shape: FloatArray
+    at: Likelihood
+    regular: BoolArray
+
+
+def fit_gpd(sample: Excesses) -> GpdFit:
+    return fit_gpds([sample])[0]
+
+
+def fit_gpds(samples: Sequence[Excesses]) -> list[GpdFit]:
+    """Fit each sample; a sample's fit is the same to the bit whatever others are fitted with it."""
+    fits: dict[int, GpdFit] = {}
+    for places, bundle in bundled(samples):
+        found = maximise(bundle)
+        for row, place in enumerate(places):
+            fits[place] = _fit(samples[place], bundle, found, row)
+    return [fits[place] for place in range(len(samples))]
+
+
+def maximise(bundle: Bundle) -> Maximum:
+    s = _search(bundle)
+    theta = theta_of(s[:, None], bundle.top[:, None])
+    best = np.maximum(mean_log(bundle, theta), LEAST_SHAPE)
+    shape, scale = best[:, 0], (best / theta)[:, 0]
+    at = likelihood(bundle, scale, shape)
+    for _ in range(_NEWTON_STEPS):
+        scale, shape, at = _improved(bundle, scale, shape, at)
+    edge = shape <= LEAST_SHAPE + np.sqrt(np.finfo(np.float64).eps)
+    return Maximum(scale, shape, at, (shape > REGULAR_SHAPE) & ~edge)
+
+
+def _search(bundle: Bundle) -> FloatArray:
+    grid = np.broadcast_to(_GRID, (bundle.count.size, _GRID.size))
+    likely = _profile_at(bundle, np.ascontiguousarray(grid))
+    best = likely.argmax(axis=1)
+    left = _GRID[np.maximum(best - 1, 0)]
+    right = _GRID[np.minimum(best + 1, _GRID.size - 1)]
+    finer = left[:, None] + (right - left)[:, None] * _FINER
+    return _vertex(finer, _profile_at(bundle, finer))
+
+
+def _profile_at(bundle: Bundle, s: FloatArray) -> FloatArray:
+    theta = theta_of(s, bundle.top[:, None])
+    shape = mean_log(bundle, theta)
+    return np.where(shape >= LEAST_SHAPE, profile(shape, theta), -np.inf)
+
+
+def _vertex(s: FloatArray, likely: FloatArray) -> FloatArray:
+    """Take the top of the parabola through the best point and its neighbours."""
+    rows = np.arange(len(s))
+    best = likely.argmax(axis=1)
+    middle = np.clip(best, 1, s.shape[1] - 2)
+    low, mid, high = (likely[rows, middle + shift] for shift in (-1, 0, 1))
+    inside = (best == middle) & np.isfinite(low)
+    bend = np.where(inside, low - 2 * mid + high, -1.0)
+    shift = np.where(inside, 0.5 * (low - high) / bend, 0.0)
+    vertex: FloatArray = s[rows, best] + np.clip(shift, -0.5, 0.5) * (s[:, 1] - s[:, 0])
+    return vertex
+
+
+def _improved(
+    bundle: Bundle, scale: FloatArray, shape: FloatArray, at: Likelihood
+) -> tuple[FloatArray, FloatArray, Likelihood]:
+    step_scale, step_shape, peaked = newton_step(at)
+    move = peaked & (shape + step_shape > LEAST_SHAPE) & (scale + step_scale > 0)
+    to_scale = np.where(move, scale + step_scale, scale)
+    to_shape = np.where(move, shape + step_shape, shape)
+    then = likelihood(bundle, to_scale, to_shape)
+    # At the maximum itself rounding makes the value flicker: a loss that small is no loss.
+    good = then.value >= at.value - 1e-9 * bundle.count
+    kept = Likelihood(*(np.where(good, new, old) for new, old in zip(then, at, strict=True)))
+    return np.where(good, to_scale, scale), np.where(good, to_shape, shape), kept
+
+
+def _fit(sample: Excesses, bundle: Bundle, found: Maximum, row: int) -> GpdFit:
+    unit = float(bundle.unit[row])
+    scale, shape, at = found.scale[row], found.shape[row], found.at
+    regular = bool(found.regular[row])
+    return GpdFit(
+        sample=sample,
+        scale=float(scale) * unit,
+        shape=float(shape),
+        log_likelihood=float(at.value[row] - bundle.count[row] * np.log(unit)),
+        covariance=_covariance(at, row, unit) if regular else np.full((2, 2), np.nan),
+        regular=regular,
+        method="maximum likelihood",
+    )
+
+
+def _covariance(at: Likelihood, row: int, unit: float) -> FloatArray:
+    ss, sx, xx = at.scale_scale[row], at.scale_shape[row], at.shape_shape[row]
+    determinant = ss * xx - sx * sx
+    inverse = np.array([[-xx * unit * unit, sx * unit], [sx * unit, -ss]])
+    return inverse / determinant

@@ -1,0 +1,62 @@
+"""Two ratios that extreme value formulas are full of, exact where they read 0 / 0.
+
+The generalised Pareto and extreme value laws divide by their shape everywhere, and the shape is
+often nearly nought. Written with these ratios, the formulas pass through nought smoothly.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.protocols import FloatArray
+
+_NEAR = 1e-3  # inside, series of 6 terms: their error is below 1e-17
+_TERMS = np.arange(6.0)
+_SIGNS = (-1.0) ** _TERMS
+# log1p(t) / t = sum of (-t)^n / (n + 1), and its first and second derivative, highest power first
+_RATIO = (_SIGNS / (_TERMS + 1))[::-1]
+_FIRST = (-_SIGNS * (_TERMS + 1) / (_TERMS + 2))[::-1]
+_SECOND = (_SIGNS * (_TERMS + 1) * (_TERMS + 2) / (_TERMS + 3))[::-1]
+_TINY = 1e-9
+
+
+class LogRatio(NamedTuple):
+    """log1p(t) / t with its derivatives in t."""
+
+    value: FloatArray
+    first: FloatArray
+    second: FloatArray
+
+
+def log1p_ratio(t: FloatArray) -> FloatArray:
+    """log1p(t) / t; 1 at nought."""
+    near = np.abs(t) < _TINY
+    away = np.where(near, 1.0, t)
+    return np.where(near, 1 - t / 2, np.log1p(away) / away)
+
+
+def log1p_ratios(t: FloatArray) -> LogRatio:
+    near = np.abs(t) < _NEAR
+    away, close = np.where(near, 1.0, t), np.where(near, t, 0.0)
+    value = np.log1p(away) / away
+    first = (1 / (1 + away) - value) / away
+    second = (-1 / (1 + away) ** 2 - 2 * first) / away
+    return LogRatio(
+        np.where(near, _series(_RATIO, close), value),
+        np.where(near, _series(_FIRST, close), first),
+        np.where(near, _series(_SECOND, close), second),
+    )
+
+
+def expm1_ratio(t: FloatArray) -> FloatArray:
+    """(exp(t) - 1) / t; 1 at nought."""
+    near = np.abs(t) < _TINY
+    away = np.where(near, 1.0, t)
+    return np.where(near, 1 + t / 2, np.expm1(away) / away)
+
+
+def _series(coefficients: FloatArray, t: FloatArray) -> FloatArray:
+    total = np.full_like(t, coefficients[0])
+    for coefficient in coefficients[1:]:
+        total = total * t + coefficient
+    return total

@@ -1,0 +1,66 @@
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from observability.clickhouse import Clickhouse
+from observability.ledger import archive
+from observability.ledger.audit import audit
+from observability.ledger.decision import Decision
+from observability.ledger.drain import Drain
+from observability.ledger.writer import LedgerWriter
+
+Decide = Callable[..., list[Decision]]
+
+
+async def write(client: Redis, folder: Path, writer: str, *batches: list[Decision]) -> None:
+    async with LedgerWriter(client, writer=writer, spool_dir=folder, clock=time.time) as pen:
+        for batch in batches:
+            await pen.append(batch)
+
+
+async def test_a_ledger_is_whole_whatever_part_of_it_is_drained(
+    client: Redis,
+    store: Clickhouse,
+    tmp_path: Path,
+    decide: Decide,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(archive, "WINDOW", 3)  # several windows to a chain
+    await write(client, tmp_path, "a", *[decide(2) for _ in range(10)])
+    await Drain(client, store).step()
+    await write(client, tmp_path, "b", decide(1), decide(1))
+    before = await audit(client, store, pinned={})
+    await Drain(client, store, margin_s=-3600).step()
+    after = await audit(client, store, pinned=before.heads)
+    assert before.whole
+    assert before == after
+    assert (after.entries, after.rows) == (11 + 3, 20 + 2)
+
+
+@pytest.mark.parametrize(
+    ("forgery", "kind"),
+    [
+        ("ALTER TABLE decisions UPDATE row = concat(row, ' ') WHERE seq = 2", "altered"),
+        ("ALTER TABLE decisions UPDATE row = unhex('ff') WHERE seq = 2 AND leaf = 0", "altered"),
+        ("ALTER TABLE decisions DELETE WHERE seq = 2 AND leaf = 1", "altered"),
+        ("ALTER TABLE ledger_entries DELETE WHERE seq = 2", "gap"),
+        ("ALTER TABLE ledger_entries UPDATE created = created + 1 WHERE seq = 2", "altered"),
+        ("ALTER TABLE ledger_entries UPDATE prev_hash = entry_hash WHERE seq = 2", "altered"),
+        ("ALTER TABLE ledger_entries DELETE WHERE seq = 3", "truncated"),
+        ("ALTER TABLE ledger_entries DELETE WHERE 1", "truncated"),
+    ],
+)
+async def test_a_forgery_in_clickhouse_is_found(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide, forgery: str, kind: str
+) -> None:
+    await write(client, tmp_path, "a", *[decide(2) for _ in range(3)])
+    await Drain(client, store).step()
+    noted = (await audit(client, store, pinned={})).heads
+    await client.delete("ledger")
+    assert (await audit(client, store, pinned=noted)).whole
+    store.execute(f"{forgery} SETTINGS mutations_sync = 1")
+    found = await audit(client, store, pinned=noted)
+    assert kind in {fault.kind for fault in found.faults}

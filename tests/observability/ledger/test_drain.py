@@ -1,0 +1,213 @@
+"""The drain between a real Redis and a real ClickHouse engine."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from observability.clickhouse import Clickhouse, Column
+from observability.errors import ClickhouseUnavailableError
+from observability.ledger.audit import audit
+from observability.ledger.decision import Decision
+from observability.ledger.drain import CHUNK, Drain
+from observability.ledger.stream import LedgerStream, Message
+from observability.ledger.writer import LedgerWriter
+
+Decide = Callable[..., list[Decision]]
+Eventually = Callable[..., Awaitable[None]]
+
+
+async def write(client: Redis, folder: Path, *batches: list[Decision], writer: str = "w") -> None:
+    async with LedgerWriter(client, writer=writer, spool_dir=folder, clock=time.time) as pen:
+        for batch in batches:
+            await pen.append(batch)
+
+
+async def messages(client: Redis, stream: str) -> list[Message]:
+    return await LedgerStream(client, name=stream).read(None, 100)
+
+
+def stored(store: Clickhouse) -> list[dict[str, Any]]:
+    return store.query("SELECT * FROM decisions FINAL ORDER BY writer, seq, leaf")
+
+
+def count(store: Clickhouse, table: str) -> tuple[int, int]:
+    """Rows as an analyst counts them, and as they lie on the disk."""
+    (final,) = store.query("SELECT count() AS n FROM {t:Identifier} FINAL", {"t": table})
+    (raw,) = store.query("SELECT count() AS n FROM {t:Identifier}", {"t": table})
+    return final["n"], raw["n"]
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class KilledAt:
+    """The engine, in a process that is killed at its n-th insert: before it, or just after it."""
+
+    def __init__(self, store: Clickhouse, nth: int, *, after: bool) -> None:
+        self._store = store
+        self._left = nth
+        self._after = after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def insert(self, table: str, columns: Mapping[str, Column]) -> None:
+        self._left -= 1
+        if self._left or self._after:
+            self._store.insert(table, columns)
+        if not self._left:
+            raise Killed
+
+
+async def test_every_row_arrives_as_it_was_hashed(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    batches = [decide(3, config_version=14, model_version="1.2.0"), decide(2, note='é "\\ \n')]
+    await write(client, tmp_path, *batches)
+    assert await Drain(client, store).step() == 3
+    found = stored(store)
+    assert [row["row"].encode() for row in found] == [d.row for batch in batches for d in batch]
+    assert [row["decision_id"] for row in found] == [d.decision_id for b in batches for d in b]
+    assert [(row["writer"], row["seq"], row["leaf"]) for row in found] == [
+        ("w", 1, 0), ("w", 1, 1), ("w", 1, 2), ("w", 2, 0), ("w", 2, 1),
+    ]  # fmt: skip
+    first = found[0]
+    assert (first["endpoint"], first["entity"], first["family"], first["model_version"]) == (
+        "/models/tail-slo", "orders", "tail", "1.2.0",
+    )  # fmt: skip
+    assert first["config_version"] == 14
+    assert abs(first["created"].timestamp() - time.time()) < 10
+    assert count(store, "ledger_entries") == (3, 3)
+
+
+async def test_a_second_drain_finds_nothing_to_add(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, decide(3))
+    for _ in range(3):
+        await Drain(client, store).step()
+    assert count(store, "decisions") == (3, 3)
+    assert count(store, "ledger_entries") == (2, 2)
+
+
+async def test_a_message_that_came_twice_is_stored_once(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, decide(3), decide(2))
+    for message in await messages(client, "ledger"):
+        await client.xadd("ledger", {"e": message.data})
+    await Drain(client, store).step()
+    assert count(store, "decisions") == (5, 5)
+    assert count(store, "ledger_entries") == (3, 3)
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("after", [False, True])
+async def test_killed_anywhere_it_counts_nothing_twice(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide, nth: int, after: bool
+) -> None:
+    batches = [decide(3), decide(2)]
+    await write(client, tmp_path, *batches)
+    with pytest.raises(Killed):
+        await Drain(client, KilledAt(store, nth, after=after), margin_s=0).step()
+    assert await client.xlen("ledger") == 3
+    await Drain(client, store, margin_s=0).step()
+    assert count(store, "decisions")[0] == 5
+    assert count(store, "ledger_entries")[0] == 3
+    assert (await audit(client, store, pinned={})).whole
+
+
+async def test_only_what_is_stored_and_older_than_the_margin_is_trimmed(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, decide(1))
+    drain = Drain(client, store, margin_s=0.4)
+    await drain.step()
+    assert await client.xlen("ledger") == 2
+    await asyncio.sleep(0.5)
+    await write(client, tmp_path, decide(1), writer="v")
+    assert await drain.step() == 2
+    assert await client.xlen("ledger") == 2
+    assert count(store, "decisions") == (2, 2)
+
+
+async def test_what_is_not_drained_stays_however_old(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, *[decide(1) for _ in range(CHUNK + 10)])
+    drain = Drain(client, store, margin_s=-3600)  # everything is older than this
+    assert await drain.step() == CHUNK
+    assert await client.xlen("ledger") == 12  # the last one drained, and 11 that were not
+    assert await drain.lag_s() >= 0
+    assert await drain.step() == 11
+    assert count(store, "decisions") == (CHUNK + 10, CHUNK + 10)
+    assert await drain.lag_s() == 0
+
+
+async def test_a_redis_that_begins_again_is_drained_from_its_beginning(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    """Its ids may be lower than those already read, when its clock was set back."""
+    await write(client, tmp_path, decide(1))
+    genesis, _ = await messages(client, "ledger")
+    await client.xadd("ledger", {"e": genesis.data}, id="99999999999999-0")
+    drain = Drain(client, store)
+    await drain.step()
+    await client.delete("ledger")
+    await write(client, tmp_path, decide(2), writer="v")
+    assert await drain.step() == 0
+    assert await drain.step() == 2
+    assert count(store, "decisions") == (3, 3)
+
+
+async def test_what_cannot_be_read_is_set_aside_and_holds_up_nothing(
+    client: Redis,
+    store: Clickhouse,
+    tmp_path: Path,
+    decide: Decide,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await client.xadd("ledger", {"e": b"no entry"})
+    await client.xadd("ledger", {"other": b"field"})
+    await write(client, tmp_path, decide(1))
+    await Drain(client, store).step()
+    assert count(store, "decisions") == (1, 1)
+    aside = await messages(client, "ledger:damaged")
+    assert [message.data for message in aside] == [b"no entry", b""]
+    assert "cannot be read" in caplog.text
+
+
+async def test_it_runs_on_while_clickhouse_or_redis_is_away(
+    redis_server: Any,
+    client: Redis,
+    store: Clickhouse,
+    tmp_path: Path,
+    decide: Decide,
+    eventually: Eventually,
+) -> None:
+    class Away:
+        def __init__(self) -> None:
+            self.refusals = 3
+
+        def __getattr__(self, name: str) -> Any:
+            if self.refusals:
+                self.refusals -= 1
+                raise ClickhouseUnavailableError("away")
+            return getattr(store, name)
+
+    await write(client, tmp_path, decide(1))
+    running = asyncio.create_task(Drain(client, Away()).run(interval_s=0.02))
+    await eventually(lambda: count(store, "decisions")[0] == 1)
+    redis_server.kill()
+    await asyncio.sleep(0.1)
+    redis_server.start()
+    await write(client, tmp_path, decide(1), writer="v")
+    await eventually(lambda: count(store, "decisions")[0] == 2)
+    running.cancel()
+    await asyncio.wait([running])
