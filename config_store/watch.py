@@ -22,6 +22,7 @@ POLL_SECONDS = 3.0
 LOAD_SECONDS = 2.0
 FIRST_RETRY_SECONDS = 0.05
 LONGEST_RETRY_SECONDS = 1.0
+CANCEL_AGAIN_SECONDS = 0.05
 
 UNREACHABLE = (RedisError, OSError)
 
@@ -79,10 +80,12 @@ class RedisWatch(Generic[T]):
     async def stop(self) -> None:
         """End the watch and its connection; the value stays."""
         task, self._task = self._task, None
-        self._connected = False
-        if task is not None:
+        # Once is not enough: on Python 3.11 asyncio.wait_for, which redis-py reads and writes
+        # through, loses a cancellation that arrives together with its result.
+        while task is not None and not task.done():
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=CANCEL_AGAIN_SECONDS)
+        self._connected = False
 
     async def first(self, seconds: float) -> T:
         """Wait for the first value; for a start that cannot go on without one."""

@@ -5,32 +5,36 @@ import asyncio
 from ray import serve
 
 from config_store.store import Version
-from deployments.batch import Batch
+from deployments.batch import Batch, filled_to_frame
 from deployments.families.shipped import FAMILIES
 from deployments.history import HistorySource
-from deployments.replica import Replica, every
-from features.fill import Filled, Freshness, fill
+from deployments.replica import every
+from deployments.stage import Stage
+from deployments.wire.frame import Frame
+from features.fill import Freshness, fill
 from features.store import FeatureStore
 
 
 @serve.deployment(name="features")
-class Features:
-    async def __init__(self) -> None:  # type: ignore[misc] # Ray awaits it
-        self._replica = Replica("features", self._configure)
-        self._store = FeatureStore(self._replica.redis, HistorySource(), self._replica.clocks.wall)
-        self._configure(await self._replica.open())
+class Features(Stage):
+    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
+        super().__init__("features")
+        self._store = FeatureStore(self.replica.redis, HistorySource(), self.replica.clocks.wall)
+        await self.open()
         self._refreshing = asyncio.create_task(every(self._refresh_seconds, self._refresh))
 
-    async def fill(self, batch: Batch) -> Filled:
+    async def answer(self, frame: Frame) -> Frame:
         """Give every feature column that the batch's family needs."""
+        batch = Batch.from_frame(frame)
         hits, misses = self._store.hits, self._store.misses
         rows = await self._store.rows(batch.entities)
-        self._replica.metrics.cached(self._store.hits - hits, self._store.misses - misses)
-        fresh = Freshness(self._replica.clocks.wall(), self._config.stale_after_seconds)
+        self.replica.metrics.cached(self._store.hits - hits, self._store.misses - misses)
+        fresh = Freshness(self.replica.clocks.wall(), self._config.stale_after_seconds)
         needed = FAMILIES[batch.family].features
-        return fill(needed, batch.entities, batch.columns, rows, self._config.defaults, fresh)
+        defaults = self._config.defaults
+        return filled_to_frame(fill(needed, batch.entities, batch.columns, rows, defaults, fresh))
 
-    def _configure(self, version: Version) -> None:
+    def configure(self, version: Version) -> None:
         self._config = version.document.features
 
     def _refresh_seconds(self) -> float:
@@ -42,4 +46,4 @@ class Features:
     async def __del__(self) -> None:
         self._refreshing.cancel()
         await self._store.close()
-        await self._replica.close()
+        await self.close()

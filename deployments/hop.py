@@ -1,50 +1,40 @@
-"""A call to the next deployment: serialised cheaply, tried again when a replica dies under it."""
+"""A call to the next deployment: over the wire, and elsewhere when a replica dies under it."""
 
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
-
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
-from ray.serve.handle import DeploymentHandle
 
 from deployments.errors import StageLostError
-
-# Long enough for Serve to notice that the replica is gone, short against any deadline.
-PAUSE_SECONDS = 0.02
+from deployments.wire.channel import ChannelLostError, RemoteFailureError
+from deployments.wire.exchange import Exchange
+from deployments.wire.frame import Frame
 
 log = logging.getLogger(__name__)
 
 
 class Hop:
-    """One method of one deployment, with a time budget for each call."""
+    """One stage of the DAG, with a time budget for each call."""
 
-    def __init__(
-        self, stage: str, handle: DeploymentHandle[Any], method: str, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, stage: str, exchange: Exchange, clock: Callable[[], float]) -> None:
         self.stage = stage
+        self._exchange = exchange
         self._clock = clock
-        # Batches of columns pickle in microseconds; cloudpickle, the default, is for closures.
-        self._call = getattr(
-            handle.options(
-                _by_reference=False, request_serialization="pickle", response_serialization="pickle"
-            ),
-            method,
-        )
 
-    async def __call__(self, message: Any, budget_s: float) -> Any:
-        """Send the message; no stage has side effects, so a lost call is simply sent again."""
+    async def __call__(self, frame: Frame, budget_s: float) -> Frame:
+        """Send the frame; no stage has side effects, so a lost call is simply sent again."""
         deadline = self._clock() + budget_s
-        cause: BaseException = TimeoutError(f"no time was left ({budget_s:.3f} s)")
         while (left := deadline - self._clock()) > 0:
+            channel = self._exchange.idlest()
             try:
                 async with asyncio.timeout(left):
-                    return await self._call.remote(message)
+                    channel = channel or await self._exchange.some()
+                    return await channel.call(frame)
+            except ChannelLostError as lost:
+                log.warning("stage %s: %s; trying another", self.stage, lost)
+            except RemoteFailureError as failure:
+                raise StageLostError(self.stage, f"it failed with {failure}") from failure
             except TimeoutError:
-                cause = TimeoutError(f"nothing came back within {budget_s:.3f} s")
-            except (RayError, RayServeException, ConnectionError) as error:
-                cause = error
-                log.warning("stage %s failed, trying again: %s", self.stage, type(error).__name__)
-                await asyncio.sleep(PAUSE_SECONDS)
-        raise StageLostError(self.stage, str(cause) or type(cause).__name__) from cause
+                if channel is not None:
+                    self._exchange.drop(channel)
+                break
+        raise StageLostError(self.stage, f"nothing came back within {budget_s:.3f} s")

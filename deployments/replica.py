@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from config_store.connection import open_redis
 from config_store.settings import Settings
-from config_store.store import Version
+from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch
 from deployments.clocks import SystemClocks
 from deployments.log_files import write_logs
@@ -30,7 +30,13 @@ log = logging.getLogger(__name__)
 class Replica:
     """Opened once in a deployment's constructor, closed in its destructor."""
 
-    def __init__(self, role: str, on_config: Callable[[Version], None]) -> None:
+    def __init__(
+        self,
+        role: str,
+        on_config: Callable[[Version], None],
+        before_snapshot: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._before_snapshot = before_snapshot
         self.settings = Settings()
         self.clocks = SystemClocks()
         write_logs(self.settings, role)
@@ -40,6 +46,10 @@ class Replica:
         self._name = f"{role}-{secrets.token_hex(8)}"
         self.redis: Redis = open_redis(self.settings.redis_address)
         self.config = ConfigWatch(self.redis, on_config)
+
+    async def config_once(self) -> Version:
+        """Give the active configuration to a constructor that needs it before it can open."""
+        return await ConfigStore(self.redis).active()
 
     async def open(self) -> Version:
         await self.config.start()
@@ -52,6 +62,7 @@ class Replica:
         await self.redis.aclose()
 
     async def _publish(self) -> None:
+        self._before_snapshot()
         version = self.config.value
         if version is not None:
             self.metrics.config_version.set(version.number)

@@ -8,7 +8,8 @@ from ray import serve
 
 from config_store.store import Version
 from deployments.batch import Batch, Judgement
-from deployments.replica import Replica
+from deployments.stage import Stage
+from deployments.wire.frame import Frame
 from safety.checker import Checker, Violation
 from safety.fallback import Fallback
 from safety.limits import Level
@@ -32,14 +33,16 @@ class Judge:
         violations = {
             row: [as_dict(v) for v in found] for row, found in verdicts.violations.items()
         }
-        return Judgement(columns, verdicts.levels, repaired.fallback, violations, policy_version)
+        levels = verdicts.levels.astype(np.float64)
+        fallback = repaired.fallback.astype(np.float64)
+        return Judgement(columns, levels, fallback, violations, policy_version)
 
     def _without_model(self, batch: Batch, policy_version: int) -> Judgement:
         """Answer a batch that no model answered: by the fallback alone, and at a warning."""
         n = len(batch)
         answer = self.fallback.answer(batch.columns, n)
         columns = {name: np.asarray(column, np.float64) for name, column in answer.items()}
-        levels = np.full(n, Level.WARNING.code, dtype=np.int8)
+        levels = np.full(n, float(Level.WARNING.code))
         note = [
             {
                 "rule": "model_away",
@@ -50,7 +53,7 @@ class Judge:
                 "message": "No model answered; this is the conservative fallback.",
             }
         ]
-        fallback = np.ones(n, dtype=np.bool_)
+        fallback = np.ones(n)
         return Judgement(columns, levels, fallback, dict.fromkeys(range(n), note), policy_version)
 
 
@@ -59,17 +62,16 @@ def as_dict(violation: Violation) -> dict[str, Any]:
 
 
 @serve.deployment(name="safety")
-class Safety:
-    async def __init__(self) -> None:  # type: ignore[misc] # Ray awaits it
-        self._judges: dict[str, Judge] = {}
-        self._version = 0
-        self._replica = Replica("safety", self._configure)
-        self._configure(await self._replica.open())
+class Safety(Stage):
+    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
+        super().__init__("safety")
+        await self.open()
 
-    async def judge(self, batch: Batch) -> Judgement:
-        return self._judges[batch.family].judge(batch, self._version)
+    async def answer(self, frame: Frame) -> Frame:
+        batch = Batch.from_frame(frame)
+        return self._judges[batch.family].judge(batch, self._version).to_frame()
 
-    def _configure(self, version: Version) -> None:
+    def configure(self, version: Version) -> None:
         judges = {}
         for family, policy in version.document.safety.families.items():
             checker = Checker(policy)
@@ -77,4 +79,4 @@ class Safety:
         self._judges, self._version = judges, version.number
 
     async def __del__(self) -> None:
-        await self._replica.close()
+        await self.close()

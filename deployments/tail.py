@@ -3,22 +3,26 @@
 import asyncio
 import logging
 import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from ray import serve
 
 from config_store.store import Version
-from deployments.batch import Batch, Columns, Prediction
-from deployments.replica import Replica, every
+from deployments.batch import Columns, Prediction
+from deployments.replica import every
+from deployments.stage import Stage
+from deployments.wire.frame import Frame
 from models.errors import ModelError
 from models.model_version import ModelVersion
 from models.pointer import read_pointer
 from models.registry import Registry
 from models.tail.inputs import BOUNDS
-from models.tail.xgboost_quantile import TailModel
 from safety.tail import ACTIONS
+
+if TYPE_CHECKING:
+    from models.tail.xgboost_quantile import TailModel
 
 # How soon a promoted champion answers; a rollback is promised within five seconds.
 LOOK_FOR_CHAMPION_SECONDS = 2.0
@@ -31,38 +35,42 @@ log = logging.getLogger(__name__)
 
 
 class Loaded(NamedTuple):
-    model: TailModel
+    model: "TailModel"
     version: ModelVersion
 
 
 @serve.deployment(name="tail")
-class Tail:
-    async def __init__(self) -> None:  # type: ignore[misc] # Ray awaits it
-        self._replica = Replica("tail", self._configure)
-        settings = self._replica.settings
+class Tail(Stage):
+    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
+        super().__init__("tail")
+        settings = self.replica.settings
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
-        self._configure(await self._replica.open())
+        self.configure(await self.replica.config_once())
         self._loaded = await asyncio.to_thread(self._load)
+        await self.open()
         self._looking = asyncio.create_task(every(lambda: LOOK_FOR_CHAMPION_SECONDS, self._follow))
 
-    async def predict(self, batch: Batch) -> Prediction:
+    async def answer(self, frame: Frame) -> Frame:
         model, version = self._loaded
         started = time.perf_counter()
-        columns = _answer(model, batch.columns)
-        self._replica.metrics.inferred(version.name, time.perf_counter() - started)
-        return Prediction(columns, version.name, version.version)
+        columns = _answer(model, frame.columns)
+        self.replica.metrics.inferred(version.name, time.perf_counter() - started)
+        return Prediction(columns, version.name, version.version).to_frame()
 
-    def _configure(self, version: Version) -> None:
+    def configure(self, version: Version) -> None:
         self._serving = version.document.serving["tail"]
 
     def _load(self) -> Loaded:
+        # XGBoost takes seconds to import, which building the application need not pay.
+        from models.tail.xgboost_quantile import TailModel  # noqa: PLC0415 - see above
+
         version = self._wanted()
         return Loaded(TailModel.load(version.path), version)
 
     def _wanted(self) -> ModelVersion:
         """Read the alias's pointer file; only where there is none is MLflow itself asked."""
         name, alias = self._serving.model, self._serving.alias
-        folder = self._replica.settings.paths.models
+        folder = self.replica.settings.paths.models
         return read_pointer(folder, name, alias) or self._registry.resolve(name, alias)
 
     async def _follow(self) -> None:
@@ -74,10 +82,10 @@ class Tail:
 
     async def __del__(self) -> None:
         self._looking.cancel()
-        await self._replica.close()
+        await self.close()
 
 
-def _answer(model: TailModel, columns: Columns) -> Columns:
+def _answer(model: "TailModel", columns: Columns) -> Columns:
     """Predict; a row that the model cannot take gets NaN, which safety turns into the fallback."""
     good = _answerable(columns)
     if not good.all():  # the row's place is kept by an ordinary one, and its answer then struck out

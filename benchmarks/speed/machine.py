@@ -28,6 +28,13 @@ def describe() -> dict[str, str]:
     }
 
 
+def busy_note(load: float, cores: int) -> list[str]:
+    """Warn when others keep the machine busy: neither figures nor choices of variants hold then."""
+    if load <= cores / 2:
+        return []
+    return [f"the machine was busy at the start: load {load:.1f} on {cores} cores, so all is noisy"]
+
+
 def _cpu_model(cpuinfo: Path) -> str:
     for line in cpuinfo.read_text().splitlines():
         if line.startswith("model name"):

@@ -1,5 +1,6 @@
 """Run the speed bench: `python -m benchmarks.speed.run --help`."""
 
+import os
 import random
 import signal
 import sys
@@ -13,7 +14,7 @@ from benchmarks.speed.bench import Bench
 from benchmarks.speed.bodies import draw_rows
 from benchmarks.speed.booster import ballasts_booster, booster_in, fallback_booster
 from benchmarks.speed.contenders import CONTENDERS, PEERS, Ground
-from benchmarks.speed.machine import describe
+from benchmarks.speed.machine import busy_note, describe
 from benchmarks.speed.openloop import poisson_arrivals
 from benchmarks.speed.plan import Plan, read_plan
 from benchmarks.speed.results import Report, write_json
@@ -31,7 +32,8 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
     plan = read_plan(arguments)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    report = Report(datetime.now(UTC), describe(), plan.settings())
+    noise = busy_note(os.getloadavg()[0], os.cpu_count() or 1)
+    report = Report(datetime.now(UTC), describe(), plan.settings(), noise)
     failed = 0
     try:
         measure(plan, report, console)

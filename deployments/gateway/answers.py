@@ -65,7 +65,8 @@ def write_down(
     judged, prediction = outcome.judgement, outcome.prediction
     data = family.answers(judged.columns)
     lower, upper = judged.columns["lower"].tolist(), judged.columns["upper"].tolist()
-    levels, fallback = judged.levels.tolist(), judged.fallback.tolist()
+    levels = judged.levels.astype(int).tolist()
+    fallback = judged.fallback.astype(bool).tolist()
     event_times = outcome.filled.event_time.tolist()
     features = _features_by_row(family, outcome.filled, len(asks))
     written_at = isoformat(shared.now)

@@ -1,6 +1,5 @@
 """The gateway: Serve's ingress, where requests come in and answers leave."""
 
-import time
 from typing import Any
 
 from ray import serve
@@ -10,7 +9,7 @@ from starlette.types import ASGIApp
 from deployments.gateway.app import build_app
 from deployments.gateway.door import Door, InferencePath
 from deployments.gateway.premises import Handles, Premises
-from deployments.hop import Hop
+from deployments.gateway.shortcut import open_shortcut
 
 
 @serve.deployment(name="gateway")
@@ -22,17 +21,7 @@ class Gateway:
         safety: DeploymentHandle[Any],
         **models: DeploymentHandle[Any],
     ) -> None:
-        clock = time.monotonic
-        self._premises = Premises(
-            Handles(
-                features=Hop("features", features, "fill", clock),
-                safety=Hop("safety", safety, "judge", clock),
-                models={
-                    family: Hop(family, handle, "predict", clock)
-                    for family, handle in models.items()
-                },
-            )
-        )
+        self._premises = Premises(Handles(features, safety, models))
         await self._premises.open()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
@@ -41,7 +30,9 @@ class Gateway:
             InferencePath(family, premises.desk, premises.admission)
             for family in premises.families.values()
         ]
-        return Door(build_app(premises), paths, premises.observe)
+        door = Door(build_app(premises), paths, premises.observe)
+        open_shortcut(door)
+        return door
 
     async def __del__(self) -> None:
         await self._premises.close()

@@ -57,14 +57,17 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
-            return
-        if scope["path"].startswith(V1 + "/"):
-            scope = without_prefix(scope)
-        hot = self._paths.get(scope["path"])
-        if hot is not None and scope["method"] == "POST":
-            await self._infer(hot, scope, receive, send)
+        elif self.takes(scope):
+            path = scope["path"].removeprefix(V1)
+            await self._infer(self._paths[path], scope, receive, send)
+        elif scope["path"].startswith(V1 + "/"):
+            await self._rest(without_prefix(scope), receive, send)
         else:
             await self._rest(scope, receive, send)
+
+    def takes(self, scope: Scope) -> bool:
+        """Tell whether the door answers this HTTP request itself."""
+        return scope["method"] == "POST" and scope["path"].removeprefix(V1) in self._paths
 
     async def _infer(self, path: InferencePath, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()

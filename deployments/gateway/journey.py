@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from config_store.store import Version
-from deployments.batch import Batch, Judgement, Prediction
+from deployments.batch import Batch, Judgement, Prediction, filled_from_frame
 from deployments.errors import StageLostError, UnavailableError
 from deployments.families.family import Family
 from deployments.gateway.answers import Answered, Ask, Circumstances, Outcome, write_down
@@ -98,7 +98,7 @@ class Journey:
         """Ask for features; when they are lost, go on with what the configuration assumes."""
         budget = version.document.serving[batch.family].deadlines.features_ms / 1000
         try:
-            filled: Filled = await self._stages.features(batch, budget)
+            filled = filled_from_frame(await self._stages.features(batch.to_frame(), budget))
         except StageLostError as lost:
             log.warning("%s; the batch goes on with assumed features", lost)
         else:
@@ -112,22 +112,20 @@ class Journey:
         """Ask the model; when it is lost, an empty prediction makes safety fall back."""
         serving = version.document.serving[batch.family]
         try:
-            prediction: Prediction = await self._stages.model(
-                batch, serving.deadlines.model_ms / 1000
-            )
+            answer = await self._stages.model(batch.to_frame(), serving.deadlines.model_ms / 1000)
         except StageLostError as lost:
             log.warning("%s; the batch is answered by the fallback", lost)
             return Prediction({}, f"{batch.family}/fallback", "none")
-        return prediction
+        return Prediction.from_frame(answer)
 
     async def _judge(self, batch: Batch, prediction: Prediction, version: Version) -> Judgement:
         """Ask safety; without its judgement nothing leaves."""
         deadlines = version.document.serving[batch.family].deadlines
         judged = Batch(batch.family, batch.entities, batch.columns | prediction.columns)
         try:
-            judgement: Judgement = await self._stages.safety(judged, deadlines.request_ms / 1000)
+            answer = await self._stages.safety(judged.to_frame(), deadlines.request_ms / 1000)
         except StageLostError as lost:
             raise UnavailableError(
                 "The safety layer gives no answer, and nothing leaves without it: try again"
             ) from lost
-        return judgement
+        return Judgement.from_frame(answer)

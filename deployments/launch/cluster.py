@@ -15,6 +15,8 @@ LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray runs workers at niceness 15; replicas that answer people are no background work.
+    "RAY_worker_niceness": "0",
     "RAY_DEDUP_LOGS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -28,6 +30,7 @@ def environment(scratch: Path, home: Path) -> dict[str, str]:
         **QUIET,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.gateway.shortcut.middlewares",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(command("ballast-haproxy")),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),

@@ -205,6 +205,21 @@ async def test_stopping_leaves_no_task_and_no_connection(redis: Redis, writer: R
     assert [number(watch) for watch in watches] == [1] * 5
 
 
+async def test_stopping_is_not_lost_on_a_watch_that_is_busy(redis: Redis, writer: Redis) -> None:
+    # A notice at every moment of the stop: without care about one stop in eight hung for good.
+    await release(writer, 5)
+    for pause in range(60):
+        watch = ConfigWatch(redis, lambda _: None, poll_seconds=0.01)
+        await watch.start()
+        await watch.first(2)
+        await writer.publish("config", "again")
+        for _ in range(pause % 30):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(2):
+            await watch.stop()
+        assert not watch.connected
+
+
 async def test_stopping_works_while_redis_is_away(redis_server: Any, redis: Redis) -> None:
     redis_server.kill()
     before = asyncio.all_tasks()

@@ -1,5 +1,6 @@
 import re
 import secrets
+import time
 import timeit
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -107,5 +108,6 @@ def test_a_record_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> No
 
 def test_a_check_costs_less_than_three_microseconds() -> None:
     presented = KEYS[7].presented.encode()
-    best = min(timeit.repeat(lambda: RING.verify(presented), number=500, repeat=40)) / 500
-    assert best < 3e-6
+    # Time of this thread, and the best of many: other programs on the machine do not count.
+    timer = timeit.Timer(lambda: RING.verify(presented), timer=time.thread_time)
+    assert min(timer.repeat(number=200, repeat=200)) / 200 < 3e-6

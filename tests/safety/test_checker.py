@@ -1,4 +1,5 @@
 import math
+import time
 import timeit
 from collections.abc import Callable
 
@@ -207,5 +208,6 @@ def test_another_policy_judges_otherwise(healthy: Healthy, policy: FamilyPolicy)
 
 def test_a_clean_batch_of_64_costs_less_than_60_microseconds(healthy: Healthy) -> None:
     batch = healthy(64)
-    best = min(timeit.repeat(lambda: CHECKER.check(batch, 64), number=50, repeat=40)) / 50
-    assert best < 60e-6
+    # Time of this thread, and the best of many: other programs on the machine do not count.
+    timer = timeit.Timer(lambda: CHECKER.check(batch, 64), timer=time.thread_time)
+    assert min(timer.repeat(number=20, repeat=200)) / 20 < 60e-6

@@ -44,7 +44,10 @@ class Ask(BaseModel):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.store = redis.from_url(os.environ["BENCH_REDIS_URL"], decode_responses=True)
+    # The default of 100 connections turns 256 clients away; a waiting pool costs more a request.
+    app.state.store = redis.from_url(
+        os.environ["BENCH_REDIS_URL"], decode_responses=True, max_connections=1000
+    )
     app.state.booster = xgb.Booster(model_file=Path(os.environ["BENCH_MODEL"]))
     app.state.booster.set_param({"nthread": 1})
     yield

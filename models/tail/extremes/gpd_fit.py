@@ -31,7 +31,8 @@ _GRID = np.concatenate(
     [np.arange(LOWEST, -4, 2.0), np.arange(-4, 12, 0.5), np.arange(12, HIGHEST, 3.0)]
 )
 _FINER = np.linspace(0, 1, 17)
-_NEWTON_STEPS = 4
+_NEWTON_STEPS = 8
+_SETTLED = 1e-9  # a last step this small, squared by the next, is below rounding
 
 
 class Maximum(NamedTuple):
@@ -61,12 +62,16 @@ def maximise(bundle: Bundle) -> Maximum:
     s = _search(bundle)
     theta = theta_of(s[:, None], bundle.top[:, None])
     best = np.maximum(mean_log(bundle, theta), LEAST_SHAPE)
-    shape, scale = best[:, 0], (best / theta)[:, 0]
-    at = likelihood(bundle, scale, shape)
-    for _ in range(_NEWTON_STEPS):
-        scale, shape, at = _improved(bundle, scale, shape, at)
-    edge = shape <= LEAST_SHAPE + np.sqrt(np.finfo(np.float64).eps)
-    return Maximum(scale, shape, at, (shape > REGULAR_SHAPE) & ~edge)
+    scale, shape, at = _climbed(bundle, (best / theta)[:, 0], best[:, 0])
+    # At shape -1 the excesses are uniform, likeliest when they end at the largest.
+    uniform = -bundle.count * np.log(bundle.top)
+    edge = ~(at.value > uniform)
+    return Maximum(
+        scale=np.where(edge, bundle.top, scale),
+        shape=np.where(edge, LEAST_SHAPE, shape),
+        at=at._replace(value=np.where(edge, uniform, at.value)),
+        regular=~edge & (shape > REGULAR_SHAPE) & (s < HIGHEST),
+    )
 
 
 def _search(bundle: Bundle) -> FloatArray:
@@ -98,18 +103,25 @@ def _vertex(s: FloatArray, likely: FloatArray) -> FloatArray:
     return vertex
 
 
-def _improved(
-    bundle: Bundle, scale: FloatArray, shape: FloatArray, at: Likelihood
+def _climbed(
+    bundle: Bundle, scale: FloatArray, shape: FloatArray
 ) -> tuple[FloatArray, FloatArray, Likelihood]:
-    step_scale, step_shape, peaked = newton_step(at)
-    move = peaked & (shape + step_shape > LEAST_SHAPE) & (scale + step_scale > 0)
-    to_scale = np.where(move, scale + step_scale, scale)
-    to_shape = np.where(move, shape + step_shape, shape)
-    then = likelihood(bundle, to_scale, to_shape)
-    # At the maximum itself rounding makes the value flicker: a loss that small is no loss.
-    good = then.value >= at.value - 1e-9 * bundle.count
-    kept = Likelihood(*(np.where(good, new, old) for new, old in zip(then, at, strict=True)))
-    return np.where(good, to_scale, scale), np.where(good, to_shape, shape), kept
+    """Newton's method; a row that has settled rests, however long its neighbours take."""
+    at = likelihood(bundle, scale, shape)
+    moving = np.ones(len(scale), dtype=np.bool_)
+    for _ in range(_NEWTON_STEPS):
+        step_scale, step_shape, peaked = newton_step(at)
+        to_scale, to_shape = scale + step_scale, shape + step_shape
+        moving = moving & peaked & (to_shape > LEAST_SHAPE) & (to_scale > 0)
+        then = likelihood(bundle, np.where(moving, to_scale, scale), to_shape)
+        # At the maximum itself rounding makes the value flicker: a loss that small is no loss.
+        moving = moving & (then.value >= at.value - 1e-9 * bundle.count)
+        scale, shape = np.where(moving, to_scale, scale), np.where(moving, to_shape, shape)
+        at = Likelihood(*(np.where(moving, new, old) for new, old in zip(then, at, strict=True)))
+        moving = moving & (np.abs(step_shape) + np.abs(step_scale) / scale > _SETTLED)
+        if not moving.any():
+            break
+    return scale, shape, at
 
 
 def _fit(sample: Excesses, bundle: Bundle, found: Maximum, row: int) -> GpdFit:

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,10 @@ Decide = Callable[..., list[Decision]]
 Eventually = Callable[..., Awaitable[None]]
 
 
-def writer(client: Redis, spools: Path, name: str = "gateway-1") -> LedgerWriter:
-    return LedgerWriter(client, writer=name, spool_dir=spools, clock=time.time, timing=QUICK)
+def writer(
+    client: Redis, spools: Path, name: str = "gateway-1", timing: Timing = QUICK
+) -> LedgerWriter:
+    return LedgerWriter(client, writer=name, spool_dir=spools, clock=time.time, timing=timing)
 
 
 async def recorded(client: Redis) -> list[Entry]:
@@ -160,7 +163,8 @@ async def test_a_redis_that_forgot_what_it_acknowledged_is_given_it_again(
     """Without a log on its disk Redis forgets everything: worse than what everysec can do."""
     redis_server.kill()
     redis_server.start("--appendonly", "no")
-    async with writer(client, tmp_path) as pen:
+    # Found out because a write failed, not by the check that looks for restarts.
+    async with writer(client, tmp_path, timing=replace(QUICK, check=60)) as pen:
         batches = [decide(2) for _ in range(20)]
         for batch in batches:
             assert not (await pen.append(batch)).spooled

@@ -1,0 +1,35 @@
+"""Takes the inference paths to the door before Serve's own machinery sees them.
+
+For each request Serve makes a context, two tasks, a log record and a handful of metrics, which
+together cost more than our answer. Serve lets a middleware stand in front of that, in the replica
+as in its proxies; this one hands the hot paths straight to the door of its process, and passes on
+whatever it does not know. docs/decisions/the-gateway-shortcut.md has the figures.
+"""
+
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from deployments.gateway.door import Door
+
+# One gateway replica lives in a process; elsewhere, as in Serve's proxies, there is none.
+_doors: list[Door] = []
+
+
+def open_shortcut(door: Door) -> None:
+    _doors[:] = [door]
+
+
+class Shortcut:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _doors and scope["type"] == "http" and _doors[0].takes(scope):
+            await _doors[0](scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def middlewares() -> list[Middleware]:
+    """Name the middlewares; Serve asks by RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH."""
+    return [Middleware(Shortcut)]

@@ -1,0 +1,161 @@
+"""The history actor: owns the column store, keeps telemetry coming, and drains the ledger into it.
+
+chDB lets one process open its folder, so there is one such actor in the cluster; every other
+process asks it. With CLICKHOUSE_URL set it speaks to the server instead, by the same SQL.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import ray
+
+from config_store.connection import open_redis
+from config_store.settings import Settings
+from deployments.log_files import write_logs
+from deployments.replica import every
+from features.rows import FeatureRow
+from features.sources import clickhouse as telemetry_store
+from features.sources.simulator.platform import Platform
+from features.store import encoded
+from observability.clickhouse import Clickhouse
+from observability.ledger.drain import Drain
+from observability.ledger.lookup import Lookup
+from observability.schema import create_tables
+
+TICK_SECONDS = 5.0
+DRAIN_SECONDS = 1.0
+BASELINE_SECONDS = 3600.0
+DAY, MINUTE = 86_400, 60
+# A week at a time keeps the progress moving and the memory flat.
+FILL_CHUNK = 7 * DAY
+
+log = logging.getLogger(__name__)
+
+
+def open_clickhouse(settings: Settings) -> Clickhouse:
+    if settings.clickhouse_url is not None:
+        from observability.clickhouse.over_http import HttpClickhouse  # noqa: PLC0415 - one of two
+
+        return HttpClickhouse(settings.clickhouse_url)
+    # chDB is a large library; only this process, and only when embedded, loads it.
+    from observability.clickhouse.embedded import EmbeddedClickhouse  # noqa: PLC0415 - see above
+
+    return EmbeddedClickhouse(settings.paths.history)
+
+
+@ray.remote(num_cpus=0.1, max_restarts=-1, max_task_retries=0)
+class History:
+    """One a cluster; restarted by Ray when it dies, and then goes on where the store says."""
+
+    async def __init__(self) -> None:  # type: ignore[misc] # Ray awaits it
+        self._settings = Settings()
+        write_logs(self._settings, "history")
+        self._store = await asyncio.to_thread(open_clickhouse, self._settings)
+        await asyncio.to_thread(create_tables, self._store)
+        self._redis = open_redis(self._settings.redis_address)
+        self._drain = Drain(self._redis, self._store)
+        self._lookup = Lookup(self._redis, self._store)
+        self._platform = Platform(self._settings.seed)
+        self._normal: dict[str, dict[str, float]] = {}
+        self._newest: dict[str, int] = {}
+        self._progress = ("Opening the history", 0.0)
+        self._rounds = [asyncio.create_task(self._drain.run(DRAIN_SECONDS))]
+
+    def progress(self) -> tuple[str, float]:
+        """Tell what the actor is at, and which share of it is done."""
+        return self._progress
+
+    async def fill(self) -> int:
+        """Bring the telemetry up to the present minute, then keep it there; count the new rows."""
+        added = await asyncio.to_thread(self._fill_all, int(time.time()))
+        await self._learn_normal()
+        await self._publish_features()
+        if len(self._rounds) == 1:
+            self._rounds.append(asyncio.create_task(every(lambda: TICK_SECONDS, self._tick)))
+            self._rounds.append(
+                asyncio.create_task(every(lambda: BASELINE_SECONDS, self._learn_normal))
+            )
+        return added
+
+    async def training_rows(self, days: int) -> dict[str, Any]:
+        until = int(time.time())
+        return await asyncio.to_thread(
+            telemetry_store.training_rows, self._store, until - days * DAY, until
+        )
+
+    async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
+        return await asyncio.to_thread(
+            telemetry_store.latest, self._store, entities, self._normal, int(time.time())
+        )
+
+    async def decision(self, decision_id: str) -> dict[str, Any] | None:
+        return await self._lookup.find(decision_id)
+
+    async def decisions(
+        self, limit: int, family: str | None, since: datetime | None
+    ) -> list[dict[str, Any]]:
+        return await self._lookup.newest(limit, family=family, since=since)
+
+    async def proof(self, decision_id: str) -> dict[str, Any] | None:
+        found = await self._lookup.proof(decision_id)
+        return None if found is None else found.to_json()
+
+    async def drain_now(self) -> None:
+        """Move what is in the ledger's stream at this moment; for a clean stop, and for audits."""
+        while await self._drain.step():
+            continue
+
+    async def close(self) -> None:
+        for task in self._rounds:
+            task.cancel()
+        await asyncio.to_thread(self._store.close)
+        await self._redis.aclose()
+
+    def _fill_all(self, now: int) -> int:
+        newest = telemetry_store.newest(self._store)
+        start_of_history = (now // DAY - self._settings.history_days) * DAY
+        stop = now // MINUTE * MINUTE
+        added = 0
+        entities = self._platform.entities
+        for at, entity in enumerate(entities):
+            start = max(newest.get(entity, 0) + MINUTE, start_of_history)
+            added += self._fill_entity(entity, start, stop, at / len(entities))
+            self._newest[entity] = stop - MINUTE
+        self._progress = ("Filling the telemetry", 1.0)
+        return added
+
+    def _fill_entity(self, entity: str, start: int, stop: int, done: float) -> int:
+        added = 0
+        for chunk in range(start, stop, FILL_CHUNK):
+            minutes = self._platform.minutes(entity, chunk, min(chunk + FILL_CHUNK, stop))
+            telemetry_store.append(self._store, minutes)
+            added += len(minutes)
+            share = (chunk - start) / max(stop - start, 1) / len(self._platform.entities)
+            self._progress = (f"Filling the telemetry of {entity}", done + share)
+        return added
+
+    async def _tick(self) -> None:
+        """Append the minutes that have passed, and publish what they say."""
+        stop = int(time.time()) // MINUTE * MINUTE
+        if all(newest + MINUTE >= stop for newest in self._newest.values()):
+            return
+        await asyncio.to_thread(self._fill_all, int(time.time()))
+        await self._publish_features()
+
+    async def _learn_normal(self) -> None:
+        until = int(time.time())
+        self._normal = await asyncio.to_thread(telemetry_store.baselines, self._store, until)
+
+    async def _publish_features(self) -> None:
+        now = time.time()
+        rows = [
+            (entity, telemetry_store.feature_row(self._platform.live(entity, now), normal))
+            for entity, normal in self._normal.items()
+            if entity in self._platform.entities
+        ]
+        if rows:
+            await self._redis.mset(encoded(rows))

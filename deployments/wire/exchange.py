@@ -1,0 +1,72 @@
+"""Knows the replicas of one deployment: Serve names them, the wire reaches them."""
+
+import asyncio
+import logging
+from typing import Any
+
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from deployments.wire.channel import Channel
+
+# Serve picks a replica at random for each question, so that asking now and then finds all.
+ASK_EVERY_SECONDS = 1.0
+# The question is answered at once by a replica that lives at all.
+ASK_WITHIN_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class Exchange:
+    """Keeps a channel to every replica that Serve routes to; Serve decides which those are."""
+
+    def __init__(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> None:
+        self._stage = stage
+        self._where = handle.where
+        self._secret = secret
+        self._channels: dict[tuple[str, int], Channel] = {}
+        self._found = asyncio.Event()
+        self._asking: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._asking = asyncio.create_task(self._keep_asking(), name=f"exchange {self._stage}")
+
+    def stop(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+        for channel in self._channels.values():
+            channel.close()
+
+    def idlest(self) -> Channel | None:
+        """Pick the replica with the fewest calls in flight."""
+        alive = [channel for channel in self._channels.values() if channel.alive]
+        return min(alive, key=lambda channel: channel.in_flight, default=None)
+
+    async def some(self) -> Channel:
+        """Wait for a replica where there is none; the caller's deadline ends the wait."""
+        while (channel := self.idlest()) is None:
+            self._found.clear()
+            await self._found.wait()
+        return channel
+
+    def drop(self, channel: Channel) -> None:
+        """Take a replica that does not answer out of the round; Serve will see to it."""
+        channel.close()
+
+    async def _keep_asking(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(ASK_WITHIN_SECONDS):
+                    await self._ask()
+            except (RayError, RayServeException, OSError, TimeoutError) as error:
+                log.info("no replica of %s yet: %s", self._stage, type(error).__name__)
+            self._channels = {at: each for at, each in self._channels.items() if each.alive}
+            await asyncio.sleep(ASK_EVERY_SECONDS if self._channels else 0.05)
+
+    async def _ask(self) -> None:
+        host, port = await self._where.remote()
+        known = self._channels.get((host, port))
+        if known is None or not known.alive:
+            self._channels[host, port] = await Channel.connect(host, port, self._secret)
+            self._found.set()

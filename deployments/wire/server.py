@@ -1,0 +1,129 @@
+"""The replica's end of the wire: answers frames, for those who know the platform's secret."""
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from deployments.wire.frame import (
+    ANSWER,
+    ASK,
+    FAILURE,
+    GREETING,
+    Assembler,
+    DamagedFrameError,
+    Frame,
+    decode,
+    encode,
+)
+
+Handler = Callable[[Frame], Awaitable[Frame]]
+
+log = logging.getLogger(__name__)
+
+
+class WireServer:
+    """Listens on the node's own address; one for a replica."""
+
+    def __init__(self, handler: Handler, secret: bytes) -> None:
+        self._handler = handler
+        self._secret = secret
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+        self._busy_s = 0.0
+        self._measured_at = time.monotonic()
+
+    async def open(self, host: str) -> tuple[str, int]:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), host, 0)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return host, port
+
+    async def close(self) -> None:
+        """Take nothing new, answer what came in, and hang up."""
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self._connections):
+            await connection.finish()
+
+    def busy_share(self) -> float:
+        """Tell which share of the time since the last call went into answers; for autoscaling."""
+        now = time.monotonic()
+        share = self._busy_s / max(now - self._measured_at, 1e-9)
+        self._busy_s, self._measured_at = 0.0, now
+        return min(share, 1.0)
+
+    def admits(self, frame: Frame) -> bool:
+        offered = str(frame.head.get("secret", "")).encode()
+        return hmac.compare_digest(offered, self._secret)
+
+    async def answer(self, number: int, frame: Frame) -> bytes:
+        started = time.monotonic()
+        try:
+            return encode(await self._handler(frame), number, ANSWER)
+        except Exception as error:  # the caller must hear of it, whatever it is
+            log.exception("A batch could not be answered")
+            return encode(Frame({}, {"error": type(error).__name__}), number, FAILURE)
+        finally:
+            self._busy_s += time.monotonic() - started
+
+    def greeted(self, connection: "_Connection") -> None:
+        self._connections.add(connection)
+
+    def left(self, connection: "_Connection") -> None:
+        self._connections.discard(connection)
+
+
+class _Connection(asyncio.Protocol):
+    """One gateway's line; silent until it has shown the secret."""
+
+    def __init__(self, server: WireServer) -> None:
+        self._server = server
+        self._assembler = Assembler()
+        self._greeted = False
+        self._answering: set[asyncio.Task[None]] = set()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            log.info("A gateway is gone: %s", exc)
+        self._server.left(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for body in self._assembler.feed(data):
+                self._take(*decode(body))
+        except DamagedFrameError as damage:
+            log.warning("A connection is closed: %s", damage)
+            self._hang_up()
+
+    async def finish(self) -> None:
+        if self._answering:
+            await asyncio.wait(self._answering)
+        self._hang_up()
+
+    def _take(self, number: int, kind: int, frame: Frame) -> None:
+        if not self._greeted:
+            if kind != GREETING or not self._server.admits(frame):
+                self._hang_up()
+                return
+            self._greeted = True
+            self._server.greeted(self)
+        elif kind == ASK:
+            task = asyncio.ensure_future(self._answer(number, frame))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, number: int, frame: Frame) -> None:
+        answer = await self._server.answer(number, frame)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(answer)
+
+    def _hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.close()

@@ -1,0 +1,105 @@
+"""Ranks a score among a stream's recent ones, and adds up the evidence that something changed."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.anomaly.compiled import compiled
+
+F64Array = NDArray[np.float64]
+I64Array = NDArray[np.int64]
+
+BETS = (0.1, 0.3, 0.6)
+"""Exponents of the bets b p^(b-1), each of mean 1 when p is uniform: on rare and on mild oddity."""
+YOUNG, OLD = 0, 1
+
+
+class Memory(NamedTuple):
+    scores: NDArray[np.float32]
+    """(streams, 3 epochs): a ring."""
+    total: I64Array
+    """(streams): scores ever taken."""
+    start: I64Array
+    """(streams): which of them is the first since the last alarm."""
+    seed: NDArray[np.uint64]
+    evidence: F64Array
+    """(streams, young and old, bets)"""
+
+
+@compiled
+def _above(scores: Any, first: int, end: int, score: Any) -> tuple[int, int]:
+    """Count how many of the scores numbered first to end are greater, and how many are equal."""
+    size = scores.size
+    greater, equal = 0, 0
+    while first < end:
+        begin = first % size
+        stop = min(size, begin + end - first)
+        for value in scores[begin:stop]:
+            greater += value > score
+            equal += value == score
+        first += stop - begin
+    return greater, equal
+
+
+@compiled
+def _p_value(greater: int, equal: int, count: int, draw: float) -> float:
+    return (greater + draw * (equal + 1)) / (count + 1)
+
+
+@compiled
+def _bet(evidence: Any, share: float, p_value: float, power: float) -> float:
+    """Bet on a small p-value; a share of the budget starts anew, what there was goes on."""
+    log_p, sum_ = math.log(p_value), 0.0
+    for i in range(len(BETS)):
+        gain = BETS[i] * math.exp((BETS[i] - 1.0) * log_p)
+        if power != 1.0:
+            gain = gain**power
+        evidence[i] = (evidence[i] + share / len(BETS)) * gain
+        sum_ += evidence[i]
+    return sum_
+
+
+@compiled
+def judge(
+    memory: Memory,
+    epoch: int,
+    power: float,
+    slots: I64Array,
+    scores: Any,
+    shares: F64Array,
+    draws: F64Array,
+    p_value: F64Array,
+    evidence: F64Array,
+    alarm: NDArray[np.bool_],
+) -> None:
+    for row in range(slots.size):
+        slot, score = slots[row], scores[row]
+        ring, now = memory.scores[slot], memory.total[slot]
+        start = memory.start[slot]
+        age = now - start
+        if age > 0 and age % epoch == 0:
+            memory.evidence[slot, OLD] = memory.evidence[slot, YOUNG]
+            memory.evidence[slot, YOUNG] = 0.0
+        since_young = start + max(0, age // epoch - 1) * epoch
+        since_old = start + max(0, age // epoch - 2) * epoch
+        since_all = max(0, now - ring.size)
+        young, young_ties = _above(ring, since_young, now, score)
+        old, old_ties = _above(ring, since_old, since_young, score)
+        rest, rest_ties = _above(ring, since_all, since_old, score)
+        old, old_ties = old + young, old_ties + young_ties
+        rest, rest_ties = rest + old, rest_ties + old_ties
+        draw = draws[row]
+        p_value[row] = _p_value(rest, rest_ties, now - since_all, draw)
+        among_young = _p_value(young, young_ties, now - since_young, draw)
+        among_old = _p_value(old, old_ties, now - since_old, draw)
+        for_young = _bet(memory.evidence[slot, YOUNG], shares[row], among_young, power)
+        for_old = _bet(memory.evidence[slot, OLD], 0.0, among_old, power)
+        evidence[row] = max(for_young, for_old)
+        ring[now % ring.size] = score
+        memory.total[slot] = now + 1
+        if evidence[row] >= 1.0:
+            alarm[row] = True
+            memory.start[slot] = now + 1
+            memory.evidence[slot] = 0.0

@@ -1,0 +1,63 @@
+"""Generalised extreme value fits by probability-weighted moments.
+
+Hosking, Wallis and Wood, Estimation of the generalized extreme-value distribution by the method of
+probability-weighted moments, Technometrics 1985; the equation for the shape is solved exactly, not
+by their approximation. The covariance is not given: its formula has no closed form.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+from scipy.special import gamma
+
+from models.errors import TrainingDataError
+from models.protocols import FloatArray
+from models.tail.extremes.gev import GevFit, checked_maxima, log_likelihood
+
+_LEAST_SHAPE, _MOST_SHAPE = -10.0, 0.999
+_NOUGHT = 1e-8  # every formula is smooth there and divides by the shape
+
+
+def fit_gev_pwm(maxima: ArrayLike) -> GevFit:
+    seen = checked_maxima(maxima)
+    location, scale, shape = pwm_parameters(seen)
+    return GevFit(
+        maxima=seen,
+        location=location,
+        scale=scale,
+        shape=shape,
+        log_likelihood=log_likelihood(seen, location, scale, shape),
+        covariance=np.full((3, 3), np.nan),
+        regular=False,
+        method="probability-weighted moments",
+    )
+
+
+def pwm_parameters(ascending: FloatArray) -> tuple[float, float, float]:
+    b0, b1, b2 = _moments(ascending)
+    ratio = (3 * b2 - b0) / (2 * b1 - b0)
+    if not _ratio(_LEAST_SHAPE) < ratio < _ratio(_MOST_SHAPE):
+        raise TrainingDataError(f"the moments of the {ascending.size} maxima fit no law of extremes")
+    root: Callable[..., float] = brentq
+    shape = root(lambda x: _ratio(x) - ratio, _LEAST_SHAPE, _MOST_SHAPE, xtol=1e-14)
+    shape = shape if abs(shape) > _NOUGHT else _NOUGHT
+    grown = float(gamma(1 - shape))
+    scale = (2 * b1 - b0) * shape / (grown * np.expm1(shape * np.log(2)))
+    return float(b0 + scale * (1 - grown) / shape), float(scale), shape
+
+
+def _ratio(shape: float) -> float:
+    shape = shape if abs(shape) > _NOUGHT else _NOUGHT
+    return float(np.expm1(shape * np.log(3)) / np.expm1(shape * np.log(2)))
+
+
+def _moments(ascending: FloatArray) -> tuple[float, float, float]:
+    """Estimate E[X F(X)^r] for r = 0, 1, 2 without bias."""
+    n = ascending.size
+    rank = np.arange(float(n))
+    first = rank / (n - 1)
+    second = first * (rank - 1) / (n - 2)
+    b0, b1, b2 = (float(np.mean(weight * ascending)) for weight in (1.0, first, second))
+    return b0, b1, b2

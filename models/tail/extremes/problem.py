@@ -1,0 +1,97 @@
+"""One end of one interval of one sample, as rows of arrays: what the search works through."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
+
+from models.protocols import BoolArray, FloatArray, IntArray
+from models.tail.extremes.gpd import GpdFit, excess_quantile, log_survival, mean_beyond
+from models.tail.extremes.quantity import Kind, Quantity
+
+
+class Problems(NamedTuple):
+    """Sorted by kind, so that each kind is one slice."""
+
+    row: IntArray
+    """Which row of the region it belongs to."""
+    place: IntArray
+    """Which of the row's quantities it is."""
+    kind: IntArray
+    side: FloatArray
+    """1 for the upper end, -1 for the lower."""
+    offset: FloatArray
+    """Added to the log rate of peaks, gives the log-odds of a level or the log of a probability."""
+    excess: FloatArray
+    """How far above the threshold a given level lies, in the row's unit."""
+
+    @property
+    def rate_matters(self) -> BoolArray:
+        matters: BoolArray = self.kind >= Kind.LEVEL
+        return matters
+
+
+def problems(
+    fits: Sequence[GpdFit], units: FloatArray, quantities: Sequence[Sequence[Quantity]]
+) -> Problems:
+    listed = [
+        (asked.kind, row, place, asked.argument, 0.0 if asked.of_peaks else clusters)
+        for row, clusters in enumerate([math.log(fit.sample.cluster_size) for fit in fits])
+        for place, asked in enumerate(quantities[row])
+    ]
+    listed.sort(key=itemgetter(0))
+    kind, row, place, argument, clusters = (np.repeat(column, 2) for column in zip(*listed))
+    threshold = np.array([fit.sample.threshold for fit in fits])[row]
+    chance = kind == Kind.EXCEEDANCE
+    return Problems(
+        row=row,
+        place=place,
+        kind=kind,
+        side=np.tile([1.0, -1.0], len(listed)),
+        offset=np.where(chance, clusters, clusters + argument),
+        excess=np.where(chance, (argument - threshold) / units[row], 0.0),
+    )
+
+
+def values(
+    asked: Problems, scale: FloatArray, shape: FloatArray, log_rate: FloatArray
+) -> FloatArray:
+    """Give each problem's quantity (problems, n, m); levels as excesses, probabilities as logs."""
+    found = np.empty(scale.shape)
+    starts = np.searchsorted(asked.kind, _KINDS).tolist()
+    offset, excess = asked.offset[:, None, None], asked.excess[:, None, None]
+    for value, (start, end) in zip(_VALUES, pairwise(starts), strict=True):
+        if start < end:
+            own = slice(start, end)
+            odds = log_rate[own] + offset[own]
+            found[own] = value(scale[own], shape[own], odds, excess[own])
+    return found
+
+
+def _shape(_: FloatArray, shape: FloatArray, __: FloatArray, ___: FloatArray) -> FloatArray:
+    return shape
+
+
+def _scale(scale: FloatArray, _: FloatArray, __: FloatArray, ___: FloatArray) -> FloatArray:
+    return scale
+
+
+def _level(scale: FloatArray, shape: FloatArray, odds: FloatArray, _: FloatArray) -> FloatArray:
+    return excess_quantile(odds, scale, shape)
+
+
+def _mean(scale: FloatArray, shape: FloatArray, odds: FloatArray, _: FloatArray) -> FloatArray:
+    return mean_beyond(odds, scale, shape)
+
+
+def _chance(
+    scale: FloatArray, shape: FloatArray, log_rate: FloatArray, excess: FloatArray
+) -> FloatArray:
+    return log_rate + log_survival(excess, scale, shape)
+
+
+_VALUES = (_shape, _scale, _level, _mean, _chance)
+_KINDS = np.arange(len(Kind) + 1)

@@ -1,0 +1,191 @@
+"""All parameters that a sample does not rule out: its likelihood region.
+
+The profile-likelihood interval of any quantity is what the quantity ranges over in the region
+where the deviance stays under the chi-square quantile (Coles 2001, section 2.6.6). The deviance
+of a tail is a sum of three parts, of s, of the shape given s, and of the rate of peaks. So the
+region's surface is had from two angles: t runs over s, phi shares what is left of the allowance
+between shape and rate.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtri
+
+from models.protocols import BoolArray, FloatArray, IntArray
+from models.tail.extremes import chebyshev
+from models.tail.extremes.bundle import Bundle
+from models.tail.extremes.deviance_roots import factor_at, log_rate_at
+from models.tail.extremes.gpd import GpdFit
+from models.tail.extremes.gpd_profile import (
+    HIGHEST,
+    LEAST_SHAPE,
+    LOWEST,
+    mean_log,
+    profile,
+    theta_of,
+)
+
+_OUTWARD = np.geomspace(0.2, 120, 16)
+_DENSE = np.linspace(-1, 1, 257)
+_DENSE_WEIGHTS = chebyshev.weights_at(_DENSE)
+
+
+class Region(NamedTuple):
+    """A row a sample, in the units of its bundle."""
+
+    top: FloatArray
+    count: FloatArray
+    observed: FloatArray
+    rate_known: BoolArray
+    allowance: FloatArray
+    """The chi-square quantile."""
+    best: FloatArray
+    """The largest profile log-likelihood an excess."""
+    middle: FloatArray
+    half: FloatArray
+    """The interpolated curve lies over middle +- half."""
+    curve: FloatArray
+    """log(m(theta) / theta) at the Chebyshev nodes."""
+    low: FloatArray
+    high: FloatArray
+    """Where s must lie."""
+
+
+class Point(NamedTuple):
+    scale: FloatArray
+    shape: FloatArray
+    log_rate: FloatArray
+
+
+def region_of(
+    bundle: Bundle, fits: Sequence[GpdFit], confidence: FloatArray, *, rate_known: bool
+) -> Region:
+    allowance = ndtri((1 + confidence) / 2) ** 2
+    best, s = _estimates(bundle, fits)
+    outer_low, outer_high = _outside(bundle, best, s, allowance)
+    middle, half = (outer_low + outer_high) / 2, (outer_high - outer_low) / 2
+    nodes = middle[:, None] + half[:, None] * chebyshev.NODES
+    theta = theta_of(nodes, bundle.top[:, None])
+    observed = np.array([float(fit.sample.observed) for fit in fits])
+    region = Region(
+        top=bundle.top,
+        count=bundle.count,
+        observed=observed,
+        rate_known=(observed <= bundle.count) | rate_known,
+        allowance=allowance,
+        best=best,
+        middle=middle,
+        half=half,
+        curve=np.log(mean_log(bundle, theta) / theta),
+        low=outer_low,
+        high=outer_high,
+    )
+    return _trimmed(region, s)
+
+
+def lined_up(region: Region, row: IntArray) -> Region:
+    """Repeat rows of the region: one for each problem."""
+    return Region(*(column[row] for column in region))
+
+
+def surface(region: Region, t: FloatArray, phi: FloatArray) -> Point:
+    """Give points of each row's region at its angles t (rows, n, 1) and phi (rows, 1, m)."""
+    low, high = region.low[:, None], region.high[:, None]
+    s = (low + high) / 2 - (high - low) / 2 * np.cos(t[..., 0])
+    shape, log_ratio = _curve_at(region, s)
+    # Past either end of s the surface goes on over its far side, with no crease for a search.
+    far = np.sign(np.sin(t))
+    root = far * np.sqrt(np.maximum(_left(region, shape, log_ratio), 0))[..., None]
+    factor = factor_at(root * np.cos(phi) / np.sqrt(region.count)[:, None, None])
+    shape, scale = shape[..., None], np.exp(log_ratio)[..., None]
+    # A shape under -1 is outside whatever its likelihood.
+    factor = np.maximum(factor, shape / LEAST_SHAPE)
+    return Point(scale / factor, shape / factor, _log_rate(region, root * np.sin(phi)))
+
+
+def _estimates(bundle: Bundle, fits: Sequence[GpdFit]) -> tuple[FloatArray, FloatArray]:
+    shape = np.array([fit.shape for fit in fits])
+    scale = np.array([fit.scale for fit in fits]) / bundle.unit
+    value = np.array([fit.log_likelihood for fit in fits]) / bundle.count + np.log(bundle.unit)
+    return value, np.log1p(np.maximum(shape / scale * bundle.top, np.expm1(LOWEST)))
+
+
+def _outside(
+    bundle: Bundle, best: FloatArray, s: FloatArray, allowance: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Find on either side of the estimate a point that the region does not reach."""
+    step = _OUTWARD / np.sqrt(bundle.count)[:, None] * 4
+    places = np.concatenate([s[:, None] - step, s[:, None] + step], axis=1)
+    places = np.clip(places, LOWEST, HIGHEST)
+    theta = theta_of(places, bundle.top[:, None])
+    shape = mean_log(bundle, theta)
+    lost = best[:, None] - profile(shape, theta) + _loss_of_least(shape)
+    out = 2 * bundle.count[:, None] * lost > allowance[:, None]
+    sides = out.reshape(len(s), 2, -1)
+    sides[:, :, -1] = True
+    rows = np.arange(len(s))
+    first = sides.argmax(axis=2)
+    return places[rows, first[:, 0]], places[rows, step.shape[1] + first[:, 1]]
+
+
+def _trimmed(region: Region, s: FloatArray) -> Region:
+    """Cut the range of s to where the deviance of s alone stays within the allowance."""
+    log_ratio = (region.curve[:, None, :] * _DENSE_WEIGHTS).sum(axis=-1)
+    places = region.middle[:, None] + region.half[:, None] * _DENSE
+    shape = theta_of(places, region.top[:, None]) * np.exp(log_ratio)
+    allowance = region.allowance[:, None]
+    spent = allowance - _left(region, shape, log_ratio)
+    spent += 2 * region.count[:, None] * _loss_of_least(shape)
+    # Roots of the deviance run nearly straight, so that a line finds where they cross.
+    slack = np.sqrt(allowance) - np.sqrt(np.maximum(spent, 0))
+    low, high = _crossings(places, slack, s)
+    return region._replace(low=low, high=high)
+
+
+def _crossings(
+    places: FloatArray, slack: FloatArray, s: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Interpolate where the slack crosses nought, nearest to s on either side."""
+    rows = np.arange(len(s))
+    out, columns = slack < 0, np.arange(places.shape[1])
+    below = np.where(out & (places < s[:, None]), columns, 0).max(axis=1)
+    above = np.where(out & (places > s[:, None]), columns, columns[-1]).min(axis=1)
+    ends = []
+    for outer, inner in ((below, below + 1), (above, above - 1)):
+        far, near = slack[rows, outer], slack[rows, inner]
+        share = np.where(far < 0, far / np.where(far < 0, far - near, 1.0), 0.0)
+        start, end = places[rows, outer], places[rows, inner]
+        ends.append(start + share * (end - start))
+    return ends[0], ends[1]
+
+
+def _curve_at(region: Region, s: FloatArray) -> tuple[FloatArray, FloatArray]:
+    x = (s - region.middle[:, None]) / region.half[:, None]
+    log_ratio = chebyshev.read(region.curve, np.clip(x, -1, 1))
+    return theta_of(s, region.top[:, None]) * np.exp(log_ratio), log_ratio
+
+
+def _loss_of_least(shape: FloatArray) -> FloatArray:
+    """Give what an excess loses where the best shape is under -1 and -1 must do."""
+    factor = np.maximum(shape / LEAST_SHAPE, 1.0)
+    loss: FloatArray = factor - 1 - np.log(factor)
+    return loss
+
+
+def _left(region: Region, shape: FloatArray, log_ratio: FloatArray) -> FloatArray:
+    """Give what s leaves of the allowance."""
+    lost = region.best[:, None] + log_ratio + shape + 1
+    left: FloatArray = region.allowance[:, None] - 2 * region.count[:, None] * lost
+    return left
+
+
+def _log_rate(region: Region, root: FloatArray) -> FloatArray:
+    known = region.rate_known[:, None, None]
+    count, observed = region.count[:, None, None], region.observed[:, None, None]
+    if known.all():
+        return np.broadcast_to(np.log(count / observed), root.shape)
+    others = np.where(known, count + 1, observed)
+    found = log_rate_at(np.where(known, 0.0, root), count, others)
+    return np.where(known, np.log(count / observed), found)
