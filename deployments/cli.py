@@ -170,6 +170,7 @@ def status() -> None:
     typer.echo(f"version  {found['version']}   configuration {found['config_version']}")
     typer.echo(f"degraded {'yes' if found['degraded'] else 'no'}")
     typer.echo(f"families {', '.join(found['families'])}")
+    typer.echo(f"cluster  {run.dashboard}   (serve deploy serve_config.yaml -a {run.dashboard})")
 
 
 @app.command()

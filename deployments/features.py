@@ -8,7 +8,7 @@ from config_store.store import Version
 from deployments.batch import Batch, filled_to_frame
 from deployments.families.shipped import FAMILIES
 from deployments.history import HistorySource
-from deployments.replica import every
+from deployments.rounds import end, every
 from deployments.stage import Stage
 from deployments.wire.frame import Frame
 from features.fill import Freshness, fill
@@ -44,6 +44,6 @@ class Features(Stage):
         await self._store.refresh(self._config.refresh_seconds)
 
     async def __del__(self) -> None:
-        self._refreshing.cancel()
+        await end(self._refreshing)
         await self._store.close()
         await self.close()

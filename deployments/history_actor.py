@@ -16,7 +16,7 @@ import ray
 from config_store.connection import open_redis
 from config_store.settings import Settings
 from deployments.log_files import write_logs
-from deployments.replica import every
+from deployments.rounds import end, every
 from features.rows import FeatureRow
 from features.sources import clickhouse as telemetry_store
 from features.sources.simulator.platform import Platform
@@ -63,23 +63,20 @@ class History:
         self._normal: dict[str, dict[str, float]] = {}
         self._newest: dict[str, int] = {}
         self._progress = ("Opening the history", 0.0)
-        self._rounds = [asyncio.create_task(self._drain.run(DRAIN_SECONDS))]
+        self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        # Both go on by themselves after a restart, whoever asked for the actor first.
+        self._rounds = [
+            asyncio.create_task(self._drain.run(DRAIN_SECONDS)),
+            asyncio.create_task(self._keep_up()),
+        ]
 
     def progress(self) -> tuple[str, float]:
         """Tell what the actor is at, and which share of it is done."""
         return self._progress
 
-    async def fill(self) -> int:
-        """Bring the telemetry up to the present minute, then keep it there; count the new rows."""
-        added = await asyncio.to_thread(self._fill_all, int(time.time()))
-        await self._learn_normal()
-        await self._publish_features()
-        if len(self._rounds) == 1:
-            self._rounds.append(asyncio.create_task(every(lambda: TICK_SECONDS, self._tick)))
-            self._rounds.append(
-                asyncio.create_task(every(lambda: BASELINE_SECONDS, self._learn_normal))
-            )
-        return added
+    async def filled(self) -> int:
+        """Wait until the telemetry has reached the present minute; count the rows that it took."""
+        return await asyncio.shield(self._filled)
 
     async def training_rows(self, days: int) -> dict[str, Any]:
         until = int(time.time())
@@ -110,8 +107,7 @@ class History:
             continue
 
     async def close(self) -> None:
-        for task in self._rounds:
-            task.cancel()
+        await end(*self._rounds)
         await asyncio.to_thread(self._store.close)
         await self._redis.aclose()
 
@@ -137,6 +133,22 @@ class History:
             share = (chunk - start) / max(stop - start, 1) / len(self._platform.entities)
             self._progress = (f"Filling the telemetry of {entity}", done + share)
         return added
+
+    async def _keep_up(self) -> None:
+        """Bring the telemetry up to the present minute, and keep it there."""
+        try:
+            added = await asyncio.to_thread(self._fill_all, int(time.time()))
+            await self._learn_normal()
+            await self._publish_features()
+        except Exception as error:
+            log.exception("The telemetry could not be brought up to date")
+            self._filled.set_exception(error)
+            return
+        self._filled.set_result(added)
+        await asyncio.gather(
+            every(lambda: TICK_SECONDS, self._tick),
+            every(lambda: BASELINE_SECONDS, self._learn_normal),
+        )
 
     async def _tick(self) -> None:
         """Append the minutes that have passed, and publish what they say."""

@@ -1,9 +1,8 @@
 """What every replica keeps open: Redis, the active configuration, its metrics and its logs."""
 
 import asyncio
-import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
@@ -16,6 +15,7 @@ from config_store.watch import ConfigWatch
 from deployments.clocks import SystemClocks
 from deployments.log_files import write_logs
 from deployments.private_ports import bind_to_own_address
+from deployments.rounds import end, every
 from observability.exposition import snapshot
 from observability.metrics import Metrics
 from observability.snapshots import publish
@@ -23,8 +23,6 @@ from observability.snapshots import publish
 # A replica that has no configuration by then reports unhealthy and is started anew.
 FIRST_CONFIG_SECONDS = 20.0
 PUBLISH_SECONDS = 1.0
-
-log = logging.getLogger(__name__)
 
 
 class Replica:
@@ -46,6 +44,7 @@ class Replica:
         self._name = f"{role}-{secrets.token_hex(8)}"
         self.redis: Redis = open_redis(self.settings.redis_address)
         self.config = ConfigWatch(self.redis, on_config)
+        self._rounds: list[asyncio.Task[None]] = []
 
     async def config_once(self) -> Version:
         """Give the active configuration to a constructor that needs it before it can open."""
@@ -53,11 +52,11 @@ class Replica:
 
     async def open(self) -> Version:
         await self.config.start()
-        self._publishing = asyncio.create_task(every(lambda: PUBLISH_SECONDS, self._publish))
+        self._rounds.append(asyncio.create_task(every(lambda: PUBLISH_SECONDS, self._publish)))
         return await self.config.first(FIRST_CONFIG_SECONDS)
 
     async def close(self) -> None:
-        self._publishing.cancel()
+        await end(*self._rounds)
         await self.config.stop()
         await self.redis.aclose()
 
@@ -72,13 +71,3 @@ class Replica:
             )
         except (RedisError, OSError):
             return  # counters only grow: the next snapshot says it all
-
-
-async def every(seconds: Callable[[], float], work: Callable[[], Awaitable[None]]) -> None:
-    """Do the work again and again; a failure is logged and does not end the round."""
-    while True:
-        await asyncio.sleep(seconds())
-        try:
-            await work()
-        except Exception:
-            log.exception("A background round failed; the next one comes as planned")

@@ -11,7 +11,7 @@ from ray import serve
 
 from config_store.store import Version
 from deployments.batch import Columns, Prediction
-from deployments.replica import every
+from deployments.rounds import end, every
 from deployments.stage import Stage
 from deployments.wire.frame import Frame
 from models.errors import ModelError
@@ -81,7 +81,7 @@ class Tail(Stage):
             log.info("now serving %s %s", wanted.name, wanted.version)
 
     async def __del__(self) -> None:
-        self._looking.cancel()
+        await end(self._looking)
         await self.close()
 
 

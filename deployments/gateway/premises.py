@@ -74,7 +74,7 @@ class Premises:
         """Answer what is in the lanes, write it down, and let go of everything."""
         await self.desk.drain()
         for exchange in self._exchanges:
-            exchange.stop()
+            await exchange.stop()
         await self.ledger.close()
         await self.keys.stop()
         await self.replica.close()

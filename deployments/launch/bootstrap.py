@@ -61,7 +61,7 @@ def write_secret(path: Path, secret: str) -> None:
 def fill_history(progress: Progress) -> int:
     """Bring the telemetry up to now; count the minutes added."""
     actor = history()
-    filling = actor.fill.remote()
+    filling = actor.filled.remote()
     while not ray.wait([filling], timeout=0.2)[0]:
         stage, share = ray.get(actor.progress.remote())
         progress(share, stage)

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import ray
@@ -22,7 +22,7 @@ QUIET = {
 }
 
 
-def environment(scratch: Path, home: Path) -> dict[str, str]:
+def environment(scratch: Path, home: Path, free_port: Callable[[], int]) -> dict[str, str]:
     """Give what Ray, Serve and every replica must find in their environment at their start."""
     haproxy = scratch / "haproxy"
     return {
@@ -38,12 +38,14 @@ def environment(scratch: Path, home: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        # Serve's usual ports for these two would allow one platform a machine.
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "75",
         # A gateway that dies is noticed by its connections, and its requests go to another.
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         "RAY_SERVE_HAPROXY_RETRIES": "3",
-        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "5",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "BALLAST_HOME": str(home),
         # One batch runs on one thread; more would only take turns on the same cores.

@@ -20,6 +20,7 @@ class Run:
     started: float  # the process's start in kernel ticks, so that a recycled id is not believed
     url: str
     scratch: str  # sockets and Ray's session; removed with the run
+    dashboard: str = ""  # where `serve deploy -a` reaches the cluster
     ready: bool = False
 
 
@@ -59,7 +60,10 @@ class RunRecord:
 
     def read(self) -> Run | None:
         try:
-            return Run(**orjson.loads(self._run_file.read_bytes()))
+            content = orjson.loads(self._run_file.read_bytes())
+            # A run of another release can still be ended: it needs its token, not every field.
+            known = {name: content[name] for name in Run.__dataclass_fields__ if name in content}
+            return Run(**known)
         except (FileNotFoundError, orjson.JSONDecodeError, TypeError):
             return None
 

@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import yaml
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve.schema import ServeDeploySchema
 
-from deployments.launch.errors import LaunchError, NotReadyError
+from deployments.launch.errors import LaunchError, NotReadyError, PartDiedError
 
 READY_WITHIN_SECONDS = 180.0
 
@@ -30,8 +31,15 @@ def read_config(path: Path, host: str, port: int) -> ServeDeploySchema:
         raise LaunchError(f"{path} is not a Serve configuration: {error}") from error
 
 
-def deploy(config: ServeDeploySchema) -> None:
+def deploy(config: ServeDeploySchema, logs: str) -> None:
     """Hand the configuration to Serve's controller, as `serve deploy` does."""
+    try:
+        _deploy(config)
+    except (RayError, RuntimeError, TimeoutError) as error:
+        raise PartDiedError("Ray Serve", logs) from error
+
+
+def _deploy(config: ServeDeploySchema) -> None:
     serve.start(
         proxy_location=config.proxy_location,
         http_options=config.http_options.model_dump(),

@@ -43,6 +43,7 @@ class Supervisor:
         self._progress = progress
         self._stop = threading.Event()
         self._token = secrets.token_hex(8)
+        self._dashboard_port = free_port(DASHBOARD_PORT)
         self.url = f"http://{_reachable(settings.host)}:{settings.port}"
 
     def run(self, on_ready: Callable[[], None]) -> None:
@@ -58,7 +59,8 @@ class Supervisor:
             scratch = Path(tempfile.mkdtemp(prefix="ballast-"))
             undo.callback(shutil.rmtree, scratch, ignore_errors=True)
             os.environ[own_processes.TOKEN] = self._token
-            run = Run(self._token, os.getpid(), _own_start(), self.url, str(scratch))
+            dashboard = f"http://127.0.0.1:{self._dashboard_port}"
+            run = Run(self._token, os.getpid(), _own_start(), self.url, str(scratch), dashboard)
             record.write(run)
             undo.callback(own_processes.end, self._token, ENDS_WITHIN_SECONDS)
             self._start_parts(undo, scratch)
@@ -92,26 +94,26 @@ class Supervisor:
     def _start_cluster(self, undo: ExitStack, scratch: Path) -> None:
         with self._progress.step("Ray cluster"):
             undo.callback(cluster.stop)
-            variables = cluster.environment(scratch, self._settings.home)
-            cluster.start(scratch, variables, free_port(DASHBOARD_PORT))
+            variables = cluster.environment(scratch, self._settings.home, any_free_port)
+            cluster.start(scratch, variables, self._dashboard_port)
             self._stop_on_signals()  # Ray has put its own in their place
 
     def _start_serving(self, undo: ExitStack, scratch: Path) -> None:
         settings = self._settings
         config = serving.read_config(self._config_file, settings.host, settings.port)
         undo.callback(_close_history)
+        logs = str(scratch / "ray" / "session_latest" / "logs")
         trained = read_pointer(settings.paths.models, TailModel.name, CHAMPION) is not None
         if trained:  # replicas start while the history catches up
             undo.callback(serving.stop)
-            serving.deploy(config)
+            serving.deploy(config, logs)
         with self._progress.bar("Telemetry history") as bar:
             bootstrap.fill_history(bar)
         with self._progress.bar("Tail model") as bar:
             bootstrap.train_missing(settings, bar)
         if not trained:
             undo.callback(serving.stop)
-            serving.deploy(config)
-        logs = str(scratch / "ray" / "session_latest" / "logs")
+            serving.deploy(config, logs)
         with self._progress.bar("Deployments") as bar:
             serving.await_running(lambda state: bar(0.5, state), logs)
             serving.await_answer(self.url, logs)
@@ -165,6 +167,10 @@ def free_port(wanted: int) -> int:
     """Take the usual port where it is free, else any; two platforms may share a machine."""
     if is_free("127.0.0.1", wanted):
         return wanted
+    return any_free_port()
+
+
+def any_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

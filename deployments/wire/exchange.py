@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from deployments.rounds import end
 from deployments.wire.channel import Channel
 
 # Serve picks a replica at random for each question, so that asking now and then finds all.
 ASK_EVERY_SECONDS = 1.0
+ASK_AGAIN_SECONDS = 0.05
 # The question is answered at once by a replica that lives at all.
 ASK_WITHIN_SECONDS = 2.0
 
@@ -27,14 +30,15 @@ class Exchange:
         self._secret = secret
         self._channels: dict[tuple[str, int], Channel] = {}
         self._found = asyncio.Event()
+        self._wanted = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._asking = asyncio.create_task(self._keep_asking(), name=f"exchange {self._stage}")
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         if self._asking is not None:
-            self._asking.cancel()
+            await end(self._asking)
         for channel in self._channels.values():
             channel.close()
 
@@ -47,6 +51,7 @@ class Exchange:
         """Wait for a replica where there is none; the caller's deadline ends the wait."""
         while (channel := self.idlest()) is None:
             self._found.clear()
+            self._wanted.set()
             await self._found.wait()
         return channel
 
@@ -62,7 +67,16 @@ class Exchange:
             except (RayError, RayServeException, OSError, TimeoutError) as error:
                 log.info("no replica of %s yet: %s", self._stage, type(error).__name__)
             self._channels = {at: each for at, each in self._channels.items() if each.alive}
-            await asyncio.sleep(ASK_EVERY_SECONDS if self._channels else 0.05)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait for the next question; not for long while somebody waits for a replica."""
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+        if self._channels:
+            self._wanted.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ASK_EVERY_SECONDS - ASK_AGAIN_SECONDS):
+                    await self._wanted.wait()
 
     async def _ask(self) -> None:
         host, port = await self._where.remote()

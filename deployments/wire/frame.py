@@ -4,6 +4,7 @@ No pickle: reading a frame runs nothing, whoever sent it.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,8 @@ FloatArray = npt.NDArray[np.float64]
 
 # Rows of a thousand columns of a thousand rows fit many times over; more is an error or an attack.
 LARGEST = 64 * 1024 * 1024
+# Who has not shown the secret yet has nothing to send but that.
+LARGEST_GREETING = 4 * 1024
 
 # length of what follows, call number, kind, length of the head, rows
 HEADER = struct.Struct("<IIBII")
@@ -50,29 +53,31 @@ def decode(body: bytes | memoryview) -> tuple[int, int, Frame]:
         at = HEADER.size - LENGTH.size
         names, head = orjson.loads(body[at : at + named_length])
         block = np.frombuffer(body, dtype="<f8", offset=at + named_length)
-        matrix = block.reshape(len(names), rows)
+        columns = dict(zip(names, block.reshape(len(names), rows), strict=True))
     except (struct.error, ValueError, TypeError) as error:
         raise DamagedFrameError(f"not a frame: {error}") from error
-    return number, kind, Frame(dict(zip(names, matrix, strict=True)), head)
+    if not isinstance(head, dict) or not all(isinstance(name, str) for name in columns):
+        raise DamagedFrameError("not a frame: its head is no object, or a column has no name")
+    return number, kind, Frame(columns, head)
 
 
 class Assembler:
     """Puts frames together from whatever pieces the network delivers."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = LARGEST) -> None:
+        self.largest = largest
         self._pending = bytearray()
 
-    def feed(self, piece: bytes) -> list[bytes]:
+    def feed(self, piece: bytes) -> Iterator[bytes]:
         """Give the bodies that are whole now; DamagedFrameError for a length nobody sends."""
         self._pending += piece
-        whole = []
         while len(self._pending) >= LENGTH.size:
             (length,) = LENGTH.unpack_from(self._pending)
-            if length > LARGEST:
-                raise DamagedFrameError(f"a frame of {length} bytes; the largest has {LARGEST}")
+            if length > self.largest:
+                raise DamagedFrameError(f"{length} bytes, where the largest has {self.largest}")
             end = LENGTH.size + length
             if len(self._pending) < end:
                 break
-            whole.append(bytes(self._pending[LENGTH.size : end]))
+            body = bytes(self._pending[LENGTH.size : end])
             del self._pending[:end]
-        return whole
+            yield body

@@ -12,6 +12,8 @@ from deployments.wire.frame import (
     ASK,
     FAILURE,
     GREETING,
+    LARGEST,
+    LARGEST_GREETING,
     Assembler,
     DamagedFrameError,
     Frame,
@@ -69,7 +71,7 @@ class WireServer:
         finally:
             self._busy_s += time.monotonic() - started
 
-    def greeted(self, connection: "_Connection") -> None:
+    def came(self, connection: "_Connection") -> None:
         self._connections.add(connection)
 
     def left(self, connection: "_Connection") -> None:
@@ -81,13 +83,14 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, server: WireServer) -> None:
         self._server = server
-        self._assembler = Assembler()
+        self._assembler = Assembler(LARGEST_GREETING)
         self._greeted = False
         self._answering: set[asyncio.Task[None]] = set()
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._server.came(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
@@ -113,7 +116,7 @@ class _Connection(asyncio.Protocol):
                 self._hang_up()
                 return
             self._greeted = True
-            self._server.greeted(self)
+            self._assembler.largest = LARGEST
         elif kind == ASK:
             task = asyncio.ensure_future(self._answer(number, frame))
             self._answering.add(task)

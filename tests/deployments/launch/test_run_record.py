@@ -7,7 +7,7 @@ import pytest
 from deployments.launch.errors import AlreadyRunningError
 from deployments.launch.run_record import Run, RunRecord
 
-RUN = Run("token", 4711, 12.0, "http://127.0.0.1:8000", "/scratch")
+RUN = Run("token", 4711, 12.0, "http://127.0.0.1:8000", "/scratch", "http://127.0.0.1:8265")
 
 
 def test_a_second_claim_names_the_first(tmp_path: Path) -> None:
@@ -44,6 +44,16 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert record.read() == RUN
         record.forget()
         assert record.read() is None
+
+
+def test_a_run_of_another_release_can_still_be_ended(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(
+        '{"token": "t", "pid": 1, "started": 2.0, "url": "u", "scratch": "s", "colour": "red"}'
+    )
+    found = RunRecord(tmp_path).read()
+    assert found is not None
+    assert found.token == "t"
 
 
 def test_a_record_of_another_release_counts_as_none(tmp_path: Path) -> None:
