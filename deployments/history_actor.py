@@ -63,10 +63,11 @@ class History:
         self._normal: dict[str, dict[str, float]] = {}
         self._newest: dict[str, int] = {}
         self._progress = ("Opening the history", 0.0)
+        self._stopping = asyncio.Event()
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         # Both go on by themselves after a restart, whoever asked for the actor first.
         self._rounds = [
-            asyncio.create_task(self._drain.run(DRAIN_SECONDS)),
+            asyncio.create_task(self._drain.run(self._stopping, DRAIN_SECONDS)),
             asyncio.create_task(self._keep_up()),
         ]
 
@@ -107,6 +108,7 @@ class History:
             continue
 
     async def close(self) -> None:
+        self._stopping.set()
         await end(*self._rounds)
         await asyncio.to_thread(self._store.close)
         await self._redis.aclose()

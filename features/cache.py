@@ -9,10 +9,11 @@ from features.rows import FeatureRow
 MOST_ENTITIES = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cached:
     row: FeatureRow | None  # None: the store was asked and knows no such entity
     fetched_at: float
+    asked_at: float
 
 
 class FeatureCache:
@@ -25,15 +26,21 @@ class FeatureCache:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def get(self, entity: str) -> Cached | None:
+    def get(self, entity: str, now: float) -> Cached | None:
+        """Give what is cached of an entity that somebody asks for."""
         cached = self._rows.get(entity)
         if cached is not None:
+            cached.asked_at = now
             self._rows.move_to_end(entity)
         return cached
 
     def put(self, entity: str, row: FeatureRow | None, now: float) -> None:
-        self._rows[entity] = Cached(row, now)
-        self._rows.move_to_end(entity)
+        """Keep what was fetched; a row that is known outlives a fetch that found none."""
+        known = self._rows.get(entity)
+        if known is None:
+            self._rows[entity] = Cached(row, fetched_at=now, asked_at=now)
+        else:
+            known.row, known.fetched_at = row or known.row, now
         while len(self._rows) > self._capacity:
             self._rows.popitem(last=False)
 
@@ -41,9 +48,7 @@ class FeatureCache:
         """Name the entities that were fetched before this moment."""
         return [e for e, cached in self._rows.items() if cached.fetched_at < fetched_before]
 
-    def known(self) -> list[str]:
-        return [entity for entity, cached in self._rows.items() if cached.row is not None]
-
-    def forget(self, entities: list[str]) -> None:
-        for entity in entities:
-            self._rows.pop(entity, None)
+    def forget_idle(self, asked_before: float) -> None:
+        """Drop the entities that nobody has asked for since."""
+        for entity in [e for e, cached in self._rows.items() if cached.asked_at < asked_before]:
+            del self._rows[entity]

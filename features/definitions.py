@@ -22,7 +22,7 @@ LIVE = (
 # Read off the trailing days, so that a service is compared with itself.
 NORMAL = (
     Feature("baseline_ms", "ms", "Median of the minutes' median latency over the trailing days"),
-    Feature("baseline_rate", "requests/s", "Upper quartile of the request rate over the same days"),
+    Feature("baseline_rate", "requests/s", "Rate at which the same days' median request arrived"),
 )
 FEATURES = LIVE + NORMAL
 NAMES = tuple(feature.name for feature in FEATURES)

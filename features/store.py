@@ -15,6 +15,9 @@ from features.rows import FeatureRow, decode, key
 FIRST_READ_SECONDS = 0.05
 # An entity nobody has asked for in as long leaves the refresh round.
 FORGET_AFTER_SECONDS = 900.0
+# What a slow source, or a client with imagination, may keep busy at most.
+MOST_FETCHES = 4
+MOST_FETCHED = 1_000
 
 
 class Source(Protocol):
@@ -31,7 +34,6 @@ class FeatureStore:
         self._source = source
         self._clock = clock
         self._cache = FeatureCache()
-        self._asked_at: dict[str, float] = {}
         self._from_source: set[asyncio.Task[None]] = set()
         self.hits = 0
         self.misses = 0
@@ -39,11 +41,11 @@ class FeatureStore:
 
     async def rows(self, entities: Sequence[str]) -> dict[str, FeatureRow | None]:
         """Give the row of each entity, or None for one that nobody knows."""
-        distinct = dict.fromkeys(entities)
+        now = self._clock()
         found: dict[str, FeatureRow | None] = {}
         missing: list[str] = []
-        for entity in distinct:
-            cached = self._cache.get(entity)
+        for entity in dict.fromkeys(entities):
+            cached = self._cache.get(entity, now)
             if cached is None:
                 missing.append(entity)
             else:
@@ -52,18 +54,15 @@ class FeatureStore:
         self.misses += len(missing)
         if missing:
             found |= await self._first_read(missing)
-        now = self._clock()
-        for entity in distinct:
-            self._asked_at[entity] = now
         return found
 
     async def refresh(self, older_than_seconds: float) -> None:
         """Read again what was fetched longer ago; a row that cannot be read anew is kept."""
         now = self._clock()
-        self._forget_idle(now)
+        self._cache.forget_idle(now - FORGET_AFTER_SECONDS)
         due = self._cache.older_than(now - older_than_seconds)
-        if due:
-            await self._read_redis(due)
+        if due and (absent := await self._read_redis(due)):
+            self._ask_source(absent[-MOST_FETCHED:])  # those asked for last
 
     async def close(self) -> None:
         for task in tuple(self._from_source):
@@ -73,27 +72,34 @@ class FeatureStore:
     async def _first_read(self, entities: list[str]) -> dict[str, FeatureRow | None]:
         try:
             async with asyncio.timeout(FIRST_READ_SECONDS):
-                await self._read_redis(entities)
+                absent = await self._read_redis(entities)
         except TimeoutError:
-            self.redis_away = True
-        unknown = [e for e in entities if (c := self._cache.get(e)) is None or c.row is None]
-        if unknown:
-            self._ask_source(unknown)
-        return {e: c.row if (c := self._cache.get(e)) else None for e in entities}
+            self.redis_away, absent = True, entities
+        if absent:
+            self._ask_source(absent)
+        now = self._clock()
+        return {e: c.row if (c := self._cache.get(e, now)) else None for e in entities}
 
-    async def _read_redis(self, entities: list[str]) -> None:
+    async def _read_redis(self, entities: list[str]) -> list[str]:
+        """Bring what Redis holds into the cache; name the entities that it holds nothing of."""
         try:
             stored = await self._redis.mget([key(entity) for entity in entities])
         except (RedisError, OSError):
             self.redis_away = True
-            return
+            return entities
         self.redis_away = False
         now = self._clock()
-        for entity, content in zip(entities, stored, strict=True):
-            self._cache.put(entity, _readable(entity, content), now)
+        read = [
+            _readable(entity, content) for entity, content in zip(entities, stored, strict=True)
+        ]
+        for entity, row in zip(entities, read, strict=True):
+            self._cache.put(entity, row, now)
+        return [entity for entity, row in zip(entities, read, strict=True) if row is None]
 
     def _ask_source(self, entities: list[str]) -> None:
         """Fetch in the background; the request that found nothing goes on with defaults."""
+        if len(self._from_source) >= MOST_FETCHES:
+            return  # the next refresh asks again
         task = asyncio.ensure_future(self._fetch(entities))
         self._from_source.add(task)
         task.add_done_callback(self._from_source.discard)
@@ -102,16 +108,10 @@ class FeatureStore:
         try:
             rows = await self._source.latest(entities)
         except SourceAwayError:
-            return  # the next request for the entity asks again, once the cache has let it go
+            return  # the next refresh asks again
         now = self._clock()
         for entity, row in rows.items():
             self._cache.put(entity, row, now)
-
-    def _forget_idle(self, now: float) -> None:
-        idle = [e for e, asked in self._asked_at.items() if asked < now - FORGET_AFTER_SECONDS]
-        for entity in idle:
-            del self._asked_at[entity]
-        self._cache.forget(idle)
 
 
 def _readable(entity: str, content: bytes | str | None) -> FeatureRow | None:

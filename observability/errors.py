@@ -10,7 +10,7 @@ class LedgerError(ObservabilityError):
 
 
 class LedgerUnavailableError(LedgerError):
-    """Neither Redis nor the spool took the entry, so the answer must not leave."""
+    """What the ledger needs is away: an entry cannot be written, or its stream cannot be read."""
 
 
 class LedgerClosedError(LedgerError):

@@ -6,21 +6,27 @@ keys, and queries that count say FINAL.
 
 from observability.clickhouse import Clickhouse
 
-# The engine derives the columns that people filter by from the row itself, so that they cannot
-# disagree with what was hashed. Merkle proofs need the row's exact bytes, so `row` is the truth.
-# What is stored is trimmed from Redis, hence the fsyncs.
-DECISIONS = """
+# What people filter by is taken from the row by the engine, so that it cannot disagree with what
+# was hashed. All of it in one expression: the engine then parses each row once, not once a column.
+_HEAD = (
+    "JSONExtract(row, 'Tuple(decision_id String, endpoint String, entity String, family String, "
+    "model_version String, config_version UInt64)')"
+)
+
+# Merkle proofs need the row's exact bytes, so `row` is the truth. What is stored here is trimmed
+# from Redis, hence the fsyncs.
+DECISIONS = f"""
 CREATE TABLE IF NOT EXISTS decisions (
-    decision_id String DEFAULT JSONExtractString(row, 'decision_id'),
+    decision_id String DEFAULT tupleElement({_HEAD}, 'decision_id'),
     created DateTime64(3, 'UTC') CODEC(Delta, ZSTD),
     writer LowCardinality(String),
     seq UInt64,
     leaf UInt32,
-    endpoint LowCardinality(String) DEFAULT JSONExtractString(row, 'endpoint'),
-    entity LowCardinality(String) DEFAULT JSONExtractString(row, 'entity'),
-    family LowCardinality(String) DEFAULT JSONExtractString(row, 'family'),
-    model_version LowCardinality(String) DEFAULT JSONExtractString(row, 'model_version'),
-    config_version UInt64 DEFAULT JSONExtractUInt(row, 'config_version'),
+    endpoint LowCardinality(String) DEFAULT tupleElement({_HEAD}, 'endpoint'),
+    entity LowCardinality(String) DEFAULT tupleElement({_HEAD}, 'entity'),
+    family LowCardinality(String) DEFAULT tupleElement({_HEAD}, 'family'),
+    model_version LowCardinality(String) DEFAULT tupleElement({_HEAD}, 'model_version'),
+    config_version UInt64 DEFAULT tupleElement({_HEAD}, 'config_version'),
     row String CODEC(ZSTD),
     INDEX by_created created TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree

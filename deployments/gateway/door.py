@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from deployments.errors import RefusedError
+from deployments.errors import MethodNotAllowedError, RefusedError
 from deployments.families.family import Family
 from deployments.gateway.admission import Admission
 from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
@@ -60,10 +60,17 @@ class Door:
         elif self.takes(scope):
             path = scope["path"].removeprefix(V1)
             await self._infer(self._paths[path], scope, receive, send)
+        elif scope["path"].removeprefix(V1) in self._paths:
+            await self._refuse_method(scope, send)
         elif scope["path"].startswith(V1 + "/"):
             await self._rest(without_prefix(scope), receive, send)
         else:
             await self._rest(scope, receive, send)
+
+    async def _refuse_method(self, scope: Scope, send: Send) -> None:
+        refusal = MethodNotAllowedError("This path takes POST alone")
+        body = refusal.body(request_id_of(scope))
+        await respond(send, refusal.status, body, [(b"allow", b"POST")])
 
     def takes(self, scope: Scope) -> bool:
         """Tell whether the door answers this HTTP request itself."""
@@ -99,7 +106,7 @@ def without_prefix(scope: Scope) -> Scope:
 def request_id_of(scope: Scope) -> str:
     """Take over the caller's request id, so that its logs and ours can be joined."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and len(value) <= 64:  # noqa: PLR2004 - long enough for any UUID
+        if name == b"x-request-id" and 0 < len(value) <= 64:  # noqa: PLR2004 - long enough for any UUID
             text: str = value.decode("latin-1")
             if text.isprintable():
                 return text

@@ -20,12 +20,12 @@ RESTART_PAUSE_SECONDS = 0.2
 # append-only file before its answer leaves. docs/decisions/redis-durability.md has the figures.
 CONFIG = """\
 port 0
-unixsocket {socket}
+unixsocket "{socket}"
 unixsocketperm 700
-dir {folder}
+dir "{folder}"
 daemonize no
 pidfile ""
-logfile {folder}/redis.log
+logfile "{folder}/redis.log"
 loglevel notice
 appendonly yes
 appendfsync {fsync}
@@ -69,6 +69,7 @@ class RedisServer:
         self._fsync = fsync
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
+        self._changing = threading.Lock()
         self._guard: threading.Thread | None = None
         self.restarts = 0
 
@@ -81,7 +82,9 @@ class RedisServer:
         _private_folder(self._socket.parent)
         config = self._folder / "redis.conf"
         config.write_text(
-            CONFIG.format(socket=self._socket, folder=self._folder, fsync=self._fsync)
+            CONFIG.format(
+                socket=_quoted(self._socket), folder=_quoted(self._folder), fsync=self._fsync
+            )
         )
         self._spawn()
         self._await_answer()
@@ -90,7 +93,8 @@ class RedisServer:
 
     def stop(self) -> None:
         """Let Redis write down what it holds, and end it."""
-        self._stopping.set()
+        with self._changing:  # from here on the guard starts no other
+            self._stopping.set()
         if self._process is None:
             return
         self._process.terminate()
@@ -130,16 +134,24 @@ class RedisServer:
     def _keep_alive(self) -> None:
         while not self._stopping.is_set() and self._process is not None:
             self._process.wait()
-            if self._stopping.wait(RESTART_PAUSE_SECONDS):
-                return
-            self.restarts += 1
-            log.warning("redis-server ended; starting it again on the same files")
-            self._spawn()
+            self._stopping.wait(RESTART_PAUSE_SECONDS)
+            with self._changing:
+                if self._stopping.is_set():
+                    return
+                self.restarts += 1
+                log.warning("redis-server ended; starting it again on the same files")
+                self._spawn()
+
+
+def _quoted(path: Path) -> str:
+    """Write a path as it stands between quotes in redis.conf."""
+    return str(path).replace("\\", r"\\").replace('"', r"\"")
 
 
 def _private_folder(folder: Path) -> None:
     """Make the socket's folder ours alone; the temporary directory is everybody's."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if folder.stat().st_uid != os.getuid():
+    # A stranger's link may lead to a folder of ours: the link itself counts as well.
+    if {folder.lstat().st_uid, folder.stat().st_uid} != {os.getuid()}:
         raise ForeignFolderError(str(folder))
     folder.chmod(0o700)

@@ -58,9 +58,10 @@ class Channel(asyncio.Protocol):
             self._waiting.pop(number, None)
 
     def close(self) -> None:
+        """Hang up at once: a replica that hangs would never take what is still to be sent."""
         self.alive = False
         if self._transport is not None:
-            self._transport.close()
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)

@@ -5,8 +5,6 @@ import logging
 from contextlib import suppress
 from typing import Any
 
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.rounds import end
@@ -61,10 +59,11 @@ class Exchange:
 
     async def _keep_asking(self) -> None:
         while True:
+            self._wanted.clear()
             try:
                 async with asyncio.timeout(ASK_WITHIN_SECONDS):
                     await self._ask()
-            except (RayError, RayServeException, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - who stops asking never finds a replica again
                 log.info("no replica of %s yet: %s", self._stage, type(error).__name__)
             self._channels = {at: each for at, each in self._channels.items() if each.alive}
             await self._pause()
@@ -73,7 +72,6 @@ class Exchange:
         """Wait for the next question; not for long while somebody waits for a replica."""
         await asyncio.sleep(ASK_AGAIN_SECONDS)
         if self._channels:
-            self._wanted.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(ASK_EVERY_SECONDS - ASK_AGAIN_SECONDS):
                     await self._wanted.wait()

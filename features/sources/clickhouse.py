@@ -12,19 +12,23 @@ from features.telemetry import Telemetry
 
 DAY = 86_400
 
-_LIVE = ", ".join(f"argMax({each.name}, telemetry.ts) AS {each.name}" for each in LIVE)
+# An alias that bears a column's name would stand for the aggregate in the WHERE as well.
+_LIVE = ", ".join(f"argMax({each.name}, ts) AS last_{each.name}" for each in LIVE)
 
-# Inclusive, which interpolates as numpy does, so that models learn from the same baselines.
+# As models learn them, and FINAL, for a minute may be stored twice. The quantile is the inclusive one, which interpolates as numpy does; the
+# rate is the one at which the median request arrived, so that nights hardly count.
 _BASELINES = """
-SELECT entity, quantileExactInclusive(0.5)(p50_ms) AS baseline_ms,
-       quantileExactInclusive(0.75)(request_rate) AS baseline_rate
-FROM telemetry
+SELECT entity, quantileExactInclusiveIf(0.5)(p50_ms, isFinite(p50_ms)) AS baseline_ms,
+       arraySort(groupArrayIf(request_rate, isFinite(request_rate))) AS risen,
+       arrayCumSum(risen) AS arrived,
+       arrayFirst((rate, so_far) -> so_far >= arrived[-1] / 2, risen, arrived) AS baseline_rate
+FROM telemetry FINAL
 WHERE ts >= toDateTime({since:Int64}) AND ts < toDateTime({until:Int64})
 GROUP BY entity
 """
 
 _LATEST = f"""
-SELECT entity, toUnixTimestamp(max(telemetry.ts)) AS ts, {_LIVE}
+SELECT entity, toUnixTimestamp(max(ts)) AS last_ts, {_LIVE}
 FROM telemetry WHERE entity IN {{entities:Array(String)}} AND ts >= toDateTime({{since:Int64}})
 GROUP BY entity
 """  # noqa: S608 - the names come from this release's own definitions
@@ -34,7 +38,7 @@ _NEWEST = "SELECT entity, toUnixTimestamp(max(ts)) AS ts FROM telemetry GROUP BY
 _TRAINING = """
 SELECT toUnixTimestamp(ts) AS ts, entity, load, infra, request_rate, error_rate, active_workers,
        p50_ms, exemplars
-FROM telemetry
+FROM telemetry FINAL
 WHERE ts >= toDateTime({since:Int64}) AND ts < toDateTime({until:Int64})
 ORDER BY entity, ts
 """
@@ -81,8 +85,8 @@ def latest(
     rows = {}
     for found in store.query(_LATEST, params):
         entity = found["entity"]
-        values = {feature.name: float(found[feature.name]) for feature in LIVE}
-        rows[entity] = FeatureRow(values | normal.get(entity, {}), float(found["ts"]))
+        values = {feature.name: float(found[f"last_{feature.name}"]) for feature in LIVE}
+        rows[entity] = FeatureRow(values | normal.get(entity, {}), float(found["last_ts"]))
     return rows
 
 
@@ -90,8 +94,9 @@ def training_rows(store: ColumnStore, since: int, until: int) -> dict[str, npt.N
     """Give the minutes that models learn from, as columns."""
     window = {"since": since, "until": until}
     columns = dict(store.columns(_TRAINING, window))
-    columns["exemplars"] = np.asarray(np.stack(list(columns["exemplars"])), dtype=np.float64)
+    columns["exemplars"] = np.asarray(columns["exemplars"], dtype=np.float64)
     columns["entity"] = columns["entity"].astype(str)
+    columns["ts"] = columns["ts"].astype(np.int64)  # as Telemetry has it: differences stay signed
     return columns
 
 

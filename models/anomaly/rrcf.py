@@ -105,7 +105,7 @@ class RandomCutForest:
         try:
             dimensions, seen = fixed.pop("dimensions"), fixed.pop("seen")
             forest = cls(dimensions, ForestSettings(**fixed))
-            forest._trees, forest._leaves = unpacked(arrays, forest._trees, forest._leaves)
+            unpacked(arrays, forest._trees, forest._leaves)
             forest._window, forest._weight = arrays["window"], arrays["weight"]
             forest._latest = arrays["latest"]
         except (KeyError, TypeError, ValueError, ModelError) as error:
@@ -117,9 +117,8 @@ class RandomCutForest:
         """Take points up to the next change of the weights."""
         lags = self.settings.shingle
         history = np.concatenate([self._latest, points])
-        shingles = np.lib.stride_tricks.sliding_window_view(history, lags, axis=0)
-        # (points, dimensions, lags), oldest lag first
-        wide = np.ascontiguousarray(shingles).reshape(len(points), -1)
+        by_dimension = [history[lag : lag + len(points)] for lag in range(lags)]
+        wide = np.stack(by_dimension, axis=2).reshape(len(points), -1)
         skipped = min(max(0, lags - 1 - self.seen), len(points))
         by_lag = np.zeros((len(points) - skipped, wide.shape[1]))
         position = max(0, self.seen - (lags - 1))

@@ -10,84 +10,109 @@ import numpy as np
 
 from models.anomaly.codec import Arrays
 from models.anomaly.compiled import compiled
-from models.anomaly.rrcf_kernel import NONE, Leaves, Trees
+from models.anomaly.rrcf_kernel import (
+    COUNT,
+    CUT,
+    DIMENSION,
+    LEFT,
+    LINKS,
+    LOW,
+    NONE,
+    PARENT,
+    RIGHT,
+    Leaves,
+    Trees,
+)
 
-_STORED = ("root", "free", "left", "right", "dimension", "cut", "generator")
+_TOPOLOGY = (LEFT, RIGHT, DIMENSION)
 
 
 def empty_leaves(size: int, width: int) -> Leaves:
-    return Leaves(np.zeros((size, width)), np.zeros(size, dtype=np.int16))
+    return Leaves(np.zeros((size + 1, width)), np.zeros(size + 1, dtype=np.int16))
 
 
 def empty_trees(count: int, size: int, width: int, seed: int) -> Trees:
     """Grow no branch yet; all of them hang on each tree's list of free ones."""
     branches = size - 1
-    after = np.append(np.arange(1, branches), NONE).astype(np.int16)
+    links = np.zeros((count, branches, LINKS), dtype=np.int16)
+    links[:, :, LEFT] = np.append(np.arange(1, branches), NONE)
     return Trees(
         root=np.full(count, NONE, dtype=np.int16),
         free=np.zeros(count, dtype=np.int16),
-        parent=np.full((count, size + branches), NONE, dtype=np.int16),
-        left=np.tile(after, (count, 1)),
-        right=np.full((count, branches), NONE, dtype=np.int16),
-        dimension=np.zeros((count, branches), dtype=np.int16),
-        cut=np.zeros((count, branches)),
-        count=np.zeros((count, branches), dtype=np.int16),
-        low=np.zeros((count, branches, width)),
-        high=np.zeros((count, branches, width)),
+        above=np.full((count, size + 1), NONE, dtype=np.int16),
+        links=links,
+        box=np.zeros((count, branches, 1 + 2 * width)),
         generator=np.random.SeedSequence(seed).generate_state(count, np.uint64),
     )
 
 
 def packed(trees: Trees, leaves: Leaves) -> dict[str, Any]:
-    return {name: getattr(trees, name) for name in _STORED} | leaves._asdict()
+    return {
+        "root": trees.root,
+        "free": trees.free,
+        "topology": trees.links[:, :, _TOPOLOGY],
+        "cut": trees.box[:, :, CUT],
+        "generator": trees.generator,
+        **leaves._asdict(),
+    }
 
 
-def unpacked(arrays: Arrays, like: Trees, leaves: Leaves) -> tuple[Trees, Leaves]:
-    """Rebuild what `packed` took; KeyError or ValueError when it is of another shape."""
-    for name, expected in (*((n, getattr(like, n)) for n in _STORED), *leaves._asdict().items()):
+def unpacked(arrays: Arrays, trees: Trees, leaves: Leaves) -> None:
+    """Fill empty trees with what `packed` took; KeyError or ValueError when it does not fit."""
+    for name, expected in packed(trees, leaves).items():
         if arrays[name].shape != expected.shape or arrays[name].dtype != expected.dtype:
             raise ValueError(f"{name} has shape {arrays[name].shape}, not {expected.shape}")
-    held = Leaves(arrays["points"], arrays["times"])
-    trees = like._replace(**{name: arrays[name] for name in _STORED})
-    _derive(trees, held)
-    return trees, held
+    for name, target in (("root", trees.root), ("free", trees.free)):
+        target[:] = arrays[name]
+    trees.generator[:] = arrays["generator"]
+    trees.links[:, :, _TOPOLOGY] = arrays["topology"]
+    trees.box[:, :, CUT] = arrays["cut"]
+    leaves.points[:], leaves.times[:] = arrays["points"], arrays["times"]
+    _derive(trees, leaves)
 
 
 @compiled
 def _derive(trees: Trees, leaves: Leaves) -> None:
     size = leaves.times.size
     waiting = np.empty(size, dtype=np.int16)
-    trees.count[:] = 0
     for tree in range(trees.root.size):
-        if trees.root[tree] == NONE:
-            continue
-        waiting[0], pending = trees.root[tree], 1
+        links = trees.links[tree]
+        pending = 0
+        if trees.root[tree] != NONE:
+            waiting[0], pending = trees.root[tree], 1
+            _set_parent(trees, tree, size, int(trees.root[tree]), NONE)
         while pending > 0:
             pending -= 1
-            node = waiting[pending]
+            node = int(waiting[pending])
             if node >= size:
-                for child in (trees.left[tree, node - size], trees.right[tree, node - size]):
-                    trees.parent[tree, child] = node
+                links[node - size, COUNT] = 0
+                for child in (links[node - size, LEFT], links[node - size, RIGHT]):
+                    _set_parent(trees, tree, size, int(child), node)
                     waiting[pending] = child
                     pending += 1
         for leaf in range(size):
             if leaves.times[leaf] > 0:
-                _raise(trees, leaves, tree, leaf)
+                _count_in(trees, leaves, tree, leaf)
 
 
 @compiled
-def _raise(trees: Trees, leaves: Leaves, tree: int, leaf: int) -> None:
+def _set_parent(trees: Trees, tree: int, size: int, node: int, parent: int) -> None:
+    if node < size:
+        trees.above[tree, node] = parent
+    else:
+        trees.links[tree, node - size, PARENT] = parent
+
+
+@compiled
+def _count_in(trees: Trees, leaves: Leaves, tree: int, leaf: int) -> None:
     """Count a leaf in, and fit it into, every box above it."""
-    size = leaves.times.size
-    node = trees.parent[tree, leaf]
+    size, width = leaves.points.shape
+    node = int(trees.above[tree, leaf])
     while node != NONE:
-        branch = node - size
-        for j in range(leaves.points.shape[1]):
+        box, first = trees.box[tree, node - size], trees.links[tree, node - size, COUNT] == 0
+        for j in range(width):
             value = leaves.points[leaf, j]
-            first = trees.count[tree, branch] == 0
-            if first or value < trees.low[tree, branch, j]:
-                trees.low[tree, branch, j] = value
-            if first or value > trees.high[tree, branch, j]:
-                trees.high[tree, branch, j] = value
-        trees.count[tree, branch] += leaves.times[leaf]
-        node = trees.parent[tree, node]
+            box[LOW + j] = value if first else min(box[LOW + j], value)
+            box[LOW + width + j] = value if first else max(box[LOW + width + j], value)
+        trees.links[tree, node - size, COUNT] += leaves.times[leaf]
+        node = int(trees.links[tree, node - size, PARENT])

@@ -84,7 +84,7 @@ class Archive:
         The rows go first: a stored link says that its rows are stored too.
         """
         known = self._known(entries)
-        fresh = list({e.entry_hash: e for e in entries if e.entry_hash.hex() not in known}.values())
+        fresh = [entry for entry in entries if entry.entry_hash.hex() not in known]
         if any(entry.rows for entry in fresh):
             self._store.insert("decisions", _row_columns(fresh))
         if fresh:

@@ -6,6 +6,7 @@ that a reader who just missed a decision in ClickHouse finds it in the stream.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 
@@ -20,8 +21,10 @@ from observability.ledger.stream import AWAY, FIELD, STREAM, LedgerStream, Messa
 
 log = logging.getLogger(__name__)
 
-CHUNK = 256
+CHUNK = 512
 MARGIN_S = 10.0
+# Fewer and larger inserts: each makes parts that the engine then has to merge.
+INTERVAL_S = 5.0
 
 
 class Drain:
@@ -36,16 +39,17 @@ class Drain:
         self._margin_ms = int(margin_s * 1000)
         self._after: str | None = None
 
-    async def run(self, interval_s: float = 2.0) -> None:
-        """Drain until cancelled; while Redis or ClickHouse is away, try again each interval."""
-        while True:
+    async def run(self, stop: asyncio.Event, interval_s: float = INTERVAL_S) -> None:
+        """Drain until told to stop; while Redis or ClickHouse is away, try again each interval."""
+        while not stop.is_set():
             try:
                 more = await self.step() == CHUNK
             except (*AWAY, ClickhouseError) as error:
                 log.warning("the ledger is not drained this time: %r", error)
                 more = False
             if not more:
-                await asyncio.sleep(interval_s)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), interval_s)
 
     async def step(self) -> int:
         """Store one chunk of messages and trim; says how many messages were read."""
@@ -57,6 +61,8 @@ class Drain:
             await self._trim(self._after)
         elif self._after is not None and not await self._stream_reaches(self._after):
             self._after = None
+        elif self._after is not None:
+            await self._trim(self._after)  # what was too young for it the last time
         return len(messages)
 
     async def lag_s(self) -> float:

@@ -5,6 +5,7 @@ What has no answer yet is in a spool (Redis was away) or was never acknowledged.
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,11 +14,11 @@ import orjson
 from redis.asyncio import Redis
 
 from observability.clickhouse import Clickhouse
-from observability.errors import ClickhouseError
+from observability.errors import ClickhouseError, LedgerUnavailableError
 from observability.ledger.archive import Archive
 from observability.ledger.entry import Entry
 from observability.ledger.proof import Link, Proof, prove
-from observability.ledger.stream import STREAM, LedgerStream, readable
+from observability.ledger.stream import AWAY, STREAM, LedgerStream, Message, readable
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +48,18 @@ class _Found:
 
 
 class Lookup:
-    """Reads the ledger's two parts as one. Redis must be there, or the calls raise its error."""
+    """Reads the ledger's two parts as one.
+
+    While one part is away its error (ClickhouseError, LedgerUnavailableError) is raised only where
+    the other part does not hold the answer.
+    """
 
     def __init__(self, redis: Redis, store: Clickhouse, *, stream: str = STREAM) -> None:
         self._stream = LedgerStream(redis, name=stream)
         self._archive = Archive(store)
 
     async def find(self, decision_id: str) -> dict[str, Any] | None:
-        """Find the decision with this id, as it was recorded.
-
-        ClickHouse being away raises only for a decision that is not in the stream either: then
-        nobody can say whether it exists.
-        """
+        """Find the decision with this id, as it was recorded."""
         away: ClickhouseError | None = None
         try:
             row = await asyncio.to_thread(self._archive.row, decision_id)
@@ -74,8 +75,15 @@ class Lookup:
     async def newest(
         self, limit: int, *, family: str | None = None, since: datetime | None = None
     ) -> list[dict[str, Any]]:
-        """List the latest decisions, newest first, each with every field of the audit."""
-        undrained = await self._newest_in_stream(limit, family, since)
+        """List the latest decisions, newest first, each with every field of the audit.
+
+        Without Redis the last seconds are missing from the list.
+        """
+        try:
+            undrained = await self._newest_in_stream(limit, family, since)
+        except LedgerUnavailableError as error:
+            log.warning("decisions are listed without the latest: %s", error)
+            undrained = {}
         drained = await asyncio.to_thread(self._archive.newest, limit, family, since)
         decisions = {row["decision_id"]: row for row in map(orjson.loads, drained)} | undrained
         latest = sorted(decisions, reverse=True)[:limit]
@@ -102,7 +110,7 @@ class Lookup:
     async def _in_stream(self, decision_id: str) -> _Found | None:
         quoted = f'"{decision_id}"'.encode()
         after: dict[str, Entry] = {}
-        async for message in self._stream.newest_first():
+        async for message in self._newest_first():
             entry = readable(message)
             if entry is None:
                 continue
@@ -114,17 +122,26 @@ class Lookup:
         return None
 
     async def _link_in_stream(self, writer: str, seq: int) -> Link | None:
-        async for message in self._stream.newest_first():
+        async for message in self._newest_first():
             entry = readable(message)
             if entry is not None and (entry.header.writer, entry.header.seq) == (writer, seq):
                 return Link.of(entry)
         return None
 
+    async def _newest_first(self) -> AsyncIterator[Message]:
+        try:
+            async for message in self._stream.newest_first():
+                yield message
+        except AWAY as error:
+            raise LedgerUnavailableError(
+                f"the latest part of the ledger cannot be read, Redis is away: {error!r}"
+            ) from error
+
     async def _newest_in_stream(
         self, limit: int, family: str | None, since: datetime | None
     ) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
-        async for message in self._stream.newest_first():
+        async for message in self._newest_first():
             entry = readable(message)
             if entry is None or (since and entry.header.created_ms < since.timestamp() * 1000):
                 continue

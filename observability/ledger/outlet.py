@@ -54,7 +54,7 @@ class Outlet:
         self._disk = ThreadPoolExecutor(1, "ledger-spool")
         self._run_id: str | None = None
         self.away = False
-        self.went_away = asyncio.Event()
+        self.wake = asyncio.Event()  # for whoever tends: there is something to do
 
     @property
     def spooled(self) -> int:
@@ -110,7 +110,7 @@ class Outlet:
         self._unconfirmed.add(_now(), sent.ids, entries[: len(sent.ids)])
         if sent.error is not None:
             self.away = True
-            self.went_away.set()
+            self.wake.set()
             log.warning("Redis is away: decisions go to the spool (%r)", sent.error)
         return sent.ids
 

@@ -19,6 +19,10 @@ FIELD = b"e"
 START = "-"
 END = "+"
 
+# By default redis-py tries an absent Redis for seconds, again for every command.
+READ_TIMEOUT_S = 1.0
+BULK_TIMEOUT_S = 10.0
+
 # What an absent, overfull, loading or stuck Redis raises.
 AWAY = (RedisError, OSError, TimeoutError)
 
@@ -75,17 +79,18 @@ class LedgerStream:
         pipe = self.redis.pipeline(transaction=False)
         for message_id in ids:
             pipe.xrange(self.name, message_id, message_id)
-        async with asyncio.timeout(self._timeout_s * 10):
+        async with asyncio.timeout(BULK_TIMEOUT_S):
             return [place for place, found in enumerate(await pipe.execute()) if not found]
 
     async def read(self, after: str | None, count: int) -> list[Message]:
         """Messages in order, from the oldest or from behind an id."""
         start = START if after is None else f"({after}"
-        return _messages(await self.redis.xrange(self.name, start, END, count=count))
+        async with asyncio.timeout(BULK_TIMEOUT_S):
+            return _messages(await self.redis.xrange(self.name, start, END, count=count))
 
     async def newest_first(self, chunk: int = 32) -> AsyncIterator[Message]:
         end = END
-        while found := _messages(await self.redis.xrevrange(self.name, end, START, count=chunk)):
+        while found := await self._read_back(end, chunk):
             for message in found:
                 yield message
             end = f"({found[-1].id}"
@@ -99,6 +104,10 @@ class LedgerStream:
                 if entry is not None:
                     yield entry
             after = found[-1].id
+
+    async def _read_back(self, end: str, count: int) -> list[Message]:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            return _messages(await self.redis.xrevrange(self.name, end, START, count=count))
 
     async def _add(self, entries: Sequence[bytes]) -> list[Any]:
         if len(entries) == 1:

@@ -5,6 +5,7 @@ chain stays in order, and under load many batches share one write.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -126,8 +127,10 @@ class LedgerWriter:
         if self._flushing is not None:
             await self._flushing
         if self._tending is not None:
-            self._tending.cancel()
-            await asyncio.wait([self._tending])
+            # Asked to end, not cancelled: on Python 3.11 a cancellation that meets redis-py in
+            # its wait_for around a send is lost (cpython issue 81839).
+            self._outlet.wake.set()
+            await self._tending
         if self._outlet.away:
             await self._outlet.recover()
         await self._outlet.close()
@@ -163,7 +166,7 @@ class LedgerWriter:
             waiting.failed(LedgerUnavailableError(f"Redis is away, and the spool failed: {error}"))
 
     async def _tend(self) -> None:
-        while True:
+        while not self._closed:
             try:
                 await self._tend_once()
             except (*AWAY, SpoolError) as error:
@@ -181,11 +184,8 @@ class LedgerWriter:
             self._swept_at = now
 
     async def _pause(self) -> None:
-        if self._outlet.away:
-            await asyncio.sleep(self._timing.retry)
-            return
-        self._outlet.went_away.clear()
-        try:
-            await asyncio.wait_for(self._outlet.went_away.wait(), self._timing.check)
-        except TimeoutError:
-            return
+        seconds = self._timing.retry if self._outlet.away else self._timing.check
+        self._outlet.wake.clear()
+        if not self._closed:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._outlet.wake.wait(), seconds)

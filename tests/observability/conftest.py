@@ -19,6 +19,7 @@ import orjson
 import pytest
 import redis
 import redis.asyncio
+from hypothesis import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -27,6 +28,10 @@ from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.clickhouse.over_http import HttpClickhouse
 from observability.ledger.decision import Decision, DecisionIds
 from observability.schema import create_tables
+
+# How busy the machine is says nothing about the code.
+settings.register_profile("observability", deadline=None)
+settings.load_profile("observability")
 
 
 def _redis_binary() -> str:

@@ -42,7 +42,7 @@ class Design:
     reward_low: float = 0.0
     reward_high: float = 1.0
     """Rewards outside are refused: the intervals and the budget rest on this range."""
-    width: float = 1.5
+    width: float = 1.25
     """Posterior standard deviations that UCB adds."""
     floor: float = 0.05
     """Probability spread evenly over the arms, so that other policies can be evaluated later."""

@@ -44,12 +44,12 @@ def judge_policy(experiment: Experiment, policy: str, level: float = 0.95) -> Pr
     found = judge_promotion(
         rows, target, _always(experiment, rows, experiment.baseline), level=level
     )
-    design, gain = experiment.design, found.difference_lower
+    design, gain = experiment.design, found.gain
     return replace(
         found,
         candidate=_in_units(design, found.candidate),
         incumbent=_in_units(design, found.incumbent),
-        difference_lower=None if gain is None else gain * (design.reward_high - design.reward_low),
+        gain=None if gain is None else gain * (design.reward_high - design.reward_low),
     )
 
 

@@ -18,7 +18,6 @@ import math
 from typing import Protocol
 
 import numpy as np
-from scipy.special import logsumexp
 
 from models.protocols import FloatArray
 
@@ -51,7 +50,7 @@ def log_wealth(scores: Scores, guess: float = 0.5) -> FloatArray:
 def ever_wrong(wealth: FloatArray, means: FloatArray, risk: float) -> bool:
     """Say whether the bound was over the mean so far at any time; for simulations."""
     at_truth = wealth - STAKES[:, None] * np.cumsum(means)
-    capital = logsumexp(at_truth, axis=0) - math.log(STAKES.size)
+    capital = np.logaddexp.reduce(at_truth, axis=0) - math.log(STAKES.size)
     return bool((capital >= -math.log(risk)).any())
 
 
@@ -73,6 +72,6 @@ def _solved(wealth: FloatArray, count: int, risk: float) -> float:
     low = float(((wealth - wanted - math.log(STAKES.size)) / slopes).max())
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        capital = float(logsumexp(wealth - slopes * middle)) - math.log(STAKES.size)
+        capital = float(np.logaddexp.reduce(wealth - slopes * middle)) - math.log(STAKES.size)
         low, high = (middle, high) if capital >= wanted else (low, middle)
     return low

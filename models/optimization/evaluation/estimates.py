@@ -1,11 +1,12 @@
 """What a policy would have earned, four ways, each with an interval that holds at any time.
 
 Inverse propensity weighting (Horvitz and Thompson 1952), self-normalised (Swaminathan and Joachims
-2015), the direct method, and doubly robust (Dudik, Langford and Li 2011). The four intervals are
-one construction: scores with the policy's value as their mean, doubly robust with a prediction made
+2015), the direct method, and doubly robust (Dudik, Langford and Li 2011). The intervals are one
+construction: scores with the policy's value as their mean, doubly robust with a prediction made
 from the rows before, and a confidence sequence for the scores' mean. They differ in the
-prediction: none, the self-normalised value so far, or the reward model's. Only the direct method's
-interval takes the reward model's word: it covers the spread of the contexts and no more.
+prediction: none, the self-normalised value so far, or the reward model's. The direct method cannot
+tell its model's bias, so it has no interval of its own: it is given the doubly robust one,
+stretched where need be to hold its value.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 from models.optimization.evaluation.confidence_sequence import Scores, lower_bound
 from models.optimization.evaluation.logged import LoggedDecisions
 from models.optimization.evaluation.overlap import importance
-from models.optimization.evaluation.scores import PlainScores, PolicyScores, running_mean
+from models.optimization.evaluation.scores import PolicyScores, running_mean
 from models.protocols import FloatArray
 
 
@@ -50,10 +51,9 @@ def self_normalised(log: LoggedDecisions, target: FloatArray, risk: float) -> Es
     return _with_interval(value, log, target, so_far, risk)
 
 
-def direct(target: FloatArray, predictions: Predictions, risk: float) -> Estimate:
+def direct(target: FloatArray, predictions: Predictions, robust: Estimate) -> Estimate:
     value = float((target * predictions.crossed).sum(axis=1).mean())
-    foreseen = (target * predictions.earlier).sum(axis=1).clip(0.0, 1.0)
-    return _bounded(value, PlainScores(foreseen), PlainScores(1 - foreseen), risk)
+    return Estimate(value, min(robust.lower, value), max(robust.upper, value))
 
 
 def doubly_robust(

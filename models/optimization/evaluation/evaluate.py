@@ -53,11 +53,12 @@ def evaluate(
     folds = even_folds(len(usable), FOLDS) if fold_of is None else fold_of
     log, target = log.where(usable), target[usable]
     predictions = predicted(log, target, fit, folds[usable])
+    robust = estimates.doubly_robust(log, target, predictions, risk)
     found = {
         "ipw": estimates.inverse_propensity(log, target, risk),
         "snipw": estimates.self_normalised(log, target, risk),
-        "dm": estimates.direct(target, predictions, risk),
-        "dr": estimates.doubly_robust(log, target, predictions, risk),
+        "dm": estimates.direct(target, predictions, robust),
+        "dr": robust,
     }
     return Evaluation(found, overlap, level)
 

@@ -24,12 +24,30 @@ from models.protocols import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    promote: bool
-    reason: str
     candidate: Evaluation
     incumbent: Evaluation
-    difference_lower: float | None
-    """Lower bound of the candidate's value less the incumbent's; None when it cannot be told."""
+    gain: float | None
+    """Lower bound of the candidate's value less the incumbent's; None when one is refused."""
+
+    @property
+    def promote(self) -> bool:
+        if self.gain is None:
+            return False
+        lows = [found.estimates["dr"].lower for found in (self.candidate, self.incumbent)]
+        return lows[0] > lows[1] and self.gain > 0
+
+    @property
+    def reason(self) -> str:
+        """Say in words why it is, or is not, to be promoted."""
+        for name, found in (("candidate", self.candidate), ("incumbent", self.incumbent)):
+            if found.refusal is not None:
+                return f"the {name} cannot be judged: {found.refusal}"
+        lows = [found.estimates["dr"].lower for found in (self.candidate, self.incumbent)]
+        return (
+            f"the candidate's lower bound is {lows[0]:.4g}, the incumbent's {lows[1]:.4g}, and "
+            f"that of what it earns more {self.gain:.4g}: promoted only when the first is over the "
+            "second and the third over 0"
+        )
 
 
 def judge_promotion(
@@ -41,31 +59,10 @@ def judge_promotion(
     fit: RewardModel = ridge,
 ) -> Promotion:
     """Compare two policies on one log, given each one's probability of every arm in every row."""
-    both = evaluate_both(log, candidate, incumbent, level, fit)
-    for name, found in zip(("candidate", "incumbent"), both, strict=True):
-        if found.refusal is not None:
-            return Promotion(False, f"{name}: {found.refusal}", *both, None)
-    gain = difference_bound(log, candidate, incumbent, 1 - level, fit)
-    lows = [found.estimates["dr"].lower for found in both]
-    promote = lows[0] > lows[1] and gain > 0
-    reason = (
-        f"the candidate's lower bound is {lows[0]:.4g}, the incumbent's {lows[1]:.4g}; "
-        f"it earns {'at least' if promote else 'shown so far'} {gain:.4g} more"
-    )
-    return Promotion(promote, reason, *both, gain)
-
-
-def evaluate_both(
-    log: LoggedDecisions,
-    candidate: FloatArray,
-    incumbent: FloatArray,
-    level: float,
-    fit: RewardModel,
-) -> tuple[Evaluation, Evaluation]:
-    return (
-        evaluate(log, candidate, level=level, fit=fit),
-        evaluate(log, incumbent, level=level, fit=fit),
-    )
+    first, second = (evaluate(log, each, level=level, fit=fit) for each in (candidate, incumbent))
+    if first.refusal is not None or second.refusal is not None:
+        return Promotion(first, second, None)
+    return Promotion(first, second, difference_bound(log, candidate, incumbent, 1 - level, fit))
 
 
 def difference_bound(

@@ -58,5 +58,4 @@ def even_folds(rows: int, folds: int) -> IntArray:
 
 
 def _solved(x: FloatArray, y: FloatArray, ridge_: float) -> FloatArray:
-    solved: FloatArray = np.linalg.solve(x.T @ x + ridge_ * np.eye(x.shape[1]), x.T @ y)
-    return solved
+    return np.linalg.solve(x.T @ x + ridge_ * np.eye(x.shape[1]), x.T @ y).astype(np.float64)

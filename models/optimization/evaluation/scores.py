@@ -62,17 +62,6 @@ class PolicyScores:
         return np.where(self.weights >= 0, below, above)
 
 
-@dataclass(frozen=True, slots=True)
-class PlainScores:
-    """Numbers in 0..1."""
-
-    values: FloatArray
-    depth: float = 0.0
-
-    def at(self, _cut: float) -> FloatArray:
-        return self.values
-
-
 def running_mean(log: LoggedDecisions, target: FloatArray) -> FloatArray:
     """Give the self-normalised value of the rows before each, which starts at 1/2."""
     weights = log.of_chosen(importance(log, target))

@@ -44,10 +44,11 @@ def intervals_run_length(values: ArrayLike, threshold: float) -> int:
     """Give the run length at which the clusters are as many as the extremal index says."""
     index = intervals_extremal_index(values, threshold)
     between = np.sort(np.diff(_times(values, threshold)))[::-1]
-    splits = math.floor(index * (between.size + 1))
-    # Times as long as the longest one within a cluster cannot be told from it: none of them splits.
-    splits = min(splits, between.size) - 1
-    return int(between[splits]) if splits >= 0 else int(between[0]) + 1
+    clusters = max(1, math.floor(index * (between.size + 1)))
+    if clusters > between.size:
+        return 1
+    # Times as long as the longest one within a cluster cannot be told from it: only longer split.
+    return int(between[clusters - 1]) + 1
 
 
 def declustered(values: ArrayLike, threshold: float, run_length: int | None = None) -> Excesses:

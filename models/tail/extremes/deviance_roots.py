@@ -11,41 +11,41 @@ from models.protocols import FloatArray
 
 # x = 1 + r + r^2 / 3 + ... with 2 h(x) = r^2 (Temme, Uniform asymptotic expansions of the
 # incomplete gamma functions, Math. Comp. 1979), highest power first
-_SERIES = (-139 / 5_443_200, 1 / 17_010, 1 / 4_320, -1 / 270, 1 / 36, 1 / 3, 1.0, 1.0)
-_FACTOR_STEPS = 1
-_RATE_STEPS = 2
-_NEAR_ROOT, _NEAR_STEP = 1e-2, 1e-3  # inside, the expansions have more digits than Newton
+_SERIES = (-1 / 270, 1 / 36, 1 / 3, 1.0, 1.0)
+_NEAR = 1e-3  # inside, the expansions have more digits than Newton
 
 
 def factor_at(root: FloatArray) -> FloatArray:
     """Give the x on the root's side of 1 with 2 h(x) = root^2."""
-    x = np.full_like(root, _SERIES[0])
-    for coefficient in _SERIES[1:]:
-        x = x * root + coefficient
-    near = np.abs(root) < _NEAR_ROOT
-    half = root * root / 2
-    for _ in range(_FACTOR_STEPS):
-        slope = np.where(near, 1.0, 1 - 1 / x)
-        x = x - np.where(near, 0.0, (x - 1 - np.log(x) - half) / slope)
-    return x
+    fourth, third, second, first, constant = _SERIES
+    x = (((fourth * root + third) * root + second) * root + first) * root + constant
+    # One step of Newton's method: with 20 excesses the series alone has 4 digits, this has 8.
+    slope = np.where(np.abs(root) < _NEAR, np.inf, 1 - 1 / x)
+    return x - (x - 1 - np.log(x) - root * root / 2) / slope
 
 
-def log_rate_at(root: FloatArray, exceeded: FloatArray, observed: FloatArray) -> FloatArray:
-    """Give the log of the rate whose binomial deviance is root^2; the count's own at nought.
+def log_rate_change(root: FloatArray, exceeded: FloatArray, observed: FloatArray) -> FloatArray:
+    """Give by how much the log rate differs from the count's own where its deviance is root^2.
 
-    Searched in log-odds, where the deviance is convex and Newton's method cannot go astray.
+    In log-odds, where the deviance is convex: its expansion at the estimate, and one step of
+    Newton's method.
     """
     others = observed - exceeded
-    estimate, odds = np.log(exceeded / others), exceeded / others
-    step = root * np.sqrt(observed / (exceeded * others))
+    odds = exceeded / others
     skew = (others - exceeded) / observed
     kurtosis = 1 - 6 * odds / (1 + odds) ** 2
-    step = step * (1 - step * (skew / 6 - step * (5 * skew * skew - 3 * kurtosis) / 72))
-    near = np.abs(step) < _NEAR_STEP
-    half = root * root / 2
-    for _ in range(_RATE_STEPS):
-        grown = odds * np.exp(step)
-        deviance = observed * np.log((1 + grown) / (1 + odds)) - exceeded * step
-        slope = observed * grown / (1 + grown) - exceeded
-        step = step - np.where(near, 0.0, (deviance - half) / np.where(near, 1.0, slope))
-    return estimate + step - np.log1p(odds * np.exp(step))
+    cubic = (5 * skew * skew - 3 * kurtosis) / 72
+    step = root * np.sqrt(observed / (exceeded * others))
+    step = step * (1 - step * (skew / 6 - step * cubic))
+    half, deviance, slope = root * root / 2, *_deviance(step, odds, exceeded, observed)
+    step = step - (deviance - half) / np.where(np.abs(step) < _NEAR, np.inf, slope)
+    return step - np.log((1 + odds * np.exp(step)) / (1 + odds))
+
+
+def _deviance(
+    step: FloatArray, odds: FloatArray, exceeded: FloatArray, observed: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Give half the deviance, and its slope, a step of log-odds away from the estimate."""
+    grown = odds * np.exp(step)
+    deviance = observed * np.log((1 + grown) / (1 + odds)) - exceeded * step
+    return deviance, observed * grown / (1 + grown) - exceeded

@@ -32,7 +32,7 @@ _GRID = np.concatenate(
 )
 _FINER = np.linspace(0, 1, 17)
 _NEWTON_STEPS = 8
-_SETTLED = 1e-9  # a last step this small, squared by the next, is below rounding
+_SETTLED = 1e-6  # after a step this small, the error is its square
 
 
 class Maximum(NamedTuple):
@@ -113,14 +113,16 @@ def _climbed(
         step_scale, step_shape, peaked = newton_step(at)
         to_scale, to_shape = scale + step_scale, shape + step_shape
         moving = moving & peaked & (to_shape > LEAST_SHAPE) & (to_scale > 0)
-        then = likelihood(bundle, np.where(moving, to_scale, scale), to_shape)
-        # At the maximum itself rounding makes the value flicker: a loss that small is no loss.
-        moving = moving & (then.value >= at.value - 1e-9 * bundle.count)
-        scale, shape = np.where(moving, to_scale, scale), np.where(moving, to_shape, shape)
-        at = Likelihood(*(np.where(moving, new, old) for new, old in zip(then, at, strict=True)))
-        moving = moving & (np.abs(step_shape) + np.abs(step_scale) / scale > _SETTLED)
+        last = moving & (np.abs(step_shape) + np.abs(step_scale) / scale < _SETTLED)
+        scale, shape = np.where(last, to_scale, scale), np.where(last, to_shape, shape)
+        moving &= ~last
         if not moving.any():
             break
+        then = likelihood(bundle, np.where(moving, to_scale, scale), to_shape)
+        # At the maximum itself rounding makes the value flicker: a loss that small is no loss.
+        moving &= then.value >= at.value - 1e-9 * bundle.count
+        scale, shape = np.where(moving, to_scale, scale), np.where(moving, to_shape, shape)
+        at = Likelihood(*(np.where(moving, new, old) for new, old in zip(then, at, strict=True)))
     return scale, shape, at
 
 

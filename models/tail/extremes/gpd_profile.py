@@ -21,6 +21,7 @@ LOWEST, HIGHEST = -14.0, 84.0
 """Below, 1 + theta y has no digits left; above, a product of eight of them overflows."""
 
 _AWAY_FROM_NOUGHT = 1e-8
+_JUST_ABOVE = np.nextafter(-1.0, 0.0)
 _HALVINGS = 3  # 8 terms share one logarithm
 _ELEMENTS = 1 << 15  # what stays in a processor's cache between the steps
 
@@ -55,5 +56,6 @@ def _mean_log(bundle: Bundle, theta: FloatArray) -> FloatArray:
         half = rest.shape[-1] // 2
         left, right = rest[..., :half], rest[..., half:]
         rest = left * right + left + right
+    rest = np.maximum(rest, _JUST_ABOVE)  # rounding may take a product of tiny ones to nought
     mean: FloatArray = np.log1p(rest).sum(axis=-1) / bundle.count[:, None]
     return mean

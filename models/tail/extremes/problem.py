@@ -59,7 +59,11 @@ def problems(
 def values(
     asked: Problems, scale: FloatArray, shape: FloatArray, log_rate: FloatArray
 ) -> FloatArray:
-    """Give each problem's quantity (problems, n, m); levels as excesses, probabilities as logs."""
+    """Give each problem's quantity (problems, n, m), on the scale that it is searched on.
+
+    Levels are excesses in the row's unit, means beyond minus the inverse of that, probabilities
+    logs.
+    """
     found = np.empty(scale.shape)
     starts = np.searchsorted(asked.kind, _KINDS).tolist()
     offset, excess = asked.offset[:, None, None], asked.excess[:, None, None]
@@ -84,7 +88,8 @@ def _level(scale: FloatArray, shape: FloatArray, odds: FloatArray, _: FloatArray
 
 
 def _mean(scale: FloatArray, shape: FloatArray, odds: FloatArray, _: FloatArray) -> FloatArray:
-    return mean_beyond(odds, scale, shape)
+    # Its inverse runs on smoothly to where the mean is infinite; minus, to rise with it.
+    return -1 / mean_beyond(odds, scale, shape)
 
 
 def _chance(

@@ -7,23 +7,25 @@ is infinite somewhere in the region has an infinite end.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from models.protocols import FloatArray
+from models.protocols import BoolArray, FloatArray, IntArray
 from models.tail.extremes.bundle import Bundle, bundled
 from models.tail.extremes.gpd import GpdFit
 from models.tail.extremes.problem import Problems, problems, values
 from models.tail.extremes.quantity import Kind, Quantity
 from models.tail.extremes.region import Region, lined_up, region_of, surface
 
-_T = np.linspace(0, np.pi, 17)[:, None]
-_PHI = np.linspace(0, np.pi, 9)
+_T = np.linspace(0, np.pi, 13)[:, None]
+_PHI = np.linspace(0, np.pi, 7)
 _CIRCLE = np.concatenate([_PHI, -_PHI])[None, :]
-_CLOSER = 4.0
-_ROUNDS = 3
-_STENCIL = np.array([-1.0, 0.0, 1.0])
+_CLOSER = 8.0
+_ROUNDS = 7
+_SETTLED = 3e-4  # of the interval: the next round would gain less than a tenth of that
+_BESIDE = np.array([-1, 0, 1])
+_STENCIL = _BESIDE.astype(np.float64)
 
 
 class Estimate(NamedTuple):
@@ -60,9 +62,10 @@ def _estimates(
     region: Region, bundle: Bundle, fits: list[GpdFit], asked: Problems
 ) -> list[list[Estimate]]:
     value = _at_estimate(bundle, fits, asked)
-    with np.errstate(invalid="ignore"):  # infinite ends: their differences are never used
-        end = asked.side * np.fmax(_search(region, asked), asked.side * value)
-    found = _restored(np.stack([value, end]), fits, bundle, asked).T.tolist()
+    start = asked.side * value
+    with np.errstate(invalid="ignore", divide="ignore"):  # infinite ends, where the mean is, or 0
+        end = asked.side * np.fmax(_search(region, asked, start), start)
+        found = _restored(np.stack([value, end]), fits, bundle, asked).T.tolist()
     rows: list[dict[int, Estimate]] = [{} for _ in fits]
     ends = zip(asked.row.tolist(), asked.place.tolist(), found, strict=True)
     # Both ends of a quantity follow each other, the upper one first.
@@ -82,39 +85,75 @@ def _at_estimate(bundle: Bundle, fits: list[GpdFit], asked: Problems) -> FloatAr
 def _restored(
     found: FloatArray, fits: list[GpdFit], bundle: Bundle, asked: Problems
 ) -> FloatArray:
-    """From excesses in units and logs of probabilities back to what was asked."""
+    """From the scales of the search back to what was asked."""
     threshold = np.array([fit.sample.threshold for fit in fits])[asked.row]
     unit = bundle.unit[asked.row]
     log_rate = np.log(np.array([fit.sample.peak_rate for fit in fits]))[asked.row]
-    level = (asked.kind == Kind.LEVEL) | (asked.kind == Kind.MEAN_BEYOND)
-    chance = asked.kind == Kind.EXCEEDANCE
+    mean, chance = asked.kind == Kind.MEAN_BEYOND, asked.kind == Kind.EXCEEDANCE
+    level = mean | (asked.kind == Kind.LEVEL)
     below = (level & (log_rate + asked.offset < 0)) | (chance & (asked.excess < 0))
+    found = np.where(mean, -1 / np.where(mean & (found < 0), found, -0.0), found)
     found = np.where(level, threshold + unit * found, found)
     found = np.where(asked.kind == Kind.SCALE, unit * found, found)
     found = np.where(chance, np.minimum(np.exp(np.where(chance, found, 0)), 1), found)
     return np.where(below, np.nan, found)
 
 
-def _search(region: Region, asked: Problems) -> FloatArray:
-    """Maximise side x quantity over the surface, for each problem."""
-    t, phi, best = _coarse(region, asked)
-    free = asked.rate_matters & ~region.rate_known[asked.row]
-    side = asked.side[:, None, None]
-    step_t, step_phi = _T[1], np.where(free, _PHI[1], 0.0)
+Columns = TypeVar("Columns", Region, Problems, "_Search")
+
+
+class _Search(NamedTuple):
+    """Where each problem's search stands."""
+
+    t: FloatArray
+    phi: FloatArray
+    best: FloatArray
+    step_t: FloatArray
+    step_phi: FloatArray
+
+
+def _search(region: Region, asked: Problems, start: FloatArray) -> FloatArray:
+    """Maximise side x quantity over the surface, for each problem; `start` is at the estimate.
+
+    A problem rests when it has settled, so that its rounds depend on nothing but itself.
+    """
+    state = _coarse(region, asked)
+    best, moving = state.best, np.arange(len(start))
     each = lined_up(region, asked.row)
-    for _ in range(_ROUNDS):
-        step_t, step_phi = step_t / _CLOSER, step_phi / _CLOSER
-        near_t = t[:, None] + step_t * _STENCIL
-        near_phi = phi[:, None] + step_phi[:, None] * _STENCIL
-        at = surface(each, near_t[:, :, None], near_phi[:, None, :])
-        found = side * values(asked, *at)
-        shift_t, shift_phi = _shift(found)
-        t, phi = t + shift_t * step_t, phi + shift_phi * step_phi
-        best = np.fmax(best, np.fmax.reduce(found.reshape(len(best), -1), axis=1))
+    for turn in range(_ROUNDS):
+        state = _closer(each, asked, state)
+        gained, found = state.best - best[moving], state.best - start
+        best[moving] = state.best
+        if turn == 0:
+            continue  # the first may gain nothing and still have found the way
+        on = np.flatnonzero(gained > _SETTLED * np.where(np.isinf(found), 1, found))
+        if on.size == 0:
+            break
+        moving, start = moving[on], start[on]
+        state, asked, each = _rows(state, on), _rows(asked, on), _rows(each, on)
     return best
 
 
-def _coarse(region: Region, asked: Problems) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _closer(each: Region, asked: Problems, state: _Search) -> _Search:
+    """Look at the nine points around, and go to the top of the quadratic through them."""
+    near_t = state.t[:, None] + state.step_t[:, None] * _STENCIL
+    near_phi = state.phi[:, None] + state.step_phi[:, None] * _STENCIL
+    at = surface(each, near_t[:, :, None], near_phi[:, None, :])
+    found = asked.side[:, None, None] * values(asked, *at)
+    shift_t, shift_phi = _shift(found)
+    highest = np.fmax.reduce(found.reshape(len(found), -1), axis=1)
+    # Far from the top the steps stay as long as they are.
+    shorter = np.where((np.abs(shift_t) > 1) | (np.abs(shift_phi) > 1), 1.0, 1 / _CLOSER)
+    return _Search(
+        t=state.t + shift_t * state.step_t,
+        phi=state.phi + shift_phi * state.step_phi,
+        best=np.fmax(state.best, highest),
+        step_t=state.step_t * shorter,
+        step_phi=state.step_phi * shorter,
+    )
+
+
+def _coarse(region: Region, asked: Problems) -> _Search:
     """Search the grid; a side's half of the circle of phi holds the rates that help it."""
     rows = len(region.best)
     t = np.broadcast_to(_T, (rows, *_T.shape))
@@ -122,12 +161,32 @@ def _coarse(region: Region, asked: Problems) -> tuple[FloatArray, FloatArray, Fl
     half = np.where(asked.side[:, None] > 0, 0, _PHI.size) + np.arange(_PHI.size)
     place = (asked.row[:, None, None], np.arange(_T.size)[None, :, None], half[:, None, :])
     found = asked.side[:, None, None] * values(asked, *(part[place] for part in both))
-    ends_only = ~asked.rate_matters | region.rate_known[asked.row]
-    found[ends_only, :, 1:-1] = -np.inf
+    held = ~asked.rate_matters | region.rate_known[asked.row]
+    found[held, :, 1:-1] = -np.inf
     best = found.reshape(len(found), -1).argmax(axis=1)
     row, column = np.divmod(best, _PHI.size)
     largest = found[np.arange(len(found)), row, column]
-    return _T[row, 0], asked.side * _PHI[column], largest
+    row = np.clip(row, 1, _T.size - 2)
+    column = np.where(held, column, np.clip(column, 1, _PHI.size - 2))
+    shift_t, shift_phi = _shift(_around(found, row, column, held))
+    return _Search(
+        t=_T[row, 0] + shift_t * _T[1, 0],
+        phi=asked.side * (_PHI[column] + shift_phi * np.where(held, 0.0, _PHI[1])),
+        best=largest,
+        step_t=np.full(len(found), _T[1, 0] / _CLOSER),
+        step_phi=np.where(held, 0.0, _PHI[1] / _CLOSER),
+    )
+
+
+def _around(found: FloatArray, row: IntArray, column: IntArray, held: BoolArray) -> FloatArray:
+    """Take the nine points around a place of the grid; where phi is held, its column thrice."""
+    problem = np.arange(len(found))[:, None, None]
+    beside = np.where(held[:, None], 0, _BESIDE)
+    return found[problem, (row[:, None] + _BESIDE)[:, :, None], (column[:, None] + beside)[:, None]]
+
+
+def _rows(columns: Columns, rows: IntArray) -> Columns:
+    return columns._make(column[rows] for column in columns)
 
 
 def _shift(found: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -137,15 +196,15 @@ def _shift(found: FloatArray) -> tuple[FloatArray, FloatArray]:
     slope_t, slope_phi = (up - down) / 2, (right - left) / 2
     bend_t, bend_phi = up - 2 * mid + down, right - 2 * mid + left
     cross = (found[:, 2, 2] - found[:, 2, 0] - found[:, 0, 2] + found[:, 0, 0]) / 4
-    flat = bend_phi == 0
-    bend_phi, cross = np.where(flat, -1.0, bend_phi), np.where(flat, 0.0, cross)
-    slope_phi = np.where(flat, 0.0, slope_phi)
+    bend_phi = np.where(bend_phi == 0, -1.0, bend_phi)  # where phi is held there is no slope in it
     determinant = bend_t * bend_phi - cross * cross
     peaked = (bend_t < 0) & (bend_phi < 0) & (determinant > 0)
     safe = np.where(peaked, determinant, 1.0)
     shift_t = (cross * slope_phi - bend_phi * slope_t) / safe
     shift_phi = (cross * slope_t - bend_t * slope_phi) / safe
+    # Where it is no hill, go to the highest of the nine.
+    to_t, to_phi = np.divmod(found.reshape(len(found), -1).argmax(axis=1), 3)
     return (
-        np.where(peaked, np.clip(shift_t, -2, 2), np.sign(slope_t)),
-        np.where(peaked, np.clip(shift_phi, -2, 2), np.sign(slope_phi)),
+        np.where(peaked, np.clip(shift_t, -2, 2), to_t - 1),
+        np.where(peaked, np.clip(shift_phi, -2, 2), to_phi - 1),
     )

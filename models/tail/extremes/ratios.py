@@ -13,11 +13,10 @@ from models.protocols import FloatArray
 _NEAR = 1e-4  # inside, series of 4 terms: their error is below 1e-16
 _TERMS = np.arange(4.0)
 _SIGNS = (-1.0) ** _TERMS
-# log1p(t) / t = sum of (-t)^n / (n + 1), and its first and second derivative, highest power first
-_RATIO = (_SIGNS / (_TERMS + 1))[::-1]
+# The derivatives of log1p(t) / t = sum of (-t)^n / (n + 1), highest power first
 _FIRST = (-_SIGNS * (_TERMS + 1) / (_TERMS + 2))[::-1]
 _SECOND = (_SIGNS * (_TERMS + 1) * (_TERMS + 2) / (_TERMS + 3))[::-1]
-_TINY = 1e-9
+_LEAST = 1e-300  # nothing beside any number but nought, and itself over itself is 1
 
 
 class LogRatio(NamedTuple):
@@ -30,19 +29,18 @@ class LogRatio(NamedTuple):
 
 def log1p_ratio(t: FloatArray) -> FloatArray:
     """log1p(t) / t; 1 at nought."""
-    near = np.abs(t) < _TINY
-    away = np.where(near, 1.0, t)
-    return np.where(near, 1 - t / 2, np.log1p(away) / away)
+    ratio: FloatArray = (np.log1p(t) + _LEAST) / (t + _LEAST)
+    return ratio
 
 
 def log1p_ratios(t: FloatArray) -> LogRatio:
     near = np.abs(t) < _NEAR
     away = np.where(near, 1.0, t)
-    value = np.log1p(away) / away
+    value = log1p_ratio(t)
     first = (1 / (1 + away) - value) / away
     second = (-1 / (1 + away) ** 2 - 2 * first) / away
     return LogRatio(
-        np.where(near, _series(_RATIO, t), value),
+        value,
         np.where(near, _series(_FIRST, t), first),
         np.where(near, _series(_SECOND, t), second),
     )
@@ -50,9 +48,8 @@ def log1p_ratios(t: FloatArray) -> LogRatio:
 
 def expm1_ratio(t: FloatArray) -> FloatArray:
     """(exp(t) - 1) / t; 1 at nought."""
-    near = np.abs(t) < _TINY
-    away = np.where(near, 1.0, t)
-    return np.where(near, 1 + t / 2, np.expm1(away) / away)
+    ratio: FloatArray = (np.expm1(t) + _LEAST) / (t + _LEAST)
+    return ratio
 
 
 def _series(coefficients: FloatArray, t: FloatArray) -> FloatArray:

@@ -16,7 +16,7 @@ from scipy.special import ndtri
 from models.protocols import BoolArray, FloatArray, IntArray
 from models.tail.extremes import chebyshev
 from models.tail.extremes.bundle import Bundle
-from models.tail.extremes.deviance_roots import factor_at, log_rate_at
+from models.tail.extremes.deviance_roots import factor_at, log_rate_change
 from models.tail.extremes.gpd import GpdFit
 from models.tail.extremes.gpd_profile import (
     HIGHEST,
@@ -28,7 +28,7 @@ from models.tail.extremes.gpd_profile import (
 )
 
 _OUTWARD = np.geomspace(0.2, 120, 16)
-_DENSE = np.linspace(-1, 1, 257)
+_DENSE = np.linspace(-1, 1, 129)
 _DENSE_WEIGHTS = chebyshev.weights_at(_DENSE)
 
 
@@ -38,7 +38,10 @@ class Region(NamedTuple):
     top: FloatArray
     count: FloatArray
     observed: FloatArray
+    """Values seen; made up where the rate is known, and then of no effect."""
     rate_known: BoolArray
+    log_rate: FloatArray
+    """Of peaks, as counted."""
     allowance: FloatArray
     """The chi-square quantile."""
     best: FloatArray
@@ -69,11 +72,14 @@ def region_of(
     nodes = middle[:, None] + half[:, None] * chebyshev.NODES
     theta = theta_of(nodes, bundle.top[:, None])
     observed = np.array([float(fit.sample.observed) for fit in fits])
+    log_rate = np.log(bundle.count / observed)
+    known = (log_rate >= 0) | rate_known
     region = Region(
         top=bundle.top,
         count=bundle.count,
-        observed=observed,
-        rate_known=(observed <= bundle.count) | rate_known,
+        observed=np.where(known, 2 * bundle.count, observed),
+        rate_known=known,
+        log_rate=log_rate,
         allowance=allowance,
         best=best,
         middle=middle,
@@ -102,7 +108,12 @@ def surface(region: Region, t: FloatArray, phi: FloatArray) -> Point:
     shape, scale = shape[..., None], np.exp(log_ratio)[..., None]
     # A shape under -1 is outside whatever its likelihood.
     factor = np.maximum(factor, shape / LEAST_SHAPE)
-    return Point(scale / factor, shape / factor, _log_rate(region, root * np.sin(phi)))
+    free = np.where(region.rate_known, 0.0, 1.0)[:, None, None]
+    count, observed, log_rate = (
+        column[:, None, None] for column in (region.count, region.observed, region.log_rate)
+    )
+    change = log_rate_change(free * root * np.sin(phi), count, observed)
+    return Point(scale / factor, shape / factor, log_rate + change)
 
 
 def _estimates(bundle: Bundle, fits: Sequence[GpdFit]) -> tuple[FloatArray, FloatArray]:
@@ -163,8 +174,8 @@ def _crossings(
 
 def _curve_at(region: Region, s: FloatArray) -> tuple[FloatArray, FloatArray]:
     x = (s - region.middle[:, None]) / region.half[:, None]
-    log_ratio = chebyshev.read(region.curve, np.clip(x, -1, 1))
-    return theta_of(s, region.top[:, None]) * np.exp(log_ratio), log_ratio
+    log_ratio = chebyshev.read(region.curve, x)
+    return np.expm1(s) / region.top[:, None] * np.exp(log_ratio), log_ratio
 
 
 def _loss_of_least(shape: FloatArray) -> FloatArray:
@@ -179,13 +190,3 @@ def _left(region: Region, shape: FloatArray, log_ratio: FloatArray) -> FloatArra
     lost = region.best[:, None] + log_ratio + shape + 1
     left: FloatArray = region.allowance[:, None] - 2 * region.count[:, None] * lost
     return left
-
-
-def _log_rate(region: Region, root: FloatArray) -> FloatArray:
-    known = region.rate_known[:, None, None]
-    count, observed = region.count[:, None, None], region.observed[:, None, None]
-    if known.all():
-        return np.broadcast_to(np.log(count / observed), root.shape)
-    others = np.where(known, count + 1, observed)
-    found = log_rate_at(np.where(known, 0.0, root), count, others)
-    return np.where(known, np.log(count / observed), found)

@@ -21,7 +21,7 @@ from models.tail.extremes.excesses import FEWEST, Excesses, from_peaks, observed
 from models.tail.extremes.gpd import GpdFit
 from models.tail.extremes.gpd_fit import fit_gpds
 
-CANDIDATES = tuple(np.round(np.arange(0.80, 0.99, 0.02), 2).tolist())
+CANDIDATES = (0.86, 0.88, 0.90, 0.92, 0.94, 0.96, 0.98)
 DIFFERENCE = 2.0
 _FEWEST_TO_JUDGE = 2 * FEWEST
 

@@ -86,6 +86,18 @@ async def test_every_row_arrives_as_it_was_hashed(
     assert count(store, "ledger_entries") == (3, 3)
 
 
+@pytest.mark.parametrize("model_version", [None, 3, {"a": 1}])
+async def test_a_field_that_is_missing_or_odd_spoils_no_other(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide, model_version: object
+) -> None:
+    await write(client, tmp_path, decide(1, model_version=model_version), decide(1))
+    await Drain(client, store).step()
+    for row in stored(store):
+        assert len(row["decision_id"]) == 36
+        assert (row["entity"], row["family"]) == ("orders", "tail")
+        assert row["config_version"] == 0
+
+
 async def test_a_second_drain_finds_nothing_to_add(
     client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
 ) -> None:
@@ -202,12 +214,13 @@ async def test_it_runs_on_while_clickhouse_or_redis_is_away(
             return getattr(store, name)
 
     await write(client, tmp_path, decide(1))
-    running = asyncio.create_task(Drain(client, Away()).run(interval_s=0.02))
+    stop = asyncio.Event()
+    running = asyncio.create_task(Drain(client, Away()).run(stop, interval_s=0.02))
     await eventually(lambda: count(store, "decisions")[0] == 1)
     redis_server.kill()
     await asyncio.sleep(0.1)
     redis_server.start()
     await write(client, tmp_path, decide(1), writer="v")
     await eventually(lambda: count(store, "decisions")[0] == 2)
-    running.cancel()
-    await asyncio.wait([running])
+    stop.set()
+    await asyncio.wait_for(running, 5)

@@ -65,9 +65,12 @@ def test_bytes_that_are_no_entry_are_refused(data: bytes) -> None:
         decode(data)
 
 
-def test_a_row_without_its_own_id_is_refused() -> None:
-    with pytest.raises(ValueError, match="'abc' does not hold its id"):
-        seal([Decision("abc", b'{"decision_id":"abd"}')])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_rows_that_slipped_against_their_ids_are_refused(n: int) -> None:
+    slipped = [Decision(f"id{i}", b'{"decision_id":"id%d"}' % (i + 1)) for i in range(n)]
+    for batch in (slipped, [Decision("id9", b'{"decision_id":"id9"}'), *slipped]):
+        with pytest.raises(ValueError, match="does not hold its id"):
+            seal(batch)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "a b", "é", "x" * 129])

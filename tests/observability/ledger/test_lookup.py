@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from observability.clickhouse import Clickhouse
-from observability.errors import ClickhouseUnavailableError
+from observability.errors import ClickhouseUnavailableError, LedgerUnavailableError
 from observability.ledger.decision import Decision
 from observability.ledger.drain import Drain
 from observability.ledger.lookup import AUDIT_FIELDS, Lookup
@@ -156,6 +156,21 @@ async def test_a_proof_of_a_row_that_was_altered_in_clickhouse_does_not_hold(
         proof = await Lookup(client, store).proof(decision.decision_id)
         assert proof is not None
         assert not verify_proof(proof)
+
+
+async def test_while_redis_is_away_what_was_drained_is_found(
+    redis_server: Any, client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    batch = decide(2)
+    await write(client, tmp_path, batch)
+    await drained(client, store)
+    redis_server.kill()
+    lookup = Lookup(client, store)
+    for decision in batch:
+        assert await lookup.find(decision.decision_id) == orjson.loads(decision.row)
+    assert len(await lookup.newest(5)) == 2
+    with pytest.raises(LedgerUnavailableError, match="Redis is away"):
+        await lookup.find("unknown")
 
 
 async def test_while_clickhouse_is_away_only_the_unknown_is_uncertain(

@@ -114,6 +114,14 @@ def test_a_living_writers_spool_is_not_adopted(path: Path) -> None:
     spool.close()
 
 
+def test_a_dead_writers_spool_is_adopted_once(path: Path) -> None:
+    spooled(path, [b"x"])
+    first = adopted(path)
+    with pytest.raises(SpoolTakenError):
+        Spool.adopt(path)
+    first.close()
+
+
 def test_a_spool_that_is_gone_is_nobodys(path: Path) -> None:
     assert Spool.adopt(path) is None
 

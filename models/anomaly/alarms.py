@@ -1,0 +1,147 @@
+"""Turns scores into p-values, and p-values into alarms that are false no more often than agreed.
+
+P-value: the rank of a score among the stream's own last ones, ties broken at random (conformal,
+online; Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, section 2). It
+is uniform when the scores are exchangeable, whatever their distribution.
+
+Alarm: a Shiryaev-Roberts e-detector (Shin, Ramdas and Rinaldo, E-detectors, NEJSDS 2024). Each
+observation puts a share of the budget on a bet that the stream changes now, and what was won
+before stays in the bet; a bet b p^(b-1) has mean 1 when p is uniform. The evidence M therefore
+grows, on average, by no more than the shares put in. The alarm rings when M reaches 1, so
+
+    E[false alarms in any period] <= the shares spent in it,
+
+which holds for the sum over all streams however they depend on each other. Spending budget /
+(observations per day of all streams together) with each observation keeps `budget` a day.
+
+A rank says something about the ranks to come unless all of them are taken in one growing set. So
+an epoch's bets are judged against the scores since the epoch before it began, for this epoch and
+the next, and then dropped: two detectors overlap, each with p-values that are independent and
+uniform as long as the scores of three epochs in a row are exchangeable. That is all the guarantee
+asks for. Scores that depend on their last m - 1 neighbours take `dependence` = m: the bets are
+then taken to the power 1/m, and by Hoelder's inequality their products keep mean 1 or less.
+
+After an alarm the stream learns anew from what follows: a change that stays is told once.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from models.anomaly import codec
+from models.anomaly.alarm_kernel import BETS, Memory, judge
+from models.anomaly.slots import Slots, checked_rows, fill, grown
+from models.errors import ArtifactError, InvalidColumnError, ModelError
+from models.protocols import BoolArray, FloatArray, IntArray
+
+_KIND = "alarm"
+_FARTHEST = 1e38  # scores are kept as float32
+
+
+@dataclass(frozen=True)
+class AlarmSettings:
+    epoch: int = 512
+    """A score is judged against the last one to three epochs of them."""
+    dependence: int = 1
+    """Over how many observations scores depend on each other: for a shingle, its length."""
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.epoch <= 65_536:
+            raise ModelError(f"epoch is {self.epoch}: choose 8 to 65536")
+        if not 1 <= self.dependence <= 1_000:
+            raise ModelError(f"dependence is {self.dependence}: choose 1 to 1000")
+
+
+@dataclass(frozen=True)
+class Judged:
+    p_value: FloatArray
+    """Against the last three epochs, or all there is; not affected by alarms."""
+    evidence: FloatArray
+    """The alarm rings at 1."""
+    alarm: BoolArray
+
+
+def share(alarms_per_day: float, observations_per_day: float) -> float:
+    """Give each observation its part of a budget, the observations being those of all streams."""
+    if not (alarms_per_day > 0 and observations_per_day > 0):
+        raise ModelError(f"{alarms_per_day} alarms in {observations_per_day} observations a day")
+    return min(1.0, alarms_per_day / observations_per_day)
+
+
+class AlarmBank:
+    """Many streams under one rule. It changes as they advance."""
+
+    def __init__(self, settings: AlarmSettings | None = None) -> None:
+        self.settings = settings or AlarmSettings()
+        self._slots = Slots()
+        self._memory = Memory(
+            scores=np.zeros((0, 3 * self.settings.epoch), dtype=np.float32),
+            total=np.zeros(0, dtype=np.int64),
+            start=np.zeros(0, dtype=np.int64),
+            seed=np.zeros(0, dtype=np.uint64),
+            evidence=np.zeros((0, 2, len(BETS))),
+        )
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def open(self, seed: int) -> int:
+        """Begin a stream; the seed breaks its ties."""
+        slot = self._slots.take()
+        if self._slots.capacity > len(self._memory.total):
+            self._memory = Memory(**grown(self._memory._asdict(), self._slots.capacity))
+        for array in self._memory:
+            array[slot] = 0
+        self._memory.seed[slot] = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+        return slot
+
+    def close(self, slot: int) -> None:
+        self._slots.release(slot)
+
+    def advance(self, slots: IntArray, scores: FloatArray, shares: FloatArray | float) -> Judged:
+        """Judge one score a row, large ones being odd; a stream may have several rows, in order."""
+        rows = np.array(slots, dtype=np.int64)
+        self._slots.require(rows.tolist())
+        given = np.clip(checked_rows("scores", scores, rows.size), -_FARTHEST, _FARTHEST)
+        spent = checked_rows("shares", shares, rows.size)
+        if spent.size and not (spent.min() >= 0 and spent.max() <= 1):
+            raise InvalidColumnError("shares", "an observation's share of the budget is 0 to 1")
+        judged = Judged(
+            np.zeros(rows.size), np.zeros(rows.size), np.zeros(rows.size, dtype=np.bool_)
+        )
+        judge(
+            self._memory,
+            self.settings.epoch,
+            1 / self.settings.dependence,
+            rows,
+            given.astype(np.float32),
+            spent,
+            judged.p_value,
+            judged.evidence,
+            judged.alarm,
+        )
+        return judged
+
+    def nbytes(self) -> int:
+        """Say how much memory a stream takes."""
+        return sum(array[:1].nbytes for array in self._memory)
+
+    def encode(self, slot: int) -> bytes:
+        """Write a stream down; what `restore` makes of it goes on to the same bits."""
+        self._slots.require((slot,))
+        state = {name: array[slot] for name, array in self._memory._asdict().items()}
+        state["scores"] = state["scores"][: int(state["total"])]
+        return codec.encode(_KIND, asdict(self.settings), state)
+
+    def restore(self, data: bytes) -> int:
+        """Open a stream as `encode` wrote it; ArtifactError when it is not of these settings."""
+        snapshot = codec.decode(data, _KIND)
+        if dict(snapshot.settings) != asdict(self.settings):
+            raise ArtifactError(f"the stream was kept with {snapshot.settings}")
+        slot = self.open(0)
+        try:
+            fill(self._memory._asdict(), slot, snapshot.arrays)
+        except ArtifactError:
+            self.close(slot)
+            raise
+        return slot

@@ -1,0 +1,119 @@
+"""Advances many streams in one call: scales what comes, takes a step, answers each row."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from models.anomaly.bocpd_filter import step
+from models.anomaly.bocpd_state import POISSON, TREND, F64Array, I64Array, Prior, Steps, Streams
+from models.anomaly.compiled import compiled
+
+FARTHEST = 1e60  # of a scaled observation: its square, and sums of such squares, stay finite
+
+
+@compiled
+def _learn_scale(prior: Prior, streams: Streams, slot: int) -> None:
+    """Take centre and spread from the first observations, by median and median distance."""
+    stash = streams.stash[slot]
+    for j in range(stash.shape[1]):
+        middle = np.median(stash[:, j])
+        spread = 1.4826 * np.median(np.abs(stash[:, j] - middle))
+        least = max(1e-9 * abs(middle), 1e-90)
+        if prior.family == POISSON:
+            streams.scale[slot, j] = max(np.mean(stash[:, j]), 1.0 / stash.shape[0])
+        else:
+            streams.centre[slot, j] = middle
+            streams.scale[slot, j] = max(spread if spread > least else np.std(stash[:, j]), least)
+
+
+@compiled
+def _scaled(prior: Prior, streams: Streams, slot: int, x: Any, into: Any) -> None:
+    for j in range(x.size):
+        if prior.family == POISSON:
+            into[j] = x[j]
+        else:
+            value = (x[j] - streams.centre[slot, j]) / streams.scale[slot, j]
+            into[j] = min(max(value, -FARTHEST), FARTHEST)
+
+
+@compiled
+def _tell_start(streams: Streams, slot: int, row: int, when: float, x: Any, out: Steps) -> None:
+    """Answer while the scale is being learnt: one regime, described by what has come."""
+    count = streams.stashed[slot] + 1
+    streams.stash[slot, count - 1] = x
+    streams.stash_when[slot, count - 1] = when
+    streams.stashed[slot] = count
+    out.began[row], out.run[row] = streams.stash_when[slot, 0], count
+    for j in range(x.size):
+        out.mean[row, j] = np.mean(streams.stash[slot, :count, j])
+        off = streams.stash[slot, :count, j] - out.mean[row, j]
+        out.sd[row, j] = math.sqrt(np.sum(off * off) / max(count - 1, 1))
+
+
+@compiled
+def _tell(
+    prior: Prior, streams: Streams, slot: int, row: int, hazard: float, recent: int, p: Any, out: Steps
+) -> None:
+    """Answer from the posterior of the run length of the observation just taken.
+
+    The hypothesis that a regime begins next is left out: its probability is always the hazard.
+    """
+    total, width = streams.total[slot], 5 if prior.family == TREND else 2
+    likely, change = 0, 0.0
+    for i in range(streams.size[slot] - 1):
+        if p[i] > p[likely]:
+            likely = i
+        if streams.start[slot, i] > 0 and total - streams.start[slot, i] <= recent:
+            change += p[i]
+    start = streams.start[slot, likely]
+    out.change[row] = min(change / (1.0 - hazard), 1.0)
+    out.start[row], out.run[row] = start, total - start
+    out.began[row] = streams.began[slot, likely]
+    for j in range(out.mean.shape[1]):
+        own = streams.stats[slot, likely, width * j : width * j + 2]
+        unit = 1.0 if prior.family == POISSON else streams.scale[slot, j]
+        out.mean[row, j] = streams.centre[slot, j] + unit * own[0]
+        out.sd[row, j] = unit * math.sqrt(own[1] / max(total - start - 1, 1))
+    out.segment[row] = streams.path_start[slot, (streams.paths[slot] - 1) % streams.path_start.shape[1]]
+    if out.change[row] >= 0.5 and start > streams.told[slot]:
+        out.announced[row] = True
+        streams.told[slot] = start
+
+
+@compiled
+def advance(
+    prior: Prior,
+    streams: Streams,
+    slots: I64Array,
+    values: F64Array,
+    when: F64Array,
+    hazard: F64Array,
+    recent: int,
+    least: float,
+    out: Steps,
+) -> None:
+    """Take a row for a stream each, in order; a stream may have several rows."""
+    d, learn = values.shape[1], streams.stash.shape[1]
+    p, x, scratch = np.empty(streams.start.shape[1]), np.empty(d), np.empty(d)
+    for row in range(slots.size):
+        slot = slots[row]
+        if streams.stashed[slot] < learn:
+            _tell_start(streams, slot, row, when[row], values[row], out)
+            if streams.stashed[slot] < learn:
+                continue
+            _learn_scale(prior, streams, slot)
+            for i in range(learn - 1):
+                _scaled(prior, streams, slot, streams.stash[slot, i], x)
+                at = streams.stash_when[slot, i]
+                step(prior, streams, slot, x, at, hazard[row], least, p, scratch)
+        _scaled(prior, streams, slot, values[row], x)
+        out.surprise[row] = step(
+            prior, streams, slot, x, when[row], hazard[row], least, p, scratch
+        )
+        for j in range(d):
+            if prior.family == POISSON:
+                out.surprise[row] += math.lgamma(x[j] + 1.0)
+            else:
+                out.surprise[row] += math.log(streams.scale[slot, j])
+        _tell(prior, streams, slot, row, hazard[row], recent, p, out)

@@ -1,0 +1,134 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.calendars.days import DAY, MINUTE
+from features.definitions import LIVE, NAMES, TRAILING_DAYS
+from features.rows import FeatureRow
+from features.sources import clickhouse
+from models.tail.baselines import entity_baselines, trailing_baselines
+from models.tail.history import history_of
+from observability.clickhouse.embedded import EmbeddedClickhouse
+from observability.schema import create_tables
+from tests.fortnight import ENTITIES, START, STOP, fortnight
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[EmbeddedClickhouse]:
+    with EmbeddedClickhouse(tmp_path / "chdb") as store:
+        create_tables(store)
+        yield store
+
+
+@pytest.fixture
+def store(empty: EmbeddedClickhouse) -> EmbeddedClickhouse:
+    """Hold the fortnight."""
+    clickhouse.append(empty, fortnight())
+    return empty
+
+
+@pytest.mark.parametrize("until", [STOP, STOP - 3 * DAY, STOP - 3 * DAY - 471 * MINUTE])
+def test_baselines_are_those_that_models_learn(store: EmbeddedClickhouse, until: int) -> None:
+    learnt = entity_baselines(fortnight().between(START, until).columns())
+    found = clickhouse.baselines(store, until)
+    assert found.keys() == learnt.keys() == set(ENTITIES)
+    for entity, baseline in learnt.items():
+        assert found[entity] == pytest.approx(baseline._asdict(), rel=1e-12)
+
+
+def test_baselines_leave_out_minutes_without_a_number_as_models_do(
+    empty: EmbeddedClickhouse,
+) -> None:
+    week = fortnight().between(START, START + TRAILING_DAYS * DAY)
+    week.p50_ms[::3] = np.nan
+    week.request_rate[::7] = np.nan
+    clickhouse.append(empty, week)
+    found = clickhouse.baselines(empty, START + TRAILING_DAYS * DAY)
+    for entity, baseline in entity_baselines(week.columns()).items():
+        assert found[entity] == pytest.approx(baseline._asdict(), rel=1e-12)
+
+
+def test_there_is_no_baseline_before_the_first_minute(store: EmbeddedClickhouse) -> None:
+    assert clickhouse.baselines(store, START) == {}
+
+
+def test_the_newest_minute_of_each_entity(store: EmbeddedClickhouse) -> None:
+    assert clickhouse.newest(store) == dict.fromkeys(ENTITIES, STOP - MINUTE)
+
+
+def test_an_empty_store_knows_nothing_and_says_so(empty: EmbeddedClickhouse) -> None:
+    assert clickhouse.newest(empty) == {}
+    assert clickhouse.baselines(empty, STOP) == {}
+    assert clickhouse.latest(empty, ENTITIES, {}, STOP) == {}
+    assert all(len(column) == 0 for column in clickhouse.training_rows(empty, 0, STOP).values())
+
+
+def test_the_latest_row_is_read_off_the_last_stored_minute(store: EmbeddedClickhouse) -> None:
+    normal = clickhouse.baselines(store, STOP)
+    found = clickhouse.latest(store, [*ENTITIES, "nobody"], normal, STOP + 30)
+    assert set(found) == set(ENTITIES)
+    for entity in ENTITIES:
+        telemetry = fortnight()
+        last = telemetry.rows((telemetry.entity == entity) & (telemetry.ts == STOP - MINUTE))
+        values = {each.name: float(last.columns()[each.name][0]) for each in LIVE}
+        assert found[entity] == FeatureRow(values | normal[entity], float(STOP - MINUTE))
+        assert set(found[entity].values) == set(NAMES)
+
+
+def test_a_row_read_before_it_is_stored_is_the_one_read_after(store: EmbeddedClickhouse) -> None:
+    normal = clickhouse.baselines(store, STOP)
+    telemetry = fortnight()
+    for entity, row in clickhouse.latest(store, ENTITIES, normal, STOP).items():
+        minutes = telemetry.rows(telemetry.entity == entity)
+        assert clickhouse.feature_row(minutes, normal[entity]) == row
+
+
+def test_an_entity_without_a_baseline_still_has_its_readings(store: EmbeddedClickhouse) -> None:
+    found = clickhouse.latest(store, ["settlement"], {}, STOP)
+    assert set(found["settlement"].values) == {feature.name for feature in LIVE}
+
+
+def test_what_was_silent_for_a_day_has_no_latest_row(store: EmbeddedClickhouse) -> None:
+    assert clickhouse.latest(store, ENTITIES, {}, STOP - MINUTE + DAY).keys() == set(ENTITIES)
+    assert clickhouse.latest(store, ENTITIES, {}, STOP + DAY) == {}
+
+
+def test_a_name_is_a_value_and_never_sql(store: EmbeddedClickhouse) -> None:
+    for name in ("'", "x') OR 1=1 --", "\\", "\n"):
+        assert clickhouse.latest(store, [name], {}, STOP) == {}
+
+
+def test_training_rows_are_the_telemetry(store: EmbeddedClickhouse) -> None:
+    rows = clickhouse.training_rows(store, START + DAY, START + 3 * DAY)
+    telemetry = fortnight().between(START + DAY, START + 3 * DAY).columns()
+    for name, column in rows.items():
+        if name == "exemplars":  # kept in single precision
+            np.testing.assert_allclose(column, telemetry[name], rtol=1e-7)
+        else:
+            np.testing.assert_array_equal(column, telemetry[name])
+        assert column.dtype.kind == telemetry[name].dtype.kind
+
+
+def test_models_learn_alike_from_the_store_and_from_memory(store: EmbeddedClickhouse) -> None:
+    rows, telemetry = clickhouse.training_rows(store, START, STOP), fortnight().columns()
+    for stored, memory in zip(trailing_baselines(rows), trailing_baselines(telemetry), strict=True):
+        np.testing.assert_array_equal(stored, memory)
+    ours, theirs = history_of(rows), history_of(telemetry)
+    np.testing.assert_array_equal(ours.inputs, theirs.inputs)
+    np.testing.assert_allclose(ours.targets, theirs.targets, atol=1e-6)
+
+
+def test_a_minute_that_arrives_twice_changes_no_answer(empty: EmbeddedClickhouse) -> None:
+    week = fortnight().between(START, START + TRAILING_DAYS * DAY)
+    until = START + TRAILING_DAYS * DAY
+    clickhouse.append(empty, week)
+    before = clickhouse.baselines(empty, until), clickhouse.latest(empty, ENTITIES, {}, until)
+    rows = clickhouse.training_rows(empty, START, until)
+    clickhouse.append(empty, week.between(START + DAY, START + 3 * DAY))
+    clickhouse.append(empty, week.between(until - MINUTE, until))
+    assert clickhouse.baselines(empty, until) == before[0]
+    assert clickhouse.latest(empty, ENTITIES, {}, until) == before[1]
+    for name, column in clickhouse.training_rows(empty, START, until).items():
+        np.testing.assert_array_equal(column, rows[name])
