@@ -6,6 +6,7 @@ process asks it. With CLICKHOUSE_URL set it speaks to the server instead, by the
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,8 +28,9 @@ from observability.ledger.lookup import Lookup
 from observability.schema import create_tables
 
 TICK_SECONDS = 5.0
-DRAIN_SECONDS = 1.0
+DRAIN_SECONDS = 5.0
 BASELINE_SECONDS = 3600.0
+BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
 # A week at a time keeps the progress moving and the memory flat.
 FILL_CHUNK = 7 * DAY
@@ -52,6 +54,7 @@ class History:
     """One a cluster; restarted by Ray when it dies, and then goes on where the store says."""
 
     async def __init__(self) -> None:  # type: ignore[misc] # Ray awaits it
+        os.nice(BACKGROUND)  # answers first: the drain may lag behind them for a while
         self._settings = Settings()
         write_logs(self._settings, "history")
         self._store = await asyncio.to_thread(open_clickhouse, self._settings)

@@ -398,8 +398,3 @@ def accuracy_rows(updates: int = 1_000_000, width: int = 6) -> Iterator[Row]:
     yield Row(
         "a million updates: error of the mean", error, ROUNDING, "in 80 bits", error < ROUNDING
     )
-
-
-if __name__ == "__main__":
-    for row in run(Path("../shared/data")):
-        print(f"{row.what:65} {row.ours:12.6g} {row.published:12.6g}  {row.source:22} {row.met}")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -144,6 +145,7 @@ def _features_by_row(family: Family, filled: Filled, n: int) -> list[dict[str, A
     ] or [{} for _ in range(n)]
 
 
+@lru_cache(maxsize=1024)  # event times come by the minute: a handful serves every row
 def isoformat(epoch_seconds: float) -> str | None:
     if math.isnan(epoch_seconds):
         return None

@@ -45,6 +45,7 @@ class Premises:
     def __init__(self, handles: Handles) -> None:
         self.replica = Replica("gateway", self._configure, self._count_answers)
         self._answered: dict[tuple[str, int], list[float]] = {}
+        self._stopwatch = Stopwatch(self.replica.metrics)
         self.settings = self.replica.settings
         self.clocks = self.replica.clocks
         self.families: dict[str, Family] = {name: FAMILIES[name] for name in handles.models}
@@ -88,6 +89,7 @@ class Premises:
         self._answered.setdefault((endpoint, status), []).append(seconds)
 
     def _count_answers(self) -> None:
+        self._stopwatch.write()
         noted, self._answered = self._answered, {}
         for (endpoint, status), seconds in noted.items():
             self.replica.metrics.answered(endpoint, status, seconds)
@@ -120,7 +122,7 @@ class Premises:
                 ids,
                 self.clocks,
                 lambda: (self.active(), self.replica.config.stale),
-                Stopwatch(self.replica.metrics),
+                self._stopwatch,
             )
             for name, family in self.families.items()
         }

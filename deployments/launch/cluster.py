@@ -45,7 +45,8 @@ def environment(scratch: Path, home: Path, free_port: Callable[[], int]) -> dict
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "75",
         # A gateway that dies is noticed by its connections, and its requests go to another.
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
-        "RAY_SERVE_HAPROXY_RETRIES": "3",
+        # On a connection that was in use before, the last failed retry hangs up without a word.
+        "RAY_SERVE_HAPROXY_RETRIES": "20",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "BALLAST_HOME": str(home),
         # One batch runs on one thread; more would only take turns on the same cores.

@@ -15,16 +15,20 @@ DAY = 86_400
 # An alias that bears a column's name would stand for the aggregate in the WHERE as well.
 _LIVE = ", ".join(f"argMax({each.name}, ts) AS last_{each.name}" for each in LIVE)
 
-# As models learn them, and FINAL, for a minute may be stored twice. The quantile is the inclusive one, which interpolates as numpy does; the
-# rate is the one at which the median request arrived, so that nights hardly count.
+# As models learn them: the quantile is the inclusive one, which interpolates as numpy does; the
+# rate is the one at which the median request arrived, so that nights hardly count. FINAL, for a
+# minute may have been stored twice.
 _BASELINES = """
-SELECT entity, quantileExactInclusiveIf(0.5)(p50_ms, isFinite(p50_ms)) AS baseline_ms,
-       arraySort(groupArrayIf(request_rate, isFinite(request_rate))) AS risen,
-       arrayCumSum(risen) AS arrived,
+WITH arrayCumSum(risen) AS arrived
+SELECT entity, baseline_ms,
        arrayFirst((rate, so_far) -> so_far >= arrived[-1] / 2, risen, arrived) AS baseline_rate
-FROM telemetry FINAL
-WHERE ts >= toDateTime({since:Int64}) AND ts < toDateTime({until:Int64})
-GROUP BY entity
+FROM (
+    SELECT entity, quantileExactInclusiveIf(0.5)(p50_ms, isFinite(p50_ms)) AS baseline_ms,
+           arraySort(groupArrayIf(request_rate, isFinite(request_rate))) AS risen
+    FROM telemetry FINAL
+    WHERE ts >= toDateTime({since:Int64}) AND ts < toDateTime({until:Int64})
+    GROUP BY entity
+)
 """
 
 _LATEST = f"""

@@ -10,10 +10,12 @@ Summed up, misses differ from their nominal number by the change of alpha_t over
 data do. So a larger gamma holds the coverage of short stretches tighter, and makes the widths
 restless: at alpha / 2 a stretch of 200 outcomes at level .9 strays by 1.3 misses (standard
 deviation), where exact intervals that do not look back stray by 4.2, and widths are 7 % above the
-exact ones. The window of scores takes up what is lasting. alpha_t is kept under 1/2, so that a quiet
-spell cannot run up a debt of misses, and over -1, so that a storm cannot run up one of widths.
+exact ones. The window of scores takes up what is lasting. alpha_t is kept under 1/2, so that a
+quiet spell cannot run up a debt of misses, and over -1, so that a storm cannot run up one of
+widths.
 """
 
+import math
 from dataclasses import astuple, dataclass
 from typing import Self
 
@@ -42,8 +44,11 @@ class AdaptiveSettings:
     """Over how many of the latest outcomes coverage is watched."""
 
     def __post_init__(self) -> None:
-        if not (0.5 < self.level < 1 and 0 < self.rate < 10 and min(self.window, self.recent) > 0):
-            raise CalibrationError(f"{self} cannot be: level from 1/2 to 1, rate 0 to 10, sizes over 0")
+        fine = _HIGHEST < self.level < 1 and 0 < self.rate < math.inf
+        if not fine or min(self.window, self.recent) < 1:
+            raise CalibrationError(
+                f"{self} cannot be: give a level between {_HIGHEST} and 1, a rate and sizes over 0"
+            )
 
 
 class AdaptiveInterval:
@@ -51,7 +56,7 @@ class AdaptiveInterval:
 
     def __init__(
         self,
-        settings: AdaptiveSettings = AdaptiveSettings(),  # noqa: B008  frozen
+        settings: AdaptiveSettings = AdaptiveSettings(),
         scores: ArrayLike = (),
     ) -> None:
         self.settings = settings

@@ -18,7 +18,7 @@ _MAGIC = b"BLST"
 _HEAD = struct.Struct("<4s16sHH")  # magic, kind, version, number of arrays
 _ARRAY = struct.Struct("<cQ")
 _SUM = struct.Struct("<I")
-_TYPES = {
+_TYPES: dict[bytes, np.dtype[Any]] = {
     b"f": np.dtype("<f8"),
     b"i": np.dtype("<i8"),
     b"u": np.dtype("<u1"),

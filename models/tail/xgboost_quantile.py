@@ -46,10 +46,10 @@ class TailModel:
         """Answer every row; InvalidColumnError when one cannot be."""
         rows = checked(columns)
         inputs = _design(rows)
-        curves = self._at_each_relief(inputs)
-        now, objective = curves[:, 0], log(rows.slo_ms / rows.baseline_ms)
+        now, objective = self.quantiles(inputs), log(rows.slo_ms / rows.baseline_ms)
         breach = exceedance(now, objective, self._tails)
-        steps = plan(curves[:, :, P99], objective, breach, rows.active_workers)
+        p99 = self._p99_at_each_relief(inputs, now[:, P99], objective)
+        steps = plan(p99, objective, breach, rows.active_workers)
         return {
             **self._latencies(now, rows.baseline_ms),
             "breach_probability": breach,
@@ -69,11 +69,21 @@ class TailModel:
         """Load what `save` left; ArtifactError when it is damaged or of another release."""
         return cls(*artifact.read(folder))
 
-    def _at_each_relief(self, inputs: FloatArray) -> FloatArray:
-        """Predict (rows, rungs, levels); the first rung of relief is the row as it is."""
-        asked = np.repeat(inputs[:, None, :], len(RELIEF), axis=1)
-        asked[:, :, _LOAD] = relieved(inputs[:, _LOAD])
-        return self.quantiles(asked.reshape(-1, len(INPUTS))).reshape(-1, len(RELIEF), len(LEVELS))
+    def _p99_at_each_relief(
+        self, inputs: FloatArray, now: FloatArray, objective: FloatArray
+    ) -> FloatArray:
+        """Predict p99 (rows x rungs of relief); only a row that misses its objective is asked again.
+
+        A row that meets it as it is needs no relief, whatever the other rungs would say.
+        """
+        p99 = np.repeat(now[:, None], len(RELIEF), axis=1)
+        late = np.flatnonzero(now > objective)
+        if late.size:
+            asked = np.repeat(inputs[late, None, :], len(RELIEF) - 1, axis=1)
+            asked[:, :, _LOAD] = relieved(inputs[late, _LOAD])[:, 1:]
+            relaxed = self.quantiles(asked.reshape(-1, len(INPUTS)))[:, P99]
+            p99[late, 1:] = relaxed.reshape(late.size, -1)
+        return p99
 
     def _latencies(self, curve: FloatArray, baseline_ms: FloatArray) -> dict[str, FloatArray]:
         lower, upper = widen(curve[:, _LOWER], curve[:, _UPPER], self.meta.offset)

@@ -165,7 +165,7 @@ def _counted(row: _Row) -> Estimate:
     if above == observed:
         return Estimate(1.0, math.exp(-allowance / (2 * observed)), 1.0)
     root = np.sqrt(allowance) * np.array([-1.0, 1.0])
-    change = log_rate_change(root, np.float64(above), np.float64(observed))
+    change = log_rate_change(root, np.array(above), np.array(observed))
     lower, upper = (above / observed * np.exp(change)).tolist()
     return Estimate(above / observed, lower, upper)
 

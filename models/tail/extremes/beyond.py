@@ -82,7 +82,7 @@ def _tail_bound(peaks: FloatArray, threshold: float, probability: float) -> floa
     s = np.linspace(region.low[0], region.high[0], _POINTS)
     x = (s - region.middle[0]) / region.half[0]
     log_ratio = chebyshev.read(region.curve, np.clip(x, -1, 1)[None, :])[0]
-    theta, k = theta_of(s, bundle.top), float(bundle.count[0])
+    theta, k = theta_of(s, bundle.top), float(bundle.peaks[0])
     shape = theta * np.exp(log_ratio)
     log_weight = k * (-log_ratio - shape) + log_ratio + s
     weight = np.exp(log_weight - log_weight.max())

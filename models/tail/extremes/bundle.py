@@ -20,7 +20,8 @@ _LARGEST = 1 << 22  # elements a bundle: past that the temporaries no longer fit
 class Bundle(NamedTuple):
     excess: FloatArray
     """(rows, width), padded with noughts, in units of each row's mean excess."""
-    count: FloatArray
+    peaks: FloatArray
+    """How many each row has."""
     unit: FloatArray
     """Each row's mean excess."""
     top: FloatArray
@@ -42,10 +43,10 @@ def _bundle(samples: list[Excesses], width: int) -> Bundle:
     excess = np.zeros((len(samples), width))
     for row, sample in zip(excess, samples, strict=True):
         row[: sample.excess.size] = sample.excess
-    count = np.array([float(sample.excess.size) for sample in samples])
-    unit = excess.sum(axis=1) / count
+    peaks = np.array([float(sample.excess.size) for sample in samples])
+    unit = excess.sum(axis=1) / peaks
     excess /= unit[:, None]
-    return Bundle(excess, count, unit, excess.max(axis=1))
+    return Bundle(excess, peaks, unit, excess.max(axis=1))
 
 
 def _width(size: int) -> int:

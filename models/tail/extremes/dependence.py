@@ -26,14 +26,14 @@ def intervals_extremal_index(values: ArrayLike, threshold: float) -> float:
     if between.max() <= _SHORT:
         found = 2 * between.sum() ** 2 / (between.size * (between**2).sum())
     else:
-        found = 2 * (between - 1).sum() ** 2 / (
-            between.size * ((between - 1) * (between - 2)).sum()
+        found = (
+            2 * (between - 1).sum() ** 2 / (between.size * ((between - 1) * (between - 2)).sum())
         )
     return min(1.0, float(found))
 
 
 def runs_extremal_index(values: ArrayLike, threshold: float, run_length: int) -> float:
-    """Estimate it as clusters an exceedance, clusters being apart by `run_length` values or more."""
+    """Estimate it as clusters an exceedance; clusters lie `run_length` values apart or more."""
     times = _times(values, threshold)
     if times.size == 0:
         raise TrainingDataError(f"no value exceeds {threshold:g}")
@@ -57,9 +57,7 @@ def declustered(values: ArrayLike, threshold: float, run_length: int | None = No
     if run_length is None:
         run_length = intervals_run_length(values, threshold)
     series, times = np.asarray(values, dtype=np.float64), _times(values, threshold)
-    peaks = (
-        np.maximum.reduceat(series[times], _starts(times, run_length)) if times.size else times
-    )
+    peaks = np.maximum.reduceat(series[times], _starts(times, run_length)) if times.size else times
     return from_peaks(peaks.astype(np.float64), threshold, seen.size, times.size)
 
 

@@ -14,7 +14,7 @@ from models.errors import TrainingDataError
 from models.online import frame
 from models.protocols import FloatArray
 from models.tail.extremes.excesses import observed_values
-from models.tail.extremes.spot import Spot, SpotSettings, Verdict
+from models.tail.extremes.spot import DEFAULTS, Spot, SpotSettings, Verdict
 
 _KIND, _VERSION = "dspot", 1
 
@@ -22,18 +22,18 @@ _KIND, _VERSION = "dspot", 1
 class Dspot:
     """One drifting stream's upper threshold; NaN is a gap and changes nothing."""
 
-    def __init__(
-        self,
-        first: ArrayLike,
-        depth: int,
-        settings: SpotSettings = SpotSettings(),  # noqa: B008  frozen
-    ) -> None:
+    def __init__(self, recent: FloatArray, spot: Spot) -> None:
+        self._recent = recent
+        self._spot = spot
+
+    @classmethod
+    def started(cls, first: ArrayLike, depth: int, settings: SpotSettings = DEFAULTS) -> Self:
+        """Start from a first batch; TrainingDataError when it is too small or has no tail."""
         seen = observed_values(first)
         if not 1 <= depth < seen.size:
             raise TrainingDataError(f"a depth of {depth} does not fit {seen.size} first values")
         means = np.convolve(seen, np.full(depth, 1 / depth), mode="valid")[:-1]
-        self._recent: FloatArray = seen[-depth:].copy()
-        self._spot = Spot(seen[depth:] - means, settings)
+        return cls(seen[-depth:].copy(), Spot.started(seen[depth:] - means, settings))
 
     @property
     def mean(self) -> float:
@@ -59,7 +59,4 @@ class Dspot:
     def decode(cls, data: bytes) -> Self:
         """Resume what `encode` left, to the bit."""
         recent, inner = frame.unpack(_KIND, _VERSION, data)
-        dspot = cls.__new__(cls)
-        dspot._recent = recent
-        dspot._spot = Spot.decode(inner.tobytes())
-        return dspot
+        return cls(recent, Spot.decode(inner.tobytes()))

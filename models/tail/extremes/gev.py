@@ -51,7 +51,7 @@ def checked_maxima(maxima: ArrayLike) -> FloatArray:
 def block_maxima(values: ArrayLike, block: int) -> FloatArray:
     """Take the largest value of each whole block; a block with gaps in over half of it has none."""
     series = np.asarray(values, dtype=np.float64)
-    if block < 2 or series.ndim != 1:
+    if block <= 1 or series.ndim != 1:
         raise TrainingDataError(f"blocks of {block} cannot be cut from the shape {series.shape}")
     blocks = series[: series.size // block * block].reshape(-1, block)
     seen = ~np.isnan(blocks)

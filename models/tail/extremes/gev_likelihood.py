@@ -24,7 +24,7 @@ def possible(maxima: FloatArray, at: FloatArray) -> bool:
     """Whether the law has room for all the (ascending) maxima."""
     location, scale, shape = at.tolist()
     ends = (maxima[0] - location, maxima[-1] - location)
-    return scale > 0 and min(scale + shape * end for end in ends) > 0
+    return bool(scale > 0 and min(scale + shape * end for end in ends) > 0)
 
 
 def likelihood(maxima: FloatArray, at: FloatArray) -> Likelihood:

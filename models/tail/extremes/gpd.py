@@ -65,5 +65,8 @@ def mean_beyond(log_odds: FloatArray, scale: FloatArray, shape: FloatArray) -> F
 
 
 def log_likelihood(excess: FloatArray, scale: float, shape: float) -> float:
-    survived = log_survival(excess, np.float64(scale), np.float64(shape))
-    return float(np.sum((1 + shape) * survived)) - excess.size * math.log(scale)
+    survived = log_survival(excess, np.array(scale), np.array(shape))
+    more = 1 + shape
+    # At shape -1 the law is uniform, and an excess at its very end is as likely as any other.
+    weight = float(np.sum(more * survived)) if more else 0.0
+    return weight - excess.size * math.log(scale)

@@ -64,7 +64,7 @@ def maximise(bundle: Bundle) -> Maximum:
     best = np.maximum(mean_log(bundle, theta), LEAST_SHAPE)
     scale, shape, at = _climbed(bundle, (best / theta)[:, 0], best[:, 0])
     # At shape -1 the excesses are uniform, likeliest when they end at the largest.
-    uniform = -bundle.count * np.log(bundle.top)
+    uniform = -bundle.peaks * np.log(bundle.top)
     edge = ~(at.value > uniform)
     return Maximum(
         scale=np.where(edge, bundle.top, scale),
@@ -75,7 +75,7 @@ def maximise(bundle: Bundle) -> Maximum:
 
 
 def _search(bundle: Bundle) -> FloatArray:
-    grid = np.broadcast_to(_GRID, (bundle.count.size, _GRID.size))
+    grid = np.broadcast_to(_GRID, (bundle.peaks.size, _GRID.size))
     likely = _profile_at(bundle, np.ascontiguousarray(grid))
     best = likely.argmax(axis=1)
     left = _GRID[np.maximum(best - 1, 0)]
@@ -120,7 +120,7 @@ def _climbed(
             break
         then = likelihood(bundle, np.where(moving, to_scale, scale), to_shape)
         # At the maximum itself rounding makes the value flicker: a loss that small is no loss.
-        moving &= then.value >= at.value - 1e-9 * bundle.count
+        moving &= then.value >= at.value - 1e-9 * bundle.peaks
         scale, shape = np.where(moving, to_scale, scale), np.where(moving, to_shape, shape)
         at = Likelihood(*(np.where(moving, new, old) for new, old in zip(then, at, strict=True)))
     return scale, shape, at
@@ -134,7 +134,7 @@ def _fit(sample: Excesses, bundle: Bundle, found: Maximum, row: int) -> GpdFit:
         sample=sample,
         scale=float(scale) * unit,
         shape=float(shape),
-        log_likelihood=float(at.value[row] - bundle.count[row] * np.log(unit)),
+        log_likelihood=float(at.value[row] - bundle.peaks[row] * np.log(unit)),
         covariance=_covariance(at, row, unit) if regular else np.full((2, 2), np.nan),
         regular=regular,
         method="maximum likelihood",
@@ -144,5 +144,6 @@ def _fit(sample: Excesses, bundle: Bundle, found: Maximum, row: int) -> GpdFit:
 def _covariance(at: Likelihood, row: int, unit: float) -> FloatArray:
     ss, sx, xx = at.scale_scale[row], at.scale_shape[row], at.shape_shape[row]
     determinant = ss * xx - sx * sx
-    inverse = np.array([[-xx * unit * unit, sx * unit], [sx * unit, -ss]])
-    return inverse / determinant
+    covariance: FloatArray = np.array([[-xx * unit * unit, sx * unit], [sx * unit, -ss]])
+    covariance /= determinant
+    return covariance

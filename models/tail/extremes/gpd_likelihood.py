@@ -28,7 +28,7 @@ class Likelihood(NamedTuple):
 
 
 def likelihood(bundle: Bundle, scale: FloatArray, shape: FloatArray) -> Likelihood:
-    k, possible = bundle.count, _possible(bundle, scale, shape)
+    k, possible = bundle.peaks, _possible(bundle, scale, shape)
     a = bundle.excess / scale[:, None]
     t = np.where(possible[:, None], shape[:, None] * a, 0.0)
     ratio = log1p_ratios(t)

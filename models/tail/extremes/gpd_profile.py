@@ -57,5 +57,5 @@ def _mean_log(bundle: Bundle, theta: FloatArray) -> FloatArray:
         left, right = rest[..., :half], rest[..., half:]
         rest = left * right + left + right
     rest = np.maximum(rest, _JUST_ABOVE)  # rounding may take a product of tiny ones to nought
-    mean: FloatArray = np.log1p(rest).sum(axis=-1) / bundle.count[:, None]
+    mean: FloatArray = np.log1p(rest).sum(axis=-1) / bundle.peaks[:, None]
     return mean

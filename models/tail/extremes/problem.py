@@ -33,6 +33,9 @@ class Problems(NamedTuple):
         matters: BoolArray = self.kind >= Kind.LEVEL
         return matters
 
+    def rows(self, rows: IntArray) -> "Problems":
+        return Problems._make(column[rows] for column in self)
+
 
 def problems(
     fits: Sequence[GpdFit], units: FloatArray, quantities: Sequence[Sequence[Quantity]]
@@ -43,7 +46,9 @@ def problems(
         for place, asked in enumerate(quantities[row])
     ]
     listed.sort(key=itemgetter(0))
-    kind, row, place, argument, clusters = (np.repeat(column, 2) for column in zip(*listed))
+    kind, row, place, argument, clusters = (
+        np.repeat(column, 2) for column in zip(*listed, strict=True)
+    )
     threshold = np.array([fit.sample.threshold for fit in fits])[row]
     chance = kind == Kind.EXCEEDANCE
     return Problems(

@@ -7,7 +7,7 @@ is infinite somewhere in the region has an infinite end.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from models.tail.extremes.bundle import Bundle, bundled
 from models.tail.extremes.gpd import GpdFit
 from models.tail.extremes.problem import Problems, problems, values
 from models.tail.extremes.quantity import Kind, Quantity
-from models.tail.extremes.region import Region, lined_up, region_of, surface
+from models.tail.extremes.region import Region, region_of, surface
 
 _T = np.linspace(0, np.pi, 13)[:, None]
 _PHI = np.linspace(0, np.pi, 7)
@@ -82,9 +82,7 @@ def _at_estimate(bundle: Bundle, fits: list[GpdFit], asked: Problems) -> FloatAr
     return values(asked, *at)[:, 0, 0]
 
 
-def _restored(
-    found: FloatArray, fits: list[GpdFit], bundle: Bundle, asked: Problems
-) -> FloatArray:
+def _restored(found: FloatArray, fits: list[GpdFit], bundle: Bundle, asked: Problems) -> FloatArray:
     """From the scales of the search back to what was asked."""
     threshold = np.array([fit.sample.threshold for fit in fits])[asked.row]
     unit = bundle.unit[asked.row]
@@ -99,9 +97,6 @@ def _restored(
     return np.where(below, np.nan, found)
 
 
-Columns = TypeVar("Columns", Region, Problems, "_Search")
-
-
 class _Search(NamedTuple):
     """Where each problem's search stands."""
 
@@ -111,6 +106,9 @@ class _Search(NamedTuple):
     step_t: FloatArray
     step_phi: FloatArray
 
+    def rows(self, rows: IntArray) -> "_Search":
+        return _Search._make(column[rows] for column in self)
+
 
 def _search(region: Region, asked: Problems, start: FloatArray) -> FloatArray:
     """Maximise side x quantity over the surface, for each problem; `start` is at the estimate.
@@ -119,7 +117,7 @@ def _search(region: Region, asked: Problems, start: FloatArray) -> FloatArray:
     """
     state = _coarse(region, asked)
     best, moving = state.best, np.arange(len(start))
-    each = lined_up(region, asked.row)
+    each = region.rows(asked.row)
     for turn in range(_ROUNDS):
         state = _closer(each, asked, state)
         gained, found = state.best - best[moving], state.best - start
@@ -130,7 +128,7 @@ def _search(region: Region, asked: Problems, start: FloatArray) -> FloatArray:
         if on.size == 0:
             break
         moving, start = moving[on], start[on]
-        state, asked, each = _rows(state, on), _rows(asked, on), _rows(each, on)
+        state, asked, each = state.rows(on), asked.rows(on), each.rows(on)
     return best
 
 
@@ -182,11 +180,10 @@ def _around(found: FloatArray, row: IntArray, column: IntArray, held: BoolArray)
     """Take the nine points around a place of the grid; where phi is held, its column thrice."""
     problem = np.arange(len(found))[:, None, None]
     beside = np.where(held[:, None], 0, _BESIDE)
-    return found[problem, (row[:, None] + _BESIDE)[:, :, None], (column[:, None] + beside)[:, None]]
-
-
-def _rows(columns: Columns, rows: IntArray) -> Columns:
-    return columns._make(column[rows] for column in columns)
+    nine: FloatArray = found[
+        problem, (row[:, None] + _BESIDE)[:, :, None], (column[:, None] + beside)[:, None]
+    ]
+    return nine
 
 
 def _shift(found: FloatArray) -> tuple[FloatArray, FloatArray]:

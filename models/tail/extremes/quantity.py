@@ -31,24 +31,24 @@ SCALE = Quantity(Kind.SCALE)
 
 
 def value_at_risk(level: float) -> Quantity:
-    """The level that an observation exceeds with probability 1 - level."""
+    """Ask for the level that an observation exceeds with probability 1 - level."""
     return Quantity(Kind.LEVEL, -math.log1p(-_probability(level)))
 
 
 def conditional_value_at_risk(level: float) -> Quantity:
-    """The mean of the observations beyond the value at risk (expected shortfall)."""
+    """Ask for the mean of the observations beyond the value at risk (expected shortfall)."""
     return Quantity(Kind.MEAN_BEYOND, -math.log1p(-_probability(level)))
 
 
 def return_level(observations: float) -> Quantity:
-    """The level that a peak exceeds once in so many observations, on average."""
+    """Ask for the level that a peak exceeds once in so many observations, on average."""
     if not 1 < observations < math.inf:
         raise TrainingDataError(f"a return period of {observations:g} observations is none")
     return Quantity(Kind.LEVEL, math.log(observations), of_peaks=True)
 
 
 def exceedance(level: float) -> Quantity:
-    """The probability that an observation exceeds the level."""
+    """Ask for the probability that an observation exceeds the level."""
     if not math.isfinite(level):
         raise TrainingDataError(f"the level {level} is not a number")
     return Quantity(Kind.EXCEEDANCE, level)

@@ -54,4 +54,5 @@ def expm1_ratio(t: FloatArray) -> FloatArray:
 
 def _series(coefficients: FloatArray, t: FloatArray) -> FloatArray:
     third, second, first, constant = coefficients
-    return ((third * t + second) * t + first) * t + constant
+    total: FloatArray = ((third * t + second) * t + first) * t + constant
+    return total

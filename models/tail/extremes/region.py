@@ -36,7 +36,7 @@ class Region(NamedTuple):
     """A row a sample, in the units of its bundle."""
 
     top: FloatArray
-    count: FloatArray
+    peaks: FloatArray
     observed: FloatArray
     """Values seen; made up where the rate is known, and then of no effect."""
     rate_known: BoolArray
@@ -55,6 +55,9 @@ class Region(NamedTuple):
     high: FloatArray
     """Where s must lie."""
 
+    def rows(self, rows: IntArray) -> "Region":
+        return Region._make(column[rows] for column in self)
+
 
 class Point(NamedTuple):
     scale: FloatArray
@@ -72,12 +75,12 @@ def region_of(
     nodes = middle[:, None] + half[:, None] * chebyshev.NODES
     theta = theta_of(nodes, bundle.top[:, None])
     observed = np.array([float(fit.sample.observed) for fit in fits])
-    log_rate = np.log(bundle.count / observed)
+    log_rate = np.log(bundle.peaks / observed)
     known = (log_rate >= 0) | rate_known
     region = Region(
         top=bundle.top,
-        count=bundle.count,
-        observed=np.where(known, 2 * bundle.count, observed),
+        peaks=bundle.peaks,
+        observed=np.where(known, 2 * bundle.peaks, observed),
         rate_known=known,
         log_rate=log_rate,
         allowance=allowance,
@@ -91,11 +94,6 @@ def region_of(
     return _trimmed(region, s)
 
 
-def lined_up(region: Region, row: IntArray) -> Region:
-    """Repeat rows of the region: one for each problem."""
-    return Region(*(column[row] for column in region))
-
-
 def surface(region: Region, t: FloatArray, phi: FloatArray) -> Point:
     """Give points of each row's region at its angles t (rows, n, 1) and phi (rows, 1, m)."""
     low, high = region.low[:, None], region.high[:, None]
@@ -104,22 +102,22 @@ def surface(region: Region, t: FloatArray, phi: FloatArray) -> Point:
     # Past either end of s the surface goes on over its far side, with no crease for a search.
     far = np.sign(np.sin(t))
     root = far * np.sqrt(np.maximum(_left(region, shape, log_ratio), 0))[..., None]
-    factor = factor_at(root * np.cos(phi) / np.sqrt(region.count)[:, None, None])
+    factor = factor_at(root * np.cos(phi) / np.sqrt(region.peaks)[:, None, None])
     shape, scale = shape[..., None], np.exp(log_ratio)[..., None]
     # A shape under -1 is outside whatever its likelihood.
     factor = np.maximum(factor, shape / LEAST_SHAPE)
     free = np.where(region.rate_known, 0.0, 1.0)[:, None, None]
-    count, observed, log_rate = (
-        column[:, None, None] for column in (region.count, region.observed, region.log_rate)
+    peaks, observed, log_rate = (
+        column[:, None, None] for column in (region.peaks, region.observed, region.log_rate)
     )
-    change = log_rate_change(free * root * np.sin(phi), count, observed)
+    change = log_rate_change(free * root * np.sin(phi), peaks, observed)
     return Point(scale / factor, shape / factor, log_rate + change)
 
 
 def _estimates(bundle: Bundle, fits: Sequence[GpdFit]) -> tuple[FloatArray, FloatArray]:
     shape = np.array([fit.shape for fit in fits])
     scale = np.array([fit.scale for fit in fits]) / bundle.unit
-    value = np.array([fit.log_likelihood for fit in fits]) / bundle.count + np.log(bundle.unit)
+    value = np.array([fit.log_likelihood for fit in fits]) / bundle.peaks + np.log(bundle.unit)
     return value, np.log1p(np.maximum(shape / scale * bundle.top, np.expm1(LOWEST)))
 
 
@@ -127,13 +125,13 @@ def _outside(
     bundle: Bundle, best: FloatArray, s: FloatArray, allowance: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Find on either side of the estimate a point that the region does not reach."""
-    step = _OUTWARD / np.sqrt(bundle.count)[:, None] * 4
+    step = _OUTWARD / np.sqrt(bundle.peaks)[:, None] * 4
     places = np.concatenate([s[:, None] - step, s[:, None] + step], axis=1)
     places = np.clip(places, LOWEST, HIGHEST)
     theta = theta_of(places, bundle.top[:, None])
     shape = mean_log(bundle, theta)
     lost = best[:, None] - profile(shape, theta) + _loss_of_least(shape)
-    out = 2 * bundle.count[:, None] * lost > allowance[:, None]
+    out = 2 * bundle.peaks[:, None] * lost > allowance[:, None]
     sides = out.reshape(len(s), 2, -1)
     sides[:, :, -1] = True
     rows = np.arange(len(s))
@@ -148,7 +146,7 @@ def _trimmed(region: Region, s: FloatArray) -> Region:
     shape = theta_of(places, region.top[:, None]) * np.exp(log_ratio)
     allowance = region.allowance[:, None]
     spent = allowance - _left(region, shape, log_ratio)
-    spent += 2 * region.count[:, None] * _loss_of_least(shape)
+    spent += 2 * region.peaks[:, None] * _loss_of_least(shape)
     # Roots of the deviance run nearly straight, so that a line finds where they cross.
     slack = np.sqrt(allowance) - np.sqrt(np.maximum(spent, 0))
     low, high = _crossings(places, slack, s)
@@ -188,5 +186,5 @@ def _loss_of_least(shape: FloatArray) -> FloatArray:
 def _left(region: Region, shape: FloatArray, log_ratio: FloatArray) -> FloatArray:
     """Give what s leaves of the allowance."""
     lost = region.best[:, None] + log_ratio + shape + 1
-    left: FloatArray = region.allowance[:, None] - 2 * region.count[:, None] * lost
+    left: FloatArray = region.allowance[:, None] - 2 * region.peaks[:, None] * lost
     return left

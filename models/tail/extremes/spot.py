@@ -40,6 +40,9 @@ class SpotSettings:
             )
 
 
+DEFAULTS = SpotSettings()
+
+
 class Verdict(NamedTuple):
     alarm: bool
     peak: bool
@@ -50,14 +53,31 @@ class Verdict(NamedTuple):
 class Spot:
     """One stream's upper threshold; NaN is a gap and changes nothing."""
 
-    def __init__(self, first: ArrayLike, settings: SpotSettings = SpotSettings()) -> None:  # noqa: B008  frozen
-        seen = observed_values(first)
+    def __init__(
+        self,
+        settings: SpotSettings,
+        threshold: float,
+        seen: tuple[int, int],
+        peaks: FloatArray,
+        tail: tuple[float, float] | None = None,
+    ) -> None:
+        """Take the values seen and those above the threshold, the latest peaks, and their fit."""
         self.settings = settings
-        self.threshold = float(np.quantile(seen, settings.quantile))
-        peaks = seen[seen > self.threshold]
-        self.observed, self.exceeded = seen.size, from_peaks(peaks, self.threshold, seen.size).exceeded
-        self._peaks: FloatArray = (peaks - self.threshold)[-settings.most_peaks :]
-        self._refit()
+        self.threshold = threshold
+        self.observed, self.exceeded = seen
+        self._peaks = peaks[-settings.most_peaks :]
+        self.scale, self.shape = tail or self._fit()
+        self.level = self._level()
+        """What the next value must pass to raise an alarm."""
+
+    @classmethod
+    def started(cls, first: ArrayLike, settings: SpotSettings = DEFAULTS) -> Self:
+        """Start from a first batch; TrainingDataError when it is too small or has no tail."""
+        seen = observed_values(first)
+        threshold = float(np.quantile(seen, settings.quantile))
+        above = seen[seen > threshold]
+        exceeded = from_peaks(above, threshold, seen.size).exceeded
+        return cls(settings, threshold, (seen.size, exceeded), above - threshold)
 
     def observe(self, value: float) -> Verdict:
         level = self.level
@@ -71,7 +91,7 @@ class Spot:
             self.exceeded += 1
             kept = np.append(self._peaks, value - self.threshold)
             self._peaks = kept[-self.settings.most_peaks :]
-            self._refit()
+            self.scale, self.shape = self._fit()
         self.level = self._level()
         return Verdict(alarm=False, peak=peak, level=level)
 
@@ -85,21 +105,16 @@ class Spot:
         """Resume what `encode` left, to the bit."""
         numbers, counts, peaks = frame.unpack(_KIND, _VERSION, data)
         risk, quantile, most_peaks, threshold, scale, shape = numbers.tolist()
-        spot = cls.__new__(cls)
-        spot.settings = SpotSettings(risk, quantile, int(most_peaks))
-        spot.threshold, spot.scale, spot.shape = threshold, scale, shape
-        spot.observed, spot.exceeded = counts.tolist()
-        spot._peaks = peaks
-        spot.level = spot._level()
-        return spot
+        settings = SpotSettings(risk, quantile, int(most_peaks))
+        observed, exceeded = counts.tolist()
+        return cls(settings, threshold, (observed, exceeded), peaks, (scale, shape))
 
-    def _refit(self) -> None:
+    def _fit(self) -> tuple[float, float]:
         peaks: FloatArray = np.sort(self._peaks)
         fit = fit_gpd(Excesses(self.threshold, peaks, self.observed, peaks.size))
-        self.scale, self.shape = fit.scale, fit.shape
-        self.level = self._level()
+        return fit.scale, fit.shape
 
     def _level(self) -> float:
         odds = math.log(self.exceeded / (self.observed * self.settings.risk))
-        grown = float(expm1_ratio(np.float64(self.shape * odds)))
+        grown = float(expm1_ratio(np.array(self.shape * odds)))
         return self.threshold + max(self.scale * odds * grown, 0.0)

@@ -97,7 +97,8 @@ def _stable(fits: list[GpdFit]) -> BoolArray:
     higher = np.triu(np.ones((len(fits), len(fits)), dtype=np.bool_), 1)
     # A fit without a variance (NaN) judges nothing and is no candidate itself.
     differs = higher & (np.abs(apart) > DIFFERENCE * spread) & ~np.isnan(variance)[None, :]
-    return ~differs.any(axis=1) & ~np.isnan(variance)
+    stable: BoolArray = ~differs.any(axis=1) & ~np.isnan(variance)
+    return stable
 
 
 def _modified_scale_error(fit: GpdFit) -> float:

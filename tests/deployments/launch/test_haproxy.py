@@ -6,6 +6,7 @@ import pytest
 from deployments.launch.haproxy import ERROR_PAGE, hardened
 
 PAGE = Path("/run/503.http")
+INNER = Path("/run/inner.sock")
 AS_SERVE_WRITES_IT = """\
 global
     stats socket /run/admin.sock mode 666 level admin expose-fd listeners
@@ -27,14 +28,19 @@ listen stats
 def test_only_the_public_listener_keeps_its_address(host: str) -> None:
     binds = [
         line.strip()
-        for line in hardened(AS_SERVE_WRITES_IT.format(host=host), PAGE).splitlines()
+        for line in hardened(AS_SERVE_WRITES_IT.format(host=host), PAGE, INNER).splitlines()
         if line.strip().startswith("bind")
     ]
-    assert binds == ["bind 127.0.0.1:9101", f"bind {host}:8000", "bind 127.0.0.1:8404"]
+    assert binds == [
+        "bind 127.0.0.1:9101",
+        "bind unix@/run/inner.sock mode 600",
+        "bind 127.0.0.1:8404",
+        f"bind {host}:8000",
+    ]
 
 
 def test_errors_become_503_with_a_time_to_come_back() -> None:
-    edited = hardened(AS_SERVE_WRITES_IT.format(host="*"), PAGE)
+    edited = hardened(AS_SERVE_WRITES_IT.format(host="*"), PAGE, INNER)
     assert [line.split() for line in edited.splitlines() if "errorfile" in line] == [
         ["errorfile", status, "/run/503.http"] for status in ("502", "503", "504")
     ]
@@ -45,15 +51,23 @@ def test_errors_become_503_with_a_time_to_come_back() -> None:
 
 
 def test_the_admin_socket_is_its_owners_alone() -> None:
-    edited = hardened(AS_SERVE_WRITES_IT.format(host="*"), PAGE)
+    edited = hardened(AS_SERVE_WRITES_IT.format(host="*"), PAGE, INNER)
     assert "mode 600" in edited
     assert "mode 666" not in edited
 
 
 def test_editing_twice_changes_nothing_more() -> None:
-    once = hardened(AS_SERVE_WRITES_IT.format(host="*"), PAGE)
-    assert hardened(once, PAGE) == once
-    assert once.count("/-/routes }") == 1
+    once = hardened(AS_SERVE_WRITES_IT.format(host="*"), PAGE, INNER)
+    assert hardened(once, PAGE, INNER) == once
+    assert once.count("frontend front") == 1
+
+
+def test_the_front_listener_tries_again_what_the_inner_one_hung_up_on() -> None:
+    edited = hardened(AS_SERVE_WRITES_IT.format(host="*"), PAGE, INNER)
+    front = edited.partition("frontend front\n")[2]
+    assert "retry-on conn-failure empty-response" in front
+    assert "server inner unix@/run/inner.sock" in front
+    assert "if { path -i /-/routes }" in front
 
 
 def test_this_release_of_serve_still_writes_what_is_edited() -> None:

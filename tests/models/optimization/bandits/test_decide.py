@@ -91,7 +91,7 @@ def test_arms_are_chosen_as_often_as_the_propensity_says(
     start: Start, ask: Ask, family: str, policy: PolicyName
 ) -> None:
     experiment = warmed(start, ask, family, floor=0.2)
-    rows = 20_000
+    rows = 4_000
     columns = {k: np.repeat(v, rows) for k, v in ask(1, 3).items()}
     keys = keys_of([str(i) for i in range(rows)])
     decided = decide(experiment, columns, keys, policy=policy, cap=0.6)

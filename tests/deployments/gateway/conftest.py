@@ -1,0 +1,64 @@
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import ray
+from redis.asyncio import Redis
+
+import deployments.features
+import deployments.replica
+import features.store
+from features.rows import FeatureRow
+from features.sources.clickhouse import feature_row
+from features.store import encoded
+from models.model_version import ModelVersion, folder_name
+from models.pointer import write_pointer
+from models.registry import CHAMPION
+from models.tail.baselines import entity_baselines
+from models.tail.xgboost_quantile import TailModel
+from tests.deployments.house import House, NoHistory, opened
+from tests.fortnight import fortnight
+from tests.redis_server import RedisServer
+
+
+@pytest.fixture
+def home(tmp_path: Path, tail_model: TailModel) -> Path:
+    """Make a home directory in which a model is champion."""
+    models = tmp_path / "models"
+    folder = models / folder_name(TailModel.name) / "1.0.0"
+    tail_model.save(folder)
+    made = datetime(2026, 3, 2, tzinfo=UTC)
+    write_pointer(models, CHAMPION, ModelVersion(TailModel.name, "1.0.0", folder, made))
+    return tmp_path
+
+
+@pytest.fixture
+def known() -> dict[str, FeatureRow]:
+    """Give the entities that have been measured a minute ago."""
+    minutes, rows = fortnight(), {}
+    for entity, baseline in entity_baselines(minutes.columns()).items():
+        row = feature_row(minutes.rows(minutes.entity == entity), baseline._asdict())
+        rows[entity] = FeatureRow(row.values, float(int(time.time()) - 60))
+    return rows
+
+
+@pytest.fixture
+async def house(
+    home: Path,
+    known: dict[str, FeatureRow],
+    redis: Redis,
+    redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[House]:
+    monkeypatch.setenv("BALLAST_HOME", str(home))
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    # pytest keeps the logs of a test, and a test has no network but loopback.
+    monkeypatch.setattr(deployments.replica, "write_logs", lambda *_: None)
+    monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
+    monkeypatch.setattr(deployments.features, "HistorySource", NoHistory)
+    monkeypatch.setattr(features.store, "FIRST_READ_SECONDS", 5.0)
+    await redis.mset(encoded(known.items()))
+    async with opened(redis) as house:
+        yield house

@@ -1,0 +1,142 @@
+"""The whole DAG in one event loop: the real deployments, a real Redis, a real ledger, no cluster.
+
+Only what Ray does is left out: to start the deployments, and to name their replicas to the gateway.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import orjson
+from redis.asyncio import Redis
+
+from config_store.document import ConfigDocument, Deadlines
+from config_store.shipped import default_document
+from config_store.store import ConfigStore
+from deployments.features import Features
+from deployments.gateway.app import build_app
+from deployments.gateway.door import Door, InferencePath
+from deployments.gateway.premises import Handles, Premises
+from deployments.safety import Safety
+from deployments.tail import Tail
+from features.errors import SourceAwayError
+from features.rows import FeatureRow
+from observability.ledger.stream import LedgerStream
+from safety.access import Role
+from safety.key_store import KeyStore
+from tests.deployments.replicas import Directory, kill
+from tests.deployments.unstarted import end, unstarted
+from tests.waiting import until
+
+PATH = "/models/tail-slo"
+STAGES = {"features": Features, "tail": Tail, "safety": Safety}
+# On two busy cores an answer may be late; only where that is the question may it count as lost.
+PATIENT = Deadlines(request_ms=30_000, features_ms=10_000, model_ms=10_000, ledger_ms=200)
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+class NoHistory:
+    """The history actor of a cluster that is not there."""
+
+    async def latest(self, _: Sequence[str]) -> dict[str, FeatureRow]:
+        raise SourceAwayError("history", "no cluster")
+
+
+def document_with(document: ConfigDocument, **changes: Any) -> ConfigDocument:
+    """Change how the tail family is served."""
+    tail = document.serving["tail"].model_copy(update=changes)
+    return document.model_copy(update={"serving": {"tail": tail}})
+
+
+class House:
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self.document = document_with(default_document(), deadlines=PATIENT)
+        self.keys: dict[Role, str] = {}
+        self.replicas: dict[str, list[Any]] = {name: [] for name in STAGES}
+        self.directories = {name: Directory() for name in STAGES}
+
+    async def furnish(self) -> None:
+        """Do what `ballast up` does before anything starts: configuration and keys."""
+        await ConfigStore(self.redis).bootstrap(self.document, "ada", "a start", NOW)
+        for role in Role:
+            issued = await KeyStore(self.redis).create(role, f"a {role}", NOW)
+            self.keys[role] = issued.presented
+
+    async def start(self, stage: str) -> Any:
+        """Start one more replica of a stage, as Serve does."""
+        replica = unstarted(STAGES[stage])
+        await replica.__init__()
+        self.replicas[stage].append(replica)
+        self.directories[stage].addresses.append(await replica.where())
+        return replica
+
+    def kill(self, stage: str, which: int = 0) -> None:
+        """End a replica's connections as kill -9 does; Serve goes on naming it for a while."""
+        kill(self.replicas[stage][which]._wire)
+
+    async def open_gateway(self) -> None:
+        directories: Any = self.directories
+        models = {"tail": directories["tail"]}
+        self.premises = Premises(Handles(directories["features"], directories["safety"], models))
+        await self.premises.open()
+        paths = [
+            InferencePath(family, self.premises.desk, self.premises.admission)
+            for family in self.premises.families.values()
+        ]
+        self.door = Door(build_app(self.premises), paths, self.premises.observe)
+        await until(lambda: len(self.premises.keys.value or ()) == len(Role))
+
+    async def close(self) -> None:
+        await self.premises.close()
+        for replica in (each for replicas in self.replicas.values() for each in replicas):
+            await end(replica)
+
+    def client(self, role: Role = Role.CLIENT) -> httpx.AsyncClient:
+        return self.stranger(headers={"X-API-Key": self.keys[role]})
+
+    def stranger(self, **options: Any) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=self.door)
+        return httpx.AsyncClient(transport=transport, base_url="http://ballast", **options)
+
+    async def ask(self, *bodies: dict[str, Any]) -> list[dict[str, Any]]:
+        """Ask for these rows in one request."""
+        async with self.client() as client:
+            found = await client.post(PATH, json={"rows": bodies})
+        found.raise_for_status()
+        answers: list[dict[str, Any]] = found.json()
+        return answers
+
+    async def deploy(self, document: ConfigDocument) -> int:
+        """Publish and activate a configuration; give its number once everybody goes by it."""
+        store = ConfigStore(self.redis)
+        number = await store.publish(document, "ada", "a change", NOW)
+        await store.activate(number)
+        everybody = [self.premises, *(each for all_ in self.replicas.values() for each in all_)]
+        for who in everybody:
+            await until(lambda who=who: who.replica.config.value.number == number)  # type: ignore[misc] # bound now
+        return number
+
+    async def within(self, **milliseconds: float) -> None:
+        """Shorten deadlines, where it is the question what happens when they pass."""
+        deadlines = PATIENT.model_copy(update=milliseconds)
+        await self.deploy(document_with(self.document, deadlines=deadlines))
+
+    async def ledger(self) -> list[dict[str, Any]]:
+        """Read every decision that was written down, oldest first."""
+        entries = [entry async for entry in LedgerStream(self.redis).entries()]
+        return [orjson.loads(row) for entry in entries for row in entry.rows]
+
+
+@asynccontextmanager
+async def opened(redis: Redis) -> AsyncIterator[House]:
+    house = House(redis)
+    await house.furnish()
+    async with AsyncExitStack() as undo:
+        for stage in STAGES:
+            await house.start(stage)
+        await house.open_gateway()
+        undo.push_async_callback(house.close)
+        yield house

@@ -1,0 +1,80 @@
+"""Replicas in this event loop, and what stands in Serve's place: the directory that names them."""
+
+import asyncio
+from itertools import count
+from typing import Any, Self
+
+from deployments.wire.channel import Channel
+from deployments.wire.exchange import Exchange
+from deployments.wire.server import Handler, WireServer
+
+SECRET = b"what the platform's own processes know"
+
+
+class Replica:
+    """One real wire server; `kill` ends it as kill -9 does: at once, and without a word."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.server = WireServer(handler, SECRET)
+        self.address = ("", 0)
+
+    async def open(self) -> Self:
+        self.address = await self.server.open("127.0.0.1")
+        return self
+
+    def kill(self) -> None:
+        kill(self.server)
+
+    async def channel(self, secret: bytes = SECRET) -> Channel:
+        return await Channel.connect(*self.address, secret)
+
+
+def kill(server: WireServer) -> None:
+    assert server._server is not None
+    server._server.close()
+    for connection in tuple(server._connections):
+        assert connection._transport is not None
+        connection._transport.abort()
+
+
+class Directory:
+    """What an exchange asks Serve for: the address of one replica, another one each time."""
+
+    def __init__(self, *addresses: tuple[str, int]) -> None:
+        self.addresses = list(addresses)
+        self.questions = 0
+        self._turns = count()
+
+    @property
+    def where(self) -> Self:
+        return self
+
+    async def remote(self) -> tuple[str, int]:
+        self.questions += 1
+        if not self.addresses:
+            raise ConnectionError("no replica runs")
+        return self.addresses[next(self._turns) % len(self.addresses)]
+
+
+class Room:
+    """Where a test opens replicas and exchanges; whatever it leaves open is closed."""
+
+    def __init__(self) -> None:
+        self._replicas: list[Replica] = []
+        self._exchanges: list[Exchange] = []
+
+    async def replica(self, handler: Handler) -> Replica:
+        self._replicas.append(await Replica(handler).open())
+        return self._replicas[-1]
+
+    def exchange(self, directory: Any) -> Exchange:
+        self._exchanges.append(Exchange("stage", directory, SECRET))
+        self._exchanges[-1].start()
+        return self._exchanges[-1]
+
+    async def close(self) -> None:
+        for exchange in self._exchanges:
+            await exchange.stop()
+        for replica in self._replicas:
+            replica.kill()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next turn

@@ -1,0 +1,237 @@
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from deployments.wire.frame import (
+    ANSWER,
+    ASK,
+    FAILURE,
+    GREETING,
+    LARGEST,
+    LARGEST_GREETING,
+    Frame,
+    decode,
+    encode,
+)
+from tests.deployments.replicas import SECRET, Replica, Room
+from tests.waiting import until
+
+HELLO = encode(Frame({}, {"secret": SECRET.decode()}), 0, GREETING)
+QUESTION = Frame({"load": np.array([0.5, 0.25])})
+
+
+def ask(number: int = 1, frame: Frame = QUESTION) -> bytes:
+    return encode(frame, number, ASK)
+
+
+async def double(frame: Frame) -> Frame:
+    return Frame({name: 2 * column for name, column in frame.columns.items()})
+
+
+class Heard:
+    """A handler that notes what reached it."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+
+    async def __call__(self, frame: Frame) -> Frame:
+        self.frames.append(frame)
+        return await double(frame)
+
+
+class Line:
+    """A bare connection, on which a test says whatever it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def say(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def answer(self) -> tuple[int, int, Frame]:
+        async with asyncio.timeout(5):
+            (length,) = struct.unpack("<I", await self._reader.readexactly(4))
+            return decode(await self._reader.readexactly(length))
+
+    async def rest(self) -> bytes:
+        """Read until the other end hangs up."""
+        async with asyncio.timeout(5):
+            try:
+                return await self._reader.read()
+            except ConnectionResetError:
+                return b""  # it hung up on what it had not read
+
+    async def close(self) -> None:
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except ConnectionError:
+            return  # the other end was first
+
+
+@asynccontextmanager
+async def line_to(replica: Replica) -> AsyncIterator[Line]:
+    line = Line(*await asyncio.open_connection(*replica.address))
+    try:
+        yield line
+    finally:
+        await line.close()
+
+
+async def test_who_shows_the_secret_is_answered(room: Room) -> None:
+    async with line_to(await room.replica(double)) as line:
+        line.say(HELLO + ask(7))
+        number, kind, frame = await line.answer()
+        assert (number, kind) == (7, ANSWER)
+        assert frame.columns["load"].tolist() == [1.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        encode(Frame({}, {"secret": "a guess"}), 0, GREETING),
+        encode(Frame({}, {"secret": SECRET.decode()[:-1]}), 0, GREETING),
+        encode(Frame({}, {"secret": ""}), 0, GREETING),
+        encode(Frame({}, {"secret": None}), 0, GREETING),
+        encode(Frame({}, {}), 0, GREETING),
+        # The right secret, but in a question.
+        encode(Frame({}, {"secret": SECRET.decode()}), 0, ASK),
+        b"",
+    ],
+    ids=["a guess", "cut short", "empty", "null", "absent", "not a greeting", "no greeting"],
+)
+async def test_who_does_not_show_the_secret_gets_nothing(room: Room, greeting: bytes) -> None:
+    heard = Heard()
+    async with line_to(await room.replica(heard)) as line:
+        line.say(greeting + ask())
+        assert await line.rest() == b""
+    assert heard.frames == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"GET / HTTP/1.1\r\nHost: ballast\r\n\r\n",
+        struct.pack("<I", LARGEST + 1),
+        struct.pack("<I", 20) + bytes(20),
+        struct.pack("<I", 0),
+    ],
+    ids=["HTTP", "a giant", "zeros", "nothing"],
+)
+@pytest.mark.parametrize("greeting", [b"", HELLO], ids=["a stranger", "a gateway"])
+async def test_a_damaged_frame_ends_its_connection_and_no_other(
+    room: Room, greeting: bytes, damage: bytes
+) -> None:
+    heard = Heard()
+    replica = await room.replica(heard)
+    async with line_to(replica) as other, line_to(replica) as line:
+        other.say(HELLO)
+        line.say(greeting + damage)
+        assert await line.rest() == b""
+        other.say(ask())
+        assert (await other.answer())[1] == ANSWER
+    assert len(heard.frames) == 1
+
+
+async def test_a_stranger_cannot_make_it_hold_more_than_a_greeting(room: Room) -> None:
+    async with line_to(await room.replica(double)) as line:
+        line.say(struct.pack("<I", LARGEST_GREETING + 1))
+        assert await line.rest() == b""
+
+
+async def test_large_batches_pass_once_the_secret_is_shown(room: Room) -> None:
+    rows = LARGEST_GREETING
+    async with line_to(await room.replica(double)) as line:
+        line.say(HELLO + ask(1, Frame({"load": np.arange(rows, dtype=np.float64)})))
+        _, _, frame = await line.answer()
+        assert frame.columns["load"].tolist() == [2.0 * row for row in range(rows)]
+
+
+async def test_a_failure_is_told_by_its_kind_alone_and_the_line_stays(room: Room) -> None:
+    async def fussy(frame: Frame) -> Frame:
+        if frame.columns["load"][0] < 0:
+            raise ValueError("the password is swordfish")
+        return await double(frame)
+
+    async with line_to(await room.replica(fussy)) as line:
+        line.say(HELLO + ask(1, Frame({"load": np.array([-1.0])})) + ask(2))
+        number, kind, frame = await line.answer()
+        assert (number, kind, frame.head) == (1, FAILURE, {"error": "ValueError"})
+        assert (await line.answer())[:2] == (2, ANSWER)
+
+
+async def test_an_answer_that_cannot_be_sent_is_a_failure(room: Room) -> None:
+    async def ragged(frame: Frame) -> Frame:
+        return Frame({"one": frame.columns["load"], "other": np.zeros(7)})
+
+    async with line_to(await room.replica(ragged)) as line:
+        line.say(HELLO + ask())
+        assert (await line.answer())[1] == FAILURE
+
+
+async def test_an_answer_does_not_wait_for_those_before_it(room: Room) -> None:
+    gate = asyncio.Event()
+
+    async def slow_for_one(frame: Frame) -> Frame:
+        if frame.columns["load"][0] == 1.0:
+            await gate.wait()
+        return frame
+
+    async with line_to(await room.replica(slow_for_one)) as line:
+        line.say(HELLO + ask(1, Frame({"load": np.array([1.0])})) + ask(2))
+        assert (await line.answer())[0] == 2
+        gate.set()
+        assert (await line.answer())[0] == 1
+
+
+async def test_closing_answers_what_came_in_and_takes_nothing_new(room: Room) -> None:
+    gate, heard = asyncio.Event(), Heard()
+
+    async def gated(frame: Frame) -> Frame:
+        answer = await heard(frame)
+        await gate.wait()
+        return answer
+
+    replica = await room.replica(gated)
+    async with line_to(replica) as line, line_to(replica) as silent:
+        line.say(HELLO + ask())
+        await until(lambda: len(heard.frames) == 1)
+        closing = asyncio.create_task(replica.server.close())
+        await asyncio.sleep(0)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*replica.address)
+        assert not closing.done()
+        gate.set()
+        assert (await line.answer())[1] == ANSWER
+        await closing
+        assert await line.rest() == b""
+        # Not even who had not said anything yet may begin now.
+        silent.say(HELLO + ask())
+        assert await silent.rest() == b""
+    assert len(heard.frames) == 1
+
+
+async def test_it_tells_how_busy_it_was_since_it_was_last_asked(room: Room) -> None:
+    async def slow(frame: Frame) -> Frame:
+        await asyncio.sleep(0.1)
+        return frame
+
+    replica = await room.replica(slow)
+    async with line_to(replica) as line:
+        line.say(HELLO)
+        replica.server.busy_share()
+        for _ in range(3):  # one busy time is told once
+            line.say(ask())
+            await line.answer()
+            assert 0.2 < replica.server.busy_share() <= 1.0
+        await asyncio.sleep(0.01)
+        assert replica.server.busy_share() == 0.0
+        line.say(b"".join(ask(number) for number in range(30)))
+        for _ in range(30):
+            await line.answer()
+        assert replica.server.busy_share() == 1.0
