@@ -44,6 +44,8 @@ frontend front
     default_backend inner
 backend inner
     http-reuse always
+    # A request can be sent again only while all of it is at hand.
+    option http-buffer-request
     retry-on conn-failure empty-response
     retries 50
     server inner unix@{socket}

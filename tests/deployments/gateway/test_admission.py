@@ -62,18 +62,20 @@ def test_who_shows_no_key_is_told_how(headers: list[tuple[bytes, bytes]]) -> Non
 
 @pytest.mark.parametrize(
     "presented",
-    [b"", b" ", b"ballast_0_0", key_of(Role.ADMIN)[:-1], key_of(Role.ADMIN) + b"x", b"\xff" * 64]
-    + [b"a" * 1_000_000],
-    ids=["empty", "blank", "a guess", "cut short", "too long", "bytes", "a flood"],
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"ballast_0_0", id="a guess"),
+        pytest.param(key_of(Role.ADMIN)[:-1], id="cut short"),
+        pytest.param(key_of(Role.ADMIN) + b"x", id="too long"),
+        pytest.param(b"\xff" * 64, id="bytes"),
+        pytest.param(b"a" * 1_000_000, id="a flood"),
+    ],
 )
 def test_a_key_that_is_not_in_the_ring_opens_nothing(presented: bytes) -> None:
     with pytest.raises(UnauthorizedError, match="unknown or revoked") as refusal:
         ADMISSION.admit([(b"x-api-key", presented)], Role.VIEWER)
-    assert (
-        presented.decode("latin-1") not in refusal.value.message
-        or presented.isspace()
-        or not presented
-    )
+    # Answers are logged by others: what was shown is not in them.
+    assert not presented or presented.decode("latin-1") not in refusal.value.message
 
 
 def test_a_new_ring_counts_at_once() -> None:

@@ -64,7 +64,7 @@ async def test_the_largest_body_passes_and_no_larger_one() -> None:
 
 
 async def test_of_an_endless_body_no_more_is_read_than_is_taken() -> None:
-    client = Client(*(piece(b" " * (MOST_BYTES // 4), more=True) for _ in range(1_000)))
+    client = Client(*[piece(b" " * (MOST_BYTES // 4), more=True)] * 1_000)
     with pytest.raises(TooLargeError):
         await read_body(client)
     assert client.heard == 5

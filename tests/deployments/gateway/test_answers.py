@@ -1,0 +1,159 @@
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from deployments.batch import Batch, Judgement, Prediction
+from deployments.families.tail import FEATURES, TAIL, TailBody
+from deployments.gateway.answers import Ask, Circumstances, Outcome, isoformat, write_down
+from features.fill import Filled
+from observability.ledger.lookup import AUDIT_FIELDS
+from safety.access import Principal, Role
+from safety.limits import Level
+
+WHO = Principal("k1", Role.CLIENT)
+ASKS = [
+    Ask(TailBody(entity="auth", load=0.5, slo_ms=20), WHO, received=100.0),
+    Ask(TailBody(infra=0.25), WHO, received=100.5),
+]
+IDS = ["id-0", "id-1"]
+SHARED = Circumstances(
+    config_version=14, config_hash="abc", degraded=False, now=1_772_461_800.25, monotonic=100.75
+)
+
+
+def outcome() -> Outcome:
+    features = {name: np.array([0.5, 0.25]) for name in FEATURES}
+    answers = {
+        name: np.array([1.0 + at, 2.0 + at])
+        for at, name in enumerate(("p50_pred", "p95_pred", "p99_pred", "p999_pred"))
+    } | {
+        "breach_probability": np.array([0.25, 1.0]),
+        "action": np.array([3.0, 0.0]),
+        "autoscale_workers": np.array([12.0, 3.0]),
+        "admit_fraction": np.array([0.5, 1.0]),
+        "lower": np.array([0.5, 0.75]),
+        "upper": np.array([9.0, 9.5]),
+    }
+    return Outcome(
+        Batch("tail", ["auth", "default"], features),
+        Filled(features, {0: ("infra",)}, {}, np.array([1_772_461_740.0, math.nan])),
+        Prediction(answers, "tail/xgboost-quantile", "1.2.0"),
+        Judgement(answers, np.zeros(2), np.zeros(2), {}, 14),
+    )
+
+
+def written(found: Outcome, shared: Circumstances = SHARED) -> list[tuple[Any, Any]]:
+    """Give each row's answer and what the ledger keeps of it."""
+    answered, decisions = write_down(TAIL, ASKS, IDS, found, shared)
+    assert [each.decision_id for each in answered] == IDS
+    assert [each.decision_id for each in decisions] == IDS
+    return [
+        (orjson.loads(answer.envelope), orjson.loads(decision.row))
+        for answer, decision in zip(answered, decisions, strict=True)
+    ]
+
+
+def test_an_answer_is_the_whole_envelope() -> None:
+    (first, _), _ = written(outcome())
+    assert first == {
+        "data": {
+            "p50_pred": 1.0,
+            "p95_pred": 2.0,
+            "p99_pred": 3.0,
+            "p999_pred": 4.0,
+            "breach_probability": 0.25,
+            "action": "page",
+            "autoscale_workers": 12,
+            "admit_fraction": 0.5,
+        },
+        "interval": {"lower": 0.5, "upper": 9.0, "level": 0.9, "method": "cqr"},
+        "safety": {"level": "safe", "violations": [], "fallback": False, "override": None},
+        "meta": {
+            "decision_id": "id-0",
+            "model": "tail/xgboost-quantile",
+            "model_version": "1.2.0",
+            "config_version": 14,
+            "features": {
+                "stale": ["infra"],
+                "assumed": [],
+                "event_time": "2026-03-02T14:29:00.000Z",
+            },
+            "degraded": False,
+            "latency_ms": 750.0,
+        },
+    }
+
+
+def test_the_ledger_keeps_the_very_bytes_that_the_client_gets() -> None:
+    answered, decisions = write_down(TAIL, ASKS, IDS, outcome(), SHARED)
+    for answer, decision in zip(answered, decisions, strict=True):
+        assert decision.row.count(b'"answer":' + answer.envelope) == 1
+
+
+def test_the_ledgers_row_has_what_an_audit_asks_for_and_a_replay_needs() -> None:
+    (_, first), (_, second) = written(outcome())
+    assert set(AUDIT_FIELDS) | {"symbol"} <= set(first)
+    assert first["request"] == {"entity": "auth", "load": 0.5, "slo_ms": 20.0}
+    assert second["request"] == {"infra": 0.25}
+    assert first["features"] == dict.fromkeys(FEATURES, 0.5)
+    assert (first["timestamp"], first["key_id"]) == ("2026-03-02T14:30:00.250Z", "k1")
+    assert (first["config_version"], first["config_hash"]) == (14, "abc")
+    assert (first["endpoint"], first["family"], first["entity"]) == (TAIL.path, "tail", "auth")
+    assert (second["entity"], second["allowed"], second["decision_reasons"]) == (
+        "default",
+        True,
+        [],
+    )
+
+
+def test_each_row_has_the_latency_of_its_own_request() -> None:
+    assert [answer["meta"]["latency_ms"] for answer, _ in written(outcome())] == [750.0, 250.0]
+
+
+def test_only_the_row_that_was_replaced_or_assumed_is_degraded() -> None:
+    found = outcome()
+    found = replace(
+        found,
+        filled=replace(found.filled, assumed={1: ("load", "infra")}),
+        judgement=replace(found.judgement, fallback=np.array([0.0, 0.0])),
+    )
+    assert [answer["meta"]["degraded"] for answer, _ in written(found)] == [False, True]
+    found.judgement.fallback[0] = 1.0
+    (first, _), (second, _) = written(found)
+    assert (first["meta"]["degraded"], first["safety"]["fallback"]) == (True, True)
+    assert first["interval"]["method"] == "fallback"
+    assert second["interval"]["method"] == "cqr"
+    assert second["meta"]["features"]["assumed"] == ["load", "infra"]
+
+
+def test_what_befalls_the_platform_marks_every_row() -> None:
+    rows = written(outcome(), replace(SHARED, degraded=True))
+    assert [answer["meta"]["degraded"] for answer, _ in rows] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("level", "allowed"),
+    [(Level.SAFE, True), (Level.WARNING, True), (Level.UNSAFE, False), (Level.CRITICAL, False)],
+)
+def test_the_reasons_are_those_of_safety(level: Level, allowed: bool) -> None:
+    found = outcome()
+    found.judgement.levels[1] = level.code
+    violation = {"rule": "p99_pred range", "field": "p99_pred", "level": level, "value": None}
+    found.judgement.violations[1] = [violation, violation | {"rule": "p99 <= p99.9"}]
+    (_, first), (answer, second) = written(found)
+    assert (first["allowed"], first["decision_reasons"]) == (True, [])
+    assert second["allowed"] is allowed
+    assert second["decision_reasons"] == ["p99_pred range", "p99 <= p99.9"]
+    assert (answer["safety"]["level"], len(answer["safety"]["violations"])) == (level, 2)
+
+
+def test_nothing_known_has_no_time() -> None:
+    assert isoformat(math.nan) is None
+    assert isoformat(0.0) == "1970-01-01T00:00:00.000Z"
+    (first, _), (second, _) = written(outcome())
+    assert first["meta"]["features"]["event_time"] is not None
+    assert second["meta"]["features"]["event_time"] is None

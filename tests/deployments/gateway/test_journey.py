@@ -1,0 +1,313 @@
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+import deployments.tail
+from config_store.document import Lane
+from deployments.families.tail import FEATURES
+from features.rows import FeatureRow
+from features.store import encoded
+from models.model_version import ModelVersion, folder_name
+from models.pointer import write_pointer
+from models.registry import CHAMPION
+from models.tail.xgboost_quantile import TailModel
+from safety.access import Role
+from tests.deployments.house import PATH, House, document_with
+from tests.redis_server import RedisServer
+from tests.waiting import until
+
+Body = dict[str, Any]
+BODY: Body = {"entity": "order-gateway", "load": 0.5, "slo_ms": 20}
+CLOSED = ("data", "interval", "safety")
+
+
+def bodies(n: int, seed: int) -> list[Body]:
+    """Make requests of every kind: known and unknown entities, all readings or one of them."""
+    draw = np.random.default_rng(seed)
+    whole = [
+        {
+            "entity": str(draw.choice(["order-gateway", "settlement", "nobody-knows-me"])),
+            "load": float(draw.uniform(0, 1.6)),
+            "infra": float(draw.uniform(0, 1)),
+            "request_rate": float(draw.uniform(1, 9_000)),
+            "error_rate": float(draw.uniform(0, 0.2)),
+            "slo_ms": float(draw.uniform(1, 500)),
+        }
+        for _ in range(n)
+    ]
+    left_out = ("infra", "request_rate", "error_rate", "slo_ms")
+    return [
+        {name: value for name, value in body.items() if name not in draw.choice(left_out, 2)}
+        for body in whole
+    ]
+
+
+def closed(answer: Body) -> bytes:
+    """Give the part of an answer that the same question gets at any time, as its very bytes."""
+    return orjson.dumps({part: answer[part] for part in CLOSED})
+
+
+async def test_many_requests_at_once_each_get_the_answers_of_their_own_rows(house: House) -> None:
+    asked = bodies(120, seed=1)
+    sizes = [1, 2, 7, 1, 30, 1, 3, 1, 1, 13, 1, 59]
+    cuts = np.cumsum([0, *sizes])
+    parts = [asked[start:stop] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+    expected = [closed((await house.ask(body))[0]) for body in asked]
+    together = await asyncio.gather(*(house.ask(*part) for part in parts))
+    assert [closed(answer) for part in together for answer in part] == expected
+    batches = house.premises.replica.metrics.registry.get_sample_value(
+        "lane_batch_rows_count", {"family": "tail"}
+    )
+    assert batches is not None
+    assert batches < len(asked) + len(parts)  # so some of them have shared their way
+
+
+async def test_a_row_has_the_same_bits_alone_and_among_64(house: House) -> None:
+    asked = bodies(64, seed=2)
+    together = await house.ask(*asked)
+    alone = [(await house.ask(body))[0] for body in asked]
+    assert len({closed(answer) for answer in alone}) == 64
+    assert [closed(answer) for answer in together] == [closed(answer) for answer in alone]
+
+
+async def test_the_ledger_has_the_answer_that_was_sent(house: House) -> None:
+    asked = bodies(9, seed=3)
+    answers = await house.ask(*asked)
+    rows = await house.ledger()
+    assert [row["answer"] for row in rows] == answers
+    assert [row["request"] for row in rows] == asked
+    assert [row["decision_id"] for row in rows] == [a["meta"]["decision_id"] for a in answers]
+    active = house.premises.active()
+    for row in rows:
+        assert (row["config_version"], row["config_hash"]) == (active.number, active.config_hash)
+        assert row["model_version"] == "1.0.0"
+    # What is recorded is enough to ask the same question again.
+    again = await house.ask(
+        *(
+            {"entity": row["entity"], **{name: row["features"][name] for name in FEATURES[:4]}}
+            | {"slo_ms": row["request"].get("slo_ms", 250.0)}
+            for row in rows
+        )
+    )
+    assert [answer["data"] for answer in again] == [answer["data"] for answer in answers]
+
+
+async def test_what_a_request_leaves_out_comes_from_its_entitys_features(
+    house: House, known: dict[str, FeatureRow]
+) -> None:
+    (answer,) = await house.ask(BODY)
+    row = (await house.ledger())[0]
+    assert row["features"] == known["order-gateway"].values | {"load": 0.5}
+    features = answer["meta"]["features"]
+    assert (features["stale"], features["assumed"]) == ([], [])
+    seen = datetime.fromisoformat(features["event_time"])
+    assert seen == datetime.fromtimestamp(known["order-gateway"].event_time, UTC)
+    assert answer["meta"]["degraded"] is False
+
+
+async def test_old_features_are_used_and_named(
+    house: House, redis: Redis, known: dict[str, FeatureRow]
+) -> None:
+    old = replace(known["settlement"], event_time=time.time() - 1_000)
+    await redis.mset(encoded([("settlement", old)]))
+    (answer,) = await house.ask(BODY | {"entity": "settlement"})
+    assert set(answer["meta"]["features"]["stale"]) == set(FEATURES) - {"load"}
+    assert answer["meta"]["features"]["assumed"] == []
+
+
+async def test_features_lost_are_assumed_and_the_answer_says_so(house: House) -> None:
+    await house.ask(BODY)  # their last answer; it is not asked for again
+    await house.within(features_ms=50)
+    house.kill("features")
+    (answer,) = await house.ask(BODY)
+    assert set(answer["meta"]["features"]["assumed"]) == set(FEATURES) - {"load"}
+    assert answer["meta"]["features"]["event_time"] is None
+    assert answer["meta"]["degraded"] is True
+    assert (answer["safety"]["fallback"], answer["interval"]["method"]) == (False, "cqr")
+    row = (await house.ledger())[-1]
+    defaults = house.premises.active().document.features.defaults
+    assert row["features"] == defaults | {"load": 0.5}
+    assert row["answer"] == answer
+
+
+async def test_a_request_that_gives_all_it_can_is_degraded_too_without_features(
+    house: House,
+) -> None:
+    await house.within(features_ms=50)
+    house.kill("features")
+    given = {name: 0.5 for name in FEATURES[:4]}
+    (answer,) = await house.ask(given)
+    assert answer["meta"]["features"]["assumed"] == list(FEATURES[4:])
+    assert answer["meta"]["degraded"] is True
+
+
+async def test_the_model_lost_is_the_fallback_and_never_an_error(house: House) -> None:
+    await house.within(model_ms=50)
+    house.kill("tail")
+    asked = bodies(16, seed=4)
+    for answer in await house.ask(*asked):
+        assert answer["safety"]["level"] in ("warning", "unsafe", "critical")
+        assert answer["safety"]["fallback"] is True
+        assert [each["rule"] for each in answer["safety"]["violations"]] == ["model_away"]
+        assert answer["interval"]["method"] == "fallback"
+        assert (answer["meta"]["model"], answer["meta"]["model_version"]) == (
+            "tail/fallback",
+            "none",
+        )
+        assert answer["meta"]["degraded"] is True
+        quantiles = [answer["data"][f"p{q}_pred"] for q in ("50", "95", "99", "999")]
+        assert quantiles == sorted(quantiles)
+    assert len(await house.ledger()) == 16
+
+
+async def test_features_and_model_lost_is_still_an_answer(house: House) -> None:
+    await house.within(model_ms=50, features_ms=50)
+    house.kill("features")
+    house.kill("tail")
+    (answer,) = await house.ask(BODY)
+    assert answer["safety"]["fallback"] is True
+    assert answer["meta"]["degraded"] is True
+
+
+async def test_without_safety_nothing_leaves_and_nothing_is_written(house: House) -> None:
+    await house.within(request_ms=200, model_ms=100, features_ms=100, ledger_ms=0.1)
+    house.kill("safety")
+    async with house.client() as client:
+        found = await client.post(PATH, json=BODY)
+    assert found.status_code == 503
+    assert found.headers["retry-after"] == "1"
+    assert found.json()["error"]["code"] == "unavailable"
+    assert await house.ledger() == []
+    await house.start("safety")  # as Serve does
+    await house.within()
+    (answer,) = await house.ask(BODY)
+    assert answer["safety"]["level"] == "safe"
+
+
+@pytest.mark.parametrize("stage", ["features", "tail", "safety"])
+async def test_a_replica_killed_under_load_is_noticed_by_nobody(house: House, stage: str) -> None:
+    await house.start(stage)
+    await until(lambda: len(house.premises._exchanges) == 3)
+    exchange = next(each for each in house.premises._exchanges if each._stage == stage)
+    await until(lambda: len(exchange._channels) == 2)
+    asked = bodies(60, seed=5)
+    expected = [closed((await house.ask(body))[0]) for body in asked]
+    before = len(await house.ledger())
+    requests = [asyncio.create_task(house.ask(body)) for body in asked]
+    await asyncio.sleep(0.01)
+    house.kill(stage)
+    answers = [answer for (answer,) in await asyncio.gather(*requests)]
+    assert [closed(answer) for answer in answers] == expected
+    written = [row["answer"]["meta"]["decision_id"] for row in (await house.ledger())[before:]]
+    assert sorted(written) == sorted(answer["meta"]["decision_id"] for answer in answers)
+
+
+async def test_a_redis_killed_under_load_loses_no_decision(
+    house: House, redis_server: RedisServer
+) -> None:
+    answers = await house.ask(*bodies(3, seed=6))
+    await house.ask(BODY)
+    redis_server.kill()
+    without = [(await house.ask(BODY))[0] for _ in range(5)]
+    assert {answer["meta"]["degraded"] for answer in without} == {True}
+    assert {answer["safety"]["fallback"] for answer in without} == {False}
+    redis_server.start()
+    await until(lambda: not house.premises.degraded)
+    (last,) = await house.ask(BODY)
+    assert last["meta"]["degraded"] is False
+    written = {row["decision_id"]: row["answer"] for row in await house.ledger()}
+    for answer in (*answers, *without, last):
+        assert written[answer["meta"]["decision_id"]] == answer
+
+
+async def test_an_answer_that_cannot_be_written_down_does_not_leave(
+    house: House, redis_server: RedisServer
+) -> None:
+    await house.ask(BODY)
+    house.premises.settings.paths.spool.write_text("a file where the spool's folder should be")
+    redis_server.kill()
+    async with house.client() as client:
+        found = await client.post(PATH, json=BODY)
+    assert (found.status_code, found.headers["retry-after"]) == (503, "1")
+    assert "unrecorded" in found.json()["error"]["message"]
+
+
+async def test_a_new_configuration_counts_from_the_next_batch_on(house: House) -> None:
+    body = {name: value for name, value in BODY.items() if name != "slo_ms"}
+    (before,) = await house.ask(body)
+    number = await house.deploy(document_with(house.document, slo_ms=0.5))
+    (after,) = await house.ask(body)
+    assert (before["meta"]["config_version"], after["meta"]["config_version"]) == (1, number)
+    assert after["data"]["breach_probability"] > before["data"]["breach_probability"]
+    assert closed(after) == closed((await house.ask(body | {"slo_ms": 0.5}))[0])
+
+
+@pytest.fixture
+def _watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployments.tail, "LOOK_FOR_CHAMPION_SECONDS", 0.02)
+
+
+@pytest.mark.usefixtures("_watchful")
+async def test_a_new_champion_answers_without_a_restart(
+    house: House, tail_model: TailModel
+) -> None:
+    models = house.premises.settings.paths.models
+    folder = models / folder_name(TailModel.name) / "1.1.0"
+    tail_model.save(folder)
+    made = datetime(2026, 3, 3, tzinfo=UTC)
+    write_pointer(models, CHAMPION, ModelVersion(TailModel.name, "1.1.0", folder, made))
+    (replica,) = house.replicas["tail"]
+    await until(lambda: replica._loaded.version.version == "1.1.0")
+    assert (await house.ask(BODY))[0]["meta"]["model_version"] == "1.1.0"
+
+
+async def test_what_safety_found_is_counted(house: House) -> None:
+    # No fleet finishes a request a microsecond after it came: this SLO is outside the policy.
+    answers = await house.ask(BODY | {"slo_ms": 1e7}, BODY)
+    assert [answer["safety"]["level"] for answer in answers] == ["unsafe", "safe"]
+    registry = house.premises.replica.metrics.registry
+    assert 1.0 == registry.get_sample_value(
+        "safety_violations_total", {"model_type": "tail", "severity": "unsafe"}
+    )
+    assert 1.0 == registry.get_sample_value("model_fallbacks_total", {"model": "tail"})
+
+
+async def test_past_the_lanes_bound_a_request_is_told_when_to_come_back(house: House) -> None:
+    narrow = Lane(max_batch_rows=1, batches_in_flight=1, max_waiting_rows=4)
+    await house.deploy(document_with(house.document, lane=narrow))
+    async with house.client(Role.CLIENT) as client:
+        found = await asyncio.gather(*(client.post(PATH, json=BODY) for _ in range(12)))
+    refused = [each for each in found if each.status_code == 503]
+    assert 0 < len(refused) < 12
+    assert len(await house.ledger()) == 12 - len(refused)
+    for each in refused:
+        assert each.headers["retry-after"] == "1"
+        assert each.json()["error"]["code"] == "overloaded"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda body: body | {"load": 1e3, "infra": 1e3},
+        lambda body: body | {"request_rate": 0.0, "load": 0.0},
+        lambda body: body | {"slo_ms": 1e-3},
+        lambda body: body | {"slo_ms": 1e7},
+        lambda body: body | {"error_rate": 1.0, "request_rate": 1e9},
+    ],
+)
+async def test_no_valid_request_however_odd_is_an_error(
+    house: House, spoil: Callable[[Body], Body]
+) -> None:
+    async with house.client() as client:
+        found: httpx.Response = await client.post(PATH, json=spoil(BODY))
+    assert found.status_code == 200
+    assert b"null" not in orjson.dumps(found.json()["data"])
