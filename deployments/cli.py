@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from config_store.settings import Settings, variable
 from deployments.launch import own_processes
+from deployments.launch.before_ray import BEFORE_RAY
 from deployments.launch.errors import AlreadyRunningError, LaunchError
 from deployments.launch.run_record import Run, RunRecord
 from safety.access import Role
@@ -69,9 +70,8 @@ def up(
 
 
 def _foreground(settings: Settings, config: Path) -> None:
-    # Ray reads its environment when it is imported, which must wait until that is set.
-    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     _refuse_second(settings)
+    os.environ.update(BEFORE_RAY)
     from deployments.launch.supervise import supervise  # noqa: PLC0415 - imports Ray: see above
 
     supervise(settings, config)
@@ -170,7 +170,8 @@ def status() -> None:
     typer.echo(f"version  {found['version']}   configuration {found['config_version']}")
     typer.echo(f"degraded {'yes' if found['degraded'] else 'no'}")
     typer.echo(f"families {', '.join(found['families'])}")
-    typer.echo(f"cluster  {run.dashboard}   (serve deploy serve_config.yaml -a {run.dashboard})")
+    typer.echo(f"cluster  {run.dashboard}   to apply an edited serve_config.yaml:")
+    typer.echo(f"         RAY_AUTH_MODE=token serve deploy serve_config.yaml -a {run.dashboard}")
 
 
 @app.command()

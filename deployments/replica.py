@@ -12,6 +12,7 @@ from config_store.connection import open_redis
 from config_store.settings import Settings
 from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch
+from deployments.autoscaling import BusyMeter
 from deployments.clocks import SystemClocks
 from deployments.log_files import write_logs
 from deployments.private_ports import bind_to_own_address
@@ -40,6 +41,7 @@ class Replica:
         write_logs(self.settings, role)
         bind_to_own_address()
         self.metrics = Metrics(CollectorRegistry())
+        self.busy = BusyMeter()
         # Unique for each process, so that a restarted replica's counters add to its old ones.
         self._name = f"{role}-{secrets.token_hex(8)}"
         self.redis: Redis = open_redis(self.settings.redis_address)

@@ -7,6 +7,7 @@ import ray
 
 from config_store.store import Version
 from config_store.wire_secret import wire_secret
+from deployments.autoscaling import METRIC
 from deployments.replica import Replica
 from deployments.wire.frame import Frame
 from deployments.wire.server import WireServer
@@ -35,8 +36,8 @@ class Stage:
         return self._address
 
     def record_autoscaling_stats(self) -> dict[str, Any]:
-        """Tell Serve how busy the replica is: it does not see what comes over the wire."""
-        return {"busy_share": self._wire.busy_share()}
+        """Tell Serve how busy the replica is: what comes over the wire it does not see."""
+        return {METRIC: self.replica.busy.share()}
 
     async def close(self) -> None:
         await self._wire.close()

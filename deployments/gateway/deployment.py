@@ -6,6 +6,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
+from deployments.autoscaling import METRIC
 from deployments.gateway.app import build_app
 from deployments.gateway.door import Door, InferencePath
 from deployments.gateway.premises import Handles, Premises
@@ -33,6 +34,10 @@ class Gateway:
         door = Door(build_app(premises), paths, premises.observe)
         open_shortcut(door)
         return door
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Serve how busy the replica is: what takes the shortcut it does not see."""
+        return {METRIC: self._premises.replica.busy.share()}
 
     async def __del__(self) -> None:
         await self._premises.close()

@@ -17,8 +17,7 @@ from config_store.store import ConfigStore
 from deployments.history import history
 from models.pointer import read_pointer
 from models.registry import CHAMPION, Registry
-from models.tail.training import train_tail
-from models.tail.xgboost_quantile import TailModel
+from models.tail.naming import TAIL_MODEL
 from safety.access import Role
 from safety.key_store import KeyStore
 
@@ -73,11 +72,14 @@ def fill_history(progress: Progress) -> int:
 def train_missing(settings: Settings, progress: Progress) -> str:
     """Train the tail model and make it champion, unless there is one."""
     paths = settings.paths
-    champion = read_pointer(paths.models, TailModel.name, CHAMPION)
+    champion = read_pointer(paths.models, TAIL_MODEL, CHAMPION)
     if champion is not None:
         progress(1.0, f"Model {champion.name} {champion.version} is ready")
         return champion.version
     progress(0.0, "Reading history for the first training")
+    # XGBoost and scikit-learn take seconds to import, which only the first start needs.
+    from models.tail.training import train_tail  # noqa: PLC0415 - see above
+
     columns = ray.get(history().training_rows.remote(settings.history_days))
     threads = os.cpu_count() or 1
     trained = train_tail(columns, seed=settings.seed, threads=threads, progress=progress)
@@ -85,12 +87,12 @@ def train_missing(settings: Settings, progress: Progress) -> str:
     with tempfile.TemporaryDirectory(dir=paths.home) as folder:
         trained.model.save(Path(folder))
         version = registry.register(
-            TailModel.name,
+            TAIL_MODEL,
             Path(folder),
             metrics=trained.metrics,
             tags={"trained_at": datetime.fromtimestamp(time.time(), UTC).isoformat()},
         )
-    registry.set_alias(TailModel.name, CHAMPION, version.version)
+    registry.set_alias(TAIL_MODEL, CHAMPION, version.version)
     progress(1.0, f"Model {version.name} {version.version} is trained")
     return version.version
 

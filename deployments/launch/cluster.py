@@ -8,10 +8,8 @@ from pathlib import Path
 
 import ray
 
+from deployments.launch.before_ray import BEFORE_RAY
 from deployments.launch.errors import MissingBinaryError
-
-# Ray asks this of macOS and Windows only; with it every port of the cluster stays on loopback.
-LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -26,7 +24,7 @@ def environment(scratch: Path, home: Path, free_port: Callable[[], int]) -> dict
     """Give what Ray, Serve and every replica must find in their environment at their start."""
     haproxy = scratch / "haproxy"
     return {
-        **LOOPBACK_ONLY,
+        **BEFORE_RAY,
         **QUIET,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",

@@ -12,20 +12,20 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 import ray
 
 from config_store.settings import Settings
 from deployments.history import history
-from deployments.launch import bootstrap, cluster, own_processes, serving
+from deployments.launch import bootstrap, cluster, own_processes
 from deployments.launch.errors import DiskFullError, PartDiedError, PortTakenError
 from deployments.launch.progress import Progress
 from deployments.launch.redis_server import RedisServer
 from deployments.launch.run_record import Run, RunRecord
 from models.pointer import read_pointer
 from models.registry import CHAMPION
-from models.tail.xgboost_quantile import TailModel
+from models.tail.naming import TAIL_MODEL
 
 NEEDED_MB = 1500
 DASHBOARD_PORT = 8265
@@ -92,6 +92,8 @@ class Supervisor:
             bootstrap.prepare(self._settings)
 
     def _start_cluster(self, undo: ExitStack, scratch: Path) -> None:
+        # Serve takes seconds to import, and Ray's start is mostly waiting: side by side.
+        threading.Thread(target=_serving, name="import serve", daemon=True).start()
         with self._progress.step("Ray cluster"):
             undo.callback(cluster.stop)
             variables = cluster.environment(scratch, self._settings.home, any_free_port)
@@ -100,10 +102,12 @@ class Supervisor:
 
     def _start_serving(self, undo: ExitStack, scratch: Path) -> None:
         settings = self._settings
+        history()  # it loads its engine while Serve starts
+        serving = _serving()
         config = serving.read_config(self._config_file, settings.host, settings.port)
         undo.callback(_close_history)
         logs = str(scratch / "ray" / "session_latest" / "logs")
-        trained = read_pointer(settings.paths.models, TailModel.name, CHAMPION) is not None
+        trained = read_pointer(settings.paths.models, TAIL_MODEL, CHAMPION) is not None
         if trained:  # replicas start while the history catches up
             undo.callback(serving.stop)
             serving.deploy(config, logs)
@@ -139,6 +143,12 @@ class Supervisor:
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, stop)
+
+
+def _serving() -> ModuleType:
+    from deployments.launch import serving  # noqa: PLC0415 - imported while Ray starts
+
+    return serving
 
 
 def sweep_last_run(record: RunRecord) -> list[int]:

@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -34,8 +33,6 @@ class WireServer:
         self._secret = secret
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
-        self._busy_s = 0.0
-        self._measured_at = time.monotonic()
 
     async def open(self, host: str) -> tuple[str, int]:
         loop = asyncio.get_running_loop()
@@ -50,26 +47,16 @@ class WireServer:
         for connection in tuple(self._connections):
             await connection.finish()
 
-    def busy_share(self) -> float:
-        """Tell which share of the time since the last call went into answers; for autoscaling."""
-        now = time.monotonic()
-        share = self._busy_s / max(now - self._measured_at, 1e-9)
-        self._busy_s, self._measured_at = 0.0, now
-        return min(share, 1.0)
-
     def admits(self, frame: Frame) -> bool:
         offered = str(frame.head.get("secret", "")).encode()
         return hmac.compare_digest(offered, self._secret)
 
     async def answer(self, number: int, frame: Frame) -> bytes:
-        started = time.monotonic()
         try:
             return encode(await self._handler(frame), number, ANSWER)
         except Exception as error:  # the caller must hear of it, whatever it is
             log.exception("A batch could not be answered")
             return encode(Frame({}, {"error": type(error).__name__}), number, FAILURE)
-        finally:
-            self._busy_s += time.monotonic() - started
 
     def came(self, connection: "_Connection") -> None:
         self._connections.add(connection)

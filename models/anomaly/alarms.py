@@ -30,6 +30,7 @@ import numpy as np
 
 from models.anomaly import codec
 from models.anomaly.alarm_kernel import BETS, Memory, judge
+from models.anomaly.inputs import require_within
 from models.anomaly.slots import Slots, checked_rows, fill, grown
 from models.errors import ArtifactError, InvalidColumnError, ModelError
 from models.protocols import BoolArray, FloatArray, IntArray
@@ -46,10 +47,8 @@ class AlarmSettings:
     """Over how many observations scores depend on each other: for a shingle, its length."""
 
     def __post_init__(self) -> None:
-        if not 8 <= self.epoch <= 65_536:
-            raise ModelError(f"epoch is {self.epoch}: choose 8 to 65536")
-        if not 1 <= self.dependence <= 1_000:
-            raise ModelError(f"dependence is {self.dependence}: choose 1 to 1000")
+        require_within("epoch", self.epoch, 8, 65_536)
+        require_within("dependence", self.dependence, 1, 1_000)
 
 
 @dataclass(frozen=True)

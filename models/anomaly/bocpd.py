@@ -24,7 +24,7 @@ from models.anomaly.bocpd_settings import BocpdSettings
 from models.anomaly.bocpd_state import F64Array, I64Array, Steps, Streams
 from models.anomaly.inputs import checked_points
 from models.anomaly.slots import Slots, checked_rows, fill, grown
-from models.errors import ArtifactError, InvalidColumnError
+from models.errors import ArtifactError, InvalidColumnError, ModelError
 from models.protocols import BoolArray
 
 _LEAST = 1e-12
@@ -36,6 +36,15 @@ class Segment(NamedTuple):
     """Its first observation, counted from 0."""
     began: float
     """When that was made."""
+
+
+class Scale(NamedTuple):
+    """What observations are measured by: (value - centre) / spread; counts have centre 0."""
+
+    centre: F64Array
+    """(dimensions)"""
+    spread: F64Array
+    """(dimensions): a usual sd within a regime; of counts, a usual rate."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +81,18 @@ class RegimeBank:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def open(self, centre: F64Array | None = None, scale: F64Array | None = None) -> int:
+    def open(self, scale: Scale | None = None) -> int:
         """Begin a stream; without its scale it learns it from its first observations."""
+        if scale and not (np.isfinite(scale).all() and (scale.spread > 0).all()):
+            raise ModelError(f"{scale} is no scale: give finite numbers, the spread above 0")
         slot = self._slots.take()
         if self._slots.capacity > len(self._streams.total):
             self._streams = Streams(**grown(self._streams._asdict(), self._slots.capacity))
         for array in self._streams:
             array[slot] = 0
         self._streams.scale[slot] = 1.0
-        if centre is not None and scale is not None:
-            self._streams.centre[slot], self._streams.scale[slot] = centre, scale
+        if scale:
+            self._streams.centre[slot], self._streams.scale[slot] = scale
             self._streams.stashed[slot] = self.settings.warmup
         return slot
 

@@ -22,7 +22,7 @@ def _log_student(gamma: float, a: float, b: float, spread: float, error: float) 
 @compiled
 def _gamma(prior: Prior, n: int, dimensions: int) -> float:
     if n < prior.gamma.size:
-        return prior.gamma[n]
+        return float(prior.gamma[n])
     a = prior.alpha + 0.5 * n
     wide = 0.5 * dimensions if prior.family == WISHART else 0.5
     return math.lgamma(a + wide) - math.lgamma(a)
@@ -60,7 +60,8 @@ def _poisson(prior: Prior, rate: float, stats: Any, n: float, x: float) -> float
     """Gamma prior of mean `rate`; the predictive is negative binomial, log x! left out."""
     a, b = prior.alpha + stats[0] * n, prior.alpha / rate + n
     ways = math.lgamma(a + x) - math.lgamma(a)
-    return ways - a * math.log1p(1.0 / b) - x * math.log1p(b)
+    log_p: float = ways - a * math.log1p(1.0 / b) - x * math.log1p(b)
+    return log_p
 
 
 @compiled
@@ -81,7 +82,7 @@ def _wishart(prior: Prior, gamma: float, stats: Any, n: float, x: Any, error: An
         log_root += math.log(factor[j * (j + 1) // 2 + j])
         distance += error[j] * error[j]
     share = k / (k + 1.0)
-    log_p = gamma - 0.5 * d * math.log(math.pi / share) - log_root
+    log_p: float = gamma - 0.5 * d * math.log(math.pi / share) - log_root
     log_p -= 0.5 * (degrees + 1.0) * math.log1p(share * distance)
     for j in range(d):
         error[j] = (x[j] - stats[2 * j] * n / k) * math.sqrt(share)

@@ -9,6 +9,7 @@ from models.anomaly.bocpd_filter import step
 from models.anomaly.bocpd_state import POISSON, TREND, F64Array, I64Array, Prior, Steps, Streams
 from models.anomaly.compiled import compiled
 
+MORE_LIKELY_THAN_NOT = 0.5
 FARTHEST = 1e60  # of a scaled observation: its square, and sums of such squares, stay finite
 
 
@@ -53,7 +54,14 @@ def _tell_start(streams: Streams, slot: int, row: int, when: float, x: Any, out:
 
 @compiled
 def _tell(
-    prior: Prior, streams: Streams, slot: int, row: int, hazard: float, recent: int, p: Any, out: Steps
+    prior: Prior,
+    streams: Streams,
+    slot: int,
+    row: int,
+    hazard: float,
+    recent: int,
+    p: Any,
+    out: Steps,
 ) -> None:
     """Answer from the posterior of the run length of the observation just taken.
 
@@ -75,8 +83,10 @@ def _tell(
         unit = 1.0 if prior.family == POISSON else streams.scale[slot, j]
         out.mean[row, j] = streams.centre[slot, j] + unit * own[0]
         out.sd[row, j] = unit * math.sqrt(own[1] / max(total - start - 1, 1))
-    out.segment[row] = streams.path_start[slot, (streams.paths[slot] - 1) % streams.path_start.shape[1]]
-    if out.change[row] >= 0.5 and start > streams.told[slot]:
+    out.segment[row] = streams.path_start[
+        slot, (streams.paths[slot] - 1) % streams.path_start.shape[1]
+    ]
+    if out.change[row] >= MORE_LIKELY_THAN_NOT and start > streams.told[slot]:
         out.announced[row] = True
         streams.told[slot] = start
 
@@ -108,9 +118,7 @@ def advance(
                 at = streams.stash_when[slot, i]
                 step(prior, streams, slot, x, at, hazard[row], least, p, scratch)
         _scaled(prior, streams, slot, values[row], x)
-        out.surprise[row] = step(
-            prior, streams, slot, x, when[row], hazard[row], least, p, scratch
-        )
+        out.surprise[row] = step(prior, streams, slot, x, when[row], hazard[row], least, p, scratch)
         for j in range(d):
             if prior.family == POISSON:
                 out.surprise[row] += math.lgamma(x[j] + 1.0)

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from models.anomaly.bocpd_state import LEVEL, POISSON, TREND, WISHART, Prior
+from models.anomaly.inputs import require_within
 from models.errors import ModelError
 
 Family = Literal["level", "trend", "poisson", "wishart"]
@@ -57,9 +58,7 @@ class BocpdSettings:
         self._within("warmup", 2, 1_000)
 
     def _within(self, name: str, least: float, most: float) -> None:
-        value = getattr(self, name)
-        if not least <= value <= most:
-            raise ModelError(f"{name} is {value}: choose {least:g} to {most:g}")
+        require_within(name, getattr(self, name), least, most)
 
     def prior(self, dimensions: int) -> Prior:
         """Put it as the kernel wants it."""

@@ -35,14 +35,20 @@ class Snapshot:
 
 
 def encode(kind: str, settings: Mapping[str, Any], arrays: Arrays) -> bytes:
-    stored = {name: np.asarray(a, order="C").astype(_little(a), copy=False) for name, a in arrays.items()}
+    stored = {
+        name: np.asarray(a, order="C").astype(_little(a), copy=False) for name, a in arrays.items()
+    }
     header = {
         "kind": kind,
         "settings": dict(settings),
         "arrays": [[name, a.dtype.str, list(a.shape)] for name, a in stored.items()],
     }
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
-    parts = [_PREFIX.pack(_MAGIC, _VERSION, len(text)), text, *(a.tobytes() for a in stored.values())]
+    parts = [
+        _PREFIX.pack(_MAGIC, _VERSION, len(text)),
+        text,
+        *(a.tobytes() for a in stored.values()),
+    ]
     body = b"".join(parts)
     return body + _CHECKSUM.pack(zlib.crc32(body))
 
@@ -52,7 +58,7 @@ def decode(data: bytes, kind: str) -> Snapshot:
     header, offset = _header(data)
     if header["kind"] != kind:
         raise ArtifactError(f"the snapshot is of {header['kind']!r}, not of {kind!r}")
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays = dict[str, NDArray[Any]]()
     for name, dtype, shape in header["arrays"]:
         arrays[name], offset = _array(data, offset, dtype, shape)
     if offset != len(data) - _CHECKSUM.size:

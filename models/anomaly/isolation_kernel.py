@@ -12,6 +12,7 @@ I32Array = NDArray[np.int32]
 F64Array = NDArray[np.float64]
 
 LEAF = -1
+_PAIR = 2.0
 
 
 class IsolationTrees(NamedTuple):
@@ -32,7 +33,7 @@ def usual_depth(rows: float) -> float:
     """Give the mean depth of an unsuccessful search in a binary tree of so many rows."""
     if rows <= 1.0:
         return 0.0
-    if rows <= 2.0:
+    if rows <= _PAIR:
         return 1.0
     return 2.0 * (math.log(rows - 1.0) + np.euler_gamma) - 2.0 * (rows - 1.0) / rows
 

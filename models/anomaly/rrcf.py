@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.anomaly import codec
-from models.anomaly.inputs import checked_points
-from models.anomaly.rrcf_kernel import NONE, Leaves, Trees, advance
+from models.anomaly.inputs import checked_points, require_within
+from models.anomaly.rrcf_kernel import NONE, advance
 from models.anomaly.rrcf_trees import empty_leaves, empty_trees, packed, unpacked
 from models.anomaly.scale import weights
 from models.errors import ArtifactError, ModelError
@@ -36,12 +37,9 @@ class ForestSettings:
     """Weigh coordinates by their usual spread; otherwise by their raw units, as the papers do."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.trees <= 1_000:
-            raise ModelError(f"trees is {self.trees}: choose 1 to 1000")
-        if not 2 <= self.size <= _MOST_POINTS:
-            raise ModelError(f"size is {self.size}: choose 2 to {_MOST_POINTS}")
-        if not 1 <= self.shingle <= self.size:
-            raise ModelError(f"shingle is {self.shingle}: choose 1 to size, which is {self.size}")
+        require_within("trees", self.trees, 1, 1_000)
+        require_within("size", self.size, 2, _MOST_POINTS)
+        require_within("shingle", self.shingle, 1, self.size)
 
 
 @dataclass(frozen=True)
@@ -76,15 +74,15 @@ class RandomCutForest:
         scores = ForestScores(np.zeros(len(given)), np.zeros(given.shape))
         row = 0
         while row < len(given):
-            end = min(len(given), row + _RESCALE_EVERY - self.seen % _RESCALE_EVERY)
+            end = min(len(given), row + _until_rescaled(self.seen))
             self._run(given[row:end], scores.score[row:end], scores.attribution[row:end])
             row = end
         return scores
 
     def nbytes(self) -> int:
         """Say how much memory the state takes."""
-        state = [*self._trees, *self._leaves, self._window, self._latest, self._weight]
-        return sum(array.nbytes for array in state)
+        state: list[NDArray[Any]] = [*self._trees, *self._leaves]
+        return sum(array.nbytes for array in (*state, self._window, self._latest, self._weight))
 
     def encode(self) -> bytes:
         """Write the state down; what `decode` makes of it goes on to the same bits."""
@@ -135,6 +133,13 @@ class RandomCutForest:
         attribution[skipped:] = by_lag.reshape(len(by_lag), self.dimensions, lags).sum(axis=2)
         self._latest = history[len(history) - (lags - 1) :].copy()
         self.seen += len(points)
-        if self.settings.even and self.seen % _RESCALE_EVERY == 0:
+        if self.settings.even and _until_rescaled(self.seen - 1) == 1:
             held = self._leaves.points[self._leaves.times > 0]
-            self._weight = weights(held, self.dimensions)
+            self._weight = weights(held, self.dimensions) if len(held) else self._weight
+
+
+def _until_rescaled(seen: int) -> int:
+    """Count the points to the next change of weights: at 2, 4, 8, ... and then regularly."""
+    if seen < _RESCALE_EVERY:
+        return (1 << max(seen, 1).bit_length()) - seen
+    return _RESCALE_EVERY - seen % _RESCALE_EVERY

@@ -45,7 +45,7 @@ class Trees(NamedTuple):
 
 class Leaves(NamedTuple):
     points: F64Array
-    """(leaves, coordinates): one leaf more than the window, for the point that comes as one goes."""
+    """(leaves, coordinates): one more than the window, for a point that comes as one goes."""
     times: I16Array
     """(leaves): how often the window holds that very point; 0 when the leaf is free."""
 

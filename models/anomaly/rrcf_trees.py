@@ -42,7 +42,7 @@ def empty_trees(count: int, size: int, width: int, seed: int) -> Trees:
         above=np.full((count, size + 1), NONE, dtype=np.int16),
         links=links,
         box=np.zeros((count, branches, 1 + 2 * width)),
-        generator=np.random.SeedSequence(seed).generate_state(count, np.uint64),
+        generator=np.random.SeedSequence(seed).generate_state(count, np.uint64).astype(np.uint64),
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.anomaly.bocpd import RegimeBank
+from models.anomaly.bocpd import RegimeBank, Scale
 from models.anomaly.bocpd_settings import BocpdSettings
 from models.anomaly.inputs import checked_points
 from models.errors import TrainingDataError
@@ -28,7 +28,7 @@ def segment(values: FloatArray, settings: BocpdSettings | None = None) -> Segmen
     chosen = settings or BocpdSettings()
     many = min(count + 2, _MOST_HYPOTHESES)
     bank = RegimeBank(replace(chosen, hypotheses=max(many, 8)), dimensions=dimensions)
-    slot = bank.open(*_scale(series, chosen))
+    slot = bank.open(_scale(series, chosen))
     answers = bank.advance(np.full(count, slot), series)
     starts, latest = list[int](), count
     while latest >= 1 and answers.segment[latest - 1] > 0:
@@ -48,8 +48,8 @@ def series_of(values: FloatArray) -> FloatArray:
     return series
 
 
-def _scale(series: FloatArray, settings: BocpdSettings) -> tuple[FloatArray, FloatArray]:
+def _scale(series: FloatArray, settings: BocpdSettings) -> Scale:
     mean, sd = series.mean(axis=0), series.std(axis=0, ddof=1)
     if settings.family == "poisson":
-        return np.zeros_like(mean), np.maximum(mean, 1 / len(series))
-    return mean, np.where(sd > 0, sd, 1.0)
+        return Scale(np.zeros_like(mean), np.maximum(mean, 1 / len(series)))
+    return Scale(mean, np.where(sd > 0, sd, 1.0))

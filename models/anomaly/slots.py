@@ -61,7 +61,8 @@ def fill(table: Mapping[str, NDArray[Any]], slot: int, state: Mapping[str, NDArr
             raise ArtifactError(f"the snapshot has no proper {name}")
         if any(n > most for n, most in zip(array.shape, room, strict=True)):
             raise ArtifactError(f"the snapshot's {name} has shape {array.shape}; here is {room}")
-        rows[(slot, *(slice(0, n) for n in array.shape))] = array
+        part: tuple[int | slice, ...] = (slot, *(slice(0, n) for n in array.shape))
+        rows[part] = array
 
 
 def checked_rows(name: str, values: Any, rows: int) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from models.tail.artifact import TailMeta
 from models.tail.booster import predicted
 from models.tail.curve import LEVELS, P99, Tails, exceedance
 from models.tail.inputs import INPUTS, TailRows, checked, design
+from models.tail.naming import TAIL_MODEL
 from models.tail.plan import RELIEF, Plan, plan, relieved
 
 _LOAD = INPUTS.index("load")
@@ -32,7 +33,7 @@ class TailModel:
     Threads may share one: it never changes, and XGBoost predicts in place for each by itself.
     """
 
-    name = "tail/xgboost-quantile"
+    name = TAIL_MODEL
 
     def __init__(self, booster: xgboost.Booster, meta: TailMeta) -> None:
         self.meta = meta
@@ -72,7 +73,7 @@ class TailModel:
     def _p99_at_each_relief(
         self, inputs: FloatArray, now: FloatArray, objective: FloatArray
     ) -> FloatArray:
-        """Predict p99 (rows x rungs of relief); only a row that misses its objective is asked again.
+        """Predict p99 (rows x rungs); only a row that misses its objective is asked again.
 
         A row that meets it as it is needs no relief, whatever the other rungs would say.
         """

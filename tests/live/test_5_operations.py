@@ -57,6 +57,7 @@ def test_an_operator_scales_by_editing_the_file(live: Live, tmp_path: Path) -> N
     done = subprocess.run(
         [str(ROOT / ".venv/bin/serve"), "deploy", str(edited), "-a", live.run.dashboard],
         cwd=ROOT,
+        env=os.environ | {"RAY_AUTH_MODE": "token"},
         capture_output=True,
         text=True,
         check=False,

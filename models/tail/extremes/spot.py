@@ -5,6 +5,11 @@ Siffer, Fouque, Termier and Largouet, Anomaly detection in streams with extreme 
 excesses over it; z is the level that a value exceeds with probability `risk`. A value over z is an
 alarm and teaches nothing; one between t and z is a peak, and the tail is fitted again; others only
 count. Memory is bounded: the last `most_peaks` peaks are kept.
+
+As alarms teach nothing, the tail is learned without its own end, and from few peaks at first: on
+independent values from 2,000 first ones we measured two to three times the alarms asked for at a
+risk of 1e-3, and two to ten times at 1e-4. That is the published algorithm's price for not
+learning from anomalies; where the rate itself matters, ask for less, or fit a window afresh.
 """
 
 import math

@@ -214,24 +214,3 @@ async def test_closing_answers_what_came_in_and_takes_nothing_new(room: Room) ->
         silent.say(HELLO + ask())
         assert await silent.rest() == b""
     assert len(heard.frames) == 1
-
-
-async def test_it_tells_how_busy_it_was_since_it_was_last_asked(room: Room) -> None:
-    async def slow(frame: Frame) -> Frame:
-        await asyncio.sleep(0.1)
-        return frame
-
-    replica = await room.replica(slow)
-    async with line_to(replica) as line:
-        line.say(HELLO)
-        replica.server.busy_share()
-        for _ in range(3):  # one busy time is told once
-            line.say(ask())
-            await line.answer()
-            assert 0.2 < replica.server.busy_share() <= 1.0
-        await asyncio.sleep(0.01)
-        assert replica.server.busy_share() == 0.0
-        line.say(b"".join(ask(number) for number in range(30)))
-        for _ in range(30):
-            await line.answer()
-        assert replica.server.busy_share() == 1.0

@@ -26,8 +26,8 @@ def test_ordinary_values_raise_alarms_as_rarely_as_asked(law: Any) -> None:
     rng = np.random.default_rng(3)
     spot = Spot.started(law.rvs(size=2_000, random_state=rng), SpotSettings(risk=1e-3))
     alarms = sum(spot.observe(v).alarm for v in law.rvs(size=20_000, random_state=rng).tolist())
-    assert 5 <= alarms <= 50  # 20 are due
-    assert law.sf(spot.level) == pytest.approx(1e-3, rel=0.5)
+    assert 10 <= alarms <= 80  # 20 are due, and SPOT is known to raise some more
+    assert 5e-4 < law.sf(spot.level) < 5e-3
 
 
 def test_drift_that_swamps_spot_leaves_dspot_at_its_rate() -> None:
@@ -39,7 +39,7 @@ def test_drift_that_swamps_spot_leaves_dspot_at_its_rate() -> None:
     dspot = Dspot.started(first, 20, SpotSettings(risk=1e-3))
     alarms = [sum(each.observe(value).alarm for value in values) for each in (spot, dspot)]
     assert alarms[0] > 1_000
-    assert 5 <= alarms[1] <= 60
+    assert 10 <= alarms[1] <= 80  # 20 are due
 
 
 @pytest.mark.parametrize("place", [0, 1])

@@ -8,12 +8,12 @@ from models.errors import TrainingDataError
 from models.tail.extremes.threshold import CANDIDATES, choose_threshold
 
 
-def test_a_law_that_holds_everywhere_gets_the_lowest_threshold_most_of_the_time() -> None:
+def test_a_law_that_holds_everywhere_mostly_gets_a_low_threshold() -> None:
     chosen = [
         choose_threshold(stats.genpareto.rvs(0.1, size=2_000, random_state=seed)).quantile
         for seed in range(30)
     ]
-    assert np.mean(np.array(chosen) == CANDIDATES[0]) > 0.6
+    assert np.median(chosen) <= CANDIDATES[1]
 
 
 def test_a_law_that_starts_high_gets_a_threshold_there() -> None:
