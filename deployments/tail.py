@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,7 +62,9 @@ class Tail(Stage):
         self._serving = version.document.serving["tail"]
 
     def _load(self) -> Loaded:
-        # XGBoost takes seconds to import, which building the application need not pay.
+        # XGBoost takes seconds to import, which building the application need not pay; most of
+        # them go into scikit-learn, for wrappers that nobody who only predicts has a use for.
+        sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type] # as if it were not there
         from models.tail.xgboost_quantile import TailModel  # noqa: PLC0415 - see above
 
         version = self._wanted()

@@ -18,7 +18,8 @@ def _open(prior: Prior, streams: Streams, slot: int, at: int, start: int, prefix
     streams.start[slot, at] = start
     streams.began[slot, at] = 0.0
     streams.prefix[slot, at] = prefix
-    streams.stats[slot, at] = 0.0
+    for j in range(streams.stats.shape[2]):
+        streams.stats[slot, at, j] = 0.0
     if prior.family == WISHART:
         d = streams.centre.shape[1]
         for j in range(d):
@@ -68,7 +69,8 @@ def _fold(streams: Streams, slot: int, i: int, p: Any) -> None:
         streams.began[slot, k] = streams.began[slot, k + 1]
         streams.log_p[slot, k] = streams.log_p[slot, k + 1]
         streams.prefix[slot, k] = streams.prefix[slot, k + 1]
-        streams.stats[slot, k] = streams.stats[slot, k + 1]
+        for j in range(streams.stats.shape[2]):
+            streams.stats[slot, k, j] = streams.stats[slot, k + 1, j]
     streams.size[slot] = size - 1
 
 

@@ -14,18 +14,49 @@ FARTHEST = 1e60  # of a scaled observation: its square, and sums of such squares
 
 
 @compiled
+def _median(values: F64Array) -> float:
+    """Take the middle, or the mean of the two middles, by sorting in place: there are few."""
+    for i in range(1, values.size):
+        value, at = values[i], i
+        while at > 0 and values[at - 1] > value:
+            values[at] = values[at - 1]
+            at -= 1
+        values[at] = value
+    return 0.5 * float(values[(values.size - 1) // 2] + values[values.size // 2])
+
+
+@compiled
+def _moments(stash: Any, count: int, j: int) -> tuple[float, float]:
+    """Give the mean of a coordinate of the first observations, and the sum of squares about it."""
+    mean, squares = 0.0, 0.0
+    for i in range(count):
+        off = stash[i, j] - mean
+        mean += off / (i + 1)
+        squares += off * (stash[i, j] - mean)
+    return mean, squares
+
+
+@compiled
 def _learn_scale(prior: Prior, streams: Streams, slot: int) -> None:
     """Take centre and spread from the first observations, by median and median distance."""
     stash = streams.stash[slot]
+    count = stash.shape[0]
+    sorted_ = np.empty(count)
     for j in range(stash.shape[1]):
-        middle = np.median(stash[:, j])
-        spread = 1.4826 * np.median(np.abs(stash[:, j] - middle))
-        least = max(1e-9 * abs(middle), 1e-90)
+        mean, squares = _moments(stash, count, j)
         if prior.family == POISSON:
-            streams.scale[slot, j] = max(np.mean(stash[:, j]), 1.0 / stash.shape[0])
-        else:
-            streams.centre[slot, j] = middle
-            streams.scale[slot, j] = max(spread if spread > least else np.std(stash[:, j]), least)
+            streams.scale[slot, j] = max(mean, 1.0 / count)
+            continue
+        for i in range(count):
+            sorted_[i] = stash[i, j]
+        middle = _median(sorted_)
+        for i in range(count):
+            sorted_[i] = abs(stash[i, j] - middle)
+        spread, least = 1.4826 * _median(sorted_), max(1e-9 * abs(middle), 1e-90)
+        streams.centre[slot, j] = middle
+        streams.scale[slot, j] = max(
+            spread if spread > least else math.sqrt(squares / count), least
+        )
 
 
 @compiled
@@ -42,14 +73,14 @@ def _scaled(prior: Prior, streams: Streams, slot: int, x: Any, into: Any) -> Non
 def _tell_start(streams: Streams, slot: int, row: int, when: float, x: Any, out: Steps) -> None:
     """Answer while the scale is being learnt: one regime, described by what has come."""
     count = streams.stashed[slot] + 1
-    streams.stash[slot, count - 1] = x
+    for j in range(x.size):
+        streams.stash[slot, count - 1, j] = x[j]
     streams.stash_when[slot, count - 1] = when
     streams.stashed[slot] = count
     out.began[row], out.run[row] = streams.stash_when[slot, 0], count
     for j in range(x.size):
-        out.mean[row, j] = np.mean(streams.stash[slot, :count, j])
-        off = streams.stash[slot, :count, j] - out.mean[row, j]
-        out.sd[row, j] = math.sqrt(np.sum(off * off) / max(count - 1, 1))
+        mean, squares = _moments(streams.stash[slot], count, j)
+        out.mean[row, j], out.sd[row, j] = mean, math.sqrt(squares / max(count - 1, 1))
 
 
 @compiled

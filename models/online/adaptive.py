@@ -10,7 +10,7 @@ Summed up, misses differ from their nominal number by the change of alpha_t over
 data do. So a larger gamma holds the coverage of short stretches tighter, and makes the widths
 restless: at alpha / 2 a stretch of 200 outcomes at level .9 strays by 1.3 misses (standard
 deviation), where exact intervals that do not look back stray by 4.2, and widths are 7 % above the
-exact ones. The window of scores takes up what is lasting. alpha_t is kept under 1/2, so that a
+exact ones. The window of scores takes up what is lasting. alpha_t is kept under .7, so that a
 quiet spell cannot run up a debt of misses, and over -1, so that a storm cannot run up one of
 widths.
 """
@@ -30,7 +30,8 @@ from models.online.score_quantile import score_quantile
 from models.protocols import FloatArray
 
 _KIND, _VERSION = "adaptive", 1
-_LOWEST, _HIGHEST = -1.0, 0.5
+_LOWEST, _HIGHEST = -1.0, 0.7
+_LEAST_LEVEL = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,10 @@ class AdaptiveSettings:
     """Over how many of the latest outcomes coverage is watched."""
 
     def __post_init__(self) -> None:
-        fine = _HIGHEST < self.level < 1 and 0 < self.rate < math.inf
+        fine = _LEAST_LEVEL < self.level < 1 and 0 < self.rate < math.inf
         if not fine or min(self.window, self.recent) < 1:
             raise CalibrationError(
-                f"{self} cannot be: give a level between {_HIGHEST} and 1, a rate and sizes over 0"
+                f"{self} cannot be: give a level between {_LEAST_LEVEL} and 1, a rate and sizes over 0"
             )
 
 

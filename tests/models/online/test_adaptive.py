@@ -76,7 +76,7 @@ def test_misses_differ_from_their_number_by_what_the_share_moved(
     clipped = False
     for score in scores:
         state.observe(score)
-        clipped |= state.share in (-1.0, 0.5)
+        clipped |= state.share in (-1.0, 0.7)
     seen = state.coverage
     missed = seen.outcomes - seen.covered
     due = (1 - level) * seen.outcomes
