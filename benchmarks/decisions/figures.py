@@ -37,9 +37,11 @@ def quantile_ms(seconds: Sequence[float], level: float) -> float:
 
 def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: names to the left, figures to the right."""
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for place, name in enumerate(head):
         table.add_column(name, justify="right" if place else "left")
     for row in rows:
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console.print(f"\n{title}", markup=False)
+    console.print(table)

@@ -82,6 +82,8 @@ def _array(data: bytes, offset: int, dtype: str, shape: list[int]) -> tuple[NDAr
     if dtype not in _DTYPES:
         raise ArtifactError(f"the snapshot holds an array of type {dtype!r}")
     count = int(np.prod(shape, dtype=np.int64))
+    if count * np.dtype(dtype).itemsize > len(data) - _CHECKSUM.size - offset:
+        raise ArtifactError("the snapshot is shorter than its header says")
     values = np.frombuffer(data, np.dtype(dtype), count, offset)
     return values.reshape(shape).copy(), offset + values.nbytes
 

@@ -33,7 +33,7 @@ from tests.waiting import until
 PATH = "/models/tail-slo"
 STAGES = {"features": Features, "tail": Tail, "safety": Safety}
 # On two busy cores an answer may be late; only where that is the question may it count as lost.
-PATIENT = Deadlines(request_ms=30_000, features_ms=10_000, model_ms=10_000, ledger_ms=200)
+PATIENT = Deadlines(request_ms=100_000, features_ms=30_000, model_ms=60_000, ledger_ms=200)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -87,7 +87,7 @@ class House:
             for family in self.premises.families.values()
         ]
         self.door = Door(build_app(self.premises), paths, self.premises.observe)
-        await until(lambda: len(self.premises.keys.value or ()) == len(Role))
+        await until(lambda: self.premises.keys.value is not None)
 
     async def close(self) -> None:
         await self.premises.close()

@@ -1,0 +1,235 @@
+import asyncio
+import logging
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from deployments.gateway.bodies import MOST_BYTES
+from deployments.gateway.door import Door
+from safety.access import Role
+from safety.endpoints import V1
+from safety.key_store import KeyStore
+from tests.deployments.house import PATH, House
+from tests.waiting import until
+
+BODY = {"entity": "order-gateway", "load": 0.5, "slo_ms": 20}
+PATHS = (PATH, V1 + PATH)
+
+
+def refusal(found: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that a refusal has the one shape of all refusals; give what it says."""
+    assert found.status_code == status
+    assert found.headers["content-type"] == "application/json"
+    assert found.json().keys() == {"error"}
+    error: dict[str, Any] = found.json()["error"]
+    assert error.keys() == {"code", "message", "fields", "request_id"}
+    assert error["code"] == code
+    assert error["message"]
+    assert error["request_id"]
+    return error
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_one_row_is_answered_as_an_object_and_rows_as_a_list_in_order(
+    house: House, path: str
+) -> None:
+    loads = [0.9, 0.1, 0.5, 0.3, 0.7]
+    async with house.client() as client:
+        alone = [(await client.post(path, json=BODY | {"load": load})).json() for load in loads]
+        rows = {"rows": [BODY | {"load": load} for load in loads]}
+        together = await client.post(path, json=rows)
+        single = (await client.post(path, json={"rows": [BODY]})).json()
+    assert together.status_code == 200
+    assert together.headers["content-type"] == "application/json"
+    assert [each["data"] for each in together.json()] == [each["data"] for each in alone]
+    p99 = [each["data"]["p99_pred"] for each in alone]
+    assert p99 != sorted(p99)
+    assert isinstance(single, list)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_who_shows_no_good_key_is_refused(house: House, path: str) -> None:
+    for headers in ({}, {"X-API-Key": "ballast_guess"}, {"Authorization": "Bearer guess"}):
+        async with house.stranger(headers=headers) as client:
+            found = await client.post(path, json=BODY)
+        assert refusal(found, 401, "unauthorized")["fields"] == {}
+        assert found.headers["www-authenticate"] == "Bearer"
+    assert await house.ledger() == []
+
+
+async def test_a_role_that_may_only_read_is_refused(house: House) -> None:
+    async with house.client(Role.VIEWER) as client:
+        error = refusal(await client.post(PATH, json=BODY), 403, "forbidden")
+    assert error["message"] == "This needs the role client; the key has viewer"
+    assert await house.ledger() == []
+
+
+async def test_either_header_carries_the_key(house: House) -> None:
+    key = house.keys[Role.CLIENT]
+    for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}):
+        async with house.stranger(headers=headers) as client:
+            assert (await client.post(PATH, json=BODY)).status_code == 200
+
+
+async def test_a_revoked_key_opens_nothing_within_a_second(house: House, redis: Redis) -> None:
+    await KeyStore(redis).revoke(house.keys[Role.CLIENT].split("_")[1])
+    await until(lambda: len(house.premises.keys.value or ()) == len(Role) - 1, within_seconds=5)
+    async with house.client() as client:
+        refusal(await client.post(PATH, json=BODY), 401, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"load": NaN}', "load"),
+        (b'{"load": "0.5"}', "load"),
+        (b'{"load": true}', "load"),
+        (b'{"load": 0.5, "colour": "red"}', "colour"),
+        (b'{"rows": [{"load": 0.5}, {"load": 0.5, "infra": Infinity}]}', "rows.1.infra"),
+        (b"{}", "body"),
+        (b"not json", "body"),
+        (b"", "body"),
+    ],
+)
+async def test_what_does_not_fit_is_named_and_leaves_no_trace(
+    house: House, body: bytes, field: str
+) -> None:
+    async with house.client() as client:
+        error = refusal(await client.post(PATH, content=body), 422, "invalid")
+    assert list(error["fields"]) == [field]
+    assert await house.ledger() == []
+
+
+async def test_a_body_past_the_bound_is_refused(house: House) -> None:
+    async with house.client() as client:
+        refusal(await client.post(PATH, content=b" " * (MOST_BYTES + 1)), 413, "too_large")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_another_method_is_told_which_one_is_taken(
+    house: House, path: str, method: str
+) -> None:
+    async with house.client() as client:
+        found = await client.request(method, path)
+    refusal(found, 405, "method_not_allowed")
+    assert found.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/models/tail-slo/", V1, V1 + "/nothing", V1 * 2])
+async def test_a_path_that_is_not_there(house: House, path: str) -> None:
+    async with house.client(Role.ADMIN) as client:
+        refusal(await client.get(path), 404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/health", "/status", "/config", "/safety/policy", "/"])
+async def test_every_other_path_is_served_under_the_prefix_too(house: House, path: str) -> None:
+    async with house.client(Role.VIEWER) as client:
+        plain, prefixed = await client.get(path), await client.get(V1 + path)
+    assert plain.status_code == prefixed.status_code == 200
+    assert plain.json() == prefixed.json()
+
+
+async def test_a_refusal_carries_the_callers_request_id(house: House) -> None:
+    async with house.stranger() as client:
+
+        async def shown(*sent: str) -> str:
+            headers = [("X-Request-ID", each) for each in sent]
+            found = await client.post(PATH, json=BODY, headers=headers)
+            request_id: str = found.json()["error"]["request_id"]
+            return request_id
+
+        assert await shown("trace-4711") == "trace-4711"
+        for useless in ("", "x" * 65, "a\tb"):
+            assert len(await shown(useless)) == 32
+        assert await shown() != await shown()
+
+
+async def test_what_breaks_here_says_nothing_of_itself(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.premises.desk.lanes.clear()
+    async with house.client() as client:
+        with caplog.at_level(logging.ERROR):
+            found = await client.post(PATH, json=BODY, headers={"X-Request-ID": "trace-4711"})
+    error = refusal(found, 500, "internal")
+    assert "tail" not in error["message"]
+    (record,) = caplog.records
+    assert record.__dict__["request_id"] == error["request_id"] == "trace-4711"
+    assert record.exc_info
+
+
+def scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"type": "http", "method": "POST", "path": PATH, "headers": list(headers)}
+
+
+async def test_of_a_strangers_request_not_even_the_body_is_read(house: House) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body was asked for")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await house.door(scope(), receive, send)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[0]["status"] == 401
+    assert (b"content-length", str(len(sent[1]["body"])).encode()) in sent[0]["headers"]
+
+
+async def test_a_client_that_left_is_answered_nothing(house: House) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    key = (b"x-api-key", house.keys[Role.CLIENT].encode())
+    await house.door(scope(key), receive, send)
+    assert sent == []
+    assert (PATH, 499) in house.premises._answered
+
+
+async def test_answers_are_counted_by_path_and_status(house: House) -> None:
+    async with house.client() as client, house.stranger() as stranger:
+        for path in PATHS:
+            await client.post(path, json=BODY)
+        await client.post(PATH, json={})
+        await stranger.post(PATH, json=BODY)
+    house.premises._count_answers()  # done once a second otherwise
+    registry = house.premises.replica.metrics.registry
+    for status, times in (("200", 2), ("422", 1), ("401", 1)):
+        labels = {"endpoint": PATH, "status": status}
+        assert registry.get_sample_value("http_requests_total", labels) == times
+    seconds = registry.get_sample_value("http_request_duration_seconds_count", {"endpoint": PATH})
+    assert seconds == 4
+
+
+async def test_what_is_no_request_goes_to_the_app_behind(house: House) -> None:
+    passed: list[Any] = []
+
+    async def behind(scope: Any, _receive: Any, _send: Any) -> None:
+        passed.append(scope)
+
+    door = Door(behind, [], house.premises.observe)
+    messages: Any = asyncio.Queue[Any]()
+    lifespan = {"type": "lifespan"}
+    await door(lifespan, messages.get, messages.put)
+    assert passed == [lifespan]
+
+
+async def test_the_metrics_page_has_what_was_answered(house: House) -> None:
+    async with house.client() as client:
+        await client.post(PATH, json=BODY)
+        await house.premises.replica._publish()  # done once a second otherwise
+        page = await client.get("/metrics")
+        as_json = await client.get("/metrics", headers={"Accept": "application/json"})
+    wanted = f'http_requests_total{{endpoint="{PATH}",status="200"}} 1.0'
+    assert wanted in page.text.splitlines()
+    assert orjson.loads(as_json.content)["config_version"]["samples"][0]["value"] == 1.0

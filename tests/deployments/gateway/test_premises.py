@@ -1,0 +1,72 @@
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+from redis.asyncio import Redis
+
+from config_store.store import ACTIVE
+from deployments.errors import UnavailableError
+from tests.deployments.house import House, opened
+from tests.waiting import until
+
+BODY = {"entity": "order-gateway", "load": 0.5}
+
+
+@dataclass
+class Clients:
+    """Who is connected to Redis."""
+
+    redis: Redis
+
+    async def count(self) -> int:
+        return len(await self.redis.client_list())
+
+
+async def test_closing_ends_every_task_and_every_connection(house: House, redis: Redis) -> None:
+    """Open a second house beside the first: what it leaves behind would show."""
+    clients = Clients(redis)
+    for _ in range(3):
+        tasks, connected = asyncio.all_tasks(), await clients.count()
+        async with opened(redis) as second:
+            await second.ask(BODY)
+            assert asyncio.all_tasks() > tasks
+            assert await clients.count() > connected
+            wires = [replica._wire for each in second.replicas.values() for replica in each]
+        assert asyncio.all_tasks() == tasks
+        assert not any(wire._connections for wire in wires)
+        for _ in range(500):  # Redis hears of a closed connection a moment later
+            if await clients.count() == connected:
+                break
+            await asyncio.sleep(0.01)
+        assert await clients.count() == connected
+    await house.ask(BODY)
+
+
+async def test_closing_answers_what_waits_and_writes_it_down(redis: Redis, house: House) -> None:
+    async with opened(redis) as second:
+        asked = [asyncio.create_task(second.ask(BODY | {"load": at / 100})) for at in range(40)]
+        await until(lambda: second.premises.desk.lanes["tail"].waiting_rows > 0)
+    answers = [answer for (answer,) in await asyncio.gather(*asked)]
+    written = {row["decision_id"]: row["answer"] for row in await house.ledger()}
+    assert [written[answer["meta"]["decision_id"]] for answer in answers] == answers
+
+
+async def test_a_configuration_that_does_not_fit_changes_nothing(
+    house: House, redis: Redis
+) -> None:
+    before = house.premises.active()
+    await redis.set(ACTIVE, 4711)
+    await redis.publish("config", "activated 4711")
+    await until(lambda: house.premises.degraded)
+    assert house.premises.active() is before
+    (answer,) = await house.ask(BODY)
+    assert (answer["meta"]["config_version"], answer["meta"]["degraded"]) == (1, True)
+    await redis.set(ACTIVE, 1)
+    await redis.publish("config", "activated 1")
+    await until(lambda: not house.premises.degraded)
+
+
+async def test_without_any_configuration_it_says_so(house: House) -> None:
+    house.premises.replica.config._value = None
+    with pytest.raises(UnavailableError, match="No configuration has been loaded"):
+        house.premises.active()
