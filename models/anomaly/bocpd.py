@@ -137,7 +137,10 @@ class RegimeBank:
         return float(min(1.0, probability[changed & (since <= began) & (began <= until)].sum()))
 
     def segments(self, slot: int) -> list[Segment]:
-        """Give the best segmentation, oldest first; only its latest dozens of segments are kept."""
+        """Give the best segmentation, oldest first.
+
+        It begins with 0, unless there are so many segments that only the latest dozens are kept.
+        """
         self._slots.require((slot,))
         streams, entries = self._streams, self._streams.path_from.shape[1]
         found, wanted = list[Segment](), int(streams.total[slot])

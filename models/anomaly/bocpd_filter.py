@@ -39,6 +39,7 @@ def _weigh(
         density = foretell(prior, streams.stats[slot, i], n, x, streams.scale[slot], scratch)
         p[i] = log_p[i] + density
         log_p[i] += prior.weight * density
+        streams.log_own[slot, i] += prior.weight * density
         most, most_plain = max(most, log_p[i]), max(most_plain, p[i])
     sum_, plain = 0.0, 0.0
     for i in range(size):
@@ -48,6 +49,7 @@ def _weigh(
     evidence, stays = most + math.log(sum_), math.log1p(-hazard)
     for i in range(size):
         log_p[i] += stays - evidence
+        streams.log_own[slot, i] += stays - evidence
         p[i] *= (1.0 - hazard) / sum_
     return -(most_plain + math.log(plain))
 
@@ -68,6 +70,7 @@ def _fold(streams: Streams, slot: int, i: int, p: Any) -> None:
         start[k] = start[k + 1]
         streams.began[slot, k] = streams.began[slot, k + 1]
         streams.log_p[slot, k] = streams.log_p[slot, k + 1]
+        streams.log_own[slot, k] = streams.log_own[slot, k + 1]
         streams.prefix[slot, k] = streams.prefix[slot, k + 1]
         for j in range(streams.stats.shape[2]):
             streams.stats[slot, k, j] = streams.stats[slot, k + 1, j]
@@ -103,7 +106,7 @@ def _follow(streams: Streams, slot: int) -> int:
     size = streams.size[slot]
     best, where = -math.inf, 0
     for i in range(size):
-        score = streams.log_p[slot, i] + streams.prefix[slot, i]
+        score = streams.log_own[slot, i] + streams.prefix[slot, i]
         if score > best:
             best, where = score, i
     streams.best[slot] = best
@@ -131,7 +134,7 @@ def step(
 ) -> float:
     if streams.total[slot] == 0:
         _open(prior, streams, slot, 0, 0, 0.0)
-        streams.log_p[slot, 0] = 0.0
+        streams.log_p[slot, 0] = streams.log_own[slot, 0] = 0.0
         streams.size[slot] = 1
     last = streams.size[slot] - 1
     streams.began[slot, last] = when
@@ -140,7 +143,7 @@ def step(
     total = streams.total[slot] + 1
     streams.total[slot] = total
     _open(prior, streams, slot, last + 1, total, before)
-    streams.log_p[slot, last + 1] = math.log(hazard)
+    streams.log_p[slot, last + 1] = streams.log_own[slot, last + 1] = math.log(hazard)
     p[last + 1] = hazard
     streams.size[slot] = last + 2
     keep = _follow(streams, slot)

@@ -39,7 +39,7 @@ class BocpdSettings:
     weight: float = 1.0
     """What part of an independent observation one counts for; less than 1 when each repeats some
     of what the one before said."""
-    hypotheses: int = 128
+    hypotheses: int = 64
     """How many beginnings of the present regime are kept apart."""
     recent: int = 10
     """The change probability is that the regime is at most so many observations old."""

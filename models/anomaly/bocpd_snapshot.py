@@ -14,7 +14,7 @@ from models.errors import ArtifactError, ModelError
 
 _KIND = "bocpd"
 _PATH = 64  # entries: enough for some dozens of segments
-_BY_HYPOTHESIS = ("start", "began", "log_p", "prefix", "stats")
+_BY_HYPOTHESIS = ("start", "began", "log_p", "log_own", "prefix", "stats")
 
 
 def empty(settings: BocpdSettings, dimensions: int) -> Streams:
@@ -26,6 +26,7 @@ def empty(settings: BocpdSettings, dimensions: int) -> Streams:
         start=np.zeros((0, many), whole),
         began=np.zeros((0, many)),
         log_p=np.zeros((0, many)),
+        log_own=np.zeros((0, many)),
         prefix=np.zeros((0, many)),
         stats=np.zeros((0, many, settings.statistics(dimensions))),
         best=np.zeros(0),

@@ -38,6 +38,8 @@ class Streams(NamedTuple):
     began: F64Array
     """(streams, hypotheses): when that observation was made."""
     log_p: F64Array
+    log_own: F64Array
+    """(streams, hypotheses): the same without what others handed over."""
     prefix: F64Array
     """(streams, hypotheses): log score of the best segmentation of what came before."""
     stats: F64Array

@@ -36,6 +36,9 @@ class ForestSettings:
     even: bool = True
     """Weigh coordinates by their usual spread; otherwise by their raw units, as the papers do."""
 
+    as_rrcf: bool = True
+    """Part two single points as the rrcf package does: by their first coordinate, at the larger."""
+
     def __post_init__(self) -> None:
         require_within("trees", self.trees, 1, 1_000)
         require_within("size", self.size, 2, _MOST_POINTS)
@@ -127,6 +130,7 @@ class RandomCutForest:
             position,
             wide[skipped:],
             self._weight,
+            self.settings.as_rrcf,
             score[skipped:],
             by_lag,
         )

@@ -95,7 +95,9 @@ def _random_cut(low: Any, high: Any, point: Any, weight: Any, draw: float) -> tu
 
 
 @compiled
-def _insert(trees: Trees, leaves: Leaves, tree: int, leaf: int, weight: Any) -> None:
+def _insert(
+    trees: Trees, leaves: Leaves, tree: int, leaf: int, weight: Any, as_rrcf: bool
+) -> None:
     """Hang a new leaf where a random cut first parts it from the rest (Guha et al., theorem 3)."""
     size, width = leaves.points.shape
     point, links, boxes = leaves.points[leaf], trees.links[tree], trees.box[tree]
@@ -110,13 +112,15 @@ def _insert(trees: Trees, leaves: Leaves, tree: int, leaf: int, weight: Any) -> 
         high = boxes[branch, LOW + width :]
         j, cut = _random_cut(low, high, point, weight, _uniform(trees.generator, tree))
         if cut < low[j] or high[j] <= cut < point[j]:
-            _part(trees, leaves, tree, leaf, node, j, cut, low, high)
+            _part(trees, leaves, tree, leaf, node, j, cut, point[j] < low[j], low, high)
             return
         under = point[links[branch, DIMENSION]] <= boxes[branch, CUT]
         node = int(links[branch, LEFT] if under else links[branch, RIGHT])
     other = leaves.points[node]
     j, cut = _random_cut(other, other, point, weight, _uniform(trees.generator, tree))
-    _part(trees, leaves, tree, leaf, node, j, cut, other, other)
+    if as_rrcf:
+        j, cut = 0, max(other[0], point[0])
+    _part(trees, leaves, tree, leaf, node, j, cut, point[j] <= other[j], other, other)
 
 
 @compiled
@@ -128,6 +132,7 @@ def _part(
     node: int,
     dimension: int,
     cut: float,
+    is_left: bool,
     low: Any,
     high: Any,
 ) -> None:
@@ -136,7 +141,6 @@ def _part(
     point, links, boxes = leaves.points[leaf], trees.links[tree], trees.box[tree]
     branch = int(trees.free[tree])
     trees.free[tree] = links[branch, LEFT]
-    is_left = point[dimension] <= cut and point[dimension] < high[dimension]
     links[branch, LEFT] = leaf if is_left else node
     links[branch, RIGHT] = node if is_left else leaf
     links[branch, DIMENSION] = dimension
@@ -265,6 +269,7 @@ def advance(
     position: int,
     points: F64Array,
     weight: F64Array,
+    as_rrcf: bool,
     score: F64Array,
     attribution: F64Array,
 ) -> None:
@@ -283,7 +288,7 @@ def advance(
             elif old != NONE:
                 _remove(trees, leaves, tree, old)
             if is_new:
-                _insert(trees, leaves, tree, leaf, weight)
+                _insert(trees, leaves, tree, leaf, weight, as_rrcf)
             else:
                 _recount(trees, size, tree, leaf, 1)
             most, where = _codisp(trees, leaves, tree, leaf)

@@ -42,7 +42,8 @@ def segment(values: FloatArray, settings: BocpdSettings | None = None) -> Segmen
 def series_of(values: FloatArray) -> FloatArray:
     """Give (observations, dimensions); TrainingDataError when there are fewer than two."""
     given = np.asarray(values, dtype=np.float64)
-    series = checked_points(given.reshape(len(given), -1), given.reshape(len(given), -1).shape[1])
+    table = given[:, None] if given.ndim == 1 else given
+    series = checked_points(table, table.shape[-1], "values")
     if len(series) < 2:  # noqa: PLR2004  one observation has no spread
         raise TrainingDataError(f"{len(series)} observations cannot be split; give at least 2")
     return series

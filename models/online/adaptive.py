@@ -48,7 +48,7 @@ class AdaptiveSettings:
         fine = _LEAST_LEVEL < self.level < 1 and 0 < self.rate < math.inf
         if not fine or min(self.window, self.recent) < 1:
             raise CalibrationError(
-                f"{self} cannot be: give a level between {_LEAST_LEVEL} and 1, a rate and sizes over 0"
+                f"{self} cannot be: a level lies between {_LEAST_LEVEL} and 1, the rest over 0"
             )
 
 

@@ -19,11 +19,9 @@ def logged(message: str, *arguments: object, **named: Any) -> dict[str, Any]:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
-    logger = logging.getLogger("ballast.test")
-    logger.propagate = False
+    logger = logging.Logger("ballast.test")  # without parents, so that nobody else hears of it
     logger.addHandler(handler)
     logger.error(message, *arguments, **named)
-    logger.removeHandler(handler)
     (line,) = stream.getvalue().removesuffix("\n").split("\n")
     found: dict[str, Any] = json.loads(line)
     return found

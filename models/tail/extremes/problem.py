@@ -1,6 +1,5 @@
 """One end of one interval of one sample, as rows of arrays: what the search works through."""
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from operator import itemgetter
@@ -9,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from models.protocols import BoolArray, FloatArray, IntArray
-from models.tail.extremes.gpd import GpdFit, excess_quantile, log_survival, mean_beyond
+from models.tail.extremes.gpd import excess_quantile, log_survival, mean_beyond
 from models.tail.extremes.quantity import Kind, Quantity
+from models.tail.extremes.region import Region
 
 
 class Problems(NamedTuple):
@@ -37,19 +37,17 @@ class Problems(NamedTuple):
         return Problems._make(column[rows] for column in self)
 
 
-def problems(
-    fits: Sequence[GpdFit], units: FloatArray, quantities: Sequence[Sequence[Quantity]]
-) -> Problems:
+def problems(region: Region, quantities: Sequence[Sequence[Quantity]]) -> Problems:
     listed = [
-        (asked.kind, row, place, asked.argument, 0.0 if asked.of_peaks else clusters)
-        for row, clusters in enumerate([math.log(fit.sample.cluster_size) for fit in fits])
-        for place, asked in enumerate(quantities[row])
+        (asked.kind, row, place, asked.argument, asked.of_peaks)
+        for row, of_row in enumerate(quantities)
+        for place, asked in enumerate(of_row)
     ]
     listed.sort(key=itemgetter(0))
-    kind, row, place, argument, clusters = (
+    kind, row, place, argument, of_peaks = (
         np.repeat(column, 2) for column in zip(*listed, strict=True)
     )
-    threshold = np.array([fit.sample.threshold for fit in fits])[row]
+    clusters = np.where(of_peaks, 0.0, region.log_cluster[row])
     chance = kind == Kind.EXCEEDANCE
     return Problems(
         row=row,
@@ -57,7 +55,7 @@ def problems(
         kind=kind,
         side=np.tile([1.0, -1.0], len(listed)),
         offset=np.where(chance, clusters, clusters + argument),
-        excess=np.where(chance, (argument - threshold) / units[row], 0.0),
+        excess=np.where(chance, (argument - region.threshold[row]) / region.unit[row], 0.0),
     )
 
 

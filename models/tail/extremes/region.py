@@ -33,8 +33,15 @@ _DENSE_WEIGHTS = chebyshev.weights_at(_DENSE)
 
 
 class Region(NamedTuple):
-    """A row a sample, in the units of its bundle."""
+    """A row a sample; scales and excesses in units of its mean excess."""
 
+    threshold: FloatArray
+    unit: FloatArray
+    scale: FloatArray
+    shape: FloatArray
+    """As fitted."""
+    log_cluster: FloatArray
+    """Log of the exceedances a peak."""
     top: FloatArray
     peaks: FloatArray
     observed: FloatArray
@@ -55,6 +62,10 @@ class Region(NamedTuple):
     high: FloatArray
     """Where s must lie."""
 
+    @property
+    def estimate(self) -> "Point":
+        return Point(self.scale, self.shape, self.log_rate)
+
     def rows(self, rows: IntArray) -> "Region":
         return Region._make(column[rows] for column in self)
 
@@ -68,16 +79,22 @@ class Point(NamedTuple):
 def region_of(
     bundle: Bundle, fits: Sequence[GpdFit], confidence: FloatArray, *, rate_known: bool
 ) -> Region:
+    scale, shape, value, threshold, observed, cluster = _columns(fits)
+    scale = scale / bundle.unit
+    best = value / bundle.peaks + np.log(bundle.unit)
+    s = np.log1p(np.maximum(shape / scale * bundle.top, np.expm1(LOWEST)))
     allowance = ndtri((1 + confidence) / 2) ** 2
-    best, s = _estimates(bundle, fits)
-    outer_low, outer_high = _outside(bundle, best, s, allowance)
-    middle, half = (outer_low + outer_high) / 2, (outer_high - outer_low) / 2
-    nodes = middle[:, None] + half[:, None] * chebyshev.NODES
-    theta = theta_of(nodes, bundle.top[:, None])
-    observed = np.array([float(fit.sample.observed) for fit in fits])
+    low, high = _outside(bundle, best, s, allowance)
+    middle, half = (low + high) / 2, (high - low) / 2
+    theta = theta_of(middle[:, None] + half[:, None] * chebyshev.NODES, bundle.top[:, None])
     log_rate = np.log(bundle.peaks / observed)
     known = (log_rate >= 0) | rate_known
     region = Region(
+        threshold=threshold,
+        unit=bundle.unit,
+        scale=scale,
+        shape=shape,
+        log_cluster=np.log(cluster),
         top=bundle.top,
         peaks=bundle.peaks,
         observed=np.where(known, 2 * bundle.peaks, observed),
@@ -88,10 +105,17 @@ def region_of(
         middle=middle,
         half=half,
         curve=np.log(mean_log(bundle, theta) / theta),
-        low=outer_low,
-        high=outer_high,
+        low=low,
+        high=high,
     )
     return _trimmed(region, s)
+
+
+def joined(regions: Sequence[Region]) -> Region:
+    """Put the rows of several regions into one."""
+    if len(regions) == 1:
+        return regions[0]
+    return Region(*(np.concatenate(columns) for columns in zip(*regions, strict=True)))
 
 
 def surface(region: Region, t: FloatArray, phi: FloatArray) -> Point:
@@ -114,11 +138,20 @@ def surface(region: Region, t: FloatArray, phi: FloatArray) -> Point:
     return Point(scale / factor, shape / factor, log_rate + change)
 
 
-def _estimates(bundle: Bundle, fits: Sequence[GpdFit]) -> tuple[FloatArray, FloatArray]:
-    shape = np.array([fit.shape for fit in fits])
-    scale = np.array([fit.scale for fit in fits]) / bundle.unit
-    value = np.array([fit.log_likelihood for fit in fits]) / bundle.peaks + np.log(bundle.unit)
-    return value, np.log1p(np.maximum(shape / scale * bundle.top, np.expm1(LOWEST)))
+def _columns(fits: Sequence[GpdFit]) -> FloatArray:
+    """Give scale, shape, log-likelihood, threshold, values seen and exceedances a peak."""
+    rows = [
+        (
+            fit.scale,
+            fit.shape,
+            fit.log_likelihood,
+            fit.sample.threshold,
+            fit.sample.observed,
+            fit.sample.cluster_size,
+        )
+        for fit in fits
+    ]
+    return np.array(rows, dtype=np.float64).T.copy()
 
 
 def _outside(

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 import deployments.features
 import deployments.replica
 import features.store
+from deployments.wire import exchange
 from features.rows import FeatureRow
 from features.sources.clickhouse import feature_row
 from features.store import encoded
@@ -59,6 +60,7 @@ async def house(
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
     monkeypatch.setattr(deployments.features, "HistorySource", NoHistory)
     monkeypatch.setattr(features.store, "FIRST_READ_SECONDS", 5.0)
+    monkeypatch.setattr(exchange, "ASK_EVERY_SECONDS", 0.1)  # a second replica is soon found
     await redis.mset(encoded(known.items()))
     async with opened(redis) as house:
         yield house

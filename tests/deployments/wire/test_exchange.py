@@ -64,7 +64,10 @@ async def test_with_no_replica_it_waits_for_the_first(room: Room) -> None:
         assert (await (await waiting).call(QUESTION)).columns["load"].tolist() == [0.5]
 
 
-async def test_a_lost_replica_is_picked_no_more(room: Room) -> None:
+async def test_a_lost_replica_is_picked_no_more(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_module, "ASK_EVERY_SECONDS", 0.06)
     replicas = [await room.replica(echo) for _ in range(2)]
     directory = Directory(*(replica.address for replica in replicas))
     exchange = room.exchange(directory)

@@ -72,7 +72,7 @@ def test_the_regime_is_described_by_its_own_observations() -> None:
     assert (answer.start[-1], answer.began[-1], answer.run_length[-1]) == (60, 3_600.0, 60)
     assert answer.mean[-1, 0] == pytest.approx(last.mean())
     assert answer.sd[-1, 0] == pytest.approx(last.std(ddof=1))
-    assert [tuple(s) for s in bank.segments(slot)] == [(60, 3_600.0)]
+    assert [tuple(s) for s in bank.segments(slot)] == [(0, 0.0), (60, 3_600.0)]
 
 
 def test_while_the_scale_is_learnt_the_answer_is_one_regime() -> None:
@@ -117,7 +117,7 @@ def test_units_do_not_matter() -> None:
         slot = bank.open()
         bank.advance(np.full(len(values), slot), values * factor + offset)
         found.append([s.start for s in bank.segments(slot)])
-    assert found[0] == found[1] == found[2] != []
+    assert found[0] == found[1] == found[2] == [0, 60, 120]
 
 
 def test_a_deploy_that_changed_the_regime_is_told_from_one_that_did_not() -> None:
@@ -228,7 +228,7 @@ def test_one_step_of_folding_moves_no_more_than_is_stated(hypotheses: int) -> No
     assert max(moved) > 0
 
 
-@pytest.mark.parametrize("levels", [(0.0,) * 6, (0.0, 2.0, -2.0, 0.0, 0.5, 0.0)])
+@pytest.mark.parametrize("levels", [(0.0,) * 6, (0.0, 2.0, -2.0, 0.0, 1.0, 0.0)])
 def test_folding_changes_the_answers_little(levels: tuple[float, ...]) -> None:
     values = shifts(9, *levels, length=250)
     answers = []
@@ -269,8 +269,9 @@ def test_only_the_latest_segments_are_kept() -> None:
     bank = RegimeBank(BocpdSettings(kappa=0.1, expected_run=10))
     slot = bank.open(UNIT)
     bank.advance(np.full(2_000, slot), values)
-    starts = [s.start for s in bank.segments(slot)]
-    assert starts == list(range(starts[0], 2_000, 10))
+    starts = np.array([s.start for s in bank.segments(slot)])
+    true = np.arange(2_000 - 10 * len(starts), 2_000, 10)
+    assert np.abs(starts - true).max() <= 1
     assert 12 <= len(starts) < 199
 
 

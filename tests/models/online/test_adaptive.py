@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,9 +165,9 @@ def test_a_constant_truth_and_then_a_jump_does_not_run_up_a_debt() -> None:
 @pytest.mark.parametrize(
     "asked", [{"level": 1.0}, {"level": 0.3}, {"rate": 0.0}, {"window": 0}, {"recent": 0}]
 )
-def test_settings_that_cannot_be_are_refused(asked: dict[str, float]) -> None:
+def test_settings_that_cannot_be_are_refused(asked: dict[str, Any]) -> None:
     with pytest.raises(CalibrationError, match="cannot be"):
-        AdaptiveSettings(**asked)  # type: ignore[arg-type]  wrong on purpose
+        AdaptiveSettings(**asked)
 
 
 def test_damaged_state_is_refused() -> None:

@@ -27,7 +27,7 @@ def pareto() -> Callable[..., Excesses]:
 
 @pytest.fixture
 def bits() -> Callable[[Any], Any]:
-    """What an answer is made of, down to the last bit, and NaN equal to itself."""
+    """Give what an answer is made of, down to the last bit, and NaN equal to itself."""
 
     def of(answer: Any) -> Any:
         if dataclasses.is_dataclass(answer):

@@ -1,4 +1,4 @@
-"""Profile intervals against another way to them: ends found by profiling one parameter at a time."""
+"""Profile intervals against another way to them: profiling one parameter at a time."""
 
 import math
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def one(fit: GpdFit, quantity: Quantity, confidence: float = 0.95, *, known: boo
 
 
 def profiled(fit: GpdFit, scale_of: Callable[[float, float], float], near: float) -> Any:
-    """Give the deviance of a quantity as the least over the shape, the scale being given by both."""
+    """Give the deviance of a quantity: the least over the shape, which fixes the scale."""
     excess = fit.sample.excess
 
     def deviance(value: float) -> float:
@@ -56,7 +56,8 @@ def profiled(fit: GpdFit, scale_of: Callable[[float, float], float], near: float
             optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
             for bounds in ((near - 0.8, near + 0.4), (near - 0.3, near + 1.2))
         ]
-        return min(result.fun for result in found) - stats.chi2.ppf(0.95, 1)
+        least: float = min(result.fun for result in found)
+        return least - float(stats.chi2.ppf(0.95, 1))
 
     return deviance
 

@@ -1,0 +1,49 @@
+"""What Ray's default niceness of 15 leaves a replica on a core that others want too.
+
+Two processes spin on one core for a while: a stranger at niceness 0, and the worker.
+"""
+
+import os
+import subprocess
+import sys
+
+from benchmarks.decisions.figures import is_quick, show
+
+# Spins on one core for so many seconds, and prints how much of the core it got.
+SPIN = """\
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.nice(int(sys.argv[2]))
+stop = time.monotonic() + float(sys.argv[3])
+while time.monotonic() < stop:
+    pass
+print(time.process_time() / float(sys.argv[3]))
+"""
+
+
+def share_of(niceness: int, core: int, seconds: float) -> float:
+    stranger, worker = (
+        subprocess.Popen(
+            [sys.executable, "-c", SPIN, str(core), str(nice), str(seconds)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for nice in (0, niceness)
+    )
+    stranger.communicate()
+    said, _ = worker.communicate()
+    return float(said)
+
+
+def run(*, quick: bool) -> None:
+    core, seconds = max(os.sched_getaffinity(0)), 0.5 if quick else 2.0
+    own = os.nice(0)
+    rows = [
+        [f"worker at niceness {nice}", f"{share_of(nice - own, core, seconds):.0%}"]
+        for nice in (15, 0)
+    ]
+    show("Share of a core beside one stranger at niceness 0", ("", "share"), rows)
+
+
+if __name__ == "__main__":
+    run(quick=is_quick(__doc__))
