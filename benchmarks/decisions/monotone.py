@@ -15,10 +15,10 @@ from features.sources.simulator.platform import Platform
 from features.telemetry import Telemetry
 from models.conformal import pinball
 from models.protocols import FloatArray
-from models.tail.booster import ROUNDS_A_STAGE, STAGES, fit_booster
+from models.tail.booster import _SHAPE, ROUNDS_A_STAGE, STAGES, fit_booster
 from models.tail.curve import LEVELS
 from models.tail.history import History, history_of, split_by_time
-from models.tail.inputs import INPUTS, MONOTONE
+from models.tail.inputs import INPUTS
 from models.tail.sampling import draw_requests
 
 DAY = 86_400
@@ -46,20 +46,10 @@ def telemetry(days: int) -> History:
 
 def as_it_ships(inputs: FloatArray, targets: FloatArray) -> xgboost.Booster:
     """Grow what models/tail/booster.py grows, all at once and without the repair."""
-    data = xgboost.QuantileDMatrix(inputs.astype(np.float32), targets, max_bin=64, nthread=1)
-    shape = {
-        "objective": "reg:quantileerror",
-        "quantile_alpha": list(LEVELS),
-        "tree_method": "hist",
-        "max_bin": 64,
-        "max_depth": 4,
-        "learning_rate": 0.2,
-        "min_child_weight": 300,
-        "monotone_constraints": tuple(int(each) for each in MONOTONE),
-        "seed": SEED,
-        "nthread": 1,
-    }
-    return xgboost.train(shape, data, STAGES * ROUNDS_A_STAGE)
+    data = xgboost.QuantileDMatrix(
+        inputs.astype(np.float32), targets, max_bin=_SHAPE["max_bin"], nthread=1
+    )
+    return xgboost.train(_SHAPE | {"seed": SEED, "nthread": 1}, data, STAGES * ROUNDS_A_STAGE)
 
 
 def raw(booster: xgboost.Booster, inputs: FloatArray) -> FloatArray:

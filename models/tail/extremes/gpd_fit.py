@@ -59,10 +59,15 @@ def fit_gpds(samples: Sequence[Excesses]) -> list[GpdFit]:
 
 
 def maximise(bundle: Bundle) -> Maximum:
+    with np.errstate(over="ignore", invalid="ignore"):  # where the search finds no likelihood
+        return _maximise(bundle)
+
+
+def _maximise(bundle: Bundle) -> Maximum:
     s = _search(bundle)
     theta = theta_of(s[:, None], bundle.top[:, None])
     best = np.maximum(mean_log(bundle, theta), LEAST_SHAPE)
-    scale, shape, at = _climbed(bundle, (best / theta)[:, 0], best[:, 0])
+    scale, shape, at = _climbed(bundle, (best / theta)[:, 0], best[:, 0], moving=s < HIGHEST)
     # At shape -1 the excesses are uniform, likeliest when they end at the largest.
     uniform = -bundle.peaks * np.log(bundle.top)
     edge = ~(at.value > uniform)
@@ -104,23 +109,22 @@ def _vertex(s: FloatArray, likely: FloatArray) -> FloatArray:
 
 
 def _climbed(
-    bundle: Bundle, scale: FloatArray, shape: FloatArray
+    bundle: Bundle, scale: FloatArray, shape: FloatArray, moving: BoolArray
 ) -> tuple[FloatArray, FloatArray, Likelihood]:
     """Newton's method; a row that has settled rests, however long its neighbours take."""
     at = likelihood(bundle, scale, shape)
-    moving = np.ones(len(scale), dtype=np.bool_)
     for _ in range(_NEWTON_STEPS):
         step_scale, step_shape, peaked = newton_step(at)
         to_scale, to_shape = scale + step_scale, shape + step_shape
         moving = moving & peaked & (to_shape > LEAST_SHAPE) & (to_scale > 0)
         last = moving & (np.abs(step_shape) + np.abs(step_scale) / scale < _SETTLED)
         scale, shape = np.where(last, to_scale, scale), np.where(last, to_shape, shape)
-        moving &= ~last
+        moving = moving & ~last
         if not moving.any():
             break
         then = likelihood(bundle, np.where(moving, to_scale, scale), to_shape)
         # At the maximum itself rounding makes the value flicker: a loss that small is no loss.
-        moving &= then.value >= at.value - 1e-9 * bundle.peaks
+        moving = moving & (then.value >= at.value - 1e-9 * bundle.peaks)
         scale, shape = np.where(moving, to_scale, scale), np.where(moving, to_shape, shape)
         at = Likelihood(*(np.where(moving, new, old) for new, old in zip(then, at, strict=True)))
     return scale, shape, at

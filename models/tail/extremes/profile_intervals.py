@@ -67,7 +67,8 @@ def _answered(region: Region, quantities: Sequence[Sequence[Quantity]]) -> list[
     at = [column[asked.row][:, None, None] for column in region.estimate]
     value = values(asked, *at)[:, 0, 0]
     start = asked.side * value
-    with np.errstate(invalid="ignore", divide="ignore"):  # infinite ends, where the mean is, or 0
+    # Ends may be infinite: where the mean is, or the log of a probability of nought.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         end = asked.side * np.fmax(highest(region, asked, start), start)
         found = _restored(np.stack([value, end]), region, asked)
     rows: list[dict[int, Estimate]] = [{} for _ in quantities]
