@@ -95,9 +95,7 @@ def _random_cut(low: Any, high: Any, point: Any, weight: Any, draw: float) -> tu
 
 
 @compiled
-def _insert(
-    trees: Trees, leaves: Leaves, tree: int, leaf: int, weight: Any, as_rrcf: bool
-) -> None:
+def _insert(trees: Trees, leaves: Leaves, tree: int, leaf: int, weight: Any, as_rrcf: bool) -> None:
     """Hang a new leaf where a random cut first parts it from the rest (Guha et al., theorem 3)."""
     size, width = leaves.points.shape
     point, links, boxes = leaves.points[leaf], trees.links[tree], trees.box[tree]

@@ -28,7 +28,7 @@ REGULAR_SHAPE = -0.5
 """Maximum likelihood is regular above (Smith 1985)."""
 
 _GRID = np.concatenate(
-    [np.arange(LOWEST, -4, 2.0), np.arange(-4, 12, 0.5), np.arange(12, HIGHEST, 3.0)]
+    [np.arange(LOWEST, -4, 2.0), np.arange(-4, 12, 0.5), np.arange(12, HIGHEST + 1, 3.0)]
 )
 _FINER = np.linspace(0, 1, 17)
 _NEWTON_STEPS = 8
@@ -65,9 +65,10 @@ def maximise(bundle: Bundle) -> Maximum:
 
 def _maximise(bundle: Bundle) -> Maximum:
     s = _search(bundle)
+    within = s < HIGHEST - 1
     theta = theta_of(s[:, None], bundle.top[:, None])
     best = np.maximum(mean_log(bundle, theta), LEAST_SHAPE)
-    scale, shape, at = _climbed(bundle, (best / theta)[:, 0], best[:, 0], moving=s < HIGHEST)
+    scale, shape, at = _climbed(bundle, (best / theta)[:, 0], best[:, 0], within)
     # At shape -1 the excesses are uniform, likeliest when they end at the largest.
     uniform = -bundle.peaks * np.log(bundle.top)
     edge = ~(at.value > uniform)
@@ -75,7 +76,7 @@ def _maximise(bundle: Bundle) -> Maximum:
         scale=np.where(edge, bundle.top, scale),
         shape=np.where(edge, LEAST_SHAPE, shape),
         at=at._replace(value=np.where(edge, uniform, at.value)),
-        regular=~edge & (shape > REGULAR_SHAPE) & (s < HIGHEST),
+        regular=~edge & (shape > REGULAR_SHAPE) & within,
     )
 
 
