@@ -18,8 +18,10 @@ A rank says something about the ranks to come unless all of them are taken in on
 an epoch's bets are judged against the scores since the epoch before it began, for this epoch and
 the next, and then dropped: two detectors overlap, each with p-values that are independent and
 uniform as long as the scores of three epochs in a row are exchangeable. That is all the guarantee
-asks for. Scores that depend on their last m - 1 neighbours take `dependence` = m: the bets are
-then taken to the power 1/m, and by Hoelder's inequality their products keep mean 1 or less.
+asks for. Scores that depend on their last m - 1 neighbours are not: they take `dependence` = m. The
+bets are then taken to the power 1/m, which by Hoelder's inequality keeps the mean of their
+products at 1 or less at any fixed time; that it does so at the random time of an alarm is what
+the tests measure, not a theorem.
 
 After an alarm the stream learns anew from what follows: a change that stays is told once.
 """

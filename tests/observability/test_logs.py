@@ -19,7 +19,7 @@ def logged(message: str, *arguments: object, **named: Any) -> dict[str, Any]:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
-    logger = logging.Logger("ballast.test")  # without parents, so that nobody else hears of it
+    logger = logging.Logger("ballast.test")  # noqa: LOG001 - without parents, nobody else hears of it
     logger.addHandler(handler)
     logger.error(message, *arguments, **named)
     (line,) = stream.getvalue().removesuffix("\n").split("\n")

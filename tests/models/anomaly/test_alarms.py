@@ -52,10 +52,10 @@ def test_it_does_what_the_docstring_says(dependence: int) -> None:
     rng = np.random.default_rng(1)
     scores = np.round(rng.normal(size=600), 1).astype(np.float32)
     scores[[200, 201, 202, 203, 204, 430, 431, 432]] = 9
-    shares = rng.uniform(0, 0.02, 600)
+    shares = rng.uniform(0, 0.02 if dependence == 1 else 0.2, 600)
     bank, slots = bank_of(1, epoch=16, dependence=dependence)
     seed = bank._memory.seed[0]
-    judged = bank.advance(np.full(600, slots[0]), scores, shares)
+    judged = bank.advance(np.full(600, slots[0]), scores.astype(np.float64), shares)
     expected = by_definition(scores, 16, shares, seed, 1 / dependence)
     p, evidence, alarm = (np.array(column) for column in zip(*expected, strict=True))
     np.testing.assert_allclose(judged.p_value, p, rtol=1e-12)

@@ -67,7 +67,7 @@ def test_the_regime_is_described_by_its_own_observations() -> None:
     values = 1_000 + 50 * shifts(2, 0.0, 8.0)
     bank = RegimeBank(BocpdSettings(kappa=0.1))
     slot = bank.open()
-    answer = bank.advance(np.full(120, slot), values, when=np.arange(120) * 60.0)
+    answer = bank.advance(np.full(120, slot), values, when=60.0 * np.arange(120.0))
     last = values[60:, 0]
     assert (answer.start[-1], answer.began[-1], answer.run_length[-1]) == (60, 3_600.0, 60)
     assert answer.mean[-1, 0] == pytest.approx(last.mean())

@@ -1,5 +1,6 @@
 """Robust random cut forest: the scores of `rrcf`, at a fraction of its cost, and resumable."""
 
+import importlib
 import itertools
 import time
 import warnings
@@ -16,7 +17,7 @@ from models.errors import ArtifactError, InvalidColumnError, ModelError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # rrcf imports pkg_resources, which is on its way out
-    import rrcf
+    rrcf: Any = importlib.import_module("rrcf")  # it has no types
 
 RAW = {"even": False}
 TREES, SIZE = 40, 64
@@ -235,7 +236,7 @@ def test_bad_points_are_refused_and_change_nothing(points: Any) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"trees": 0}, {"size": 1}, {"size": 10_000}, {"shingle": 0}, {"shingle": 300}]
 )
-def test_settings_out_of_range_are_refused(wrong: dict[str, int]) -> None:
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match=next(iter(wrong))):
         ForestSettings(**wrong)
 
