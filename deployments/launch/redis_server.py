@@ -22,7 +22,7 @@ RESTART_PAUSE_SECONDS = 0.2
 AT_ONCE = Retry(NoBackoff(), 0)
 
 # Configuration, keys, learner state and the ledger's log live here, so every write goes to the
-# append-only file before its answer leaves. docs/decisions/redis-durability.md has the figures.
+# append-only file; docs/decisions/redis-durability.md tells how soon, and what covers the rest.
 CONFIG = """\
 port 0
 unixsocket "{socket}"
