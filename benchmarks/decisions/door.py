@@ -56,7 +56,7 @@ def plain_fastapi(admission: Admission, desk: Desk) -> ASGIApp:
         return admission.admit(request.scope["headers"], Role.CLIENT)
 
     @app.post(TAIL.path)
-    async def infer(body: TailBody, principal: Any = Depends(admitted)) -> Response:  # noqa: B008, FAST002 - as most write it
+    async def infer(body: TailBody, principal: Annotated[Any, Depends(admitted)]) -> Response:
         (answer,) = await desk.ask(TAIL.name, (body,), principal)
         return Response(answer.envelope, media_type="application/json")
 
