@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from chdb import ChdbError
 from chdb.session import Session
 
 from observability.clickhouse import arrow
@@ -70,7 +69,7 @@ class EmbeddedClickhouse:
             self._still_open()
             try:
                 self._writing.query(sql)
-            except ChdbError as error:
+            except RuntimeError as error:
                 raise QueryRejectedError(str(error)) from error
 
     def close(self) -> None:
@@ -95,7 +94,7 @@ class EmbeddedClickhouse:
                 answer: bytes = self._reading.query(
                     sql, "ArrowStream", params=bound(params) or None
                 ).bytes()
-            except ChdbError as error:
+            except RuntimeError as error:
                 raise QueryRejectedError(str(error)) from error
             return answer
 
