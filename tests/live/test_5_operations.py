@@ -102,7 +102,8 @@ def test_the_second_start_is_quick_and_ctrl_c_ends_all_of_it(live: Live) -> None
         assert answer_of(client, {"load": 0.5})["data"]["p99_pred"] > 0
     run = live.run
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does it: to the whole group
-    rest = process.stdout.read()
+    with process.stdout:
+        rest = process.stdout.read()
     assert process.wait(60) == 0, rest
     gone(live, run.token, run.scratch)
     assert took < 45
