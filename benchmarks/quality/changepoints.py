@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.quality.extremes import Row
+from benchmarks.quality.row import Row
 from models.anomaly.bocpd_rule import segment_by_rule
 from models.anomaly.segmentation import segment
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.quality.extremes import Row
+from benchmarks.quality.row import Row
 from models.anomaly.bocpd import RegimeBank
 from models.anomaly.bocpd_settings import BocpdSettings
 from models.anomaly.tail_ranks import TailRanks
@@ -52,11 +52,11 @@ METRICS = [metric for metrics in QUANTITIES.values() for metric in metrics]
 class Day(NamedTuple):
     ts: Any
     """(minutes), seconds"""
-    values: Any
+    logs: Any
     """(minutes, pods, metrics): log(1 + value), the last one where it is missing."""
     fault_ts: Any
     fault_pod: Any
-    """Column of the pod in `values`."""
+    """Column of the pod in `logs`."""
 
 
 def run(data_dir: Path) -> list[Row]:
@@ -123,7 +123,7 @@ def found(day: Day, score: Any, least: float) -> int:
 
 def baseline(day: Day, *, fewest: int = 10, floor: float = 3e-3) -> Any:
     """Take the largest of 7 robust z against the trailing hour; at least ten minutes of it."""
-    values = day.values[:, :, [METRICS.index(name) for name in BASELINE]]
+    values = day.logs[:, :, [METRICS.index(name) for name in BASELINE]]
     largest = np.zeros(values.shape[:2])
     for now in range(fewest, len(values)):
         past = values[max(0, now - HOUR) : now]
@@ -135,12 +135,12 @@ def baseline(day: Day, *, fewest: int = 10, floor: float = 3e-3) -> Any:
 
 def surprises(day: Day) -> Any:
     """Follow every metric of every pod, all in one call a minute."""
-    minutes = len(day.values)
-    flat = day.values.reshape(minutes, -1)
+    minutes = len(day.logs)
+    flat = day.logs.reshape(minutes, -1)
     bank = RegimeBank(BocpdSettings(kappa=0.1, warmup=5))
     slots = np.array([bank.open() for _ in range(flat.shape[1])])
     answers = [bank.advance(slots, minute[:, None]).surprise for minute in flat]
-    return np.array(answers).reshape(day.values.shape)
+    return np.array(answers).reshape(day.logs.shape)
 
 
 def by_other_hours(surprise: Any) -> Any:
@@ -153,11 +153,13 @@ def by_other_hours(surprise: Any) -> Any:
 
 
 def by_hours_before(surprise: Any) -> Any:
-    """Judge an hour by the hours before it, the first by itself."""
+    """Judge an hour by the hours before it of all pods, the first by itself."""
     hour = np.arange(len(surprise)) // HOUR
     score = np.zeros(surprise.shape[:2])
     for now in np.unique(hour):
-        score[hour == now] = _oddness(surprise[hour < max(now, 1)], surprise[hour == now])
+        past = surprise[hour < max(now, 1)]
+        pooled = np.repeat(past.reshape(-1, 1, past.shape[2]), past.shape[1], axis=1)
+        score[hour == now] = _oddness(pooled, surprise[hour == now])
     return score
 
 
