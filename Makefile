@@ -24,7 +24,7 @@ install: .venv/.installed ## Make the virtual environment from the lock file
 install-dev: install .venv/.installed-dev ## Add what lint and tests need
 
 .venv/.installed-dev: requirements-dev.lock .venv/.installed
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 install-system: ## Install the Debian packages that the live suite and the bench need
