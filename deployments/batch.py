@@ -1,7 +1,12 @@
-"""What travels between the deployments: named numpy columns, a row a request."""
+"""What travels between the deployments: named numpy columns, a row a request.
 
+What is no number of a row (a list of observations, a context of names) travels beside the columns,
+as JSON, a value a row.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -20,16 +25,53 @@ class Batch:
     family: str
     entities: list[str]
     columns: Columns
+    # What a row asks beyond its numbers, where its family has such.
+    asks: list[Any] = field(default_factory=list)
+    # The state a row belongs to, and the decision it will be: where its family has state.
+    keys: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.entities)
 
+    def take(self, rows: Sequence[int]) -> Self:
+        """Give the batch of these rows alone."""
+        return type(self)(
+            self.family,
+            _taken(self.entities, rows),
+            take_columns(self.columns, rows),
+            _taken(self.asks, rows),
+            _taken(self.keys, rows),
+            _taken(self.ids, rows),
+        )
+
     def to_frame(self) -> Frame:
-        return Frame(self.columns, {"family": self.family, "entities": self.entities})
+        head: dict[str, Any] = {"family": self.family, "entities": self.entities}
+        for name in ("asks", "keys", "ids"):
+            if values := getattr(self, name):
+                head[name] = values
+        return Frame(self.columns, head)
 
     @classmethod
     def from_frame(cls, frame: Frame) -> Self:
-        return cls(frame.head["family"], frame.head["entities"], frame.columns)
+        head = dict(frame.head)
+        return cls(head.pop("family"), head.pop("entities"), frame.columns, **head)
+
+
+class Detail(TypedDict, total=False):
+    """What a model says of one row beyond its columns; each part joins that part of the answer."""
+
+    data: dict[str, Any]
+    interval: dict[str, Any]
+    meta: dict[str, Any]
+
+
+class Refusal(TypedDict, total=False):
+    """Why one row gets no answer: a code of deployments.errors, and words."""
+
+    code: str
+    message: str
+    fields: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -39,13 +81,29 @@ class Prediction:
     columns: Columns
     model: str
     model_version: str
+    # Empty, or one for each row.
+    details: list[Detail | None] = field(default_factory=list)
+    # Rows that the family cannot answer, by their place; their columns hold anything.
+    refusals: dict[int, Refusal] = field(default_factory=dict)
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Give what was said of these rows, which are none of the refused ones."""
+        columns = take_columns(self.columns, rows)
+        return type(self)(columns, self.model, self.model_version, _taken(self.details, rows))
 
     def to_frame(self) -> Frame:
-        return Frame(self.columns, {"model": self.model, "model_version": self.model_version})
+        head: dict[str, Any] = {"model": self.model, "model_version": self.model_version}
+        if self.details:
+            head["details"] = self.details
+        if self.refusals:
+            head["refusals"] = self.refusals
+        return Frame(self.columns, head)
 
     @classmethod
     def from_frame(cls, frame: Frame) -> Self:
-        return cls(frame.columns, **frame.head)
+        head = dict(frame.head)
+        refusals = {int(row): why for row, why in head.pop("refusals", {}).items()}
+        return cls(frame.columns, **head, refusals=refusals)
 
 
 @dataclass(slots=True)
@@ -71,6 +129,15 @@ class Judgement:
         return cls(columns, levels, fallback, violations, frame.head["policy_version"])
 
 
+def take_columns(columns: Columns, rows: Sequence[int]) -> Columns:
+    which = np.asarray(rows, dtype=np.intp)
+    return {name: column[which] for name, column in columns.items()}
+
+
+def _taken(values: list[Any], rows: Sequence[int]) -> list[Any]:
+    return [values[row] for row in rows] if values else []
+
+
 def filled_to_frame(filled: Filled) -> Frame:
     head = {"stale": filled.stale, "assumed": filled.assumed}
     return Frame({**filled.columns, "_event_time": filled.event_time}, head)
@@ -84,3 +151,19 @@ def filled_from_frame(frame: Frame) -> Filled:
         for which in ("stale", "assumed")
     )
     return Filled(columns, stale, assumed, event_time)
+
+
+def nothing_filled(rows: int) -> Filled:
+    """Say of a family without features that none are stale, and none assumed."""
+    return Filled({}, {}, {}, np.full(rows, np.nan))
+
+
+def take_filled(filled: Filled, rows: Sequence[int]) -> Filled:
+    stale, assumed = (
+        {place: names[row] for place, row in enumerate(rows) if row in names}
+        for names in (filled.stale, filled.assumed)
+    )
+    which = np.asarray(rows, dtype=np.intp)
+    return Filled(
+        take_columns(filled.columns, rows), stale, assumed, np.asarray(filled.event_time)[which]
+    )

@@ -53,6 +53,12 @@ class MethodNotAllowedError(RefusedError):
     status, code = 405, "method_not_allowed"
 
 
+class ConflictError(RefusedError):
+    """The request clashes with what happened before: a second feedback, an old sequence number."""
+
+    status, code = 409, "conflict"
+
+
 class TooLargeError(RefusedError):
     status, code = 413, "too_large"
 
@@ -63,22 +69,36 @@ class InvalidError(RefusedError):
     status, code = 422, "invalid"
 
 
-class OverloadedError(RefusedError):
+class _LaterError(RefusedError):
+    status = 503
+
+    def __init__(
+        self,
+        message: str,
+        fields: Mapping[str, str] | None = None,
+        *,
+        retry_after_s: int | None = 1,
+    ) -> None:
+        super().__init__(message, fields, retry_after_s=retry_after_s)
+
+
+class OverloadedError(_LaterError):
     """There is no room or no time: the same request may well succeed a moment later."""
 
-    status, code = 503, "overloaded"
-
-    def __init__(self, message: str, retry_after_s: int = 1) -> None:
-        super().__init__(message, retry_after_s=retry_after_s)
+    code = "overloaded"
 
 
-class UnavailableError(RefusedError):
+class UnavailableError(_LaterError):
     """A part that this request cannot do without is away."""
 
-    status, code = 503, "unavailable"
+    code = "unavailable"
 
-    def __init__(self, message: str, retry_after_s: int = 1) -> None:
-        super().__init__(message, retry_after_s=retry_after_s)
+
+# Those with which a family may refuse one row of a batch.
+REFUSALS: dict[str, type[RefusedError]] = {
+    refusal.code: refusal
+    for refusal in (NotFoundError, ConflictError, InvalidError, UnavailableError)
+}
 
 
 class StageLostError(Exception):

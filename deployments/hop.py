@@ -3,13 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
+from deployments.batch import Batch, Prediction
 from deployments.errors import StageLostError
 from deployments.wire.channel import ChannelLostError, RemoteFailureError
 from deployments.wire.exchange import Exchange
 from deployments.wire.frame import Frame
 
 log = logging.getLogger(__name__)
+
+
+class ModelHop(Protocol):
+    """A family's stage as a batch sees it; StageLostError when nothing comes back in time."""
+
+    async def __call__(self, batch: Batch, budget_s: float) -> Prediction: ...
 
 
 class Hop:
@@ -38,3 +46,13 @@ class Hop:
                     self._exchange.drop(channel)
                 break
         raise StageLostError(self.stage, f"nothing came back within {budget_s:.3f} s")
+
+
+class AnyReplica:
+    """A family without state: whichever replica is idlest answers the batch."""
+
+    def __init__(self, hop: Hop) -> None:
+        self._hop = hop
+
+    async def __call__(self, batch: Batch, budget_s: float) -> Prediction:
+        return Prediction.from_frame(await self._hop(batch.to_frame(), budget_s))

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from config_store.document import FamilyServing
-from deployments.batch import Columns
+from deployments.batch import Columns, Detail
 
 # Names of services, desks and tenants; what Prometheus and ClickHouse both take without escaping.
 ENTITY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
@@ -34,9 +34,20 @@ class Family:
     summary: str
     body: type[FamilyBody]
     data: type[BaseModel]
-    # The features that the model needs and that the feature store may fill.
-    features: tuple[str, ...]
     columns: Callable[[Sequence[Any], FamilyServing], Columns]
-    answers: Callable[[Columns], list[dict[str, Any]]]
+    # From what safety lets through, and what the model said beside it (None where it fell back).
+    answers: Callable[[Columns, Sequence[Detail | None]], list[dict[str, Any]]]
     interval_method: str
     interval_level: float
+    # The features that the model needs and that the feature store may fill.
+    features: tuple[str, ...] = ()
+    # The deployment that answers; the family's own where it is not named.
+    deployment: str = ""
+    # What a body says beyond its numbers, as JSON.
+    ask: Callable[[Any], Any] | None = None
+    # The state that a body belongs to: one key lives on one replica.
+    key: Callable[[Any], str] | None = None
+
+    @property
+    def stage(self) -> str:
+        return self.deployment or self.name

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import FamilyServing
-from deployments.batch import Columns, FloatArray
+from deployments.batch import Columns, Detail, FloatArray
 from deployments.families.family import Family, FamilyBody
 from safety.tail import ACTIONS
 
@@ -77,7 +77,7 @@ def columns(bodies: Sequence[TailBody], serving: FamilyServing) -> Columns:
     return given
 
 
-def answers(columns: Columns) -> list[dict[str, Any]]:
+def answers(columns: Columns, _: Sequence[Detail | None]) -> list[dict[str, Any]]:
     rows = zip(
         columns["p50_pred"].tolist(),
         columns["p95_pred"].tolist(),

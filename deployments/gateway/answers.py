@@ -9,12 +9,16 @@ from typing import Any
 
 import orjson
 
-from deployments.batch import Batch, Judgement, Prediction
+from deployments.batch import Batch, Detail, Judgement, Prediction
+from deployments.errors import RefusedError
 from deployments.families.family import Family, FamilyBody
 from features.fill import Filled
 from observability.ledger.decision import Decision
 from safety.access import Principal
 from safety.limits import LEVELS, Level
+
+_NO_DETAIL: Detail = {}
+_NOTHING: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +32,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One row's answer, ready to leave."""
+    """One row's answer, ready to leave, or why there is none."""
 
     decision_id: str
     envelope: bytes
+    refusal: RefusedError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,11 @@ def write_down(
 ) -> tuple[list[Answered], list[Decision]]:
     """Encode each row once; the ledger's row embeds the very bytes that the client gets."""
     judged, prediction = outcome.judgement, outcome.prediction
-    data = family.answers(judged.columns)
+    fallback = judged.fallback.astype(bool).tolist()
+    details = _details(prediction, fallback)
+    data = family.answers(judged.columns, details)
     lower, upper = judged.columns["lower"].tolist(), judged.columns["upper"].tolist()
     levels = judged.levels.astype(int).tolist()
-    fallback = judged.fallback.astype(bool).tolist()
     event_times = outcome.filled.event_time.tolist()
     features = _features_by_row(family, outcome.filled, len(asks))
     written_at = isoformat(shared.now)
@@ -77,6 +83,8 @@ def write_down(
         assumed = outcome.filled.assumed.get(row, ())
         violations = judged.violations.get(row, [])
         level = LEVELS[levels[row]]
+        detail = details[row] or _NO_DETAIL
+        meta = detail.get("meta", _NOTHING)
         envelope = orjson.dumps(
             {
                 "data": data[row],
@@ -85,6 +93,7 @@ def write_down(
                     "upper": upper[row],
                     "level": family.interval_level,
                     "method": "fallback" if fallback[row] else family.interval_method,
+                    **detail.get("interval", _NOTHING),
                 },
                 "safety": {
                     "level": level,
@@ -102,8 +111,12 @@ def write_down(
                         "assumed": assumed,
                         "event_time": isoformat(event_times[row]),
                     },
-                    "degraded": shared.degraded or fallback[row] or bool(assumed),
                     "latency_ms": latency_ms,
+                    **meta,
+                    "degraded": shared.degraded
+                    or fallback[row]
+                    or bool(assumed)
+                    or meta.get("degraded", False),
                 },
             }
         )
@@ -124,8 +137,8 @@ def write_down(
                 "processing_time_ms": latency_ms,
                 "config_version": shared.config_version,
                 "config_hash": shared.config_hash,
-                "model": prediction.model,
-                "model_version": prediction.model_version,
+                "model": meta.get("model", prediction.model),
+                "model_version": meta.get("model_version", prediction.model_version),
                 "key_id": ask.principal.key_id,
                 "request": ask.body.model_dump(exclude_unset=True),
                 "features": features[row],
@@ -135,6 +148,16 @@ def write_down(
         answered.append(Answered(decision_id, envelope))
         decisions.append(Decision(decision_id, ledger_row))
     return answered, decisions
+
+
+def _details(prediction: Prediction, fallback: Sequence[bool]) -> list[Detail | None]:
+    """Give what the model said beside its columns; nothing of rows that are no longer its own."""
+    if not prediction.details:
+        return [None] * len(fallback)
+    return [
+        None if fell_back else detail
+        for detail, fell_back in zip(prediction.details, fallback, strict=True)
+    ]
 
 
 def _features_by_row(family: Family, filled: Filled, n: int) -> list[dict[str, Any]]:

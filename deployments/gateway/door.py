@@ -43,6 +43,8 @@ class InferencePath:
         answers = await self._desk.ask(self._family, bodies, principal)
         if as_list:
             return b"[" + b",".join(answer.envelope for answer in answers) + b"]"
+        if answers[0].refusal is not None:
+            raise answers[0].refusal
         return answers[0].envelope
 
 

@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from config_store.store import Version
-from deployments.batch import Batch, Judgement, Prediction, filled_from_frame
+from deployments.batch import (
+    Batch,
+    Judgement,
+    Prediction,
+    filled_from_frame,
+    nothing_filled,
+    take_filled,
+)
 from deployments.errors import StageLostError, UnavailableError
 from deployments.families.family import Family
 from deployments.gateway.answers import Answered, Ask, Circumstances, Outcome, write_down
+from deployments.gateway.refusals import in_place, refused
 from deployments.gateway.timings import Stopwatch
-from deployments.hop import Hop
+from deployments.hop import Hop, ModelHop
+from deployments.keyed.tags import tagged
 from features.fill import Filled, Freshness, fill
 from observability.errors import LedgerError
 from observability.ledger.decision import Decision, DecisionIds
@@ -28,7 +37,7 @@ class Clocks(Protocol):
 @dataclass(frozen=True, slots=True)
 class Stages:
     features: Hop
-    model: Hop
+    model: ModelHop
     safety: Hop
 
 
@@ -62,6 +71,13 @@ class Journey:
         batch.columns |= filled.columns
         prediction = await self._predict(batch, version)
         lap("model")
+        answered = refused(prediction.refusals, batch.ids)
+        if prediction.refusals:
+            rows = [row for row in range(len(asks)) if row not in answered]
+            asks, batch = [asks[row] for row in rows], batch.take(rows)
+            filled, prediction = take_filled(filled, rows), prediction.take(rows)
+        if not asks:
+            return [answered[row] for row in sorted(answered)]
         judgement = await self._judge(batch, prediction, version)
         lap("safety")
         shared = Circumstances(
@@ -72,14 +88,12 @@ class Journey:
             monotonic=self._clocks.monotonic(),
         )
         outcome = Outcome(batch, filled, prediction, judgement)
-        answered, decisions = write_down(
-            self._family, asks, self._ids.take(len(asks)), outcome, shared
-        )
+        written, decisions = write_down(self._family, asks, batch.ids, outcome, shared)
         lap("encode")
         await self._record(decisions)
         lap("ledger")
         self._stopwatch.judged(self._family.name, judgement)
-        return answered
+        return in_place(written, answered) if answered else written
 
     async def _record(self, decisions: list[Decision]) -> None:
         try:
@@ -90,12 +104,22 @@ class Journey:
             ) from error
 
     def _batch(self, asks: list[Ask], version: Version) -> Batch:
+        family = self._family
         bodies = [ask.body for ask in asks]
-        columns = self._family.columns(bodies, version.document.serving[self._family.name])
-        return Batch(self._family.name, [body.entity for body in bodies], columns)
+        columns = family.columns(bodies, version.document.serving[family.name])
+        batch = Batch(family.name, [body.entity for body in bodies], columns)
+        batch.ids = self._ids.take(len(asks))
+        if family.ask is not None:
+            batch.asks = [family.ask(body) for body in bodies]
+        if family.key is not None:
+            batch.keys = [family.key(body) for body in bodies]
+            batch.ids = [tagged(*each) for each in zip(batch.ids, batch.keys, strict=True)]
+        return batch
 
     async def _fill(self, batch: Batch, version: Version) -> tuple[Filled, bool]:
         """Ask for features; when they are lost, go on with what the configuration assumes."""
+        if not self._family.features:
+            return nothing_filled(len(batch)), False
         budget = version.document.serving[batch.family].deadlines.features_ms / 1000
         try:
             filled = filled_from_frame(await self._stages.features(batch.to_frame(), budget))
@@ -112,11 +136,10 @@ class Journey:
         """Ask the model; when it is lost, an empty prediction makes safety fall back."""
         serving = version.document.serving[batch.family]
         try:
-            answer = await self._stages.model(batch.to_frame(), serving.deadlines.model_ms / 1000)
+            return await self._stages.model(batch, serving.deadlines.model_ms / 1000)
         except StageLostError as lost:
             log.warning("%s; the batch is answered by the fallback", lost)
             return Prediction({}, f"{batch.family}/fallback", "none")
-        return Prediction.from_frame(answer)
 
     async def _judge(self, batch: Batch, prediction: Prediction, version: Version) -> Judgement:
         """Ask safety; without its judgement nothing leaves."""

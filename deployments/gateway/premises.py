@@ -18,7 +18,8 @@ from deployments.gateway.answers import Answered, Ask
 from deployments.gateway.desk import Desk
 from deployments.gateway.journey import Journey, Stages
 from deployments.gateway.timings import Stopwatch
-from deployments.hop import Hop
+from deployments.hop import AnyReplica, Hop, ModelHop
+from deployments.keyed.routing import ByKey
 from deployments.replica import Replica
 from deployments.wire.exchange import Exchange
 from observability.ledger.decision import DecisionIds, writer_name
@@ -48,7 +49,9 @@ class Premises:
         self._stopwatch = Stopwatch(self.replica.metrics)
         self.settings = self.replica.settings
         self.clocks = self.replica.clocks
-        self.families: dict[str, Family] = {name: FAMILIES[name] for name in handles.models}
+        self.families: dict[str, Family] = {
+            name: family for name, family in FAMILIES.items() if family.stage in handles.models
+        }
         self.keys: RedisWatch[KeyRing] = RedisWatch(
             self.replica.redis, KEYS_CHANNEL, KeyStore(self.replica.redis).ring, _noted
         )
@@ -104,20 +107,32 @@ class Premises:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
         return version
 
-    def _hop(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> Hop:
+    def _exchange(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> Exchange:
         exchange = Exchange(stage, handle, secret)
         exchange.start()
         self._exchanges.append(exchange)
-        return Hop(stage, exchange, self.clocks.monotonic)
+        return exchange
+
+    def _hop(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> Hop:
+        return Hop(stage, self._exchange(stage, handle, secret), self.clocks.monotonic)
+
+    def _model_hop(self, family: Family, exchange: Exchange) -> ModelHop:
+        if family.key is None:
+            return AnyReplica(Hop(family.stage, exchange, self.clocks.monotonic))
+        return ByKey(family.stage, exchange, self.clocks.monotonic)
 
     def _journeys(self, secret: bytes) -> dict[str, Journey]:
         features = self._hop("features", self._handles.features, secret)
         safety = self._hop("safety", self._handles.safety, secret)
+        models = {
+            stage: self._exchange(stage, handle, secret)
+            for stage, handle in self._handles.models.items()
+        }
         ids = DecisionIds(self.clocks.wall, os.urandom)
         return {
             name: Journey(
                 family,
-                Stages(features, self._hop(name, self._handles.models[name], secret), safety),
+                Stages(features, self._model_hop(family, models[family.stage]), safety),
                 self.ledger,
                 ids,
                 self.clocks,

@@ -45,6 +45,10 @@ class Exchange:
         alive = [channel for channel in self._channels.values() if channel.alive]
         return min(alive, key=lambda channel: channel.in_flight, default=None)
 
+    def alive(self) -> dict[tuple[str, int], Channel]:
+        """Give every replica that can be asked now."""
+        return {at: channel for at, channel in self._channels.items() if channel.alive}
+
     async def some(self) -> Channel:
         """Wait for a replica where there is none; the caller's deadline ends the wait."""
         while (channel := self.idlest()) is None:

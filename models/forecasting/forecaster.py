@@ -24,11 +24,13 @@ class HourlySeries:
     """(at least hours + horizon, names): calendar and events, past and to come."""
     names: tuple[str, ...]
     """What the columns of `known` are."""
+    step: int = HOUR
+    """Seconds from one value to the next; the cheap forecasters take daily series too."""
 
     @property
     def end(self) -> int:
         """Epoch seconds of the first hour to come."""
-        return self.start + HOUR * len(self.values)
+        return self.start + self.step * len(self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Forecast:
     """How often the interval is meant to hold."""
     drivers: Mapping[str, FloatArray] = field(default_factory=dict)
     """Parts of the point (trend, seasonality, holidays), each of its shape."""
+    basis: tuple[str, ...] = ()
+    """For each row, in words, what it rests on; empty when that goes without saying."""
 
 
 class Forecaster(Protocol):

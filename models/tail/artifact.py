@@ -1,6 +1,6 @@
 """A tail model as two files: booster.ubj, XGBoost's own format, and meta.json.
 
-No pickle: reading one runs nothing.
+No pickle: reading one runs nothing, and imports nothing of XGBoost.
 """
 
 import hashlib
@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
-import xgboost
 
 from models.errors import ArtifactError
 from models.tail.curve import LEVELS
@@ -40,9 +39,8 @@ class TailMeta:
     libraries: dict[str, str]
 
 
-def write(folder: Path, booster: xgboost.Booster, meta: TailMeta) -> None:
+def write(folder: Path, trees: bytes, meta: TailMeta) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    trees = bytes(booster.save_raw("ubj"))
     (folder / _BOOSTER).write_bytes(trees)
     document = {
         "format": FORMAT,
@@ -54,7 +52,7 @@ def write(folder: Path, booster: xgboost.Booster, meta: TailMeta) -> None:
     (folder / _META).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
 
-def read(folder: Path) -> tuple[xgboost.Booster, TailMeta]:
+def read(folder: Path) -> tuple[bytes, TailMeta]:
     """Read both files; ArtifactError when they are not the two that `write` left."""
     try:
         trees, text = (folder / _BOOSTER).read_bytes(), (folder / _META).read_bytes()
@@ -66,9 +64,7 @@ def read(folder: Path) -> tuple[xgboost.Booster, TailMeta]:
             f"{folder} holds no readable tail model: {type(error).__name__}: {error}"
         ) from error
     _match(folder, document, hashlib.sha256(trees).hexdigest())
-    booster = xgboost.Booster()
-    booster.load_model(bytearray(trees))
-    return booster, found
+    return trees, found
 
 
 def _match(folder: Path, document: dict[str, object], digest: str) -> None:

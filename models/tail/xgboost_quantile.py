@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from models.conformal import widen
@@ -16,8 +15,8 @@ from models.elementwise import exp, log
 from models.protocols import BoolArray, Columns, FloatArray
 from models.tail import artifact
 from models.tail.artifact import TailMeta
-from models.tail.booster import predicted
-from models.tail.curve import LEVELS, P99, Tails, exceedance
+from models.tail.curve import LEVELS, P99, Tails, exceedance, ordered
+from models.tail.flat_trees import FlatTrees
 from models.tail.inputs import INPUTS, TailRows, checked, design
 from models.tail.naming import TAIL_MODEL
 from models.tail.plan import RELIEF, Plan, plan, relieved
@@ -28,20 +27,20 @@ _SHOWN = ("p50_pred", "p95_pred", "p99_pred", "p999_pred")
 
 
 class TailModel:
-    """Serves a trained booster.
+    """Serves a trained booster, given as XGBoost saved it (UBJSON), without XGBoost.
 
-    Threads may share one: it never changes, and XGBoost predicts in place for each by itself.
+    Threads may share one: it never changes.
     """
 
     name = TAIL_MODEL
 
-    def __init__(self, booster: xgboost.Booster, meta: TailMeta) -> None:
+    def __init__(self, booster: bytes, meta: TailMeta) -> None:
         self.meta = meta
         self._booster = booster
         self._low, self._high = np.array(meta.input_low), np.array(meta.input_high)
         self._tails = Tails(meta.tail_lower, meta.tail_upper)
-        booster.set_param({"nthread": 1})  # a few rows are done before a second thread has woken
-        self.quantiles(np.zeros((1, len(INPUTS))))  # the first call configures the booster
+        self._trees = FlatTrees.of(booster)
+        self.quantiles(np.zeros((1, len(INPUTS))))  # the first call compiles the walk
 
     def predict(self, columns: Columns) -> dict[str, NDArray[Any]]:
         """Answer every row; InvalidColumnError when one cannot be."""
@@ -60,7 +59,7 @@ class TailModel:
 
     def quantiles(self, inputs: FloatArray) -> FloatArray:
         """Ordered quantiles of log(latency / baseline), a column for each of LEVELS."""
-        return predicted(self._booster, inputs)
+        return ordered(self._trees.predict(np.ascontiguousarray(inputs, dtype=np.float32)))
 
     def save(self, folder: Path) -> None:
         artifact.write(folder, self._booster, self.meta)

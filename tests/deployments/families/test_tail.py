@@ -42,7 +42,7 @@ def test_what_a_request_leaves_out_is_a_hole_and_the_slo_the_configurations() ->
 
 
 def test_answers_are_the_contracts_a_row_each() -> None:
-    found = answers(OUTPUTS)
+    found = answers(OUTPUTS, [None] * 2)
     assert found[0] == {
         "p50_pred": 1.5,
         "p95_pred": 3.5,
@@ -61,7 +61,7 @@ def test_answers_are_the_contracts_a_row_each() -> None:
 
 @pytest.mark.parametrize(("code", "action"), list(enumerate(ACTIONS)))
 def test_every_action_has_its_name(code: int, action: str) -> None:
-    found = answers(OUTPUTS | {"action": np.array([float(code)] * 2)})
+    found = answers(OUTPUTS | {"action": np.array([float(code)] * 2)}, [None] * 2)
     assert [answer["action"] for answer in found] == [action] * 2
     TailData.model_validate(found[0], strict=True)
 
