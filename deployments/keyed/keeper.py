@@ -1,0 +1,71 @@
+"""What a family with state tells of it, so that the house can keep it through any death."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from deployments.batch import Detail, Refusal
+
+State = TypeVar("State")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One row: what it asks of its key's state, and the decision that it will be."""
+
+    key: str
+    id: str
+    ask: Any
+    """What the family's `ask` made of the body."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """One row's answer. Without an event it left the state as it was."""
+
+    columns: dict[str, float] = field(default_factory=dict)
+    detail: Detail | None = None
+    event: Any = None
+    refusal: Refusal | None = None
+    # The key is to be forgotten once this is written down.
+    deletes: bool = False
+    # What is to be told to those who listen, once this is written down.
+    notices: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Keeper(Protocol[State]):
+    """Turns asks into replies and events, and events back into state.
+
+    `answer` may change a state only by what its events tell: replaying the events of a log, in any
+    grouping, on what `decode` made of a snapshot gives the same state to the bit. An event is JSON.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Name what is kept, for the names of its logs in Redis."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns of every reply; one that a reply leaves out is NaN there."""
+
+    def fresh(self, key: str) -> State:
+        """Begin a key that nobody has written to."""
+
+    def encode(self, state: State) -> bytes: ...
+
+    def decode(self, key: str, saved: bytes) -> State: ...
+
+    def release(self, state: State) -> None:
+        """Free what a state holds; it has left memory."""
+
+    def replay(self, tails: Sequence[tuple[State, list[Any]]]) -> None:
+        """Apply each state's events, oldest first."""
+
+    def answer(self, rows: Sequence[tuple[State, Asked]]) -> list[Reply]:
+        """Answer the rows in their order; rows of one key follow each other."""
+
+    def again(self, state: State, asked: Asked) -> Reply:
+        """Answer a row whose event is in the state already: it was sent twice, and counts once."""
+
+    def unavailable(self, asked: Asked) -> Refusal | None:
+        """Say what a row is told while Redis is away; nothing when its fallback may answer."""

@@ -1,0 +1,50 @@
+"""A stage whose replicas hold state by key: its families' services, kept tidy."""
+
+import asyncio
+from abc import abstractmethod
+
+from deployments.batch import Batch
+from deployments.keyed.service import KeyedService
+from deployments.rounds import end, every
+from deployments.stage import Stage
+from deployments.wire.frame import Frame
+
+TIDY_SECONDS = 1.0
+
+
+class KeyedStage(Stage):
+    """A subclass makes the services, each for one kind of key, and says which answers a family."""
+
+    @abstractmethod
+    def services(self) -> dict[str, "KeyedService[object]"]:
+        """Give the service of each family; families may share one."""
+
+    @abstractmethod
+    def model_of(self, family: str) -> tuple[str, str]:
+        """Name the model that answers a family, and its version."""
+
+    async def open(self) -> None:
+        self._services = self.services()
+        await super().open()
+        self._tidying = asyncio.create_task(every(lambda: TIDY_SECONDS, self._tidy))
+
+    async def answer(self, frame: Frame) -> Frame:
+        batch = Batch.from_frame(frame)
+        prediction = await self._services[batch.family].answer(batch, *self.model_of(batch.family))
+        return prediction.to_frame()
+
+    async def _tidy(self) -> None:
+        for service in self._distinct():
+            await service.tidy()
+
+    def _distinct(self) -> list["KeyedService[object]"]:
+        return list({id(service): service for service in self._services.values()}.values())
+
+    async def close(self) -> None:
+        await end(self._tidying)
+        # What comes in is answered first; then states are saved, so that the next holder need not
+        # replay logs.
+        await self._wire.close()
+        for service in self._distinct():
+            await service.close()
+        await self.replica.close()

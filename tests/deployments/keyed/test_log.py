@@ -1,0 +1,95 @@
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from deployments.keyed.log import KEPT_ENTRIES, Append, Entry, KeyLog
+from tests.redis_server import RedisServer
+
+
+@pytest.fixture
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    client = server.client()
+    yield client
+    await client.aclose()
+
+
+def entry(number: int, key: str = "a") -> Append:
+    return Append(key, number, Entry([number], [f"id-{number}"]))
+
+
+async def test_what_was_appended_is_read_in_order(redis: Redis) -> None:
+    log = KeyLog(redis, "tally")
+    for number in range(1, 6):
+        assert await log.append([entry(number)]) == [True]
+    (saved,) = await log.read(["a"])
+    assert (saved.number, saved.state) == (5, None)
+    assert [each.events for each in saved.tail] == [[1], [2], [3], [4], [5]]
+
+
+async def test_a_number_is_taken_once_whoever_comes_second(server: RedisServer) -> None:
+    first, second = (KeyLog(server.client(), "tally") for _ in range(2))
+    assert await first.append([entry(1)]) == [True]
+    assert await second.append([entry(1), entry(1, "b")]) == [False, True]
+    assert await second.append([entry(2)]) == [True]
+    assert await first.append([entry(2)]) == [False]
+    for log in (first, second):
+        await log._redis.aclose()
+
+
+async def test_a_snapshot_stands_for_what_it_covers_and_ids_are_kept_a_while(redis: Redis) -> None:
+    log = KeyLog(redis, "tally")
+    upto = KEPT_ENTRIES + 50
+    for number in range(1, upto + 4):
+        await log.append([entry(number)])
+    await log.save("a", upto, b"state")
+    (saved,) = await log.read(["a"])
+    assert (saved.number, saved.state) == (upto + 3, b"state")
+    assert [each.events for each in saved.tail] == [[upto + 1], [upto + 2], [upto + 3]]
+    assert saved.seen == [f"id-{number}" for number in range(50, upto + 1)]
+
+
+async def test_a_late_snapshot_never_replaces_a_newer_one(redis: Redis) -> None:
+    log = KeyLog(redis, "tally")
+    for number in range(1, 10):
+        await log.append([entry(number)])
+    await log.save("a", 9, b"new")
+    await log.save("a", 4, b"old")
+    (saved,) = await log.read(["a"])
+    assert (saved.number, saved.state) == (9, b"new")
+
+
+async def test_a_deleted_key_is_fresh_and_a_late_holder_is_refused(redis: Redis) -> None:
+    log = KeyLog(redis, "tally")
+    for number in range(1, 4):
+        await log.append([entry(number)])
+    await log.append([Append("a", 4, Entry(["delete"], ["id-4"]))])
+    await log.delete("a", 4)
+    (saved,) = await log.read(["a"])
+    assert (saved.number, saved.state, saved.tail) == (4, None, [])
+    assert await log.names("", 10) == []
+    assert await log.append([entry(4)]) == [False]
+    assert await log.append([entry(5)]) == [True]
+
+
+async def test_names_are_listed_by_page_and_prefix(redis: Redis) -> None:
+    log = KeyLog(redis, "tally")
+    names = [f"{room}-{n:02d}" for room in ("desk", "venue") for n in range(5)]
+    await log.append([Append(name, 1, Entry([1], ["i"])) for name in names])
+    assert await log.count() == 10
+    assert await log.names("", 3) == names[:3]
+    assert await log.names(names[2], 3) == names[3:6]
+    assert await log.names("", 10, "venue-") == names[5:]
+    assert await log.names("venue-03", 10, "venue-") == ["venue-04"]
+    assert await log.every_name() == names
+
+
+async def test_a_redis_that_is_away_is_an_error(server: RedisServer, redis: Redis) -> None:
+    log = KeyLog(redis, "tally")
+    await log.append([entry(1)])
+    server.kill()
+    with pytest.raises((RedisError, OSError)):
+        await log.append([entry(2)])
+    server.start()
+    assert await log.append([entry(2)]) == [True]

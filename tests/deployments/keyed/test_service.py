@@ -1,0 +1,217 @@
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from itertools import count
+
+import numpy as np
+import pytest
+from redis.asyncio import Redis
+
+from deployments.batch import Batch, Prediction
+from deployments.keyed.log import KeyLog
+from deployments.keyed.service import KeyedService
+from deployments.keyed.shelf import ShelfLimits
+from deployments.keyed.tags import key_by_tag, tagged
+from tests.deployments.keyed.tally import Tally, TallyKeeper
+from tests.redis_server import RedisServer
+
+Service = KeyedService[Tally]
+SMALL = ShelfLimits(snapshot_after_entries=4, idle_seconds=10, most_residents=8)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    client = server.client()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def service(redis: Redis) -> Callable[[], Service]:
+    """Make one more replica over the same Redis."""
+
+    def make(limits: ShelfLimits = SMALL, clock: Callable[[], float] | None = None) -> Service:
+        return KeyedService(TallyKeeper(), KeyLog(redis, "tally"), clock or Clock(), limits)
+
+    return make
+
+
+_numbers = count()
+
+
+def batch(*rows: tuple[str, object], ids: list[str] | None = None) -> Batch:
+    names = [key for key, _ in rows]
+    made = [f"00000000-0000-7000-8000-{next(_numbers):012x}" for _ in rows]
+    return Batch("tally", names, {}, [ask for _, ask in rows], names, ids or made)
+
+
+async def ask(
+    service: Service, *rows: tuple[str, object], ids: list[str] | None = None
+) -> Prediction:
+    return await service.answer(batch(*rows, ids=ids), "tally/plain", "1")
+
+
+async def totals(service: Service, *rows: tuple[str, object]) -> list[float]:
+    found: list[float] = (await ask(service, *rows)).columns["total"].tolist()
+    return found
+
+
+def expected(numbers: list[float]) -> float:
+    tally = Tally("")
+    for number in numbers:
+        tally.add(number)
+    return tally.total
+
+
+async def test_rows_of_one_key_follow_each_other(service: Callable[[], Service]) -> None:
+    one = service()
+    assert await totals(one, ("a", 1.0), ("b", 5.0), ("a", 2.0)) == [1.0, 5.0, 2.5]
+    assert await totals(one, ("a", None)) == [2.5]
+
+
+async def test_a_replica_that_dies_leaves_nothing_behind_but_its_log(
+    service: Callable[[], Service],
+) -> None:
+    draw = random.Random(3)  # noqa: S311 - a seeded draw for a test
+    truth: dict[str, list[float]] = {"a": [], "b": [], "c": []}
+    one = service()
+    for turn in range(60):
+        rows = [(draw.choice("abc"), draw.uniform(0, 9)) for _ in range(draw.randint(1, 6))]
+        await ask(one, *rows)
+        for key, number in rows:
+            truth[key].append(number)
+        if turn % 7 == 3:
+            await one.tidy()
+        if turn % 5 == 4:
+            one = service()  # the old one is gone without a word
+    assert await totals(one, *((key, None) for key in truth)) == [
+        expected(numbers) for numbers in truth.values()
+    ]
+
+
+async def test_two_holders_of_one_key_never_fork_it(service: Callable[[], Service]) -> None:
+    replicas = [service() for _ in range(3)]
+    draw = random.Random(5)  # noqa: S311 - same
+
+    async def write(replica: Service) -> int:
+        taken = 0
+        for _ in range(40):
+            answer = await ask(replica, ("a", draw.uniform(0, 9)))
+            taken += not answer.refusals
+            await asyncio.sleep(draw.uniform(0, 0.002))
+        return taken
+
+    taken = sum(await asyncio.gather(*(write(replica) for replica in replicas)))
+    fourth = service()
+    await ask(fourth, ("a", None))
+    assert fourth.shelf._residents["a"].state.count == taken
+    found = {(await totals(replica, ("a", 1.0)))[0] for replica in (replicas[0],)}
+    last = service()
+    assert set(await totals(last, ("a", None))) == found
+
+
+async def test_a_row_that_is_sent_again_counts_once(service: Callable[[], Service]) -> None:
+    one = service()
+    first = await ask(one, ("a", 1.0), ids=["id-1"])
+    assert first.details == [None]
+    for replica in (one, service()):
+        second = await ask(replica, ("a", 1.0), ids=["id-1"])
+        assert second.details == [{"data": {"again": "id-1"}}]
+        assert second.columns["total"].tolist() == [1.0]
+
+
+async def test_also_when_a_snapshot_has_taken_it_up(service: Callable[[], Service]) -> None:
+    one = service()
+    for number in range(9):
+        await ask(one, ("a", 1.0), ids=[f"id-{number}"])
+    await one.tidy()
+    other = service()
+    again = await ask(other, ("a", 1.0), ids=["id-2"])
+    assert again.details == [{"data": {"again": "id-2"}}]
+    assert other.keeper.replayed == 0  # type: ignore[attr-defined] # the tally's
+
+
+async def test_a_refused_row_changes_nothing_and_the_others_are_answered(
+    service: Callable[[], Service],
+) -> None:
+    answer = await ask(service(), ("a", 1.0), ("a", -1.0), ("a", 2.0))
+    assert answer.refusals == {1: {"code": "invalid", "message": "no negative numbers"}}
+    assert answer.columns["total"].tolist()[::2] == [1.0, 2.5]
+    assert await totals(service(), ("a", None)) == [2.5]
+
+
+async def test_idle_keys_leave_memory_and_come_back_to_the_same_bits(
+    service: Callable[..., Service],
+) -> None:
+    clock = Clock()
+    one = service(clock=clock)
+    numbers = np.random.default_rng(1).uniform(0, 9, 20).tolist()
+    for number in numbers[:10]:
+        await ask(one, ("a", number))
+    clock.now = 11.0
+    await one.tidy()
+    assert len(one.shelf) == 0
+    assert one.keeper.released == ["a"]  # type: ignore[attr-defined] # the tally's
+    for number in numbers[10:]:
+        await ask(one, ("a", number))
+    assert await totals(one, ("a", None)) == [expected(numbers)]
+
+
+async def test_memory_is_bounded(service: Callable[[], Service]) -> None:
+    one = service()
+    await ask(one, *((f"key-{n}", float(n)) for n in range(30)))
+    assert len(one.shelf) == 30
+    await one.tidy()
+    assert len(one.shelf) == SMALL.most_residents
+    everything = await totals(one, *((f"key-{n}", None) for n in range(30)))
+    assert everything == [float(n) for n in range(30)]
+
+
+async def test_a_deleted_key_begins_anew_on_every_replica(service: Callable[[], Service]) -> None:
+    one, late = service(), service()
+    await ask(one, ("a", 4.0))
+    assert await totals(late, ("a", None)) == [4.0]
+    await ask(one, ("a", "delete"))
+    assert await totals(one, ("a", 1.0)) == [1.0]
+    assert await totals(late, ("a", 2.0)) == [2.5]
+
+
+async def test_without_redis_nothing_is_taken_and_nothing_is_forgotten(
+    server: RedisServer, service: Callable[[], Service]
+) -> None:
+    one = service()
+    await ask(one, ("a", 1.0))
+    server.kill()
+    answer = await ask(one, ("a", 2.0), ("b", None))
+    assert answer.refusals == {0: {"code": "unavailable", "message": "nothing was taken"}}
+    assert np.isnan(answer.columns["total"][1])
+    server.start()
+    assert await totals(one, ("a", None)) == [1.0]
+
+
+async def test_a_replica_that_ends_in_peace_leaves_no_log_to_replay(
+    service: Callable[[], Service],
+) -> None:
+    one = service()
+    await ask(one, ("a", 1.0), ("b", 2.0))
+    await one.close()
+    other = service()
+    assert await totals(other, ("a", None), ("b", None)) == [1.0, 2.0]
+    assert other.keeper.replayed == 0  # type: ignore[attr-defined] # the tally's
+
+
+async def test_a_key_is_found_by_the_tag_in_its_decisions(service: Callable[[], Service]) -> None:
+    one = service()
+    asked = batch(("venue", 3.0))
+    asked.ids = [tagged(asked.ids[0], "venue")]
+    await one.answer(asked, "tally/plain", "1")
+    for replica in (one, service()):
+        assert await totals(replica, (key_by_tag(asked.ids[0]), None)) == [3.0]
