@@ -75,12 +75,21 @@ class FeatureConfig(Frozen):
         return self
 
 
+class StreamsConfig(Frozen):
+    """What an operator states of all streams together."""
+
+    alarms_per_day: float = Field(
+        1.0, gt=0, le=1e6, description="The budget of false alarms, over all streams together."
+    )
+
+
 class ConfigDocument(Frozen):
     """One version's content."""
 
     serving: dict[str, FamilyServing]
     safety: SafetyPolicy
     features: FeatureConfig
+    streams: StreamsConfig = StreamsConfig()
 
     @model_validator(mode="after")
     def _nothing_is_served_unjudged(self) -> Self:

@@ -17,9 +17,27 @@ FEATURE_DEFAULTS = {
 }
 
 
+def default_serving() -> dict[str, FamilyServing]:
+    return {
+        "tail": FamilyServing(model="tail/xgboost-quantile"),
+        "regime": FamilyServing(model="anomaly/bocpd"),
+        "anomaly": FamilyServing(model="anomaly/forest"),
+    }
+
+
 def default_document() -> ConfigDocument:
     return ConfigDocument(
-        serving={"tail": FamilyServing(model="tail/xgboost-quantile")},
+        serving=default_serving(),
         safety=default_policy(),
         features=FeatureConfig(defaults=FEATURE_DEFAULTS),
     )
+
+
+def with_shipped(document: ConfigDocument) -> ConfigDocument:
+    """Give a document of an earlier release the families that it does not know of."""
+    serving = default_serving() | document.serving
+    if serving.keys() == document.serving.keys():
+        return document
+    families = default_policy().families | document.safety.families
+    safety = document.safety.model_copy(update={"families": families})
+    return document.model_copy(update={"serving": serving, "safety": safety})

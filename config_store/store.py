@@ -14,6 +14,7 @@ from config_store.errors import (
     UnknownVersionError,
     UnreadableVersionError,
 )
+from config_store.shipped import with_shipped
 
 VERSIONS = "ballast:config:versions"
 ACTIVE = "ballast:config:active"
@@ -151,7 +152,7 @@ def _unpack(number: int, record: bytes | str) -> Version:
 
 def _read(number: int, text: bytes) -> ConfigDocument:
     try:
-        return ConfigDocument.model_validate_json(text)
+        return with_shipped(ConfigDocument.model_validate_json(text))
     except ValidationError as refusal:
         first = refusal.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"

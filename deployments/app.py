@@ -4,6 +4,7 @@ from typing import Any
 
 from ray.serve import Application
 
+from deployments.anomaly import Anomaly
 from deployments.features import Features
 from deployments.gateway.deployment import Gateway
 from deployments.safety import Safety
@@ -15,7 +16,7 @@ def build() -> Application:
     gateway: Any = Gateway
     features: Any = Features
     safety: Any = Safety
-    families: dict[str, Any] = {"tail": Tail}
+    families: dict[str, Any] = {"tail": Tail, "anomaly": Anomaly}
     models = {name: family.bind() for name, family in families.items()}
     return gateway.bind(features.bind(), safety.bind(), **models)
 

@@ -44,6 +44,9 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /ledger/proof/{id}",
         "GET /alerts",
         "GET /drift",
+        "GET /streams",
+        "GET /streams/{id:path}",
+        "GET /streams/{id:path}/events",
     ),
     Role.CLIENT: (
         "POST /models/capacity-planning",
@@ -51,6 +54,8 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /models/extreme-events",
         "POST /models/regime-detection",
         "POST /models/anomaly",
+        "POST /models/regime-detection/gate",
+        "DELETE /streams/{id:path}",
         "POST /models/bandit",
         "POST /models/bandit/feedback",
         "POST /models/bandit/evaluate",

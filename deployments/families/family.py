@@ -48,6 +48,10 @@ class Family:
     # The state that a body belongs to: one key lives on one replica.
     key: Callable[[Any], str] | None = None
 
+    # Whether safety may answer when the model is lost. Not where the answer would say that
+    # something was taken which was not.
+    falls_back: bool = True
+
     @property
     def stage(self) -> str:
         return self.deployment or self.name

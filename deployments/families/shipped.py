@@ -1,6 +1,7 @@
 """The families that this release serves."""
 
 from deployments.families.family import Family
+from deployments.families.streams import ANOMALY, REGIME
 from deployments.families.tail import TAIL
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (TAIL,)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (TAIL, REGIME, ANOMALY)}

@@ -138,6 +138,10 @@ class Journey:
         try:
             return await self._stages.model(batch, serving.deadlines.model_ms / 1000)
         except StageLostError as lost:
+            if not self._family.falls_back:
+                raise UnavailableError(
+                    f"The {self._family.stage} deployment gives no answer: send it again"
+                ) from lost
             log.warning("%s; the batch is answered by the fallback", lost)
             return Prediction({}, f"{batch.family}/fallback", "none")
 

@@ -15,6 +15,7 @@ from deployments.families.family import Family
 from deployments.families.shipped import FAMILIES
 from deployments.gateway.admission import Admission
 from deployments.gateway.answers import Answered, Ask
+from deployments.gateway.asking import KeyDesk
 from deployments.gateway.desk import Desk
 from deployments.gateway.journey import Journey, Stages
 from deployments.gateway.timings import Stopwatch
@@ -128,11 +129,16 @@ class Premises:
             stage: self._exchange(stage, handle, secret)
             for stage, handle in self._handles.models.items()
         }
+        hops = {
+            name: self._model_hop(family, models[family.stage])
+            for name, family in self.families.items()
+        }
         ids = DecisionIds(self.clocks.wall, os.urandom)
+        self.keyed = KeyDesk(hops, ids)
         return {
             name: Journey(
                 family,
-                Stages(features, self._model_hop(family, models[family.stage]), safety),
+                Stages(features, hops[name], safety),
                 self.ledger,
                 ids,
                 self.clocks,

@@ -2,6 +2,7 @@
 
 import asyncio
 from abc import abstractmethod
+from typing import Any
 
 from deployments.batch import Batch
 from deployments.keyed.service import KeyedService
@@ -16,7 +17,7 @@ class KeyedStage(Stage):
     """A subclass makes the services, each for one kind of key, and says which answers a family."""
 
     @abstractmethod
-    def services(self) -> dict[str, "KeyedService[object]"]:
+    def services(self) -> dict[str, KeyedService[Any]]:
         """Give the service of each family; families may share one."""
 
     @abstractmethod
@@ -33,11 +34,15 @@ class KeyedStage(Stage):
         prediction = await self._services[batch.family].answer(batch, *self.model_of(batch.family))
         return prediction.to_frame()
 
+    async def tidy(self) -> None:
+        """Do what else is to be done every second; a subclass may have such."""
+
     async def _tidy(self) -> None:
+        await self.tidy()
         for service in self._distinct():
             await service.tidy()
 
-    def _distinct(self) -> list["KeyedService[object]"]:
+    def _distinct(self) -> list[KeyedService[Any]]:
         return list({id(service): service for service in self._services.values()}.values())
 
     async def close(self) -> None:

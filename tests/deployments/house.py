@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from config_store.document import ConfigDocument, Deadlines
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
+from deployments.anomaly import Anomaly
 from deployments.features import Features
 from deployments.gateway.app import build_app
 from deployments.gateway.door import Door, InferencePath
@@ -31,7 +32,8 @@ from tests.deployments.unstarted import end, unstarted
 from tests.waiting import until
 
 PATH = "/models/tail-slo"
-STAGES = {"features": Features, "tail": Tail, "safety": Safety}
+STAGES = {"features": Features, "tail": Tail, "anomaly": Anomaly, "safety": Safety}
+MODELS = ("tail", "anomaly")
 # On two busy cores an answer may be late; only where that is the question may it count as lost.
 PATIENT = Deadlines(request_ms=100_000, features_ms=30_000, model_ms=60_000, ledger_ms=200)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -46,8 +48,8 @@ class NoHistory:
 
 def document_with(document: ConfigDocument, **changes: Any) -> ConfigDocument:
     """Change how the tail family is served."""
-    tail = document.serving["tail"].model_copy(update=changes)
-    return document.model_copy(update={"serving": {"tail": tail}})
+    serving = document.serving | {"tail": document.serving["tail"].model_copy(update=changes)}
+    return document.model_copy(update={"serving": serving})
 
 
 class House:
@@ -79,7 +81,7 @@ class House:
 
     async def open_gateway(self) -> None:
         directories: Any = self.directories
-        models = {"tail": directories["tail"]}
+        models = {name: directories[name] for name in MODELS}
         self.premises = Premises(Handles(directories["features"], directories["safety"], models))
         await self.premises.open()
         paths = [

@@ -1,0 +1,56 @@
+"""The anomaly deployment: follows streams, each of which lives on one replica and in Redis."""
+
+import asyncio
+import logging
+from typing import Any
+
+from ray import serve
+
+from config_store.store import Version
+from deployments.keyed.log import KeyLog
+from deployments.keyed.service import KeyedService
+from deployments.keyed.stage import KeyedStage
+from deployments.streams.holders import Holders
+from deployments.streams.points import PointKeeper
+from deployments.streams.purse import Purse
+from deployments.streams.regime import RegimeKeeper
+from deployments.streams.warm import warm
+from deployments.version import VERSION
+
+MODELS = {"regime": "anomaly/bocpd", "anomaly": "anomaly/forest"}
+
+log = logging.getLogger(__name__)
+
+
+@serve.deployment(name="anomaly")
+class Anomaly(KeyedStage):
+    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
+        super().__init__("anomaly")
+        clock = self.replica.clocks.wall
+        self._purse = Purse(1.0, clock())
+        self._holders = Holders(self.replica.redis, clock)
+        # The kernels compile once on a machine; after that they are read from their files.
+        await asyncio.to_thread(warm)
+        await self.open()
+
+    def services(self) -> dict[str, KeyedService[Any]]:
+        clock = self.replica.clocks.wall
+        keepers = (RegimeKeeper(self._purse, clock), PointKeeper(self._purse, clock))
+        return {
+            keeper.kind: KeyedService(
+                keeper, KeyLog(self.replica.redis, keeper.kind), self.replica.clocks.monotonic
+            )
+            for keeper in keepers
+        }
+
+    def model_of(self, family: str) -> tuple[str, str]:
+        return MODELS[family], VERSION
+
+    def configure(self, version: Version) -> None:
+        self._purse.alarms_per_day = version.document.streams.alarms_per_day
+
+    async def tidy(self) -> None:
+        self._purse.holders = await self._holders.count()
+
+    async def __del__(self) -> None:
+        await self.close()

@@ -1,0 +1,35 @@
+"""Asks the holder of a key for what no lane carries: to show it, to forget it, to judge it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from deployments.batch import Batch
+from deployments.errors import REFUSALS, StageLostError, UnavailableError
+from deployments.hop import ModelHop
+from observability.ledger.decision import DecisionIds
+
+ASK_SECONDS = 2.0
+
+
+class KeyDesk:
+    """One question at a time, outside the lanes: for people, not for load."""
+
+    def __init__(self, hops: Mapping[str, ModelHop], ids: DecisionIds) -> None:
+        self._hops = hops
+        self._ids = ids
+
+    def serves(self, family: str) -> bool:
+        return family in self._hops
+
+    async def ask(self, family: str, key: str, ask: dict[str, Any]) -> dict[str, Any]:
+        """Give what the holder says; its refusal is raised."""
+        batch = Batch(family, [key], {}, [ask], [key], self._ids.take(1))
+        try:
+            prediction = await self._hops[family](batch, ASK_SECONDS)
+        except StageLostError as lost:
+            raise UnavailableError("The holder of this gives no answer: try again") from lost
+        if why := prediction.refusals.get(0):
+            raise REFUSALS[why["code"]](why["message"], why.get("fields"))
+        detail = prediction.details[0] or {}
+        found: dict[str, Any] = detail.get("data", {})
+        return found

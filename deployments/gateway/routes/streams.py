@@ -1,0 +1,140 @@
+"""Streams: which there are, what is known of one, its alarms as they come, the deploy gate."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from redis.exceptions import RedisError
+from starlette.responses import StreamingResponse
+
+from deployments.errors import NotFoundError, UnavailableError
+from deployments.families.family import ENTITY_PATTERN
+from deployments.gateway.notices import Notices, resumed_after
+from deployments.gateway.routes.access import Here, admitted
+from deployments.keyed.log import KeyLog
+
+router = APIRouter(tags=["streams"], dependencies=[Depends(admitted)])
+
+KINDS = ("regime", "anomaly")
+StreamId = Annotated[str, Path(pattern=ENTITY_PATTERN)]
+
+
+class StreamNames(BaseModel):
+    streams: list[str]
+    next: str | None = Field(description="Give it as `after` for the next page; null at the end.")
+
+
+class GateBody(BaseModel):
+    """Did this deploy change the regime."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "examples": [{"stream": "order-gateway/p99", "deployed_at": "2026-11-20T08:00:00Z"}]
+        },
+    )
+
+    stream: Annotated[str, Field(pattern=ENTITY_PATTERN)]
+    deployed_at: AwareDatetime | Annotated[float, Field(ge=0, le=1e11)] = Field(
+        description="When the deploy began: RFC 3339, or epoch seconds."
+    )
+    window_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        900.0, description="A change that begins within it is laid to the deploy."
+    )
+    threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="From which probability on the gate closes."
+    )
+
+
+class GateAnswer(BaseModel):
+    stream: str
+    changed: bool
+    probability: float = Field(ge=0, le=1)
+    open: bool = Field(description="Whether the deploy may go on: the regime did not change.")
+
+
+@router.get("/streams", summary="Name the streams, in order, a page at a time")
+async def streams(
+    here: Here,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Annotated[str, Query(max_length=128)] = "",
+    prefix: Annotated[str, Query(max_length=128)] = "",
+) -> StreamNames:
+    names: set[str] = set()
+    try:
+        for kind in KINDS:
+            names |= set(await KeyLog(here.replica.redis, kind).names(after, limit, prefix))
+    except (RedisError, OSError) as away:
+        raise UnavailableError("Redis is away, and with it the streams: try again") from away
+    page = sorted(names)[:limit]
+    return StreamNames(streams=page, next=page[-1] if len(page) == limit else None)
+
+
+@router.get(
+    "/streams/{id:path}/events",
+    summary="A stream's alarms as they happen, as server-sent events",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Events named `alarm`, each with an id to resume after; the connection "
+            "is ended now and then, and event sources come again by themselves.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def events(
+    id: StreamId,  # noqa: A002 - the contract's name
+    here: Here,
+    last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,16}-\d{1,16}$")] = None,
+) -> StreamingResponse:
+    notices = Notices(here.replica.redis, here.clocks.monotonic)
+    try:
+        start = await resumed_after(here.replica.redis, last_event_id)
+    except (RedisError, OSError) as away:
+        raise UnavailableError("Redis is away, and with it the alarms: try again") from away
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    lines = notices.of_stream(id, start)
+    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
+
+
+@router.get("/streams/{id:path}", summary="What is known of a stream")
+async def stream(
+    id: StreamId,  # noqa: A002 - the contract's name
+    here: Here,
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for kind in KINDS:
+        try:
+            found |= await here.keyed.ask(kind, id, {"op": "show"})
+        except NotFoundError:
+            continue
+    if not found:
+        raise NotFoundError(f"There is no stream {id}: its first observation makes it")
+    return {"stream": id, **found}
+
+
+@router.delete("/streams/{id:path}", summary="Forget a stream", status_code=204)
+async def forget(
+    id: StreamId,  # noqa: A002 - the contract's name
+    here: Here,
+) -> Response:
+    forgotten = 0
+    for kind in KINDS:
+        try:
+            await here.keyed.ask(kind, id, {"op": "delete"})
+        except NotFoundError:
+            continue
+        forgotten += 1
+    if not forgotten:
+        raise NotFoundError(f"There is no stream {id}")
+    return Response(status_code=204)
+
+
+@router.post("/models/regime-detection/gate", summary="Say whether a deploy changed the regime")
+async def gate(body: GateBody, here: Here) -> GateAnswer:
+    at = body.deployed_at
+    moment = at if isinstance(at, float | int) else at.timestamp()
+    ask = {"op": "gate", "at": moment, "window": body.window_seconds, "over": body.threshold}
+    found = await here.keyed.ask("regime", body.stream, ask)
+    return GateAnswer(stream=body.stream, open=not found["changed"], **found)

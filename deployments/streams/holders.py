@@ -1,0 +1,31 @@
+"""How many replicas share the streams, and so the budget of false alarms."""
+
+import secrets
+from collections.abc import Callable
+
+from redis.asyncio import Redis
+
+HOLDERS = "ballast:streams:holders"
+ALIVE_SECONDS = 10.0
+
+
+class Holders:
+    """Replicas sign a list every second; who has not for a while is gone."""
+
+    def __init__(self, redis: Redis, clock: Callable[[], float]) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._name = secrets.token_hex(8)
+
+    async def count(self) -> int:
+        """Sign, and count who has signed lately."""
+        now = self._clock()
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zadd(HOLDERS, {self._name: now})
+        pipe.zremrangebyscore(HOLDERS, 0, now - ALIVE_SECONDS)
+        pipe.zcard(HOLDERS)
+        *_, alive = await pipe.execute()
+        return max(int(alive), 1)
+
+    async def leave(self) -> None:
+        await self._redis.zrem(HOLDERS, self._name)

@@ -1,0 +1,243 @@
+import asyncio
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from redis.asyncio import Redis
+
+from deployments.gateway import notices
+from safety.access import Role
+from tests.deployments.house import House
+from tests.waiting import until
+
+REGIME, ANOMALY = "/models/regime-detection", "/models/anomaly"
+Body = dict[str, Any]
+
+
+async def post(house: House, path: str, body: Body) -> Body:
+    async with house.client() as client:
+        found = await client.post(path, json=body)
+    assert found.status_code == 200, found.text
+    answer: Body = found.json()
+    return answer
+
+
+async def refused(house: House, path: str, body: Any) -> tuple[int, Body]:
+    async with house.client() as client:
+        content = body if isinstance(body, str) else json.dumps(body)
+        headers = {"content-type": "application/json"}
+        found = await client.post(path, content=content, headers=headers)
+    return found.status_code, found.json()["error"]
+
+
+def shifted(n: int = 120, at: int = 80, seed: int = 1) -> list[float]:
+    values = np.random.default_rng(seed).normal(20, 1, n)
+    values[at:] += 12
+    found: list[float] = values.tolist()
+    return found
+
+
+def timeless(answer: Body) -> str:
+    """Give what does not depend on when it was asked."""
+    data = {name: value for name, value in answer["data"].items() if name != "segments"}
+    data["regime"] = {name: data["regime"][name] for name in ("id", "mean", "sd")}
+    return json.dumps([data, answer["interval"]])
+
+
+async def test_a_shift_is_a_change_point(house: House) -> None:
+    values = shifted()
+    before = await post(house, REGIME, {"stream": "s", "values": values[:80]})
+    after = await post(house, REGIME, {"stream": "s", "values": values[80:]})
+    assert before["data"]["change_probability"] < 0.3
+    assert after["data"]["change_point"]
+    assert after["data"]["regime"]["id"] == pytest.approx(80, abs=1)
+    assert after["data"]["regime"]["mean"] == pytest.approx(32, abs=1)
+    assert after["interval"]["lower"] < 32 < after["interval"]["upper"]
+    assert after["data"]["taken"] == 40
+    assert not after["meta"]["degraded"]
+
+
+async def test_one_by_one_and_all_at_once_end_at_the_same_bits(house: House) -> None:
+    values = shifted()
+    whole = await post(house, REGIME, {"stream": "whole", "values": values})
+    for value in values:
+        single = await post(house, REGIME, {"stream": "single", "values": [value]})
+    rows = [{"stream": "rows", "values": values[at : at + 10]} for at in range(0, 120, 10)]
+    together = await post(house, REGIME, {"rows": rows})
+    ends = [timeless(each) for each in (whole, single, together[-1])]
+    kept = [json.loads(end)[0]["regime"] for end in ends]
+    assert kept[0] == kept[1] == kept[2]
+
+
+async def test_a_replica_that_dies_is_followed_to_the_same_bits(house: House) -> None:
+    values = shifted(60, 30)
+    expected = [
+        timeless(await post(house, REGIME, {"stream": "quiet", "values": [value]}))
+        for value in values
+    ]
+    found = []
+    for at, value in enumerate(values):
+        if at % 12 == 6:
+            await house.start("anomaly")
+            house.directories["anomaly"].addresses.pop(0)
+            house.kill("anomaly", at // 12)
+        found.append(timeless(await post(house, REGIME, {"stream": "quaked", "values": [value]})))
+
+    # p-values break ties by the stream's own seed, which these streams do not share
+    def without_p(answer: str) -> Any:
+        data, interval = json.loads(answer)
+        return {**data, "p_value": 0, "alarm": 0}, interval
+
+    assert [without_p(each) for each in found] == [without_p(each) for each in expected]
+
+
+async def test_what_is_sent_again_is_taken_once(house: House) -> None:
+    values = shifted(40)
+    first = await post(house, REGIME, {"stream": "s", "values": values[:20], "sequence": 0})
+    again = await post(house, REGIME, {"stream": "s", "values": values[:20], "sequence": 0})
+    assert (again["data"]["taken"], again["data"]["duplicates"]) == (0, 20)
+    assert again["data"]["regime"] == first["data"]["regime"]
+    lapping = await post(house, REGIME, {"stream": "s", "values": values[10:30], "sequence": 10})
+    assert (lapping["data"]["taken"], lapping["data"]["duplicates"]) == (10, 10)
+    await post(house, REGIME, {"stream": "s", "values": values[35:], "sequence": 35})
+    async with house.client() as client:
+        shown = (await client.get("/streams/s")).json()["regime"]
+    assert (shown["observations"], shown["duplicates"], shown["missing"]) == (35, 30, 5)
+
+
+async def test_late_observations_are_counted_and_not_taken(house: House) -> None:
+    body = {"stream": "s", "values": [1.0, 2.0, 3.0], "ts": [100, 200, 300]}
+    await post(house, REGIME, body)
+    late = await post(house, REGIME, {"stream": "s", "values": [9.0, 4.0], "ts": [250, 400]})
+    assert (late["data"]["taken"], late["data"]["late"]) == (1, 1)
+    code, error = await refused(house, REGIME, {**body, "ts": [3, 2, 1]})
+    assert (code, list(error["fields"])) == (422, ["body"])
+
+
+@pytest.mark.parametrize(
+    "values",
+    ["[NaN]", "[Infinity]", "[1e999]", '["a"]', "[]", "[null]", "{}", "[[1]]"],
+)
+async def test_what_is_no_number_is_refused(house: House, values: str) -> None:
+    code, error = await refused(house, REGIME, f'{{"stream": "s", "values": {values}}}')
+    assert code == 422
+    assert error["fields"]
+
+
+async def test_extreme_numbers_and_constants_are_answered(house: House) -> None:
+    for stream, values in {"far": [1e308, -1e308, 0.0, 5e-324], "still": [7.0] * 200}.items():
+        answer = await post(house, REGIME, {"stream": stream, "values": values})
+        assert answer["data"]["taken"] == len(values)
+        points = [[value] for value in values]
+        await post(house, ANOMALY, {"stream": stream, "points": points})
+
+
+@pytest.mark.parametrize("detector", ["rrcf", "isolation_forest", "both"])
+async def test_an_odd_point_stands_out_and_is_laid_to_its_dimension(
+    house: House, detector: str
+) -> None:
+    draw = np.random.default_rng(5)
+    usual = draw.normal(size=(900, 3))
+    usual[-1, 1] += 15
+    answer = {}
+    for at in range(0, 900, 300):
+        body = {"stream": detector, "points": usual[at : at + 300].tolist(), "detector": detector}
+        answer = await post(house, ANOMALY, body)
+    points = answer["data"]["points"]
+    assert len(points) == 300
+    # A forest has never seen so far out, and isolates it no sooner than what it saw farthest out.
+    assert points[-1]["p_value"] < (0.02 if detector == "rrcf" else 0.1)
+    attribution = points[-1]["attribution"]
+    assert max(attribution) == attribution[1]
+
+
+async def test_a_stream_keeps_its_dimensions_and_its_detector(house: House) -> None:
+    await post(house, ANOMALY, {"stream": "s", "points": [[1.0, 2.0]]})
+    code, error = await refused(house, ANOMALY, {"stream": "s", "points": [[1.0]]})
+    assert (code, list(error["fields"])) == (422, ["points"])
+    body = {"stream": "s", "points": [[1.0, 2.0]], "detector": "both"}
+    assert (await refused(house, ANOMALY, body))[0] == 409
+    rows = [{"stream": "s", "points": [[1.0]]}, {"stream": "s", "points": [[1.0, 2.0]]}]
+    bad, good = await post(house, ANOMALY, {"rows": rows})  # type: ignore[misc] # a list for rows
+    assert bad["error"]["code"] == "invalid"  # type: ignore[index] # same
+    assert good["data"]["taken"] == 1  # type: ignore[index] # same
+
+
+async def test_streams_are_listed_shown_and_forgotten(house: House) -> None:
+    for name in ("venue/b", "venue/a", "desk"):
+        await post(house, REGIME, {"stream": name, "values": [1.0]})
+    await post(house, ANOMALY, {"stream": "desk", "points": [[1.0]]})
+    async with house.client() as client:
+        listed = (await client.get("/streams", params={"limit": 2})).json()
+        assert listed == {"streams": ["desk", "venue/a"], "next": "venue/a"}
+        rest = (await client.get("/streams", params={"after": "venue/a"})).json()
+        assert rest == {"streams": ["venue/b"], "next": None}
+        shown = (await client.get("/streams/desk")).json()
+        assert shown["anomaly"]["observations"] == shown["regime"]["observations"] == 1
+        assert (await client.delete("/streams/desk")).status_code == 204
+        assert (await client.get("/streams/desk")).status_code == 404
+        assert (await client.delete("/streams/desk")).status_code == 404
+        await post(house, ANOMALY, {"stream": "desk", "points": [[1.0, 2.0]]})
+        assert (await client.get("/streams/desk")).json()["anomaly"]["dimensions"] == 2
+
+
+async def test_a_viewer_may_look_and_not_observe(house: House) -> None:
+    async with house.client(Role.VIEWER) as client:
+        assert (await client.get("/streams")).status_code == 200
+        assert (await client.post(REGIME, json={"stream": "s", "values": [1]})).status_code == 403
+        assert (await client.delete("/streams/s")).status_code == 403
+
+
+async def test_the_gate_closes_after_a_deploy_that_changed_the_regime(house: House) -> None:
+    values = shifted(120, 80)
+    for name, at in (("struck", 80), ("spared", 20)):
+        body = {"stream": name, "values": values, "ts": [60.0 * minute for minute in range(120)]}
+        await post(house, REGIME, body)
+        ask = {"stream": name, "deployed_at": 60.0 * (at - 2), "window_seconds": 600}
+        answer = await post(house, REGIME + "/gate", ask)
+        assert answer["open"] is (name == "spared")
+    code, _ = await refused(house, REGIME + "/gate", {"stream": "nobody", "deployed_at": 1.0})
+    assert code == 404
+
+
+async def test_alarms_come_as_events_and_can_be_resumed(
+    house: House, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "OPEN_SECONDS", 3.0)
+    (anomaly,) = house.replicas["anomaly"]
+    anomaly._purse.alarms_per_day = 1e6  # so that an alarm is bound to come
+    lines: list[str] = []
+
+    async def listen(**headers: str) -> None:
+        async with house.client() as client:
+            found = await client.get("/streams/loud/events", headers=headers)
+            lines.extend(found.text.splitlines())
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0.3)
+    for seed in range(4):
+        await post(house, REGIME, {"stream": "loud", "values": shifted(400, 300, seed)})
+        await asyncio.sleep(0.1)
+    await until(listening.done)
+    assert lines[0].startswith("retry: ")
+    alarms = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+    assert alarms
+    assert {alarm["stream"] for alarm in alarms} == {"loud"}
+    ids = [line[4:] for line in lines if line.startswith("id: ")]
+    lines.clear()
+    monkeypatch.setattr(notices, "OPEN_SECONDS", 0.2)
+    await listen(**{"Last-Event-ID": ids[0]})
+    assert [line[4:] for line in lines if line.startswith("id: ")] == ids[1:]
+    assert await redis.xlen("ballast:notices") >= len(ids)
+
+
+async def test_without_redis_nothing_is_taken(house: House, redis: Redis) -> None:
+    await post(house, REGIME, {"stream": "s", "values": [1.0]})
+    await redis.config_set("maxmemory", "1")  # Redis refuses every write from here on
+    code, error = await refused(house, REGIME, {"stream": "s", "values": [2.0]})
+    assert (code, error["code"]) == (503, "unavailable")
+    await redis.config_set("maxmemory", "0")
+    await post(house, REGIME, {"stream": "s", "values": [3.0]})
+    async with house.client() as client:
+        assert (await client.get("/streams/s")).json()["regime"]["observations"] == 2
