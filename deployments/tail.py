@@ -12,6 +12,7 @@ from ray import serve
 
 from config_store.store import Version
 from deployments.batch import Columns, Prediction
+from deployments.coverage.standings import Standings
 from deployments.rounds import end, every
 from deployments.stage import Stage
 from deployments.wire.frame import Frame
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from models.tail.xgboost_quantile import TailModel
 
 # How soon a promoted champion answers; a rollback is promised within five seconds.
-LOOK_FOR_CHAMPION_SECONDS = 2.0
+LOOK_FOR_CHAMPION_SECONDS = 1.0
 
 # Within the bounds of every column.
 _ORDINARY = 1.0
@@ -48,6 +49,7 @@ class Tail(Stage):
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
         self.configure(await self.replica.config_once())
         self._loaded = await asyncio.to_thread(self._load)
+        self._standings = Standings(self.replica.redis, "tail")
         await self.open()
         self._looking = asyncio.create_task(every(lambda: LOOK_FOR_CHAMPION_SECONDS, self._follow))
 
@@ -56,7 +58,20 @@ class Tail(Stage):
         started = time.perf_counter()
         columns = _answer(model, frame.columns)
         self.replica.metrics.inferred(version.name, time.perf_counter() - started)
-        return Prediction(columns, version.name, version.version).to_frame()
+        prediction = Prediction(columns, version.name, version.version)
+        if self._standings and columns:
+            self._widen(prediction, frame.head["entities"])
+        return prediction.to_frame()
+
+    def _widen(self, prediction: Prediction, entities: list[str]) -> None:
+        """Widen the intervals of entities whose outcomes have come back."""
+        columns = prediction.columns
+        widened = self._standings.widen(entities, columns["lower"], columns["upper"])
+        columns["lower"], columns["upper"] = widened.lower, widened.upper
+        prediction.details = [
+            None if told is None else {"interval": {"method": "cqr+aci", "online": told}}
+            for told in widened.told
+        ]
 
     def configure(self, version: Version) -> None:
         self._serving = version.document.serving["tail"]
@@ -78,6 +93,9 @@ class Tail(Stage):
 
     async def _follow(self) -> None:
         """Serve the version that the alias names now; the loaded one goes on until then."""
+        await self._standings.refresh()
+        if (coverage := self._standings.mean_coverage()) is not None:
+            self.replica.metrics.interval_coverage.labels("tail").set(coverage)
         wanted = await asyncio.to_thread(self._wanted)
         if wanted.version != self._loaded.version.version:
             self._loaded = await asyncio.to_thread(self._load)

@@ -52,6 +52,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /models/capacity-planning",
         "POST /models/tail-slo",
         "POST /models/extreme-events",
+        "POST /models/{family}/outcome",
         "POST /models/regime-detection",
         "POST /models/anomaly",
         "POST /models/regime-detection/gate",

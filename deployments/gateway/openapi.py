@@ -37,11 +37,22 @@ class Error(BaseModel):
     error: ErrorDetail
 
 
+class Online(BaseModel):
+    """How the intervals of this entity have fared, where outcomes were told."""
+
+    offset: float
+    outcomes: int
+    coverage: float | None
+    recent_coverage: float | None
+    holds: bool
+
+
 class Interval(BaseModel):
     lower: float
     upper: float
     level: float = Field(gt=0, lt=1)
     method: str
+    online: Online | None = Field(default=None, json_schema_extra={"readOnly": True})
 
 
 class ViolationShown(BaseModel):
@@ -98,7 +109,7 @@ def _build(app: FastAPI, families: Mapping[str, Family]) -> dict[str, Any]:
     )
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    schemas |= _schemas([Error, Interval, SafetyShown, Meta])
+    schemas |= _schemas([Error, Online, Interval, SafetyShown, Meta])
     for family in families.values():
         schemas |= _schemas([BodyReader(family).many, family.body, family.data])
         schemas[_answer(family)] = _answer_schema(family)

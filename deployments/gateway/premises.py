@@ -1,5 +1,6 @@
 """What the gateway's routes work with; opened with the replica, closed with it."""
 
+import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from config_store.wire_secret import wire_secret
+from deployments.coverage.outcomes import Outcomes
 from deployments.errors import UnavailableError
 from deployments.families.family import Family
 from deployments.families.shipped import FAMILIES
@@ -22,6 +24,7 @@ from deployments.gateway.timings import Stopwatch
 from deployments.hop import AnyReplica, Hop, ModelHop
 from deployments.keyed.routing import ByKey
 from deployments.replica import Replica
+from deployments.rounds import end, every
 from deployments.wire.exchange import Exchange
 from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.writer import LedgerWriter
@@ -64,6 +67,7 @@ class Premises:
             clock=self.clocks.wall,
         )
         self.admission = Admission(lambda: self.keys.value or KeyRing())
+        self.outcomes = Outcomes(self.replica.redis, self.clocks.monotonic)
         self._handles = handles
         self._exchanges: list[Exchange] = []
 
@@ -71,6 +75,7 @@ class Premises:
         version = await self.replica.open()
         secret = await wire_secret(self.replica.redis)
         self.desk = Desk(self._journeys(secret), lambda: self.replica.config.value, self.clocks)
+        self._tidying = asyncio.create_task(every(lambda: 1.0, self.outcomes.tidy))
         await self.keys.start()
         await self.ledger.start()
         self._configure(version)
@@ -78,6 +83,8 @@ class Premises:
     async def close(self) -> None:
         """Answer what is in the lanes, write it down, and let go of everything."""
         await self.desk.drain()
+        await end(self._tidying)
+        await self.outcomes.close()
         for exchange in self._exchanges:
             await exchange.stop()
         await self.ledger.close()

@@ -1,0 +1,1 @@
+"""Intervals that hold: outcomes come back, and move the intervals that follow."""

@@ -1,0 +1,101 @@
+"""An entity's online layer as keyed state: every outcome once, whatever dies.
+
+Intervals of latencies and rates are widened by a factor, so scores and offsets are logarithms: a
+score is how far the truth lies outside the base interval on that scale (models/online/adaptive.py).
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from deployments.batch import Refusal
+from deployments.keyed.keeper import Asked, Reply
+from models.online.adaptive import AdaptiveInterval, AdaptiveSettings
+
+# Outcomes that come twice are told from new ones by their decisions, for as long as these last.
+KNOWN_DECISIONS = 4096
+# Latencies and rates of nought have no logarithm; below this they are nought to anybody.
+_LEAST = 1e-9
+
+
+@dataclass(slots=True)
+class Online:
+    """One entity's state in one family."""
+
+    interval: AdaptiveInterval = field(default_factory=AdaptiveInterval)
+    known: deque[str] = field(default_factory=lambda: deque(maxlen=KNOWN_DECISIONS))
+
+    def observe(self, score: float, issued: float, weight: float, decision: str) -> bool:
+        self.known.append(decision)
+        return self.interval.observe(score, issued=issued, weight=weight)
+
+    def told(self) -> dict[str, Any]:
+        """Say what an answer and a dashboard show of it."""
+        coverage = self.interval.coverage
+        return {
+            "offset": self.interval.offset if self.interval.calibrated else 0.0,
+            "outcomes": coverage.outcomes,
+            "coverage": None if coverage.outcomes == 0 else coverage.so_far,
+            "recent_coverage": None if coverage.recent_outcomes == 0 else coverage.recent,
+            "holds": coverage.holds,
+        }
+
+
+class CoverageKeeper:
+    kind = "coverage"
+    columns: tuple[str, ...] = ()
+
+    def __init__(self, settings: AdaptiveSettings = AdaptiveSettings()) -> None:  # noqa: B008 - frozen
+        self._settings = settings
+
+    def fresh(self, key: str) -> Online:  # noqa: ARG002 - all begin alike
+        return Online(AdaptiveInterval(self._settings))
+
+    def encode(self, state: Online) -> bytes:
+        known = orjson.dumps(list(state.known))
+        return len(known).to_bytes(4, "little") + known + state.interval.encode()
+
+    def decode(self, key: str, saved: bytes) -> Online:  # noqa: ARG002 - nothing depends on it
+        end = 4 + int.from_bytes(saved[:4], "little")
+        known = deque(orjson.loads(saved[4:end]), maxlen=KNOWN_DECISIONS)
+        return Online(AdaptiveInterval.decode(saved[end:]), known)
+
+    def release(self, state: Online) -> None:
+        state.known.clear()
+
+    def replay(self, tails: Sequence[tuple[Online, list[Any]]]) -> None:
+        for state, events in tails:
+            for event in events:
+                state.observe(*event)
+
+    def answer(self, rows: Sequence[tuple[Online, Asked]]) -> list[Reply]:
+        return [self._answer(state, asked.ask) for state, asked in rows]
+
+    def again(self, state: Online, asked: Asked) -> Reply:  # noqa: ARG002 - it says how things stand
+        return Reply(detail={"data": state.told()})
+
+    def unavailable(self, _: Asked) -> Refusal | None:
+        return {
+            "code": "unavailable",
+            "message": "Redis is away, and the outcome was not taken: send it again",
+        }
+
+    def _answer(self, state: Online, ask: dict[str, Any]) -> Reply:
+        decision = ask["decision"]
+        if decision in state.known:
+            why = f"The outcome of decision {decision} was counted already"
+            return Reply(refusal={"code": "conflict", "message": why})
+        event = [score(ask), ask["offset"], ask.get("weight", 1.0), decision]
+        held = state.observe(*event)
+        return Reply(detail={"data": {"held": held, **state.told()}}, event=event)
+
+
+def score(ask: dict[str, Any]) -> float:
+    """Say how far the truth lies outside the interval as it was before the online layer."""
+    lower, truth, upper = (math.log(max(ask[name], _LEAST)) for name in ("lower", "truth", "upper"))
+    offset = float(ask["offset"])
+    return max(lower + offset - truth, truth - upper + offset)

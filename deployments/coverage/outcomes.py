@@ -1,0 +1,50 @@
+"""Takes outcomes, and tells everybody where each entity's intervals stand now.
+
+Any process may take an outcome: the state is kept by its log in Redis, and two that take outcomes
+of one entity at once do not fork it (deployments/keyed/log.py).
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from deployments.batch import Batch
+from deployments.coverage.keeper import CoverageKeeper, Online
+from deployments.errors import REFUSALS
+from deployments.keyed.log import KeyLog
+from deployments.keyed.service import KeyedService
+
+STANDINGS = "ballast:coverage:standings"
+
+
+def key_of(family: str, entity: str) -> str:
+    return f"{family}|{entity}"
+
+
+class Outcomes:
+    def __init__(self, redis: Redis, clock: Callable[[], float]) -> None:
+        self._redis = redis
+        log = KeyLog(redis, CoverageKeeper.kind)
+        self._service: KeyedService[Online] = KeyedService(CoverageKeeper(), log, clock)
+
+    async def take(self, family: str, entity: str, ask: dict[str, Any]) -> dict[str, Any]:
+        """Count one outcome; answer whether its interval held it, and how things stand."""
+        key = key_of(family, entity)
+        batch = Batch("coverage", [entity], {}, [ask], [key], [secrets.token_hex(16)])
+        prediction = await self._service.answer(batch, "coverage/adaptive", "1")
+        if why := prediction.refusals.get(0):
+            raise REFUSALS[why["code"]](why["message"], why.get("fields"))
+        detail = prediction.details[0] or {}
+        found: dict[str, Any] = detail.get("data", {})
+        standing = {name: value for name, value in found.items() if name != "held"}
+        await self._redis.hset(STANDINGS, key, orjson.dumps(standing))
+        return found
+
+    async def tidy(self) -> None:
+        await self._service.tidy()
+
+    async def close(self) -> None:
+        await self._service.close()

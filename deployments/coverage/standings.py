@@ -1,0 +1,71 @@
+"""Every entity's online offset, as a family's replica applies it."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from deployments.batch import FloatArray
+from deployments.coverage.outcomes import STANDINGS, key_of
+from models.elementwise import exp
+
+log = logging.getLogger(__name__)
+
+
+class Widened(NamedTuple):
+    lower: FloatArray
+    upper: FloatArray
+    # What the answer says of each row's interval; None for entities without outcomes.
+    told: list[dict[str, Any] | None]
+
+
+class Standings:
+    """A family's part of the table in Redis, read again every second."""
+
+    def __init__(self, redis: Redis, family: str) -> None:
+        self._redis = redis
+        self._family = family
+        self._prefix = key_of(family, "")
+        self._told: dict[str, dict[str, Any]] = {}
+
+    async def refresh(self) -> None:
+        """Read the table; while Redis is away the last one goes on."""
+        try:
+            found: Any = await self._redis.hgetall(STANDINGS)
+        except (RedisError, OSError) as away:
+            log.info("Standings stay as they are: %s", type(away).__name__)
+            return
+        self._told = {
+            key.decode().removeprefix(self._prefix): orjson.loads(value)
+            for key, value in found.items()
+            if key.decode().startswith(self._prefix)
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self._told)
+
+    def mean_coverage(self) -> float | None:
+        """Say which share of all outcomes was held."""
+        counted = [each for each in self._told.values() if each["outcomes"]]
+        if not counted:
+            return None
+        held = sum(each["coverage"] * each["outcomes"] for each in counted)
+        return float(held / sum(each["outcomes"] for each in counted))
+
+    def offsets(self, entities: Sequence[str]) -> FloatArray:
+        told = self._told
+        return np.array([told[each]["offset"] if each in told else 0.0 for each in entities])
+
+    def widen(self, entities: Sequence[str], lower: FloatArray, upper: FloatArray) -> Widened:
+        """Move both ends out by each entity's factor; rows (n,) or rows by hours (n, h)."""
+        offsets = self.offsets(entities)
+        shaped = offsets if lower.ndim == 1 else offsets[:, None]
+        # Where nothing is to be moved the bits stay: exp(0) is 1.
+        return Widened(lower * exp(-shaped), upper * exp(shaped), self.told(entities))
+
+    def told(self, entities: Sequence[str]) -> list[dict[str, Any] | None]:
+        return [self._told.get(entity) for entity in entities]

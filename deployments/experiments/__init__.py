@@ -1,0 +1,1 @@
+"""Experiments: bandits whose every decision and reward is written down before it is answered."""

@@ -1,0 +1,101 @@
+"""What came true: POST /models/{family}/outcome moves the intervals that follow."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel, ConfigDict, Field
+from ray.exceptions import RayError
+from redis.exceptions import RedisError
+
+from deployments.errors import InvalidError, NotFoundError, UnavailableError
+from deployments.gateway.routes.access import Here, admitted
+from deployments.history import history
+
+router = APIRouter(tags=["inference"], dependencies=[Depends(admitted)])
+
+# The families that can be told, by both their names, and what is told of them.
+FAMILIES = {"tail": "tail", "tail-slo": "tail", "capacity": "capacity"} | {
+    "capacity-planning": "capacity"
+}
+TRUTHS = {"tail": "latency_ms", "capacity": "rate"}
+
+Positive = Annotated[float, Field(ge=0, le=1e15)]
+
+
+class OutcomeBody(BaseModel):
+    """The truth about one decision."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "examples": [
+                {
+                    "decision_id": "019343a1-7b1c-7abc-9def-0123456789ab",
+                    "values": {"latency_ms": 21.7},
+                }
+            ]
+        },
+    )
+
+    decision_id: Annotated[
+        str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$")
+    ]
+    values: dict[str, Positive] = Field(
+        min_length=1,
+        max_length=8,
+        description="latency_ms, of a request that met what was asked about, for tail-slo; rate, "
+        "the hour's mean, for capacity-planning.",
+    )
+
+
+class OutcomeAnswer(BaseModel):
+    decision_id: str
+    held: bool = Field(description="Whether the decision's interval held the truth.")
+    outcomes: int
+    coverage: float | None = Field(description="Share of this entity's outcomes that were held.")
+    recent_coverage: float | None = Field(description="The same of the latest 200.")
+    holds: bool = Field(description="Whether the latest intervals held as often as they say.")
+    offset: float = Field(description="By which factor, as a logarithm, intervals are widened.")
+
+
+@router.post(
+    "/models/{family}/outcome",
+    summary="Tell what came true of a decision",
+    responses={409: {"description": "The outcome of this decision was counted already."}},
+)
+async def outcome(
+    family: Annotated[str, Path(pattern=r"^[a-z-]{1,32}$")], body: OutcomeBody, here: Here
+) -> OutcomeAnswer:
+    name = FAMILIES.get(family)
+    if name is None:
+        raise NotFoundError(f"{family} takes no outcomes; these do: {', '.join(FAMILIES)}")
+    wanted = TRUTHS[name]
+    if set(body.values) != {wanted}:
+        raise InvalidError("The outcome does not fit the family", {"values": f"give {wanted}"})
+    decision = await _decision(body.decision_id)
+    if decision["family"] != name:
+        raise NotFoundError(f"Decision {body.decision_id} is one of {decision['family']}")
+    interval = decision["answer"]["interval"]
+    ask = {
+        "decision": body.decision_id,
+        "lower": interval["lower"],
+        "upper": interval["upper"],
+        "offset": (interval.get("online") or {}).get("offset", 0.0),
+        "truth": body.values[wanted],
+    }
+    try:
+        found = await here.outcomes.take(name, decision["entity"], ask)
+    except (RedisError, OSError) as away:
+        raise UnavailableError("Redis is away: send the outcome again") from away
+    return OutcomeAnswer(decision_id=body.decision_id, **found)
+
+
+async def _decision(decision_id: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] | None = await history().decision.remote(decision_id)
+    except RayError as away:
+        raise UnavailableError("The history gives no answer: try again") from away
+    if found is None:
+        raise NotFoundError(f"There is no decision {decision_id} in the ledger")
+    return found

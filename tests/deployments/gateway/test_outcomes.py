@@ -1,0 +1,77 @@
+from typing import Any
+
+import pytest
+
+from deployments.gateway.routes import outcomes
+from tests.deployments.house import House
+from tests.waiting import until
+
+BODY = {"entity": "order-gateway", "load": 0.5}
+
+
+class Ledger:
+    """What the history actor answers, read off the real ledger."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    @property
+    def decision(self) -> "Ledger":
+        return self
+
+    async def remote(self, decision_id: str) -> dict[str, Any] | None:
+        rows = await self._house.ledger()
+        return next((row for row in rows if row["decision_id"] == decision_id), None)
+
+
+@pytest.fixture(autouse=True)
+def _ledger(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outcomes, "history", lambda: Ledger(house))
+
+
+async def tell(house: House, decision: str, latency: float) -> tuple[int, dict[str, Any]]:
+    async with house.client() as client:
+        body = {"decision_id": decision, "values": {"latency_ms": latency}}
+        found = await client.post("/models/tail-slo/outcome", json=body)
+    answer: dict[str, Any] = found.json()
+    return found.status_code, answer
+
+
+async def test_outcomes_widen_the_intervals_that_follow_and_say_so(house: House) -> None:
+    before = (await house.ask(BODY))[0]
+    assert "online" not in before["interval"]
+    truth = 1.3 * before["interval"]["upper"]
+    for _ in range(12):
+        answer = (await house.ask(BODY))[0]
+        code, told = await tell(house, answer["meta"]["decision_id"], truth)
+        assert (code, told["held"]) == (200, False)
+    (tail,) = house.replicas["tail"]
+    await until(lambda: bool(tail._standings))
+    await tail._standings.refresh()
+    after = (await house.ask(BODY))[0]
+    assert after["interval"]["upper"] > 1.2 * before["interval"]["upper"]
+    assert after["interval"]["method"] == "cqr+aci"
+    assert after["interval"]["online"]["outcomes"] == 12
+    assert after["data"]["p99_pred"] == before["data"]["p99_pred"]
+    other = (await house.ask({**BODY, "entity": "settlement"}))[0]
+    assert "online" not in other["interval"]
+
+
+async def test_an_outcome_is_counted_once(house: House) -> None:
+    decision = (await house.ask(BODY))[0]["meta"]["decision_id"]
+    assert (await tell(house, decision, 5.0))[0] == 200
+    code, answer = await tell(house, decision, 5.0)
+    assert (code, answer["error"]["code"]) == (409, "conflict")
+
+
+async def test_what_nobody_decided_or_nobody_can_tell_is_refused(house: House) -> None:
+    code, _ = await tell(house, "019343a1-7b1c-7abc-9def-0123456789ab", 5.0)
+    assert code == 404
+    decision = (await house.ask(BODY))[0]["meta"]["decision_id"]
+    async with house.client() as client:
+        body = {"decision_id": decision, "values": {"rate": 5.0}}
+        wrong = await client.post("/models/tail-slo/outcome", json=body)
+        assert list(wrong.json()["error"]["fields"]) == ["values"]
+        assert (await client.post("/models/nothing/outcome", json=body)).status_code == 404
+        other = await client.post("/models/capacity-planning/outcome", json=body)
+        assert other.status_code == 404
