@@ -83,6 +83,31 @@ class StreamsConfig(Frozen):
     )
 
 
+class BanditExperiment(Frozen):
+    """What an operator says of one experiment, whether it has begun or not."""
+
+    arms: tuple[str, ...] = Field(
+        (), description="Chosen among where a request names no arms; new ones join on the way."
+    )
+    baseline: str | None = Field(
+        None, description="The incumbent that it begins with; the first arm where left out."
+    )
+    vetoed: tuple[str, ...] = Field((), description="Arms that are not chosen, whoever names them.")
+
+
+class BanditsConfig(Frozen):
+    """What an operator allows all experiments, and states of some."""
+
+    canary_cap: float = Field(
+        0.10,
+        ge=0,
+        le=1,
+        description="The most of the traffic that arms other than the baseline get; the safety "
+        "policy's limit on canary_percentage holds beside it.",
+    )
+    experiments: dict[str, BanditExperiment] = Field(default_factory=dict)
+
+
 class ConfigDocument(Frozen):
     """One version's content."""
 
@@ -90,6 +115,7 @@ class ConfigDocument(Frozen):
     safety: SafetyPolicy
     features: FeatureConfig
     streams: StreamsConfig = StreamsConfig()
+    bandits: BanditsConfig = BanditsConfig()
 
     @model_validator(mode="after")
     def _nothing_is_served_unjudged(self) -> Self:

@@ -1,6 +1,6 @@
 """The configuration of a fresh machine."""
 
-from config_store.document import ConfigDocument, FamilyServing, FeatureConfig
+from config_store.document import ConfigDocument, Deadlines, FamilyServing, FeatureConfig
 from safety.shipped import default_policy
 from safety.tail import BASELINE_MS, FLEET
 
@@ -17,11 +17,19 @@ FEATURE_DEFAULTS = {
 }
 
 
+# Off-policy evaluation goes through thousands of decisions, in a process of low priority.
+PATIENT = Deadlines(request_ms=10_000.0, model_ms=9_000.0)
+
+
 def default_serving() -> dict[str, FamilyServing]:
     return {
         "tail": FamilyServing(model="tail/xgboost-quantile"),
+        "capacity": FamilyServing(model="forecasting/ensemble"),
         "regime": FamilyServing(model="anomaly/bocpd"),
         "anomaly": FamilyServing(model="anomaly/forest"),
+        "bandit": FamilyServing(model="optimization/bandit"),
+        "bandit-feedback": FamilyServing(model="optimization/bandit"),
+        "bandit-evaluate": FamilyServing(model="optimization/off-policy", deadlines=PATIENT),
     }
 
 

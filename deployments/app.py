@@ -6,7 +6,9 @@ from ray.serve import Application
 
 from deployments.anomaly import Anomaly
 from deployments.features import Features
+from deployments.forecasting import Forecasting
 from deployments.gateway.deployment import Gateway
+from deployments.optimization import Optimization
 from deployments.safety import Safety
 from deployments.tail import Tail
 
@@ -16,7 +18,12 @@ def build() -> Application:
     gateway: Any = Gateway
     features: Any = Features
     safety: Any = Safety
-    families: dict[str, Any] = {"tail": Tail, "anomaly": Anomaly}
+    families: dict[str, Any] = {
+        "tail": Tail,
+        "forecasting": Forecasting,
+        "anomaly": Anomaly,
+        "optimization": Optimization,
+    }
     models = {name: family.bind() for name, family in families.items()}
     return gateway.bind(features.bind(), safety.bind(), **models)
 

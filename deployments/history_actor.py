@@ -18,6 +18,7 @@ from config_store.connection import open_redis
 from config_store.settings import Settings
 from deployments.log_files import write_logs
 from deployments.rounds import end, every
+from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
 from features.sources import clickhouse as telemetry_store
 from features.sources.simulator.platform import Platform
@@ -32,6 +33,8 @@ DRAIN_SECONDS = 5.0
 BASELINE_SECONDS = 3600.0
 BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
+# What an entity that the platform does not know of is taken to follow.
+USUAL_EXCHANGE = "XNYS"
 # A week at a time keeps the progress moving and the memory flat.
 FILL_CHUNK = 7 * DAY
 
@@ -87,6 +90,25 @@ class History:
         return await asyncio.to_thread(
             telemetry_store.training_rows, self._store, until - days * DAY, until
         )
+
+    async def hours(self, days: int) -> dict[str, dict[str, Any]]:
+        """Give every entity's request rate by the hour, and the exchange whose clock it follows."""
+        until = int(time.time())
+        found = await asyncio.to_thread(stored_hours, self._store, until, days)
+        exchanges = {each.name: each.exchange for each in self._platform.services}
+        return {
+            entity: {
+                "start": each.start,
+                "rate": each.request_rate,
+                "exchange": exchanges.get(entity, USUAL_EXCHANGE),
+            }
+            for entity, each in found.items()
+        }
+
+    async def worker_minutes(self, days: int) -> dict[str, Any]:
+        """Give the minutes that capacity plans are learned from."""
+        until = int(time.time())
+        return await asyncio.to_thread(worker_minutes, self._store, until - days * DAY, until)
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         return await asyncio.to_thread(

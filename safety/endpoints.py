@@ -47,6 +47,8 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /streams",
         "GET /streams/{id:path}",
         "GET /streams/{id:path}/events",
+        "GET /experiments",
+        "GET /experiments/{id:path}",
     ),
     Role.CLIENT: (
         "POST /models/capacity-planning",
@@ -57,6 +59,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /models/anomaly",
         "POST /models/regime-detection/gate",
         "DELETE /streams/{id:path}",
+        "DELETE /experiments/{id:path}",
         "POST /models/bandit",
         "POST /models/bandit/feedback",
         "POST /models/bandit/evaluate",
@@ -73,6 +76,9 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /decisions/{id}/replay",
     ),
     Role.OPERATOR: (
+        "PUT /experiments/{id:path}/arms/{arm}",
+        "DELETE /experiments/{id:path}/arms/{arm}",
+        "PUT /experiments/{id:path}/baseline/{arm}",
         "POST /models/register",
         "DELETE /models/{name}/{version}",
         "POST /models/{name}/promote",

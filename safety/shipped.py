@@ -1,5 +1,7 @@
 """The policy of a fresh machine: every family that the platform ships with."""
 
+from safety.bandits import bandit_policy, evaluation_policy, feedback_policy
+from safety.capacity import capacity_policy
 from safety.policy import SafetyPolicy
 from safety.streams import anomaly_policy, regime_policy
 from safety.tail import tail_policy
@@ -9,7 +11,11 @@ def default_policy() -> SafetyPolicy:
     return SafetyPolicy(
         families={
             "tail": tail_policy(),
+            "capacity": capacity_policy(),
             "regime": regime_policy(),
             "anomaly": anomaly_policy(),
+            "bandit": bandit_policy(),
+            "bandit-feedback": feedback_policy(),
+            "bandit-evaluate": evaluation_policy(),
         }
     )

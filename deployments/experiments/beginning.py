@@ -7,7 +7,6 @@ from typing import Any
 from config_store.document import BanditExperiment
 from deployments.batch import Refusal
 from models.optimization.bandits.design import Design
-from models.optimization.bandits.errors import DesignError
 from models.optimization.bandits.snapshot import design_from
 
 UNCONFIGURED = BanditExperiment()
@@ -23,18 +22,18 @@ def arms_of(ask: dict[str, Any], configured: BanditExperiment) -> Sequence[str]:
     return arms
 
 
-def design_of(ask: dict[str, Any]) -> Design | Refusal:
-    """Make the design: linear in the context's numbers, gaussian where there are none."""
+def design_of(ask: dict[str, Any]) -> Design:
+    """Make the design: linear in the context's numbers, gaussian where there are none.
+
+    DesignError says which setting is wrong.
+    """
     stated = dict(ask.get("design") or {})
     stated.pop("baseline", None)
     if "features" not in stated:
         stated["features"] = [{"name": name} for name in ask["context"]]
     if "family" not in stated:
         stated["family"] = "linear" if stated["features"] else "gaussian"
-    try:
-        return design_from(stated)
-    except DesignError as error:
-        return invalid("design", str(error))
+    return design_from(stated)
 
 
 def baseline_of(ask: dict[str, Any], configured: BanditExperiment, arms: Sequence[str]) -> str:

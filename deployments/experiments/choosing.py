@@ -16,35 +16,40 @@ from deployments.experiments.beginning import (
 )
 from deployments.experiments.state import Event, start_step
 from models.optimization.bandits.design import Design
+from models.optimization.bandits.errors import DesignError
 from models.optimization.bandits.experiment import Experiment
 from models.protocols import BoolArray
 
 MOST_ARMS = 64
 
 
+class UnfitError(Exception):
+    """A request does not fit its experiment; the refusal says why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal["message"])
+        self.refusal = refusal
+
+
 def steps(
     experiment: Experiment | None, ask: dict[str, Any], configured: BanditExperiment
-) -> Event | Refusal:
+) -> Event:
     """Say what has to happen before the request can be decided: mostly nothing."""
     if experiment is None:
         return _begin(ask, configured)
     design = ask.get("design")
     if design and (setting := differing(design, experiment.design)):
         message = f"The experiment began with another {setting}: delete it to begin anew"
-        return {"code": "conflict", "message": message, "fields": {f"design.{setting}": message}}
-    if why := _context_unfit(ask["context"], experiment.design):
-        return why
+        fields = {f"design.{setting}": message}
+        raise UnfitError({"code": "conflict", "message": message, "fields": fields})
+    _check_context(ask["context"], experiment.design)
     arms = arms_of(ask, configured)
-    if why := _baseline_unfit(experiment.baseline, arms or experiment.arms, configured):
-        return why
+    _check_baseline(experiment.baseline, arms or experiment.arms, configured)
     added = [arm for arm in arms if arm not in experiment.arms]
     if len(experiment.arms) + len(added) > MOST_ARMS:
-        return invalid("arms", f"An experiment has at most {MOST_ARMS} arms, retired ones included")
+        why = f"An experiment has at most {MOST_ARMS} arms, retired ones included"
+        raise UnfitError(invalid("arms", why))
     return {"add": added} if added else {}
-
-
-def is_refusal(found: Any) -> bool:
-    return "code" in found
 
 
 def passed_over(
@@ -56,46 +61,44 @@ def passed_over(
         return None
     return np.array(
         [
-            [arm in configured.vetoed or bool(names and arm not in names) for arm in experiment.arms]
+            [
+                arm in configured.vetoed or bool(names and arm not in names)
+                for arm in experiment.arms
+            ]
             for names in named
         ]
     )
 
 
-def _begin(ask: dict[str, Any], configured: BanditExperiment) -> Event | Refusal:
+def _begin(ask: dict[str, Any], configured: BanditExperiment) -> Event:
     arms = arms_of(ask, configured)
     if not arms:
-        return invalid(
-            "arms", "The experiment has no arms yet: give some, or have an operator configure them"
-        )
-    design = design_of(ask)
-    if not isinstance(design, Design):
-        return design
+        why = "The experiment has no arms yet: give some, or have an operator configure them"
+        raise UnfitError(invalid("arms", why))
+    try:
+        design = design_of(ask)
+    except DesignError as error:
+        raise UnfitError(invalid("design", str(error))) from error
     baseline = baseline_of(ask, configured, arms)
-    if why := _context_unfit(ask["context"], design):
-        return why
-    if why := _baseline_unfit(baseline, arms, configured):
-        return why
+    _check_context(ask["context"], design)
+    _check_baseline(baseline, arms, configured)
     return {"start": start_step(design, arms, baseline)}
 
 
-def _context_unfit(context: dict[str, float], design: Design) -> Refusal | None:
+def _check_context(context: dict[str, float], design: Design) -> None:
     names = {feature.name for feature in design.features}
     if context.keys() == names:
-        return None
+        return
     missing, odd = names - context.keys(), context.keys() - names
     fields = {f"context.{name}": "The experiment needs this number" for name in sorted(missing)}
     fields |= {f"context.{name}": "The experiment began without it" for name in sorted(odd)}
-    message = f"The experiment's context is {sorted(names) or 'empty'}"
-    return {"code": "invalid", "message": message, "fields": fields}
+    message = f"The experiment's context is {', '.join(sorted(names)) or 'empty'}"
+    raise UnfitError({"code": "invalid", "message": message, "fields": fields})
 
 
-def _baseline_unfit(
-    baseline: str, arms: Sequence[str], configured: BanditExperiment
-) -> Refusal | None:
+def _check_baseline(baseline: str, arms: Sequence[str], configured: BanditExperiment) -> None:
     if baseline in configured.vetoed:
         message = f"The baseline {baseline!r} is vetoed: an operator must name another"
-        return {"code": "conflict", "message": message}
+        raise UnfitError({"code": "conflict", "message": message})
     if baseline not in arms:
-        return invalid("arms", f"The baseline {baseline!r} must be among the arms")
-    return None
+        raise UnfitError(invalid("arms", f"The baseline {baseline!r} must be among the arms"))

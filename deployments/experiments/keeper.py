@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from config_store.document import BanditsConfig
+from config_store.document import BanditExperiment, BanditsConfig
 from deployments.batch import Refusal
 from deployments.experiments import shown
 from deployments.experiments.beginning import UNCONFIGURED, invalid
-from deployments.experiments.choosing import is_refusal, passed_over, steps
+from deployments.experiments.choosing import MOST_ARMS, UnfitError, passed_over, steps
 from deployments.experiments.state import DELETED, Event, Kept, apply, decide_step
 from deployments.keyed.keeper import Asked, Reply
 from models.optimization.bandits.decide import CANARY, decide
@@ -107,23 +107,20 @@ class ExperimentKeeper:
                 run = _Run()
                 replies[place] = self._other(kept, asked.ask, now)
                 continue
-            before = self._before(kept, asked.ask)
-            if is_refusal(before):
-                replies[place] = Reply(refusal=before)  # type: ignore[arg-type] # just asked
+            try:
+                before = steps(kept.experiment, asked.ask, self._configured(kept))
+            except UnfitError as unfit:
+                replies[place] = Reply(refusal=unfit.refusal)
                 continue
             if before or not _joins(kept, run, asked):
                 self._decide(kept, run, now, replies)
                 run = _Run()
             if before:
-                apply(kept, before)  # type: ignore[arg-type] # no refusal
+                apply(kept, before)
             run.places.append(place)
             run.asked.append(asked)
-            run.before.append(before)  # type: ignore[arg-type] # no refusal
+            run.before.append(before)
         self._decide(kept, run, now, replies)
-
-    def _before(self, kept: Kept, ask: dict[str, Any]) -> Event | Refusal:
-        configured = self.bandits.experiments.get(kept.name, UNCONFIGURED)
-        return steps(kept.experiment, ask, configured)
 
     def _decide(self, kept: Kept, run: _Run, now: float, replies: dict[int, Reply]) -> None:
         experiment = kept.experiment
@@ -149,7 +146,7 @@ class ExperimentKeeper:
             reply.event = run.before[row] | {"decide": decide_step(decisions, row, ids[row], now)}
             replies[place] = reply
 
-    def _configured(self, kept: Kept) -> Any:
+    def _configured(self, kept: Kept) -> BanditExperiment:
         return self.bandits.experiments.get(kept.name, UNCONFIGURED)
 
     def _other(self, kept: Kept, ask: dict[str, Any], now: float) -> Reply:
@@ -216,10 +213,10 @@ def _change_arm(kept: Kept, ask: dict[str, Any]) -> Reply:
     """Retire an arm, bring one back, or make one the baseline."""
     if kept.experiment is None:
         return Reply(refusal=_no_experiment(kept.name))
+    if len(kept.experiment.arms) >= MOST_ARMS and ask["arm"] not in kept.experiment.arms:
+        return Reply(refusal=invalid("arm", f"An experiment has at most {MOST_ARMS} arms"))
     event = {"arm": [ask["what"], ask["arm"]]}
     try:
-        if ask["arm"] not in kept.experiment.arms:
-            kept.experiment.arm(ask["arm"])
         apply(kept, event)
     except ArmError as error:
         return Reply(refusal={"code": "conflict", "message": str(error)})

@@ -82,7 +82,7 @@ def _recorded(
     context: list[float],
     arm: int,
     probabilities: list[float],
-    on_baseline: bool,  # noqa: FBT001 - as the event lists them
+    on_baseline: bool,
     price: float,
     credit: float,
 ) -> Decisions:

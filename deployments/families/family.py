@@ -39,6 +39,8 @@ class Family:
     answers: Callable[[Columns, Sequence[Detail | None]], list[dict[str, Any]]]
     interval_method: str
     interval_level: float
+    # What is said beside the numbers of a row that fell back; nothing where left out.
+    otherwise: Callable[[Any], Detail] | None = None
     # The features that the model needs and that the feature store may fill.
     features: tuple[str, ...] = ()
     # The deployment that answers; the family's own where it is not named.

@@ -1,7 +1,11 @@
 """The families that this release serves."""
 
+from deployments.families.bandits import BANDIT, EVALUATE, FEEDBACK
+from deployments.families.capacity import CAPACITY
 from deployments.families.family import Family
 from deployments.families.streams import ANOMALY, REGIME
 from deployments.families.tail import TAIL
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (TAIL, REGIME, ANOMALY)}
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (TAIL, CAPACITY, REGIME, ANOMALY, BANDIT, FEEDBACK, EVALUATE)
+}

@@ -70,7 +70,7 @@ def write_down(
     """Encode each row once; the ledger's row embeds the very bytes that the client gets."""
     judged, prediction = outcome.judgement, outcome.prediction
     fallback = judged.fallback.astype(bool).tolist()
-    details = _details(prediction, fallback)
+    details = _details(family, asks, prediction, fallback)
     data = family.answers(judged.columns, details)
     lower, upper = judged.columns["lower"].tolist(), judged.columns["upper"].tolist()
     levels = judged.levels.astype(int).tolist()
@@ -150,13 +150,15 @@ def write_down(
     return answered, decisions
 
 
-def _details(prediction: Prediction, fallback: Sequence[bool]) -> list[Detail | None]:
-    """Give what the model said beside its columns; nothing of rows that are no longer its own."""
-    if not prediction.details:
-        return [None] * len(fallback)
+def _details(
+    family: Family, asks: Sequence[Ask], prediction: Prediction, fallback: Sequence[bool]
+) -> list[Detail | None]:
+    """Give what the model said beside its columns, and of rows that fell back their family."""
+    otherwise = family.otherwise
+    said = prediction.details or [None] * len(fallback)
     return [
-        None if fell_back else detail
-        for detail, fell_back in zip(prediction.details, fallback, strict=True)
+        detail if not fell_back else otherwise(ask.body) if otherwise else None
+        for ask, detail, fell_back in zip(asks, said, fallback, strict=True)
     ]
 
 

@@ -19,7 +19,15 @@ from deployments.gateway import openapi
 from deployments.gateway.bodies import fields_of
 from deployments.gateway.door import Observe, extra_headers, request_id_of
 from deployments.gateway.premises import Premises
-from deployments.gateway.routes import config, decisions, monitoring, outcomes, platform, streams
+from deployments.gateway.routes import (
+    config,
+    decisions,
+    experiments,
+    monitoring,
+    outcomes,
+    platform,
+    streams,
+)
 from deployments.gateway.routes import safety as safety_routes
 from deployments.version import VERSION
 
@@ -38,7 +46,8 @@ def build_app(premises: Premises) -> FastAPI:
     )
     app.state.premises = premises
     app.include_router(platform.open_router)
-    for room in (platform, decisions, config, safety_routes, monitoring, streams, outcomes):
+    rooms = (platform, decisions, config, safety_routes, monitoring, streams, outcomes, experiments)
+    for room in rooms:
         app.include_router(room.router)
     _answer_in_one_shape(app)
     openapi.describe(app, premises.families)

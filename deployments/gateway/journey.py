@@ -88,12 +88,21 @@ class Journey:
             monotonic=self._clocks.monotonic(),
         )
         outcome = Outcome(batch, filled, prediction, judgement)
-        written, decisions = write_down(self._family, asks, batch.ids, outcome, shared)
+        ids = self._own_ids(batch.ids, judgement)
+        written, decisions = write_down(self._family, asks, ids, outcome, shared)
         lap("encode")
         await self._record(decisions)
         lap("ledger")
         self._stopwatch.judged(self._family.name, judgement)
         return in_place(written, answered) if answered else written
+
+    def _own_ids(self, ids: list[str], judgement: Judgement) -> list[str]:
+        """Give a fallback's decision an id by which no feedback finds the model's own."""
+        if self._family.key is None or not judgement.fallback.any():
+            return ids
+        fell_back = judgement.fallback.astype(bool).tolist()
+        fresh = self._ids.take(len(ids))
+        return [new if fell else old for old, new, fell in zip(ids, fresh, fell_back, strict=True)]
 
     async def _record(self, decisions: list[Decision]) -> None:
         try:

@@ -17,9 +17,11 @@ from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.anomaly import Anomaly
 from deployments.features import Features
+from deployments.forecasting import Forecasting
 from deployments.gateway.app import build_app
 from deployments.gateway.door import Door, InferencePath
 from deployments.gateway.premises import Handles, Premises
+from deployments.optimization import Optimization
 from deployments.safety import Safety
 from deployments.tail import Tail
 from features.errors import SourceAwayError
@@ -32,8 +34,15 @@ from tests.deployments.unstarted import end, unstarted
 from tests.waiting import until
 
 PATH = "/models/tail-slo"
-STAGES = {"features": Features, "tail": Tail, "anomaly": Anomaly, "safety": Safety}
-MODELS = ("tail", "anomaly")
+STAGES = {
+    "features": Features,
+    "tail": Tail,
+    "forecasting": Forecasting,
+    "anomaly": Anomaly,
+    "optimization": Optimization,
+    "safety": Safety,
+}
+MODELS = ("tail", "forecasting", "anomaly", "optimization")
 # On two busy cores an answer may be late; only where that is the question may it count as lost.
 PATIENT = Deadlines(request_ms=100_000, features_ms=30_000, model_ms=60_000, ledger_ms=200)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

@@ -52,7 +52,7 @@ async def decision(
 @router.get("/metrics/decisions", summary="The latest decisions")
 async def decisions(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    family: Annotated[str | None, Query(pattern=r"^[a-z_]{1,32}$")] = None,
+    family: Annotated[str | None, Query(pattern=r"^[a-z_-]{1,32}$")] = None,
     since: Moment | None = None,
 ) -> list[dict[str, Any]]:
     try:

@@ -2,15 +2,18 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
 from redis.asyncio import Redis
 
 import deployments.features
+import deployments.forecasting
 import deployments.replica
 import features.store
 from deployments.wire import exchange
+from features.hours.series import hours_of
 from features.rows import FeatureRow
 from features.sources.clickhouse import feature_row
 from features.store import encoded
@@ -22,6 +25,27 @@ from models.tail.xgboost_quantile import TailModel
 from tests.deployments.house import House, NoHistory, opened
 from tests.fortnight import fortnight
 from tests.redis_server import RedisServer
+
+
+class Hours:
+    """The history actor, asked for hours: a fortnight's, put so that they end with the present."""
+
+    @property
+    def hours(self) -> "Hours":
+        return self
+
+    async def remote(self, _: int) -> dict[str, Any]:
+        minutes = fortnight()
+        found = hours_of(minutes, int(minutes.ts[-1]) + 60)
+        now = int(time.time()) // 3600 * 3600
+        return {
+            entity: {
+                "start": now - (each.end - each.start),
+                "rate": each.request_rate,
+                "exchange": "XNYS",
+            }
+            for entity, each in found.items()
+        }
 
 
 @pytest.fixture
@@ -59,6 +83,7 @@ async def house(
     monkeypatch.setattr(deployments.replica, "write_logs", lambda *_: None)
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
     monkeypatch.setattr(deployments.features, "HistorySource", NoHistory)
+    monkeypatch.setattr(deployments.forecasting, "history", Hours)
     monkeypatch.setattr(features.store, "FIRST_READ_SECONDS", 5.0)
     monkeypatch.setattr(exchange, "ASK_EVERY_SECONDS", 0.1)  # a second replica is soon found
     await redis.mset(encoded(known.items()))

@@ -1,0 +1,44 @@
+"""The process beside a replica: reads tasks from its input, writes what they find to its output."""
+
+import base64
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+LOWEST_PRIORITY = 19
+
+
+def evaluate(frozen: str, policy: str) -> Any:
+    """Judge a policy; see deployments/experiments/evaluation.py."""
+    from deployments.experiments.evaluation import evaluated  # noqa: PLC0415 - only who needs it
+
+    return evaluated(base64.b64decode(frozen), policy)
+
+
+TASKS: dict[str, Callable[..., Any]] = {"evaluate": evaluate}
+
+
+def answer(line: bytes) -> list[Any]:
+    """Do one task; one that fails is told of, and the next one is taken."""
+    number, task, ask = orjson.loads(line)
+    try:
+        return [number, TASKS[task](**ask), None]
+    except Exception as error:  # noqa: BLE001 - whatever it was, who asked must hear of it
+        return [number, None, f"{type(error).__name__}: {error}"]
+
+
+def main() -> None:
+    os.nice(LOWEST_PRIORITY)
+    # What a library prints must not get between the answers.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    for line in sys.stdin.buffer:
+        answers.write(orjson.dumps(answer(line)) + b"\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

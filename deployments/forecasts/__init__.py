@@ -1,0 +1,1 @@
+"""Forecasts as they are served: made once an hour for every entity, looked up by every request."""

@@ -1,0 +1,143 @@
+"""Studies by name: what was asked and told in each, and how its log brings it back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from deployments.batch import Refusal
+from deployments.keyed.keeper import Asked, Reply
+from deployments.studies import shown
+from deployments.studies.beginning import UnfitError, steps
+from deployments.studies.shelf import SuggestionShelf
+from deployments.studies.state import DELETED, Event, Kept, Running, apply, pack, unpack
+from deployments.studies.stopgap import cheap, starting
+from deployments.studies.suggested import Suggested
+from models.optimization.bayes.candidates import untried
+from models.optimization.bayes.errors import SpaceError, StudyError, TrialError
+
+COLUMNS = ("expected_improvement", "lower", "upper")
+
+
+class StudyKeeper:
+    kind = "study"
+    columns = COLUMNS
+
+    def __init__(self, suggestions: SuggestionShelf) -> None:
+        self._suggestions = suggestions
+
+    def fresh(self, key: str) -> Kept:
+        return Kept(key)
+
+    def encode(self, state: Kept) -> bytes:
+        return pack(state)
+
+    def decode(self, key: str, saved: bytes) -> Kept:
+        return unpack(key, saved)
+
+    def release(self, state: Kept) -> None:
+        self._suggestions.forget(state.name)
+        state.running = None
+
+    def replay(self, tails: Sequence[tuple[Kept, list[Any]]]) -> None:
+        for kept, events in tails:
+            for event in events:
+                apply(kept, event)
+
+    def answer(self, rows: Sequence[tuple[Kept, Asked]]) -> list[Reply]:
+        return [self._answer(kept, asked) for kept, asked in rows]
+
+    def again(self, state: Kept, asked: Asked) -> Reply:
+        """Answer from what is kept: nothing is asked or told a second time."""
+        running, ask = state.running, asked.ask
+        if running is not None and ask["op"] == "tell":
+            return shown.told(running, running.study.trial(ask["trial"]))
+        if running is None or asked.id not in running.asked:
+            return self._look(state, ask)
+        trial = running.study.trials[running.asked[asked.id]]
+        again = Suggested(trial.parameters, "model", running.settled, gain=trial.gain)
+        return shown.asked(running, trial, again)
+
+    def unavailable(self, _: Asked) -> Refusal | None:
+        return {
+            "code": "unavailable",
+            "message": "The studies' log is away, and nothing was taken: send it again",
+        }
+
+    def _answer(self, kept: Kept, asked: Asked) -> Reply:
+        op = asked.ask["op"]
+        try:
+            if op == "ask":
+                return self._ask(kept, asked)
+            if op == "tell":
+                return self._tell(kept, asked.ask)
+        except UnfitError as unfit:
+            return Reply(refusal=unfit.refusal)
+        return self._look(kept, asked.ask)
+
+    def _ask(self, kept: Kept, asked: Asked) -> Reply:
+        before = steps(kept.running, asked.ask)
+        begun: Event = {}
+        try:
+            for name in ("start", "history"):
+                if name in before:
+                    begun[name] = before[name]
+                    apply(kept, {name: before[name]} | ({"history": []} if name == "start" else {}))
+            reply = self._suggest(kept, asked.id)
+        except (SpaceError, StudyError, TrialError) as error:
+            return Reply(refusal={"code": "conflict", "message": str(error)})
+        reply.event = begun | reply.event
+        return reply
+
+    def _suggest(self, kept: Kept, decision_id: str) -> Reply:
+        running = kept.running
+        if running is None:
+            raise StudyError(f"the study {kept.name} has not begun")
+        suggestion = self._taken(kept.name, running)
+        event: Event = {"ask": [decision_id, suggestion.parameters, suggestion.gain]}
+        apply(kept, event)
+        self._suggestions.want(kept.name, running)
+        reply = shown.asked(running, running.study.trials[-1], suggestion)
+        reply.event = event
+        return reply
+
+    def _taken(self, name: str, running: Running) -> Suggested:
+        """Take from the shelf; from a list of candidates each only once."""
+        if starting(running):
+            return cheap(running)
+        while suggestion := self._suggestions.take(name):
+            candidates = running.study.design.candidates
+            left = [candidates[number] for number in untried(running.study)] if candidates else []
+            if not candidates or suggestion.parameters in left:
+                return suggestion
+        return cheap(running)
+
+    def _tell(self, kept: Kept, ask: dict[str, Any]) -> Reply:
+        running = kept.running
+        if running is None:
+            return Reply(refusal=_no_study(kept.name))
+        if ask["trial"] >= len(running.study.trials):
+            message = f"There is no trial {ask['trial']}; there are {len(running.study.trials)}"
+            return Reply(refusal={"code": "not_found", "message": message})
+        if running.study.trials[ask["trial"]].state != "pending":
+            message = f"Trial {ask['trial']} was told before"
+            return Reply(refusal={"code": "conflict", "message": message})
+        limits = constraints_in_order(ask, running)
+        event: Event = {"tell": [ask["trial"], ask["values"], limits, ask["failed"]]}
+        try:
+            apply(kept, event)
+        except TrialError as error:
+            field = "value" if "values" in str(error) else "constraints"
+            return Reply(refusal=_invalid(field, str(error)))
+        self._suggestions.want(kept.name, running)
+        reply = shown.told(running, running.study.trials[ask["trial"]])
+        reply.event = event
+        return reply
+
+    def _look(self, kept: Kept, ask: dict[str, Any]) -> Reply:
+        if kept.running is None:
+            return Reply(refusal=_no_study(kept.name))
+        if ask["op"] == "delete":
+            return Reply(detail={"data": {"deleted": kept.name}}, event=DELETED, deletes=True)
+        if ask["op"] == "wake":
+            self._suggestions.want(kept.name, kept.running)
+            return Reply()
+        return Reply(detail={"data": shown.whole(kept.running, kept.name)})

@@ -1,0 +1,127 @@
+"""Suggestions prepared in the process beside the replica, a few for each study.
+
+After each tell, and each ask, the study is wanted again. Studies with nothing on the shelf come
+first, and among equals the one that has waited longest. Each suggestion is made as if those before
+it were on their way, so that several asks at once differ; one that was made before the latest
+outcome is good until a fresh one comes. None of this is state: lost, it is made again.
+"""
+
+import asyncio
+import base64
+import itertools
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from deployments.aside.process import Aside, AsideLostError
+from deployments.rounds import end
+from deployments.studies.state import Running
+from deployments.studies.stopgap import starting
+from deployments.studies.suggested import Suggested
+from models.optimization.bayes.snapshot import encode
+
+DEPTH = 3
+# After a task that came to nothing: the process has to begin anew.
+PAUSE_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Place:
+    """One study's part of the shelf."""
+
+    running: Running
+    turn: int
+    ready: deque[Suggested] = field(default_factory=deque)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    failed: bool = False
+
+    @property
+    def fresh(self) -> int:
+        return sum(each.basis == self.running.settled for each in self.ready)
+
+    @property
+    def lacks(self) -> bool:
+        return not self.failed and not starting(self.running) and self.fresh < DEPTH
+
+
+class SuggestionShelf:
+    def __init__(self, aside: Aside) -> None:
+        self._aside = aside
+        self._places: dict[str, _Place] = {}
+        self._turns = itertools.count()
+        self._wanted = asyncio.Event()
+        self._filling: asyncio.Task[None] | None = None
+
+    def knows(self, name: str) -> bool:
+        return name in self._places
+
+    def want(self, name: str, running: Running) -> None:
+        """Prepare suggestions for the study as it is now, as soon as there is time."""
+        place = self._places.get(name)
+        if place is None or place.running is not running:
+            place = self._places[name] = _Place(running, next(self._turns))
+        place.failed = False
+        if place.lacks:
+            self._wanted.set()
+            if self._filling is None:
+                self._filling = asyncio.get_running_loop().create_task(self._fill())
+
+    def take(self, name: str) -> Suggested | None:
+        place = self._places.get(name)
+        return place.ready.popleft() if place and place.ready else None
+
+    def forget(self, name: str) -> None:
+        self._places.pop(name, None)
+
+    async def some(self, waits: Sequence[tuple[str, float]]) -> None:
+        """Wait until each of these studies has something on the shelf, or for so long."""
+        await asyncio.gather(*(self._some(name, seconds) for name, seconds in waits))
+
+    async def close(self) -> None:
+        if self._filling is not None:
+            await end(self._filling)
+
+    async def _some(self, name: str, seconds: float) -> None:
+        place = self._places.get(name)
+        if place is None or place.ready or not place.lacks:
+            return
+        place.arrived.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await place.arrived.wait()
+        except TimeoutError:
+            return
+
+    async def _fill(self) -> None:
+        while True:
+            await self._wanted.wait()
+            lacking = [(name, place) for name, place in self._places.items() if place.lacks]
+            if not lacking:
+                self._wanted.clear()
+                continue
+            name, place = min(lacking, key=lambda each: (len(each[1].ready), each[1].turn))
+            place.turn = next(self._turns)
+            try:
+                await self._prepare(name, place)
+            except AsideLostError as lost:
+                log.warning("No suggestion for %s: %s", name, lost)
+                place.failed = True  # until the study is asked or told again
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _prepare(self, name: str, place: _Place) -> None:
+        running, basis = place.running, place.running.settled
+        ahead = [each for each in place.ready if each.basis == basis]
+        study = base64.b64encode(encode(running.study)).decode()
+        found = await self._aside.do(
+            "suggest", name=name, study=study, ahead=[[each.parameters, each.gain] for each in ahead]
+        )
+        if self._places.get(name) is not place:
+            return
+        suggested = Suggested(basis=basis, **found)
+        if suggested.basis == running.settled:
+            place.ready = deque(each for each in place.ready if each.basis == basis)
+        place.ready.append(suggested)
+        place.arrived.set()

@@ -1,0 +1,63 @@
+"""What is suggested while no model's suggestion is ready: cheap, and said to be so.
+
+Before a study has as many outcomes as it starts with, this is what the engine itself does. After
+that, by turns, a point near the best one (a tenth of every range about it) and one that fills the
+space evenly. It follows from the study alone.
+"""
+
+import numpy as np
+
+from deployments.studies.suggested import Suggested
+from deployments.studies.state import Running
+from models.optimization.bayes.candidates import untried
+from models.optimization.bayes.sobol import sobol
+from models.optimization.bayes.study import Study, Trial
+from models.optimization.bayes.suggest import suggest
+from models.protocols import FloatArray
+
+_REACH = 0.1
+# A longer sequence would take longer to draw than there is time; it begins again there.
+_MOST_POINTS = 1024
+
+
+def starting(running: Running) -> bool:
+    """Tell whether the engine would not ask a model yet either."""
+    return running.settled < running.study.design.starts
+
+
+def cheap(running: Running) -> Suggested:
+    """Suggest without a model; TrialError where nothing is left to be suggested."""
+    study = running.study
+    number = len(study.trials)
+    if starting(running) and number < _MOST_POINTS:
+        found = suggest(study, 0)
+        return Suggested(found.parameters, "start", basis=running.settled)
+    generator = np.random.default_rng([study.design.seed, number])
+    if study.design.candidates:
+        chosen = int(generator.choice(untried(study)))
+        return Suggested(study.design.candidates[chosen], "spread", basis=running.settled)
+    space, best = study.design.space, _best(running)
+    if best is None or number % 2 == 0:
+        points = sobol(space.width, _MOST_POINTS, study.design.seed)
+        row = points[number % _MOST_POINTS]
+        return Suggested(space.values(row), "spread", basis=running.settled)
+    row = _near(study, best, generator)
+    return Suggested(space.values(row), "near_best", basis=running.settled)
+
+
+def _best(running: Running) -> Trial | None:
+    front = running.front.trials()
+    return front[len(running.study.trials) % len(front)] if front else None
+
+
+def _near(study: Study, best: Trial, generator: np.random.Generator) -> FloatArray:
+    """Move a little along every number; change a choice one time in ten."""
+    space = study.design.space
+    row = space.row(best.parameters)
+    step = generator.normal(size=space.width) * _REACH
+    moved: FloatArray = np.clip(row + step, 0.0, 1.0)
+    for (_, parameter), columns in zip(space.parameters, space.columns(), strict=True):
+        if parameter.width > 1:
+            changes = generator.random() < _REACH
+            moved[columns] = generator.random(parameter.width) if changes else row[columns]
+    return moved

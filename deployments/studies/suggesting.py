@@ -1,0 +1,30 @@
+"""Makes suggestions, in the process beside the replica; earlier fits are kept to start from."""
+
+import base64
+from collections import OrderedDict
+from typing import Any
+
+from models.optimization.bayes.mixture import Hints
+from models.optimization.bayes.snapshot import decode
+from models.optimization.bayes.suggest import suggest
+
+KEPT_HINTS = 256
+_hints: OrderedDict[str, Hints] = OrderedDict()
+
+
+def suggested(name: str, study: str, ahead: list[list[Any]]) -> dict[str, Any]:
+    """Suggest for a study as it would be once what lies ahead on the shelf was asked for."""
+    found = decode(base64.b64decode(study))
+    for parameters, gain in ahead:
+        found.ask(parameters, gain)
+    made = suggest(found, 0, _hints.pop(name, None))
+    _hints[name] = made.hints
+    while len(_hints) > KEPT_HINTS:
+        _hints.popitem(last=False)
+    return {
+        "parameters": made.parameters,
+        "source": made.source,
+        "expected_improvement": made.expected_improvement,
+        "acquisition": made.acquisition,
+        "gain": made.gain,
+    }

@@ -1,0 +1,1 @@
+"""Telemetry by the hour, and what calendars know of each hour, past and to come."""

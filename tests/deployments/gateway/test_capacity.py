@@ -1,0 +1,198 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deployments.forecasts.past import past_of
+from deployments.forecasts.shelf import ModelShelf, registered_name, save_with_kind
+from features.hours.series import hours_of
+from models.forecasting.chain import ORDER
+from models.forecasting.ensemble import EnsembleForecaster
+from models.forecasting.forecaster import Forecast, HourlySeries
+from models.forecasting.plan.model import CAPACITY_MODEL, CapacityModel
+from models.forecasting.seasonal_average import SeasonalAverage
+from models.model_version import ModelVersion, folder_name
+from models.pointer import write_pointer
+from models.registry import CHAMPION
+from tests.deployments.gateway.conftest import Hours
+from tests.deployments.house import NOW, House
+from tests.fortnight import fortnight
+from tests.waiting import until
+
+PATH = "/models/capacity-planning"
+BODY = {"entity": "order-gateway", "ingest_rate": 2000, "cpu": 0.5, "p99": 12.0}
+Body = dict[str, Any]
+
+
+async def post(house: House, body: Body) -> Any:
+    async with house.client() as client:
+        found = await client.post(PATH, json=body)
+    assert found.status_code == 200, found.text
+    return found.json()
+
+
+def register(house: House, name: str, model: Any) -> None:
+    """Make a model champion, as the registry does."""
+    shelf: ModelShelf = house.replicas["forecasting"][0]._shelf
+    folder = shelf._folder / folder_name(name) / "1.0.0"
+    if name == CAPACITY_MODEL:
+        model.save(folder)
+    else:
+        save_with_kind(model, folder)
+    write_pointer(shelf._folder, CHAMPION, ModelVersion(name, "1.0.0", folder, NOW))
+
+
+@pytest.fixture
+async def learned(house: House) -> House:
+    """Give the house a forecaster and a capacity model that were trained."""
+    register(house, CAPACITY_MODEL, CapacityModel.trained(fortnight().columns()))
+    register(
+        house, registered_name("ensemble"), EnsembleForecaster([SeasonalAverage(seasons=1)], {})
+    )
+    (forecasting,) = house.replicas["forecasting"]
+    await until(lambda: forecasting._shelf.capacity is not None)
+    await until(lambda: "ensemble" in forecasting._shelf.forecasters)
+    await forecasting._look()
+    return house
+
+
+async def test_before_anything_is_trained_the_chain_answers_and_says_so(house: House) -> None:
+    (forecasting,) = house.replicas["forecasting"]
+    await until(lambda: bool(forecasting._board.entities))
+    answer = await post(house, BODY)
+    assert len(answer["data"]["forecast"]) == len(answer["data"]["workers"]) == 24
+    assert answer["meta"]["degraded"]
+    assert answer["meta"]["model"] == "forecasting/seasonal-naive"
+    assert set(answer["data"]["passed_over"]) >= {"ensemble", *ORDER[:-1]}
+    assert answer["interval"]["lower"] < answer["data"]["forecast"][0]["rate"]
+
+
+async def test_a_trained_forecaster_and_plan_answer_whole(learned: House) -> None:
+    answer = await post(learned, {**BODY, "horizon_hours": 5})
+    assert answer["meta"]["model"] == "forecasting/ensemble"
+    assert (answer["meta"]["model_version"], answer["meta"]["degraded"]) == ("1.0.0", False)
+    data = answer["data"]
+    assert (len(data["forecast"]), len(data["workers"])) == (5, 5)
+    assert data["next_hour_workers"] == data["workers"][0]
+    assert data["plan_basis"] == "learned"
+    stamps = [each["ts"] for each in data["forecast"]]
+    assert stamps == sorted(stamps)
+    assert all(each["lower"] <= each["rate"] <= each["upper"] for each in data["forecast"])
+
+
+async def test_the_forecast_is_the_forecasters_own(learned: House) -> None:
+    answer = await post(learned, {"entity": "settlement"})
+    hours = hours_of(fortnight(), int(fortnight().ts[-1]) + 60)["settlement"].request_rate
+    a_week_ago = hours[-168 + 1 :][:24]  # from the next full hour on
+    board = learned.replicas["forecasting"][0]._board
+    expected = board.ahead("settlement", "ensemble").point
+    shown = [each["rate"] for each in answer["data"]["forecast"]]
+    ratio = np.array(shown) / expected
+    assert ratio[-1] == pytest.approx(1, abs=0.02)  # what the moment says fades
+    assert expected == pytest.approx(a_week_ago)
+
+
+async def test_more_load_never_needs_fewer_workers(learned: House) -> None:
+    for name, values in {
+        "ingest_rate": [10, 500, 2000, 4000, 9000],
+        "cpu": [0.1, 0.4, 0.7, 0.9, 1.0],
+        "p99": [1, 5, 20, 200],
+        "calendar_events": [0, 1, 3, 9],
+    }.items():
+        rows = [{**BODY, name: value} for value in values]
+        planned = [each["data"]["workers"] for each in await post(learned, {"rows": rows})]
+        assert (np.diff(np.array(planned), axis=0) >= 0).all(), name
+        queues = [each["data"]["queue_capacity"] for each in await post(learned, {"rows": rows})]
+        assert sorted(queues) == queues
+
+
+async def test_an_entity_without_history_gets_an_answer_that_says_so(learned: House) -> None:
+    answer = await post(learned, {**BODY, "entity": "nobody-knows-me"})
+    assert answer["data"]["basis"] == "no history of this entity"
+    assert answer["data"]["plan_basis"] == "no history"
+    assert answer["data"]["next_hour_workers"] >= 1
+
+
+async def test_a_row_has_the_same_bits_alone_and_among_others(learned: House) -> None:
+    draw = np.random.default_rng(1)
+    rows = [
+        {
+            "entity": str(draw.choice(["order-gateway", "settlement", "stranger"])),
+            "ingest_rate": float(draw.uniform(1, 9000)),
+            "cpu": float(draw.uniform()),
+            "p99": float(draw.uniform(1, 300)),
+            "model": str(draw.choice(["prophet", "tft", "nbeats", "ensemble"])),
+        }
+        for _ in range(40)
+    ]
+    together = await post(learned, {"rows": rows})
+    alone = [await post(learned, row) for row in rows]
+    closed = [json.dumps([each["data"], each["interval"]]) for each in together]
+    assert closed == [json.dumps([each["data"], each["interval"]]) for each in alone]
+
+
+class Throwing:
+    name = "prophet"
+
+    def forecast(self, series: list[HourlySeries], horizon: int) -> Forecast:
+        raise RuntimeError(f"{len(series)} series by {horizon} hours are too many for me")
+
+
+async def test_a_forecaster_that_throws_is_passed_over(learned: House) -> None:
+    (forecasting,) = learned.replicas["forecasting"]
+    (loaded,) = forecasting._shelf.forecasters.values()
+    forecasting._shelf.forecasters["prophet"] = loaded._replace(model=Throwing())
+    forecasting._board = forecasting._make()
+    answer = await post(learned, {**BODY, "model": "prophet"})
+    assert answer["meta"]["degraded"]
+    assert "too many for me" in answer["data"]["passed_over"]["prophet"]
+    assert len(answer["data"]["forecast"]) == 24
+
+
+async def test_without_any_replica_the_fallback_answers(learned: House) -> None:
+    await learned.within(model_ms=60.0)
+    learned.directories["forecasting"].addresses.clear()
+    learned.kill("forecasting")
+    answer = await post(learned, BODY)
+    assert answer["safety"]["fallback"]
+    assert answer["data"]["next_hour_workers"] >= 1
+    assert answer["data"]["basis"] == "no forecaster answered"
+
+
+async def test_an_hour_that_is_over_is_an_outcome(learned: House) -> None:
+    (forecasting,) = learned.replicas["forecasting"]
+    board = forecasting._board
+    past = await Hours().remote(1)
+    for each in past.values():  # two hours later, with three times the rate
+        each["rate"] = np.append(each["rate"], [3e4, 3e4])
+    forecasting._past = past_of(past)
+    await forecasting._tell_outcomes(board)
+    await forecasting._tell_outcomes(board)  # another replica does the same
+    await forecasting._standings.refresh()
+    told = forecasting._standings.told(["order-gateway", "nobody"])
+    assert told[0]["outcomes"] == 1
+    assert told[0]["coverage"] == 0.0
+    assert told[1] is None
+    answer = await post(learned, BODY)
+    assert answer["interval"]["online"]["outcomes"] == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("cpu", 1.5),
+        ("ingest_rate", -1),
+        ("horizon_hours", 0),
+        ("horizon_hours", 25),
+        ("model", "oracle"),
+        ("p99", "fast"),
+        ("calendar_events", 1.5),
+        ("surprise", 1),
+    ],
+)
+async def test_what_does_not_fit_is_refused_by_name(house: House, field: str, value: Any) -> None:
+    async with house.client() as client:
+        found = await client.post(PATH, json={**BODY, field: value})
+    assert found.status_code == 422
+    assert list(found.json()["error"]["fields"]) == [field]
