@@ -1,6 +1,6 @@
 """The configuration of a fresh machine."""
 
-from config_store.document import ConfigDocument, Deadlines, FamilyServing, FeatureConfig
+from config_store.document import ConfigDocument, Deadlines, FamilyServing, FeatureConfig, Lane
 from safety.shipped import default_policy
 from safety.tail import BASELINE_MS, FLEET
 
@@ -17,19 +17,26 @@ FEATURE_DEFAULTS = {
 }
 
 
-# Off-policy evaluation goes through thousands of decisions, in a process of low priority.
+# Off-policy evaluation goes through thousands of decisions, in a process of low priority; and who
+# asks for a trial may choose to wait for a model's suggestion, which others need not wait for.
 PATIENT = Deadlines(request_ms=10_000.0, model_ms=9_000.0)
+SEVERAL = Lane(batches_in_flight=16)
 
 
 def default_serving() -> dict[str, FamilyServing]:
     return {
         "tail": FamilyServing(model="tail/xgboost-quantile"),
+        "extremes": FamilyServing(model="tail/peaks-over-threshold"),
         "capacity": FamilyServing(model="forecasting/ensemble"),
         "regime": FamilyServing(model="anomaly/bocpd"),
         "anomaly": FamilyServing(model="anomaly/forest"),
         "bandit": FamilyServing(model="optimization/bandit"),
         "bandit-feedback": FamilyServing(model="optimization/bandit"),
         "bandit-evaluate": FamilyServing(model="optimization/off-policy", deadlines=PATIENT),
+        "bayes-opt": FamilyServing(
+            model="optimization/gaussian-process", deadlines=PATIENT, lane=SEVERAL
+        ),
+        "bayes-opt-tell": FamilyServing(model="optimization/gaussian-process"),
     }
 
 

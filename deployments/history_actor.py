@@ -110,6 +110,14 @@ class History:
         until = int(time.time())
         return await asyncio.to_thread(worker_minutes, self._store, until - days * DAY, until)
 
+    async def metric(self, entity: str, metric: str, minutes: int) -> Any:
+        """Give the latest minutes of one metric of an entity, oldest first."""
+        until = int(time.time())
+        since = until - minutes * MINUTE
+        return await asyncio.to_thread(
+            telemetry_store.metric, self._store, entity, metric, since, until
+        )
+
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         return await asyncio.to_thread(
             telemetry_store.latest, self._store, entities, self._normal, int(time.time())

@@ -1,20 +1,22 @@
 """The optimization deployment: experiments and studies, each on one replica and in Redis."""
 
-import asyncio
-import base64
-import logging
 from typing import Any
 
 from ray import serve
 
 from config_store.store import Version
-from deployments.aside.process import Aside, AsideLostError
-from deployments.batch import Batch, Prediction
+from deployments.aside.process import Aside
+from deployments.batch import Batch
+from deployments.experiments.judging import judge
 from deployments.experiments.keeper import ExperimentKeeper
+from deployments.keyed.keeper import Keeper
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import ShelfLimits
 from deployments.keyed.stage import KeyedStage
+from deployments.studies.keeper import StudyKeeper
+from deployments.studies.shelf import SuggestionShelf
+from deployments.studies.waiting import wait_for_some
 from deployments.version import VERSION
 from deployments.wire.frame import Frame
 from safety.bandits import largest_canary
@@ -23,31 +25,31 @@ MODELS = {
     "bandit": "optimization/bandit",
     "bandit-feedback": "optimization/bandit",
     "bandit-evaluate": "optimization/off-policy",
+    "bayes-opt": "optimization/gaussian-process",
+    "bayes-opt-tell": "optimization/gaussian-process",
 }
+EXPERIMENTS = ("bandit", "bandit-feedback", "bandit-evaluate")
+STUDIES = ("bayes-opt", "bayes-opt-tell")
 # A snapshot holds thousands of decisions: it is worth a second of replay.
 LIMITS = ShelfLimits(snapshot_after_entries=1024)
 # Of the cap, for the rounding of sums of probabilities.
 _ROUNDING = 1e-9
-
-log = logging.getLogger(__name__)
 
 
 @serve.deployment(name="optimization")
 class Optimization(KeyedStage):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("optimization")
-        self._aside = Aside()
+        # One for each, so that a suggestion does not wait for a policy to be judged.
+        self._judging, self._suggesting = Aside(), Aside()
+        self._suggestions = SuggestionShelf(self._suggesting)
         self._experiments = ExperimentKeeper(self.replica.clocks.wall)
         await self.open()
 
     def services(self) -> dict[str, KeyedService[Any]]:
-        service: KeyedService[Any] = KeyedService(
-            self._experiments,
-            KeyLog(self.replica.redis, self._experiments.kind),
-            self.replica.clocks.monotonic,
-            LIMITS,
-        )
-        return dict.fromkeys(("bandit", "bandit-feedback", "bandit-evaluate"), service)
+        experiments = self._service(self._experiments)
+        studies = self._service(StudyKeeper(self._suggestions))
+        return dict.fromkeys(EXPERIMENTS, experiments) | dict.fromkeys(STUDIES, studies)
 
     def model_of(self, family: str) -> tuple[str, str]:
         return MODELS[family], VERSION
@@ -61,35 +63,22 @@ class Optimization(KeyedStage):
     async def answer(self, frame: Frame) -> Frame:
         batch = Batch.from_frame(frame)
         service = self._services[batch.family]
+        if batch.family == "bayes-opt":
+            await wait_for_some(batch, service, self._suggestions)
         prediction = await service.answer(batch, *self.model_of(batch.family))
         if batch.family == "bandit-evaluate":
-            await asyncio.gather(*(self._judge(batch, prediction, at) for at in range(len(batch))))
+            await judge(batch, prediction, self._judging)
         return prediction.to_frame()
 
-    async def _judge(self, batch: Batch, prediction: Prediction, row: int) -> None:
-        """Judge a policy beside the loop: it takes hundreds of milliseconds."""
-        if row in prediction.refusals:
-            return
-        detail = prediction.details[row] or {}
-        frozen = base64.b64encode(detail["data"]["frozen"]).decode()
-        try:
-            found = await self._aside.do(
-                "evaluate", frozen=frozen, policy=batch.asks[row]["policy"]
-            )
-        except AsideLostError as lost:
-            log.warning("A policy was not judged: %s", lost)
-            message = "The policy could not be judged just now: ask again"
-            prediction.refusals[row] = {"code": "unavailable", "message": message}
-            prediction.details[row] = None
-            return
-        prediction.details[row] = {"data": {"experiment": batch.keys[row], **found}}
-        if robust := found["estimates"]["dr"]:
-            for end in ("lower", "upper"):
-                prediction.columns[end][row] = robust[end]
-
     async def close(self) -> None:
+        await self._suggestions.close()
         await super().close()
-        await self._aside.close()
+        await self._judging.close()
+        await self._suggesting.close()
 
     async def __del__(self) -> None:
         await self.close()
+
+    def _service(self, keeper: Keeper[Any]) -> KeyedService[Any]:
+        log = KeyLog(self.replica.redis, keeper.kind)
+        return KeyedService(keeper, log, self.replica.clocks.monotonic, LIMITS)

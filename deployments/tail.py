@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,10 +10,14 @@ import numpy.typing as npt
 from ray import serve
 
 from config_store.store import Version
-from deployments.batch import Columns, Prediction
+from deployments.batch import Batch, Columns, Prediction
 from deployments.coverage.standings import Standings
+from deployments.extremes import answering as extremes
+from deployments.extremes.metrics import FRESH_SECONDS, MetricSeries
+from deployments.families.extremes import EXTREMES
 from deployments.rounds import end, every
 from deployments.stage import Stage
+from deployments.version import VERSION
 from deployments.wire.frame import Frame
 from models.errors import ModelError
 from models.model_version import ModelVersion
@@ -49,11 +52,16 @@ class Tail(Stage):
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
         self.configure(await self.replica.config_once())
         self._loaded = await asyncio.to_thread(self._load)
+        await asyncio.to_thread(extremes.warm)
         self._standings = Standings(self.replica.redis, "tail")
+        self._metrics = MetricSeries(self.replica.clocks.monotonic)
         await self.open()
         self._looking = asyncio.create_task(every(lambda: LOOK_FOR_CHAMPION_SECONDS, self._follow))
+        self._reading = asyncio.create_task(every(lambda: FRESH_SECONDS, self._metrics.refresh))
 
     async def answer(self, frame: Frame) -> Frame:
+        if frame.head["family"] == EXTREMES.name:
+            return await self._answer_extremes(Batch.from_frame(frame))
         model, version = self._loaded
         started = time.perf_counter()
         columns = _answer(model, frame.columns)
@@ -61,6 +69,14 @@ class Tail(Stage):
         prediction = Prediction(columns, version.name, version.version)
         if self._standings and columns:
             self._widen(prediction, frame.head["entities"])
+        return prediction.to_frame()
+
+    async def _answer_extremes(self, batch: Batch) -> Frame:
+        named = [name for name in extremes.wanted_of(batch) if name is not None]
+        series = await self._metrics.get(named) if named else {}
+        started = time.perf_counter()
+        prediction = extremes.answer(batch, series, VERSION)
+        self.replica.metrics.inferred(extremes.MODEL, time.perf_counter() - started)
         return prediction.to_frame()
 
     def _widen(self, prediction: Prediction, entities: list[str]) -> None:
@@ -77,9 +93,7 @@ class Tail(Stage):
         self._serving = version.document.serving["tail"]
 
     def _load(self) -> Loaded:
-        # XGBoost takes seconds to import, which building the application need not pay; most of
-        # them go into scikit-learn, for wrappers that nobody who only predicts has a use for.
-        sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type] # as if it were not there
+        # Its kernels are compiled at import, which building the application need not pay.
         from models.tail.xgboost_quantile import TailModel  # noqa: PLC0415 - see above
 
         version = self._wanted()
@@ -102,7 +116,7 @@ class Tail(Stage):
             log.info("now serving %s %s", wanted.name, wanted.version)
 
     async def __del__(self) -> None:
-        await end(self._looking)
+        await end(self._looking, self._reading)
         await self.close()
 
 

@@ -49,6 +49,8 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /streams/{id:path}/events",
         "GET /experiments",
         "GET /experiments/{id:path}",
+        "GET /studies",
+        "GET /studies/{id:path}",
     ),
     Role.CLIENT: (
         "POST /models/capacity-planning",
@@ -60,6 +62,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /models/regime-detection/gate",
         "DELETE /streams/{id:path}",
         "DELETE /experiments/{id:path}",
+        "DELETE /studies/{id:path}",
         "POST /models/bandit",
         "POST /models/bandit/feedback",
         "POST /models/bandit/evaluate",

@@ -12,6 +12,7 @@ from rich.table import Table
 
 # Each is a module of this folder with run(data_dir) -> rows, and needs the data folders named.
 BENCHES = {
+    "forecasting": ("forecasting",),
     "extremes": ("extremes",),
     "conformal": ("conformal",),
     "bandits": ("bandits",),

@@ -26,6 +26,10 @@ class AsideLostError(Exception):
     """The process died over its task, or the task failed in it."""
 
 
+class TaskFailedError(AsideLostError):
+    """The task failed; the process is well, and would only fail at it again."""
+
+
 class Aside:
     """One process; tasks wait for each other in it."""
 
@@ -103,7 +107,7 @@ class Aside:
             if failure is None:
                 waiting.set_result(found)
             else:
-                waiting.set_exception(AsideLostError(failure))
+                waiting.set_exception(TaskFailedError(failure))
         await process.wait()
         for waiting in self._waiting.values():
             if not waiting.done():

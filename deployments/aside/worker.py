@@ -18,7 +18,14 @@ def evaluate(frozen: str, policy: str) -> Any:
     return evaluated(base64.b64decode(frozen), policy)
 
 
-TASKS: dict[str, Callable[..., Any]] = {"evaluate": evaluate}
+def suggest(**ask: Any) -> Any:
+    """Suggest a study's next trial; see deployments/studies/suggesting.py."""
+    from deployments.studies.suggesting import suggested  # noqa: PLC0415 - only who needs it
+
+    return suggested(**ask)
+
+
+TASKS: dict[str, Callable[..., Any]] = {"evaluate": evaluate, "suggest": suggest}
 
 
 def answer(line: bytes) -> list[Any]:

@@ -27,6 +27,7 @@ from deployments.gateway.routes import (
     outcomes,
     platform,
     streams,
+    studies,
 )
 from deployments.gateway.routes import safety as safety_routes
 from deployments.version import VERSION
@@ -46,7 +47,17 @@ def build_app(premises: Premises) -> FastAPI:
     )
     app.state.premises = premises
     app.include_router(platform.open_router)
-    rooms = (platform, decisions, config, safety_routes, monitoring, streams, outcomes, experiments)
+    rooms = (
+        platform,
+        decisions,
+        config,
+        safety_routes,
+        monitoring,
+        streams,
+        outcomes,
+        experiments,
+        studies,
+    )
     for room in rooms:
         app.include_router(room.router)
     _answer_in_one_shape(app)

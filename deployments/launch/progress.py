@@ -24,6 +24,13 @@ class Progress:
     def __init__(self) -> None:
         self.console = Console(stderr=True)
         self._fancy = sys.stderr.isatty()
+        self._noted = ""
+
+    def note(self, share: float, what: str) -> None:
+        """Tell how far something in the background is, a line each time it does something new."""
+        if what != self._noted:
+            self._noted = what
+            self.console.print(f"[dim]  {share:4.0%}  {what}", highlight=False)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -8,6 +8,7 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,6 +24,7 @@ from deployments.launch.errors import DiskFullError, PartDiedError, PortTakenErr
 from deployments.launch.progress import Progress
 from deployments.launch.redis_server import RedisServer
 from deployments.launch.run_record import Run, RunRecord
+from deployments.launch.training.background import ForecasterTraining, missing
 from models.pointer import read_pointer
 from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL
@@ -68,6 +70,7 @@ class Supervisor:
                 return
             record.write(replace(run, ready=True))
             on_ready()
+            self._train_forecasters(undo, scratch)
             self._stay()
 
     def _start_parts(self, undo: ExitStack, scratch: Path) -> None:
@@ -122,6 +125,26 @@ class Supervisor:
             serving.await_running(lambda state: bar(0.5, state), logs)
             serving.await_answer(self.url, logs)
             bar(1.0, "Every deployment answers")
+
+    def _train_forecasters(self, undo: ExitStack, scratch: Path) -> None:
+        """Train what is missing beside the answers: simpler rules stand in until then."""
+        absent = missing(self._settings)
+        if not absent:
+            return
+        console, started = self._progress.console, time.monotonic()
+        console.print(f"Training {len(absent)} forecasters in the background; simpler ones answer.")
+
+        def over(code: int) -> None:
+            took = time.monotonic() - started
+            if code == 0:
+                console.print(f"[green]✓[/green] Forecasters are trained: {took:.0f} s")
+            elif not self._stop.is_set():
+                log_file = self._settings.paths.logs / "training.log"
+                console.print(f"[yellow]The forecasters' training failed; see {log_file}")
+
+        training = ForecasterTraining(self._settings, scratch)
+        undo.callback(training.stop)
+        training.start(self._progress.note, over)
 
     def _stay(self) -> None:
         while not self._stop.wait(1.0):

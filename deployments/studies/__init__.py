@@ -1,1 +1,1 @@
-"""Studies: Bayesian optimisation by ask and tell, every trial written down before it is answered."""
+"""Studies: optimisation by ask and tell, every trial written down before it is answered."""

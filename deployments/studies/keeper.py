@@ -6,13 +6,13 @@ from typing import Any
 from deployments.batch import Refusal
 from deployments.keyed.keeper import Asked, Reply
 from deployments.studies import shown
-from deployments.studies.beginning import UnfitError, steps
+from deployments.studies.beginning import UnfitError, in_order, invalid, steps
 from deployments.studies.shelf import SuggestionShelf
 from deployments.studies.state import DELETED, Event, Kept, Running, apply, pack, unpack
 from deployments.studies.stopgap import cheap, starting
 from deployments.studies.suggested import Suggested
 from models.optimization.bayes.candidates import untried
-from models.optimization.bayes.errors import SpaceError, StudyError, TrialError
+from models.optimization.bayes.errors import TrialError
 
 COLUMNS = ("expected_improvement", "lower", "upper")
 
@@ -75,28 +75,20 @@ class StudyKeeper:
 
     def _ask(self, kept: Kept, asked: Asked) -> Reply:
         before = steps(kept.running, asked.ask)
-        begun: Event = {}
+        if before:
+            apply(kept, before)
+        if (running := kept.running) is None:
+            return Reply(refusal=_no_study(kept.name))
         try:
-            for name in ("start", "history"):
-                if name in before:
-                    begun[name] = before[name]
-                    apply(kept, {name: before[name]} | ({"history": []} if name == "start" else {}))
-            reply = self._suggest(kept, asked.id)
-        except (SpaceError, StudyError, TrialError) as error:
-            return Reply(refusal={"code": "conflict", "message": str(error)})
-        reply.event = begun | reply.event
-        return reply
-
-    def _suggest(self, kept: Kept, decision_id: str) -> Reply:
-        running = kept.running
-        if running is None:
-            raise StudyError(f"the study {kept.name} has not begun")
-        suggestion = self._taken(kept.name, running)
-        event: Event = {"ask": [decision_id, suggestion.parameters, suggestion.gain]}
-        apply(kept, event)
+            suggestion = self._taken(kept.name, running)
+            event: Event = {"ask": [asked.id, suggestion.parameters, suggestion.gain]}
+            apply(kept, event)
+        except TrialError as error:  # the candidates, or the trials that a study may have
+            why: Refusal = {"code": "conflict", "message": str(error)}
+            return Reply(refusal=why, event=before or None)
         self._suggestions.want(kept.name, running)
         reply = shown.asked(running, running.study.trials[-1], suggestion)
-        reply.event = event
+        reply.event = before | event
         return reply
 
     def _taken(self, name: str, running: Running) -> Suggested:
@@ -114,21 +106,22 @@ class StudyKeeper:
         running = kept.running
         if running is None:
             return Reply(refusal=_no_study(kept.name))
-        if ask["trial"] >= len(running.study.trials):
-            message = f"There is no trial {ask['trial']}; there are {len(running.study.trials)}"
+        number, trials = ask["trial"], running.study.trials
+        if number >= len(trials):
+            message = f"There is no trial {number}; there are {len(trials)}"
             return Reply(refusal={"code": "not_found", "message": message})
-        if running.study.trials[ask["trial"]].state != "pending":
-            message = f"Trial {ask['trial']} was told before"
+        if trials[number].state != "pending":
+            message = f"Trial {number} was told before"
             return Reply(refusal={"code": "conflict", "message": message})
-        limits = constraints_in_order(ask, running)
-        event: Event = {"tell": [ask["trial"], ask["values"], limits, ask["failed"]]}
+        limits = in_order(ask["constraints"], running.study.design.constraints, "constraints")
+        event: Event = {"tell": [number, ask["values"], limits, ask["failed"]]}
         try:
             apply(kept, event)
         except TrialError as error:
-            field = "value" if "values" in str(error) else "constraints"
-            return Reply(refusal=_invalid(field, str(error)))
+            field = "constraints" if "constraints" in str(error) else "value"
+            raise invalid(field, str(error)) from error
         self._suggestions.want(kept.name, running)
-        reply = shown.told(running, running.study.trials[ask["trial"]])
+        reply = shown.told(running, trials[number])
         reply.event = event
         return reply
 
@@ -141,3 +134,10 @@ class StudyKeeper:
             self._suggestions.want(kept.name, kept.running)
             return Reply()
         return Reply(detail={"data": shown.whole(kept.running, kept.name)})
+
+
+def _no_study(name: str) -> Refusal:
+    return {
+        "code": "not_found",
+        "message": f"There is no study {name}: its first request begins it",
+    }

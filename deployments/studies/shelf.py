@@ -7,19 +7,18 @@ outcome is good until a fresh one comes. None of this is state: lost, it is made
 """
 
 import asyncio
-import base64
 import itertools
 import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from deployments.aside.process import Aside, AsideLostError
+from deployments.aside.process import Aside, AsideLostError, TaskFailedError
 from deployments.rounds import end
 from deployments.studies.state import Running
 from deployments.studies.stopgap import starting
 from deployments.studies.suggested import Suggested
-from models.optimization.bayes.snapshot import encode
+from models.optimization.bayes.snapshot import design_document
 
 DEPTH = 3
 # After a task that came to nothing: the process has to begin anew.
@@ -106,17 +105,22 @@ class SuggestionShelf:
             place.turn = next(self._turns)
             try:
                 await self._prepare(name, place)
+            except TaskFailedError as failed:
+                log.warning("No suggestion for %s: %s", name, failed)
+                place.failed = True  # until the study is asked or told again
             except AsideLostError as lost:
                 log.warning("No suggestion for %s: %s", name, lost)
-                place.failed = True  # until the study is asked or told again
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _prepare(self, name: str, place: _Place) -> None:
         running, basis = place.running, place.running.settled
         ahead = [each for each in place.ready if each.basis == basis]
-        study = base64.b64encode(encode(running.study)).decode()
         found = await self._aside.do(
-            "suggest", name=name, study=study, ahead=[[each.parameters, each.gain] for each in ahead]
+            "suggest",
+            name=name,
+            design=design_document(running.study.design),
+            trials=running.study.trials,
+            ahead=[[each.parameters, each.gain] for each in ahead],
         )
         if self._places.get(name) is not place:
             return

@@ -1,7 +1,8 @@
 """A study in memory, and the steps of its events: the one way by which it changes.
 
-An event is a JSON object of steps, taken in this order: `start` (the design), `history` (trials that
-were run elsewhere), `ask` (the decision, the parameters, what was hoped for), `tell`, `delete`.
+An event is a JSON object of steps, taken in this order: `start` (the design), `history` (trials
+that were run elsewhere), `ask` (the decision, the parameters, what was hoped for), `tell`,
+`delete`.
 """
 
 import struct

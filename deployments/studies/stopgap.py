@@ -5,10 +5,12 @@ that, by turns, a point near the best one (a tenth of every range about it) and 
 space evenly. It follows from the study alone.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
-from deployments.studies.suggested import Suggested
 from deployments.studies.state import Running
+from deployments.studies.suggested import Suggested
 from models.optimization.bayes.candidates import untried
 from models.optimization.bayes.sobol import sobol
 from models.optimization.bayes.study import Study, Trial
@@ -38,11 +40,15 @@ def cheap(running: Running) -> Suggested:
         return Suggested(study.design.candidates[chosen], "spread", basis=running.settled)
     space, best = study.design.space, _best(running)
     if best is None or number % 2 == 0:
-        points = sobol(space.width, _MOST_POINTS, study.design.seed)
-        row = points[number % _MOST_POINTS]
+        row = _points(space.width, study.design.seed)[number % _MOST_POINTS]
         return Suggested(space.values(row), "spread", basis=running.settled)
     row = _near(study, best, generator)
     return Suggested(space.values(row), "near_best", basis=running.settled)
+
+
+@lru_cache(maxsize=64)
+def _points(columns: int, seed: int) -> FloatArray:
+    return sobol(columns, _MOST_POINTS, seed)
 
 
 def _best(running: Running) -> Trial | None:

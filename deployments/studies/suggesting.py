@@ -1,20 +1,22 @@
 """Makes suggestions, in the process beside the replica; earlier fits are kept to start from."""
 
-import base64
 from collections import OrderedDict
 from typing import Any
 
 from models.optimization.bayes.mixture import Hints
-from models.optimization.bayes.snapshot import decode
+from models.optimization.bayes.snapshot import design_from
+from models.optimization.bayes.study import Study, Trial
 from models.optimization.bayes.suggest import suggest
 
 KEPT_HINTS = 256
 _hints: OrderedDict[str, Hints] = OrderedDict()
 
 
-def suggested(name: str, study: str, ahead: list[list[Any]]) -> dict[str, Any]:
+def suggested(
+    name: str, design: dict[str, Any], trials: list[dict[str, Any]], ahead: list[list[Any]]
+) -> dict[str, Any]:
     """Suggest for a study as it would be once what lies ahead on the shelf was asked for."""
-    found = decode(base64.b64decode(study))
+    found = Study(design_from(design), [_trial(**each) for each in trials])
     for parameters, gain in ahead:
         found.ask(parameters, gain)
     made = suggest(found, 0, _hints.pop(name, None))
@@ -28,3 +30,7 @@ def suggested(name: str, study: str, ahead: list[list[Any]]) -> dict[str, Any]:
         "acquisition": made.acquisition,
         "gain": made.gain,
     }
+
+
+def _trial(values: list[float], constraints: list[float], **rest: Any) -> Trial:
+    return Trial(values=tuple(values), constraints=tuple(constraints), **rest)

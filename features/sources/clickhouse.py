@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from features.definitions import LIVE, TRAILING_DAYS
 from features.rows import FeatureRow
-from features.telemetry import Telemetry
+from features.telemetry import COLUMNS, Telemetry
 
 DAY = 86_400
 
@@ -46,6 +46,15 @@ FROM telemetry FINAL
 WHERE ts >= toDateTime({since:Int64}) AND ts < toDateTime({until:Int64})
 ORDER BY entity, ts
 """
+
+# Only a name of METRICS is ever put in.
+_METRIC = """
+SELECT {name} AS value FROM telemetry FINAL
+WHERE entity = {{entity:String}} AND ts >= toDateTime({{since:Int64}})
+  AND ts < toDateTime({{until:Int64}})
+ORDER BY ts
+"""
+METRICS = tuple(each.name for each in COLUMNS if each.kind == "f" and each.name != "exemplars")
 
 
 class ColumnStore(Protocol):
@@ -102,6 +111,17 @@ def training_rows(store: ColumnStore, since: int, until: int) -> dict[str, npt.N
     columns["entity"] = columns["entity"].astype(str)
     columns["ts"] = columns["ts"].astype(np.int64)  # as Telemetry has it: differences stay signed
     return columns
+
+
+def metric(
+    store: ColumnStore, entity: str, name: str, since: int, until: int
+) -> npt.NDArray[np.float64]:
+    """Give one metric of an entity by the minute, oldest first."""
+    if name not in METRICS:
+        raise LookupError(f"no metric {name!r}; there are: {', '.join(METRICS)}")
+    window = {"entity": entity, "since": since, "until": until}
+    found = store.columns(_METRIC.format(name=name), window)
+    return np.asarray(found.get("value", ()), dtype=np.float64)
 
 
 def feature_row(minute: Telemetry, normal: dict[str, float]) -> FeatureRow:

@@ -7,6 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.compiled import compiled
+from models.anomaly.record_kernel import (
+    LAST,
+    SCORE,
+    THIS,
+    WALK,
+    Record,
+    count_in,
+    end_excursion,
+    level,
+    may_be_rare,
+)
 
 F64Array = NDArray[np.float64]
 I64Array = NDArray[np.int64]
@@ -14,6 +25,9 @@ I64Array = NDArray[np.int64]
 BETS = (0.1, 0.3, 0.6)
 """Exponents of the bets b p^(b-1), each of mean 1 when p is uniform: on rare and on mild oddity."""
 YOUNG, OLD = 0, 1
+
+
+MOST_AFTER = 6.0  # nats: so far an excursion that has rung may go on growing
 
 
 class Memory(NamedTuple):
@@ -26,6 +40,24 @@ class Memory(NamedTuple):
     seed: NDArray[np.uint64]
     evidence: F64Array
     """(streams, young and old, bets)"""
+    peaks: NDArray[np.float32]
+    held: I64Array
+    seen: I64Array
+    walk: F64Array
+    high: F64Array
+    told: I64Array
+    """These six are its Record."""
+
+
+class Rules(NamedTuple):
+    epoch: int
+    power: float
+    recorded: bool
+    """Whether an alarm must also be rare by the stream's own record."""
+    spikes: bool
+    """Whether a single score may ring, half of the budget being for that."""
+    learning: int
+    era: int
 
 
 @compiled
@@ -72,10 +104,47 @@ def _bet(evidence: Any, share: float, p_value: float, power: float) -> float:
 
 
 @compiled
+def _log_gain(p_value: float) -> float:
+    """Give the logarithm of the mean of the bets."""
+    log_p, gain = math.log(p_value), 0.0
+    for i in range(len(BETS)):
+        gain += BETS[i] * math.exp((BETS[i] - 1.0) * log_p)
+    return math.log(gain / len(BETS))
+
+
+@compiled
+def _recorded(
+    memory: Memory, rules: Rules, slot: int, score: float, p_value: float, share: float, won: bool
+) -> bool:
+    """Go on with the excursion; ring when it is rarer than the budget allows, once for each."""
+    record = Record(memory.peaks, memory.held, memory.seen, memory.walk, memory.high, memory.told)
+    walk = max(0.0, record.walk[slot] + _log_gain(p_value))
+    record.walk[slot] = min(walk, MOST_AFTER) if record.told[slot] else walk
+    if walk == 0.0 and record.high[slot, WALK] > 0.0:
+        end_excursion(record, slot)
+    rings = False
+    known = record.seen[slot, THIS] + record.seen[slot, LAST] >= rules.learning
+    for which in (SCORE, WALK):
+        value = score if which == SCORE else walk
+        fresh = walk > 0.0 and (record.high[slot, WALK] == 0.0 or value > record.high[slot, which])
+        if not fresh or record.told[slot]:
+            continue
+        top = math.inf
+        allowed = won if which == WALK else rules.spikes
+        if known and allowed and may_be_rare(record, slot, which, value):
+            top = level(record, slot, which, share)
+        record.high[slot, which] = min(value, top)
+        rings = rings or value >= top
+    count_in(record, slot, rules.era)
+    if rings:
+        record.told[slot] = 1
+    return rings
+
+
+@compiled
 def judge(
     memory: Memory,
-    epoch: int,
-    power: float,
+    rules: Rules,
     slots: I64Array,
     scores: Any,
     shares: F64Array,
@@ -83,6 +152,7 @@ def judge(
     evidence: F64Array,
     alarm: NDArray[np.bool_],
 ) -> None:
+    epoch, power = rules.epoch, rules.power
     for row in range(slots.size):
         slot, score = slots[row], scores[row]
         ring, now = memory.scores[slot], memory.total[slot]
@@ -103,12 +173,16 @@ def judge(
         p_value[row] = _p_value(rest, rest_ties, now - since_all, draw)
         among_young = _p_value(young, young_ties, now - since_young, draw)
         among_old = _p_value(old, old_ties, now - since_old, draw)
-        for_young = _bet(memory.evidence[slot, YOUNG], shares[row], among_young, power)
+        spent = 0.5 * shares[row] if rules.spikes else shares[row]
+        for_young = _bet(memory.evidence[slot, YOUNG], spent, among_young, power)
         for_old = _bet(memory.evidence[slot, OLD], 0.0, among_old, power)
         evidence[row] = max(for_young, for_old)
         ring[now % ring.size] = score
         memory.total[slot] = now + 1
-        if evidence[row] >= 1.0:
+        rings = won = evidence[row] >= 1.0
+        if rules.recorded:
+            rings = _recorded(memory, rules, slot, float(score), p_value[row], spent, won)
+        if rings:
             alarm[row] = True
             memory.start[slot] = now + 1
             memory.evidence[slot] = 0.0

@@ -7,7 +7,7 @@ is uniform when the scores are exchangeable, whatever their distribution.
 Alarm: a Shiryaev-Roberts e-detector (Shin, Ramdas and Rinaldo, E-detectors, NEJSDS 2024). Each
 observation puts a share of the budget on a bet that the stream changes now, and what was won
 before stays in the bet; a bet b p^(b-1) has mean 1 when p is uniform. The evidence M therefore
-grows, on average, by no more than the shares put in. The alarm rings when M reaches 1, so
+grows, on average, by no more than the shares put in. The alarm needs M to reach 1, so
 
     E[false alarms in any period] <= the shares spent in it,
 
@@ -18,12 +18,18 @@ A rank says something about the ranks to come unless all of them are taken in on
 an epoch's bets are judged against the scores since the epoch before it began, for this epoch and
 the next, and then dropped: two detectors overlap, each with p-values that are independent and
 uniform as long as the scores of three epochs in a row are exchangeable. That is all the guarantee
-asks for. Scores that depend on their last m - 1 neighbours are not: they take `dependence` = m. The
-bets are then taken to the power 1/m, which by Hoelder's inequality keeps the mean of their
-products at 1 or less at any fixed time; that it does so at the random time of an alarm is what
-the tests measure, not a theorem.
+asks for.
 
-After an alarm the stream learns anew from what follows: a change that stays is told once.
+Scores of real detectors and real streams are not exchangeable: they drift, cluster and follow the
+hour. So an alarm must also be rare by what the stream itself has done so far (`recorded`): the
+evidence of the present excursion must be above the level that its record of peaks, extrapolated,
+reaches at the rate of the share (`models/anomaly/record_kernel.py`). An alarm leaves its peak in
+the record, so a stream that keeps ringing makes itself heard ever less. That this keeps the budget
+under dependence is measured (`make quality`), not proven; it can only take alarms away from those
+that the theorem allows. A single score may ring by the record alone (`spikes`), at half the budget.
+
+An excursion that has rung does not ring again, and after an alarm the detector learns anew from
+what follows: a change that stays is told once.
 """
 
 from dataclasses import asdict, dataclass
@@ -31,8 +37,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from models.anomaly import codec
-from models.anomaly.alarm_kernel import BETS, Memory, judge
+from models.anomaly.alarm_kernel import BETS, Memory, Rules, judge
 from models.anomaly.inputs import require_within
+from models.anomaly.record_kernel import PEAKS
 from models.anomaly.slots import Slots, checked_rows, fill, grown
 from models.errors import ArtifactError, InvalidColumnError, ModelError
 from models.protocols import BoolArray, FloatArray, IntArray
@@ -47,10 +54,24 @@ class AlarmSettings:
     """A score is judged against the last one to three epochs of them."""
     dependence: int = 1
     """Over how many observations scores depend on each other: for a shingle, its length."""
+    recorded: bool = True
+    """Whether an alarm must also be rare by the stream's own record, which holds for scores that
+    depend on each other too; without it the e-detector decides alone."""
+    spikes: bool = False
+    """Whether a single score far beyond the record may ring; half of the budget goes there. Only
+    for scores whose tail is about exponential: minus a log density, the logarithm of a ratio."""
+    learning: int = 256
+    """How many observations a stream's record needs before it may ring."""
+    era: int = 16_384
+    """The record goes back one to two of these, in observations."""
 
     def __post_init__(self) -> None:
         require_within("epoch", self.epoch, 8, 65_536)
         require_within("dependence", self.dependence, 1, 1_000)
+        if self.spikes and not self.recorded:
+            raise ModelError("spikes are told by the record: choose recorded, too")
+        require_within("learning", self.learning, 16, 1_000_000)
+        require_within("era", self.era, 16, 100_000_000)
 
 
 @dataclass(frozen=True)
@@ -69,18 +90,41 @@ def share(alarms_per_day: float, observations_per_day: float) -> float:
     return min(1.0, alarms_per_day / observations_per_day)
 
 
+def checked_shares(shares: FloatArray | float, rows: int) -> FloatArray:
+    """Give one a row; InvalidColumnError when there is another count or one is not 0 to 1."""
+    spent = checked_rows("shares", shares, rows)
+    if spent.size and not (spent.min() >= 0 and spent.max() <= 1):
+        raise InvalidColumnError("shares", "an observation's share of the budget is 0 to 1")
+    return spent
+
+
 class AlarmBank:
     """Many streams under one rule. It changes as they advance."""
 
-    def __init__(self, settings: AlarmSettings | None = None) -> None:
+    def __init__(self, settings: AlarmSettings | None = None, *, reserve: int = 0) -> None:
+        """Reserve address space for so many streams: it is no memory until they open."""
         self.settings = settings or AlarmSettings()
-        self._slots = Slots()
+        self._slots = Slots(reserve)
+        self._rules = Rules(
+            epoch=self.settings.epoch,
+            power=1 / self.settings.dependence,
+            recorded=self.settings.recorded,
+            spikes=self.settings.spikes,
+            learning=self.settings.learning,
+            era=self.settings.era,
+        )
         self._memory = Memory(
-            scores=np.zeros((0, 3 * self.settings.epoch), dtype=np.float32),
-            total=np.zeros(0, dtype=np.int64),
-            start=np.zeros(0, dtype=np.int64),
-            seed=np.zeros(0, dtype=np.uint64),
-            evidence=np.zeros((0, 2, len(BETS))),
+            scores=np.zeros((reserve, 3 * self.settings.epoch), dtype=np.float32),
+            total=np.zeros(reserve, dtype=np.int64),
+            start=np.zeros(reserve, dtype=np.int64),
+            seed=np.zeros(reserve, dtype=np.uint64),
+            evidence=np.zeros((reserve, 2, len(BETS))),
+            peaks=np.zeros((reserve, 2, 2, PEAKS), dtype=np.float32),
+            held=np.zeros((reserve, 2, 2), dtype=np.int64),
+            seen=np.zeros((reserve, 2), dtype=np.int64),
+            walk=np.zeros(reserve),
+            high=np.zeros((reserve, 2)),
+            told=np.zeros(reserve, dtype=np.int64),
         )
 
     def __len__(self) -> int:
@@ -104,16 +148,13 @@ class AlarmBank:
         rows = np.array(slots, dtype=np.int64)
         self._slots.require(rows.tolist())
         given = np.clip(checked_rows("scores", scores, rows.size), -_FARTHEST, _FARTHEST)
-        spent = checked_rows("shares", shares, rows.size)
-        if spent.size and not (spent.min() >= 0 and spent.max() <= 1):
-            raise InvalidColumnError("shares", "an observation's share of the budget is 0 to 1")
+        spent = checked_shares(shares, rows.size)
         judged = Judged(
             np.zeros(rows.size), np.zeros(rows.size), np.zeros(rows.size, dtype=np.bool_)
         )
         judge(
             self._memory,
-            self.settings.epoch,
-            1 / self.settings.dependence,
+            self._rules,
             rows,
             given.astype(np.float32),
             spent,

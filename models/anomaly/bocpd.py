@@ -66,20 +66,33 @@ class Regimes:
     """Minus the log predictive density, before the observation was taken in; 0 in warm-up."""
     segment: I64Array
     """Where the last segment of the best segmentation begins."""
+    warming: BoolArray
+    """While the scale is being learnt: nothing was foretold, so nothing can surprise."""
+    log_odds: F64Array
+    """Of the change probability; it still tells 1 - 1e-9 from 1 - 1e-12. 0 in warm-up."""
 
 
 class RegimeBank:
     """Many streams of the same settings and dimensions. It changes as they advance."""
 
-    def __init__(self, settings: BocpdSettings | None = None, *, dimensions: int = 1) -> None:
+    def __init__(
+        self, settings: BocpdSettings | None = None, *, dimensions: int = 1, reserve: int = 0
+    ) -> None:
+        """Reserve address space for so many streams: it is no memory until they open."""
         self.settings = settings or BocpdSettings()
         self.dimensions = dimensions
-        self._slots = Slots()
+        self._slots = Slots(reserve)
         self._prior = self.settings.prior(dimensions)
-        self._streams = bocpd_snapshot.empty(self.settings, dimensions)
+        none = bocpd_snapshot.empty(self.settings, dimensions)
+        self._streams = Streams(**grown(none._asdict(), reserve))
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    @property
+    def capacity(self) -> int:
+        """Say how many slots there is room for."""
+        return self._slots.capacity
 
     def open(self, scale: Scale | None = None) -> int:
         """Begin a stream; without its scale it learns it from its first observations."""
@@ -125,6 +138,17 @@ class RegimeBank:
         lengths = self._streams.total[slot] - self._streams.start[slot, :size]
         probability = np.exp(self._streams.log_p[slot, :size])
         return lengths, probability / max(probability.sum(), np.finfo(float).tiny)
+
+    def began(self, slot: int) -> F64Array:
+        """Give when the regimes that `run_lengths` keeps apart would have begun."""
+        lengths, _ = self.run_lengths(slot)
+        return self._streams.began[slot, : lengths.size].copy()
+
+    def changed(self, slot: int) -> BoolArray:
+        """Give which of them are a change: not the one that began with the stream."""
+        lengths, _ = self.run_lengths(slot)
+        changed: BoolArray = self._streams.start[slot, : lengths.size] > 0
+        return changed
 
     def began_between(self, slot: int, since: float, until: float) -> float:
         """Give the probability that the present regime began in [since, until], as `when` counts.
@@ -209,4 +233,6 @@ def _answers(rows: int, dimensions: int) -> Steps:
         sd=np.zeros((rows, dimensions)),
         surprise=zeros(),
         segment=whole(),
+        warming=np.zeros(rows, dtype=np.bool_),
+        log_odds=zeros(),
     )

@@ -42,10 +42,14 @@ def _weigh(
         streams.log_own[slot, i] += prior.weight * density
         most, most_plain = max(most, log_p[i]), max(most_plain, p[i])
     sum_, plain = 0.0, 0.0
+    whole = prior.weight == 1.0  # the two are one then, and half of the exponentials
     for i in range(size):
-        plain += math.exp(p[i] - most_plain)
+        if not whole:
+            plain += math.exp(p[i] - most_plain)
         p[i] = math.exp(log_p[i] - most)
         sum_ += p[i]
+    if whole:
+        plain = sum_
     evidence, stays = most + math.log(sum_), math.log1p(-hazard)
     for i in range(size):
         log_p[i] += stays - evidence

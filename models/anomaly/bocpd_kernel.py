@@ -10,6 +10,7 @@ from models.anomaly.bocpd_state import POISSON, TREND, F64Array, I64Array, Prior
 from models.anomaly.compiled import compiled
 
 MORE_LIKELY_THAN_NOT = 0.5
+TINY = 1e-12  # hypotheses under it are dropped
 FARTHEST = 1e60  # of a scaled observation: its square, and sums of such squares, stay finite
 
 
@@ -99,14 +100,17 @@ def _tell(
     The hypothesis that a regime begins next is left out: its probability is always the hazard.
     """
     total, width = streams.total[slot], 5 if prior.family == TREND else 2
-    likely, change = 0, 0.0
+    likely, change, stays = 0, 0.0, 0.0
     for i in range(streams.size[slot] - 1):
         if p[i] > p[likely]:
             likely = i
         if streams.start[slot, i] > 0 and total - streams.start[slot, i] <= recent:
             change += p[i]
+        else:
+            stays += p[i]
     start = streams.start[slot, likely]
     out.change[row] = min(change / (1.0 - hazard), 1.0)
+    out.log_odds[row] = math.log((change + TINY) / (stays + TINY))
     out.start[row], out.run[row] = start, total - start
     out.began[row] = streams.began[slot, likely]
     for j in range(out.mean.shape[1]):
@@ -142,6 +146,7 @@ def advance(
         if streams.stashed[slot] < learn:
             _tell_start(streams, slot, row, when[row], values[row], out)
             if streams.stashed[slot] < learn:
+                out.warming[row] = True
                 continue
             _learn_scale(prior, streams, slot)
             for i in range(learn - 1):

@@ -78,3 +78,7 @@ class Steps(NamedTuple):
     surprise: F64Array
     segment: I64Array
     """Where the last segment of the best segmentation begins."""
+    warming: NDArray[np.bool_]
+    """Whether the scale is still being learnt."""
+    log_odds: F64Array
+    """Of a change among the recent observations, within those of `least`."""

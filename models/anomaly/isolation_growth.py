@@ -91,21 +91,28 @@ def _draw(order: Any, samples: int, state: Any) -> None:
 
 
 @compiled
+def _push(pending: Any, at: int, node: int, begin: int, end: int, depth: int) -> None:
+    pending[at, 0], pending[at, 1] = node, begin
+    pending[at, 2], pending[at, 3] = end, depth
+
+
+@compiled
 def grow(trees: IsolationTrees, rows: Any, samples: int, seed: np.uint64) -> None:
     """Fill the trees from rows; the same rows and seed give the same trees."""
     state = np.empty(1, dtype=np.uint64)
     state[0] = seed
     order = np.empty(rows.shape[0], dtype=np.int64)
     features = np.arange(rows.shape[1])
-    deepest = int(math.ceil(math.log2(max(samples, 2))))
+    deepest = math.ceil(math.log2(max(samples, 2)))
     pending = np.empty((2 * deepest + 4, 4), dtype=np.int64)  # node, begin, end, depth
     for root in trees.roots:
         _draw(order, samples, state)
-        pending[0] = root, 0, samples, 0
+        _push(pending, 0, int(root), 0, samples, 0)
         waiting, free = 1, int(root) + 1
         while waiting > 0:
             waiting -= 1
-            node, begin, end, depth = pending[waiting]
+            node, begin = int(pending[waiting, 0]), int(pending[waiting, 1])
+            end, depth = int(pending[waiting, 2]), int(pending[waiting, 3])
             trees.left[node] = trees.right[node] = LEAF
             trees.usual[node] = usual_depth(float(end - begin))
             if depth == deepest or end - begin < 2:  # noqa: PLR2004  one row is isolated
@@ -116,6 +123,6 @@ def grow(trees: IsolationTrees, rows: Any, samples: int, seed: np.uint64) -> Non
             middle = _split(rows, order, begin, end, feature, cut)
             trees.feature[node], trees.threshold[node] = feature, cut
             trees.left[node], trees.right[node] = free, free + 1
-            pending[waiting] = free, begin, middle, depth + 1
-            pending[waiting + 1] = free + 1, middle, end, depth + 1
+            _push(pending, waiting, free, begin, middle, depth + 1)
+            _push(pending, waiting + 1, free + 1, middle, end, depth + 1)
             waiting, free = waiting + 2, free + 2

@@ -27,7 +27,7 @@ class IsolationSettings:
     trees: int = 50
     samples: int = 128
     """How many points a tree is grown from."""
-    window: int = 512
+    window: int = 1_536
     """From how many of the latest points they are drawn."""
     regrow: int = 128
     """After how many points the forest is grown anew; the first time after so many, too."""

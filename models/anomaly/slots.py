@@ -15,10 +15,10 @@ Table = dict[str, NDArray[Any]]
 class Slots:
     """Knows which rows are taken. The lowest free row goes first, so that memory stays dense."""
 
-    def __init__(self) -> None:
-        self._free: list[int] = []
+    def __init__(self, capacity: int = 0) -> None:
+        self._free = list(range(capacity))
         self._taken: set[int] = set()
-        self.capacity = 0
+        self.capacity = capacity
 
     def __len__(self) -> int:
         return len(self._taken)

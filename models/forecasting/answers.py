@@ -9,6 +9,7 @@ from models.forecasting.forecaster import Forecast, HourlySeries
 from models.protocols import FloatArray
 
 DRIVERS = ("trend", "seasonality", "holidays")
+_LARGEST = 1e150
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +45,9 @@ def stacked(answers: Sequence[Answer | None], horizon: int, level: float) -> For
 
 
 def measured(series: HourlySeries, most: int) -> FloatArray:
-    """Take the latest `most` values, those that are not finite as gaps."""
+    """Take the latest `most` values; what is not finite, or has no finite square, is a gap."""
     values = np.asarray(series.values[-most:], dtype=np.float64)
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def known_ahead(
-    series: HourlySeries, names: Sequence[str], horizon: int
-) -> Mapping[str, FloatArray] | None:
-    """Give the named columns for the hours to come; None when one is missing, short or not finite.
-    """
-    now = len(series.values)
-    if not names:
-        return {}
-    if len(series.known) < now + horizon or not set(names) <= set(series.names):
-        return None
-    columns = {
-        name: np.asarray(series.known[now : now + horizon, series.names.index(name)], np.float64)
-        for name in names
-    }
-    return columns if all(np.isfinite(each).all() for each in columns.values()) else None
+    return np.where(np.abs(values) < _LARGEST, values, np.nan)
 
 
 def _rows(arrays: Sequence[FloatArray], horizon: int) -> FloatArray:

@@ -8,6 +8,7 @@ import numpy as np
 from models.protocols import FloatArray
 
 _DAY = 86_400
+_WORTH_KEEPING = 2_000  # times; longer stretches are of training, and asked for once
 
 
 def fourier(seconds: FloatArray, period: float, order: int) -> FloatArray:
@@ -27,7 +28,7 @@ def fourier(seconds: FloatArray, period: float, order: int) -> FloatArray:
 @lru_cache(maxsize=128)
 def fourier_ahead(start: int, step: int, steps: int, period: float, order: int) -> FloatArray:
     """Give the same for `steps` times from `start`; series that end together share the sines."""
-    block = fourier(times(start, step, steps), period, order)
+    block = _fourier_from(start, step, steps, period, order)
     block.flags.writeable = False
     return block
 
@@ -37,9 +38,12 @@ def times(start: int, step: int, steps: int) -> FloatArray:
     return (start + step * np.arange(steps)).astype(np.float64)
 
 
-def waves(
-    start: int, step: int, steps: int, seasons: Sequence[tuple[float, int]]
-) -> FloatArray:
+def waves(start: int, step: int, steps: int, seasons: Sequence[tuple[float, int]]) -> FloatArray:
     """Give the columns of several (period, order) beside one another."""
-    blocks = [fourier_ahead(start, step, steps, period, order) for period, order in seasons]
+    form = fourier_ahead if steps <= _WORTH_KEEPING else _fourier_from
+    blocks = [form(start, step, steps, period, order) for period, order in seasons]
     return np.hstack(blocks) if blocks else np.zeros((steps, 0))
+
+
+def _fourier_from(start: int, step: int, steps: int, period: float, order: int) -> FloatArray:
+    return fourier(times(start, step, steps), period, order)

@@ -48,8 +48,8 @@ def typical_profile(series: Sequence[HourlySeries], level: float) -> Profile:
     if not whole:
         return NOTHING
     ends = (0.5, (1 - level) / 2, (1 + level) / 2)
-    rows = np.quantile(np.stack(whole), ends, axis=0)
-    return Profile(*(tuple(row.tolist()) for row in rows), entities=len(whole))
+    point, lower, upper = np.quantile(np.stack(whole), ends, axis=0).tolist()
+    return Profile(tuple(point), tuple(lower), tuple(upper), len(whole))
 
 
 def _mean_week(series: HourlySeries) -> FloatArray:

@@ -9,8 +9,9 @@ from typing import Self
 import numpy as np
 
 from models.forecasting import artifact
-from models.forecasting.answers import DRIVERS, Answer, known_ahead, stacked
+from models.forecasting.answers import DRIVERS, Answer, stacked
 from models.forecasting.forecaster import Forecast, HourlySeries
+from models.forecasting.known import known_about
 from models.forecasting.prophet_curve import ProphetCurve
 
 KIND = "prophet"
@@ -43,7 +44,7 @@ class ProphetForecaster:
     def _answer(self, series: HourlySeries, horizon: int) -> Answer | None:
         if (curve := self.curves.get(series.entity)) is None:
             return None
-        if (known := known_ahead(series, curve.names, horizon)) is None:
+        if (known := known_about(series, curve.names, 0, horizon)) is None:
             return None
         parts = curve.parts(series.end, series.step, horizon, known)
         spread = self._width * np.sqrt(parts.variance)

@@ -92,10 +92,11 @@ class ProphetCurve:
         """The regressors that a prediction has to bring."""
         return tuple(each.name for each in self.regressors)
 
-    def parts(
-        self, start: int, step: int, steps: int, known: Mapping[str, FloatArray]
-    ) -> Parts:
-        """Evaluate at `steps` times from `start`, `step` seconds apart."""
+    def parts(self, start: int, step: int, steps: int, known: FloatArray) -> Parts:
+        """Evaluate at `steps` times from `start`, `step` seconds apart.
+
+        `known` has a row a time and a column for each of `names`.
+        """
         seconds = times(start, step, steps)
         t = (seconds - self.start) / self.span
         trend = self._trend(t) * self.y_scale + self.floor
@@ -103,8 +104,8 @@ class ProphetCurve:
         for season in self.seasons:
             columns = fourier_ahead(start, step, steps, season.period, season.order)
             seasonal[int(season.multiplicative)] += (columns * season.beta).sum(axis=1)
-        for regressor in self.regressors:
-            scaled = (known[regressor.name] - regressor.mu) / regressor.sd
+        for regressor, values in zip(self.regressors, known.T, strict=True):
+            scaled = (values - regressor.mu) / regressor.sd
             events[int(regressor.multiplicative)] += scaled * regressor.beta
         for holiday in self.holidays:
             events[int(holiday.multiplicative)] += _is_on(holiday, seconds) * holiday.beta
@@ -119,7 +120,10 @@ class ProphetCurve:
         """Give what `of` reads back, ready for JSON."""
         own = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return own | {
-            key: [{name: getattr(each, name) for name in each.__dataclass_fields__} for each in own[key]]
+            key: [
+                {name: getattr(each, name) for name in each.__dataclass_fields__}
+                for each in own[key]
+            ]
             for key in ("seasons", "regressors", "holidays")
         }
 
@@ -135,8 +139,7 @@ class ProphetCurve:
                 ),
                 "regressors": tuple(Regressor(**each) for each in document["regressors"]),
                 "holidays": tuple(
-                    Holiday(**each | {"days": tuple(each["days"])})
-                    for each in document["holidays"]
+                    Holiday(**each | {"days": tuple(each["days"])}) for each in document["holidays"]
                 ),
             }
         )

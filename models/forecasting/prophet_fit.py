@@ -1,7 +1,7 @@
 """Fits Prophet to one entity's series."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,10 +10,10 @@ from models.errors import TrainingDataError
 from models.forecasting.answers import measured
 from models.forecasting.forecaster import HourlySeries
 from models.forecasting.fourier import times
+from models.forecasting.known import telling
 from models.forecasting.prophet_curve import ProphetCurve
 from models.forecasting.prophet_reading import curve_of
 from models.forecasting.quiet_prophet import prophet_class
-from models.protocols import FloatArray
 
 _LEAST = 2
 _PATIENCE = 60  # seconds, for a fit that takes a quarter of one
@@ -44,11 +44,10 @@ def fit_curve(
         raise TrainingDataError(
             f"{series.entity}: Prophet needs {_LEAST} measured values, there are fewer"
         )
-    table = pd.DataFrame({"ds": _dates(series, values.size), "y": values})
-    names = []
-    for name, column in _changing(series, values):
-        table[name] = column
-        names.append(name)
+    names, known = telling(series, values.size)
+    columns = [f"known{place}" for place in range(len(names))]  # Prophet reserves some names
+    table = pd.DataFrame(known, columns=columns)
+    table["ds"], table["y"] = _dates(series, values.size), values
     model = prophet_class()(
         n_changepoints=settings.changepoints,
         changepoint_range=settings.changepoint_range,
@@ -56,26 +55,20 @@ def fit_curve(
         seasonality_mode=settings.seasonality_mode,
         uncertainty_samples=0,
     )
-    for name in names:
-        model.add_regressor(name)
-    model.fit(table, seed=seed, timeout=_PATIENCE)
-    return curve_of(model)
+    for column in columns:
+        model.add_regressor(column)
+    curve = curve_of(_fitted(model, table, series.entity, seed))
+    named = zip(curve.regressors, names, strict=True)
+    return replace(curve, regressors=tuple(replace(each, name=name) for each, name in named))
+
+
+def _fitted(model: Any, table: pd.DataFrame, entity: str, seed: int) -> Any:
+    try:
+        return model.fit(table, seed=seed, timeout=_PATIENCE)
+    except (RuntimeError, TimeoutError, ValueError) as error:
+        raise TrainingDataError(f"{entity}: Prophet could not be fitted: {error}") from error
 
 
 def _dates(series: HourlySeries, size: int) -> pd.DatetimeIndex:
     start = series.end - series.step * size
     return pd.to_datetime(times(start, series.step, size), unit="s")
-
-
-def _changing(series: HourlySeries, values: FloatArray) -> list[tuple[str, FloatArray]]:
-    now = len(series.values)
-    history = series.known[max(now - values.size, 0) : now]
-    if len(history) < values.size:
-        return []
-    there = ~np.isnan(values)
-    columns = zip(series.names, np.asarray(history, np.float64).T, strict=True)
-    return [
-        (name, column)
-        for name, column in columns
-        if np.isfinite(column).all() and np.ptp(column[there]) > 0
-    ]

@@ -10,14 +10,17 @@ def prophet_class() -> Any:
     Its loggers say at every fit which seasons are off, and cmdstanpy says when it starts a process:
     nothing that someone could act on.
     """
-    _hush("prophet", "prophet.plot", "prophet.models")
-    import cmdstanpy  # noqa: F401, PLC0415  importing it sets its logger's level, so hush it after
+    for name in ("prophet", "prophet.plot", "prophet.models"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    _hush_cmdstanpy()
     from prophet import Prophet  # noqa: PLC0415  importing it takes seconds, so not before
 
-    _hush("cmdstanpy")
     return Prophet
 
 
-def _hush(*names: str) -> None:
-    for name in names:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+def _hush_cmdstanpy() -> None:
+    """Give its logger a handler, without which its first message would reset the level."""
+    logger = logging.getLogger("cmdstanpy")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    logger.setLevel(logging.CRITICAL)

@@ -55,18 +55,21 @@ class SeasonalNaive:
         if there.size == 0:
             return self._without_history(series, horizon)
         point, spread = np.full(horizon, np.nan), np.full(horizon, np.nan)
-        basis = ""
+        sources = {}
         for lag in self.lags:
             found = latest_season(values, lag, horizon, _SEASONS)
             open_yet = np.isnan(point) & ~np.isnan(found)
+            point[open_yet] = found[open_yet]
             if open_yet.any():
-                basis = basis or f"what stood there {lag} steps before"
-                point[open_yet] = found[open_yet]
                 spread[open_yet] = error_quantile(lagged_errors(values, lag), self.level)
+            sources[f"what stood there {lag} steps before"] = np.count_nonzero(open_yet)
         last = np.isnan(point)
+        sources["the last value"] = np.count_nonzero(last)
         point[last] = values[there[-1]]
-        spread = np.where(np.isnan(spread), self._ignorance(values, horizon), spread)
-        return Answer(point, point - spread, point + spread, {}, basis or "the last value")
+        if (unknown := np.isnan(spread)).any():
+            spread[unknown] = self._ignorance(values, horizon)[unknown]
+        basis = max(sources, key=lambda source: sources[source])
+        return Answer(point, point - spread, point + spread, {}, basis)
 
     def _ignorance(self, values: FloatArray, horizon: int) -> FloatArray:
         """Widen by the errors of the last value at each distance; of one value, by its own size."""

@@ -28,7 +28,7 @@ def latest_season(values: FloatArray, lag: int, horizon: int, most: int) -> Floa
 
 def first_measured(rows: FloatArray) -> FloatArray:
     """Take from each column the uppermost that is not NaN."""
-    found = rows[0].copy()
+    found: FloatArray = rows[0].copy()
     for row in rows[1:]:
         np.copyto(found, row, where=np.isnan(found))
     return found

@@ -58,7 +58,9 @@ def exceedance(curve: FloatArray, threshold: FloatArray, tails: Tails) -> FloatA
     below = start - (left - threshold) * tails.lower
     above = end + (threshold - right) * tails.upper
     inside = np.clip(within, start, end)
-    log_odds = np.select([threshold < left, threshold >= right], [below, above], inside)
+    outside = np.where(threshold < left, below, above)
+    beyond = (threshold < left) | (threshold >= right)
+    log_odds = np.where(beyond, outside, inside)
     probability: FloatArray = 1 / (1 + exp(np.clip(log_odds, -_MOST_ODDS, _MOST_ODDS)))
     return probability
 

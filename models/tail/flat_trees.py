@@ -2,7 +2,7 @@
 
 A leaf is added to the base in float32, tree by tree in the booster's order, as XGBoost does. One
 row through 150 trees takes some microseconds; XGBoost's `inplace_predict` takes 155, most of them
-for the call itself. And a replica need not import XGBoost, which takes seconds.
+for the call itself. See docs/decisions/flat-trees.md.
 """
 
 from typing import Any, NamedTuple, Self
@@ -38,11 +38,11 @@ class FlatTrees(NamedTuple):
     """Where a NaN goes: left or right."""
 
     @classmethod
-    def of(cls, booster: bytes) -> Self:
-        """Read a booster that XGBoost saved as UBJSON; ArtifactError when it is none."""
+    def of(cls, booster: bytes, inputs: int) -> Self:
+        """Read a booster of so many inputs as XGBoost saved it; ArtifactError when it is none."""
         learner = decode(booster)
         try:
-            return cls(*_arrays(learner["learner"]))
+            return cls(*_arrays(learner["learner"], inputs))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ArtifactError(f"these bytes are no booster of trees: {error!r}") from error
 
@@ -52,7 +52,7 @@ class FlatTrees(NamedTuple):
         return found
 
 
-def _arrays(learner: dict[str, Any]) -> list[NDArray[Any]]:
+def _arrays(learner: dict[str, Any], inputs: int) -> list[NDArray[Any]]:
     model = learner["gradient_booster"]["model"]
     trees = model["trees"]
     if any(np.any(tree["split_type"] != _NUMERIC) for tree in trees):
@@ -76,12 +76,14 @@ def _arrays(learner: dict[str, Any]) -> list[NDArray[Any]]:
         (right, np.int32),
         (np.where(nodes("default_left") > 0, left, right), np.int32),
     ]
-    arrays = [np.ascontiguousarray(values, dtype=kind) for values, kind in columns]
-    _refuse_wild(FlatTrees(*arrays), leaf)
+    arrays: list[NDArray[Any]] = [
+        np.ascontiguousarray(values, dtype=kind) for values, kind in columns
+    ]
+    _refuse_wild(FlatTrees(*arrays), leaf, inputs)
     return arrays
 
 
-def _refuse_wild(trees: FlatTrees, leaf: NDArray[np.bool_]) -> None:
+def _refuse_wild(trees: FlatTrees, leaf: NDArray[np.bool_], inputs: int) -> None:
     """Refuse what would lead the compiled walk, which checks nothing, astray or in circles."""
     branch = np.flatnonzero(~leaf)
     ends = np.append(trees.roots[1:], trees.column.size)[
@@ -94,8 +96,8 @@ def _refuse_wild(trees: FlatTrees, leaf: NDArray[np.bool_]) -> None:
         (trees.output < 0) | (trees.output >= trees.base.size)
     ):
         raise ValueError("a tree that adds to no output")
-    if np.any(trees.column[branch] < 0):
-        raise ValueError("a split on no input")
+    if np.any((trees.column[branch] < 0) | (trees.column[branch] >= inputs)):
+        raise ValueError(f"a split on none of the {inputs} inputs")
 
 
 @compiled

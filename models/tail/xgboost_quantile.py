@@ -39,7 +39,7 @@ class TailModel:
         self._booster = booster
         self._low, self._high = np.array(meta.input_low), np.array(meta.input_high)
         self._tails = Tails(meta.tail_lower, meta.tail_upper)
-        self._trees = FlatTrees.of(booster)
+        self._trees = FlatTrees.of(booster, len(INPUTS))
         self.quantiles(np.zeros((1, len(INPUTS))))  # the first call compiles the walk
 
     def predict(self, columns: Columns) -> dict[str, NDArray[Any]]:

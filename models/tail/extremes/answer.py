@@ -94,10 +94,10 @@ def answer_tails(questions: Sequence[TailQuestion]) -> list[TailAnswer | Trainin
             answers[place] = refusal
     fits = fit_gpds([row.sample for row in rows.values()])
     for place, fit in list(zip(rows, fits, strict=True)):
-        if fit.shape > MOST_SHAPE:
+        if _is_too_heavy(fit):
             answers[place] = _too_heavy(fit)
             del rows[place]
-    fits = [fit for fit in fits if not fit.shape > MOST_SHAPE]
+    fits = [fit for fit in fits if not _is_too_heavy(fit)]
     estimates = intervals(
         fits,
         [_quantities(row) for row in rows.values()],
@@ -165,10 +165,18 @@ def _answer(row: _Row, fit: GpdFit, found: list[Estimate]) -> TailAnswer:
     )
 
 
+def _is_too_heavy(fit: GpdFit) -> bool:
+    # Above -1/2 a fit is irregular only where the likelihood still rose at the search's far end.
+    endless = not fit.regular and fit.shape > REGULAR_SHAPE
+    return fit.shape > MOST_SHAPE or endless
+
+
 def _too_heavy(fit: GpdFit) -> TrainingDataError:
+    threshold, largest = fit.sample.threshold, fit.sample.threshold + fit.sample.excess[-1]
     return TrainingDataError(
-        f"the values over {fit.sample.threshold:g} are spread too widely for any tail (a shape of "
-        f"{fit.shape:.1f}, at most {MOST_SHAPE:g} is taken): give their logarithms"
+        f"the values over {threshold:g}, up to {largest:g}, are spread too widely for any tail "
+        f"(a shape of {MOST_SHAPE:g} is the most that is taken): give their logarithms, or leave "
+        "out what is no measurement"
     )
 
 
@@ -194,8 +202,8 @@ def _notes(fit: GpdFit, estimates: list[Estimate]) -> list[str]:
         )
     if not fit.regular:
         notes.append(
-            f"the fitted shape {fit.shape:.2f} is below {REGULAR_SHAPE}, or has no clear maximum: "
-            "the law ends close to the largest value, and the intervals are approximate"
+            f"the fitted shape {fit.shape:.2f} is below {REGULAR_SHAPE}: the law ends close to the "
+            "largest value, and the intervals are approximate"
         )
     if any(math.isnan(estimate.value) for estimate in estimates):
         notes.append("a level below the threshold was asked for: read it off the values")

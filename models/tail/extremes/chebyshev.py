@@ -14,12 +14,12 @@ NODES = -np.cos(np.pi * np.arange(POINTS) / (POINTS - 1))
 """From -1 to 1."""
 
 _LEAST = 1e-200  # at a node itself: all weight goes there
-_WEIGHTS = (-1.0) ** np.arange(POINTS) * np.where(np.abs(NODES) == 1, 0.5, 1.0)
+WEIGHTS = (-1.0) ** np.arange(POINTS) * np.where(np.abs(NODES) == 1, 0.5, 1.0)
 
 
 def weights_at(x: FloatArray) -> FloatArray:
     """Give the weight of each node for each x in [-1, 1]: (..., POINTS)."""
-    weight = _WEIGHTS / (x[..., None] - NODES + _LEAST)
+    weight = WEIGHTS / (x[..., None] - NODES + _LEAST)
     shares: FloatArray = weight / weight.sum(axis=-1, keepdims=True)
     return shares
 

@@ -1,27 +1,14 @@
-"""From a deviance back to the parameter that has it.
+"""From a deviance back to the rate of exceedances that has it.
 
-Two parts of the likelihood of a tail have closed deviances: the shape at a given theta, 2 k h(x)
-with h(x) = x - 1 - log x, and the rate of exceedances, which is binomial. The signed root of the
-deviance runs evenly from one end of an interval to the other, so it is what one searches over.
+The count is binomial, so its deviance is closed. The signed root of the deviance runs evenly from
+one end of an interval to the other, so it is what one searches over.
 """
 
 import numpy as np
 
 from models.protocols import FloatArray
 
-# x = 1 + r + r^2 / 3 + ... with 2 h(x) = r^2 (Temme, Uniform asymptotic expansions of the
-# incomplete gamma functions, Math. Comp. 1979), highest power first
-_SERIES = (-1 / 270, 1 / 36, 1 / 3, 1.0, 1.0)
-_NEAR = 1e-3  # inside, the expansions have more digits than Newton
-
-
-def factor_at(root: FloatArray) -> FloatArray:
-    """Give the x on the root's side of 1 with 2 h(x) = root^2."""
-    fourth, third, second, first, constant = _SERIES
-    x = (((fourth * root + third) * root + second) * root + first) * root + constant
-    # One step of Newton's method: with 20 excesses the series alone has 4 digits, this has 8.
-    slope = np.where(np.abs(root) < _NEAR, np.inf, 1 - 1 / x)
-    return x - (x - 1 - np.log(x) - root * root / 2) / slope
+_NEAR = 1e-3  # inside, the expansion has more digits than Newton
 
 
 def log_rate_change(root: FloatArray, exceeded: FloatArray, observed: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.protocols import BoolArray, FloatArray, IntArray
+from models.protocols import FloatArray, IntArray
 from models.tail.extremes.gpd import excess_quantile, log_survival, mean_beyond
 from models.tail.extremes.quantity import Kind, Quantity
 from models.tail.extremes.region import Region
@@ -27,14 +27,6 @@ class Problems(NamedTuple):
     """Added to the log rate of peaks, gives the log-odds of a level or the log of a probability."""
     excess: FloatArray
     """How far above the threshold a given level lies, in the row's unit."""
-
-    @property
-    def rate_matters(self) -> BoolArray:
-        matters: BoolArray = self.kind >= Kind.LEVEL
-        return matters
-
-    def rows(self, rows: IntArray) -> "Problems":
-        return Problems._make(column[rows] for column in self)
 
 
 def problems(region: Region, quantities: Sequence[Sequence[Quantity]]) -> Problems:

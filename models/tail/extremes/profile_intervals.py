@@ -65,10 +65,10 @@ def _region(fits: Sequence[GpdFit], confidence: FloatArray, *, rate_known: bool)
 def _answered(region: Region, quantities: Sequence[Sequence[Quantity]]) -> list[list[Estimate]]:
     asked = problems(region, quantities)
     at = [column[asked.row][:, None, None] for column in region.estimate]
-    value = values(asked, *at)[:, 0, 0]
-    start = asked.side * value
     # Ends may be infinite: where the mean is, or the log of a probability of nought.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        value = values(asked, *at)[:, 0, 0]
+        start = asked.side * value
         end = asked.side * np.fmax(highest(region, asked, start), start)
         found = _restored(np.stack([value, end]), region, asked)
     rows: list[dict[int, Estimate]] = [{} for _ in quantities]

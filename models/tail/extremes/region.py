@@ -16,7 +16,6 @@ from scipy.special import ndtri
 from models.protocols import BoolArray, FloatArray, IntArray
 from models.tail.extremes import chebyshev
 from models.tail.extremes.bundle import Bundle
-from models.tail.extremes.deviance_roots import factor_at, log_rate_change
 from models.tail.extremes.gpd import GpdFit
 from models.tail.extremes.gpd_profile import (
     HIGHEST,
@@ -118,26 +117,6 @@ def joined(regions: Sequence[Region]) -> Region:
     return Region(*(np.concatenate(columns) for columns in zip(*regions, strict=True)))
 
 
-def surface(region: Region, t: FloatArray, phi: FloatArray) -> Point:
-    """Give points of each row's region at its angles t (rows, n, 1) and phi (rows, 1, m)."""
-    low, high = region.low[:, None], region.high[:, None]
-    s = (low + high) / 2 - (high - low) / 2 * np.cos(t[..., 0])
-    shape, log_ratio = _curve_at(region, s)
-    # Past either end of s the surface goes on over its far side, with no crease for a search.
-    far = np.sign(np.sin(t))
-    root = far * np.sqrt(np.maximum(_left(region, shape, log_ratio), 0))[..., None]
-    factor = factor_at(root * np.cos(phi) / np.sqrt(region.peaks)[:, None, None])
-    shape, scale = shape[..., None], np.exp(log_ratio)[..., None]
-    # A shape under -1 is outside whatever its likelihood.
-    factor = np.maximum(factor, shape / LEAST_SHAPE)
-    free = np.where(region.rate_known, 0.0, 1.0)[:, None, None]
-    peaks, observed, log_rate = (
-        column[:, None, None] for column in (region.peaks, region.observed, region.log_rate)
-    )
-    change = log_rate_change(free * root * np.sin(phi), peaks, observed)
-    return Point(scale / factor, shape / factor, log_rate + change)
-
-
 def _columns(fits: Sequence[GpdFit]) -> FloatArray:
     """Give scale, shape, log-likelihood, threshold, values seen and exceedances a peak."""
     rows = [
@@ -201,12 +180,6 @@ def _crossings(
         start, end = places[rows, outer], places[rows, inner]
         ends.append(start + share * (end - start))
     return ends[0], ends[1]
-
-
-def _curve_at(region: Region, s: FloatArray) -> tuple[FloatArray, FloatArray]:
-    x = (s - region.middle[:, None]) / region.half[:, None]
-    log_ratio = chebyshev.read(region.curve, x)
-    return np.expm1(s) / region.top[:, None] * np.exp(log_ratio), log_ratio
 
 
 def _loss_of_least(shape: FloatArray) -> FloatArray:

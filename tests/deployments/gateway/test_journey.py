@@ -195,7 +195,7 @@ async def test_without_safety_nothing_leaves_and_nothing_is_written(house: House
 @pytest.mark.parametrize("stage", ["features", "tail", "safety"])
 async def test_a_replica_killed_under_load_is_noticed_by_nobody(house: House, stage: str) -> None:
     await house.start(stage)
-    await until(lambda: len(house.premises._exchanges) == 3)
+    await until(lambda: len(house.premises._exchanges) >= 3)
     exchange = next(each for each in house.premises._exchanges if each._stage == stage)
     await until(lambda: len(exchange._channels) == 2)
     asked = bodies(60, seed=5)

@@ -13,8 +13,10 @@ from models.anomaly.alarms import AlarmBank, AlarmSettings, share
 from models.errors import ArtifactError, InvalidColumnError, ModelError
 
 
-def bank_of(streams: int, epoch: int = 32, dependence: int = 1) -> tuple[AlarmBank, Any]:
-    bank = AlarmBank(AlarmSettings(epoch, dependence))
+def bank_of(
+    streams: int, epoch: int = 32, dependence: int = 1, *, recorded: bool = False
+) -> tuple[AlarmBank, Any]:
+    bank = AlarmBank(AlarmSettings(epoch, dependence, recorded=recorded))
     return bank, np.array([bank.open(seed) for seed in range(streams)])
 
 
@@ -134,11 +136,11 @@ def test_dependence_that_is_declared_is_paid_for() -> None:
     assert counts[1] <= 20 < counts[0]
 
 
-@pytest.mark.parametrize(("shift", "within"), [(2, 25), (3, 12), (5, 8)])
+@pytest.mark.parametrize(("shift", "within"), [(2, 30), (3, 15), (5, 10)])
 def test_a_planted_shift_is_found_soon_and_told_once(shift: float, within: int) -> None:
     """The budget is one a day over 1,000 streams of an observation a minute."""
     rng = np.random.default_rng(5)
-    bank, slots = bank_of(100, epoch=512)
+    bank, slots = bank_of(100, epoch=512, recorded=True)
     spent = share(1, 1_000 * 1_440)
     before = sum(
         int(bank.advance(slots, rng.normal(size=100), spent).alarm.sum()) for _ in range(1_000)
@@ -165,7 +167,7 @@ def test_a_stream_gets_the_same_bits_whichever_others_ride_along(
     ]
     p = np.concatenate([part.p_value for part in judged])
     for stream in set(order):
-        alone = AlarmBank(AlarmSettings(8))
+        alone, _ = bank_of(0, epoch=8)
         slot = alone.open(stream)
         own = np.array(order) == stream
         mine = alone.advance(np.full(own.sum(), slot), scores[own], 0.2)
@@ -174,13 +176,16 @@ def test_a_stream_gets_the_same_bits_whichever_others_ride_along(
 
 
 @pytest.mark.parametrize("stop", [0, 1, 10, 47, 48, 200, 299])
-def test_a_stream_taken_up_again_goes_on_to_the_same_bits(stop: int) -> None:
-    scores = np.random.default_rng(6).normal(size=300)
-    whole, (slot,) = bank_of(1, epoch=16)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_stream_taken_up_again_goes_on_to_the_same_bits(stop: int, recorded: bool) -> None:
+    rng = np.random.default_rng(6)
+    scores = np.concatenate([rng.exponential(size=280), 20 + rng.exponential(size=20)])
+    chosen = AlarmSettings(epoch=16, recorded=recorded, spikes=recorded, learning=64, era=100)
+    whole, first, second = AlarmBank(chosen), AlarmBank(chosen), AlarmBank(chosen)
+    slot, begun = whole.open(0), first.open(0)
     expected = whole.advance(np.full(300, slot), scores, 0.05)
-    first, (begun,) = bank_of(1, epoch=16)
     first.advance(np.full(stop, begun), scores[:stop], 0.05)
-    second, _ = bank_of(3, epoch=16)
+    second.open(1)
     taken = second.restore(first.encode(begun))
     rest = second.advance(np.full(300 - stop, taken), scores[stop:], 0.05)
     for name in ("p_value", "evidence", "alarm"):
@@ -232,8 +237,18 @@ def test_a_budget_is_shared_by_all_observations_of_a_day() -> None:
             share(*wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"epoch": 4}, {"dependence": 0}, {"epoch": 100_000}])
-def test_settings_out_of_range_are_refused(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epoch": 4},
+        {"dependence": 0},
+        {"epoch": 100_000},
+        {"learning": 1},
+        {"era": 0},
+        {"spikes": True, "recorded": False},
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match=next(iter(wrong))):
         AlarmSettings(**wrong)
 

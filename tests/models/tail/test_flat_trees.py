@@ -50,7 +50,7 @@ def saved(booster: xgboost.Booster) -> bytes:
 @cache
 def quantiles() -> tuple[xgboost.Booster, FlatTrees]:
     booster = grown(4, objective="reg:quantileerror", quantile_alpha=[0.5, 0.9])
-    return booster, FlatTrees.of(saved(booster))
+    return booster, FlatTrees.of(saved(booster), 4)
 
 
 def rows(count: int, seed: int) -> Any:
@@ -66,7 +66,7 @@ def bits(predicted: Any) -> bytes:
 
 def test_random_rows_get_xgboosts_bits(booster: xgboost.Booster) -> None:
     inputs = rows(20_000, 1)
-    assert bits(FlatTrees.of(saved(booster)).predict(inputs)) == bits(
+    assert bits(FlatTrees.of(saved(booster), 4).predict(inputs)) == bits(
         booster.inplace_predict(inputs)
     )
 
@@ -80,7 +80,7 @@ def test_odd_numbers_get_xgboosts_bits(values: list[float]) -> None:
 
 
 def test_a_value_on_a_split_goes_where_xgboost_sends_it(booster: xgboost.Booster) -> None:
-    trees = FlatTrees.of(saved(booster))
+    trees = FlatTrees.of(saved(booster), 4)
     branch = trees.column >= 0
     inputs = np.zeros((int(branch.sum()), 4), dtype=np.float32)
     inputs[np.arange(len(inputs)), trees.column[branch]] = trees.value[branch]
@@ -91,7 +91,7 @@ def test_a_value_on_a_split_goes_where_xgboost_sends_it(booster: xgboost.Booster
 def test_a_row_gets_the_same_bits_alone_and_in_a_batch(
     booster: xgboost.Booster, count: int
 ) -> None:
-    trees, inputs = FlatTrees.of(saved(booster)), rows(count, 2)
+    trees, inputs = FlatTrees.of(saved(booster), 4), rows(count, 2)
     together = trees.predict(inputs)
     assert len(together) == count
     alone = [trees.predict(inputs[[row]]) for row in range(count)]
@@ -115,13 +115,18 @@ def test_the_reader_reads_what_xgboost_says_in_json(booster: xgboost.Booster) ->
 @pytest.mark.parametrize("cut", [0, 1, 40, 4_000, -1])
 def test_a_cut_file_is_refused(booster: xgboost.Booster, cut: int) -> None:
     with pytest.raises(ArtifactError):
-        FlatTrees.of(saved(booster)[:cut])
+        FlatTrees.of(saved(booster)[:cut], 4)
 
 
 def test_what_is_no_booster_is_refused() -> None:
     for document in (b"{}", b"Z", b"[]", b"{}Z", b"[" * 5_000, b"\xff", b"SL" + b"\xff" * 8):
         with pytest.raises(ArtifactError):
-            FlatTrees.of(document)
+            FlatTrees.of(document, 4)
+
+
+def test_a_split_on_an_input_that_nobody_gives_is_refused(booster: xgboost.Booster) -> None:
+    with pytest.raises(ArtifactError, match="none of the 1 inputs"):
+        FlatTrees.of(saved(booster), 1)
 
 
 def test_a_tree_that_runs_in_circles_is_refused(booster: xgboost.Booster) -> None:
@@ -130,7 +135,7 @@ def test_a_tree_that_runs_in_circles_is_refused(booster: xgboost.Booster) -> Non
     start = raw.index(mark) + len(mark) + 8
     raw[start : start + 4] = (0).to_bytes(4, "big")
     with pytest.raises(ArtifactError, match="lead on"):
-        FlatTrees.of(bytes(raw))
+        FlatTrees.of(bytes(raw), 4)
 
 
 def test_serving_imports_no_xgboost() -> None:

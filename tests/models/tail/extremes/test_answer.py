@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -130,6 +131,58 @@ def test_a_million_values_are_answered() -> None:
     answer = ask(series(1_000_000))
     assert answer.shape.lower < 0.25 < answer.shape.upper + 0.1
     assert answer.shape.upper - answer.shape.lower < 0.03
+
+
+@pytest.mark.parametrize("quantile", [0.01, 0.95, None])
+def test_a_million_values_take_less_than_some_seconds(quantile: float | None) -> None:
+    values = series(1_000_000)
+    ask(series(), threshold_quantile=quantile)  # what is compiled is compiled
+    began = time.process_time()
+    ask(values, threshold_quantile=quantile)
+    assert time.process_time() - began < 3  # .65 s where nothing else runs
+
+
+def test_numbers_on_the_wrong_scale_are_refused_with_what_to_give_instead() -> None:
+    rng = np.random.default_rng(1)
+    logs = rng.normal(size=2_000)
+    far = np.append(rng.uniform(size=2_000), 1e90)
+    questions = [np.exp(20 * logs), np.exp(60 * logs), far, logs]
+    *refused, answer = answer_tails([TailQuestion(values) for values in questions])
+    for refusal in refused:
+        assert isinstance(refusal, TrainingDataError)
+        assert "give their logarithms" in str(refusal)
+    assert isinstance(answer, TailAnswer)
+
+
+@given(
+    values=st.lists(st.floats() | st.integers(-3, 3), max_size=60)
+    | st.lists(st.floats(-1e308, 1e308), min_size=400, max_size=500)
+    | st.lists(st.sampled_from([0.0, 1.0, 1e99, -1e99, 1e-99, math.nan]), min_size=400),
+    quantile=st.none() | st.floats(0, 1),
+    judged=st.none() | st.floats(),
+    dependent=st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_comes_is_answered_or_refused_in_words(
+    values: list[float], quantile: float | None, judged: float | None, *, dependent: bool
+) -> None:
+    question = TailQuestion(values, quantile, judged=judged, dependent=dependent)
+    (answer,) = answer_tails([question])
+    assert isinstance(answer, TailAnswer) or str(answer)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        1e308 * np.random.default_rng(1).uniform(size=2_000),
+        np.append(np.random.default_rng(1).uniform(size=2_000), 1e308),
+        np.append(np.random.default_rng(1).uniform(size=2_000), -math.inf),
+    ],
+)
+def test_numbers_near_the_end_of_floats_are_refused(values: Any) -> None:
+    (answer,) = answer_tails([TailQuestion(values)])
+    assert isinstance(answer, TrainingDataError)
+    assert "leave it out" in str(answer)
 
 
 def test_one_row_that_cannot_be_answered_leaves_the_others_be() -> None:

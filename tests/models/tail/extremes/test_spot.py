@@ -30,6 +30,31 @@ def test_ordinary_values_raise_alarms_as_rarely_as_asked(law: Any) -> None:
     assert 5e-4 < law.sf(spot.level) < 5e-3
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_level_is_that_of_scipys_fit_to_all_peaks_so_far(seed: int) -> None:
+    """Formula 1 of the paper, z = t + scale / shape ((q n / peaks)^-shape - 1), on scipy's fit."""
+    values = np.random.default_rng(seed).standard_t(5, 6_000)
+    spot = Spot.started(values[:2_000], SpotSettings(risk=1e-5))
+    seen = list(values[:2_000])
+    seen += [value for value in values[2_000:].tolist() if not spot.observe(value).alarm]
+    threshold = float(np.quantile(values[:2_000], 0.98))
+    peaks = np.array([value - threshold for value in seen if value > threshold])
+    shape, _, scale = stats.genpareto.fit(peaks, floc=0)
+    odds = 1e-5 * len(seen) / peaks.size
+    assert (spot.observed, spot.exceeded) == (len(seen), peaks.size)
+    assert spot.level == pytest.approx(threshold + scale / shape * (odds**-shape - 1), rel=2e-3)
+
+
+def test_on_a_level_stream_dspot_judges_as_spot_does_about_the_mean() -> None:
+    rng = np.random.default_rng(8)
+    first, later = rng.exponential(size=4_000), rng.exponential(size=2_000)
+    settled = SpotSettings(risk=1e-4)
+    spot, dspot = Spot.started(first, settled), Dspot.started(first, 1_000, settled)
+    levels = [(spot.observe(v).level, dspot.observe(v).level) for v in later.tolist()]
+    one, other = np.array(levels[-500:]).T
+    assert other == pytest.approx(one, rel=0.2)
+
+
 def test_drift_that_swamps_spot_leaves_dspot_at_its_rate() -> None:
     rng = np.random.default_rng(4)
     drift = np.linspace(0, 40, 20_000)

@@ -1,0 +1,89 @@
+"""How a study begins and what its requests must fit; nothing is changed before all of it does."""
+
+from typing import Any
+
+from deployments.batch import Refusal
+from deployments.studies.state import Event, Running
+from models.optimization.bayes.errors import SpaceError, StudyError, TrialError
+from models.optimization.bayes.snapshot import design_document, design_from
+from models.optimization.bayes.study import MOST_TRIALS, Design, Study
+
+# What a body calls a setting of the design.
+_FIELDS = {"goals": "goal", "space": "space", "constraints": "constraints"}
+
+
+class UnfitError(Exception):
+    """A request does not fit its study; the refusal says why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal["message"])
+        self.refusal = refusal
+
+
+def invalid(field: str, message: str) -> UnfitError:
+    return UnfitError({"code": "invalid", "message": message, "fields": {field: message}})
+
+
+def steps(running: Running | None, ask: dict[str, Any]) -> Event:
+    """Say what has to happen before a trial is asked for: mostly nothing."""
+    stated, given = ask["design"], ask.get("history", [])
+    if running is not None:
+        _check_same(stated, running.study.design)
+        design, known, trials = running.study.design, running.elsewhere, len(running.study.trials)
+    else:
+        design, known, trials = _design(stated), 0, 0
+    event: Event = {} if running else {"start": design_document(design)}
+    if new := given[known:]:
+        event["history"] = _history(design, new, known, trials)
+    return event
+
+
+def in_order(constraints: dict[str, float], names: tuple[str, ...], field: str) -> list[float]:
+    """List the constraints' values as the study lists their names."""
+    if constraints and constraints.keys() != set(names):
+        message = f"The study's constraints are {', '.join(names) or 'none'}"
+        raise invalid(field, message)
+    return [constraints[name] for name in names] if constraints else []
+
+
+def _design(stated: dict[str, Any]) -> Design:
+    if "space" not in stated:
+        raise invalid("space", "The study has not begun: give its space")
+    try:
+        return design_from(stated)
+    except SpaceError as error:
+        raise invalid("space", str(error)) from error
+    except StudyError as error:
+        raise invalid(_FIELDS.get(str(error).split(" ", 1)[0], "design"), str(error)) from error
+
+
+def _check_same(stated: dict[str, Any], design: Design) -> None:
+    """Refuse a setting that is stated otherwise than the study began with."""
+    begun = design_document(design)
+    for name, value in stated.items():
+        try:
+            same = design_from(begun | {name: value}) == design
+        except (SpaceError, StudyError):
+            same = False
+        if not same:
+            field = _FIELDS.get(name, "design")
+            message = f"The study began with another {field}: delete it to begin anew"
+            raise UnfitError({"code": "conflict", "message": message, "fields": {field: message}})
+
+
+def _history(
+    design: Design, given: list[dict[str, Any]], known: int, trials: int
+) -> list[list[Any]]:
+    """Put rows that are new to the study as its events list them, once all of them fit."""
+    if trials + len(given) > MOST_TRIALS:
+        raise invalid("history", f"A study has at most {MOST_TRIALS} trials")
+    scratch, rows = Study.start(design), list[list[Any]]()
+    for number, each in enumerate(given, known):
+        field = f"history.{number}"
+        limits = in_order(each["constraints"], design.constraints, f"{field}.constraints")
+        try:
+            scratch.add(each["parameters"], each["values"], limits, failed=each["failed"])
+        except (SpaceError, TrialError) as error:
+            raise invalid(field, str(error)) from error
+        rows.append([each["parameters"], each["values"], limits, each["failed"]])
+    return rows

@@ -1,0 +1,21 @@
+"""Waits, before a batch is answered, for suggestions that its rows would rather have."""
+
+from typing import Any
+
+from deployments.batch import Batch
+from deployments.keyed.service import KeyedService
+from deployments.studies.shelf import SuggestionShelf
+
+
+async def wait_for_some(
+    batch: Batch, service: KeyedService[Any], suggestions: SuggestionShelf
+) -> None:
+    """Wait outside the service's turn: the other studies are answered meanwhile."""
+    waits = {
+        key: ask["wait"] for key, ask in zip(batch.keys, batch.asks, strict=True) if ask.get("wait")
+    }
+    if asleep := [key for key in waits if not suggestions.knows(key)]:
+        asks: list[Any] = [{"op": "wake"}] * len(asleep)
+        ids = [f"wake {key}" for key in asleep]
+        await service.answer(Batch(batch.family, asleep, {}, asks, asleep, ids), "", "")
+    await suggestions.some(list(waits.items()))

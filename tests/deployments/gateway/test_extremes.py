@@ -1,0 +1,125 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deployments.extremes import metrics
+from tests.deployments.house import House
+
+PATH = "/models/extreme-events"
+Body = dict[str, Any]
+
+
+class Telemetry:
+    """The history actor, asked for a metric: heavy-tailed minutes, counted as they are read."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    @property
+    def metric(self) -> "Telemetry":
+        return self
+
+    async def remote(self, entity: str, name: str, minutes: int) -> Any:
+        self.asked.append((entity, name))
+        if entity == "nobody":
+            return np.zeros(0)
+        return 10 + np.random.default_rng(1).pareto(4, minutes)
+
+
+@pytest.fixture(autouse=True)
+def telemetry(monkeypatch: pytest.MonkeyPatch) -> Telemetry:
+    found = Telemetry()
+    monkeypatch.setattr(metrics, "history", lambda: found)
+    return found
+
+
+async def post(house: House, body: Body) -> Any:
+    async with house.client() as client:
+        found = await client.post(PATH, json=body)
+    return found.status_code, found.json()
+
+
+def heavy(n: int = 2000, seed: int = 3) -> list[float]:
+    found: list[float] = np.random.default_rng(seed).pareto(3, n).tolist()
+    return found
+
+
+async def test_a_heavy_tail_is_answered_whole(house: House) -> None:
+    code, answer = await post(house, {"values": heavy(), "value": 30.0})
+    assert code == 200
+    data = answer["data"]
+    assert data["is_extreme"]
+    assert data["exceedance_probability"] == pytest.approx((1 + 30) ** -3, rel=1.5)
+    assert data["shape_interval"]["lower"] < 1 / 3 < data["shape_interval"]["upper"]
+    assert [each["level"] for each in data["var"]] == [0.99, 0.999]
+    truth = 0.01 ** (-1 / 3) - 1
+    assert data["var"][0]["lower"] < truth < data["var"][0]["upper"]
+    assert data["cvar"][0]["value"] > data["var"][0]["value"]
+    assert [each["period"] for each in data["return_levels"]] == [100, 1000]
+    assert answer["interval"] == {
+        "lower": data["var"][0]["lower"],
+        "upper": data["var"][0]["upper"],
+        "level": 0.95,
+        "method": "profile-likelihood",
+    }
+
+
+async def test_a_metric_is_read_once_and_kept(house: House, telemetry: Telemetry) -> None:
+    rows = [{"entity": "auth", "metric": "p99_ms"}] * 3 + [{"entity": "auth", "metric": "cpu"}]
+    for _ in range(2):
+        code, answers = await post(house, {"rows": rows})
+        assert code == 200
+        assert all(each["data"]["exceedances"] > 100 for each in answers)
+    assert sorted(telemetry.asked) == [("auth", "cpu"), ("auth", "p99_ms")]
+
+
+async def test_alone_and_among_others_the_bits_are_the_same(house: House) -> None:
+    rows = [{"values": heavy(600 + 37 * n, n), "confidence": 0.9} for n in range(12)]
+    _, together = await post(house, {"rows": rows})
+    for row, answer in zip(rows, together, strict=True):
+        _, alone = await post(house, row)
+        assert alone["data"] == answer["data"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1.0], [7.0] * 500, [1.0, 2.0, 3.0], [1e308, -1e308] * 40, [0.0] * 90 + [1e90] * 2],
+)
+async def test_what_cannot_be_fitted_is_refused_in_words(house: House, values: list[float]) -> None:
+    code, answer = await post(house, {"values": values})
+    assert code == 422
+    assert len(answer["error"]["fields"]["values"]) > 20
+
+
+async def test_an_entity_without_telemetry_is_refused_in_words(house: House) -> None:
+    code, answer = await post(house, {"entity": "nobody", "metric": "p99_ms"})
+    assert code == 422
+    assert list(answer["error"]["fields"]) == ["metric"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "body"),
+        ({"values": [1.0], "metric": "cpu"}, "body"),
+        ({"values": []}, "values"),
+        ({"metric": "ssn"}, "metric"),
+        ({"values": [1.0], "threshold_quantile": 1.0}, "threshold_quantile"),
+        ({"values": [1.0], "return_periods": [0.5]}, "return_periods.0"),
+    ],
+)
+async def test_what_does_not_fit_is_refused_by_name(house: House, body: Body, field: str) -> None:
+    code, answer = await post(house, body)
+    assert (code, list(answer["error"]["fields"])) == (422, [field])
+
+
+async def test_without_the_model_the_values_own_quantiles_answer(house: House) -> None:
+    await house.within(model_ms=60.0)
+    house.directories["tail"].addresses.clear()
+    house.kill("tail")
+    code, answer = await post(house, {"values": heavy()})
+    assert code == 200
+    assert answer["safety"]["fallback"]
+    assert answer["meta"]["degraded"]
+    assert answer["data"]["threshold"] == pytest.approx(np.quantile(heavy(), 0.95), rel=0.02)

@@ -1,0 +1,287 @@
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from safety.access import Role
+from tests.deployments.house import House
+from tests.waiting import until
+
+ASK, TELL = "/models/bayes-opt", "/models/bayes-opt/tell"
+SPACE = {
+    "x": {"type": "float", "low": -5, "high": 10},
+    "n": {"type": "int", "low": 1, "high": 64, "log": True},
+    "kind": {"type": "categorical", "choices": ["a", "b"]},
+}
+Body = dict[str, Any]
+
+
+async def post(house: House, path: str, body: Body) -> Any:
+    async with house.client() as client:
+        found = await client.post(path, json=body)
+    assert found.status_code == 200, found.text
+    return found.json()
+
+
+async def refused(house: House, path: str, body: Any) -> tuple[int, Body]:
+    async with house.client() as client:
+        content = body if isinstance(body, str) else json.dumps(body)
+        headers = {"content-type": "application/json"}
+        found = await client.post(path, content=content, headers=headers)
+    return found.status_code, found.json().get("error", {})
+
+
+async def shown(house: House, name: str) -> Body:
+    async with house.client() as client:
+        found = await client.get(f"/studies/{name}")
+    assert found.status_code == 200, found.text
+    answer: Body = found.json()
+    return answer
+
+
+def cost(parameters: Body) -> float:
+    away = (parameters["x"] - 2) ** 2 + abs(parameters["n"] - 8) / 8
+    return float(away + (parameters["kind"] == "a"))
+
+
+async def run(house: House, name: str, trials: int, **more: Any) -> Body:
+    answer: Body = {}
+    for _ in range(trials):
+        answer = await post(house, ASK, {"study": name, "space": SPACE, **more})
+        outcome = {"trial_id": answer["data"]["trial_id"]}
+        value = cost(answer["data"]["parameters"])
+        await post(house, TELL, {"study": name, "value": value, **outcome})
+    return answer
+
+
+async def test_a_study_is_asked_and_told(house: House) -> None:
+    first = await post(house, ASK, {"study": "s", "space": SPACE})
+    assert first["data"]["trial_id"] == 0
+    assert -5 <= first["data"]["parameters"]["x"] <= 10
+    assert first["data"]["best"] is None
+    assert first["meta"]["suggestion"]["source"] == "start"
+    assert first["safety"]["level"] == "safe"
+    told = await post(house, TELL, {"study": "s", "trial_id": 0, "value": 3.5})
+    assert (told["data"]["trials"], told["data"]["pending"]) == (1, 0)
+    assert told["data"]["best"]["value"] == 3.5
+    code, error = await refused(house, TELL, {"study": "s", "trial_id": 0, "value": 3.5})
+    assert (code, error["code"]) == (409, "conflict")
+
+
+async def test_a_model_takes_over_after_the_start_and_finds_what_is_best(house: House) -> None:
+    last = await run(house, "s", 14, wait_ms=5000)
+    assert last["meta"]["suggestion"]["source"] == "model"
+    assert last["data"]["expected_improvement"] >= 0
+    assert last["data"]["best"]["value"] < 1.0
+    assert last["data"]["best"]["parameters"]["kind"] == "b"
+
+
+async def test_with_nothing_on_the_shelf_a_cheap_suggestion_says_so(house: House) -> None:
+    (replica,) = house.replicas["optimization"]
+    await run(house, "s", 5)
+    replica._suggestions._places["s"].failed = True  # nothing comes
+    replica._suggestions._places["s"].ready.clear()
+    rows = [{"study": "s", "wait_ms": 0}] * 4
+    answers = await post(house, ASK, {"rows": rows})
+    sources = [each["meta"]["suggestion"]["source"] for each in answers]
+    assert sorted(sources) == ["near_best", "near_best", "spread", "spread"]
+    assert len({each["data"]["parameters"]["x"] for each in answers}) == 4
+
+
+async def test_several_asks_at_once_differ_and_rest_on_a_model(house: House) -> None:
+    await run(house, "s", 8, wait_ms=5000)
+    (replica,) = house.replicas["optimization"]
+    place = replica._suggestions._places["s"]
+    await until(lambda: place.fresh == 3)
+    answers = await post(house, ASK, {"rows": [{"study": "s"}] * 3})
+    assert [each["meta"]["suggestion"]["source"] for each in answers] == ["model"] * 3
+    assert len({json.dumps(each["data"]["parameters"]) for each in answers}) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"space": {}}, "space"),
+        ({"space": {"x": {"type": "float", "low": 1, "high": 0}}}, "space"),
+        ({"space": {"x": {"type": "int", "low": 5, "high": 5}}}, "space"),
+        ({"space": {"x": {"type": "float", "low": 0, "high": 1, "log": True}}}, "space"),
+        ({"space": {"x": {"type": "categorical", "choices": ["a", "a"]}}}, "space"),
+        ({"space": {"x": {"type": "colour"}}}, "space.x"),
+        ({"goal": "most"}, "goal"),
+        ({"constraints": ["c", "c"]}, "constraints"),
+        ({"history": [{"parameters": {"x": 1}, "value": 1}]}, "history.0"),
+        ({"design": {"starts": 1}}, "design.starts"),
+        ({"design": {"candidates": [{"x": 99}]}}, "design"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+async def test_what_is_no_study_does_not_begin(house: House, changes: Body, field: str) -> None:
+    code, error = await refused(house, ASK, {"study": "s", "space": SPACE} | changes)
+    assert code == 422
+    assert any(name.startswith(field) for name in error["fields"])
+    async with house.client() as client:
+        assert (await client.get("/studies")).json() == {"studies": [], "next": None}
+
+
+async def test_outcomes_that_are_none_are_refused(house: House) -> None:
+    assert (await refused(house, ASK, {"study": "s"}))[0] == 422  # not begun, and no space
+    assert (await refused(house, TELL, {"study": "s", "trial_id": 0, "value": 1}))[0] == 404
+    await post(house, ASK, {"study": "s", "space": SPACE, "constraints": ["c"]})
+    told: Body = {"study": "s", "trial_id": 0, "value": 1.0, "constraints": {"c": -1}}
+    assert (await refused(house, TELL, told | {"trial_id": 7}))[0] == 404
+    for change, field in (
+        ({"trial_id": -1}, "trial_id"),
+        ({"value": None}, "body"),
+        ({"failed": True}, "body"),
+        ({"constraints": {}}, "constraints"),
+        ({"constraints": {"d": 1}}, "constraints"),
+        ({"value": [1.0, 2.0]}, "value"),
+    ):
+        code, error = await refused(house, TELL, told | change)
+        assert (code, list(error["fields"])) == (422, [field]), change
+    for number in ("NaN", "1e999", '"1"'):
+        body = f'{{"study": "s", "trial_id": 0, "value": {number}}}'
+        assert (await refused(house, TELL, body))[0] == 422
+    assert (await shown(house, "s"))["pending"] == 1
+    await post(house, TELL, told)
+
+
+async def test_a_study_keeps_its_design(house: House) -> None:
+    body = {"study": "s", "space": SPACE, "goal": "maximise", "design": {"seed": 4}}
+    await post(house, ASK, body)
+    await post(house, ASK, body)
+    changes = {
+        "goal": "minimise",
+        "space": {"x": SPACE["x"]},
+        "constraints": ["c"],
+        "design": {"seed": 5},
+    }
+    for name, change in changes.items():
+        code, error = await refused(house, ASK, body | {name: change})
+        assert (code, list(error["fields"])) == (409, [name])
+
+
+async def test_a_history_that_grows_is_taken_once(house: House) -> None:
+    past = [
+        {"parameters": {"x": float(x), "n": 8, "kind": "b"}, "value": (x - 2.0) ** 2}
+        for x in range(6)
+    ]
+    body = {"study": "s", "space": SPACE, "history": past[:4]}
+    answer = await post(house, ASK, body)
+    assert (answer["data"]["trial_id"], answer["data"]["best"]["value"]) == (4, 0)
+    await post(house, ASK, body)
+    grown = [*past, {"parameters": past[0]["parameters"], "failed": True}]
+    answer = await post(house, ASK, body | {"history": grown})
+    assert (answer["data"]["trials"], answer["data"]["pending"]) == (10, 3)
+
+
+async def test_ten_thousand_trials_are_the_most(house: House) -> None:
+    point = {"parameters": {"x": 1.0}, "value": 1.0}
+    space = {"x": SPACE["x"]}
+    body = {"study": "s", "space": space, "history": [point] * 9_999}
+    assert (await refused(house, ASK, body | {"history": [point] * 10_001}))[0] == 422
+    answer = await post(house, ASK, body | {"wait_ms": 0})
+    assert answer["data"]["trials"] == 10_000
+    code, error = await refused(house, ASK, {"study": "s", "wait_ms": 0})
+    assert (code, error["code"]) == (409, "conflict")
+    await post(house, TELL, {"study": "s", "trial_id": 9_999, "value": 0.5})
+
+
+async def test_candidates_are_asked_for_once_each(house: House) -> None:
+    candidates = [{"x": float(x)} for x in range(7)]
+    body = {"study": "s", "space": {"x": SPACE["x"]}, "design": {"candidates": candidates}}
+    answers = await post(house, ASK, {"rows": [body | {"wait_ms": 0}] * 7})
+    assert sorted(each["data"]["parameters"]["x"] for each in answers) == list(range(7))
+    assert (await refused(house, ASK, {"study": "s"}))[0] == 409
+    assert (await shown(house, "s"))["trials"] == 7
+
+
+async def test_a_study_of_two_goals_has_a_front(house: House) -> None:
+    body = {"study": "s", "space": SPACE, "goal": ["minimise", "maximise"]}
+    for value in ([1.0, 1.0], [2.0, 2.0], [2.0, 0.5]):
+        answer = await post(house, ASK, body)
+        outcome = {"study": "s", "trial_id": answer["data"]["trial_id"], "value": value}
+        told = await post(house, TELL, outcome)
+    assert told["data"]["best"] is None
+    assert [each["value"] for each in told["data"]["front"]] == [[1.0, 1.0], [2.0, 2.0]]
+
+
+async def test_a_replica_that_dies_loses_no_trial_and_counts_none_twice(house: House) -> None:
+    for step in range(18):
+        if step % 6 == 3:
+            await house.start("optimization")
+            house.directories["optimization"].addresses.pop(0)
+            house.kill("optimization", step // 6)
+        answer = await post(house, ASK, {"study": "quaked", "space": SPACE, "wait_ms": 0})
+        assert answer["data"]["trial_id"] == step
+        told = {"study": "quaked", "trial_id": step, "value": cost(answer["data"]["parameters"])}
+        await post(house, TELL, told)
+        assert (await refused(house, TELL, told))[0] == 409
+    found = await shown(house, "quaked")
+    assert (found["trials"], found["pending"]) == (18, 0)
+    replica = house.replicas["optimization"][-1]
+    live = replica._services["bayes-opt"].shelf._residents["quaked"].state
+    fresh = await house.start("optimization")
+    service = fresh._services["bayes-opt"]
+    held = await service.shelf.hold(["quaked"])
+    assert service.keeper.encode(held["quaked"].state) == service.keeper.encode(live)
+
+
+async def test_a_kill_among_many_requests_keeps_every_trial(house: House) -> None:
+    async def one(number: int) -> tuple[str, int]:
+        name = f"s{number % 3}"
+        answer = await post(house, ASK, {"study": name, "space": SPACE, "wait_ms": 0})
+        trial = answer["data"]["trial_id"]
+        await post(house, TELL, {"study": name, "trial_id": trial, "value": float(number)})
+        return name, trial
+
+    asked = [asyncio.create_task(one(number)) for number in range(45)]
+    await asyncio.sleep(0.02)
+    await house.start("optimization")
+    house.directories["optimization"].addresses.pop(0)
+    house.kill("optimization")
+    trials = await asyncio.gather(*asked)
+    assert len(set(trials)) == 45
+    counts = [await shown(house, f"s{number}") for number in range(3)]
+    assert [(each["trials"], each["pending"]) for each in counts] == [(15, 0)] * 3
+
+
+async def test_the_process_beside_may_die(house: House) -> None:
+    (replica,) = house.replicas["optimization"]
+    await run(house, "s", 7, wait_ms=5000)
+    replica._suggesting._process.kill()
+    last = await run(house, "s", 2, wait_ms=5000)
+    assert last["data"]["trial_id"] == 8
+    await until(lambda: replica._suggestions._places["s"].fresh > 0)
+
+
+async def test_studies_are_listed_shown_and_forgotten(house: House) -> None:
+    for name in ("venue/b", "venue/a"):
+        await post(house, ASK, {"study": name, "space": SPACE})
+    async with house.client() as client:
+        listed = (await client.get("/studies", params={"limit": 1})).json()
+        assert listed == {"studies": ["venue/a"], "next": "venue/a"}
+        found = (await client.get("/studies/venue/a")).json()
+        assert found["design"]["space"] == {
+            "x": {"type": "float", "low": -5, "high": 10, "log": False},
+            "n": SPACE["n"],
+            "kind": SPACE["kind"],
+        }
+        assert found["latest"][0]["state"] == "pending"
+        assert (await client.delete("/studies/venue/a")).status_code == 204
+        assert (await client.get("/studies/venue/a")).status_code == 404
+    async with house.client(Role.VIEWER) as client:
+        assert (await client.get("/studies/venue/b")).status_code == 200
+        assert (await client.delete("/studies/venue/b")).status_code == 403
+
+
+async def test_without_redis_nothing_is_taken(house: House, redis: Redis) -> None:
+    await post(house, ASK, {"study": "s", "space": SPACE})
+    await redis.config_set("maxmemory", "1")  # Redis refuses every write from here on
+    assert (await refused(house, ASK, {"study": "s"}))[0] == 503
+    assert (await refused(house, TELL, {"study": "s", "trial_id": 0, "value": 1}))[0] == 503
+    await redis.config_set("maxmemory", "0")
+    await post(house, TELL, {"study": "s", "trial_id": 0, "value": 1})
+    assert (await shown(house, "s"))["trials"] == 1
