@@ -9,8 +9,11 @@ from ray import serve
 from config_store.store import Version
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
+from deployments.keyed.shelf import ShelfLimits
 from deployments.keyed.stage import KeyedStage
+from deployments.streams import points, regime
 from deployments.streams.holders import Holders
+from deployments.streams.keeper import StreamKeeper
 from deployments.streams.points import PointKeeper
 from deployments.streams.purse import Purse
 from deployments.streams.regime import RegimeKeeper
@@ -35,12 +38,16 @@ class Anomaly(KeyedStage):
 
     def services(self) -> dict[str, KeyedService[Any]]:
         clock = self.replica.clocks.wall
-        keepers = (RegimeKeeper(self._purse, clock), PointKeeper(self._purse, clock))
+        redis, monotonic = self.replica.redis, self.replica.clocks.monotonic
+        keepers: dict[StreamKeeper[Any], int] = {
+            RegimeKeeper(self._purse, clock): regime.MOST_STREAMS,
+            PointKeeper(self._purse, clock): points.MOST_STREAMS,
+        }
         return {
             keeper.kind: KeyedService(
-                keeper, KeyLog(self.replica.redis, keeper.kind), self.replica.clocks.monotonic
+                keeper, KeyLog(redis, keeper.kind), monotonic, ShelfLimits(most_residents=most)
             )
-            for keeper in keepers
+            for keeper, most in keepers.items()
         }
 
     def model_of(self, family: str) -> tuple[str, str]:

@@ -38,8 +38,10 @@ class BayesSearch(Searcher):  # type: ignore[misc]
         max_concurrent: int = 0,
     ) -> None:  # fmt: skip
         super().__init__(metric=metric, mode=mode)
+        self._metric: str | list[str] | None = metric
+        self._mode: str | list[str] | None = mode
         self._seed, self._starts, self._most = seed, starts, max_concurrent
-        self._space = space if isinstance(space, Space) or not space else space_of(space)
+        self._space = space_of(space) if isinstance(space, dict) else space
         self._study: Study | None = None
         self._numbers: dict[str, int] = {}
         self._shelf = Shelf()
@@ -49,7 +51,7 @@ class BayesSearch(Searcher):  # type: ignore[misc]
         self, metric: str | list[str] | None, mode: str | list[str] | None,
         config: dict[str, Any], **_: Any,
     ) -> bool:  # fmt: skip
-        if self._space is not None and config and self._study is not None:
+        if self._study is not None:
             return False
         self._metric, self._mode = metric or self._metric, mode or self._mode
         self._space = self._space or space_of(config)

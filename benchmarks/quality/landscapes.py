@@ -6,6 +6,7 @@ folder's functions.json, which the bench holds these against.
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 Point = Sequence[float]
@@ -59,8 +60,7 @@ def ackley(x: Point) -> float:
 
 
 def rosenbrock(x: Point) -> float:
-    pairs = zip(x[:-1], x[1:], strict=True)
-    return sum(100 * (b - a * a) ** 2 + (a - 1) ** 2 for a, b in pairs)
+    return sum(100 * (b - a * a) ** 2 + (a - 1) ** 2 for a, b in pairwise(x))
 
 
 def levy(x: Point) -> float:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks.quality.landscapes import LANDSCAPES, Landscape
 from benchmarks.quality.row import Row
-from models.optimization.bayes.space import Space
+from models.optimization.bayes.space import Parameters, Space
 from models.optimization.bayes.study import Design, Study
 from models.optimization.bayes.suggest import suggest
 
@@ -26,6 +26,7 @@ OTHERS, OTHER_SEEDS, OTHER_BUDGET = 7, range(3), 60
 
 POOL_SEEDS, POOL_BUDGET, TOP = range(10), 50, 0.05
 POOL_WANTED = 0.45
+POOL_SOUGHT = 11
 
 
 def run(data_dir: Path) -> list[Row]:
@@ -44,7 +45,8 @@ def minimise(
             for number, (low, high) in enumerate(landscape.domain)
         }
     )
-    study, hints, values = Study.start(Design(space, seed=seed)), dict[str, tuple[float, ...]](), []
+    study, hints = Study.start(Design(space, seed=seed)), dict[str, tuple[float, ...]]()
+    values: list[float] = []
     near = -math.inf if share is None else landscape.lowest + share * abs(landscape.lowest)
     while len(values) < budget and min(values, default=math.inf) > near:
         values.append(_evaluated(study, landscape, hints))
@@ -105,7 +107,7 @@ def crossed_barrel(folder: Path) -> Iterator[Row]:
 
 def _share_found(table: pd.DataFrame, tough: list[float], top: set[int], seed: int) -> float:
     names = ["n", "theta", "r", "t"]
-    rows = [
+    rows: list[Parameters] = [
         {name: float(value) for name, value in zip(names, row, strict=True)}
         for row in table[names].itertuples(index=False)
     ]
@@ -116,7 +118,7 @@ def _share_found(table: pd.DataFrame, tough: list[float], top: set[int], seed: i
             for name in names
         }
     )  # fmt: skip
-    design = Design(space, ("maximise",), seed=seed, candidates=tuple(rows))
+    design = Design(space, ("maximise",), seed=seed, sought=POOL_SOUGHT, candidates=tuple(rows))
     study, found, hints = Study.start(design), 0, dict[str, tuple[float, ...]]()
     for _ in range(POOL_BUDGET):
         suggestion = suggest(study, 0, hints)

@@ -16,6 +16,8 @@ BENCHES = {
     "extremes": ("extremes",),
     "conformal": ("conformal",),
     "bandits": ("bandits",),
+    "optimization": ("optimization",),
+    "optimization_peers": ("optimization",),
     "changepoints": ("changepoints",),
     "anomaly": ("anomaly",),
     "telemetry": ("telemetry",),

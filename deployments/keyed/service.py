@@ -131,7 +131,7 @@ class KeyedService(Generic[State]):
             if append.key in lost:
                 self.shelf.drop(append.key)
             else:
-                held[append.key].wrote(append.entry)
+                self.shelf.wrote(held[append.key], append.entry)
         for key in gone - lost:
             await self._log.delete(key, held[key].number)
             self.shelf.drop(key)

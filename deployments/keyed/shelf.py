@@ -66,6 +66,8 @@ class Shelf(Generic[State]):
         self._clock = clock
         self._limits = limits
         self._residents: OrderedDict[str, Resident[State]] = OrderedDict()
+        # Those whose logs have grown long; going through all to find them would take too long.
+        self._long: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self._residents)
@@ -101,8 +103,15 @@ class Shelf(Generic[State]):
             resident.know(entry.ids)
         return resident
 
+    def wrote(self, resident: Resident[State], entry: Entry) -> None:
+        """Note what was appended to a resident's log."""
+        resident.wrote(entry)
+        if resident.unsaved >= self._limits.snapshot_after_entries:
+            self._long[resident.key] = None
+
     def drop(self, key: str) -> None:
         """Let go of a state that may differ from its log; the next ask fetches it anew."""
+        self._long.pop(key, None)
         resident = self._residents.pop(key, None)
         if resident is not None:
             self._keeper.release(resident.state)
@@ -110,13 +119,9 @@ class Shelf(Generic[State]):
     async def tidy(self) -> None:
         """Save what has grown long, and put away what is idle; a bounded number at a time."""
         limits, now = self._limits, self._clock()
-        due = [
-            each
-            for each in self._residents.values()
-            if each.unsaved >= limits.snapshot_after_entries
-        ]
-        for resident in due[: limits.most_saves_a_round]:
-            await self._save(resident)
+        for key in list(islice(self._long, limits.most_saves_a_round)):
+            await self._save(self._residents[key])
+            self._long.pop(key, None)
         for resident in self._leaving(now):
             await self._save(resident)
             self.drop(resident.key)

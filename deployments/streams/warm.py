@@ -1,20 +1,35 @@
-"""Calls every kernel once, so that the first request of a replica waits for no compiler."""
+"""Asks every detector once, so that the first request of a replica waits for no compiler."""
+
+from typing import Any
 
 import numpy as np
 
-from models.anomaly.streams import AnomalyStreams, RegimeStreams
+from deployments.keyed.keeper import Asked
+from deployments.streams.keeper import StreamKeeper
+from deployments.streams.points import PointKeeper
+from deployments.streams.purse import Purse
+from deployments.streams.regime import RegimeKeeper
 
-_POINTS = 600  # past every warm-up, so that all branches are compiled
+_ROWS = 600  # past the warm-ups, so that all branches are compiled
 
 
 def warm() -> None:
+    """Go the whole way of a request, with keepers that nobody else has."""
     draw = np.random.default_rng(0)
-    regimes = RegimeStreams()
-    values = draw.normal(size=(_POINTS, 1))
-    regimes.advance(np.full(_POINTS, regimes.open(0)), values, 0.0)
-    regimes.decode(regimes.encode(0))
-    for dimensions in (1, 2):
-        forests = AnomalyStreams(dimensions, "both")
-        points = draw.normal(size=(_POINTS, dimensions))
-        forests.advance(np.full(_POINTS, forests.open(0)), points, 0.0)
-        forests.decode(forests.encode(0))
+    values = draw.normal(size=_ROWS).tolist()
+    _follow(RegimeKeeper(Purse(1.0, 0.0), _clock), [{"v": values}, {"v": values, "c": 50.0}])
+    points = draw.normal(size=(_ROWS, 2)).tolist()
+    _follow(PointKeeper(Purse(1.0, 0.0), _clock), [{"v": points, "c": "both"}])
+
+
+def _follow(keeper: StreamKeeper[Any], asks: list[dict[str, object]]) -> None:
+    stream = keeper.fresh("warm")
+    for ask in asks:
+        keeper.answer([(stream, Asked("warm", "warm", {"op": "observe", **ask}))])
+    again = keeper.decode("warm", keeper.encode(stream))
+    keeper.answer([(again, Asked("warm", "warm", {"op": "observe", **asks[0]}))])
+    keeper.release(again)
+
+
+def _clock() -> float:
+    return 0.0

@@ -61,10 +61,18 @@ def document_with(document: ConfigDocument, **changes: Any) -> ConfigDocument:
     return document.model_copy(update={"serving": serving})
 
 
+def patient(document: ConfigDocument) -> ConfigDocument:
+    serving = {
+        name: each.model_copy(update={"deadlines": PATIENT})
+        for name, each in document.serving.items()
+    }
+    return document.model_copy(update={"serving": serving})
+
+
 class House:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
-        self.document = document_with(default_document(), deadlines=PATIENT)
+        self.document = patient(default_document())
         self.keys: dict[Role, str] = {}
         self.replicas: dict[str, list[Any]] = {name: [] for name in STAGES}
         self.directories = {name: Directory() for name in STAGES}

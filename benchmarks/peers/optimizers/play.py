@@ -5,6 +5,9 @@ python -m benchmarks.peers.optimizers.play PEER LANDSCAPE SEED BUDGET SHARE
 It stops early once a value is within SHARE of the optimum: the calls up to there are what counts.
 """
 
+# ruff: noqa: PLC0415 - only the peer that plays is imported: each takes seconds
+
+import contextlib
 import json
 import logging
 import sys
@@ -85,10 +88,8 @@ def main(peer: str, name: str, seed: int, budget: int, share: float) -> None:
             raise ReachedError
         return seen[-1]
 
-    try:
+    with contextlib.suppress(ReachedError):
         PEERS[peer](landscape, evaluate, seed, budget)
-    except ReachedError:
-        pass
     print(json.dumps(seen))
 
 

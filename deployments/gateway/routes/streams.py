@@ -42,16 +42,21 @@ class GateBody(BaseModel):
     window_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         900.0, description="A change that begins within it is laid to the deploy."
     )
+    prior: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="How many of such deploys change the regime, before one has looked."
+    )
     threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5, description="From which probability on the gate closes."
     )
 
 
-class GateAnswer(BaseModel):
+class GateShown(BaseModel):
     stream: str
-    changed: bool
-    probability: float = Field(ge=0, le=1)
-    open: bool = Field(description="Whether the deploy may go on: the regime did not change.")
+    open: bool = Field(description="Whether the deploy may go on.")
+    probability: float = Field(ge=0, le=1, description="That the deploy changed the regime.")
+    before: float = Field(ge=0, le=1, description="That it had changed in as long before.")
+    verdict: str = Field(description="changed, unchanged, undecided or changed before.")
+    observations: int = Field(description="Those since the deploy that can tell.")
 
 
 @router.get("/streams", summary="Name the streams, in order, a page at a time")
@@ -132,9 +137,10 @@ async def forget(
 
 
 @router.post("/models/regime-detection/gate", summary="Say whether a deploy changed the regime")
-async def gate(body: GateBody, here: Here) -> GateAnswer:
+async def gate(body: GateBody, here: Here) -> GateShown:
     at = body.deployed_at
     moment = at if isinstance(at, float | int) else at.timestamp()
-    ask = {"op": "gate", "at": moment, "window": body.window_seconds, "over": body.threshold}
+    ask = {"op": "gate", "at": moment, "window": body.window_seconds, "prior": body.prior}
     found = await here.keyed.ask("regime", body.stream, ask)
-    return GateAnswer(stream=body.stream, open=not found["changed"], **found)
+    is_open = found["probability"] < body.threshold
+    return GateShown(stream=body.stream, open=is_open, **found)

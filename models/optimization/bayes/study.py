@@ -149,7 +149,7 @@ def _rules(design: Design) -> list[tuple[str, object, bool, str]]:
         ("constraints", names, len(names) <= MOST_CONSTRAINTS, f"at most {MOST_CONSTRAINTS}"),
         ("constraints", names, all(names) and len(set(names)) == len(names), "of different names"),
         ("seed", design.seed, 0 <= design.seed < 2**63, "0 to 2**63"),
-        ("starts", design.starts, LEAST_STARTS <= design.starts <= MOST_TRIALS, f"{LEAST_STARTS} to {MOST_TRIALS}"),
+        ("starts", design.starts, LEAST_STARTS <= design.starts <= MOST_TRIALS, "2 to 10,000"),
         ("sought", design.sought, 1 <= design.sought <= MOST_TRIALS, f"1 to {MOST_TRIALS}"),
         ("tolerance", design.tolerance, 0 <= design.tolerance < 1, "0 to 1"),
         (

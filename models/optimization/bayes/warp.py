@@ -39,7 +39,8 @@ class Warp:
 
     def there(self, outcomes: FloatArray) -> FloatArray:
         plain = (outcomes - self.centre) / self.spread
-        return (_bent(plain, self.bend) - self.bent_centre) / self.bent_spread
+        modelled: FloatArray = (_bent(plain, self.bend) - self.bent_centre) / self.bent_spread
+        return modelled
 
     def back(self, modelled: FloatArray) -> FloatArray:
         bent = modelled * self.bent_spread + self.bent_centre
@@ -58,7 +59,8 @@ def _unbent(bent: FloatArray, bend: float) -> FloatArray:
     if bend == 1.0:
         return bent
     over, under = np.expm1(np.maximum(bent, 0)), np.sqrt(1 - 2 * np.minimum(bent, 0)) - 1
-    return over - under
+    total: FloatArray = over - under
+    return total
 
 
 def _spread(values: FloatArray) -> float:
