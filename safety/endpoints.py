@@ -11,6 +11,9 @@ OPEN = frozenset({("GET", "/health")})
 EMERGENCY_ON = Role.OPERATOR
 EMERGENCY_OFF = Role.ADMIN
 
+# Marks a part of a route that may hold slashes; who describes the route leaves it out.
+_ANY = ":path"
+
 _BY_ROLE: dict[Role, tuple[str, ...]] = {
     Role.VIEWER: (
         "GET /",
@@ -106,7 +109,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
 }
 
 ENDPOINTS: dict[tuple[str, str], Role] = {
-    (method, path): role
+    (method, path.replace(_ANY, "")): role
     for role, endpoints in _BY_ROLE.items()
     for method, path in (endpoint.split(" ") for endpoint in endpoints)
 }
@@ -117,5 +120,5 @@ def needed_role(method: str, route: str) -> Role | None:
 
     A route that nobody listed needs an admin: forgetting one must close it, not open it.
     """
-    endpoint = (method.upper(), route.removeprefix(V1) or "/")
+    endpoint = (method.upper(), route.removeprefix(V1).replace(_ANY, "") or "/")
     return None if endpoint in OPEN else ENDPOINTS.get(endpoint, Role.ADMIN)

@@ -1,6 +1,6 @@
 """Asks the process beside the replica: lines of JSON there and back, one task at a time.
 
-The process begins with the first task, has the lowest priority, and ends when its input does: with
+The process begins with the first task, has a low priority, and ends when its input does: with
 the replica, however that dies. One that dies is begun anew with the next task; what it had in hand
 is lost, and whoever asked for it hears so.
 """

@@ -30,6 +30,8 @@ class Stream:
     name: str
     record: Record = field(default_factory=Record)
     slot: int | None = None
+    # The latest event and what the detectors said of it: for who asks again after a death.
+    last: tuple[Observed, Any] | None = None
 
     @property
     def seed(self) -> int:
@@ -108,7 +110,7 @@ class StreamKeeper(Generic[Answers]):
             due = [(stream, events[at]) for stream, events in tails if at < len(events)]
             for stream in (stream for stream, event in due if event == DELETED):
                 self.release(stream)
-                stream.record = Record()
+                stream.record, stream.last = Record(), None
             self._apply([(s, Observed.of(event)) for s, event in due if event != DELETED])
 
     def answer(self, rows: Sequence[tuple[Stream, Asked]]) -> list[Reply]:
@@ -120,7 +122,7 @@ class StreamKeeper(Generic[Answers]):
             for at in wave:
                 stream, asked = rows[at]
                 if asked.ask["op"] == "observe" and not (why := self.unfit(stream, asked.ask)):
-                    observed.append((at, stream, self._observed(stream, asked.ask, share, now)))
+                    observed.append((at, stream, self._observed(stream, asked, share, now)))
                 elif asked.ask["op"] == "observe":
                     replies[at] = Reply(refusal=why)
                 else:
@@ -129,7 +131,12 @@ class StreamKeeper(Generic[Answers]):
         return [reply if reply is not None else Reply() for reply in replies]
 
     def again(self, state: Stream, asked: Asked) -> Reply:
-        return self.reply(state, None, {"taken": 0, "duplicates": len(asked.ask.get("v", ()))})
+        """Say it again to the bit; of what lies further back, where the stream stands now."""
+        if state.last is not None and state.last[0].id == asked.id:
+            seen, answers = state.last
+            return self.reply(state, answers, _counts(seen))
+        taken = {"taken": 0, "duplicates": len(asked.ask.get("v", ())), "late": 0}
+        return self.reply(state, None, taken)
 
     def unavailable(self, _: Asked) -> Refusal | None:
         return {
@@ -137,17 +144,17 @@ class StreamKeeper(Generic[Answers]):
             "message": "The streams' log is away, and nothing was taken: send it again",
         }
 
-    def _observed(self, stream: Stream, ask: dict[str, Any], share: float, now: float) -> Observed:
-        taken = take(stream.record, ask, now)
-        return Observed(*taken, share=share, now=now, choice=ask.get("c"))
+    def _observed(self, stream: Stream, asked: Asked, share: float, now: float) -> Observed:
+        taken = take(stream.record, asked.ask, now)
+        choice = asked.ask.get("c")
+        return Observed(*taken, share=share, now=now, choice=choice, id=asked.id)
 
     def _answer(
         self, rows: Sequence[tuple[int, Stream, Observed]], replies: list[Reply | None]
     ) -> None:
         answers = self._apply([(stream, seen) for _, stream, seen in rows])
         for (at, stream, seen), (found, alarms) in zip(rows, answers, strict=True):
-            counts = {"taken": len(seen.values), "duplicates": seen.duplicates, "late": seen.late}
-            reply = self.reply(stream, found, counts)
+            reply = self.reply(stream, found, _counts(seen))
             reply.event = seen.event()
             named = {"kind": self.kind, "stream": stream.name}
             reply.notices = [named | alarm for alarm in alarms]
@@ -171,6 +178,7 @@ class StreamKeeper(Generic[Answers]):
             for alarm in alarms:
                 stream.record.alarmed(alarm)
             book(stream.record, seen)
+            stream.last = (seen, answers)
             results.append((answers, alarms))
         return results
 
@@ -185,6 +193,10 @@ class StreamKeeper(Generic[Answers]):
             shown = asdict(stream.record) | self.look(stream, ask)
             return Reply(detail={"data": {self.kind: shown}})
         return Reply(detail={"data": self.look(stream, ask)})
+
+
+def _counts(seen: Observed) -> dict[str, int]:
+    return {"taken": len(seen.values), "duplicates": seen.duplicates, "late": seen.late}
 
 
 def _waves(rows: Sequence[tuple[Stream, Asked]]) -> list[list[int]]:

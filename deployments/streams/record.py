@@ -65,6 +65,8 @@ class Observed:
     now: float
     # expected_run_length of this body, or the detector that the stream begins with.
     choice: Any = None
+    # The decision that it is, by which it is known when it is sent again.
+    id: str = ""
 
     def event(self) -> list[Any]:
         return [getattr(self, name) for name in self.__slots__]

@@ -1,0 +1,140 @@
+"""Streams outlive the replica that holds them: ten kills in mid-stream change no bit."""
+
+import asyncio
+import json
+import os
+import signal
+from typing import Any
+from zlib import crc32
+
+import httpx
+import numpy as np
+import pytest
+
+from models.anomaly.streams import AnomalyStreams, RegimeStreams
+from tests.live.conftest import Live, eventually
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+
+KILLS = 10
+HOLDER = "ServeReplica:ballast:anomaly"
+PATHS = {"regime": "/models/regime-detection", "anomaly": "/models/anomaly"}
+
+
+class Feeder:
+    """Sends a stream's observations one after the other, each until it is acknowledged."""
+
+    def __init__(self, live: Live, kind: str, stream: str) -> None:
+        self._live, self._kind, self._stream = live, kind, stream
+        self.answers: list[dict[str, Any]] = []
+        self.refused = 0
+        self.stop = asyncio.Event()
+        self._answered = asyncio.Condition()
+
+    async def reached(self, answers: int) -> None:
+        """Wait until the stream goes on."""
+        async with self._answered:
+            await self._answered.wait_for(lambda: len(self.answers) >= answers)
+
+    async def feed(self, client: httpx.AsyncClient, values: list[Any]) -> None:
+        name = "values" if self._kind == "regime" else "points"
+        for at, value in enumerate(values):
+            if self.stop.is_set():
+                return
+            body = {"stream": self._stream, "sequence": at, name: [value]}
+            self.answers.append(await self._sent(client, json.dumps(body)))
+            async with self._answered:
+                self._answered.notify_all()
+            await asyncio.sleep(0.01)
+
+    async def _sent(self, client: httpx.AsyncClient, body: str) -> dict[str, Any]:
+        while True:
+            answer = await client.post(PATHS[self._kind], content=body)
+            if answer.status_code == 200:
+                found: dict[str, Any] = answer.json()
+                return found
+            assert answer.status_code == 503, answer.text
+            assert "retry-after" in answer.headers
+            self.refused += 1
+            await asyncio.sleep(0.05)
+
+
+async def kill_holder(live: Live) -> None:
+    (victim, *_) = live.pids(HOLDER)
+    os.kill(victim, signal.SIGKILL)
+    await asyncio.to_thread(eventually, lambda: any(pid != victim for pid in live.pids(HOLDER)), 60)
+
+
+async def test_ten_kills_in_mid_stream_change_no_bit(live: Live) -> None:
+    draw = np.random.default_rng(8)
+    values = [*draw.normal(20, 1, 6000), *draw.normal(26, 2, 6000)]
+    points = draw.normal(size=(12_000, 3))
+    regime, anomaly = Feeder(live, "regime", "quaked"), Feeder(live, "anomaly", "quaked")
+    headers = {"X-API-Key": live.key}
+    async with httpx.AsyncClient(base_url=live.url, headers=headers, timeout=30) as client:
+        feeding = [
+            asyncio.create_task(regime.feed(client, [float(each) for each in values])),
+            asyncio.create_task(anomaly.feed(client, points.tolist())),
+        ]
+        for _ in range(KILLS):
+            wanted = len(regime.answers) + 20, len(anomaly.answers) + 20
+            await kill_holder(live)
+            await asyncio.gather(regime.reached(wanted[0]), anomaly.reached(wanted[1]))
+        regime.stop.set()
+        anomaly.stop.set()
+        await asyncio.gather(*feeding)
+        shown = (await client.get("/streams/quaked")).json()
+    print(  # noqa: T201 - the figures are the point
+        f"{KILLS} kills: {len(regime.answers)} + {len(anomaly.answers)} observations, "
+        f"{regime.refused + anomaly.refused} told to come back"
+    )
+    assert shown["regime"]["observations"] == len(regime.answers)
+    assert shown["anomaly"]["observations"] == len(anomaly.answers)
+    assert shown["regime"]["missing"] == shown["anomaly"]["missing"] == 0
+    _like_undisturbed_regimes(regime.answers, np.array(values))
+    _like_undisturbed_points(anomaly.answers, points)
+
+
+def _like_undisturbed_regimes(answers: list[dict[str, Any]], values: np.ndarray) -> None:
+    """Hold every answer against the same stream followed here, without a break."""
+    streams = RegimeStreams()
+    slot = streams.open(crc32(b"quaked"))
+    n = len(answers)
+    found = streams.advance(np.full(n, slot), values[:n, None], 0.0)
+    for name in ("change_probability", "run_length", "p_value"):
+        assert [each["data"][name] for each in answers] == getattr(found, name).tolist(), name
+    for name in ("mean", "sd"):
+        said = [each["data"]["regime"][name] for each in answers]
+        assert said == getattr(found, name)[:, 0].tolist(), name
+
+
+def _like_undisturbed_points(answers: list[dict[str, Any]], points: np.ndarray) -> None:
+    streams = AnomalyStreams(3)
+    slot = streams.open(crc32(b"quaked"))
+    n = len(answers)
+    found = streams.advance(np.full(n, slot), points[:n], 0.0)
+    for name in ("score", "p_value"):
+        said = [each["data"]["points"][0][name] for each in answers]
+        assert said == getattr(found, name).tolist(), name
+
+
+async def test_alarms_are_heard_by_whoever_listens(live: Live) -> None:
+    headers = {"X-API-Key": live.key}
+    lines: list[str] = []
+    async with (
+        httpx.AsyncClient(base_url=live.url, headers=headers, timeout=60) as client,
+        client.stream("GET", "/streams/heard/events") as events,
+    ):
+        assert events.headers["content-type"].startswith("text/event-stream")
+        async for line in events.aiter_lines():
+            lines.append(line)
+            if len(lines) > 1:
+                break
+    assert lines[0].startswith("retry: ")
+
+
+def test_streams_are_listed(live: Live) -> None:
+    with live.client() as client:
+        listed = client.get("/streams", params={"prefix": "quak"}).json()
+        assert listed["streams"] == ["quaked"]
+        assert client.get("/streams/nobody").status_code == 404
