@@ -62,7 +62,9 @@ class FeatureConfig(Frozen):
     """How fresh features must be, and what stands in for an entity without history."""
 
     refresh_seconds: float = Field(5.0, gt=0)
-    stale_after_seconds: float = Field(120.0, gt=0)
+    # A minute is known a minute after it began, and read some seconds later: by then the one before
+    # is up to 125 s old, and only one that is missing altogether is worth a mark.
+    stale_after_seconds: float = Field(180.0, gt=0)
     defaults: dict[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")

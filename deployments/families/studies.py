@@ -16,7 +16,6 @@ from models.optimization.bayes.study import (
 )
 
 LEVEL = 0.9
-USUAL_WAIT_MS = 4.0
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.:/-]{0,63}$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -155,10 +154,11 @@ class StudyBody(FamilyBody):
         "are passed over by their number, so the same list may grow from request to request.",
     )
     design: StudyDesign | None = None
-    wait_ms: Annotated[float, Field(ge=0, le=5000)] = Field(
-        USUAL_WAIT_MS,
-        description="How long to wait for a model's suggestion where none is ready; then a cheap "
-        "one is taken, and meta.suggestion.source says so.",
+    wait_ms: Annotated[float, Field(ge=0, le=5000)] | None = Field(
+        None,
+        description="How long to wait for a model's suggestion where none is ready; a few ms, and "
+        "only while one is being made, where left out. Then a cheap one is taken, and "
+        "meta.suggestion.source says so.",
     )
 
 
@@ -211,7 +211,9 @@ class TellData(Standing):
 
 
 def ask_for_trial(body: StudyBody) -> dict[str, Any]:
-    found: dict[str, Any] = {"op": "ask", "design": _stated(body), "wait": body.wait_ms / 1000}
+    found: dict[str, Any] = {"op": "ask", "design": _stated(body)}
+    if body.wait_ms is not None:
+        found["wait"] = body.wait_ms / 1000
     if body.history:
         found["history"] = [
             {"parameters": each.parameters, **each.outcome()} for each in body.history

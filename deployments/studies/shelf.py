@@ -53,6 +53,11 @@ class SuggestionShelf:
         self._turns = itertools.count()
         self._wanted = asyncio.Event()
         self._filling: asyncio.Task[None] | None = None
+        self._making: str | None = None
+
+    def makes(self, name: str) -> bool:
+        """Tell whether a suggestion for this study is just being made."""
+        return self._making == name
 
     def knows(self, name: str) -> bool:
         return name in self._places
@@ -102,7 +107,7 @@ class SuggestionShelf:
                 self._wanted.clear()
                 continue
             name, place = min(lacking, key=lambda each: (len(each[1].ready), each[1].turn))
-            place.turn = next(self._turns)
+            place.turn, self._making = next(self._turns), name
             try:
                 await self._prepare(name, place)
             except TaskFailedError as failed:
@@ -111,6 +116,7 @@ class SuggestionShelf:
             except AsideLostError as lost:
                 log.warning("No suggestion for %s: %s", name, lost)
                 await asyncio.sleep(PAUSE_SECONDS)
+            self._making = None
 
     async def _prepare(self, name: str, place: _Place) -> None:
         running, basis = place.running, place.running.settled
