@@ -20,7 +20,7 @@ FEATURE_DEFAULTS = {
 # Off-policy evaluation goes through thousands of decisions, in a process of low priority; and who
 # asks for a trial may choose to wait for a model's suggestion, which others need not wait for.
 PATIENT = Deadlines(request_ms=10_000.0, model_ms=9_000.0)
-SEVERAL = Lane(batches_in_flight=16)
+SEVERAL = Lane(batches_in_flight=64)
 
 
 def default_serving() -> dict[str, FamilyServing]:

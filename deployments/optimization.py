@@ -30,8 +30,8 @@ MODELS = {
 }
 EXPERIMENTS = ("bandit", "bandit-feedback", "bandit-evaluate")
 STUDIES = ("bayes-opt", "bayes-opt-tell")
-# A snapshot holds thousands of decisions: it is worth a second of replay.
-LIMITS = ShelfLimits(snapshot_after_entries=1024)
+# A snapshot holds thousands of decisions: it is worth a second of replay, and a megabyte.
+LIMITS = ShelfLimits(snapshot_after_entries=1024, most_residents=1000)
 # Of the cap, for the rounding of sums of probabilities.
 _ROUNDING = 1e-9
 

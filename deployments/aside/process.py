@@ -20,6 +20,8 @@ MODULE = "deployments.aside.worker"
 # A frozen experiment is under a megabyte, a study of 10,000 trials a few.
 LONGEST_LINE = 64 * 1024 * 1024
 END_SECONDS = 2.0
+# Nothing that is asked for takes a tenth of it.
+PATIENCE_SECONDS = 120.0
 
 
 class AsideLostError(Exception):
@@ -33,13 +35,14 @@ class TaskFailedError(AsideLostError):
 class Aside:
     """One process; tasks wait for each other in it."""
 
-    def __init__(self, module: str = MODULE) -> None:
+    def __init__(self, module: str = MODULE, patience_s: float = PATIENCE_SECONDS) -> None:
         self._module = module
+        self._patience = patience_s
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._process: Process | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._starting = asyncio.Lock()
+        self._turn = asyncio.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -47,17 +50,26 @@ class Aside:
 
     async def do(self, task: str, **ask: Any) -> Any:
         """Give what the task finds; AsideLostError when nothing comes of it."""
+        # The queue is here and not in the pipe: who gives up waiting leaves nothing to be done.
+        async with self._turn:
+            return await self._do(task, ask)
+
+    async def _do(self, task: str, ask: dict[str, Any]) -> Any:
         pipe = await self._pipe()
-        number = next(self._numbers)
-        found = self._waiting[number] = asyncio.get_running_loop().create_future()
+        number, waiting = next(self._numbers), self._waiting
+        found = waiting[number] = asyncio.get_running_loop().create_future()
         try:
             pipe.write(orjson.dumps([number, task, ask]) + b"\n")
             await pipe.drain()
-            return await found
+            async with asyncio.timeout(self._patience):
+                return await found
+        except TimeoutError as late:
+            self._kill()
+            raise AsideLostError(f"the process beside hung over {task}") from late
         except (ConnectionError, RuntimeError) as broken:
             raise AsideLostError(f"the process beside took no {task}: {broken}") from broken
         finally:
-            self._waiting.pop(number, None)
+            waiting.pop(number, None)
 
     async def close(self) -> None:
         process, self._process = self._process, None
@@ -73,11 +85,16 @@ class Aside:
         if self._reading is not None:
             await self._reading
 
+    def _kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
     async def _pipe(self) -> asyncio.StreamWriter:
-        async with self._starting:
-            if self._process is None or self._process.returncode is not None:
-                self._process = await self._begun()
-                self._reading = asyncio.create_task(self._read(self._process))
+        if self._process is None or self._process.returncode is not None:
+            # What the one before left unanswered is not this one's to lose.
+            self._waiting = {}
+            self._process = await self._begun()
+            self._reading = asyncio.create_task(_read(self._process, self._waiting))
         pipe = self._process.stdin
         if pipe is None:
             raise AsideLostError("the process beside has no input")
@@ -96,19 +113,20 @@ class Aside:
             env=os.environ | alone | {"PYTHONPATH": os.pathsep.join(paths)},
         )
 
-    async def _read(self, process: Process) -> None:
-        """Hand out what comes back, until the process ends; then nothing will come of the rest."""
-        answers = process.stdout
-        while answers is not None and (line := await answers.readline()):
-            number, found, failure = orjson.loads(line)
-            waiting = self._waiting.get(number)
-            if waiting is None or waiting.done():
-                continue
-            if failure is None:
-                waiting.set_result(found)
-            else:
-                waiting.set_exception(TaskFailedError(failure))
-        await process.wait()
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(AsideLostError("the process beside died"))
+
+async def _read(process: Process, waiting: dict[int, asyncio.Future[Any]]) -> None:
+    """Hand out what comes back, until the process ends; then nothing will come of the rest."""
+    answers = process.stdout
+    while answers is not None and (line := await answers.readline()):
+        number, found, failure = orjson.loads(line)
+        asked = waiting.get(number)
+        if asked is None or asked.done():
+            continue
+        if failure is None:
+            asked.set_result(found)
+        else:
+            asked.set_exception(TaskFailedError(failure))
+    await process.wait()
+    for asked in waiting.values():
+        if not asked.done():
+            asked.set_exception(AsideLostError("the process beside died"))

@@ -7,6 +7,9 @@ import logging
 from deployments.aside.process import Aside, AsideLostError
 from deployments.batch import Batch, Prediction
 
+# Under the deadline that ships: a batch that is late altogether would cost its channel.
+JUDGING_SECONDS = 8.0
+
 log = logging.getLogger(__name__)
 
 
@@ -20,9 +23,10 @@ async def _judge(batch: Batch, prediction: Prediction, aside: Aside, row: int) -
     detail = prediction.details[row] or {}
     frozen = base64.b64encode(detail["data"]["frozen"]).decode()
     try:
-        found = await aside.do("evaluate", frozen=frozen, policy=batch.asks[row]["policy"])
-    except AsideLostError as lost:
-        log.warning("A policy was not judged: %s", lost)
+        async with asyncio.timeout(JUDGING_SECONDS):
+            found = await aside.do("evaluate", frozen=frozen, policy=batch.asks[row]["policy"])
+    except (AsideLostError, TimeoutError) as lost:
+        log.warning("A policy was not judged: %r", lost)
         message = "The policy could not be judged just now: ask again"
         prediction.refusals[row] = {"code": "unavailable", "message": message}
         prediction.details[row] = None

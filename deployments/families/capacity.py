@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from config_store.document import FamilyServing
 from deployments.batch import Columns, Detail
-from deployments.families.family import Family, FamilyBody
+from deployments.families.family import WHOLE, Family, FamilyBody
 
 HOUR = 3600
 LEVEL = 0.9
@@ -39,10 +39,10 @@ class CapacityBody(FamilyBody):
     p99: Annotated[float, Field(ge=0, le=1e7)] | None = Field(
         None, description="99th percentile of the latency now, ms."
     )
-    calendar_events: Annotated[int, Field(ge=0, le=1000)] = Field(
+    calendar_events: Annotated[int, Field(ge=0, le=1000), WHOLE] = Field(
         0, description="How many events are to come that no calendar of an exchange knows of."
     )
-    horizon_hours: Annotated[int, Field(ge=1, le=24)] = 24
+    horizon_hours: Annotated[int, Field(ge=1, le=24), WHOLE] = 24
     model: Literal["prophet", "tft", "nbeats", "ensemble"] | None = Field(
         None, description="Which forecaster; the active configuration's where left out."
     )

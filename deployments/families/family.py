@@ -4,13 +4,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from config_store.document import FamilyServing
 from deployments.batch import Columns, Detail
 
 # Names of services, desks and tenants; what Prometheus and ClickHouse both take without escaping.
 ENTITY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
+
+
+def _whole(value: object) -> object:
+    """Take 7.0 for 7: JSON knows no difference, and some clients write every number so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# For whole numbers in bodies, which are strict otherwise.
+WHOLE = BeforeValidator(_whole)
 
 
 class FamilyBody(BaseModel):
@@ -53,6 +62,11 @@ class Family:
     # Whether safety may answer when the model is lost. Not where the answer would say that
     # something was taken which was not.
     falls_back: bool = True
+
+    @property
+    def refuses_rows(self) -> bool:
+        """Whether one row of many may be refused by itself: what it asks is more than numbers."""
+        return self.ask is not None
 
     @property
     def stage(self) -> str:

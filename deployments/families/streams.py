@@ -9,9 +9,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from config_store.document import FamilyServing
 from deployments.batch import Columns, Detail
-from deployments.families.family import ENTITY_PATTERN, Family, FamilyBody
-from deployments.streams import points, regime
+from deployments.families.family import ENTITY_PATTERN, WHOLE, Family, FamilyBody
 
+LEVEL = 0.9
+USUAL_DETECTOR = "rrcf"
 MOST_VALUES = 1000
 MOST_DIMENSIONS = 64
 
@@ -19,7 +20,7 @@ MOST_DIMENSIONS = 64
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Moment = Annotated[float, Field(ge=0, le=1e11)] | AwareDatetime
 StreamName = Annotated[str, Field(pattern=ENTITY_PATTERN, description="Which stream; any name.")]
-Sequence_ = Annotated[int, Field(ge=0, le=2**53)]
+Sequence_ = Annotated[int, Field(ge=0, le=2**53), WHOLE]
 
 
 class StreamBody(FamilyBody):
@@ -212,7 +213,7 @@ _NOTHING_OBSERVED: dict[str, Any] = {
     "segments": [],
     **_COUNTS,
 }
-_NO_POINTS: dict[str, Any] = {"points": [], "detector": points.USUAL_DETECTOR, **_COUNTS}
+_NO_POINTS: dict[str, Any] = {"points": [], "detector": USUAL_DETECTOR, **_COUNTS}
 
 
 def _shown(epoch: float) -> str:
@@ -234,7 +235,7 @@ REGIME = Family(
     columns=no_columns,
     answers=regime_answers,
     interval_method="bocpd-predictive",
-    interval_level=regime.LEVEL,
+    interval_level=LEVEL,
     deployment="anomaly",
     ask=ask,
     key=stream_of,
@@ -250,7 +251,7 @@ ANOMALY = Family(
     columns=no_columns,
     answers=anomaly_answers,
     interval_method="conformal-rank",
-    interval_level=points.LEVEL,
+    interval_level=LEVEL,
     ask=ask,
     key=stream_of,
     falls_back=False,

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.errors import (
@@ -80,7 +81,7 @@ def _answer_in_one_shape(app: FastAPI) -> None:
     async def from_the_router(request: Request, refusal: HTTPException) -> Response:
         if refusal.status_code == MethodNotAllowedError.status:
             found: RefusedError = MethodNotAllowedError("This path does not take that method")
-            return _response(request, found, dict(refusal.headers or {}))
+            return _response(request, found, {"allow": ", ".join(_methods_of(request))})
         return _response(request, NotFoundError("There is nothing at this path; see /docs"))
 
     @app.exception_handler(Exception)
@@ -89,6 +90,15 @@ def _answer_in_one_shape(app: FastAPI) -> None:
         return _response(
             request, RefusedError("Something broke here; the log has it under this request id")
         )
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Name the methods of every route at this path; the router names those of the first alone."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 def _response(

@@ -17,6 +17,7 @@ REFUSALS = {
     "401": "No key, or one that is unknown or revoked.",
     "403": "The key's role does not allow this.",
     "404": "There is nothing there.",
+    "409": "It clashes with what is there: a second feedback, another design, an old number.",
     "405": "The path does not take this method.",
     "413": "The body is too large.",
     "422": "The request does not fit the contract; `fields` names each culprit.",
@@ -159,6 +160,8 @@ def _ref(name: str) -> dict[str, str]:
 def _inference(family: Family) -> dict[str, Any]:
     one, many = family.body.__name__, BodyReader(family).many.__name__
     answer = _ref(_answer(family))
+    # Of many rows some may be refused, each in its own place.
+    item = {"oneOf": [answer, _ref("Error")]} if family.refuses_rows else answer
     return {
         "tags": ["inference"],
         "summary": family.summary,
@@ -172,7 +175,7 @@ def _inference(family: Family) -> dict[str, Any]:
                 "description": "The answer; for `rows`, a list of them in the same order.",
                 "content": {
                     "application/json": {
-                        "schema": {"oneOf": [answer, {"type": "array", "items": answer}]}
+                        "schema": {"oneOf": [answer, {"type": "array", "items": item}]}
                     }
                 },
             }

@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 
 from deployments.batch import Refusal
+from deployments.families.streams import USUAL_DETECTOR
 from deployments.keyed.keeper import Reply
 from deployments.streams.keeper import Stream, StreamKeeper
 from deployments.streams.purse import Purse
 from deployments.streams.record import Observed, Record
-from models.anomaly.streams import AnomalyStreams, Detector
+from models.anomaly.streams import AnomalyStreams
 from models.anomaly.watch import AnomalyAnswers
 
-USUAL_DETECTOR: Detector = "rrcf"
-LEVEL = 0.9
 MOST_STREAMS = 2_000
 """In memory on one replica, 380 to 750 kB each; those idle longest leave first."""
 _Z = 1.6448536269514722  # of a 90 % interval

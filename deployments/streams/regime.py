@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from deployments.batch import Refusal
+from deployments.families.streams import LEVEL
 from deployments.keyed.keeper import Reply
 from deployments.streams.keeper import Stream, StreamKeeper
 from deployments.streams.purse import Purse
@@ -16,7 +17,6 @@ from deployments.streams.record import Observed, Record
 from models.anomaly.gate import Gate
 from models.anomaly.streams import RegimeAnswers, RegimeStreams
 
-LEVEL = 0.9
 MOST_STREAMS = 100_000
 """In memory on one replica, 12 kB each; those idle longest leave first."""
 SHOWN_SEGMENTS = 12

@@ -116,6 +116,9 @@ class SuggestionShelf:
             except AsideLostError as lost:
                 log.warning("No suggestion for %s: %s", name, lost)
                 await asyncio.sleep(PAUSE_SECONDS)
+            except Exception:
+                log.exception("The suggestion for %s could not be taken", name)
+                place.failed = True
             self._making = None
 
     async def _prepare(self, name: str, place: _Place) -> None:

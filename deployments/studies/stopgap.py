@@ -13,6 +13,7 @@ from deployments.studies.state import Running
 from deployments.studies.suggested import Suggested
 from models.optimization.bayes.candidates import untried
 from models.optimization.bayes.sobol import sobol
+from models.optimization.bayes.space import Parameters
 from models.optimization.bayes.study import Study, Trial
 from models.optimization.bayes.suggest import suggest
 from models.protocols import FloatArray
@@ -31,9 +32,8 @@ def cheap(running: Running) -> Suggested:
     """Suggest without a model; TrialError where nothing is left to be suggested."""
     study = running.study
     number = len(study.trials)
-    if starting(running) and number < _MOST_POINTS:
-        found = suggest(study, 0)
-        return Suggested(found.parameters, "start", basis=running.settled)
+    if starting(running):
+        return Suggested(_start(study), "start", basis=running.settled)
     generator = np.random.default_rng([study.design.seed, number])
     if study.design.candidates:
         chosen = int(generator.choice(untried(study)))
@@ -44,6 +44,16 @@ def cheap(running: Running) -> Suggested:
         return Suggested(space.values(row), "spread", basis=running.settled)
     row = _near(study, best, generator)
     return Suggested(space.values(row), "near_best", basis=running.settled)
+
+
+def _start(study: Study) -> Parameters:
+    """Do as the engine does, without drawing the whole sequence anew for each trial."""
+    space, number = study.design.space, len(study.trials)
+    if study.design.candidates:
+        return suggest(study, 0).parameters
+    if number == 0:
+        return space.values(np.full(space.width, 0.5))
+    return space.values(_points(space.width, study.design.seed)[(number - 1) % _MOST_POINTS])
 
 
 @lru_cache(maxsize=64)

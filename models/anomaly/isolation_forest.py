@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import IsolationForest as SklearnForest
 
 from models.anomaly import codec
 from models.anomaly.inputs import checked_points
@@ -49,6 +48,9 @@ class IsolationForest:
             raise TrainingDataError(f"history has shape {rows.shape}; give (rows, dimensions)")
         given = _narrow(checked_points(rows, rows.shape[1], "history"))
         drawn = min(samples, len(given))
+        # Takes seconds to import, which only a fit needs.
+        from sklearn.ensemble import IsolationForest as SklearnForest  # noqa: PLC0415 - see above
+
         fitted = SklearnForest(n_estimators=trees, max_samples=drawn, random_state=seed, n_jobs=1)
         fitted.fit(given)
         return cls(_flat([tree.tree_ for tree in fitted.estimators_]), rows.shape[1], drawn)

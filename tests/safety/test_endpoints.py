@@ -49,4 +49,4 @@ def test_endpoints_are_well_formed_and_listed_once() -> None:
     for method, route in ENDPOINTS:
         assert method in {"GET", "POST", "PUT", "DELETE"}
         assert re.fullmatch(r"/|(/([a-z_.-]+|\{[a-z]+\}))+", route), route
-    assert len(ENDPOINTS) == 68
+    assert len(ENDPOINTS) == 83

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ray.exceptions import RayError
 from redis.exceptions import RedisError
 
-from deployments.errors import InvalidError, NotFoundError, UnavailableError
+from deployments.errors import ConflictError, NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
 from deployments.history import history
 
@@ -20,6 +20,21 @@ FAMILIES = {"tail": "tail", "tail-slo": "tail", "capacity": "capacity"} | {
 TRUTHS = {"tail": "latency_ms", "capacity": "rate"}
 
 Positive = Annotated[float, Field(ge=0, le=1e15)]
+
+
+class Truth(BaseModel):
+    """One of the two, by the family."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={"minProperties": 1, "maxProperties": 1},
+    )
+
+    latency_ms: Positive | None = Field(
+        None, description="For tail-slo: of a request that met what was asked about."
+    )
+    rate: Positive | None = Field(None, description="For capacity-planning: the next hour's mean.")
 
 
 class OutcomeBody(BaseModel):
@@ -41,12 +56,7 @@ class OutcomeBody(BaseModel):
     decision_id: Annotated[
         str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$")
     ]
-    values: dict[str, Positive] = Field(
-        min_length=1,
-        max_length=8,
-        description="latency_ms, of a request that met what was asked about, for tail-slo; rate, "
-        "the hour's mean, for capacity-planning.",
-    )
+    values: Truth
 
 
 class OutcomeAnswer(BaseModel):
@@ -71,8 +81,9 @@ async def outcome(
     if name is None:
         raise NotFoundError(f"{family} takes no outcomes; these do: {', '.join(FAMILIES)}")
     wanted = TRUTHS[name]
-    if set(body.values) != {wanted}:
-        raise InvalidError("The outcome does not fit the family", {"values": f"give {wanted}"})
+    truth = getattr(body.values, wanted)
+    if truth is None:
+        raise ConflictError(f"{family} is told its {wanted}", {"values": f"give {wanted}"})
     decision = await _decision(body.decision_id)
     if decision["family"] != name:
         raise NotFoundError(f"Decision {body.decision_id} is one of {decision['family']}")
@@ -82,7 +93,7 @@ async def outcome(
         "lower": interval["lower"],
         "upper": interval["upper"],
         "offset": (interval.get("online") or {}).get("offset", 0.0),
-        "truth": body.values[wanted],
+        "truth": truth,
     }
     try:
         found = await here.outcomes.take(name, decision["entity"], ask)

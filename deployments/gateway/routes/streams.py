@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from redis.exceptions import RedisError
 from starlette.responses import StreamingResponse
 
@@ -17,6 +17,16 @@ router = APIRouter(tags=["streams"], dependencies=[Depends(admitted)])
 
 KINDS = ("regime", "anomaly")
 StreamId = Annotated[str, Path(pattern=ENTITY_PATTERN)]
+
+
+def _written_out(value: object) -> object:
+    """Refuse numbers, which pydantic would take for seconds: those have a bound of their own."""
+    if not isinstance(value, str):
+        raise ValueError("give a date and time such as 2026-11-20T08:00:00Z")
+    return value
+
+
+Written = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
 class StreamNames(BaseModel):
@@ -36,13 +46,13 @@ class GateBody(BaseModel):
     )
 
     stream: Annotated[str, Field(pattern=ENTITY_PATTERN)]
-    deployed_at: AwareDatetime | Annotated[float, Field(ge=0, le=1e11)] = Field(
+    deployed_at: Written | Annotated[float, Field(ge=0, le=1e11, strict=True)] = Field(
         description="When the deploy began: RFC 3339, or epoch seconds."
     )
     window_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         900.0, description="A change that begins within it is laid to the deploy."
     )
-    prior: Annotated[float, Field(gt=0, lt=1)] = Field(
+    prior: Annotated[float, Field(ge=1e-6, le=1 - 1e-6)] = Field(
         0.5, description="How many of such deploys change the regime, before one has looked."
     )
     threshold: Annotated[float, Field(gt=0, lt=1)] = Field(

@@ -1,5 +1,7 @@
 import asyncio
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,19 @@ async def test_one_that_is_killed_is_begun_anew(module: str) -> None:
     await aside.close()
 
 
+async def test_one_that_hangs_is_begun_anew(module: str) -> None:
+    aside = Aside(module, patience_s=20.0)
+    first = await aside.do("sleep", seconds=0)
+    aside._patience = 0.2
+    with pytest.raises(AsideLostError, match="hung"):
+        await aside.do("sleep", seconds=60)
+    aside._patience = 20.0
+    assert aside._process is not None
+    await aside._process.wait()
+    assert await aside.do("sleep", seconds=0) != first
+    await aside.close()
+
+
 async def test_it_ends_with_whoever_began_it(module: str) -> None:
     aside = Aside(module)
     pid = await aside.do("sleep", seconds=0)
@@ -88,3 +103,12 @@ async def test_it_ends_with_whoever_began_it(module: str) -> None:
         await aside._process.wait()
     assert not alive(pid)
     await aside.close()
+
+
+def test_pytorch_stays_out_of_the_replica() -> None:
+    code = (
+        "import sys, deployments.optimization\n"
+        "print([name for name in ('torch', 'botorch', 'gpytorch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -337,3 +337,18 @@ async def test_a_fallback_is_no_decision_of_the_experiment(house: House) -> None
     assert (answer["data"]["config"], answer["safety"]["fallback"]) == ("a", True)
     given = {"decision_id": answer["meta"]["decision_id"], "reward": 0.5}
     assert (await refused(house, FEEDBACK, given))[0] == 404
+
+
+async def test_without_a_holder_the_incumbent_answers(house: House) -> None:
+    await post(house, BANDIT, {"experiment": "e", "arms": ARMS})
+    serving = dict(house.document.serving)
+    hasty = serving["bandit"].deadlines.model_copy(update={"model_ms": 50.0})
+    serving["bandit"] = serving["bandit"].model_copy(update={"deadlines": hasty})
+    await house.deploy(house.document.model_copy(update={"serving": serving}))
+    house.directories["optimization"].addresses.clear()
+    house.kill("optimization")
+    answer = await post(house, BANDIT, {"experiment": "e", "arms": ["b", "a"]})
+    assert answer["data"]["config"] == "b"
+    assert answer["data"]["propensity"] == 1
+    assert answer["safety"]["violations"][0]["rule"] == "model_away"
+    assert answer["meta"]["degraded"]

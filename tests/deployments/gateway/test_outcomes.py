@@ -71,6 +71,7 @@ async def test_what_nobody_decided_or_nobody_can_tell_is_refused(house: House) -
     async with house.client() as client:
         body = {"decision_id": decision, "values": {"rate": 5.0}}
         wrong = await client.post("/models/tail-slo/outcome", json=body)
+        assert wrong.status_code == 409
         assert list(wrong.json()["error"]["fields"]) == ["values"]
         assert (await client.post("/models/nothing/outcome", json=body)).status_code == 404
         other = await client.post("/models/capacity-planning/outcome", json=body)
