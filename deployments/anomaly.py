@@ -11,13 +11,8 @@ from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import ShelfLimits
 from deployments.keyed.stage import KeyedStage
-from deployments.streams import points, regime
 from deployments.streams.holders import Holders
-from deployments.streams.keeper import StreamKeeper
-from deployments.streams.points import PointKeeper
 from deployments.streams.purse import Purse
-from deployments.streams.regime import RegimeKeeper
-from deployments.streams.warm import warm
 from deployments.version import VERSION
 
 MODELS = {"regime": "anomaly/bocpd", "anomaly": "anomaly/forest"}
@@ -32,16 +27,18 @@ class Anomaly(KeyedStage):
         clock = self.replica.clocks.wall
         self._purse = Purse(1.0, clock())
         self._holders = Holders(self.replica.redis, clock)
-        # The kernels compile once on a machine; after that they are read from their files.
-        await asyncio.to_thread(warm)
+        await asyncio.to_thread(_warm)
         await self.open()
 
     def services(self) -> dict[str, KeyedService[Any]]:
         clock = self.replica.clocks.wall
+        # The detectors take seconds to import, which building the application need not pay.
+        from deployments.streams import points, regime  # noqa: PLC0415 - see above
+
         redis, monotonic = self.replica.redis, self.replica.clocks.monotonic
-        keepers: dict[StreamKeeper[Any], int] = {
-            RegimeKeeper(self._purse, clock): regime.MOST_STREAMS,
-            PointKeeper(self._purse, clock): points.MOST_STREAMS,
+        keepers: dict[Any, int] = {
+            regime.RegimeKeeper(self._purse, clock): regime.MOST_STREAMS,
+            points.PointKeeper(self._purse, clock): points.MOST_STREAMS,
         }
         return {
             keeper.kind: KeyedService(
@@ -61,3 +58,10 @@ class Anomaly(KeyedStage):
 
     async def __del__(self) -> None:
         await self.close()
+
+
+def _warm() -> None:
+    """Compile the kernels: once on a machine, after that they are read from their files."""
+    from deployments.streams.warm import warm  # noqa: PLC0415 - heavy, as above
+
+    warm()

@@ -8,15 +8,11 @@ from config_store.store import Version
 from deployments.aside.process import Aside
 from deployments.batch import Batch
 from deployments.experiments.judging import judge
-from deployments.experiments.keeper import ExperimentKeeper
 from deployments.keyed.keeper import Keeper
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import ShelfLimits
 from deployments.keyed.stage import KeyedStage
-from deployments.studies.keeper import StudyKeeper
-from deployments.studies.shelf import SuggestionShelf
-from deployments.studies.waiting import wait_for_some
 from deployments.version import VERSION
 from deployments.wire.frame import Frame
 from safety.bandits import largest_canary
@@ -40,6 +36,12 @@ _ROUNDING = 1e-9
 class Optimization(KeyedStage):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("optimization")
+        # The keepers bring the models with them, which building the application need not pay.
+        from deployments.experiments.keeper import ExperimentKeeper  # noqa: PLC0415 - see above
+        from deployments.studies.shelf import SuggestionShelf  # noqa: PLC0415 - see above
+        from deployments.studies.waiting import wait_for_some  # noqa: PLC0415 - see above
+
+        self._wait_for_some = wait_for_some
         # One for each, so that a suggestion does not wait for a policy to be judged.
         self._judging, self._suggesting = Aside(), Aside()
         self._suggestions = SuggestionShelf(self._suggesting)
@@ -47,6 +49,8 @@ class Optimization(KeyedStage):
         await self.open()
 
     def services(self) -> dict[str, KeyedService[Any]]:
+        from deployments.studies.keeper import StudyKeeper  # noqa: PLC0415 - as above
+
         experiments = self._service(self._experiments)
         studies = self._service(StudyKeeper(self._suggestions))
         return dict.fromkeys(EXPERIMENTS, experiments) | dict.fromkeys(STUDIES, studies)
@@ -64,7 +68,7 @@ class Optimization(KeyedStage):
         batch = Batch.from_frame(frame)
         service = self._services[batch.family]
         if batch.family == "bayes-opt":
-            await wait_for_some(batch, service, self._suggestions)
+            await self._wait_for_some(batch, service, self._suggestions)
         prediction = await service.answer(batch, *self.model_of(batch.family))
         if batch.family == "bandit-evaluate":
             await judge(batch, prediction, self._judging)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,6 @@ from ray import serve
 from config_store.store import Version
 from deployments.batch import Batch, Columns, Prediction
 from deployments.coverage.standings import Standings
-from deployments.extremes import answering as extremes
 from deployments.extremes.metrics import FRESH_SECONDS, MetricSeries
 from deployments.families.extremes import EXTREMES
 from deployments.rounds import end, every
@@ -52,7 +52,8 @@ class Tail(Stage):
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
         self.configure(await self.replica.config_once())
         self._loaded = await asyncio.to_thread(self._load)
-        await asyncio.to_thread(extremes.warm)
+        self._extremes = await asyncio.to_thread(_extremes)
+        await asyncio.to_thread(self._extremes.warm)
         self._standings = Standings(self.replica.redis, "tail")
         self._metrics = MetricSeries(self.replica.clocks.monotonic)
         await self.open()
@@ -72,11 +73,11 @@ class Tail(Stage):
         return prediction.to_frame()
 
     async def _answer_extremes(self, batch: Batch) -> Frame:
-        named = [name for name in extremes.wanted_of(batch) if name is not None]
+        named = [name for name in self._extremes.wanted_of(batch) if name is not None]
         series = await self._metrics.get(named) if named else {}
         started = time.perf_counter()
-        prediction = extremes.answer(batch, series, VERSION)
-        self.replica.metrics.inferred(extremes.MODEL, time.perf_counter() - started)
+        prediction: Prediction = self._extremes.answer(batch, series, VERSION)
+        self.replica.metrics.inferred(self._extremes.MODEL, time.perf_counter() - started)
         return prediction.to_frame()
 
     def _widen(self, prediction: Prediction, entities: list[str]) -> None:
@@ -118,6 +119,13 @@ class Tail(Stage):
     async def __del__(self) -> None:
         await end(self._looking, self._reading)
         await self.close()
+
+
+def _extremes() -> ModuleType:
+    # Its kernels too; see _load.
+    from deployments.extremes import answering  # noqa: PLC0415 - heavy
+
+    return answering
 
 
 def _answer(model: "TailModel", columns: Columns) -> Columns:

@@ -15,12 +15,11 @@ from deployments.experiments.beginning import (
     invalid,
 )
 from deployments.experiments.state import Event, start_step
+from deployments.families.bandits import MOST_ARMS
 from models.optimization.bandits.design import Design
 from models.optimization.bandits.errors import DesignError
 from models.optimization.bandits.experiment import Experiment
 from models.protocols import BoolArray
-
-MOST_ARMS = 64
 
 
 class UnfitError(Exception):

@@ -3,17 +3,16 @@
 from dataclasses import asdict
 from typing import Any
 
+from deployments.families.bandits import JUDGED_LEVEL
 from models.optimization.bandits.hindsight import judge_policy
 from models.optimization.bandits.snapshot import decode
 from models.optimization.evaluation.evaluate import Evaluation
-
-LEVEL = 0.95
 
 
 def evaluated(frozen: bytes, policy: str) -> dict[str, Any]:
     """Value the policy and the baseline, and say whether to promote it; a refusal is an answer."""
     experiment = decode(frozen)
-    judged = judge_policy(experiment, policy, LEVEL)
+    judged = judge_policy(experiment, policy, JUDGED_LEVEL)
     found = _told(judged.candidate)
     return {
         "policy": policy,

@@ -14,8 +14,9 @@ from config_store.document import BanditExperiment, BanditsConfig
 from deployments.batch import Refusal
 from deployments.experiments import shown
 from deployments.experiments.beginning import UNCONFIGURED, invalid
-from deployments.experiments.choosing import MOST_ARMS, UnfitError, passed_over, steps
+from deployments.experiments.choosing import UnfitError, passed_over, steps
 from deployments.experiments.state import DELETED, Event, Kept, apply, decide_step
+from deployments.families.bandits import LEVEL, MOST_ARMS
 from deployments.keyed.keeper import Asked, Reply
 from models.optimization.bandits.decide import CANARY, decide
 from models.optimization.bandits.errors import ArmError
@@ -138,7 +139,7 @@ class ExperimentKeeper:
             policy=asks[0]["policy"],
             cap=self.cap,
             vetoed=passed_over(experiment, asks, self._configured(kept)),
-            level=shown.LEVEL,
+            level=LEVEL,
         )
         record(experiment, ids, decisions, now)
         for row, place in enumerate(run.places):

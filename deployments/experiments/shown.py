@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from deployments.families.bandits import LEVEL
 from deployments.keyed.keeper import Reply
 from models.optimization.bandits.bernoulli import BernoulliPosterior
 from models.optimization.bandits.contexts import in_units
@@ -12,8 +13,6 @@ from models.optimization.bandits.decide import Decisions
 from models.optimization.bandits.decision_log import Status
 from models.optimization.bandits.experiment import Experiment
 from models.protocols import FloatArray
-
-LEVEL = 0.9
 
 
 def decided(experiment: Experiment, decisions: Decisions, row: int) -> Reply:

@@ -7,10 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import FamilyServing
 from deployments.batch import Columns, Detail
-from deployments.experiments import evaluation, shown
-from deployments.experiments.choosing import MOST_ARMS
 from deployments.families.family import ENTITY_PATTERN, Family, FamilyBody
 from deployments.keyed.tags import key_by_tag
+
+LEVEL, JUDGED_LEVEL = 0.9, 0.95
+MOST_ARMS = 64
 
 MOST_FEATURES = 32
 DECISION_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"
@@ -306,7 +307,7 @@ BANDIT = Family(
     answers=arm_answers,
     otherwise=incumbent,
     interval_method="credible",
-    interval_level=shown.LEVEL,
+    interval_level=LEVEL,
     deployment="optimization",
     ask=ask_for_arm,
     key=experiment_of,
@@ -321,7 +322,7 @@ FEEDBACK = Family(
     columns=no_columns,
     answers=told,
     interval_method="credible",
-    interval_level=shown.LEVEL,
+    interval_level=LEVEL,
     deployment="optimization",
     ask=ask_to_learn,
     key=decided_in,
@@ -337,7 +338,7 @@ EVALUATE = Family(
     columns=no_columns,
     answers=told,
     interval_method="confidence-sequence",
-    interval_level=evaluation.LEVEL,
+    interval_level=JUDGED_LEVEL,
     deployment="optimization",
     ask=ask_to_judge,
     key=experiment_of,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from config_store.document import FamilyServing
 from deployments.batch import Columns, Detail
 from deployments.families.family import ENTITY_PATTERN, Family, FamilyBody
-from models.optimization.bayes.study import (
+from models.optimization.bayes.limits import (
     MOST_CANDIDATES,
     MOST_CONSTRAINTS,
     MOST_GOALS,

@@ -24,7 +24,6 @@ from deployments.launch.errors import DiskFullError, PartDiedError, PortTakenErr
 from deployments.launch.progress import Progress
 from deployments.launch.redis_server import RedisServer
 from deployments.launch.run_record import Run, RunRecord
-from deployments.launch.training.background import ForecasterTraining, missing
 from models.pointer import read_pointer
 from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL
@@ -128,6 +127,12 @@ class Supervisor:
 
     def _train_forecasters(self, undo: ExitStack, scratch: Path) -> None:
         """Train what is missing beside the answers: simpler rules stand in until then."""
+        # Brings the forecasters with it, which the start need not wait for.
+        from deployments.launch.training.background import (  # noqa: PLC0415 - see above
+            ForecasterTraining,
+            missing,
+        )
+
         absent = missing(self._settings)
         if not absent:
             return

@@ -5,8 +5,9 @@ from typing import Any
 from deployments.batch import Refusal
 from deployments.studies.state import Event, Running
 from models.optimization.bayes.errors import SpaceError, StudyError, TrialError
+from models.optimization.bayes.limits import MOST_TRIALS
 from models.optimization.bayes.snapshot import design_document, design_from
-from models.optimization.bayes.study import MOST_TRIALS, Design, Study
+from models.optimization.bayes.study import Design, Study
 
 # What a body calls a setting of the design.
 _FIELDS = {"goals": "goal", "space": "space", "constraints": "constraints"}

@@ -9,7 +9,7 @@ import ray
 from redis.asyncio import Redis
 
 import deployments.features
-import deployments.forecasting
+import deployments.forecasts.office
 import deployments.replica
 import features.store
 from deployments.wire import exchange
@@ -83,7 +83,7 @@ async def house(
     monkeypatch.setattr(deployments.replica, "write_logs", lambda *_: None)
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
     monkeypatch.setattr(deployments.features, "HistorySource", NoHistory)
-    monkeypatch.setattr(deployments.forecasting, "history", Hours)
+    monkeypatch.setattr(deployments.forecasts.office, "history", Hours)
     monkeypatch.setattr(features.store, "FIRST_READ_SECONDS", 5.0)
     monkeypatch.setattr(exchange, "ASK_EVERY_SECONDS", 0.1)  # a second replica is soon found
     await redis.mset(encoded(known.items()))

@@ -34,7 +34,7 @@ async def post(house: House, body: Body) -> Any:
 
 def register(house: House, name: str, model: Any) -> None:
     """Make a model champion, as the registry does."""
-    shelf: ModelShelf = house.replicas["forecasting"][0]._shelf
+    shelf: ModelShelf = house.replicas["forecasting"][0]._office.shelf
     folder = shelf._folder / folder_name(name) / "1.0.0"
     if name == CAPACITY_MODEL:
         model.save(folder)
@@ -51,15 +51,15 @@ async def learned(house: House) -> House:
         house, registered_name("ensemble"), EnsembleForecaster([SeasonalAverage(seasons=1)], {})
     )
     (forecasting,) = house.replicas["forecasting"]
-    await until(lambda: forecasting._shelf.capacity is not None)
-    await until(lambda: "ensemble" in forecasting._shelf.forecasters)
-    await forecasting._look()
+    await until(lambda: forecasting._office.shelf.capacity is not None)
+    await until(lambda: "ensemble" in forecasting._office.shelf.forecasters)
+    await forecasting._office.look()
     return house
 
 
 async def test_before_anything_is_trained_the_chain_answers_and_says_so(house: House) -> None:
     (forecasting,) = house.replicas["forecasting"]
-    await until(lambda: bool(forecasting._board.entities))
+    await until(lambda: bool(forecasting._office.board.entities))
     answer = await post(house, BODY)
     assert len(answer["data"]["forecast"]) == len(answer["data"]["workers"]) == 24
     assert answer["meta"]["degraded"]
@@ -85,7 +85,7 @@ async def test_the_forecast_is_the_forecasters_own(learned: House) -> None:
     answer = await post(learned, {"entity": "settlement"})
     hours = hours_of(fortnight(), int(fortnight().ts[-1]) + 60)["settlement"].request_rate
     a_week_ago = hours[-168 + 1 :][:24]  # from the next full hour on
-    board = learned.replicas["forecasting"][0]._board
+    board = learned.replicas["forecasting"][0]._office.board
     expected = board.ahead("settlement", "ensemble").point
     shown = [each["rate"] for each in answer["data"]["forecast"]]
     ratio = np.array(shown) / expected
@@ -94,12 +94,13 @@ async def test_the_forecast_is_the_forecasters_own(learned: House) -> None:
 
 
 async def test_more_load_never_needs_fewer_workers(learned: House) -> None:
-    for name, values in {
+    rising: dict[str, list[float]] = {
         "ingest_rate": [10, 500, 2000, 4000, 9000],
         "cpu": [0.1, 0.4, 0.7, 0.9, 1.0],
         "p99": [1, 5, 20, 200],
         "calendar_events": [0, 1, 3, 9],
-    }.items():
+    }
+    for name, values in rising.items():
         rows = [{**BODY, name: value} for value in values]
         planned = [each["data"]["workers"] for each in await post(learned, {"rows": rows})]
         assert (np.diff(np.array(planned), axis=0) >= 0).all(), name
@@ -141,9 +142,9 @@ class Throwing:
 
 async def test_a_forecaster_that_throws_is_passed_over(learned: House) -> None:
     (forecasting,) = learned.replicas["forecasting"]
-    (loaded,) = forecasting._shelf.forecasters.values()
-    forecasting._shelf.forecasters["prophet"] = loaded._replace(model=Throwing())
-    forecasting._board = forecasting._make()
+    (loaded,) = forecasting._office.shelf.forecasters.values()
+    forecasting._office.shelf.forecasters["prophet"] = loaded._replace(model=Throwing())
+    forecasting._office.board = forecasting._office.make()
     answer = await post(learned, {**BODY, "model": "prophet"})
     assert answer["meta"]["degraded"]
     assert "too many for me" in answer["data"]["passed_over"]["prophet"]
@@ -162,15 +163,15 @@ async def test_without_any_replica_the_fallback_answers(learned: House) -> None:
 
 async def test_an_hour_that_is_over_is_an_outcome(learned: House) -> None:
     (forecasting,) = learned.replicas["forecasting"]
-    board = forecasting._board
+    board = forecasting._office.board
     past = await Hours().remote(1)
     for each in past.values():  # two hours later, with three times the rate
         each["rate"] = np.append(each["rate"], [3e4, 3e4])
-    forecasting._past = past_of(past)
-    await forecasting._tell_outcomes(board)
-    await forecasting._tell_outcomes(board)  # another replica does the same
-    await forecasting._standings.refresh()
-    told = forecasting._standings.told(["order-gateway", "nobody"])
+    forecasting._office.past = past_of(past)
+    await forecasting._office.tell_outcomes(board)
+    await forecasting._office.tell_outcomes(board)  # another replica does the same
+    await forecasting._office.standings.refresh()
+    told = forecasting._office.standings.told(["order-gateway", "nobody"])
     assert told[0]["outcomes"] == 1
     assert told[0]["coverage"] == 0.0
     assert told[1] is None
