@@ -21,22 +21,25 @@ FEATURE_DEFAULTS = {
 # asks for a trial may choose to wait for a model's suggestion, which others need not wait for.
 PATIENT = Deadlines(request_ms=10_000.0, model_ms=9_000.0)
 SEVERAL = Lane(batches_in_flight=64)
+# Where a batch waits for Redis a lone request should not wait for it too; more in flight would
+# only make smaller batches of a load.
+FEW = Lane(batches_in_flight=3)
 
 
 def default_serving() -> dict[str, FamilyServing]:
     return {
         "tail": FamilyServing(model="tail/xgboost-quantile"),
-        "extremes": FamilyServing(model="tail/peaks-over-threshold"),
-        "capacity": FamilyServing(model="forecasting/ensemble"),
-        "regime": FamilyServing(model="anomaly/bocpd"),
-        "anomaly": FamilyServing(model="anomaly/forest"),
-        "bandit": FamilyServing(model="optimization/bandit"),
-        "bandit-feedback": FamilyServing(model="optimization/bandit"),
+        "extremes": FamilyServing(model="tail/peaks-over-threshold", lane=FEW),
+        "capacity": FamilyServing(model="forecasting/ensemble", lane=FEW),
+        "regime": FamilyServing(model="anomaly/bocpd", lane=FEW),
+        "anomaly": FamilyServing(model="anomaly/forest", lane=FEW),
+        "bandit": FamilyServing(model="optimization/bandit", lane=FEW),
+        "bandit-feedback": FamilyServing(model="optimization/bandit", lane=FEW),
         "bandit-evaluate": FamilyServing(model="optimization/off-policy", deadlines=PATIENT),
         "bayes-opt": FamilyServing(
             model="optimization/gaussian-process", deadlines=PATIENT, lane=SEVERAL
         ),
-        "bayes-opt-tell": FamilyServing(model="optimization/gaussian-process"),
+        "bayes-opt-tell": FamilyServing(model="optimization/gaussian-process", lane=FEW),
     }
 
 

@@ -54,6 +54,7 @@ class Tail(Stage):
         self._loaded = await asyncio.to_thread(self._load)
         self._extremes = await asyncio.to_thread(_extremes)
         await asyncio.to_thread(self._extremes.warm)
+        self._fitting = self._extremes.Answering()
         self._standings = Standings(self.replica.redis, "tail")
         self._metrics = MetricSeries(self.replica.clocks.monotonic)
         await self.open()
@@ -76,7 +77,7 @@ class Tail(Stage):
         named = [name for name in self._extremes.wanted_of(batch) if name is not None]
         series = await self._metrics.get(named) if named else {}
         started = time.perf_counter()
-        prediction: Prediction = self._extremes.answer(batch, series, VERSION)
+        prediction: Prediction = self._fitting.answer(batch, series, VERSION)
         self.replica.metrics.inferred(self._extremes.MODEL, time.perf_counter() - started)
         return prediction.to_frame()
 

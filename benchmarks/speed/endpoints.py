@@ -58,7 +58,7 @@ def capacity(draw: random.Random, _: int) -> dict[str, Any]:
 def extremes(draw: random.Random, at: int) -> dict[str, Any]:
     """Half ask of the telemetry, half bring 500 values."""
     if at % 2:
-        return {"entity": draw.choice(SERVICES), "metric": draw.choice(["p99_ms", "load"])}
+        return {"entity": draw.choice(SERVICES), "metric": draw.choice(["p99_ms", "p999_ms"])}
     return {"values": [round(draw.paretovariate(3), 4) for _ in range(500)]}
 
 

@@ -1,6 +1,7 @@
 """A batch of questions about extremes, each answered or refused in words."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,15 +9,19 @@ import numpy as np
 
 from deployments.batch import Batch, Columns, Detail, FloatArray, Prediction, Refusal
 from deployments.extremes.metrics import Wanted
-from models.errors import ModelError
+from models.errors import ModelError, TrainingDataError
 from models.tail.extremes.answer import TailAnswer, TailQuestion, answer_tails
 from models.tail.extremes.profile_intervals import Estimate
 
 MODEL = "tail/peaks-over-threshold"
 COLUMNS = ("threshold", "scale", "exceedance_probability", "value_at_risk", "lower", "upper")
 LEVELS = (0.99, 0.999)
+MOST_FITS = 2048
 # An end that the likelihood leaves open is told as this far, and as open in the notes.
 FARTHEST = 1e300
+
+
+Found = TailAnswer | TrainingDataError
 
 
 def wanted_of(batch: Batch) -> list[Wanted | None]:
@@ -27,13 +32,45 @@ def wanted_of(batch: Batch) -> list[Wanted | None]:
     ]
 
 
-def answer(batch: Batch, series: Mapping[Wanted, FloatArray], version: str) -> Prediction:
-    wanted = wanted_of(batch)
-    questions = [
-        _question(ask, series[name] if name is not None else np.asarray(ask["v"]))
-        for ask, name in zip(batch.asks, wanted, strict=True)
-    ]
-    found = answer_tails(questions)
+class Answering:
+    """Answers batches; of telemetry, which changes by the minute, a fit is asked for once."""
+
+    def __init__(self) -> None:
+        self._fits: OrderedDict[tuple[Any, ...], tuple[FloatArray, Found]] = OrderedDict()
+
+    def answer(self, batch: Batch, series: Mapping[Wanted, FloatArray], version: str) -> Prediction:
+        wanted = wanted_of(batch)
+        found: list[Found | None] = []
+        questions: dict[int, TailQuestion] = {}
+        for row, (ask, name) in enumerate(zip(batch.asks, wanted, strict=True)):
+            values = np.asarray(ask["v"]) if name is None else series[name]
+            kept = None if name is None else self._kept(name, ask, values)
+            found.append(kept)
+            if kept is None:
+                questions[row] = _question(ask, values)
+        for row, fit in zip(questions, answer_tails(list(questions.values())), strict=True):
+            found[row] = fit
+            name = wanted[row]
+            if name is not None:
+                self._keep(name, batch.asks[row], series[name], fit)
+        return _prediction(batch, [fit for fit in found if fit is not None], version)
+
+    def _kept(self, name: Wanted, ask: dict[str, Any], values: FloatArray) -> Found | None:
+        """Give the fit of these very values, where there is one."""
+        of, fit = self._fits.get(_key(name, ask), (None, None))
+        return fit if of is values else None
+
+    def _keep(self, name: Wanted, ask: dict[str, Any], values: FloatArray, fit: Found) -> None:
+        self._fits[_key(name, ask)] = (values, fit)
+        while len(self._fits) > MOST_FITS:
+            self._fits.popitem(last=False)
+
+
+def _key(name: Wanted, ask: dict[str, Any]) -> tuple[Any, ...]:
+    return (*name, ask["q"], *ask["p"], ask["c"], ask["j"], ask["d"])
+
+
+def _prediction(batch: Batch, found: list[Found], version: str) -> Prediction:
     columns: Columns = {name: np.full(len(found), np.nan) for name in COLUMNS}
     details: list[Detail | None] = [None] * len(found)
     refusals: dict[int, Refusal] = {}

@@ -11,6 +11,7 @@ import ray
 from deployments.launch.before_ray import BEFORE_RAY
 from deployments.launch.errors import MissingBinaryError
 
+STARTUP = Path(__file__).with_name("startup")
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Ray runs workers at niceness 15; replicas that answer people are no background work.
@@ -47,9 +48,15 @@ def environment(scratch: Path, home: Path, free_port: Callable[[], int]) -> dict
         "RAY_SERVE_HAPROXY_RETRIES": "20",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "BALLAST_HOME": str(home),
+        "PYTHONPATH": python_path(os.environ.get("PYTHONPATH")),
         # One batch runs on one thread; more would only take turns on the same cores.
         "OMP_NUM_THREADS": "1",
     }
+
+
+def python_path(given: str | None) -> str:
+    """Put what every process of the cluster runs first before what the user has there."""
+    return os.pathsep.join([str(STARTUP), given] if given else [str(STARTUP)])
 
 
 def command(name: str) -> Path:
