@@ -62,7 +62,7 @@ class Tail(Stage):
         self._reading = asyncio.create_task(every(lambda: FRESH_SECONDS, self._metrics.refresh))
 
     async def answer(self, frame: Frame) -> Frame:
-        if frame.head.get("family") == EXTREMES.name:
+        if frame.head["family"] == EXTREMES.name:
             return await self._answer_extremes(Batch.from_frame(frame))
         model, version = self._loaded
         started = time.perf_counter()

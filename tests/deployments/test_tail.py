@@ -99,8 +99,9 @@ async def test_the_deployment_names_the_model_that_answered(tail_model: TailMode
     created = datetime(2026, 3, 2, tzinfo=UTC)
     version = ModelVersion(TailModel.name, "1.4.0", Path("somewhere"), created)
     tail._loaded = Loaded(tail_model, version)
+    tail._standings = ()  # nobody has told an outcome
     columns = tail_rows(3, seed=5)
-    found = Prediction.from_frame(await tail.answer(Frame(columns)))
+    found = Prediction.from_frame(await tail.answer(Frame(columns, {"family": "tail"})))
     assert (found.model, found.model_version) == ("tail/xgboost-quantile", "1.4.0")
     np.testing.assert_equal(found.columns, _answer(tail_model, columns))
     counted = metrics.registry.get_sample_value(
