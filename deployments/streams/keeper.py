@@ -6,7 +6,7 @@ state that it left.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 from zlib import crc32
@@ -127,7 +127,7 @@ class StreamKeeper(Generic[Answers]):
                     replies[at] = Reply(refusal=why)
                 else:
                     replies[at] = self._look(stream, asked.ask)
-            self._answer(observed, replies)
+            self._answer(observed, {at: rows[at][1].ask for at in wave}, replies)
         return [reply if reply is not None else Reply() for reply in replies]
 
     def again(self, state: Stream, asked: Asked) -> Reply:
@@ -150,10 +150,15 @@ class StreamKeeper(Generic[Answers]):
         return Observed(*taken, share=share, now=now, choice=choice, id=asked.id)
 
     def _answer(
-        self, rows: Sequence[tuple[int, Stream, Observed]], replies: list[Reply | None]
+        self,
+        rows: Sequence[tuple[int, Stream, Observed]],
+        rows_asked: Mapping[int, dict[str, Any]],
+        replies: list[Reply | None],
     ) -> None:
         answers = self._apply([(stream, seen) for _, stream, seen in rows])
         for (at, stream, seen), (found, alarms) in zip(rows, answers, strict=True):
+            if found is None:
+                found = _said_before(stream, seen, rows_asked[at])
             reply = self.reply(stream, found, _counts(seen))
             reply.event = seen.event()
             named = {"kind": self.kind, "stream": stream.name}
@@ -178,7 +183,8 @@ class StreamKeeper(Generic[Answers]):
             for alarm in alarms:
                 stream.record.alarmed(alarm)
             book(stream.record, seen)
-            stream.last = (seen, answers)
+            if answers is not None:
+                stream.last = (seen, answers)
             results.append((answers, alarms))
         return results
 
@@ -193,6 +199,16 @@ class StreamKeeper(Generic[Answers]):
             shown = asdict(stream.record) | self.look(stream, ask)
             return Reply(detail={"data": {self.kind: shown}})
         return Reply(detail={"data": self.look(stream, ask)})
+
+
+def _said_before(stream: Stream, seen: Observed, ask: dict[str, Any]) -> Any:
+    """Give what was said of a body that its client sends again for want of the answer."""
+    if stream.last is None or "s" not in ask:
+        return None
+    last, answers = stream.last
+    n = len(ask["v"])
+    same = seen.duplicates == n == len(last.values) and ask["s"] + n - 1 == last.sequence
+    return answers if same else None
 
 
 def _counts(seen: Observed) -> dict[str, int]:

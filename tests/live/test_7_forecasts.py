@@ -79,5 +79,5 @@ def test_an_outcome_moves_the_intervals_that_follow(client: httpx.Client) -> Non
         return bool(answer["interval"]["upper"] > 1.2 * first["interval"]["upper"])
 
     eventually(widened, 10)
-    text = client.get("/metrics").text
-    assert 'interval_coverage{model="tail"}' in text
+    gauge = 'interval_coverage{model="tail"}'
+    eventually(lambda: gauge in client.get("/metrics").text, 10)

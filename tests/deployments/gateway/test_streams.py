@@ -105,6 +105,20 @@ async def test_what_is_sent_again_is_taken_once(house: House) -> None:
     assert (shown["observations"], shown["duplicates"], shown["missing"]) == (35, 30, 5)
 
 
+async def test_a_body_that_is_sent_again_for_want_of_its_answer_gets_it(house: House) -> None:
+    points = np.random.default_rng(1).normal(size=(90, 2)).tolist()
+    await post(house, ANOMALY, {"stream": "s", "points": points[:80], "sequence": 0})
+    body = {"stream": "s", "points": points[80:], "sequence": 80}
+    first = await post(house, ANOMALY, body)
+    again = await post(house, ANOMALY, body)
+    assert again["data"]["points"] == first["data"]["points"]
+    assert (again["data"]["taken"], again["data"]["duplicates"]) == (0, 10)
+    await house.start("anomaly")
+    house.directories["anomaly"].addresses.pop(0)
+    house.kill("anomaly")
+    assert (await post(house, ANOMALY, body))["data"]["points"] == first["data"]["points"]
+
+
 async def test_late_observations_are_counted_and_not_taken(house: House) -> None:
     body = {"stream": "s", "values": [1.0, 2.0, 3.0], "ts": [100, 200, 300]}
     await post(house, REGIME, body)
