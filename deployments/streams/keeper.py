@@ -157,9 +157,8 @@ class StreamKeeper(Generic[Answers]):
     ) -> None:
         answers = self._apply([(stream, seen) for _, stream, seen in rows])
         for (at, stream, seen), (found, alarms) in zip(rows, answers, strict=True):
-            if found is None:
-                found = _said_before(stream, seen, rows_asked[at])
-            reply = self.reply(stream, found, _counts(seen))
+            said = found if seen.values else _said_before(stream, seen, rows_asked[at])
+            reply = self.reply(stream, said, _counts(seen))
             reply.event = seen.event()
             named = {"kind": self.kind, "stream": stream.name}
             reply.notices = [named | alarm for alarm in alarms]

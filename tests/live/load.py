@@ -46,6 +46,15 @@ class Load:
         self._tasks = [asyncio.create_task(self._ask_on(i)) for i in range(self._clients)]
         return self
 
+    async def running(self, answers: int) -> None:
+        """Wait until so many were answered: what is broken then is broken under load."""
+        await asyncio.sleep(2)
+        for _ in range(600):
+            if len(self.books.answered) >= answers:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"only {len(self.books.answered)} answers in half a minute")
+
     async def __aexit__(self, *_: object) -> None:
         self._stop.set()
         await asyncio.gather(*self._tasks)

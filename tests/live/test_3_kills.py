@@ -57,7 +57,7 @@ def answers_again(live: Live) -> bool:
 async def test_a_killed_replica_loses_no_request(live: Live, part: str) -> None:
     title = f"ServeReplica:ballast:{part}"
     async with Load(live.url, live.key) as load:
-        await asyncio.sleep(2)
+        await load.running(200)
         (victim, *_) = live.pids(title)
         os.kill(victim, signal.SIGKILL)
         await asyncio.sleep(6)
@@ -74,7 +74,7 @@ async def test_a_killed_replica_loses_no_request(live: Live, part: str) -> None:
 
 async def test_redis_killed_under_load_leaves_the_ledger_whole(live: Live) -> None:
     async with Load(live.url, live.key) as load:
-        await asyncio.sleep(2)
+        await load.running(200)
         before = len(load.books.answered)
         (redis,) = live.pids("redis-server")
         os.kill(redis, signal.SIGSTOP)  # hangs first, which is worse than being gone
@@ -102,7 +102,7 @@ def spool(live: Live) -> int:
 async def test_the_history_killed_goes_on_where_it_was(live: Live) -> None:
     (victim,) = live.pids("ray::History")
     async with Load(live.url, live.key, clients=4) as load:
-        await asyncio.sleep(1)
+        await load.running(100)
         os.kill(victim, signal.SIGKILL)
         await asyncio.sleep(3)
     assert load.books.wrong == []
