@@ -37,7 +37,7 @@ unit: install-dev ## Unit tests: no cluster
 	@$(BIN)/pytest -q -m "not live" -n 2
 
 live: install-dev install-system ## The platform from end to end, started once
-	@$(BIN)/pytest -q -m live tests/live
+	@$(BIN)/pytest -q -m live --tb=native tests/live
 
 test: check unit live ## Everything
 

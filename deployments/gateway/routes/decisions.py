@@ -1,6 +1,9 @@
 """Decisions as the ledger keeps them, and the proof that they are there."""
 
+import asyncio
+import logging
 import re
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,6 +15,9 @@ from deployments.errors import NotFoundError, UnavailableError
 from deployments.gateway.routes.access import admitted
 from deployments.history import history
 
+AGAIN_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
 router = APIRouter(tags=["decisions"], dependencies=[Depends(admitted)])
 
 # Older than any decision, and as far back as the column store's dates go.
@@ -36,14 +42,24 @@ DecisionId = Annotated[
 ]
 
 
+async def asked(question: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask the history, and once more after a moment: it may just be starting again."""
+    try:
+        return await question()
+    except RayError as away:
+        log.warning("The history gave no answer, it is asked again: %s", away)
+    await asyncio.sleep(AGAIN_SECONDS)
+    try:
+        return await question()
+    except RayError as away:
+        raise UnavailableError("The history gives no answer: try again") from away
+
+
 @router.get("/decisions/{id}", summary="One decision, as it was written down")
 async def decision(
     id: DecisionId,  # noqa: A002 - the contract's name
 ) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] | None = await history().decision.remote(id)
-    except RayError as away:
-        raise UnavailableError("The history gives no answer: try again") from away
+    found: dict[str, Any] | None = await asked(lambda: history().decision.remote(id))
     if found is None:
         raise NotFoundError(f"There is no decision {id} in the ledger")
     return found
@@ -55,10 +71,9 @@ async def decisions(
     family: Annotated[str | None, Query(pattern=r"^[a-z_-]{1,32}$")] = None,
     since: Moment | None = None,
 ) -> list[dict[str, Any]]:
-    try:
-        rows: list[dict[str, Any]] = await history().decisions.remote(limit, family, since)
-    except RayError as away:
-        raise UnavailableError("The history gives no answer: try again") from away
+    rows: list[dict[str, Any]] = await asked(
+        lambda: history().decisions.remote(limit, family, since)
+    )
     return rows
 
 
@@ -66,10 +81,7 @@ async def decisions(
 async def proof(
     id: DecisionId,  # noqa: A002 - the contract's name
 ) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] | None = await history().proof.remote(id)
-    except RayError as away:
-        raise UnavailableError("The history gives no answer: try again") from away
+    found: dict[str, Any] | None = await asked(lambda: history().proof.remote(id))
     if found is None:
         raise NotFoundError(f"There is no decision {id} in the drained ledger; try in a second")
     return found

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
-from ray.exceptions import RayError
 from redis.exceptions import RedisError
 
 from deployments.errors import ConflictError, NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
+from deployments.gateway.routes.decisions import asked
 from deployments.history import history
 
 router = APIRouter(tags=["inference"], dependencies=[Depends(admitted)])
@@ -103,10 +103,7 @@ async def outcome(
 
 
 async def _decision(decision_id: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] | None = await history().decision.remote(decision_id)
-    except RayError as away:
-        raise UnavailableError("The history gives no answer: try again") from away
+    found: dict[str, Any] | None = await asked(lambda: history().decision.remote(decision_id))
     if found is None:
         raise NotFoundError(f"There is no decision {decision_id} in the ledger")
     return found
