@@ -9,7 +9,7 @@ from tests.live.conftest import ROOT, Live
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
 
-# Server-sent events stay open for as long as they promise, half a minute each: test_6 asks them.
+# Server-sent events stay open for as long as they promise, half a minute each: test_5 asks them.
 LISTENING = "/events$"
 
 
