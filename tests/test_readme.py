@@ -77,3 +77,13 @@ def test_the_version_command_needs_no_cluster() -> None:
         check=True,
     )
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_the_endpoints_table_is_the_measured_one() -> None:
+    measured = json.loads((ROOT / "docs/measured/endpoints.json").read_text())
+    text = (ROOT / "README.md").read_text()
+    for name, run in measured["endpoints"].items():
+        row = f"| {name} | {run['p50_ms']:.2f} | {run['p99_ms']:.2f} | {run['p999_ms']:.1f} |"
+        assert row in text
+    for rate in measured["streams"].values():
+        assert f"{rate:,.0f}" in text
