@@ -1,5 +1,6 @@
 """Streams: POST /models/regime-detection and POST /models/anomaly."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -38,8 +39,9 @@ class StreamBody(FamilyBody):
         "over when it is sent again.",
     )
 
+    @abstractmethod
     def observed(self) -> list[Any]:
-        raise NotImplementedError
+        """Give the observations, in their order."""
 
     @model_validator(mode="after")
     def _a_time_each(self) -> Self:

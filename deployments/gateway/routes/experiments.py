@@ -2,15 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, Field
-from redis.exceptions import RedisError
 
-from deployments.errors import UnavailableError
 from deployments.families.bandits import ARM_PATTERN
 from deployments.families.family import ENTITY_PATTERN
 from deployments.gateway.routes.access import Here, admitted
-from deployments.keyed.log import KeyLog
+from deployments.gateway.routes.paging import Limit, Text, page_of
 
 router = APIRouter(tags=["experiments"], dependencies=[Depends(admitted)])
 
@@ -27,15 +25,12 @@ class ExperimentNames(BaseModel):
 @router.get("/experiments", summary="Name the experiments, in order, a page at a time")
 async def experiments(
     here: Here,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after: Annotated[str, Query(max_length=128)] = "",
-    prefix: Annotated[str, Query(max_length=128)] = "",
+    limit: Limit = 100,
+    after: Text = "",
+    prefix: Text = "",
 ) -> ExperimentNames:
-    try:
-        names = await KeyLog(here.replica.redis, KIND).names(after, limit, prefix)
-    except (RedisError, OSError) as away:
-        raise UnavailableError("Redis is away, and with it the experiments: try again") from away
-    return ExperimentNames(experiments=names, next=names[-1] if len(names) == limit else None)
+    names, following = await page_of(here, (KIND,), limit, after, prefix)
+    return ExperimentNames(experiments=names, next=following)
 
 
 @router.put("/experiments/{id:path}/arms/{arm}", summary="Add an arm, or bring a retired one back")

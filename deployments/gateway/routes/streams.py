@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Response
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from redis.exceptions import RedisError
 from starlette.responses import StreamingResponse
@@ -11,7 +11,7 @@ from deployments.errors import NotFoundError, UnavailableError
 from deployments.families.family import ENTITY_PATTERN
 from deployments.gateway.notices import Notices, resumed_after
 from deployments.gateway.routes.access import Here, admitted
-from deployments.keyed.log import KeyLog
+from deployments.gateway.routes.paging import Limit, Text, page_of
 
 router = APIRouter(tags=["streams"], dependencies=[Depends(admitted)])
 
@@ -73,18 +73,12 @@ class GateShown(BaseModel):
 @router.get("/streams", summary="Name the streams, in order, a page at a time")
 async def streams(
     here: Here,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after: Annotated[str, Query(max_length=128)] = "",
-    prefix: Annotated[str, Query(max_length=128)] = "",
+    limit: Limit = 100,
+    after: Text = "",
+    prefix: Text = "",
 ) -> StreamNames:
-    names: set[str] = set()
-    try:
-        for kind in KINDS:
-            names |= set(await KeyLog(here.replica.redis, kind).names(after, limit, prefix))
-    except (RedisError, OSError) as away:
-        raise UnavailableError("Redis is away, and with it the streams: try again") from away
-    page = sorted(names)[:limit]
-    return StreamNames(streams=page, next=page[-1] if len(page) == limit else None)
+    names, following = await page_of(here, KINDS, limit, after, prefix)
+    return StreamNames(streams=names, next=following)
 
 
 @router.get(

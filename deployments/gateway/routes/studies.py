@@ -2,14 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, Field
-from redis.exceptions import RedisError
 
-from deployments.errors import UnavailableError
 from deployments.families.family import ENTITY_PATTERN
 from deployments.gateway.routes.access import Here, admitted
-from deployments.keyed.log import KeyLog
+from deployments.gateway.routes.paging import Limit, Text, page_of
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(admitted)])
 
@@ -25,15 +23,12 @@ class StudyNames(BaseModel):
 @router.get("/studies", summary="Name the studies, in order, a page at a time")
 async def studies(
     here: Here,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after: Annotated[str, Query(max_length=128)] = "",
-    prefix: Annotated[str, Query(max_length=128)] = "",
+    limit: Limit = 100,
+    after: Text = "",
+    prefix: Text = "",
 ) -> StudyNames:
-    try:
-        names = await KeyLog(here.replica.redis, KIND).names(after, limit, prefix)
-    except (RedisError, OSError) as away:
-        raise UnavailableError("Redis is away, and with it the studies: try again") from away
-    return StudyNames(studies=names, next=names[-1] if len(names) == limit else None)
+    names, following = await page_of(here, (KIND,), limit, after, prefix)
+    return StudyNames(studies=names, next=following)
 
 
 @router.get("/studies/{id:path}", summary="What is known of a study, with its latest trials")

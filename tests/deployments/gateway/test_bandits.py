@@ -1,5 +1,4 @@
 import asyncio
-import json
 from typing import Any
 
 import numpy as np
@@ -8,27 +7,13 @@ from redis.asyncio import Redis
 
 from config_store.document import BanditExperiment, BanditsConfig
 from safety.access import Role
+from tests.deployments.asking import post, refused
 from tests.deployments.house import House
 
 BANDIT, FEEDBACK, EVALUATE = "/models/bandit", "/models/bandit/feedback", "/models/bandit/evaluate"
 NOBODY = "01939d1c-8a4e-7c11-9a52-3b1f0a6c2d7e"
 ARMS = ["a", "b", "c"]
 Body = dict[str, Any]
-
-
-async def post(house: House, path: str, body: Body) -> Any:
-    async with house.client() as client:
-        found = await client.post(path, json=body)
-    assert found.status_code == 200, found.text
-    return found.json()
-
-
-async def refused(house: House, path: str, body: Any) -> tuple[int, Body]:
-    async with house.client() as client:
-        content = body if isinstance(body, str) else json.dumps(body)
-        headers = {"content-type": "application/json"}
-        found = await client.post(path, content=content, headers=headers)
-    return found.status_code, found.json().get("error", {})
 
 
 async def shown(house: House, name: str) -> Body:

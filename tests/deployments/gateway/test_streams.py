@@ -8,26 +8,12 @@ from redis.asyncio import Redis
 
 from deployments.gateway import notices
 from safety.access import Role
+from tests.deployments.asking import post, refused
 from tests.deployments.house import House
 from tests.waiting import until
 
 REGIME, ANOMALY = "/models/regime-detection", "/models/anomaly"
 Body = dict[str, Any]
-
-
-async def post(house: House, path: str, body: Body) -> Any:
-    async with house.client() as client:
-        found = await client.post(path, json=body)
-    assert found.status_code == 200, found.text
-    return found.json()
-
-
-async def refused(house: House, path: str, body: Any) -> tuple[int, Body]:
-    async with house.client() as client:
-        content = body if isinstance(body, str) else json.dumps(body)
-        headers = {"content-type": "application/json"}
-        found = await client.post(path, content=content, headers=headers)
-    return found.status_code, found.json()["error"]
 
 
 def shifted(n: int = 120, at: int = 80, seed: int = 1) -> list[float]:

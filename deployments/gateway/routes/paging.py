@@ -1,0 +1,28 @@
+"""Keys a page at a time: what streams, experiments and studies list alike."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Query
+from redis.exceptions import RedisError
+
+from deployments.errors import UnavailableError
+from deployments.gateway.premises import Premises
+from deployments.keyed.log import KeyLog
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Text = Annotated[str, Query(max_length=128)]
+
+
+async def page_of(
+    here: Premises, kinds: Sequence[str], limit: int, after: str, prefix: str
+) -> tuple[list[str], str | None]:
+    """Give the names in order, and what to ask the next page after; None at the end."""
+    names: set[str] = set()
+    try:
+        for kind in kinds:
+            names |= set(await KeyLog(here.replica.redis, kind).names(after, limit, prefix))
+    except (RedisError, OSError) as away:
+        raise UnavailableError("Redis is away, and with it the names: try again") from away
+    page = sorted(names)[:limit]
+    return page, page[-1] if len(page) == limit else None
