@@ -1,6 +1,6 @@
 """Hyperparameters of a Gaussian process, the likeliest under their priors.
 
-The marginal likelihood and its gradient in closed form, in numpy: at 50 rows of 6 columns a fit
+The marginal likelihood and its gradient in closed form, in numpy: a fit
 spares `fit_gpytorch_mll`'s overhead, and asking needs no PyTorch. The constant mean is
 profiled out by generalised least squares.
 
