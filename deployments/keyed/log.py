@@ -4,13 +4,13 @@ The number of an entry is its id in a Redis stream, and Redis takes no id at or 
 an append is refused when somebody else has appended meanwhile, and whoever is refused knows that
 its state is old: two replicas that both believe they hold a key can never fork it.
 
-A snapshot stands for the entries up to its number. They are trimmed, except for the latest few: by
-their decisions' ids a request that is sent again after a replica's death is known.
+A snapshot stands for the entries up to its number, which are trimmed. With it go the ids of the
+rows taken of late: by them a request that is sent again after a replica's death is known.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from redis.asyncio import Redis
@@ -18,7 +18,8 @@ from redis.exceptions import ResponseError
 
 # An entry holds all events of one key in one batch.
 EVENTS, IDS = b"e", b"i"
-KEPT_ENTRIES = 64
+# The latest rows whose ids go with a snapshot: more than all batches that can be on their way.
+KEPT_IDS = 2_048
 # One stream for all kinds: whoever listens to many keys reads one.
 NOTICES = "ballast:notices"
 KEPT_NOTICES = 10_000
@@ -27,8 +28,8 @@ KEPT_NOTICES = 10_000
 _SAVE = """
 local saved = tonumber(redis.call('HGET', KEYS[1], 'n') or '-1')
 if tonumber(ARGV[1]) < saved then return 0 end
-redis.call('HSET', KEYS[1], 'n', ARGV[1], 's', ARGV[2])
-redis.call('XTRIM', KEYS[2], 'MINID', math.max(tonumber(ARGV[1]) - tonumber(ARGV[3]), 0))
+redis.call('HSET', KEYS[1], 'n', ARGV[1], 's', ARGV[2], 'i', ARGV[3])
+redis.call('XTRIM', KEYS[2], 'MINID', tonumber(ARGV[1]) + 1)
 return 1
 """
 
@@ -55,9 +56,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Append:
+    """An entry on its way to a key's log."""
+
     key: str
     number: int
-    entry: Entry
+    events: bytes
+    rows: list[str]
+
+    @classmethod
+    def of(cls, key: str, number: int, entry: Entry) -> Self:
+        return cls(key, number, orjson.dumps(entry.events), entry.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,8 @@ class Saved:
     number: int
     state: bytes | None
     tail: list[Entry]
-    # Ids of the entries that the snapshot already stands for.
+    tail_bytes: int
+    # Ids of the latest rows that the snapshot already stands for.
     seen: list[str]
 
 
@@ -94,10 +103,7 @@ class KeyLog:
         """Append one entry to each key; False where the key has moved on without us."""
         pipe = self._redis.pipeline(transaction=False)
         for each in appends:
-            fields: Any = {
-                EVENTS: orjson.dumps(each.entry.events),
-                IDS: orjson.dumps(each.entry.ids),
-            }
+            fields: Any = {EVENTS: each.events, IDS: orjson.dumps(each.rows)}
             pipe.xadd(self._log(each.key), fields, id=f"{each.number}-0")
         born = [each.key for each in appends if each.number == 1]
         if born:
@@ -112,15 +118,15 @@ class KeyLog:
         # One transaction: a snapshot that is written between the two reads would leave a gap.
         pipe = self._redis.pipeline(transaction=True)
         for key in keys:
-            pipe.hmget(self._snapshot(key), "n", "s")
+            pipe.hmget(self._snapshot(key), "n", "s", "i")
             pipe.xrange(self._log(key))
         found = await pipe.execute()
         return [_saved(*found[at : at + 2]) for at in range(0, len(found), 2)]
 
-    async def save(self, key: str, number: int, state: bytes) -> None:
-        await self._save(
-            keys=[self._snapshot(key), self._log(key)], args=[number, state, KEPT_ENTRIES]
-        )
+    async def save(self, key: str, number: int, state: bytes, rows: Sequence[str]) -> None:
+        """Write the state as of an entry, and drop the entries up to it from the log."""
+        ids = orjson.dumps(rows[-KEPT_IDS:])
+        await self._save(keys=[self._snapshot(key), self._log(key)], args=[number, state, ids])
 
     async def delete(self, key: str, number: int) -> None:
         """Forget a key whose deletion was appended under this number."""
@@ -159,15 +165,11 @@ def _taken(result: object) -> bool:
 
 
 def _saved(snapshot: list[bytes | None], entries: list[tuple[bytes, dict[bytes, bytes]]]) -> Saved:
-    number, state = snapshot
-    upto = int(number) if number is not None else 0
-    tail, seen = [], []
-    latest = upto
+    number, state, ids = snapshot
+    latest = int(number) if number is not None else 0
+    tail, size = list[Entry](), 0
     for name, fields in entries:
-        at = int(name.split(b"-")[0])
-        if at <= upto:
-            seen += orjson.loads(fields[IDS])
-        else:
+        if (at := int(name.split(b"-")[0])) > latest:
             tail.append(Entry(orjson.loads(fields[EVENTS]), orjson.loads(fields[IDS])))
-            latest = at
-    return Saved(latest, state or None, tail, seen)
+            size, latest = size + len(fields[EVENTS]), at
+    return Saved(latest, state or None, tail, size, orjson.loads(ids) if ids else [])

@@ -86,8 +86,8 @@ class KeyedService(Generic[State]):
             for at, each in rows:
                 replies[at] = self._away(each)
             return []
-        fresh = [(at, each) for at, each in rows if each.id not in held[each.key].ids]
-        known = [(at, each) for at, each in rows if each.id in held[each.key].ids]
+        fresh = [(at, each) for at, each in rows if not held[each.key].knows(each.id)]
+        known = [(at, each) for at, each in rows if held[each.key].knows(each.id)]
         for at, each in known:
             replies[at] = self.keeper.again(held[each.key].state, each)
         if not fresh:
@@ -117,7 +117,7 @@ class KeyedService(Generic[State]):
                 entry.ids.append(each.id)
             if reply.deletes:
                 gone.add(each.key)
-        appends = [Append(key, held[key].number + 1, entry) for key, entry in entries.items()]
+        appends = [Append.of(key, held[key].number + 1, entry) for key, entry in entries.items()]
         if not appends:
             return set()
         try:
@@ -131,7 +131,7 @@ class KeyedService(Generic[State]):
             if append.key in lost:
                 self.shelf.drop(append.key)
             else:
-                self.shelf.wrote(held[append.key], append.entry)
+                self.shelf.wrote(held[append.key], append)
         for key in gone - lost:
             await self._log.delete(key, held[key].number)
             self.shelf.drop(key)

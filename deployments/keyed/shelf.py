@@ -1,16 +1,16 @@
 """The states that a replica has in memory: fetched when asked for, put away when idle."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic
 
 from deployments.keyed.keeper import Keeper, State
-from deployments.keyed.log import Entry, KeyLog, Saved
+from deployments.keyed.log import Append, KeyLog, Saved
 
-# By their ids rows that are sent again are known; a gateway sends again within a second.
-KNOWN_IDS = 512
+# By its id a row that is sent again is known; a gateway sends again within a second.
+KNOWN_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -22,26 +22,37 @@ class Resident(Generic[State]):
     number: int
     saved_number: int
     used: float
-    ids: OrderedDict[str, None] = field(default_factory=OrderedDict)
-
-    def wrote(self, entry: Entry) -> None:
-        self.number += 1
-        self.know(entry.ids)
-
-    def know(self, ids: Sequence[str]) -> None:
-        for each in ids:
-            self.ids[each] = None
-        while len(self.ids) > KNOWN_IDS:
-            self.ids.popitem(last=False)
+    unsaved_bytes: int = 0
+    snapshot_bytes: int = 0
+    # Rows taken of late, in their order; None takes less memory than an empty one.
+    ids: dict[str, None] | None = None
 
     @property
     def unsaved(self) -> int:
         return self.number - self.saved_number
 
+    def knows(self, row: str) -> bool:
+        return self.ids is not None and row in self.ids
+
+    def know(self, rows: Iterable[str]) -> None:
+        if self.ids is None:
+            self.ids = {}
+        self.ids.update(dict.fromkeys(rows))
+
+    def forget(self, rows: Iterable[str]) -> None:
+        for row in rows:
+            if self.ids is not None:
+                self.ids.pop(row, None)
+        self.ids = self.ids or None
+
 
 @dataclass(frozen=True, slots=True)
 class ShelfLimits:
+    """A snapshot is due after so many entries, or when the log outweighs the last one."""
+
     snapshot_after_entries: int = 256
+    least_log_bytes: int = 32_768
+    """A log under this outweighs nothing."""
     idle_seconds: float = 900.0
     most_residents: int = 100_000
     """Beyond it those that were idle longest leave memory first."""
@@ -68,6 +79,8 @@ class Shelf(Generic[State]):
         self._residents: OrderedDict[str, Resident[State]] = OrderedDict()
         # Those whose logs have grown long; going through all to find them would take too long.
         self._long: dict[str, None] = {}
+        # Which rows each resident got to know, and when.
+        self._known: deque[tuple[float, Resident[State], list[str]]] = deque()
 
     def __len__(self) -> int:
         return len(self._residents)
@@ -97,16 +110,26 @@ class Shelf(Generic[State]):
     def _resident(self, key: str, saved: Saved) -> Resident[State]:
         keeper = self._keeper
         state = keeper.fresh(key) if saved.state is None else keeper.decode(key, saved.state)
-        resident = Resident(key, state, saved.number, saved.number - len(saved.tail), 0.0)
-        resident.know(saved.seen)
-        for entry in saved.tail:
-            resident.know(entry.ids)
+        resident = Resident(
+            key, state, saved.number, saved.number - len(saved.tail), 0.0,
+            unsaved_bytes=saved.tail_bytes, snapshot_bytes=len(saved.state or b""),
+        )  # fmt: skip
+        self._know(resident, [*saved.seen, *(row for entry in saved.tail for row in entry.ids)])
         return resident
 
-    def wrote(self, resident: Resident[State], entry: Entry) -> None:
+    def _know(self, resident: Resident[State], rows: list[str]) -> None:
+        if rows:
+            resident.know(rows)
+            self._known.append((self._clock(), resident, rows))
+
+    def wrote(self, resident: Resident[State], append: Append) -> None:
         """Note what was appended to a resident's log."""
-        resident.wrote(entry)
-        if resident.unsaved >= self._limits.snapshot_after_entries:
+        resident.number = append.number
+        resident.unsaved_bytes += len(append.events)
+        self._know(resident, append.rows)
+        limits = self._limits
+        heavy = resident.unsaved_bytes > max(limits.least_log_bytes, resident.snapshot_bytes)
+        if heavy or resident.unsaved >= limits.snapshot_after_entries:
             self._long[resident.key] = None
 
     def drop(self, key: str) -> None:
@@ -119,6 +142,9 @@ class Shelf(Generic[State]):
     async def tidy(self) -> None:
         """Save what has grown long, and put away what is idle; a bounded number at a time."""
         limits, now = self._limits, self._clock()
+        while self._known and self._known[0][0] < now - KNOWN_SECONDS:
+            _, resident, rows = self._known.popleft()
+            resident.forget(rows)
         for key in list(islice(self._long, limits.most_saves_a_round)):
             await self._save(self._residents[key])
             self._long.pop(key, None)
@@ -144,5 +170,6 @@ class Shelf(Generic[State]):
     async def _save(self, resident: Resident[State]) -> None:
         if resident.unsaved:
             state = self._keeper.encode(resident.state)
-            await self._log.save(resident.key, resident.number, state)
+            await self._log.save(resident.key, resident.number, state, list(resident.ids or ()))
             resident.saved_number = resident.number
+            resident.unsaved_bytes, resident.snapshot_bytes = 0, len(state)

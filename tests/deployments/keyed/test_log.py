@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from deployments.keyed.log import KEPT_ENTRIES, Append, Entry, KeyLog
+from deployments.keyed.log import KEPT_IDS, Append, Entry, KeyLog
 from tests.redis_server import RedisServer
 
 
@@ -16,7 +16,7 @@ async def redis(server: RedisServer) -> AsyncIterator[Redis]:
 
 
 def entry(number: int, key: str = "a") -> Append:
-    return Append(key, number, Entry([number], [f"id-{number}"]))
+    return Append.of(key, number, Entry([number], [f"id-{number}"]))
 
 
 async def test_what_was_appended_is_read_in_order(redis: Redis) -> None:
@@ -38,33 +38,43 @@ async def test_a_number_is_taken_once_whoever_comes_second(server: RedisServer) 
         await log._redis.aclose()
 
 
-async def test_a_snapshot_stands_for_what_it_covers_and_ids_are_kept_a_while(redis: Redis) -> None:
+async def test_a_snapshot_stands_for_what_it_covers_and_takes_its_place(redis: Redis) -> None:
     log = KeyLog(redis, "tally")
-    upto = KEPT_ENTRIES + 50
-    for number in range(1, upto + 4):
+    for number in range(1, 54):
         await log.append([entry(number)])
-    await log.save("a", upto, b"state")
+    await log.save("a", 50, b"state", [f"id-{number}" for number in range(KEPT_IDS + 7)])
     (saved,) = await log.read(["a"])
-    assert (saved.number, saved.state) == (upto + 3, b"state")
-    assert [each.events for each in saved.tail] == [[upto + 1], [upto + 2], [upto + 3]]
-    assert saved.seen == [f"id-{number}" for number in range(50, upto + 1)]
+    assert (saved.number, saved.state) == (53, b"state")
+    assert [each.events for each in saved.tail] == [[51], [52], [53]]
+    assert saved.tail_bytes == len(b"[51][52][53]")
+    assert saved.seen == [f"id-{number}" for number in range(7, KEPT_IDS + 7)]
+    assert await redis.xlen("ballast:tally:log:a") == 3
+
+
+async def test_a_log_that_was_trimmed_to_nothing_still_knows_its_number(redis: Redis) -> None:
+    log = KeyLog(redis, "tally")
+    for number in range(1, 4):
+        await log.append([entry(number)])
+    await log.save("a", 3, b"state", [])
+    assert await log.append([entry(3)]) == [False]
+    assert await log.append([entry(4)]) == [True]
 
 
 async def test_a_late_snapshot_never_replaces_a_newer_one(redis: Redis) -> None:
     log = KeyLog(redis, "tally")
     for number in range(1, 10):
         await log.append([entry(number)])
-    await log.save("a", 9, b"new")
-    await log.save("a", 4, b"old")
+    await log.save("a", 9, b"new", ["id-9"])
+    await log.save("a", 4, b"old", ["id-4"])
     (saved,) = await log.read(["a"])
-    assert (saved.number, saved.state) == (9, b"new")
+    assert (saved.number, saved.state, saved.seen) == (9, b"new", ["id-9"])
 
 
 async def test_a_deleted_key_is_fresh_and_a_late_holder_is_refused(redis: Redis) -> None:
     log = KeyLog(redis, "tally")
     for number in range(1, 4):
         await log.append([entry(number)])
-    await log.append([Append("a", 4, Entry(["delete"], ["id-4"]))])
+    await log.append([Append.of("a", 4, Entry(["delete"], ["id-4"]))])
     await log.delete("a", 4)
     (saved,) = await log.read(["a"])
     assert (saved.number, saved.state, saved.tail) == (4, None, [])
@@ -76,7 +86,7 @@ async def test_a_deleted_key_is_fresh_and_a_late_holder_is_refused(redis: Redis)
 async def test_names_are_listed_by_page_and_prefix(redis: Redis) -> None:
     log = KeyLog(redis, "tally")
     names = [f"{room}-{n:02d}" for room in ("desk", "venue") for n in range(5)]
-    await log.append([Append(name, 1, Entry([1], ["i"])) for name in names])
+    await log.append([Append.of(name, 1, Entry([1], ["i"])) for name in names])
     assert await log.count() == 10
     assert await log.names("", 3) == names[:3]
     assert await log.names(names[2], 3) == names[3:6]

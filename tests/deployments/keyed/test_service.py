@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from deployments.batch import Batch, Prediction
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
-from deployments.keyed.shelf import ShelfLimits
+from deployments.keyed.shelf import KNOWN_SECONDS, USUAL, ShelfLimits
 from deployments.keyed.tags import key_by_tag, tagged
 from tests.deployments.keyed.tally import Tally, TallyKeeper
 from tests.redis_server import RedisServer
@@ -137,6 +137,31 @@ async def test_also_when_a_snapshot_has_taken_it_up(service: Callable[[], Servic
     again = await ask(other, ("a", 1.0), ids=["id-2"])
     assert again.details == [{"data": {"again": "id-2"}}]
     assert other.keeper.replayed == 0  # type: ignore[attr-defined] # the tally's
+
+
+async def test_ids_leave_memory_when_nobody_would_send_again(
+    service: Callable[..., Service],
+) -> None:
+    clock = Clock()
+    one = service(USUAL, clock)
+    await ask(one, ("a", 1.0), ids=["old"])
+    clock.now = KNOWN_SECONDS / 2
+    await ask(one, ("a", 1.0), ids=["new"])
+    for passed, left in ((KNOWN_SECONDS + 1, ["new"]), (2 * KNOWN_SECONDS, None)):
+        clock.now = passed
+        await one.tidy()
+        ids = one.shelf._residents["a"].ids
+        assert (ids and list(ids)) == left
+
+
+async def test_a_heavy_log_is_saved_before_it_is_long(service: Callable[..., Service]) -> None:
+    one = service(ShelfLimits(snapshot_after_entries=1_000, least_log_bytes=40))
+    for _ in range(4):
+        await ask(one, *(("a", 1.0) for _ in range(5)))
+        await one.tidy()
+    other = service()
+    assert await totals(other, ("a", None)) == [expected([1.0] * 20)]
+    assert other.keeper.replayed < 10  # type: ignore[attr-defined] # the tally's
 
 
 async def test_a_refused_row_changes_nothing_and_the_others_are_answered(
