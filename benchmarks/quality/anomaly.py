@@ -8,7 +8,7 @@ threshold for all of them; the published ones are over its whole corpus of 58. A
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from benchmarks.quality.null_streams import HELD, MINUTES_A_DAY, TOLD, Draw, white_noise
 from benchmarks.quality.row import Row
 from models.anomaly.alarms import AlarmBank, AlarmSettings, share
 from models.anomaly.rrcf import ForestSettings, RandomCutForest
@@ -35,11 +36,10 @@ PROBATION, MOST_PROBATION = 0.15, 750
 FALSE_POSITIVE = 0.11
 TAXI_SIZE = 1024
 TOP_ALARMS = 20
-STREAMS, MINUTES_A_DAY, DAYS, BUDGET = 1_000, 1_440, 30, 1.0
+STREAMS, DAYS, BUDGET = 1_000, 30, 1.0
 DELAYED = 200
 TAUGHT = 2_000
-NULLS = ("white noise", "heavy tails", "AR(.8)", "daily season")
-NULL_STREAMS = 16
+NULL_STREAMS = 16  # of each kind
 DETECTORS: dict[str, Callable[[], Any]] = {
     "regimes": RegimeStreams,
     "rrcf": partial(AnomalyStreams, 1, "rrcf"),
@@ -56,7 +56,7 @@ class Series(NamedTuple):
 
 
 def run(data_dir: Path) -> list[Row]:
-    """Measure everything; takes six minutes, two of them in `rrcf`."""
+    """Measure everything; takes half an hour, two minutes of it in `rrcf`."""
     series = read(data_dir / "anomaly")
     return [
         *beside_rrcf(series),
@@ -233,30 +233,22 @@ def _through_detectors() -> Iterator[Row]:
 
     There are fewer than 1,000 of them; the rate is that of as many.
     """
-    spent = share(BUDGET, STREAMS * MINUTES_A_DAY)
     for name, make in DETECTORS.items():
-        alarms = 0
-        for kind in NULLS:
-            values = null_streams(kind, DAYS * MINUTES_A_DAY, NULL_STREAMS, seed=7)
-            alarms += int(alarms_of(make(), values, spent).sum())
-        rate = alarms / DAYS * STREAMS / (NULL_STREAMS * len(NULLS))
-        text = f"false alarms a day, {name} on {', '.join(NULLS)}, a month, per 1,000"
-        yield Row(text, rate, BUDGET, "at most", rate <= BUDGET)
+        rate = _false_rate(make, HELD)
+        text = f"false alarms a day, {name}, {len(HELD)} kinds of streams, a month, per 1,000"
+        yield Row(text, rate, BUDGET, ", ".join(HELD), rate <= BUDGET)
+        for kind, draw in TOLD.items():
+            rate = _false_rate(make, {kind: draw})
+            yield Row(f"false alarms a day, {name}, {kind}, a month, per 1,000", rate, BUDGET,
+                      "not promised", met=True)  # fmt: skip
 
 
-def null_streams(kind: str, steps: int, streams: int, seed: int) -> Any:
-    """Give (steps, streams) of one observation a minute in which nothing ever happens."""
-    rng = np.random.default_rng(seed)
-    noise = rng.standard_normal((steps, streams))
-    if kind == "heavy tails":
-        return rng.standard_t(3, (steps, streams)) / math.sqrt(3)
-    if kind == "AR(.8)":
-        for i in range(1, steps):
-            noise[i] = 0.8 * noise[i - 1] + 0.6 * noise[i]
-    if kind == "daily season":
-        hours = np.arange(steps)[:, None] / MINUTES_A_DAY + rng.random(streams)
-        return noise + 3 * np.sin(2 * math.pi * hours)
-    return noise
+def _false_rate(make: Callable[[], Any], kinds: Mapping[str, Draw]) -> float:
+    spent, alarms = share(BUDGET, STREAMS * MINUTES_A_DAY), 0
+    for draw in kinds.values():
+        values = draw(DAYS * MINUTES_A_DAY, NULL_STREAMS, np.random.default_rng(7))
+        alarms += int(alarms_of(make(), values, spent).sum())
+    return alarms / DAYS * STREAMS / (NULL_STREAMS * len(kinds))
 
 
 def alarms_of(streams: Any, values: Any, spent: float) -> Any:
@@ -296,7 +288,7 @@ def delays() -> Iterator[Row]:
 def _delays_through(name: str, make: Callable[[], Any]) -> Iterator[Row]:
     """Plant a shift in white noise after 2,000 observations."""
     for shift, most in ((3.0, 30.0), (5.0, 20.0), (8.0, 15.0)):
-        values = null_streams("white noise", TAUGHT + 300, DELAYED // 4, seed=5)
+        values = white_noise(TAUGHT + 300, DELAYED // 4, np.random.default_rng(5))
         values[TAUGHT:] += shift
         rings = alarms_of(make(), values, share(BUDGET, STREAMS * MINUTES_A_DAY))[TAUGHT:]
         first = np.where(rings.any(axis=0), np.argmax(rings, axis=0) + 1.0, np.inf)

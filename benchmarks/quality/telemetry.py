@@ -5,8 +5,9 @@ in the next one. A fault is found when its pod rings within five minutes of it. 
 the threshold that lets 1 % of the fault-free pod-minutes ring; the baseline of the data's README
 also stands at its own threshold, where it rings five times as often.
 
-Ours is causal: a fleet (`models.anomaly.fleet`) takes the pods' metrics minute by minute and scores
-each minute before it knows the next; its first three minutes only teach. Metrics that measure one
+Ours is causal: a fleet (`models.anomaly.fleet`, through the streams that are served) takes the
+pods' metrics minute by minute and scores each minute before it knows the next; its first three
+minutes only teach. Metrics that measure one
 quantity (cpu in two units, three percentiles of a latency) count as one. To compare, a score that
 is not causal: the surprise of change-point detection by its tail probability in the rest of the
 pod's day.
@@ -28,7 +29,8 @@ import pandas as pd
 from benchmarks.quality.row import Row
 from models.anomaly.bocpd import RegimeBank
 from models.anomaly.bocpd_settings import BocpdSettings
-from models.anomaly.fleet import Fleet, FleetSettings
+from models.anomaly.fleet import FleetSettings, Roster, by_member
+from models.anomaly.streams import AnomalyStreams
 from models.anomaly.tail_ranks import TailRanks
 
 SHARE = 0.01
@@ -142,12 +144,14 @@ def baseline(day: Day, *, fewest: int = 10, floor: float = 3e-3) -> Any:
 
 
 def by_fleet(day: Day, settings: FleetSettings | None = None) -> Any:
-    """Score each minute by the minutes before it: (minutes, pods)."""
-    _, pods, metrics = day.logs.shape
+    """Score each minute by the minutes before it, as it is served: (minutes, pods)."""
+    minutes, pods, _ = day.logs.shape
     size = {name: len(names) for names in QUANTITIES.values() for name in names}
-    weights = np.array([1 / size[name] for name in METRICS])
-    fleet = Fleet(pods, metrics, settings, weights=weights)
-    return np.array([fleet.advance(minute).score for minute in day.logs])
+    roster = Roster(pods, tuple(1 / size[name] for name in METRICS))
+    streams = AnomalyStreams(roster.dimensions, "fleet", fleet=settings, roster=roster)
+    rows = np.full(minutes, streams.open(0))
+    answers = streams.advance(rows, day.logs.reshape(minutes, -1), 0.0)
+    return by_member(answers.attribution, pods)
 
 
 def surprises(day: Day) -> Any:

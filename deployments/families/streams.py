@@ -13,14 +13,20 @@ from deployments.batch import Columns, Detail
 from deployments.families.family import ENTITY_PATTERN, WHOLE, Family, FamilyBody
 
 LEVEL = 0.9
-USUAL_DETECTOR = "rrcf"
+USUAL_DETECTOR, FLEET = "rrcf", "fleet"
 MOST_VALUES = 1000
 MOST_DIMENSIONS = 64
+# A fleet's detector is linear in its dimensions, where a forest's cost grows with each of them.
+MOST_FLEET_DIMENSIONS = 1024
+MOST_MEMBERS = 512
 
 # JSON has no infinity but 1e999; whatever is finite is taken.
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Moment = Annotated[float, Field(ge=0, le=1e11)] | AwareDatetime
 StreamName = Annotated[str, Field(pattern=ENTITY_PATTERN, description="Which stream; any name.")]
+Members = Annotated[int, Field(ge=2, le=MOST_MEMBERS), WHOLE]
+Weight = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Weights = Annotated[list[Weight], Field(min_length=1, max_length=MOST_FLEET_DIMENSIONS // 2)]
 Sequence_ = Annotated[int, Field(ge=0, le=2**53), WHOLE]
 
 
@@ -83,16 +89,36 @@ class AnomalyBody(StreamBody):
             "examples": [
                 {"stream": "order-gateway", "points": [[0.71, 18.2, 0.001], [0.73, 19.0, 0.0]]},
                 {"stream": "venue-7", "points": [[12.5]], "detector": "both"},
+                {
+                    "stream": "order-gateway/replicas",
+                    "points": [[0.71, 2.9, 0.64, 2.8, 0.69, 2.9]],
+                    "detector": "fleet",
+                    "members": 3,
+                    "weights": [1.0, 0.5],
+                },
             ]
         }
     )
 
     points: Annotated[
-        list[Annotated[list[Number], Field(min_length=1, max_length=MOST_DIMENSIONS)]],
-        Field(min_length=1, max_length=MOST_VALUES),
+        list[Annotated[list[Number], Field(min_length=1, max_length=MOST_FLEET_DIMENSIONS)]],
+        Field(
+            min_length=1,
+            max_length=MOST_VALUES,
+            description=f"Each has at most {MOST_DIMENSIONS} numbers; of a fleet it is its "
+            "members' metrics, one member after another.",
+        ),
     ]
-    detector: Literal["rrcf", "isolation_forest", "both"] | None = Field(
+    detector: Literal["rrcf", "isolation_forest", "both", "fleet"] | None = Field(
         None, description="Chosen with a stream's first points and then kept; rrcf if left out."
+    )
+    members: Members | None = Field(
+        None, description="How many members a fleet has: with the detector fleet, and no other."
+    )
+    weights: Weights | None = Field(
+        None,
+        description="What each metric of a fleet's members counts, 1 if left out: of metrics "
+        "that measure one quantity, one over their number.",
     )
 
     def observed(self) -> list[Any]:
@@ -104,6 +130,31 @@ class AnomalyBody(StreamBody):
         if len(sizes) > 1:
             raise ValueError(f"points have {sorted(sizes)} dimensions: all need the same")
         return self
+
+    @model_validator(mode="after")
+    def _a_fleet_has_members(self) -> Self:
+        if (self.detector == FLEET) != (self.members is not None):
+            raise ValueError("members go with the detector fleet: give both or neither")
+        if self.members is None:
+            if self.weights is not None:
+                raise ValueError("weights are for the metrics of a fleet: leave them out")
+            return self
+        metrics, rest = divmod(len(self.points[0]), self.members)
+        if rest:
+            raise ValueError(
+                f"a point has {len(self.points[0])} numbers: give a multiple of the "
+                f"{self.members} members"
+            )
+        if self.weights is not None and len(self.weights) != metrics:
+            raise ValueError(f"there are {len(self.weights)} weights for {metrics} metrics")
+        return self
+
+    def choice(self) -> str | dict[str, Any] | None:
+        """Give what a stream is to begin with: a fleet with its members, as JSON."""
+        if self.detector != FLEET:
+            return self.detector
+        weights = {} if self.weights is None else {"weights": self.weights}
+        return {"detector": FLEET, "members": self.members, **weights}
 
 
 class Regime(BaseModel):
@@ -140,6 +191,11 @@ class PointShown(BaseModel):
     p_value: float = Field(ge=0, le=1)
     is_anomaly: bool
     attribution: list[float]
+    member: int | None = Field(
+        None,
+        description="Of a fleet: which of its members, counted from 0, scores highest; null where "
+        "none scores. The score is that member's.",
+    )
 
 
 class AnomalyData(Taken):
@@ -159,7 +215,7 @@ def ask(body: Any) -> dict[str, Any]:
         found["t"] = [_epoch(each) for each in body.ts] if several else _epoch(body.ts)
     if body.sequence is not None:
         found["s"] = body.sequence
-    choice = body.expected_run_length if isinstance(body, RegimeBody) else body.detector
+    choice = body.expected_run_length if isinstance(body, RegimeBody) else body.choice()
     if choice is not None:
         found["c"] = choice
     return found

@@ -5,6 +5,7 @@ the first of each stream make one wave, the second ones the next, so that each i
 state that it left.
 """
 
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,9 @@ from deployments.keyed.keeper import Asked, Reply
 from deployments.streams.order import book, take
 from deployments.streams.purse import Purse
 from deployments.streams.record import Observed, Record, pack, unpack
+from models.errors import ArtifactError
+
+log = logging.getLogger(__name__)
 
 Answers = TypeVar("Answers")
 
@@ -95,8 +99,13 @@ class StreamKeeper(Generic[Answers]):
         return pack(state.record, detector)
 
     def decode(self, key: str, saved: bytes) -> Stream:
+        """Take a stream up; a detector kept by a release with other settings begins anew."""
         record, detector = unpack(saved)
-        return Stream(key, record, self.read_detector(record, detector) if detector else None)
+        try:
+            return Stream(key, record, self.read_detector(record, detector) if detector else None)
+        except ArtifactError as unfit:
+            log.warning("Stream %s keeps its record, its detector begins anew: %s", key, unfit)
+            return Stream(key, record)
 
     def release(self, state: Stream) -> None:
         if state.slot is not None:

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from deployments.batch import Refusal
-from deployments.families.streams import USUAL_DETECTOR
+from deployments.families.streams import FLEET, MOST_DIMENSIONS, USUAL_DETECTOR
 from deployments.keyed.keeper import Reply
 from deployments.streams.keeper import Stream, StreamKeeper
 from deployments.streams.purse import Purse
 from deployments.streams.record import Observed, Record
+from models.anomaly.fleet import Roster, by_member
 from models.anomaly.streams import AnomalyStreams
 from models.anomaly.watch import AnomalyAnswers
 
@@ -22,27 +24,45 @@ _Z = 1.6448536269514722  # of a 90 % interval
 _RANKED = 1536
 
 
-class PointKeeper(StreamKeeper[AnomalyAnswers]):
-    """One bank for each detector and number of dimensions."""
+@dataclass(frozen=True)
+class PointAnswers(AnomalyAnswers):
+    """A stream's own rows; of a fleet if it has members."""
+
+    members: int
+
+    def at_fault(self) -> list[int | None]:
+        """Name each row's member of the largest score; None where no member has any."""
+        if not self.members:
+            return [None] * len(self.score)
+        largest = by_member(self.attribution, self.members).argmax(axis=1)
+        scored = zip(largest.tolist(), self.score.tolist(), strict=True)
+        return [member if score > 0 else None for member, score in scored]
+
+
+Like = tuple[str, int, int, tuple[float, ...]]
+"""What streams of one bank have in common: the detector, the dimensions and, of a fleet, who."""
+
+
+class PointKeeper(StreamKeeper[PointAnswers]):
+    """One bank for all streams that are alike."""
 
     kind = "anomaly"
     columns = ("score", "p_value", "lower", "upper")
 
     def __init__(self, purse: Purse, clock: Callable[[], float]) -> None:
         super().__init__(purse, clock)
-        self._banks: dict[tuple[str, int], AnomalyStreams] = {}
+        self._banks: dict[Like, AnomalyStreams] = {}
 
     def begin(self, stream: Stream, seen: Observed) -> None:
-        record = stream.record
-        record.detector = seen.choice or USUAL_DETECTOR
-        record.dimensions = len(seen.values[0])
-        stream.slot = self._bank(record).open(stream.seed)
+        if not stream.record.observations:
+            _choose(stream.record, seen)
+        stream.slot = self._bank(stream.record).open(stream.seed)
 
-    def advance(self, rows: Sequence[tuple[Stream, Observed]]) -> list[AnomalyAnswers]:
-        found: list[AnomalyAnswers | None] = [None] * len(rows)
-        banks: dict[tuple[str, int], list[int]] = {}
+    def advance(self, rows: Sequence[tuple[Stream, Observed]]) -> list[PointAnswers]:
+        found: list[PointAnswers | None] = [None] * len(rows)
+        banks: dict[Like, list[int]] = {}
         for at, (stream, _) in enumerate(rows):
-            banks.setdefault(_bank_of(stream.record), []).append(at)
+            banks.setdefault(_like(stream.record), []).append(at)
         for which, places in banks.items():
             own = [rows[at] for at in places]
             for at, answers in zip(places, self._advance(self._banks[which], own), strict=True):
@@ -51,7 +71,7 @@ class PointKeeper(StreamKeeper[AnomalyAnswers]):
 
     def _advance(
         self, bank: AnomalyStreams, rows: Sequence[tuple[Stream, Observed]]
-    ) -> list[AnomalyAnswers]:
+    ) -> list[PointAnswers]:
         sizes = [len(seen.values) for _, seen in rows]
         found = bank.advance(
             np.repeat(np.array([stream.slot for stream, _ in rows], dtype=np.int64), sizes),
@@ -59,13 +79,16 @@ class PointKeeper(StreamKeeper[AnomalyAnswers]):
             np.repeat([seen.share for _, seen in rows], sizes),
         )
         ends = np.cumsum(sizes)
-        columns = vars(found)
-        return [
-            AnomalyAnswers(**{name: column[end - size : end] for name, column in columns.items()})
+        columns, members = vars(found), rows[0][0].record.members
+        parts = [
+            {name: column[end - size : end] for name, column in columns.items()}
             for end, size in zip(ends.tolist(), sizes, strict=True)
         ]
+        return [PointAnswers(**part, members=members) for part in parts]
 
-    def alarms(self, answers: AnomalyAnswers, seen: Observed) -> list[dict[str, Any]]:
+    def alarms(self, answers: PointAnswers, seen: Observed) -> list[dict[str, Any]]:
+        rows = np.flatnonzero(answers.is_anomaly).tolist()
+        at_fault = answers.at_fault() if rows else []
         return [
             {
                 "at": seen.times[row],
@@ -73,17 +96,19 @@ class PointKeeper(StreamKeeper[AnomalyAnswers]):
                 "p_value": float(answers.p_value[row]),
                 "score": float(answers.score[row]),
             }
-            for row in np.flatnonzero(answers.is_anomaly).tolist()
+            | _laid_to(at_fault[row], seen.values[row], answers.members)
+            for row in rows
         ]
 
-    def latest(self, answers: AnomalyAnswers) -> dict[str, Any]:
+    def latest(self, answers: PointAnswers) -> dict[str, Any]:
         oddest = int(answers.score.argmax())
-        return {
+        said = {
             "score": float(answers.score[oddest]),
             "p_value": float(answers.p_value[oddest]),
         }
+        return said | ({"member": answers.at_fault()[oddest]} if answers.members else {})
 
-    def reply(self, stream: Stream, answers: AnomalyAnswers | None, taken: dict[str, int]) -> Reply:
+    def reply(self, stream: Stream, answers: PointAnswers | None, taken: dict[str, int]) -> Reply:
         """Say what each point is worth that was taken; the oddest one is what safety judges."""
         latest = stream.record.latest
         if latest is None:
@@ -94,16 +119,13 @@ class PointKeeper(StreamKeeper[AnomalyAnswers]):
         return Reply(_numbers(latest, stream.record.observations), {"data": data})
 
     def unfit(self, stream: Stream, ask: dict[str, Any]) -> Refusal | None:
-        if stream.record.latest is None:
-            return None
-        found = len(ask["v"][0])
-        if found != stream.record.dimensions:
-            message = f"The stream has {stream.record.dimensions} dimensions, this body {found}"
+        record, found, choice = stream.record, len(ask["v"][0]), ask.get("c")
+        if record.latest is None:
+            return _too_wide(found, _detector(choice))
+        if found != record.dimensions:
+            message = f"The stream has {record.dimensions} dimensions, this body {found}"
             return {"code": "invalid", "message": message, "fields": {"points": message}}
-        if ask.get("c") not in (None, stream.record.detector):
-            message = f"The stream keeps {stream.record.detector}: delete it to begin with another"
-            return {"code": "conflict", "message": message, "fields": {"detector": message}}
-        return None
+        return _another(record, choice)
 
     def look(self, stream: Stream, ask: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - shown only
         return {}
@@ -115,21 +137,68 @@ class PointKeeper(StreamKeeper[AnomalyAnswers]):
         return self._bank(record).decode(saved)
 
     def free(self, record: Record, slot: int) -> None:
-        self._bank(record).close(slot)
+        bank = self._bank(record)
+        bank.close(slot)
+        if not len(bank):  # there is no end to the fleets that clients may make up
+            del self._banks[_like(record)]
 
     def _bank(self, record: Record) -> AnomalyStreams:
-        which = _bank_of(record)
-        if which not in self._banks:
+        like = _like(record)
+        if like not in self._banks:
             detector: Any = record.detector
-            self._banks[which] = AnomalyStreams(record.dimensions, detector)
-        return self._banks[which]
+            fleet = detector == FLEET
+            roster = Roster(record.members, tuple(record.weights)) if fleet else None
+            self._banks[like] = AnomalyStreams(record.dimensions, detector, roster=roster)
+        return self._banks[like]
 
 
-def _bank_of(record: Record) -> tuple[str, int]:
-    return record.detector, record.dimensions
+def _choose(record: Record, seen: Observed) -> None:
+    """Note what a stream is begun with, and keeps."""
+    record.detector = _detector(seen.choice) or USUAL_DETECTOR
+    record.dimensions = len(seen.values[0])
+    if record.detector == FLEET:
+        record.members = seen.choice["members"]
+        even = [1.0] * (record.dimensions // record.members)
+        record.weights = seen.choice.get("weights", even)
 
 
-def _points(answers: AnomalyAnswers) -> list[dict[str, Any]]:
+def _like(record: Record) -> Like:
+    return record.detector, record.dimensions, record.members, tuple(record.weights)
+
+
+def _detector(choice: Any) -> str | None:
+    """Name the detector of a choice: itself, or that of what a fleet is begun with."""
+    named: str | None = choice["detector"] if isinstance(choice, dict) else choice
+    return named
+
+
+def _too_wide(found: int, detector: str | None) -> Refusal | None:
+    if found <= MOST_DIMENSIONS or detector == FLEET:
+        return None
+    message = f"A point has {found} dimensions: at most {MOST_DIMENSIONS} but for a fleet"
+    return {"code": "invalid", "message": message, "fields": {"points": message}}
+
+
+def _another(record: Record, choice: Any) -> Refusal | None:
+    """Say in what a body chooses otherwise than its stream was begun."""
+    asked = dict(choice) if isinstance(choice, dict) else {"detector": choice}
+    for name, found in asked.items():
+        kept = getattr(record, name)
+        if found not in (None, kept):
+            message = f"The stream keeps {kept}: delete it to begin with another"
+            return {"code": "conflict", "message": message, "fields": {name: message}}
+    return None
+
+
+def _laid_to(member: int | None, point: list[float], members: int) -> dict[str, Any]:
+    """Name the member of a fleet that an alarm is about, and give its metrics alone."""
+    if member is None:
+        return {}
+    metrics = len(point) // members
+    return {"member": member, "value": point[member * metrics : (member + 1) * metrics]}
+
+
+def _points(answers: PointAnswers) -> list[dict[str, Any]]:
     rows = zip(
         answers.score.tolist(),
         answers.p_value.tolist(),
@@ -137,10 +206,14 @@ def _points(answers: AnomalyAnswers) -> list[dict[str, Any]]:
         answers.attribution.tolist(),
         strict=True,
     )
-    return [
+    points: list[dict[str, Any]] = [
         {"score": score, "p_value": p, "is_anomaly": odd, "attribution": parts}
         for score, p, odd, parts in rows
     ]
+    if answers.members:
+        for point, member in zip(points, answers.at_fault(), strict=True):
+            point["member"] = member
+    return points
 
 
 def _numbers(latest: dict[str, Any], observations: int) -> dict[str, float]:

@@ -32,6 +32,9 @@ class Record:
     # What the stream was begun with and keeps.
     dimensions: int = 1
     detector: str = ""
+    # Of a fleet: how many it is of, and what each of its metrics weighs.
+    members: int = 0
+    weights: list[float] = field(default_factory=list)
 
     def alarmed(self, alarm: dict[str, Any]) -> None:
         self.alarms += 1
@@ -46,7 +49,10 @@ def pack(record: Record, detector: bytes) -> bytes:
 def unpack(saved: bytes) -> tuple[Record, bytes]:
     (length,) = _LENGTH.unpack_from(saved)
     end = _LENGTH.size + length
-    return Record(**orjson.loads(saved[_LENGTH.size : end])), saved[end:]
+    head: dict[str, Any] = orjson.loads(saved[_LENGTH.size : end])
+    # A later release may have written more, and its streams come back when it is rolled back.
+    known = {name: value for name, value in head.items() if name in Record.__slots__}
+    return Record(**known), saved[end:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,8 @@ class Observed:
     missing: int
     share: float
     now: float
-    # expected_run_length of this body, or the detector that the stream begins with.
+    # expected_run_length of this body, or the detector that the stream begins with: its name, or
+    # a fleet as deployments/families/streams.py has it.
     choice: Any = None
     # The decision that it is, by which it is known when it is sent again.
     id: str = ""

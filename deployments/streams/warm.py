@@ -19,7 +19,8 @@ def warm() -> None:
     values = draw.normal(size=_ROWS).tolist()
     _follow(RegimeKeeper(Purse(1.0, 0.0), _clock), [{"v": values}, {"v": values, "c": 50.0}])
     points = draw.normal(size=(_ROWS, 2)).tolist()
-    _follow(PointKeeper(Purse(1.0, 0.0), _clock), [{"v": points, "c": "both"}])
+    for choice in ("both", {"detector": "fleet", "members": 2}):
+        _follow(PointKeeper(Purse(1.0, 0.0), _clock), [{"v": points, "c": choice}])
 
 
 def _follow(keeper: StreamKeeper[Any], asks: list[dict[str, object]]) -> None:

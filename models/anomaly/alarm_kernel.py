@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from models.anomaly.compiled import compiled
 from models.anomaly.record_kernel import (
     LAST,
+    LEAST_EXCESS,
+    LEAST_IN_STEPS,
     SCORE,
     THIS,
     WALK,
@@ -25,14 +27,16 @@ I64Array = NDArray[np.int64]
 BETS = (0.1, 0.3, 0.6)
 """Exponents of the bets b p^(b-1), each of mean 1 when p is uniform: on rare and on mild oddity."""
 YOUNG, OLD = 0, 1
-
-
+VARIED = 64
+"""Observations of which so many differ are taken for continuous ones."""
 MOST_AFTER = 6.0  # nats: so far an excursion that has rung may go on growing
 
 
 class Memory(NamedTuple):
     scores: NDArray[np.float32]
     """(streams, 3 epochs): a ring."""
+    labels: NDArray[np.uint16]
+    """(streams, 3 epochs): what each of them was the score of."""
     total: I64Array
     """(streams): scores ever taken."""
     start: I64Array
@@ -61,16 +65,22 @@ class Rules(NamedTuple):
 
 
 @compiled
-def _above(scores: Any, first: int, end: int, score: Any) -> tuple[int, int]:
-    """Count how many of the scores numbered first to end are greater, and how many are equal."""
+def _above(
+    scores: Any, labels: Any, first: int, end: int, score: Any, label: Any
+) -> tuple[int, int]:
+    """Count how many of the scores numbered first to end are greater, and how many tie.
+
+    The same observation ties with itself, whatever scores it had.
+    """
     size = scores.size
     greater, equal = np.int32(0), np.int32(0)  # narrow counters: 12 times as fast
     while first < end:
         begin = first % size
         stop = min(size, begin + end - first)
         for i in range(begin, stop):
-            greater += np.int32(scores[i] > score)
-            equal += np.int32(scores[i] == score)
+            same = (labels[i] == label) | (scores[i] == score)
+            equal += np.int32(same)
+            greater += np.int32((scores[i] > score) & (not same))
         first += stop - begin
     return int(greater), int(equal)
 
@@ -113,6 +123,17 @@ def _log_gain(p_value: float) -> float:
 
 
 @compiled
+def _least_excess(memory: Memory, slot: int, which: int) -> float:
+    if which == WALK:
+        return LEAST_IN_STEPS
+    labels = np.sort(memory.labels[slot, : min(memory.total[slot], memory.labels.shape[1])])
+    different = 1
+    for i in range(1, labels.size):
+        different += labels[i] != labels[i - 1]
+    return LEAST_EXCESS if different >= VARIED else LEAST_IN_STEPS
+
+
+@compiled
 def _recorded(
     memory: Memory, rules: Rules, slot: int, score: float, p_value: float, share: float, won: bool
 ) -> bool:
@@ -132,7 +153,7 @@ def _recorded(
         top = math.inf
         allowed = won if which == WALK else rules.spikes
         if known and allowed and may_be_rare(record, slot, which, value):
-            top = level(record, slot, which, share)
+            top = level(record, slot, which, share, _least_excess(memory, slot, which))
         record.high[slot, which] = min(value, top)
         rings = rings or value >= top
     count_in(record, slot, rules.era)
@@ -147,6 +168,7 @@ def judge(
     rules: Rules,
     slots: I64Array,
     scores: Any,
+    labels: Any,
     shares: F64Array,
     p_value: F64Array,
     evidence: F64Array,
@@ -154,8 +176,8 @@ def judge(
 ) -> None:
     epoch, power = rules.epoch, rules.power
     for row in range(slots.size):
-        slot, score = slots[row], scores[row]
-        ring, now = memory.scores[slot], memory.total[slot]
+        slot, score, label = slots[row], scores[row], labels[row]
+        ring, named, now = memory.scores[slot], memory.labels[slot], memory.total[slot]
         start = memory.start[slot]
         age = now - start
         if age > 0 and age % epoch == 0:
@@ -164,9 +186,9 @@ def judge(
         since_young = start + max(0, age // epoch - 1) * epoch
         since_old = start + max(0, age // epoch - 2) * epoch
         since_all = max(0, now - ring.size)
-        young, young_ties = _above(ring, since_young, now, score)
-        old, old_ties = _above(ring, since_old, since_young, score)
-        rest, rest_ties = _above(ring, since_all, since_old, score)
+        young, young_ties = _above(ring, named, since_young, now, score, label)
+        old, old_ties = _above(ring, named, since_old, since_young, score, label)
+        rest, rest_ties = _above(ring, named, since_all, since_old, score, label)
         old, old_ties = old + young, old_ties + young_ties
         rest, rest_ties = rest + old, rest_ties + old_ties
         draw = _draw(memory.seed[slot], now)
@@ -177,7 +199,7 @@ def judge(
         for_young = _bet(memory.evidence[slot, YOUNG], spent, among_young, power)
         for_old = _bet(memory.evidence[slot, OLD], 0.0, among_old, power)
         evidence[row] = max(for_young, for_old)
-        ring[now % ring.size] = score
+        ring[now % ring.size], named[now % ring.size] = score, label
         memory.total[slot] = now + 1
         rings = won = evidence[row] >= 1.0
         if rules.recorded:

@@ -35,6 +35,7 @@ what follows: a change that stays is told once.
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.anomaly import codec
 from models.anomaly.alarm_kernel import BETS, Memory, Rules, judge
@@ -46,6 +47,7 @@ from models.protocols import BoolArray, FloatArray, IntArray
 
 _KIND = "alarm"
 _FARTHEST = 1e38  # scores are kept as float32
+_MIXER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,16 @@ def checked_shares(shares: FloatArray | float, rows: int) -> FloatArray:
     return spent
 
 
+def labels_of(observed: FloatArray) -> NDArray[np.uint16]:
+    """Give each row 16 bits of a hash: two rows that differ share them once in 65,536 times."""
+    bits = np.ascontiguousarray(observed + 0.0, dtype=np.float64).view(np.uint64)
+    mixed = np.zeros(len(bits), dtype=np.uint64)
+    for column in bits.T:
+        mixed = (mixed ^ column) * _MIXER
+        mixed ^= mixed >> np.uint64(29)
+    return np.asarray((mixed * _MIXER) >> np.uint64(48), dtype=np.uint16)
+
+
 class AlarmBank:
     """Many streams under one rule. It changes as they advance."""
 
@@ -115,6 +127,7 @@ class AlarmBank:
         )
         self._memory = Memory(
             scores=np.zeros((reserve, 3 * self.settings.epoch), dtype=np.float32),
+            labels=np.zeros((reserve, 3 * self.settings.epoch), dtype=np.uint16),
             total=np.zeros(reserve, dtype=np.int64),
             start=np.zeros(reserve, dtype=np.int64),
             seed=np.zeros(reserve, dtype=np.uint64),
@@ -143,8 +156,17 @@ class AlarmBank:
     def close(self, slot: int) -> None:
         self._slots.release(slot)
 
-    def advance(self, slots: IntArray, scores: FloatArray, shares: FloatArray | float) -> Judged:
-        """Judge one score a row, large ones being odd; a stream may have several rows, in order."""
+    def advance(
+        self,
+        slots: IntArray,
+        scores: FloatArray,
+        shares: FloatArray | float,
+        observed: FloatArray | None = None,
+    ) -> Judged:
+        """Judge one score a row, large ones being odd; a stream may have several rows, in order.
+
+        `observed`, (rows, dimensions), is what the scores are of; left out, the scores themselves.
+        """
         rows = np.array(slots, dtype=np.int64)
         self._slots.require(rows.tolist())
         given = np.clip(checked_rows("scores", scores, rows.size), -_FARTHEST, _FARTHEST)
@@ -157,6 +179,7 @@ class AlarmBank:
             self._rules,
             rows,
             given.astype(np.float32),
+            labels_of(given[:, None] if observed is None else observed),
             spent,
             judged.p_value,
             judged.evidence,
@@ -172,7 +195,8 @@ class AlarmBank:
         """Write a stream down; what `restore` makes of it goes on to the same bits."""
         self._slots.require((slot,))
         state = {name: array[slot] for name, array in self._memory._asdict().items()}
-        state["scores"] = state["scores"][: int(state["total"])]
+        for name in ("scores", "labels"):
+            state[name] = state[name][: int(state["total"])]
         return codec.encode(_KIND, asdict(self.settings), state)
 
     def restore(self, data: bytes) -> int:

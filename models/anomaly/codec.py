@@ -21,7 +21,7 @@ _MAGIC = b"BLSA"
 _VERSION = 1
 _PREFIX = struct.Struct("<4sHI")
 _CHECKSUM = struct.Struct("<I")
-_DTYPES = frozenset({"<f8", "<f4", "<i8", "<i4", "<i2", "|i1", "|u1", "<u8"})
+_DTYPES = frozenset({"<f8", "<f4", "<i8", "<i4", "<i2", "|i1", "|u1", "<u2", "<u8"})
 
 Arrays = Mapping[str, NDArray[Any]]
 

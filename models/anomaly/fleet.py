@@ -23,14 +23,40 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from models.anomaly import codec
+from models.anomaly.fleet_kernel import Memory, Rules, follow
 from models.anomaly.inputs import checked_points, require_within
-from models.elementwise import log
-from models.errors import ArtifactError, InvalidColumnError, ModelError
+from models.errors import ArtifactError, ModelError
 from models.protocols import FloatArray
 
 _KIND = "fleet"
-_FARTHEST = 1e60
-_LEAST_SHARE, _LEAST = 1e-9, 1e-90  # a constant metric still has a noise, of its last digits
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Who is in a fleet: so many members, each with the same metrics."""
+
+    members: int
+    weights: tuple[float, ...]
+    """One a metric: one over the number of those that measure the same quantity."""
+
+    def __post_init__(self) -> None:
+        if self.members < 1 or not self.weights:
+            raise ModelError(
+                f"{self.members} members, {len(self.weights)} metrics: a fleet has one or more"
+            )
+        given = np.array(self.weights)
+        if not (np.isfinite(given).all() and (given > 0).all()):
+            raise ModelError(f"weights are {list(self.weights)}: give numbers above 0")
+
+    @classmethod
+    def even(cls, members: int, metrics: int) -> Self:
+        """Weigh all metrics alike."""
+        return cls(members, (1.0,) * metrics)
+
+    @property
+    def dimensions(self) -> int:
+        """Say how many numbers a point has: the members' metrics, one member after another."""
+        return self.members * len(self.weights)
 
 
 @dataclass(frozen=True)
@@ -58,53 +84,53 @@ class FleetSettings:
 
 class FleetScores(NamedTuple):
     score: FloatArray
-    """(members): the sum of their attributions; 0 in warm-up."""
+    """(rows): that of the member at fault; 0 in warm-up."""
     attribution: FloatArray
-    """(members, metrics): what each metric says."""
+    """(rows, dimensions): what each metric of each member says."""
+
+
+def by_member(attribution: FloatArray, members: int) -> FloatArray:
+    """Give each member's score, (rows, members): the sum of what its metrics say."""
+    rows, dimensions = attribution.shape
+    scores: FloatArray = attribution.reshape(rows, members, dimensions // members).sum(axis=2)
+    return scores
 
 
 class Fleet:
-    """One fleet of fixed members. It changes with every observation; one thread at a time."""
+    """One fleet of fixed members. It changes with every point; one thread at a time."""
 
-    def __init__(
-        self,
-        members: int,
-        metrics: int,
-        settings: FleetSettings | None = None,
-        *,
-        weights: FloatArray | None = None,
-    ) -> None:
-        """Weigh metrics that measure one quantity by one over their number; else all by 1."""
-        if members < 1 or metrics < 1:
-            raise ModelError(f"{members} members, {metrics} metrics: a fleet has one or more")
-        self.settings = settings or FleetSettings()
-        self.members, self.metrics, self.seen = members, metrics, 0
-        self._weights = _checked_weights(weights, metrics)
-        self._past = np.zeros((self.settings.window, members, metrics))
-        self._odd = np.zeros((self.settings.lasting, members, metrics))
-        self._root_noise = np.zeros((members, metrics))
+    def __init__(self, roster: Roster, settings: FleetSettings | None = None) -> None:
+        self.roster, self.settings = roster, settings or FleetSettings()
+        self.dimensions, self.seen = roster.dimensions, 0
+        self._weights = np.array(roster.weights)
+        self._memory = Memory(
+            past=np.zeros((self.settings.window, self.dimensions)),
+            odd=np.zeros((self.settings.lasting, self.dimensions)),
+            root_noise=np.zeros(self.dimensions),
+            ordered=np.zeros((self.dimensions, self.settings.window)),
+        )
+        self._rules = Rules(self.settings.prior, self.settings.warmup, self.settings.memory)
 
-    def advance(self, values: FloatArray) -> FleetScores:
-        """Score one instant's observation, (members, metrics), and learn from it.
+    def advance(self, points: FloatArray) -> FleetScores:
+        """Score points in their order, each before the next is known, and learn from them.
 
-        Give metrics on the scale on which their noise is even: most often their logarithm.
+        A point is the members' metrics, one member after another. Give metrics on the scale on
+        which their noise is even: most often their logarithm.
         """
-        given = checked_points(values, self.metrics, "values")
-        if len(given) != self.members:
-            raise InvalidColumnError("values", f"has {len(given)} rows; give {self.members}")
-        off = given - self._reference() if self.seen else np.zeros_like(given)
-        self._odd[self.seen % len(self._odd)] = self._in_noise(given, off)
-        self._learn(given, off)
-        said = self._weights * log(1.0 + np.square(_lasting(self._odd)))
-        return FleetScores(said.sum(axis=1), said)
+        given = checked_points(points, self.dimensions) + 0.0  # -0 and 0 have no order
+        said = np.zeros(given.shape)
+        follow(self._memory, self._rules, self._weights, given, self.seen, said)
+        self.seen += len(given)
+        return FleetScores(by_member(said, self.roster.members).max(axis=1), said)
 
     def nbytes(self) -> int:
         """Say how much memory the state takes."""
-        return sum(array.nbytes for array in self._state().values())
+        return sum(array.nbytes for array in self._memory)
 
     def encode(self) -> bytes:
         """Write the state down; what `decode` makes of it goes on to the same bits."""
-        return codec.encode(_KIND, asdict(self.settings) | {"seen": self.seen}, self._state())
+        fixed = asdict(self.settings) | {"seen": self.seen, "members": self.roster.members}
+        return codec.encode(_KIND, fixed, self._state())
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -112,59 +138,23 @@ class Fleet:
         snapshot = codec.decode(data, _KIND)
         fixed: dict[str, Any] = dict(snapshot.settings)
         try:
-            seen, state = fixed.pop("seen"), snapshot.arrays
-            settings = FleetSettings(**fixed)
-            members, metrics = state["root_noise"].shape
-            fleet = cls(members, metrics, settings, weights=state["weights"])
+            seen, members = fixed.pop("seen"), fixed.pop("members")
+            roster = Roster(members, tuple(snapshot.arrays["weights"].tolist()))
+            fleet = cls(roster, FleetSettings(**fixed))
             for name, array in fleet._state().items():
-                array[...] = state[name]
+                array[...] = snapshot.arrays[name]
         except (KeyError, TypeError, ValueError, ModelError) as error:
             raise ArtifactError(f"the snapshot is not of a fleet: {error}") from error
         fleet.seen = seen
+        held = fleet._memory.past[:seen]
+        fleet._memory.ordered[:, : len(held)] = np.sort(held, axis=0).T
         return fleet
 
-    def _reference(self) -> FloatArray:
-        middle: FloatArray = np.median(self._past[: min(self.seen, len(self._past))], axis=0)
-        return middle
-
-    def _in_noise(self, given: FloatArray, off: FloatArray) -> FloatArray:
-        if self.seen < self.settings.warmup:
-            return np.zeros_like(off)
-        count, prior = self._learnt(), self.settings.prior
-        fleet = self._root_noise.mean(axis=0)
-        root = (count * self._root_noise + prior * fleet) / (count + prior)
-        least = np.maximum(_LEAST_SHARE * np.abs(given), _LEAST)
-        noise = np.maximum(np.square(root), least)
-        return np.asarray(np.clip(off / noise, -_FARTHEST, _FARTHEST))
-
-    def _learnt(self) -> int:
-        """Say how many distances the noise is of; the first observation has none."""
-        return min(max(self.seen - 1, 0), self.settings.memory)
-
-    def _learn(self, given: FloatArray, off: FloatArray) -> None:
-        if self.seen:
-            share = 1.0 / min(self._learnt() + 1, self.settings.memory)
-            self._root_noise += share * (np.sqrt(np.abs(off)) - self._root_noise)
-        self._past[self.seen % len(self._past)] = given
-        self.seen += 1
-
     def _state(self) -> Mapping[str, FloatArray]:
+        memory = self._memory
         return {
-            "past": self._past,
-            "odd": self._odd,
-            "root_noise": self._root_noise,
+            "past": memory.past,
+            "odd": memory.odd,
+            "root_noise": memory.root_noise,
             "weights": self._weights,
         }
-
-
-def _lasting(odd: FloatArray) -> FloatArray:
-    """Give the least of the distances where all are on one side, else 0."""
-    low, high = odd.min(axis=0), odd.max(axis=0)
-    return np.asarray(np.maximum(low, 0.0) - np.minimum(high, 0.0))
-
-
-def _checked_weights(weights: FloatArray | None, metrics: int) -> FloatArray:
-    given = np.ones(metrics) if weights is None else np.array(weights, dtype=np.float64)
-    if given.shape != (metrics,) or not (np.isfinite(given).all() and (given > 0).all()):
-        raise ModelError(f"weights are {given.tolist()}: give {metrics} numbers above 0")
-    return given

@@ -30,7 +30,12 @@ FEWEST = 4
 PER_PEAK = 64
 """Observations to a peak while the record is young, so that peaks are those of the tail only."""
 _MARGIN = 4.0  # tails of autoregressions were seen to be up to twice as heavy as extrapolated
-_LEAST_EXCESS = np.array([1e-3, 1.0])  # of a score, and of the walk: theory's mean
+LEAST_EXCESS = 0.25
+"""Of scores, on average: a Gaussian's, by `models.anomaly.distance`; of lighter tails nothing
+more is taken for granted."""
+LEAST_IN_STEPS = 1.0
+"""Of the walk (theory's mean), and of scores of observations that come in steps, such as counts:
+of those the highest are often all alike, and say nothing of the next step."""
 
 
 class Record(NamedTuple):
@@ -89,7 +94,7 @@ def may_be_rare(record: Record, slot: int, which: int, value: float) -> bool:
 
 
 @compiled
-def level(record: Record, slot: int, which: int, rate: float) -> float:
+def level(record: Record, slot: int, which: int, rate: float, least_excess: float) -> float:
     """Give the level that is reached at this rate; infinite while too few peaks are known."""
     peaks = np.empty(PEAKS)
     all_ = float(record.seen[slot, THIS] + record.seen[slot, LAST])
@@ -99,7 +104,7 @@ def level(record: Record, slot: int, which: int, rate: float) -> float:
     lowest, excess = peaks[count - 1], 0.0
     for i in range(count - 1):
         excess += peaks[i] - lowest
-    excess = max(excess, _LEAST_EXCESS[which] * (count - 1))
+    excess = max(excess, least_excess * (count - 1))
     times = max(1.0, _MARGIN * count / (all_ * rate))
     return float(lowest + excess * (math.pow(times, 1.0 / (count - 1)) - 1.0))
 

@@ -22,7 +22,7 @@ class Scores(Protocol):
 
 
 class PointStream(Protocol):
-    """A detector of one stream, as `rrcf` and `isolation_stream` have it."""
+    """A detector of one stream, as `rrcf`, `isolation_stream` and `fleet` have it."""
 
     dimensions: int
     seen: int
@@ -83,7 +83,7 @@ class Watch:
             score[own], attribution[own] = scores.score, scores.attribution
             judged_as[own] = self._judged_as[slot]
         ratio = log(np.maximum(score, _LEAST))  # heavy tails of a score are exponential in this
-        judged = judge_when_warm(self._alarms, judged_as, ratio, shares, warm)
+        judged = judge_when_warm(self._alarms, judged_as, ratio, shares, warm, points)
         return AnomalyAnswers(score, judged.p_value, judged.evidence, judged.alarm, attribution)
 
     def nbytes(self, slot: int) -> int:
@@ -114,14 +114,15 @@ def by_stream(rows: IntArray) -> list[IntArray]:
 
 
 def judge_when_warm(
-    alarms: AlarmBank, slots: IntArray, scores: FloatArray, shares: FloatArray, warm: BoolArray
-) -> Judged:
+    alarms: AlarmBank, slots: IntArray, scores: FloatArray, shares: FloatArray, warm: BoolArray,
+    observed: FloatArray,
+) -> Judged:  # fmt: skip
     """Judge all rows but those of a warm-up: they have p-value 1 and leave no trace."""
     if not warm.any():
-        return alarms.advance(slots, scores, shares)
+        return alarms.advance(slots, scores, shares, observed)
     judged = Judged(np.ones(slots.size), np.zeros(slots.size), np.zeros(slots.size, dtype=np.bool_))
     ripe = np.flatnonzero(~warm)
-    part = alarms.advance(slots[ripe], scores[ripe], shares[ripe])
+    part = alarms.advance(slots[ripe], scores[ripe], shares[ripe], observed[ripe])
     whole: Any = vars(judged)
     for name, column in vars(part).items():
         whole[name][ripe] = column

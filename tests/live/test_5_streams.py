@@ -11,12 +11,15 @@ import httpx
 import numpy as np
 import pytest
 
+from models.anomaly.fleet import Roster
 from models.anomaly.streams import AnomalyStreams, RegimeStreams
 from tests.live.conftest import Live, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 KILLS = 10
+FLEET = Roster(8, (1.0, 0.5, 0.5))
+FLEET_MINUTES, AT_FAULT = 600, 5
 HOLDER = "ServeReplica:ballast:anomaly"
 PATHS = {"regime": "/models/regime-detection", "anomaly": "/models/anomaly"}
 
@@ -24,8 +27,8 @@ PATHS = {"regime": "/models/regime-detection", "anomaly": "/models/anomaly"}
 class Feeder:
     """Sends a stream's observations one after the other, each until it is acknowledged."""
 
-    def __init__(self, live: Live, kind: str, stream: str) -> None:
-        self._live, self._kind, self._stream = live, kind, stream
+    def __init__(self, live: Live, kind: str, stream: str, **begun: Any) -> None:
+        self._live, self._kind, self._stream, self._begun = live, kind, stream, begun
         self.answers: list[dict[str, Any]] = []
         self.refused = 0
         self.stop = asyncio.Event()
@@ -41,7 +44,7 @@ class Feeder:
         for at, value in enumerate(values):
             if self.stop.is_set():
                 return
-            body = {"stream": self._stream, "sequence": at, name: [value]}
+            body = {"stream": self._stream, "sequence": at, name: [value], **self._begun}
             self.answers.append(await self._sent(client, json.dumps(body)))
             async with self._answered:
                 self._answered.notify_all()
@@ -123,6 +126,37 @@ def _like_undisturbed_points(answers: list[dict[str, Any]], points: np.ndarray) 
     for name in ("score", "p_value"):
         said = [each["data"]["points"][0][name] for each in answers]
         assert differing(said, getattr(found, name)) == [], name
+
+
+async def test_the_member_of_a_fleet_at_fault_is_named_though_its_replica_is_killed(
+    live: Live,
+) -> None:
+    values = np.random.default_rng(9).normal(size=(FLEET_MINUTES, FLEET.members, 3))
+    values[-10:, AT_FAULT] += 9.0
+    points = values.reshape(FLEET_MINUTES, -1)
+    begun = {"detector": "fleet", "members": FLEET.members, "weights": FLEET.weights}
+    feeder = Feeder(live, "anomaly", "fleet", **begun)
+    headers = {"X-API-Key": live.key}
+    async with httpx.AsyncClient(base_url=live.url, headers=headers, timeout=30) as client:
+        feeding = asyncio.create_task(feeder.feed(client, points.tolist()))
+        await feeder.reached(FLEET_MINUTES // 2)
+        await kill_holder(live)
+        await feeding
+        shown = (await client.get("/streams/fleet")).json()["anomaly"]
+        assert (await client.delete("/streams/fleet")).status_code == 204
+    assert (shown["observations"], shown["missing"]) == (FLEET_MINUTES, 0)
+    assert (shown["members"], shown["weights"]) == (FLEET.members, list(FLEET.weights))
+    told = [answer["data"]["points"][0] for answer in feeder.answers]
+    assert {point["member"] for point in told[-9:]} == {AT_FAULT}
+    _like_an_undisturbed_fleet(told, points)
+
+
+def _like_an_undisturbed_fleet(told: list[dict[str, Any]], points: np.ndarray) -> None:
+    streams = AnomalyStreams(FLEET.dimensions, "fleet", roster=FLEET)
+    found = streams.advance(np.full(len(told), streams.open(crc32(b"fleet"))), points, 0.0)
+    for name in ("score", "p_value"):
+        assert differing([each[name] for each in told], getattr(found, name)) == [], name
+    assert [each["attribution"] for each in told] == found.attribution.tolist()
 
 
 async def test_alarms_are_heard_by_whoever_listens(live: Live) -> None:

@@ -1,12 +1,17 @@
 import asyncio
 import json
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytest
+from jsonschema_rs import Draft202012Validator
 from redis.asyncio import Redis
 
 from deployments.gateway import notices
+from deployments.gateway.app import build_app
+from models.anomaly.fleet import Roster
+from models.anomaly.streams import AnomalyStreams
 from safety.access import Role
 from tests.deployments.asking import post, refused
 from tests.deployments.house import House
@@ -163,6 +168,138 @@ async def test_a_stream_keeps_its_dimensions_and_its_detector(house: House) -> N
     assert good["data"]["taken"] == 1
 
 
+MEMBERS, METRICS = 4, 3
+
+
+def fleet_body(points: list[list[float]], stream: str = "fleet", **more: Any) -> Body:
+    return {"stream": stream, "points": points, "detector": "fleet", "members": MEMBERS, **more}
+
+
+def faulty_fleet(n: int = 200, member: int = 2) -> list[list[float]]:
+    """Give the points of a fleet one of whose members is at fault in the last four."""
+    values = np.random.default_rng(6).normal(10, 1, size=(n, MEMBERS, METRICS))
+    values[-4:, member, 1:] += 9
+    points: list[list[float]] = values.reshape(n, -1).tolist()
+    return points
+
+
+async def test_the_member_of_a_fleet_that_is_at_fault_is_named(house: House) -> None:
+    points = faulty_fleet()
+    early = await post(house, ANOMALY, fleet_body(points[:1]))
+    assert early["data"]["points"][0]["member"] is None
+    answer = await post(house, ANOMALY, fleet_body(points[1:]))
+    assert answer["data"]["detector"] == "fleet"
+    for point in answer["data"]["points"][-3:]:
+        assert point["member"] == 2
+        assert point["p_value"] < 0.05
+        by_member = np.array(point["attribution"]).reshape(MEMBERS, METRICS)
+        assert by_member[2].sum() == pytest.approx(point["score"])
+        assert by_member.argmax() // METRICS == 2
+    plain = await post(house, ANOMALY, {"stream": "plain", "points": [[1.0]]})
+    assert "member" not in plain["data"]["points"][0]
+
+
+async def test_a_fleet_goes_on_to_the_same_bits_when_its_replica_dies(house: House) -> None:
+    points, weights = faulty_fleet(), [1.0, 0.5, 0.5]
+    streams = AnomalyStreams(12, "fleet", roster=Roster(MEMBERS, tuple(weights)))
+    slot = streams.open(crc32(b"quaked"))
+    expected = streams.advance(np.full(200, slot), np.array(points), 0.0)
+    found: list[Body] = []
+    for at, size in enumerate([1, 1, 60, 1, 30, 7, 100]):
+        if at in {2, 5}:
+            await house.start("anomaly")
+            house.directories["anomaly"].addresses.pop(0)
+            house.kill("anomaly", 0 if at == 2 else 1)
+        part = points[len(found) : len(found) + size]
+        body = fleet_body(part, "quaked", weights=weights, sequence=len(found))
+        found += (await post(house, ANOMALY, body))["data"]["points"]
+    assert len(found) == 200
+    for name in ("score", "p_value", "attribution"):
+        assert [each[name] for each in found] == getattr(expected, name).tolist(), name
+
+
+async def test_what_a_fleet_was_begun_with_is_shown_and_kept(house: House) -> None:
+    points, weights = faulty_fleet(6), [1.0, 0.5, 0.5]
+    await post(house, ANOMALY, fleet_body(points[:1], weights=weights))
+    await post(house, ANOMALY, fleet_body(points[1:2]))
+    await post(house, ANOMALY, {"stream": "fleet", "points": points[2:3]})
+    await post(house, ANOMALY, fleet_body(points[3:4], weights=[1, 0.5, 0.5]))
+    others: dict[str, Body] = {
+        "members": fleet_body(points[:1]) | {"members": 3},
+        "weights": fleet_body(points[:1], weights=[1.0, 1.0, 1.0]),
+        "detector": {"stream": "fleet", "points": points[:1], "detector": "rrcf"},
+    }
+    for name, body in others.items():
+        code, error = await refused(house, ANOMALY, body)
+        assert (code, error["code"], list(error["fields"])) == (409, "conflict", [name])
+    code, error = await refused(house, ANOMALY, fleet_body([[1.0] * 8]))
+    assert (code, list(error["fields"])) == (422, ["points"])
+    await post(house, ANOMALY, {"stream": "forest", "points": points[:1]})
+    assert (await refused(house, ANOMALY, fleet_body(points[:1], "forest")))[0] == 409
+    async with house.client() as client:
+        shown = (await client.get("/streams/fleet")).json()["anomaly"]
+        begun = {name: shown[name] for name in ("detector", "members", "weights", "dimensions")}
+        assert begun == {"detector": "fleet", "members": 4, "weights": weights, "dimensions": 12}
+        assert shown["observations"] == 4
+        assert (await client.delete("/streams/fleet")).status_code == 204
+        await post(house, ANOMALY, fleet_body(points[:1]) | {"members": 2})
+        shown = (await client.get("/streams/fleet")).json()["anomaly"]
+    assert (shown["members"], shown["weights"], shown["observations"]) == (2, [1.0] * 6, 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"members": None},
+        {"members": 1},
+        {"members": 513},
+        {"members": 5},
+        {"members": 2.5},
+        {"detector": "rrcf"},
+        {"detector": None},
+        {"detector": None, "members": None, "weights": [1.0]},
+        {"weights": [1.0, 1.0]},
+        {"weights": [1.0, 0.0, 1.0]},
+        {"weights": []},
+        {"points": [[1.0] * 1028]},
+    ],
+    ids=str,
+)
+async def test_what_is_no_fleet_is_refused(house: House, changes: Body) -> None:
+    body = {**fleet_body([[1.0] * 12]), **changes}
+    given = {name: value for name, value in body.items() if value is not None}
+    code, error = await refused(house, ANOMALY, given)
+    assert code == 422
+    assert error["fields"]
+    assert error["message"]
+
+
+async def test_only_a_fleet_has_more_than_64_dimensions(house: House) -> None:
+    wide = [[1.0] * 80]
+    for detector in ({}, {"detector": "both"}):
+        code, error = await refused(house, ANOMALY, {"stream": "w", "points": wide, **detector})
+        assert (code, list(error["fields"])) == (422, ["points"])
+    await post(house, ANOMALY, fleet_body(wide, "w"))
+    later = await post(house, ANOMALY, {"stream": "w", "points": wide})
+    assert later["data"]["taken"] == 1
+
+
+async def test_the_examples_are_answered_as_described(house: House) -> None:
+    described: Body = build_app(house.premises).openapi()
+    schema = described["paths"][ANOMALY]["post"]["responses"]["200"]["content"]
+    answered = Draft202012Validator(
+        schema["application/json"]["schema"] | {"components": described["components"]}
+    )
+    examples = described["components"]["schemas"]["AnomalyBody"]["examples"]
+    assert {example.get("detector") for example in examples} == {None, "both", "fleet"}
+    for example in examples:
+        answered.validate(await post(house, ANOMALY, example))
+    body = fleet_body(faulty_fleet())
+    told = await post(house, ANOMALY, body)
+    assert told["data"]["points"][-1]["member"] == 2
+    answered.validate(told)
+
+
 async def test_streams_are_listed_shown_and_forgotten(house: House) -> None:
     for name in ("venue/b", "venue/a", "desk"):
         await post(house, REGIME, {"stream": name, "values": [1.0]})
@@ -215,8 +352,9 @@ async def test_alarms_come_as_events_and_can_be_resumed(
 
     listening = asyncio.create_task(listen())
     await asyncio.sleep(0.3)
-    for seed in range(4):
-        await post(house, REGIME, {"stream": "loud", "values": shifted(400, 300, seed)})
+    for seed in range(6):  # the first two teach
+        values = shifted(800, 800 if seed < 2 else 700, seed)
+        await post(house, REGIME, {"stream": "loud", "values": values})
         await asyncio.sleep(0.1)
     await until(listening.done)
     assert lines[0].startswith("retry: ")

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from models.anomaly.alarms import AlarmSettings
 from models.anomaly.bocpd import Scale
 from models.anomaly.bocpd_settings import BocpdSettings
+from models.anomaly.fleet import FleetSettings, Roster, by_member
 from models.anomaly.isolation_stream import IsolationSettings
 from models.anomaly.rrcf import ForestSettings
 from models.anomaly.streams import AnomalyStreams, Detector, RegimeStreams
 from models.errors import ArtifactError, InvalidColumnError, ModelError
 
 DETECTORS: tuple[Detector, ...] = ("rrcf", "isolation_forest", "both")
-KINDS = ["regime", "rrcf", "isolation_forest", "both"]
+KINDS = ["regime", "rrcf", "isolation_forest", "both", "fleet"]
 ALARMS = AlarmSettings(epoch=16)
 
 
@@ -29,6 +30,8 @@ def streams_of(kind: str, dimensions: int = 2) -> Any:
         detector,
         forest=ForestSettings(trees=5, size=32, shingle=2),
         isolation=IsolationSettings(trees=5, samples=16, window=64, regrow=20),
+        fleet=FleetSettings(window=5, lasting=2),
+        roster=Roster.even(dimensions, 1),
         alarms=ALARMS,
     )
 
@@ -168,8 +171,42 @@ def test_a_stream_may_be_given_its_scale() -> None:
 
 def test_an_unknown_detector_is_refused() -> None:
     wrong: Any = "forest"
-    with pytest.raises(ModelError, match="rrcf, isolation_forest, both"):
+    with pytest.raises(ModelError, match="rrcf, isolation_forest, both, fleet"):
         AnomalyStreams(1, wrong)
+
+
+def test_a_fleet_needs_a_roster_of_its_dimensions() -> None:
+    for roster in (None, Roster.even(2, 3)):
+        with pytest.raises(ModelError, match="a fleet needs one of 5 dimensions"):
+            AnomalyStreams(5, "fleet", roster=roster)
+
+
+def test_a_fleet_comes_back_only_to_its_own_roster() -> None:
+    rosters = [Roster.even(2, 3), Roster.even(3, 2), Roster(2, (1.0, 0.5, 0.5))]
+    for roster in rosters:
+        streams = AnomalyStreams(6, "fleet", roster=roster)
+        kept = streams.encode(streams.open(1))
+        for other in rosters:
+            target = AnomalyStreams(6, "fleet", roster=other)
+            if other == roster:
+                target.decode(kept)
+                continue
+            with pytest.raises(ArtifactError, match="the fleet was kept as"):
+                target.decode(kept)
+
+
+def test_a_fleet_alarms_on_a_fault_and_its_member_is_known() -> None:
+    roster = Roster.even(5, 3)
+    values = np.random.default_rng(4).normal(size=(2_000, 15))
+    values[-5:, 6:9] += 9.0
+    streams = AnomalyStreams(15, "fleet", roster=roster)
+    told = streams.advance(np.full(2_000, streams.open(1)), values, 1e-4)
+    assert not told.is_anomaly[:-5].any()
+    assert told.is_anomaly[-5:].any()
+    assert (told.p_value[:60] == 1).all()
+    members = by_member(told.attribution, 5)
+    assert (members[-4:].argmax(axis=1) == 2).all()
+    assert (members.max(axis=1) == told.score).all()
 
 
 def test_a_spike_is_odd_to_every_detector_and_its_dimension_is_named() -> None:
