@@ -66,6 +66,11 @@ class DesignBody(BaseModel):
     width: Annotated[float, Field(ge=0, le=100)] = Field(
         1.25, description="Standard deviations that ucb adds."
     )
+    thompson_width: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        None,
+        description="What thompson multiplies its standard deviations by; left out, 0.6 where "
+        "there is a context and 1 where there is none.",
+    )
     floor: Annotated[float, Field(ge=0, le=1)] = Field(
         0.05, description="Probability spread evenly over the arms, within the canary's share."
     )
@@ -94,7 +99,8 @@ class DesignBody(BaseModel):
         return found
 
     def _given(self) -> set[str]:
-        empty = {name for name in ("family", "features") if getattr(self, name) is None}
+        may_be_empty = ("family", "features", "thompson_width")
+        empty = {name for name in may_be_empty if getattr(self, name) is None}
         return self.model_fields_set - empty
 
 

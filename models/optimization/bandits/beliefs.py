@@ -1,7 +1,7 @@
 """What a posterior believes of every arm's mean reward in every row, in 0..1 units."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 from scipy import special
@@ -21,6 +21,8 @@ class Beliefs(Protocol):
         ...
 
     def optimistic(self, width: float) -> FloatArray: ...
+
+    def narrowed(self, width: float) -> Self: ...
 
     def chance_of_best(self, eligible: BoolArray, draws: FloatArray) -> Chances: ...
 
@@ -42,6 +44,10 @@ class NormalBeliefs:
         """Add so many standard deviations, with the noise at its posterior mean precision."""
         raised: FloatArray = self.mean + width * self._deviation()
         return raised
+
+    def narrowed(self, width: float) -> Self:
+        """Multiply every standard deviation, and leave the means."""
+        return replace(self, spread=width * self.spread)
 
     def chance_of_best(self, eligible: BoolArray, draws: FloatArray) -> Chances:
         """Draw the noise, one uniform a row; the chance of each arm given it is then exact.
@@ -82,6 +88,10 @@ class BetaBeliefs:
         """Take the quantile that lies so many standard deviations up in a normal (Bayes-UCB)."""
         raised: FloatArray = special.betaincinv(self.alpha, self.beta, special.ndtr(width))
         return np.broadcast_to(raised, self.mean.shape)
+
+    def narrowed(self, width: float) -> Self:
+        """Count every observation more, so that standard deviations are about so many times."""
+        return replace(self, alpha=self.alpha / width**2, beta=self.beta / width**2)
 
     def chance_of_best(self, eligible: BoolArray, draws: FloatArray) -> Chances:
         """Integrate; rows that share parameters and arms share one integral."""

@@ -64,7 +64,7 @@ def decide(
     eligible = _eligible(experiment, rows, vetoed)
     beliefs = experiment.posterior.beliefs(contexts)
     draws = uniforms(keys, _DRAWS)
-    wanted = choose(beliefs, eligible, draws, policy, design.width)
+    wanted = choose(beliefs, eligible, draws, policy, design.width_of(policy))
     floored = with_floor(wanted.probability, eligible, design.floor)
     held = within_cap(floored, baseline, _share("cap", cap))
     prices, credits_ = _prices(experiment, contexts)
@@ -95,7 +95,7 @@ def choose(
     if policy == "ucb":
         return policies.upper_confidence(beliefs, eligible, width)
     if policy == "thompson":
-        return policies.thompson(beliefs, eligible, draws)
+        return policies.thompson(beliefs, eligible, draws, width)
     raise DesignError(f"policy {policy!r} is not known; there are ucb and thompson")
 
 

@@ -9,6 +9,20 @@ from models.optimization.bandits.errors import DesignError
 Family = Literal["linear", "gaussian", "bernoulli"]
 Pricing = Literal["worst_case", "confidence"]
 PolicyName = Literal["ucb", "thompson"]
+WIDTH_WITH_FEATURES = 0.6
+"""Thompson's width with features: contexts that vary explore of themselves (Bastani, Bayati and
+Khosravi, Mostly Exploration-Free Algorithms for Contextual Bandits, Management Science 2021).
+
+Chosen on simulated worlds of the seeds 7 and 8, which the bench does not use, beside Thompson's
+own and with no floor. At 2,000 rewards regret is 11 to 28 % less. At 20,000 it is 4 to 35 % less
+in six kinds of world (small gaps, sparse contexts and rare rewards among them), but its 95th
+percentile is up to 1.75 times as high, and up to 2.6 times with .5. With a discount, where worlds
+change, it is 14 to 28 % less.
+
+Where little varies, an arm with a bad beginning is too seldom tried again. Without contexts .6
+loses up to 1.9 times as much at 20,000, hence 1 there. With features that hardly move it may lose
+1.75 times as much, but not with the default floor, which tries every arm: 5 to 12 % less.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,11 @@ class Design:
     """Rewards outside are refused: the intervals and the budget rest on this range."""
     width: float = 1.25
     """Posterior standard deviations that UCB adds."""
+    thompson_width: float | None = None
+    """What Thompson multiplies the posterior's standard deviations by; 1 is Thompson's own.
+
+    None takes WIDTH_WITH_FEATURES with features and 1 without: see there.
+    """
     floor: float = 0.05
     """Probability spread evenly over the arms, so that other policies can be evaluated later."""
     discount: float = 1.0
@@ -62,6 +81,14 @@ class Design:
         for setting, value, fine, wanted in _rules(self):
             if not fine:
                 raise DesignError(f"{setting} is {value}; it must be {wanted}")
+
+    def width_of(self, policy: PolicyName) -> float:
+        """Say how far beyond the means that policy looks, in standard deviations."""
+        if policy == "ucb":
+            return self.width
+        if self.thompson_width is None:
+            return WIDTH_WITH_FEATURES if self.features else 1.0
+        return self.thompson_width
 
     @property
     def width_of_context(self) -> int:
@@ -82,6 +109,12 @@ def _rules(design: Design) -> list[tuple[str, object, bool, str]]:
         ),
         ("range of reward", (low, high), _ordered(low, high), "a < b"),
         ("width", design.width, 0 <= design.width < math.inf, "0 or more"),
+        (
+            "thompson_width",
+            design.thompson_width,
+            design.thompson_width is None or 0 < design.thompson_width < math.inf,
+            "over 0",
+        ),
         ("floor", design.floor, 0 <= design.floor <= 1, "0 to 1"),
         ("discount", design.discount, 0 < design.discount <= 1, "over 0, at most 1"),
         ("prior_weight", design.prior_weight, 0 < design.prior_weight < math.inf, "over 0"),

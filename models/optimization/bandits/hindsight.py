@@ -75,7 +75,8 @@ def _taught(
     eligible = np.repeat(experiment.active()[None], len(newer.arms), axis=0)
     draws = uniforms(np.arange(len(newer.arms), dtype=np.uint64), 1)
     beliefs = posterior.beliefs(newer.contexts)
-    return choose(beliefs, eligible, draws, policy, experiment.design.width).probability
+    width = experiment.design.width_of(policy)
+    return choose(beliefs, eligible, draws, policy, width).probability
 
 
 def _always(experiment: Experiment, rows: LoggedDecisions, arm: str) -> FloatArray:

@@ -15,13 +15,19 @@ def upper_confidence(beliefs: Beliefs, eligible: BoolArray, width: float) -> Cha
     return Chances(best / row_sum(best)[:, None], np.zeros(len(best)))
 
 
-def thompson(beliefs: Beliefs, eligible: BoolArray, draws: FloatArray) -> Chances:
+def thompson(
+    beliefs: Beliefs, eligible: BoolArray, draws: FloatArray, width: float = 1.0
+) -> Chances:
     """Take each arm with the chance that it is the best; Thompson 1933, by quadrature.
+
+    `width` multiplies the beliefs' standard deviations here and nowhere else: intervals stay what
+    they are. Chapelle and Li, An Empirical Evaluation of Thompson Sampling, NIPS 2011, call it
+    reshaping the posterior: under 1 explores less, and 1 is Thompson's own.
 
     The arm is then drawn from these very chances, so the propensity that is written down is exact;
     what the quadrature is off by is only how far the policy is from Thompson's.
     """
-    return beliefs.chance_of_best(eligible, draws)
+    return beliefs.narrowed(width).chance_of_best(eligible, draws)
 
 
 def draw_arms(probabilities: FloatArray, draws: FloatArray) -> IntArray:

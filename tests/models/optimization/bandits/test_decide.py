@@ -206,6 +206,7 @@ def test_bad_arguments_are_refused(start: Start, ask: Ask) -> None:
         {"features": (Feature("load", 0.0, float("inf")),)},
         {"reward_low": 1.0, "reward_high": 0.0},
         {"floor": -0.1},
+        {"thompson_width": 0.0},
         {"discount": 0.0},
         {"capacity": 0},
         {"missing_reward": 2.0},
