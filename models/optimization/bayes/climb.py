@@ -32,9 +32,11 @@ FULL = Effort()
 LIGHT = Effort(128, 32, 2, 1, 15)
 
 
-class Acquisition(Protocol):
+class Heights(Protocol):
     def at(self, rows: FloatArray) -> FloatArray: ...
 
+
+class Acquisition(Heights, Protocol):
     def slope(self, row: FloatArray) -> tuple[float, FloatArray]: ...
 
 

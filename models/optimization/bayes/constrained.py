@@ -9,10 +9,13 @@ from models.optimization.bayes.training import Training
 from models.optimization.bayes.warp import Warp
 from models.protocols import FloatArray
 
+Limits = tuple[tuple[Gaussian, float], ...]
+"""Of each constraint: its model, and where 0 lies in the model's units."""
+
 
 def limits_of(
     known: Training, hints: Hints, waiting: FloatArray
-) -> tuple[tuple[tuple[Gaussian, float], ...], dict[str, tuple[float, ...]]]:
+) -> tuple[Limits, dict[str, tuple[float, ...]]]:
     """Fit one model a constraint, with where 0 lies in its unit, and every fit's theta."""
     found = dict[str, tuple[float, ...]]()
     limits = []

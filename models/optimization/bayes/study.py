@@ -37,7 +37,9 @@ class Design:
     tolerance: float = 1e-3
     """The study has converged when less than this is to be gained; see `converged.py`."""
     sought: int = 1
-    """How many good trials are wanted: improvement counts over the one of that rank."""
+    """How many good trials are wanted: improvement counts over the one of that rank.
+
+    Over 1, a list of rough outcomes is searched for many good ones; see `pool.py`."""
     candidates: tuple[Parameters, ...] = ()
     """Where not empty, only these are asked for, each once."""
 

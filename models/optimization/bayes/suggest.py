@@ -2,8 +2,9 @@
 
 It changes nothing, so it may run in another thread or process and wait on a shelf. The middle of
 the space and Sobol points come first; then Gaussian processes and log expected improvement, or,
-with several goals, log expected hypervolume improvement by BoTorch. Trials on their way are
-believed to come out as expected, so that several asks at once differ.
+with several goals, log expected hypervolume improvement by BoTorch. Where several good ones of a
+list are sought, see `pool.py`. Trials on their way are believed to come out as expected, so that
+several asks at once differ.
 """
 
 from dataclasses import dataclass, field
@@ -12,10 +13,11 @@ from typing import Literal
 import numpy as np
 
 from models.optimization.bayes.candidates import untried
-from models.optimization.bayes.climb import FULL, LIGHT, Acquisition, Effort, highest
-from models.optimization.bayes.constrained import limits_of
+from models.optimization.bayes.climb import FULL, LIGHT, Acquisition, Effort, Heights, highest
+from models.optimization.bayes.constrained import Limits, limits_of
 from models.optimization.bayes.improvement import LogImprovement
 from models.optimization.bayes.mixture import Hints, Member, mixture
+from models.optimization.bayes.pool import Panel, Plausible, rough
 from models.optimization.bayes.sobol import sobol
 from models.optimization.bayes.space import Parameters
 from models.optimization.bayes.study import Study
@@ -40,7 +42,7 @@ class Suggestion:
     expected_improvement: float | None = None
     """In the goal's own unit; None where no model was asked, or there are several goals."""
     acquisition: float | None = None
-    """The logarithm that was made as high as can be."""
+    """What was made as high as can be: a logarithm, but for a list's in standard deviations."""
     gain: float | None = None
     """The expected improvement as a share of the outcomes' standard deviation."""
     hints: Hints = field(default_factory=dict)
@@ -78,21 +80,30 @@ def _one_goal(
 ) -> Suggestion:
     outcomes = known.outcomes[:, 0]
     members, found = mixture(known.rows, outcomes, known.feasible, hints, study.design.sought)
-    margin = _margin(study)
     waiting = pending_rows(study)
     limits, more = limits_of(known, hints, waiting)
     seeking = members if known.feasible.any() else []
-    acquisition = LogImprovement(
-        tuple(each.model.believing(waiting, each.outcomes) for each in seeking),
-        tuple(each.best - margin for each in seeking), limits,
-    )  # fmt: skip
-    row, height = _highest(study, known, acquisition, generator)
+    many = bool(study.design.candidates) and study.design.sought > 1
+    if many and seeking and rough(seeking):
+        panel = Panel.fit(seeking, waiting, generator)
+        row, height = _of_list(study, Plausible(panel, limits))
+    else:
+        acquisition = _over_the_best(study, seeking, waiting, limits)
+        row, height = _highest(study, known, acquisition, generator)
     gained = _improvement(seeking, row)
     spread = float(outcomes.std()) or 1.0
     return Suggestion(
         study.design.space.values(row), "model", gained, height,
         None if gained is None else gained / spread, found | more,
     )  # fmt: skip
+
+
+def _over_the_best(
+    study: Study, seeking: list[Member], waiting: FloatArray, limits: Limits
+) -> LogImprovement:
+    margin = _margin(study)
+    models = tuple(each.model.believing(waiting, each.outcomes) for each in seeking)
+    return LogImprovement(models, tuple(each.best - margin for each in seeking), limits)
 
 
 def _several_goals(
@@ -119,10 +130,7 @@ def _highest(
 ) -> tuple[FloatArray, float]:
     space = study.design.space
     if study.design.candidates:
-        pool = untried(study)
-        rows = np.array([space.row(study.design.candidates[each]) for each in pool])
-        heights = acquisition.at(rows)
-        return rows[int(np.argmax(heights))], float(heights.max())
+        return _of_list(study, acquisition)
     good = known.feasible if known.feasible.any() else known.told
     incumbent = known.rows[good][int(np.argmin(known.outcomes[good].sum(axis=1)))]
     row, height = highest(acquisition, space, incumbent, generator, effort)
@@ -130,6 +138,13 @@ def _highest(
         row = _apart(row, np.concatenate([known.rows, pending_rows(study)]), space.continuous(),
                      generator)  # fmt: skip
     return row, height
+
+
+def _of_list(study: Study, acquisition: Heights) -> tuple[FloatArray, float]:
+    pool = untried(study)
+    rows = np.array([study.design.space.row(study.design.candidates[each]) for each in pool])
+    heights = acquisition.at(rows)
+    return rows[int(np.argmax(heights))], float(heights.max())
 
 
 def _apart(
