@@ -34,7 +34,7 @@ check: install-dev ## Lint, types and import rules: seconds, no cluster
 	@scripts/check
 
 unit: install-dev ## Unit tests: no cluster
-	@$(BIN)/pytest -q -m "not live" -n 2
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not live" -n 2
 
 live: install-dev install-system ## The platform from end to end, started once
 	@$(BIN)/pytest -q -m live --tb=native tests/live

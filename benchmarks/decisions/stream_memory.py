@@ -32,7 +32,7 @@ from deployments.streams.purse import Purse
 from deployments.streams.regime import RegimeKeeper
 
 AT_ONCE = 256  # rows of a batch
-BATCHES_A_SECOND = 10
+BATCHES_A_SECOND = 2  # so that a stream is asked every two seconds at most
 SEED = 0
 _PAGE = 4_096
 _numbers = count()
@@ -65,10 +65,10 @@ class Case:
 
 COSTS = (
     Case("regimes, 3 observations", 100_000, 3, 1),
-    Case("regimes, 600 one by one", 4_000, 600, 1),
-    Case("regimes, 3,000 in bodies of 100", 4_000, 30, 100),
-    Case("rrcf of 1 dimension, 2,000 in bodies of 50", 400, 40, 50, 1),
-    Case("rrcf of 4 dimensions, 2,000 in bodies of 50", 400, 40, 50, 4),
+    Case("regimes, 600 one by one", 1_000, 600, 1),
+    Case("regimes, 3,000 in bodies of 100", 1_000, 30, 100),
+    Case("rrcf of 1 dimension, 2,000 in bodies of 50", 200, 40, 50, 1),
+    Case("rrcf of 4 dimensions, 2,000 in bodies of 50", 200, 40, 50, 4),
 )
 GROWTH = (
     Case("regimes", 1, 1_000, 1_000),

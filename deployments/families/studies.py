@@ -8,18 +8,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from config_store.document import FamilyServing
 from deployments.batch import Columns, Detail
 from deployments.families.family import ENTITY_PATTERN, Family, FamilyBody
-from models.optimization.bayes.limits import (
-    MOST_CANDIDATES,
-    MOST_CONSTRAINTS,
-    MOST_GOALS,
-    MOST_TRIALS,
-)
+from models.optimization.bayes.limits import MOST_CONSTRAINTS, MOST_GOALS, MOST_TRIALS
+from models.optimization.bayes.parameters import LARGEST_INTEGER
 
 LEVEL = 0.9
+# A list is kept in the study's first event, and every suggestion looks through what is left of it.
+MOST_LISTED = 2_000
+MOST_SOUGHT = 1_000
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.:/-]{0,63}$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Value = bool | int | Number | Annotated[str, Field(max_length=128)]
+# Larger ones a float cannot tell apart, and they would not go through the wire.
+Whole = Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
+Value = bool | Whole | Number | Annotated[str, Field(max_length=128)]
 Parameters = dict[Name, Value]
 Goal = Literal["minimise", "maximise"]
 Limits = Annotated[dict[Name, Number], Field(max_length=MOST_CONSTRAINTS)]
@@ -47,8 +48,8 @@ class IntParameter(BaseModel):
     model_config = _STRICT
 
     type: Literal["int"]
-    low: int
-    high: int
+    low: Whole
+    high: Whole
     log: bool = False
 
 
@@ -112,8 +113,13 @@ class StudyDesign(BaseModel):
         description="Converged when three suggestions in a row hope for less, as a share of "
         "the outcomes' standard deviation.",
     )
-    candidates: Annotated[list[Parameters], Field(max_length=MOST_CANDIDATES)] = Field(
-        default_factory=list, description="Where given, only these are suggested, each once."
+    candidates: Annotated[list[Parameters], Field(min_length=1, max_length=MOST_LISTED)] = Field(
+        default_factory=list,
+        description="Where given, only these are suggested, each once. Each names all parameters "
+        "of the space, with values inside it; none is given twice.",
+    )
+    sought: Annotated[int, Field(ge=1, le=MOST_SOUGHT)] = Field(
+        1, description="How many good trials are wanted: improvement counts over that many best."
     )
 
 
@@ -134,6 +140,24 @@ class StudyBody(FamilyBody):
                     "constraints": ["memory_over_limit"],
                 },
                 {"study": "matching-engine/tuning"},
+                {
+                    "study": "matching-engine/known-configurations",
+                    "space": {
+                        "threads": {"type": "int", "low": 1, "high": 32},
+                        "allocator": {"type": "categorical", "choices": ["glibc", "jemalloc"]},
+                    },
+                    "design": {
+                        "candidates": [
+                            {"threads": 4, "allocator": "glibc"},
+                            {"threads": 8, "allocator": "jemalloc"},
+                            {"threads": 16, "allocator": "glibc"},
+                            {"threads": 16, "allocator": "jemalloc"},
+                            {"threads": 32, "allocator": "jemalloc"},
+                        ],
+                        "sought": 2,
+                        "starts": 3,
+                    },
+                },
             ]
         }
     )
@@ -195,6 +219,9 @@ class Standing(BaseModel):
     trial_id: int
     trials: int
     pending: int = Field(description="Trials that were asked for and not told yet.")
+    candidates_left: int | None = Field(
+        description="Candidates that were not asked for yet; null where none were listed."
+    )
     best: TrialShown | None = Field(description="Null while none is feasible, or of several goals.")
     front: list[TrialShown] | None = Field(description="Of several goals: what none other beats.")
 

@@ -18,7 +18,7 @@ from models.anomaly.streams import AnomalyStreams
 from models.anomaly.watch import AnomalyAnswers
 
 MOST_STREAMS = 2_000
-"""In memory on one replica, 380 to 750 kB each; those idle longest leave first."""
+"""In memory on one replica, .4 to 1 MB each; those idle longest leave first."""
 _Z = 1.6448536269514722  # of a 90 % interval
 # A p-value is a rank among at most so many scores (models/anomaly/alarms.py).
 _RANKED = 1536

@@ -18,7 +18,7 @@ from models.anomaly.gate import Gate
 from models.anomaly.streams import RegimeAnswers, RegimeStreams
 
 MOST_STREAMS = 100_000
-"""In memory on one replica, 12 kB each; those idle longest leave first."""
+"""In memory on one replica, 20 to 55 kB each; those idle longest leave first."""
 SHOWN_SEGMENTS = 12
 
 

@@ -11,7 +11,6 @@ from deployments.studies.shelf import SuggestionShelf
 from deployments.studies.state import DELETED, Event, Kept, Running, apply, pack, unpack
 from deployments.studies.stopgap import cheap, starting
 from deployments.studies.suggested import Suggested
-from models.optimization.bayes.candidates import untried
 from models.optimization.bayes.errors import TrialError
 
 COLUMNS = ("expected_improvement", "lower", "upper")
@@ -79,11 +78,13 @@ class StudyKeeper:
             apply(kept, before)
         if (running := kept.running) is None:
             return Reply(refusal=_no_study(kept.name))
+        if running.left == 0:
+            return Reply(refusal=_none_left(running), event=before or None)
         try:
             suggestion = self._taken(kept.name, running)
             event: Event = {"ask": [asked.id, suggestion.parameters, suggestion.gain]}
             apply(kept, event)
-        except TrialError as error:  # the candidates, or the trials that a study may have
+        except TrialError as error:  # the trials that a study may have
             why: Refusal = {"code": "conflict", "message": str(error)}
             return Reply(refusal=why, event=before or None)
         self._suggestions.want(kept.name, running)
@@ -96,9 +97,7 @@ class StudyKeeper:
         if starting(running):
             return cheap(running)
         while suggestion := self._suggestions.take(name):
-            candidates = running.study.design.candidates
-            left = [candidates[number] for number in untried(running.study)] if candidates else []
-            if not candidates or suggestion.parameters in left:
+            if running.open_to(suggestion.parameters):
                 return suggestion
         return cheap(running)
 
@@ -140,4 +139,13 @@ def _no_study(name: str) -> Refusal:
     return {
         "code": "not_found",
         "message": f"There is no study {name}: its first request begins it",
+    }
+
+
+def _none_left(running: Running) -> Refusal:
+    count = len(running.study.design.candidates)
+    return {
+        "code": "conflict",
+        "message": f"All {count} candidates were asked for: tell what came of those still pending, "
+        "or begin another study with more",
     }

@@ -43,7 +43,9 @@ class _Place:
 
     @property
     def lacks(self) -> bool:
-        return not self.failed and not starting(self.running) and self.fresh < DEPTH
+        left = self.running.left
+        most = DEPTH if left is None else min(DEPTH, left)
+        return not self.failed and not starting(self.running) and self.fresh < most
 
 
 class SuggestionShelf:
@@ -68,6 +70,7 @@ class SuggestionShelf:
         if place is None or place.running is not running:
             place = self._places[name] = _Place(running, next(self._turns))
         place.failed = False
+        place.ready = deque(each for each in place.ready if running.open_to(each.parameters))
         if place.lacks:
             self._wanted.set()
             if self._filling is None:
@@ -134,6 +137,8 @@ class SuggestionShelf:
         if self._places.get(name) is not place:
             return
         suggested = Suggested(basis=basis, **found)
+        if not running.open_to(suggested.parameters):
+            return  # its candidate was asked for meanwhile
         if suggested.basis == running.settled:
             place.ready = deque(each for each in place.ready if each.basis == basis)
         place.ready.append(suggested)

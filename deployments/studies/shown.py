@@ -43,6 +43,7 @@ def standing(running: Running) -> dict[str, Any]:
     return {
         "trials": len(study.trials),
         "pending": len(study.trials) - running.settled,
+        "candidates_left": running.left,
         "best": None if best is None else shown(study, best),
         "front": [shown(study, each) for each in running.front.trials()] if several else None,
     }

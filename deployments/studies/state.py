@@ -7,14 +7,16 @@ that were run elsewhere), `ask` (the decision, the parameters, what was hoped fo
 
 import struct
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from deployments.studies.front import Front
+from deployments.studies.listed import key_of
 from models.optimization.bayes.snapshot import decode, design_from, encode
-from models.optimization.bayes.study import Study
+from models.optimization.bayes.study import Study, Trial
 
 Event = dict[str, Any]
 DELETED: Event = {"delete": True}
@@ -29,6 +31,8 @@ class Running:
 
     study: Study
     front: Front
+    unasked: dict[bytes, int]
+    """Numbers of the candidates that no trial had yet, in their order."""
     elsewhere: int = 0
     """How many rows of history were taken."""
     settled: int = 0
@@ -39,7 +43,26 @@ class Running:
     @classmethod
     def of(cls, study: Study, elsewhere: int = 0) -> "Running":
         settled = sum(trial.state != "pending" for trial in study.trials)
-        return cls(study, Front(study), elsewhere, settled)
+        candidates = study.design.candidates
+        unasked = {key_of(each): number for number, each in enumerate(candidates)}
+        running = cls(study, Front(study), unasked, elsewhere, settled)
+        for trial in study.trials:
+            running.enters(trial)
+        return running
+
+    @property
+    def left(self) -> int | None:
+        """Count the candidates that were not asked for; None where the study lists none."""
+        return len(self.unasked) if self.study.design.candidates else None
+
+    def open_to(self, parameters: Mapping[str, Any]) -> bool:
+        """Tell whether these may be asked for: of a list, each only once."""
+        return self.left is None or key_of(parameters) in self.unasked
+
+    def enters(self, trial: Trial) -> None:
+        """Take note of a trial that is new: its candidate is not asked for again."""
+        if self.unasked:
+            self.unasked.pop(key_of(trial.parameters), None)
 
     def knows(self, decision_id: str, number: int) -> None:
         self.asked[decision_id] = number
@@ -67,12 +90,15 @@ def apply(kept: Kept, event: Event) -> None:
         raise ValueError(f"the log of {kept.name!r} goes on with no beginning: {list(event)}")
     for parameters, values, constraints, failed in event.get("history", ()):
         added = running.study.add(parameters, values, constraints, failed=failed)
+        running.enters(added)
         running.elsewhere += 1
         running.settled += 1
         running.front.settle(added)
     if "ask" in event:
         decision_id, parameters, gain = event["ask"]
-        running.knows(decision_id, running.study.ask(parameters, gain).number)
+        asked = running.study.ask(parameters, gain)
+        running.enters(asked)
+        running.knows(decision_id, asked.number)
     if "tell" in event:
         number, values, constraints, failed = event["tell"]
         told = running.study.tell(number, values, constraints, failed=failed)

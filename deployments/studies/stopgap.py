@@ -11,7 +11,6 @@ import numpy as np
 
 from deployments.studies.state import Running
 from deployments.studies.suggested import Suggested
-from models.optimization.bayes.candidates import untried
 from models.optimization.bayes.sobol import sobol
 from models.optimization.bayes.space import Parameters
 from models.optimization.bayes.study import Study, Trial
@@ -29,14 +28,14 @@ def starting(running: Running) -> bool:
 
 
 def cheap(running: Running) -> Suggested:
-    """Suggest without a model; TrialError where nothing is left to be suggested."""
+    """Suggest without a model; of a list, one that is left."""
     study = running.study
     number = len(study.trials)
     if starting(running):
         return Suggested(_start(study), "start", basis=running.settled)
     generator = np.random.default_rng([study.design.seed, number])
     if study.design.candidates:
-        chosen = int(generator.choice(untried(study)))
+        chosen = int(generator.choice(list(running.unasked.values())))
         return Suggested(study.design.candidates[chosen], "spread", basis=running.settled)
     space, best = study.design.space, _best(running)
     if best is None or number % 2 == 0:

@@ -30,6 +30,11 @@ STALLED = 3e-4
 """So small a gain is polish: after two in a row, every other suggestion looks for another basin."""
 AFAR = 0.1
 """Standard deviations that another basin is to be better by."""
+CLOSE = 1.0
+"""Standard deviations that the best is taken to be worse by, every other time: the suggestion goes
+to where the least is expected, in place of where the most may be gained. On other seeds than the
+bench's, Branin's function was within 1 % of its optimum after 19 calls in place of 24 (40 seeds),
+Hartmann's of six dimensions after 40 in place of 41 (20 seeds)."""
 _SAME = 1e-6
 _AWAY = 1e-3
 Source = Literal["start", "model"]
@@ -86,14 +91,14 @@ def _one_goal(
     many = bool(study.design.candidates) and study.design.sought > 1
     if many and seeking and rough(seeking):
         panel = Panel.fit(seeking, waiting, generator)
-        row, height = _of_list(study, Plausible(panel, limits))
+        chosen, row, height = _of_list(study, Plausible(panel, limits))
     else:
         acquisition = _over_the_best(study, seeking, waiting, limits)
-        row, height = _highest(study, known, acquisition, generator)
+        chosen, row, height = _highest(study, known, acquisition, generator)
     gained = _improvement(seeking, row)
     spread = float(outcomes.std()) or 1.0
     return Suggestion(
-        study.design.space.values(row), "model", gained, height,
+        chosen, "model", gained, height,
         None if gained is None else gained / spread, found | more,
     )  # fmt: skip
 
@@ -114,11 +119,9 @@ def _several_goals(
 
     seed = int(generator.integers(2**31))
     acquisition = LogHypervolume.fit(known, pending_rows(study), hints, seed)
-    row, height = _highest(study, known, acquisition, generator, LIGHT)
+    chosen, _, height = _highest(study, known, acquisition, generator, LIGHT)
     gain = float(np.exp(height)) / acquisition.reached
-    return Suggestion(
-        study.design.space.values(row), "model", None, height, gain, acquisition.hints
-    )
+    return Suggestion(chosen, "model", None, height, gain, acquisition.hints)
 
 
 def _highest(
@@ -127,7 +130,8 @@ def _highest(
     acquisition: Acquisition,
     generator: np.random.Generator,
     effort: Effort = FULL,
-) -> tuple[FloatArray, float]:
+) -> tuple[Parameters, FloatArray, float]:
+    """Give the parameters, their row in the unit cube, and how high they are."""
     space = study.design.space
     if study.design.candidates:
         return _of_list(study, acquisition)
@@ -137,14 +141,16 @@ def _highest(
     if space.continuous().any():
         row = _apart(row, np.concatenate([known.rows, pending_rows(study)]), space.continuous(),
                      generator)  # fmt: skip
-    return row, height
+    return space.values(row), row, height
 
 
-def _of_list(study: Study, acquisition: Heights) -> tuple[FloatArray, float]:
-    pool = untried(study)
-    rows = np.array([study.design.space.row(study.design.candidates[each]) for each in pool])
+def _of_list(study: Study, acquisition: Heights) -> tuple[Parameters, FloatArray, float]:
+    left = [study.design.candidates[number] for number in untried(study)]
+    rows = np.array([study.design.space.row(each) for each in left])
     heights = acquisition.at(rows)
-    return rows[int(np.argmax(heights))], float(heights.max())
+    at = int(np.argmax(heights))
+    # As the list has it: by way of the unit cube a float may lose its last bit.
+    return left[at], rows[at], float(heights[at])
 
 
 def _apart(
@@ -159,10 +165,12 @@ def _apart(
 
 
 def _margin(study: Study) -> float:
+    """Say by how much the best is to be beaten, in standard deviations."""
     number = len(study.trials)
     gains = [trial.gain for trial in study.trials[-2:]]
-    stalled = all(gain is not None and gain < STALLED for gain in gains)
-    return AFAR if stalled and number % 2 == 0 else 0.0
+    if all(gain is not None and gain < STALLED for gain in gains):
+        return AFAR if number % 2 == 0 else 0.0
+    return -CLOSE if number % 2 and not study.design.candidates else 0.0
 
 
 def _improvement(members: list[Member], row: FloatArray) -> float | None:

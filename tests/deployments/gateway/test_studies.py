@@ -16,6 +16,8 @@ SPACE = {
     "n": {"type": "int", "low": 1, "high": 64, "log": True},
     "kind": {"type": "categorical", "choices": ["a", "b"]},
 }
+HERE = {"x": 1, "n": 8, "kind": "a"}
+LINE = {"x": SPACE["x"]}
 Body = dict[str, Any]
 
 
@@ -98,11 +100,24 @@ async def test_several_asks_at_once_differ_and_rest_on_a_model(house: House) -> 
         ({"space": {"x": {"type": "float", "low": 0, "high": 1, "log": True}}}, "space"),
         ({"space": {"x": {"type": "categorical", "choices": ["a", "a"]}}}, "space"),
         ({"space": {"x": {"type": "colour"}}}, "space.x"),
+        ({"space": {"x": {"type": "int", "low": 0, "high": 2**64}}}, "space.x"),
+        ({"space": {"x": {"type": "float", "low": 0, "high": 10**400}}}, "space.x"),
+        ({"space": {"x": {"type": "categorical", "choices": [10**400]}}}, "space.x"),
         ({"goal": "most"}, "goal"),
         ({"constraints": ["c", "c"]}, "constraints"),
         ({"history": [{"parameters": {"x": 1}, "value": 1}]}, "history.0"),
         ({"design": {"starts": 1}}, "design.starts"),
-        ({"design": {"candidates": [{"x": 99}]}}, "design"),
+        ({"design": {"candidates": []}}, "design.candidates"),
+        ({"design": {"candidates": [HERE] * 2_001}}, "design.candidates"),
+        ({"design": {"candidates": [HERE, HERE | {"x": 99}]}}, "design.candidates.1"),
+        ({"design": {"candidates": [HERE, {"x": 1}]}}, "design.candidates.1"),
+        ({"design": {"candidates": [HERE, HERE | {"y": 1}]}}, "design.candidates.1"),
+        ({"design": {"candidates": [HERE, HERE | {"n": 2.5}]}}, "design.candidates.1"),
+        ({"design": {"candidates": [HERE, HERE | {"x": 10**400}]}}, "design.candidates.1"),
+        ({"design": {"candidates": [HERE | {"n": 9}, HERE, HERE]}}, "design.candidates.2"),
+        ({"design": {"candidates": [HERE, HERE | {"x": 1.0, "n": 8.0}]}}, "design.candidates.1"),
+        ({"design": {"sought": 0}}, "design.sought"),
+        ({"design": {"sought": 1_001}}, "design.sought"),
         ({"colour": 1}, "colour"),
     ],
 )
@@ -145,11 +160,13 @@ async def test_a_study_keeps_its_design(house: House) -> None:
         "goal": "minimise",
         "space": {"x": SPACE["x"]},
         "constraints": ["c"],
-        "design": {"seed": 5},
     }
     for name, change in changes.items():
         code, error = await refused(house, ASK, body | {name: change})
         assert (code, list(error["fields"])) == (409, [name])
+    for name, setting in {"seed": 5, "sought": 2, "candidates": [HERE]}.items():
+        code, error = await refused(house, ASK, body | {"design": {name: setting}})
+        assert (code, list(error["fields"])) == (409, [f"design.{name}"])
 
 
 async def test_a_history_that_grows_is_taken_once(house: House) -> None:
@@ -180,11 +197,61 @@ async def test_ten_thousand_trials_are_the_most(house: House) -> None:
 
 async def test_candidates_are_asked_for_once_each(house: House) -> None:
     candidates = [{"x": float(x)} for x in range(7)]
-    body = {"study": "s", "space": {"x": SPACE["x"]}, "design": {"candidates": candidates}}
+    body = {"study": "s", "space": LINE, "design": {"candidates": candidates, "sought": 3}}
     answers = await post(house, ASK, {"rows": [body | {"wait_ms": 0}] * 7})
     assert sorted(each["data"]["parameters"]["x"] for each in answers) == list(range(7))
-    assert (await refused(house, ASK, {"study": "s"}))[0] == 409
-    assert (await shown(house, "s"))["trials"] == 7
+    assert [each["data"]["candidates_left"] for each in answers] == [6, 5, 4, 3, 2, 1, 0]
+    code, error = await refused(house, ASK, {"study": "s", "wait_ms": 5000})
+    assert (code, error["code"]) == (409, "conflict")
+    assert error["message"].startswith("All 7 candidates were asked for")
+    found = await shown(house, "s")
+    assert (found["trials"], found["candidates_left"]) == (7, 0)
+    assert (found["design"]["candidates"], found["design"]["sought"]) == (candidates, 3)
+
+
+async def test_a_model_chooses_among_candidates_to_the_last(house: House) -> None:
+    # Tenths come back from the unit cube with another last bit, and whole numbers as floats.
+    candidates = [{"x": round(-5 + 0.1 * at, 2)} for at in range(12)] + [{"x": 3}]
+    design = {"candidates": candidates, "sought": 2, "starts": 3}
+    asked = list[Body]()
+    (replica,) = house.replicas["optimization"]
+    for at in range(len(candidates)):
+        if at == 3:  # the process beside takes a while to begin
+            await until(lambda: replica._suggestions._places["s"].fresh > 0)
+        body = {"study": "s", "space": LINE, "design": design, "wait_ms": 5000}
+        answer = await post(house, ASK, body)
+        asked.append(answer["data"]["parameters"])
+        source = answer["meta"]["suggestion"]["source"]
+        assert source == ("start" if at < 3 else "model")
+        told = {"study": "s", "trial_id": at, "value": asked[-1]["x"] ** 2}
+        await post(house, TELL, told)
+    assert sorted(each["x"] for each in asked) == sorted(each["x"] for each in candidates)
+    assert (await refused(house, ASK, {"study": "s", "wait_ms": 5000}))[0] == 409
+    assert not replica._suggestions._places["s"].failed  # nothing was wanted of an empty list
+
+
+async def test_a_candidate_that_was_run_elsewhere_is_not_asked_for(house: House) -> None:
+    candidates = [{"x": float(x)} for x in range(4)]
+    past = [{"parameters": {"x": x}, "value": 1.0} for x in (0, 2, 9)]
+    body = {"study": "s", "space": LINE, "design": {"candidates": candidates}, "history": past}
+    answers = await post(house, ASK, {"rows": [body | {"wait_ms": 0}] * 2})
+    assert sorted(each["data"]["parameters"]["x"] for each in answers) == [1, 3]
+    assert (await refused(house, ASK, body))[0] == 409
+    assert (await shown(house, "s"))["trials"] == 5
+
+
+async def test_a_long_list_lies_once_in_the_log(house: House, redis: Redis) -> None:
+    candidates = [HERE | {"x": at / 300} for at in range(2_000)]
+    body = {"study": "s", "space": SPACE, "design": {"candidates": candidates}, "wait_ms": 0}
+    for _ in range(4):
+        await post(house, ASK, body)
+    (stream,) = [key async for key in redis.scan_iter("*", _type="stream") if b":s" in key]
+    entries = await redis.xrange(stream)
+    assert entries is not None
+    first, *rest = [sum(len(each) for each in entry.values()) for _, entry in entries if entry]
+    assert first < len(json.dumps(body))
+    assert len(rest) == 3
+    assert max(rest) < 1_000
 
 
 async def test_a_study_of_two_goals_has_a_front(house: House) -> None:

@@ -10,6 +10,7 @@ from deployments.studies.keeper import StudyKeeper
 from deployments.studies.shelf import SuggestionShelf
 from deployments.studies.state import Kept
 from deployments.studies.suggested import Suggested
+from models.optimization.bayes.candidates import untried
 from models.optimization.bayes.converged import best, pareto
 
 SPACE: dict[str, Any] = {
@@ -161,7 +162,32 @@ def test_a_candidate_on_the_shelf_is_not_asked_for_twice() -> None:
         desk.ask()
     found = [trial.parameters["x"] for trial in running.study.trials]
     assert sorted(found) == [point["x"] for point in points]
-    assert desk.ask().refusal == {
+    refused = desk.ask()
+    assert refused.event is None
+    assert refused.refusal == {
         "code": "conflict",
-        "message": "all 6 candidates were asked for",
+        "message": "All 6 candidates were asked for: tell what came of those still pending, "
+        "or begin another study with more",
     }
+    assert desk.keeper.encode(desk.replayed(3)) == desk.keeper.encode(desk.kept)
+
+
+def test_candidates_left_are_counted_wherever_a_trial_comes_from() -> None:
+    desk = Desk(candidates=[{"x": x / 10, "n": 3, "kind": True} for x in range(8)])
+    desk.ask(history=[past(1.0, x=0.3), past(1.0, x=0.3), past(1.0, x=0.35)])
+    desk.ask()
+    for at in range(len(desk.log) + 1):
+        running = desk.replayed(at).running
+        assert running is not None
+        assert running.left == 5
+        assert list(running.unasked.values()) == untried(running.study)
+
+
+def test_a_history_of_all_candidates_is_kept_though_nothing_is_left() -> None:
+    desk = Desk(candidates=[{"x": 0.5, "n": 3, "kind": True}])
+    reply = desk.ask(history=[past(1.0)])
+    assert reply.refusal is not None
+    assert reply.event is not None
+    running = desk.replayed(0).running
+    assert running is not None
+    assert (len(running.study.trials), running.left) == (1, 0)

@@ -168,3 +168,48 @@ def test_a_suggestion_is_made_from_what_came_through_the_pipe() -> None:
     second = suggested("s", ahead=[[first["parameters"], first["gain"]]], **ask)
     assert second["parameters"] != first["parameters"]
     orjson.dumps(second)
+
+
+def listing(left: int) -> Kept:
+    """Give a study of eight trials and so many candidates that the script will name."""
+    kept = Kept("s")
+    rows = [[{"x": at / 100}, [at / 100], [], False] for at in range(8)]
+    more = [{"x": at / 1000} for at in range(1, left + 1)]
+    candidates = [*more, *(row[0] for row in rows)]
+    apply(kept, {"start": {"space": SPACE, "candidates": candidates}, "history": rows})
+    return kept
+
+
+async def test_no_more_is_made_than_there_are_candidates_left(
+    shelf: SuggestionShelf, aside: Scripted
+) -> None:
+    kept = listing(2)
+    want(shelf, kept)
+    await until(lambda: len(aside.asked) == 2)
+    for number in range(2):
+        await asyncio.sleep(0.02)
+        assert len(aside.asked) == 2
+        taken = shelf.take("s")
+        assert taken is not None
+        apply(kept, {"ask": [f"d{number}", taken.parameters, None]})
+        want(shelf, kept)
+    async with asyncio.timeout(1.0):
+        await shelf.some([("s", 60.0)])  # there is nothing to wait for
+
+
+async def test_a_candidate_that_was_asked_for_meanwhile_leaves_the_shelf(
+    shelf: SuggestionShelf, aside: Scripted
+) -> None:
+    kept = listing(9)
+    want(shelf, kept)
+    await until(lambda: len(aside.asked) == DEPTH)
+    aside.going.clear()
+    # The second lies ready; the fourth is what will be made next.
+    apply(kept, {"ask": ["d0", {"x": 0.002}, None]})
+    apply(kept, {"ask": ["d1", {"x": 0.004}, None]})
+    want(shelf, kept)
+    aside.going.set()
+    await until(lambda: len(aside.asked) == DEPTH + 2)
+    await asyncio.sleep(0.02)
+    taken = [shelf.take("s") for _ in range(DEPTH + 1)]
+    assert [each.parameters["x"] for each in taken if each] == [0.001, 0.003, 0.005]

@@ -54,6 +54,19 @@ def test_later_it_goes_by_turns_near_the_best_and_over_all() -> None:
     assert {each["kind"] for each in spread} == {"a", "b", "c"}
 
 
+def test_of_candidates_each_is_spread_once_to_the_last() -> None:
+    points = [{"x": x / 100, "n": 2, "kind": "c"} for x in range(1, 40)]
+    found = running(5, candidates=points)
+    asked = list[dict[str, Any]]()
+    for _ in points:
+        suggestion = cheap(found)
+        assert suggestion.source == "spread"
+        found.enters(found.study.ask(suggestion.parameters))
+        asked.append(suggestion.parameters)
+    assert sorted(each["x"] for each in asked) == [each["x"] for each in points]
+    assert found.left == 0
+
+
 def test_it_follows_from_the_study_alone() -> None:
     assert cheap(running(9)) == cheap(running(9))
 
