@@ -5,8 +5,6 @@ and the same budget; a run that never comes near counts one call more than the b
 did is kept there too, so that only its first run takes its half an hour.
 """
 
-import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +13,10 @@ import numpy as np
 
 from benchmarks.quality.landscapes import LANDSCAPES, calls_to_reach
 from benchmarks.quality.optimization import BUDGET, SEEDS, minimise
+from benchmarks.quality.played import ROOT, played
 from benchmarks.quality.row import Row
 from benchmarks.speed.environments import peer_python
 
-ROOT = Path(__file__).parents[2]
 PEERS = ("optuna-tpe", "optuna-gp", "ax", "skopt")
 NAMES = ("branin", "hartmann6")
 SHARE = 0.01
@@ -47,17 +45,8 @@ def _mean_calls(runs: list[list[float]], lowest: float) -> float:
 
 
 def _played(peer: str, name: str, seed: int, python: Path) -> list[float]:
-    kept = python.parents[1] / "played" / f"{peer}-{name}-{seed}-{BUDGET}-{SHARE}.json"
-    if not kept.exists():
-        module = "benchmarks.peers.optimizers.play"
-        done = subprocess.run(
-            [python, "-m", module, peer, name, str(seed), str(BUDGET), str(SHARE)],
-            cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        kept.parent.mkdir(exist_ok=True)
-        kept.write_bytes(done.stdout.splitlines()[-1])
-    values: list[float] = json.loads(kept.read_text())
+    asked = [peer, name, str(seed), str(BUDGET), str(SHARE)]
+    values: list[float] = played(python, "benchmarks.peers.optimizers.play", asked)
     return values
 
 

@@ -7,14 +7,8 @@ that a candidate listed with 3 and a trial of it with 3.0 are the same.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
+from models.optimization.bayes.candidates import key_of
 from models.optimization.bayes.space import Parameters
-
-
-def key_of(parameters: Mapping[str, Any]) -> bytes:
-    """Tell parameters apart, by their values as the space has them."""
-    return orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)
 
 
 def as_typed(space: Mapping[str, Any], parameters: Mapping[str, Any]) -> Parameters:

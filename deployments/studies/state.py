@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from deployments.studies.front import Front
-from deployments.studies.listed import key_of
+from models.optimization.bayes.candidates import key_of
 from models.optimization.bayes.snapshot import decode, design_from, encode
 from models.optimization.bayes.study import Study, Trial
 

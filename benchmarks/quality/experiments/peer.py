@@ -4,9 +4,6 @@ It plays in an environment of its own under .bench/, by its defaults, in the sam
 same contexts and fate. What it lost is kept there, so that only its first run takes minutes.
 """
 
-import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +12,12 @@ import numpy as np
 from benchmarks.quality.experiments.agents import Ours
 from benchmarks.quality.experiments.regret import ALLOWED, POLICIES, regret_row
 from benchmarks.quality.experiments.worlds import SIZES, WORLDS, regret_of, world_of
+from benchmarks.quality.played import ROOT, played
 from benchmarks.quality.row import Row
 from benchmarks.speed.environments import peer_python
 from models.optimization.bandits.design import PolicyName
 from models.protocols import FloatArray
 
-ROOT = Path(__file__).parents[3]
 SETTINGS = ("epsilon", "squarecb", "regcbopt", "cover")
 Kind = tuple[str, int, int]
 KINDS: list[Kind] = [(name, *size) for name in WORLDS for size in SIZES]
@@ -61,13 +58,4 @@ def _ours(policy: PolicyName, kind: Kind, many: int, steps: int) -> FloatArray:
 
 def _played(setting: str, kind: Kind, many: int, steps: int, python: Path) -> FloatArray:
     asked = [setting, *(str(each) for each in (*kind, many, steps))]
-    kept = python.parents[1] / "played" / f"{'-'.join(asked)}.json"
-    if not kept.exists():
-        done = subprocess.run(
-            [python, "-m", "benchmarks.peers.bandits.play", *asked],
-            cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True,
-            stdout=subprocess.PIPE,
-        )  # fmt: skip
-        kept.parent.mkdir(exist_ok=True)
-        kept.write_bytes(done.stdout.splitlines()[-1])
-    return np.array(json.loads(kept.read_text()))
+    return np.array(played(python, "benchmarks.peers.bandits.play", asked))
