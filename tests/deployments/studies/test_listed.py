@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from deployments.studies.listed import as_typed, key_of, twice
+from deployments.studies.listed import as_typed, twice
+from models.optimization.bayes.candidates import key_of
 
 SPACE: dict[str, Any] = {
     "x": {"type": "float", "low": -1.0, "high": 9.0},
