@@ -124,6 +124,7 @@ def _log_gain(p_value: float) -> float:
 
 @compiled
 def _least_excess(memory: Memory, slot: int, which: int) -> float:
+    """Say how far peaks are taken to lie apart at the least: further where they come in steps."""
     if which == WALK:
         return LEAST_IN_STEPS
     labels = np.sort(memory.labels[slot, : min(memory.total[slot], memory.labels.shape[1])])

@@ -2,7 +2,8 @@
 
 P-value: the rank of a score among the stream's own last ones, ties broken at random (conformal,
 online; Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, section 2). It
-is uniform when the scores are exchangeable, whatever their distribution.
+is uniform when the scores are exchangeable, whatever their distribution. The same observation ties
+with itself though its score has drifted: or the zeros of a rare count would be odd among zeros.
 
 Alarm: a Shiryaev-Roberts e-detector (Shin, Ramdas and Rinaldo, E-detectors, NEJSDS 2024). Each
 observation puts a share of the budget on a bet that the stream changes now, and what was won
