@@ -24,6 +24,7 @@ from deployments.launch.errors import DiskFullError, PartDiedError, PortTakenErr
 from deployments.launch.progress import Progress
 from deployments.launch.redis_server import RedisServer
 from deployments.launch.run_record import Run, RunRecord
+from deployments.launch.zygote.spawn import ZygoteProcess
 from models.pointer import read_pointer
 from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL
@@ -97,8 +98,11 @@ class Supervisor:
         # Serve takes seconds to import, and Ray's start is mostly waiting: side by side.
         threading.Thread(target=_serving, name="import serve", daemon=True).start()
         with self._progress.step("Ray cluster"):
-            undo.callback(cluster.stop)
             variables = cluster.environment(scratch, self._settings.home, any_free_port)
+            zygote = ZygoteProcess(scratch)
+            undo.callback(zygote.stop)
+            variables |= zygote.start(os.environ | variables)
+            undo.callback(cluster.stop)
             cluster.start(scratch, variables, self._dashboard_port)
             self._stop_on_signals()  # Ray has put its own in their place
 
