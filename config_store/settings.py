@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535)
     seed: int = Field(0, ge=0)
     history_days: int = Field(60, ge=1, le=3650)
+    forked_workers: bool = True
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
     @field_validator("home", mode="after")

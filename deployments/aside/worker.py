@@ -8,8 +8,7 @@ from typing import Any
 
 import orjson
 
-# One part in seventy of what answers requests, where both want the processor.
-LOW_PRIORITY = 19
+from deployments.aside.low_priority import step_back
 
 
 def evaluate(frozen: str, policy: str) -> Any:
@@ -39,7 +38,7 @@ def answer(line: bytes) -> list[Any]:
 
 
 def main() -> None:
-    os.nice(LOW_PRIORITY)
+    step_back()
     # What a library prints must not get between the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -99,9 +99,10 @@ class Supervisor:
         threading.Thread(target=_serving, name="import serve", daemon=True).start()
         with self._progress.step("Ray cluster"):
             variables = cluster.environment(scratch, self._settings.home, any_free_port)
-            zygote = ZygoteProcess(scratch)
-            undo.callback(zygote.stop)
-            variables |= zygote.start(os.environ | variables)
+            if self._settings.forked_workers:
+                zygote = ZygoteProcess(scratch)
+                undo.callback(zygote.stop)
+                variables |= zygote.start(os.environ | variables)
             undo.callback(cluster.stop)
             cluster.start(scratch, variables, self._dashboard_port)
             self._stop_on_signals()  # Ray has put its own in their place

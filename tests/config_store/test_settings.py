@@ -44,6 +44,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "BALLAST_PORT": "9000",
         "BALLAST_SEED": "7",
         "BALLAST_HISTORY_DAYS": "30",
+        "BALLAST_FORKED_WORKERS": "False",
         "BALLAST_LOG_LEVEL": "debug",
     }
     assert set(given) == {variable(name) for name in Settings.model_fields}

@@ -61,9 +61,10 @@ def document_with(document: ConfigDocument, **changes: Any) -> ConfigDocument:
     return document.model_copy(update={"serving": serving})
 
 
-def patient(document: ConfigDocument) -> ConfigDocument:
+def waiting(document: ConfigDocument, deadlines: Deadlines) -> ConfigDocument:
+    """Give every family these deadlines."""
     serving = {
-        name: each.model_copy(update={"deadlines": PATIENT})
+        name: each.model_copy(update={"deadlines": deadlines})
         for name, each in document.serving.items()
     }
     return document.model_copy(update={"serving": serving})
@@ -72,7 +73,7 @@ def patient(document: ConfigDocument) -> ConfigDocument:
 class House:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
-        self.document = patient(default_document())
+        self.document = waiting(default_document(), PATIENT)
         self.keys: dict[Role, str] = {}
         self.replicas: dict[str, list[Any]] = {name: [] for name in STAGES}
         self.directories = {name: Directory() for name in STAGES}
@@ -141,7 +142,7 @@ class House:
     async def within(self, **milliseconds: float) -> None:
         """Shorten deadlines, where it is the question what happens when they pass."""
         deadlines = PATIENT.model_copy(update=milliseconds)
-        await self.deploy(document_with(self.document, deadlines=deadlines))
+        await self.deploy(waiting(self.document, deadlines))
 
     async def ledger(self) -> list[dict[str, Any]]:
         """Read every decision that was written down, oldest first."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from config_store.settings import Settings
+from deployments.aside.low_priority import step_back
 from deployments.forecasts.shelf import registered_name, save_with_kind
 from deployments.launch.training.past import read_minutes, read_series
 from models.forecasting.forecaster import Forecaster, HourlySeries
@@ -25,8 +26,6 @@ from models.registry import CHAMPION, Registry
 
 Progress = Callable[[float, str], None]
 
-# Answers come first: training takes what they leave of the processors.
-BACKGROUND = 10
 # Where each part begins, as a share of the whole.
 CAPACITY, CHEAP, NEURAL, JOIN = 0.0, 0.05, 0.25, 0.95
 
@@ -99,7 +98,7 @@ def told(share: float, what: str) -> None:
 
 
 def main(folder: str) -> None:
-    os.nice(BACKGROUND)
+    step_back()
     Trainer(Settings(), told).run(Path(folder))
 
 

@@ -12,6 +12,12 @@ REST = (
     "ray.serve._private.haproxy",
     "deployments.history_actor",
     "deployments.app",
+    # What single replicas need besides, so that one that died is back the sooner.
+    "deployments.forecasts.office",
+    "deployments.studies.shelf",
+    "deployments.streams.points",
+    "models.tail.xgboost_quantile",
+    "deployments.extremes.answering",
 )
 
 

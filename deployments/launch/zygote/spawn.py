@@ -15,22 +15,26 @@ class ZygoteProcess:
     """It ends with its input, and so with whoever began it, however that ends."""
 
     def __init__(self, scratch: Path) -> None:
-        self._door = scratch / "zygote.sock"
-        self._log = scratch / "zygote.log"
+        self.door = scratch / "zygote.sock"
+        self.log = scratch / "zygote.log"
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        return -1 if self._process is None else self._process.pid
 
     def start(self, variables: Mapping[str, str]) -> dict[str, str]:
         """Begin it under these variables; give those by which workers find it."""
-        with self._log.open("wb") as log:
+        with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __package__, str(self._door)],
+                [sys.executable, "-m", __package__, str(self.door)],
                 env={**variables, JOB: NO_JOB, KEEPER: str(os.getpid())},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C at the terminal is not for it
             )
-        return {SOCKET: str(self._door)}
+        return {SOCKET: str(self.door)}
 
     def stop(self) -> None:
         if self._process is None or self._process.stdin is None:

@@ -21,7 +21,10 @@ def chat(words):
     os.write(1, words.encode())
     return len(words)
 
-worker.TASKS.update(sleep=sleep, chat=chat, nice=lambda: os.nice(0))
+def priority():
+    return [os.nice(0), open("/proc/self/autogroup").read(), os.getsid(0) == os.getpid()]
+
+worker.TASKS.update(sleep=sleep, chat=chat, priority=priority)
 worker.main()
 """
 
@@ -47,7 +50,10 @@ async def test_tasks_are_done_beside_at_a_low_priority(module: str) -> None:
     pids = await asyncio.gather(*(aside.do("sleep", seconds=0.01) for _ in range(3)))
     assert set(pids) == {aside.pid}
     assert aside.pid != os.getpid()
-    assert await aside.do("nice") >= 10
+    niceness, group, alone = await aside.do("priority")
+    assert niceness == 19
+    assert alone
+    assert group.endswith("nice 19\n")
     await aside.close()
     assert not alive(pids[0])
 

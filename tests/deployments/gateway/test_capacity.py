@@ -6,6 +6,7 @@ import pytest
 
 from deployments.forecasts.past import past_of
 from deployments.forecasts.shelf import ModelShelf, registered_name, save_with_kind
+from deployments.rounds import end
 from features.hours.series import hours_of
 from models.forecasting.chain import ORDER
 from models.forecasting.ensemble import EnsembleForecaster
@@ -142,6 +143,9 @@ class Throwing:
 
 async def test_a_forecaster_that_throws_is_passed_over(learned: House) -> None:
     (forecasting,) = learned.replicas["forecasting"]
+    await end(
+        forecasting._looking
+    )  # a round under way would put its own board in the place of ours
     (loaded,) = forecasting._office.shelf.forecasters.values()
     forecasting._office.shelf.forecasters["prophet"] = loaded._replace(model=Throwing())
     forecasting._office.board = forecasting._office.make()

@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -74,6 +73,7 @@ def test_a_recycled_process_id_is_not_believed() -> None:
 
 def test_a_dead_process_is_not_alive() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
-    time.sleep(0.2)  # a zombie until it is waited for
+    # A zombie, once it is over, until it is waited for.
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert own_processes.started_at(process.pid) is None
     process.wait()
