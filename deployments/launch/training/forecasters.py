@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from config_store.settings import Settings
-from deployments.aside.low_priority import step_back
 from deployments.forecasts.shelf import registered_name, save_with_kind
+from deployments.launch.training.low_priority import step_back
 from deployments.launch.training.past import read_minutes, read_series
 from models.forecasting.forecaster import Forecaster, HourlySeries
 from models.forecasting.joining import joined
