@@ -67,6 +67,8 @@ def up(
             _foreground(settings, config)
     except LaunchError as error:
         raise _fail(str(error)) from None
+    except KeyboardInterrupt:
+        raise _fail("Ended before it was ready.") from None
 
 
 def _foreground(settings: Settings, config: Path) -> None:

@@ -4,7 +4,6 @@ import logging
 import os
 import secrets
 import shutil
-import signal
 import socket
 import tempfile
 import threading
@@ -13,13 +12,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 
 import ray
 
 from config_store.settings import Settings
 from deployments.history import history
-from deployments.launch import bootstrap, cluster, own_processes
+from deployments.launch import bootstrap, cluster, own_processes, ray_messages
+from deployments.launch.ending import Ending
 from deployments.launch.errors import DiskFullError, PartDiedError, PortTakenError
 from deployments.launch.progress import Progress
 from deployments.launch.redis_server import RedisServer
@@ -43,7 +43,7 @@ class Supervisor:
         self._settings = settings
         self._config_file = config_file
         self._progress = progress
-        self._stop = threading.Event()
+        self._ending = Ending(progress.console.print)
         self._token = secrets.token_hex(8)
         self._dashboard_port = free_port(DASHBOARD_PORT)
         self.url = f"http://{_reachable(settings.host)}:{settings.port}"
@@ -52,7 +52,7 @@ class Supervisor:
         """Bring everything up, tell when it is, and wait to be ended."""
         record = RunRecord(self._settings.home)
         record.claim()
-        self._stop_on_signals()
+        self._ending.listen()
         with ExitStack() as undo:
             undo.callback(record.release)
             undo.callback(record.forget)
@@ -65,8 +65,10 @@ class Supervisor:
             run = Run(self._token, os.getpid(), _own_start(), self.url, str(scratch), dashboard)
             record.write(run)
             undo.callback(own_processes.end, self._token, ENDS_WITHIN_SECONDS)
+            undo.callback(self._ending.settle)
             self._start_parts(undo, scratch)
-            if self._stop.is_set():
+            self._ending.settle()
+            if self._ending.wished:
                 return
             record.write(replace(run, ready=True))
             on_ready()
@@ -80,7 +82,7 @@ class Supervisor:
             lambda: self._start_serving(undo, scratch),
         ]
         for step in steps:
-            if self._stop.is_set():
+            if self._ending.wished:
                 return
             step()
 
@@ -104,8 +106,9 @@ class Supervisor:
                 undo.callback(zygote.stop)
                 variables |= zygote.start(os.environ | variables)
             undo.callback(cluster.stop)
+            ray_messages.to_file(self._settings.paths.logs)
             cluster.start(scratch, variables, self._dashboard_port)
-            self._stop_on_signals()  # Ray has put its own in their place
+            self._ending.listen()  # Ray has put its own in their place
 
     def _start_serving(self, undo: ExitStack, scratch: Path) -> None:
         settings = self._settings
@@ -148,7 +151,7 @@ class Supervisor:
             took = time.monotonic() - started
             if code == 0:
                 console.print(f"[green]✓[/green] Forecasters are trained: {took:.0f} s")
-            elif not self._stop.is_set():
+            elif not self._ending.wished:
                 log_file = self._settings.paths.logs / "training.log"
                 console.print(f"[yellow]The forecasters' training failed; see {log_file}")
 
@@ -157,7 +160,7 @@ class Supervisor:
         training.start(self._progress.note, over)
 
     def _stay(self) -> None:
-        while not self._stop.wait(1.0):
+        while not self._ending.wait(1.0):
             if not ray.is_initialized() or not _head_lives():
                 raise PartDiedError("The Ray cluster", "the session's logs under the temp folder")
 
@@ -169,13 +172,6 @@ class Supervisor:
             raise DiskFullError(str(home), free_mb, NEEDED_MB)
         if not is_free(self._settings.host, self._settings.port):
             raise PortTakenError(self._settings.host, self._settings.port, "BALLAST_PORT")
-
-    def _stop_on_signals(self) -> None:
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            self._stop.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, stop)
 
 
 def _serving() -> ModuleType:

@@ -78,9 +78,26 @@ def test_down_leaves_nothing_behind(live: Live) -> None:
     gone(live, run.token, run.scratch)
 
 
-def test_the_second_start_is_quick_and_ctrl_c_ends_all_of_it(live: Live) -> None:
-    started = time.monotonic()
-    process = subprocess.Popen(
+def test_ctrl_c_twice_breaks_off_a_start_and_leaves_nothing(live: Live) -> None:
+    process = started(live)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Configuration and keys" in line:
+            break
+    run = live.run
+    for _ in range(2):
+        time.sleep(1)  # somewhere in the start of Ray
+        os.killpg(process.pid, signal.SIGINT)
+    with process.stdout:
+        rest = process.stdout.read()
+    assert process.wait(60) == 1, rest
+    assert "Ended before it was ready" in rest
+    assert "Traceback" not in rest
+    gone(live, run.token, run.scratch)
+
+
+def started(live: Live) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [str(BALLAST), "up"],
         cwd=ROOT,
         env=environment(live.home, live.url),
@@ -89,13 +106,18 @@ def test_the_second_start_is_quick_and_ctrl_c_ends_all_of_it(live: Live) -> None
         text=True,
         start_new_session=True,
     )
+
+
+def test_the_second_start_is_quick_and_ctrl_c_ends_all_of_it(live: Live) -> None:
+    begun = time.monotonic()
+    process = started(live)
     assert process.stdout is not None
     said = []
     for line in process.stdout:
         said.append(line)
         if "Ctrl-C ends it" in line:
             break
-    took = time.monotonic() - started
+    took = time.monotonic() - begun
     print(f"second start: {took:.1f} s; the first took {live.started_in:.1f} s")  # noqa: T201 - the figures are the point
     assert process.poll() is None, "".join(said)
     with live.client() as client:
@@ -105,6 +127,7 @@ def test_the_second_start_is_quick_and_ctrl_c_ends_all_of_it(live: Live) -> None
     with process.stdout:
         rest = process.stdout.read()
     assert process.wait(60) == 0, rest
+    assert "raylet" not in "".join(said) + rest  # what Ray's daemons report goes to a file
     gone(live, run.token, run.scratch)
     assert took < 45
 

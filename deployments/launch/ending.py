@@ -1,0 +1,42 @@
+"""The wish to end, as a signal says it."""
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE = "Ending after this step of the start; Ctrl-C once more ends it now."
+
+
+class Ending:
+    """Heard between the steps of a start; said twice, it breaks off the step under way."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say = say
+        self._wished = threading.Event()
+        self._may_break_off = True
+
+    @property
+    def wished(self) -> bool:
+        return self._wished.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        return self._wished.wait(seconds)
+
+    def listen(self) -> None:
+        """Take the signals; called again once Ray has put its own in their place."""
+        for number in NUMBERS:
+            signal.signal(number, self._heard)
+
+    def settle(self) -> None:
+        """From now on nothing is broken off: it runs, or is being ended in order."""
+        self._may_break_off = False
+
+    def _heard(self, _number: int, _frame: FrameType | None) -> None:
+        if self._may_break_off and self.wished:
+            self.settle()
+            raise KeyboardInterrupt
+        if self._may_break_off:
+            self._say(PATIENCE)
+        self._wished.set()
