@@ -17,6 +17,7 @@ from deployments.families.family import Family
 from deployments.gateway.admission import Admission
 from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
 from deployments.gateway.desk import Desk
+from deployments.gateway.one_write import in_one_write
 from safety.access import Role
 from safety.endpoints import V1
 
@@ -135,7 +136,12 @@ async def respond(
     headers: list[tuple[bytes, bytes]],
 ) -> None:
     length = (b"content-length", str(len(body)).encode())
-    await send(
-        {"type": "http.response.start", "status": status, "headers": [JSON_TYPE, length, *headers]}
-    )
-    await send({"type": "http.response.body", "body": body})
+    with in_one_write(send):
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [JSON_TYPE, length, *headers],
+            }
+        )
+        await send({"type": "http.response.body", "body": body})
