@@ -1,5 +1,6 @@
 """The optimization deployment: experiments and studies, each on one replica and in Redis."""
 
+import asyncio
 from typing import Any
 
 from ray import serve
@@ -38,6 +39,7 @@ class Optimization(KeyedStage):
         super().__init__("optimization")
         # The keepers bring the models with them, which building the application need not pay.
         from deployments.experiments.keeper import ExperimentKeeper  # noqa: PLC0415 - see above
+        from deployments.experiments.warm import warm  # noqa: PLC0415 - see above
         from deployments.studies.shelf import SuggestionShelf  # noqa: PLC0415 - see above
         from deployments.studies.waiting import wait_for_some  # noqa: PLC0415 - see above
 
@@ -46,6 +48,7 @@ class Optimization(KeyedStage):
         self._judging, self._suggesting = Aside(), Aside()
         self._suggestions = SuggestionShelf(self._suggesting)
         self._experiments = ExperimentKeeper(self.replica.clocks.wall)
+        await asyncio.to_thread(warm)
         await self.open()
 
     def services(self) -> dict[str, KeyedService[Any]]:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.compiled import compiled
 from models.anomaly.record_kernel import (
     LAST,
     LEAST_EXCESS,
@@ -20,6 +19,7 @@ from models.anomaly.record_kernel import (
     level,
     may_be_rare,
 )
+from models.compiled import compiled
 
 F64Array = NDArray[np.float64]
 I64Array = NDArray[np.int64]

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from models.anomaly.bocpd_state import LEVEL, POISSON, TREND, WISHART, Prior
-from models.anomaly.compiled import compiled
+from models.compiled import compiled
 
 
 @compiled

@@ -9,7 +9,7 @@ from typing import Any
 
 from models.anomaly.bocpd_densities import foretell
 from models.anomaly.bocpd_state import WISHART, Prior, Streams
-from models.anomaly.compiled import compiled
+from models.compiled import compiled
 
 
 @compiled

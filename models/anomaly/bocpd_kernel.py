@@ -7,7 +7,7 @@ import numpy as np
 
 from models.anomaly.bocpd_filter import step
 from models.anomaly.bocpd_state import POISSON, TREND, F64Array, I64Array, Prior, Steps, Streams
-from models.anomaly.compiled import compiled
+from models.compiled import compiled
 
 MORE_LIKELY_THAN_NOT = 0.5
 TINY = 1e-12  # hypotheses under it are dropped

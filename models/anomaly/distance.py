@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.anomaly.compiled import compiled
 from models.anomaly.slots import grown
+from models.compiled import compiled
 from models.protocols import BoolArray, FloatArray, IntArray
 
 _MEMORY = 256.0  # observations

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from models.anomaly.compiled import compiled
 from models.anomaly.isolation_kernel import LEAF, IsolationTrees, usual_depth
+from models.compiled import compiled
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)

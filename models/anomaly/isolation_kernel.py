@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.compiled import compiled
+from models.compiled import compiled
 
 I32Array = NDArray[np.int32]
 F64Array = NDArray[np.float64]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.compiled import compiled
+from models.compiled import compiled
 
 F64Array = NDArray[np.float64]
 I64Array = NDArray[np.int64]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.compiled import compiled
+from models.compiled import compiled
 
 I16Array = NDArray[np.int16]
 F64Array = NDArray[np.float64]

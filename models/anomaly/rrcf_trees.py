@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from models.anomaly.codec import Arrays
-from models.anomaly.compiled import compiled
 from models.anomaly.rrcf_kernel import (
     COUNT,
     CUT,
@@ -23,6 +22,7 @@ from models.anomaly.rrcf_kernel import (
     Leaves,
     Trees,
 )
+from models.compiled import compiled
 
 _TOPOLOGY = (LEFT, RIGHT, DIMENSION)
 

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from models.anomaly.compiled import compiled
+from models.compiled import compiled
 from models.errors import ArtifactError
 from models.tail.ubjson import decode
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.forecasting.neural.compiled import compiled
+from models.compiled import compiled
 from models.protocols import FloatArray
 
 

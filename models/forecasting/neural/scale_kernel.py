@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.forecasting.neural.compiled import compiled
+from models.compiled import compiled
 from models.protocols import FloatArray
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from models.forecasting.neural.compiled import compiled
+from models.compiled import compiled
 from models.protocols import FloatArray
 
 _EPSILON = 1e-5

@@ -6,7 +6,8 @@ from typing import Protocol, Self
 import numpy as np
 from scipy import special
 
-from models.optimization.bandits.best_arm import Chances, chances, nodes, reach_of
+from models.optimization.bandits.best_arm import CELLS, LINEAR, Chances, chances, nodes, reach_of
+from models.optimization.bandits.normal_kernel import chances_of_best
 from models.protocols import BoolArray, FloatArray
 
 DRAWS = 1
@@ -58,13 +59,8 @@ class NormalBeliefs:
         noise = np.sqrt(self.rate / special.gammaincinv(self.shape, draws[:, 0]))
         scale = noise[:, None] * self.spread
         far = reach_of(self.mean.shape[1])
-        lower = np.where(eligible, self.mean - far * scale, -np.inf)
-        upper = np.where(eligible, self.mean + far * scale, -np.inf).max(axis=1)
-        highest = lower.argmax(axis=1)[:, None]
-        first = [np.take_along_axis(values, highest, 1)[:, 0] for values in (lower, scale)]
-        grid = nodes(first[0], upper, first[1])
-        standard = (grid[:, None, :] - self.mean[:, :, None]) / scale[:, :, None]
-        return chances(special.ndtr(standard), eligible)
+        arms = np.ascontiguousarray(self.mean), scale, np.ascontiguousarray(eligible)
+        return Chances(*chances_of_best(*arms, far, CELLS, LINEAR))
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Give the central credible interval of each mean, the noise integrated out."""

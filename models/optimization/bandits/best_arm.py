@@ -16,7 +16,7 @@ from models.optimization.bandits.rowwise import products_of_others, row_sum
 from models.protocols import BoolArray, FloatArray
 
 CELLS = 96  # even, for the extrapolation
-_LINEAR = 5.0  # scales of the first arm over which cells hardly widen
+LINEAR = 5.0  # scales of the first arm over which cells hardly widen
 
 
 class Chances(NamedTuple):
@@ -33,10 +33,10 @@ def nodes(low: FloatArray, high: FloatArray, scale: FloatArray) -> FloatArray:
     matters at a distance from it is at least in proportion to that distance wide, or its own lower
     end would be the highest: so a geometric grid resolves narrow and wide arms alike.
     """
-    reach = np.maximum((high - low) / (_LINEAR * scale), 1e-9)
+    reach = np.maximum((high - low) / (LINEAR * scale), 1e-9)
     growth = elementwise.exp(elementwise.log(1 + reach) / CELLS)
     powers = np.multiply.accumulate(np.repeat(growth[:, None], CELLS, axis=1), axis=1)
-    inner = low[:, None] + _LINEAR * scale[:, None] * (powers - 1)
+    inner = low[:, None] + LINEAR * scale[:, None] * (powers - 1)
     return np.concatenate([low[:, None], inner], axis=1)
 
 

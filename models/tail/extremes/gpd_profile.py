@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from models.anomaly.compiled import compiled
+from models.compiled import compiled
 from models.protocols import FloatArray
 from models.tail.extremes.bundle import Bundle
 

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from models.anomaly.compiled import compiled
+from models.compiled import compiled
 from models.protocols import FloatArray, IntArray
 from models.tail.extremes import chebyshev
 from models.tail.extremes.quantity import Kind

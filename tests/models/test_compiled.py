@@ -1,12 +1,13 @@
 """Compiled kernels: what they compute, and when what is kept of them is still good."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from models.anomaly import compiled as module
-from models.anomaly.compiled import compiled
+import models.compiled
+from models.compiled import compiled
 
 
 @compiled
@@ -27,8 +28,14 @@ def test_what_is_kept_is_known_by_the_sources_of_the_whole_folder() -> None:
     (signature,) = kernel.signatures
     codegen = kernel.targetctx.codegen()
     key = kernel._cache._index_key(signature, codegen)
-    assert key[-1] == module._RELEASE
-    assert any(path.name == "bocpd_filter.py" for path in module._SOURCES)
+    assert key[-1] == models.compiled._hash_of(Path(__file__).parent)
+
+
+def test_a_change_anywhere_in_the_folder_changes_the_hash(tmp_path: Path) -> None:
+    (tmp_path / "kernel.py").write_text("ONE = 1\n")
+    before = models.compiled._hash_of.__wrapped__(tmp_path)
+    (tmp_path / "called.py").write_text("TWO = 2\n")
+    assert models.compiled._hash_of.__wrapped__(tmp_path) != before
 
 
 def test_a_kernel_that_cannot_be_kept_still_runs() -> None:

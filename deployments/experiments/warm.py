@@ -1,0 +1,12 @@
+"""Decides once, so that the first request of a replica waits for no compiler."""
+
+from deployments.experiments.keeper import ExperimentKeeper
+from deployments.keyed.keeper import Asked
+
+
+def warm() -> None:
+    """Go the whole way of a decision, with a keeper that nobody else has."""
+    keeper = ExperimentKeeper(lambda: 0.0)
+    for policy in ("ucb", "thompson"):
+        ask = {"op": "decide", "context": {"x": 0.5}, "policy": policy, "arms": ["a", "b"]}
+        keeper.answer([(keeper.fresh("warm"), Asked("warm", "warm", ask))])
