@@ -70,6 +70,27 @@ def test_an_operator_scales_by_editing_the_file(live: Live, tmp_path: Path) -> N
         assert answer_of(client, {"load": 0.5})["meta"]["degraded"] is False
 
 
+def test_replicas_are_forked_and_without_the_zygote_they_start_as_ray_starts_them(
+    live: Live,
+) -> None:
+    title = "ServeReplica:ballast:safety"
+    (zygote,) = live.pids("deployments.launch.zygote")
+    (first,) = live.pids(title)
+    assert parent_of(first) == zygote
+    os.kill(zygote, signal.SIGKILL)
+    with live.client() as client:
+        assert answer_of(client, {"load": 0.5})["meta"]["degraded"] is False
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: bool(set(live.pids(title)) - {first}), 60)
+        eventually(lambda: not client.post("/models/tail-slo", json={"load": 0.5}).is_error, 60)
+    (second,) = set(live.pids(title)) - {first}
+    assert parent_of(second) not in (zygote, 1)
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def test_down_leaves_nothing_behind(live: Live) -> None:
     run = live.run
     done = live.command("down")
