@@ -1,6 +1,5 @@
 """Keeps what Ray's daemons report out of the terminal, and in a file."""
 
-import logging
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,4 +24,3 @@ def to_file(folder: Path) -> None:
             file.writelines(f"{message.get('pid', '')}: {line}\n" for line in message["lines"])
 
     ray._private.worker.print_to_stdstream = written  # noqa: SLF001 - Ray offers no other way
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)

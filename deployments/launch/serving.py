@@ -1,5 +1,6 @@
 """Puts serve_config.yaml to work on the cluster, and waits until every part answers."""
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,7 @@ def deploy(config: ServeDeploySchema, logs: str) -> None:
 
 
 def _deploy(config: ServeDeploySchema) -> None:
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # its news is in our own words
     serve.start(
         proxy_location=config.proxy_location,
         http_options=config.http_options.model_dump(),

@@ -70,8 +70,8 @@ class Supervisor:
             self._ending.settle()
             if self._ending.wished:
                 return
-            record.write(replace(run, ready=True))
             on_ready()
+            record.write(replace(run, ready=True))  # who waits for it finds all said
             self._train_forecasters(undo, scratch)
             self._stay()
 
