@@ -28,6 +28,7 @@ OTHERS, OTHER_SEEDS, OTHER_BUDGET = 7, range(3), 60
 POOL_SEEDS, POOL_BUDGET, TOP = range(10), 50, 0.05
 POOL_WANTED = 0.45
 POOL_SOUGHT = 11
+MATERIAL = ["n", "theta", "r", "t"]
 
 
 def run(data_dir: Path) -> list[Row]:
@@ -94,8 +95,7 @@ def _at_random(landscape: Landscape, seed: int) -> float:
 
 def crossed_barrel(folder: Path) -> Iterator[Row]:
     """Count the best 5 % of the materials that are found; the replicates of each are averaged."""
-    with gzip.open(folder / "materials_crossed_barrel.csv.gz", "rt") as file:
-        table = pd.read_csv(file).groupby(["n", "theta", "r", "t"], as_index=False).mean()
+    table = materials(folder).groupby(MATERIAL, as_index=False).mean()
     tough = table["toughness"].to_numpy()
     top = set(np.argsort(-tough)[: round(TOP * len(tough))].tolist())
     shares = [_share_found(table, tough.tolist(), top, seed) for seed in POOL_SEEDS]
@@ -106,17 +106,22 @@ def crossed_barrel(folder: Path) -> Iterator[Row]:
     yield Row(what, ours, POOL_WANTED, source, ours > POOL_WANTED)
 
 
+def materials(folder: Path) -> pd.DataFrame:
+    """Read every measurement: three or so of each material."""
+    with gzip.open(folder / "materials_crossed_barrel.csv.gz", "rt") as file:
+        return pd.read_csv(file)
+
+
 def _share_found(table: pd.DataFrame, tough: list[float], top: set[int], seed: int) -> float:
-    names = ["n", "theta", "r", "t"]
     rows: list[Parameters] = [
-        {name: float(value) for name, value in zip(names, row, strict=True)}
-        for row in table[names].itertuples(index=False)
+        {name: float(value) for name, value in zip(MATERIAL, row, strict=True)}
+        for row in table[MATERIAL].itertuples(index=False)
     ]
     space = Space.parse(
         {
             name: {"type": "float", "low": float(table[name].min()),
                    "high": float(table[name].max())}
-            for name in names
+            for name in MATERIAL
         }
     )  # fmt: skip
     design = Design(space, ("maximise",), seed=seed, sought=POOL_SOUGHT, candidates=tuple(rows))
