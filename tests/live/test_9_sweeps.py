@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,14 @@ pytestmark = pytest.mark.live
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240.0
+
+
+@pytest.fixture(autouse=True)
+def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give Ray a folder that goes with the test; a socket's path in tmp_path would be too long."""
+    with tempfile.TemporaryDirectory(prefix="bt-", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield
 
 
 def sweep(folder: Path, *more: str) -> subprocess.Popen[bytes]:
