@@ -1,43 +1,14 @@
-"""Python runs this first in every process of the cluster: Serve is started without pandas.
+"""Python runs this first in every process of the cluster, where alone its folder is on PYTHONPATH.
 
-Serve imports pandas in each process, to be able to encode data frames for HTTP, which nobody here
-answers with: a second of processor time, in a dozen processes, before any of them can do a thing.
-Serve itself goes on without when it is not installed, so it is told that it is not; whoever else
-asks for pandas gets it. The folder is on PYTHONPATH in the cluster alone (cluster.environment).
+A worker of Ray's becomes the stand-in of a fork; what goes on as itself has Serve without pandas.
 """
 
 # ruff: noqa: INP001 - Python finds it by its name alone
-import sys
 from contextlib import suppress
-from types import FrameType
-from typing import Any
 
-_WITHOUT = {"pandas": "ray.serve._private.utils"}
+with suppress(ImportError):  # another environment than the one that began the cluster
+    from deployments.launch.lean_serve import withhold
+    from deployments.launch.zygote.stand_in import hand_over
 
-
-class Withheld:
-    """A finder that finds nothing, and says so to the one module that can do without."""
-
-    def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> None:
-        if name in _WITHOUT and _asks(_WITHOUT[name], _caller()):
-            raise ModuleNotFoundError(f"{name} is withheld from {_WITHOUT[name]}", name=name)
-
-
-def _caller() -> FrameType:
-    return sys._getframe(2)  # noqa: SLF001 - the only way to learn who imports
-
-
-def _asks(module: str, frame: FrameType | None) -> bool:
-    """Tell whether the import stands in this module, above Python's own import machinery."""
-    while frame is not None and "importlib" in frame.f_code.co_filename:
-        frame = frame.f_back
-    return frame is not None and frame.f_globals.get("__name__") == module
-
-
-sys.meta_path.insert(0, Withheld())
-
-if len(sys.orig_argv) > 1 and sys.orig_argv[1].endswith("default_worker.py"):
-    with suppress(ImportError):  # another environment than the one that began the cluster
-        from deployments.launch.zygote.stand_in import hand_over
-
-        hand_over()
+    hand_over()
+    withhold()

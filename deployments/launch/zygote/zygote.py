@@ -55,14 +55,18 @@ class Zygote:
             self._ended.recv(4096)
             self._tell_ends()
         if self._listener.fileno() in ready:
-            self._take()
+            self._take_all()
         return self._lifeline not in ready
 
-    def _take(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except BlockingIOError:
-            return
+    def _take_all(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            self._take(connection)
+
+    def _take(self, connection: socket.socket) -> None:
         connection.settimeout(PATIENCE_SECONDS)
         try:
             order, streams = receive(connection)

@@ -6,8 +6,7 @@ from typing import Protocol, Self
 import numpy as np
 from scipy import special
 
-from models.optimization.bandits.best_arm import CELLS, LINEAR, Chances, chances, nodes, reach_of
-from models.optimization.bandits.normal_kernel import chances_of_best
+from models.optimization.bandits.best_arm import Chances, chances, nodes, reach_of
 from models.protocols import BoolArray, FloatArray
 
 DRAWS = 1
@@ -58,9 +57,13 @@ class NormalBeliefs:
         """
         noise = np.sqrt(self.rate / special.gammaincinv(self.shape, draws[:, 0]))
         scale = noise[:, None] * self.spread
-        far = reach_of(self.mean.shape[1])
-        arms = np.ascontiguousarray(self.mean), scale, np.ascontiguousarray(eligible)
-        return Chances(*chances_of_best(*arms, far, CELLS, LINEAR))
+        far = reach_of(self.mean.shape[1]) * scale
+        lower, upper = (
+            np.where(eligible, end, -np.inf) for end in (self.mean - far, self.mean + far)
+        )
+        grid = nodes(lower, upper, scale)
+        standard = (grid[:, None, :] - self.mean[:, :, None]) / scale[:, :, None]
+        return chances(special.ndtr(standard), eligible)
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Give the central credible interval of each mean, the noise integrated out."""
@@ -111,9 +114,7 @@ def _beta_chances(alpha: FloatArray, beta: FloatArray, eligible: BoolArray) -> C
         np.where(eligible, special.betaincinv(alpha, beta, q), -1.0)
         for q in (_TAIL, 0.5, 1 - _TAIL)
     )
-    highest = lower.argmax(axis=1)[:, None]
-    low, middle = (np.take_along_axis(each, highest, 1)[:, 0] for each in (lower, median))
-    grid = nodes(low, upper.max(axis=1), (middle - low) / 6)  # the tail is 6 deviations down
+    grid = nodes(lower, upper, (median - lower) / 6)  # the tail is 6 deviations down
     cumulative = special.betainc(
         alpha[:, :, None], beta[:, :, None], np.minimum(grid, 1.0)[:, None]
     )

@@ -1,4 +1,4 @@
-"""Sums and products that give a row the same bits in any batch.
+"""Sums that give a row the same bits in any batch.
 
 numpy and BLAS choose the order of additions by an array's shape. Here each row is added up from
 left to right by elementwise operations, which IEEE 754 leaves no choice.
@@ -22,13 +22,3 @@ def weighted_columns(weights: FloatArray, columns: FloatArray) -> FloatArray:
     for j in range(1, len(columns)):
         total += weights[(slice(None), j, *extra)] * columns[j]
     return total
-
-
-def products_of_others(factors: FloatArray) -> FloatArray:
-    """Give for each entry of axis 1 the product of all the others there."""
-    before, after = np.ones_like(factors), np.ones_like(factors)
-    last = factors.shape[1] - 1
-    for k in range(last):
-        np.multiply(before[:, k], factors[:, k], out=before[:, k + 1])
-        np.multiply(after[:, last - k], factors[:, last - k], out=after[:, last - k - 1])
-    return before * after

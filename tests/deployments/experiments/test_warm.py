@@ -1,8 +1,8 @@
 from deployments.experiments.warm import warm
-from models.optimization.bandits import normal_kernel
+from models.optimization.bandits import best_arm
 
 
 def test_a_replica_compiles_before_its_first_request() -> None:
     warm()
-    compiled: object = normal_kernel.chances_of_best
-    assert getattr(compiled, "signatures", None)
+    for kernel in (best_arm.nodes, best_arm._integrals):
+        assert getattr(kernel, "signatures", None)
