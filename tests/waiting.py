@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 
 
 async def until(holds: Callable[[], bool], within_seconds: float = PATIENCE_SECONDS) -> None:

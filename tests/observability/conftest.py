@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Iterator[EmbeddedClickhouse]:
 def eventually() -> Callable[..., Awaitable[None]]:
     """Wait until a callable (plain or async) answers true."""
 
-    async def wait(holds: Callable[[], Any], within_s: float = 5.0) -> None:
+    async def wait(holds: Callable[[], Any], within_s: float = 30.0) -> None:
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             answer = holds()
