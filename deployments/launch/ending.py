@@ -1,11 +1,15 @@
 """The wish to end, as a signal says it."""
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Where Python cannot let an exception through, as in a destructor, it goes unheard: it is raised
+# again until the start is left.
+AGAIN_SECONDS = 0.3
 PATIENCE = "Ending after this step of the start; Ctrl-C once more ends it now."
 
 
@@ -26,17 +30,24 @@ class Ending:
 
     def listen(self) -> None:
         """Take the signals; called again once Ray has put its own in their place."""
-        for number in NUMBERS:
+        for number in (*NUMBERS, signal.SIGALRM):
             signal.signal(number, self._heard)
 
     def settle(self) -> None:
         """From now on nothing is broken off: it runs, or is being ended in order."""
         self._may_break_off = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _heard(self, _number: int, _frame: FrameType | None) -> None:
         if self._may_break_off and self.wished:
-            self.settle()
+            sys.unraisablehook = _unheard
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
             raise KeyboardInterrupt
         if self._may_break_off:
             self._say(PATIENCE)
         self._wished.set()
+
+
+def _unheard(what: "sys.UnraisableHookArgs") -> None:
+    if what.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(what)
