@@ -6,6 +6,7 @@ from typing import Self
 import orjson
 from pydantic import Field, model_validator
 
+from config_store.quotas import QuotasConfig
 from safety.frozen import Frozen
 from safety.policy import SafetyPolicy
 
@@ -118,6 +119,7 @@ class ConfigDocument(Frozen):
     features: FeatureConfig
     streams: StreamsConfig = StreamsConfig()
     bandits: BanditsConfig = BanditsConfig()
+    quotas: QuotasConfig = QuotasConfig()
 
     @model_validator(mode="after")
     def _nothing_is_served_unjudged(self) -> Self:

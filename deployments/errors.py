@@ -69,6 +69,22 @@ class InvalidError(RefusedError):
     status, code = 422, "invalid"
 
 
+class QuotaError(RefusedError):
+    """The key has used up what it may; others go on."""
+
+    status, code = 429, "quota"
+
+    def __init__(
+        self,
+        message: str,
+        fields: Mapping[str, str] | None = None,
+        *,
+        # A count falls when somebody deletes, not by itself: more than once a minute is in vain.
+        retry_after_s: int | None = 60,
+    ) -> None:
+        super().__init__(message, fields, retry_after_s=retry_after_s)
+
+
 class _LaterError(RefusedError):
     status = 503
 
@@ -97,7 +113,7 @@ class UnavailableError(_LaterError):
 # Those with which a family may refuse one row of a batch.
 REFUSALS: dict[str, type[RefusedError]] = {
     refusal.code: refusal
-    for refusal in (NotFoundError, ConflictError, InvalidError, UnavailableError)
+    for refusal in (NotFoundError, ConflictError, InvalidError, QuotaError, UnavailableError)
 }
 
 

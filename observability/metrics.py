@@ -88,6 +88,12 @@ class Metrics:
             "lane_refused_rows_total", "Rows answered 503 because the lane was full.", "family"
         )
 
+        self.quota_refusals = self._counter(
+            "quota_refusals_total",
+            "Refusals because a key had used up a quota: requests, rows, or states it created.",
+            "quota",
+        )
+
     def _count_models(self) -> None:
         self.model_inference_duration = self._histogram(
             "model_inference_duration_seconds", "One call of a model for a batch.", "model"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from deployments.errors import ForbiddenError, UnauthorizedError
+from deployments.gateway.rate_limits import RateLimits
 from safety.access import KeyRing, Principal, Role
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -14,10 +15,14 @@ _NO_KEY = (
 
 
 class Admission:
-    """Holds the current ring of keys; a change of keys swaps the ring."""
+    """Holds the current ring of keys; a change of keys swaps the ring.
 
-    def __init__(self, ring: Callable[[], KeyRing]) -> None:
+    Without rate limits nobody is held to a rate.
+    """
+
+    def __init__(self, ring: Callable[[], KeyRing], rates: RateLimits | None = None) -> None:
         self._ring = ring
+        self._rates = rates
 
     def admit(self, headers: Headers, needed: Role) -> Principal:
         presented = _presented(headers)
@@ -28,7 +33,14 @@ class Admission:
             raise UnauthorizedError("The API key is unknown or revoked. " + _NO_KEY)
         if not principal.may(needed):
             raise ForbiddenError(f"This needs the role {needed}; the key has {principal.role}")
+        if self._rates is not None:
+            self._rates.take_request(principal)
         return principal
+
+    def admit_rows(self, principal: Principal, count: int) -> None:
+        """Charge a body's rows to its key; QuotaError when the key has none left."""
+        if self._rates is not None:
+            self._rates.take_rows(principal, count)
 
 
 def _presented(headers: Headers) -> bytes | None:

@@ -41,6 +41,7 @@ class InferencePath:
         # The key comes first: what a stranger sends is not even read.
         principal = self._admission.admit(scope["headers"], Role.CLIENT)
         bodies, as_list = self._reader.read(await read_body(receive))
+        self._admission.admit_rows(principal, len(bodies))
         answers = await self._desk.ask(self._family, bodies, principal)
         if as_list:
             return b"[" + b",".join(answer.envelope for answer in answers) + b"]"

@@ -21,6 +21,7 @@ REFUSALS = {
     "405": "The path does not take this method.",
     "413": "The body is too large.",
     "422": "The request does not fit the contract; `fields` names each culprit.",
+    "429": "The key has used up a quota; Retry-After says when to try again.",
     "503": "No room, no time, or a needed part is away; Retry-After says when to try again.",
 }
 

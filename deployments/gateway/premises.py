@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
+from redis.exceptions import RedisError
 
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
@@ -20,6 +22,8 @@ from deployments.gateway.answers import Answered, Ask
 from deployments.gateway.asking import KeyDesk
 from deployments.gateway.desk import Desk
 from deployments.gateway.journey import Journey, Stages
+from deployments.gateway.rate_limits import RateLimits
+from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.timings import Stopwatch
 from deployments.hop import AnyReplica, Hop, ModelHop
 from deployments.keyed.routing import ByKey
@@ -66,7 +70,9 @@ class Premises:
             spool_dir=Path(self.settings.paths.spool),
             clock=self.clocks.wall,
         )
-        self.admission = Admission(lambda: self.keys.value or KeyRing())
+        self.rates = RateLimits(self.clocks.monotonic, self._count_refusal)
+        self.rate_shares = RateShares(self.replica.redis, self.rates, self.clocks.wall)
+        self.admission = Admission(lambda: self.keys.value or KeyRing(), self.rates)
         self.outcomes = Outcomes(self.replica.redis, self.clocks.monotonic)
         self._handles = handles
         self._exchanges: list[Exchange] = []
@@ -76,6 +82,7 @@ class Premises:
         secret = await wire_secret(self.replica.redis)
         self.desk = Desk(self._journeys(secret), lambda: self.replica.config.value, self.clocks)
         self._tidying = asyncio.create_task(every(lambda: 1.0, self.outcomes.tidy))
+        self._sharing = asyncio.create_task(every(lambda: 1.0, self._share_rates))
         await self.keys.start()
         await self.ledger.start()
         self._configure(version)
@@ -83,7 +90,9 @@ class Premises:
     async def close(self) -> None:
         """Answer what is in the lanes, write it down, and let go of everything."""
         await self.desk.drain()
-        await end(self._tidying)
+        await end(self._tidying, self._sharing)
+        with suppress(RedisError, OSError):
+            await self.rate_shares.leave()
         await self.outcomes.close()
         for exchange in self._exchanges:
             await exchange.stop()
@@ -155,7 +164,16 @@ class Premises:
             for name, family in self.families.items()
         }
 
+    async def _share_rates(self) -> None:
+        # While Redis is away the shares stay as they are.
+        with suppress(RedisError, OSError):
+            await self.rate_shares.agree()
+
+    def _count_refusal(self, quota: str) -> None:
+        self.replica.metrics.quota_refusals.labels(quota).inc()
+
     def _configure(self, version: Version) -> None:
+        self.rates.configure(version.document.quotas)
         if hasattr(self, "desk"):
             self.desk.configure(version)
 
