@@ -21,7 +21,7 @@ from observability.exposition import snapshot
 from observability.metrics import Metrics
 from observability.snapshots import publish
 
-# A replica that has no configuration by then reports unhealthy and is started anew.
+# A replica that has no configuration (a gateway: no keys) by then is started anew by Serve.
 FIRST_CONFIG_SECONDS = 20.0
 PUBLISH_SECONDS = 1.0
 

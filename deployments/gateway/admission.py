@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from deployments.errors import ForbiddenError, UnauthorizedError
+from deployments.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from deployments.gateway.rate_limits import RateLimits
 from safety.access import KeyRing, Principal, Role
 
@@ -17,10 +17,11 @@ _NO_KEY = (
 class Admission:
     """Holds the current ring of keys; a change of keys swaps the ring.
 
-    Without rate limits nobody is held to a rate.
+    Before the first ring was loaded no key can be judged. A 401 then would tell a client that its
+    good key is bad, so it is a 503. Without rate limits nobody is held to a rate.
     """
 
-    def __init__(self, ring: Callable[[], KeyRing], rates: RateLimits | None = None) -> None:
+    def __init__(self, ring: Callable[[], KeyRing | None], rates: RateLimits | None = None) -> None:
         self._ring = ring
         self._rates = rates
 
@@ -28,7 +29,10 @@ class Admission:
         presented = _presented(headers)
         if presented is None:
             raise UnauthorizedError(_NO_KEY)
-        principal = self._ring().verify(presented)
+        ring = self._ring()
+        if ring is None:
+            raise UnavailableError("The keys have not been loaded yet: send it again")
+        principal = ring.verify(presented)
         if principal is None:
             raise UnauthorizedError("The API key is unknown or revoked. " + _NO_KEY)
         if not principal.may(needed):

@@ -27,7 +27,7 @@ from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.timings import Stopwatch
 from deployments.hop import AnyReplica, Hop, ModelHop
 from deployments.keyed.routing import ByKey
-from deployments.replica import Replica
+from deployments.replica import FIRST_CONFIG_SECONDS, Replica
 from deployments.rounds import end, every
 from deployments.wire.exchange import Exchange
 from observability.ledger.decision import DecisionIds, writer_name
@@ -72,7 +72,7 @@ class Premises:
         )
         self.rates = RateLimits(self.clocks.monotonic, self._count_refusal)
         self.rate_shares = RateShares(self.replica.redis, self.rates, self.clocks.wall)
-        self.admission = Admission(lambda: self.keys.value or KeyRing(), self.rates)
+        self.admission = Admission(lambda: self.keys.value, self.rates)
         self.outcomes = Outcomes(self.replica.redis, self.clocks.monotonic)
         self._handles = handles
         self._exchanges: list[Exchange] = []
@@ -84,6 +84,8 @@ class Premises:
         self._tidying = asyncio.create_task(every(lambda: 1.0, self.outcomes.tidy))
         self._sharing = asyncio.create_task(every(lambda: 1.0, self._share_rates))
         await self.keys.start()
+        # Serve sends requests once the constructor is done: not before they can be admitted.
+        await self.keys.first(FIRST_CONFIG_SECONDS)
         await self.ledger.start()
         self._configure(version)
 

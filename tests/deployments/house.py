@@ -107,7 +107,6 @@ class House:
             for family in self.premises.families.values()
         ]
         self.door = Door(build_app(self.premises), paths, self.premises.observe)
-        await until(lambda: self.premises.keys.value is not None)
 
     async def close(self) -> None:
         await self.premises.close()

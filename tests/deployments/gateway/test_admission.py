@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deployments.errors import ForbiddenError, UnauthorizedError
+from deployments.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from deployments.gateway.admission import Admission
 from safety.access import IssuedKey, KeyRing, Role, issue_key
 
@@ -87,3 +87,12 @@ def test_a_new_ring_counts_at_once() -> None:
     rings.append(KeyRing([revoked]))
     with pytest.raises(UnauthorizedError):
         admission.admit(headers, Role.CLIENT)
+
+
+def test_before_the_keys_are_loaded_no_key_is_called_unknown() -> None:
+    unloaded = Admission(lambda: None)
+    with pytest.raises(UnavailableError, match="keys have not been loaded") as refusal:
+        unloaded.admit([(b"x-api-key", key_of(Role.CLIENT))], Role.CLIENT)
+    assert (refusal.value.status, refusal.value.retry_after_s) == (503, 1)
+    with pytest.raises(UnauthorizedError, match="X-API-Key"):
+        unloaded.admit([], Role.CLIENT)

@@ -7,6 +7,8 @@ from redis.asyncio import Redis
 
 from config_store.store import ACTIVE
 from deployments.errors import UnavailableError
+from safety.access import KeyRing
+from safety.key_store import KeyStore
 from tests.deployments.house import House, opened
 from tests.waiting import until
 
@@ -36,6 +38,20 @@ async def test_closing_ends_every_task_and_every_connection(house: House, redis:
         connected.append(len(await redis.client_list()))
     # The first house may open some more now and then; what stayed open would do so every time.
     assert any(later <= earlier for earlier, later in pairwise(connected))
+
+
+async def test_a_gateway_that_is_open_admits_good_keys_from_its_first_request(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = KeyStore.ring
+
+    async def load_slowly(store: KeyStore) -> KeyRing:
+        await asyncio.sleep(0.2)
+        return await load(store)
+
+    monkeypatch.setattr(KeyStore, "ring", load_slowly)
+    async with opened(house.redis) as second, second.client() as client:
+        assert (await client.post("/models/tail-slo", json=BODY)).status_code == 200
 
 
 async def test_closing_answers_what_waits_and_writes_it_down(redis: Redis, house: House) -> None:
