@@ -3,9 +3,11 @@
 import socket
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+
+from settings.redis_names import PrefixedRedis
+from settings.redis_prefix import DEFAULT_PREFIX
 
 # A Redis that has not answered a local connection attempt by then is away.
 CONNECT_SECONDS = 1.0
@@ -17,15 +19,16 @@ COMMAND_SECONDS = 2.0
 KEEPALIVE = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 3}
 
 
-def open_redis(url: str) -> Redis:
+def open_redis(url: str, name_prefix: str = DEFAULT_PREFIX) -> PrefixedRedis:
     """Open a client for redis://, rediss:// or unix:// that never retries by itself.
 
     Retries take time, in which every request would wait; and a retried append whose first answer
     was lost would be in the ledger twice. Who calls knows what to do instead.
     """
     over_tcp: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
-    return Redis.from_url(
+    return PrefixedRedis.open(
         url,
+        name_prefix,
         **({} if url.startswith("unix://") else over_tcp),
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=COMMAND_SECONDS,

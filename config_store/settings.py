@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config_store.paths import Paths
+from settings.redis_prefix import DEFAULT_PREFIX, PREFIX_PATTERN
 
 
 def _with_scheme(*schemes: str) -> AfterValidator:
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     home: Path = Path(".ballast")
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
+    redis_prefix: str = Field(DEFAULT_PREFIX, pattern=PREFIX_PATTERN)
     seed: int = Field(0, ge=0)
     history_days: int = Field(60, ge=1, le=3650)
     forked_workers: bool = True

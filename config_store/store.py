@@ -15,10 +15,7 @@ from config_store.errors import (
     UnreadableVersionError,
 )
 from config_store.shipped import with_shipped
-
-VERSIONS = "ballast:config:versions"
-ACTIVE = "ballast:config:active"
-CHANNEL = "config"
+from settings.redis_names import redis_name
 
 # Lua runs as one step in Redis: two publishers never get the same number, and nobody sees a
 # number before its document.
@@ -64,6 +61,9 @@ class ConfigStore:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self.versions_key = redis_name(redis, "config", "versions")
+        self.active_key = redis_name(redis, "config", "active")
+        self.channel = redis_name(redis, "config", "changed")
         self._publish = redis.register_script(_PUBLISH)
         self._activate = redis.register_script(_ACTIVATE)
         self._bootstrap = redis.register_script(_BOOTSTRAP)
@@ -73,11 +73,12 @@ class ConfigStore:
     ) -> int:
         """Keep a new version; it does nothing until it is activated."""
         record = _pack(document, author, reason, now)
-        return int(await self._publish(keys=[VERSIONS], args=[record, CHANNEL]))
+        return int(await self._publish(keys=[self.versions_key], args=[record, self.channel]))
 
     async def activate(self, version: int) -> None:
         """Make a version the one that every replica goes by."""
-        if not await self._activate(keys=[VERSIONS, ACTIVE], args=[version, CHANNEL]):
+        keys = [self.versions_key, self.active_key]
+        if not await self._activate(keys=keys, args=[version, self.channel]):
             raise UnknownVersionError(version)
 
     async def bootstrap(
@@ -88,28 +89,29 @@ class ConfigStore:
         Any number of processes may start a fresh machine at once: one of them wins.
         """
         record = _pack(document, author, reason, now)
-        return int(await self._bootstrap(keys=[VERSIONS, ACTIVE], args=[record, CHANNEL]))
+        keys = [self.versions_key, self.active_key]
+        return int(await self._bootstrap(keys=keys, args=[record, self.channel]))
 
     async def active(self) -> Version:
         # Two steps are enough: a version that the pointer ever named cannot change or go away.
-        number = await self._redis.get(ACTIVE)
+        number = await self._redis.get(self.active_key)
         if number is None:
             raise NoActiveVersionError
         return await self.get(int(number))
 
     async def get(self, version: int) -> Version:
-        record = await self._redis.hget(VERSIONS, str(version))
+        record = await self._redis.hget(self.versions_key, str(version))
         if record is None:
             raise UnknownVersionError(version)
         return _unpack(version, record)
 
     async def history(self, limit: int = 50) -> tuple[Version, ...]:
         """List the latest versions, newest first."""
-        newest = int(await self._redis.hlen(VERSIONS))
+        newest = int(await self._redis.hlen(self.versions_key))
         numbers = range(newest, max(newest - limit, 0), -1)
         if not numbers:
             return ()
-        records = await self._redis.hmget(VERSIONS, [str(number) for number in numbers])
+        records = await self._redis.hmget(self.versions_key, [str(number) for number in numbers])
         return tuple(
             _unpack(number, record)
             for number, record in zip(numbers, records, strict=True)

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from config_store.errors import AlreadyWatchingError, NothingLoadedError
-from config_store.store import CHANNEL, ConfigStore, Version
+from config_store.store import ConfigStore, Version
 
 T = TypeVar("T")
 
@@ -169,4 +169,4 @@ class ConfigWatch(RedisWatch[Version]):
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         store = ConfigStore(redis)
-        super().__init__(redis, CHANNEL, store.active, on_change, poll_seconds=poll_seconds)
+        super().__init__(redis, store.channel, store.active, on_change, poll_seconds=poll_seconds)

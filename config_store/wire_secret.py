@@ -4,11 +4,12 @@ import secrets
 
 from redis.asyncio import Redis
 
-KEY = "ballast:wire:secret"
+from settings.redis_names import redis_name
 
 
 async def wire_secret(redis: Redis) -> bytes:
     """Give the secret; of any number of processes that ask a fresh Redis, one makes it."""
-    await redis.set(KEY, secrets.token_hex(32), nx=True)
-    found = await redis.get(KEY)
+    key = redis_name(redis, "wire", "secret")
+    await redis.set(key, secrets.token_hex(32), nx=True)
+    found = await redis.get(key)
     return found if isinstance(found, bytes) else str(found).encode()

@@ -22,7 +22,7 @@ from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
 from features.sources import clickhouse as telemetry_store
 from features.sources.simulator.platform import Platform
-from features.store import encoded
+from features.store import publish
 from observability.clickhouse import Clickhouse
 from observability.ledger.drain import Drain
 from observability.ledger.lookup import Lookup
@@ -62,7 +62,7 @@ class History:
         write_logs(self._settings, "history")
         self._store = await asyncio.to_thread(open_clickhouse, self._settings)
         await asyncio.to_thread(create_tables, self._store)
-        self._redis = open_redis(self._settings.redis_address)
+        self._redis = open_redis(self._settings.redis_address, self._settings.redis_prefix)
         self._drain = Drain(self._redis, self._store)
         self._lookup = Lookup(self._redis, self._store)
         self._platform = Platform(self._settings.seed)
@@ -205,4 +205,4 @@ class History:
             if entity in self._platform.entities
         ]
         if rows:
-            await self._redis.mset(encoded(rows))
+            await publish(self._redis, rows)

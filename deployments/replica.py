@@ -44,7 +44,7 @@ class Replica:
         self.busy = BusyMeter()
         # Unique for each process, so that a restarted replica's counters add to its old ones.
         self._name = f"{role}-{secrets.token_hex(8)}"
-        self.redis: Redis = open_redis(self.settings.redis_address)
+        self.redis: Redis = open_redis(self.settings.redis_address, self.settings.redis_prefix)
         self.config = ConfigWatch(self.redis, on_config)
         self._rounds: list[asyncio.Task[None]] = []
 

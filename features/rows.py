@@ -8,8 +8,6 @@ import orjson
 
 from features.errors import UnreadableFeaturesError
 
-KEY_PREFIX = "ballast:features:"
-
 
 @dataclass(frozen=True, slots=True)
 class FeatureRow:
@@ -18,10 +16,6 @@ class FeatureRow:
 
     def encode(self) -> bytes:
         return orjson.dumps({"values": self.values, "event_time": self.event_time})
-
-
-def key(entity: str) -> str:
-    return KEY_PREFIX + entity
 
 
 def decode(entity: str, stored: bytes | str) -> FeatureRow:

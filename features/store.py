@@ -9,7 +9,8 @@ from redis.exceptions import RedisError
 
 from features.cache import FeatureCache
 from features.errors import FeatureError, SourceAwayError
-from features.rows import FeatureRow, decode, key
+from features.rows import FeatureRow, decode
+from settings.redis_names import redis_name
 
 # An entity that is cached nowhere may hold its request up this long, and no longer.
 FIRST_READ_SECONDS = 0.05
@@ -83,7 +84,7 @@ class FeatureStore:
     async def _read_redis(self, entities: list[str]) -> list[str]:
         """Bring what Redis holds into the cache; name the entities that it holds nothing of."""
         try:
-            stored = await self._redis.mget([key(entity) for entity in entities])
+            stored = await self._redis.mget([key(self._redis, each) for each in entities])
         except (RedisError, OSError):
             self.redis_away = True
             return entities
@@ -123,6 +124,10 @@ def _readable(entity: str, content: bytes | str | None) -> FeatureRow | None:
         return None
 
 
-def encoded(rows: Iterable[tuple[str, FeatureRow]]) -> dict[str, bytes]:
-    """Write rows the way that the store reads them, ready for one MSET."""
-    return {key(entity): row.encode() for entity, row in rows}
+def key(redis: Redis, entity: str) -> str:
+    return redis_name(redis, "features", entity)
+
+
+async def publish(redis: Redis, rows: Iterable[tuple[str, FeatureRow]]) -> None:
+    """Write rows the way that the store reads them, all at once."""
+    await redis.mset({key(redis, entity): row.encode() for entity, row in rows})

@@ -6,20 +6,24 @@ from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
 from observability.exposition import Snapshot, decode, encode, merge
+from settings.redis_names import redis_name
 
-KEY = "metrics:snapshots"
 RETIRED = "retired"
 SILENT_S = 24 * 3600.0
 
 
+def key(redis: Redis) -> str:
+    return redis_name(redis, "metrics", "snapshots")
+
+
 async def publish(redis: Redis, replica: str, snapshot: bytes) -> None:
     """Leave a snapshot. The replica's name must be new for each process, or counters go back."""
-    await redis.hset(KEY, replica, snapshot)
+    await redis.hset(key(redis), replica, snapshot)
 
 
 async def gather(redis: Redis) -> dict[str, bytes]:
     """Fetch what every replica left, also those that died since."""
-    return _named(await redis.hgetall(KEY))
+    return _named(await redis.hgetall(key(redis)))
 
 
 async def retire(redis: Redis, *, now: float, silent_s: float = SILENT_S) -> list[str]:
@@ -29,8 +33,8 @@ async def retire(redis: Redis, *, now: float, silent_s: float = SILENT_S) -> lis
     replica that spoke again afterwards would be counted twice.
     """
     async with redis.pipeline() as pipe:
-        await pipe.watch(KEY)
-        found = _named(await pipe.hgetall(KEY))
+        await pipe.watch(key(redis))
+        found = _named(await pipe.hgetall(key(redis)))
         silent = [
             name
             for name, data in found.items()
@@ -42,8 +46,8 @@ async def retire(redis: Redis, *, now: float, silent_s: float = SILENT_S) -> lis
         # Nothing is young enough for its gauges to pass.
         families = merge(folded, now=now, rules={}, stale_after_s=float("-inf"))
         pipe.multi()  # type: ignore[no-untyped-call]  # redis-py left it out
-        pipe.hset(KEY, RETIRED, encode(Snapshot(now, families)))
-        pipe.hdel(KEY, *silent)
+        pipe.hset(key(redis), RETIRED, encode(Snapshot(now, families)))
+        pipe.hdel(key(redis), *silent)
         try:
             await pipe.execute()
         except WatchError:  # somebody published meanwhile: the next round will do it

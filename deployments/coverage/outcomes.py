@@ -16,8 +16,11 @@ from deployments.coverage.keeper import CoverageKeeper, Online
 from deployments.errors import REFUSALS
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
+from settings.redis_names import redis_name
 
-STANDINGS = "ballast:coverage:standings"
+
+def standings_key(redis: Redis) -> str:
+    return redis_name(redis, "coverage", "standings")
 
 
 def key_of(family: str, entity: str) -> str:
@@ -40,7 +43,7 @@ class Outcomes:
         detail = prediction.details[0] or {}
         found: dict[str, Any] = detail.get("data", {})
         standing = {name: value for name, value in found.items() if name != "held"}
-        await self._redis.hset(STANDINGS, key, orjson.dumps(standing))
+        await self._redis.hset(standings_key(self._redis), key, orjson.dumps(standing))
         return found
 
     async def tidy(self) -> None:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from deployments.batch import FloatArray
-from deployments.coverage.outcomes import STANDINGS, key_of
+from deployments.coverage.outcomes import key_of, standings_key
 from models.elementwise import exp
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Standings:
     async def refresh(self) -> None:
         """Read the table; while Redis is away the last one goes on."""
         try:
-            found: Any = await self._redis.hgetall(STANDINGS)
+            found: Any = await self._redis.hgetall(standings_key(self._redis))
         except (RedisError, OSError) as away:
             log.info("Standings stay as they are: %s", type(away).__name__)
             return

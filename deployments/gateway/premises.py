@@ -33,7 +33,6 @@ from deployments.wire.exchange import Exchange
 from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.writer import LedgerWriter
 from safety.access import KeyRing
-from safety.key_store import CHANNEL as KEYS_CHANNEL
 from safety.key_store import KeyStore
 
 __all__ = ["Answered", "Ask", "Handles", "Premises"]
@@ -60,8 +59,9 @@ class Premises:
         self.families: dict[str, Family] = {
             name: family for name, family in FAMILIES.items() if family.stage in handles.models
         }
+        stored = KeyStore(self.replica.redis)
         self.keys: RedisWatch[KeyRing] = RedisWatch(
-            self.replica.redis, KEYS_CHANNEL, KeyStore(self.replica.redis).ring, _noted
+            self.replica.redis, stored.channel, stored.ring, _noted
         )
         self.configs = ConfigStore(self.replica.redis)
         self.ledger = LedgerWriter(

@@ -26,7 +26,7 @@ Progress = Callable[[float, str], None]
 
 async def prepare_redis(settings: Settings) -> None:
     """Publish the first configuration and make the first key, unless they are there."""
-    redis = open_redis(settings.redis_address)
+    redis = open_redis(settings.redis_address, settings.redis_prefix)
     now = datetime.now(UTC)
     try:
         await ConfigStore(redis).bootstrap(

@@ -16,7 +16,7 @@ from safety.key_store import KeyStore
 
 @asynccontextmanager
 async def _keys(settings: Settings) -> AsyncIterator[KeyStore]:
-    redis = open_redis(settings.redis_address)
+    redis = open_redis(settings.redis_address, settings.redis_prefix)
     try:
         yield KeyStore(redis)
     except (RedisError, OSError):

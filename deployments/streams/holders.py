@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 
-HOLDERS = "ballast:streams:holders"
+from settings.redis_names import redis_name
+
 ALIVE_SECONDS = 10.0
 
 
@@ -15,17 +16,18 @@ class Holders:
     def __init__(self, redis: Redis, clock: Callable[[], float]) -> None:
         self._redis = redis
         self._clock = clock
+        self._key = redis_name(redis, "streams", "holders")
         self._name = secrets.token_hex(8)
 
     async def count(self) -> int:
         """Sign, and count who has signed lately."""
         now = self._clock()
         pipe = self._redis.pipeline(transaction=False)
-        pipe.zadd(HOLDERS, {self._name: now})
-        pipe.zremrangebyscore(HOLDERS, 0, now - ALIVE_SECONDS)
-        pipe.zcard(HOLDERS)
+        pipe.zadd(self._key, {self._name: now})
+        pipe.zremrangebyscore(self._key, 0, now - ALIVE_SECONDS)
+        pipe.zcard(self._key)
         *_, alive = await pipe.execute()
         return max(int(alive), 1)
 
     async def leave(self) -> None:
-        await self._redis.zrem(HOLDERS, self._name)
+        await self._redis.zrem(self._key, self._name)

@@ -9,12 +9,12 @@ from redis.asyncio import Redis
 from observability.clickhouse import Clickhouse
 from observability.ledger.archive import Archive
 from observability.ledger.entry import Entry
-from observability.ledger.stream import STREAM, LedgerStream
+from observability.ledger.stream import LedgerStream
 from observability.ledger.verify import Head, Verification, verify_ordered
 
 
 async def audit(
-    redis: Redis, store: Clickhouse, *, pinned: Mapping[str, Head], stream: str = STREAM
+    redis: Redis, store: Clickhouse, *, pinned: Mapping[str, Head], stream: str | None = None
 ) -> Verification:
     """Verify every chain; `pinned` are heads noted down earlier, which must still be there."""
     # The stream first: what is drained meanwhile is then seen twice, and not missed.

@@ -17,7 +17,7 @@ from observability.clickhouse import Clickhouse
 from observability.errors import ClickhouseError
 from observability.ledger.archive import Archive
 from observability.ledger.entry import Entry
-from observability.ledger.stream import AWAY, FIELD, STREAM, LedgerStream, Message, readable
+from observability.ledger.stream import AWAY, FIELD, LedgerStream, Message, readable
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,12 @@ class Drain:
     """One for a stream; a second one would do no harm but double the work."""
 
     def __init__(
-        self, redis: Redis, store: Clickhouse, *, stream: str = STREAM, margin_s: float = MARGIN_S
+        self,
+        redis: Redis,
+        store: Clickhouse,
+        *,
+        stream: str | None = None,
+        margin_s: float = MARGIN_S,
     ) -> None:
         self._redis = redis
         self._stream = LedgerStream(redis, name=stream)

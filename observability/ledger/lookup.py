@@ -18,7 +18,7 @@ from observability.errors import ClickhouseError, LedgerUnavailableError
 from observability.ledger.archive import Archive
 from observability.ledger.entry import Entry
 from observability.ledger.proof import Link, Proof, prove
-from observability.ledger.stream import AWAY, STREAM, LedgerStream, Message, readable
+from observability.ledger.stream import AWAY, LedgerStream, Message, readable
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Lookup:
     the other part does not hold the answer.
     """
 
-    def __init__(self, redis: Redis, store: Clickhouse, *, stream: str = STREAM) -> None:
+    def __init__(self, redis: Redis, store: Clickhouse, *, stream: str | None = None) -> None:
         self._stream = LedgerStream(redis, name=stream)
         self._archive = Archive(store)
 

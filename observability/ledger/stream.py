@@ -11,10 +11,10 @@ from redis.exceptions import RedisError
 
 from observability.errors import DamagedEntryError
 from observability.ledger.entry import Entry, decode
+from settings.redis_names import redis_name
 
 log = logging.getLogger(__name__)
 
-STREAM = "ledger"
 FIELD = b"e"
 START = "-"
 END = "+"
@@ -46,9 +46,9 @@ class Message:
 class LedgerStream:
     """The stream behind a client that answers bytes (not `decode_responses`)."""
 
-    def __init__(self, redis: Redis, *, name: str = STREAM, timeout_s: float = 0.3) -> None:
+    def __init__(self, redis: Redis, *, name: str | None = None, timeout_s: float = 0.3) -> None:
         self.redis = redis
-        self.name = name
+        self.name = name or redis_name(redis, "ledger")
         self._timeout_s = timeout_s
 
     async def send(self, entries: Sequence[bytes]) -> Sent:

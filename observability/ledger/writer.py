@@ -19,7 +19,7 @@ from observability.ledger.chain import Chain
 from observability.ledger.decision import Decision
 from observability.ledger.entry import Sealed, seal
 from observability.ledger.outlet import Outlet, SpoolFile
-from observability.ledger.stream import AWAY, STREAM, LedgerStream
+from observability.ledger.stream import AWAY, LedgerStream
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class LedgerWriter:
         writer: str,
         spool_dir: Path,
         clock: Callable[[], float],
-        stream: str = STREAM,
+        stream: str | None = None,
         timing: Timing = USUAL,
     ) -> None:
         """Take a client that answers bytes; seconds since 1970 come from the clock."""

@@ -13,7 +13,7 @@ from config_store.errors import (
     UnreadableVersionError,
 )
 from config_store.shipped import default_document
-from config_store.store import CHANNEL, VERSIONS, ConfigStore
+from config_store.store import ConfigStore
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
@@ -101,7 +101,7 @@ async def test_history_is_newest_first_and_limited(redis: Redis) -> None:
 async def test_each_change_is_announced(redis: Redis) -> None:
     store = ConfigStore(redis)
     async with redis.pubsub(ignore_subscribe_messages=True) as notices:
-        await notices.subscribe(CHANNEL)
+        await notices.subscribe(store.channel)
         await notices.get_message(timeout=1)
         await store.activate(await store.publish(document(1), "ada", "first", NOW))
         heard = [await notices.get_message(timeout=1) for _ in range(2)]
@@ -111,13 +111,13 @@ async def test_each_change_is_announced(redis: Redis) -> None:
 async def test_a_document_changed_behind_the_store_is_found_out(redis: Redis) -> None:
     store = ConfigStore(redis)
     await store.publish(document(7), "ada", "good", NOW)
-    stored = await redis.hget(VERSIONS, "1")
+    stored = await redis.hget(store.versions_key, "1")
     assert stored is not None
     record = orjson.loads(stored)
     record["document"] = record["document"].replace(
         '"refresh_seconds":7.0', '"refresh_seconds":8.0'
     )
-    await redis.hset(VERSIONS, "1", orjson.dumps(record))
+    await redis.hset(store.versions_key, "1", orjson.dumps(record))
     with pytest.raises(CorruptVersionError, match="version 1"):
         await store.get(1)
 
@@ -131,7 +131,7 @@ async def store_text(redis: Redis, text: str) -> None:
         "created": NOW,
         "document": text,
     }
-    await redis.hset(VERSIONS, "1", orjson.dumps(record))
+    await redis.hset(ConfigStore(redis).versions_key, "1", orjson.dumps(record))
 
 
 async def test_a_version_of_an_older_release_reads_with_its_own_hash(redis: Redis) -> None:

@@ -13,14 +13,14 @@ from config_store.connection import open_redis
 from config_store.document import ConfigDocument, FeatureConfig
 from config_store.errors import AlreadyWatchingError, NothingLoadedError
 from config_store.shipped import default_document
-from config_store.store import ACTIVE, VERSIONS, ConfigStore, Version
+from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch, RedisWatch
 from safety.access import KeyRing, Role
-from safety.key_store import CHANNEL as KEYS_CHANNEL
 from safety.key_store import KeyStore
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NEVER = 3600.0
+CHANNEL = "ballast:config:changed"
 
 
 def document(refresh_seconds: float) -> ConfigDocument:
@@ -87,7 +87,7 @@ async def test_the_poll_finds_what_no_notice_told(redis: Redis, writer: Redis) -
     await ConfigStore(writer).publish(document(6), "ada", "quiet", NOW)
     async with ConfigWatch(redis, lambda _: None, poll_seconds=0.2) as watch:
         await watch.first(2)
-        await writer.set(ACTIVE, 2)
+        await writer.set(ConfigStore(writer).active_key, 2)
         await until(lambda: number(watch) == 2, 1.0)
 
 
@@ -163,7 +163,8 @@ async def test_a_version_that_cannot_be_read_leaves_the_last_one(
     await release(writer, 5)
     async with ConfigWatch(redis, lambda _: None, poll_seconds=0.05) as watch:
         await watch.first(2)
-        await writer.hset(VERSIONS, "2", b'{"document": "{}", "config_hash": "0"}')
+        damaged = b'{"document": "{}", "config_hash": "0"}'
+        await writer.hset(ConfigStore(writer).versions_key, "2", damaged)
         await ConfigStore(writer).activate(2)
         await until(lambda: watch.stale, 1.0)
         assert (number(watch), watch.connected) == (1, True)
@@ -197,15 +198,15 @@ async def test_stopping_leaves_no_task_and_no_connection(redis: Redis, writer: R
         await watch.start()
     for watch in watches:
         await watch.first(2)
-    assert await writer.pubsub_numsub("config") == [(b"config", 5)]
+    assert await writer.pubsub_numsub(CHANNEL) == [(CHANNEL.encode(), 5)]
     for watch in watches:
         await watch.stop()
     assert asyncio.all_tasks() == before
     for _ in range(3_000):  # Redis takes its own time to see that they are gone
-        if await writer.pubsub_numsub("config") == [(b"config", 0)]:
+        if await writer.pubsub_numsub(CHANNEL) == [(CHANNEL.encode(), 0)]:
             break
         await asyncio.sleep(0.01)
-    assert await writer.pubsub_numsub("config") == [(b"config", 0)]
+    assert await writer.pubsub_numsub(CHANNEL) == [(CHANNEL.encode(), 0)]
     assert [number(watch) for watch in watches] == [1] * 5
 
 
@@ -216,7 +217,7 @@ async def test_stopping_is_not_lost_on_a_watch_that_is_busy(redis: Redis, writer
         watch = ConfigWatch(redis, lambda _: None, poll_seconds=0.01)
         await watch.start()
         await watch.first(2)
-        await writer.publish("config", "again")
+        await writer.publish(CHANNEL, "again")
         for _ in range(pause % 30):
             await asyncio.sleep(0)
         async with asyncio.timeout(2):
@@ -249,7 +250,8 @@ async def test_it_can_be_started_again_but_not_twice(redis: Redis) -> None:
 async def test_the_same_watch_follows_the_keys(redis: Redis, writer: Redis) -> None:
     keys = KeyStore(writer)
     rings: list[KeyRing] = []
-    watch = RedisWatch(redis, KEYS_CHANNEL, KeyStore(redis).ring, rings.append, poll_seconds=NEVER)
+    keys = KeyStore(redis)
+    watch = RedisWatch(redis, keys.channel, keys.ring, rings.append, poll_seconds=NEVER)
     async with watch:
         assert len(await watch.first(2)) == 0
         issued = await keys.create(Role.CLIENT, "desk", NOW)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import FeatureError, UnreadableFeaturesError
-from features.rows import FeatureRow, decode, key
+from features.rows import FeatureRow, decode
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -47,7 +47,3 @@ def test_what_is_no_row_is_refused_with_the_entitys_name(stored: bytes) -> None:
     with pytest.raises(UnreadableFeaturesError, match="'order-gateway'"):
         decode("order-gateway", stored)
     assert issubclass(UnreadableFeaturesError, FeatureError)
-
-
-def test_rows_lie_apart_from_all_else_in_redis() -> None:
-    assert key("auth") == "ballast:features:auth"

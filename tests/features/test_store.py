@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 
 from features import store as store_module
 from features.errors import SourceAwayError
-from features.rows import FeatureRow, key
-from features.store import FORGET_AFTER_SECONDS, MOST_FETCHES, FeatureStore, encoded
+from features.rows import FeatureRow
+from features.store import FORGET_AFTER_SECONDS, MOST_FETCHES, FeatureStore, key
 from tests.redis_server import RedisServer
 from tests.waiting import until
 
@@ -64,7 +64,7 @@ async def store(redis: Redis, platform: Platform, clock: Clock) -> AsyncIterator
 
 
 async def publish(redis: Redis, **rows: FeatureRow) -> None:
-    await redis.mset(encoded(rows.items()))
+    await store_module.publish(redis, rows.items())
 
 
 async def settled(store: FeatureStore) -> None:
@@ -115,9 +115,9 @@ async def test_a_row_that_cannot_be_read_anew_is_kept(
     await publish(redis, auth=FIRST)
     await store.rows(["auth"])
     if damage is None:
-        await redis.delete(key("auth"))
+        await redis.delete(key(redis, "auth"))
     else:
-        await redis.set(key("auth"), damage)
+        await redis.set(key(redis, "auth"), damage)
     clock.now += 10
     await store.refresh(5.0)
     await settled(store)

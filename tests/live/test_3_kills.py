@@ -119,7 +119,7 @@ async def test_the_history_killed_goes_on_where_it_was(live: Live) -> None:
 async def test_the_stream_is_drained_and_trimmed(live: Live) -> None:
     async with Redis(unix_socket_path=live.redis) as redis:
         for _ in range(300):
-            if await redis.xlen("ledger") <= 1:
+            if await redis.xlen("ballast:ledger") <= 1:
                 break
             await asyncio.sleep(0.2)
-        assert await redis.xlen("ledger") <= 1
+        assert await redis.xlen("ballast:ledger") <= 1

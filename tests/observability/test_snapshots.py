@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from observability.exposition import document, merge, snapshot
 from observability.metrics import GAUGE_RULES, Metrics
-from observability.snapshots import KEY, RETIRED, gather, publish, retire
+from observability.snapshots import RETIRED, gather, key, publish, retire
 
 DAY = 86_400.0
 
@@ -44,7 +44,7 @@ async def test_the_long_silent_are_folded_and_no_counter_changes(client: Redis) 
         assert before == sum(range(day + 1))
         await retire(client, now=day * DAY, silent_s=DAY / 2)
         assert requests(await merged(client, day * DAY)) == before
-        assert await client.hlen(KEY) == (1 if day == 1 else 2)
+        assert await client.hlen(key(client)) == (1 if day == 1 else 2)
     assert set(await gather(client)) == {RETIRED, "gateway-3"}
     form = await merged(client, 3 * DAY)
     assert form["config_version"]["samples"][0]["value"] == 3

@@ -5,7 +5,7 @@ from redis.asyncio import Redis
 
 from safety.access import Role
 from safety.errors import DuplicateKeyError, UnknownKeyError
-from safety.key_store import CHANNEL, KEYS, KeyStore
+from safety.key_store import KeyStore
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ async def test_a_created_key_opens_the_ring(redis: Redis) -> None:
 async def test_the_secret_is_nowhere_in_redis(redis: Redis) -> None:
     issued = await KeyStore(redis).create(Role.ADMIN, "first", NOW)
     secret = issued.presented.split("_", 2)[2].encode()
-    stored = await redis.hgetall(KEYS)
+    stored = await redis.hgetall(KeyStore(redis).records_key)
     assert stored
     assert not any(secret in name or secret in value for name, value in stored.items())
 
@@ -66,7 +66,7 @@ async def test_a_taken_id_is_refused_and_its_key_stays(redis: Redis) -> None:
 async def test_each_change_is_announced(redis: Redis) -> None:
     store = KeyStore(redis)
     async with redis.pubsub(ignore_subscribe_messages=True) as notices:
-        await notices.subscribe(CHANNEL)
+        await notices.subscribe(store.channel)
         await notices.get_message(timeout=1)
         key_id = (await store.create(Role.CLIENT, "desk", NOW)).record.key_id
         await store.revoke(key_id)

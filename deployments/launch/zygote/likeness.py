@@ -8,7 +8,10 @@ from pathlib import Path
 from deployments.launch.zygote.order import Order
 
 ROOT = Path(__file__).parents[3]
-ROOMS = ("deployments", "models", "features", "safety", "config_store", "observability")
+ROOMS = (
+    *("deployments", "models", "features", "safety", "config_store", "observability"),
+    "settings",
+)
 
 
 class Likeness:

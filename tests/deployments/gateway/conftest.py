@@ -16,7 +16,7 @@ from deployments.wire import exchange
 from features.hours.series import hours_of
 from features.rows import FeatureRow
 from features.sources.clickhouse import feature_row
-from features.store import encoded
+from features.store import publish
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
@@ -86,6 +86,6 @@ async def house(
     monkeypatch.setattr(deployments.forecasts.office, "history", Hours)
     monkeypatch.setattr(features.store, "FIRST_READ_SECONDS", 5.0)
     monkeypatch.setattr(exchange, "ASK_EVERY_SECONDS", 0.1)  # a second replica is soon found
-    await redis.mset(encoded(known.items()))
+    await publish(redis, known.items())
     async with opened(redis) as house:
         yield house

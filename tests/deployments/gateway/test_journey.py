@@ -14,7 +14,7 @@ import deployments.tail
 from config_store.document import Lane
 from deployments.families.tail import FEATURES
 from features.rows import FeatureRow
-from features.store import encoded
+from features.store import publish
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
@@ -117,7 +117,7 @@ async def test_old_features_are_used_and_named(
     house: House, redis: Redis, known: dict[str, FeatureRow]
 ) -> None:
     old = replace(known["settlement"], event_time=time.time() - 1_000)
-    await redis.mset(encoded([("settlement", old)]))
+    await publish(redis, [("settlement", old)])
     (answer,) = await house.ask(BODY | {"entity": "settlement"})
     assert set(answer["meta"]["features"]["stale"]) == set(FEATURES) - {"load"}
     assert answer["meta"]["features"]["assumed"] == []

@@ -16,7 +16,7 @@ from deployments.gateway.app import build_app
 from deployments.gateway.bodies import BodyReader
 from deployments.gateway.openapi import REFUSALS, describe
 from features.rows import FeatureRow
-from features.store import encoded
+from features.store import publish
 from safety.access import Role
 from safety.endpoints import OPEN, needed_role
 from tests.deployments.house import PATH, House, document_with
@@ -108,7 +108,7 @@ async def test_answers_of_every_kind_are_as_described(
     house: House, described: dict[str, Any], redis: Redis, known: dict[str, FeatureRow]
 ) -> None:
     old = FeatureRow(known["settlement"].values, 1_000.0)
-    await redis.mset(encoded([("settlement", old)]))
+    await publish(redis, [("settlement", old)])
     operation = described["paths"][PATH]["post"]
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     answered = fits(described, schema)

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from config_store.store import ACTIVE
 from deployments.errors import UnavailableError
 from safety.access import KeyRing
 from safety.key_store import KeyStore
@@ -66,15 +65,15 @@ async def test_closing_answers_what_waits_and_writes_it_down(redis: Redis, house
 async def test_a_configuration_that_does_not_fit_changes_nothing(
     house: House, redis: Redis
 ) -> None:
-    before = house.premises.active()
-    await redis.set(ACTIVE, 4711)
-    await redis.publish("config", "activated 4711")
+    before, store = house.premises.active(), house.premises.configs
+    await redis.set(store.active_key, 4711)
+    await redis.publish(store.channel, "activated 4711")
     await until(lambda: house.premises.degraded)
     assert house.premises.active() is before
     (answer,) = await house.ask(BODY)
     assert (answer["meta"]["config_version"], answer["meta"]["degraded"]) == (1, True)
-    await redis.set(ACTIVE, 1)
-    await redis.publish("config", "activated 1")
+    await redis.set(store.active_key, 1)
+    await redis.publish(store.channel, "activated 1")
     await until(lambda: not house.premises.degraded)
 
 

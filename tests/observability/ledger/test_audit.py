@@ -59,7 +59,7 @@ async def test_a_forgery_in_clickhouse_is_found(
     await write(client, tmp_path, "a", *[decide(2) for _ in range(3)])
     await Drain(client, store).step()
     noted = (await audit(client, store, pinned={})).heads
-    await client.delete("ledger")
+    await client.delete("ballast:ledger")
     assert (await audit(client, store, pinned=noted)).whole
     store.execute(f"{forgery} SETTINGS mutations_sync = 1")
     found = await audit(client, store, pinned=noted)

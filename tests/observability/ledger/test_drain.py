@@ -112,8 +112,8 @@ async def test_a_message_that_came_twice_is_stored_once(
     client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
 ) -> None:
     await write(client, tmp_path, decide(3), decide(2))
-    for message in await messages(client, "ledger"):
-        await client.xadd("ledger", {"e": message.data})
+    for message in await messages(client, "ballast:ledger"):
+        await client.xadd("ballast:ledger", {"e": message.data})
     await Drain(client, store).step()
     assert count(store, "decisions") == (5, 5)
     assert count(store, "ledger_entries") == (3, 3)
@@ -128,7 +128,7 @@ async def test_killed_anywhere_it_counts_nothing_twice(
     await write(client, tmp_path, *batches)
     with pytest.raises(Killed):
         await Drain(client, KilledAt(store, nth, after=after), margin_s=0).step()
-    assert await client.xlen("ledger") == 3
+    assert await client.xlen("ballast:ledger") == 3
     await Drain(client, store, margin_s=0).step()
     assert count(store, "decisions")[0] == 5
     assert count(store, "ledger_entries")[0] == 3
@@ -141,11 +141,11 @@ async def test_only_what_is_stored_and_older_than_the_margin_is_trimmed(
     await write(client, tmp_path, decide(1))
     drain = Drain(client, store, margin_s=0.4)
     await drain.step()
-    assert await client.xlen("ledger") == 2
+    assert await client.xlen("ballast:ledger") == 2
     await asyncio.sleep(0.5)
     await write(client, tmp_path, decide(1), writer="v")
     assert await drain.step() == 2
-    assert await client.xlen("ledger") == 2
+    assert await client.xlen("ballast:ledger") == 2
     assert count(store, "decisions") == (2, 2)
 
 
@@ -155,7 +155,7 @@ async def test_what_is_not_drained_stays_however_old(
     await write(client, tmp_path, *[decide(1) for _ in range(CHUNK + 10)])
     drain = Drain(client, store, margin_s=-3600)  # everything is older than this
     assert await drain.step() == CHUNK
-    assert await client.xlen("ledger") == 12  # the last one drained, and 11 that were not
+    assert await client.xlen("ballast:ledger") == 12  # the last one drained, and 11 that were not
     assert await drain.lag_s() >= 0
     assert await drain.step() == 11
     assert count(store, "decisions") == (CHUNK + 10, CHUNK + 10)
@@ -167,11 +167,11 @@ async def test_a_redis_that_begins_again_is_drained_from_its_beginning(
 ) -> None:
     """Its ids may be lower than those already read, when its clock was set back."""
     await write(client, tmp_path, decide(1))
-    genesis, _ = await messages(client, "ledger")
-    await client.xadd("ledger", {"e": genesis.data}, id="99999999999999-0")
+    genesis, _ = await messages(client, "ballast:ledger")
+    await client.xadd("ballast:ledger", {"e": genesis.data}, id="99999999999999-0")
     drain = Drain(client, store)
     await drain.step()
-    await client.delete("ledger")
+    await client.delete("ballast:ledger")
     await write(client, tmp_path, decide(2), writer="v")
     assert await drain.step() == 0
     assert await drain.step() == 2
@@ -185,12 +185,12 @@ async def test_what_cannot_be_read_is_set_aside_and_holds_up_nothing(
     decide: Decide,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await client.xadd("ledger", {"e": b"no entry"})
-    await client.xadd("ledger", {"other": b"field"})
+    await client.xadd("ballast:ledger", {"e": b"no entry"})
+    await client.xadd("ballast:ledger", {"other": b"field"})
     await write(client, tmp_path, decide(1))
     await Drain(client, store).step()
     assert count(store, "decisions") == (1, 1)
-    aside = await messages(client, "ledger:damaged")
+    aside = await messages(client, "ballast:ledger:damaged")
     assert [message.data for message in aside] == [b"no entry", b""]
     assert "cannot be read" in caplog.text
 

@@ -28,7 +28,7 @@ async def write(client: Redis, folder: Path, *batches: list[Decision], writer: s
 async def drained(client: Redis, store: Clickhouse) -> None:
     """Drain everything, and leave nothing in the stream but its last message."""
     await Drain(client, store, margin_s=-3600).step()
-    assert await client.xlen("ledger") == 1
+    assert await client.xlen("ballast:ledger") == 1
 
 
 def names(found: list[dict[str, Any]]) -> list[str]:

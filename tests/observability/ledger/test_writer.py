@@ -247,7 +247,7 @@ async def test_a_living_writers_spool_is_left_alone(
         await asyncio.sleep(3 * QUICK.sweep)
     assert held.peek(100) == [b"mine"]
     held.close()
-    assert await client.xlen("ledger") == 2
+    assert await client.xlen("ballast:ledger") == 2
 
 
 async def test_closing_while_redis_is_away_leaves_the_spool_to_the_next(
