@@ -6,8 +6,10 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 DATA ?= ../shared/data
+RUNS ?= 5
+THROTTLED ?= 2
 
-.PHONY: help serve install install-dev install-system check unit live test bench quality lock clean
+.PHONY: help serve install install-dev install-system check unit live test fresh bench quality lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,7 +41,11 @@ unit: install-dev ## Unit tests: no cluster
 live: install-dev install-system ## The platform from end to end, started once
 	@$(BIN)/pytest -q -m live --tb=native tests/live
 
-test: check unit live ## Everything
+test: ## Everything that CI checks; says what each stage took
+	@scripts/test
+
+fresh: ## make test on fresh clones: make fresh RUNS=5 THROTTLED=2 (so many with half the processor)
+	@scripts/fresh-clones $(RUNS) $(THROTTLED)
 
 bench: install-dev install-system ## Speed against LitServe, MLServer, BentoML and a plain FastAPI program
 	@$(BIN)/python -m benchmarks.speed.run --start-ballast $(BENCH_ARGS)
