@@ -13,6 +13,8 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
+from tests.waiting import PATIENCE_SECONDS
+
 
 def redis_binary() -> str:
     # Found without importing the package, which warns about pkg_resources when imported.
@@ -63,7 +65,7 @@ class RedisServer:
         return Redis(unix_socket_path=str(self.socket))
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._answers():
             assert time.monotonic() < deadline, (self.folder / "log").read_text()
             time.sleep(0.01)

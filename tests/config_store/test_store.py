@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from config_store.document import ConfigDocument, FeatureConfig, hash_of
 from config_store.errors import (
+from tests.waiting import PATIENCE_SECONDS
     CorruptVersionError,
     NoActiveVersionError,
     UnknownVersionError,
@@ -102,9 +103,9 @@ async def test_each_change_is_announced(redis: Redis) -> None:
     store = ConfigStore(redis)
     async with redis.pubsub(ignore_subscribe_messages=True) as notices:
         await notices.subscribe(store.channel)
-        await notices.get_message(timeout=1)
+        await notices.get_message(timeout=PATIENCE_SECONDS)
         await store.activate(await store.publish(document(1), "ada", "first", NOW))
-        heard = [await notices.get_message(timeout=1) for _ in range(2)]
+        heard = [await notices.get_message(timeout=PATIENCE_SECONDS) for _ in range(2)]
     assert [message["data"] for message in heard] == [b"published 1", b"activated 1"]
 
 

@@ -1,16 +1,27 @@
 """Requests to a house, and what comes back of them."""
 
+import asyncio
 import json
+import time
 from typing import Any
 
+import httpx
+
 from tests.deployments.house import House
+from tests.waiting import PATIENCE_SECONDS
+
+BUSY = httpx.codes.SERVICE_UNAVAILABLE
 
 
 async def post(house: House, path: str, body: Any) -> Any:
-    """Give the answer to a body that must be answered."""
+    """Give the answer to a body that must be answered, now or when the house says to come again."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     async with house.client() as client:
         found = await client.post(path, json=body)
-    assert found.status_code == 200, found.text
+        while found.status_code == BUSY and time.monotonic() < deadline:
+            await asyncio.sleep(float(found.headers["retry-after"]))
+            found = await client.post(path, json=body)
+    assert found.status_code == httpx.codes.OK, found.text
     return found.json()
 
 

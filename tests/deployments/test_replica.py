@@ -13,7 +13,7 @@ from config_store.store import ConfigStore, Version
 from deployments.replica import Replica
 from observability.snapshots import gather
 from tests.redis_server import RedisServer
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 Make = Callable[..., Replica]
@@ -100,7 +100,7 @@ async def test_closing_ends_every_task_and_every_connection(make: Make, redis: R
         await replica.open()
         await asyncio.sleep(0.005)
         assert len(asyncio.all_tasks()) > len(before)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await replica.close()
         assert asyncio.all_tasks() == before
 

@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 from safety.access import Role
 from safety.errors import DuplicateKeyError, UnknownKeyError
 from safety.key_store import KeyStore
+from tests.waiting import PATIENCE_SECONDS
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
@@ -67,8 +68,8 @@ async def test_each_change_is_announced(redis: Redis) -> None:
     store = KeyStore(redis)
     async with redis.pubsub(ignore_subscribe_messages=True) as notices:
         await notices.subscribe(store.channel)
-        await notices.get_message(timeout=1)
+        await notices.get_message(timeout=PATIENCE_SECONDS)
         key_id = (await store.create(Role.CLIENT, "desk", NOW)).record.key_id
         await store.revoke(key_id)
-        heard = [await notices.get_message(timeout=1) for _ in range(2)]
+        heard = [await notices.get_message(timeout=PATIENCE_SECONDS) for _ in range(2)]
     assert [message["data"] for message in heard] == [key_id.encode()] * 2

@@ -60,8 +60,11 @@ def home(tmp_path: Path, tail_model: TailModel) -> Path:
 
 
 @pytest.fixture
-def known() -> dict[str, FeatureRow]:
-    """Give the entities that have been measured a minute ago."""
+def known(home: Path) -> dict[str, FeatureRow]:  # noqa: ARG001 - see below
+    """Give the entities that have been measured a minute ago.
+
+    After the model of `home` is trained, which may take long enough for a minute to become stale.
+    """
     minutes, rows = fortnight(), {}
     for entity, baseline in entity_baselines(minutes.columns()).items():
         row = feature_row(minutes.rows(minutes.entity == entity), baseline._asdict())

@@ -9,6 +9,7 @@ from deployments.families.bandits import BANDIT, EVALUATE, FEEDBACK
 from deployments.families.family import Family
 from deployments.families.studies import STUDY, TELL
 from deployments.gateway.app import build_app
+from tests.deployments.asking import post
 from tests.deployments.house import House
 
 
@@ -26,14 +27,12 @@ class Checked:
         self._described = described
 
     async def ask(self, family: Family, body: dict[str, Any]) -> Any:
-        async with self._house.client() as client:
-            found = await client.post(family.path, json=body)
-        assert found.status_code == 200, found.text
+        found = await post(self._house, family.path, body)
         operation = self._described["paths"][family.path]["post"]
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
         whole = {**schema, "components": self._described["components"]}
-        Draft202012Validator(whole).validate(found.json())
-        return found.json()
+        Draft202012Validator(whole).validate(found)
+        return found
 
     def examples(self, family: Family) -> list[dict[str, Any]]:
         schemas = self._described["components"]["schemas"]

@@ -46,7 +46,7 @@ def test_what_goes_unheard_is_raised_again_until_the_start_is_left(
     os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the signal comes in the middle
         Deaf()
-        time.sleep(5)
+        time.sleep(60)
     ending.settle()
     time.sleep(0.4)
     assert "Traceback" not in capfd.readouterr().err

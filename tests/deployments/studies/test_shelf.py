@@ -10,7 +10,7 @@ from deployments.studies import shelf as shelf_module
 from deployments.studies.shelf import DEPTH, SuggestionShelf
 from deployments.studies.state import Kept, apply
 from deployments.studies.suggesting import suggested
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
 
@@ -193,7 +193,7 @@ async def test_no_more_is_made_than_there_are_candidates_left(
         assert taken is not None
         apply(kept, {"ask": [f"d{number}", taken.parameters, None]})
         want(shelf, kept)
-    async with asyncio.timeout(1.0):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await shelf.some([("s", 60.0)])  # there is nothing to wait for
 
 

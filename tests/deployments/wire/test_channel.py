@@ -9,7 +9,7 @@ import pytest
 from deployments.wire.channel import Channel, ChannelLostError, RemoteFailureError
 from deployments.wire.frame import ANSWER, Frame, encode
 from tests.deployments.replicas import SECRET, Room
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 def question(value: float) -> Frame:
@@ -30,7 +30,7 @@ async def never(_: Frame) -> Frame:
 
 
 async def call(channel: Channel, value: float) -> float:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         return value_of(await channel.call(question(value)))
 
 
@@ -156,6 +156,6 @@ async def test_hanging_up_on_a_replica_that_hangs_fails_its_calls_at_once() -> N
         small = asyncio.create_task(call(channel, 1.0))
         await until(lambda: channel.in_flight == 2)
         channel.close()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             for lost in await asyncio.gather(large, small, return_exceptions=True):
                 assert isinstance(lost, ChannelLostError)

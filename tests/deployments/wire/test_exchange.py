@@ -8,7 +8,7 @@ from deployments.wire import exchange as exchange_module
 from deployments.wire.exchange import ASK_EVERY_SECONDS
 from deployments.wire.frame import Frame
 from tests.deployments.replicas import Directory, Room
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 QUESTION = Frame({"load": np.array([0.5])})
 
@@ -60,7 +60,7 @@ async def test_with_no_replica_it_waits_for_the_first(room: Room) -> None:
     assert not waiting.done()
     replica = await room.replica(echo)
     directory.addresses.append(replica.address)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert (await (await waiting).call(QUESTION)).columns["load"].tolist() == [0.5]
 
 
@@ -103,7 +103,7 @@ async def test_a_dropped_replica_is_found_again_when_serve_still_names_it(room: 
     first = await exchange.some()
     exchange.drop(first)
     assert exchange.idlest() is None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await exchange.some() is not first
 
 
@@ -118,7 +118,7 @@ async def test_whatever_serve_says_the_search_goes_on(room: Room, trouble: Excep
 
     replica = await room.replica(echo)
     exchange = room.exchange(Moody(replica.address))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await exchange.some()
 
 
@@ -135,7 +135,7 @@ async def test_a_question_that_hangs_is_asked_again(
     monkeypatch.setattr(exchange_module, "ASK_WITHIN_SECONDS", 0.05)
     replica = await room.replica(echo)
     exchange = room.exchange(Hanging(replica.address))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await exchange.some()
 
 

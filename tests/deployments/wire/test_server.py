@@ -18,7 +18,7 @@ from deployments.wire.frame import (
     encode,
 )
 from tests.deployments.replicas import SECRET, Replica, Room
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 HELLO = encode(Frame({}, {"secret": SECRET.decode()}), 0, GREETING)
 QUESTION = Frame({"load": np.array([0.5, 0.25])})
@@ -54,13 +54,13 @@ class Line:
         self._writer.write(data)
 
     async def answer(self) -> tuple[int, int, Frame]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             (length,) = struct.unpack("<I", await self._reader.readexactly(4))
             return decode(await self._reader.readexactly(length))
 
     async def rest(self) -> bytes:
         """Read until the other end hangs up."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             try:
                 return await self._reader.read()
             except ConnectionResetError:

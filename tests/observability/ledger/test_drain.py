@@ -16,6 +16,7 @@ from observability.ledger.decision import Decision
 from observability.ledger.drain import CHUNK, Drain
 from observability.ledger.stream import LedgerStream, Message
 from observability.ledger.writer import LedgerWriter
+from tests.waiting import PATIENCE_SECONDS
 
 Decide = Callable[..., list[Decision]]
 Eventually = Callable[..., Awaitable[None]]
@@ -223,4 +224,4 @@ async def test_it_runs_on_while_clickhouse_or_redis_is_away(
     await write(client, tmp_path, decide(1), writer="v")
     await eventually(lambda: count(store, "decisions")[0] == 2)
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, PATIENCE_SECONDS)

@@ -20,6 +20,7 @@ from observability.ledger.spool import Spool
 from observability.ledger.stream import LedgerStream
 from observability.ledger.verify import verify_chains
 from observability.ledger.writer import LedgerWriter, Timing
+from tests.waiting import PATIENCE_SECONDS
 
 QUICK = Timing(timeout=0.2, retry=0.02, check=0.1, sweep=0.1)
 
@@ -303,7 +304,7 @@ async def test_a_writer_can_be_closed_at_any_moment(
     """A new connection each: closing meets the tending in every stage of its first call."""
     for turns in range(60):
         async with (
-            asyncio.timeout(5),
+            asyncio.timeout(PATIENCE_SECONDS),
             redis_server.client() as fresh,
             writer(fresh, tmp_path, f"gateway-{turns}") as pen,
         ):
