@@ -7,7 +7,6 @@ from redis.asyncio import Redis
 
 from config_store.document import ConfigDocument, FeatureConfig, hash_of
 from config_store.errors import (
-from tests.waiting import PATIENCE_SECONDS
     CorruptVersionError,
     NoActiveVersionError,
     UnknownVersionError,
@@ -15,6 +14,7 @@ from tests.waiting import PATIENCE_SECONDS
 )
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
+from tests.waiting import PATIENCE_SECONDS
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
