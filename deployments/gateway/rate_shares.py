@@ -14,8 +14,8 @@ import orjson
 from redis.asyncio import Redis
 
 from deployments.gateway.rate_limits import RateLimits
+from settings.redis_names import redis_name
 
-ASKED = "ballast:quotas:asked"
 # A gateway that has written nothing for so long is gone, and the others take its share.
 ALIVE_SECONDS = 3.0
 # What a gateway that was asked nothing keeps, all such gateways together.
@@ -29,19 +29,20 @@ class RateShares:
         self._redis = redis
         self._limits = limits
         self._wall = wall
+        self._key = redis_name(redis, "quotas", "asked")
         self._name = secrets.token_hex(8)
 
     async def agree(self) -> None:
         """Write down what was asked here, and take the shares that follow for all gateways."""
         now, own = self._wall(), self._limits.asked()
         pipe = self._redis.pipeline(transaction=False)
-        pipe.hset(ASKED, self._name, orjson.dumps({"at": now, "keys": own}))
-        pipe.hgetall(ASKED)
+        pipe.hset(self._key, self._name, orjson.dumps({"at": now, "keys": own}))
+        pipe.hgetall(self._key)
         _, found = await pipe.execute()
         written = {name.decode(): orjson.loads(said) for name, said in found.items()}
         gone = [name for name, said in written.items() if now - said["at"] > ALIVE_SECONDS]
         if gone:
-            await self._redis.hdel(ASKED, *gone)
+            await self._redis.hdel(self._key, *gone)
         others = [
             said["keys"]
             for name, said in written.items()
@@ -50,7 +51,7 @@ class RateShares:
         self._limits.take_shares(shares_of(own, others), 1 / (len(others) + 1))
 
     async def leave(self) -> None:
-        await self._redis.hdel(ASKED, self._name)
+        await self._redis.hdel(self._key, self._name)
 
 
 def shares_of(own: Asked, others: list[Asked]) -> dict[str, tuple[float, float]]:

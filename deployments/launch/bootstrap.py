@@ -15,6 +15,7 @@ from config_store.settings import Settings
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.history import history
+from deployments.launch.old_names import move_old_names
 from models.pointer import read_pointer
 from models.registry import CHAMPION, Registry
 from models.tail.naming import TAIL_MODEL
@@ -29,6 +30,7 @@ async def prepare_redis(settings: Settings) -> None:
     redis = open_redis(settings.redis_address, settings.redis_prefix)
     now = datetime.now(UTC)
     try:
+        await move_old_names(redis, settings)
         await ConfigStore(redis).bootstrap(
             default_document(), author="ballast up", reason="a fresh machine", now=now
         )
