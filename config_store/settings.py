@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config_store.machine import MB, memory_bytes
 from config_store.paths import Paths
 from settings.redis_prefix import DEFAULT_PREFIX, PREFIX_PATTERN
 
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     redis_prefix: str = Field(DEFAULT_PREFIX, pattern=PREFIX_PATTERN)
     seed: int = Field(0, ge=0)
     history_days: int = Field(60, ge=1, le=3650)
+    redis_memory_mb: int = Field(0, ge=0)
     forked_workers: bool = True
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
@@ -72,6 +74,13 @@ class Settings(BaseSettings):
     @property
     def embedded_redis(self) -> bool:
         return self.redis_url is None
+
+    @property
+    def redis_memory_bytes(self) -> int:
+        """The embedded Redis's limit: the given one, or a quarter of the machine's memory."""
+        if self.redis_memory_mb:
+            return self.redis_memory_mb * MB
+        return max(memory_bytes() // 4, 256 * MB)
 
     @property
     def tracking_uri(self) -> str:

@@ -171,6 +171,8 @@ def status() -> None:
         raise _fail(f"The front door gives no answer: {error}") from None
     typer.echo(f"version  {found['version']}   configuration {found['config_version']}")
     typer.echo(f"degraded {'yes' if found['degraded'] else 'no'}")
+    for reason in found["degraded_reasons"]:
+        typer.echo(f"         {reason}")
     typer.echo(f"families {', '.join(found['families'])}")
     typer.echo(f"cluster  {run.dashboard}   to apply an edited serve_config.yaml:")
     typer.echo(f"         RAY_AUTH_MODE=token serve deploy serve_config.yaml -a {run.dashboard}")

@@ -17,6 +17,7 @@ from deployments.clocks import SystemClocks
 from deployments.log_files import write_logs
 from deployments.private_ports import bind_to_own_address
 from deployments.rounds import end, every
+from deployments.storage import LOOK_SECONDS, StorageWatch
 from observability.exposition import snapshot
 from observability.metrics import Metrics
 from observability.snapshots import publish
@@ -46,6 +47,7 @@ class Replica:
         self._name = f"{role}-{secrets.token_hex(8)}"
         self.redis: Redis = open_redis(self.settings.redis_address, self.settings.redis_prefix)
         self.config = ConfigWatch(self.redis, on_config)
+        self.storage = StorageWatch(self.redis, self.settings.home)
         self._rounds: list[asyncio.Task[None]] = []
 
     async def config_once(self) -> Version:
@@ -54,19 +56,32 @@ class Replica:
 
     async def open(self) -> Version:
         await self.config.start()
-        self._rounds.append(asyncio.create_task(every(lambda: PUBLISH_SECONDS, self._publish)))
-        return await self.config.first(FIRST_CONFIG_SECONDS)
+        self._rounds += [
+            asyncio.create_task(every(lambda: PUBLISH_SECONDS, self._publish)),
+            asyncio.create_task(every(lambda: LOOK_SECONDS, self.storage.look)),
+        ]
+        version = await self.config.first(FIRST_CONFIG_SECONDS)
+        await self.storage.look()
+        return version
 
     async def close(self) -> None:
         await end(*self._rounds)
         await self.config.stop()
         await self.redis.aclose()
 
+    def note_storage(self) -> None:
+        """Set the gauges to what was seen last."""
+        if (storage := self.storage.seen) is not None:
+            self.metrics.redis_memory_used_bytes.set(storage.redis_used)
+            self.metrics.redis_memory_limit_bytes.set(storage.redis_limit)
+            self.metrics.home_disk_free_bytes.set(storage.disk_free)
+
     async def _publish(self) -> None:
         self._before_snapshot()
         version = self.config.value
         if version is not None:
             self.metrics.config_version.set(version.number)
+        self.note_storage()
         try:
             await publish(
                 self.redis, self._name, snapshot(self.metrics.registry, self.clocks.wall())

@@ -18,7 +18,7 @@ from prometheus_client.samples import Sample
 
 from observability.errors import SnapshotError
 
-GaugeRule = Literal["sum", "max", "mean", "latest"]
+GaugeRule = Literal["sum", "min", "max", "mean", "latest"]
 
 STALE_AFTER_S = 15.0
 
@@ -125,6 +125,8 @@ def _combined(sample: Sample, values: Sequence[float], rule: GaugeRule) -> Sampl
     match rule:
         case "sum":
             value = math.fsum(values)
+        case "min":
+            value = min(values)
         case "max":
             value = max(values)
         case "mean":

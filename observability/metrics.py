@@ -21,6 +21,9 @@ GAUGE_RULES: dict[str, GaugeRule] = {
     "config_version": "max",
     "emergency_mode": "max",
     "interval_coverage": "mean",
+    "redis_memory_used_bytes": "latest",
+    "redis_memory_limit_bytes": "latest",
+    "home_disk_free_bytes": "min",
     "ledger_degraded": "max",
     "ledger_spool_entries": "sum",
     "ledger_drain_lag_seconds": "max",
@@ -140,6 +143,15 @@ class Metrics:
         )
         self.config_version = self._gauge(
             "config_version", "The configuration version that answers carry."
+        )
+        self.redis_memory_used_bytes = self._gauge(
+            "redis_memory_used_bytes", "Memory that Redis uses for what is kept in it."
+        )
+        self.redis_memory_limit_bytes = self._gauge(
+            "redis_memory_limit_bytes", "Its maxmemory, or all of its machine's memory."
+        )
+        self.home_disk_free_bytes = self._gauge(
+            "home_disk_free_bytes", "Free on the disk under BALLAST_HOME."
         )
         self.emergency_mode = self._gauge("emergency_mode", "1 while emergency mode is on.")
         self.ledger_append_duration = self._histogram(

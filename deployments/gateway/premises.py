@@ -104,7 +104,16 @@ class Premises:
 
     @property
     def degraded(self) -> bool:
-        return self.replica.config.stale or self.ledger.degraded
+        return bool(self.degraded_reasons())
+
+    def degraded_reasons(self) -> list[str]:
+        """Say what is not as it should be."""
+        found = []
+        if self.replica.config.stale:
+            found.append("The configuration may be behind: Redis is away, or it cannot be read")
+        if self.ledger.degraded:
+            found.append("Redis is away, and decisions go to the spool")
+        return found + self.replica.storage.reasons()
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
         """Note an answer; counting by the second costs a fraction of counting each."""

@@ -39,6 +39,7 @@ aof-use-rdb-preamble yes
 auto-aof-rewrite-percentage 100
 auto-aof-rewrite-min-size 64mb
 save ""
+maxmemory {maxmemory}
 maxmemory-policy noeviction
 # A title would overwrite the environment by which `ballast down` knows its own.
 set-proc-title no
@@ -70,10 +71,14 @@ def _bundled() -> str:
 class RedisServer:
     """Owns the process; a redis-server that dies is started again on the same files."""
 
-    def __init__(self, folder: Path, socket: Path, fsync: str = "everysec") -> None:
+    def __init__(
+        self, folder: Path, socket: Path, fsync: str = "everysec", maxmemory_bytes: int = 0
+    ) -> None:
+        """Take 0 for no limit of memory."""
         self._folder = folder
         self._socket = socket
         self._fsync = fsync
+        self._maxmemory = maxmemory_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._changing = threading.Lock()
@@ -90,7 +95,10 @@ class RedisServer:
         config = self._folder / "redis.conf"
         config.write_text(
             CONFIG.format(
-                socket=_quoted(self._socket), folder=_quoted(self._folder), fsync=self._fsync
+                socket=_quoted(self._socket),
+                folder=_quoted(self._folder),
+                fsync=self._fsync,
+                maxmemory=self._maxmemory,
             )
         )
         self._spawn()

@@ -90,7 +90,11 @@ class Supervisor:
         if self._settings.embedded_redis:
             paths = self._settings.paths
             with self._progress.step("Redis"):
-                redis = RedisServer(paths.redis, paths.redis_socket)
+                redis = RedisServer(
+                    paths.redis,
+                    paths.redis_socket,
+                    maxmemory_bytes=self._settings.redis_memory_bytes,
+                )
                 undo.callback(redis.stop)
                 redis.start()
         with self._progress.step("Configuration and keys"):

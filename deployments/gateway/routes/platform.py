@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
@@ -25,13 +25,23 @@ class Ready(BaseModel):
     parts: dict[str, bool]
 
 
+class StorageShown(BaseModel):
+    redis_used_bytes: int
+    redis_limit_bytes: int
+    disk_free_bytes: int
+
+
 class Status(BaseModel):
     version: str
     degraded: bool
+    degraded_reasons: list[str] = Field(
+        description="What stands behind it; empty when all is well."
+    )
     config_version: int | None
     families: list[str]
     lanes: dict[str, dict[str, int]]
     ledger: dict[str, Any]
+    storage: StorageShown | None = Field(description="Null until it was first looked at.")
 
 
 class Front(BaseModel):
@@ -66,10 +76,11 @@ async def ready(here: Here, response: Response) -> Ready:
 
 @router.get("/status", summary="Tell what runs, and how well")
 async def status(here: Here) -> Status:
-    version = here.replica.config.value
+    version, seen = here.replica.config.value, here.replica.storage.seen
     return Status(
         version=VERSION,
         degraded=here.degraded,
+        degraded_reasons=here.degraded_reasons(),
         config_version=None if version is None else version.number,
         families=sorted(here.families),
         lanes={
@@ -80,6 +91,13 @@ async def status(here: Here) -> Status:
             "degraded": here.ledger.degraded,
             "spooled_entries": here.ledger.spooled_entries,
         },
+        storage=None
+        if seen is None
+        else StorageShown(
+            redis_used_bytes=seen.redis_used,
+            redis_limit_bytes=seen.redis_limit,
+            disk_free_bytes=seen.disk_free,
+        ),
     )
 
 

@@ -31,7 +31,8 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def server_in(place: Path) -> RedisServer:
-    return RedisServer(place / "redis", place / "private" / "s", fsync="always")
+    folder, socket = place / "redis", place / "private" / "s"
+    return RedisServer(folder, socket, fsync="always", maxmemory_bytes=104_857_600)
 
 
 @pytest.fixture
@@ -72,6 +73,7 @@ def test_it_answers_on_its_socket_and_on_no_port(server: RedisServer) -> None:
             ("port", "0"),
             ("appendonly", "yes"),
             ("appendfsync", "always"),
+            ("maxmemory", "104857600"),
             ("maxmemory-policy", "noeviction"),
         ):
             assert redis.config_get(name) == {name: value}

@@ -1,0 +1,80 @@
+"""A Redis that fills up: told in time, and once it is full nothing breaks."""
+
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from safety.access import Role
+from tests.deployments.house import PATH, House
+from tests.waiting import until
+
+BODY = {"entity": "order-gateway", "load": 0.5}
+STREAM = {"stream": "s", "values": [1.0, 2.0]}
+
+
+async def used_share(house: House, redis: Redis, share: float) -> None:
+    """Give Redis a limit of which so much is used, and let everybody look."""
+    used = int((await redis.info("memory"))["used_memory"])
+    await redis.config_set("maxmemory", int(used / share))
+    for replicas in house.replicas.values():
+        for each in replicas:
+            await each.replica.storage.look()
+    await house.premises.replica.storage.look()
+
+
+async def test_status_and_metrics_tell_what_fills_up(house: House, redis: Redis) -> None:
+    async with house.client(Role.VIEWER) as client:
+        before = (await client.get("/status")).json()
+        await used_share(house, redis, 0.85)
+        after = (await client.get("/status")).json()
+        house.premises.replica.note_storage()
+        told = house.premises.replica.metrics.redis_memory_limit_bytes._value.get()
+    assert (before["degraded"], before["degraded_reasons"]) == (False, [])
+    assert after["degraded"]
+    assert "Redis uses" in after["degraded_reasons"][0]
+    assert after["storage"]["redis_limit_bytes"] == told > 0
+
+
+async def posted(house: House, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    async with house.client() as client:
+        found = await client.post(path, json=body)
+    if found.status_code == 503:
+        assert int(found.headers["retry-after"]) >= 1
+    return found.status_code, found.json()
+
+
+STUDY = {"study": "t", "space": {"x": {"type": "float", "low": 0.0, "high": 1.0}}}
+BANDIT = {"experiment": "e", "arms": ["a", "b"], "context": {}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("/models/regime-detection", STREAM, 503),
+        ("/models/bayes-opt", STUDY, 503),
+        ("/models/bandit", BANDIT, 200),  # the fallback chooses
+    ],
+)
+async def test_a_full_redis_is_one_that_is_away_and_no_internal_error(
+    house: House, redis: Redis, path: str, body: dict[str, Any], expected: int
+) -> None:
+    assert (await posted(house, path, body))[0] == 200
+    await redis.config_set("maxmemory", 1_000_000)
+    status, said = await posted(house, path, body)
+    assert status == expected, said
+    await redis.config_set("maxmemory", 0)
+    assert (await posted(house, path, body))[0] == 200
+
+
+async def test_answers_go_on_with_a_full_redis_and_are_written_down_later(
+    house: House, redis: Redis
+) -> None:
+    await redis.config_set("maxmemory", 1_000_000)
+    status, answer = await posted(house, PATH, BODY)
+    assert status == 200
+    assert house.premises.ledger.degraded
+    await redis.config_set("maxmemory", 0)
+    await until(lambda: not house.premises.ledger.degraded)
+    written = [row["decision_id"] for row in await house.ledger()]
+    assert answer["meta"]["decision_id"] in written
