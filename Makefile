@@ -1,6 +1,7 @@
 # make serve   start the platform      make test    everything that CI checks
 # make check   lint, types, rules      make bench   speed against peers
 # make quality DATA=dir                models against published figures
+# make chaos SEED=n       faults under load      make abuse    what one client does to others
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3.11
@@ -8,8 +9,10 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 RUNS ?= 5
 THROTTLED ?= 2
+SEED ?= 7
+FAULTS ?= 40
 
-.PHONY: help serve install install-dev install-system check unit live test fresh bench quality lock clean
+.PHONY: help serve install install-dev install-system check unit live test fresh bench quality chaos abuse lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,6 +55,12 @@ bench: install-dev install-system ## Speed against LitServe, MLServer, BentoML a
 
 quality: install-dev ## Models against published figures: make quality DATA=dir
 	@$(BIN)/python -m benchmarks.quality.run --data "$(DATA)"
+
+chaos: install-dev ## Kill and stop processes under load: make chaos SEED=7 FAULTS=40
+	@$(BIN)/python -m benchmarks.chaos.run --seed $(SEED) --faults $(FAULTS)
+
+abuse: install-dev ## What one client can do to all others: make abuse ABUSE_ARGS="--before report.json"
+	@$(BIN)/python -m benchmarks.abuse.run $(ABUSE_ARGS)
 
 lock: install ## Write the lock files anew from requirements*.in
 	@scripts/lock

@@ -11,8 +11,9 @@ import httpx
 import numpy as np
 import pytest
 
+from benchmarks.chaos.undisturbed import Feed, differing
 from models.anomaly.fleet import Roster
-from models.anomaly.streams import AnomalyStreams, RegimeStreams
+from models.anomaly.streams import AnomalyStreams
 from tests.live.conftest import Live, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
@@ -94,38 +95,15 @@ async def test_ten_kills_in_mid_stream_change_no_bit(live: Live) -> None:
     assert shown["regime"]["observations"] == len(regime.answers)
     assert shown["anomaly"]["observations"] == len(anomaly.answers)
     assert shown["regime"]["missing"] == shown["anomaly"]["missing"] == 0
-    _like_undisturbed_regimes(regime.answers, np.array(values))
-    _like_undisturbed_points(anomaly.answers, points)
+    assert differing(answered("regime", regime, values)) == []
+    assert differing(answered("anomaly", anomaly, points.tolist())) == []
 
 
-def _like_undisturbed_regimes(answers: list[dict[str, Any]], values: np.ndarray) -> None:
-    """Hold every answer against the same stream followed here, without a break."""
-    streams = RegimeStreams()
-    slot = streams.open(crc32(b"quaked"))
-    n = len(answers)
-    found = streams.advance(np.full(n, slot), values[:n, None], 0.0)
-    for name in ("change_probability", "run_length", "p_value"):
-        said = [each["data"][name] for each in answers]
-        assert differing(said, getattr(found, name)) == [], name
-    for name in ("mean", "sd"):
-        said = [each["data"]["regime"][name] for each in answers]
-        assert differing(said, getattr(found, name)[:, 0]) == [], name
-
-
-def differing(said: list[float], expected: np.ndarray) -> list[int]:
-    """Name the places where the bits differ."""
-    places: list[int] = np.flatnonzero(np.array(said, dtype=float) != expected).tolist()
-    return places[:20]
-
-
-def _like_undisturbed_points(answers: list[dict[str, Any]], points: np.ndarray) -> None:
-    streams = AnomalyStreams(3)
-    slot = streams.open(crc32(b"quaked"))
-    n = len(answers)
-    found = streams.advance(np.full(n, slot), points[:n], 0.0)
-    for name in ("score", "p_value"):
-        said = [each["data"]["points"][0][name] for each in answers]
-        assert differing(said, getattr(found, name)) == [], name
+def answered(kind: str, feeder: Feeder, values: list[Any]) -> Feed:
+    feed = Feed(kind, "quaked")
+    for value, answer in zip(values, feeder.answers, strict=False):
+        feed.take(value, answer["data"])
+    return feed
 
 
 async def test_the_member_of_a_fleet_at_fault_is_named_though_its_replica_is_killed(
@@ -156,7 +134,7 @@ def _like_an_undisturbed_fleet(told: list[dict[str, Any]], points: np.ndarray) -
     streams = AnomalyStreams(FLEET.dimensions, "fleet", roster=FLEET)
     found = streams.advance(np.full(len(told), streams.open(crc32(b"fleet"))), points, 0.0)
     for name in ("score", "p_value"):
-        assert differing([each[name] for each in told], getattr(found, name)) == [], name
+        assert [each[name] for each in told] == getattr(found, name).tolist(), name
     assert [each["attribution"] for each in told] == found.attribution.tolist()
 
 

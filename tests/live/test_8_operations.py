@@ -12,7 +12,7 @@ import yaml
 
 from deployments.launch import own_processes
 from deployments.launch.supervisor import is_free
-from tests.live.conftest import BALLAST, ROOT, Live, answer_of, cmdline, environment, eventually
+from tests.live.conftest import BALLAST, ROOT, Live, Platform, answer_of, cmdline, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
@@ -34,7 +34,7 @@ def test_a_taken_port_is_one_sentence(live: Live, tmp_path: Path) -> None:
     taken = subprocess.run(
         [str(BALLAST), "up"],
         cwd=ROOT,
-        env=environment(tmp_path / "other", live.url),
+        env=Platform(tmp_path / "other", live.url).environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -121,7 +121,7 @@ def started(live: Live) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [str(BALLAST), "up"],
         cwd=ROOT,
-        env=environment(live.home, live.url),
+        env=live.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,0 +1,1 @@
+"""A seeded campaign: the platform under mixed load while its processes are killed and stopped."""
