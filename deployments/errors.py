@@ -110,10 +110,32 @@ class UnavailableError(_LaterError):
     code = "unavailable"
 
 
+class UnreadableError(_LaterError):
+    """What is kept of a key was written by another release: an operator must bring it back."""
+
+    code = "unreadable"
+
+    def __init__(
+        self,
+        message: str,
+        fields: Mapping[str, str] | None = None,
+        *,
+        retry_after_s: int | None = 30,
+    ) -> None:
+        super().__init__(message, fields, retry_after_s=retry_after_s)
+
+
 # Those with which a family may refuse one row of a batch.
 REFUSALS: dict[str, type[RefusedError]] = {
     refusal.code: refusal
-    for refusal in (NotFoundError, ConflictError, InvalidError, QuotaError, UnavailableError)
+    for refusal in (
+        NotFoundError,
+        ConflictError,
+        InvalidError,
+        QuotaError,
+        UnavailableError,
+        UnreadableError,
+    )
 }
 
 

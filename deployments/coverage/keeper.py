@@ -75,6 +75,9 @@ class CoverageKeeper:
     def answer(self, rows: Sequence[tuple[Online, Asked]]) -> list[Reply]:
         return [self._answer(state, asked.ask) for state, asked in rows]
 
+    def removal(self, _: Asked) -> Reply | None:
+        return None
+
     def again(self, state: Online, asked: Asked) -> Reply:  # noqa: ARG002 - it says how things stand
         return Reply(detail={"data": state.told()})
 

@@ -76,13 +76,18 @@ class ExperimentKeeper:
             self._follow(rows, places, now, replies)
         return [replies[place] for place in range(len(rows))]
 
+    def removal(self, asked: Asked) -> Reply | None:
+        if asked.ask["op"] != "delete":
+            return None
+        return Reply(detail={"data": {"deleted": asked.key}}, event=DELETED, deletes=True)
+
     def again(self, state: Kept, asked: Asked) -> Reply:
         """Answer from the record: nothing is decided or counted a second time."""
         experiment, ask = state.experiment, asked.ask
         wanted = ask.get("id", asked.id)
         row = None if experiment is None else experiment.log.row_of(wanted)
         if ask["op"] not in ("decide", "reward"):
-            return self._look(state, ask)
+            return self._look(state, asked)
         if experiment is None or row is None:
             return Reply(refusal={"code": "conflict", "message": "This was taken before"})
         if ask["op"] == "reward":
@@ -106,7 +111,7 @@ class ExperimentKeeper:
             if asked.ask["op"] != "decide":
                 self._decide(kept, run, now, replies)
                 run = _Run()
-                replies[place] = self._other(kept, asked.ask, now)
+                replies[place] = self._other(kept, asked, now)
                 continue
             try:
                 before = steps(kept.experiment, asked.ask, self._configured(kept))
@@ -150,12 +155,13 @@ class ExperimentKeeper:
     def _configured(self, kept: Kept) -> BanditExperiment:
         return self.bandits.experiments.get(kept.name, UNCONFIGURED)
 
-    def _other(self, kept: Kept, ask: dict[str, Any], now: float) -> Reply:
+    def _other(self, kept: Kept, asked: Asked, now: float) -> Reply:
+        ask = asked.ask
         if ask["op"] == "reward":
             return self._reward(kept, ask, now)
         if ask["op"] == "arm":
             return _change_arm(kept, ask)
-        return self._look(kept, ask)
+        return self._look(kept, asked)
 
     def _reward(self, kept: Kept, ask: dict[str, Any], now: float) -> Reply:
         if why := _unfit(kept.experiment, ask, now):
@@ -170,12 +176,13 @@ class ExperimentKeeper:
         reply.event = event
         return reply
 
-    def _look(self, kept: Kept, ask: dict[str, Any]) -> Reply:
+    def _look(self, kept: Kept, asked: Asked) -> Reply:
+        ask = asked.ask
         experiment = kept.experiment
         if experiment is None:
             return Reply(refusal=_no_experiment(kept.name))
-        if ask["op"] == "delete":
-            return Reply(detail={"data": {"deleted": kept.name}}, event=DELETED, deletes=True)
+        if removal := self.removal(asked):
+            return removal
         if ask["op"] == "freeze":
             return _frozen(experiment, ask["policy"])
         return Reply(detail={"data": shown.whole(experiment, kept.name)})

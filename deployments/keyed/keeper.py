@@ -64,6 +64,9 @@ class Keeper(Protocol[State]):
     def answer(self, rows: Sequence[tuple[State, Asked]]) -> list[Reply]:
         """Answer the rows in their order; rows of one key follow each other."""
 
+    def removal(self, asked: Asked) -> Reply | None:
+        """Give the reply to a row that deletes its key, whatever its state; else nothing."""
+
     def again(self, state: State, asked: Asked) -> Reply:
         """Answer a row whose event is in the state already: it was sent twice, and counts once."""
 

@@ -6,6 +6,11 @@ its state is old: two replicas that both believe they hold a key can never fork 
 
 A snapshot stands for the entries up to its number, which are trimmed. With it go the ids of the
 rows taken of late: by them a request that is sent again after a replica's death is known.
+
+A deletion takes a number like any entry. What stays of the key is an emptied log and a snapshot
+without a state: they carry the number on, so that no late holder can append to what is gone or save
+it. The key's name goes from the index to the deleted ones, with the time at which the rest may go
+too. Redis is never told to expire a log or a snapshot: a key that begins anew goes on using them.
 """
 
 from collections.abc import Sequence
@@ -16,6 +21,8 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from deployments.keyed import scripts
+
 # An entry holds all events of one key in one batch.
 EVENTS, IDS = b"e", b"i"
 # The latest rows whose ids go with a snapshot: more than all batches that can be on their way.
@@ -23,27 +30,7 @@ KEPT_IDS = 2_048
 # One stream for all kinds: whoever listens to many keys reads one.
 NOTICES = "ballast:notices"
 KEPT_NOTICES = 10_000
-
-# A holder that was replaced may still write its last snapshot: an old one never replaces a new one.
-_SAVE = """
-local saved = tonumber(redis.call('HGET', KEYS[1], 'n') or '-1')
-if tonumber(ARGV[1]) < saved then return 0 end
-redis.call('HSET', KEYS[1], 'n', ARGV[1], 's', ARGV[2], 'i', ARGV[3])
-redis.call('XTRIM', KEYS[2], 'MINID', tonumber(ARGV[1]) + 1)
-return 1
-"""
-
-# The mark of a deletion stays for as long as a late holder might still append to what is gone.
-_DELETE = """
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'n', ARGV[1], 's', '')
-redis.call('XTRIM', KEYS[2], 'MAXLEN', 0)
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-redis.call('EXPIRE', KEYS[2], ARGV[2])
-redis.call('ZREM', KEYS[3], ARGV[3])
-return 1
-"""
-DELETED_SECONDS = 86_400
+REPAIRED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +49,16 @@ class Append:
     number: int
     events: bytes
     rows: list[str]
+    # The first entry of a key that is new, or was deleted: it is listed from now on.
+    begins: bool = False
+    # Its last one: the key is deleted. Its rows are all that shall still be known.
+    ends: bool = False
 
     @classmethod
-    def of(cls, key: str, number: int, entry: Entry) -> Self:
-        return cls(key, number, orjson.dumps(entry.events), entry.ids)
+    def of(
+        cls, key: str, number: int, entry: Entry, *, begins: bool = False, ends: bool = False
+    ) -> Self:
+        return cls(key, number, orjson.dumps(entry.events), entry.ids, begins, ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +72,11 @@ class Saved:
     # Ids of the latest rows that the snapshot already stands for.
     seen: list[str]
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was written since the key was last deleted, or ever."""
+        return self.state is None and not self.tail
+
 
 class KeyLog:
     """The logs of one kind of key; a Redis that is away shows as redis.exceptions.RedisError."""
@@ -86,12 +84,18 @@ class KeyLog:
     def __init__(self, redis: Redis, kind: str) -> None:
         self._redis = redis
         self._kind = kind
-        self._save = redis.register_script(_SAVE)
-        self._delete = redis.register_script(_DELETE)
+        self._save = redis.register_script(scripts.SAVE)
+        self._repair = redis.register_script(scripts.REPAIR)
+        self._clear = redis.register_script(scripts.CLEAR)
 
     @property
     def index(self) -> str:
         return f"ballast:{self._kind}:index"
+
+    @property
+    def deleted(self) -> str:
+        """Name the deleted keys, each with the time at which what is left of it may go."""
+        return f"ballast:{self._kind}:deleted"
 
     def _log(self, key: str) -> str:
         return f"ballast:{self._kind}:log:{key}"
@@ -99,17 +103,28 @@ class KeyLog:
     def _snapshot(self, key: str) -> str:
         return f"ballast:{self._kind}:snapshot:{key}"
 
+    def _names(self, key: str) -> list[str]:
+        return [self._log(key), self._snapshot(key), self.index, self.deleted]
+
     async def append(self, appends: Sequence[Append]) -> list[bool]:
         """Append one entry to each key; False where the key has moved on without us."""
         pipe = self._redis.pipeline(transaction=False)
         for each in appends:
-            fields: Any = {EVENTS: each.events, IDS: orjson.dumps(each.rows)}
-            pipe.xadd(self._log(each.key), fields, id=f"{each.number}-0")
-        born = [each.key for each in appends if each.number == 1]
-        if born:
-            pipe.zadd(self.index, dict.fromkeys(born, 0))
-        found = await pipe.execute(raise_on_error=False)
-        return [_taken(result) for result in found[: len(appends)]]
+            rows = orjson.dumps(each.rows[-KEPT_IDS:] if each.ends else each.rows)
+            fields: Any = {EVENTS: each.events, IDS: rows}
+            if each.ends:
+                kept = scripts.DELETED_SECONDS
+                self._eval(pipe, scripts.END, each.key, each.number, rows, kept)
+            elif each.begins:
+                self._eval(pipe, scripts.BEGIN, each.key, each.number, each.events, rows)
+            else:
+                pipe.xadd(self._log(each.key), fields, id=f"{each.number}-0")
+        return [_taken(result) for result in await pipe.execute(raise_on_error=False)]
+
+    def _eval(self, pipe: Any, script: str, key: str, *arguments: Any) -> None:
+        """Put a script into a pipeline, whole: a Redis that was restarted has forgotten it."""
+        names = self._names(key)
+        pipe.eval(script, len(names), *names, key, *arguments)
 
     async def read(self, keys: Sequence[str]) -> list[Saved]:
         """Read each key's snapshot together with what came after it."""
@@ -120,18 +135,60 @@ class KeyLog:
         for key in keys:
             pipe.hmget(self._snapshot(key), "n", "s", "i")
             pipe.xrange(self._log(key))
+            pipe.zscore(self.deleted, key)
+            pipe.pttl(self._log(key))
+            pipe.pttl(self._snapshot(key))
         found = await pipe.execute()
-        return [_saved(*found[at : at + 2]) for at in range(0, len(found), 2)]
+        read = []
+        for key, at in zip(keys, range(0, len(found), 5), strict=True):
+            snapshot, entries, deleted, *expiries = found[at : at + 5]
+            read.append(_saved(snapshot, entries))
+            reborn = deleted is not None and not read[-1].empty
+            if reborn or max(expiries) >= 0:
+                await self.repair(key)
+        return read
 
-    async def save(self, key: str, number: int, state: bytes, rows: Sequence[str]) -> None:
-        """Write the state as of an entry, and drop the entries up to it from the log."""
+    async def repair(self, key: str) -> None:
+        """Undo what releases did that deleted by expiry: what lives is listed and stays."""
+        await self._repair(keys=self._names(key), args=[key, scripts.DELETED_SECONDS])
+
+    async def repair_all(self) -> int:
+        """Repair the keys that nobody asks for before Redis would drop them; give how many."""
+        prefix, repaired, page = self._log(""), 0, list[str]()
+        async for name in self._redis.scan_iter(match=f"{prefix}*", count=1000):
+            page.append(name.decode().removeprefix(prefix))
+            if len(page) == REPAIRED_AT_ONCE:
+                repaired += await self._repair_expiring(page)
+                page = []
+        return repaired + await self._repair_expiring(page)
+
+    async def _repair_expiring(self, keys: Sequence[str]) -> int:
+        pipe = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.pttl(self._log(key))
+        found = await pipe.execute()
+        expiring = [key for key, left in zip(keys, found, strict=True) if left >= 0]
+        for key in expiring:
+            await self.repair(key)
+        return len(expiring)
+
+    async def clear_deleted(self, most: int) -> int:
+        """Remove what is left of keys deleted long ago; give how many there were."""
+        found: list[Any] = await self._redis.zrange(self.deleted, 0, most - 1)
+        for cleared, name in enumerate(found):
+            key = name.decode()
+            if not await self._clear(keys=self._names(key), args=[key]):
+                return cleared  # those after it are to stay longer
+        return len(found)
+
+    async def save(self, key: str, number: int, state: bytes, rows: Sequence[str]) -> bool:
+        """Write the state as of an entry, and drop the entries up to it from the log.
+
+        False where a later one stands there, or the key was deleted: the state is old.
+        """
         ids = orjson.dumps(rows[-KEPT_IDS:])
-        await self._save(keys=[self._snapshot(key), self._log(key)], args=[number, state, ids])
-
-    async def delete(self, key: str, number: int) -> None:
-        """Forget a key whose deletion was appended under this number."""
-        names = [self._snapshot(key), self._log(key), self.index]
-        await self._delete(keys=names, args=[number, DELETED_SECONDS, key])
+        names = [self._log(key), self._snapshot(key)]
+        return bool(await self._save(keys=names, args=[number, state, ids]))
 
     async def names(self, after: str, limit: int, prefix: str = "") -> list[str]:
         """List keys in their order, for paging through many."""
@@ -157,6 +214,8 @@ class KeyLog:
 
 
 def _taken(result: object) -> bool:
+    if result == 0:  # a script's
+        return False
     if isinstance(result, ResponseError) and "equal or smaller" in str(result):
         return False
     if isinstance(result, Exception):

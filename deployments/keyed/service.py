@@ -9,6 +9,7 @@ import numpy as np
 from redis.exceptions import RedisError
 
 from deployments.batch import Batch, Columns, Prediction
+from deployments.keyed.building import Unreadable
 from deployments.keyed.keeper import Asked, Keeper, Reply, State
 from deployments.keyed.log import Append, Entry, KeyLog
 from deployments.keyed.shelf import USUAL, Resident, Shelf, ShelfLimits
@@ -20,6 +21,8 @@ AWAY = (RedisError, OSError, TimeoutError)
 # A key whose log somebody else wrote to meanwhile is fetched anew and asked once more; twice in a
 # row means that replicas come and go just now, and the client had better wait.
 TRIES = 3
+CLEAR_EVERY_SECONDS = 60.0
+CLEARED_AT_ONCE = 64
 
 Rows = list[tuple[int, Asked]]
 
@@ -41,6 +44,8 @@ class KeyedService(Generic[State]):
         # written down, and every batch shares one write anyway.
         self._turn = asyncio.Lock()
         self._by_tag: dict[str, str] = {}
+        self._clock = clock
+        self._cleared = clock()
 
     async def answer(self, batch: Batch, model: str, version: str) -> Prediction:
         keys = await self._named(batch.keys)
@@ -48,10 +53,12 @@ class KeyedService(Generic[State]):
         replies: list[Reply | None] = [None] * len(asked)
         rows = list(enumerate(asked))
         async with self._turn:
-            for _ in range(TRIES):
-                rows = await self._try(rows, replies)
-                if not rows:
-                    break
+            tries = TRIES
+            while rows and tries:
+                due, later = self._until_deletion(rows)
+                lost = await self._try(due, replies)
+                tries -= bool(lost)
+                rows = sorted(lost + later, key=lambda row: row[0])
         for at, each in rows:
             replies[at] = self._away(each)
         return self._prediction(replies, model, version)
@@ -59,6 +66,14 @@ class KeyedService(Generic[State]):
     async def tidy(self) -> None:
         async with self._turn:
             await self.shelf.tidy()
+        if self._clock() - self._cleared > CLEAR_EVERY_SECONDS:
+            self._cleared = self._clock()
+            await self._log.clear_deleted(CLEARED_AT_ONCE)
+
+    async def repair(self) -> None:
+        """Mend once what earlier releases left: keys that begin to be served need not wait."""
+        if repaired := await self._log.repair_all():
+            log.warning("%d keys of kind %r were about to expire", repaired, self.keeper.kind)
 
     async def close(self) -> None:
         async with self._turn:
@@ -77,64 +92,108 @@ class KeyedService(Generic[State]):
                 log.warning("Names cannot be looked up: %s", type(away).__name__)
         return [self._by_tag.get(key, key) for key in keys]
 
+    def _until_deletion(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Part the rows: what follows a key's deletion is for the state that begins after it."""
+        due, later, deleted = Rows(), Rows(), set[str]()
+        for at, each in rows:
+            (later if each.key in deleted else due).append((at, each))
+            if self.keeper.removal(each) is not None:
+                deleted.add(each.key)
+        return due, later
+
     async def _try(self, rows: Rows, replies: list[Reply | None]) -> Rows:
         """Answer the rows; give back those whose key had moved on."""
         try:
             held = await self.shelf.hold([each.key for _, each in rows])
+            lost = await self._unreadable(rows, held.unreadable, replies)
         except AWAY as away:
             log.warning("States cannot be fetched: %s", type(away).__name__)
             for at, each in rows:
                 replies[at] = self._away(each)
             return []
-        fresh = [(at, each) for at, each in rows if not held[each.key].knows(each.id)]
-        known = [(at, each) for at, each in rows if held[each.key].knows(each.id)]
-        for at, each in known:
-            replies[at] = self.keeper.again(held[each.key].state, each)
-        if not fresh:
-            return []
+        fresh = Rows()
+        for at, each in rows:
+            resident = held.residents.get(each.key)
+            if resident is not None and resident.knows(each.id):
+                replies[at] = self._again(resident, each)
+            elif resident is not None:
+                fresh.append((at, each))
+        return lost + (await self._answer(fresh, held.residents, replies) if fresh else [])
+
+    async def _answer(
+        self, rows: Rows, held: dict[str, Resident[State]], replies: list[Reply | None]
+    ) -> Rows:
         try:
-            found = self.keeper.answer([(held[each.key].state, each) for _, each in fresh])
-            lost = await self._write(fresh, found, held)
-        except BaseException:
+            found = self.keeper.answer([(held[each.key].state, each) for _, each in rows])
+            lost = await self._write(rows, found, held)
+        except BaseException as failure:
             # Whatever it was, these states may be ahead of their logs now.
-            for _, each in fresh:
-                self.shelf.drop(each.key)
-            raise
-        for (at, _), reply in zip(fresh, found, strict=True):
+            keys = list(dict.fromkeys(each.key for _, each in rows))
+            for key in keys:
+                self.shelf.drop(key)
+            if not isinstance(failure, Exception):
+                raise
+            if len(keys) > 1:
+                return await self._answer_apart(keys, rows, replies)
+            log.exception("%s %r could not answer", self.keeper.kind, keys[0])
+            for at, each in rows:
+                replies[at] = _failed(each)
+            return []
+        for (at, _), reply in zip(rows, found, strict=True):
             replies[at] = reply
-        return [(at, each) for at, each in fresh if each.key in lost]
+        return [(at, each) for at, each in rows if each.key in lost]
+
+    async def _answer_apart(
+        self, keys: Sequence[str], rows: Rows, replies: list[Reply | None]
+    ) -> Rows:
+        """Answer rows of which one failed, key by key: the other keys' rows are answered."""
+        lost = Rows()
+        for key in keys:
+            lost += await self._try([row for row in rows if row[1].key == key], replies)
+        return lost
+
+    async def _unreadable(
+        self, rows: Rows, unreadable: dict[str, Unreadable], replies: list[Reply | None]
+    ) -> Rows:
+        """Refuse rows of keys that cannot be read; to delete such a key is all that can be done."""
+        lost = Rows()
+        for at, each in rows:
+            if (found := unreadable.get(each.key)) is None:
+                continue
+            replies[at] = _refused(each.key, found)
+            if removal := self.keeper.removal(each):
+                entry = Entry([removal.event], [each.id])
+                last = Append.of(each.key, found.number + 1, entry, ends=True)
+                (taken,) = await self._log.append([last])
+                replies[at] = removal
+                lost += [] if taken else [(at, each)]
+        return lost
+
+    def _again(self, resident: Resident[State], asked: Asked) -> Reply:
+        """Answer a row that is known already; nothing of it is written a second time."""
+        reply = self.keeper.removal(asked) or self.keeper.again(resident.state, asked)
+        reply.event = None
+        return reply
 
     async def _write(
         self, rows: Rows, found: Sequence[Reply], held: dict[str, Resident[State]]
     ) -> set[str]:
         """Append what happened, one entry a key; give the keys that had moved on without us."""
-        entries: dict[str, Entry] = {}
-        gone: set[str] = set()
-        for (_, each), reply in zip(rows, found, strict=True):
-            if reply.event is not None:
-                entry = entries.setdefault(each.key, Entry([], []))
-                entry.events.append(reply.event)
-                entry.ids.append(each.id)
-            if reply.deletes:
-                gone.add(each.key)
-        appends = [Append.of(key, held[key].number + 1, entry) for key, entry in entries.items()]
+        appends = _appends(rows, found, held)
         if not appends:
             return set()
         try:
             taken = await self._log.append(appends)
         except AWAY as away:
             log.warning("Nothing could be written down: %s", type(away).__name__)
-            self._take_back(rows, found, set(entries))
+            self._take_back(rows, found, {append.key for append in appends})
             return set()
         lost = {append.key for append, good in zip(appends, taken, strict=True) if not good}
         for append in appends:
-            if append.key in lost:
+            if append.ends or append.key in lost:
                 self.shelf.drop(append.key)
             else:
                 self.shelf.wrote(held[append.key], append)
-        for key in gone - lost:
-            await self._log.delete(key, held[key].number)
-            self.shelf.drop(key)
         await self._tell(rows, found, lost)
         return lost
 
@@ -172,3 +231,35 @@ class KeyedService(Generic[State]):
         details: list[Any] = [reply.detail for reply in found]
         refusals = {row: reply.refusal for row, reply in enumerate(found) if reply.refusal}
         return Prediction(columns, model, version, details, refusals)
+
+
+def _appends(rows: Rows, found: Sequence[Reply], held: dict[str, Resident[Any]]) -> list[Append]:
+    """Put the events of each key into its next entry."""
+    entries: dict[str, Entry] = {}
+    ends: set[str] = set()
+    for (_, each), reply in zip(rows, found, strict=True):
+        if reply.event is not None:
+            entry = entries.setdefault(each.key, Entry([], []))
+            entry.events.append(reply.event)
+            entry.ids.append(each.id)
+        if reply.deletes:
+            ends.add(each.key)
+    for key in ends:  # what is sent again of what is gone shall not begin it anew
+        entries[key] = Entry([], [*(held[key].ids or ()), *entries[key].ids])
+    return [
+        Append.of(key, held[key].number + 1, entry, begins=held[key].empty, ends=key in ends)
+        for key, entry in entries.items()
+    ]
+
+
+def _failed(asked: Asked) -> Reply:
+    message = f"{asked.key!r} could not take this, and why is in the replica's log: send it again"
+    return Reply(refusal={"code": "unavailable", "message": message})
+
+
+def _refused(key: str, found: Unreadable) -> Reply:
+    message = (
+        f"The state of {key!r} cannot be read by this release ({type(found.why).__name__}), and "
+        "nothing was taken: run the release that wrote it, or delete it to begin anew"
+    )
+    return Reply(refusal={"code": "unreadable", "message": message})

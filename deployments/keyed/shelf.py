@@ -1,16 +1,27 @@
-"""The states that a replica has in memory: fetched when asked for, put away when idle."""
+"""The states that a replica has in memory: fetched when asked for, put away when idle.
 
+A state is built aside, from its snapshot and from what its log tells since, and enters memory when
+all of it was read. One that cannot be read stays out: its key's rows are refused, its log and its
+snapshot are left as they are, and its neighbours know nothing of it.
+"""
+
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Generic
+from typing import Generic
 
+from deployments.keyed.building import Unreadable, build, let_go
 from deployments.keyed.keeper import Keeper, State
 from deployments.keyed.log import Append, KeyLog, Saved
 
 # By its id a row that is sent again is known; a gateway sends again within a second.
 KNOWN_SECONDS = 30.0
+# How many keys that cannot be read are remembered, so that each is logged once and not every time.
+REPORTED_KEYS = 1_000
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -26,6 +37,8 @@ class Resident(Generic[State]):
     snapshot_bytes: int = 0
     # Rows taken of late, in their order; None takes less memory than an empty one.
     ids: dict[str, None] | None = None
+    # Nothing was written since the key was deleted, or ever: the next entry begins it.
+    empty: bool = False
 
     @property
     def unsaved(self) -> int:
@@ -44,6 +57,14 @@ class Resident(Generic[State]):
             if self.ids is not None:
                 self.ids.pop(row, None)
         self.ids = self.ids or None
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Generic[State]):
+    """What there is of the keys that were asked for; each is in one of the two."""
+
+    residents: dict[str, Resident[State]]
+    unreadable: dict[str, Unreadable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,41 +102,53 @@ class Shelf(Generic[State]):
         self._long: dict[str, None] = {}
         # Which rows each resident got to know, and when.
         self._known: deque[tuple[float, Resident[State], list[str]]] = deque()
+        # Keys that could not be read, by the entry at which that was logged.
+        self._reported: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._residents)
 
-    async def hold(self, keys: Sequence[str]) -> dict[str, Resident[State]]:
+    async def hold(self, keys: Sequence[str]) -> Held[State]:
         """Give the residents of these keys, fetching those that are not in memory."""
         absent = [key for key in dict.fromkeys(keys) if key not in self._residents]
-        self._fetch(dict(zip(absent, await self._log.read(absent), strict=True)))
+        unreadable = self._fetch(dict(zip(absent, await self._log.read(absent), strict=True)))
         now = self._clock()
-        held = {}
-        for key in dict.fromkeys(keys):
-            resident = held[key] = self._residents[key]
+        held: Held[State] = Held({}, unreadable)
+        for key in dict.fromkeys(key for key in keys if key not in unreadable):
+            resident = held.residents[key] = self._residents[key]
             resident.used = now
             self._residents.move_to_end(key)
         return held
 
-    def _fetch(self, found: dict[str, Saved]) -> None:
-        tails: list[tuple[State, list[Any]]] = []
-        for key, saved in found.items():
-            resident = self._residents[key] = self._resident(key, saved)
-            if saved.tail:
-                events = [event for entry in saved.tail for event in entry.events]
-                tails.append((resident.state, events))
-        if tails:
-            self._keeper.replay(tails)
+    def _fetch(self, found: dict[str, Saved]) -> dict[str, Unreadable]:
+        """Take into memory what can be read of these, and give what cannot."""
+        states, unreadable = build(self._keeper, found)
+        for key, state in states.items():
+            saved = found[key]
+            resident = self._residents[key] = Resident(
+                key, state, saved.number, saved.number - len(saved.tail), 0.0,
+                unsaved_bytes=saved.tail_bytes, snapshot_bytes=len(saved.state or b""),
+                empty=saved.empty,
+            )  # fmt: skip
+            self._know(resident, [*saved.seen, *(row for each in saved.tail for row in each.ids)])
+        for key, each in unreadable.items():
+            self._report(key, each)
+        return unreadable
 
-    def _resident(self, key: str, saved: Saved) -> Resident[State]:
-        keeper = self._keeper
-        state = keeper.fresh(key) if saved.state is None else keeper.decode(key, saved.state)
-        resident = Resident(
-            key, state, saved.number, saved.number - len(saved.tail), 0.0,
-            unsaved_bytes=saved.tail_bytes, snapshot_bytes=len(saved.state or b""),
-        )  # fmt: skip
-        self._know(resident, [*saved.seen, *(row for entry in saved.tail for row in entry.ids)])
-        return resident
+    def _report(self, key: str, unreadable: Unreadable) -> None:
+        if self._reported.get(key) == unreadable.number:
+            return
+        if len(self._reported) >= REPORTED_KEYS:
+            self._reported.clear()
+        self._reported[key] = unreadable.number
+        log.error(
+            "The state of %s %r cannot be read as of entry %d: its rows are refused, log and "
+            "snapshot stay as they are",
+            self._keeper.kind,
+            key,
+            unreadable.number,
+            exc_info=unreadable.why,
+        )
 
     def _know(self, resident: Resident[State], rows: list[str]) -> None:
         if rows:
@@ -124,7 +157,7 @@ class Shelf(Generic[State]):
 
     def wrote(self, resident: Resident[State], append: Append) -> None:
         """Note what was appended to a resident's log."""
-        resident.number = append.number
+        resident.number, resident.empty = append.number, False
         resident.unsaved_bytes += len(append.events)
         self._know(resident, append.rows)
         limits = self._limits
@@ -137,7 +170,7 @@ class Shelf(Generic[State]):
         self._long.pop(key, None)
         resident = self._residents.pop(key, None)
         if resident is not None:
-            self._keeper.release(resident.state)
+            let_go(self._keeper, resident.state)
 
     async def tidy(self) -> None:
         """Save what has grown long, and put away what is idle; a bounded number at a time."""
@@ -164,12 +197,21 @@ class Shelf(Generic[State]):
 
     async def put_away(self) -> None:
         """Save everything: a replica that ends in peace leaves no log to replay."""
-        for resident in self._residents.values():
+        for resident in list(self._residents.values()):
             await self._save(resident)
 
     async def _save(self, resident: Resident[State]) -> None:
-        if resident.unsaved:
+        """Write a snapshot; a state that cannot be put into one stays as its log tells it."""
+        if not resident.unsaved:
+            return
+        key, ids = resident.key, list(resident.ids or ())
+        try:
             state = self._keeper.encode(resident.state)
-            await self._log.save(resident.key, resident.number, state, list(resident.ids or ()))
+        except Exception:
+            log.exception("No snapshot of %s %r could be made", self._keeper.kind, key)
+            return
+        if await self._log.save(key, resident.number, state, ids):
             resident.saved_number = resident.number
             resident.unsaved_bytes, resident.snapshot_bytes = 0, len(state)
+        else:
+            self.drop(key)  # somebody else holds it, or it was deleted

@@ -1,8 +1,11 @@
 """A stage whose replicas hold state by key: its families' services, kept tidy."""
 
 import asyncio
+import logging
 from abc import abstractmethod
 from typing import Any
+
+from redis.exceptions import RedisError
 
 from deployments.batch import Batch
 from deployments.keyed.service import KeyedService
@@ -11,6 +14,8 @@ from deployments.stage import Stage
 from deployments.wire.frame import Frame
 
 TIDY_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
 
 
 class KeyedStage(Stage):
@@ -28,6 +33,7 @@ class KeyedStage(Stage):
         self._services = self.services()
         await super().open()
         self._tidying = asyncio.create_task(every(lambda: TIDY_SECONDS, self._tidy))
+        self._repairing = asyncio.create_task(self._repair())
 
     async def answer(self, frame: Frame) -> Frame:
         batch = Batch.from_frame(frame)
@@ -42,11 +48,18 @@ class KeyedStage(Stage):
         for service in self._distinct():
             await service.tidy()
 
+    async def _repair(self) -> None:
+        for service in self._distinct():
+            try:
+                await service.repair()
+            except (RedisError, OSError) as away:  # a key that is asked for is repaired then
+                log.warning("States are not looked through: %s", type(away).__name__)
+
     def _distinct(self) -> list[KeyedService[Any]]:
         return list({id(service): service for service in self._services.values()}.values())
 
     async def close(self) -> None:
-        await end(self._tidying)
+        await end(self._tidying, self._repairing)
         # What comes in is answered first; then states are saved, so that the next holder need not
         # replay logs.
         await self._wire.close()

@@ -135,9 +135,14 @@ class StreamKeeper(Generic[Answers]):
                 elif asked.ask["op"] == "observe":
                     replies[at] = Reply(refusal=why)
                 else:
-                    replies[at] = self._look(stream, asked.ask)
+                    replies[at] = self._look(stream, asked)
             self._answer(observed, {at: rows[at][1].ask for at in wave}, replies)
         return [reply if reply is not None else Reply() for reply in replies]
+
+    def removal(self, asked: Asked) -> Reply | None:
+        if asked.ask["op"] != "delete":
+            return None
+        return Reply(detail={"data": {"deleted": asked.key}}, event=DELETED, deletes=True)
 
     def again(self, state: Stream, asked: Asked) -> Reply:
         """Say it again to the bit; of what lies further back, where the stream stands now."""
@@ -196,13 +201,14 @@ class StreamKeeper(Generic[Answers]):
             results.append((answers, alarms))
         return results
 
-    def _look(self, stream: Stream, ask: dict[str, Any]) -> Reply:
+    def _look(self, stream: Stream, asked: Asked) -> Reply:
+        ask = asked.ask
         if stream.record.updated == 0:
             return Reply(
                 refusal={"code": "not_found", "message": f"There is no stream {stream.name}"}
             )
-        if ask["op"] == "delete":
-            return Reply(detail={"data": {"deleted": stream.name}}, event=DELETED, deletes=True)
+        if removal := self.removal(asked):
+            return removal
         if ask["op"] == "show":
             shown = asdict(stream.record) | self.look(stream, ask)
             return Reply(detail={"data": {self.kind: shown}})

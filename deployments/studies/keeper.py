@@ -44,13 +44,18 @@ class StudyKeeper:
     def answer(self, rows: Sequence[tuple[Kept, Asked]]) -> list[Reply]:
         return [self._answer(kept, asked) for kept, asked in rows]
 
+    def removal(self, asked: Asked) -> Reply | None:
+        if asked.ask["op"] != "delete":
+            return None
+        return Reply(detail={"data": {"deleted": asked.key}}, event=DELETED, deletes=True)
+
     def again(self, state: Kept, asked: Asked) -> Reply:
         """Answer from what is kept: nothing is asked or told a second time."""
         running, ask = state.running, asked.ask
         if running is not None and ask["op"] == "tell":
             return shown.told(running, running.study.trial(ask["trial"]))
         if running is None or asked.id not in running.asked:
-            return self._look(state, ask)
+            return self._look(state, asked)
         trial = running.study.trials[running.asked[asked.id]]
         again = Suggested(trial.parameters, "model", running.settled, gain=trial.gain)
         return shown.asked(running, trial, again)
@@ -70,7 +75,7 @@ class StudyKeeper:
                 return self._tell(kept, asked.ask)
         except UnfitError as unfit:
             return Reply(refusal=unfit.refusal)
-        return self._look(kept, asked.ask)
+        return self._look(kept, asked)
 
     def _ask(self, kept: Kept, asked: Asked) -> Reply:
         before = steps(kept.running, asked.ask)
@@ -124,11 +129,12 @@ class StudyKeeper:
         reply.event = event
         return reply
 
-    def _look(self, kept: Kept, ask: dict[str, Any]) -> Reply:
+    def _look(self, kept: Kept, asked: Asked) -> Reply:
+        ask = asked.ask
         if kept.running is None:
             return Reply(refusal=_no_study(kept.name))
-        if ask["op"] == "delete":
-            return Reply(detail={"data": {"deleted": kept.name}}, event=DELETED, deletes=True)
+        if removal := self.removal(asked):
+            return removal
         if ask["op"] == "wake":
             self._suggestions.want(kept.name, kept.running)
             return Reply()

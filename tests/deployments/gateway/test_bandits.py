@@ -200,7 +200,7 @@ async def test_a_replica_that_dies_loses_nothing_and_counts_nothing_twice(house:
     live = replica._services["bandit"].shelf._residents["quaked"].state
     fresh = await house.start("optimization")
     service = fresh._services["bandit"]
-    held = await service.shelf.hold(["quaked"])
+    held = (await service.shelf.hold(["quaked"])).residents
     assert service.keeper.encode(held["quaked"].state) == replica._experiments.encode(live)
 
 

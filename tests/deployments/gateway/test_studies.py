@@ -281,7 +281,7 @@ async def test_a_replica_that_dies_loses_no_trial_and_counts_none_twice(house: H
     live = replica._services["bayes-opt"].shelf._residents["quaked"].state
     fresh = await house.start("optimization")
     service = fresh._services["bayes-opt"]
-    held = await service.shelf.hold(["quaked"])
+    held = (await service.shelf.hold(["quaked"])).residents
     assert service.keeper.encode(held["quaked"].state) == service.keeper.encode(live)
 
 

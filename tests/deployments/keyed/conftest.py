@@ -1,7 +1,13 @@
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from redis.asyncio import Redis
 
+from deployments.keyed.log import KeyLog
+from deployments.keyed.service import KeyedService
+from deployments.keyed.shelf import ShelfLimits
+from tests.deployments.keyed.asking import SMALL, Clock, Service
+from tests.deployments.keyed.tally import TallyKeeper
 from tests.redis_server import RedisServer, running
 
 
@@ -9,3 +15,25 @@ from tests.redis_server import RedisServer, running
 def server() -> Iterator[RedisServer]:
     with running() as found:
         yield found
+
+
+@pytest.fixture
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    client = server.client()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def service(redis: Redis) -> Callable[..., Service]:
+    """Make one more replica over the same Redis."""
+
+    def make(
+        limits: ShelfLimits = SMALL,
+        clock: Callable[[], float] | None = None,
+        keeper: TallyKeeper | None = None,
+    ) -> Service:
+        log = KeyLog(redis, "tally")
+        return KeyedService(keeper or TallyKeeper(), log, clock or Clock(), limits)
+
+    return make

@@ -54,11 +54,16 @@ class TallyKeeper:
     def _answer(self, state: Tally, asked: Asked) -> Reply:
         if asked.ask is None:
             return Reply({"total": state.total})
-        if asked.ask == "delete":
-            return Reply({"total": 0.0}, event=0, deletes=True)
+        if removal := self.removal(asked):
+            return removal
         if asked.ask < 0:
             return Reply(refusal={"code": "invalid", "message": "no negative numbers"})
         return Reply({"total": state.add(asked.ask)}, event=asked.ask)
+
+    def removal(self, asked: Asked) -> Reply | None:
+        if asked.ask != "delete":
+            return None
+        return Reply({"total": 0.0}, event="delete", deletes=True)
 
     def again(self, state: Tally, asked: Asked) -> Reply:
         return Reply({"total": state.total}, {"data": {"again": asked.id}})

@@ -1,5 +1,3 @@
-from collections.abc import AsyncIterator
-
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -8,15 +6,12 @@ from deployments.keyed.log import KEPT_IDS, Append, Entry, KeyLog
 from tests.redis_server import RedisServer
 
 
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    client = server.client()
-    yield client
-    await client.aclose()
-
-
 def entry(number: int, key: str = "a") -> Append:
-    return Append.of(key, number, Entry([number], [f"id-{number}"]))
+    return Append.of(key, number, Entry([number], [f"id-{number}"]), begins=number == 1)
+
+
+def end(number: int, key: str = "a") -> Append:
+    return Append.of(key, number, Entry([], [f"id-{number}"]), ends=True)
 
 
 async def test_what_was_appended_is_read_in_order(redis: Redis) -> None:
@@ -74,8 +69,7 @@ async def test_a_deleted_key_is_fresh_and_a_late_holder_is_refused(redis: Redis)
     log = KeyLog(redis, "tally")
     for number in range(1, 4):
         await log.append([entry(number)])
-    await log.append([Append.of("a", 4, Entry(["delete"], ["id-4"]))])
-    await log.delete("a", 4)
+    assert await log.append([end(4)]) == [True]
     (saved,) = await log.read(["a"])
     assert (saved.number, saved.state, saved.tail) == (4, None, [])
     assert await log.names("", 10) == []
@@ -86,7 +80,7 @@ async def test_a_deleted_key_is_fresh_and_a_late_holder_is_refused(redis: Redis)
 async def test_names_are_listed_by_page_and_prefix(redis: Redis) -> None:
     log = KeyLog(redis, "tally")
     names = [f"{room}-{n:02d}" for room in ("desk", "venue") for n in range(5)]
-    await log.append([Append.of(name, 1, Entry([1], ["i"])) for name in names])
+    await log.append([entry(1, name) for name in names])
     assert await log.count() == 10
     assert await log.names("", 3) == names[:3]
     assert await log.names(names[2], 3) == names[3:6]

@@ -1,74 +1,13 @@
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from itertools import count
+from collections.abc import Callable
 
 import numpy as np
-import pytest
-from redis.asyncio import Redis
 
-from deployments.batch import Batch, Prediction
-from deployments.keyed.log import KeyLog
-from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import KNOWN_SECONDS, USUAL, ShelfLimits
 from deployments.keyed.tags import key_by_tag, tagged
-from tests.deployments.keyed.tally import Tally, TallyKeeper
+from tests.deployments.keyed.asking import SMALL, Clock, Service, ask, batch, expected, totals
 from tests.redis_server import RedisServer
-
-Service = KeyedService[Tally]
-SMALL = ShelfLimits(snapshot_after_entries=4, idle_seconds=10, most_residents=8)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    client = server.client()
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-def service(redis: Redis) -> Callable[[], Service]:
-    """Make one more replica over the same Redis."""
-
-    def make(limits: ShelfLimits = SMALL, clock: Callable[[], float] | None = None) -> Service:
-        return KeyedService(TallyKeeper(), KeyLog(redis, "tally"), clock or Clock(), limits)
-
-    return make
-
-
-_numbers = count()
-
-
-def batch(*rows: tuple[str, object], ids: list[str] | None = None) -> Batch:
-    names = [key for key, _ in rows]
-    made = [f"00000000-0000-7000-8000-{next(_numbers):012x}" for _ in rows]
-    return Batch("tally", names, {}, [ask for _, ask in rows], names, ids or made)
-
-
-async def ask(
-    service: Service, *rows: tuple[str, object], ids: list[str] | None = None
-) -> Prediction:
-    return await service.answer(batch(*rows, ids=ids), "tally/plain", "1")
-
-
-async def totals(service: Service, *rows: tuple[str, object]) -> list[float]:
-    found: list[float] = (await ask(service, *rows)).columns["total"].tolist()
-    return found
-
-
-def expected(numbers: list[float]) -> float:
-    tally = Tally("")
-    for number in numbers:
-        tally.add(number)
-    return tally.total
 
 
 async def test_rows_of_one_key_follow_each_other(service: Callable[[], Service]) -> None:

@@ -1,0 +1,79 @@
+"""The steps of a key's log that Redis takes as one: to begin, to end, to save, to repair, to clear.
+
+Each is given the names of the log, the snapshot, the index and the deleted keys, in this order, and
+the key's own name first among the arguments (SAVE needs the first two names, and no key).
+"""
+
+# For so long a late holder might still append to what is gone, or save it.
+DELETED_SECONDS = 86_400
+
+# The first entry of a key. Where only its number is left of what was deleted, and that is gone by
+# now, whoever remembers the number must read again.
+BEGIN = """
+if tonumber(ARGV[2]) > 1 and redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then return 0 end
+local taken = redis.pcall('XADD', KEYS[1], ARGV[2] .. '-0', 'e', ARGV[3], 'i', ARGV[4])
+if type(taken) == 'table' and taken.err then return taken end
+redis.call('PERSIST', KEYS[1])
+redis.call('PERSIST', KEYS[2])
+redis.call('ZADD', KEYS[3], 0, ARGV[1])
+redis.call('ZREM', KEYS[4], ARGV[1])
+return 1
+"""
+
+# A deletion takes the next number, and all that stays is that number and the rows taken of late.
+END = """
+local taken = redis.pcall('XADD', KEYS[1], ARGV[2] .. '-0', 'e', '[]', 'i', '[]')
+if type(taken) == 'table' and taken.err then return taken end
+redis.call('XTRIM', KEYS[1], 'MAXLEN', 0)
+redis.call('PERSIST', KEYS[1])
+redis.call('DEL', KEYS[2])
+redis.call('HSET', KEYS[2], 'n', ARGV[2], 's', '', 'i', ARGV[3])
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('ZADD', KEYS[4], redis.call('TIME')[1] + ARGV[4], ARGV[1])
+return 1
+"""
+
+# A holder that was replaced may still write its last snapshot: an old one never replaces a newer
+# one, nor what a deletion left. Where nothing is left at all the key was deleted long ago.
+SAVE = """
+if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then return 0 end
+local saved = tonumber(redis.call('HGET', KEYS[2], 'n') or '-1')
+if tonumber(ARGV[1]) <= saved then return 0 end
+redis.call('HSET', KEYS[2], 'n', ARGV[1], 's', ARGV[2], 'i', ARGV[3])
+redis.call('XTRIM', KEYS[1], 'MINID', tonumber(ARGV[1]) + 1)
+return 1
+"""
+
+_ALIVE = """
+local state = redis.call('HGET', KEYS[2], 's')
+local alive = redis.call('XLEN', KEYS[1]) > 0 or (state and state ~= '')
+"""
+
+# Releases before these scripts had Redis expire what they deleted, and did not list a key again
+# that began anew on it.
+REPAIR = f"""
+{_ALIVE}
+redis.call('PERSIST', KEYS[1])
+redis.call('PERSIST', KEYS[2])
+if alive then
+  redis.call('ZADD', KEYS[3], 0, ARGV[1])
+  redis.call('ZREM', KEYS[4], ARGV[1])
+elseif redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then
+  redis.call('ZADD', KEYS[4], 'NX', redis.call('TIME')[1] + ARGV[2], ARGV[1])
+end
+return 1
+"""
+
+# 0 where what is left of a deleted key is to stay longer.
+CLEAR = f"""
+local due = tonumber(redis.call('ZSCORE', KEYS[4], ARGV[1]) or '0')
+if due > tonumber(redis.call('TIME')[1]) then return 0 end
+{_ALIVE}
+if alive then
+  redis.call('ZADD', KEYS[3], 0, ARGV[1])
+else
+  redis.call('DEL', KEYS[1], KEYS[2])
+end
+redis.call('ZREM', KEYS[4], ARGV[1])
+return 1
+"""
