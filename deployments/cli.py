@@ -16,6 +16,8 @@ from config_store.settings import Settings, variable
 from deployments.launch import own_processes
 from deployments.launch.before_ray import BEFORE_RAY
 from deployments.launch.errors import AlreadyRunningError, LaunchError
+from deployments.launch.failure import explain
+from deployments.launch.private_files import close_to_others, keep_private
 from deployments.launch.run_record import Run, RunRecord
 from safety.access import Role
 
@@ -34,6 +36,11 @@ DOWN_WITHIN_SECONDS = 60
 ConfigFile = Annotated[
     Path, typer.Option("--config", help="The Serve configuration that says what runs.")
 ]
+
+
+@app.callback()
+def _private() -> None:
+    keep_private()
 
 
 def _settings() -> Settings:
@@ -65,10 +72,10 @@ def up(
             _detached(settings, config)
         else:
             _foreground(settings, config)
-    except LaunchError as error:
-        raise _fail(str(error)) from None
     except KeyboardInterrupt:
         raise _fail("Ended before it was ready.") from None
+    except Exception as error:  # noqa: BLE001 - whatever it is, one sentence says what to do
+        raise _fail(str(explain(error, settings))) from None
 
 
 def _foreground(settings: Settings, config: Path) -> None:
@@ -83,13 +90,14 @@ def _refuse_second(settings: Settings) -> None:
     """Say so before the seconds that Ray's import takes."""
     run = RunRecord(settings.home).read()
     if run is not None and own_processes.alive(run.pid, run.started):
-        raise AlreadyRunningError(run.pid, run.url)
+        raise AlreadyRunningError(run.owner)
 
 
 def _detached(settings: Settings, config: Path) -> None:
     _refuse_second(settings)
     logs = settings.paths.logs
-    logs.mkdir(parents=True, exist_ok=True)
+    close_to_others(settings.home)
+    logs.mkdir(exist_ok=True)
     log = logs / "up.log"
     with log.open("wb") as out:
         child = subprocess.Popen(

@@ -12,6 +12,8 @@ from deployments.launch.before_ray import BEFORE_RAY
 from deployments.launch.errors import MissingBinaryError
 
 STARTUP = Path(__file__).with_name("startup")
+# Replicas ask for fractions of a CPU; the rest is for sweeps and retraining.
+CPUS = max(os.cpu_count() or 2, 2)
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Ray runs workers at niceness 15; replicas that answer people are no background work.
@@ -77,8 +79,7 @@ def start(scratch: Path, variables: Mapping[str, str], dashboard_port: int) -> N
         include_dashboard=True,
         dashboard_host="127.0.0.1",
         dashboard_port=dashboard_port,
-        # Replicas ask for fractions of a CPU; the rest is for sweeps and retraining.
-        num_cpus=max(os.cpu_count() or 2, 2),
+        num_cpus=CPUS,
         object_store_memory=256 * 1024 * 1024,
         log_to_driver=False,
         logging_level=logging.ERROR,

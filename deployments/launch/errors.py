@@ -6,10 +6,9 @@ class LaunchError(Exception):
 
 
 class AlreadyRunningError(LaunchError):
-    def __init__(self, pid: int, url: str) -> None:
+    def __init__(self, owner: str) -> None:
         super().__init__(
-            f"Ballast runs already (process {pid}, {url}). "
-            "Use it, or end it first with `ballast down`."
+            f"Ballast runs already ({owner}). Use it, or end it first with `ballast down`."
         )
 
 
@@ -21,11 +20,52 @@ class PortTakenError(LaunchError):
         )
 
 
-class DiskFullError(LaunchError):
+class DiskTooSmallError(LaunchError):
     def __init__(self, path: str, free_mb: int, needed_mb: int) -> None:
         super().__init__(
             f"Only {free_mb} MB are free at {path}, and {needed_mb} MB are needed. "
             "Make room, or put the data elsewhere with BALLAST_HOME."
+        )
+
+
+class DiskFullError(LaunchError):
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"The disk is full at {path}. Make room, or put the data elsewhere with BALLAST_HOME."
+        )
+
+
+class NoPermissionError(LaunchError):
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"Nothing can be written at {path}: make it a folder of this user's own, "
+            "or put the data elsewhere with BALLAST_HOME."
+        )
+
+
+class RedisAwayError(LaunchError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The Redis that REDIS_URL names gives no answer ({reason}). "
+            "Start it, correct the URL, or unset REDIS_URL to use the embedded one."
+        )
+
+
+class UnexpectedError(LaunchError):
+    def __init__(self, reason: str, details: str) -> None:
+        super().__init__(f"Ballast could not go on ({reason}). Details: {details}")
+
+
+class ConfigFileError(LaunchError):
+    def __init__(self, path: object, what: str) -> None:
+        super().__init__(f"The configuration {path} {what}.")
+
+
+class TooFewCpusError(LaunchError):
+    def __init__(self, what: str, cpus: float) -> None:
+        super().__init__(
+            f"{what}, and this machine has {cpus:g}. "
+            "Lower num_cpus under ray_actor_options in serve_config.yaml."
         )
 
 
@@ -45,6 +85,15 @@ class ForeignFolderError(LaunchError):
 class PartDiedError(LaunchError):
     def __init__(self, part: str, log: str) -> None:
         super().__init__(f"{part} ended while starting. Its log says why: {log}")
+
+
+class RedisDiedError(LaunchError):
+    def __init__(self, complaint: str, log: str) -> None:
+        super().__init__(
+            f"The embedded Redis ended while starting ({complaint}). Its log: {log}. "
+            "If its files are damaged, put a backup of that folder in place, "
+            "or mend a copy with redis-check-aof."
+        )
 
 
 class NotReadyError(LaunchError):

@@ -15,6 +15,9 @@ from rich.progress import (
     Progress as Bars,
 )
 
+# A log has room for a line now and then, not for each percent.
+PLAIN_LINE_SECONDS = 1.0
+
 Share = Callable[[float, str], None]
 
 
@@ -49,9 +52,13 @@ class Progress:
         started = time.monotonic()
         last = ""
         if not self._fancy:
+            told = started
 
-            def note(_share: float, what: str) -> None:
-                nonlocal last
+            def note(share: float, what: str) -> None:
+                nonlocal last, told
+                if what != last and time.monotonic() - told >= PLAIN_LINE_SECONDS:
+                    told = time.monotonic()
+                    self.console.print(f"  {name}: {share:.0%}  {what}", highlight=False)
                 last = what
 
             yield note

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
-from deployments.launch.errors import ForeignFolderError, MissingBinaryError, PartDiedError
+from deployments.launch.errors import ForeignFolderError, MissingBinaryError, RedisDiedError
 
 STARTS_WITHIN_SECONDS = 20.0
 RESTART_PAUSE_SECONDS = 0.2
@@ -140,11 +140,15 @@ class RedisServer:
             try:
                 with Redis(unix_socket_path=str(self._socket), retry=AT_ONCE) as client:
                     client.ping()
+            except BusyLoadingError:  # it reads a large file, for as long as that takes
+                deadline = time.monotonic() + STARTS_WITHIN_SECONDS
+                time.sleep(0.1)
             except (RedisError, OSError):
                 time.sleep(0.02)
             else:
                 return
-        raise PartDiedError("The embedded Redis", str(self._folder / "redis.log"))
+        log_file = self._folder / "redis.log"
+        raise RedisDiedError(_last_complaint(log_file), str(log_file))
 
     def _keep_alive(self) -> None:
         while not self._stopping.is_set() and self._process is not None:
@@ -156,6 +160,16 @@ class RedisServer:
                 self.restarts += 1
                 log.warning("redis-server ended; starting it again on the same files")
                 self._spawn()
+
+
+def _last_complaint(log_file: Path) -> str:
+    """Give the last line that Redis marked as a warning (#), or its last line."""
+    try:
+        lines = log_file.read_text(errors="replace").strip().splitlines()[-20:]
+    except OSError:
+        return "it wrote no log"
+    complaints = [line.partition(" # ")[2] for line in lines if " # " in line]
+    return (complaints or lines or ["it wrote nothing"])[-1]
 
 
 def _quoted(path: Path) -> str:

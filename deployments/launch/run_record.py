@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -23,6 +24,10 @@ class Run:
     dashboard: str = ""  # where `serve deploy -a` reaches the cluster
     ready: bool = False
 
+    @property
+    def owner(self) -> str:
+        return f"process {self.pid}, {self.url}"
+
 
 class RunRecord:
     """Held by the process that runs the platform; read by the others."""
@@ -41,20 +46,32 @@ class RunRecord:
 
     def claim(self) -> None:
         """Take the lock, or say who has it."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            run = self.read()
-            raise AlreadyRunningError(
-                run.pid if run else 0, run.url if run else "starting"
-            ) from None
-        self._lock = lock
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        while self._lock is None:
+            lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                run = self.read()
+                raise AlreadyRunningError(
+                    run.owner if run else "another process is starting it"
+                ) from None
+            # An owner that left after the file was opened took its name away: a lock on it keeps
+            # nobody out, so it is tried again on the file that has the name now.
+            if self._is_named(lock):
+                self._lock = lock
+            else:
+                os.close(lock)
+
+    def _is_named(self, lock: int) -> bool:
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(lock), self._lock_file.stat())
+        return False
 
     def write(self, run: Run) -> None:
         draft = self._run_file.with_suffix(".tmp")
+        draft.touch(mode=0o600)
         draft.write_bytes(orjson.dumps(asdict(run), option=orjson.OPT_INDENT_2))
         draft.replace(self._run_file)
 

@@ -7,29 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
+from pydantic import ValidationError
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.schema import ServeDeploySchema
 
-from deployments.launch.errors import LaunchError, NotReadyError, PartDiedError
+from deployments.launch.errors import ConfigFileError, LaunchError, NotReadyError, PartDiedError
+from deployments.launch.serve_config import Config
 
 READY_WITHIN_SECONDS = 180.0
 
 
-def read_config(path: Path, host: str, port: int) -> ServeDeploySchema:
-    """Read the operator's file, with the address of this run in it."""
+def checked(config: Config, path: Path) -> ServeDeploySchema:
+    """Judge what was read as Serve itself will."""
     try:
-        content: dict[str, Any] = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise LaunchError(f"{path} is missing: run this in the project's folder.") from None
-    except yaml.YAMLError as error:
-        raise LaunchError(f"{path} is no YAML that can be read: {error}") from error
-    content.setdefault("http_options", {}).update(host=host, port=port)
-    try:
-        return ServeDeploySchema.model_validate(content)
-    except ValueError as error:
-        raise LaunchError(f"{path} is not a Serve configuration: {error}") from error
+        return ServeDeploySchema.model_validate(config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigFileError(path, f"is not for Serve: {where}: {first['msg']}") from error
 
 
 def deploy(config: ServeDeploySchema, logs: str) -> None:

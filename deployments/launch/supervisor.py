@@ -15,12 +15,19 @@ from pathlib import Path
 from types import ModuleType
 
 import ray
+from redis.exceptions import RedisError
 
 from config_store.settings import Settings
 from deployments.history import history
-from deployments.launch import bootstrap, cluster, own_processes, ray_messages
+from deployments.launch import bootstrap, cluster, own_processes, ray_messages, serve_config
 from deployments.launch.ending import Ending
-from deployments.launch.errors import DiskFullError, PartDiedError, PortTakenError
+from deployments.launch.errors import (
+    DiskTooSmallError,
+    PartDiedError,
+    PortTakenError,
+    RedisAwayError,
+)
+from deployments.launch.private_files import close_to_others
 from deployments.launch.progress import Progress
 from deployments.launch.redis_server import RedisServer
 from deployments.launch.run_record import Run, RunRecord
@@ -50,6 +57,7 @@ class Supervisor:
 
     def run(self, on_ready: Callable[[], None]) -> None:
         """Bring everything up, tell when it is, and wait to be ended."""
+        close_to_others(self._settings.home)
         record = RunRecord(self._settings.home)
         record.claim()
         self._ending.listen()
@@ -98,7 +106,15 @@ class Supervisor:
                 undo.callback(redis.stop)
                 redis.start()
         with self._progress.step("Configuration and keys"):
+            self._prepare()
+
+    def _prepare(self) -> None:
+        try:
             bootstrap.prepare(self._settings)
+        except (RedisError, OSError, ValueError) as error:
+            if self._settings.embedded_redis:
+                raise
+            raise RedisAwayError(str(error)) from error
 
     def _start_cluster(self, undo: ExitStack, scratch: Path) -> None:
         # Serve takes seconds to import, and Ray's start is mostly waiting: side by side.
@@ -118,7 +134,9 @@ class Supervisor:
         settings = self._settings
         history()  # it loads its engine while Serve starts
         serving = _serving()
-        config = serving.read_config(self._config_file, settings.host, settings.port)
+        config = serving.checked(
+            serve_config.read(self._config_file, settings.host, settings.port), self._config_file
+        )
         undo.callback(_close_history)
         logs = str(scratch / "ray" / "session_latest" / "logs")
         trained = read_pointer(settings.paths.models, TAIL_MODEL, CHAMPION) is not None
@@ -170,12 +188,15 @@ class Supervisor:
 
     def _check_machine(self) -> None:
         home = self._settings.home
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
         free_mb = shutil.disk_usage(home).free // 2**20
         if free_mb < NEEDED_MB:
-            raise DiskFullError(str(home), free_mb, NEEDED_MB)
+            raise DiskTooSmallError(str(home), free_mb, NEEDED_MB)
         if not is_free(self._settings.host, self._settings.port):
             raise PortTakenError(self._settings.host, self._settings.port, "BALLAST_PORT")
+        config = serve_config.read(self._config_file, self._settings.host, self._settings.port)
+        warning = serve_config.check_fits(serve_config.demands(config), cluster.CPUS)
+        if warning is not None:
+            self._progress.console.print(f"[yellow]{warning}", highlight=False)
 
 
 def _serving() -> ModuleType:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from deployments.launch import own_processes, redis_server
-from deployments.launch.errors import ForeignFolderError, MissingBinaryError, PartDiedError
+from deployments.launch.errors import ForeignFolderError, MissingBinaryError, RedisDiedError
 from deployments.launch.redis_server import RedisServer
 
 RUN = f"a-test-of-redis-{os.getpid()}"
@@ -186,7 +186,7 @@ def test_a_start_that_fails_names_the_log_that_says_why(place: Path) -> None:
     server = server_in(place)
     (place / "redis").mkdir()
     (place / "redis" / "appendonly.aof").write_bytes(b"this is no log of commands")
-    with pytest.raises(PartDiedError, match=r"embedded Redis.*redis\.log"):
+    with pytest.raises(RedisDiedError, match=r"embedded Redis.*redis\.log"):
         server.start()
     assert "append only file" in (place / "redis" / "redis.log").read_text()
     server.stop()

@@ -1,5 +1,7 @@
+import fcntl
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,65 @@ def test_a_record_of_another_release_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text('{"something": "else"}')
     assert RunRecord(tmp_path).read() is None
+
+
+def test_there_is_never_a_second_owner(tmp_path: Path) -> None:
+    """Many claim and release at once; a lock on a file that has lost its name is no lock."""
+    together, holders, overlaps = threading.Barrier(8), set[int](), list[set[int]]()
+
+    def claim_often(me: int) -> None:
+        together.wait()
+        for _ in range(400):
+            with RunRecord(tmp_path) as record:
+                try:
+                    record.claim()
+                except AlreadyRunningError:
+                    continue
+                holders.add(me)
+                if len(holders) > 1:
+                    overlaps.append(set(holders))
+                holders.discard(me)
+
+    threads = [threading.Thread(target=claim_often, args=(each,)) for each in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert overlaps == []
+
+
+def test_a_lock_on_a_file_that_lost_its_name_is_no_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner leaves and another comes, between a contender's opening and its locking."""
+    lock = fcntl.flock
+    with RunRecord(tmp_path) as first, RunRecord(tmp_path) as second, RunRecord(tmp_path) as third:
+        first.claim()
+
+        def lock_late(file: int, operation: int) -> None:
+            monkeypatch.undo()
+            first.release()
+            third.claim()
+            lock(file, operation)
+
+        monkeypatch.setattr(fcntl, "flock", lock_late)
+        with pytest.raises(AlreadyRunningError):
+            second.claim()
+
+
+def test_a_contender_goes_on_when_the_owner_leaves_in_the_meantime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+    with RunRecord(tmp_path) as first, RunRecord(tmp_path) as second, RunRecord(tmp_path) as third:
+        first.claim()
+
+        def lock_late(file: int, operation: int) -> None:
+            monkeypatch.undo()
+            first.release()
+            lock(file, operation)
+
+        monkeypatch.setattr(fcntl, "flock", lock_late)
+        second.claim()
+        with pytest.raises(AlreadyRunningError):
+            third.claim()

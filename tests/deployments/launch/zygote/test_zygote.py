@@ -92,6 +92,20 @@ def test_programs_that_are_no_workers_are_left_alone(forking: dict[str, str]) ->
     assert (done.returncode, done.stdout) == (0, "as usual\n")
 
 
+@pytest.mark.parametrize("hung", [False, True], ids=["killed", "hung, then killed"])
+def test_a_killed_zygote_is_begun_anew_and_forks_again(
+    zygote: ZygoteProcess, forking: dict[str, str], hung: bool
+) -> None:
+    killed = zygote.pid
+    if hung:
+        os.kill(killed, signal.SIGSTOP)
+    os.kill(killed, signal.SIGKILL)
+    deadline = time.monotonic() + READY_SECONDS
+    while zygote.pid == killed or started(forking)[1] > 0.4:
+        assert time.monotonic() < deadline, zygote.log.read_text()
+        time.sleep(0.05)
+
+
 def test_a_zygote_ends_with_whoever_began_it(tmp_path: Path, plain: dict[str, str]) -> None:
     code = (
         "import os, sys, time\n"
