@@ -117,7 +117,7 @@ class Load:
     def _extremes(self, number: int) -> Iterator[Awaitable[object]]:
         draw = self._draws("extremes", number)
         while True:
-            values = [round(draw.paretovariate(3), 4) for _ in range(200)]
+            values = [round(draw.paretovariate(3), 4) for _ in range(500)]
             yield self._infer("extreme-events", "/models/extreme-events", {"values": values})
             body = {"entity": draw.choice(SERVICES), "metric": "p99_ms"}
             yield self._infer("extreme-events", "/models/extreme-events", body)

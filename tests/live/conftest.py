@@ -12,9 +12,27 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.platform import BALLAST, ROOT, Platform, cmdline, eventually, free_url
+from benchmarks.platform import (
+    BALLAST,
+    PATIENCE_SECONDS,
+    ROOT,
+    Platform,
+    cmdline,
+    eventually,
+    free_url,
+)
 
-__all__ = ["BALLAST", "ROOT", "Live", "Platform", "answer_of", "cmdline", "eventually"]
+__all__ = [
+    "BALLAST",
+    "PATIENCE_SECONDS",
+    "ROOT",
+    "Live",
+    "Platform",
+    "answer_of",
+    "answered",
+    "cmdline",
+    "eventually",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +75,20 @@ def curl_line(live: Live) -> str:
     return found[1]
 
 
-def answer_of(client: httpx.Client, body: dict[str, Any]) -> dict[str, Any]:
-    answer = client.post("/models/tail-slo", content=json.dumps(body))
+def answered(client: httpx.Client, path: str, body: Any) -> httpx.Response:
+    """Ask as a client does: one that is told to come back later comes back later."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        answer = client.post(path, content=json.dumps(body))
+        if answer.status_code != 503 or time.monotonic() > until:
+            return answer
+        time.sleep(float(answer.headers["retry-after"]))
+
+
+def answer_of(
+    client: httpx.Client, body: dict[str, Any], path: str = "/models/tail-slo"
+) -> dict[str, Any]:
+    answer = answered(client, path, body)
     assert answer.status_code == 200, answer.text
     content: dict[str, Any] = answer.json()
     return content

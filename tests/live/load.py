@@ -8,6 +8,9 @@ from typing import Self
 
 import httpx
 
+from tests.live.conftest import PATIENCE_SECONDS
+from tests.waiting import until
+
 BODIES = [
     json.dumps({"entity": name, "load": round(load, 3), "slo_ms": 250}).encode()
     for name in ("order-gateway", "pricing", "default")
@@ -24,6 +27,11 @@ class Books:
     wrong: list[str] = field(default_factory=list)  # anything else at all
 
     @property
+    def whole(self) -> int:
+        """Count the answers that were not degraded."""
+        return len(self.answered) - self.degraded
+
+    @property
     def sent(self) -> int:
         return len(self.answered) + self.busy + len(self.wrong)
 
@@ -35,7 +43,7 @@ class Load:
         self._client = httpx.AsyncClient(
             base_url=url,
             headers={"X-API-Key": key},
-            timeout=20,
+            timeout=PATIENCE_SECONDS,
             limits=httpx.Limits(max_connections=clients, max_keepalive_connections=clients),
         )
         self._clients = clients
@@ -46,14 +54,15 @@ class Load:
         self._tasks = [asyncio.create_task(self._ask_on(i)) for i in range(self._clients)]
         return self
 
-    async def running(self, answers: int) -> None:
-        """Wait until so many were answered: what is broken then is broken under load."""
-        await asyncio.sleep(2)
-        for _ in range(600):
-            if len(self.books.answered) >= answers:
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"only {len(self.books.answered)} answers in half a minute")
+    async def answers(self, more: int) -> None:
+        """Wait for so many more: what is broken then is broken under load, and load goes on."""
+        wanted = len(self.books.answered) + more
+        await until(lambda: len(self.books.answered) >= wanted, PATIENCE_SECONDS)
+
+    async def answers_at_full_strength(self, more: int) -> None:
+        """Wait for so many more that nothing was missing from."""
+        wanted = self.books.whole + more
+        await until(lambda: self.books.whole >= wanted, PATIENCE_SECONDS)
 
     async def __aexit__(self, *_: object) -> None:
         self._stop.set()

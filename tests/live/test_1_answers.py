@@ -12,10 +12,10 @@ import pytest
 
 from features.sources.simulator.platform import Platform
 from observability.ledger.proof import Proof, verify_proof
-from tests.live.conftest import Live, answer_of, eventually
+from tests.live.conftest import Live, answer_of, answered, eventually
 
 # The first test waits for the platform to train itself.
-pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]
 
 BODY = {"entity": "order-gateway", "load": 0.8, "infra": 0.4, "slo_ms": 20}
 CLOSED = ("p50_pred", "p95_pred", "p99_pred", "p999_pred")
@@ -60,7 +60,7 @@ def test_a_batch_of_one_and_a_batch_of_64_give_the_same_bits(client: httpx.Clien
         for _ in range(64)
     ]
     for _ in range(3):  # the fleet's size comes from the minute's features: ask within one minute
-        together = client.post("/models/tail-slo", json={"rows": bodies}).json()
+        together = answered(client, "/models/tail-slo", {"rows": bodies}).json()
         alone = [answer_of(client, body) for body in bodies]
         minutes = [answer["meta"]["features"]["event_time"] for answer in together + alone]
         if minutes[:64] == minutes[64:]:
@@ -88,7 +88,7 @@ def test_on_fresh_minutes_the_interval_covers_nine_in_ten(client: httpx.Client) 
                 strict=True,
             )
         ]
-        answers = client.post("/models/tail-slo", json={"rows": rows}).json()
+        answers = answered(client, "/models/tail-slo", {"rows": rows}).json()
         lower, upper = (
             np.array([answer["interval"][end] for answer in answers]) for end in ("lower", "upper")
         )
@@ -106,7 +106,7 @@ def test_what_was_answered_is_in_the_ledger_and_proven(client: httpx.Client) -> 
     assert row["answer"] == answer
     assert row["request"] == BODY
     assert row["config_hash"] == client.get("/config").json()["config_hash"]
-    eventually(lambda: client.get(f"/ledger/proof/{decision_id}").status_code == 200, 10)
+    eventually(lambda: client.get(f"/ledger/proof/{decision_id}").status_code == 200)
     found = client.get(f"/ledger/proof/{decision_id}").json()
     assert json.loads(found["row"])["decision_id"] == decision_id
     assert verify_proof(Proof.from_json(found))
@@ -178,13 +178,16 @@ def test_metrics_carry_the_promised_names(client: httpx.Client) -> None:
 
 
 def test_requests_are_counted_once_each(client: httpx.Client) -> None:
-    def counted() -> float:
+    def counted(status: int) -> float:
         lines = client.get("/metrics").text.splitlines()
-        wanted = 'http_requests_total{endpoint="/models/tail-slo",status="200"}'
+        wanted = f'http_requests_total{{endpoint="/models/tail-slo",status="{status}"}}'
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(wanted))
 
-    time.sleep(1.5)
-    before = counted()
+    # Counts are written every so often, all at once: with this refusal, all before it are there.
+    refused = counted(422)
+    assert client.post("/models/tail-slo", content="{}").status_code == 422
+    eventually(lambda: counted(422) == refused + 1)
+    before = counted(200)
     for _ in range(25):
         answer_of(client, BODY)
-    eventually(lambda: counted() == before + 25, 5)
+    eventually(lambda: counted(200) == before + 25)

@@ -12,9 +12,18 @@ import yaml
 
 from deployments.launch import own_processes
 from deployments.launch.supervisor import is_free
-from tests.live.conftest import BALLAST, ROOT, Live, Platform, answer_of, cmdline, eventually
+from tests.live.conftest import (
+    BALLAST,
+    PATIENCE_SECONDS,
+    ROOT,
+    Live,
+    Platform,
+    answer_of,
+    cmdline,
+    eventually,
+)
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
 
 def test_starting_twice_says_so(live: Live) -> None:
@@ -38,7 +47,7 @@ def test_a_taken_port_is_one_sentence(live: Live, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     assert taken.returncode == 1
     assert "is taken by another program" in taken.stderr
@@ -61,12 +70,12 @@ def test_an_operator_scales_by_editing_the_file(live: Live, tmp_path: Path) -> N
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     title = "ServeReplica:ballast:features"
     with live.client() as client:
-        eventually(lambda: len(live.pids(title)) == 2, 90)
+        eventually(lambda: len(live.pids(title)) == 2)
         assert answer_of(client, {"load": 0.5})["meta"]["degraded"] is False
 
 
@@ -81,8 +90,8 @@ def test_replicas_are_forked_and_without_the_zygote_they_start_as_ray_starts_the
     with live.client() as client:
         assert answer_of(client, {"load": 0.5})["meta"]["degraded"] is False
         os.kill(first, signal.SIGKILL)
-        eventually(lambda: bool(set(live.pids(title)) - {first}), 60)
-        eventually(lambda: not client.post("/models/tail-slo", json={"load": 0.5}).is_error, 60)
+        eventually(lambda: bool(set(live.pids(title)) - {first}))
+        answer_of(client, {"load": 0.5})
     (second,) = set(live.pids(title)) - {first}
     assert parent_of(second) not in (zygote, 1)
 
@@ -111,7 +120,7 @@ def test_ctrl_c_twice_breaks_off_a_start_and_leaves_nothing(live: Live) -> None:
         os.killpg(process.pid, signal.SIGINT)
     with process.stdout:
         rest = process.stdout.read()
-    assert process.wait(60) == 1, rest
+    assert process.wait(PATIENCE_SECONDS) == 1, rest
     assert "Ended before it was ready" in rest
     assert "Traceback" not in rest
     gone(live, run.token, run.scratch)
@@ -147,10 +156,10 @@ def test_the_second_start_is_quick_and_ctrl_c_ends_all_of_it(live: Live) -> None
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does it: to the whole group
     with process.stdout:
         rest = process.stdout.read()
-    assert process.wait(60) == 0, rest
+    assert process.wait(PATIENCE_SECONDS) == 0, rest
     assert "raylet" not in "".join(said) + rest  # what Ray's daemons report goes to a file
     gone(live, run.token, run.scratch)
-    assert took < 45
+    assert took < live.started_in  # nothing is trained, nothing filled
 
 
 def gone(live: Live, token: str, scratch: str) -> None:

@@ -19,10 +19,10 @@ import pytest
 
 from tests.live.tune_run import SAMPLES
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeout(2000)]
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 900.0
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +50,14 @@ def finished(folder: Path) -> int:
     return sum(path.stat().st_size > 0 for path in told)
 
 
+def written_down(folder: Path) -> None:
+    """Wait until Tune has written its state once more: it knows of the trials that ended then."""
+    known, deadline = time.time(), time.monotonic() + PATIENCE_SECONDS
+    while not any(path.stat().st_mtime > known for path in folder.glob("sweep/experiment_state-*")):
+        assert time.monotonic() < deadline, "Tune does not write its state down"
+        time.sleep(0.1)
+
+
 @contextmanager
 def killed_in_the_end(driver: subprocess.Popen[bytes]) -> Iterator[None]:
     try:
@@ -66,7 +74,7 @@ def test_a_sweep_whose_driver_was_killed_goes_on_where_it_was(tmp_path: Path) ->
             assert driver.poll() is None, (tmp_path / "log").read_text()[-2_000:]
             assert time.monotonic() < deadline, f"{finished(tmp_path)} trials came in time"
             time.sleep(0.2)
-        time.sleep(2)  # until Tune has written down what it knows
+        written_down(tmp_path)
     assert finished(tmp_path) < SAMPLES
     with sweep(tmp_path, "restore") as again, killed_in_the_end(again):
         said, _ = again.communicate(timeout=PATIENCE_SECONDS)
