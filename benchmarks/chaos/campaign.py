@@ -17,8 +17,13 @@ from benchmarks.platform import Platform
 ANSWERS_SECONDS = 45.0
 PROCESSES_SECONDS = 15.0
 RESTARTED_SECONDS = 120.0
+STARTS = 3
 LOOK_EVERY_SECONDS = 0.2
 Say = Callable[[str], None]
+
+
+class StartError(Exception):
+    """The platform cannot be started again, and the campaign cannot go on."""
 
 
 @dataclass(slots=True)
@@ -145,9 +150,14 @@ class Campaign:
         self._say(f"{effect.step}: {why}")
         began = time.monotonic()
         await asyncio.to_thread(self._platform.down)
-        up = await asyncio.to_thread(self._platform.up)
-        if up.returncode != 0:
-            raise RuntimeError(f"it does not start again: {up.stdout[-2000:]}{up.stderr[-2000:]}")
+        for _ in range(STARTS):
+            up = await asyncio.to_thread(self._platform.up)
+            if up.returncode == 0:
+                break
+            effect.restarted = f"{why}, not at the first try"
+            self._say(up.stderr[-1000:])
+        else:
+            raise StartError(f"it does not start again: {up.stdout[-2000:]}{up.stderr[-2000:]}")
         await _until(lambda: self._all_good_since(began), RESTARTED_SECONDS)
         self._whole = await asyncio.to_thread(census, self._platform)
 

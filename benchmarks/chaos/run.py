@@ -56,18 +56,19 @@ class Running:
             prefix = f"chaos-{time.time_ns() // 1_000_000}"
             self.load = Load(client, self.books, prefix, self.seed)
             tasks = self.load.start()
-            weak = await self.campaign.settle(SETTLED_SECONDS)
-            self._say(f"Under load. Never at full strength: {', '.join(weak) or 'none'}")
             watching = asyncio.create_task(
                 watch(self.outages, address.hostname or "", address.port or 0, stop)
             )
-            await self.campaign.run(steps, limit_s)
-            stop.set()
-            await watching
-            self.load.stop()
-            _, slow = await asyncio.wait(tasks, timeout=FINISH_SECONDS)
-            client.give_up()
-            await asyncio.gather(*tasks)
+            try:
+                weak = await self.campaign.settle(SETTLED_SECONDS)
+                self._say(f"Under load. Never at full strength: {', '.join(weak) or 'none'}")
+                await self.campaign.run(steps, limit_s)
+            finally:
+                stop.set()
+                self.load.stop()
+                _, slow = await asyncio.wait(tasks, timeout=FINISH_SECONDS)
+                client.give_up()
+                await asyncio.gather(watching, *tasks)
             self._say(f"The load has ended, {len(slow)} clients without an answer.")
         await self._ask()
 

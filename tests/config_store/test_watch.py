@@ -245,7 +245,7 @@ async def test_it_can_be_started_again_but_not_twice(redis: Redis) -> None:
         await watch.start()
     await watch.stop()
     async with watch:
-        await until(lambda: watch.connected, 2.0)
+        await until(lambda: watch.connected)
 
 
 async def test_the_same_watch_follows_the_keys(redis: Redis, writer: Redis) -> None:

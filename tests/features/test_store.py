@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from redis.asyncio import Redis
 
+from config_store.connection import COMMAND_SECONDS
 from features import store as store_module
 from features.errors import SourceAwayError
 from features.rows import FeatureRow
@@ -183,9 +184,10 @@ async def test_a_redis_that_hangs_holds_a_first_request_up_for_a_moment_only(
     await store.rows(["auth"])
     monkeypatch.setattr(store_module, "FIRST_READ_SECONDS", 0.05)
     redis_server.freeze()
+    # It is answered while Redis hangs on: nobody waits for as long as a command may take.
     began = time.monotonic()
     assert await store.rows(["auth", "pricing"]) == {"auth": FIRST, "pricing": None}
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < COMMAND_SECONDS
     assert store.redis_away
     redis_server.thaw()
 

@@ -140,11 +140,19 @@ def test_redaction_is_stable(text: str) -> None:
 
 
 def test_long_text_is_redacted_in_time_that_grows_with_its_length() -> None:
+    """Ten times the text may take ten times as long; a hundred times would be its square."""
     for piece in ("a://", "password", "eyJ", "'api_key' ", "\\'", "bearer ", "x:"):
-        text = piece * 20_000
-        started = time.perf_counter()
+        assert took_to_redact(piece * 20_000) < 40 * took_to_redact(piece * 2_000) + 0.01, piece
+
+
+def took_to_redact(text: str) -> float:
+    """Give the processor's time at its best; the machine may be busy with other things."""
+    took = []
+    for _ in range(3):
+        started = time.thread_time()
         redact(text)
-        assert time.perf_counter() - started < 2, piece
+        took.append(time.thread_time() - started)
+    return min(took)
 
 
 def test_the_whole_process_logs_to_one_stream() -> None:

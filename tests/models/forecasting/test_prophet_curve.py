@@ -156,12 +156,13 @@ def test_too_few_values_are_refused_in_words() -> None:
         fit_curve(empty, seed=0)
 
 
-def test_a_day_is_forecast_in_under_a_millisecond() -> None:
+def test_a_day_is_forecast_in_a_fraction_of_the_time_that_a_fit_takes() -> None:
     series = hourly()
+    begun = time.perf_counter()
     forecaster = ProphetForecaster({"a": fit_curve(series, seed=5)})
-    took = []
+    fitted, took = time.perf_counter() - begun, []
     for _ in range(50):
         started = time.perf_counter()
         forecaster.forecast([series], 24)
         took.append(time.perf_counter() - started)
-    assert min(took) < 0.001
+    assert min(took) < fitted / 50

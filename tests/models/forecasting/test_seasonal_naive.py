@@ -76,13 +76,18 @@ def test_no_history_and_no_others_is_said_too() -> None:
     assert said.basis == ("no history at all: nothing is known, nought",)
 
 
-def test_a_million_points_take_no_longer() -> None:
-    long = of(np.random.default_rng(0).random(1_000_000))
-    naive = SeasonalNaive()
-    started = time.perf_counter()
+def test_a_million_points_take_no_longer_than_a_thousandth_of_them() -> None:
+    values = np.random.default_rng(0).random(1_000_000)
+    short, long = (of(values[-n:]) for n in (1_000, 1_000_000))
+    assert took_to_forecast(long) < 20 * took_to_forecast(short) + 0.05
+
+
+def took_to_forecast(history: HourlySeries) -> float:
+    """Give the processor's time; the machine may be busy with other things."""
+    started = time.thread_time()
     for _ in range(10):
-        naive.forecast([long], HORIZON)
-    assert time.perf_counter() - started < 0.5
+        SeasonalNaive().forecast([history], HORIZON)
+    return time.thread_time() - started
 
 
 @pytest.mark.parametrize("horizon", [1, 24, 400])
