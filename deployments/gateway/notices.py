@@ -9,7 +9,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from deployments.keyed.log import NOTICES
+from deployments.keyed.log import notices_key
 
 # Shorter than the deadline after which the ingress ends whatever hangs: we end it in good order,
 # and the client's event source comes again with the id of the last event that it has seen.
@@ -26,7 +26,7 @@ async def resumed_after(redis: Redis, last_event_id: str | None) -> str:
     """Give the id to go on after: the last one seen, or for a new client the latest."""
     if last_event_id is not None:
         return last_event_id
-    latest: Any = await redis.xrevrange(NOTICES, count=1)
+    latest: Any = await redis.xrevrange(notices_key(redis), count=1)
     return latest[0][0].decode() if latest else "0-0"
 
 
@@ -37,12 +37,12 @@ class Notices:
 
     async def of_stream(self, stream: str, after: str) -> AsyncIterator[bytes]:
         """Give the events of one stream until the connection is due to be renewed."""
-        until = self._clock() + OPEN_SECONDS
+        until, source = self._clock() + OPEN_SECONDS, notices_key(self._redis)
         beat = self._clock()
         yield b"retry: %d\n\n" % COME_AGAIN_MS
         while (now := self._clock()) < until:
             try:
-                found: Any = await self._redis.xrange(NOTICES, f"({after}", "+", count=_AT_ONCE)
+                found: Any = await self._redis.xrange(source, f"({after}", "+", count=_AT_ONCE)
             except (RedisError, OSError) as away:
                 log.info("An event source is ended, Redis is away: %s", type(away).__name__)
                 return

@@ -22,13 +22,12 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from deployments.keyed import scripts
+from settings.redis_names import redis_name
 
 # An entry holds all events of one key in one batch.
 EVENTS, IDS = b"e", b"i"
 # The latest rows whose ids go with a snapshot: more than all batches that can be on their way.
 KEPT_IDS = 2_048
-# One stream for all kinds: whoever listens to many keys reads one.
-NOTICES = "ballast:notices"
 KEPT_NOTICES = 10_000
 REPAIRED_AT_ONCE = 1_000
 
@@ -78,6 +77,11 @@ class Saved:
         return self.state is None and not self.tail
 
 
+def notices_key(redis: Redis) -> str:
+    """Name the one stream for all kinds: whoever listens to many keys reads one."""
+    return redis_name(redis, "notices")
+
+
 class KeyLog:
     """The logs of one kind of key; a Redis that is away shows as redis.exceptions.RedisError."""
 
@@ -90,18 +94,18 @@ class KeyLog:
 
     @property
     def index(self) -> str:
-        return f"ballast:{self._kind}:index"
+        return redis_name(self._redis, self._kind, "index")
 
     @property
     def deleted(self) -> str:
         """Name the deleted keys, each with the time at which what is left of it may go."""
-        return f"ballast:{self._kind}:deleted"
+        return redis_name(self._redis, self._kind, "deleted")
 
     def _log(self, key: str) -> str:
-        return f"ballast:{self._kind}:log:{key}"
+        return redis_name(self._redis, self._kind, "log", key)
 
     def _snapshot(self, key: str) -> str:
-        return f"ballast:{self._kind}:snapshot:{key}"
+        return redis_name(self._redis, self._kind, "snapshot", key)
 
     def _names(self, key: str) -> list[str]:
         return [self._log(key), self._snapshot(key), self.index, self.deleted]
@@ -205,8 +209,10 @@ class KeyLog:
     async def tell(self, notices: Sequence[dict[str, Any]]) -> None:
         """Publish what listeners wait for; those who come later can read the latest ones."""
         pipe = self._redis.pipeline(transaction=False)
+        stream = notices_key(self._redis)
         for notice in notices:
-            pipe.xadd(NOTICES, {"n": orjson.dumps(notice)}, maxlen=KEPT_NOTICES, approximate=True)
+            fields: Any = {"n": orjson.dumps(notice)}
+            pipe.xadd(stream, fields, maxlen=KEPT_NOTICES, approximate=True)
         await pipe.execute()
 
     async def count(self) -> int:
