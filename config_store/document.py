@@ -31,12 +31,20 @@ class Lane(Frozen):
 
 
 class Deadlines(Frozen):
-    """How long each part may take before the request goes on without it, in milliseconds."""
+    """How long a request may take in all, and each part of it at most, in milliseconds."""
 
-    request_ms: float = Field(1000.0, gt=0)
-    features_ms: float = Field(100.0, gt=0)
-    model_ms: float = Field(500.0, gt=0)
-    ledger_ms: float = Field(200.0, gt=0)
+    request_ms: float = Field(
+        1000.0, gt=0, description="From when a request was read to when it is answered or refused."
+    )
+    features_ms: float = Field(
+        100.0, gt=0, description="After it the request goes on with assumed features."
+    )
+    model_ms: float = Field(500.0, gt=0, description="After it the fallback answers.")
+    ledger_ms: float = Field(
+        300.0,
+        gt=0,
+        description="Kept for the ledger: two thirds for Redis, the rest for the spool.",
+    )
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -30,6 +30,10 @@ class Batch:
     # The state a row belongs to, and the decision it will be: where its family has state.
     keys: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
+    # The request that a row came with, for the logs of all stages.
+    requests: list[str] = field(default_factory=list)
+    # Seconds in which an answer is of use, counted from when this was sent; none where left out.
+    budget_s: float | None = None
 
     def __len__(self) -> int:
         return len(self.entities)
@@ -43,13 +47,17 @@ class Batch:
             _taken(self.asks, rows),
             _taken(self.keys, rows),
             _taken(self.ids, rows),
+            _taken(self.requests, rows),
+            self.budget_s,
         )
 
     def to_frame(self) -> Frame:
         head: dict[str, Any] = {"family": self.family, "entities": self.entities}
-        for name in ("asks", "keys", "ids"):
+        for name in ("asks", "keys", "ids", "requests"):
             if values := getattr(self, name):
                 head[name] = values
+        if self.budget_s is not None:
+            head["budget_s"] = self.budget_s
         return Frame(self.columns, head)
 
     @classmethod
@@ -127,6 +135,11 @@ class Judgement:
         levels, fallback = columns.pop("_level"), columns.pop("_fallback")
         violations = {int(row): found for row, found in frame.head["violations"].items()}
         return cls(columns, levels, fallback, violations, frame.head["policy_version"])
+
+
+def requests_of(head: dict[str, Any]) -> tuple[str, ...]:
+    """Name the requests that a frame's rows came with, each once."""
+    return tuple(dict.fromkeys(head.get("requests", ())))
 
 
 def take_columns(columns: Columns, rows: Sequence[int]) -> Columns:

@@ -35,6 +35,7 @@ class Hop:
             channel = self._exchange.idlest()
             try:
                 async with asyncio.timeout(left):
+                    frame.head["budget_s"] = left
                     channel = channel or await self._exchange.some()
                     return await channel.call(frame)
             except ChannelLostError as lost:

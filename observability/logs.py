@@ -14,8 +14,11 @@ import orjson
 REDACTED = "[redacted]"
 WITHHELD = "[withheld]"
 
-# Set by whoever takes a request in; every line logged on its behalf then carries it.
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+# The requests that the running task works for: one, or those that share a batch. Whoever takes a
+# request or a batch in sets it; every line logged on its behalf then carries them.
+request_ids: ContextVar[Sequence[str]] = ContextVar("request_ids", default=())
+# A line about a large batch names the first of its requests and says how many there are.
+MOST_NAMED_REQUESTS = 16
 
 _NAMES_OF_SECRETS = (
     r"(?:proxy-)?authorization|x-api-key|api[_-]?key|apikey|pass(?:word|wd|phrase)|pwd"
@@ -63,7 +66,8 @@ def redact(text: str) -> str:
 class JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, message, request_id, fields, exception.
 
-    Fields are what a call gives in `extra`.
+    Fields are what a call gives in `extra`. A line about several requests has request_ids instead,
+    and requests, their number, where not all are named.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -73,8 +77,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": _text(record.getMessage()),
         }
-        if (request := request_id.get()) is not None:
-            line["request_id"] = _text(request)
+        line |= _requests(request_ids.get())
         if fields := {_text(k): _field(k, v) for k, v in vars(record).items() if k not in _OWN}:
             line["fields"] = fields
         if record.exc_info and record.exc_info[1] is not None:
@@ -82,6 +85,16 @@ class JsonLines(logging.Formatter):
         if record.stack_info:
             line["stack"] = _text(record.stack_info)
         return orjson.dumps(line).decode()
+
+
+def _requests(ids: Sequence[str]) -> dict[str, Any]:
+    """Name the requests that a line is about."""
+    if not ids:
+        return {}
+    if len(ids) == 1:
+        return {"request_id": _text(ids[0])}
+    named: dict[str, Any] = {"request_ids": [_text(each) for each in ids[:MOST_NAMED_REQUESTS]]}
+    return named | ({"requests": len(ids)} if len(ids) > MOST_NAMED_REQUESTS else {})
 
 
 def set_up(level: str = "INFO", stream: TextIO | None = None) -> None:

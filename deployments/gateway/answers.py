@@ -27,7 +27,9 @@ class Ask:
 
     body: FamilyBody
     principal: Principal
-    received: float  # on the monotonic clock
+    received: float  # on the monotonic clock, as is the deadline
+    deadline: float
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ def write_down(
                         "event_time": isoformat(event_times[row]),
                     },
                     "latency_ms": latency_ms,
+                    "deadline_left_ms": round((ask.deadline - shared.monotonic) * 1000, 3),
                     **meta,
                     "degraded": shared.degraded
                     or fallback[row]

@@ -7,6 +7,7 @@ from deployments.batch import Batch
 from deployments.errors import REFUSALS, StageLostError, UnavailableError
 from deployments.hop import ModelHop
 from observability.ledger.decision import DecisionIds
+from observability.logs import request_ids
 
 ASK_SECONDS = 2.0
 
@@ -24,6 +25,7 @@ class KeyDesk:
     async def ask(self, family: str, key: str, ask: dict[str, Any]) -> dict[str, Any]:
         """Give what the holder says; its refusal is raised."""
         batch = Batch(family, [key], {}, [ask], [key], self._ids.take(1))
+        batch.requests, batch.budget_s = list(request_ids.get()), ASK_SECONDS
         try:
             prediction = await self._hops[family](batch, ASK_SECONDS)
         except StageLostError as lost:

@@ -38,16 +38,25 @@ class Desk:
         for family, lane in self.lanes.items():
             lane.limits = limits_of(version.document.serving[family].lane)
 
+    def now(self) -> float:
+        """Tell the time that deadlines count from."""
+        return self._clocks.monotonic()
+
     async def ask(
-        self, family: str, bodies: Sequence[FamilyBody], principal: Principal
+        self,
+        family: str,
+        bodies: Sequence[FamilyBody],
+        principal: Principal,
+        received: float,
+        request_id: str,
     ) -> Sequence[Answered]:
+        """Carry the rows of one request, which was received at that moment, within its deadline."""
         version = self._config()
         if version is None:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
-        received = self._clocks.monotonic()
-        budget = version.document.serving[family].deadlines.request_ms / 1000
-        rows = [Ask(body, principal, received) for body in bodies]
-        return await self.lanes[family].ask(rows, budget)
+        deadline = received + version.document.serving[family].deadlines.request_ms / 1000
+        rows = [Ask(body, principal, received, deadline, request_id) for body in bodies]
+        return await self.lanes[family].ask(rows, deadline)
 
     async def drain(self) -> None:
         for lane in self.lanes.values():

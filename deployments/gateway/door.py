@@ -18,11 +18,14 @@ from deployments.gateway.admission import Admission
 from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
 from deployments.gateway.desk import Desk
 from deployments.gateway.one_write import in_one_write
+from observability.logs import request_ids
 from safety.access import Role
 from safety.endpoints import V1
 
 log = logging.getLogger(__name__)
 
+# Where a request's id is kept while it is handled.
+REQUEST_ID = "ballast.request_id"
 JSON_TYPE = (b"content-type", b"application/json")
 Observe = Callable[[str, int, float], None]
 
@@ -40,9 +43,14 @@ class InferencePath:
     async def answer(self, scope: Scope, receive: Receive) -> bytes:
         # The key comes first: what a stranger sends is not even read.
         principal = self._admission.admit(scope["headers"], Role.CLIENT)
-        bodies, as_list = self._reader.read(await read_body(receive))
+        raw = await read_body(receive)
+        # A slow upload is the client's own time; what follows is ours.
+        received = self._desk.now()
+        bodies, as_list = self._reader.read(raw)
         self._admission.admit_rows(principal, len(bodies))
-        answers = await self._desk.ask(self._family, bodies, principal)
+        answers = await self._desk.ask(
+            self._family, bodies, principal, received, request_id_of(scope)
+        )
         if as_list:
             return b"[" + b",".join(answer.envelope for answer in answers) + b"]"
         if answers[0].refusal is not None:
@@ -61,7 +69,16 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
-        elif self.takes(scope):
+            return
+        # A connection's next request may run in the context of the one before.
+        before = request_ids.set((request_id_of(scope),))
+        try:
+            await self._route(scope, receive, send)
+        finally:
+            request_ids.reset(before)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.takes(scope):
             path = scope["path"].removeprefix(V1)
             await self._infer(self._paths[path], scope, receive, send)
         elif scope["path"].removeprefix(V1) in self._paths:
@@ -91,10 +108,9 @@ class Door:
             status = 499  # as web servers log a client that left
         except Exception:
             status = 500
-            request_id = request_id_of(scope)
-            log.exception("A request failed", extra={"request_id": request_id})
+            log.exception("A request failed")
             failure = RefusedError("Something broke here; the log has it under this request id")
-            await refuse(send, failure, request_id)
+            await refuse(send, failure, request_id_of(scope))
         else:
             status = 200
             await respond(send, 200, body, [])
@@ -108,13 +124,20 @@ def without_prefix(scope: Scope) -> Scope:
 
 
 def request_id_of(scope: Scope) -> str:
-    """Take over the caller's request id, so that its logs and ours can be joined."""
+    """Take over the caller's request id, so that its logs and ours can be joined, or make one."""
+    known: str | None = scope.get(REQUEST_ID)
+    if known is None:
+        known = scope[REQUEST_ID] = _given_id(scope) or secrets.token_hex(16)
+    return known
+
+
+def _given_id(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and 0 < len(value) <= 64:  # noqa: PLR2004 - long enough for any UUID
             text: str = value.decode("latin-1")
             if text.isprintable():
                 return text
-    return secrets.token_hex(16)
+    return None
 
 
 async def refuse(send: Send, refusal: RefusedError, request_id: str) -> None:

@@ -1,5 +1,6 @@
 """A batch's way: features, the family's model, safety, the ledger, and only then the clients."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from deployments.batch import (
     nothing_filled,
     take_filled,
 )
-from deployments.errors import StageLostError, UnavailableError
+from deployments.errors import OverloadedError, StageLostError, UnavailableError
 from deployments.families.family import Family
 from deployments.gateway.answers import Answered, Ask, Circumstances, Outcome, write_down
+from deployments.gateway.lane import LATE
 from deployments.gateway.refusals import in_place, refused
+from deployments.gateway.time_left import TimeLeft
 from deployments.gateway.timings import Stopwatch
 from deployments.hop import Hop, ModelHop
 from deployments.keyed.tags import tagged
@@ -25,6 +28,7 @@ from features.fill import Filled, Freshness, fill
 from observability.errors import LedgerError
 from observability.ledger.decision import Decision, DecisionIds
 from observability.ledger.writer import LedgerWriter
+from observability.logs import request_ids
 
 log = logging.getLogger(__name__)
 
@@ -65,20 +69,24 @@ class Journey:
     async def carry(self, asks: list[Ask]) -> Sequence[Answered]:
         version, config_stale = self._config()
         lap = self._stopwatch.start(self._family.name, len(asks))
+        deadlines = version.document.serving[self._family.name].deadlines
+        left = TimeLeft(asks, deadlines, self._clocks.monotonic)
         batch = self._batch(asks, version)
-        filled, features_lost = await self._fill(batch, version)
+        # The lane carries each batch in a task of its own.
+        request_ids.set(tuple(dict.fromkeys(batch.requests)))
+        filled, features_lost = await self._fill(batch, version, left)
         lap("features")
         batch.columns |= filled.columns
-        prediction = await self._predict(batch, version)
+        prediction = await self._predict(batch, left)
         lap("model")
-        answered = refused(prediction.refusals, batch.ids)
+        answered = refused(prediction.refusals, batch)
         if prediction.refusals:
             rows = [row for row in range(len(asks)) if row not in answered]
             asks, batch = [asks[row] for row in rows], batch.take(rows)
             filled, prediction = take_filled(filled, rows), prediction.take(rows)
         if not asks:
             return [answered[row] for row in sorted(answered)]
-        judgement = await self._judge(batch, prediction, version)
+        judgement = await self._judge(batch, prediction, left)
         lap("safety")
         shared = Circumstances(
             config_version=version.number,
@@ -91,7 +99,7 @@ class Journey:
         ids = self._own_ids(batch.ids, judgement)
         written, decisions = write_down(self._family, asks, ids, outcome, shared)
         lap("encode")
-        await self._record(decisions)
+        await self._record(decisions, left)
         lap("ledger")
         self._stopwatch.judged(self._family.name, judgement)
         return in_place(written, answered) if answered else written
@@ -104,9 +112,13 @@ class Journey:
         fresh = self._ids.take(len(ids))
         return [new if fell else old for old, new, fell in zip(ids, fresh, fell_back, strict=True)]
 
-    async def _record(self, decisions: list[Decision]) -> None:
+    async def _record(self, decisions: list[Decision], left: TimeLeft) -> None:
+        budget = left.for_ledger()
         try:
-            await self._ledger.append(decisions)
+            async with asyncio.timeout(budget):
+                await self._ledger.append(decisions, left.ledger_limit())
+        except TimeoutError as late:
+            raise OverloadedError(LATE) from late
         except LedgerError as error:
             raise UnavailableError(
                 "The ledger takes no entries, and no answer leaves unrecorded: try again"
@@ -118,6 +130,7 @@ class Journey:
         columns = family.columns(bodies, version.document.serving[family.name])
         batch = Batch(family.name, [body.entity for body in bodies], columns)
         batch.ids = self._ids.take(len(asks))
+        batch.requests = [ask.request_id for ask in asks]
         if family.ask is not None:
             batch.asks = [family.ask(body) for body in bodies]
         if family.key is not None:
@@ -125,11 +138,11 @@ class Journey:
             batch.ids = [tagged(*each) for each in zip(batch.ids, batch.keys, strict=True)]
         return batch
 
-    async def _fill(self, batch: Batch, version: Version) -> tuple[Filled, bool]:
+    async def _fill(self, batch: Batch, version: Version, left: TimeLeft) -> tuple[Filled, bool]:
         """Ask for features; when they are lost, go on with what the configuration assumes."""
         if not self._family.features:
             return nothing_filled(len(batch)), False
-        budget = version.document.serving[batch.family].deadlines.features_ms / 1000
+        budget = left.for_features()
         try:
             filled = filled_from_frame(await self._stages.features(batch.to_frame(), budget))
         except StageLostError as lost:
@@ -141,11 +154,11 @@ class Journey:
         needed = self._family.features
         return fill(needed, batch.entities, batch.columns, {}, config.defaults, fresh), True
 
-    async def _predict(self, batch: Batch, version: Version) -> Prediction:
+    async def _predict(self, batch: Batch, left: TimeLeft) -> Prediction:
         """Ask the model; when it is lost, an empty prediction makes safety fall back."""
-        serving = version.document.serving[batch.family]
+        batch.budget_s = left.for_model()
         try:
-            return await self._stages.model(batch, serving.deadlines.model_ms / 1000)
+            return await self._stages.model(batch, batch.budget_s)
         except StageLostError as lost:
             if not self._family.falls_back:
                 raise UnavailableError(
@@ -154,12 +167,13 @@ class Journey:
             log.warning("%s; the batch is answered by the fallback", lost)
             return Prediction({}, f"{batch.family}/fallback", "none")
 
-    async def _judge(self, batch: Batch, prediction: Prediction, version: Version) -> Judgement:
+    async def _judge(self, batch: Batch, prediction: Prediction, left: TimeLeft) -> Judgement:
         """Ask safety; without its judgement nothing leaves."""
-        deadlines = version.document.serving[batch.family].deadlines
-        judged = Batch(batch.family, batch.entities, batch.columns | prediction.columns)
+        columns = batch.columns | prediction.columns
+        judged = Batch(batch.family, batch.entities, columns, requests=batch.requests)
+        budget = left.for_safety()
         try:
-            answer = await self._stages.safety(judged.to_frame(), deadlines.request_ms / 1000)
+            answer = await self._stages.safety(judged.to_frame(), budget)
         except StageLostError as lost:
             raise UnavailableError(
                 "The safety layer gives no answer, and nothing leaves without it: try again"

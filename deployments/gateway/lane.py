@@ -8,9 +8,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from deployments.errors import OverloadedError
+
+LATE = "The request's deadline is over: try again"
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -26,14 +28,19 @@ class LaneLimits:
 class _Party(Generic[Row, Result]):
     """The rows of one request: they travel together and are answered together."""
 
-    __slots__ = ("answered", "deadline", "rows")
+    __slots__ = ("answered", "deadline", "late", "rows")
 
     def __init__(
-        self, rows: Sequence[Row], answered: "asyncio.Future[Sequence[Result]]", deadline: float
+        self,
+        rows: Sequence[Row],
+        answered: "asyncio.Future[Sequence[Result]]",
+        deadline: float,
+        late: asyncio.TimerHandle,
     ) -> None:
         self.rows = rows
         self.answered = answered
         self.deadline = deadline
+        self.late = late
 
 
 class Lane(Generic[Row, Result]):
@@ -56,15 +63,20 @@ class Lane(Generic[Row, Result]):
     def batches_in_flight(self) -> int:
         return len(self._in_flight)
 
-    def ask(self, rows: Sequence[Row], budget_s: float) -> "asyncio.Future[Sequence[Result]]":
-        """Queue the rows of one request; the future holds one result a row, in order."""
+    def ask(self, rows: Sequence[Row], deadline: float) -> "asyncio.Future[Sequence[Result]]":
+        """Queue the rows of one request; the future holds one result a row, in order.
+
+        When its deadline is over, on the lane's clock, the future fails, wherever the rows are.
+        """
         if self.waiting_rows + len(rows) > self.limits.max_waiting_rows and self._waiting:
             raise OverloadedError(
                 f"{self.waiting_rows} rows wait already, and {self.limits.max_waiting_rows} is "
                 "the bound: try again in a second, or add gateway replicas"
             )
-        answered: asyncio.Future[Sequence[Result]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Party(rows, answered, self._clock() + budget_s))
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Sequence[Result]] = loop.create_future()
+        late = loop.call_later(max(deadline - self._clock(), 0.0), _end_late, answered)
+        self._waiting.append(_Party(rows, answered, deadline, late))
         self.waiting_rows += len(rows)
         self._dispatch()
         return answered
@@ -100,9 +112,7 @@ class Lane(Generic[Row, Result]):
             if party.answered.done():  # its client went away
                 continue
             if party.deadline < now:
-                party.answered.set_exception(
-                    OverloadedError("The request waited longer than its deadline: try again")
-                )
+                _end_late(party.answered)
                 continue
             taken.append(party)
             rows += len(party.rows)
@@ -114,11 +124,19 @@ class Lane(Generic[Row, Result]):
             results = await self._send(batch)
         except Exception as error:  # noqa: BLE001 - whatever it was, each waiting client must hear of it
             for party in parties:
+                party.late.cancel()
                 if not party.answered.done():
                     party.answered.set_exception(error)
             return
         at = 0
         for party in parties:
+            party.late.cancel()
             if not party.answered.done():
                 party.answered.set_result(results[at : at + len(party.rows)])
             at += len(party.rows)
+
+
+def _end_late(answered: "asyncio.Future[Any]") -> None:
+    """Answer a request whose deadline is over; those that share its batch go on."""
+    if not answered.done():
+        answered.set_exception(OverloadedError(LATE))

@@ -87,6 +87,9 @@ class Meta(BaseModel):
     features: FeaturesShown
     degraded: bool
     latency_ms: float
+    deadline_left_ms: float = Field(
+        description="What was left of the request's deadline when this was written down."
+    )
 
 
 def describe(app: FastAPI, families: Mapping[str, Family]) -> None:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from deployments.batch import Refusal
+from deployments.batch import Batch, Refusal
 from deployments.errors import REFUSALS
 from deployments.gateway.answers import Answered
 
 
-def refused(refusals: Mapping[int, Refusal], ids: Sequence[str]) -> dict[int, Answered]:
+def refused(refusals: Mapping[int, Refusal], batch: Batch) -> dict[int, Answered]:
     """Make the answers of the rows that get none."""
-    return {row: _refused(why, ids[row]) for row, why in refusals.items()}
+    return {
+        row: _refused(why, batch.ids[row], batch.requests[row]) for row, why in refusals.items()
+    }
 
 
 def in_place(written: Sequence[Answered], refused_rows: Mapping[int, Answered]) -> list[Answered]:
@@ -19,6 +21,6 @@ def in_place(written: Sequence[Answered], refused_rows: Mapping[int, Answered]) 
     return [refused_rows[row] if row in refused_rows else next(answers) for row in range(n)]
 
 
-def _refused(why: Refusal, decision_id: str) -> Answered:
+def _refused(why: Refusal, decision_id: str, request_id: str) -> Answered:
     refusal = REFUSALS[why["code"]](why["message"], why.get("fields"))
-    return Answered(decision_id, refusal.body(decision_id), refusal)
+    return Answered(decision_id, refusal.body(request_id), refusal)

@@ -60,10 +60,13 @@ class Outlet:
     def spooled(self) -> int:
         return 0 if self._spool is None else self._spool.count
 
-    async def put(self, entries: list[bytes]) -> list[str | None]:
-        """Answer the stream's ids, none for an entry that is in the spool. Raises SpoolError."""
+    async def put(self, entries: list[bytes], within_s: float | None = None) -> list[str | None]:
+        """Answer the stream's ids, none for an entry that is in the spool. Raises SpoolError.
+
+        Redis is waited for that long, then the spool takes the entries.
+        """
         async with self._door:
-            ids = [] if self.away else await self._send(entries)
+            ids = [] if self.away else await self._send(entries, within_s)
             rest = entries[len(ids) :]
             if rest:
                 await self._to_spool(rest)
@@ -105,8 +108,8 @@ class Outlet:
             await self._on_disk(self._spool.close)
         self._disk.shutdown()
 
-    async def _send(self, entries: list[bytes]) -> list[str]:
-        sent = await self._stream.send(entries)
+    async def _send(self, entries: list[bytes], within_s: float | None) -> list[str]:
+        sent = await self._stream.send(entries, within_s)
         self._unconfirmed.add(_now(), sent.ids, entries[: len(sent.ids)])
         if sent.error is not None:
             self.away = True

@@ -51,12 +51,15 @@ class LedgerStream:
         self.name = name or redis_name(redis, "ledger")
         self._timeout_s = timeout_s
 
-    async def send(self, entries: Sequence[bytes]) -> Sent:
-        """Append in order over one connection, as one write. Never raises for an absent Redis."""
+    async def send(self, entries: Sequence[bytes], within_s: float | None = None) -> Sent:
+        """Append in order over one connection, as one write. Never raises for an absent Redis.
+
+        One that takes longer counts as absent.
+        """
         if not entries:
             return Sent([])
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s if within_s is None else within_s):
                 answers = await self._add(entries)
         except AWAY as error:
             return Sent([], error)

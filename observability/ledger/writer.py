@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -44,11 +45,14 @@ class Timing:
 
 
 USUAL = Timing()
+# Of the time for an append. An fsync of the spool takes a few ms, and more on a busy disk.
+REDIS_SHARE = 2 / 3
 
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
     sealed: Sealed
+    within_s: float
     result: asyncio.Future[AppendResult] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -104,19 +108,26 @@ class LedgerWriter:
         self._tending = asyncio.create_task(self._tend(), name="ledger-tending")
         return self
 
-    async def append(self, decisions: Sequence[Decision]) -> AppendResult:
+    async def append(
+        self, decisions: Sequence[Decision], within_s: float | None = None
+    ) -> AppendResult:
         """Record one batch. Answer the clients only after this returned.
 
+        Most of `within_s` goes to Redis; the rest is the disk's, which takes what Redis did not.
         Raises LedgerUnavailableError if neither Redis nor the disk took it.
         """
         if self._closed:
             raise LedgerClosedError("this ledger writer was closed")
         if not decisions:
             raise ValueError("a batch for the ledger needs at least one decision")
-        waiting = _Waiting(seal(decisions))
+        redis_s = self._timing.timeout if within_s is None else within_s * REDIS_SHARE
+        waiting = _Waiting(seal(decisions), redis_s)
         self._waiting.append(waiting)
         if self._flushing is None:
-            self._flushing = asyncio.create_task(self._flush(), name="ledger-flush")
+            # It writes for whoever comes: what it logs belongs to no request.
+            self._flushing = asyncio.create_task(
+                self._flush(), name="ledger-flush", context=Context()
+            )
         return await waiting.result
 
     async def close(self) -> None:
@@ -152,7 +163,8 @@ class LedgerWriter:
 
     async def _write(self, group: list[_Waiting]) -> None:
         entries = self._chain.link([each.sealed for each in group], int(self._clock() * 1000))
-        ids = await self._outlet.put(entries)
+        # Batches that share a write give Redis the longest of their times.
+        ids = await self._outlet.put(entries, max(each.within_s for each in group))
         genesis = len(entries) - len(group)
         for waiting, entry_id in zip(group, ids[genesis:], strict=True):
             waiting.stored(entry_id)

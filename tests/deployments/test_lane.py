@@ -103,6 +103,26 @@ async def test_who_waited_past_the_deadline_is_told_and_not_carried() -> None:
     assert carrier.batches == [[1]]
 
 
+async def test_a_request_in_flight_ends_with_its_own_deadline_and_its_neighbours_go_on() -> None:
+    carrier, clock = Carrier(), Clock()
+    lane = lane_of(carrier, clock=clock)
+    ahead = lane.ask([0], 1e6)
+    hasty, patient = lane.ask([1], 0.01), lane.ask([2], 1e6)
+    with pytest.raises(OverloadedError, match="deadline"):
+        await hasty
+    carrier.gate.set()
+    assert (await ahead, await patient) == ([0], [4])
+
+
+async def test_who_came_too_late_is_answered_while_the_batch_before_still_hangs() -> None:
+    lane = lane_of(Carrier(), clock=Clock())
+    hanging = lane.ask([1], 1e6)
+    with pytest.raises(OverloadedError, match="deadline"):
+        await lane.ask([2], 0.01)
+    assert not hanging.done()
+    hanging.cancel()
+
+
 async def test_a_client_that_left_is_not_carried() -> None:
     carrier = Carrier()
     lane = lane_of(carrier)

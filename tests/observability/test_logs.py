@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.logs import REDACTED, WITHHELD, JsonLines, redact, request_id, set_up
+from observability.logs import REDACTED, WITHHELD, JsonLines, redact, request_ids, set_up
 
 KEY = "ballast_k7Gh2Lm9Qw_Zx8Cv5Bn3Ma1Sd6Fg4Hj"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.s3cr3t-signature_x"
@@ -41,12 +41,24 @@ def test_fields_come_from_extra() -> None:
 
 
 def test_a_request_can_be_followed_through_the_log() -> None:
-    token = request_id.set("req-1")
+    token = request_ids.set(["req-1"])
     try:
         assert logged("x")["request_id"] == "req-1"
     finally:
-        request_id.reset(token)
+        request_ids.reset(token)
     assert "request_id" not in logged("x")
+
+
+def test_a_line_about_a_batch_names_its_requests_up_to_a_bound() -> None:
+    few, many = ["a", "b"], [f"req-{at}" for at in range(900)]
+    token = request_ids.set(few)
+    try:
+        assert logged("x")["request_ids"] == few
+        request_ids.set(many)
+        line = logged("x")
+    finally:
+        request_ids.reset(token)
+    assert (line["request_ids"], line["requests"]) == (many[:16], 900)
 
 
 @pytest.mark.parametrize(

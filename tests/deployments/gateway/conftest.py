@@ -1,5 +1,7 @@
+import json
+import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from models.pointer import write_pointer
 from models.registry import CHAMPION
 from models.tail.baselines import entity_baselines
 from models.tail.xgboost_quantile import TailModel
+from observability.logs import JsonLines
 from tests.deployments.house import House, NoHistory, opened
 from tests.fortnight import fortnight
 from tests.redis_server import RedisServer
@@ -70,6 +73,29 @@ def known(home: Path) -> dict[str, FeatureRow]:  # noqa: ARG001 - see below
         row = feature_row(minutes.rows(minutes.entity == entity), baseline._asdict())
         rows[entity] = FeatureRow(row.values, float(int(time.time()) - 60))
     return rows
+
+
+class LogLines:
+    """The file that the deployments of a test log to, line by line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, message: str) -> list[dict[str, Any]]:
+        """Read the lines whose message has this in it."""
+        lines = [json.loads(line) for line in self._path.read_text().splitlines()]
+        return [line for line in lines if message in line["message"]]
+
+
+@pytest.fixture
+def log_lines(tmp_path: Path) -> Iterator[LogLines]:
+    path = tmp_path / "all-roles.jsonl"
+    with path.open("a", buffering=1) as file:
+        handler = logging.StreamHandler(file)
+        handler.setFormatter(JsonLines())
+        logging.getLogger().addHandler(handler)
+        yield LogLines(path)
+        logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from safety.limits import Level
 
 WHO = Principal("k1", Role.CLIENT)
 ASKS = [
-    Ask(TailBody(entity="auth", load=0.5, slo_ms=20), WHO, received=100.0),
-    Ask(TailBody(infra=0.25), WHO, received=100.5),
+    Ask(TailBody(entity="auth", load=0.5, slo_ms=20), WHO, 100.0, 101.0, "req-0"),
+    Ask(TailBody(infra=0.25), WHO, 100.5, 101.5, "req-1"),
 ]
 IDS = ["id-0", "id-1"]
 SHARED = Circumstances(
@@ -84,6 +84,7 @@ def test_an_answer_is_the_whole_envelope() -> None:
             },
             "degraded": False,
             "latency_ms": 750.0,
+            "deadline_left_ms": 250.0,
         },
     }
 

@@ -21,7 +21,7 @@ def test_a_lanes_limits_are_the_configurations() -> None:
 async def test_before_the_first_configuration_nothing_is_carried(house: House) -> None:
     desk = Desk({}, lambda: None, house.premises.clocks)
     with pytest.raises(UnavailableError, match="No configuration has been loaded") as refusal:
-        await desk.ask("tail", [BODY], WHO)
+        await desk.ask("tail", [BODY], WHO, desk.now(), "r")
     assert (refusal.value.status, refusal.value.retry_after_s) == (503, 1)
 
 
@@ -35,7 +35,7 @@ async def test_a_new_configuration_changes_the_lanes_that_are_open(house: House)
 
 async def test_draining_waits_for_what_is_in_flight(house: House) -> None:
     desk = house.premises.desk
-    asked = [asyncio.create_task(desk.ask("tail", [BODY], WHO)) for _ in range(9)]
+    asked = [asyncio.create_task(desk.ask("tail", [BODY], WHO, desk.now(), "r")) for _ in range(9)]
     await asyncio.sleep(0)
     await desk.drain()
     assert [len(task.result()) for task in asked] == [1] * 9

@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,14 +13,15 @@ from redis.asyncio import Redis
 
 import deployments.tail
 from config_store.document import Lane
-from deployments.families.tail import FEATURES
+from deployments.families.tail import FEATURES, TailBody
+from deployments.wire.frame import Frame
 from features.rows import FeatureRow
 from features.store import publish
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
 from models.tail.xgboost_quantile import TailModel
-from safety.access import Role
+from safety.access import Principal, Role
 from tests.deployments.house import PATH, House, document_with
 from tests.redis_server import RedisServer
 from tests.waiting import until
@@ -178,7 +180,7 @@ async def test_features_and_model_lost_is_still_an_answer(house: House) -> None:
 
 
 async def test_without_safety_nothing_leaves_and_nothing_is_written(house: House) -> None:
-    await house.within(request_ms=300, model_ms=100, features_ms=100, ledger_ms=100)
+    await house.within(request_ms=2_000, model_ms=500, features_ms=500, ledger_ms=500)
     house.kill("safety")
     async with house.client() as client:
         found = await client.post(PATH, json=BODY)
@@ -190,6 +192,69 @@ async def test_without_safety_nothing_leaves_and_nothing_is_written(house: House
     await house.within()
     (answer,) = await house.ask(BODY)
     assert answer["safety"]["level"] == "safe"
+
+
+@pytest.mark.parametrize("stage", ["features", "tail"])
+async def test_time_that_one_stage_took_is_gone_for_those_after_it(
+    house: House, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    (replica,) = house.replicas[stage]
+    answer, now, taken = replica.answer, house.premises.clocks.monotonic, [0.0]
+    monkeypatch.setattr(house.premises.clocks, "monotonic", lambda: now() + sum(taken))
+
+    async def take_all_the_time(frame: Frame) -> Frame:
+        taken.append(99.0)
+        answered: Frame = await answer(frame)
+        return answered
+
+    monkeypatch.setattr(replica, "answer", take_all_the_time)
+    async with house.client() as client:
+        found = await client.post(PATH, json=BODY)
+    assert (found.status_code, found.headers["retry-after"]) == (503, "1")
+    assert "deadline" in found.json()["error"]["message"]
+    assert await house.ledger() == []
+
+
+async def test_a_request_that_waited_in_the_lane_has_that_much_less(house: House) -> None:
+    sent: list[Frame] = []
+    for stage in ("features", "tail", "safety"):
+        (replica,) = house.replicas[stage]
+        replica.answer = _noted(replica.answer, sent)
+    desk = house.premises.desk
+    (answered,) = await desk.ask(
+        "tail", [TailBody(load=0.5)], Principal("k", Role.CLIENT), desk.now() - 80.0, "r"
+    )
+    # 100 s in all, 6 of them the ledger's.
+    assert {frame.head["family"] for frame in sent} == {"tail"}
+    assert all(0 < frame.head["budget_s"] <= 14.0 for frame in sent)
+    left = orjson.loads(answered.envelope)["meta"]["deadline_left_ms"]
+    assert 0 < left <= 20_000.0
+
+
+def _noted(
+    answer: Callable[[Frame], Awaitable[Frame]], frames: list[Frame]
+) -> Callable[[Frame], Awaitable[Frame]]:
+    async def note(frame: Frame) -> Frame:
+        frames.append(frame)
+        return await answer(frame)
+
+    return note
+
+
+async def test_a_redis_that_hangs_is_waited_for_as_long_as_the_ledger_may_take(
+    house: House, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.ask(BODY)
+    await house.within(ledger_ms=90)
+    monkeypatch.setattr(house.premises.ledger._outlet._stream, "_timeout_s", 1e6)
+    redis_server.freeze()
+    try:
+        (answer,) = await house.ask(BODY)
+        assert house.premises.ledger.spooled_entries == 1
+    finally:
+        redis_server.thaw()
+    await until(lambda: house.premises.ledger.spooled_entries == 0)
+    assert (await house.ledger())[-1]["answer"] == answer
 
 
 @pytest.mark.parametrize("stage", ["features", "tail", "safety"])
