@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from config_store.errors import AlreadyWatchingError, NothingLoadedError
 from config_store.store import ConfigStore, Version
+from observability.background import BackgroundLoop, Loops
 
 T = TypeVar("T")
 
@@ -22,7 +23,6 @@ POLL_SECONDS = 3.0
 LOAD_SECONDS = 2.0
 FIRST_RETRY_SECONDS = 0.05
 LONGEST_RETRY_SECONDS = 1.0
-CANCEL_AGAIN_SECONDS = 0.05
 
 UNREACHABLE = (RedisError, OSError)
 
@@ -43,6 +43,7 @@ class RedisWatch(Generic[T]):
         *,
         poll_seconds: float = POLL_SECONDS,
         jitter: Callable[[], float] = random.random,
+        loops: Loops | None = None,
     ) -> None:
         self._redis = redis
         self._channel = channel
@@ -50,7 +51,9 @@ class RedisWatch(Generic[T]):
         self._on_change = on_change
         self._poll_seconds = poll_seconds
         self._jitter = jitter
-        self._task: asyncio.Task[None] | None = None
+        self._loops = loops or Loops()
+        self._loop: BackgroundLoop | None = None
+        self._wait = FIRST_RETRY_SECONDS
         self._loaded = asyncio.Event()
         self._value: T | None = None
         self._trouble: Exception | None = None
@@ -73,18 +76,21 @@ class RedisWatch(Generic[T]):
 
     async def start(self) -> None:
         """Begin to watch; returns at once, with or without Redis."""
-        if self._task is not None:
+        if self._loop is not None:
             raise AlreadyWatchingError(self._channel)
-        self._task = asyncio.create_task(self._watch(), name=f"watch {self._channel}")
+        self._loop = self._loops.start(
+            f"watch {self._channel}",
+            self._watch,
+            self._retry_seconds,
+            expected=UNREACHABLE,
+            longest_backoff=LONGEST_RETRY_SECONDS,
+        )
 
     async def stop(self) -> None:
         """End the watch and its connection; the value stays."""
-        task, self._task = self._task, None
-        # Once is not enough: on Python 3.11 asyncio.wait_for, which redis-py reads and writes
-        # through, loses a cancellation that arrives together with its result.
-        while task is not None and not task.done():
-            task.cancel()
-            await asyncio.wait([task], timeout=CANCEL_AGAIN_SECONDS)
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            await self._loops.stop(loop)
         self._connected = False
 
     async def first(self, seconds: float) -> T:
@@ -105,25 +111,21 @@ class RedisWatch(Generic[T]):
         await self.stop()
 
     async def _watch(self) -> None:
-        wait = FIRST_RETRY_SECONDS
-        while True:
-            try:
-                await self._follow()
-            except UNREACHABLE as trouble:
-                if self._connected or self._trouble is None:  # said once, not at every attempt
-                    log.warning("Redis is away, %s stays as it is: %s", self._channel, trouble)
-                wait = self._lose(trouble, wait)
-            except Exception as trouble:
-                log.exception("The watch on %s starts over", self._channel)
-                wait = self._lose(trouble, wait)
-            # Jitter keeps a hundred replicas from coming back in the same millisecond.
-            await asyncio.sleep(wait * (0.5 + 0.5 * self._jitter()))
-            wait = min(2 * wait, LONGEST_RETRY_SECONDS)
+        try:
+            await self._follow()
+        except Exception as trouble:
+            self._lose(trouble)
+            raise
 
-    def _lose(self, trouble: Exception, wait: float) -> float:
-        """Note that the value can no longer be followed; answer how long to wait before a retry."""
-        was_connected, self._connected, self._trouble = self._connected, False, trouble
-        return FIRST_RETRY_SECONDS if was_connected else wait
+    def _lose(self, trouble: Exception) -> None:
+        """Note that the value can no longer be followed; each retry in a row comes later."""
+        longer = min(2 * self._wait, LONGEST_RETRY_SECONDS)
+        self._wait = FIRST_RETRY_SECONDS if self._connected else longer
+        self._connected, self._trouble = False, trouble
+
+    def _retry_seconds(self) -> float:
+        # Jitter keeps a hundred replicas from coming back in the same millisecond.
+        return self._wait * (0.5 + 0.5 * self._jitter())
 
     async def _follow(self) -> None:
         """Stay subscribed and load at whatever comes: the confirmation, a notice, or the poll.
@@ -150,6 +152,8 @@ class RedisWatch(Generic[T]):
             self._connected, self._trouble = True, trouble
         else:
             self._connected, self._trouble = True, None
+            if self._loop is not None:  # it follows for as long as all is well
+                self._loop.note_success()
 
     def _take_over(self, value: T) -> None:
         if not self._loaded.is_set() or value != self._value:
@@ -167,6 +171,9 @@ class ConfigWatch(RedisWatch[Version]):
         on_change: Callable[[Version], None],
         *,
         poll_seconds: float = POLL_SECONDS,
+        loops: Loops | None = None,
     ) -> None:
         store = ConfigStore(redis)
-        super().__init__(redis, store.channel, store.active, on_change, poll_seconds=poll_seconds)
+        super().__init__(
+            redis, store.channel, store.active, on_change, poll_seconds=poll_seconds, loops=loops
+        )

@@ -1,14 +1,11 @@
 """The features deployment: fills the columns that requests left out."""
 
-import asyncio
-
 from ray import serve
 
 from config_store.store import Version
 from deployments.batch import Batch, filled_to_frame
 from deployments.families.shipped import FAMILIES
 from deployments.history import HistorySource
-from deployments.rounds import end, every
 from deployments.stage import Stage
 from deployments.wire.frame import Frame
 from features.fill import Freshness, fill
@@ -21,7 +18,9 @@ class Features(Stage):
         super().__init__("features")
         self._store = FeatureStore(self.replica.redis, HistorySource(), self.replica.clocks.wall)
         await self.open()
-        self._refreshing = asyncio.create_task(every(self._refresh_seconds, self._refresh))
+        self._refreshing = self.replica.loops.start(
+            "refresh features", self._refresh, self._refresh_seconds
+        )
 
     async def answer(self, frame: Frame) -> Frame:
         """Give every feature column that the batch's family needs."""
@@ -44,6 +43,6 @@ class Features(Stage):
         await self._store.refresh(self._config.refresh_seconds)
 
     async def __del__(self) -> None:
-        await end(self._refreshing)
+        await self.replica.loops.stop(self._refreshing)
         await self._store.close()
         await self.close()

@@ -1,13 +1,11 @@
 """The forecasting deployment: looks forecasts up on its board, and turns them into plans."""
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from ray import serve
 
 from config_store.store import Version
 from deployments.batch import Batch
-from deployments.rounds import end, every
 from deployments.stage import Stage
 from deployments.wire.frame import Frame
 
@@ -23,7 +21,9 @@ class Forecasting(Stage):
         super().__init__("forecasting")
         self._office = await self._furnished(await self.replica.config_once())
         await self.open()
-        self._looking = asyncio.create_task(every(lambda: LOOK_SECONDS, self._office.look))
+        self._looking = self.replica.loops.start(
+            "look for forecasts", self._office.look, lambda: LOOK_SECONDS
+        )
 
     async def _furnished(self, version: Version) -> "Office":
         # The forecasters take seconds to import, which building the application need not pay.
@@ -43,6 +43,6 @@ class Forecasting(Stage):
         self._office.shelf.alias = serving.alias
 
     async def __del__(self) -> None:
-        await end(self._looking)
+        await self.replica.loops.stop(self._looking)
         await self._office.close()
         await self.close()

@@ -5,7 +5,6 @@ process asks it. With CLICKHOUSE_URL set it speaks to the server instead, by the
 """
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import Sequence
@@ -13,32 +12,37 @@ from datetime import datetime
 from typing import Any
 
 import ray
+from prometheus_client import CollectorRegistry
+from redis.exceptions import RedisError
 
 from config_store.connection import open_redis
 from config_store.settings import Settings
 from deployments.log_files import write_logs
-from deployments.rounds import end, every
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
 from features.sources import clickhouse as telemetry_store
 from features.sources.simulator.platform import Platform
 from features.store import publish
 from observability.clickhouse import Clickhouse
+from observability.errors import ClickhouseUnavailableError
+from observability.exposition import snapshot
 from observability.ledger.drain import Drain
 from observability.ledger.lookup import Lookup
+from observability.ledger.stream import AWAY
+from observability.metrics import Metrics
 from observability.schema import create_tables
+from observability.snapshots import Publisher
 
 TICK_SECONDS = 5.0
 DRAIN_SECONDS = 5.0
 BASELINE_SECONDS = 3600.0
+PUBLISH_SECONDS = 1.0
 BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
 # What an entity that the platform does not know of is taken to follow.
 USUAL_EXCHANGE = "XNYS"
 # A week at a time keeps the progress moving and the memory flat.
 FILL_CHUNK = 7 * DAY
-
-log = logging.getLogger(__name__)
 
 
 def open_clickhouse(settings: Settings) -> Clickhouse:
@@ -63,19 +67,26 @@ class History:
         self._store = await asyncio.to_thread(open_clickhouse, self._settings)
         await asyncio.to_thread(create_tables, self._store)
         self._redis = open_redis(self._settings.redis_address, self._settings.redis_prefix)
-        self._drain = Drain(self._redis, self._store)
+        self._metrics = Metrics(CollectorRegistry())
+        self._publisher = Publisher(self._redis, "history")
+        dead_letters = self._metrics.ledger_dead_letters
+        self._drain = Drain(self._redis, self._store, on_dead_letter=dead_letters.inc)
         self._lookup = Lookup(self._redis, self._store)
         self._platform = Platform(self._settings.seed)
         self._normal: dict[str, dict[str, float]] = {}
+        self._learned_at = float("-inf")
         self._newest: dict[str, int] = {}
         self._progress = ("Opening the history", 0.0)
-        self._stopping = asyncio.Event()
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        # Both go on by themselves after a restart, whoever asked for the actor first.
-        self._rounds = [
-            asyncio.create_task(self._drain.run(self._stopping, DRAIN_SECONDS)),
-            asyncio.create_task(self._keep_up()),
-        ]
+        self._start_loops()
+
+    def _start_loops(self) -> None:
+        """Begin what goes on by itself after a restart, whoever asked for the actor first."""
+        loops, redis_away = self._metrics.loops, (RedisError, OSError)
+        away = (*AWAY, ClickhouseUnavailableError)
+        loops.start("drain the ledger", self._drain.go_on, lambda: DRAIN_SECONDS, expected=away)
+        loops.start("keep up telemetry", self._keep_up, lambda: TICK_SECONDS)
+        loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=redis_away)
 
     def progress(self) -> tuple[str, float]:
         """Tell what the actor is at, and which share of it is done."""
@@ -141,8 +152,7 @@ class History:
             continue
 
     async def close(self) -> None:
-        self._stopping.set()
-        await end(*self._rounds)
+        await self._metrics.loops.stop()
         await asyncio.to_thread(self._store.close)
         await self._redis.aclose()
 
@@ -170,32 +180,37 @@ class History:
         return added
 
     async def _keep_up(self) -> None:
-        """Bring the telemetry up to the present minute, and keep it there."""
+        """Append the minutes that have passed, and publish what they say."""
+        stop = int(time.time()) // MINUTE * MINUTE
+        if self._newest and all(newest + MINUTE >= stop for newest in self._newest.values()):
+            return
         try:
             added = await asyncio.to_thread(self._fill_all, int(time.time()))
             await self._learn_normal()
             await self._publish_features()
         except Exception as error:
-            log.exception("The telemetry could not be brought up to date")
-            self._filled.set_exception(error)
-            return
-        self._filled.set_result(added)
-        await asyncio.gather(
-            every(lambda: TICK_SECONDS, self._tick),
-            every(lambda: BASELINE_SECONDS, self._learn_normal),
-        )
+            self._tell_waiters(error)
+            raise
+        if not self._filled.done():
+            self._filled.set_result(added)
 
-    async def _tick(self) -> None:
-        """Append the minutes that have passed, and publish what they say."""
-        stop = int(time.time()) // MINUTE * MINUTE
-        if all(newest + MINUTE >= stop for newest in self._newest.values()):
+    def _tell_waiters(self, error: Exception) -> None:
+        """Let those who wait for the telemetry hear of a failure; later ones wait anew."""
+        if self._filled.done():
             return
-        await asyncio.to_thread(self._fill_all, int(time.time()))
-        await self._publish_features()
+        self._filled.set_exception(error)
+        self._filled.exception()  # it is told, even where nobody waits
+        self._filled = asyncio.get_running_loop().create_future()
 
     async def _learn_normal(self) -> None:
-        until = int(time.time())
-        self._normal = await asyncio.to_thread(telemetry_store.baselines, self._store, until)
+        now = time.monotonic()
+        if now - self._learned_at >= BASELINE_SECONDS:
+            until = int(time.time())
+            self._normal = await asyncio.to_thread(telemetry_store.baselines, self._store, until)
+            self._learned_at = now
+
+    async def _publish(self) -> None:
+        await self._publisher.publish(snapshot(self._metrics.registry, time.time()))
 
     async def _publish_features(self) -> None:
         now = time.time()

@@ -46,7 +46,7 @@ class Optimization(KeyedStage):
         self._wait_for_some = wait_for_some
         # One for each, so that a suggestion does not wait for a policy to be judged.
         self._judging, self._suggesting = Aside(), Aside()
-        self._suggestions = SuggestionShelf(self._suggesting)
+        self._suggestions = SuggestionShelf(self._suggesting, self.replica.loops)
         self._experiments = ExperimentKeeper(self.replica.clocks.wall)
         await asyncio.to_thread(warm)
         await self.open()

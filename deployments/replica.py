@@ -1,7 +1,5 @@
 """What every replica keeps open: Redis, the active configuration, its metrics and its logs."""
 
-import asyncio
-import secrets
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
@@ -16,11 +14,10 @@ from deployments.autoscaling import BusyMeter
 from deployments.clocks import SystemClocks
 from deployments.log_files import write_logs
 from deployments.private_ports import bind_to_own_address
-from deployments.rounds import end, every
 from deployments.storage import LOOK_SECONDS, StorageWatch
 from observability.exposition import snapshot
 from observability.metrics import Metrics
-from observability.snapshots import publish
+from observability.snapshots import Publisher
 
 # A replica that has no configuration (a gateway: no keys) by then is started anew by Serve.
 FIRST_CONFIG_SECONDS = 20.0
@@ -43,12 +40,11 @@ class Replica:
         bind_to_own_address()
         self.metrics = Metrics(CollectorRegistry())
         self.busy = BusyMeter()
-        # Unique for each process, so that a restarted replica's counters add to its old ones.
-        self._name = f"{role}-{secrets.token_hex(8)}"
         self.redis: Redis = open_redis(self.settings.redis_address, self.settings.redis_prefix)
-        self.config = ConfigWatch(self.redis, on_config)
+        self._publisher = Publisher(self.redis, role)
+        self.loops = self.metrics.loops
+        self.config = ConfigWatch(self.redis, on_config, loops=self.loops)
         self.storage = StorageWatch(self.redis, self.settings.home)
-        self._rounds: list[asyncio.Task[None]] = []
 
     async def config_once(self) -> Version:
         """Give the active configuration to a constructor that needs it before it can open."""
@@ -56,17 +52,17 @@ class Replica:
 
     async def open(self) -> Version:
         await self.config.start()
-        self._rounds += [
-            asyncio.create_task(every(lambda: PUBLISH_SECONDS, self._publish)),
-            asyncio.create_task(every(lambda: LOOK_SECONDS, self.storage.look)),
-        ]
+        # Counters only grow: the next snapshot says it all.
+        away = (RedisError, OSError)
+        self.loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=away)
+        self.loops.start("look at storage", self.storage.look, lambda: LOOK_SECONDS)
         version = await self.config.first(FIRST_CONFIG_SECONDS)
         await self.storage.look()
         return version
 
     async def close(self) -> None:
-        await end(*self._rounds)
         await self.config.stop()
+        await self.loops.stop()
         await self.redis.aclose()
 
     def note_storage(self) -> None:
@@ -82,9 +78,4 @@ class Replica:
         if version is not None:
             self.metrics.config_version.set(version.number)
         self.note_storage()
-        try:
-            await publish(
-                self.redis, self._name, snapshot(self.metrics.registry, self.clocks.wall())
-            )
-        except (RedisError, OSError):
-            return  # counters only grow: the next snapshot says it all
+        await self._publisher.publish(snapshot(self.metrics.registry, self.clocks.wall()))

@@ -15,7 +15,6 @@ from deployments.batch import Batch, Columns, Prediction
 from deployments.coverage.standings import Standings
 from deployments.extremes.metrics import FRESH_SECONDS, MetricSeries
 from deployments.families.extremes import EXTREMES
-from deployments.rounds import end, every
 from deployments.stage import Stage
 from deployments.version import VERSION
 from deployments.wire.frame import Frame
@@ -58,8 +57,9 @@ class Tail(Stage):
         self._standings = Standings(self.replica.redis, "tail")
         self._metrics = MetricSeries(self.replica.clocks.monotonic)
         await self.open()
-        self._looking = asyncio.create_task(every(lambda: LOOK_FOR_CHAMPION_SECONDS, self._follow))
-        self._reading = asyncio.create_task(every(lambda: FRESH_SECONDS, self._metrics.refresh))
+        loops = self.replica.loops
+        loops.start("follow the champion", self._follow, lambda: LOOK_FOR_CHAMPION_SECONDS)
+        loops.start("read metric series", self._metrics.refresh, lambda: FRESH_SECONDS)
 
     async def answer(self, frame: Frame) -> Frame:
         if frame.head["family"] == EXTREMES.name:
@@ -118,7 +118,6 @@ class Tail(Stage):
             log.info("now serving %s %s", wanted.name, wanted.version)
 
     async def __del__(self) -> None:
-        await end(self._looking, self._reading)
         await self.close()
 
 

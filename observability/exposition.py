@@ -23,6 +23,7 @@ GaugeRule = Literal["sum", "min", "max", "mean", "latest"]
 STALE_AFTER_S = 15.0
 
 _SUMMED = frozenset({"counter", "histogram", "summary"})
+_PARTS_OF_ONE = 2**24
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -74,6 +75,21 @@ def merge(
             _combined(sample, values[_key(sample)], rule) for sample in family.samples
         ]
     return list(merged.values())
+
+
+def minus(taken: Snapshot, counted: Snapshot) -> Snapshot:
+    """Take off what was counted elsewhere already; gauges stay as they are."""
+    before = {_key(s): s.value for family in counted.families for s in family.samples}
+    families = []
+    for family in taken.families:
+        left = _empty(family)
+        summed = family.type in _SUMMED
+        left.samples = [
+            Sample(s.name, s.labels, s.value - before.get(_key(s), 0.0)) if summed else s
+            for s in family.samples
+        ]
+        families.append(left)
+    return Snapshot(taken.at, families)
 
 
 def text(families: Iterable[Metric]) -> str:
@@ -147,16 +163,28 @@ def _empty(family: Metric) -> Metric:
 def _to_json(family: Metric) -> dict[str, Any]:
     # JSON has no infinity and no NaN, so those travel as text. `_created` only says when a replica
     # started, which means nothing in a sum.
+    summed = family.type in _SUMMED
     return {
         "name": family.name,
         "type": family.type,
         "help": family.documentation,
         "samples": [
-            (s.name, s.labels, s.value if math.isfinite(s.value) else str(s.value))
+            (s.name, s.labels, _number(s.value, exact_sums=summed))
             for s in family.samples
             if not s.name.endswith("_created")
         ],
     }
+
+
+def _number(value: float, *, exact_sums: bool) -> float | str:
+    """Round what will be summed to a few hundred-millionths, in binary.
+
+    Such sums are exact in any order. A rounding error of the last digit would let a counter go
+    back, and Prometheus takes that for a restart.
+    """
+    if not math.isfinite(value):
+        return str(value)
+    return round(value * _PARTS_OF_ONE) / _PARTS_OF_ONE if exact_sums else value
 
 
 def _from_json(form: Mapping[str, Any]) -> Metric:

@@ -5,6 +5,7 @@ Everything is recorded a batch at a time, so that counting costs less than a row
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from observability.background import Loops
 from observability.exposition import GaugeRule
 from observability.histogram import BatchHistogram, Values
 
@@ -32,6 +33,7 @@ GAUGE_RULES: dict[str, GaugeRule] = {
     "ml_layer_processing_time_ms": "mean",
     "ml_layer_regime_distribution": "mean",
     "ml_layer_active_alerts": "max",
+    "background_last_success_age_seconds": "max",
 }
 
 
@@ -40,6 +42,8 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self.loops = Loops()
+        registry.register(self.loops)
         self._count_requests()
         self._count_models()
         self._count_market()
@@ -164,7 +168,11 @@ class Metrics:
             "ledger_spool_entries", "Entries in local spools, not yet in Redis."
         )
         self.ledger_drain_lag_seconds = self._gauge(
-            "ledger_drain_lag_seconds", "Seconds of decisions that are not in ClickHouse yet."
+            "ledger_drain_lag_seconds", "Age of the oldest decision that is not in ClickHouse yet."
+        )
+        self.ledger_dead_letters = self._counter(
+            "ledger_dead_letters_total",
+            "Ledger entries kept in a stream of their own because they cannot be read or stored.",
         )
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:

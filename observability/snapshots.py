@@ -1,60 +1,141 @@
-"""Where replicas leave their snapshots: one field each of a hash in Redis."""
+"""Where replicas leave their snapshots: one field each of a hash in Redis.
 
+A replica that died leaves its counters to one common field, and its own is dropped: the totals
+stay, and the hash holds few more fields than there are replicas. One that was only silent, as a
+stopped process is, finds the mark of that when it publishes again: it goes on under a new name, and
+counts what it had not counted before.
+"""
+
+import secrets
+from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
-from observability.exposition import Snapshot, decode, encode, merge
+from observability.exposition import Snapshot, decode, encode, merge, minus
 from settings.redis_names import redis_name
 
 RETIRED = "retired"
-SILENT_S = 24 * 3600.0
+# A replica publishes every second. Counted while the one that counts is itself awake.
+SILENT_S = 60.0
+# One that is silent for longer and comes back counts twice what it had counted before.
+MARK_S = 30 * 86_400
+
+# One step for Redis: between a look and a write the replica could be retired.
+_PUBLISH = """
+local retired = redis.call('GET', KEYS[2])
+if retired then return retired end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return false
+"""
 
 
 def key(redis: Redis) -> str:
     return redis_name(redis, "metrics", "snapshots")
 
 
-async def publish(redis: Redis, replica: str, snapshot: bytes) -> None:
-    """Leave a snapshot. The replica's name must be new for each process, or counters go back."""
-    await redis.hset(key(redis), replica, snapshot)
+class Publisher:
+    """Leaves the snapshots of one process."""
+
+    def __init__(
+        self, redis: Redis, role: str, token: Callable[[int], str] = secrets.token_hex
+    ) -> None:
+        self._redis = redis
+        self._role = role
+        self._token = token
+        self._publish = redis.register_script(_PUBLISH)
+        # What was counted under the names of before.
+        self._counted: Snapshot | None = None
+        self._name = self._new_name()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def publish(self, snapshot: bytes) -> None:
+        retired = await self._leave(snapshot)
+        while retired is not None:
+            counted = decode(retired)
+            self._counted = counted if self._counted is None else _sum(self._counted, counted)
+            self._name = self._new_name()
+            retired = await self._leave(snapshot)
+
+    async def _leave(self, snapshot: bytes) -> bytes | None:
+        """Leave the snapshot; answers what this name had left when it was retired, if it was."""
+        if self._counted is not None:
+            snapshot = encode(minus(decode(snapshot), self._counted))
+        answer: bytes | None = await self._publish(
+            keys=[key(self._redis), mark_of(self._redis, self._name)], args=[self._name, snapshot]
+        )
+        return answer
+
+    def _new_name(self) -> str:
+        return f"{self._role}-{self._token(8)}"
 
 
 async def gather(redis: Redis) -> dict[str, bytes]:
     """Fetch what every replica left, also those that died since."""
-    return _named(await redis.hgetall(key(redis)))
+    # The client answers bytes; redis-py's types allow for one that decodes.
+    found: Any = await redis.hgetall(key(redis))
+    return {name.decode(): data for name, data in found.items()}
 
 
-async def retire(redis: Redis, *, now: float, silent_s: float = SILENT_S) -> list[str]:
-    """Fold replicas that were silent for long into one field, so that the hash stays small.
+class Retirement:
+    """Finds the replicas that fell silent; `step` is called every few seconds.
 
-    Their gauges are gone, their counters stay in every sum. A silence this long is a death: a
-    replica that spoke again afterwards would be counted twice.
+    Silence is counted by this process's own clock and looks, so that a machine that was asleep
+    finds nobody dead.
     """
+
+    def __init__(
+        self, redis: Redis, monotonic: Callable[[], float], silent_s: float = SILENT_S
+    ) -> None:
+        self._redis = redis
+        self._monotonic = monotonic
+        self._silent_s = silent_s
+        self._seen: dict[str, tuple[bytes, float]] = {}
+
+    async def step(self) -> None:
+        now = self._monotonic()
+        found = await gather(self._redis)
+        found.pop(RETIRED, None)
+        before = self._seen
+        self._seen = {
+            name: before[name] if name in before and before[name][0] == data else (data, now)
+            for name, data in found.items()
+        }
+        for name, (data, since) in self._seen.items():
+            if now - since > self._silent_s:
+                await retire(self._redis, name, data)
+
+
+def mark_of(redis: Redis, name: str) -> str:
+    return redis_name(redis, "metrics", RETIRED, name)
+
+
+async def retire(redis: Redis, name: str, last: bytes) -> bool:
+    """Fold a replica's last snapshot into the common one; says whether it was still the last."""
     async with redis.pipeline() as pipe:
         await pipe.watch(key(redis))
-        found = _named(await pipe.hgetall(key(redis)))
-        silent = [
-            name
-            for name, data in found.items()
-            if name != RETIRED and now - decode(data).at > silent_s
-        ]
-        if not silent:
-            return []
-        folded = [found[name] for name in (*silent, RETIRED) if name in found]
-        # Nothing is young enough for its gauges to pass.
-        families = merge(folded, now=now, rules={}, stale_after_s=float("-inf"))
-        pipe.multi()  # type: ignore[no-untyped-call]  # redis-py left it out
-        pipe.hset(key(redis), RETIRED, encode(Snapshot(now, families)))
-        pipe.hdel(key(redis), *silent)
+        left: Any = await pipe.hget(key(redis), name)
+        if left != last:
+            return False  # it has spoken, or another gateway was first
+        common: Any = await pipe.hget(key(redis), RETIRED)
+        dead = decode(last)
+        pipe.multi()  # type: ignore[no-untyped-call] # redis-py left it out
+        pipe.hset(key(redis), RETIRED, encode(_sum(dead, *([decode(common)] if common else []))))
+        pipe.hdel(key(redis), name)
+        pipe.set(mark_of(redis, name), encode(_sum(dead)), ex=MARK_S)
         try:
             await pipe.execute()
-        except WatchError:  # somebody published meanwhile: the next round will do it
-            return []
-    return silent
+        except WatchError:  # somebody published meanwhile: a later round will do it
+            return False
+    return True
 
 
-def _named(found: Any) -> dict[str, bytes]:
-    # The client answers bytes; redis-py's types allow for one that decodes.
-    return {name.decode(): data for name, data in found.items()}
+def _sum(*taken: Snapshot) -> Snapshot:
+    """Add up counters; gauges say nothing once their replica is gone."""
+    at = max(each.at for each in taken)
+    families = merge(map(encode, taken), now=at, rules={}, stale_after_s=float("-inf"))
+    return Snapshot(at, families)

@@ -1,6 +1,5 @@
 """What the gateway's routes work with; opened with the replica, closed with it."""
 
-import asyncio
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,12 +27,16 @@ from deployments.gateway.timings import Stopwatch
 from deployments.hop import AnyReplica, Hop, ModelHop
 from deployments.keyed.routing import ByKey
 from deployments.replica import FIRST_CONFIG_SECONDS, Replica
-from deployments.rounds import end, every
 from deployments.wire.exchange import Exchange
 from observability.ledger.decision import DecisionIds, writer_name
+from observability.ledger.lag import drain_lag_s
 from observability.ledger.writer import LedgerWriter
+from observability.snapshots import Retirement
 from safety.access import KeyRing
 from safety.key_store import KeyStore
+
+LAG_SECONDS = 1.0
+RETIRE_SECONDS = 10.0
 
 __all__ = ["Answered", "Ask", "Handles", "Premises"]
 
@@ -61,7 +64,7 @@ class Premises:
         }
         stored = KeyStore(self.replica.redis)
         self.keys: RedisWatch[KeyRing] = RedisWatch(
-            self.replica.redis, stored.channel, stored.ring, _noted
+            self.replica.redis, stored.channel, stored.ring, _noted, loops=self.replica.loops
         )
         self.configs = ConfigStore(self.replica.redis)
         self.ledger = LedgerWriter(
@@ -69,6 +72,7 @@ class Premises:
             writer=writer_name("gateway", os.urandom),
             spool_dir=Path(self.settings.paths.spool),
             clock=self.clocks.wall,
+            loops=self.replica.loops,
         )
         self.rates = RateLimits(self.clocks.monotonic, self._count_refusal)
         self.rate_shares = RateShares(self.replica.redis, self.rates, self.clocks.wall)
@@ -81,8 +85,10 @@ class Premises:
         version = await self.replica.open()
         secret = await wire_secret(self.replica.redis)
         self.desk = Desk(self._journeys(secret), lambda: self.replica.config.value, self.clocks)
-        self._tidying = asyncio.create_task(every(lambda: 1.0, self.outcomes.tidy))
-        self._sharing = asyncio.create_task(every(lambda: 1.0, self._share_rates))
+        loops = self.replica.loops
+        self._tidying = loops.start("tidy outcomes", self.outcomes.tidy, lambda: 1.0)
+        self._sharing = loops.start("share rates", self._share_rates, lambda: 1.0)
+        self._start_watching_others()
         await self.keys.start()
         # Serve sends requests once the constructor is done: not before they can be admitted.
         await self.keys.first(FIRST_CONFIG_SECONDS)
@@ -92,7 +98,7 @@ class Premises:
     async def close(self) -> None:
         """Answer what is in the lanes, write it down, and let go of everything."""
         await self.desk.drain()
-        await end(self._tidying, self._sharing)
+        await self.replica.loops.stop(self._tidying, self._sharing)
         with suppress(RedisError, OSError):
             await self.rate_shares.leave()
         await self.outcomes.close()
@@ -101,6 +107,22 @@ class Premises:
         await self.ledger.close()
         await self.keys.stop()
         await self.replica.close()
+
+    def _start_watching_others(self) -> None:
+        """Begin to measure what must be seen also while those who would measure it are dead."""
+        redis_away = (RedisError, OSError)
+        loops, retirement = (
+            self.replica.loops,
+            Retirement(self.replica.redis, self.clocks.monotonic),
+        )
+        loops.start("ledger lag", self._measure_lag, lambda: LAG_SECONDS, expected=redis_away)
+        loops.start(
+            "retire dead replicas", retirement.step, lambda: RETIRE_SECONDS, expected=redis_away
+        )
+
+    async def _measure_lag(self) -> None:
+        lag = await drain_lag_s(self.replica.redis)
+        self.replica.metrics.ledger_drain_lag_seconds.set(lag)
 
     @property
     def degraded(self) -> bool:
@@ -124,7 +146,8 @@ class Premises:
         noted, self._answered = self._answered, {}
         for (endpoint, status), seconds in noted.items():
             self.replica.metrics.answered(endpoint, status, seconds)
-        for family, lane in self.desk.lanes.items():
+        lanes = self.desk.lanes if hasattr(self, "desk") else {}  # none until it is open
+        for family, lane in lanes.items():
             self.replica.metrics.lane_waiting_rows.labels(family).set(lane.waiting_rows)
         self.replica.metrics.ledger_degraded.set(self.ledger.degraded)
         self.replica.metrics.ledger_spool_entries.set(self.ledger.spooled_entries)
@@ -136,7 +159,7 @@ class Premises:
         return version
 
     def _exchange(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> Exchange:
-        exchange = Exchange(stage, handle, secret)
+        exchange = Exchange(stage, handle, secret, self.replica.loops)
         exchange.start()
         self._exchanges.append(exchange)
         return exchange

@@ -9,9 +9,9 @@ from redis.exceptions import RedisError
 
 from deployments.batch import Batch
 from deployments.keyed.service import KeyedService
-from deployments.rounds import end, every
 from deployments.stage import Stage
 from deployments.wire.frame import Frame
+from observability.background import end
 
 TIDY_SECONDS = 1.0
 
@@ -32,7 +32,7 @@ class KeyedStage(Stage):
     async def open(self) -> None:
         self._services = self.services()
         await super().open()
-        self._tidying = asyncio.create_task(every(lambda: TIDY_SECONDS, self._tidy))
+        self._tidying = self.replica.loops.start("tidy states", self._tidy, lambda: TIDY_SECONDS)
         self._repairing = asyncio.create_task(self._repair())
 
     async def answer(self, frame: Frame) -> Frame:
@@ -59,7 +59,8 @@ class KeyedStage(Stage):
         return list({id(service): service for service in self._services.values()}.values())
 
     async def close(self) -> None:
-        await end(self._tidying, self._repairing)
+        await self.replica.loops.stop(self._tidying)
+        await end(self._repairing)
         # What comes in is answered first; then states are saved, so that the next holder need not
         # replay logs.
         await self._wire.close()

@@ -159,7 +159,10 @@ class RedisServer:
                     return
                 self.restarts += 1
                 log.warning("redis-server ended; starting it again on the same files")
-                self._spawn()
+                try:
+                    self._spawn()
+                except OSError:  # no process or memory left: the next turn tries again
+                    log.exception("redis-server could not be started")
 
 
 def _last_complaint(log_file: Path) -> str:

@@ -14,15 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from deployments.aside.process import Aside, AsideLostError, TaskFailedError
-from deployments.rounds import end
 from deployments.studies.state import Running
 from deployments.studies.stopgap import starting
 from deployments.studies.suggested import Suggested
 from models.optimization.bayes.snapshot import design_document
+from observability.background import BackgroundLoop, Loops
 
 DEPTH = 3
 # After a task that came to nothing: the process has to begin anew.
 PAUSE_SECONDS = 1.0
+# Whoever lacks something wakes the loop; this only shows that it lives.
+IDLE_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +51,13 @@ class _Place:
 
 
 class SuggestionShelf:
-    def __init__(self, aside: Aside) -> None:
+    def __init__(self, aside: Aside, loops: Loops | None = None) -> None:
         self._aside = aside
+        self._loops = loops or Loops()
         self._places: dict[str, _Place] = {}
         self._turns = itertools.count()
         self._wanted = asyncio.Event()
-        self._filling: asyncio.Task[None] | None = None
+        self._filling: BackgroundLoop | None = None
         self._making: str | None = None
 
     def makes(self, name: str) -> bool:
@@ -74,7 +77,9 @@ class SuggestionShelf:
         if place.lacks:
             self._wanted.set()
             if self._filling is None:
-                self._filling = asyncio.get_running_loop().create_task(self._fill())
+                self._filling = self._loops.start(
+                    "prepare suggestions", self._fill, lambda: IDLE_SECONDS, wake=self._wanted
+                )
 
     def take(self, name: str) -> Suggested | None:
         place = self._places.get(name)
@@ -89,7 +94,7 @@ class SuggestionShelf:
 
     async def close(self) -> None:
         if self._filling is not None:
-            await end(self._filling)
+            await self._loops.stop(self._filling)
 
     async def _some(self, name: str, seconds: float) -> None:
         place = self._places.get(name)
@@ -102,27 +107,27 @@ class SuggestionShelf:
         except TimeoutError:
             return
 
-    async def _fill(self) -> None:
-        while True:
-            await self._wanted.wait()
-            lacking = [(name, place) for name, place in self._places.items() if place.lacks]
-            if not lacking:
-                self._wanted.clear()
-                continue
-            name, place = min(lacking, key=lambda each: (len(each[1].ready), each[1].turn))
-            place.turn, self._making = next(self._turns), name
-            try:
-                await self._prepare(name, place)
-            except TaskFailedError as failed:
-                log.warning("No suggestion for %s: %s", name, failed)
-                place.failed = True  # until the study is asked or told again
-            except AsideLostError as lost:
-                log.warning("No suggestion for %s: %s", name, lost)
-                await asyncio.sleep(PAUSE_SECONDS)
-            except Exception:
-                log.exception("The suggestion for %s could not be taken", name)
-                place.failed = True
+    async def _fill(self) -> bool:
+        """Prepare one suggestion; says whether more may be lacking."""
+        lacking = [(name, place) for name, place in self._places.items() if place.lacks]
+        if not lacking:
+            return False
+        name, place = min(lacking, key=lambda each: (len(each[1].ready), each[1].turn))
+        place.turn, self._making = next(self._turns), name
+        try:
+            await self._prepare(name, place)
+        except TaskFailedError as failed:
+            log.warning("No suggestion for %s: %s", name, failed)
+            place.failed = True  # until the study is asked or told again
+        except AsideLostError as lost:
+            log.warning("No suggestion for %s: %s", name, lost)
+            await asyncio.sleep(PAUSE_SECONDS)
+        except Exception:
+            place.failed = True
+            raise
+        finally:
             self._making = None
+        return True
 
     async def _prepare(self, name: str, place: _Place) -> None:
         running, basis = place.running, place.running.settled

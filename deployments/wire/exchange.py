@@ -1,14 +1,12 @@
 """Knows the replicas of one deployment: Serve names them, the wire reaches them."""
 
 import asyncio
-import logging
-from contextlib import suppress
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
-from deployments.rounds import end
 from deployments.wire.channel import Channel
+from observability.background import BackgroundLoop, Loops
 
 # Serve picks a replica at random for each question, so that asking now and then finds all.
 ASK_EVERY_SECONDS = 1.0
@@ -16,27 +14,39 @@ ASK_AGAIN_SECONDS = 0.05
 # The question is answered at once by a replica that lives at all.
 ASK_WITHIN_SECONDS = 2.0
 
-log = logging.getLogger(__name__)
-
 
 class Exchange:
     """Keeps a channel to every replica that Serve routes to; Serve decides which those are."""
 
-    def __init__(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> None:
+    def __init__(
+        self,
+        stage: str,
+        handle: DeploymentHandle[Any],
+        secret: bytes,
+        loops: Loops | None = None,
+    ) -> None:
         self._stage = stage
         self._where = handle.where
         self._secret = secret
         self._channels: dict[tuple[str, int], Channel] = {}
         self._found = asyncio.Event()
         self._wanted = asyncio.Event()
-        self._asking: asyncio.Task[None] | None = None
+        self._loops = loops or Loops()
+        self._asking: BackgroundLoop | None = None
 
     def start(self) -> None:
-        self._asking = asyncio.create_task(self._keep_asking(), name=f"exchange {self._stage}")
+        self._asking = self._loops.start(
+            f"find replicas of {self._stage}",
+            self._look,
+            self._pause_seconds,
+            # However the question fails, there is no such replica yet.
+            expected=(Exception,),
+            wake=self._wanted,
+        )
 
     async def stop(self) -> None:
         if self._asking is not None:
-            await end(self._asking)
+            await self._loops.stop(self._asking)
         for channel in self._channels.values():
             channel.close()
 
@@ -61,24 +71,18 @@ class Exchange:
         """Take a replica that does not answer out of the round; Serve will see to it."""
         channel.close()
 
-    async def _keep_asking(self) -> None:
-        while True:
-            self._wanted.clear()
-            try:
-                async with asyncio.timeout(ASK_WITHIN_SECONDS):
-                    await self._ask()
-            except Exception as error:  # noqa: BLE001 - who stops asking never finds a replica again
-                log.info("no replica of %s yet: %s", self._stage, type(error).__name__)
-            self._channels = {at: each for at, each in self._channels.items() if each.alive}
-            await self._pause()
-
-    async def _pause(self) -> None:
-        """Wait for the next question; not for long while somebody waits for a replica."""
+    async def _look(self) -> None:
         await asyncio.sleep(ASK_AGAIN_SECONDS)
-        if self._channels:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ASK_EVERY_SECONDS - ASK_AGAIN_SECONDS):
-                    await self._wanted.wait()
+        self._wanted.clear()
+        try:
+            async with asyncio.timeout(ASK_WITHIN_SECONDS):
+                await self._ask()
+        finally:
+            self._channels = {at: each for at, each in self._channels.items() if each.alive}
+
+    def _pause_seconds(self) -> float:
+        """Wait for the next question; not at all while there is nobody to ask."""
+        return ASK_EVERY_SECONDS - ASK_AGAIN_SECONDS if self._channels else 0.0
 
     async def _ask(self) -> None:
         host, port = await self._where.remote()

@@ -6,25 +6,27 @@ that a reader who just missed a decision in ClickHouse finds it in the stream.
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from observability.clickhouse import Clickhouse
-from observability.errors import ClickhouseError
 from observability.ledger.archive import Archive
+from observability.ledger.dead_letters import DeadLetters
 from observability.ledger.entry import Entry
-from observability.ledger.stream import AWAY, FIELD, LedgerStream, Message, readable
+from observability.ledger.isolate import store_each
+from observability.ledger.lag import drained_key, last_id, order
+from observability.ledger.stream import LedgerStream, Message, readable
 
 log = logging.getLogger(__name__)
 
 CHUNK = 512
 MARGIN_S = 10.0
-# Fewer and larger inserts: each makes parts that the engine then has to merge.
-INTERVAL_S = 5.0
+
+
+def _count_nothing() -> None:
+    """Count nothing: nobody asked to."""
 
 
 class Drain:
@@ -37,32 +39,27 @@ class Drain:
         *,
         stream: str | None = None,
         margin_s: float = MARGIN_S,
+        on_dead_letter: Callable[[], None] = _count_nothing,
     ) -> None:
         self._redis = redis
         self._stream = LedgerStream(redis, name=stream)
         self._archive = Archive(store)
+        self._dead_letters = DeadLetters(redis, self._stream.name)
+        self._on_dead_letter = on_dead_letter
         self._margin_ms = int(margin_s * 1000)
         self._after: str | None = None
 
-    async def run(self, stop: asyncio.Event, interval_s: float = INTERVAL_S) -> None:
-        """Drain until told to stop; while Redis or ClickHouse is away, try again each interval."""
-        while not stop.is_set():
-            try:
-                more = await self.step() == CHUNK
-            except (*AWAY, ClickhouseError) as error:
-                log.warning("the ledger is not drained this time: %r", error)
-                more = False
-            if not more:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), interval_s)
+    async def go_on(self) -> bool:
+        """Make one step; says whether there is more to do at once."""
+        return await self.step() == CHUNK
 
     async def step(self) -> int:
-        """Store one chunk of messages and trim; says how many messages were read."""
+        """Store one chunk of messages and trim; says how many messages were dealt with."""
         messages = await self._stream.read(self._after, CHUNK)
         if messages:
-            await self._store(messages)
+            messages = await self._store(messages)
             self._after = messages[-1].id
-            await self._redis.set(f"{self._stream.name}:drained", self._after)
+            await self._redis.set(drained_key(self._stream.name), self._after)
             await self._trim(self._after)
         elif self._after is not None and not await self._stream_reaches(self._after):
             self._after = None
@@ -70,51 +67,45 @@ class Drain:
             await self._trim(self._after)  # what was too young for it the last time
         return len(messages)
 
-    async def lag_s(self) -> float:
-        """How many seconds of messages are not in ClickHouse yet."""
-        undrained = await self._stream.read(self._after, 1)
-        if not undrained:
-            return 0.0
-        newest = _order((await self._last_id()) or undrained[0].id)
-        return (newest[0] - _order(undrained[0].id)[0]) / 1000
+    async def _store(self, messages: list[Message]) -> list[Message]:
+        """Store the messages' entries; says with which of the messages the drain is done.
 
-    async def _store(self, messages: Sequence[Message]) -> None:
-        entries: list[Entry] = []
-        for message in messages:
-            entry = readable(message)
-            if entry is None:
-                await self._set_aside(message)
-            else:
-                entries.append(entry)
-        await asyncio.to_thread(self._archive.add, entries)
+        An entry that is refused while later ones are stored is at fault itself, and becomes a dead
+        letter. One after which nothing could be stored stays: the store may be at fault.
+        """
+        entries = [readable(message) for message in messages]
+        refused = await asyncio.to_thread(self._store_readable, entries)
+        stored = [at for at, entry in enumerate(entries) if entry is not None and at not in refused]
+        if refused and not stored:
+            raise next(iter(refused.values()))
+        done = stored[-1] + 1 if refused and max(refused) > stored[-1] else len(messages)
+        for at, message in enumerate(messages[:done]):
+            if entries[at] is None:
+                await self._set_aside(message, "cannot be read")
+            elif at in refused:
+                await self._set_aside(message, f"cannot be stored: {refused[at]!r}")
+        return messages[:done]
 
-    async def _set_aside(self, message: Message) -> None:
-        """Keep what cannot be read, for whoever finds out why."""
-        await self._redis.xadd(
-            f"{self._stream.name}:damaged", {FIELD: message.data, b"id": message.id.encode()}
-        )
+    def _store_readable(self, entries: Sequence[Entry | None]) -> dict[int, Exception]:
+        places = [at for at, entry in enumerate(entries) if entry is not None]
+        found = [entry for entry in entries if entry is not None]
+        refused = store_each(self._archive.add, found)
+        return {places[at]: error for at, error in refused.items()}
+
+    async def _set_aside(self, message: Message, why: str) -> None:
+        if await self._dead_letters.keep(message, why):
+            log.error("ledger message %s is kept as a dead letter: it %s", message.id, why)
+            self._on_dead_letter()
 
     async def _trim(self, drained: str) -> None:
         # By the clock of Redis, which made the ids.
         seconds, micros = await self._redis.time()
         oldest_kept = seconds * 1000 + micros // 1000 - self._margin_ms
-        if oldest_kept < _order(drained)[0]:
+        if oldest_kept < order(drained)[0]:
             drained = str(max(oldest_kept, 0))
         await self._redis.xtrim(self._stream.name, minid=drained, approximate=False)
 
     async def _stream_reaches(self, message_id: str) -> bool:
         """Whether the stream ever came as far as this id, or is a younger one than we read."""
-        last = await self._last_id()
-        return last is not None and _order(last) >= _order(message_id)
-
-    async def _last_id(self) -> str | None:
-        try:
-            info = await self._redis.xinfo_stream(self._stream.name)
-        except ResponseError:  # there is no stream
-            return None
-        return str(info["last-generated-id"].decode())
-
-
-def _order(message_id: str) -> tuple[int, int]:
-    ms, _, seq = message_id.partition("-")
-    return int(ms), int(seq)
+        last = await last_id(self._redis, self._stream.name)
+        return last is not None and order(last) >= order(message_id)

@@ -5,7 +5,6 @@ chain stays in order, and under load many batches share one write.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from contextvars import Context
@@ -15,6 +14,7 @@ from typing import Self
 
 from redis.asyncio import Redis
 
+from observability.background import BackgroundLoop, Loops
 from observability.errors import LedgerClosedError, LedgerUnavailableError, SpoolError
 from observability.ledger.chain import Chain
 from observability.ledger.decision import Decision
@@ -61,7 +61,7 @@ class _Waiting:
         if not self.result.done():  # whoever waited may have been cancelled
             self.result.set_result(AppendResult(entry_id, spooled=entry_id is None))
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: LedgerUnavailableError) -> None:
         if not self.result.done():
             self.result.set_exception(error)
 
@@ -78,6 +78,7 @@ class LedgerWriter:
         clock: Callable[[], float],
         stream: str | None = None,
         timing: Timing = USUAL,
+        loops: Loops | None = None,
     ) -> None:
         """Take a client that answers bytes; seconds since 1970 come from the clock."""
         log_stream = LedgerStream(redis, name=stream, timeout_s=timing.timeout)
@@ -89,7 +90,8 @@ class LedgerWriter:
         self._timing = timing
         self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._tending: asyncio.Task[None] | None = None
+        self._loops = loops or Loops()
+        self._tending: BackgroundLoop | None = None
         self._swept_at = float("-inf")
         self._closed = False
 
@@ -105,7 +107,13 @@ class LedgerWriter:
 
     async def start(self) -> Self:
         """Begin to tend the spools: this writer's, and those that dead writers left behind."""
-        self._tending = asyncio.create_task(self._tend(), name="ledger-tending")
+        self._tending = self._loops.start(
+            "ledger tending",
+            self._tend,
+            self._pause,
+            expected=(*AWAY, SpoolError),
+            wake=self._outlet.wake,
+        )
         return self
 
     async def append(
@@ -123,7 +131,7 @@ class LedgerWriter:
         redis_s = self._timing.timeout if within_s is None else within_s * REDIS_SHARE
         waiting = _Waiting(seal(decisions), redis_s)
         self._waiting.append(waiting)
-        if self._flushing is None:
+        if self._flushing is None or self._flushing.done():
             # It writes for whoever comes: what it logs belongs to no request.
             self._flushing = asyncio.create_task(
                 self._flush(), name="ledger-flush", context=Context()
@@ -136,12 +144,11 @@ class LedgerWriter:
             return
         self._closed = True
         if self._flushing is not None:
-            await self._flushing
+            await asyncio.wait([self._flushing])
         if self._tending is not None:
             # Asked to end, not cancelled: on Python 3.11 a cancellation that meets redis-py in
             # its wait_for around a send is lost (cpython issue 81839).
-            self._outlet.wake.set()
-            await self._tending
+            await self._loops.finish(self._tending)
         if self._outlet.away:
             await self._outlet.recover()
         await self._outlet.close()
@@ -157,9 +164,10 @@ class LedgerWriter:
             group, self._waiting = self._waiting, []
             try:
                 await self._write(group)
-            except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait forever
+            except BaseException as error:  # whatever it was, nobody may wait forever
                 self._fail(group, error)
-        self._flushing = None
+                if not isinstance(error, Exception):
+                    raise
 
     async def _write(self, group: list[_Waiting]) -> None:
         entries = self._chain.link([each.sealed for each in group], int(self._clock() * 1000))
@@ -169,7 +177,7 @@ class LedgerWriter:
         for waiting, entry_id in zip(group, ids[genesis:], strict=True):
             waiting.stored(entry_id)
 
-    def _fail(self, group: list[_Waiting], error: Exception) -> None:
+    def _fail(self, group: list[_Waiting], error: BaseException) -> None:
         # Entries that were numbered are lost, unacknowledged. A new chain leaves no gap behind.
         self._broken_chains += 1
         self._chain = Chain(f"{self._writer}~{self._broken_chains}")
@@ -178,14 +186,6 @@ class LedgerWriter:
             waiting.failed(LedgerUnavailableError(f"Redis is away, and the spool failed: {error}"))
 
     async def _tend(self) -> None:
-        while not self._closed:
-            try:
-                await self._tend_once()
-            except (*AWAY, SpoolError) as error:
-                log.debug("the ledger is not tended this time: %r", error)
-            await self._pause()
-
-    async def _tend_once(self) -> None:
         if self._outlet.away:
             await self._outlet.recover()
             return
@@ -195,9 +195,5 @@ class LedgerWriter:
             await self._outlet.sweep()
             self._swept_at = now
 
-    async def _pause(self) -> None:
-        seconds = self._timing.retry if self._outlet.away else self._timing.check
-        self._outlet.wake.clear()
-        if not self._closed:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._outlet.wake.wait(), seconds)
+    def _pause(self) -> float:
+        return self._timing.retry if self._outlet.away else self._timing.check

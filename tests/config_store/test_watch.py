@@ -15,6 +15,7 @@ from config_store.errors import AlreadyWatchingError, NothingLoadedError
 from config_store.shipped import default_document
 from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch, RedisWatch
+from observability.background import Loops
 from safety.access import KeyRing, Role
 from safety.key_store import KeyStore
 from tests.waiting import PATIENCE_SECONDS
@@ -261,3 +262,25 @@ async def test_the_same_watch_follows_the_keys(redis: Redis, writer: Redis) -> N
         await keys.revoke(issued.record.key_id)
         await until(lambda: rings[-1].verify(presented) is None)
     assert len(rings) == 3
+
+
+async def test_the_watch_goes_on_after_an_exception_that_nobody_thought_of(
+    redis: Redis, writer: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await release(writer, 5)
+    loops = Loops()
+    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.02, loops=loops) as watch:
+        await watch.first(2)
+        follow = watch._follow
+
+        async def odd() -> None:
+            monkeypatch.setattr(watch, "_follow", follow)
+            raise KeyError("message")
+
+        monkeypatch.setattr(watch, "_follow", odd)
+        await writer.client_kill_filter(_type="pubsub", skipme=True)
+        await until(lambda: watch._follow == follow, 30)
+        changed = await release(writer, 6)
+        await until(lambda: is_at(watch, changed), 30)
+        assert sum(loops.failures().values()) >= 1
+        assert watch.stale is False

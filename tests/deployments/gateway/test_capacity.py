@@ -6,7 +6,6 @@ import pytest
 
 from deployments.forecasts.past import past_of
 from deployments.forecasts.shelf import ModelShelf, registered_name, save_with_kind
-from deployments.rounds import end
 from features.hours.series import hours_of
 from models.forecasting.chain import ORDER
 from models.forecasting.ensemble import EnsembleForecaster
@@ -16,6 +15,7 @@ from models.forecasting.seasonal_average import SeasonalAverage
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
+from observability.background import end
 from tests.deployments.gateway.conftest import Hours
 from tests.deployments.house import NOW, House
 from tests.fortnight import fortnight

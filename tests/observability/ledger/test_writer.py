@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from observability.background import Loops
 from observability.errors import LedgerClosedError, LedgerUnavailableError
 from observability.ledger.decision import Decision
 from observability.ledger.entry import Entry
@@ -380,3 +381,54 @@ async def test_kill_9_of_a_gateway_loses_no_answer_that_left_it(
         await eventually(whole)
         await eventually(lambda: not files(tmp_path))
     assert verify_chains(await recorded(client)).whole
+
+
+@pytest.mark.parametrize("method", ["check_restart", "sweep", "recover"])
+async def test_tending_goes_on_after_an_exception_that_nobody_thought_of(
+    redis_server: Any,
+    client: Redis,
+    tmp_path: Path,
+    decide: Decide,
+    eventually: Eventually,
+    method: str,
+) -> None:
+    """Without it the spool would never be emptied again."""
+    loops = Loops()
+    timing = Timing(retry=0.01, check=0.01, sweep=0.01)
+    pen = LedgerWriter(
+        client, writer="w", spool_dir=tmp_path, clock=time.time, timing=timing, loops=loops
+    )
+    does = getattr(pen._outlet, method)
+
+    async def once_odd() -> None:
+        setattr(pen._outlet, method, does)
+        raise KeyError("run_id")
+
+    setattr(pen._outlet, method, once_odd)
+    async with pen:
+        redis_server.kill()
+        batch = decide(2)
+        assert (await pen.append(batch)).spooled
+        await eventually(lambda: method != "recover" or loops.failures()["ledger tending"])
+        redis_server.start()
+        await eventually(lambda: pen.spooled_entries == 0)
+        await eventually(lambda: getattr(pen._outlet, method) == does)
+        await pen.append(decide(1))
+    assert rows(await recorded(client)) >= {decision.row for decision in batch}
+
+
+async def test_a_cancellation_that_a_library_lets_out_does_not_end_the_flushing(
+    client: Redis, tmp_path: Path, decide: Decide
+) -> None:
+    async with writer(client, tmp_path) as pen:
+        put = pen._outlet.put
+
+        async def once_cancelled(_: list[bytes], __: float | None = None) -> list[str | None]:
+            pen._outlet.put = put  # type: ignore[method-assign] # put back
+            raise asyncio.CancelledError
+
+        pen._outlet.put = once_cancelled  # type: ignore[method-assign,assignment] # what redis-py may do
+        with pytest.raises(LedgerUnavailableError):
+            await pen.append(decide(1))
+        async with asyncio.timeout(10):
+            assert not (await pen.append(decide(1))).spooled
