@@ -43,8 +43,6 @@ class Hop:
             except RemoteFailureError as failure:
                 raise StageLostError(self.stage, f"it failed with {failure}") from failure
             except TimeoutError:
-                if channel is not None:
-                    self._exchange.drop(channel)
                 break
         raise StageLostError(self.stage, f"nothing came back within {budget_s:.3f} s")
 

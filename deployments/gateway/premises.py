@@ -170,7 +170,8 @@ class Premises:
     def _model_hop(self, family: Family, exchange: Exchange) -> ModelHop:
         if family.key is None:
             return AnyReplica(Hop(family.stage, exchange, self.clocks.monotonic))
-        return ByKey(family.stage, exchange, self.clocks.monotonic)
+        clock, falls_back = self.clocks.monotonic, family.falls_back
+        return ByKey(family.stage, exchange, clock, falls_back=falls_back)
 
     def _journeys(self, secret: bytes) -> dict[str, Journey]:
         features = self._hop("features", self._handles.features, secret)

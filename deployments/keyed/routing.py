@@ -3,7 +3,12 @@
 Keys are laid on replicas by rendezvous hashing: the replica with the highest hash of (replica, key)
 holds the key, so that a replica that comes or goes moves only its own keys. Gateways need not agree
 for a moment when replicas change: a key's log takes an entry only from who knows its latest one
-(see log.py), so two holders never fork a state.
+(see log.py), so two holders never fork a state. While a replica hangs, others are asked for its
+keys.
+
+Each holder's rows have their own outcome. Those of one that gives no answer in time are refused by
+themselves, and the rest of the batch goes on. Nobody knows then whether they were written down;
+the replica is told that nobody waits, and takes none that it has not begun with.
 """
 
 import asyncio
@@ -13,7 +18,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from deployments.batch import Batch, Columns, Detail, Prediction
+from deployments.batch import Batch, Columns, Detail, Prediction, Refusal
 from deployments.errors import StageLostError
 from deployments.keyed.tags import tag
 from deployments.wire.channel import Channel, ChannelLostError, RemoteFailureError
@@ -27,31 +32,71 @@ Address = tuple[str, int]
 class ByKey:
     """A family's stage whose replicas hold state."""
 
-    def __init__(self, stage: str, exchange: Exchange, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        stage: str,
+        exchange: Exchange,
+        clock: Callable[[], float],
+        *,
+        falls_back: bool = False,
+    ) -> None:
         self.stage = stage
         self._exchange = exchange
         self._clock = clock
+        self._falls_back = falls_back
 
     async def __call__(self, batch: Batch, budget_s: float) -> Prediction:
-        """Send every row to its holder; a row sent twice counts once, by its decision's id."""
+        """Send every row to its holder; a row sent twice counts once, by its decision's id.
+
+        Rows without an answer are refused in their place, or have no numbers where their family
+        falls back; StageLostError when there is no answer at all.
+        """
         deadline = self._clock() + budget_s
         parts: list[tuple[list[int], Prediction]] = []
+        unanswered: dict[int, StageLostError] = {}
         left = list(range(len(batch)))
         while left:
-            wanted = self._shares(batch, left, await self._channels(deadline))
-            answers = await asyncio.gather(
-                *(self._ask(channel, batch.take(rows), deadline) for channel, rows in wanted)
-            )
+            try:
+                wanted = self._shares(batch, left, await self._channels(deadline))
+            except StageLostError as lost:
+                unanswered |= dict.fromkeys(left, lost)
+                break
             left = []
+            asked = (self._ask(channel, batch.take(rows), deadline) for channel, rows in wanted)
+            answers = await asyncio.gather(*asked, return_exceptions=True)
             for (_, rows), answer in zip(wanted, answers, strict=True):
-                if answer is None:
-                    left += rows
-                else:
+                if isinstance(answer, Prediction):
                     parts.append((rows, answer))
-        return parts[0][1] if len(parts) == 1 else together(parts, len(batch))
+                elif isinstance(answer, ChannelLostError):
+                    log.warning("stage %s: %s; its keys go to another", self.stage, answer)
+                    left += rows
+                elif isinstance(answer, StageLostError):
+                    unanswered |= dict.fromkeys(rows, answer)
+                else:
+                    raise answer
+        return self._whole(batch, parts, unanswered)
+
+    def _whole(
+        self,
+        batch: Batch,
+        parts: Sequence[tuple[list[int], Prediction]],
+        unanswered: dict[int, StageLostError],
+    ) -> Prediction:
+        if not parts:
+            raise next(iter(unanswered.values()))
+        if not unanswered and len(parts) == 1:
+            return parts[0][1]
+        whole = together(parts, len(batch))
+        if unanswered:
+            log.warning(
+                "stage %s: %d of %d rows have no answer", self.stage, len(unanswered), len(batch)
+            )
+        if not self._falls_back:
+            whole.refusals |= {row: _refusal(lost) for row, lost in unanswered.items()}
+        return whole
 
     async def _channels(self, deadline: float) -> dict[Address, Channel]:
-        while not (alive := self._exchange.alive()):
+        while not (alive := self._exchange.responsive()):
             remaining = deadline - self._clock()
             try:
                 async with asyncio.timeout(remaining):
@@ -68,19 +113,21 @@ class ByKey:
             shares.setdefault(holder(batch.keys[row], channels), []).append(row)
         return [(channels[address], share) for address, share in shares.items()]
 
-    async def _ask(self, channel: Channel, part: Batch, deadline: float) -> Prediction | None:
-        """Ask one holder; nothing when it is lost and the rows must go elsewhere."""
+    async def _ask(self, channel: Channel, part: Batch, deadline: float) -> Prediction:
+        """Ask one holder; ChannelLostError when it is lost and the rows must go elsewhere."""
         try:
             async with asyncio.timeout(deadline - self._clock()):
                 return Prediction.from_frame(await channel.call(part.to_frame()))
-        except ChannelLostError as lost:
-            log.warning("stage %s: %s; its keys go to another", self.stage, lost)
-            return None
         except RemoteFailureError as failure:
             raise StageLostError(self.stage, f"it failed with {failure}") from failure
         except TimeoutError as late:
-            self._exchange.drop(channel)
             raise StageLostError(self.stage, "nothing came back in time") from late
+
+
+def _refusal(lost: StageLostError) -> Refusal:
+    """Refuse a row of which nobody knows whether it was written down."""
+    message = f"{lost}. It may have been taken: send it again, with the same sequence if it has one"
+    return {"code": "unavailable", "message": message}
 
 
 def holder(key: str, addresses: "dict[Address, Channel] | Sequence[Address]") -> Address:

@@ -14,6 +14,7 @@ from deployments.keyed.keeper import Asked, Keeper, Reply, State
 from deployments.keyed.log import Append, Entry, KeyLog
 from deployments.keyed.shelf import USUAL, Resident, Shelf, ShelfLimits
 from deployments.keyed.tags import BARE, tag
+from deployments.wire.call import GivenUpError, given_up
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class KeyedService(Generic[State]):
         async with self._turn:
             tries = TRIES
             while rows and tries:
+                if given_up():  # while it waited for its turn: better late than counted twice
+                    raise GivenUpError
                 due, later = self._until_deletion(rows)
                 lost = await self._try(due, replies)
                 tries -= bool(lost)

@@ -7,7 +7,10 @@ from typing import Self, cast
 from deployments.wire.frame import (
     ANSWER,
     ASK,
+    GIVEN_UP,
     GREETING,
+    PING,
+    PONG,
     Assembler,
     DamagedFrameError,
     Frame,
@@ -25,13 +28,21 @@ class RemoteFailureError(Exception):
 
 
 class Channel(asyncio.Protocol):
-    """Open while `alive`; a lost one fails every call that waits on it."""
+    """Open while `alive`; a lost one fails every call that waits on it.
+
+    A call whose caller gives up ends alone: the replica is told, the other calls go on, and what
+    still comes for it is passed over. Until that comes it counts as in flight.
+    """
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._assembler = Assembler()
         self._numbers = count(1)
-        self._waiting: dict[int, asyncio.Future[Frame]] = {}
+        # None: nobody waits any more, or it is a ping.
+        self._waiting: dict[int, asyncio.Future[Frame] | None] = {}
+        self._pinged: int | None = None
+        # Since when the replica owes an answer and has sent nothing at all.
+        self._silent_since: float | None = None
         self._transport: asyncio.Transport | None = None
         self.alive = False
 
@@ -43,19 +54,43 @@ class Channel(asyncio.Protocol):
 
     @property
     def in_flight(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) - (self._pinged is not None)
+
+    @property
+    def silent_seconds(self) -> float:
+        """Say for how long the replica has owed something and sent nothing."""
+        if self._silent_since is None:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._silent_since
 
     async def call(self, frame: Frame) -> Frame:
-        if not self.alive or self._transport is None:
-            raise ChannelLostError("the replica's connection is closed")
-        number = next(self._numbers) & 0xFFFFFFFF
         answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answer
-        self._transport.write(encode(frame, number, ASK))
+        number = self._send(frame, ASK, answer)
         try:
             return await answer
         finally:
-            self._waiting.pop(number, None)
+            if not answer.done() or answer.cancelled():
+                self._give_up(number)
+
+    def ping(self) -> None:
+        """Have the replica say that it lives, where it does not owe that already."""
+        if self._pinged is None and self.alive:
+            self._pinged = self._send(Frame({}), PING, None)
+
+    def _send(self, frame: Frame, kind: int, answer: "asyncio.Future[Frame] | None") -> int:
+        if not self.alive or self._transport is None:
+            raise ChannelLostError("the replica's connection is closed")
+        number = next(self._numbers) & 0xFFFFFFFF
+        if self._silent_since is None:
+            self._silent_since = asyncio.get_running_loop().time()
+        self._waiting[number] = answer
+        self._transport.write(encode(frame, number, kind))
+        return number
+
+    def _give_up(self, number: int) -> None:
+        if self.alive and self._transport is not None and number in self._waiting:
+            self._waiting[number] = None
+            self._transport.write(encode(Frame({}), number, GIVEN_UP))
 
     def close(self) -> None:
         """Hang up at once: a replica that hangs would never take what is still to be sent."""
@@ -72,7 +107,7 @@ class Channel(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.alive = False
         for answer in self._waiting.values():
-            if not answer.done():
+            if answer is not None and not answer.done():
                 answer.set_exception(ChannelLostError(f"the replica is gone ({exc})"))
 
     def data_received(self, data: bytes) -> None:
@@ -81,9 +116,13 @@ class Channel(asyncio.Protocol):
                 self._settle(*decode(body))
         except DamagedFrameError:
             self.close()
+        owing = bool(self._waiting)
+        self._silent_since = asyncio.get_running_loop().time() if owing else None
 
     def _settle(self, number: int, kind: int, frame: Frame) -> None:
-        answer = self._waiting.get(number)
+        answer = self._waiting.pop(number, None)
+        if kind == PONG:
+            self._pinged = None
         if answer is None or answer.done():
             return  # its caller gave up
         if kind == ANSWER:

@@ -1,6 +1,7 @@
 """Knows the replicas of one deployment: Serve names them, the wire reaches them."""
 
 import asyncio
+import logging
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -13,6 +14,14 @@ ASK_EVERY_SECONDS = 1.0
 ASK_AGAIN_SECONDS = 0.05
 # The question is answered at once by a replica that lives at all.
 ASK_WITHIN_SECONDS = 2.0
+# Every replica is to send something as often as this; one that owes an answer, be it to a ping, and
+# has been silent for longer hangs, and others are asked first.
+PING_EVERY_SECONDS = 0.5
+SILENT_SECONDS = 1.0
+# Its machine is gone without a word: the connection would never end.
+LOST_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
 
 
 class Exchange:
@@ -32,10 +41,10 @@ class Exchange:
         self._found = asyncio.Event()
         self._wanted = asyncio.Event()
         self._loops = loops or Loops()
-        self._asking: BackgroundLoop | None = None
+        self._running: list[BackgroundLoop] = []
 
     def start(self) -> None:
-        self._asking = self._loops.start(
+        finding = self._loops.start(
             f"find replicas of {self._stage}",
             self._look,
             self._pause_seconds,
@@ -43,21 +52,34 @@ class Exchange:
             expected=(Exception,),
             wake=self._wanted,
         )
+        pinging = self._loops.start(
+            f"ping replicas of {self._stage}", self._ping, lambda: PING_EVERY_SECONDS
+        )
+        self._running = [finding, pinging]
 
     async def stop(self) -> None:
-        if self._asking is not None:
-            await self._loops.stop(self._asking)
+        for each in self._running:
+            await self._loops.stop(each)
         for channel in self._channels.values():
             channel.close()
 
     def idlest(self) -> Channel | None:
-        """Pick the replica with the fewest calls in flight."""
-        alive = [channel for channel in self._channels.values() if channel.alive]
-        return min(alive, key=lambda channel: channel.in_flight, default=None)
+        """Pick the replica with the fewest calls in flight, of those that are not silent."""
+        return min(
+            self.alive().values(),
+            key=lambda channel: (channel.silent_seconds > SILENT_SECONDS, channel.in_flight),
+            default=None,
+        )
 
     def alive(self) -> dict[tuple[str, int], Channel]:
         """Give every replica that can be asked now."""
         return {at: channel for at, channel in self._channels.items() if channel.alive}
+
+    def responsive(self) -> dict[tuple[str, int], Channel]:
+        """Give every replica that can be asked and does not hang; all of them where all do."""
+        alive = self.alive()
+        heard = {at: each for at, each in alive.items() if each.silent_seconds <= SILENT_SECONDS}
+        return heard or alive
 
     async def some(self) -> Channel:
         """Wait for a replica where there is none; the caller's deadline ends the wait."""
@@ -67,9 +89,12 @@ class Exchange:
             await self._found.wait()
         return channel
 
-    def drop(self, channel: Channel) -> None:
-        """Take a replica that does not answer out of the round; Serve will see to it."""
-        channel.close()
+    async def _ping(self) -> None:
+        for channel in self.alive().values():
+            if channel.silent_seconds > LOST_SECONDS:
+                log.warning("A replica of %s was silent for too long", self._stage)
+                channel.close()
+            channel.ping()
 
     async def _look(self) -> None:
         await asyncio.sleep(ASK_AGAIN_SECONDS)

@@ -22,7 +22,9 @@ LARGEST_GREETING = 4 * 1024
 # length of what follows, call number, kind, length of the head, rows
 HEADER = struct.Struct("<IIBII")
 LENGTH = struct.Struct("<I")
-ASK, ANSWER, FAILURE, GREETING = range(4)
+# GIVEN_UP says that nobody waits for the answer to a call any more; PING asks for a PONG at once.
+# Who does not know a kind passes it over.
+ASK, ANSWER, FAILURE, GREETING, GIVEN_UP, PING, PONG = range(7)
 
 
 class DamagedFrameError(Exception):

@@ -6,13 +6,17 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import cast
 
+from deployments.wire.call import Call, GivenUpError, current_call
 from deployments.wire.frame import (
     ANSWER,
     ASK,
     FAILURE,
+    GIVEN_UP,
     GREETING,
     LARGEST,
     LARGEST_GREETING,
+    PING,
+    PONG,
     Assembler,
     DamagedFrameError,
     Frame,
@@ -51,18 +55,27 @@ class WireServer:
         offered = str(frame.head.get("secret", "")).encode()
         return hmac.compare_digest(offered, self._secret)
 
-    async def answer(self, number: int, frame: Frame) -> bytes:
+    async def answer(self, number: int, frame: Frame, call: Call) -> bytes:
+        if call.given_up:  # while the frame lay unread, in a replica that hung
+            return _failure(number, GivenUpError())
+        current_call.set(call)
         try:
             return encode(await self._handler(frame), number, ANSWER)
+        except GivenUpError as nobody_waits:
+            return _failure(number, nobody_waits)
         except Exception as error:  # the caller must hear of it, whatever it is
             log.exception("A batch could not be answered")
-            return encode(Frame({}, {"error": type(error).__name__}), number, FAILURE)
+            return _failure(number, error)
 
     def came(self, connection: "_Connection") -> None:
         self._connections.add(connection)
 
     def left(self, connection: "_Connection") -> None:
         self._connections.discard(connection)
+
+
+def _failure(number: int, error: Exception) -> bytes:
+    return encode(Frame({}, {"error": type(error).__name__}), number, FAILURE)
 
 
 class _Connection(asyncio.Protocol):
@@ -73,6 +86,7 @@ class _Connection(asyncio.Protocol):
         self._assembler = Assembler(LARGEST_GREETING)
         self._greeted = False
         self._answering: set[asyncio.Task[None]] = set()
+        self._calls: dict[int, Call] = {}
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -82,6 +96,8 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
             log.info("A gateway is gone: %s", exc)
+        for call in self._calls.values():
+            call.given_up = True
         self._server.left(self)
 
     def data_received(self, data: bytes) -> None:
@@ -105,12 +121,21 @@ class _Connection(asyncio.Protocol):
             self._greeted = True
             self._assembler.largest = LARGEST
         elif kind == ASK:
-            task = asyncio.ensure_future(self._answer(number, frame))
+            call = self._calls[number] = Call()
+            task = asyncio.ensure_future(self._answer(number, frame, call))
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
+        elif kind == GIVEN_UP and number in self._calls:
+            self._calls[number].given_up = True
+        elif kind == PING:
+            self._write(encode(Frame({}), number, PONG))
 
-    async def _answer(self, number: int, frame: Frame) -> None:
-        answer = await self._server.answer(number, frame)
+    async def _answer(self, number: int, frame: Frame, call: Call) -> None:
+        answer = await self._server.answer(number, frame, call)
+        self._calls.pop(number, None)
+        self._write(answer)
+
+    def _write(self, answer: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(answer)
 

@@ -1,10 +1,10 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from models.tail.training import train_tail
 from models.tail.xgboost_quantile import TailModel
-from tests.deployments.replicas import Room
+from tests.deployments.replicas import Room, SilentReplica
 from tests.fortnight import fortnight
 
 
@@ -24,3 +24,10 @@ async def room() -> AsyncIterator[Room]:
     room = Room()
     yield room
     await room.close()
+
+
+@pytest.fixture
+def silent_replica() -> Iterator[SilentReplica]:
+    replica = SilentReplica()
+    yield replica
+    replica.close()

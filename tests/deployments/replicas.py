@@ -1,6 +1,9 @@
 """Replicas in this event loop, and what stands in Serve's place: the directory that names them."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 from itertools import count
 from typing import Any, Self
 
@@ -35,6 +38,53 @@ def kill(server: WireServer) -> None:
     for connection in tuple(server._connections):
         assert connection._transport is not None
         connection._transport.abort()
+
+
+# Takes questions and answers none, but pings.
+_SILENT = """
+import asyncio, sys
+from deployments.wire.server import WireServer
+
+async def silent(frame):
+    print("asked", flush=True)
+    await asyncio.sleep(600)
+
+async def serve():
+    _, port = await WireServer(silent, sys.argv[1].encode()).open("127.0.0.1")
+    print(port, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(serve())
+"""
+
+
+class SilentReplica:
+    """A replica in a process of its own, which can be stopped and killed."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-c", _SILENT, SECRET.decode()]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.address = "127.0.0.1", int(self._read())
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    async def was_asked(self) -> None:
+        assert await asyncio.to_thread(self._read) == "asked"
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
 class Directory:

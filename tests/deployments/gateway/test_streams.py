@@ -378,3 +378,32 @@ async def test_without_redis_nothing_is_taken(house: House, redis: Redis) -> Non
     await post(house, REGIME, {"stream": "s", "values": [3.0]})
     async with house.client() as client:
         assert (await client.get("/streams/s")).json()["regime"]["observations"] == 2
+
+
+async def test_a_holder_that_hangs_refuses_its_own_rows_and_what_is_sent_again_counts_once(
+    house: House,
+) -> None:
+    hanging = (await house.start("anomaly"))._services["regime"]
+    hop = house.premises.keyed._hops["regime"]
+    await until(lambda: len(hop._exchange.alive()) == 2)  # type: ignore[attr-defined] # by key
+    names = [f"stream-{n}" for n in range(24)]
+
+    def bodies(at: int) -> Body:
+        return {"rows": [{"stream": name, "values": [1.0], "sequence": at} for name in names]}
+
+    assert all("data" in row for row in await post(house, REGIME, bodies(0)))
+    before = len(await house.ledger())
+    await house.within(model_ms=1_000)
+    async with hanging._turn:
+        answers = await post(house, REGIME, bodies(1))
+        lacking = {name for name, row in zip(names, answers, strict=True) if "error" in row}
+        assert 0 < len(lacking) < len(names)
+        assert {row["error"]["code"] for row in answers if "error" in row} == {"unavailable"}
+    # Whoever was answered is in the ledger, and nobody else.
+    assert len(await house.ledger()) == before + len(names) - len(lacking)
+    await house.within()
+    await post(house, REGIME, bodies(1))
+    async with house.client() as client:
+        for name in names:
+            known = (await client.get(f"/streams/{name}")).json()["regime"]
+            assert (known["observations"], known["duplicates"]) == (2, int(name not in lacking))

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
+from deployments.wire.call import GivenUpError, given_up
 from deployments.wire.channel import Channel, ChannelLostError, RemoteFailureError
 from deployments.wire.frame import ANSWER, Frame, encode
 from tests.deployments.replicas import SECRET, Room
@@ -94,9 +95,9 @@ async def test_who_gives_up_leaves_nothing_behind(room: Room) -> None:
     impatient.cancel()
     with pytest.raises(asyncio.CancelledError):
         await impatient
-    assert channel.in_flight == 0
     gate.set()
     assert await call(channel, 2.0) == 2.0  # and is not given the answer to the call before
+    assert channel.in_flight == 0
     channel.close()
 
 
@@ -126,6 +127,99 @@ async def channel_to_stranger(saying: bytes) -> AsyncIterator[Channel]:
     for line in stranger.lines:
         line.abort()
     await asyncio.sleep(0)  # the loop closes the sockets in its next turn
+
+
+async def test_a_call_that_is_given_up_ends_alone(room: Room) -> None:
+    gates = {1.0: asyncio.Event(), 2.0: asyncio.Event()}
+
+    async def gated(frame: Frame) -> Frame:
+        await gates[value_of(frame)].wait()
+        return frame
+
+    channel = await (await room.replica(gated)).channel()
+    other = asyncio.create_task(call(channel, 2.0))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await channel.call(question(1.0))
+    assert channel.in_flight == 2  # the replica is not free of it yet
+    gates[1.0].set()
+    await until(lambda: channel.in_flight == 1)
+    gates[2.0].set()
+    assert await other == 2.0
+    channel.close()
+
+
+async def test_a_replica_hears_that_nobody_waits_and_does_not_begin_with_what_it_has_not(
+    room: Room,
+) -> None:
+    turn, done, gave_up = asyncio.Lock(), list[float](), list[float]()
+
+    async def one_by_one(frame: Frame) -> Frame:
+        async with turn:
+            if given_up():
+                gave_up.append(value_of(frame))
+                raise GivenUpError
+            done.append(value_of(frame))
+        return frame
+
+    channel = await (await room.replica(one_by_one)).channel()
+    await turn.acquire()
+    late = asyncio.create_task(channel.call(question(1.0)))
+    patient = asyncio.create_task(call(channel, 2.0))
+    await until(lambda: channel.in_flight == 2)
+    late.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await late
+    await call_of_ping(channel)  # what was said before it has been heard
+    turn.release()
+    assert await patient == 2.0
+    assert (done, gave_up) == ([2.0], [1.0])
+    await until(lambda: channel.in_flight == 0)
+    channel.close()
+
+
+async def call_of_ping(channel: Channel) -> None:
+    channel.ping()
+    await until(lambda: channel._pinged is None)
+
+
+async def test_frames_that_lay_unread_in_a_replica_that_hung_are_not_answered_any_more(
+    room: Room,
+) -> None:
+    begun = list[float]()
+
+    async def noting(frame: Frame) -> Frame:
+        begun.append(value_of(frame))
+        return frame
+
+    channel = await (await room.replica(noting)).channel()
+    late = asyncio.create_task(channel.call(question(1.0)))
+    await asyncio.sleep(0)  # it is sent, and the replica has not read it
+    late.cancel()
+    await asyncio.gather(late, return_exceptions=True)
+    assert await call(channel, 2.0) == 2.0
+    assert begun == [2.0]
+    assert channel.in_flight == 0
+    channel.close()
+
+
+async def test_silence_is_counted_while_something_is_owed(room: Room) -> None:
+    gate = asyncio.Event()
+
+    async def gated(frame: Frame) -> Frame:
+        await gate.wait()
+        return frame
+
+    channel = await (await room.replica(gated)).channel()
+    assert channel.silent_seconds == 0.0
+    waiting = asyncio.create_task(call(channel, 1.0))
+    await until(lambda: channel.silent_seconds > 0.05)
+    await call_of_ping(channel)
+    assert channel.silent_seconds < 0.05  # it is slow, and lives
+    gate.set()
+    await waiting
+    assert channel.silent_seconds == 0.0
+    channel.close()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from deployments.wire import exchange as exchange_module
 from deployments.wire.exchange import ASK_EVERY_SECONDS
 from deployments.wire.frame import Frame
-from tests.deployments.replicas import Directory, Room
+from tests.deployments.replicas import Directory, Room, SilentReplica
 from tests.waiting import PATIENCE_SECONDS, until
 
 QUESTION = Frame({"load": np.array([0.5])})
@@ -97,14 +97,46 @@ async def test_the_last_one_lost_is_replaced_without_waiting_for_the_next_round(
     assert time.monotonic() - began < ASK_EVERY_SECONDS / 2
 
 
-async def test_a_dropped_replica_is_found_again_when_serve_still_names_it(room: Room) -> None:
-    replica = await room.replica(echo)
-    exchange = room.exchange(Directory(replica.address))
-    first = await exchange.some()
-    exchange.drop(first)
-    assert exchange.idlest() is None
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        assert await exchange.some() is not first
+async def test_a_replica_that_hangs_is_asked_last_and_first_again_when_it_is_heard(
+    room: Room, silent_replica: SilentReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_module, "ASK_EVERY_SECONDS", 0.06)
+    monkeypatch.setattr(exchange_module, "PING_EVERY_SECONDS", 0.02)
+    monkeypatch.setattr(exchange_module, "SILENT_SECONDS", 0.2)
+    hanging, living = silent_replica.address, (await room.replica(echo)).address
+    exchange = room.exchange(Directory(hanging, living))
+    await until(lambda: exchange.responsive().keys() == {hanging, living})
+    silent_replica.stop()  # nothing is asked of it: a ping is enough to tell
+    await until(lambda: exchange.responsive().keys() == {living})
+    assert exchange.alive().keys() == {hanging, living}
+    assert exchange.idlest() is exchange.alive()[living]
+    silent_replica.go_on()
+    await until(lambda: exchange.responsive().keys() == {hanging, living})
+
+
+async def test_where_all_hang_all_are_asked(
+    room: Room, silent_replica: SilentReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_module, "PING_EVERY_SECONDS", 0.02)
+    monkeypatch.setattr(exchange_module, "SILENT_SECONDS", 0.1)
+    exchange = room.exchange(Directory(silent_replica.address))
+    channel = await exchange.some()
+    silent_replica.stop()
+    await until(lambda: channel.silent_seconds > 0.1)
+    assert exchange.responsive() == {silent_replica.address: channel}
+    assert exchange.idlest() is channel
+
+
+async def test_a_replica_that_is_silent_for_too_long_is_let_go(
+    room: Room, silent_replica: SilentReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_module, "PING_EVERY_SECONDS", 0.02)
+    monkeypatch.setattr(exchange_module, "LOST_SECONDS", 0.1)
+    directory = Directory(silent_replica.address)
+    channel = await room.exchange(directory).some()
+    directory.addresses = []
+    silent_replica.stop()
+    await until(lambda: not channel.alive)
 
 
 @pytest.mark.parametrize("trouble", [ConnectionError("away"), RuntimeError("Serve broke")])
@@ -145,6 +177,6 @@ async def test_stopping_leaves_no_task_and_no_connection(room: Room) -> None:
     await exchange.some()
     before = asyncio.all_tasks()
     await exchange.stop()
-    assert len(before - asyncio.all_tasks()) == 1
+    assert len(before - asyncio.all_tasks()) == 2
     assert exchange.idlest() is None
     await until(lambda: not replica.server._connections)

@@ -1,0 +1,23 @@
+"""The call that is being answered: whether anybody still waits for it."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+class GivenUpError(Exception):
+    """Nobody waits for the answer any more, and nothing was done."""
+
+
+@dataclass(slots=True)
+class Call:
+    given_up: bool = False
+
+
+# Each call is answered in a task of its own; outside of one somebody always waits.
+current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
+
+
+def given_up() -> bool:
+    """Tell whether the caller has given up: what was not done yet need not be done any more."""
+    call = current_call.get()
+    return call is not None and call.given_up

@@ -1,0 +1,165 @@
+"""Batches whose rows belong to several holders, of which one hangs, fails or is lost."""
+
+import asyncio
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deployments.batch import Batch, Prediction
+from deployments.errors import StageLostError
+from deployments.keyed.routing import ByKey, holder
+from deployments.wire import exchange as exchange_module
+from deployments.wire.exchange import Exchange
+from deployments.wire.frame import Frame
+from tests.deployments.replicas import Directory, Replica, Room, SilentReplica
+from tests.waiting import until
+
+PATIENT, IMPATIENT = 20.0, 0.3
+
+
+class Holder:
+    """Answers each row with its number, and can be made to hang or fail."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fails = False
+
+    async def __call__(self, frame: Frame) -> Frame:
+        batch = Batch.from_frame(frame)
+        self.batches.append(batch.keys)
+        await self.gate.wait()
+        if self.fails:
+            raise KeyError("broken")
+        details = [{"data": {"row": ask}} for ask in batch.asks]
+        x = np.array(batch.asks, dtype=np.float64)
+        return Prediction({"x": x}, "model", "1", details).to_frame()  # type: ignore[arg-type] # invariant
+
+
+def rows(keys: list[str]) -> Batch:
+    numbers = list(range(len(keys)))
+    return Batch("f", keys, {}, numbers, keys, [f"id-{n}" for n in numbers])
+
+
+class Two:
+    """Two replicas, and keys of each."""
+
+    def __init__(self, first: Replica, second: Replica, exchange: Exchange) -> None:
+        self.first, self.second, self.exchange = first, second, exchange
+        places = [first.address, second.address]
+        keys = [f"key-{n}" for n in range(40)]
+        self.of_first = [key for key in keys if holder(key, places) == first.address][:4]
+        self.of_second = [key for key in keys if holder(key, places) == second.address][:4]
+        self.mixed = [
+            key for pair in zip(self.of_first, self.of_second, strict=True) for key in pair
+        ]
+
+
+async def two(room: Room, first: Holder, second: Holder) -> Two:
+    one, other = await room.replica(first), await room.replica(second)
+    exchange = room.exchange(Directory(one.address, other.address))
+    await until(lambda: len(exchange.alive()) == 2)
+    return Two(one, other, exchange)
+
+
+@pytest.fixture(autouse=True)
+def _short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_module, "ASK_EVERY_SECONDS", 0.06)
+    monkeypatch.setattr(exchange_module, "PING_EVERY_SECONDS", 0.02)
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "fails"])
+@pytest.mark.parametrize("falls_back", [False, True])
+async def test_rows_without_an_answer_are_refused_and_the_others_are_answered(
+    room: Room, trouble: str, falls_back: bool
+) -> None:
+    first, second = Holder(), Holder()
+    house = await two(room, first, second)
+    first.fails = trouble == "fails"
+    if trouble == "hangs":
+        first.gate.clear()
+    hop = ByKey("stage", house.exchange, time.monotonic, falls_back=falls_back)
+    found = await hop(rows(house.mixed), PATIENT if trouble == "fails" else IMPATIENT)
+    assert found.columns["x"].tolist()[1::2] == [1.0, 3.0, 5.0, 7.0]
+    assert [each and each["data"]["row"] for each in found.details][1::2] == [1, 3, 5, 7]
+    assert np.isnan(found.columns["x"][::2]).all()
+    assert sorted(found.refusals) == ([] if falls_back else [0, 2, 4, 6])
+    assert {each["code"] for each in found.refusals.values()} <= {"unavailable"}
+    assert found.model == "model"
+    first.gate.set()
+
+
+async def test_without_any_answer_the_stage_is_lost(room: Room) -> None:
+    first, second = Holder(), Holder()
+    house = await two(room, first, second)
+    for each in (first, second):
+        each.gate.clear()
+    with pytest.raises(StageLostError, match="nothing came back in time"):
+        await ByKey("stage", house.exchange, time.monotonic)(rows(house.mixed), IMPATIENT)
+
+
+async def test_a_late_batch_ends_alone_and_its_holder_goes_on(room: Room) -> None:
+    first, second = Holder(), Holder()
+    house = await two(room, first, second)
+    hop = ByKey("stage", house.exchange, time.monotonic)
+    first.gate.clear()
+    patient = asyncio.create_task(hop(rows(house.mixed), PATIENT))
+    await until(lambda: len(first.batches) == 1)
+    late = await hop(rows(house.mixed), IMPATIENT)
+    assert len(late.refusals) == 4
+    assert len(house.exchange.alive()) == 2
+    first.gate.set()
+    assert (await patient).refusals == {}
+    assert (await hop(rows(house.mixed), PATIENT)).columns["x"].tolist() == list(range(8))
+
+
+async def test_the_rows_of_a_lost_holder_go_to_another_and_only_those(room: Room) -> None:
+    first, second = Holder(), Holder()
+    house = await two(room, first, second)
+    first.gate.clear()
+    hop = ByKey("stage", house.exchange, time.monotonic)
+    asked = asyncio.create_task(hop(rows(house.mixed), PATIENT))
+    await until(lambda: len(first.batches) == len(second.batches) == 1)
+    house.first.kill()
+    assert (await asked).columns["x"].tolist() == list(range(8))
+    assert second.batches == [house.of_second, house.of_first]
+
+
+async def test_answers_are_kept_when_the_last_holder_dies(room: Room) -> None:
+    first, second = Holder(), Holder()
+    house = await two(room, first, second)
+    first.gate.clear()
+    directory: Any = house.exchange._where
+    hop = ByKey("stage", house.exchange, time.monotonic)
+    asked = asyncio.create_task(hop(rows(house.mixed), 1.0))
+    await until(lambda: len(second.batches) == 1)
+    await asyncio.sleep(0.05)  # it is answered
+    directory.addresses = []
+    house.second.kill()
+    house.first.kill()
+    found = await asked
+    assert found.columns["x"].tolist()[1::2] == [1.0, 3.0, 5.0, 7.0]
+    assert sorted(found.refusals) == [0, 2, 4, 6]
+
+
+async def test_the_keys_of_a_replica_that_hangs_are_asked_of_others_until_it_is_heard(
+    room: Room, silent_replica: SilentReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_module, "SILENT_SECONDS", 0.3)
+    living = Holder()
+    other = await room.replica(living)
+    exchange = room.exchange(Directory(silent_replica.address, other.address))
+    await until(lambda: len(exchange.alive()) == 2)
+    hop = ByKey("stage", exchange, time.monotonic)
+    places = list(exchange.alive())
+    keys = [key for key in map(str, range(40)) if holder(key, places) == silent_replica.address]
+    silent_replica.stop()
+    await until(lambda: exchange.responsive().keys() == {other.address})
+    assert (await hop(rows(keys), PATIENT)).refusals == {}
+    assert living.batches == [keys]
+    silent_replica.go_on()
+    await until(lambda: len(exchange.responsive()) == 2)
+    assert len(exchange.alive()) == 2
