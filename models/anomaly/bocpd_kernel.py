@@ -1,4 +1,15 @@
-"""Advances many streams in one call: scales what comes, takes a step, answers each row."""
+"""Advances many streams in one call: scales what comes, takes a step, answers each row.
+
+A stream that was given no scale learns it from its first `warmup` observations, by median and
+median distance. Until then, from the fifth on, each observation is answered by a filter run anew
+over all there are, on a provisional scale: the centre is their median, the spread twice the
+robust estimate from their successive differences, 1.4826 median|x_i - x_(i-1)| / sqrt(2) (Davies
+and Kovac, Local extremes, runs, strings and multiresolution, Annals of Statistics 29, 2001,
+section 1.2). Differences, because a shift in the middle of so few leaves their median alone and
+not the median distance; twice, because of so few the estimate is often far too small
+(docs/decisions/first-values-of-a-stream.md has the measurements). Both move with the data's unit
+and origin, and so the probabilities do not.
+"""
 
 import math
 from typing import Any
@@ -11,6 +22,8 @@ from models.compiled import compiled
 
 MORE_LIKELY_THAN_NOT = 0.5
 TINY = 1e-12  # hypotheses under it are dropped
+FIRST_TOLD = 5  # of this observation on a stream is answered on a provisional scale
+PROVISIONAL = 2.0
 FARTHEST = 1e60  # of a scaled observation: its square, and sums of such squares, stay finite
 
 
@@ -38,10 +51,21 @@ def _moments(stash: Any, count: int, j: int) -> tuple[float, float]:
 
 
 @compiled
+def _by_differences(stash: Any, count: int, j: int, least: float) -> float:
+    """Estimate a coordinate's spread from successive differences, generously."""
+    steps, squares = np.empty(count - 1), 0.0
+    for i in range(count - 1):
+        steps[i] = abs(stash[i + 1, j] - stash[i, j])
+        squares += steps[i] * steps[i] / (count - 1)
+    usual = 1.4826 * _median(steps)
+    return PROVISIONAL * (usual if usual > least else math.sqrt(squares)) / math.sqrt(2.0)
+
+
+@compiled
 def _learn_scale(prior: Prior, streams: Streams, slot: int) -> None:
-    """Take centre and spread from the first observations, by median and median distance."""
+    """Take centre and spread from the first observations; provisional ones from fewer than all."""
     stash = streams.stash[slot]
-    count = stash.shape[0]
+    count = streams.stashed[slot]
     sorted_ = np.empty(count)
     for j in range(stash.shape[1]):
         mean, squares = _moments(stash, count, j)
@@ -51,10 +75,14 @@ def _learn_scale(prior: Prior, streams: Streams, slot: int) -> None:
         for i in range(count):
             sorted_[i] = stash[i, j]
         middle = _median(sorted_)
+        streams.centre[slot, j] = middle
+        if count < stash.shape[0]:
+            least = max(1e-9 * abs(middle), 1e-90)
+            streams.scale[slot, j] = max(_by_differences(stash, count, j, least), least)
+            continue
         for i in range(count):
             sorted_[i] = abs(stash[i, j] - middle)
         spread, least = 1.4826 * _median(sorted_), max(1e-9 * abs(middle), 1e-90)
-        streams.centre[slot, j] = middle
         streams.scale[slot, j] = max(
             spread if spread > least else math.sqrt(squares / count), least
         )
@@ -71,15 +99,28 @@ def _scaled(prior: Prior, streams: Streams, slot: int, x: Any, into: Any) -> Non
 
 
 @compiled
-def _tell_start(streams: Streams, slot: int, row: int, when: float, x: Any, out: Steps) -> None:
-    """Answer while the scale is being learnt: one regime, described by what has come."""
+def _put_aside(streams: Streams, slot: int, when: float, x: Any) -> None:
+    """Keep one of the first observations, from which the scale is learnt."""
     count = streams.stashed[slot] + 1
     for j in range(x.size):
         streams.stash[slot, count - 1, j] = x[j]
     streams.stash_when[slot, count - 1] = when
     streams.stashed[slot] = count
+
+
+@compiled
+def _begin_anew(streams: Streams, slot: int) -> None:
+    """Forget the filter's state, which was of another scale; what was announced stays."""
+    streams.total[slot] = streams.size[slot] = streams.paths[slot] = 0
+    streams.best[slot] = 0.0
+
+
+@compiled
+def _tell_start(streams: Streams, slot: int, row: int, dimensions: int, out: Steps) -> None:
+    """Answer the very first: one regime, described by what has come."""
+    count = streams.stashed[slot]
     out.began[row], out.run[row] = streams.stash_when[slot, 0], count
-    for j in range(x.size):
+    for j in range(dimensions):
         mean, squares = _moments(streams.stash[slot], count, j)
         out.mean[row, j], out.sd[row, j] = mean, math.sqrt(squares / max(count - 1, 1))
 
@@ -144,20 +185,24 @@ def advance(
     for row in range(slots.size):
         slot = slots[row]
         if streams.stashed[slot] < learn:
-            _tell_start(streams, slot, row, when[row], values[row], out)
-            if streams.stashed[slot] < learn:
-                out.warming[row] = True
+            _put_aside(streams, slot, when[row], values[row])
+            count = streams.stashed[slot]
+            out.warming[row] = count < learn
+            if count < min(FIRST_TOLD, learn):
+                _tell_start(streams, slot, row, d, out)
                 continue
+            _begin_anew(streams, slot)
             _learn_scale(prior, streams, slot)
-            for i in range(learn - 1):
+            for i in range(count - 1):
                 _scaled(prior, streams, slot, streams.stash[slot, i], x)
                 at = streams.stash_when[slot, i]
                 step(prior, streams, slot, x, at, hazard[row], least, p, scratch)
         _scaled(prior, streams, slot, values[row], x)
-        out.surprise[row] = step(prior, streams, slot, x, when[row], hazard[row], least, p, scratch)
+        surprise = step(prior, streams, slot, x, when[row], hazard[row], least, p, scratch)
         for j in range(d):
             if prior.family == POISSON:
-                out.surprise[row] += math.lgamma(x[j] + 1.0)
+                surprise += math.lgamma(x[j] + 1.0)
             else:
-                out.surprise[row] += math.log(streams.scale[slot, j])
+                surprise += math.log(streams.scale[slot, j])
+        out.surprise[row] = 0.0 if out.warming[row] else surprise
         _tell(prior, streams, slot, row, hazard[row], recent, p, out)

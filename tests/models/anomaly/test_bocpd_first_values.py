@@ -1,0 +1,94 @@
+"""What is said of a stream while its scale is still being learnt from its first observations."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.anomaly.bocpd import RegimeBank, Regimes, Scale
+from models.anomaly.bocpd_settings import BocpdSettings
+from models.protocols import FloatArray
+
+SHIFTED = np.array([1.0, 1.1, 0.9, 1.05, 5.0, 5.1, 4.9])
+UNIT = Scale(np.zeros(1), np.ones(1))
+
+
+def told(values: FloatArray, scale: Scale | None = None, by: int = 0) -> Regimes:
+    """Advance a new stream by these values, all in one call or so many at a time."""
+    bank = RegimeBank()
+    slot = bank.open(scale)
+    parts = [
+        bank.advance(np.full(len(part), slot), part[:, None])
+        for part in (np.split(values, range(by, len(values), by)) if by else [values])
+    ]
+    columns = [vars(part) for part in parts]
+    return Regimes(**{name: np.concatenate([each[name] for each in columns]) for name in columns[0]})
+
+
+def test_a_shift_among_the_first_values_is_a_change_point() -> None:
+    answer = told(SHIFTED)
+    assert np.flatnonzero(answer.change_point).tolist() == [4]
+    assert answer.change_probability[4:].min() > 0.9
+    assert answer.start[-1] == 4
+    assert answer.mean[-1, 0] == pytest.approx(5.0)
+
+
+def test_it_is_announced_once_and_stays_the_regime_when_the_scale_is_learnt() -> None:
+    rng = np.random.default_rng(3)
+    values = np.concatenate([rng.normal(1, 0.1, 6), rng.normal(5, 0.1, 30)])
+    answer = told(values)
+    (announced,) = np.flatnonzero(answer.change_point)
+    assert 6 <= announced <= 9
+    assert answer.start[-1] == 6
+
+
+@given(
+    st.lists(st.integers(-50, 50), min_size=5, max_size=24),
+    st.sampled_from([1e-9, 0.37, 1e9]),
+    st.sampled_from([0.0, -3.0, 1e3]),
+)
+def test_neither_unit_nor_origin_matters(values: list[int], factor: float, origin: float) -> None:
+    given_ = np.array(values, dtype=np.float64)
+    plain, other = told(given_), told((given_ + origin) * factor)
+    np.testing.assert_allclose(plain.change_probability, other.change_probability, atol=1e-6)
+
+
+@pytest.mark.parametrize("by", [1, 2, 5])
+def test_one_by_one_and_all_at_once_are_the_same_to_the_bit(by: int) -> None:
+    values = np.random.default_rng(7).normal(size=30)
+    whole, parts = told(values), told(values, by=by)
+    for name, column in vars(whole).items():
+        assert column.tobytes() == vars(parts)[name].tobytes(), name
+
+
+def test_noise_alone_is_seldom_a_change() -> None:
+    noise = np.random.default_rng(11).standard_normal((16, 400))
+    bank = RegimeBank()
+    slots = np.array([bank.open() for _ in range(400)])
+    announced = np.zeros(400, dtype=np.bool_)
+    for row in noise:
+        announced |= bank.advance(slots, row[:, None]).change_point
+    assert announced.mean() < 0.04  # a change in a hundred observations is what is expected
+
+
+def test_the_published_protocol_is_reached_by_giving_the_scale() -> None:
+    standardised = (SHIFTED - SHIFTED.mean()) / SHIFTED.std(ddof=1)
+    settings = BocpdSettings()
+    assert (settings.kappa, settings.alpha, settings.beta) == (1.0, 1.0, 1.0)
+    answer = told(standardised, UNIT)
+    assert not answer.warming.any()
+    assert answer.surprise.min() > 0  # foretold from the first value on, by the fixed prior
+
+
+def test_a_stream_that_an_older_release_left_while_it_learnt_goes_on() -> None:
+    """That release had put values aside, and no filter had begun."""
+    bank = RegimeBank()
+    slot = bank.open()
+    bank.advance(np.full(6, slot), SHIFTED[:6, None])
+    streams = bank._streams
+    for array in (streams.total, streams.size, streams.paths, streams.told):
+        array[slot] = 0
+    again = RegimeBank()
+    restored = again.restore(bank.encode(slot))
+    answer = again.advance(np.array([restored]), SHIFTED[6:, None])
+    assert answer.change_probability.tobytes() == told(SHIFTED).change_probability[-1:].tobytes()
