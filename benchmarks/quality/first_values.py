@@ -1,6 +1,6 @@
 """Change points among the first values of new streams: false ones, and those that are there.
 
-    python -m benchmarks.quality.first_values
+python -m benchmarks.quality.first_values
 """
 
 import numpy as np
@@ -34,7 +34,8 @@ def main() -> None:
     for draw in NULLS:
         found, _ = announced(draw(LENGTH, STREAMS, np.random.default_rng(5)))
         first, later = found[:LEARNING].any(axis=0).mean(), found[LEARNING:].any(axis=0).mean()
-        print(f"  {draw.__name__:16s} first {LEARNING}: {first:.3f}   next {LENGTH - LEARNING}: {later:.3f}")
+        parts = f"first {LEARNING}: {first:.3f}   next {LENGTH - LEARNING}: {later:.3f}"
+        print(f"  {draw.__name__:16s} {parts}")
     print(f"Shifts in white noise: announced within {SOON} values; still the regime at value 40")
     for at in (4, 8, 12):
         for size in (4, 8, 20):

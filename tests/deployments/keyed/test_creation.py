@@ -1,0 +1,157 @@
+"""New keys: as many as their owner may create, wherever they begin and whatever dies meanwhile."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from deployments.batch import Batch, Owner, Prediction
+from deployments.keyed.creation import Creation
+from deployments.keyed.keeper import Asked
+from deployments.keyed.log import KeyLog
+from deployments.keyed.service import KeyedService
+from tests.deployments.keyed.asking import SMALL, Clock, Service
+from tests.deployments.keyed.tally import TallyKeeper
+from tests.redis_server import RedisServer
+
+ADA, BOB = ("ada", 2), ("bob", 2)
+Row = tuple[str, Any, Owner | None]
+
+
+class Replicas:
+    """Replicas of one kind, over one Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self.no_room: str | None = None
+        self.refused = Counter[str]()
+        self.asked = 0
+
+    def _count(self, quota: str) -> None:
+        self.refused[quota] += 1
+
+    def creation(self) -> Creation:
+        log = KeyLog(self.redis, "tally")
+        return Creation(self.redis, log, "streams", lambda: self.no_room, self._count)
+
+    def another(self) -> Service:
+        log = KeyLog(self.redis, "tally")
+        return KeyedService(TallyKeeper(), log, Clock(), SMALL, self.creation())
+
+    async def ask(self, service: Service, *rows: Row) -> list[str]:
+        """Ask for each (key, number or "delete", owner); give the refusals' codes, "" for none."""
+        keys, asks, owners = (list(column) for column in zip(*rows, strict=True))
+        ids = [f"id-{self.asked + at}" for at in range(len(rows))]
+        self.asked += len(rows)
+        batch = Batch("tally", keys, {}, asks, keys, ids, owners)
+        found: Prediction = await service.answer(batch, "m", "1")
+        return [found.refusals.get(at, {"code": ""})["code"] for at in range(len(rows))]
+
+
+@pytest.fixture
+def replicas(redis: Redis) -> Replicas:
+    return Replicas(redis)
+
+
+async def test_a_key_beyond_the_quota_is_refused_and_those_there_are_go_on(
+    replicas: Replicas,
+) -> None:
+    service = replicas.another()
+    assert await replicas.ask(service, *[(key, 1, ADA) for key in "abc"]) == ["", "", "quota"]
+    assert await replicas.ask(service, *[(key, 2, ADA) for key in "abc"]) == ["", "", "quota"]
+    assert replicas.refused == {"streams": 2}
+    # Another's key is another's quota, and a key that exists is for everybody.
+    assert await replicas.ask(service, ("d", 1, BOB), ("a", 1, BOB)) == ["", ""]
+
+
+async def test_a_refusal_says_how_many_there_are(replicas: Replicas) -> None:
+    refusals = await replicas.creation().admit(dict.fromkeys("abc", ADA))
+    assert list(refusals) == ["c"]
+    assert "has 2 streams and may create 2" in refusals["c"]["message"]
+    assert "quotas.keys.ada.streams" in refusals["c"]["message"]
+
+
+async def test_two_replicas_count_together(replicas: Replicas) -> None:
+    one, other = replicas.another(), replicas.another()
+    assert await replicas.ask(one, ("a", 1, ADA)) == [""]
+    assert await replicas.ask(other, ("b", 1, ADA)) == [""]
+    assert await replicas.ask(one, ("c", 1, ADA)) == ["quota"]
+
+
+async def test_deleting_frees(replicas: Replicas) -> None:
+    service = replicas.another()
+    await replicas.ask(service, ("a", 1, ADA), ("b", 1, ADA))
+    await replicas.ask(service, ("a", "delete", None))
+    assert await replicas.ask(service, ("c", 1, ADA), ("a", 1, ADA)) == ["", "quota"]
+
+
+async def test_a_key_that_does_not_begin_takes_no_place(replicas: Replicas) -> None:
+    service = replicas.another()
+    refused = await replicas.ask(service, *[(f"k{at}", -1, ADA) for at in range(2)])
+    assert refused == ["invalid", "invalid"]
+    assert await replicas.ask(service, ("a", 1, ADA), ("b", 1, ADA)) == ["", ""]
+
+
+async def test_a_row_whose_neighbour_fails_keeps_its_place(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = replicas.another()
+    answer = TallyKeeper.answer
+
+    def failing(self: TallyKeeper, rows: Any) -> Any:
+        if any(asked.key == "bad" for _, asked in rows):
+            raise RuntimeError("this key breaks")
+        return answer(self, rows)
+
+    monkeypatch.setattr(TallyKeeper, "answer", failing)
+    assert await replicas.ask(service, ("a", 1, ADA), ("bad", 1, ADA)) == ["", "unavailable"]
+    assert await replicas.ask(service, ("b", 1, ADA), ("c", 1, ADA)) == ["", "quota"]
+
+
+async def test_what_a_dead_replica_took_is_given_back(replicas: Replicas) -> None:
+    """It took places, and died before it appended anything."""
+    await replicas.creation().admit({"a": ADA, "b": ADA})
+    service = replicas.another()
+    assert await replicas.ask(service, ("b", 1, ADA)) == [""]
+    assert await replicas.ask(service, ("c", 1, ADA)) == ["quota"]
+    assert await replicas.creation().heal(wait_seconds=0) == 1
+    assert await replicas.ask(service, ("c", 1, ADA)) == [""]
+
+
+async def test_a_place_of_a_key_that_never_began_goes_to_who_begins_it(
+    replicas: Replicas,
+) -> None:
+    await replicas.creation().admit({"a": ADA, "b": ADA})
+    service = replicas.another()
+    assert await replicas.ask(service, ("a", 1, BOB), ("c", 1, ADA)) == ["", ""]
+
+
+async def test_a_lower_quota_deletes_nothing(replicas: Replicas) -> None:
+    service = replicas.another()
+    await replicas.ask(service, ("a", 1, ADA), ("b", 1, ADA))
+    lower = ("ada", 1)
+    assert await replicas.ask(service, ("a", 1, lower), ("c", 1, lower)) == ["", "quota"]
+
+
+async def test_without_room_nothing_new_begins(replicas: Replicas) -> None:
+    service = replicas.another()
+    await replicas.ask(service, ("a", 1, ADA))
+    replicas.no_room = "Storage is nearly full"
+    assert await replicas.ask(service, ("a", 1, ADA), ("b", 1, ADA)) == ["", "unavailable"]
+    replicas.no_room = None
+    assert await replicas.ask(service, ("b", 1, ADA)) == [""]
+
+
+async def test_while_redis_is_away_no_place_is_lost(
+    replicas: Replicas, server: RedisServer
+) -> None:
+    service = replicas.another()
+    server.kill()
+    assert await replicas.ask(service, ("a", 1, ADA), ("b", 1, ADA)) == ["unavailable"] * 2
+    server.start()
+    assert await replicas.ask(service, ("a", 1, ADA), ("b", 1, ADA)) == ["", ""]
+
+
+def test_a_row_without_an_owner_counts_for_nobody() -> None:
+    assert Asked("a", "1", 1).owner is None
