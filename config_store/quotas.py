@@ -55,4 +55,4 @@ class QuotasConfig(Frozen):
         for change in (self.roles.get(principal.role), self.keys.get(principal.key_id)):
             if change is not None:
                 changes |= change.model_dump(exclude_none=True)
-        return self.default.model_copy(update=changes)
+        return self.default.model_copy(update=changes) if changes else self.default

@@ -42,7 +42,11 @@ class Anomaly(KeyedStage):
         }
         return {
             keeper.kind: KeyedService(
-                keeper, KeyLog(redis, keeper.kind), monotonic, ShelfLimits(most_residents=most)
+                keeper,
+                log := KeyLog(redis, keeper.kind),
+                monotonic,
+                ShelfLimits(most_residents=most),
+                self.creation(log, "streams"),
             )
             for keeper, most in keepers.items()
         }

@@ -16,6 +16,8 @@ from features.fill import Filled
 
 FloatArray = npt.NDArray[np.float64]
 Columns = dict[str, FloatArray]
+# An API key, and how many states of the kind it may create.
+Owner = tuple[str, int]
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class Batch:
     ids: list[str] = field(default_factory=list)
     # The request that a row came with, for the logs of all stages.
     requests: list[str] = field(default_factory=list)
+    # Who owns the state that a row may begin: where its family counts for a quota.
+    owners: list[Owner | None] = field(default_factory=list)
     # Seconds in which an answer is of use, counted from when this was sent; none where left out.
     budget_s: float | None = None
 
@@ -48,12 +52,13 @@ class Batch:
             _taken(self.keys, rows),
             _taken(self.ids, rows),
             _taken(self.requests, rows),
+            _taken(self.owners, rows),
             self.budget_s,
         )
 
     def to_frame(self) -> Frame:
         head: dict[str, Any] = {"family": self.family, "entities": self.entities}
-        for name in ("asks", "keys", "ids", "requests"):
+        for name in ("asks", "keys", "ids", "requests", "owners"):
             if values := getattr(self, name):
                 head[name] = values
         if self.budget_s is not None:
@@ -63,6 +68,8 @@ class Batch:
     @classmethod
     def from_frame(cls, frame: Frame) -> Self:
         head = dict(frame.head)
+        if owners := head.get("owners"):
+            head["owners"] = [None if owner is None else tuple(owner) for owner in owners]
         return cls(head.pop("family"), head.pop("entities"), frame.columns, **head)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from ray import serve
 
+from config_store.quotas import Counted
 from config_store.store import Version
 from deployments.aside.process import Aside
 from deployments.batch import Batch
@@ -54,8 +55,8 @@ class Optimization(KeyedStage):
     def services(self) -> dict[str, KeyedService[Any]]:
         from deployments.studies.keeper import StudyKeeper  # noqa: PLC0415 - as above
 
-        experiments = self._service(self._experiments)
-        studies = self._service(StudyKeeper(self._suggestions))
+        experiments = self._service(self._experiments, "experiments")
+        studies = self._service(StudyKeeper(self._suggestions), "studies")
         return dict.fromkeys(EXPERIMENTS, experiments) | dict.fromkeys(STUDIES, studies)
 
     def model_of(self, family: str) -> tuple[str, str]:
@@ -86,6 +87,7 @@ class Optimization(KeyedStage):
     async def __del__(self) -> None:
         await self.close()
 
-    def _service(self, keeper: Keeper[Any]) -> KeyedService[Any]:
+    def _service(self, keeper: Keeper[Any], quota: Counted) -> KeyedService[Any]:
         log = KeyLog(self.replica.redis, keeper.kind)
-        return KeyedService(keeper, log, self.replica.clocks.monotonic, LIMITS)
+        clock, creation = self.replica.clocks.monotonic, self.creation(log, quota)
+        return KeyedService(keeper, log, clock, LIMITS, creation)

@@ -317,6 +317,7 @@ BANDIT = Family(
     deployment="optimization",
     ask=ask_for_arm,
     key=experiment_of,
+    creates="experiments",
 )
 
 FEEDBACK = Family(

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from config_store.document import FamilyServing
+from config_store.quotas import Counted
 from deployments.batch import Columns, Detail
 
 # Names of services, desks and tenants; what Prometheus and ClickHouse both take without escaping.
@@ -58,6 +59,9 @@ class Family:
     ask: Callable[[Any], Any] | None = None
     # The state that a body belongs to: one key lives on one replica.
     key: Callable[[Any], str] | None = None
+
+    # The quota that a state begun by a row of this family counts for.
+    creates: Counted | None = None
 
     # Whether safety may answer when the model is lost. Not where the answer would say that
     # something was taken which was not.

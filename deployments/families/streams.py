@@ -297,6 +297,7 @@ REGIME = Family(
     deployment="anomaly",
     ask=ask,
     key=stream_of,
+    creates="streams",
     falls_back=False,
 )
 
@@ -312,5 +313,6 @@ ANOMALY = Family(
     interval_level=LEVEL,
     ask=ask,
     key=stream_of,
+    creates="streams",
     falls_back=False,
 )

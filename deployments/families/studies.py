@@ -292,6 +292,7 @@ STUDY = Family(
     deployment="optimization",
     ask=ask_for_trial,
     key=study_of,
+    creates="studies",
     falls_back=False,
 )
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from config_store.quotas import Counted, QuotasConfig
 from config_store.store import Version
 from deployments.batch import (
     Batch,
     Judgement,
+    Owner,
     Prediction,
     filled_from_frame,
     nothing_filled,
@@ -136,6 +138,8 @@ class Journey:
         if family.key is not None:
             batch.keys = [family.key(body) for body in bodies]
             batch.ids = [tagged(*each) for each in zip(batch.ids, batch.keys, strict=True)]
+        if family.creates is not None:
+            batch.owners = _owners(asks, version.document.quotas, family.creates)
         return batch
 
     async def _fill(self, batch: Batch, version: Version, left: TimeLeft) -> tuple[Filled, bool]:
@@ -179,3 +183,10 @@ class Journey:
                 "The safety layer gives no answer, and nothing leaves without it: try again"
             ) from lost
         return Judgement.from_frame(answer)
+
+
+def _owners(asks: Sequence[Ask], quotas: QuotasConfig, counted: Counted) -> list[Owner | None]:
+    """Name each row's key, and how many states it may create."""
+    principals = dict.fromkeys(ask.principal for ask in asks)
+    owners = {each: (each.key_id, int(getattr(quotas.of(each), counted))) for each in principals}
+    return [owners[ask.principal] for ask in asks]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from deployments.batch import Detail, Refusal
+from deployments.batch import Detail, Owner, Refusal
 
 State = TypeVar("State")
 
@@ -17,6 +17,8 @@ class Asked:
     id: str
     ask: Any
     """What the family's `ask` made of the body."""
+    owner: Owner | None = None
+    """Whose the key will be if this row begins it, and how many of the kind they may create."""
 
 
 @dataclass(slots=True)

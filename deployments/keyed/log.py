@@ -93,6 +93,10 @@ class KeyLog:
         self._clear = redis.register_script(scripts.CLEAR)
 
     @property
+    def kind(self) -> str:
+        return self._kind
+
+    @property
     def index(self) -> str:
         return redis_name(self._redis, self._kind, "index")
 
@@ -205,6 +209,15 @@ class KeyLog:
         """List all keys; for kinds that have hundreds, not hundreds of thousands."""
         found: list[Any] = await self._redis.zrange(self.index, 0, -1)
         return [name.decode() for name in found]
+
+    async def listed(self, keys: Sequence[str]) -> list[bool]:
+        """Tell which of these keys there are."""
+        if not keys:
+            return []
+        pipe = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.zscore(self.index, key)
+        return [score is not None for score in await pipe.execute()]
 
     async def tell(self, notices: Sequence[dict[str, Any]]) -> None:
         """Publish what listeners wait for; those who come later can read the latest ones."""

@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Generic
 
 import numpy as np
 from redis.exceptions import RedisError
 
-from deployments.batch import Batch, Columns, Prediction
+from deployments.batch import Batch, Columns, Owner, Prediction
 from deployments.keyed.building import Unreadable
+from deployments.keyed.creation import Creation
 from deployments.keyed.keeper import Asked, Keeper, Reply, State
 from deployments.keyed.log import Append, Entry, KeyLog
 from deployments.keyed.shelf import USUAL, Resident, Shelf, ShelfLimits
@@ -37,9 +39,12 @@ class KeyedService(Generic[State]):
         log_: KeyLog,
         clock: Callable[[], float],
         limits: ShelfLimits = USUAL,
+        creation: Creation | None = None,
     ) -> None:
+        """Without `creation` any key may begin at any time."""
         self.keeper = keeper
         self._log = log_
+        self._creation = creation
         self.shelf = Shelf(keeper, log_, clock, limits)
         # Batches follow each other: a state may be asked only when what it was asked before is
         # written down, and every batch shares one write anyway.
@@ -50,7 +55,8 @@ class KeyedService(Generic[State]):
 
     async def answer(self, batch: Batch, model: str, version: str) -> Prediction:
         keys = await self._named(batch.keys)
-        asked = [Asked(*each) for each in zip(keys, batch.ids, batch.asks, strict=True)]
+        owners = batch.owners or [None] * len(keys)
+        asked = [Asked(*each) for each in zip(keys, batch.ids, batch.asks, owners, strict=True)]
         replies: list[Reply | None] = [None] * len(asked)
         rows = list(enumerate(asked))
         async with self._turn:
@@ -77,6 +83,8 @@ class KeyedService(Generic[State]):
         """Mend once what earlier releases left: keys that begin to be served need not wait."""
         if repaired := await self._log.repair_all():
             log.warning("%d keys of kind %r were about to expire", repaired, self.keeper.kind)
+        if self._creation is not None and (healed := await self._creation.heal()):
+            log.warning("%d places of %r were taken by no key", healed, self.keeper.kind)
 
     async def close(self) -> None:
         async with self._turn:
@@ -109,6 +117,7 @@ class KeyedService(Generic[State]):
         try:
             held = await self.shelf.hold([each.key for _, each in rows])
             lost = await self._unreadable(rows, held.unreadable, replies)
+            rows, begun = await self._admit(rows, held.residents, replies)
         except AWAY as away:
             log.warning("States cannot be fetched: %s", type(away).__name__)
             for at, each in rows:
@@ -121,7 +130,44 @@ class KeyedService(Generic[State]):
                 replies[at] = self._again(resident, each)
             elif resident is not None:
                 fresh.append((at, each))
-        return lost + (await self._answer(fresh, held.residents, replies) if fresh else [])
+        if fresh:
+            lost += await self._answer(fresh, held.residents, replies)
+        await self._free_unused(begun - {each.key for _, each in lost})
+        return lost
+
+    async def _admit(
+        self, rows: Rows, residents: dict[str, Resident[State]], replies: list[Reply | None]
+    ) -> tuple[Rows, set[str]]:
+        """Refuse rows that may not begin their keys; give the others, and the keys that begin."""
+        beginning: dict[str, Owner | None] = {}
+        for _, each in rows:  # whose row comes first owns the key
+            if each.owner is not None and _begins(residents.get(each.key), each):
+                beginning.setdefault(each.key, each.owner)
+        if self._creation is None or not beginning:
+            return rows, set()
+        refusals = await self._creation.admit(beginning)
+        for at, each in rows:
+            if each.key in refusals:
+                replies[at] = Reply(refusal=refusals[each.key])
+                self.shelf.drop(each.key)
+        return [row for row in rows if row[1].key not in refusals], beginning.keys() - refusals
+
+    async def _free_unused(self, keys: set[str]) -> None:
+        """Give back the places of keys that were to begin and did not."""
+        if not keys:
+            return
+        unused = {key for key in keys if self.shelf.is_empty(key)}
+        unknown = [key for key in keys if self.shelf.is_empty(key) is None]
+        with suppress(*AWAY):
+            listed = await self._log.listed(unknown)
+            unused |= {key for key, there in zip(unknown, listed, strict=True) if not there}
+        await self._free(unused)
+
+    async def _free(self, keys: Iterable[str]) -> None:
+        """Give the places of these keys back; those that stay taken are found later."""
+        if self._creation is not None:
+            with suppress(*AWAY):
+                await self._creation.free(keys)
 
     async def _answer(
         self, rows: Rows, held: dict[str, Resident[State]], replies: list[Reply | None]
@@ -169,6 +215,8 @@ class KeyedService(Generic[State]):
                 last = Append.of(each.key, found.number + 1, entry, ends=True)
                 (taken,) = await self._log.append([last])
                 replies[at] = removal
+                if taken:
+                    await self._free([each.key])
                 lost += [] if taken else [(at, each)]
         return lost
 
@@ -197,6 +245,7 @@ class KeyedService(Generic[State]):
                 self.shelf.drop(append.key)
             else:
                 self.shelf.wrote(held[append.key], append)
+        await self._free(each.key for each in appends if each.ends and each.key not in lost)
         await self._tell(rows, found, lost)
         return lost
 
@@ -253,6 +302,10 @@ def _appends(rows: Rows, found: Sequence[Reply], held: dict[str, Resident[Any]])
         Append.of(key, held[key].number + 1, entry, begins=held[key].empty, ends=key in ends)
         for key, entry in entries.items()
     ]
+
+
+def _begins(resident: Resident[Any] | None, asked: Asked) -> bool:
+    return resident is not None and resident.empty and not resident.knows(asked.id)
 
 
 def _failed(asked: Asked) -> Reply:

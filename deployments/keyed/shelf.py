@@ -108,6 +108,11 @@ class Shelf(Generic[State]):
     def __len__(self) -> int:
         return len(self._residents)
 
+    def is_empty(self, key: str) -> bool | None:
+        """Tell whether the next entry begins this key; None where it is not in memory."""
+        resident = self._residents.get(key)
+        return None if resident is None else resident.empty
+
     async def hold(self, keys: Sequence[str]) -> Held[State]:
         """Give the residents of these keys, fetching those that are not in memory."""
         absent = [key for key in dict.fromkeys(keys) if key not in self._residents]

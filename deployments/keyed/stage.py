@@ -7,7 +7,10 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from config_store.quotas import Counted
 from deployments.batch import Batch
+from deployments.keyed.creation import Creation
+from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.stage import Stage
 from deployments.wire.frame import Frame
@@ -34,6 +37,15 @@ class KeyedStage(Stage):
         await super().open()
         self._tidying = self.replica.loops.start("tidy states", self._tidy, lambda: TIDY_SECONDS)
         self._repairing = asyncio.create_task(self._repair())
+
+    def creation(self, log_: KeyLog, quota: Counted) -> Creation:
+        """Make what says which keys may begin, for a service of this stage."""
+        replica = self.replica
+
+        def refused(which: str) -> None:
+            replica.metrics.quota_refusals.labels(which).inc()
+
+        return Creation(replica.redis, log_, quota, replica.storage.refusal, refused)
 
     async def answer(self, frame: Frame) -> Frame:
         batch = Batch.from_frame(frame)

@@ -78,3 +78,16 @@ async def test_answers_go_on_with_a_full_redis_and_are_written_down_later(
     await until(lambda: not house.premises.ledger.degraded)
     written = [row["decision_id"] for row in await house.ledger()]
     assert answer["meta"]["decision_id"] in written
+
+
+async def test_from_nine_tenths_on_nothing_new_begins_and_what_there_is_goes_on(
+    house: House, redis: Redis
+) -> None:
+    assert (await posted(house, "/models/regime-detection", STREAM))[0] == 200
+    await used_share(house, redis, 0.95)
+    assert (await posted(house, "/models/regime-detection", STREAM))[0] == 200
+    status, said = await posted(house, "/models/regime-detection", STREAM | {"stream": "t"})
+    assert status == 503
+    assert "nothing new begins" in said["error"]["message"]
+    assert (await posted(house, "/models/bayes-opt", STUDY))[0] == 503
+    assert (await posted(house, "/models/bandit", BANDIT))[0] == 503

@@ -42,3 +42,33 @@ async def test_rows_are_counted_beside_requests(house: House) -> None:
     assert whole.status_code == 200  # one body may overdraw: it is paid for by waiting
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) > 80
+
+
+REGIME, ANOMALY = "/models/regime-detection", "/models/anomaly"
+SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
+CREATED: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "streams": [
+        (REGIME, {"stream": "s", "values": [1.0]}),
+        (ANOMALY, {"stream": "s", "points": [[1.0, 2.0]]}),
+    ],
+    "experiments": [("/models/bandit", {"experiment": "e", "arms": ["a", "b"], "context": {}})],
+    "studies": [("/models/bayes-opt", {"study": "t", "space": SPACE})],
+}
+
+
+async def test_a_key_may_create_so_many_states(house: House) -> None:
+    await allow(house, **{quota: len(asks) for quota, asks in CREATED.items()})
+    async with house.client() as client, house.client(Role.OPERATOR) as other:
+        for quota, asks in CREATED.items():
+            for path, body in asks:
+                one = body | {next(iter(body)): "another"}
+                assert (await client.post(path, json=body)).status_code == 200
+                assert (await client.post(path, json=body)).status_code == 200
+            refused = await client.post(path, json=one)
+            assert refused.status_code == 429, quota
+            assert quota in refused.json()["error"]["message"]
+            assert int(refused.headers["retry-after"]) > 0
+            assert (await other.post(path, json=one)).status_code == 200
+        assert (await client.delete("/streams/s")).status_code == 204
+        again = [await client.post(path, json=body) for path, body in CREATED["streams"]]
+    assert [each.status_code for each in again] == [200, 200]

@@ -44,7 +44,7 @@ class Replicas:
         keys, asks, owners = (list(column) for column in zip(*rows, strict=True))
         ids = [f"id-{self.asked + at}" for at in range(len(rows))]
         self.asked += len(rows)
-        batch = Batch("tally", keys, {}, asks, keys, ids, owners)
+        batch = Batch("tally", keys, {}, asks, keys, ids, owners=owners)
         found: Prediction = await service.answer(batch, "m", "1")
         return [found.refusals.get(at, {"code": ""})["code"] for at in range(len(rows))]
 
