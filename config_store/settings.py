@@ -42,7 +42,6 @@ class Settings(BaseSettings):
 
     redis_url: RedisUrl | None = Field(None, validation_alias="REDIS_URL", repr=False)
     clickhouse_url: HttpUrl | None = Field(None, validation_alias="CLICKHOUSE_URL", repr=False)
-    prometheus_url: HttpUrl | None = Field(None, validation_alias="PROMETHEUS_URL", repr=False)
     mlflow_tracking_uri: str | None = Field(
         None, validation_alias="MLFLOW_TRACKING_URI", repr=False
     )

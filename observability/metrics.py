@@ -18,9 +18,7 @@ ROWS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
 
 # How the gauges of several replicas become one. What is not named here: the largest.
 GAUGE_RULES: dict[str, GaugeRule] = {
-    "prediction_drift_score": "max",
     "config_version": "max",
-    "emergency_mode": "max",
     "interval_coverage": "mean",
     "redis_memory_used_bytes": "latest",
     "redis_memory_limit_bytes": "latest",
@@ -29,10 +27,6 @@ GAUGE_RULES: dict[str, GaugeRule] = {
     "ledger_spool_entries": "sum",
     "ledger_drain_lag_seconds": "max",
     "lane_waiting_rows": "sum",
-    "ml_layer_allow_rate": "mean",
-    "ml_layer_processing_time_ms": "mean",
-    "ml_layer_regime_distribution": "mean",
-    "ml_layer_active_alerts": "max",
     "background_last_success_age_seconds": "max",
 }
 
@@ -46,7 +40,6 @@ class Metrics:
         registry.register(self.loops)
         self._count_requests()
         self._count_models()
-        self._count_market()
         self._count_house()
 
     def answered(self, endpoint: str, status: int, seconds: Values) -> None:
@@ -66,10 +59,6 @@ class Metrics:
         """Count features that were, or were not, in the cache."""
         self.feature_cache_hits.inc(hits)
         self.feature_cache_misses.inc(misses)
-
-    def sent(self, family: str, rows: int) -> None:
-        """Count one batch that left a lane."""
-        self.lane_batch_rows.observe((rows,), family)
 
     def _count_requests(self) -> None:
         self.http_requests = self._counter(
@@ -94,7 +83,6 @@ class Metrics:
         self.lane_refused_rows = self._counter(
             "lane_refused_rows_total", "Rows answered 503 because the lane was full.", "family"
         )
-
         self.quota_refusals = self._counter(
             "quota_refusals_total",
             "Refusals because a key had used up a quota: requests, rows, or states it created.",
@@ -114,28 +102,8 @@ class Metrics:
             "model_type",
             "severity",
         )
-        self.prediction_drift_score = self._gauge(
-            "prediction_drift_score", "How far predictions have moved from their past.", "model"
-        )
         self.interval_coverage = self._gauge(
             "interval_coverage", "Share of outcomes that fell into their interval.", "model"
-        )
-
-    def _count_market(self) -> None:
-        self.ml_layer_predictions = self._counter(
-            "ml_layer_predictions_total", "Market predictions made."
-        )
-        self.ml_layer_allow_rate = self._gauge(
-            "ml_layer_allow_rate", "Share of market predictions that allowed a trade."
-        )
-        self.ml_layer_processing_time_ms = self._gauge(
-            "ml_layer_processing_time_ms", "Mean time of a recent market prediction."
-        )
-        self.ml_layer_regime_distribution = self._gauge(
-            "ml_layer_regime_distribution", "Share of symbols in each regime.", "regime"
-        )
-        self.ml_layer_active_alerts = self._gauge(
-            "ml_layer_active_alerts", "Alerts that fire at present."
         )
 
     def _count_house(self) -> None:
@@ -156,10 +124,6 @@ class Metrics:
         )
         self.home_disk_free_bytes = self._gauge(
             "home_disk_free_bytes", "Free on the disk under BALLAST_HOME."
-        )
-        self.emergency_mode = self._gauge("emergency_mode", "1 while emergency mode is on.")
-        self.ledger_append_duration = self._histogram(
-            "ledger_append_duration_seconds", "Until a batch was safely in the ledger."
         )
         self.ledger_degraded = self._gauge(
             "ledger_degraded", "1 while decisions go to the local spool because Redis is away."

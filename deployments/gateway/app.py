@@ -5,9 +5,9 @@ import time
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.errors import (
@@ -94,9 +94,10 @@ def _answer_in_one_shape(app: FastAPI) -> None:
 
 def _methods_of(request: Request) -> list[str]:
     """Name the methods of every route at this path; the router names those of the first alone."""
+    path = request.scope["path"]
     found: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+    for route in iter_route_contexts(request.app.routes):
+        if route.path_regex.match(path):
             found |= route.methods or set()
     return sorted(found)
 

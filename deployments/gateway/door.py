@@ -20,7 +20,7 @@ from deployments.gateway.desk import Desk
 from deployments.gateway.one_write import in_one_write
 from observability.logs import request_ids
 from safety.access import Role
-from safety.endpoints import V1
+from safety.endpoints import V1, needed_role
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class InferencePath:
 
     def __init__(self, family: Family, desk: Desk, admission: Admission) -> None:
         self.path = family.path
+        self._role = needed_role("POST", family.path) or Role.ADMIN
         self._family = family.name
         self._desk = desk
         self._admission = admission
@@ -42,7 +43,7 @@ class InferencePath:
 
     async def answer(self, scope: Scope, receive: Receive) -> bytes:
         # The key comes first: what a stranger sends is not even read.
-        principal = self._admission.admit(scope["headers"], Role.CLIENT)
+        principal = self._admission.admit(scope["headers"], self._role)
         raw = await read_body(receive)
         # A slow upload is the client's own time; what follows is ours.
         received = self._desk.now()

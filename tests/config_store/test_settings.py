@@ -37,7 +37,6 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {
         "REDIS_URL": "rediss://cache:6380/0",
         "CLICKHOUSE_URL": "https://history:8443",
-        "PROMETHEUS_URL": "http://metrics:9090",
         "MLFLOW_TRACKING_URI": "postgresql://registry/mlflow",
         "BALLAST_HOME": "/srv/ballast",
         "BALLAST_HOST": "10.0.0.1",
@@ -94,7 +93,6 @@ def test_home_is_absolute_from_wherever_it_is_read(
         ("BALLAST_LOG_LEVEL", "LOUD"),
         ("REDIS_URL", "http://cache"),
         ("CLICKHOUSE_URL", "clickhouse://history"),
-        ("PROMETHEUS_URL", "metrics:9090"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_name(

@@ -12,14 +12,7 @@ KEPT = {
     "safety_violations_total": ("counter", ("model_type", "severity")),
     "feature_cache_hits_total": ("counter", ()),
     "feature_cache_misses_total": ("counter", ()),
-    "prediction_drift_score": ("gauge", ("model",)),
     "config_version": ("gauge", ()),
-    "emergency_mode": ("gauge", ()),
-    "ml_layer_predictions_total": ("counter", ()),
-    "ml_layer_allow_rate": ("gauge", ()),
-    "ml_layer_processing_time_ms": ("gauge", ()),
-    "ml_layer_regime_distribution": ("gauge", ("regime",)),
-    "ml_layer_active_alerts": ("gauge", ()),
 }
 
 
@@ -33,9 +26,7 @@ def fill(metrics: Metrics) -> None:
     metrics.inferred("tail/xgboost-quantile", 0.0005)
     metrics.violated("tail", "critical", 2)
     metrics.cached(60, 4)
-    metrics.sent("tail", 64)
-    metrics.prediction_drift_score.labels("tail").set(0.1)
-    metrics.ml_layer_regime_distribution.labels("TRENDING").set(0.5)
+    metrics.lane_batch_rows.observe((64,), "tail")
 
 
 @pytest.mark.parametrize("name", KEPT)

