@@ -58,6 +58,8 @@ class Lane(Generic[Row, Result]):
         self._waiting: deque[_Party[Row, Result]] = deque()
         self._in_flight: set[asyncio.Task[None]] = set()
         self.waiting_rows = 0
+        # Since they were last counted.
+        self.refused_rows = 0
 
     @property
     def batches_in_flight(self) -> int:
@@ -69,6 +71,7 @@ class Lane(Generic[Row, Result]):
         When its deadline is over, on the lane's clock, the future fails, wherever the rows are.
         """
         if self.waiting_rows + len(rows) > self.limits.max_waiting_rows and self._waiting:
+            self.refused_rows += len(rows)
             raise OverloadedError(
                 f"{self.waiting_rows} rows wait already, and {self.limits.max_waiting_rows} is "
                 "the bound: try again in a second, or add gateway replicas"

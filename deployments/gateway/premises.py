@@ -149,6 +149,8 @@ class Premises:
         lanes = self.desk.lanes if hasattr(self, "desk") else {}  # none until it is open
         for family, lane in lanes.items():
             self.replica.metrics.lane_waiting_rows.labels(family).set(lane.waiting_rows)
+            refused, lane.refused_rows = lane.refused_rows, 0
+            self.replica.metrics.lane_refused_rows.labels(family).inc(refused)
         self.replica.metrics.ledger_degraded.set(self.ledger.degraded)
         self.replica.metrics.ledger_spool_entries.set(self.ledger.spooled_entries)
 

@@ -362,6 +362,11 @@ async def test_past_the_lanes_bound_a_request_is_told_when_to_come_back(house: H
     for each in refused:
         assert each.headers["retry-after"] == "1"
         assert each.json()["error"]["code"] == "overloaded"
+    house.premises._count_answers()
+    counted = house.premises.replica.metrics.registry.get_sample_value(
+        "lane_refused_rows_total", {"family": "tail"}
+    )
+    assert counted == len(refused)
 
 
 async def test_no_valid_request_however_odd_is_an_error(house: House) -> None:
