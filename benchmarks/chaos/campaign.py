@@ -1,6 +1,7 @@
 """One campaign: a platform under load, struck step by step, and waited for after each."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Effect:
     step: str
     struck: list[str]
     at: float  # seconds since the load began
+    machine_load: float  # of all that runs on it, as the kernel averages the last minute
     answers_seconds: float | None = None  # until every endpoint answered at full strength
     processes_seconds: float | None = None  # until every process was there again
     absent: list[str] = field(default_factory=list)
@@ -92,7 +94,7 @@ class Campaign:
     async def _suffer(self, step: Step, at: float) -> Effect:
         before, refused = self._counts(), len(self._outages.all)
         struck = await self._strike(step)
-        effect = Effect(str(step), [str(each) for each in struck], at)
+        effect = Effect(str(step), [str(each) for each in struck], at, os.getloadavg()[0])
         await self._recover(effect)
         after = self._counts()
         gained = {name: after[name] - before[name] for name in after}

@@ -23,7 +23,7 @@ def judge(**planted: Any) -> dict[str, Line]:
         "feeds": [],
         "in_ledger": {"one", "somebody else's"},
         "outages": Outages(),
-        "effects": [Effect("kill tail", ["kill tail (7)"], 1.0)],
+        "effects": [Effect("kill tail", ["kill tail (7)"], 1.0, 0.5)],
         "left_over": [],
         "left_out": 0,
     }
@@ -64,10 +64,10 @@ def test_a_campaign_without_a_fault_breaks_no_line() -> None:
         ({"books": answered(200, "text/plain")}, "bodies that are not JSON"),
         ({"outages": refused(3.0)}, "longest row of refused connections, s"),
         (
-            {"effects": [Effect("kill zygote", [], 1.0, absent=["zygote"])]},
+            {"effects": [Effect("kill zygote", [], 1.0, 0.5, absent=["zygote"])]},
             "kinds of process that did not come back",
         ),
-        ({"effects": [Effect("kill gcs", [], 1.0, restarted="by hand")]}, "starts by hand"),
+        ({"effects": [Effect("kill gcs", [], 1.0, 0.5, restarted="by hand")]}, "starts by hand"),
         ({"left_out": 3}, "faults left out for want of time"),
         ({"left_over": ["process 7"]}, "left behind by `ballast down`"),
     ],
