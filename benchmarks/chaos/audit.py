@@ -46,32 +46,36 @@ class Shown:
     found: int
 
 
-async def states(url: str, key: str, books: Books) -> list[Shown]:
+async def states(client: httpx.AsyncClient, books: Books) -> list[Shown]:
     """Ask how much is in every stream, experiment and study."""
-    async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": key}, timeout=30) as client:
-
-        async def content(path: str) -> dict[str, Any]:
-            answer = await client.get(path)
-            found: dict[str, Any] = answer.json() if answer.status_code == HTTPStatus.OK else {}
-            return found
-
-        shown = [Shown("life of a stream begun anew", *life) for life in books.lives]
-        for (kind, stream), counted in books.observations.items():
-            of_kind = (await content(f"/streams/{stream}")).get(kind, {})
-            shown.append(Shown(f"{kind} {stream}", counted, of_kind.get("observations", 0)))
-            missing = of_kind.get("missing", 0)
-            shown.append(Shown(f"{kind} {stream}, numbers skipped", Counted(), missing))
-        for experiment, counted in books.rewards.items():
-            found = (await content(f"/experiments/{experiment}")).get("rewards", 0)
-            shown.append(Shown(experiment, counted, found))
-        for study, counted in books.trials.items():
-            of_study = await content(f"/studies/{study}")
-            told = of_study.get("trials", 0) - of_study.get("pending", 0)
-            shown.append(Shown(study, counted, told))
+    shown = [Shown("life of a stream begun anew", *life) for life in books.lives]
+    for (kind, stream), counted in books.observations.items():
+        of_kind = (await _content(client, f"/streams/{stream}")).get(kind, {})
+        shown.append(Shown(f"{kind} {stream}", counted, of_kind.get("observations", 0)))
+        missing = of_kind.get("missing", 0)
+        shown.append(Shown(f"{kind} {stream}, numbers skipped", Counted(), missing))
+    for experiment, counted in books.rewards.items():
+        found = (await _content(client, f"/experiments/{experiment}")).get("rewards", 0)
+        shown.append(Shown(experiment, counted, found))
+    for study, counted in books.trials.items():
+        of_study = await _content(client, f"/studies/{study}")
+        told = of_study.get("trials", 0) - of_study.get("pending", 0)
+        shown.append(Shown(study, counted, told))
     return shown
 
 
-async def looked_up(url: str, key: str, books: Books) -> set[str]:
+async def _content(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
+    """Give what is shown there, empty when there is nothing; one that is busy is asked again."""
+    until = time.monotonic() + CAUGHT_UP_SECONDS
+    while True:
+        answer = await client.get(path)
+        if answer.status_code in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} or time.monotonic() > until:
+            found: dict[str, Any] = answer.json() if answer.status_code == HTTPStatus.OK else {}
+            return found
+        await asyncio.sleep(0.5)
+
+
+async def looked_up(client: httpx.AsyncClient, books: Books) -> set[str]:
     """Ask for received decisions by id, latest first, as many as there is time for.
 
     One that is not found is asked for again until the drain has had its time.
@@ -79,16 +83,15 @@ async def looked_up(url: str, key: str, books: Books) -> set[str]:
     ids = list(books.received)[::-1]
     found: set[str] = set()
     until = time.monotonic() + LOOKING_SECONDS
-    async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": key}, timeout=30) as client:
 
-        async def look(own: Iterable[str]) -> None:
-            for decision_id in own:
-                if time.monotonic() > until:
-                    return
-                if await _found(client, decision_id):
-                    found.add(decision_id)
+    async def look(own: Iterable[str]) -> None:
+        for decision_id in own:
+            if time.monotonic() > until:
+                return
+            if await _found(client, decision_id):
+                found.add(decision_id)
 
-        await asyncio.gather(*(look(ids[start::LOOKERS]) for start in range(LOOKERS)))
+    await asyncio.gather(*(look(ids[start::LOOKERS]) for start in range(LOOKERS)))
     return found
 
 

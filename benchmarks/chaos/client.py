@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Collection
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import orjson
@@ -16,22 +16,19 @@ LONGEST_WAIT_SECONDS = 10.0
 Json = dict[str, Any]
 
 
+def connected(url: str, key: str, connections: int) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    headers = {"X-API-Key": key}
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=ANSWER_SECONDS, limits=limits)
+
+
 class Client:
     """Shared by all of the load; a request ends with an answer to go on from, or with the load."""
 
-    def __init__(self, url: str, key: str, books: Books, connections: int) -> None:
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        self._http = httpx.AsyncClient(
-            base_url=url, headers={"X-API-Key": key}, timeout=ANSWER_SECONDS, limits=limits
-        )
+    def __init__(self, http: httpx.AsyncClient, books: Books) -> None:
+        self._http = http
         self._books = books
         self._over = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
 
     def give_up(self) -> None:
         """Let requests that are not acknowledged by now stay so."""

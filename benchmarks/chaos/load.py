@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -53,7 +53,7 @@ class Load:
         self._stop = asyncio.Event()
         self.feeds: list[Feed] = []
 
-    def start(self) -> list[asyncio.Task[None]]:
+    def start(self, kinds: Collection[str] = PACES.keys()) -> list[asyncio.Task[None]]:
         turns: dict[str, Callable[[int], Iterator[Awaitable[object]]]] = {
             "tail-slo": self._tail,
             "capacity-planning": self._capacity,
@@ -68,6 +68,7 @@ class Load:
         return [
             asyncio.create_task(self._go_on(turns[name](number), pace.rate))
             for name, pace in PACES.items()
+            if name in kinds
             for number in range(pace.clients)
         ]
 

@@ -20,7 +20,7 @@ from benchmarks.chaos import report
 from benchmarks.chaos.audit import Line, Shown, lines, looked_up, states, stored
 from benchmarks.chaos.books import Books
 from benchmarks.chaos.campaign import Campaign
-from benchmarks.chaos.client import Client
+from benchmarks.chaos.client import Client, connected
 from benchmarks.chaos.load import PACES, Load
 from benchmarks.chaos.outages import Outages, watch
 from benchmarks.chaos.schedule import Step, plan
@@ -49,34 +49,32 @@ class Running:
         self.looked_up: set[str] = set()
 
     async def run(self, steps: list[Step], limit_s: float) -> None:
-        address = urlsplit(self.platform.url)
-        stop = asyncio.Event()
         clients = sum(pace.clients for pace in PACES.values())
-        async with Client(self.platform.url, self.platform.key, self.books, clients) as client:
-            prefix = f"chaos-{time.time_ns() // 1_000_000}"
-            self.load = Load(client, self.books, prefix, self.seed)
-            tasks = self.load.start()
-            watching = asyncio.create_task(
-                watch(self.outages, address.hostname or "", address.port or 0, stop)
-            )
-            try:
-                weak = await self.campaign.settle(SETTLED_SECONDS)
-                self._say(f"Under load. Never at full strength: {', '.join(weak) or 'none'}")
-                await self.campaign.run(steps, limit_s)
-            finally:
-                stop.set()
-                self.load.stop()
-                _, slow = await asyncio.wait(tasks, timeout=FINISH_SECONDS)
-                client.give_up()
-                await asyncio.gather(watching, *tasks)
-            self._say(f"The load has ended, {len(slow)} clients without an answer.")
-        await self._ask()
-
-    async def _ask(self) -> None:
-        url, key = self.platform.url, self.platform.key
-        self.shown = await states(url, key, self.books)
-        self.looked_up = await looked_up(url, key, self.books)
+        async with connected(self.platform.url, self.platform.key, clients) as http:
+            await self._strike(Client(http, self.books), steps, limit_s)
+            self.shown = await states(http, self.books)
+            self.looked_up = await looked_up(http, self.books)
         self._say(f"{len(self.looked_up):,} of {len(self.books.received):,} decisions looked up.")
+
+    async def _strike(self, client: Client, steps: list[Step], limit_s: float) -> None:
+        address, stop = urlsplit(self.platform.url), asyncio.Event()
+        prefix = f"chaos-{time.time_ns() // 1_000_000}"
+        self.load = Load(client, self.books, prefix, self.seed)
+        tasks = self.load.start()
+        watching = asyncio.create_task(
+            watch(self.outages, address.hostname or "", address.port or 0, stop)
+        )
+        try:
+            weak = await self.campaign.settle(SETTLED_SECONDS)
+            self._say(f"Under load. Never at full strength: {', '.join(weak) or 'none'}")
+            await self.campaign.run(steps, limit_s)
+        finally:
+            stop.set()
+            self.load.stop()
+            _, slow = await asyncio.wait(tasks, timeout=FINISH_SECONDS)
+            client.give_up()
+            await asyncio.gather(watching, *tasks)
+        self._say(f"The load has ended, {len(slow)} clients without an answer.")
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest_asyncio
 
 from benchmarks.chaos.books import Answer, Books, Wrong
-from benchmarks.chaos.client import Client, waits
+from benchmarks.chaos.client import Client, connected, waits
 
 Play = Callable[[int], bytes]
 """From the number of the request, counted from 0, to what goes down the wire; empty hangs up."""
@@ -55,7 +55,8 @@ async def server() -> AsyncIterator[Server]:
 
 
 async def sent(server: Server, books: Books, *accepted: int) -> Answer | None:
-    async with Client(f"http://127.0.0.1:{server.port}", "key", books, 1) as client:
+    async with connected(f"http://127.0.0.1:{server.port}", "key", 1) as http:
+        client = Client(http, books)
         return await client.send("tail", "POST", "/x", {"a": 1}, accepted=accepted)
 
 
@@ -99,7 +100,8 @@ async def test_what_is_accepted_ends_the_request(server: Server) -> None:
 
 async def test_it_gives_up_when_the_load_is_over() -> None:
     noted = books()
-    async with Client("http://127.0.0.1:9", "key", noted, 1) as client:
+    async with connected("http://127.0.0.1:9", "key", 1) as http:
+        client = Client(http, noted)
         sending = asyncio.create_task(client.send("tail", "GET", "/x"))
         await asyncio.sleep(0)
         client.give_up()
