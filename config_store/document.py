@@ -19,6 +19,13 @@ class Lane(Frozen):
     # A full queue at a thousand requests a second is a second of waiting: past that a client has
     # more from a refusal.
     max_waiting_rows: int = Field(1024, ge=1, le=1_000_000)
+    slice_rows: int = Field(
+        64,
+        ge=1,
+        le=4096,
+        description="A request of more rows travels in slices of so many, one after another, "
+        "beside the batches of the others.",
+    )
 
     @model_validator(mode="after")
     def _a_batch_can_wait(self) -> Self:

@@ -17,6 +17,8 @@ FEATURE_DEFAULTS = {
 }
 
 
+# A thousand fits may be asked for in one body, and are done beside what others ask.
+MANY_FITS = Deadlines(request_ms=10_000.0, model_ms=2_000.0)
 # Off-policy evaluation goes through thousands of decisions, in a process of low priority; and who
 # asks for a trial may choose to wait for a model's suggestion, which others need not wait for.
 PATIENT = Deadlines(request_ms=10_000.0, model_ms=9_000.0)
@@ -24,22 +26,28 @@ SEVERAL = Lane(batches_in_flight=64)
 # Where a batch waits for Redis a lone request should not wait for it too; more in flight would
 # only make smaller batches of a load.
 FEW = Lane(batches_in_flight=3)
+# Of rows with state a slice is one write to Redis.
+WITH_STATE = Lane(batches_in_flight=3, slice_rows=250)
+# A fit takes a tenth of a millisecond to two, and whoever shares a replica with it waits.
+FITS = Lane(batches_in_flight=3, max_batch_rows=16, slice_rows=16)
 
 
 def default_serving() -> dict[str, FamilyServing]:
     return {
         "tail": FamilyServing(model="tail/xgboost-quantile"),
-        "extremes": FamilyServing(model="tail/peaks-over-threshold", lane=FEW),
+        "extremes": FamilyServing(
+            model="tail/peaks-over-threshold", deadlines=MANY_FITS, lane=FITS
+        ),
         "capacity": FamilyServing(model="forecasting/ensemble", lane=FEW),
-        "regime": FamilyServing(model="anomaly/bocpd", lane=FEW),
-        "anomaly": FamilyServing(model="anomaly/forest", lane=FEW),
-        "bandit": FamilyServing(model="optimization/bandit", lane=FEW),
-        "bandit-feedback": FamilyServing(model="optimization/bandit", lane=FEW),
+        "regime": FamilyServing(model="anomaly/bocpd", lane=WITH_STATE),
+        "anomaly": FamilyServing(model="anomaly/forest", lane=WITH_STATE),
+        "bandit": FamilyServing(model="optimization/bandit", lane=WITH_STATE),
+        "bandit-feedback": FamilyServing(model="optimization/bandit", lane=WITH_STATE),
         "bandit-evaluate": FamilyServing(model="optimization/off-policy", deadlines=PATIENT),
         "bayes-opt": FamilyServing(
             model="optimization/gaussian-process", deadlines=PATIENT, lane=SEVERAL
         ),
-        "bayes-opt-tell": FamilyServing(model="optimization/gaussian-process", lane=FEW),
+        "bayes-opt-tell": FamilyServing(model="optimization/gaussian-process", lane=WITH_STATE),
     }
 
 

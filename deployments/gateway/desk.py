@@ -5,16 +5,20 @@ from collections.abc import Callable, Sequence
 from config_store.document import Lane as LaneConfig
 from config_store.store import Version
 from deployments.clocks import SystemClocks
-from deployments.errors import UnavailableError
+from deployments.errors import RefusedError, UnavailableError
 from deployments.families.family import FamilyBody
+from deployments.families.shipped import FAMILIES
 from deployments.gateway.answers import Answered, Ask
 from deployments.gateway.journey import Journey
 from deployments.gateway.lane import Lane, LaneLimits
+from deployments.gateway.large_bodies import Turns
 from safety.access import Principal
 
 
 def limits_of(config: LaneConfig) -> LaneLimits:
-    return LaneLimits(config.max_batch_rows, config.batches_in_flight, config.max_waiting_rows)
+    return LaneLimits(
+        config.max_batch_rows, config.batches_in_flight, config.max_waiting_rows, config.slice_rows
+    )
 
 
 class Desk:
@@ -28,6 +32,7 @@ class Desk:
     ) -> None:
         self._config = config
         self._clocks = clocks
+        self.turns = Turns()
         self.lanes: dict[str, Lane[Ask, Answered]] = {
             family: Lane(journey.carry, LaneLimits(64, 1, 1024), clocks.monotonic)
             for family, journey in journeys.items()
@@ -56,8 +61,18 @@ class Desk:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
         deadline = received + version.document.serving[family].deadlines.request_ms / 1000
         rows = [Ask(body, principal, received, deadline, request_id) for body in bodies]
-        return await self.lanes[family].ask(rows, deadline)
+        found = await self.lanes[family].ask(rows, deadline, principal.key_id)
+        return [_answer_of(each, family, request_id) for each in found]
 
     async def drain(self) -> None:
         for lane in self.lanes.values():
             await lane.drain()
+
+
+def _answer_of(found: Answered | Exception, family: str, request_id: str) -> Answered:
+    """Refuse in its place a row that got no answer, where rows of the family may be refused."""
+    if isinstance(found, Answered):
+        return found
+    if isinstance(found, RefusedError) and FAMILIES[family].refuses_rows:
+        return Answered("", found.body(request_id), found)
+    raise found

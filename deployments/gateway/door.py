@@ -47,7 +47,7 @@ class InferencePath:
         raw = await read_body(receive)
         # A slow upload is the client's own time; what follows is ours.
         received = self._desk.now()
-        bodies, as_list = self._reader.read(raw)
+        bodies, as_list = await self._reader.read_in_turns(raw, self._desk.turns)
         self._admission.admit_rows(principal, len(bodies))
         answers = await self._desk.ask(
             self._family, bodies, principal, received, request_id_of(scope)

@@ -2,17 +2,22 @@
 
 A lone request starts at once. Under load the slots are taken, rows gather behind them, and the next
 batch takes all that wait, so batches grow with the load and the hops are shared.
+
+A request of many rows travels beside them in slices, one after another, so that short requests get
+their turn between two slices at every stage. Owners, that is API keys, take turns in both.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from deployments.errors import OverloadedError
+from deployments.gateway.fair_queue import FairQueue
 
 LATE = "The request's deadline is over: try again"
+# Requests of many rows that may wait; each is up to the largest body.
+MOST_LONG_REQUESTS = 8
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -23,24 +28,50 @@ class LaneLimits:
     max_batch_rows: int
     batches_in_flight: int
     max_waiting_rows: int
+    slice_rows: int = 64
 
 
-class _Party(Generic[Row, Result]):
-    """The rows of one request: they travel together and are answered together."""
+class _Request(Generic[Row, Result]):
+    """The rows of one request: they are answered together."""
 
-    __slots__ = ("answered", "deadline", "late", "rows")
+    __slots__ = ("answered", "deadline", "late", "owner", "results", "rows")
 
     def __init__(
         self,
         rows: Sequence[Row],
-        answered: "asyncio.Future[Sequence[Result]]",
+        owner: str,
         deadline: float,
-        late: asyncio.TimerHandle,
+        answered: "asyncio.Future[Sequence[Result | Exception]]",
     ) -> None:
         self.rows = rows
-        self.answered = answered
+        self.owner = owner
         self.deadline = deadline
-        self.late = late
+        self.answered = answered
+        # Those of the slices that are back.
+        self.results: list[Result | Exception] = []
+        self.late: asyncio.TimerHandle | None = None
+
+    @property
+    def rows_left(self) -> int:
+        return len(self.rows) - len(self.results)
+
+    def finish(self, results: Sequence[Result | Exception]) -> None:
+        self._stop_timer()
+        if not self.answered.done():  # its client may have gone away
+            self.answered.set_result(results)
+
+    def fail(self, error: Exception) -> None:
+        """End it; rows whose slices are back keep their answers, and the others get the error."""
+        if self.results:
+            self.finish([*self.results, *[error] * self.rows_left])
+            return
+        self._stop_timer()
+        if not self.answered.done():
+            self.answered.set_exception(error)
+
+    def _stop_timer(self) -> None:
+        if self.late is not None:
+            self.late.cancel()
 
 
 class Lane(Generic[Row, Result]):
@@ -55,46 +86,69 @@ class Lane(Generic[Row, Result]):
         self._send = send
         self._clock = clock
         self.limits = limits
-        self._waiting: deque[_Party[Row, Result]] = deque()
+        self._short: FairQueue[_Request[Row, Result]] = FairQueue()
+        self._long: FairQueue[_Request[Row, Result]] = FairQueue()
+        self._long_rows = 0
         self._in_flight: set[asyncio.Task[None]] = set()
-        self.waiting_rows = 0
+        self._slice_in_flight: asyncio.Task[None] | None = None
         # Since they were last counted.
         self.refused_rows = 0
 
     @property
     def batches_in_flight(self) -> int:
-        return len(self._in_flight)
+        return len(self._in_flight) + (self._slice_in_flight is not None)
 
-    def ask(self, rows: Sequence[Row], deadline: float) -> "asyncio.Future[Sequence[Result]]":
+    @property
+    def waiting_rows(self) -> int:
+        return self._short.weight + self._long_rows
+
+    def ask(
+        self, rows: Sequence[Row], deadline: float, owner: str = ""
+    ) -> "asyncio.Future[Sequence[Result | Exception]]":
         """Queue the rows of one request; the future holds one result a row, in order.
 
-        When its deadline is over, on the lane's clock, the future fails, wherever the rows are.
+        When its deadline is over, on the lane's clock, the future fails, wherever the rows are. Of
+        a request of many rows those that were answered by then keep their results, and an error
+        stands in the place of each other.
         """
-        if self.waiting_rows + len(rows) > self.limits.max_waiting_rows and self._waiting:
-            self.refused_rows += len(rows)
-            raise OverloadedError(
-                f"{self.waiting_rows} rows wait already, and {self.limits.max_waiting_rows} is "
-                "the bound: try again in a second, or add gateway replicas"
-            )
+        long = len(rows) > self.limits.slice_rows
+        self._check_room(rows, owner, long=long)
         loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Sequence[Result]] = loop.create_future()
-        late = loop.call_later(max(deadline - self._clock(), 0.0), _end_late, answered)
-        self._waiting.append(_Party(rows, answered, deadline, late))
-        self.waiting_rows += len(rows)
-        self._dispatch()
-        return answered
+        request: _Request[Row, Result] = _Request(rows, owner, deadline, loop.create_future())
+        left = max(deadline - self._clock(), 0.0)
+        request.late = loop.call_later(left, request.fail, OverloadedError(LATE))
+        if long:
+            self._queue_long(request)
+        else:
+            self._short.add(owner, request, len(rows))
+            self._dispatch()
+        return request.answered
 
     async def drain(self) -> None:
         """Wait until nothing is in flight; new rows are still taken."""
-        while self._in_flight:
-            await asyncio.wait(self._in_flight)
+        while self.batches_in_flight:
+            slices = () if self._slice_in_flight is None else (self._slice_in_flight,)
+            await asyncio.wait({*self._in_flight, *slices})
+
+    def _check_room(self, rows: Sequence[Row], owner: str, *, long: bool) -> None:
+        if long:
+            room = self._long.has_room(owner, 1, MOST_LONG_REQUESTS)
+        else:
+            room = self._short.has_room(owner, len(rows), self.limits.max_waiting_rows)
+        if not room:
+            self.refused_rows += len(rows)
+            raise OverloadedError(
+                f"{self.waiting_rows} rows wait already, and {self.limits.max_waiting_rows} is "
+                f"the bound, or {MOST_LONG_REQUESTS} requests of more than "
+                f"{self.limits.slice_rows} rows: try again in a second, or add gateway replicas"
+            )
 
     def _dispatch(self) -> None:
-        while self._waiting and len(self._in_flight) < self.limits.batches_in_flight:
-            parties = self._take()
-            if not parties:
+        while self._short and len(self._in_flight) < self.limits.batches_in_flight:
+            requests = self._take()
+            if not requests:
                 return
-            task = asyncio.ensure_future(self._carry(parties))
+            task = asyncio.ensure_future(self._carry(requests))
             self._in_flight.add(task)
             task.add_done_callback(self._landed)
 
@@ -102,44 +156,65 @@ class Lane(Generic[Row, Result]):
         self._in_flight.discard(task)
         self._dispatch()
 
-    def _take(self) -> list[_Party[Row, Result]]:
-        """Take whole requests up to the cap; one larger than the cap travels alone."""
-        taken: list[_Party[Row, Result]] = []
+    def _take(self) -> list[_Request[Row, Result]]:
+        """Take requests up to the cap; one larger than the cap travels alone."""
+        taken: list[_Request[Row, Result]] = []
         rows, now = 0, self._clock()
-        while self._waiting:
-            party = self._waiting[0]
-            if taken and rows + len(party.rows) > self.limits.max_batch_rows:
+        while self._short:
+            size = len(self._short.peek().rows)
+            if taken and rows + size > self.limits.max_batch_rows:
                 break
-            self._waiting.popleft()
-            self.waiting_rows -= len(party.rows)
-            if party.answered.done():  # its client went away
-                continue
-            if party.deadline < now:
-                _end_late(party.answered)
-                continue
-            taken.append(party)
-            rows += len(party.rows)
+            request = self._short.take()
+            if request.deadline < now:  # its timer is late too: the loop was busy
+                request.fail(OverloadedError(LATE))
+            elif not request.answered.done():  # its client is still there
+                taken.append(request)
+                rows += size
         return taken
 
-    async def _carry(self, parties: list[_Party[Row, Result]]) -> None:
-        batch = [row for party in parties for row in party.rows]
+    async def _carry(self, requests: list[_Request[Row, Result]]) -> None:
+        batch = [row for request in requests for row in request.rows]
         try:
             results = await self._send(batch)
         except Exception as error:  # noqa: BLE001 - whatever it was, each waiting client must hear of it
-            for party in parties:
-                party.late.cancel()
-                if not party.answered.done():
-                    party.answered.set_exception(error)
+            for request in requests:
+                request.fail(error)
             return
         at = 0
-        for party in parties:
-            party.late.cancel()
-            if not party.answered.done():
-                party.answered.set_result(results[at : at + len(party.rows)])
-            at += len(party.rows)
+        for request in requests:
+            request.finish(results[at : at + len(request.rows)])
+            at += len(request.rows)
 
+    def _queue_long(self, request: _Request[Row, Result]) -> None:
+        self._long.add(request.owner, request, 1)
+        self._long_rows += request.rows_left
+        self._dispatch_slice()
 
-def _end_late(answered: "asyncio.Future[Any]") -> None:
-    """Answer a request whose deadline is over; those that share its batch go on."""
-    if not answered.done():
-        answered.set_exception(OverloadedError(LATE))
+    def _dispatch_slice(self) -> None:
+        """Send the next slice: one at a time, in a slot of its own."""
+        while self._long and self._slice_in_flight is None:
+            request = self._long.take()
+            self._long_rows -= request.rows_left
+            if request.answered.done():
+                continue
+            self._slice_in_flight = asyncio.ensure_future(self._carry_slice(request))
+            self._slice_in_flight.add_done_callback(self._slice_landed)
+
+    def _slice_landed(self, _: "asyncio.Task[None]") -> None:
+        self._slice_in_flight = None
+        self._dispatch_slice()
+
+    async def _carry_slice(self, request: _Request[Row, Result]) -> None:
+        at = len(request.results)
+        try:
+            results = await self._send(list(request.rows[at : at + self.limits.slice_rows]))
+        except Exception as error:  # noqa: BLE001 - as above
+            request.fail(error)
+            return
+        if request.answered.done():
+            return
+        request.results += results
+        if request.rows_left:
+            self._queue_long(request)
+        else:
+            request.finish(request.results)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.errors import OverloadedError
-from deployments.gateway.lane import Lane, LaneLimits
+from deployments.gateway.lane import MOST_LONG_REQUESTS, Lane, LaneLimits
 
 
 class Carrier:
@@ -37,8 +37,10 @@ def lane_of(
     in_flight: int = 1,
     waiting: int = 100,
     clock: Clock | None = None,
+    slice_rows: int = 64,
 ) -> Lane[int, int]:
-    return Lane(carrier.send, LaneLimits(cap, in_flight, waiting), clock or Clock())
+    limits = LaneLimits(cap, in_flight, waiting, slice_rows)
+    return Lane(carrier.send, limits, clock or Clock())
 
 
 async def test_a_lone_request_leaves_at_once() -> None:
@@ -153,7 +155,100 @@ async def test_a_failed_batch_fails_its_requests_and_no_other() -> None:
     assert await kept == [2]
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=40), st.integers(1, 16), st.integers(1, 4))
+async def test_a_long_request_travels_in_slices_and_short_ones_do_not_wait_for_it() -> None:
+    carrier = Carrier()
+    lane = lane_of(carrier, cap=4, slice_rows=4)
+    long = lane.ask(range(100, 110), 1e6, "bulk")
+    short = lane.ask([1], 1e6, "bulk")
+    await asyncio.sleep(0)
+    assert carrier.batches == [[100, 101, 102, 103], [1]]
+    assert (lane.batches_in_flight, lane.waiting_rows) == (2, 0)
+    carrier.gate.set()
+    assert await short == [2]
+    assert list(await long) == [2 * row for row in range(100, 110)]
+    assert [len(batch) for batch in carrier.batches] == [4, 1, 4, 2]
+
+
+async def test_long_requests_of_several_owners_take_turns_slice_by_slice() -> None:
+    carrier = Carrier()
+    lane = lane_of(carrier, slice_rows=2)
+    kept = [
+        lane.ask(range(at, at + 4), 1e6, owner) for at, owner in ((10, "a"), (20, "a"), (30, "b"))
+    ]
+    carrier.gate.set()
+    await asyncio.gather(*kept)
+    assert [batch[0] for batch in carrier.batches] == [10, 20, 30, 12, 32, 22]
+
+
+async def test_owners_take_turns_for_a_place_in_the_batch() -> None:
+    carrier = Carrier()
+    lane = lane_of(carrier, cap=4)
+    first = lane.ask([0], 1e6, "a")
+    await asyncio.sleep(0)
+    crowd = [lane.ask([row], 1e6, "a") for row in range(1, 9)]
+    late = lane.ask([100], 1e6, "b")
+    carrier.gate.set()
+    await asyncio.gather(first, *crowd, late)
+    assert carrier.batches[1] == [1, 100, 2, 3]
+
+
+async def test_who_fills_the_lane_is_refused_and_the_others_are_not() -> None:
+    carrier = Carrier()
+    lane = lane_of(carrier, waiting=6)
+    kept = [lane.ask([row], 1e6, "greedy") for row in range(7)]
+    with pytest.raises(OverloadedError):
+        lane.ask([7], 1e6, "greedy")
+    kept += [lane.ask([row], 1e6, "modest") for row in range(3)]
+    with pytest.raises(OverloadedError):
+        lane.ask([3], 1e6, "modest")
+    carrier.gate.set()
+    await asyncio.gather(*kept)
+
+
+async def test_long_requests_are_bounded_too() -> None:
+    carrier = Carrier()
+    lane = lane_of(carrier, slice_rows=2)
+    # One has its first slice in flight, the others wait.
+    kept = [lane.ask(range(3), 1e6, "a") for _ in range(1 + MOST_LONG_REQUESTS)]
+    with pytest.raises(OverloadedError, match="bound"):
+        lane.ask(range(3), 1e6, "a")
+    assert not lane.ask([1], 1e6, "a").done()
+    carrier.gate.set()
+    await asyncio.gather(*kept)
+
+
+async def test_what_was_answered_of_a_long_request_is_kept_when_a_slice_fails() -> None:
+    async def send(rows: list[int]) -> Sequence[int]:
+        await asyncio.sleep(0)
+        if rows[0] >= 4:
+            raise ConnectionError("the replica is gone")
+        return rows
+
+    lane: Lane[int, int] = Lane(send, LaneLimits(4, 1, 100, slice_rows=2), Clock())
+    found = await lane.ask(range(7), 1e6)
+    assert found[:4] == [0, 1, 2, 3]
+    assert [type(each) for each in found[4:]] == [ConnectionError] * 3
+    with pytest.raises(ConnectionError):
+        await lane.ask(range(4, 9), 1e6)
+
+
+async def test_a_long_request_that_is_late_keeps_what_was_answered_in_time() -> None:
+    calls = 0
+
+    async def send(rows: list[int]) -> Sequence[int]:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            await asyncio.sleep(60)
+        return rows
+
+    lane: Lane[int, int] = Lane(send, LaneLimits(4, 1, 100, slice_rows=2), Clock())
+    found = await lane.ask(range(5), 0.05)
+    assert found[:2] == [0, 1]
+    assert [type(each) for each in found[2:]] == [OverloadedError] * 3
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 16), st.integers(1, 4))
 def test_every_row_gets_its_own_answer_whatever_the_sizes(
     sizes: list[int], cap: int, in_flight: int
 ) -> None:
@@ -162,7 +257,7 @@ def test_every_row_gets_its_own_answer_whatever_the_sizes(
             await asyncio.sleep(0)
             return [-row for row in rows]
 
-        lane: Lane[int, int] = Lane(send, LaneLimits(cap, in_flight, 10_000), Clock())
+        lane: Lane[int, int] = Lane(send, LaneLimits(cap, in_flight, 10_000, slice_rows=5), Clock())
         start, answers = 0, []
         for size in sizes:
             answers.append((range(start, start + size), lane.ask(range(start, start + size), 1.0)))

@@ -6,6 +6,8 @@ from config_store.document import Lane
 from deployments.errors import UnavailableError
 from deployments.families.tail import TailBody
 from deployments.gateway.desk import Desk, limits_of
+from deployments.gateway.lane import LaneLimits
+from deployments.wire.frame import Frame
 from safety.access import Principal, Role
 from tests.deployments.house import House, document_with
 
@@ -14,8 +16,10 @@ BODY = TailBody(entity="order-gateway", load=0.5)
 
 
 def test_a_lanes_limits_are_the_configurations() -> None:
-    limits = limits_of(Lane(max_batch_rows=8, batches_in_flight=3, max_waiting_rows=99))
-    assert (limits.max_batch_rows, limits.batches_in_flight, limits.max_waiting_rows) == (8, 3, 99)
+    limits = limits_of(
+        Lane(max_batch_rows=8, batches_in_flight=3, max_waiting_rows=99, slice_rows=5)
+    )
+    assert limits == LaneLimits(8, 3, 99, 5)
 
 
 async def test_before_the_first_configuration_nothing_is_carried(house: House) -> None:
@@ -39,3 +43,47 @@ async def test_draining_waits_for_what_is_in_flight(house: House) -> None:
     await asyncio.sleep(0)
     await desk.drain()
     assert [len(task.result()) for task in asked] == [1] * 9
+
+
+async def test_of_a_long_request_rows_keep_their_answers_when_a_later_slice_fails(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (replica,) = house.replicas["safety"]
+    answer, lane = replica.answer, house.premises.desk.lanes["extremes"]
+    lane.limits = LaneLimits(4, 1, 1024, slice_rows=4)
+
+    async def fail_after_the_first_slice(frame: Frame) -> Frame:
+        if await house.ledger():
+            raise KeyError("policy")
+        judged: Frame = await answer(frame)
+        return judged
+
+    monkeypatch.setattr(replica, "answer", fail_after_the_first_slice)
+    row = {"values": [float(1 + at * 7919 % 997) for at in range(400)]}
+    async with house.client() as client:
+        found = await client.post("/models/extreme-events", json={"rows": [row] * 10})
+    answers = found.json()
+    assert (found.status_code, len(answers)) == (200, 10)
+    assert [each["meta"]["decision_id"] for each in answers[:4]] == [
+        row["decision_id"] for row in await house.ledger()
+    ]
+    assert {each["error"]["code"] for each in answers[4:]} == {"unavailable"}
+
+
+async def test_a_family_whose_rows_are_not_refused_one_by_one_refuses_the_whole(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (replica,) = house.replicas["safety"]
+    answer = replica.answer
+    house.premises.desk.lanes["tail"].limits = LaneLimits(4, 1, 1024, slice_rows=4)
+
+    async def fail_after_the_first_slice(frame: Frame) -> Frame:
+        if await house.ledger():
+            raise KeyError("policy")
+        judged: Frame = await answer(frame)
+        return judged
+
+    monkeypatch.setattr(replica, "answer", fail_after_the_first_slice)
+    async with house.client() as client:
+        found = await client.post("/models/tail-slo", json={"rows": [{"load": 0.5}] * 10})
+    assert (found.status_code, found.headers["retry-after"]) == (503, "1")

@@ -1,0 +1,117 @@
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployments.errors import InvalidError
+from deployments.families.extremes import EXTREMES
+from deployments.families.tail import TAIL
+from deployments.gateway.bodies import MOST_ROWS, BodyReader
+from deployments.gateway.large_bodies import OVER_BYTES, Turns, slices
+
+READER = BodyReader(TAIL)
+ROW = b'{"entity":"order-gateway","load":0.5}'
+FILLER = b" " * OVER_BYTES  # makes any body a large one
+
+
+def outcome(read: Any) -> Any:
+    try:
+        return read()
+    except InvalidError as refusal:
+        return refusal.message, refusal.fields
+
+
+def check_both_ways_agree(raw: bytes, reader: BodyReader = READER) -> Any:
+    """Read a body at once and in turns; give what both made of it."""
+    at_once = outcome(lambda: reader.read(raw))
+    in_turns = outcome(lambda: asyncio.run(reader.read_in_turns(raw, Turns())))
+    if isinstance(at_once[0], str):
+        assert in_turns == at_once
+    else:
+        assert (list(in_turns[0]), in_turns[1]) == (list(at_once[0]), at_once[1])
+    return at_once
+
+
+Rows = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "load": st.one_of(st.floats(0, 2), st.integers(-1, 2), st.text(max_size=4), st.none()),
+            "entity": st.text(alphabet='ab"\\[]{},\u00e9', max_size=6),
+            "values": st.lists(st.integers(-9, 9), max_size=3),
+        },
+    ),
+    max_size=8,
+)
+
+
+@given(Rows, st.sampled_from([FILLER, b"\n\t" + FILLER]))
+def test_a_body_read_in_turns_is_taken_or_refused_as_if_it_were_read_at_once(
+    rows: list[dict[str, Any]], space: bytes
+) -> None:
+    inner = (space + b"," + space).join(orjson.dumps(row) for row in rows)
+    check_both_ways_agree(b'{"rows":[' + inner + b"]}" + space)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"rows":[%s,]}' % ROW,
+        b'{"rows":[,%s]}' % ROW,
+        b'{"rows":[1,%s]}' % ROW,
+        b'{"rows":[%s %s]}' % (ROW, ROW),
+        b'{"rows":[%s],"rows":[]}' % ROW,
+        b'{"rows":[%s],"more":1}' % ROW,
+        b'{"rows":[%s]' % ROW,
+        b'{"rows":[%s]}]' % ROW,
+        b'{"rows":[%s 7]}' % ROW,
+        b'{"rows":[%s}]}' % ROW,
+        b'{"rows":[{"load":NaN}]}',
+        b'{"rows":[{"load":0.5,"entity":"a\\"]"}]}',
+        b'{"rows":[{"load":0.5,"entity":"unclosed}]}',
+        b'{"rows":' + b"[" * 40 + b"]" * 40 + b"}",
+        b'{"rows":[]}',
+        b'{"load":0.5}',
+        b'[{"rows":1}]',
+        b"",
+    ],
+)
+def test_an_odd_body_is_refused_in_the_same_words(raw: bytes) -> None:
+    check_both_ways_agree(raw + FILLER)
+    check_both_ways_agree(FILLER + raw)
+
+
+def test_every_culprit_has_the_number_of_its_row() -> None:
+    rows = [b'{"load":%d}' % (-1 if at % 400 == 399 else 1) for at in range(MOST_ROWS)]
+    raw = b'{"rows":[' + (b"," + b" " * 20).join(rows) + b"]}"
+    message, fields = check_both_ways_agree(raw)
+    assert message == "The body does not fit the contract"
+    assert list(fields) == ["rows.399.load", "rows.799.load"]
+
+
+def test_more_rows_than_are_taken_are_refused_in_the_same_words() -> None:
+    check_both_ways_agree(b'{"rows":[' + b",".join([ROW] * (MOST_ROWS + 1)) + b"]}")
+
+
+def test_a_large_body_is_cut_into_small_ones() -> None:
+    row = orjson.dumps({"values": [0.125 * at for at in range(120)]})
+    raw = b'{"rows":[' + b",".join([row] * MOST_ROWS) + b"]}"
+    cut = list(slices(raw))
+    assert sum(count for _, count in cut) == MOST_ROWS
+    assert len(cut) > 30
+    assert max(len(part) for part, _ in cut) < OVER_BYTES
+    check_both_ways_agree(raw, BodyReader(EXTREMES))
+
+
+async def test_others_have_the_loop_while_a_large_body_is_read() -> None:
+    raw = b'{"rows":[' + b",".join([ROW] * MOST_ROWS) + b"]}"
+    turns = Turns()
+    reading = asyncio.create_task(READER.read_in_turns(raw, turns))
+    others = 0
+    while not reading.done():
+        await asyncio.sleep(0)
+        others += 1
+    assert others >= len(raw) // (2 * OVER_BYTES)
