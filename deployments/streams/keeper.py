@@ -1,20 +1,22 @@
 """What both kinds of stream share: asks of any kind, in an order that keeps a batch's bits.
 
-Rows of different streams go through a detector in one call. Rows of one stream follow each other:
-the first of each stream make one wave, the second ones the next, so that each is answered with the
-state that it left.
+Rows go through a detector in waves, one call each. A wave has rows of different streams, and of one
+stream those that follow each other, as long as what each is answered can still be told: a body of
+a thousand rows of one stream takes about as long as one row of a thousand values. Where something
+else is asked of a stream than to observe, a wave of its own answers that.
 """
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 from zlib import crc32
 
 from deployments.batch import Refusal
 from deployments.keyed.keeper import Asked, Reply
-from deployments.streams.order import book, take
+from deployments.streams.order import Place, book, take
 from deployments.streams.purse import Purse
 from deployments.streams.record import Observed, Record, pack, unpack
 from models.errors import ArtifactError
@@ -58,8 +60,18 @@ class StreamKeeper(Generic[Answers]):
         """Open the stream's slot for its first observations."""
 
     @abstractmethod
+    def most_together(self, stream: Stream) -> int:
+        """Say how many observations the detector may take before the first of them is answered.
+
+        Where several rows of a stream have more than that, a wave takes fewer of them.
+        """
+
+    def remember(self, streams: Sequence[Stream]) -> None:
+        """Note what answers need of these as they are, before several rows of each are taken."""
+
+    @abstractmethod
     def advance(self, rows: Sequence[tuple[Stream, Observed]]) -> list[Answers]:
-        """Let the detectors take the observations of different streams; none of them is empty."""
+        """Let the detectors take the observations of each row, in order; none of them is empty."""
 
     @abstractmethod
     def alarms(self, answers: Answers, seen: Observed) -> list[dict[str, Any]]:
@@ -113,31 +125,59 @@ class StreamKeeper(Generic[Answers]):
             state.slot = None
 
     def replay(self, tails: Sequence[tuple[Stream, list[Any]]]) -> None:
-        """Go through the logs side by side: the first event of each, then the second."""
-        longest = max(len(events) for _, events in tails)
-        for at in range(longest):
-            due = [(stream, events[at]) for stream, events in tails if at < len(events)]
-            for stream in (stream for stream, event in due if event == DELETED):
+        """Go through the logs side by side, each up to its next deletion."""
+        left = [(stream, _lives(events)) for stream, events in tails]
+        while left:
+            due = [(stream, lives.pop(0)) for stream, lives in left]
+            self._apply([(stream, seen) for stream, life in due for seen in life])
+            left = [(stream, lives) for stream, lives in left if lives]
+            for stream, _ in left:
                 self.release(stream)
                 stream.record, stream.last = Record(), None
-            self._apply([(s, Observed.of(event)) for s, event in due if event != DELETED])
 
     def answer(self, rows: Sequence[tuple[Stream, Asked]]) -> list[Reply]:
         replies: list[Reply | None] = [None] * len(rows)
         now = self._clock()
         share = self._purse.share(sum(len(asked.ask.get("v", ())) for _, asked in rows), now)
-        for wave in _waves(rows):
+        left = list(range(len(rows)))
+        while left:
+            wave, left = self._wave(rows, left)
+            places: dict[str, Place] = {}
             observed: list[tuple[int, Stream, Observed]] = []
             for at in wave:
                 stream, asked = rows[at]
-                if asked.ask["op"] == "observe" and not (why := self.unfit(stream, asked.ask)):
-                    observed.append((at, stream, self._observed(stream, asked, share, now)))
-                elif asked.ask["op"] == "observe":
+                if asked.ask["op"] != "observe":
+                    replies[at] = self._look(stream, asked)
+                elif why := self.unfit(stream, asked.ask):
                     replies[at] = Reply(refusal=why)
                 else:
-                    replies[at] = self._look(stream, asked)
-            self._answer(observed, {at: rows[at][1].ask for at in wave}, replies)
+                    seen = self._observed(places, stream, asked, share, now)
+                    observed.append((at, stream, seen))
+            self._answer(observed, rows, replies)
         return [reply if reply is not None else Reply() for reply in replies]
+
+    def _wave(
+        self, rows: Sequence[tuple[Stream, Asked]], left: Sequence[int]
+    ) -> tuple[list[int], list[int]]:
+        """Part the rows into those that can be answered together now, and those after them."""
+        wave, rest = list[int](), list[int]()
+        room: dict[str, int] = {}
+        for at in left:
+            stream, asked = rows[at]
+            observes = asked.ask["op"] == "observe"
+            size = len(asked.ask["v"]) if observes else 0
+            if stream.name not in room:
+                wave.append(at)
+                # What a stream is begun with is known when its first row has been taken.
+                alone = not observes or stream.record.latest is None
+                room[stream.name] = -1 if alone else self.most_together(stream) - size
+            elif observes and room[stream.name] >= size:
+                wave.append(at)
+                room[stream.name] -= size
+            else:
+                rest.append(at)
+                room[stream.name] = -1  # those behind it keep their order
+        return wave, rest
 
     def removal(self, asked: Asked) -> Reply | None:
         if asked.ask["op"] != "delete":
@@ -158,37 +198,52 @@ class StreamKeeper(Generic[Answers]):
             "message": "The streams' log is away, and nothing was taken: send it again",
         }
 
-    def _observed(self, stream: Stream, asked: Asked, share: float, now: float) -> Observed:
-        taken = take(stream.record, asked.ask, now)
+    def _observed(
+        self, places: dict[str, Place], stream: Stream, asked: Asked, share: float, now: float
+    ) -> Observed:
+        """Choose what of a row is taken, after those before it in its wave."""
+        place = places.get(stream.name, Place(stream.record.sequence, stream.record.ts))
+        taken = take(place, asked.ask, now)
+        places[stream.name] = Place(taken.sequence, taken.ts)
         choice = asked.ask.get("c")
         return Observed(*taken, share=share, now=now, choice=choice, id=asked.id)
 
     def _answer(
         self,
-        rows: Sequence[tuple[int, Stream, Observed]],
-        rows_asked: Mapping[int, dict[str, Any]],
+        observed: Sequence[tuple[int, Stream, Observed]],
+        rows: Sequence[tuple[Stream, Asked]],
         replies: list[Reply | None],
     ) -> None:
-        answers = self._apply([(stream, seen) for _, stream, seen in rows])
-        for (at, stream, seen), (found, alarms) in zip(rows, answers, strict=True):
-            said = found if seen.values else _said_before(stream, seen, rows_asked[at])
-            reply = self.reply(stream, said, _counts(seen))
-            reply.event = seen.event()
+        sizes = Counter(stream.name for _, stream, _ in observed)
+        several = {stream.name: stream for _, stream, _ in observed if sizes[stream.name] > 1}
+        self.remember(list(several.values()))
+
+        def reply(which: int, answers: Answers | None, alarms: list[dict[str, Any]]) -> None:
+            at, stream, seen = observed[which]
+            said = answers if seen.values else _said_before(stream, seen, rows[at][1].ask)
+            found = replies[at] = self.reply(stream, said, _counts(seen))
+            found.event = seen.event()
             named = {"kind": self.kind, "stream": stream.name}
-            reply.notices = [named | alarm for alarm in alarms]
-            replies[at] = reply
+            found.notices = [named | alarm for alarm in alarms]
+
+        self._apply([(stream, seen) for _, stream, seen in observed], reply)
+        self.remember(())
 
     def _apply(
-        self, rows: Sequence[tuple[Stream, Observed]]
-    ) -> list[tuple[Answers | None, list[dict[str, Any]]]]:
-        """Advance detectors and records by events; the one way by which a stream changes."""
+        self,
+        rows: Sequence[tuple[Stream, Observed]],
+        then: Callable[[int, Answers | None, list[dict[str, Any]]], None] | None = None,
+    ) -> None:
+        """Advance detectors and records by events; the one way by which a stream changes.
+
+        After each row `then` is called with what was said of it, when the record is as of this row.
+        """
         some = [(stream, seen) for stream, seen in rows if seen.values]
         for stream, seen in some:
             if stream.slot is None:
                 self.begin(stream, seen)
         found = iter(self.advance(some) if some else ())
-        results: list[tuple[Answers | None, list[dict[str, Any]]]] = []
-        for stream, seen in rows:
+        for at, (stream, seen) in enumerate(rows):
             answers = next(found) if seen.values else None
             alarms = self.alarms(answers, seen) if answers is not None else []
             if answers is not None:
@@ -196,10 +251,10 @@ class StreamKeeper(Generic[Answers]):
             for alarm in alarms:
                 stream.record.alarmed(alarm)
             book(stream.record, seen)
+            if then is not None:
+                then(at, answers, alarms)
             if answers is not None:
                 stream.last = (seen, answers)
-            results.append((answers, alarms))
-        return results
 
     def _look(self, stream: Stream, asked: Asked) -> Reply:
         ask = asked.ask
@@ -229,13 +284,12 @@ def _counts(seen: Observed) -> dict[str, int]:
     return {"taken": len(seen.values), "duplicates": seen.duplicates, "late": seen.late}
 
 
-def _waves(rows: Sequence[tuple[Stream, Asked]]) -> list[list[int]]:
-    waves: list[list[int]] = []
-    depth: dict[str, int] = {}
-    for at, (stream, _) in enumerate(rows):
-        wave = depth.get(stream.name, 0)
-        depth[stream.name] = wave + 1
-        if wave == len(waves):
-            waves.append([])
-        waves[wave].append(at)
-    return waves
+def _lives(events: Sequence[Any]) -> list[list[Observed]]:
+    """Part a log at its deletions, one of which stands between any two parts."""
+    lives: list[list[Observed]] = [[]]
+    for event in events:
+        if event == DELETED:
+            lives.append([])
+        else:
+            lives[-1].append(Observed.of(event))
+    return lives

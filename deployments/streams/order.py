@@ -12,6 +12,13 @@ from typing import Any, NamedTuple
 from deployments.streams.record import Observed, Record
 
 
+class Place(NamedTuple):
+    """Where a stream stands in its client's order: the latest observation's number and time."""
+
+    sequence: int | None
+    ts: float | None
+
+
 class Taken(NamedTuple):
     values: list[Any]
     times: list[float]
@@ -22,17 +29,17 @@ class Taken(NamedTuple):
     missing: int
 
 
-def take(record: Record, ask: dict[str, Any], now: float) -> Taken:
-    """Choose from a body's values; the record is not changed."""
+def take(place: Place, ask: dict[str, Any], now: float) -> Taken:
+    """Choose from a body's values those that come after this place."""
     values: list[Any] = ask["v"]
     times = _times(ask.get("t"), len(values), now)
     first: int | None = ask.get("s")
     duplicates = missing = 0
-    if first is not None and record.sequence is not None:
-        duplicates = min(max(record.sequence + 1 - first, 0), len(values))
-        missing = max(first - record.sequence - 1, 0)
+    if first is not None and place.sequence is not None:
+        duplicates = min(max(place.sequence + 1 - first, 0), len(values))
+        missing = max(first - place.sequence - 1, 0)
     values, times = values[duplicates:], times[duplicates:]
-    kept_values, kept_times, latest = list[Any](), list[float](), record.ts
+    kept_values, kept_times, latest = list[Any](), list[float](), place.ts
     for value, at in zip(values, times, strict=True):
         if ask.get("t") is not None:
             if latest is not None and at < latest:
@@ -40,7 +47,7 @@ def take(record: Record, ask: dict[str, Any], now: float) -> Taken:
             latest = at
         kept_values.append(value)
         kept_times.append(at)
-    sequence = record.sequence
+    sequence = place.sequence
     if first is not None and values:
         sequence = first + duplicates + len(values) - 1
     late = len(values) - len(kept_values)

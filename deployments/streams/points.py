@@ -19,6 +19,8 @@ from models.anomaly.watch import AnomalyAnswers
 
 MOST_STREAMS = 2_000
 """In memory on one replica, .4 to 1 MB each; those idle longest leave first."""
+MOST_TOGETHER = 100_000
+"""Points that a detector takes in one call; what it says of each is in its answers."""
 _Z = 1.6448536269514722  # of a 90 % interval
 # A p-value is a rank among at most so many scores (models/anomaly/alarms.py).
 _RANKED = 1536
@@ -52,6 +54,9 @@ class PointKeeper(StreamKeeper[PointAnswers]):
     def __init__(self, purse: Purse, clock: Callable[[], float]) -> None:
         super().__init__(purse, clock)
         self._banks: dict[Like, AnomalyStreams] = {}
+
+    def most_together(self, stream: Stream) -> int:  # noqa: ARG002 - same for all
+        return MOST_TOGETHER
 
     def begin(self, stream: Stream, seen: Observed) -> None:
         if not stream.record.observations:

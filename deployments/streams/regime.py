@@ -1,8 +1,10 @@
 """Regimes of streams: change points, and what the present regime is."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,32 @@ from deployments.keyed.keeper import Reply
 from deployments.streams.keeper import Stream, StreamKeeper
 from deployments.streams.purse import Purse
 from deployments.streams.record import Observed, Record
+from models.anomaly.bocpd import Path, Turn, best_segments
+from models.anomaly.bocpd_snapshot import PATH_TURNS
 from models.anomaly.gate import Gate
 from models.anomaly.streams import RegimeAnswers, RegimeStreams
 
 MOST_STREAMS = 100_000
 """In memory on one replica, 20 to 55 kB each; those idle longest leave first."""
 SHOWN_SEGMENTS = 12
+
+
+class Earlier:
+    """A stream's segmentation before rows that the detector takes together."""
+
+    def __init__(self, observations: int, path: Path) -> None:
+        self._observations = observations
+        self._path = path
+        self._turns: list[Turn] | None = None
+
+    def until(self, later: Callable[[], Path], observations: int) -> Path:
+        """Give it as it was after so many observations; `later` is as it was after all rows."""
+        if self._turns is None:
+            both = {turn.number: turn for turn in (*self._path.turns, *later().turns)}
+            self._turns = [both[number] for number in sorted(both)]
+        total = self._path.total + observations - self._observations
+        end = bisect_right(self._turns, total, key=attrgetter("after"))
+        return Path(total, self._turns[max(end - PATH_TURNS, 0) : end])
 
 
 class RegimeKeeper(StreamKeeper[RegimeAnswers]):
@@ -30,6 +52,19 @@ class RegimeKeeper(StreamKeeper[RegimeAnswers]):
         super().__init__(purse, clock)
         # Tables are not copied as they grow; memory that nobody wrote to costs nothing.
         self._streams = RegimeStreams(reserve=MOST_STREAMS)
+        self._earlier: dict[str, Earlier] = {}
+
+    def most_together(self, stream: Stream) -> int:
+        if stream.slot is None or not self._streams.warm(stream.slot):
+            return 0
+        return PATH_TURNS  # an observation makes one turn at most, and none must be lost
+
+    def remember(self, streams: Sequence[Stream]) -> None:
+        self._earlier = {
+            stream.name: Earlier(stream.record.observations, self._streams.path(stream.slot))
+            for stream in streams
+            if stream.slot is not None
+        }
 
     def begin(self, stream: Stream, seen: Observed) -> None:  # noqa: ARG002 - all begin alike
         stream.slot = self._streams.open(stream.seed)
@@ -111,8 +146,15 @@ class RegimeKeeper(StreamKeeper[RegimeAnswers]):
     def _segments(self, stream: Stream) -> list[dict[str, Any]]:
         if stream.slot is None:
             return []
-        found = self._streams.segments(stream.slot)[-SHOWN_SEGMENTS:]
+        found = best_segments(self._path(stream, stream.slot))[-SHOWN_SEGMENTS:]
         return [{"start": each.start, "since": each.began} for each in found]
+
+    def _path(self, stream: Stream, slot: int) -> Path:
+        """Give the segmentation as of the record: the detector may have taken later rows too."""
+        earlier = self._earlier.get(stream.name)
+        if earlier is None:
+            return self._streams.path(slot)
+        return earlier.until(lambda: self._streams.path(slot), stream.record.observations)
 
 
 def _numbers(latest: dict[str, Any]) -> dict[str, float]:

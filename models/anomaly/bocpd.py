@@ -38,6 +38,37 @@ class Segment(NamedTuple):
     """When that was made."""
 
 
+class Turn(NamedTuple):
+    """When the best segmentation's last segment became another one."""
+
+    number: int
+    """Counted from 0 for each stream."""
+    after: int
+    """So many observations."""
+    start: int
+    began: float
+
+
+class Path(NamedTuple):
+    """What the best segmentation of a stream is read from: its latest turns, oldest first."""
+
+    total: int
+    """How many observations there were."""
+    turns: list[Turn]
+
+
+def best_segments(path: Path) -> list[Segment]:
+    """Give the best segmentation, oldest first."""
+    found, wanted = list[Segment](), path.total
+    for turn in reversed(path.turns):
+        if wanted < 1:
+            break
+        if turn.after <= wanted:
+            found.append(Segment(turn.start, turn.began))
+            wanted = turn.start - 1
+    return found[::-1]
+
+
 class Scale(NamedTuple):
     """What observations are measured by: (value - centre) / spread; counts have centre 0."""
 
@@ -165,17 +196,22 @@ class RegimeBank:
 
         It begins with 0, unless there are so many segments that only the latest dozens are kept.
         """
+        return best_segments(self.path(slot))
+
+    def warm(self, slot: int) -> bool:
+        """Tell whether a stream's scale is known; before, observations only wait."""
         self._slots.require((slot,))
-        streams, entries = self._streams, self._streams.path_from.shape[1]
-        found, wanted = list[Segment](), int(streams.total[slot])
-        for number in range(int(streams.paths[slot]) - 1, -1, -1):
-            if number < streams.paths[slot] - entries or wanted < 1:
-                break
-            if streams.path_from[slot, number % entries] <= wanted:
-                start = int(streams.path_start[slot, number % entries])
-                found.append(Segment(start, float(streams.path_began[slot, number % entries])))
-                wanted = start - 1
-        return found[::-1]
+        return bool(self._streams.stashed[slot] >= self.settings.warmup)
+
+    def path(self, slot: int) -> Path:
+        """Give what the best segmentation is read from, as it is now."""
+        self._slots.require((slot,))
+        streams, kept = self._streams, self._streams.path_from.shape[1]
+        written = int(streams.paths[slot])
+        numbers = np.arange(max(written - kept, 0), written)
+        columns = (streams.path_from, streams.path_start, streams.path_began)
+        rows = (column[slot, numbers % kept].tolist() for column in columns)
+        return Path(int(streams.total[slot]), list(map(Turn, numbers.tolist(), *rows)))
 
     def nbytes(self) -> int:
         """Say how much memory a stream takes."""

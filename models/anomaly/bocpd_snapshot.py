@@ -13,7 +13,7 @@ from models.anomaly.bocpd_state import Streams
 from models.errors import ArtifactError, ModelError
 
 _KIND = "bocpd"
-_PATH = 64  # entries: enough for some dozens of segments
+PATH_TURNS = 64  # entries: enough for some dozens of segments
 _BY_HYPOTHESIS = ("start", "began", "log_p", "log_own", "prefix", "stats")
 
 
@@ -37,9 +37,9 @@ def empty(settings: BocpdSettings, dimensions: int) -> Streams:
         stashed=np.zeros(0, whole),
         told=np.zeros(0, whole),
         paths=np.zeros(0, whole),
-        path_from=np.zeros((0, _PATH), whole),
-        path_start=np.zeros((0, _PATH), whole),
-        path_began=np.zeros((0, _PATH)),
+        path_from=np.zeros((0, PATH_TURNS), whole),
+        path_start=np.zeros((0, PATH_TURNS), whole),
+        path_began=np.zeros((0, PATH_TURNS)),
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from models.anomaly import codec
 from models.anomaly.alarms import AlarmBank, AlarmSettings, checked_shares
-from models.anomaly.bocpd import RegimeBank, Regimes, Scale, Segment
+from models.anomaly.bocpd import Path, RegimeBank, Regimes, Scale, Segment
 from models.anomaly.bocpd_settings import BocpdSettings
 from models.anomaly.distance import distances, empty, enlarged
 from models.anomaly.fleet import Fleet, FleetSettings, Roster
@@ -110,6 +110,14 @@ class RegimeStreams:
     def segments(self, slot: int) -> list[Segment]:
         """Give the best segmentation so far, oldest first."""
         return self.bank.segments(slot)
+
+    def warm(self, slot: int) -> bool:
+        """Tell whether a stream's scale is known, so that each observation is taken as it comes."""
+        return self.bank.warm(slot)
+
+    def path(self, slot: int) -> Path:
+        """Give what the best segmentation is read from, as it is now."""
+        return self.bank.path(slot)
 
     def nbytes(self) -> int:
         """Say how much memory a stream takes."""
