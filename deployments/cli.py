@@ -161,29 +161,23 @@ def _clear(record: RunRecord, run: Run) -> None:
 @app.command()
 def status() -> None:
     """Tell whether the platform runs here, and how well."""
-    import httpx  # noqa: PLC0415 - keeps `ballast version` quick
-
     settings = _settings()
     run = RunRecord(settings.home).read()
     if run is None or not own_processes.alive(run.pid, run.started):
+        if run is not None and own_processes.marked(run.token):
+            raise _fail(
+                "`ballast up` was killed. What it started may still answer, but nothing is "
+                "restarted any more: `ballast down` ends it, `ballast up` starts it anew."
+            )
         typer.echo("Ballast does not run here; `ballast up` starts it.")
         raise typer.Exit(3)
-    typer.echo(f"{'ready' if run.ready else 'starting'}  process {run.pid}  {run.url}")
-    if not run.ready:
-        return
-    key = settings.paths.key_file.read_text().strip()
-    try:
-        answer = httpx.get(f"{run.url}/status", headers={"X-API-Key": key}, timeout=5)
-        found = answer.raise_for_status().json()
-    except httpx.HTTPError as error:
-        raise _fail(f"The front door gives no answer: {error}") from None
-    typer.echo(f"version  {found['version']}   configuration {found['config_version']}")
-    typer.echo(f"degraded {'yes' if found['degraded'] else 'no'}")
-    for reason in found["degraded_reasons"]:
-        typer.echo(f"         {reason}")
-    typer.echo(f"families {', '.join(found['families'])}")
-    typer.echo(f"cluster  {run.dashboard}   to apply an edited serve_config.yaml:")
-    typer.echo(f"         RAY_AUTH_MODE=token serve deploy serve_config.yaml -a {run.dashboard}")
+    from deployments.launch.status import lines_of  # noqa: PLC0415 - keeps `ballast version` quick
+
+    shown = asyncio.run(lines_of(settings, run, time.time()))
+    for line in shown.lines:
+        typer.echo(line)
+    if shown.failure:
+        raise _fail(shown.failure)
 
 
 @app.command()

@@ -1,12 +1,9 @@
-"""The one-machine Ray cluster: started for this run, on loopback alone, ended with it."""
+"""What the processes of the one-machine Ray cluster find in their environment."""
 
-import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-
-import ray
 
 from deployments.launch.before_ray import BEFORE_RAY
 from deployments.launch.errors import MissingBinaryError
@@ -69,24 +66,6 @@ def command(name: str) -> Path:
     return found
 
 
-def start(scratch: Path, variables: Mapping[str, str], dashboard_port: int) -> None:
-    """Start a head node in this process's care."""
-    os.environ.update(variables)
-    ray.init(
-        address="local",
-        _node_ip_address="127.0.0.1",
-        _temp_dir=str(scratch / "ray"),
-        include_dashboard=True,
-        dashboard_host="127.0.0.1",
-        dashboard_port=dashboard_port,
-        num_cpus=CPUS,
-        object_store_memory=256 * 1024 * 1024,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=False,
-        namespace="ballast",
-    )
-
-
-def stop() -> None:
-    ray.shutdown()
+def control_store(folder: Path) -> dict[str, str]:
+    """Have the control store keep its state in files, so that it can be started again by itself."""
+    return {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(folder)}

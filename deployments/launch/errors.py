@@ -96,8 +96,31 @@ class RedisDiedError(LaunchError):
         )
 
 
+class DeployFailedError(LaunchError):
+    def __init__(self, message: str) -> None:
+        lines = [line.strip() for line in message.splitlines() if line.strip()]
+        # A traceback's last line says what it was; its first says whose.
+        said = " ... ".join(dict.fromkeys((*lines[:1], *lines[-1:])))
+        super().__init__(
+            f"Serve could not deploy what serve_config.yaml says: {said[:600]} "
+            "Each deployment's log is in .ballast/logs."
+        )
+
+
 class NotReadyError(LaunchError):
     def __init__(self, seconds: float, state: str, logs: str) -> None:
         super().__init__(
             f"The platform was not ready after {seconds:.0f} s ({state}). The logs are in {logs}."
+        )
+
+
+class DriverFailedError(LaunchError):
+    """Carries the sentence that the driver gave."""
+
+
+class GaveUpError(LaunchError):
+    def __init__(self, why: str, restarts: int, minutes: float, logs: str) -> None:
+        super().__init__(
+            f"The Ray cluster was lost again ({why}) after {restarts} restarts in "
+            f"{minutes:.0f} minutes; Ballast has ended. The logs are in {logs}."
         )

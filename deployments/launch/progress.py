@@ -25,7 +25,7 @@ class Progress:
     """Writes to the error stream, so that the standard output holds only what is asked for."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, soft_wrap=True)  # a sentence is one line in a log
         self._fancy = sys.stderr.isatty()
         self._noted = ""
 

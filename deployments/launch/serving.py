@@ -1,21 +1,32 @@
 """Puts serve_config.yaml to work on the cluster, and waits until every part answers."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx
+import ray
 from pydantic import ValidationError
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.schema import ServeDeploySchema
 
-from deployments.launch.errors import ConfigFileError, LaunchError, NotReadyError, PartDiedError
+from deployments.launch.errors import (
+    ConfigFileError,
+    DeployFailedError,
+    NotReadyError,
+    PartDiedError,
+)
+from deployments.launch.placement import all_begun, deployments_health, in_a_line
 from deployments.launch.serve_config import Config
+from deployments.platform_health import DeploymentHealth
 
 READY_WITHIN_SECONDS = 180.0
+ASK_SECONDS = 1.0
+STOPS_WITHIN_SECONDS = 5.0
 
 
 def checked(config: Config, path: Path) -> ServeDeploySchema:
@@ -47,21 +58,59 @@ def _deploy(config: ServeDeploySchema) -> None:
     client.deploy_apps(config, _blocking=False)
 
 
-def await_running(seen: Callable[[str], None], logs: str) -> None:
-    """Wait for every deployment to be healthy; tell which ones are still to come."""
+def deployments() -> list[DeploymentHealth]:
+    """Ask Serve's controller how every deployment is."""
+    details = serve.context._get_global_client().get_serve_details()  # noqa: SLF001 - serve.status() tells less
+    for application in details.get("applications", {}).values():
+        if application.get("status") == "DEPLOY_FAILED":
+            raise DeployFailedError(str(application.get("message", "")))
+    total = float(ray.cluster_resources().get("CPU", 0.0))
+    free = float(ray.available_resources().get("CPU", 0.0))
+    return deployments_health(details, total, free)
+
+
+def await_begun(seen: Callable[[str], None], logs: str) -> None:
+    """Wait until each deployment has a replica that answers; tell what the others wait for."""
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     state = "not deployed"
     while time.monotonic() < deadline:
-        applications = serve.status().applications
-        state = _state(applications)
-        seen(state)
-        if applications and all(app.status == "RUNNING" for app in applications.values()):
+        found = deployments()
+        if all_begun(found):
             return
-        failed = [app for app in applications.values() if app.status == "DEPLOY_FAILED"]
-        if failed:
-            raise LaunchError(f"Serve could not deploy: {failed[0].message} The logs: {logs}")
+        state = in_a_line(found)
+        seen(state)
         time.sleep(0.1)
     raise NotReadyError(READY_WITHIN_SECONDS, state, logs)
+
+
+class DeploymentsWatch:
+    """Keeps asking in a thread: while the control store is away, a question takes a minute."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.deployments: list[DeploymentHealth] = []
+        self._clock = clock
+        self._answered_at = clock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._ask_on, name="deployments", daemon=True)
+
+    @property
+    def silent_s(self) -> float:
+        return self._clock() - self._answered_at
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more: a question after Ray's end would end the process."""
+        self._stopping.set()
+        self._thread.join(STOPS_WITHIN_SECONDS)
+
+    def _ask_on(self) -> None:
+        while not self._stopping.is_set():
+            with suppress(RayError, RuntimeError, TimeoutError, DeployFailedError):
+                self.deployments = deployments()
+                self._answered_at = self._clock()
+            self._stopping.wait(ASK_SECONDS)
 
 
 def await_answer(url: str, logs: str) -> None:
@@ -80,13 +129,3 @@ def await_answer(url: str, logs: str) -> None:
 def stop() -> None:
     """End every deployment in order: the gateway answers what it holds before it goes."""
     serve.shutdown()
-
-
-def _state(applications: dict[str, Any]) -> str:
-    waiting = [
-        name
-        for app in applications.values()
-        for name, deployment in app.deployments.items()
-        if deployment.status != "HEALTHY"
-    ]
-    return f"waiting for {', '.join(sorted(waiting))}" if waiting else "starting"

@@ -1,4 +1,7 @@
-"""`ballast up`: starts every part in order, stays with them, and ends all of it."""
+"""`ballast up`: starts every part, stays with them, starts again what dies, and ends all of it.
+
+Ray is not imported here: it ends its driver's process when the cluster is gone for long.
+"""
 
 import logging
 import os
@@ -6,39 +9,38 @@ import secrets
 import shutil
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
-import ray
 from redis.exceptions import RedisError
 
 from config_store.settings import Settings
-from deployments.history import history
-from deployments.launch import bootstrap, cluster, own_processes, ray_messages, serve_config
+from deployments.launch import bootstrap, cluster, own_processes, serve_config
 from deployments.launch.ending import Ending
 from deployments.launch.errors import (
     DiskTooSmallError,
-    PartDiedError,
+    GaveUpError,
     PortTakenError,
     RedisAwayError,
 )
+from deployments.launch.health_publisher import HealthPublisher
+from deployments.launch.life import Life, Lost
 from deployments.launch.private_files import close_to_others
 from deployments.launch.progress import Progress
 from deployments.launch.redis_server import RedisServer
+from deployments.launch.reports import DriverOrder
+from deployments.launch.restart_budget import RestartBudget
 from deployments.launch.run_record import Run, RunRecord
 from deployments.launch.zygote.spawn import ZygoteProcess
-from models.pointer import read_pointer
-from models.registry import CHAMPION
-from models.tail.naming import TAIL_MODEL
+from deployments.platform_health import PartHealth, PlatformHealth, State
 
 NEEDED_MB = 1500
 DASHBOARD_PORT = 8265
 ENDS_WITHIN_SECONDS = 10.0
+MOST_RESTARTS, RESTARTS_WITHIN_SECONDS = 3, 600.0
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,12 @@ class Supervisor:
         self._ending = Ending(progress.console.print)
         self._token = secrets.token_hex(8)
         self._dashboard_port = free_port(DASHBOARD_PORT)
+        self._budget = RestartBudget(MOST_RESTARTS, RESTARTS_WITHIN_SECONDS, time.monotonic)
+        self._state: State = "starting"
+        self._restarts = 0
+        self._redis: RedisServer | None = None
+        self._zygote: ZygoteProcess | None = None
+        self._life: Life | None = None
         self.url = f"http://{_reachable(settings.host)}:{settings.port}"
 
     def run(self, on_ready: Callable[[], None]) -> None:
@@ -74,37 +82,26 @@ class Supervisor:
             record.write(run)
             undo.callback(own_processes.end, self._token, ENDS_WITHIN_SECONDS)
             undo.callback(self._ending.settle)
-            self._start_parts(undo, scratch)
-            self._ending.settle()
-            if self._ending.wished:
-                return
-            on_ready()
-            record.write(replace(run, ready=True))  # who waits for it finds all said
-            self._train_forecasters(undo, scratch)
-            self._stay()
+            self._start_redis(undo)
 
-    def _start_parts(self, undo: ExitStack, scratch: Path) -> None:
-        steps: list[Callable[[], None]] = [
-            lambda: self._start_redis(undo),
-            lambda: self._start_cluster(undo, scratch),
-            lambda: self._start_serving(undo, scratch),
-        ]
-        for step in steps:
-            if self._ending.wished:
-                return
-            step()
+            def ready() -> None:
+                self._ending.settle()
+                on_ready()
+                record.write(replace(run, ready=True))  # who waits for it finds all said
+
+            self._keep_running(undo, scratch, ready)
 
     def _start_redis(self, undo: ExitStack) -> None:
         if self._settings.embedded_redis:
             paths = self._settings.paths
             with self._progress.step("Redis"):
-                redis = RedisServer(
+                self._redis = RedisServer(
                     paths.redis,
                     paths.redis_socket,
                     maxmemory_bytes=self._settings.redis_memory_bytes,
                 )
-                undo.callback(redis.stop)
-                redis.start()
+                undo.callback(self._redis.stop)
+                self._redis.start()
         with self._progress.step("Configuration and keys"):
             self._prepare()
 
@@ -116,75 +113,89 @@ class Supervisor:
                 raise
             raise RedisAwayError(str(error)) from error
 
-    def _start_cluster(self, undo: ExitStack, scratch: Path) -> None:
-        # Serve takes seconds to import, and Ray's start is mostly waiting: side by side.
-        threading.Thread(target=_serving, name="import serve", daemon=True).start()
-        with self._progress.step("Ray cluster"):
-            variables = cluster.environment(scratch, self._settings.home, any_free_port)
-            if self._settings.forked_workers:
-                zygote = ZygoteProcess(scratch)
-                undo.callback(zygote.stop)
-                variables |= zygote.start(os.environ | variables)
-            undo.callback(cluster.stop)
-            ray_messages.to_file(self._settings.paths.logs)
-            cluster.start(scratch, variables, self._dashboard_port)
-            self._ending.listen()  # Ray has put its own in their place
+    def _keep_running(self, undo: ExitStack, scratch: Path, on_ready: Callable[[], None]) -> None:
+        """Start the cluster, and start it again when it is lost, a bounded number of times."""
+        variables = self._environment(undo, scratch)
+        publisher = HealthPublisher(self._settings, self._health)
+        undo.callback(publisher.stop)
+        publisher.start()
+        while not self._ending.wished:
+            try:
+                self._live(scratch, variables, on_ready)
+            except Lost as lost:
+                self._make_room_for_the_next(lost)
 
-    def _start_serving(self, undo: ExitStack, scratch: Path) -> None:
-        settings = self._settings
-        history()  # it loads its engine while Serve starts
-        serving = _serving()
-        config = serving.checked(
-            serve_config.read(self._config_file, settings.host, settings.port), self._config_file
+    def _environment(self, undo: ExitStack, scratch: Path) -> dict[str, str]:
+        variables = cluster.environment(scratch, self._settings.home, any_free_port)
+        if self._settings.forked_workers:
+            self._zygote = ZygoteProcess(scratch)
+            undo.callback(self._zygote.stop)
+            variables |= self._zygote.start(os.environ | variables)
+        return variables
+
+    def _live(self, scratch: Path, variables: dict[str, str], on_ready: Callable[[], None]) -> None:
+        order = DriverOrder(
+            config_file=self._config_file.absolute(),
+            scratch=scratch,
+            url=self.url,
+            dashboard_port=self._dashboard_port,
         )
-        undo.callback(_close_history)
-        logs = str(scratch / "ray" / "session_latest" / "logs")
-        trained = read_pointer(settings.paths.models, TAIL_MODEL, CHAMPION) is not None
-        if trained:  # replicas start while the history catches up
-            undo.callback(serving.stop)
-            serving.deploy(config, logs)
-        with self._progress.bar("Telemetry history") as bar:
-            bootstrap.fill_history(bar)
-        with self._progress.bar("Tail model") as bar:
-            bootstrap.train_missing(settings, bar)
-        if not trained:
-            undo.callback(serving.stop)
-            serving.deploy(config, logs)
-        with self._progress.bar("Deployments") as bar:
-            serving.await_running(lambda state: bar(0.5, state), logs)
-            serving.await_answer(self.url, logs)
-            bar(1.0, "Every deployment answers")
+        store = cluster.control_store(scratch / f"gcs-{self._restarts}")
+        self._life = Life(self._ending, self._progress.console.print, time.monotonic)
+        started = time.monotonic()
 
-    def _train_forecasters(self, undo: ExitStack, scratch: Path) -> None:
-        """Train what is missing beside the answers: simpler rules stand in until then."""
-        # Brings the forecasters with it, which the start need not wait for.
-        from deployments.launch.training.background import (  # noqa: PLC0415 - see above
-            ForecasterTraining,
-            missing,
+        def ready() -> None:
+            first, self._state = self._state == "starting", "ready"
+            if first:
+                on_ready()
+            else:
+                took = time.monotonic() - started
+                self._progress.console.print(f"Ballast answers again after {took:.0f} s.")
+
+        self._life.run(order, os.environ | variables | store, ready)
+
+    def _make_room_for_the_next(self, lost: Lost) -> None:
+        """Clear away what is left of a lost cluster, unless it has been lost too often."""
+        if self._state == "starting":
+            raise lost.as_failed_start(self._settings.paths.logs) from None
+        if not self._budget.take():
+            minutes = self._budget.within_s / 60
+            raise GaveUpError(
+                lost.why, self._budget.most, minutes, str(self._settings.paths.logs)
+            ) from None
+        self._state = "restarting"
+        self._restarts += 1
+        self._progress.console.print(
+            f"[yellow]The Ray cluster was lost ({lost.why}); starting it again "
+            f"({self._budget.used} of {self._budget.most} in "
+            f"{self._budget.within_s / 60:.0f} minutes) ...",
+            highlight=False,
         )
+        own_processes.end(self._token, patience_s=0.5, spare=self._lasting())
 
-        absent = missing(self._settings)
-        if not absent:
-            return
-        console, started = self._progress.console, time.monotonic()
-        console.print(f"Training {len(absent)} forecasters in the background; simpler ones answer.")
+    def _lasting(self) -> list[int]:
+        """Name the processes that outlive a cluster."""
+        return [part.pid for part in (self._redis, self._zygote) if part is not None]
 
-        def over(code: int) -> None:
-            took = time.monotonic() - started
-            if code == 0:
-                console.print(f"[green]✓[/green] Forecasters are trained: {took:.0f} s")
-            elif not self._ending.wished:
-                log_file = self._settings.paths.logs / "training.log"
-                console.print(f"[yellow]The forecasters' training failed; see {log_file}")
-
-        training = ForecasterTraining(self._settings, scratch)
-        undo.callback(training.stop)
-        training.start(self._progress.note, over)
-
-    def _stay(self) -> None:
-        while not self._ending.wait(1.0):
-            if not ray.is_initialized() or not _head_lives():
-                raise PartDiedError("The Ray cluster", "the session's logs under the temp folder")
+    def _health(self) -> PlatformHealth:
+        """Tell how everything is; called by the publisher's thread."""
+        parts = [
+            PartHealth(name=name, state="running", pid=part.pid, restarts=part.restarts)
+            for name, part in (("redis", self._redis), ("zygote", self._zygote))
+            if part is not None
+        ]
+        life = self._life
+        problems = list(life.problems().values()) if life is not None else []
+        if self._state == "restarting":
+            problems = ["the Ray cluster was lost and is starting again", *problems]
+        return PlatformHealth(
+            written=time.time(),
+            state="impaired" if problems and self._state == "ready" else self._state,
+            problems=problems,
+            parts=[*parts, *(life.parts() if life is not None else [])],
+            deployments=life.deployments if life is not None else [],
+            restarts=self._restarts,
+        )
 
     def _check_machine(self) -> None:
         home = self._settings.home
@@ -197,12 +208,6 @@ class Supervisor:
         warning = serve_config.check_fits(serve_config.demands(config), cluster.CPUS)
         if warning is not None:
             self._progress.console.print(f"[yellow]{warning}", highlight=False)
-
-
-def _serving() -> ModuleType:
-    from deployments.launch import serving  # noqa: PLC0415 - imported while Ray starts
-
-    return serving
 
 
 def sweep_last_run(record: RunRecord) -> list[int]:
@@ -246,19 +251,3 @@ def _reachable(host: str) -> str:
 
 def _own_start() -> float:
     return own_processes.started_at(os.getpid()) or 0.0
-
-
-def _close_history() -> None:
-    """Move the last decisions into the column store and close it."""
-    if ray.is_initialized():
-        actor = history()
-        ray.get(actor.drain_now.remote(), timeout=10)
-        ray.get(actor.close.remote(), timeout=10)
-        ray.kill(actor)
-
-
-def _head_lives() -> bool:
-    try:
-        return bool(ray.nodes())
-    except Exception:  # noqa: BLE001 - however it fails, the head is gone
-        return False

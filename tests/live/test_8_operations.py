@@ -1,14 +1,19 @@
 """What operators do: scale by the file, look, start twice, stop, start again."""
 
+import asyncio
+import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from redis import Redis
 
 from deployments.launch import own_processes
 from deployments.launch.supervisor import is_free
@@ -22,6 +27,7 @@ from tests.live.conftest import (
     cmdline,
     eventually,
 )
+from tests.live.load import Load
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
@@ -55,13 +61,13 @@ def test_a_taken_port_is_one_sentence(live: Live, tmp_path: Path) -> None:
     assert "Traceback" not in taken.stderr
 
 
-def test_an_operator_scales_by_editing_the_file(live: Live, tmp_path: Path) -> None:
+def deploy(live: Live, folder: Path, **replicas: int) -> None:
+    """Apply serve_config.yaml with other numbers of replicas, as an operator does."""
     config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     config["http_options"]["port"] = int(live.url.rpartition(":")[2])
     for deployment in config["applications"][0]["deployments"]:
-        if deployment["name"] == "features":
-            deployment["num_replicas"] = 2
-    edited = tmp_path / "serve_config.yaml"
+        deployment["num_replicas"] = replicas.get(deployment["name"], deployment["num_replicas"])
+    edited = folder / "serve_config.yaml"
     edited.write_text(yaml.safe_dump(config))
     done = subprocess.run(
         [str(ROOT / ".venv/bin/serve"), "deploy", str(edited), "-a", live.run.dashboard],
@@ -73,10 +79,104 @@ def test_an_operator_scales_by_editing_the_file(live: Live, tmp_path: Path) -> N
         timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_an_operator_scales_by_editing_the_file(live: Live, tmp_path: Path) -> None:
+    deploy(live, tmp_path, features=2)
     title = "ServeReplica:ballast:features"
     with live.client() as client:
         eventually(lambda: len(live.pids(title)) == 2)
         assert answer_of(client, {"load": 0.5})["meta"]["degraded"] is False
+
+
+def test_more_replicas_than_there_are_cpus_are_named_and_the_rest_answers(
+    live: Live, tmp_path: Path
+) -> None:
+    deploy(live, tmp_path, tail=500)
+    with live.client() as client:
+
+        def named() -> bool:
+            told = client.get("/status").json()["degraded_reasons"]
+            return any("tail" in each and "CPU each" in each for each in told)
+
+        eventually(named)
+        shown = live.command("status").stdout
+        assert re.search(r"tail: \d+ of 500 replicas run; \d+ wait for 0.2 CPU each", shown)
+        assert "num_replicas in serve_config.yaml" in shown
+        assert answer_of(client, {"load": 0.5})["meta"]["degraded"] is False
+        deploy(live, tmp_path)
+        eventually(lambda: not client.get("/status").json()["degraded"])
+
+
+def test_everything_is_for_its_owner_only(live: Live) -> None:
+    def open_to_others(path: Path) -> bool:
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            return False
+        return not stat.S_ISLNK(found.st_mode) and bool(found.st_mode & 0o077)
+
+    everything = (live.home, Path(live.run.scratch), *live.home.rglob("*"))
+    assert [path for path in everything if open_to_others(path)] == []
+
+
+def watched(live: Live) -> dict[str, Any]:
+    """Read what the supervisor writes down each second."""
+    with Redis(unix_socket_path=live.redis) as redis:
+        found: dict[str, Any] = json.loads(str(redis.get("ballast:platform:health").decode()))
+    return found
+
+
+def pid_of(live: Live, part: str) -> int:
+    return next(int(each["pid"]) for each in watched(live)["parts"] if each["name"] == part)
+
+
+def replica_comes_back(live: Live, name: str) -> None:
+    title = f"ServeReplica:ballast:{name}"
+    before = set(live.pids(title))
+    os.kill(min(before), signal.SIGKILL)
+    eventually(lambda: bool(set(live.pids(title)) - before))
+    with live.client() as client:
+        answer_of(client, {"load": 0.5})
+
+
+async def test_a_killed_control_store_is_started_again_and_nobody_notices(live: Live) -> None:
+    async with Load(live.url, live.key, clients=4) as load:
+        await load.answers(50)
+        first = pid_of(live, "gcs_server")
+        os.kill(first, signal.SIGKILL)
+        took = await asyncio.to_thread(eventually, lambda: pid_of(live, "gcs_server") != first)
+        await asyncio.to_thread(replica_comes_back, live, "features")
+    print(f"gcs_server killed: another after {took:.1f} s; {load.books.busy} told to come back")  # noqa: T201 - the figures are the point
+    assert load.books.wrong == []
+
+
+@pytest.mark.parametrize("part", ["gcs_server", "raylet"])
+def test_what_hangs_is_told_of_and_goes_on(live: Live, part: str) -> None:
+    stopped = pid_of(live, part)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        took = eventually(lambda: any(part in each for each in watched(live)["problems"]))
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    eventually(lambda: not watched(live)["problems"])
+    print(f"{part} stopped: told after {took:.1f} s")  # noqa: T201 - the figures are the point
+    assert pid_of(live, part) == stopped
+
+
+async def test_a_killed_raylet_brings_a_new_cluster_by_itself(live: Live) -> None:
+    async with Load(live.url, live.key, clients=4) as load:
+        await load.answers(50)
+        first = pid_of(live, "raylet")
+        os.kill(first, signal.SIGKILL)
+        told = await asyncio.to_thread(eventually, lambda: watched(live)["state"] == "restarting")
+        shown = await asyncio.to_thread(live.command, "status")
+        assert "the Ray cluster was lost" in shown.stdout + shown.stderr
+        took = await asyncio.to_thread(eventually, lambda: watched(live)["state"] == "ready", 600)
+        await load.answers(20)
+    print(f"raylet killed: told after {told:.1f} s, ready again after {took:.1f} s")  # noqa: T201 - the figures are the point
+    assert pid_of(live, "raylet") != first
+    replica_comes_back(live, "safety")
 
 
 def test_replicas_are_forked_and_without_the_zygote_they_start_as_ray_starts_them(
@@ -94,6 +194,7 @@ def test_replicas_are_forked_and_without_the_zygote_they_start_as_ray_starts_the
         answer_of(client, {"load": 0.5})
     (second,) = set(live.pids(title)) - {first}
     assert parent_of(second) not in (zygote, 1)
+    eventually(lambda: pid_of(live, "zygote") != zygote)  # and the next are forked again
 
 
 def parent_of(pid: int) -> int:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 
 from deployments.gateway.routes.access import Here, admitted
+from deployments.platform_health import PlatformHealth, read_health
 from deployments.version import VERSION
 
 open_router = APIRouter(tags=["platform"])
@@ -42,6 +43,9 @@ class Status(BaseModel):
     lanes: dict[str, dict[str, int]]
     ledger: dict[str, Any]
     storage: StorageShown | None = Field(description="Null until it was first looked at.")
+    platform: PlatformHealth | None = Field(
+        description="What `ballast up` sees of the processes on its machine; null on a cluster."
+    )
 
 
 class Front(BaseModel):
@@ -65,8 +69,9 @@ async def ready(here: Here, response: Response) -> Ready:
         "configuration": here.replica.config.value is not None,
         "keys": here.keys.value is not None,
         "redis": await _redis_answers(here),
+        "cluster": not _problems(await _platform(here)),
     }
-    # Redis away means degraded answers, not none: a balancer must keep sending.
+    # Without Redis or the cluster answers are degraded, not absent: a balancer must keep sending.
     found = Ready(ready=parts["configuration"] and parts["keys"], parts=parts)
     if not found.ready:
         response.status_code = 503
@@ -77,10 +82,12 @@ async def ready(here: Here, response: Response) -> Ready:
 @router.get("/status", summary="Tell what runs, and how well")
 async def status(here: Here) -> Status:
     version, seen = here.replica.config.value, here.replica.storage.seen
+    platform = await _platform(here)
+    reasons = [*here.degraded_reasons(), *_problems(platform)]
     return Status(
         version=VERSION,
-        degraded=here.degraded,
-        degraded_reasons=here.degraded_reasons(),
+        degraded=bool(reasons),
+        degraded_reasons=reasons,
         config_version=None if version is None else version.number,
         families=sorted(here.families),
         lanes={
@@ -98,6 +105,7 @@ async def status(here: Here) -> Status:
             redis_limit_bytes=seen.redis_limit,
             disk_free_bytes=seen.disk_free,
         ),
+        platform=platform,
     )
 
 
@@ -127,6 +135,14 @@ async def docs() -> HTMLResponse:
 @router.get("/redoc", include_in_schema=False)
 async def redoc() -> HTMLResponse:
     return get_redoc_html(openapi_url="/openapi.json", title="Ballast")
+
+
+async def _platform(here: Here) -> PlatformHealth | None:
+    return await read_health(here.replica.redis, here.clocks.wall())
+
+
+def _problems(platform: PlatformHealth | None) -> list[str]:
+    return [] if platform is None else platform.problems
 
 
 async def _redis_answers(here: Here) -> bool:

@@ -1,0 +1,81 @@
+"""Says which deployments are short of replicas, what they wait for, and what to change."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from deployments.platform_health import DeploymentHealth
+
+ON_ITS_WAY = ("STARTING", "UPDATING", "RECOVERING")
+EDIT = "lower num_cpus or num_replicas in serve_config.yaml"
+
+
+def deployments_health(
+    details: Mapping[str, Any], total_cpus: float, free_cpus: float
+) -> list[DeploymentHealth]:
+    """Judge what Serve's controller tells of every deployment, by name."""
+    found = [
+        _health(name, deployment, total_cpus, free_cpus)
+        for application in details.get("applications", {}).values()
+        for name, deployment in application.get("deployments", {}).items()
+    ]
+    return sorted(found, key=lambda each: each.name)
+
+
+def short(deployments: list[DeploymentHealth]) -> dict[str, str]:
+    """Give a sentence for each deployment that has fewer replicas than it should, by its name."""
+    return {
+        each.name: f"{each.name}: {each.running} of {each.wanted} replicas run; {each.waits_for}"
+        for each in deployments
+        if each.waits_for
+    }
+
+
+def in_a_line(deployments: list[DeploymentHealth]) -> str:
+    """Say what is still awaited: who needs a person in full, who only starts by name."""
+    starting = [each.name for each in deployments if each.starting and not each.running]
+    stuck = [each for each in deployments if each.waits_for and not each.starting]
+    sentences = list(short(stuck).values())
+    if starting:
+        sentences.append(f"starting {', '.join(starting)}")
+    return "; ".join(sentences) or "starting"
+
+
+def all_begun(deployments: list[DeploymentHealth]) -> bool:
+    """Tell whether each has a replica that answers; it is not asked for more to serve."""
+    return bool(deployments) and all(each.running >= min(1, each.wanted) for each in deployments)
+
+
+def _health(
+    name: str, deployment: Mapping[str, Any], total_cpus: float, free_cpus: float
+) -> DeploymentHealth:
+    replicas = deployment.get("replicas") or []
+    wanted = int(deployment.get("target_num_replicas") or 0)
+    running = sum(_state(each) == "RUNNING" for each in replicas)
+    health = DeploymentHealth(name=name, wanted=wanted, running=running)
+    if running >= wanted:
+        return health
+    unplaced = sum(not each.get("node_id") for each in replicas if _state(each) in ON_ITS_WAY)
+    cpus = float((deployment.get("required_resources") or {}).get("CPU", 0.0))
+    failure = str(deployment.get("message") or "").strip()
+    if "fail" in failure.lower():
+        health.waits_for = f"its replicas fail: {_one_line(failure)}"
+    elif unplaced and cpus > free_cpus + 1e-9:
+        health.waits_for = (
+            f"{unplaced} wait for {cpus:g} CPU each, and of this machine's {total_cpus:g} only "
+            f"{max(free_cpus, 0):.2g} are not reserved: {EDIT}"
+        )
+    else:
+        health.waits_for = "it is starting" if running == 0 else "the others are starting"
+        health.starting = True
+    return health
+
+
+def _one_line(message: str) -> str:
+    """Give the first sentence, and the end of a traceback, which says what it was."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    first = lines[0].partition(". ")[0]
+    return (first if len(lines) == 1 else f"{first} ... {lines[-1]}")[:400]
+
+
+def _state(replica: Mapping[str, Any]) -> str:
+    return str(getattr(replica.get("state"), "value", replica.get("state")))

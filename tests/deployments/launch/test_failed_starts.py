@@ -1,0 +1,87 @@
+"""`ballast up` that cannot start says one sentence, with what to do; details lie in a file."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield int(holder.getsockname()[1])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def failed_start(home: Path, config: str | None = None, **variables: str) -> str:
+    """Give what a start that must fail says on the error stream."""
+    given = os.environ | {"BALLAST_HOME": str(home), "BALLAST_PORT": str(free_port())} | variables
+    arguments = ["--config", config] if config else []
+    done = subprocess.run(
+        [sys.executable, "-m", "deployments.cli", "up", *arguments],
+        cwd=ROOT,
+        env=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    said = [line for line in done.stderr.splitlines() if not line.startswith("✓")]
+    assert len(said) == 1, done.stderr
+    return said[0]
+
+
+def test_a_taken_port(tmp_path: Path, taken_port: int) -> None:
+    said = failed_start(tmp_path / "home", BALLAST_PORT=str(taken_port))
+    assert "is taken by another program" in said
+    assert "BALLAST_PORT" in said
+
+
+def test_a_home_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "BALLAST_HOME" in failed_start(tmp_path / "file" / "home")
+    assert "BALLAST_HOME" in failed_start(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://ada:pass-word@127.0.0.1:1/0", "redis://ada:pass-word@127.0.0.1:port"]
+)
+def test_a_redis_that_is_not_there(tmp_path: Path, url: str) -> None:
+    said = failed_start(tmp_path / "home", REDIS_URL=url)
+    assert "REDIS_URL" in said
+    assert "pass-word" not in said
+    assert "Traceback" in (tmp_path / "home" / "logs" / "failure.log").read_text()
+
+
+def test_damaged_files_of_redis(tmp_path: Path) -> None:
+    files = tmp_path / "home" / "redis"
+    files.mkdir(parents=True)
+    (files / "appendonly.aof").write_bytes(b"this is no log of commands")
+    said = failed_start(tmp_path / "home")
+    assert "embedded Redis" in said
+    assert "redis.log" in said
+    assert "append only file" in said
+
+
+def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
+    broken = tmp_path / "serve_config.yaml"
+    assert "is missing" in failed_start(tmp_path / "home", str(broken))
+    broken.write_text("applications: [")
+    assert "serve_config.yaml" in failed_start(tmp_path / "home", str(broken))
+    broken.write_text("just a sentence")
+    assert "serve_config.yaml" in failed_start(tmp_path / "home", str(broken))
