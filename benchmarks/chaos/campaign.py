@@ -129,12 +129,14 @@ class Campaign:
             passed = time.monotonic() - began
             if effect.answers_seconds is None and self._all_good_since(began):
                 effect.answers_seconds = passed
-            effect.absent = absent(self._whole, await asyncio.to_thread(census, self._platform))
+            now = await asyncio.to_thread(census, self._platform)
+            effect.absent = absent(self._whole, now)
             if not effect.absent and effect.processes_seconds is None:
                 effect.processes_seconds = passed
             if effect.answers_seconds is not None and (
                 not effect.absent or passed > PROCESSES_SECONDS
             ):
+                self._whole |= {name: now[name] for name in effect.absent}  # missed once
                 return
             if not self._platform.runs():
                 await self._restart(effect, "the platform ended and was started again")

@@ -30,8 +30,9 @@ TARGETS = (
     Target("raylet", "/raylet/raylet"),
     Target("gcs", "gcs_server"),
     Target("zygote", "deployments.launch.zygote"),
-    # What Ray took for its worker, while the worker itself was forked of the zygote.
-    Target("stand-in", "default_worker.py"),
+    # What Ray took for its worker, while the worker itself was forked of the zygote: as many as
+    # there are workers, idle ones too.
+    Target("stand-in", "default_worker.py", minor=True),
     Target("dashboard", "dashboard/dashboard.py"),
     Target("dashboard-module", "ray-dashboard-", minor=True),
     Target("dashboard-agent", "ray::DashboardAgent", minor=True),
