@@ -1,0 +1,40 @@
+"""A driver whose cluster is two sleeping processes: what the supervisor does shows in a second."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from deployments.launch import own_processes
+from deployments.launch.reports import Daemon, DriverOrder, Report, ReportWriter
+from deployments.platform_health import DeploymentHealth
+
+FAILURE = "SMALL_DRIVER_FAILURE"
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+def daemon(name: str) -> Daemon:
+    pid = subprocess.Popen(SLEEP).pid
+    started = own_processes.started_at(pid) or 0.0
+    return Daemon(name=name, pid=pid, started=started, must_live=True)
+
+
+def main() -> None:
+    order = DriverOrder.model_validate_json(sys.argv[1])
+    reports = ReportWriter(order.reports)
+    if FAILURE in os.environ:
+        reports.write(Report(kind="failed", sentence=os.environ[FAILURE]))
+        sys.exit(1)
+    daemons = [daemon("raylet"), daemon("gcs_server")]
+    reports.write(Report(kind="cluster", daemons=daemons))
+    reports.write(Report(kind="ready"))
+    short = DeploymentHealth(name="tail", wanted=3, running=1, waits_for="2 wait for a CPU")
+    reports.write(Report(kind="deployments", deployments=[short]))
+    signal.sigwait({signal.SIGTERM})
+    for each in daemons:
+        os.kill(each.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    main()

@@ -1,0 +1,194 @@
+"""The supervisor with a real Redis, real signals and real processes; only Ray is left out."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from config_store.connection import open_redis
+from deployments.launch import own_processes
+from deployments.launch.run_record import Run, RunRecord
+from deployments.launch.supervisor import MOST_RESTARTS, any_free_port
+from deployments.platform_health import PartHealth, PlatformHealth, read_health
+from tests.deployments.launch.small_driver import FAILURE
+
+ROOT = Path(__file__).parents[3]
+PATIENCE_SECONDS = 90.0
+
+
+class Platform:
+    """One `ballast up`, and what can be seen of it."""
+
+    def __init__(self, home: Path, **variables: str) -> None:
+        self.home = home
+        self.output = home.with_suffix(".log")
+        given = {
+            "BALLAST_HOME": str(home),
+            "BALLAST_PORT": str(any_free_port()),
+            "BALLAST_FORKED_WORKERS": "False",
+            "PYTHONPATH": str(ROOT),
+        }
+        with self.output.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.deployments.launch.small_platform", "up"],
+                cwd=ROOT,
+                env=os.environ | given | variables,
+                stdout=out,
+                stderr=out,
+            )
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    @property
+    def run(self) -> Run:
+        found = RunRecord(self.home).read()
+        assert found is not None, self.said
+        return found
+
+    def health(self) -> PlatformHealth | None:
+        async def asked() -> PlatformHealth | None:
+            redis = open_redis(f"unix://{self.home}/redis/redis.sock")
+            try:
+                return await read_health(redis, time.time())
+            finally:
+                await redis.aclose()
+
+        return asyncio.run(asked())
+
+    def part(self, name: str) -> PartHealth | None:
+        found = self.health()
+        parts = [] if found is None else found.parts
+        return next((each for each in parts if each.name == name), None)
+
+    def pid(self, name: str) -> int:
+        found = self.part(name)
+        assert found is not None, self.said
+        return found.pid
+
+    def replaced(self, name: str, pid: int) -> bool:
+        found = self.part(name)
+        return found is not None and found.state == "running" and found.pid != pid
+
+    def ready(self) -> bool:
+        assert self.process.poll() is None, self.said
+        found = self.health()
+        return found is not None and found.state in ("ready", "impaired") and bool(found.parts[2:])
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="bl") as folder:
+        yield Path(folder) / "home"
+
+
+@pytest.fixture
+def platform(home: Path) -> Iterator[Platform]:
+    platform = Platform(home)
+    try:
+        eventually(platform.ready)
+        yield platform
+    finally:
+        with suppress(ProcessLookupError):
+            platform.process.send_signal(signal.SIGINT)
+        platform.process.wait(PATIENCE_SECONDS)
+
+
+def nothing_is_left(platform: Platform, run: Run) -> None:
+    assert own_processes.marked(run.token) == []
+    assert not Path(run.scratch).exists()
+    assert RunRecord(platform.home).read() is None
+
+
+def test_a_killed_control_store_is_replaced_in_place(platform: Platform) -> None:
+    store, raylet = platform.pid("gcs_server"), platform.pid("raylet")
+    os.kill(store, signal.SIGKILL)
+    eventually(lambda: platform.replaced("gcs_server", store))
+    assert platform.pid("raylet") == raylet
+    assert "gcs_server ended; it was started again" in platform.said
+
+
+@pytest.mark.parametrize("part", ["raylet", "driver"])
+def test_a_lost_cluster_is_started_again_beside_the_same_redis(
+    platform: Platform, part: str
+) -> None:
+    redis, lost = platform.pid("redis"), platform.pid(part)
+    os.kill(lost, signal.SIGKILL)
+    eventually(lambda: platform.replaced(part, lost))
+    eventually(lambda: "Ballast answers again" in platform.said)
+    assert "The Ray cluster was lost" in platform.said
+    assert f"(1 of {MOST_RESTARTS} in 10 minutes)" in platform.said
+    assert platform.pid("redis") == redis
+    marked = own_processes.marked(platform.run.token)
+    assert lost not in marked
+    assert len(marked) == 4  # redis, driver, and its two: the first ones were cleared away
+
+
+def test_it_gives_up_with_a_sentence_and_leaves_nothing(platform: Platform) -> None:
+    run = platform.run
+    for _ in range(MOST_RESTARTS + 1):
+        lost = platform.pid("raylet")
+        os.kill(lost, signal.SIGKILL)
+        eventually(
+            lambda lost=lost: (  # type: ignore[misc] # the default binds it in this round
+                platform.process.poll() is not None or platform.replaced("raylet", lost)
+            )
+        )
+    assert platform.process.wait(PATIENCE_SECONDS) == 1
+    assert "The Ray cluster was lost again (raylet ended)" in platform.said
+    assert "Traceback" not in platform.said
+    nothing_is_left(platform, run)
+
+
+def test_who_is_short_of_cpus_is_told_in_the_terminal_and_to_all(platform: Platform) -> None:
+    sentence = "tail: 1 of 3 replicas run; 2 wait for a CPU"
+    eventually(lambda: sentence in platform.said)
+    found = platform.health()
+    assert found is not None
+    assert (found.state, found.problems) == ("impaired", [sentence])
+
+
+def test_ctrl_c_ends_all_of_it(platform: Platform) -> None:
+    run = platform.run
+    platform.process.send_signal(signal.SIGINT)
+    assert platform.process.wait(PATIENCE_SECONDS) == 0, platform.said
+    nothing_is_left(platform, run)
+
+
+def test_a_driver_that_cannot_start_is_heard(home: Path) -> None:
+    platform = Platform(home, **{FAILURE: "Serve could not deploy what serve_config.yaml says."})
+    assert platform.process.wait(PATIENCE_SECONDS) == 1
+    assert "Serve could not deploy what serve_config.yaml says." in platform.said
+    assert "Traceback" not in platform.said
+    assert RunRecord(home).read() is None
+
+
+def test_a_killed_supervisor_is_told_by_status(platform: Platform) -> None:
+    run = platform.run
+    platform.process.kill()
+    platform.process.wait()
+    command = [sys.executable, "-m", "deployments.cli"]
+    variables = os.environ | {"BALLAST_HOME": str(platform.home), "PYTHONPATH": str(ROOT)}
+    told = subprocess.run(
+        [*command, "status"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 1
+    assert "`ballast up` was killed" in told.stderr
+    subprocess.run([*command, "down"], cwd=ROOT, env=variables, capture_output=True, check=True)
+    nothing_is_left(platform, run)
