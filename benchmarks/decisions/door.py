@@ -57,7 +57,7 @@ def plain_fastapi(admission: Admission, desk: Desk) -> ASGIApp:
 
     @app.post(TAIL.path)
     async def infer(body: TailBody, principal: Annotated[Any, Depends(admitted)]) -> Response:
-        (answer,) = await desk.ask(TAIL.name, (body,), principal)
+        (answer,) = await desk.ask(TAIL.name, (body,), principal, time.monotonic(), "")
         return Response(answer.envelope, media_type="application/json")
 
     return app

@@ -57,7 +57,7 @@ def our_lane(carry: Carry) -> Ask:
     lane: Lane[int, int] = Lane(carry, LaneLimits(CAP, 1, 100_000), time.monotonic)
 
     async def ask(row: int) -> object:
-        return await lane.ask([row], budget_s=60)
+        return await lane.ask([row], time.monotonic() + 60)
 
     return ask
 

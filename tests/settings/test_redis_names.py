@@ -14,8 +14,7 @@ from config_store.wire_secret import wire_secret
 from features.rows import FeatureRow
 from features.store import key, publish
 from observability.ledger.stream import LedgerStream
-from observability.snapshots import gather
-from observability.snapshots import publish as publish_snapshot
+from observability.snapshots import Publisher, gather
 from safety.access import Role
 from safety.key_store import KeyStore
 from settings.redis_names import PrefixedRedis, redis_name
@@ -37,7 +36,7 @@ async def fill(redis: Redis) -> None:
     await KeyStore(redis).create(Role.CLIENT, "a client", NOW)
     await wire_secret(redis)
     await publish(redis, [("auth", FeatureRow({"load": 1.0}, 0.0))])
-    await publish_snapshot(redis, "gateway-1", b"a snapshot")
+    await Publisher(redis, "gateway").publish(b"a snapshot")
     await LedgerStream(redis).send([b"an entry"])
 
 

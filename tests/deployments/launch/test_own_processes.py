@@ -36,7 +36,7 @@ def other() -> Iterator[subprocess.Popen[bytes]]:
 def test_it_ends_what_carries_the_token_and_nothing_else(other: subprocess.Popen[bytes]) -> None:
     mine = [spawn("this-run", SLEEP) for _ in range(2)]
     assert set(own_processes.marked("this-run")) == {process.pid for process in mine}
-    assert own_processes.end("this-run", patience_s=5) == []
+    assert own_processes.end("this-run", patience_s=60) == []
     for process in mine:
         process.communicate()
     assert own_processes.marked("this-run") == []
@@ -51,7 +51,7 @@ def test_a_grandchild_is_found_after_its_parent_died() -> None:
     parent = spawn("family", [sys.executable, "-c", code])
     out, _ = parent.communicate()
     assert own_processes.marked("family") == [int(out)]
-    own_processes.end("family", patience_s=5)
+    own_processes.end("family", patience_s=60)
     assert own_processes.marked("family") == []
 
 

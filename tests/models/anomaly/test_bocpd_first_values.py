@@ -22,7 +22,8 @@ def told(values: FloatArray, scale: Scale | None = None, by: int = 0) -> Regimes
         for part in (np.split(values, range(by, len(values), by)) if by else [values])
     ]
     columns = [vars(part) for part in parts]
-    return Regimes(**{name: np.concatenate([each[name] for each in columns]) for name in columns[0]})
+    joined = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
+    return Regimes(**joined)
 
 
 def test_a_shift_among_the_first_values_is_a_change_point() -> None:

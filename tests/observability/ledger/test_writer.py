@@ -430,5 +430,5 @@ async def test_a_cancellation_that_a_library_lets_out_does_not_end_the_flushing(
         pen._outlet.put = once_cancelled  # type: ignore[method-assign,assignment] # what redis-py may do
         with pytest.raises(LedgerUnavailableError):
             await pen.append(decide(1))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert not (await pen.append(decide(1))).spooled
