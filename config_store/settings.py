@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     seed: int = Field(0, ge=0)
     history_days: int = Field(60, ge=1, le=3650)
     redis_memory_mb: int = Field(0, ge=0)
+    replica_state_mb: int = Field(0, ge=0)
     forked_workers: bool = True
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
@@ -80,6 +81,13 @@ class Settings(BaseSettings):
         if self.redis_memory_mb:
             return self.redis_memory_mb * MB
         return max(memory_bytes() // 4, 256 * MB)
+
+    @property
+    def replica_state_bytes(self) -> int:
+        """What the states of one replica may take: the given MB, or an eighth of the memory."""
+        if self.replica_state_mb:
+            return self.replica_state_mb * MB
+        return max(memory_bytes() // 8, 128 * MB)
 
     @property
     def tracking_uri(self) -> str:

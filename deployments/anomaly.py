@@ -45,7 +45,7 @@ class Anomaly(KeyedStage):
                 keeper,
                 log := KeyLog(redis, keeper.kind),
                 monotonic,
-                ShelfLimits(most_residents=most),
+                ShelfLimits(most_residents=most, most_bytes=self.bytes_for_each(2)),
                 self.creation(log, "streams"),
             )
             for keeper, most in keepers.items()

@@ -29,7 +29,7 @@ MODELS = {
 EXPERIMENTS = ("bandit", "bandit-feedback", "bandit-evaluate")
 STUDIES = ("bayes-opt", "bayes-opt-tell")
 # A snapshot holds thousands of decisions: it is worth a second of replay, and a megabyte.
-LIMITS = ShelfLimits(snapshot_after_entries=1024, most_residents=1000)
+SNAPSHOT_AFTER_ENTRIES, MOST_RESIDENTS = 1024, 1000
 # Of the cap, for the rounding of sums of probabilities.
 _ROUNDING = 1e-9
 
@@ -90,4 +90,9 @@ class Optimization(KeyedStage):
     def _service(self, keeper: Keeper[Any], quota: Counted) -> KeyedService[Any]:
         log = KeyLog(self.replica.redis, keeper.kind)
         clock, creation = self.replica.clocks.monotonic, self.creation(log, quota)
-        return KeyedService(keeper, log, clock, LIMITS, creation)
+        limits = ShelfLimits(
+            snapshot_after_entries=SNAPSHOT_AFTER_ENTRIES,
+            most_residents=MOST_RESIDENTS,
+            most_bytes=self.bytes_for_each(2),
+        )
+        return KeyedService(keeper, log, clock, limits, creation)

@@ -20,6 +20,7 @@ ROWS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
 GAUGE_RULES: dict[str, GaugeRule] = {
     "config_version": "max",
     "interval_coverage": "mean",
+    "state_resident_bytes": "sum",
     "redis_memory_used_bytes": "latest",
     "redis_memory_limit_bytes": "latest",
     "home_disk_free_bytes": "min",
@@ -115,6 +116,12 @@ class Metrics:
         )
         self.config_version = self._gauge(
             "config_version", "The configuration version that answers carry."
+        )
+        self.state_resident_bytes = self._gauge(
+            "state_resident_bytes", "What states take in the memory of replicas, estimated.", "kind"
+        )
+        self.state_evictions = self._counter(
+            "state_evictions_total", "States that left memory: idle, or for want of room.", "kind"
         )
         self.redis_memory_used_bytes = self._gauge(
             "redis_memory_used_bytes", "Memory that Redis uses for what is kept in it."

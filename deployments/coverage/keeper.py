@@ -18,6 +18,8 @@ from models.online.adaptive import AdaptiveInterval, AdaptiveSettings
 
 # Outcomes that come twice are told from new ones by their decisions, for as long as these last.
 KNOWN_DECISIONS = 4096
+# An entity's interval with its latest scores, and one known decision.
+STATE_BYTES, KNOWN_BYTES = 20_000, 100
 # Latencies and rates of nought have no logarithm; below this they are nought to anybody.
 _LEAST = 1e-9
 
@@ -66,6 +68,12 @@ class CoverageKeeper:
 
     def release(self, state: Online) -> None:
         state.known.clear()
+
+    def size(self, state: Online) -> int:
+        return STATE_BYTES + KNOWN_BYTES * len(state.known)
+
+    def give_back(self) -> None:
+        """Hold nothing beside the states themselves."""
 
     def replay(self, tails: Sequence[tuple[Online, list[Any]]]) -> None:
         for state, events in tails:

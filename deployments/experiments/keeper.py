@@ -15,7 +15,7 @@ from deployments.batch import Refusal
 from deployments.experiments import shown
 from deployments.experiments.beginning import UNCONFIGURED, invalid
 from deployments.experiments.choosing import UnfitError, passed_over, steps
-from deployments.experiments.state import DELETED, Event, Kept, apply, decide_step
+from deployments.experiments.state import DELETED, Event, Kept, apply, decide_step, size_of
 from deployments.families.bandits import LEVEL, MOST_ARMS
 from deployments.keyed.keeper import Asked, Reply
 from models.optimization.bandits.decide import CANARY, decide
@@ -60,6 +60,12 @@ class ExperimentKeeper:
 
     def release(self, state: Kept) -> None:
         state.experiment = None
+
+    def size(self, state: Kept) -> int:
+        return size_of(state)
+
+    def give_back(self) -> None:
+        """Hold nothing beside the states themselves."""
 
     def replay(self, tails: Sequence[tuple[Kept, list[Any]]]) -> None:
         for kept, events in tails:

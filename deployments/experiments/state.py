@@ -6,7 +6,7 @@ retired, brought back, or made the baseline), `delete`.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from models.optimization.bandits.feedback import expire, learn, record
 from models.optimization.bandits.snapshot import design_from
 
 Event = dict[str, Any]
+EXPERIMENT_BYTES, ID_BYTES = 5_000, 200
 DELETED: Event = {"delete": True}
 
 
@@ -69,6 +70,19 @@ def apply(kept: Kept, event: Event) -> None:
         learn(experiment, [decision_id], np.array([reward]), now)
     if "arm" in event:
         _ARM_STEPS[event["arm"][0]](experiment, event["arm"][1])
+
+
+def size_of(kept: Kept) -> int:
+    """Estimate the bytes of an experiment in memory: its arrays, and its decisions' ids by row."""
+    if (experiment := kept.experiment) is None:
+        return 0
+    arrays = sum(
+        value.nbytes
+        for part in (experiment.log, experiment.posterior)
+        for value in (getattr(part, each.name) for each in fields(part))
+        if isinstance(value, np.ndarray)
+    )
+    return EXPERIMENT_BYTES + arrays + ID_BYTES * experiment.log.kept
 
 
 _ARM_STEPS = {

@@ -60,6 +60,12 @@ class Keeper(Protocol[State]):
     def release(self, state: State) -> None:
         """Free what a state holds; it has left memory."""
 
+    def size(self, state: State) -> int:
+        """Estimate how many bytes a state takes in memory, rather too many than too few."""
+
+    def give_back(self) -> None:
+        """Return to the system what states that were released had; called after many left."""
+
     def replay(self, tails: Sequence[tuple[State, list[Any]]]) -> None:
         """Apply each state's events, oldest first."""
 

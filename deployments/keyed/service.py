@@ -118,6 +118,7 @@ class KeyedService(Generic[State]):
             held = await self.shelf.hold([each.key for _, each in rows])
             lost = await self._unreadable(rows, held.unreadable, replies)
             rows, begun = await self._admit(rows, held.residents, replies)
+            await self.shelf.make_room(held.residents)
         except AWAY as away:
             log.warning("States cannot be fetched: %s", type(away).__name__)
             for at, each in rows:

@@ -8,16 +8,24 @@ snapshot are left as they are, and its neighbours know nothing of it.
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic
 
+from redis.exceptions import RedisError
+
 from deployments.keyed.building import Unreadable, build, let_go
 from deployments.keyed.keeper import Keeper, State
 from deployments.keyed.log import Append, KeyLog, Saved
+from models.memory import trim_heap
 
 # By its id a row that is sent again is known; a gateway sends again within a second.
 KNOWN_SECONDS = 30.0
+# Beside its state, and for each row that it knows.
+RESIDENT_BYTES, KNOWN_BYTES = 1_000, 150
+# A log as short as this is replayed as quickly as a snapshot is read, and takes less of Redis.
+SHORT_LOG_ENTRIES, SHORT_LOG_BYTES = 32, 4_096
 # How many keys that cannot be read are remembered, so that each is logged once and not every time.
 REPORTED_KEYS = 1_000
 
@@ -39,6 +47,8 @@ class Resident(Generic[State]):
     ids: dict[str, None] | None = None
     # Nothing was written since the key was deleted, or ever: the next entry begins it.
     empty: bool = False
+    # What it takes in memory, as of its latest entry.
+    size: int = 0
 
     @property
     def unsaved(self) -> int:
@@ -76,7 +86,9 @@ class ShelfLimits:
     """A log under this outweighs nothing."""
     idle_seconds: float = 900.0
     most_residents: int = 100_000
-    """Beyond it those that were idle longest leave memory first."""
+    """Beyond it those that were idle longest leave memory first, before anything is answered."""
+    most_bytes: int = 256 * 1024 * 1024
+    """The same, by what their keeper estimates that they take."""
     most_saves_a_round: int = 64
 
 
@@ -101,7 +113,10 @@ class Shelf(Generic[State]):
         # Those whose logs have grown long; going through all to find them would take too long.
         self._long: dict[str, None] = {}
         # Which rows each resident got to know, and when.
-        self._known: deque[tuple[float, Resident[State], list[str]]] = deque()
+        self._known: deque[tuple[float, str, list[str]]] = deque()
+        self.bytes = 0
+        self.evicted = 0
+        self._given_back = 0
         # Keys that could not be read, by the entry at which that was logged.
         self._reported: dict[str, int] = {}
 
@@ -136,6 +151,7 @@ class Shelf(Generic[State]):
                 empty=saved.empty,
             )  # fmt: skip
             self._know(resident, [*saved.seen, *(row for each in saved.tail for row in each.ids)])
+            self._measure(resident)
         for key, each in unreadable.items():
             self._report(key, each)
         return unreadable
@@ -158,13 +174,14 @@ class Shelf(Generic[State]):
     def _know(self, resident: Resident[State], rows: list[str]) -> None:
         if rows:
             resident.know(rows)
-            self._known.append((self._clock(), resident, rows))
+            self._known.append((self._clock(), resident.key, rows))
 
     def wrote(self, resident: Resident[State], append: Append) -> None:
         """Note what was appended to a resident's log."""
         resident.number, resident.empty = append.number, False
         resident.unsaved_bytes += len(append.events)
         self._know(resident, append.rows)
+        self._measure(resident)
         limits = self._limits
         heavy = resident.unsaved_bytes > max(limits.least_log_bytes, resident.snapshot_bytes)
         if heavy or resident.unsaved >= limits.snapshot_after_entries:
@@ -175,30 +192,58 @@ class Shelf(Generic[State]):
         self._long.pop(key, None)
         resident = self._residents.pop(key, None)
         if resident is not None:
+            self.bytes -= resident.size
             let_go(self._keeper, resident.state)
 
     async def tidy(self) -> None:
         """Save what has grown long, and put away what is idle; a bounded number at a time."""
         limits, now = self._limits, self._clock()
         while self._known and self._known[0][0] < now - KNOWN_SECONDS:
-            _, resident, rows = self._known.popleft()
-            resident.forget(rows)
+            _, key, rows = self._known.popleft()
+            if (known := self._residents.get(key)) is not None:
+                known.forget(rows)
         for key in list(islice(self._long, limits.most_saves_a_round)):
             await self._save(self._residents[key])
             self._long.pop(key, None)
-        for resident in self._leaving(now):
-            await self._save(resident)
-            self.drop(resident.key)
+        for resident in self._idle(now):
+            await self._put_away(resident)
+        await self.make_room(())
+        if self.evicted > self._given_back:
+            self._given_back = self.evicted
+            self._keeper.give_back()
+            trim_heap()
 
-    def _leaving(self, now: float) -> list[Resident[State]]:
+    async def make_room(self, keep: Iterable[str]) -> None:
+        """Put away those idle longest until the others fit; those to keep stay in any case."""
+        limits, kept = self._limits, set(keep)
+        size, count, leaving = self.bytes, len(self._residents), list[Resident[State]]()
+        for key, resident in self._residents.items():
+            if size <= limits.most_bytes and count <= limits.most_residents:
+                break
+            if key not in kept:
+                leaving.append(resident)
+                size, count = size - resident.size, count - 1
+        for resident in leaving:
+            await self._put_away(resident)
+
+    async def _put_away(self, resident: Resident[State]) -> None:
+        """Let a state leave memory; Redis has all of it, if need be with a snapshot."""
+        if resident.unsaved > SHORT_LOG_ENTRIES or resident.unsaved_bytes > SHORT_LOG_BYTES:
+            with suppress(RedisError, OSError):  # the log alone will do
+                await self._save(resident)
+        self.drop(resident.key)
+        self.evicted += 1
+
+    def _measure(self, resident: Resident[State]) -> None:
+        known = KNOWN_BYTES * len(resident.ids or ())
+        size = RESIDENT_BYTES + known + self._keeper.size(resident.state)
+        self.bytes += size - resident.size
+        resident.size = size
+
+    def _idle(self, now: float) -> list[Resident[State]]:
         limits = self._limits
-        over = len(self._residents) - limits.most_residents
-        longest_idle = list(islice(self._residents.values(), limits.most_saves_a_round))
-        return [
-            each
-            for at, each in enumerate(longest_idle)
-            if at < over or now - each.used > limits.idle_seconds
-        ]
+        longest_idle = islice(self._residents.values(), limits.most_saves_a_round)
+        return [each for each in longest_idle if now - each.used > limits.idle_seconds]
 
     async def put_away(self) -> None:
         """Save everything: a replica that ends in peace leaves no log to replay."""

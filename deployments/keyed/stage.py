@@ -34,9 +34,14 @@ class KeyedStage(Stage):
 
     async def open(self) -> None:
         self._services = self.services()
+        self._evicted: dict[str, int] = {}
         await super().open()
         self._tidying = self.replica.loops.start("tidy states", self._tidy, lambda: TIDY_SECONDS)
         self._repairing = asyncio.create_task(self._repair())
+
+    def bytes_for_each(self, services: int) -> int:
+        """Say how much memory the states of each service may take, of so many in this replica."""
+        return self.replica.settings.replica_state_bytes // services
 
     def creation(self, log_: KeyLog, quota: Counted) -> Creation:
         """Make what says which keys may begin, for a service of this stage."""
@@ -59,6 +64,14 @@ class KeyedStage(Stage):
         await self.tidy()
         for service in self._distinct():
             await service.tidy()
+            self._note_states(service)
+
+    def _note_states(self, service: KeyedService[Any]) -> None:
+        kind, shelf, metrics = service.keeper.kind, service.shelf, self.replica.metrics
+        metrics.state_resident_bytes.labels(kind).set(shelf.bytes)
+        evicted = shelf.evicted - self._evicted.get(kind, 0)
+        metrics.state_evictions.labels(kind).inc(evicted)
+        self._evicted[kind] = shelf.evicted
 
     async def _repair(self) -> None:
         for service in self._distinct():

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 Answers = TypeVar("Answers")
 
+# A stream's record, and what each value of its last body takes, with what was said of it.
+RECORD_BYTES, ANSWER_BYTES = 1_500, 250
 # The event that ends a stream; its next observation begins it anew.
 DELETED: list[Any] = []
 
@@ -118,6 +120,17 @@ class StreamKeeper(Generic[Answers]):
         except ArtifactError as unfit:
             log.warning("Stream %s keeps its record, its detector begins anew: %s", key, unfit)
             return Stream(key, record)
+
+    @abstractmethod
+    def detector_bytes(self, stream: Stream) -> int:
+        """Say how much memory a stream's detector takes, or will with its first observations."""
+
+    def size(self, state: Stream) -> int:
+        last = 0 if state.last is None else len(state.last[0].values)
+        return RECORD_BYTES + last * ANSWER_BYTES + self.detector_bytes(state)
+
+    def give_back(self) -> None:
+        """Leave it to detectors that are objects of their own."""
 
     def release(self, state: Stream) -> None:
         if state.slot is not None:

@@ -135,6 +135,10 @@ class PointKeeper(StreamKeeper[PointAnswers]):
     def look(self, stream: Stream, ask: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - shown only
         return {}
 
+    def detector_bytes(self, stream: Stream) -> int:
+        slot = stream.slot
+        return 0 if slot is None else self._bank(stream.record).nbytes(slot)
+
     def write_detector(self, record: Record, slot: int) -> bytes:
         return self._bank(record).encode(slot)
 

@@ -52,6 +52,7 @@ class RegimeKeeper(StreamKeeper[RegimeAnswers]):
         super().__init__(purse, clock)
         # Tables are not copied as they grow; memory that nobody wrote to costs nothing.
         self._streams = RegimeStreams(reserve=MOST_STREAMS)
+        self._stream_bytes = self._streams.nbytes()
         self._earlier: dict[str, Earlier] = {}
 
     def most_together(self, stream: Stream) -> int:
@@ -133,6 +134,12 @@ class RegimeKeeper(StreamKeeper[RegimeAnswers]):
             return {"segments": self._segments(stream)}
         found = self._streams.gate(stream.slot, ask["at"], Gate(ask["window"], ask["prior"]))
         return asdict(found)
+
+    def detector_bytes(self, stream: Stream) -> int:  # noqa: ARG002 - all alike
+        return self._stream_bytes
+
+    def give_back(self) -> None:
+        self._streams.give_back()
 
     def write_detector(self, record: Record, slot: int) -> bytes:  # noqa: ARG002 - one bank for all
         return self._streams.encode(slot)

@@ -8,7 +8,7 @@ from deployments.keyed.keeper import Asked, Reply
 from deployments.studies import shown
 from deployments.studies.beginning import UnfitError, in_order, invalid, steps
 from deployments.studies.shelf import SuggestionShelf
-from deployments.studies.state import DELETED, Event, Kept, Running, apply, pack, unpack
+from deployments.studies.state import DELETED, Event, Kept, Running, apply, pack, size_of, unpack
 from deployments.studies.stopgap import cheap, starting
 from deployments.studies.suggested import Suggested
 from models.optimization.bayes.errors import TrialError
@@ -35,6 +35,12 @@ class StudyKeeper:
     def release(self, state: Kept) -> None:
         self._suggestions.forget(state.name)
         state.running = None
+
+    def size(self, state: Kept) -> int:
+        return size_of(state)
+
+    def give_back(self) -> None:
+        """Hold nothing beside the states themselves."""
 
     def replay(self, tails: Sequence[tuple[Kept, list[Any]]]) -> None:
         for kept, events in tails:

@@ -44,6 +44,7 @@ from models.anomaly.inputs import require_within
 from models.anomaly.record_kernel import PEAKS
 from models.anomaly.slots import Slots, checked_rows, fill, grown
 from models.errors import ArtifactError, InvalidColumnError, ModelError
+from models.memory import give_back
 from models.protocols import BoolArray, FloatArray, IntArray
 
 _KIND = "alarm"
@@ -191,6 +192,10 @@ class AlarmBank:
     def nbytes(self) -> int:
         """Say how much memory a stream takes."""
         return sum(array[:1].nbytes for array in self._memory)
+
+    def give_back(self, runs: list[tuple[int, int]]) -> None:
+        """Return the memory of these free slots to the system."""
+        give_back(self._memory, runs)
 
     def encode(self, slot: int) -> bytes:
         """Write a stream down; what `restore` makes of it goes on to the same bits."""

@@ -25,6 +25,7 @@ from models.anomaly.bocpd_state import F64Array, I64Array, Steps, Streams
 from models.anomaly.inputs import checked_points
 from models.anomaly.slots import Slots, checked_rows, fill, grown
 from models.errors import ArtifactError, InvalidColumnError, ModelError
+from models.memory import give_back
 from models.protocols import BoolArray
 
 _LEAST = 1e-12
@@ -216,6 +217,14 @@ class RegimeBank:
     def nbytes(self) -> int:
         """Say how much memory a stream takes."""
         return sum(array[:1].nbytes for array in self._streams)
+
+    def free_runs(self, least: int) -> list[tuple[int, int]]:
+        """Give the runs of at least so many slots that no stream has."""
+        return self._slots.free_runs(least)
+
+    def give_back(self, runs: list[tuple[int, int]]) -> None:
+        """Return the memory of these free slots to the system."""
+        give_back(self._streams, runs)
 
     def encode(self, slot: int) -> bytes:
         """Write a stream down; what `restore` makes of it goes on to the same bits."""

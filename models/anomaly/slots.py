@@ -38,6 +38,13 @@ class Slots:
         self._taken.remove(slot)
         heapq.heappush(self._free, slot)
 
+    def free_runs(self, least: int) -> list[tuple[int, int]]:
+        """Give the runs, [from, to), of at least so many free rows."""
+        taken = np.sort(np.fromiter(self._taken, np.int64, len(self._taken)))
+        edges = np.concatenate([[-1], taken, [self.capacity]])
+        found = np.flatnonzero(np.diff(edges) > least)
+        return [(int(edges[at]) + 1, int(edges[at + 1])) for at in found.tolist()]
+
     def require(self, slots: Iterable[int]) -> None:
         """ModelError when one of them is not a stream's."""
         lost = set(slots) - self._taken

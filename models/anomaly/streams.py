@@ -27,9 +27,11 @@ from models.anomaly.rrcf import ForestSettings, RandomCutForest
 from models.anomaly.slots import Slots, fill
 from models.anomaly.watch import AnomalyAnswers, Watch, judge_when_warm, odder
 from models.errors import ArtifactError, InvalidColumnError, ModelError
+from models.memory import give_back
 from models.protocols import BoolArray, FloatArray, IntArray
 
 _REGIME, _REFERENCE, _ANOMALY = "regime-stream", "reference", "anomaly-stream"
+_RUN = 8  # rows: of fewer side by side hardly a page is whole
 _SETTLED = 64  # points after which a detector's scores are worth comparing
 
 SERVED = AlarmSettings(spikes=True, learning=1_536)
@@ -123,6 +125,13 @@ class RegimeStreams:
         """Say how much memory a stream takes."""
         own = sum(array[:1].nbytes for array in self._reference)
         return self.bank.nbytes() + self.alarms.nbytes() + own
+
+    def give_back(self) -> None:
+        """Return the memory of streams that were closed to the system."""
+        runs = self.bank.free_runs(_RUN)
+        self.bank.give_back(runs)
+        self.alarms.give_back(runs)  # the same slots: both hand out the lowest free one
+        give_back(self._reference, runs)
 
     def encode(self, slot: int) -> bytes:
         state = {name: array[slot] for name, array in self._reference._asdict().items()}
