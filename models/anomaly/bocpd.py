@@ -200,7 +200,7 @@ class RegimeBank:
         return best_segments(self.path(slot))
 
     def warm(self, slot: int) -> bool:
-        """Tell whether a stream's scale is known; before, observations only wait."""
+        """Tell whether a stream's scale is known; before, each answer begins the filter anew."""
         self._slots.require((slot,))
         return bool(self._streams.stashed[slot] >= self.settings.warmup)
 
