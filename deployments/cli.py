@@ -74,6 +74,8 @@ def up(
             _foreground(settings, config)
     except KeyboardInterrupt:
         raise _fail("Ended before it was ready.") from None
+    except typer.Exit:
+        raise  # the child has said why
     except Exception as error:  # noqa: BLE001 - whatever it is, one sentence says what to do
         raise _fail(str(explain(error, settings))) from None
 

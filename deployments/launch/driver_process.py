@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from deployments.launch.reports import Daemon, DriverOrder, Report, parsed
 from deployments.platform_health import DeploymentHealth
@@ -16,7 +16,9 @@ ENDS_WITHIN_SECONDS = 45.0
 class DriverProcess:
     """One driver, and so one life of the Ray cluster."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._heard_at: float | None = None
         self.daemons: list[Daemon] = []
         self.deployments: list[DeploymentHealth] = []
         self.serve_silent_s = 0.0
@@ -43,6 +45,11 @@ class DriverProcess:
     @property
     def pid(self) -> int:
         return -1 if self._process is None else self._process.pid
+
+    @property
+    def silent_s(self) -> float:
+        """Tell for how long it has reported nothing; during its start it may be busy."""
+        return 0.0 if self._heard_at is None else self._clock() - self._heard_at
 
     @property
     def ended(self) -> bool:
@@ -73,6 +80,7 @@ class DriverProcess:
             case "ready":
                 self.ready = True
             case "deployments":
+                self._heard_at = self._clock()
                 self.deployments = report.deployments
                 self.serve_silent_s = report.silent_s
             case "failed":

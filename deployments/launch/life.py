@@ -13,7 +13,8 @@ from deployments.platform_health import DeploymentHealth, PartHealth
 
 TURN_SECONDS = 0.2
 PROBE_SECONDS = 1.0
-SERVE_SILENT_AFTER_SECONDS = 5.0
+SERVE_SILENT_AFTER_SECONDS = 6.0
+DRIVER_SILENT_AFTER_SECONDS = 4.0
 
 
 class Lost(Exception):  # noqa: N818 - it is news, and the supervisor decides whether it is an error
@@ -39,7 +40,7 @@ class Life:
         self._ending = ending
         self._say = say
         self._clock = clock
-        self._driver = DriverProcess()
+        self._driver = DriverProcess(clock)
         self._daemons: Daemons | None = None
         self._said: dict[str, str] = {}
         self._probed_at = clock()
@@ -68,7 +69,7 @@ class Life:
     def parts(self) -> list[PartHealth]:
         driver = PartHealth(
             name="driver",
-            state="ended" if self._driver.ended else "running",
+            state="ended" if self._driver.ended else "silent" if self._driver_silent else "running",
             pid=self._driver.pid,
         )
         return [driver, *(self._daemons.health() if self._daemons is not None else [])]
@@ -76,12 +77,21 @@ class Life:
     def problems(self) -> dict[str, str]:
         """Give what is wrong, by the part."""
         found = self._daemons.problems() if self._daemons is not None else {}
-        if self._driver.serve_silent_s > SERVE_SILENT_AFTER_SECONDS:
+        if self._driver_silent:
+            found["driver"] = (
+                f"the driver has reported nothing for {self._driver.silent_s:.0f} s: "
+                "how the deployments are is not known"
+            )
+        elif self._driver.serve_silent_s > SERVE_SILENT_AFTER_SECONDS:
             found["serve"] = (
                 f"Serve's controller gives no answer for {self._driver.serve_silent_s:.0f} s: "
                 "nothing is scaled or replaced"
             )
         return found | short([each for each in self.deployments if each.in_trouble])
+
+    @property
+    def _driver_silent(self) -> bool:
+        return self._driver.silent_s > DRIVER_SILENT_AFTER_SECONDS
 
     def _look(self) -> None:
         if self._driver.failure:

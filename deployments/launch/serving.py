@@ -24,8 +24,8 @@ from deployments.launch.placement import all_begun, deployments_health, in_a_lin
 from deployments.launch.serve_config import Config
 from deployments.platform_health import DeploymentHealth
 
-READY_WITHIN_SECONDS = 180.0
-ASK_SECONDS = 1.0
+READY_WITHIN_SECONDS = 300.0
+ASK_SECONDS = 2.0  # each costs the controller some milliseconds
 STOPS_WITHIN_SECONDS = 5.0
 
 
@@ -41,10 +41,18 @@ def checked(config: Config, path: Path) -> ServeDeploySchema:
 
 def deploy(config: ServeDeploySchema, logs: str) -> None:
     """Hand the configuration to Serve's controller, as `serve deploy` does."""
-    try:
-        _deploy(config)
-    except (RayError, RuntimeError, TimeoutError) as error:
-        raise PartDiedError("Ray Serve", logs) from error
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while True:
+        try:
+            _deploy(config)
+        except (TimeoutError, RayError, RuntimeError) as error:
+            # Serve gives its proxies a minute, which a busy machine needs more of.
+            if isinstance(error, TimeoutError) and time.monotonic() < deadline:
+                continue
+            reason = f"Ray Serve ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
+            raise PartDiedError(reason, logs) from error
+        else:
+            return
 
 
 def _deploy(config: ServeDeploySchema) -> None:

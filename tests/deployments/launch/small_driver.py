@@ -29,8 +29,8 @@ def main() -> None:
     reports.write(Report(kind="cluster", daemons=daemons))
     reports.write(Report(kind="ready"))
     short = DeploymentHealth(name="tail", wanted=3, running=1, waits_for="2 wait for a CPU")
-    reports.write(Report(kind="deployments", deployments=[short]))
-    signal.sigwait({signal.SIGTERM})
+    while signal.sigtimedwait({signal.SIGTERM}, 0.5) is None:
+        reports.write(Report(kind="deployments", deployments=[short]))
     for each in daemons:
         os.kill(each.pid, signal.SIGKILL)
 

@@ -164,6 +164,20 @@ def test_who_is_short_of_cpus_is_told_in_the_terminal_and_to_all(platform: Platf
     assert (found.state, found.problems) == ("impaired", [sentence])
 
 
+def test_a_driver_that_hangs_is_told_of(platform: Platform) -> None:
+    driver = platform.pid("driver")
+    eventually(lambda: "tail: 1 of 3" in platform.said)
+    os.kill(driver, signal.SIGSTOP)
+    try:
+        eventually(lambda: "the driver has reported nothing for" in platform.said)
+        found = platform.part("driver")
+    finally:
+        os.kill(driver, signal.SIGCONT)
+    assert found is not None
+    assert found.state == "silent"
+    eventually(lambda: "driver is well again" in platform.said)
+
+
 def test_ctrl_c_ends_all_of_it(platform: Platform) -> None:
     run = platform.run
     platform.process.send_signal(signal.SIGINT)
