@@ -1,0 +1,133 @@
+"""What a campaign makes of a platform that does as it is told."""
+
+import asyncio
+import subprocess
+from typing import Any
+
+import pytest
+
+from benchmarks.chaos import campaign as campaign_module
+from benchmarks.chaos.books import Answer, Books
+from benchmarks.chaos.campaign import Campaign, StartError
+from benchmarks.chaos.load import PACES
+from benchmarks.chaos.outages import Outages
+from benchmarks.chaos.processes import Census, Struck
+from benchmarks.chaos.schedule import Action, Fault, Step
+from benchmarks.chaos.targets import TARGETS
+
+KILL = Step((Fault("redis", Action.KILL, 0.0, 0.5),), 0.0, 0.0)
+
+
+class Scripted:
+    """Stands for a platform: ends with a fault when that is wished, starts at the given try."""
+
+    def __init__(self, *, ends: bool = False, starts_at: int = 1) -> None:
+        self.ends, self.starts_at = ends, starts_at
+        self.tries, self.is_up = 0, True
+
+    def runs(self) -> bool:
+        return self.is_up
+
+    def down(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    def up(self) -> subprocess.CompletedProcess[str]:
+        self.tries += 1
+        self.is_up = self.tries >= self.starts_at
+        return subprocess.CompletedProcess([], 0 if self.is_up else 1, "", "no")
+
+
+def campaign_of(platform: Any, books: Books) -> Campaign:
+    return Campaign(platform, books, Outages(), lambda _: None)
+
+
+@pytest.fixture
+def books() -> Books:
+    return Books(clock=lambda: asyncio.get_running_loop().time())
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> Census:
+    """Give the processes that a census finds; the test may take some away."""
+    found = {target.name: [7] for target in TARGETS}
+
+    async def struck(platform: Any, fault: Fault) -> Struck:
+        platform.is_up = not platform.ends
+        return Struck(fault, 7)
+
+    monkeypatch.setattr(campaign_module, "census", lambda _: dict(found))
+    monkeypatch.setattr(campaign_module, "strike", struck)
+    monkeypatch.setattr(campaign_module, "PROCESSES_SECONDS", 0.0)
+    monkeypatch.setattr(campaign_module, "LOOK_EVERY_SECONDS", 0.01)
+    return found
+
+
+async def carried_out(platform: Scripted, books: Books, *steps: Step) -> Campaign:
+    """Run the steps while every endpoint answers, as the load's clients note it."""
+    campaign = campaign_of(platform, books)
+
+    async def answer() -> None:
+        while True:
+            for endpoint in PACES:
+                books.receive(endpoint, None, degraded=False)
+            await asyncio.sleep(0.01)
+
+    answering = asyncio.create_task(answer())
+    try:
+        assert await campaign.settle(30.0) == []
+        await campaign.run(list(steps), limit_s=600.0)
+    finally:
+        answering.cancel()
+    return campaign
+
+
+async def test_a_step_ends_when_all_answers_are_back(books: Books, there: Census) -> None:
+    campaign = await carried_out(Scripted(), books, KILL)
+    (effect,) = campaign.effects
+    assert effect.answers_seconds is not None
+    assert effect.processes_seconds is not None
+    assert (effect.absent, effect.restarted, effect.wrong) == ([], None, {})
+    assert effect.struck == ["kill redis (7)"]
+    assert there["redis"]
+
+
+async def test_a_platform_that_ended_is_started_again_and_that_is_noted(
+    books: Books, there: Census
+) -> None:
+    platform = Scripted(ends=True, starts_at=2)
+    campaign = await carried_out(platform, books, KILL)
+    (effect,) = campaign.effects
+    assert platform.tries == 2
+    assert effect.restarted == "the platform ended and was started again, not at the first try"
+    assert there["redis"]
+
+
+async def test_one_that_cannot_be_started_ends_the_campaign(books: Books, there: Census) -> None:
+    with pytest.raises(StartError, match="does not start again"):
+        await carried_out(Scripted(ends=True, starts_at=99), books, KILL)
+    assert there["redis"]
+
+
+async def test_a_process_that_stays_away_is_missed_once(books: Books, there: Census) -> None:
+    campaign = campaign_of(Scripted(), books)
+    campaign._whole = {name: list(pids) for name, pids in there.items()}
+    there["dashboard"] = []
+    await campaign.run([KILL, KILL], limit_s=600.0)
+    assert [effect.absent for effect in campaign.effects] == [["dashboard"], []]
+
+
+async def test_wrong_answers_are_laid_to_their_step(books: Books, there: Census) -> None:
+    campaign = campaign_of(Scripted(), books)
+    campaign._whole = dict(there)
+    books.note("tail", Answer(401, "application/json", None, b"{}"))
+    before = campaign._counts()
+    books.note("tail", Answer(404, "application/json", None, b"{}"))
+    gained = {name: now - before[name] for name, now in campaign._counts().items()}
+    assert {name: count for name, count in gained.items() if count} == {"wrong 404": 1}
+
+
+async def test_what_does_not_fit_into_the_time_is_left_out(books: Books, there: Census) -> None:
+    campaign = campaign_of(Scripted(), books)
+    campaign._whole = dict(there)
+    await campaign.run([KILL, KILL], limit_s=-1.0)
+    assert (campaign.left_out, campaign.effects) == (2, [])
