@@ -12,7 +12,7 @@ THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
 
-.PHONY: help serve install install-dev install-system check unit live test fresh bench quality chaos abuse lock clean
+.PHONY: help serve install install-dev install-system check unit live test fresh bench quality chaos abuse interleavings lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,10 @@ quality: install-dev ## Models against published figures: make quality DATA=dir
 
 chaos: install-dev ## Kill and stop processes under load: make chaos SEED=7 FAULTS=40
 	@$(BIN)/python -m benchmarks.chaos.run --seed $(SEED) --faults $(FAULTS)
+
+interleavings: RUNS := 10000
+interleavings: install-dev ## Random interleavings of keyed state: make interleavings RUNS=10000 SEED=7
+	@$(BIN)/python -m tests.deployments.keyed.interleavings --runs $(RUNS) --seed $(SEED)
 
 abuse: install-dev ## What one client can do to all others: make abuse ABUSE_ARGS="--before report.json"
 	@$(BIN)/python -m benchmarks.abuse.run $(ABUSE_ARGS)

@@ -62,8 +62,6 @@ class KeyedService(Generic[State]):
         async with self._turn:
             tries = TRIES
             while rows and tries:
-                if given_up():  # while it waited for its turn: better late than counted twice
-                    raise GivenUpError
                 due, later = self._until_deletion(rows)
                 lost = await self._try(due, replies)
                 tries -= bool(lost)
@@ -115,10 +113,15 @@ class KeyedService(Generic[State]):
     async def _try(self, rows: Rows, replies: list[Reply | None]) -> Rows:
         """Answer the rows; give back those whose key had moved on."""
         try:
+            _check_wanted()
             held = await self.shelf.hold([each.key for _, each in rows])
+            _check_wanted()
             lost = await self._unreadable(rows, held.unreadable, replies)
             rows, begun = await self._admit(rows, held.residents, replies)
             await self.shelf.make_room(held.residents)
+            if given_up():
+                await self._free_unused(begun)
+                raise GivenUpError
         except AWAY as away:
             log.warning("States cannot be fetched: %s", type(away).__name__)
             for at, each in rows:
@@ -307,6 +310,17 @@ def _appends(rows: Rows, found: Sequence[Reply], held: dict[str, Resident[Any]])
 
 def _begins(resident: Resident[Any] | None, asked: Asked) -> bool:
     return resident is not None and resident.empty and not resident.knows(asked.id)
+
+
+def _check_wanted() -> None:
+    """End a batch that nobody waits for, before any of it is written.
+
+    Its rows may have been sent again by now, taken, and deleted with their key: written after that
+    they would count in the state that begins anew. An append that is on its way has its number, and
+    is refused if anything came between.
+    """
+    if given_up():
+        raise GivenUpError
 
 
 def _failed(asked: Asked) -> Reply:
