@@ -32,13 +32,13 @@ install-dev: install .venv/.installed-dev ## Add what lint and tests need
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
-install-system: ## Install the Debian packages that the live suite and the bench need
+install-system: ## Install the Debian packages that the tests and the bench need
 	@scripts/install-system
 
 check: install-dev ## Lint, types and import rules: seconds, no cluster
 	@scripts/check
 
-unit: install-dev ## Unit tests: no cluster
+unit: install-dev install-system ## Unit tests: no cluster
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not live" -n 2
 
 live: install-dev install-system ## The platform from end to end, started once

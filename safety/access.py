@@ -104,6 +104,10 @@ class KeyRing:
 
     __hash__ = None  # type: ignore[assignment] # a snapshot is compared, never used as a key
 
+    def holds(self, key_id: str) -> bool:
+        """Tell whether the key of this id is good now."""
+        return any(principal.key_id == key_id for _, principal in self._by_digest.values())
+
     def verify(self, presented: bytes) -> Principal | None:
         """Tell who presents this key, or None.
 

@@ -10,6 +10,18 @@ V1 = "/api/v1"
 # The one path without a key: a load balancer asks it before it trusts anything.
 OPEN = frozenset({("GET", "/health")})
 
+# What shows the contract in a browser, which can send no key in a header: no key on loopback, a
+# sign-in elsewhere (deployments/gateway/routes/documentation.py).
+PAGES = frozenset(
+    {
+        ("GET", "/docs"),
+        ("GET", "/redoc"),
+        ("GET", "/openapi.json"),
+        ("GET", "/docs/assets/{name}"),
+        ("POST", "/docs/sign-in"),
+    }
+)
+
 # Marks a part of a route that may hold slashes; who describes the route leaves it out.
 _ANY = ":path"
 
@@ -18,9 +30,6 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /",
         "GET /ready",
         "GET /status",
-        "GET /docs",
-        "GET /redoc",
-        "GET /openapi.json",
         "GET /safety/policy",
         "GET /config",
         "GET /config/active",

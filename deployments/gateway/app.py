@@ -23,6 +23,7 @@ from deployments.gateway.premises import Premises
 from deployments.gateway.routes import (
     config,
     decisions,
+    documentation,
     experiments,
     monitoring,
     outcomes,
@@ -48,6 +49,7 @@ def build_app(premises: Premises) -> FastAPI:
     )
     app.state.premises = premises
     app.include_router(platform.open_router)
+    app.include_router(documentation.router)
     rooms = (
         platform,
         decisions,

@@ -20,6 +20,7 @@ from deployments.gateway.admission import Admission
 from deployments.gateway.answers import Answered, Ask
 from deployments.gateway.asking import KeyDesk
 from deployments.gateway.desk import Desk
+from deployments.gateway.documentation.sessions import Sessions
 from deployments.gateway.journey import Journey, Stages
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
@@ -85,6 +86,7 @@ class Premises:
         version = await self.replica.open()
         secret = await wire_secret(self.replica.redis)
         self.desk = Desk(self._journeys(secret), lambda: self.replica.config.value, self.clocks)
+        self.sessions = Sessions(secret, lambda: self.keys.value, self.clocks.wall)
         loops = self.replica.loops
         self._tidying = loops.start("tidy outcomes", self.outcomes.tidy, lambda: 1.0)
         self._sharing = loops.start("share rates", self._share_rates, lambda: 1.0)

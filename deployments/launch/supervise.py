@@ -12,7 +12,7 @@ from observability.logs import set_up
 GREETING = """
 Ballast answers at {url}
   admin key   {key_file}
-  docs        {url}/docs   (send the key as X-API-Key)
+  docs        {url}/docs
 
 Try it:
   curl -s {url}/models/tail-slo -H "X-API-Key: $(cat {key_file})" -d '{body}'

@@ -3,11 +3,8 @@
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Response
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse
 
 from deployments.gateway.routes.access import Here, admitted
 from deployments.platform_health import PlatformHealth, read_health
@@ -120,21 +117,6 @@ async def front() -> Front:
         "metrics": "/metrics",
     }
     return Front(name="Ballast", version=VERSION, links=links)
-
-
-@router.get("/openapi.json", include_in_schema=False)
-async def description(request: Request) -> JSONResponse:
-    return JSONResponse(request.app.openapi())
-
-
-@router.get("/docs", include_in_schema=False)
-async def docs() -> HTMLResponse:
-    return get_swagger_ui_html(openapi_url="/openapi.json", title="Ballast")
-
-
-@router.get("/redoc", include_in_schema=False)
-async def redoc() -> HTMLResponse:
-    return get_redoc_html(openapi_url="/openapi.json", title="Ballast")
 
 
 async def _platform(here: Here) -> PlatformHealth | None:
