@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,9 +10,11 @@ import numpy.typing as npt
 from ray import serve
 
 from config_store.store import Version
+from deployments.aside.process import Aside
 from deployments.batch import Batch, Columns, Prediction
 from deployments.coverage.standings import Standings
 from deployments.extremes.metrics import FRESH_SECONDS, MetricSeries
+from deployments.extremes.wanted import wanted_of
 from deployments.families.extremes import EXTREMES
 from deployments.stage import Stage
 from deployments.version import VERSION
@@ -26,6 +27,7 @@ from models.tail.inputs import BOUNDS
 from safety.tail import ACTIONS
 
 if TYPE_CHECKING:
+    from deployments.extremes.fitting import Fitting
     from models.tail.xgboost_quantile import TailModel
 
 # How soon a promoted champion answers; a rollback is promised within five seconds.
@@ -51,9 +53,7 @@ class Tail(Stage):
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
         self.configure(await self.replica.config_once())
         self._loaded = await asyncio.to_thread(self._load)
-        self._extremes = await asyncio.to_thread(_extremes)
-        await asyncio.to_thread(self._extremes.warm)
-        self._fitting = self._extremes.Answering()
+        self._fitting = await asyncio.to_thread(_warm_fitting)
         self._standings = Standings(self.replica.redis, "tail")
         self._metrics = MetricSeries(self.replica.clocks.monotonic)
         await self.open()
@@ -74,11 +74,11 @@ class Tail(Stage):
         return prediction.to_frame()
 
     async def _answer_extremes(self, batch: Batch) -> Frame:
-        named = [name for name in self._extremes.wanted_of(batch) if name is not None]
+        named = [name for name in wanted_of(batch) if name is not None]
         series = await self._metrics.get(named) if named else {}
         started = time.perf_counter()
-        prediction: Prediction = self._fitting.answer(batch, series, VERSION)
-        self.replica.metrics.inferred(self._extremes.MODEL, time.perf_counter() - started)
+        prediction: Prediction = await self._fitting.answer(batch, series, VERSION)
+        self.replica.metrics.inferred(prediction.model, time.perf_counter() - started)
         return prediction.to_frame()
 
     def _widen(self, prediction: Prediction, entities: list[str]) -> None:
@@ -119,13 +119,16 @@ class Tail(Stage):
 
     async def __del__(self) -> None:
         await self.close()
+        await self._fitting.close()
 
 
-def _extremes() -> ModuleType:
+def _warm_fitting() -> "Fitting":
     # Its kernels too; see _load.
-    from deployments.extremes import answering  # noqa: PLC0415 - heavy
+    from deployments.extremes.answering import warm  # noqa: PLC0415 - heavy
+    from deployments.extremes.fitting import Fitting  # noqa: PLC0415 - heavy
 
-    return answering
+    warm()
+    return Fitting(Aside())
 
 
 def _answer(model: "TailModel", columns: Columns) -> Columns:

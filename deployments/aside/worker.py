@@ -26,7 +26,14 @@ def suggest(**ask: Any) -> Any:
     return suggested(**ask)
 
 
-TASKS: dict[str, Callable[..., Any]] = {"evaluate": evaluate, "suggest": suggest}
+def fit(**ask: Any) -> Any:
+    """Fit tails; see deployments/extremes/fitting.py."""
+    from deployments.extremes.fitting import fit_sent  # noqa: PLC0415 - only who needs it
+
+    return fit_sent(**ask)
+
+
+TASKS: dict[str, Callable[..., Any]] = {"evaluate": evaluate, "suggest": suggest, "fit": fit}
 
 
 def answer(line: bytes) -> list[Any]:

@@ -1,14 +1,12 @@
 """A batch of questions about extremes, each answered or refused in words."""
 
 import math
-from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 
-from deployments.batch import Batch, Columns, Detail, FloatArray, Prediction, Refusal
-from deployments.extremes.metrics import Wanted
+from deployments.batch import Columns, Detail, FloatArray, Prediction, Refusal
 from models.errors import ModelError, TrainingDataError
 from models.tail.extremes.answer import TailAnswer, TailQuestion, answer_tails
 from models.tail.extremes.profile_intervals import Estimate
@@ -16,71 +14,40 @@ from models.tail.extremes.profile_intervals import Estimate
 MODEL = "tail/peaks-over-threshold"
 COLUMNS = ("threshold", "scale", "exceedance_probability", "value_at_risk", "lower", "upper")
 LEVELS = (0.99, 0.999)
-MOST_FITS = 2048
 # An end that the likelihood leaves open is told as this far, and as open in the notes.
 FARTHEST = 1e300
 
 
-Found = TailAnswer | TrainingDataError
+class Fitted(TypedDict, total=False):
+    """What is said of one row, as JSON: its numbers and its detail, or why it is refused."""
+
+    numbers: dict[str, float]
+    detail: Detail
+    refusal: Refusal
 
 
-def wanted_of(batch: Batch) -> list[Wanted | None]:
-    """Name the telemetry that each row asks of, where it brings no values."""
-    return [
-        None if ask["m"] is None else (entity, ask["m"])
-        for entity, ask in zip(batch.entities, batch.asks, strict=True)
-    ]
+def fit(asks: Sequence[dict[str, Any]], values: Sequence[FloatArray]) -> list[Fitted]:
+    """Fit each row's values; the same to the bit whatever rows are fitted with it."""
+    found = answer_tails([_question(*each) for each in zip(asks, values, strict=True)])
+    return [_fitted(*each) for each in zip(found, asks, strict=True)]
 
 
-class Answering:
-    """Answers batches; of telemetry, which changes by the minute, a fit is asked for once."""
-
-    def __init__(self) -> None:
-        self._fits: OrderedDict[tuple[Any, ...], tuple[FloatArray, Found]] = OrderedDict()
-
-    def answer(self, batch: Batch, series: Mapping[Wanted, FloatArray], version: str) -> Prediction:
-        wanted = wanted_of(batch)
-        found: list[Found | None] = []
-        questions: dict[int, TailQuestion] = {}
-        for row, (ask, name) in enumerate(zip(batch.asks, wanted, strict=True)):
-            values = np.asarray(ask["v"]) if name is None else series[name]
-            kept = None if name is None else self._kept(name, ask, values)
-            found.append(kept)
-            if kept is None:
-                questions[row] = _question(ask, values)
-        for row, fit in zip(questions, answer_tails(list(questions.values())), strict=True):
-            found[row] = fit
-            name = wanted[row]
-            if name is not None:
-                self._keep(name, batch.asks[row], series[name], fit)
-        return _prediction(batch, [fit for fit in found if fit is not None], version)
-
-    def _kept(self, name: Wanted, ask: dict[str, Any], values: FloatArray) -> Found | None:
-        """Give the fit of these very values, where there is one."""
-        of, fit = self._fits.get(_key(name, ask), (None, None))
-        return fit if of is values else None
-
-    def _keep(self, name: Wanted, ask: dict[str, Any], values: FloatArray, fit: Found) -> None:
-        self._fits[_key(name, ask)] = (values, fit)
-        while len(self._fits) > MOST_FITS:
-            self._fits.popitem(last=False)
+def _fitted(found: TailAnswer | TrainingDataError, ask: dict[str, Any]) -> Fitted:
+    if isinstance(found, ModelError):
+        return {"refusal": _refusal(str(found), ask)}
+    return {"numbers": _numbers(found), "detail": _detail(found, ask)}
 
 
-def _key(name: Wanted, ask: dict[str, Any]) -> tuple[Any, ...]:
-    return (*name, ask["q"], *ask["p"], ask["c"], ask["j"], ask["d"])
-
-
-def _prediction(batch: Batch, found: list[Found], version: str) -> Prediction:
-    columns: Columns = {name: np.full(len(found), np.nan) for name in COLUMNS}
-    details: list[Detail | None] = [None] * len(found)
+def prediction_of(rows: Sequence[Fitted], version: str) -> Prediction:
+    columns: Columns = {name: np.full(len(rows), np.nan) for name in COLUMNS}
+    details: list[Detail | None] = [each.get("detail") for each in rows]
     refusals: dict[int, Refusal] = {}
-    for row, (each, ask) in enumerate(zip(found, batch.asks, strict=True)):
-        if isinstance(each, ModelError):
-            refusals[row] = _refusal(str(each), ask)
+    for row, each in enumerate(rows):
+        if "refusal" in each:
+            refusals[row] = each["refusal"]
             continue
-        for name, value in _numbers(each).items():
+        for name, value in each["numbers"].items():
             columns[name][row] = value
-        details[row] = _detail(each, ask)
     return Prediction(columns, MODEL, version, details, refusals)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ray.exceptions import RayError
 
 from deployments.batch import FloatArray
+from deployments.extremes.wanted import Wanted
 from deployments.history import history
 
 MINUTES = 7 * 1440
@@ -19,8 +20,6 @@ FORGOTTEN_SECONDS = 3600.0
 MOST_SERIES = 512
 
 log = logging.getLogger(__name__)
-
-Wanted = tuple[str, str]
 
 
 class MetricSeries:
