@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from config_store.document import FamilyServing
 from deployments.batch import Columns, Detail
-from deployments.families.family import WHOLE, Family, FamilyBody
+from deployments.families.family import WHOLE, Family, FamilyBody, Nested
 
 HOUR = 3600
 LEVEL = 0.9
@@ -138,6 +138,11 @@ CAPACITY = Family(
     name="capacity",
     path="/models/capacity-planning",
     summary="Forecast a service's load and say how many workers its next hours need",
+    unjudged=("drivers",),
+    nested=Nested(
+        {"next_hour_workers": "workers", "rate": "point", "lower": "lower", "upper": "upper"},
+        item="hour",
+    ),
     body=CapacityBody,
     data=CapacityData,
     features=FEATURES,

@@ -36,6 +36,19 @@ class FamilyBody(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Nested:
+    """Lists in a row's detail whose items safety judges as it does the row's own columns.
+
+    The first item of each list is the row itself.
+    """
+
+    # By the output column whose limits hold for its items.
+    lists: dict[str, str]
+    # What a violation calls the number of an item, counted from 1.
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """A family's side of the contract: from bodies to columns, and from columns to answers."""
 
@@ -62,6 +75,14 @@ class Family:
 
     # The quota that a state begun by a row of this family counts for.
     creates: Counted | None = None
+
+    nested: Nested | None = None
+    # Parts of `data` that no limit of the safety policy is held against.
+    unjudged: tuple[str, ...] = ()
+    # Why the model claims no interval, where it does not.
+    no_interval: str = "The model claims nothing here: any value is possible"
+    # Whether a decision of the model takes feedback; a fallback's never does.
+    takes_feedback: bool = False
 
     # Whether safety may answer when the model is lost. Not where the answer would say that
     # something was taken which was not.

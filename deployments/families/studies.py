@@ -12,6 +12,7 @@ from models.optimization.bayes.limits import MOST_CONSTRAINTS, MOST_GOALS, MOST_
 from models.optimization.bayes.parameters import LARGEST_INTEGER
 
 LEVEL = 0.9
+NOTHING_CLAIMED = "Nothing is claimed of how a trial will come out"
 # A list is kept in the study's first event, and every suggestion looks through what is left of it.
 MOST_LISTED = 2_000
 MOST_SOUGHT = 1_000
@@ -283,6 +284,8 @@ STUDY = Family(
     name="bayes-opt",
     path="/models/bayes-opt",
     summary="Suggest the next trial of a study",
+    unjudged=("parameters",),
+    no_interval=NOTHING_CLAIMED,
     body=StudyBody,
     data=StudyData,
     columns=no_columns,
@@ -300,6 +303,8 @@ TELL = Family(
     name="bayes-opt-tell",
     path="/models/bayes-opt/tell",
     summary="Learn what came of a trial, once",
+    unjudged=("best", "front"),
+    no_interval=NOTHING_CLAIMED,
     body=TellBody,
     data=TellData,
     columns=no_columns,

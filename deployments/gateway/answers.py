@@ -12,6 +12,7 @@ import orjson
 from deployments.batch import Batch, Detail, Judgement, Prediction
 from deployments.errors import RefusedError
 from deployments.families.family import Family, FamilyBody
+from deployments.gateway.envelope import interval_of, safety_of, why_no_interval
 from features.fill import Filled
 from observability.ledger.decision import Decision
 from safety.access import Principal
@@ -87,22 +88,22 @@ def write_down(
         level = LEVELS[levels[row]]
         detail = details[row] or _NO_DETAIL
         meta = detail.get("meta", _NOTHING)
+        interval = interval_of(
+            family,
+            lower[row],
+            upper[row],
+            detail.get("interval", _NOTHING),
+            fallback=fallback[row],
+        )
+        if interval is None:
+            meta = meta | {"interval_reason": why_no_interval(family, fallback=fallback[row])}
+        if family.takes_feedback:
+            meta = meta | {"feedback": not fallback[row]}
         envelope = orjson.dumps(
             {
                 "data": data[row],
-                "interval": {
-                    "lower": lower[row],
-                    "upper": upper[row],
-                    "level": family.interval_level,
-                    "method": "fallback" if fallback[row] else family.interval_method,
-                    **detail.get("interval", _NOTHING),
-                },
-                "safety": {
-                    "level": level,
-                    "violations": violations,
-                    "fallback": fallback[row],
-                    "override": None,
-                },
+                "interval": interval,
+                "safety": safety_of(family, level, violations, fallback=fallback[row]),
                 "meta": {
                     "decision_id": decision_id,
                     "model": prediction.model,

@@ -21,6 +21,7 @@ from deployments.errors import OverloadedError, StageLostError, UnavailableError
 from deployments.families.family import Family
 from deployments.gateway.answers import Answered, Ask, Circumstances, Outcome, write_down
 from deployments.gateway.lane import LATE
+from deployments.gateway.nested import Items
 from deployments.gateway.refusals import in_place, refused
 from deployments.gateway.time_left import TimeLeft
 from deployments.gateway.timings import Stopwatch
@@ -175,6 +176,10 @@ class Journey:
         """Ask safety; without its judgement nothing leaves."""
         columns = batch.columns | prediction.columns
         judged = Batch(batch.family, batch.entities, columns, requests=batch.requests)
+        items = None
+        if self._family.nested is not None and prediction.details:
+            items = Items.of(self._family.nested, prediction.details)
+            judged = items.unfold(judged, prediction.details)
         budget = left.for_safety()
         try:
             answer = await self._stages.safety(judged.to_frame(), budget)
@@ -182,7 +187,8 @@ class Journey:
             raise UnavailableError(
                 "The safety layer gives no answer, and nothing leaves without it: try again"
             ) from lost
-        return Judgement.from_frame(answer)
+        found = Judgement.from_frame(answer)
+        return found if items is None else items.fold(found, prediction.details, len(batch))
 
 
 def _owners(asks: Sequence[Ask], quotas: QuotasConfig, counted: Counted) -> list[Owner | None]:

@@ -50,8 +50,10 @@ class Online(BaseModel):
 
 
 class Interval(BaseModel):
-    lower: float
-    upper: float
+    """The whole is null where nothing is claimed; meta.interval_reason then says why."""
+
+    lower: float | None = Field(description="Null where the interval is open below.")
+    upper: float | None = Field(description="Null where the interval is open above.")
     level: float = Field(gt=0, lt=1)
     method: str
     online: Online | None = Field(default=None, json_schema_extra={"readOnly": True})
@@ -64,6 +66,9 @@ class ViolationShown(BaseModel):
     bound: float | None
     level: Literal["warning", "unsafe", "critical"]
     message: str
+    hour: int | None = Field(
+        default=None, description="Of a capacity plan: which of its hours, where not the next one."
+    )
 
 
 class SafetyShown(BaseModel):
@@ -71,6 +76,9 @@ class SafetyShown(BaseModel):
     violations: list[ViolationShown]
     fallback: bool
     override: str | None
+    unjudged: list[str] = Field(
+        description="Parts of `data` that no limit of the policy is held against."
+    )
 
 
 class FeaturesShown(BaseModel):
@@ -89,6 +97,14 @@ class Meta(BaseModel):
     latency_ms: float
     deadline_left_ms: float = Field(
         description="What was left of the request's deadline when this was written down."
+    )
+    interval_reason: str = Field(
+        default="", description="Only where the interval is null: why nothing is claimed."
+    )
+    feedback: bool = Field(
+        default=True,
+        description="Only of families that learn: whether this decision takes feedback. One that "
+        "the fallback gave takes none.",
     )
 
 
@@ -153,7 +169,8 @@ def _answer_schema(family: Family) -> dict[str, Any]:
         "title": _answer(family),
         "required": list(parts),
         "additionalProperties": False,
-        "properties": {name: _ref(model.__name__) for name, model in parts.items()},
+        "properties": {name: _ref(model.__name__) for name, model in parts.items()}
+        | {"interval": {"anyOf": [_ref(Interval.__name__), {"type": "null"}]}},
     }
 
 

@@ -7,12 +7,15 @@ import orjson
 import pytest
 
 from deployments.batch import Batch, Judgement, Prediction
+from deployments.families.family import Family
+from deployments.families.shipped import FAMILIES
 from deployments.families.tail import FEATURES, TAIL, TailBody
 from deployments.gateway.answers import Ask, Circumstances, Outcome, isoformat, write_down
 from features.fill import Filled
 from observability.ledger.lookup import AUDIT_FIELDS
 from safety.access import Principal, Role
 from safety.limits import Level
+from safety.shipped import default_policy
 
 WHO = Principal("k1", Role.CLIENT)
 ASKS = [
@@ -71,7 +74,13 @@ def test_an_answer_is_the_whole_envelope() -> None:
             "admit_fraction": 0.5,
         },
         "interval": {"lower": 0.5, "upper": 9.0, "level": 0.9, "method": "cqr"},
-        "safety": {"level": "safe", "violations": [], "fallback": False, "override": None},
+        "safety": {
+            "level": "safe",
+            "violations": [],
+            "fallback": False,
+            "override": None,
+            "unjudged": [],
+        },
         "meta": {
             "decision_id": "id-0",
             "model": "tail/xgboost-quantile",
@@ -158,3 +167,25 @@ def test_nothing_known_has_no_time() -> None:
     (first, _), (second, _) = written(outcome())
     assert first["meta"]["features"]["event_time"] is not None
     assert second["meta"]["features"]["event_time"] is None
+
+
+def test_where_nothing_is_claimed_there_is_no_interval_but_a_reason() -> None:
+    found = outcome()
+    found.judgement.columns["lower"][:] = (-1e300, 0.25)
+    found.judgement.columns["upper"][:] = (1e300, 1e300)
+    (first, _), (second, _) = written(found)
+    assert first["interval"] is None
+    assert first["meta"]["interval_reason"] == TAIL.no_interval
+    assert (second["interval"]["lower"], second["interval"]["upper"]) == (0.25, None)
+    assert "interval_reason" not in second["meta"]
+    found.judgement.fallback[0] = 1.0
+    ((first, _), _) = written(found)
+    assert "fallback" in first["meta"]["interval_reason"]
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+def test_what_is_not_judged_is_a_part_of_the_answer(family: Family) -> None:
+    policy = default_policy().family(family.name)
+    assert set(family.unjudged) <= set(family.data.model_fields) - set(policy.outputs)
+    if family.nested is not None:
+        assert set(family.nested.lists) <= set(policy.outputs)

@@ -32,6 +32,7 @@ async def configure(house: House, **changes: Any) -> None:
 async def test_an_arm_is_chosen_with_a_chance_that_is_said(house: House) -> None:
     answer = await post(house, BANDIT, {"experiment": "e", "context": {"x": 0.4}, "arms": ARMS})
     data, interval = answer["data"], answer["interval"]
+    assert answer["meta"]["feedback"] is True
     assert data["config"] in ARMS
     assert 0 < data["propensity"] <= 1
     assert data["canary_percentage"] == pytest.approx(10)
@@ -320,6 +321,8 @@ async def test_a_fallback_is_no_decision_of_the_experiment(house: House) -> None
     replica._experiments.cap = 0.3  # as if this replica had not heard of it yet
     answer = await post(house, BANDIT, {"experiment": "e", "arms": ARMS})
     assert (answer["data"]["config"], answer["safety"]["fallback"]) == ("a", True)
+    assert answer["meta"]["feedback"] is False
+    assert answer["interval"] is None
     given = {"decision_id": answer["meta"]["decision_id"], "reward": 0.5}
     assert (await refused(house, FEEDBACK, given))[0] == 404
 

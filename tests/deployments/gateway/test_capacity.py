@@ -94,6 +94,36 @@ async def test_the_forecast_is_the_forecasters_own(learned: House) -> None:
     assert expected == pytest.approx(a_week_ago)
 
 
+async def test_every_hour_of_a_plan_is_held_to_the_limits(learned: House) -> None:
+    before = await post(learned, BODY)
+    most = min(before["data"]["workers"])
+    assert max(before["data"]["workers"][1:]) > most
+    families = learned.document.safety.families
+    policy = families["capacity"]
+    narrow = policy.model_copy(
+        update={
+            "ranges": tuple(
+                limit.model_copy(update={"high": float(most)})
+                if limit.field == "next_hour_workers"
+                else limit
+                for limit in policy.ranges
+            )
+        }
+    )
+    safety = learned.document.safety.model_copy(
+        update={"families": families | {"capacity": narrow}}
+    )
+    await learned.deploy(learned.document.model_copy(update={"safety": safety}))
+    after = await post(learned, BODY)
+    assert after["data"]["workers"] == [most] * 24
+    broken = [each for each in after["safety"]["violations"] if each["rule"] != "width:rate"]
+    assert {each["rule"] for each in broken} == {"range:next_hour_workers"}
+    over = [hour for hour, each in enumerate(before["data"]["workers"], 1) if each > most]
+    assert [each.get("hour", 1) for each in broken] == over
+    assert after["safety"]["level"] == "unsafe"
+    assert after["safety"]["unjudged"] == ["drivers"]
+
+
 async def test_more_load_never_needs_fewer_workers(learned: House) -> None:
     rising: dict[str, list[float]] = {
         "ingest_rate": [10, 500, 2000, 4000, 9000],

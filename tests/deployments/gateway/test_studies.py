@@ -58,6 +58,15 @@ async def test_a_study_is_asked_and_told(house: House) -> None:
     assert (code, error["code"]) == (409, "conflict")
 
 
+async def test_a_suggestion_claims_no_interval_and_says_that_nobody_judged_it(
+    house: House,
+) -> None:
+    answer = await post(house, ASK, {"study": "s", "space": SPACE})
+    assert answer["interval"] is None
+    assert "Nothing is claimed" in answer["meta"]["interval_reason"]
+    assert answer["safety"]["unjudged"] == ["parameters"]
+
+
 async def test_a_model_takes_over_after_the_start_and_finds_what_is_best(house: House) -> None:
     (replica,) = house.replicas["optimization"]
     for _ in range(12):

@@ -1,0 +1,72 @@
+"""Lists in an answer are judged item by item, by the same limits as the answer's own numbers.
+
+A capacity plan's first hour is its row's columns; the hours after it are a list in the detail. Each
+becomes a row of its own for safety, and what safety made of it is put back into the list.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from deployments.batch import Batch, Columns, Detail, Judgement
+from deployments.families.family import Nested
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The items of a batch, row by row: whose they are, and which in their list."""
+
+    nested: Nested
+    owners: list[int]
+    places: list[int]
+
+    @classmethod
+    def of(cls, nested: Nested, details: Sequence[Detail | None]) -> "Items":
+        owners, places = [], []
+        first = next(iter(nested.lists.values()))
+        for row, detail in enumerate(details):
+            if detail is not None:
+                count = len(detail["data"][first])
+                owners += [row] * (count - 1)
+                places += range(1, count)
+        return cls(nested, owners, places)
+
+    def unfold(self, batch: Batch, details: Sequence[Detail | None]) -> Batch:
+        """Give the batch with a row more for each item."""
+        which = np.asarray(self.owners, dtype=np.intp)
+        columns: Columns = {name: column[which] for name, column in batch.columns.items()}
+        for name, listed in self.nested.lists.items():
+            values = [value for detail in details if detail for value in detail["data"][listed][1:]]
+            columns[name] = np.asarray(values, dtype=np.float64)
+        entities = batch.entities + [batch.entities[row] for row in self.owners]
+        together = {
+            name: np.concatenate([column, columns[name]]) for name, column in batch.columns.items()
+        }
+        return Batch(batch.family, entities, together, requests=batch.requests)
+
+    def fold(self, judged: Judgement, details: Sequence[Detail | None], rows: int) -> Judgement:
+        """Put back what safety made of the items, and give the judgement of the rows alone."""
+        whole = Judgement(
+            {name: column[:rows] for name, column in judged.columns.items()},
+            judged.levels[:rows].copy(),
+            judged.fallback[:rows],
+            {row: list(found) for row, found in judged.violations.items() if row < rows},
+            judged.policy_version,
+        )
+        for at, found in judged.violations.items():
+            if at >= rows:
+                owner, place = self.owners[at - rows], self.places[at - rows]
+                whole.levels[owner] = max(whole.levels[owner], judged.levels[at])
+                numbered = [each | {self.nested.item: place + 1} for each in found]
+                whole.violations.setdefault(owner, []).extend(numbered)
+                self._put_back(judged.columns, at, details[owner], place)
+        return whole
+
+    def _put_back(self, columns: Columns, at: int, detail: Detail | None, place: int) -> None:
+        if detail is None:
+            return
+        for name, listed in self.nested.lists.items():
+            values: list[Any] = detail["data"][listed]
+            values[place] = type(values[place])(columns[name][at])
