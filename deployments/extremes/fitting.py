@@ -93,7 +93,7 @@ class Fitting:
     async def _start_aside(self) -> None:
         """Have the process beside import what it needs: that takes seconds."""
         try:
-            ask = {"m": None, "q": 0.95, "p": [], "c": 0.95, "j": None, "d": False}
+            ask: dict[str, Any] = {"m": None, "q": 0.95, "p": [], "c": 0.95, "j": None, "d": False}
             await self._fit_aside([ask], [np.arange(400.0)])
             self._aside_is_warm = True
         except AsideLostError as lost:

@@ -24,7 +24,8 @@ class Items:
 
     @classmethod
     def of(cls, nested: Nested, details: Sequence[Detail | None]) -> "Items":
-        owners, places = [], []
+        owners: list[int] = []
+        places: list[int] = []
         first = next(iter(nested.lists.values()))
         for row, detail in enumerate(details):
             if detail is not None:

@@ -8,6 +8,7 @@ import pytest
 from deployments.aside.process import Aside
 from deployments.batch import Batch, Prediction
 from deployments.extremes import fitting
+from deployments.extremes.answering import fit
 from deployments.extremes.fitting import LONG_MS, SHORT_MS, Fitting, cost_ms
 from deployments.families.extremes import ExtremesBody, ask
 from tests.waiting import until
@@ -69,7 +70,6 @@ async def test_a_question_about_telemetry_is_fitted_once(
     series = {("auth", "p99_ms"): np.random.default_rng(1).pareto(3, 500)}
     batch = Batch("extremes", ["auth"] * 4, {}, [asked] * 4)
     counted: list[int] = []
-    fit = fitting.fit
 
     def counting(asks: Any, values: Any) -> Any:
         counted.append(len(asks))

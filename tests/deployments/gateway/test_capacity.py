@@ -15,7 +15,6 @@ from models.forecasting.seasonal_average import SeasonalAverage
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
-from observability.background import end
 from tests.deployments.gateway.conftest import Hours
 from tests.deployments.house import NOW, House
 from tests.fortnight import fortnight
@@ -173,9 +172,8 @@ class Throwing:
 
 async def test_a_forecaster_that_throws_is_passed_over(learned: House) -> None:
     (forecasting,) = learned.replicas["forecasting"]
-    await end(
-        forecasting._looking
-    )  # a round under way would put its own board in the place of ours
+    # A round under way would put its own board in the place of ours.
+    await forecasting.replica.loops.stop(forecasting._looking)
     (loaded,) = forecasting._office.shelf.forecasters.values()
     forecasting._office.shelf.forecasters["prophet"] = loaded._replace(model=Throwing())
     forecasting._office.board = forecasting._office.make()
