@@ -97,12 +97,9 @@ class RedisDiedError(LaunchError):
 
 
 class DeployFailedError(LaunchError):
-    def __init__(self, message: str) -> None:
-        lines = [line.strip() for line in message.splitlines() if line.strip()]
-        # A traceback's last line says what it was; its first says whose.
-        said = " ... ".join(dict.fromkeys((*lines[:1], *lines[-1:])))
+    def __init__(self, state: str) -> None:
         super().__init__(
-            f"Serve could not deploy what serve_config.yaml says: {said[:600]} "
+            f"Serve could not deploy what serve_config.yaml says: {state}. "
             "Each deployment's log is in .ballast/logs."
         )
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import ray
@@ -68,13 +69,7 @@ def _deploy(config: ServeDeploySchema) -> None:
 
 def deployments() -> list[DeploymentHealth]:
     """Ask Serve's controller how every deployment is."""
-    details = serve.context._get_global_client().get_serve_details()  # noqa: SLF001 - serve.status() tells less
-    for application in details.get("applications", {}).values():
-        if application.get("status") == "DEPLOY_FAILED":
-            raise DeployFailedError(str(application.get("message", "")))
-    total = float(ray.cluster_resources().get("CPU", 0.0))
-    free = float(ray.available_resources().get("CPU", 0.0))
-    return deployments_health(details, total, free)
+    return _judged(_details())
 
 
 def await_begun(seen: Callable[[str], None], logs: str) -> None:
@@ -82,13 +77,33 @@ def await_begun(seen: Callable[[str], None], logs: str) -> None:
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     state = "not deployed"
     while time.monotonic() < deadline:
-        found = deployments()
+        details = _details()
+        found = _judged(details)
         if all_begun(found):
             return
         state = in_a_line(found)
+        if _has_failed(details):
+            raise DeployFailedError(state)
         seen(state)
         time.sleep(0.1)
     raise NotReadyError(READY_WITHIN_SECONDS, state, logs)
+
+
+def _details() -> dict[str, Any]:
+    client = serve.context._get_global_client()  # noqa: SLF001 - serve.status() tells less
+    found: dict[str, Any] = client.get_serve_details()
+    return found
+
+
+def _judged(details: dict[str, Any]) -> list[DeploymentHealth]:
+    total = float(ray.cluster_resources().get("CPU", 0.0))
+    free = float(ray.available_resources().get("CPU", 0.0))
+    return deployments_health(details, total, free)
+
+
+def _has_failed(details: dict[str, Any]) -> bool:
+    applications = details.get("applications", {}).values()
+    return any(each.get("status") == "DEPLOY_FAILED" for each in applications)
 
 
 class DeploymentsWatch:
@@ -115,7 +130,7 @@ class DeploymentsWatch:
 
     def _ask_on(self) -> None:
         while not self._stopping.is_set():
-            with suppress(RayError, RuntimeError, TimeoutError, DeployFailedError):
+            with suppress(RayError, RuntimeError, TimeoutError):
                 self.deployments = deployments()
                 self._answered_at = self._clock()
             self._stopping.wait(ASK_SECONDS)
