@@ -77,6 +77,11 @@ class Platform:
             "BALLAST_HISTORY_DAYS": str(self.history_days),
         }
 
+    def last_words(self, characters: int = 1_500) -> str:
+        """Give the end of what the present run, or the one before, has said."""
+        log = self.home / "logs" / "up.log"
+        return log.read_text(errors="replace")[-characters:] if log.exists() else ""
+
     def pids(self, title: str) -> list[int]:
         """Name this run's processes whose command line holds the title."""
         return [pid for pid in own_processes.marked(self.run.token) if title in cmdline(pid)]

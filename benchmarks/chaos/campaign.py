@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from benchmarks.chaos.books import Books, Wrong
 from benchmarks.chaos.load import PACES
 from benchmarks.chaos.outages import Outages
-from benchmarks.chaos.processes import Census, absent, census, strike
-from benchmarks.chaos.schedule import Step
+from benchmarks.chaos.processes import Census, Struck, absent, census, strike
+from benchmarks.chaos.schedule import Action, Step
 from benchmarks.platform import Platform
 
 # So long the next step waits for answers, and for a process to be started again; a platform that
 # does not answer by then is started anew, as an operator would do.
-ANSWERS_SECONDS = 45.0
+ANSWERS_SECONDS = 90.0
 PROCESSES_SECONDS = 15.0
 RESTARTED_SECONDS = 120.0
 STARTS = 3
@@ -44,6 +44,7 @@ class Effect:
     wrong: dict[str, int] = field(default_factory=dict)
     refused_seconds: float = 0.0
     restarted: str | None = None  # why somebody had to start the platform again
+    last_words: str = ""  # of the platform before that
 
     def __str__(self) -> str:
         back = "not" if self.answers_seconds is None else f"{self.answers_seconds:.1f} s"
@@ -95,7 +96,8 @@ class Campaign:
         before, refused = self._counts(), len(self._outages.all)
         struck = await self._strike(step)
         effect = Effect(str(step), [str(each) for each in struck], at, os.getloadavg()[0])
-        await self._recover(effect)
+        killed = {each.pid for each in struck if each.fault.action is Action.KILL}
+        await self._recover(effect, killed)
         after = self._counts()
         gained = {name: after[name] - before[name] for name in after}
         effect.later, effect.broken = gained.pop("later"), gained.pop("broken")
@@ -105,7 +107,7 @@ class Campaign:
         effect.refused_seconds = max((outage.seconds for outage in outages), default=0.0)
         return effect
 
-    async def _strike(self, step: Step) -> list[object]:
+    async def _strike(self, step: Step) -> list[Struck]:
         tasks = []
         for number, fault in enumerate(step.faults):
             if number:
@@ -122,14 +124,15 @@ class Campaign:
             **{wrong.value: books.count(wrong) for wrong in Wrong},
         }
 
-    async def _recover(self, effect: Effect) -> None:
+    async def _recover(self, effect: Effect, killed: set[int | None]) -> None:
         """Wait for answers and processes, and start the platform again when it is past help."""
         began = time.monotonic()
         while True:
             passed = time.monotonic() - began
             if effect.answers_seconds is None and self._all_good_since(began):
                 effect.answers_seconds = passed
-            now = await asyncio.to_thread(census, self._platform)
+            found = await asyncio.to_thread(census, self._platform)
+            now = {name: [each for each in found[name] if each not in killed] for name in found}
             effect.absent = absent(self._whole, now)
             if not effect.absent and effect.processes_seconds is None:
                 effect.processes_seconds = passed
@@ -150,8 +153,8 @@ class Campaign:
         return all(self._books.good_at[endpoint] > moment for endpoint in self._endpoints)
 
     async def _restart(self, effect: Effect, why: str) -> None:
-        effect.restarted = why
-        self._say(f"{effect.step}: {why}")
+        effect.restarted, effect.last_words = why, self._platform.last_words()
+        self._say(f"{effect.step}: {why}. Its last words:\n{effect.last_words}")
         began = time.monotonic()
         await asyncio.to_thread(self._platform.down)
         for _ in range(STARTS):

@@ -28,6 +28,9 @@ class Scripted:
     def runs(self) -> bool:
         return self.is_up
 
+    def last_words(self) -> str:
+        return "farewell"
+
     def down(self) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess([], 0, "", "")
 
@@ -53,7 +56,7 @@ def there(monkeypatch: pytest.MonkeyPatch) -> Census:
 
     async def struck(platform: Any, fault: Fault) -> Struck:
         platform.is_up = not platform.ends
-        return Struck(fault, 7)
+        return Struck(fault, 8)
 
     monkeypatch.setattr(campaign_module, "census", lambda _: dict(found))
     monkeypatch.setattr(campaign_module, "strike", struck)
@@ -87,7 +90,7 @@ async def test_a_step_ends_when_all_answers_are_back(books: Books, there: Census
     assert effect.answers_seconds is not None
     assert effect.processes_seconds is not None
     assert (effect.absent, effect.restarted, effect.wrong) == ([], None, {})
-    assert effect.struck == ["kill redis (7)"]
+    assert effect.struck == ["kill redis (8)"]
     assert there["redis"]
 
 
@@ -98,6 +101,7 @@ async def test_a_platform_that_ended_is_started_again_and_that_is_noted(
     campaign = await carried_out(platform, books, KILL)
     (effect,) = campaign.effects
     assert platform.tries == 2
+    assert effect.last_words == "farewell"
     assert effect.restarted == "the platform ended and was started again, not at the first try"
     assert there["redis"]
 
@@ -114,6 +118,16 @@ async def test_a_process_that_stays_away_is_missed_once(books: Books, there: Cen
     there["dashboard"] = []
     await campaign.run([KILL, KILL], limit_s=600.0)
     assert [effect.absent for effect in campaign.effects] == [["dashboard"], []]
+
+
+async def test_a_victim_that_is_still_dying_does_not_count_as_back(
+    books: Books, there: Census
+) -> None:
+    campaign = campaign_of(Scripted(), books)
+    campaign._whole = {name: list(pids) for name, pids in there.items()}
+    there["redis"] = [8]
+    await campaign.run([KILL], limit_s=600.0)
+    assert campaign.effects[0].absent == ["redis"]
 
 
 async def test_wrong_answers_are_laid_to_their_step(books: Books, there: Census) -> None:
