@@ -89,6 +89,9 @@ class CoverageKeeper:
     def again(self, state: Online, asked: Asked) -> Reply:  # noqa: ARG002 - it says how things stand
         return Reply(detail={"data": state.told()})
 
+    def withdraw(self, state: Online, asked: Asked) -> Any:
+        """Let it stand: sent again, it is known by its decision."""
+
     def unavailable(self, _: Asked) -> Refusal | None:
         return {
             "code": "unavailable",

@@ -100,6 +100,14 @@ class ExperimentKeeper:
             return shown.rewarded(experiment, state.name, row)
         return shown.recalled(experiment, row)
 
+    def withdraw(self, state: Kept, asked: Asked) -> Any:
+        """Take back a decision: its exposure is none, and its reward will never come."""
+        if asked.ask["op"] != "decide" or state.experiment is None:
+            return None
+        event: Event = {"withdraw": [asked.id]}
+        apply(state, event)
+        return event
+
     def unavailable(self, asked: Asked) -> Refusal | None:
         """Let the fallback choose an arm, and refuse all else."""
         if asked.ask["op"] == "decide":

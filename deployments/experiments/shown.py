@@ -67,7 +67,8 @@ def whole(experiment: Experiment, name: str) -> dict[str, Any]:
     middle = np.zeros((1, experiment.design.width_of_context))
     middle[0, 0] = 1.0
     log, believed = experiment.log, _believed(experiment, middle)
-    made = np.bincount(log.arms[: log.kept], minlength=len(experiment.arms)).tolist()
+    given = log.status[: log.kept] != Status.WITHDRAWN
+    made = np.bincount(log.arms[: log.kept][given], minlength=len(experiment.arms)).tolist()
     pending = int((log.status[: log.kept] == Status.PENDING).sum())
     return {
         "experiment": name,
@@ -87,9 +88,10 @@ def whole(experiment: Experiment, name: str) -> dict[str, Any]:
                 zip(experiment.arms, *(each.tolist() for each in believed), strict=True)
             )
         ],
-        "decisions": log.recorded,
+        "decisions": log.recorded - int((~given).sum()),
         "kept": log.kept,
         "pending": pending,
+        "withdrawn": int((~given).sum()),
         "rewards": experiment.tally["rewarded"],
         "missing": experiment.tally["missing"],
         "budget_left": experiment.balance if experiment.design.budget else None,

@@ -2,7 +2,8 @@
 
 An event is a JSON object of steps, taken in this order: `start` (design, arms, baseline), `add`
 (names of arms), `decide` (what was decided, to the last bit of its floats), `reward`, `arm` (one
-retired, brought back, or made the baseline), `delete`.
+retired, brought back, or made the baseline), `withdraw` (decisions that nobody was given),
+`delete`.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from models.optimization.bandits.decide import Decisions
 from models.optimization.bandits.design import Design
 from models.optimization.bandits.experiment import Experiment
-from models.optimization.bandits.feedback import expire, learn, record
+from models.optimization.bandits.feedback import expire, learn, record, withdraw
 from models.optimization.bandits.snapshot import design_from
 
 Event = dict[str, Any]
@@ -68,6 +69,8 @@ def apply(kept: Kept, event: Event) -> None:
     if "reward" in event:
         decision_id, reward, now = event["reward"]
         learn(experiment, [decision_id], np.array([reward]), now)
+    if "withdraw" in event:
+        withdraw(experiment, event["withdraw"])
     if "arm" in event:
         _ARM_STEPS[event["arm"][0]](experiment, event["arm"][1])
 

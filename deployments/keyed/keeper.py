@@ -78,5 +78,11 @@ class Keeper(Protocol[State]):
     def again(self, state: State, asked: Asked) -> Reply:
         """Answer a row whose event is in the state already: it was sent twice, and counts once."""
 
+    def withdraw(self, state: State, asked: Asked) -> Any:
+        """Take back what was written for a row that nobody was told of; give the event, if any.
+
+        Only where the caller gave up meanwhile, and where it may not simply stand.
+        """
+
     def unavailable(self, asked: Asked) -> Refusal | None:
         """Say what a row is told while Redis is away; nothing when its fallback may answer."""

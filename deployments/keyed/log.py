@@ -143,16 +143,21 @@ class KeyLog:
         for key in keys:
             pipe.hmget(self._snapshot(key), "n", "s", "i")
             pipe.xrange(self._log(key))
+            pipe.zscore(self.index, key)
             pipe.zscore(self.deleted, key)
             pipe.pttl(self._log(key))
             pipe.pttl(self._snapshot(key))
         found = await pipe.execute()
         read = []
-        for key, at in zip(keys, range(0, len(found), 5), strict=True):
-            snapshot, entries, deleted, *expiries = found[at : at + 5]
+        for key, at in zip(keys, range(0, len(found), 6), strict=True):
+            snapshot, entries, listed, deleted, *expiries = found[at : at + 6]
             read.append(_saved(snapshot, entries))
-            reborn = deleted is not None and not read[-1].empty
-            if reborn or max(expiries) >= 0:
+            lives = not read[-1].empty
+            if (
+                lives != (listed is not None)
+                or (lives and deleted is not None)
+                or max(expiries) >= 0
+            ):
                 await self.repair(key)
         return read
 

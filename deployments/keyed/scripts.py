@@ -49,8 +49,8 @@ local state = redis.call('HGET', KEYS[2], 's')
 local alive = redis.call('XLEN', KEYS[1]) > 0 or (state and state ~= '')
 """
 
-# Releases before these scripts had Redis expire what they deleted, and did not list a key again
-# that began anew on it.
+# Releases before these scripts had Redis expire what they deleted, did not list a key again that
+# began anew on it, and listed a deleted one when a late first entry was refused.
 REPAIR = f"""
 {_ALIVE}
 redis.call('PERSIST', KEYS[1])
@@ -58,8 +58,11 @@ redis.call('PERSIST', KEYS[2])
 if alive then
   redis.call('ZADD', KEYS[3], 0, ARGV[1])
   redis.call('ZREM', KEYS[4], ARGV[1])
-elseif redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then
-  redis.call('ZADD', KEYS[4], 'NX', redis.call('TIME')[1] + ARGV[2], ARGV[1])
+else
+  redis.call('ZREM', KEYS[3], ARGV[1])
+  if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then
+    redis.call('ZADD', KEYS[4], 'NX', redis.call('TIME')[1] + ARGV[2], ARGV[1])
+  end
 end
 return 1
 """

@@ -16,7 +16,7 @@ from deployments.keyed.keeper import Asked, Keeper, Reply, State
 from deployments.keyed.log import Append, Entry, KeyLog
 from deployments.keyed.shelf import USUAL, Resident, Shelf, ShelfLimits
 from deployments.keyed.tags import BARE, tag
-from deployments.wire.call import GivenUpError, given_up
+from deployments.wire.call import GivenUpError, given_up, given_up_for_good
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,8 @@ class KeyedService(Generic[State]):
                 lost = await self._try(due, replies)
                 tries -= bool(lost)
                 rows = sorted(lost + later, key=lambda row: row[0])
+            if given_up_for_good():
+                await self._withdraw(asked, replies)
         for at, each in rows:
             replies[at] = self._away(each)
         return self._prediction(replies, model, version)
@@ -252,6 +254,39 @@ class KeyedService(Generic[State]):
         await self._free(each.key for each in appends if each.ends and each.key not in lost)
         await self._tell(rows, found, lost)
         return lost
+
+    async def _withdraw(self, asked: Sequence[Asked], replies: Sequence[Reply | None]) -> None:
+        """Take back what was written while the caller gave up: nobody will ever be told of it."""
+        written = [
+            each
+            for each, reply in zip(asked, replies, strict=True)
+            if reply is not None and reply.event is not None and not reply.deletes
+        ]
+        with suppress(*AWAY):  # then it stands
+            held = (await self.shelf.hold([each.key for each in written])).residents
+            entries: dict[str, Entry] = {}
+            for each in written:
+                resident = held.get(each.key)
+                if resident is None or not resident.knows(each.id):
+                    continue
+                if (event := self.keeper.withdraw(resident.state, each)) is not None:
+                    entries.setdefault(each.key, Entry([], [])).events.append(event)
+            if entries:
+                await self._append_withdrawals(entries, held)
+
+    async def _append_withdrawals(
+        self, entries: dict[str, Entry], held: dict[str, Resident[State]]
+    ) -> None:
+        appends = [Append.of(key, held[key].number + 1, entry) for key, entry in entries.items()]
+        kept = set[str]()
+        try:
+            for append, good in zip(appends, await self._log.append(appends), strict=True):
+                if good:
+                    self.shelf.wrote(held[append.key], append)
+                    kept.add(append.key)
+        finally:
+            for key in entries.keys() - kept:
+                self.shelf.drop(key)
 
     async def _tell(self, rows: Rows, found: Sequence[Reply], lost: set[str]) -> None:
         notices = [

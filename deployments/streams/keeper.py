@@ -205,6 +205,9 @@ class StreamKeeper(Generic[Answers]):
         taken = {"taken": 0, "duplicates": len(asked.ask.get("v", ())), "late": 0}
         return self.reply(state, None, taken)
 
+    def withdraw(self, state: Stream, asked: Asked) -> Any:
+        """Let it stand: sent again with its sequence, it is passed over."""
+
     def unavailable(self, _: Asked) -> Refusal | None:
         return {
             "code": "unavailable",

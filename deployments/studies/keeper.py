@@ -66,6 +66,9 @@ class StudyKeeper:
         again = Suggested(trial.parameters, "model", running.settled, gain=trial.gain)
         return shown.asked(running, trial, again)
 
+    def withdraw(self, state: Kept, asked: Asked) -> Any:
+        """Let it stand: the trial stays pending, as one whose client went away."""
+
     def unavailable(self, _: Asked) -> Refusal | None:
         return {
             "code": "unavailable",

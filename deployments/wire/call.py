@@ -11,6 +11,8 @@ class GivenUpError(Exception):
 @dataclass(slots=True)
 class Call:
     given_up: bool = False
+    # The caller said so: it asks nobody else. One whose connection broke may.
+    for_good: bool = False
 
 
 # Each call is answered in a task of its own; outside of one somebody always waits.
@@ -21,3 +23,9 @@ def given_up() -> bool:
     """Tell whether the caller has given up: what was not done yet need not be done any more."""
     call = current_call.get()
     return call is not None and call.given_up
+
+
+def given_up_for_good() -> bool:
+    """Tell whether the caller has said so, and asks no other replica for the same."""
+    call = current_call.get()
+    return call is not None and call.for_good

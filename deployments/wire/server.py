@@ -126,7 +126,7 @@ class _Connection(asyncio.Protocol):
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
         elif kind == GIVEN_UP and number in self._calls:
-            self._calls[number].given_up = True
+            self._calls[number].given_up = self._calls[number].for_good = True
         elif kind == PING:
             self._write(encode(Frame({}), number, PONG))
 

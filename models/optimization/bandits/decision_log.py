@@ -22,6 +22,8 @@ class Status(IntEnum):
     PENDING = 0
     SETTLED = 1
     MISSING = 2
+    WITHDRAWN = 3
+    """Nobody was ever given it: it counts for nothing."""
 
 
 @dataclass(slots=True)

@@ -85,6 +85,18 @@ def expire(experiment: Experiment, now: float) -> int:
     return len(overdue)
 
 
+def withdraw(experiment: Experiment, ids: Sequence[str]) -> int:
+    """Take back decisions that nobody was given: no reward can come, and none is missing.
+
+    What a budget was charged for them stays charged: too little is left rather than too much.
+    """
+    log = experiment.log
+    rows = [row for name in ids if (row := log.row_of(name)) is not None]
+    pending = [row for row in rows if log.status[row] == Status.PENDING]
+    log.status[pending] = Status.WITHDRAWN
+    return len(pending)
+
+
 def _record_one(
     experiment: Experiment, name: str, decisions: Decisions, row: int, now: float
 ) -> None:
@@ -107,7 +119,8 @@ def _verdict(experiment: Experiment, name: str, now: float) -> Verdict:
     if log.status[row] == Status.SETTLED:
         return Verdict.DUPLICATE
     over = deadline is not None and log.decided_at[row] < now - deadline
-    return Verdict.LATE if over or log.status[row] == Status.MISSING else Verdict.REWARDED
+    given_up = log.status[row] in (Status.MISSING, Status.WITHDRAWN)
+    return Verdict.LATE if over or given_up else Verdict.REWARDED
 
 
 def _give_up(experiment: Experiment, row: int) -> None:

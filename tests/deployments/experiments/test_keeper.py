@@ -195,3 +195,22 @@ def test_what_needs_no_log_is_left_to_the_fallback() -> None:
     why = keeper.unavailable(Asked("e", "d", reward("d1", 1.0)))
     assert why is not None
     assert why["code"] == "unavailable"
+
+
+def test_a_decision_that_nobody_was_given_counts_for_nothing() -> None:
+    desk, design = Desk(), {"deadline_s": 30.0, "missing_reward": 0.0}
+    desk.ask(decide(design=design), decide(design=design))
+    event = desk.keeper.withdraw(desk.kept, Asked("e", "d1", decide()))
+    desk.log.append(orjson.dumps(event))
+    (shown,) = desk.ask({"op": "show"})
+    assert shown.detail is not None
+    found = shown.detail["data"]
+    assert (found["decisions"], found["withdrawn"], found["pending"]) == (1, 1, 1)
+    assert sum(arm["decisions"] for arm in found["arms"]) == 1
+    assert desk.refusal(reward("d1", 0.5))["code"] == "conflict"
+    desk.clock.now += 60.0  # the other one's reward is missing, and is taken for what it stands for
+    desk.ask(decide(design=design))
+    assert desk.kept.experiment is not None
+    assert desk.kept.experiment.tally["missing"] == 1
+    assert desk.keeper.encode(desk.replayed()) == desk.keeper.encode(desk.kept)
+    assert desk.keeper.withdraw(desk.kept, Asked("e", "d9", {"op": "show"})) is None

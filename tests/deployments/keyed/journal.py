@@ -87,6 +87,9 @@ class JournalKeeper:
     def again(self, state: Journal, asked: Asked) -> Reply:  # noqa: ARG002 - it says how things stand
         return Reply(detail={"data": {"taken": 0}})
 
+    def withdraw(self, state: Journal, asked: Asked) -> Any:
+        """Let it stand: sent again, it is known by its number."""
+
     def unavailable(self, _: Asked) -> Refusal | None:
         return {"code": "unavailable", "message": "nothing was taken"}
 

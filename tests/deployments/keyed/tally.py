@@ -74,6 +74,9 @@ class TallyKeeper:
     def again(self, state: Tally, asked: Asked) -> Reply:
         return Reply({"total": state.total}, {"data": {"again": asked.id}})
 
+    def withdraw(self, state: Tally, asked: Asked) -> Any:
+        """Let it stand."""
+
     def unavailable(self, asked: Asked) -> Refusal | None:
         if asked.ask is None:
             return None

@@ -170,3 +170,18 @@ async def test_an_earlier_release_goes_on_with_what_this_one_deleted(
     assert await totals(service(), ("a", None)) == [5.0]
     assert await listed(redis) == ["a"]
     assert await redis.zcard("ballast:tally:deleted") == 0
+
+
+async def test_what_an_earlier_release_listed_though_it_is_gone_is_taken_off_the_list(
+    redis: Redis, service: Callable[..., Service]
+) -> None:
+    one = service()
+    await ask(one, ("a", 1.0), ("b", 1.0))
+    await ask(one, ("a", "delete"))
+    await delete_as_before(redis, "b", 2)
+    # A late first entry was refused, and its key listed all the same.
+    await redis.zadd("ballast:tally:index", {"a": 0, "b": 0})
+    assert await totals(service(), ("a", None), ("b", None)) == [0.0, 0.0]
+    assert await listed(redis) == []
+    assert await totals(service(), ("a", 3.0), ("b", 3.0)) == [3.0, 3.0]
+    assert await listed(redis) == ["a", "b"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,15 @@ import pytest
 
 from deployments.batch import Batch, Prediction
 from deployments.errors import StageLostError
+from deployments.keyed.keeper import Asked
+from deployments.keyed.log import Append
 from deployments.keyed.routing import ByKey, holder
 from deployments.wire import exchange as exchange_module
+from deployments.wire.call import Call, current_call
 from deployments.wire.exchange import Exchange
 from deployments.wire.frame import Frame
+from tests.deployments.keyed.asking import Service, ask, expected, totals
+from tests.deployments.keyed.tally import Tally, TallyKeeper
 from tests.deployments.replicas import Directory, Replica, Room, SilentReplica
 from tests.waiting import until
 
@@ -163,3 +169,32 @@ async def test_the_keys_of_a_replica_that_hangs_are_asked_of_others_until_it_is_
     silent_replica.go_on()
     await until(lambda: len(exchange.responsive()) == 2)
     assert len(exchange.alive()) == 2
+
+
+class Hesitant(TallyKeeper):
+    """Takes back what nobody was told of, by taking as much away."""
+
+    def withdraw(self, state: Tally, asked: Asked) -> Any:
+        return -asked.ask if state.add(-asked.ask) is not None else None
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+async def test_what_was_written_while_the_caller_gave_up_is_taken_back(
+    service: Callable[..., Service], for_good: bool
+) -> None:
+    one, call = service(keeper=Hesitant()), Call()
+    log, append = one._log, one._log.append
+
+    async def slow(appends: Sequence[Append]) -> list[bool]:
+        taken = await append(appends)
+        call.given_up, call.for_good = True, for_good  # the word comes when it is written
+        return taken
+
+    log.append = slow  # type: ignore[method-assign] # for a test
+    current_call.set(call)
+    await ask(one, ("a", 3.0), ("b", None))
+    current_call.set(None)
+    assert one.shelf._residents["a"].number == 1 + for_good
+    left = expected([3.0, -3.0] if for_good else [3.0])
+    assert await totals(service(), ("a", None)) == [left]
+    assert await totals(one, ("a", None)) == [left]
