@@ -23,6 +23,7 @@ AT_ONCE = Retry(NoBackoff(), 0)
 
 # Configuration, keys, learner state and the ledger's log live here, so every write goes to the
 # append-only file; docs/decisions/redis-durability.md tells how soon, and what covers the rest.
+# Redis begins each of its streams with a node of 4 kB, or of this size: most keys' logs are short.
 CONFIG = """\
 port 0
 unixsocket "{socket}"
@@ -39,6 +40,7 @@ aof-use-rdb-preamble yes
 auto-aof-rewrite-percentage 100
 auto-aof-rewrite-min-size 64mb
 save ""
+stream-node-max-bytes 512
 maxmemory {maxmemory}
 maxmemory-policy noeviction
 # A title would overwrite the environment by which `ballast down` knows its own.

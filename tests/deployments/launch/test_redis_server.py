@@ -74,6 +74,7 @@ def test_it_answers_on_its_socket_and_on_no_port(server: RedisServer) -> None:
             ("appendonly", "yes"),
             ("appendfsync", "always"),
             ("maxmemory", "104857600"),
+            ("stream-node-max-bytes", "512"),
             ("maxmemory-policy", "noeviction"),
         ):
             assert redis.config_get(name) == {name: value}
