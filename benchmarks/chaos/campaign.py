@@ -69,6 +69,11 @@ class Campaign:
         self._whole: Census = {}
         self.effects: list[Effect] = []
         self.left_out = 0
+        self._over = False
+
+    def end_early(self) -> None:
+        """Strike no more, and wait for nothing more."""
+        self._over = True
 
     async def settle(self, within_s: float) -> list[str]:
         """Wait until all answer at full strength; name the endpoints that never do."""
@@ -82,7 +87,7 @@ class Campaign:
         began, struck = time.monotonic(), 0
         total = sum(len(step.faults) for step in steps)
         for step in steps:
-            if time.monotonic() - began > limit_s:
+            if self._over or time.monotonic() - began > limit_s:
                 self.left_out = total - struck
                 self._say(f"{self.left_out} faults are left out: the time is up.")
                 return
@@ -141,6 +146,8 @@ class Campaign:
             ):
                 self._whole |= {name: now[name] for name in effect.absent}  # missed once
                 return
+            if self._over:
+                return
             if not self._platform.runs():
                 await self._restart(effect, "the platform ended and was started again")
                 return
@@ -158,6 +165,8 @@ class Campaign:
         began = time.monotonic()
         await asyncio.to_thread(self._platform.down)
         for _ in range(STARTS):
+            if self._over:
+                return
             up = await asyncio.to_thread(self._platform.up)
             if up.returncode == 0:
                 break
@@ -165,7 +174,7 @@ class Campaign:
             self._say(up.stderr[-1000:])
         else:
             raise StartError(f"it does not start again: {up.stdout[-2000:]}{up.stderr[-2000:]}")
-        await _until(lambda: self._all_good_since(began), RESTARTED_SECONDS)
+        await _until(lambda: self._over or self._all_good_since(began), RESTARTED_SECONDS)
         self._whole = await asyncio.to_thread(census, self._platform)
 
 

@@ -9,6 +9,7 @@ once is not trained again.
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from pathlib import Path
@@ -64,6 +65,8 @@ class Running:
         watching = asyncio.create_task(
             watch(self.outages, address.hostname or "", address.port or 0, stop)
         )
+        # Ctrl-C ends the faults; what was done until then is still judged.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.campaign.end_early)
         try:
             weak = await self.campaign.settle(SETTLED_SECONDS)
             self._say(f"Under load. Never at full strength: {', '.join(weak) or 'none'}")

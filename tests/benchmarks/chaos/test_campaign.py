@@ -140,6 +140,16 @@ async def test_wrong_answers_are_laid_to_their_step(books: Books, there: Census)
     assert {name: count for name, count in gained.items() if count} == {"wrong 404": 1}
 
 
+async def test_ctrl_c_ends_the_faults(books: Books, there: Census) -> None:
+    campaign = campaign_of(Scripted(), books)
+    campaign._whole = dict(there)
+    running = asyncio.create_task(campaign.run([KILL, KILL], limit_s=600.0))
+    await asyncio.sleep(0)  # it waits for answers that nobody gives
+    campaign.end_early()
+    await running
+    assert len(campaign.effects) + campaign.left_out == 2
+
+
 async def test_what_does_not_fit_into_the_time_is_left_out(books: Books, there: Census) -> None:
     campaign = campaign_of(Scripted(), books)
     campaign._whole = dict(there)
