@@ -113,7 +113,7 @@ class Tail(Stage):
         if (coverage := self._standings.mean_coverage()) is not None:
             self.replica.metrics.interval_coverage.labels("tail").set(coverage)
         wanted = await asyncio.to_thread(self._wanted)
-        if wanted.version != self._loaded.version.version:
+        if not wanted.is_same_model(self._loaded.version):
             self._loaded = await asyncio.to_thread(self._load)
             log.info("now serving %s %s", wanted.name, wanted.version)
 

@@ -48,6 +48,16 @@ class ModelVersion:
     aliases: tuple[str, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    # Of the files; empty for a version that release 0.1.0 registered.
+    digest: str = ""
+
+    def is_same_model(self, other: "ModelVersion") -> bool:
+        """Tell whether both name the same files: a number alone may be given out twice.
+
+        That happens where the registry's database was lost, and counts from 1.0.0 again.
+        """
+        mine = (self.name, self.version, self.digest)
+        return mine == (other.name, other.version, other.digest)
 
 
 def folder_name(name: str) -> str:

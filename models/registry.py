@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from models.digest import digest_of
 from models.errors import ArtifactError, UnknownModelError, VersionTakenError
 from models.model_version import (
     FIRST,
@@ -29,7 +30,7 @@ from models.pointer import write_pointer
 from models.quiet_mlflow import open_client
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-_VERSION, _METRICS = "ballast.version", "ballast.metrics"
+_VERSION, _METRICS, _DIGEST = "ballast.version", "ballast.metrics", "ballast.digest"
 _MOST_MODELS = 1_000  # what MLflow lists in one answer
 
 
@@ -99,6 +100,7 @@ class Registry:
         for found in self.versions(name):
             if alias in found.aliases:
                 _refuse_lost(found)
+                _refuse_changed(found)
                 write_pointer(self.artifact_dir, alias, found)
                 return found
         raise UnknownModelError(f"model {name!r} has no {alias}")
@@ -125,13 +127,18 @@ class Registry:
         folder = folder_name(name)
         if not self._models(name):
             self._client.create_registered_model(folder)
-        own = {_VERSION: str(number), _METRICS: json.dumps(dict(metrics))}
-        source = (self.artifact_dir / folder / str(number)).as_uri()
-        self._client.create_model_version(folder, source, tags={**tags, **own})
+        files = self.artifact_dir / folder / str(number)
+        own = {
+            _VERSION: str(number),
+            _METRICS: json.dumps(dict(metrics)),
+            _DIGEST: digest_of(files),
+        }
+        self._client.create_model_version(folder, files.as_uri(), tags={**tags, **own})
 
     def _version(self, name: str, found: Any, aliases: dict[str, str]) -> ModelVersion:
         tags = dict(found.tags)
         version, metrics = tags.pop(_VERSION), json.loads(tags.pop(_METRICS))
+        digest = tags.pop(_DIGEST, "")
         return ModelVersion(
             name=name,
             version=version,
@@ -140,6 +147,7 @@ class Registry:
             aliases=tuple(sorted(key for key in aliases if aliases[key] == str(found.version))),
             metrics=metrics,
             tags=tags,
+            digest=digest,
         )
 
     def _aliases(self, name: str) -> dict[str, str]:
@@ -170,4 +178,12 @@ def _refuse_lost(found: ModelVersion) -> None:
         raise ArtifactError(
             f"{found.name} {found.version} is registered but {found.path} is gone; "
             "restore the folder or point the alias at another version"
+        )
+
+
+def _refuse_changed(found: ModelVersion) -> None:
+    if found.digest and digest_of(found.path) != found.digest:
+        raise ArtifactError(
+            f"the files of {found.name} {found.version} are not those that were registered; "
+            f"restore {found.path}, or register them as a version of their own"
         )

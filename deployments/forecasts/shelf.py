@@ -66,7 +66,7 @@ class ModelShelf:
     ) -> Loaded | str | None:
         """Load what the alias names where it is not loaded yet; a reason when that fails."""
         wanted = read_pointer(self._folder, name, self.alias)
-        if wanted is None or (loaded and loaded.version.version == wanted.version):
+        if wanted is None or (loaded and wanted.is_same_model(loaded.version)):
             return None
         try:
             found = Loaded(load(wanted.path), wanted)

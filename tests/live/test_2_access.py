@@ -22,12 +22,21 @@ def status(live: Live, path: str, key: str | None, **options: object) -> int:
     return httpx.request(method, live.url + path, headers=headers, **options).status_code  # type: ignore[arg-type] # passed through
 
 
-def test_health_alone_is_open(live: Live) -> None:
-    assert status(live, "/health", None) == 200
-    for path in ("/", "/ready", "/status", "/metrics", "/config", "/docs", "/openapi.json"):
+def test_health_and_the_documentation_alone_are_open(live: Live) -> None:
+    for path in ("/health", "/docs", "/redoc", "/openapi.json", "/docs/assets/swagger.js"):
+        assert status(live, path, None) == 200, path
+    for path in ("/", "/ready", "/status", "/metrics", "/config"):
         assert status(live, path, None) == 401, path
     assert status(live, "/models/tail-slo", None, json=BODY) == 401
     assert status(live, "/models/tail-slo", "ballast_000000000000_nonsense", json=BODY) == 401
+
+
+async def test_every_name_in_redis_begins_with_the_prefix(live: Live) -> None:
+    redis = open_redis(f"unix://{live.redis}")
+    names = [name async for name in redis.scan_iter(count=1000)]
+    await redis.aclose()
+    assert len(names) > 10
+    assert [name for name in names if not name.startswith(b"ballast:")] == []
 
 
 def test_serves_own_paths_are_closed(live: Live) -> None:

@@ -98,6 +98,34 @@ def test_a_version_whose_files_are_gone_is_not_resolved(registry: Registry, save
         registry.resolve("tail/lost", CHAMPION)
 
 
+def test_a_version_whose_files_were_changed_is_not_resolved(
+    registry: Registry, saved: Path
+) -> None:
+    registry.register("tail/changed", saved, metrics={})
+    champion = registry.set_alias("tail/changed", CHAMPION, "1.0.0")
+    (champion.path / "weights").write_bytes(b"another model")
+    with pytest.raises(ArtifactError, match="not those that were registered"):
+        registry.resolve("tail/changed", CHAMPION)
+
+
+def test_another_model_under_the_same_number_is_told_by_its_pointer(
+    tmp_path: Path, saved: Path
+) -> None:
+    """The registry's database is lost, and counts from 1.0.0 again."""
+    pointers = []
+    for database in ("lost.db", "new.db"):
+        registry = Registry(f"sqlite:///{tmp_path}/{database}", tmp_path / "artifacts")
+        made = registry.register("tail/again", saved, metrics={})
+        registry.set_alias("tail/again", CHAMPION, made.version)
+        pointers.append(read_pointer(tmp_path / "artifacts", "tail/again", CHAMPION))
+        (saved / "weights").write_bytes(b"another model")
+    old, new = pointers
+    assert old is not None
+    assert new is not None
+    assert old.version == new.version == "1.0.0"
+    assert not new.is_same_model(old)
+
+
 def test_what_a_killed_process_left_does_not_hinder(registry: Registry, saved: Path) -> None:
     orphan = registry.artifact_dir / "tail.orphan" / "1.0.0"
     orphan.mkdir(parents=True)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,7 @@ from deployments.families.tail import FEATURES, TailBody
 from deployments.wire.frame import Frame
 from features.rows import FeatureRow
 from features.store import publish
-from models.model_version import ModelVersion, folder_name
-from models.pointer import write_pointer
-from models.registry import CHAMPION
+from models.registry import CHAMPION, Registry
 from models.tail.xgboost_quantile import TailModel
 from safety.access import Principal, Role
 from tests.deployments.house import PATH, House, document_with
@@ -324,17 +323,19 @@ def _watchful(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_watchful")
+@pytest.mark.parametrize("number", ["1.1.0", "1.0.0"])
 async def test_a_new_champion_answers_without_a_restart(
-    house: House, tail_model: TailModel
+    house: House, tail_model: TailModel, tmp_path: Path, number: str
 ) -> None:
-    models = house.premises.settings.paths.models
-    folder = models / folder_name(TailModel.name) / "1.1.0"
-    tail_model.save(folder)
-    made = datetime(2026, 3, 3, tzinfo=UTC)
-    write_pointer(models, CHAMPION, ModelVersion(TailModel.name, "1.1.0", folder, made))
-    (replica,) = house.replicas["tail"]
-    await until(lambda: replica._loaded.version.version == "1.1.0")
-    assert (await house.ask(BODY))[0]["meta"]["model_version"] == "1.1.0"
+    """One of another number, and one of the same where the registry counts anew."""
+    settings, (replica,) = house.premises.settings, house.replicas["tail"]
+    before = replica._loaded.model
+    tail_model.save(tmp_path / "saved")
+    registry = Registry(settings.tracking_uri, settings.paths.models)
+    registry.register(TailModel.name, tmp_path / "saved", metrics={}, version=number)
+    registry.set_alias(TailModel.name, CHAMPION, number)
+    await until(lambda: replica._loaded.model is not before)
+    assert (await house.ask(BODY))[0]["meta"]["model_version"] == number
 
 
 async def test_what_safety_found_is_counted(house: House) -> None:
