@@ -1,24 +1,70 @@
-"""Keeps the port between replicas off the network.
+"""Keeps the ports that Serve opens for its own use off every network but the cluster's.
 
-Serve opens it on all interfaces, and whoever reaches it can send a pickle, which is as good as a
-shell. Bound to the node's own address it is loopback on one machine; on a cluster the nodes'
-network must be private, or RAY_USE_TLS set with client certificates (docs/operations.md).
+The port between replicas: Serve opens it on all interfaces, and whoever reaches it can send a
+pickle, which is as good as a shell. The gateways' port: Serve opens it where its HTTP options say,
+which is loopback; the front of another node must reach it too, so it is also opened at the node's
+own address. On one machine that address is loopback. On a cluster the nodes' network must be
+private, or RAY_USE_TLS set with client certificates (docs/operations.md).
 """
 
+import asyncio
 from typing import Any
 
 import ray
 from ray.serve._private import replica
+from ray.serve.config import HTTPOptions
+
+LOOPBACK = "127.0.0.1"
 
 
 def bind_to_own_address() -> None:
-    """Take effect for this replica; Serve opens the port after the deployment's constructor."""
-    opened = replica.add_port_to_grpc_server
-    if getattr(opened, "own_address_only", False):
+    """Take effect for this replica; Serve opens the ports after the deployment's constructor."""
+    if getattr(replica.add_port_to_grpc_server, "own_address_only", False):
         return
+    open_port, open_http = replica.add_port_to_grpc_server, replica.start_asgi_http_server
 
     def open_on_own_address(server: Any, address: str) -> Any:
-        return opened(server, address.replace("[::]", ray.util.get_node_ip_address()))
+        return open_port(server, address.replace("[::]", ray.util.get_node_ip_address()))
+
+    async def serve_on_own_addresses(app: Any, options: HTTPOptions, **rest: Any) -> Any:
+        started: list[Any] = []
+        try:
+            for host in own_addresses(ray.util.get_node_ip_address()):
+                own = options.model_copy(update={"host": host})
+                started.append(await open_http(app, own, **rest))
+        except RuntimeError:  # the port is taken: Serve tries another one, at both addresses
+            for _, server in started:
+                server.should_exit = True
+            raise
+        return together(started)
 
     open_on_own_address.own_address_only = True  # type: ignore[attr-defined] # a mark against wrapping twice
     replica.add_port_to_grpc_server = open_on_own_address
+    replica.start_asgi_http_server = serve_on_own_addresses
+
+
+def own_addresses(node: str) -> list[str]:
+    """Name where a gateway listens: HAProxy on its own node finds it on loopback."""
+    return [LOOPBACK] if node == LOOPBACK else [LOOPBACK, node]
+
+
+class Servers:
+    """The HTTP servers of one gateway, which Serve takes for one: all it does is to let it end."""
+
+    def __init__(self, servers: list[Any]) -> None:
+        self._servers = servers
+
+    @property
+    def should_exit(self) -> bool:
+        return all(server.should_exit for server in self._servers)
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        for server in self._servers:
+            server.should_exit = value
+
+
+def together(started: list[tuple["asyncio.Task[None]", Any]]) -> tuple[Any, Any]:
+    """Give what Serve keeps of a server: the task that runs it, and a handle to end it."""
+    tasks = [task for task, _ in started]
+    return asyncio.gather(*tasks), Servers([server for _, server in started])
