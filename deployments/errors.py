@@ -59,6 +59,12 @@ class ConflictError(RefusedError):
     status, code = 409, "conflict"
 
 
+class TooSlowError(RefusedError):
+    """The request did not arrive in its time."""
+
+    status, code = 408, "too_slow"
+
+
 class TooLargeError(RefusedError):
     status, code = 413, "too_large"
 
@@ -67,6 +73,12 @@ class InvalidError(RefusedError):
     """The body or a parameter is not what the contract says; fields names each culprit."""
 
     status, code = 422, "invalid"
+
+
+class TooManyConnectionsError(RefusedError):
+    """One address holds more connections than it may."""
+
+    status, code = 429, "too_many_connections"
 
 
 class QuotaError(RefusedError):

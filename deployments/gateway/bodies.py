@@ -1,5 +1,6 @@
 """Reads and validates request bodies: bounded in size and rows, refused field by field."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -8,20 +9,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import from_json
 from starlette.types import Receive
 
-from deployments.errors import InvalidError, TooLargeError
+from deployments.errors import InvalidError, TooLargeError, TooSlowError
 from deployments.families.family import Family, FamilyBody
 from deployments.gateway.large_bodies import OVER_BYTES, OddBodyError, Turns, slices
 
 MOST_BYTES = 4 * 1024 * 1024
 MOST_ROWS = 1000
 UNFIT = "The body does not fit the contract"
+# The front holds the first part of a body and bounds its time; this is for the rest of a large one.
+MOST_SECONDS = 20.0
 
 
 class ClientGoneError(Exception):
     """The client closed the connection before its body was whole."""
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive, within_seconds: float = MOST_SECONDS) -> bytes:
+    """Read the whole body; what came with its head costs no timer."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGoneError
@@ -29,15 +33,26 @@ async def read_body(receive: Receive) -> bytes:
     if not message.get("more_body", False):
         _bounded(len(body))
         return body
+    try:
+        async with asyncio.timeout(within_seconds):
+            return await _rest_of(body, receive)
+    except TimeoutError:
+        late = f"The body took over {within_seconds:g} s to arrive"
+        raise TooSlowError(late, retry_after_s=1) from None
+
+
+async def _rest_of(body: bytes, receive: Receive) -> bytes:
     pieces = [body]
     size = len(body)
-    while message.get("more_body", False):
+    more = True
+    while more:
         _bounded(size)
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
+        more = message.get("more_body", False)
     _bounded(size)
     return b"".join(pieces)
 

@@ -1,10 +1,11 @@
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
 
-from deployments.errors import InvalidError, TooLargeError
+from deployments.errors import InvalidError, TooLargeError, TooSlowError
 from deployments.families.tail import TAIL, TailBody
 from deployments.gateway.bodies import (
     MOST_BYTES,
@@ -47,6 +48,17 @@ async def test_a_body_is_read_whole_however_it_is_sent() -> None:
 async def test_a_client_that_leaves_is_not_waited_for(before: list[dict[str, Any]]) -> None:
     with pytest.raises(ClientGoneError):
         await read_body(Client(*before, GONE))
+
+
+async def test_a_body_that_comes_by_the_byte_is_given_up() -> None:
+    async def slow_client() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return piece(b" ", more=True)
+
+    with pytest.raises(TooSlowError) as refusal:
+        await read_body(slow_client, within_seconds=0.1)
+    assert refusal.value.status == 408
+    assert refusal.value.retry_after_s is not None
 
 
 async def test_the_largest_body_passes_and_no_larger_one() -> None:
