@@ -22,6 +22,7 @@ from deployments.gateway.asking import KeyDesk
 from deployments.gateway.desk import Desk
 from deployments.gateway.documentation.sessions import Sessions
 from deployments.gateway.journey import Journey, Stages
+from deployments.gateway.listeners import Listeners
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.timings import Stopwatch
@@ -78,6 +79,7 @@ class Premises:
         self.rates = RateLimits(self.clocks.monotonic, self._count_refusal)
         self.rate_shares = RateShares(self.replica.redis, self.rates, self.clocks.wall)
         self.admission = Admission(lambda: self.keys.value, self.rates)
+        self.listeners = Listeners()
         self.outcomes = Outcomes(self.replica.redis, self.clocks.monotonic)
         self._handles = handles
         self._exchanges: list[Exchange] = []

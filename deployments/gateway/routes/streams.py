@@ -9,9 +9,11 @@ from starlette.responses import StreamingResponse
 
 from deployments.errors import NotFoundError, UnavailableError
 from deployments.families.family import ENTITY_PATTERN
+from deployments.gateway.listeners import EventStream
 from deployments.gateway.notices import Notices, resumed_after
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text, page_of
+from safety.access import Principal
 
 router = APIRouter(tags=["streams"], dependencies=[Depends(admitted)])
 
@@ -96,6 +98,7 @@ async def streams(
 async def events(
     id: StreamId,  # noqa: A002 - the contract's name
     here: Here,
+    principal: Annotated[Principal, Depends(admitted)],
     last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,16}-\d{1,16}$")] = None,
 ) -> StreamingResponse:
     notices = Notices(here.replica.redis, here.clocks.monotonic)
@@ -104,8 +107,9 @@ async def events(
     except (RedisError, OSError) as away:
         raise UnavailableError("Redis is away, and with it the alarms: try again") from away
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    here.listeners.admit(principal.key_id)
     lines = notices.of_stream(id, start)
-    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
+    return EventStream(lines, here.listeners, principal.key_id, headers=headers)
 
 
 @router.get("/streams/{id:path}", summary="What is known of a stream")
