@@ -10,7 +10,7 @@ Figures = dict[str, float]
 """By name; the name says the unit, as in "p99 of others, ms"."""
 
 # Each is a module beside this one.
-NAMES = ("slow_clients", "neighbours", "many_keys")
+NAMES = ("slow_clients", "idle_clients", "neighbours", "many_keys")
 
 
 @dataclass(frozen=True, slots=True)
