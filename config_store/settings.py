@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     redis_prefix: str = Field(DEFAULT_PREFIX, pattern=PREFIX_PATTERN)
+    max_connections_per_address: int = Field(6000, ge=1)
     seed: int = Field(0, ge=0)
     history_days: int = Field(60, ge=1, le=3650)
     redis_memory_mb: int = Field(0, ge=0)

@@ -25,6 +25,7 @@ TARGETS = (
     Target("controller", "ray::ServeController"),
     Target("proxy", "ray::ProxyActor"),
     Target("haproxy-manager", "ray::HAProxyManager"),
+    Target("front", "deployments.launch.front"),
     Target("haproxy", "haproxy -"),
     Target("redis", "redis-server"),
     Target("raylet", "/raylet/raylet"),

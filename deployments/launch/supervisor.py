@@ -26,6 +26,7 @@ from deployments.launch.errors import (
     PortTakenError,
     RedisAwayError,
 )
+from deployments.launch.front.process import FrontProcess
 from deployments.launch.health_publisher import HealthPublisher
 from deployments.launch.life import Life, Lost
 from deployments.launch.private_files import close_to_others
@@ -59,6 +60,7 @@ class Supervisor:
         self._budget = RestartBudget(MOST_RESTARTS, RESTARTS_WITHIN_SECONDS, time.monotonic)
         self._state: State = "starting"
         self._restarts = 0
+        self._front: FrontProcess | None = None
         self._redis: RedisServer | None = None
         self._zygote: ZygoteProcess | None = None
         self._life: Life | None = None
@@ -83,6 +85,7 @@ class Supervisor:
             record.write(run)
             undo.callback(own_processes.end, self._token, ENDS_WITHIN_SECONDS)
             undo.callback(self._ending.settle)
+            self._start_front(undo, scratch)
             self._start_redis(undo)
 
             def ready() -> None:
@@ -91,6 +94,14 @@ class Supervisor:
                 record.write(replace(run, ready=True))  # who waits for it finds all said
 
             self._keep_running(undo, scratch, ready)
+
+    def _start_front(self, undo: ExitStack, scratch: Path) -> None:
+        """Open the port first and close it last: between, clients always get an answer."""
+        settings = self._settings
+        settings.paths.logs.mkdir(parents=True, exist_ok=True)
+        self._front = FrontProcess(cluster.front_folder(scratch), settings.paths.logs / "front.log")
+        undo.callback(self._front.stop)
+        self._front.start(settings.host, settings.port)
 
     def _start_redis(self, undo: ExitStack) -> None:
         if self._settings.embedded_redis:
@@ -127,7 +138,7 @@ class Supervisor:
                 self._make_room_for_the_next(lost)
 
     def _environment(self, undo: ExitStack, scratch: Path) -> dict[str, str]:
-        variables = cluster.environment(scratch, self._settings.home, any_free_port)
+        variables = cluster.environment(scratch, self._settings.home)
         if self._settings.forked_workers:
             self._zygote = ZygoteProcess(scratch)
             undo.callback(self._zygote.stop)
@@ -176,13 +187,18 @@ class Supervisor:
 
     def _lasting(self) -> list[int]:
         """Name the processes that outlive a cluster."""
-        return [part.pid for part in (self._redis, self._zygote) if part is not None]
+        front = self._front.pids if self._front is not None else []
+        return [*front, *(part.pid for part in (self._redis, self._zygote) if part is not None)]
 
     def _health(self) -> PlatformHealth:
         """Tell how everything is; called by the publisher's thread."""
         parts = [
             PartHealth(name=name, state="running", pid=part.pid, restarts=part.restarts)
-            for name, part in (("redis", self._redis), ("zygote", self._zygote))
+            for name, part in (
+                ("front", self._front),
+                ("redis", self._redis),
+                ("zygote", self._zygote),
+            )
             if part is not None
         ]
         life = self._life

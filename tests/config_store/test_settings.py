@@ -42,6 +42,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "BALLAST_HOST": "10.0.0.1",
         "BALLAST_PORT": "9000",
         "BALLAST_REDIS_PREFIX": "blue:",
+        "BALLAST_MAX_CONNECTIONS_PER_ADDRESS": "100",
         "BALLAST_SEED": "7",
         "BALLAST_HISTORY_DAYS": "30",
         "BALLAST_REDIS_MEMORY_MB": "512",

@@ -1,87 +1,89 @@
-from importlib.util import find_spec
+"""What is read off and changed in the configuration that this release of Serve really writes."""
+
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
+from ray.serve.config import HTTPOptions
 
-from deployments.launch.haproxy import ERROR_PAGE, hardened
+from deployments.launch.front.haproxy_process import is_valid, real_binary
+from deployments.launch.front.servers import Server, gateways_in, publish, published
+from deployments.launch.haproxy import closed
 
-PAGE = Path("/run/503.http")
-INNER = Path("/run/inner.sock")
-AS_SERVE_WRITES_IT = """\
-global
-    stats socket /run/admin.sock mode 666 level admin expose-fd listeners
-defaults
-    errorfile 502 /run/500.http
-    errorfile 503 /run/500.http
-    errorfile 504 /run/500.http
-frontend prometheus
-    bind :9101
-frontend http_frontend
-    bind {host}:8000
-    acl routes path -i /-/routes
-listen stats
-  bind *:8404
-"""
+GATEWAYS = [
+    ServerConfig("SERVE_REPLICA__ballast-gateway-a1", "127.0.0.1", 30000),
+    ServerConfig("SERVE_REPLICA__ballast-gateway-b2", "10.0.0.7", 30001),
+]
+FALLBACK = ServerConfig("SERVE_PROXY_ACTOR-fallback", "127.0.0.1", 8500)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "*", "10.0.0.7"])
-def test_only_the_public_listener_keeps_its_address(host: str) -> None:
-    binds = [
-        line.strip()
-        for line in hardened(AS_SERVE_WRITES_IT.format(host=host), PAGE, INNER).splitlines()
-        if line.strip().startswith("bind")
+def written_by_serve(folder: Path, servers: list[ServerConfig]) -> Path:
+    backend = BackendConfig(
+        name="http-ballast",
+        path_prefix="/",
+        app_name="ballast",
+        servers=servers,
+        fallback_server=FALLBACK,
+    )
+    config = HAProxyConfig(
+        socket_path=str(folder / "admin.sock"),
+        server_state_base=str(folder),
+        server_state_file=str(folder / "server-state"),
+        metrics_enabled=False,
+        http_options=HTTPOptions(host="0.0.0.0", port=8000),
+        is_head=True,
+    )
+    file = folder / "haproxy.cfg"
+    backends = {backend.name: backend} if servers else {}
+    HAProxyApi(config, backends, str(file))._generate_config_file_internal()
+    return file
+
+
+def test_the_gateways_are_found_and_serves_own_proxy_is_not_one(tmp_path: Path) -> None:
+    config = written_by_serve(tmp_path, GATEWAYS).read_text()
+    assert FALLBACK.name in config
+    assert gateways_in(config) == [
+        Server("SERVE_REPLICA__ballast-gateway-a1", "127.0.0.1:30000"),
+        Server("SERVE_REPLICA__ballast-gateway-b2", "10.0.0.7:30001"),
     ]
-    assert binds == [
-        "bind 127.0.0.1:9101",
-        "bind unix@/run/inner.sock mode 600",
-        "bind 127.0.0.1:8404",
-        f"bind {host}:8000",
-    ]
 
 
-def test_errors_become_503_with_a_time_to_come_back() -> None:
-    edited = hardened(AS_SERVE_WRITES_IT.format(host="*"), PAGE, INNER)
-    assert [line.split() for line in edited.splitlines() if "errorfile" in line] == [
-        ["errorfile", status, "/run/503.http"] for status in ("502", "503", "504")
-    ]
-    head, _, body = ERROR_PAGE.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 503 ")
-    assert b"\r\nRetry-After: 1\r\n" in head
-    assert f"Content-Length: {len(body)}".encode() in head
+def test_a_serve_that_knows_of_no_gateway_yet_takes_none_away(tmp_path: Path) -> None:
+    known = gateways_in(written_by_serve(tmp_path, GATEWAYS).read_text())
+    publish(tmp_path / "front", known)
+    publish(tmp_path / "front", gateways_in(written_by_serve(tmp_path, []).read_text()))
+    assert published(tmp_path / "front") == known
 
 
-def test_the_admin_socket_is_its_owners_alone() -> None:
-    edited = hardened(AS_SERVE_WRITES_IT.format(host="*"), PAGE, INNER)
-    assert "mode 600" in edited
+def test_serves_haproxy_is_left_no_port_and_no_socket_for_others(tmp_path: Path) -> None:
+    file = written_by_serve(tmp_path, GATEWAYS)
+    edited = closed(file.read_text(), tmp_path)
+    binds = [line.split() for line in edited.splitlines() if line.split()[:1] == ["bind"]]
+    assert len(binds) == 3
+    assert all(bind[1].startswith(f"unix@{tmp_path}/") for bind in binds)
+    assert all(bind[2:] == ["mode", "600"] for bind in binds)
+    assert len({bind[1] for bind in binds}) == 3
     assert "mode 666" not in edited
+    file.write_text(edited)
+    assert is_valid(real_binary(), file, listener=sys.stdout.fileno())
 
 
-def test_editing_twice_changes_nothing_more() -> None:
-    once = hardened(AS_SERVE_WRITES_IT.format(host="*"), PAGE, INNER)
-    assert hardened(once, PAGE, INNER) == once
-    assert once.count("frontend front") == 1
+def test_editing_twice_changes_nothing_more(tmp_path: Path) -> None:
+    once = closed(written_by_serve(tmp_path, GATEWAYS).read_text(), tmp_path)
+    assert closed(once, tmp_path) == once
 
 
-def test_the_front_listener_tries_again_what_the_inner_one_hung_up_on() -> None:
-    edited = hardened(AS_SERVE_WRITES_IT.format(host="*"), PAGE, INNER)
-    front = edited.partition("frontend front\n")[2]
-    assert "retry-on conn-failure empty-response" in front
-    assert "server inner unix@/run/inner.sock" in front
-    assert "if { path -i /-/routes }" in front
-
-
-def test_this_release_of_serve_still_writes_what_is_edited() -> None:
-    spec = find_spec("ray")
-    assert spec is not None
-    assert spec.origin is not None
-    template = (Path(spec.origin).parent / "serve/_private/haproxy_templates.py").read_text()
-    for line in (
-        "frontend prometheus",
-        "frontend http_frontend",
-        "listen stats",
-        "bind :{{ config.metrics_port }}",
-        "bind *:{{ config.stats_port }}",
-        "mode 666 level admin",
-        "errorfile 503 {{ config.error_file_path }}",
-    ):
-        assert line in template
+def test_it_tells_the_front_and_becomes_haproxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BALLAST_FRONT", str(tmp_path / "front"))
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    file = written_by_serve(tmp_path, GATEWAYS)
+    command = [sys.executable, "-c", "from deployments.launch.haproxy import main; main()"]
+    done = subprocess.run(
+        [*command, "-db", "-f", str(file), "-c"], capture_output=True, text=True, check=True
+    )
+    assert "Configuration file is valid" in done.stdout
+    assert len(published(tmp_path / "front")) == 2

@@ -82,7 +82,7 @@ class Platform:
     def ready(self) -> bool:
         assert self.process.poll() is None, self.said
         found = self.health()
-        return found is not None and found.state in ("ready", "impaired") and bool(found.parts[2:])
+        return found is not None and found.state in ("ready", "impaired") and bool(found.parts[3:])
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -128,7 +128,7 @@ def test_a_killed_control_store_is_replaced_in_place(platform: Platform) -> None
 def test_a_lost_cluster_is_started_again_beside_the_same_redis(
     platform: Platform, part: str
 ) -> None:
-    redis, lost = platform.pid("redis"), platform.pid(part)
+    front, redis, lost = platform.pid("front"), platform.pid("redis"), platform.pid(part)
     os.kill(lost, signal.SIGKILL)
     eventually(lambda: platform.replaced(part, lost))
     eventually(lambda: "Ballast answers again" in platform.said)
@@ -137,7 +137,9 @@ def test_a_lost_cluster_is_started_again_beside_the_same_redis(
     assert platform.pid("redis") == redis
     marked = own_processes.marked(platform.run.token)
     assert lost not in marked
-    assert len(marked) == 4  # redis, driver, and its two: the first ones were cleared away
+    assert platform.pid("front") == front
+    # Those of the front, redis, driver, and its two: the first ones were cleared away.
+    assert len(marked) == 6
 
 
 def test_it_gives_up_with_a_sentence_and_leaves_nothing(platform: Platform) -> None:
