@@ -24,6 +24,14 @@ ALLOWED = {
         "_keep_alive",
     ): "a thread; a failed start is tried again",
     (
+        "deployments/launch/front/process.py",
+        "_keep",
+    ): "a thread; a failed start is tried again",
+    (
+        "deployments/launch/serving.py",
+        "_ask_on",
+    ): "a thread that asks Ray, which blocks; whatever it meets is logged, and its age is shown",
+    (
         "deployments/launch/zygote/spawn.py",
         "_keep_alive",
     ): "a thread; a failed start is tried again",

@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ from deployments.launch.errors import (
 from deployments.launch.placement import all_begun, deployments_health, in_a_line
 from deployments.launch.serve_config import Config
 from deployments.platform_health import DeploymentHealth
+
+log = logging.getLogger(__name__)
 
 READY_WITHIN_SECONDS = 300.0
 ASK_SECONDS = 2.0  # each costs the controller some milliseconds
@@ -130,9 +131,13 @@ class DeploymentsWatch:
 
     def _ask_on(self) -> None:
         while not self._stopping.is_set():
-            with suppress(RayError, RuntimeError, TimeoutError):
+            try:
                 self.deployments = deployments()
                 self._answered_at = self._clock()
+            except (RayError, RuntimeError, TimeoutError):
+                pass  # the cluster is away; how long it has been silent says so
+            except Exception:
+                log.exception("The deployments could not be asked for")
             self._stopping.wait(ASK_SECONDS)
 
 

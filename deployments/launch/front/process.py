@@ -1,5 +1,6 @@
 """The front beside `ballast up`: opened before everything else, kept up, ended after everything."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from deployments.launch.front.servers import FOLDER_VARIABLE
 
 ENDS_WITHIN_SECONDS = 5.0
 AGAIN_AFTER_SECONDS = 0.1
+
+log = logging.getLogger(__name__)
 
 
 class FrontProcess:
@@ -61,7 +64,10 @@ class FrontProcess:
                 if self._ending.wait(AGAIN_AFTER_SECONDS):
                     return
                 self.restarts += 1
-                self._start_keeper(listener)
+                try:
+                    self._start_keeper(listener)
+                except OSError:  # no process or memory left: the next turn tries again
+                    log.exception("The front door could not be started again")
 
     def _start_keeper(self, listener: socket.socket) -> None:
         command = [sys.executable, "-m", __package__, "--parent", str(os.getpid())]
