@@ -20,9 +20,10 @@ DRIVER_SILENT_AFTER_SECONDS = 4.0
 class Lost(Exception):  # noqa: N818 - it is news, and the supervisor decides whether it is an error
     """The cluster is gone; `why` is for people."""
 
-    def __init__(self, why: str, failure: str = "") -> None:
+    def __init__(self, why: str, failure: str = "", came_up: bool = True) -> None:
         super().__init__(why)
         self.why = why
+        self.came_up = came_up  # False when not even Ray itself had started
         self._failure = failure
 
     def as_failed_start(self, logs: Path) -> LaunchError:
@@ -96,7 +97,8 @@ class Life:
     def _look(self) -> None:
         if self._driver.failure:
             self._driver.stop(patience_s=10)
-            raise Lost("it could not start", self._driver.failure)
+            came_up = bool(self._driver.daemons)
+            raise Lost("it could not start", self._driver.failure, came_up)
         if self._driver.ended:
             raise Lost("the process that drives it ended")
         if self._daemons is None and self._driver.daemons:

@@ -41,6 +41,7 @@ from deployments.platform_health import PartHealth, PlatformHealth, State
 NEEDED_MB = 1500
 DASHBOARD_PORT = 8265
 ENDS_WITHIN_SECONDS = 10.0
+MOST_SECOND_CHANCES = 2
 # Three daemons take the whole cluster with them, and each may meet with an accident twice.
 MOST_RESTARTS, RESTARTS_WITHIN_SECONDS = 6, 600.0
 
@@ -169,7 +170,8 @@ class Supervisor:
     def _make_room_for_the_next(self, lost: Lost) -> None:
         """Clear away what is left of a lost cluster, unless it has been lost too often."""
         if self._state == "starting":
-            raise lost.as_failed_start(self._settings.paths.logs) from None
+            self._begin_once_more(lost)
+            return
         if not self._budget.take():
             minutes = self._budget.within_s / 60
             raise GaveUpError(
@@ -183,6 +185,14 @@ class Supervisor:
             f"{self._budget.within_s / 60:.0f} minutes) ...",
             highlight=False,
         )
+        own_processes.end(self._token, patience_s=0.5, spare=self._lasting())
+
+    def _begin_once_more(self, lost: Lost) -> None:
+        """Give Ray another chance: it gives itself 30 s, which a busy machine is too slow for."""
+        if lost.came_up or self._restarts >= MOST_SECOND_CHANCES:
+            raise lost.as_failed_start(self._settings.paths.logs) from None
+        self._restarts += 1
+        self._progress.console.print("[yellow]The Ray cluster did not come up; trying again ...")
         own_processes.end(self._token, patience_s=0.5, spare=self._lasting())
 
     def _lasting(self) -> list[int]:
