@@ -1,4 +1,4 @@
-"""The command line: `ballast up`, `down`, `status`, `key`, `version`."""
+"""The command line: `ballast up`, `down`, `status`, `key`, `archive`, `version`."""
 
 import asyncio
 import os
@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 app.add_typer(keys, name="key")
+archive = typer.Typer(help="Where the archive of decisions lies.", no_args_is_help=True)
+app.add_typer(archive, name="archive")
 
 DETACHED_WITHIN_SECONDS = 600
 DOWN_WITHIN_SECONDS = 60
@@ -215,6 +217,22 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows i
     from deployments.launch.key_desk import revoke  # noqa: PLC0415 - opens Redis
 
     typer.echo(_with_redis(revoke(_settings(), key_id)))
+
+
+@archive.command("show")
+def show_archive() -> None:
+    """Say on which node the archive of decisions lies, and in which folder."""
+    from deployments.launch.archive_command import show  # noqa: PLC0415 - opens Redis
+
+    typer.echo(_with_redis(show(_settings())))
+
+
+@archive.command("abandon")
+def abandon_archive() -> None:
+    """Give up an archive that will not come back; the next start begins a new one."""
+    from deployments.launch.archive_command import give_up  # noqa: PLC0415 - opens Redis
+
+    typer.echo(_with_redis(give_up(_settings())))
 
 
 def _with_redis(work: object) -> str:

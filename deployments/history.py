@@ -1,34 +1,143 @@
 """How every process reaches the history actor, which alone owns the column store."""
 
-from collections.abc import Sequence
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import RayError
+from ray.exceptions import ActorDiedError, ActorUnschedulableError, RayError
 
+from deployments.errors import UnavailableError
+from deployments.history_place import start_where_the_archive_is
 from features.errors import SourceAwayError
 from features.rows import FeatureRow
+from observability.errors import ArchiveElsewhereError
 
 NAME, NAMESPACE = "history", "ballast"
+# While the GCS is away, to look a named actor up takes up to a minute.
+FIND_SECONDS = 3.0
+ANSWER_SECONDS = 10.0
+AGAIN_SECONDS = 0.5
+# Where there is no such actor, and none can be started, everybody would search all the time.
+SEARCH_AGAIN_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class HistoryAwayError(UnavailableError):
+    """The history actor gives no answer; the message says what is known of the reason."""
 
 
 def history() -> ActorHandle:
-    """Give the one history actor, starting it where nobody has yet."""
+    """Give the one history actor, starting it where nobody has yet. Blocks: not for an event loop.
+
+    Raises ArchiveElsewhereError where the archive's node is away.
+    """
+    if _on_a_loop():
+        raise RuntimeError("history() blocks: on an event loop use ask()")
     try:
         return ray.get_actor(NAME, NAMESPACE)
     except ValueError:
-        return _started()
+        return start_where_the_archive_is(NAME, NAMESPACE)
 
 
-def _started() -> ActorHandle:
-    # The actor's own imports are large, and only who starts it needs them.
-    from deployments.history_actor import History  # noqa: PLC0415 - see above
+class HistoryClient:
+    """Asks the history actor from an event loop, and never blocks it."""
 
-    actor: Any = History  # Ray's decorator makes an actor class of it, which its type does not show
-    return actor.options(
-        name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True
-    ).remote()
+    def __init__(
+        self,
+        find: Callable[[], ActorHandle] = history,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._find = find
+        self._clock = clock
+        self._finding: Future[ActorHandle] | None = None
+        self._search_at = float("-inf")
+
+    async def ask(self, question: str, *args: Any, within_s: float = ANSWER_SECONDS) -> Any:
+        """Ask, and once more after a moment: the actor may just be starting again."""
+        try:
+            return await self._ask(question, args, within_s)
+        except HistoryAwayError as away:
+            log.warning("%s; it is asked again", away.message)
+        await asyncio.sleep(AGAIN_SECONDS)
+        return await self._ask(question, args, within_s)
+
+    async def _ask(self, question: str, args: tuple[Any, ...], within_s: float) -> Any:
+        handle = await self._found()
+        try:
+            async with asyncio.timeout(within_s):
+                return await getattr(handle, question).remote(*args)
+        except (ActorDiedError, ActorUnschedulableError) as died:
+            self._finding = None
+            raise HistoryAwayError("The history is starting again: try again") from died
+        except (RayError, TimeoutError) as away:
+            raise HistoryAwayError(
+                f"The history gives no answer ({type(away).__name__}): try again"
+            ) from away
+
+    async def _found(self) -> ActorHandle:
+        if self._finding is None or self._failed_a_while_ago(self._finding):
+            self._finding = _in_a_thread(self._find)
+            self._search_at = self._clock() + SEARCH_AGAIN_SECONDS
+        return await _outcome(self._finding)
+
+    def _failed_a_while_ago(self, finding: Future[ActorHandle]) -> bool:
+        failed = finding.done() and finding.exception() is not None
+        return failed and self._clock() > self._search_at
+
+
+async def _outcome(finding: Future[ActorHandle]) -> ActorHandle:
+    if finding.done() and finding.exception() is None:
+        return finding.result()
+    waiting = asyncio.wrap_future(finding)
+    waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        async with asyncio.timeout(FIND_SECONDS):
+            return await asyncio.shield(waiting)
+    except ArchiveElsewhereError as elsewhere:
+        raise HistoryAwayError(str(elsewhere), retry_after_s=5) from elsewhere
+    except TimeoutError as late:
+        raise HistoryAwayError("The history is not found at present: try again") from late
+    except Exception as error:
+        raise HistoryAwayError(
+            f"There is no history ({type(error).__name__}): try again"
+        ) from error
+
+
+def _in_a_thread(find: Callable[[], ActorHandle]) -> Future[ActorHandle]:
+    """Find in a daemon thread: one of a pool would hold up the end of the process."""
+    found: Future[ActorHandle] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(find())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            found.set_exception(error)
+
+    threading.Thread(target=run, name="find the history", daemon=True).start()
+    return found
+
+
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+_client = HistoryClient()
+
+
+async def ask(question: str, *args: Any, within_s: float = ANSWER_SECONDS) -> Any:
+    """Ask the history actor by the name of its method; raises HistoryAwayError."""
+    return await _client.ask(question, *args, within_s=within_s)
 
 
 class HistorySource:
@@ -36,7 +145,7 @@ class HistorySource:
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         try:
-            rows: dict[str, FeatureRow] = await history().latest.remote(list(entities))
-        except RayError as error:
-            raise SourceAwayError("history", type(error).__name__) from error
+            rows: dict[str, FeatureRow] = await ask("latest", list(entities))
+        except HistoryAwayError as error:
+            raise SourceAwayError("history", error.message) from error
         return rows

@@ -5,6 +5,7 @@ process asks it. With CLICKHOUSE_URL set it speaks to the server instead, by the
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -24,25 +25,30 @@ from features.sources import clickhouse as telemetry_store
 from features.sources.simulator.platform import Platform
 from features.store import publish
 from observability.clickhouse import Clickhouse
-from observability.errors import ClickhouseUnavailableError
+from observability.clickhouse.home import claim
+from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError
 from observability.exposition import snapshot
 from observability.ledger.drain import Drain
 from observability.ledger.lookup import Lookup
 from observability.ledger.stream import AWAY
 from observability.metrics import Metrics
-from observability.schema import create_tables
+from observability.schema import create_tables, refine_decisions
 from observability.snapshots import Publisher
 
 TICK_SECONDS = 5.0
 DRAIN_SECONDS = 5.0
 BASELINE_SECONDS = 3600.0
 PUBLISH_SECONDS = 1.0
+CLAIM_AGAIN_SECONDS = 0.5
 BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
 # What an entity that the platform does not know of is taken to follow.
 USUAL_EXCHANGE = "XNYS"
 # A week at a time keeps the progress moving and the memory flat.
 FILL_CHUNK = 7 * DAY
+
+
+log = logging.getLogger(__name__)
 
 
 def open_clickhouse(settings: Settings) -> Clickhouse:
@@ -64,9 +70,13 @@ class History:
         os.nice(BACKGROUND)  # answers first: the drain may lag behind them for a while
         self._settings = Settings()
         write_logs(self._settings, "history")
+        self._redis = open_redis(self._settings.redis_address, self._settings.redis_prefix)
+        if self._settings.clickhouse_url is None:
+            await self._claim_archive()
         self._store = await asyncio.to_thread(open_clickhouse, self._settings)
         await asyncio.to_thread(create_tables, self._store)
-        self._redis = open_redis(self._settings.redis_address, self._settings.redis_prefix)
+        if self._settings.clickhouse_url is None:
+            await asyncio.to_thread(refine_decisions, self._store)
         self._metrics = Metrics(CollectorRegistry())
         self._publisher = Publisher(self._redis, "history")
         dead_letters = self._metrics.ledger_dead_letters
@@ -79,6 +89,21 @@ class History:
         self._progress = ("Opening the history", 0.0)
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._start_loops()
+
+    async def _claim_archive(self) -> None:
+        """Open no folder but the archive's; Redis knows which, and is waited for."""
+        node = ray.util.get_node_ip_address()
+        while True:
+            try:
+                await claim(self._redis, self._settings.paths.history, node)
+            except ArchiveElsewhereError:
+                await self._redis.aclose()
+                raise
+            except (RedisError, OSError) as away:
+                log.warning("Redis is away, and only it knows the archive: %r", away)
+                await asyncio.sleep(CLAIM_AGAIN_SECONDS)
+            else:
+                return
 
     def _start_loops(self) -> None:
         """Begin what goes on by itself after a restart, whoever asked for the actor first."""
@@ -134,8 +159,10 @@ class History:
             telemetry_store.latest, self._store, entities, self._normal, int(time.time())
         )
 
-    async def decision(self, decision_id: str) -> dict[str, Any] | None:
-        return await self._lookup.find(decision_id)
+    async def rows(self, decision_ids: list[str]) -> tuple[dict[str, bytes], str | None]:
+        """Find decisions as they were recorded; and why those that are missing may exist."""
+        found = await self._lookup.rows(decision_ids)
+        return found.rows, None if found.trouble is None else str(found.trouble)
 
     async def decisions(
         self, limit: int, family: str | None, since: datetime | None

@@ -56,6 +56,7 @@ class BackgroundLoop:
         self._failed_in_row = 0
         self._backoff = 0.0
         self._ending = False
+        self._late: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -85,6 +86,7 @@ class BackgroundLoop:
         if self._failed_in_row:
             log.info("%s works again after %d failures", self.name, self._failed_in_row)
         self._succeeded_at = self._clock()
+        self._expect_success()
         self._failed_in_row, self._backoff = 0, 0.0
         self._logged_at = float("-inf")
 
@@ -95,7 +97,7 @@ class BackgroundLoop:
                 await self._rest()
 
     async def _attempt(self) -> bool:
-        late = asyncio.get_running_loop().call_later(LATE_SECONDS, self._report_late)
+        self._expect_success()
         try:
             again = await self._step()
         except asyncio.CancelledError as cancelled:
@@ -109,7 +111,8 @@ class BackgroundLoop:
             self.note_success()
             return bool(again)
         finally:
-            late.cancel()
+            if self._late is not None:
+                self._late.cancel()
         return False
 
     def _note_failure(self, error: BaseException) -> None:
@@ -126,6 +129,11 @@ class BackgroundLoop:
             log.warning("%s failed (%d in a row): %r", self.name, self._failed_in_row, error)
         else:
             log.error("%s failed (%d in a row)", self.name, self._failed_in_row, exc_info=error)
+
+    def _expect_success(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        self._late = asyncio.get_running_loop().call_later(LATE_SECONDS, self._report_late)
 
     def _report_late(self) -> None:
         log.error("%s has been at one step for %.0f s", self.name, LATE_SECONDS)

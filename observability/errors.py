@@ -45,5 +45,9 @@ class FolderTakenError(ClickhouseError):
     """Another owner, in this process or another, has the embedded store's folder open."""
 
 
+class ArchiveElsewhereError(ClickhouseError):
+    """The archive lies in another folder, perhaps of a node that is away; this one is not it."""
+
+
 class SnapshotError(ObservabilityError):
     """A replica's metrics snapshot cannot be read."""

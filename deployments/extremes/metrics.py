@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from ray.exceptions import RayError
 
 from deployments.batch import FloatArray
 from deployments.extremes.wanted import Wanted
-from deployments.history import history
+from deployments.history import HistoryAwayError, ask
 
 MINUTES = 7 * 1440
 # Telemetry comes by the minute; until the next one is read, the last one goes on.
@@ -53,9 +52,9 @@ class MetricSeries:
 
     async def _read(self, wanted: Wanted) -> None:
         try:
-            found: Any = await history().metric.remote(*wanted, MINUTES)
-        except RayError as away:
-            log.warning("The history gives no %s of %s: %s", *wanted[::-1], type(away).__name__)
+            found: Any = await ask("metric", *wanted, MINUTES)
+        except HistoryAwayError as away:
+            log.warning("The history gives no %s of %s: %s", *wanted[::-1], away.message)
             return
         self._series[wanted] = np.asarray(found, dtype=np.float64)
         while len(self._series) > MOST_SERIES:

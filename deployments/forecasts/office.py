@@ -5,9 +5,9 @@ import logging
 import time
 from typing import Any
 
-from ray.exceptions import RayError
 from redis.exceptions import RedisError
 
+from deployments import history
 from deployments.batch import Batch, Prediction
 from deployments.coverage.outcomes import Outcomes
 from deployments.coverage.standings import Standings
@@ -17,7 +17,7 @@ from deployments.forecasts import planner
 from deployments.forecasts.board import Board, hourly_scores
 from deployments.forecasts.past import Past, past_of
 from deployments.forecasts.shelf import ModelShelf, registered_name
-from deployments.history import history
+from deployments.history import HistoryAwayError
 from deployments.replica import Replica
 from models.forecasting.seasonal_naive import SeasonalNaive
 
@@ -92,9 +92,9 @@ class Office:
 
     async def _read_past(self) -> None:
         try:
-            stored: dict[str, Any] = await history().hours.remote(HISTORY_DAYS)
-        except RayError as away:
-            log.warning("The history gives no hours: %s", type(away).__name__)
+            stored: dict[str, Any] = await history.ask("hours", HISTORY_DAYS)
+        except HistoryAwayError as away:
+            log.warning("The history gives no hours: %s", away.message)
             return
         self.past = past_of(stored)
 

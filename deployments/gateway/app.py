@@ -66,6 +66,7 @@ def build_app(premises: Premises) -> FastAPI:
     _answer_in_one_shape(app)
     openapi.describe(app, premises.families)
     app.add_middleware(Counted, observe=premises.observe)
+    app.add_middleware(HeadAsGet)
     return app
 
 
@@ -101,7 +102,7 @@ def _methods_of(request: Request) -> list[str]:
     for route in iter_route_contexts(request.app.routes):
         if route.path_regex.match(path):
             found |= route.methods or set()
-    return sorted(found)
+    return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 def _response(
@@ -114,6 +115,25 @@ def _response(
         extra | (headers or {}),
         media_type="application/json",
     )
+
+
+class HeadAsGet:
+    """Answers HEAD as GET without the body, which FastAPI leaves out: monitors ask that way."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_body)
 
 
 class Counted:

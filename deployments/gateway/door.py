@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 # Where a request's id is kept while it is handled.
 REQUEST_ID = "ballast.request_id"
 JSON_TYPE = (b"content-type", b"application/json")
+# Each of them waits for one answer of the history, and holds no slot of a replica meanwhile.
+LOOKUPS = "/decisions/"
 Observe = Callable[[str, int, float], None]
 
 
@@ -93,6 +95,10 @@ class Door:
         refusal = MethodNotAllowedError("This path takes POST alone")
         body = refusal.body(request_id_of(scope))
         await respond(send, refusal.status, body, [(b"allow", b"POST")])
+
+    def answers(self, scope: Scope) -> bool:
+        """Tell whether an HTTP request is spared Serve's machinery: they come by the thousand."""
+        return self.takes(scope) or scope["path"].removeprefix(V1).startswith(LOOKUPS)
 
     def takes(self, scope: Scope) -> bool:
         """Tell whether the door answers this HTTP request itself."""

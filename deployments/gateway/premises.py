@@ -23,6 +23,7 @@ from deployments.gateway.desk import Desk
 from deployments.gateway.documentation.sessions import Sessions
 from deployments.gateway.journey import Journey, Stages
 from deployments.gateway.listeners import Listeners
+from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.timings import Stopwatch
@@ -80,6 +81,7 @@ class Premises:
         self.rate_shares = RateShares(self.replica.redis, self.rates, self.clocks.wall)
         self.admission = Admission(lambda: self.keys.value, self.rates)
         self.listeners = Listeners()
+        self.lookups = DecisionLookups(self.clocks.monotonic)
         self.outcomes = Outcomes(self.replica.redis, self.clocks.monotonic)
         self._handles = handles
         self._exchanges: list[Exchange] = []

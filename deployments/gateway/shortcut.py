@@ -24,7 +24,7 @@ class Shortcut:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _doors and scope["type"] == "http" and _doors[0].takes(scope):
+        if _doors and scope["type"] == "http" and _doors[0].answers(scope):
             await _doors[0](scope, receive, send)
         else:
             await self._app(scope, receive, send)

@@ -56,6 +56,10 @@ class UnexpectedError(LaunchError):
         super().__init__(f"Ballast could not go on ({reason}). Details: {details}")
 
 
+class ArchiveMissingError(LaunchError):
+    """The archive that Redis knows of is not under this home; the message says where it was."""
+
+
 class ConfigFileError(LaunchError):
     def __init__(self, path: object, what: str) -> None:
         super().__init__(f"The configuration {path} {what}.")

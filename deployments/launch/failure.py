@@ -7,12 +7,14 @@ from pathlib import Path
 
 from config_store.settings import Settings
 from deployments.launch.errors import (
+    ArchiveMissingError,
     DiskFullError,
     LaunchError,
     NoPermissionError,
     UnexpectedError,
 )
 from deployments.launch.private_files import close_to_others
+from observability.errors import ArchiveElsewhereError
 
 NAME = "failure.log"
 
@@ -25,6 +27,8 @@ def explain(error: Exception, settings: Settings) -> LaunchError:
     match error:
         case LaunchError():
             return error
+        case ArchiveElsewhereError():
+            return ArchiveMissingError(str(error))
         case OSError(errno=errno.ENOSPC):
             return DiskFullError(str(error.filename or settings.home))
         case PermissionError() | NotADirectoryError() | FileExistsError():

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any, Self
 
 from chdb.session import Session
@@ -21,6 +22,8 @@ from observability.errors import (
     QueryRejectedError,
 )
 
+READING_SESSIONS = 3
+
 # chDB's classes carry no types.
 _session: Callable[[str], Any] = Session
 
@@ -28,14 +31,17 @@ _session: Callable[[str], Any] = Session
 class EmbeddedClickhouse:
     """The engine over a folder; threads may share it.
 
-    Reads and writes go through a session each, so that a bulk insert does not hold up a lookup.
+    Reads and writes go through sessions of their own, so that neither a bulk insert nor the reading
+    of a month's telemetry holds up a lookup.
     """
 
     def __init__(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self._claim = _claim(path)
+        self._reading: LifoQueue[Any] = LifoQueue()
         try:
-            self._reading = _session(str(path))
+            for _ in range(READING_SESSIONS):
+                self._reading.put(_session(str(path)))
             self._writing = _session(str(path))
         except RuntimeError as error:
             os.close(self._claim)
@@ -43,7 +49,6 @@ class EmbeddedClickhouse:
                 f"chDB cannot open {path}: {error}. One process opens one folder at a time."
             ) from error
         self._closed = False
-        self._read_lock = threading.Lock()
         self._write_lock = threading.Lock()
 
     def query(self, sql: str, params: Params | None = None) -> list[dict[str, Any]]:
@@ -73,13 +78,15 @@ class EmbeddedClickhouse:
                 raise QueryRejectedError(str(error)) from error
 
     def close(self) -> None:
-        with self._read_lock, self._write_lock:
+        with self._write_lock:
             if self._closed:
                 return
             self._closed = True
-            self._reading.close()
+            for _ in range(READING_SESSIONS):  # each comes back when its query is over
+                self._reading.get().close()
             self._writing.close()
             os.close(self._claim)
+        self._reading.put(None)  # whoever waits for a session hears that there is none any more
 
     def __enter__(self) -> Self:
         return self
@@ -88,15 +95,15 @@ class EmbeddedClickhouse:
         self.close()
 
     def _ask(self, sql: str, params: Params | None) -> bytes:
-        with self._read_lock:
+        session = self._reading.get()
+        try:
             self._still_open()
-            try:
-                answer: bytes = self._reading.query(
-                    sql, "ArrowStream", params=bound(params) or None
-                ).bytes()
-            except RuntimeError as error:
-                raise QueryRejectedError(str(error)) from error
-            return answer
+            answer: bytes = session.query(sql, "ArrowStream", params=bound(params) or None).bytes()
+        except RuntimeError as error:
+            raise QueryRejectedError(str(error)) from error
+        finally:
+            self._reading.put(session)
+        return answer
 
     def _still_open(self) -> None:
         if self._closed:

@@ -5,7 +5,7 @@ What has no answer yet is in a spool (Redis was away) or was never acknowledged.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,9 @@ from observability.clickhouse import Clickhouse
 from observability.errors import ClickhouseError, LedgerUnavailableError
 from observability.ledger.archive import Archive
 from observability.ledger.entry import Entry
+from observability.ledger.lag import last_id
 from observability.ledger.proof import Link, Proof, prove
+from observability.ledger.recent import RecentRows
 from observability.ledger.stream import AWAY, LedgerStream, Message, readable
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,14 @@ class _Found:
     successor: Entry | None
 
 
+@dataclass(frozen=True, slots=True)
+class FoundRows:
+    """Rows by their ids. Where there was trouble, what is not among them may exist all the same."""
+
+    rows: dict[str, bytes]
+    trouble: ClickhouseError | LedgerUnavailableError | None = None
+
+
 class Lookup:
     """Reads the ledger's two parts as one.
 
@@ -55,22 +65,71 @@ class Lookup:
     """
 
     def __init__(self, redis: Redis, store: Clickhouse, *, stream: str | None = None) -> None:
+        self._redis = redis
         self._stream = LedgerStream(redis, name=stream)
+        self._recent = RecentRows(self._stream)
         self._archive = Archive(store)
 
     async def find(self, decision_id: str) -> dict[str, Any] | None:
         """Find the decision with this id, as it was recorded."""
-        away: ClickhouseError | None = None
-        try:
-            row = await asyncio.to_thread(self._archive.row, decision_id)
-        except ClickhouseError as error:
-            row, away = None, error
-        if row is None:
-            found = await self._in_stream(decision_id)
-            row = None if found is None else found.entry.rows[found.leaf]
-        if row is None and away is not None:
-            raise away
+        found = await self.rows([decision_id])
+        row = found.rows.get(decision_id)
+        if row is None and found.trouble is not None:
+            raise found.trouble
         return None if row is None else orjson.loads(row)
+
+    async def rows(self, decision_ids: Sequence[str]) -> FoundRows:
+        """Find the rows of many decisions at once, as they were recorded."""
+        unseen = await self._refresh_recent()
+        rows = {each: row for each in decision_ids if (row := self._recent.get(each)) is not None}
+        missing = [each for each in decision_ids if each not in rows]
+        if not missing:
+            return FoundRows(rows)
+        older = await self._older(missing, unseen)
+        return FoundRows(rows | older.rows, older.trouble)
+
+    async def _refresh_recent(self) -> LedgerUnavailableError | None:
+        try:
+            await self._recent.refresh()
+        except AWAY as error:
+            return _unavailable(error)
+        return None
+
+    async def _older(
+        self, decision_ids: Sequence[str], unseen: LedgerUnavailableError | None
+    ) -> FoundRows:
+        """Find what is not among the recent rows; `unseen` says why these may be incomplete."""
+        trouble: ClickhouseError | LedgerUnavailableError | None = unseen
+        try:
+            rows = await asyncio.to_thread(self._archive.rows, decision_ids)
+        except ClickhouseError as error:
+            rows, trouble = {}, error
+        missing = [each for each in decision_ids if each not in rows]
+        if missing and unseen is None:
+            try:
+                if not await self._recent_is_all():
+                    rows |= await self._scan(missing)
+            except LedgerUnavailableError as error:
+                trouble = trouble or error
+        return FoundRows(rows, trouble)
+
+    async def _recent_is_all(self) -> bool:
+        """Tell whether the recent rows are all that the stream holds."""
+        try:
+            oldest = await self._stream.read(None, 1)
+            latest = await last_id(self._redis, self._stream.name)
+        except AWAY as error:
+            raise _unavailable(error) from error
+        return self._recent.covers(oldest[0].id if oldest else None, latest)
+
+    async def _scan(self, decision_ids: Sequence[str]) -> dict[str, bytes]:
+        """Look for rows in all of the stream, which is long only while nobody drains it."""
+        found = {}
+        for each in decision_ids:
+            place = await self._in_stream(each)
+            if place is not None:
+                found[each] = place.entry.rows[place.leaf]
+        return found
 
     async def newest(
         self, limit: int, *, family: str | None = None, since: datetime | None = None
@@ -133,9 +192,7 @@ class Lookup:
             async for message in self._stream.newest_first():
                 yield message
         except AWAY as error:
-            raise LedgerUnavailableError(
-                f"the latest part of the ledger cannot be read, Redis is away: {error!r}"
-            ) from error
+            raise _unavailable(error) from error
 
     async def _newest_in_stream(
         self, limit: int, family: str | None, since: datetime | None
@@ -151,6 +208,12 @@ class Lookup:
             if len(found) >= limit:
                 break
         return found
+
+
+def _unavailable(error: Exception) -> LedgerUnavailableError:
+    return LedgerUnavailableError(
+        f"the latest part of the ledger cannot be read, Redis is away: {error!r}"
+    )
 
 
 def _next(entry: Entry, after: dict[str, Entry]) -> Entry | None:

@@ -87,9 +87,9 @@ async def test_a_refused_method_is_told_which_ones_are_taken(app: FastAPI) -> No
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ballast") as client:
         found = await client.patch("/experiments/pricing")
-        assert (found.status_code, found.headers["allow"]) == (405, "DELETE, GET")
+        assert (found.status_code, found.headers["allow"]) == (405, "DELETE, GET, HEAD")
         found = await client.delete("/health")
-        assert (found.status_code, found.headers["allow"]) == (405, "GET")
+        assert (found.status_code, found.headers["allow"]) == (405, "GET, HEAD")
 
 
 def test_a_planted_endpoint_is_found() -> None:

@@ -10,12 +10,15 @@ from safety.access import Principal, Role
 from safety.endpoints import needed_role
 
 
-def premises_of(request: Request) -> Premises:
+# FastAPI would run plain functions in a thread each.
+async def premises_of(request: Request) -> Premises:
     found: Premises = request.app.state.premises
     return found
 
 
-def admitted(request: Request, premises: Annotated[Premises, Depends(premises_of)]) -> Principal:
+async def admitted(
+    request: Request, premises: Annotated[Premises, Depends(premises_of)]
+) -> Principal:
     route = request.scope["route"]
     path = route.path if isinstance(route, Route) else request.url.path
     needed = needed_role(request.method, path) or Role.VIEWER

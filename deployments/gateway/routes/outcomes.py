@@ -1,15 +1,14 @@
 """What came true: POST /models/{family}/outcome moves the intervals that follow."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 
 from deployments.errors import ConflictError, NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
-from deployments.gateway.routes.decisions import asked
-from deployments.history import history
 
 router = APIRouter(tags=["inference"], dependencies=[Depends(admitted)])
 
@@ -84,7 +83,7 @@ async def outcome(
     truth = getattr(body.values, wanted)
     if truth is None:
         raise ConflictError(f"{family} is told its {wanted}", {"values": f"give {wanted}"})
-    decision = await _decision(body.decision_id)
+    decision = orjson.loads(await here.lookups.row(body.decision_id))
     if decision["family"] != name:
         raise NotFoundError(f"Decision {body.decision_id} is one of {decision['family']}")
     interval = decision["answer"]["interval"]
@@ -100,10 +99,3 @@ async def outcome(
     except (RedisError, OSError) as away:
         raise UnavailableError("Redis is away: send the outcome again") from away
     return OutcomeAnswer(decision_id=body.decision_id, **found)
-
-
-async def _decision(decision_id: str) -> dict[str, Any]:
-    found: dict[str, Any] | None = await asked(lambda: history().decision.remote(decision_id))
-    if found is None:
-        raise NotFoundError(f"There is no decision {decision_id} in the ledger")
-    return found

@@ -11,7 +11,7 @@ import ray
 from redis.asyncio import Redis
 
 import deployments.features
-import deployments.forecasts.office
+import deployments.history
 import deployments.replica
 import features.store
 from deployments.wire import exchange
@@ -30,25 +30,20 @@ from tests.fortnight import fortnight
 from tests.redis_server import RedisServer
 
 
-class Hours:
-    """The history actor, asked for hours: a fortnight's, put so that they end with the present."""
-
-    @property
-    def hours(self) -> "Hours":
-        return self
-
-    async def remote(self, _: int) -> dict[str, Any]:
-        minutes = fortnight()
-        found = hours_of(minutes, int(minutes.ts[-1]) + 60)
-        now = int(time.time()) // 3600 * 3600
-        return {
-            entity: {
-                "start": now - (each.end - each.start),
-                "rate": each.request_rate,
-                "exchange": "XNYS",
-            }
-            for entity, each in found.items()
+async def hours(question: str, _: int) -> dict[str, Any]:
+    """Answer as the history actor: a fortnight's hours, put so that they end with the present."""
+    assert question == "hours"
+    minutes = fortnight()
+    found = hours_of(minutes, int(minutes.ts[-1]) + 60)
+    now = int(time.time()) // 3600 * 3600
+    return {
+        entity: {
+            "start": now - (each.end - each.start),
+            "rate": each.request_rate,
+            "exchange": "XNYS",
         }
+        for entity, each in found.items()
+    }
 
 
 @pytest.fixture
@@ -112,7 +107,7 @@ async def house(
     monkeypatch.setattr(deployments.replica, "write_logs", lambda *_: None)
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
     monkeypatch.setattr(deployments.features, "HistorySource", NoHistory)
-    monkeypatch.setattr(deployments.forecasts.office, "history", Hours)
+    monkeypatch.setattr(deployments.history, "ask", hours)
     monkeypatch.setattr(features.store, "FIRST_READ_SECONDS", 5.0)
     monkeypatch.setattr(exchange, "ASK_EVERY_SECONDS", 0.1)  # a second replica is soon found
     await publish(redis, known.items())

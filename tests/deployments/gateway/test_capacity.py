@@ -15,7 +15,7 @@ from models.forecasting.seasonal_average import SeasonalAverage
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
-from tests.deployments.gateway.conftest import Hours
+from tests.deployments.gateway.conftest import hours
 from tests.deployments.house import NOW, House
 from tests.fortnight import fortnight
 from tests.waiting import until
@@ -196,7 +196,7 @@ async def test_without_any_replica_the_fallback_answers(learned: House) -> None:
 async def test_an_hour_that_is_over_is_an_outcome(learned: House) -> None:
     (forecasting,) = learned.replicas["forecasting"]
     board = forecasting._office.board
-    past = await Hours().remote(1)
+    past = await hours("hours", 1)
     for each in past.values():  # two hours later, with three times the rate
         each["rate"] = np.append(each["rate"], [3e4, 3e4])
     forecasting._office.past = past_of(past)

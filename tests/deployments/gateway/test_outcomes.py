@@ -1,8 +1,8 @@
 from typing import Any
 
+import orjson
 import pytest
 
-from deployments.gateway.routes import outcomes
 from tests.deployments.house import House
 from tests.waiting import until
 
@@ -15,18 +15,15 @@ class Ledger:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    @property
-    def decision(self) -> "Ledger":
-        return self
-
-    async def remote(self, decision_id: str) -> dict[str, Any] | None:
-        rows = await self._house.ledger()
-        return next((row for row in rows if row["decision_id"] == decision_id), None)
+    async def ask(self, question: str, ids: list[str]) -> tuple[dict[str, bytes], None]:
+        assert question == "rows"
+        rows = {row["decision_id"]: orjson.dumps(row) for row in await self._house.ledger()}
+        return {each: rows[each] for each in ids if each in rows}, None
 
 
 @pytest.fixture(autouse=True)
 def _ledger(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcomes, "history", lambda: Ledger(house))
+    monkeypatch.setattr(house.premises.lookups, "_ask", Ledger(house).ask)
 
 
 async def tell(house: House, decision: str, latency: float) -> tuple[int, dict[str, Any]]:

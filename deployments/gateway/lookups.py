@@ -1,0 +1,40 @@
+"""Finds decisions by their ids: lookups that come while one is on its way share the next one."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from deployments import history
+from deployments.errors import NotFoundError, RefusedError, UnavailableError
+from deployments.gateway.lane import Lane, LaneLimits
+
+# One question of two dozen ids costs the history little more than one of a single id.
+LIMITS = LaneLimits(max_batch_rows=64, batches_in_flight=2, max_waiting_rows=4096)
+PATIENCE_SECONDS = 15.0
+
+Ask = Callable[..., Awaitable[Any]]
+
+
+class DecisionLookups:
+    """One for each gateway replica."""
+
+    def __init__(self, clock: Callable[[], float], ask: Ask = history.ask) -> None:
+        self._clock = clock
+        self._ask = ask
+        self._lane: Lane[str, bytes | RefusedError] = Lane(self._find, LIMITS, clock)
+
+    async def row(self, decision_id: str) -> bytes:
+        """Give the decision as it was written down; raises NotFoundError, UnavailableError."""
+        (found,) = await self._lane.ask([decision_id], self._clock() + PATIENCE_SECONDS)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def _find(self, ids: list[str]) -> Sequence[bytes | RefusedError]:
+        rows, trouble = await self._ask("rows", ids)
+        return [rows.get(each) or _why_not(each, trouble) for each in ids]
+
+
+def _why_not(decision_id: str, trouble: str | None) -> RefusedError:
+    if trouble is not None:
+        return UnavailableError(f"The ledger cannot be read in full at present: {trouble}")
+    return NotFoundError(f"There is no decision {decision_id} in the ledger")

@@ -1,0 +1,59 @@
+"""Shows and gives up the archive of decisions, for the command line."""
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from config_store.connection import open_redis
+from config_store.settings import Settings
+from deployments.launch.errors import LaunchError
+from deployments.launch.redis_server import RedisServer
+from observability.clickhouse.home import abandon, known_home
+
+
+async def show(settings: Settings) -> str:
+    async with _redis(settings) as redis:
+        home = await known_home(redis)
+    if home is None:
+        return "No archive was opened yet; the first folder to be opened becomes it."
+    return f"archive {home.archive_id}  on node {home.node}  in {home.folder}"
+
+
+async def give_up(settings: Settings) -> str:
+    async with _redis(settings) as redis:
+        home = await abandon(redis)
+    if home is None:
+        return "There is no archive to give up."
+    return (
+        f"The archive {home.archive_id} on node {home.node} in {home.folder} is given up: what is "
+        "only there is found no more. The next history to start begins a new archive."
+    )
+
+
+@asynccontextmanager
+async def _redis(settings: Settings) -> AsyncIterator[Redis]:
+    """Open Redis; the embedded one is started for this where the platform does not run."""
+    redis = open_redis(settings.redis_address, settings.redis_prefix)
+    try:
+        with ExitStack() as undo:
+            if settings.embedded_redis and not await _answers(redis):
+                server = RedisServer(settings.paths.redis, settings.paths.redis_socket)
+                undo.callback(server.stop)
+                server.start()
+            yield redis
+    except (RedisError, OSError) as away:
+        raise LaunchError(
+            f"Redis gives no answer ({type(away).__name__}), and it knows where the archive is: "
+            "start it, or correct REDIS_URL."
+        ) from None
+    finally:
+        await redis.aclose()
+
+
+async def _answers(redis: Redis) -> bool:
+    try:
+        return bool(await redis.ping())
+    except (RedisError, OSError):
+        return False

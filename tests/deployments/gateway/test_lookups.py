@@ -1,0 +1,110 @@
+"""Lookups of decisions share questions, and each is answered by itself."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from deployments.errors import NotFoundError, UnavailableError
+from deployments.gateway.lookups import LIMITS, DecisionLookups
+from deployments.gateway.routes import decisions
+from deployments.history import HistoryAwayError
+from safety.access import Role
+from tests.deployments.house import House
+
+DECISION = "01a1f80f-b119-7000-807c-fcbeaee3293f"
+
+
+class Archive:
+    """The history actor's side: answers ids that begin with an a, when it may."""
+
+    def __init__(self, trouble: str | None = None) -> None:
+        self.asked: list[list[str]] = []
+        self.may = asyncio.Event()
+        self.trouble = trouble
+        self.error: Exception | None = None
+
+    async def __call__(self, question: str, ids: list[str]) -> Any:
+        assert question == "rows"
+        self.asked.append(ids)
+        await self.may.wait()
+        if self.error is not None:
+            raise self.error
+        return {each: f'"{each}"'.encode() for each in ids if each[0] in "a0"}, self.trouble
+
+
+def clock() -> float:
+    return 0.0
+
+
+async def test_those_that_wait_share_the_next_question() -> None:
+    archive = Archive()
+    lookups = DecisionLookups(clock, archive)
+    asking = [asyncio.create_task(lookups.row(f"a{n}")) for n in range(40)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    archive.may.set()
+    assert await asyncio.gather(*asking) == [f'"a{n}"'.encode() for n in range(40)]
+    assert [len(each) for each in archive.asked] == [1] * LIMITS.batches_in_flight + [38]
+
+
+async def test_each_is_answered_by_itself() -> None:
+    archive = Archive()
+    archive.may.set()
+    lookups = DecisionLookups(clock, archive)
+    found, missing = await asyncio.gather(
+        lookups.row("a"), lookups.row("b"), return_exceptions=True
+    )
+    assert found == b'"a"'
+    assert isinstance(missing, NotFoundError)
+
+
+async def test_what_may_exist_is_not_told_to_be_missing() -> None:
+    archive = Archive("Redis is away")
+    archive.may.set()
+    lookups = DecisionLookups(clock, archive)
+    assert await lookups.row("a") == b'"a"'
+    with pytest.raises(UnavailableError, match="Redis is away"):
+        await lookups.row("b")
+
+
+async def test_a_decision_is_shown_as_the_bytes_that_were_written_down(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = Archive()
+    archive.may.set()
+    monkeypatch.setattr(house.premises.lookups, "_ask", archive)
+    async with house.client(Role.VIEWER) as client:
+        found = await client.get(f"/decisions/{DECISION}")
+        assert (found.status_code, found.content) == (200, f'"{DECISION}"'.encode())
+        assert found.headers["content-type"] == "application/json"
+        archive.error = HistoryAwayError("The archive of decisions is on node 10.0.0.7")
+        found = await client.get(f"/decisions/{DECISION}")
+        assert found.status_code == 503
+        assert "10.0.0.7" in found.json()["error"]["message"]
+        assert found.headers["retry-after"] == "1"
+
+
+async def test_head_is_answered_where_get_is(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = Archive()
+    archive.may.set()
+    monkeypatch.setattr(house.premises.lookups, "_ask", archive)
+
+    async def away(*_: Any) -> Any:
+        raise HistoryAwayError("There is no cluster here")
+
+    monkeypatch.setattr(decisions, "ask", away)
+    async with house.client(Role.ADMIN) as client:
+        page = (await client.get("/openapi.json")).json()
+        paths = [path for path, methods in page["paths"].items() if "get" in methods]
+        assert len(paths) > 15
+        for path in paths:
+            asked = path.replace("{id}", DECISION).replace("{v}", "1")
+            got, head = await client.get(asked), await client.head(asked)
+            assert head.status_code == got.status_code, asked
+            assert head.content == b"", asked
+            assert head.headers["content-type"] == got.headers["content-type"], asked
+        refused = await client.head("/models/tail-slo")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+        refused = await client.put("/health")
+        assert refused.headers["allow"] == "GET, HEAD"

@@ -1,0 +1,106 @@
+"""The stream's latest rows by their ids: complete, bounded, and no message read twice."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from observability.clickhouse import Clickhouse
+from observability.ledger.decision import Decision
+from observability.ledger.drain import Drain
+from observability.ledger.lookup import Lookup
+from observability.ledger.recent import RecentRows
+from observability.ledger.stream import LedgerStream
+from observability.ledger.writer import LedgerWriter
+
+Decide = Callable[..., list[Decision]]
+
+
+async def write(client: Redis, folder: Path, *batches: list[Decision], writer: str = "w") -> None:
+    async with LedgerWriter(client, writer=writer, spool_dir=folder, clock=time.time) as pen:
+        for batch in batches:
+            await pen.append(batch)
+
+
+async def test_each_message_is_read_once(
+    client: Redis, tmp_path: Path, decide: Decide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = LedgerStream(client)
+    read, seen = stream.read, 0
+
+    async def counted(after: str | None, count: int) -> Any:
+        nonlocal seen
+        found = await read(after, count)
+        seen += len(found)
+        return found
+
+    monkeypatch.setattr(stream, "read", counted)
+    recent = RecentRows(stream)
+    for turn in range(5):
+        batch = decide(2)
+        await write(client, tmp_path, batch, writer=f"w-{turn}")
+        await recent.refresh()
+        await recent.refresh()
+        assert [recent.get(each.decision_id) for each in batch] == [each.row for each in batch]
+    assert seen == 2 * 4  # the first turn's are what it begins with
+
+
+async def test_it_keeps_no_more_than_it_may_and_what_it_lacks_is_found_all_the_same(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    batches = [decide(4, pad="x" * 1000) for _ in range(20)]
+    await write(client, tmp_path, *batches)
+    lookup = Lookup(client, store)
+    lookup._recent = recent = RecentRows(LedgerStream(client), most_bytes=10_000)
+    await recent.refresh()
+    assert recent._bytes <= 10_000
+    ids = [each.decision_id for batch in batches for each in batch]
+    assert 0 < sum(recent.get(each) is not None for each in ids) < 12
+    found = await lookup.rows(ids)
+    assert found.rows == {each.decision_id: each.row for batch in batches for each in batch}
+    assert found.trouble is None
+
+
+async def test_what_was_drained_and_trimmed_between_two_looks_is_found(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    first, second, third = decide(1), decide(1), decide(1)
+    await write(client, tmp_path, first)
+    lookup = Lookup(client, store)
+    assert await lookup.find(first[0].decision_id) is not None
+    await write(client, tmp_path, second, writer="v")
+    await Drain(client, store, margin_s=-3600).step()
+    await write(client, tmp_path, third, writer="u")
+    found = await lookup.rows([each[0].decision_id for each in (first, second, third)])
+    assert len(found.rows) == 3
+
+
+async def test_a_redis_that_began_anew_with_lower_ids_is_read_anew(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, decide(1))
+    (message, *_) = await LedgerStream(client).read(None, 1)
+    await client.xadd("ballast:ledger", {"e": message.data}, id="99999999999999-0")
+    lookup = Lookup(client, store)
+    await lookup.find("x")
+    await client.delete("ballast:ledger")
+    (after,) = decide(1)
+    await write(client, tmp_path, [after], writer="v")
+    assert await lookup.find(after.decision_id) is not None
+    assert await lookup.find(after.decision_id) is not None
+
+
+async def test_a_lookup_of_many_tells_which_of_them_may_exist_while_redis_is_away(
+    redis_server: Any, client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    (known,) = decide(1)
+    await write(client, tmp_path, [known])
+    await Drain(client, store, margin_s=-3600).step()
+    lookup = Lookup(client, store)
+    redis_server.kill()
+    found = await lookup.rows([known.decision_id, "other"])
+    assert found.rows == {known.decision_id: known.row}
+    assert "Redis is away" in str(found.trouble)
