@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from deployments.errors import OverloadedError
+from deployments.gateway.expiry import Expiry
 from deployments.gateway.fair_queue import FairQueue
 
 LATE = "The request's deadline is over: try again"
@@ -34,7 +35,7 @@ class LaneLimits:
 class _Request(Generic[Row, Result]):
     """The rows of one request: they are answered together."""
 
-    __slots__ = ("answered", "deadline", "late", "owner", "results", "rows")
+    __slots__ = ("answered", "deadline", "owner", "results", "rows")
 
     def __init__(
         self,
@@ -49,14 +50,20 @@ class _Request(Generic[Row, Result]):
         self.answered = answered
         # Those of the slices that are back.
         self.results: list[Result | Exception] = []
-        self.late: asyncio.TimerHandle | None = None
 
     @property
     def rows_left(self) -> int:
         return len(self.rows) - len(self.results)
 
+    @property
+    def done(self) -> bool:
+        """Whether it was answered, or its client has gone away."""
+        return self.answered.done()
+
+    def expire(self) -> None:
+        self.fail(OverloadedError(LATE))
+
     def finish(self, results: Sequence[Result | Exception]) -> None:
-        self._stop_timer()
         if not self.answered.done():  # its client may have gone away
             self.answered.set_result(results)
 
@@ -65,13 +72,8 @@ class _Request(Generic[Row, Result]):
         if self.results:
             self.finish([*self.results, *[error] * self.rows_left])
             return
-        self._stop_timer()
         if not self.answered.done():
             self.answered.set_exception(error)
-
-    def _stop_timer(self) -> None:
-        if self.late is not None:
-            self.late.cancel()
 
 
 class Lane(Generic[Row, Result]):
@@ -89,6 +91,7 @@ class Lane(Generic[Row, Result]):
         self._short: FairQueue[_Request[Row, Result]] = FairQueue()
         self._long: FairQueue[_Request[Row, Result]] = FairQueue()
         self._long_rows = 0
+        self._expiry: Expiry[_Request[Row, Result]] = Expiry(clock)
         self._in_flight: set[asyncio.Task[None]] = set()
         self._slice_in_flight: asyncio.Task[None] | None = None
         # Since they were last counted.
@@ -115,8 +118,7 @@ class Lane(Generic[Row, Result]):
         self._check_room(rows, owner, long=long)
         loop = asyncio.get_running_loop()
         request: _Request[Row, Result] = _Request(rows, owner, deadline, loop.create_future())
-        left = max(deadline - self._clock(), 0.0)
-        request.late = loop.call_later(left, request.fail, OverloadedError(LATE))
+        self._expiry.watch(request)
         if long:
             self._queue_long(request)
         else:
@@ -166,7 +168,7 @@ class Lane(Generic[Row, Result]):
                 break
             request = self._short.take()
             if request.deadline < now:  # its timer is late too: the loop was busy
-                request.fail(OverloadedError(LATE))
+                request.expire()
             elif not request.answered.done():  # its client is still there
                 taken.append(request)
                 rows += size

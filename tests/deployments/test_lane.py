@@ -116,6 +116,18 @@ async def test_a_request_in_flight_ends_with_its_own_deadline_and_its_neighbours
     assert (await ahead, await patient) == ([0], [4])
 
 
+async def test_an_earlier_deadline_behind_a_later_one_is_kept(  # as after a change of request_ms
+) -> None:
+    lane = lane_of(Carrier(), in_flight=3)
+    hanging = [lane.ask([1], 1e6), lane.ask([2], 1e5)]
+    for seconds in (0.02, 0.01):
+        with pytest.raises(OverloadedError, match="deadline"):
+            await lane.ask([3], seconds)
+    assert not any(each.done() for each in hanging)
+    for each in hanging:
+        each.cancel()
+
+
 async def test_who_came_too_late_is_answered_while_the_batch_before_still_hangs() -> None:
     lane = lane_of(Carrier(), clock=Clock())
     hanging = lane.ask([1], 1e6)
