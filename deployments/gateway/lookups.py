@@ -17,9 +17,16 @@ Ask = Callable[..., Awaitable[Any]]
 class DecisionLookups:
     """One for each gateway replica."""
 
-    def __init__(self, clock: Callable[[], float], ask: Ask = history.ask) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        ask: Ask = history.ask,
+        spooled: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Take also how many of this gateway's own entries wait for Redis, where nobody looks."""
         self._clock = clock
         self._ask = ask
+        self._spooled = spooled
         self._lane: Lane[str, bytes | RefusedError] = Lane(self._find, LIMITS, clock)
 
     async def row(self, decision_id: str) -> bytes:
@@ -30,7 +37,10 @@ class DecisionLookups:
         return found
 
     async def _find(self, ids: list[str]) -> Sequence[bytes | RefusedError]:
+        waiting = self._spooled()  # before the question: it may have been emptied meanwhile
         rows, trouble = await self._ask("rows", ids)
+        if trouble is None and waiting:
+            trouble = f"{waiting} of its entries wait for Redis"
         return [rows.get(each) or _why_not(each, trouble) for each in ids]
 
 

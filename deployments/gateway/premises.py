@@ -81,7 +81,9 @@ class Premises:
         self.rate_shares = RateShares(self.replica.redis, self.rates, self.clocks.wall)
         self.admission = Admission(lambda: self.keys.value, self.rates)
         self.listeners = Listeners()
-        self.lookups = DecisionLookups(self.clocks.monotonic)
+        self.lookups = DecisionLookups(
+            self.clocks.monotonic, spooled=lambda: self.ledger.spooled_entries
+        )
         self.outcomes = Outcomes(self.replica.redis, self.clocks.monotonic)
         self._handles = handles
         self._exchanges: list[Exchange] = []

@@ -108,3 +108,16 @@ async def test_head_is_answered_where_get_is(house: House, monkeypatch: pytest.M
         assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
         refused = await client.put("/health")
         assert refused.headers["allow"] == "GET, HEAD"
+
+
+async def test_while_entries_wait_in_the_spool_nothing_is_said_not_to_exist() -> None:
+    archive, spooled = Archive(), 3
+    archive.may.set()
+    lookups = DecisionLookups(clock, archive, lambda: spooled)
+    with pytest.raises(UnavailableError, match="3 of its entries wait for Redis") as refused:
+        await lookups.row("b")
+    assert refused.value.retry_after_s is not None
+    assert await lookups.row("a") == b'"a"'
+    spooled = 0
+    with pytest.raises(NotFoundError):
+        await lookups.row("b")
