@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from deployments.launch.front.configuration import ADMIN
 
 CONFIG = "haproxy.cfg"
 _ANSWERS_WITHIN_SECONDS = 0.5
+_LOOK_EVERY_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,13 @@ class HAProxy:
         return not own_processes.alive(self.pid, self.started)
 
     def kill(self) -> None:
+        """End it, and wait until it has let go of the port."""
         if self.exited:
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-        if self.child is not None:
-            self.child.wait()
+        while not self.exited:
+            time.sleep(_LOOK_EVERY_SECONDS)
 
 
 def real_binary() -> Path:
