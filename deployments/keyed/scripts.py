@@ -1,7 +1,7 @@
 """The steps of a key's log that Redis takes as one: to begin, to end, to save, to repair, to clear.
 
 Each is given the names of the log, the snapshot, the index and the deleted keys, in this order, and
-the key's own name first among the arguments (SAVE needs the first two names, and no key).
+the key's own name first among the arguments (SAVE and NUMBER need the first two names, and no key).
 """
 
 # For so long a late holder might still append to what is gone, or save it.
@@ -42,6 +42,14 @@ if tonumber(ARGV[1]) <= saved then return 0 end
 redis.call('HSET', KEYS[2], 'n', ARGV[1], 's', ARGV[2], 'i', ARGV[3])
 redis.call('XTRIM', KEYS[1], 'MINID', tonumber(ARGV[1]) + 1)
 return 1
+"""
+
+# A key's number is that of its latest entry, which may be in the log or only in the snapshot.
+NUMBER = """
+local latest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local saved = tonumber(redis.call('HGET', KEYS[2], 'n') or '0')
+if not latest then return saved end
+return math.max(saved, tonumber(string.match(latest[1], '^%d+')))
 """
 
 _ALIVE = """

@@ -60,17 +60,24 @@ class KeyedService(Generic[State]):
         replies: list[Reply | None] = [None] * len(asked)
         rows = list(enumerate(asked))
         async with self._turn:
-            tries = TRIES
-            while rows and tries:
-                due, later = self._until_deletion(rows)
-                lost = await self._try(due, replies)
-                tries -= bool(lost)
-                rows = sorted(lost + later, key=lambda row: row[0])
-            if given_up_for_good():
-                await self._withdraw(asked, replies)
+            try:
+                rows = await self._rounds(rows, replies)
+            finally:  # also where it ends between two rounds
+                if given_up_for_good():
+                    await self._withdraw(asked, replies)
         for at, each in rows:
             replies[at] = self._away(each)
         return self._prediction(replies, model, version)
+
+    async def _rounds(self, rows: Rows, replies: list[Reply | None]) -> Rows:
+        """Answer the rows, in as many rounds as it takes; give those that kept moving on."""
+        tries = TRIES
+        while rows and tries:
+            due, later = self._until_deletion(rows)
+            lost = await self._try(due, replies)
+            tries -= bool(lost)
+            rows = sorted(lost + later, key=lambda row: row[0])
+        return rows
 
     async def tidy(self) -> None:
         async with self._turn:
@@ -237,13 +244,15 @@ class KeyedService(Generic[State]):
     ) -> set[str]:
         """Append what happened, one entry a key; give the keys that had moved on without us."""
         appends = _appends(rows, found, held)
-        if not appends:
-            return set()
+        written = {append.key for append in appends}
+        others = list(dict.fromkeys(each.key for _, each in rows if each.key not in written))
         try:
-            taken = await self._log.append(appends)
+            taken = await self._log.append(appends) if appends else []
         except AWAY as away:
             log.warning("Nothing could be written down: %s", type(away).__name__)
-            self._take_back(rows, found, {append.key for append in appends})
+            for key in written:
+                self.shelf.drop(key)
+            self._take_back(rows, found, {*written, *others})
             return set()
         lost = {append.key for append, good in zip(appends, taken, strict=True) if not good}
         for append in appends:
@@ -253,7 +262,34 @@ class KeyedService(Generic[State]):
                 self.shelf.wrote(held[append.key], append)
         await self._free(each.key for each in appends if each.ends and each.key not in lost)
         await self._tell(rows, found, lost)
+        if others:
+            lost |= await self._moved_on(others, rows, found, held)
         return lost
+
+    async def _moved_on(
+        self,
+        keys: Sequence[str],
+        rows: Rows,
+        found: Sequence[Reply],
+        held: dict[str, Resident[State]],
+    ) -> set[str]:
+        """Find the keys that were answered from an old state: no append of theirs was refused.
+
+        Another holder may have written to a key, or deleted it, while this one hung or had gone
+        out of use. What it would say of a decision or a trial that it never saw is wrong.
+        """
+        try:
+            numbers = await self._log.numbers(keys)
+        except AWAY as away:
+            log.warning("States cannot be compared with their logs: %s", type(away).__name__)
+            self._take_back(rows, found, set(keys))
+            return set()
+        moved = {
+            key for key, number in zip(keys, numbers, strict=True) if number != held[key].number
+        }
+        for key in moved:
+            self.shelf.drop(key)
+        return moved
 
     async def _withdraw(self, asked: Sequence[Asked], replies: Sequence[Reply | None]) -> None:
         """Take back what was written while the caller gave up: nobody will ever be told of it."""
@@ -302,10 +338,9 @@ class KeyedService(Generic[State]):
                 log.warning("Nobody could be told of alarms: %s", type(away).__name__)
 
     def _take_back(self, rows: Rows, found: Sequence[Reply], keys: set[str]) -> None:
-        """Say of rows that could not be written down that they did not happen."""
+        """Say of rows that could not be written down, or compared, that they did not happen."""
         for (_, each), reply in zip(rows, found, strict=True):
             if each.key in keys:
-                self.shelf.drop(each.key)
                 away = self._away(each)
                 reply.columns, reply.detail, reply.refusal = away.columns, None, away.refusal
                 reply.event = None

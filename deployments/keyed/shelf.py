@@ -130,8 +130,12 @@ class Shelf(Generic[State]):
 
     async def hold(self, keys: Sequence[str]) -> Held[State]:
         """Give the residents of these keys, fetching those that are not in memory."""
-        absent = [key for key in dict.fromkeys(keys) if key not in self._residents]
-        unreadable = self._fetch(dict(zip(absent, await self._log.read(absent), strict=True)))
+        # What was not there may have begun elsewhere, and nobody is to begin it a second time.
+        absent = [key for key in dict.fromkeys(keys) if self.is_empty(key) in (None, True)]
+        found = await self._log.read(absent)
+        for key in absent:
+            self.drop(key)
+        unreadable = self._fetch(dict(zip(absent, found, strict=True)))
         now = self._clock()
         held: Held[State] = Held({}, unreadable)
         for key in dict.fromkeys(key for key in keys if key not in unreadable):

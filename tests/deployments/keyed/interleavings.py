@@ -68,6 +68,14 @@ class Books:
             rows = [row for row in rows if row not in known]
         before.append(Written(self.tick(), append.number, rows, append.ends))
 
+    def states(self, key: str, since: int) -> list[list[str]]:
+        """Give what a key was at that moment, and became since."""
+        found: list[list[str]] = [[]]
+        for entry in self.written.get(key, []):
+            state = [] if entry.removes else found[-1] + entry.rows
+            found = [*found, state] if entry.moment > since else [state]
+        return found
+
 
 def _stopping(log: KeyLog, steps: Lockstep, books: Books, rows_of: dict[str, str]) -> KeyLog:
     """Have a log stop before and after all that it does, and note what was taken."""
@@ -141,8 +149,9 @@ class World:
     async def run(self) -> None:
         clients = [self.steps.start("clients", self._client(name)) for name in "xyz"]
         chaos = self.steps.start("chaos", self._chaos())
+        reader = self.steps.start("reader", self._reader())
         await self.steps.run()
-        for task in (*clients, chaos):
+        for task in (*clients, chaos, reader):
             task.result()
         await self._check()
 
@@ -160,6 +169,21 @@ class World:
             if self.draw.random() < 0.1:
                 rows.insert(0, (self.draw.choice(KEYS), "poison"))
             await self._send(rows)
+
+    async def _reader(self) -> None:
+        """Look at keys now and then: what is shown was so at some moment meanwhile."""
+        for _ in range(6):
+            for _ in range(self.draw.randint(1, 20)):
+                await self.steps.pause()
+            key, since = self.draw.choice(KEYS), self.books.tick()
+            batch = Batch("journal", [key], {}, ["show"], [key], [self._id("show")])
+            task = self.draw.choice(self.holders).ask(batch, Call())
+            while not task.done():
+                await self.steps.pause()
+            if task.exception() is None and (shown := task.result().details[0]) is not None:
+                self.books.happened["shown"] += 1
+                rows, states = shown["data"]["rows"], self.books.states(key, since)
+                assert rows in states, f"{key} was shown as {rows}, and was {states}"
 
     async def _send(self, rows: list[tuple[str, str]]) -> None:
         for _ in range(TRIES):

@@ -65,6 +65,15 @@ async def test_a_key_beyond_the_quota_is_refused_and_those_there_are_go_on(
     assert await replicas.ask(service, ("d", 1, BOB), ("a", 1, BOB)) == ["", ""]
 
 
+async def test_a_key_that_began_elsewhere_is_nobody_elses_to_begin(replicas: Replicas) -> None:
+    one, other = replicas.another(), replicas.another()
+    assert await replicas.ask(one, ("b", 1, BOB), ("a", None, None)) == ["", ""]
+    assert await replicas.ask(other, ("a", 1, ADA)) == [""]
+    assert await replicas.ask(one, ("a", 1, BOB)) == [""]
+    owners = await replicas.redis.hgetall(replicas.creation()._names[0])
+    assert owners == {b"tally:a": b"ada", b"tally:b": b"bob"}
+
+
 async def test_a_refusal_says_how_many_there_are(replicas: Replicas) -> None:
     refusals = await replicas.creation().admit(dict.fromkeys("abc", ADA))
     assert list(refusals) == ["c"]

@@ -7,19 +7,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from redis.asyncio import Redis
 
 from deployments.batch import Batch, Prediction
 from deployments.errors import StageLostError
+from deployments.experiments.keeper import ExperimentKeeper
+from deployments.experiments.state import Kept
 from deployments.keyed.keeper import Asked
-from deployments.keyed.log import Append
+from deployments.keyed.log import Append, KeyLog
 from deployments.keyed.routing import ByKey, holder
+from deployments.keyed.service import KeyedService
 from deployments.wire import exchange as exchange_module
-from deployments.wire.call import Call, current_call
+from deployments.wire.call import Call, GivenUpError, current_call
 from deployments.wire.exchange import Exchange
 from deployments.wire.frame import Frame
 from tests.deployments.keyed.asking import Service, ask, expected, totals
 from tests.deployments.keyed.tally import Tally, TallyKeeper
 from tests.deployments.replicas import Directory, Replica, Room, SilentReplica
+from tests.redis_server import RedisServer
 from tests.waiting import until
 
 PATIENT, IMPATIENT = 20.0, 0.3
@@ -198,3 +203,67 @@ async def test_what_was_written_while_the_caller_gave_up_is_taken_back(
     left = expected([3.0, -3.0] if for_good else [3.0])
     assert await totals(service(), ("a", None)) == [left]
     assert await totals(one, ("a", None)) == [left]
+
+
+async def test_also_where_the_caller_gave_up_between_two_rounds(
+    service: Callable[..., Service],
+) -> None:
+    one, call = service(keeper=Hesitant()), Call()
+    await ask(one, ("a", 1.0))
+    await ask(service(), ("a", 2.0))  # so that a's row takes a second round
+    log, append = one._log, one._log.append
+
+    async def slow(appends: Sequence[Append]) -> list[bool]:
+        taken = await append(appends)
+        call.given_up = call.for_good = True
+        return taken
+
+    log.append = slow  # type: ignore[method-assign] # for a test
+    current_call.set(call)
+    with pytest.raises(GivenUpError):
+        await ask(one, ("a", 3.0), ("b", 5.0))
+    current_call.set(None)
+    left = [expected([1.0, 2.0]), expected([5.0, -5.0])]
+    assert await totals(service(), ("a", None), ("b", None)) == left
+
+
+async def test_a_holder_that_comes_back_answers_from_what_others_wrote_meanwhile(
+    service: Callable[[], Service],
+) -> None:
+    one, other = service(), service()
+    await ask(one, ("a", 1.0), ("b", 1.0), ("c", None))
+    await ask(other, ("a", 2.0), ("b", "delete"), ("c", 3.0))
+    seen = await totals(one, ("a", None), ("b", None), ("c", None))
+    assert seen == [expected([1.0, 2.0]), 0.0, 3.0]
+
+
+async def test_a_row_that_is_refused_is_refused_by_the_present_state(
+    redis: Redis,
+) -> None:
+    def holder_of_experiments() -> KeyedService[Kept]:
+        return KeyedService(
+            ExperimentKeeper(time.time), KeyLog(redis, "experiment"), time.monotonic
+        )
+
+    async def asked(of: KeyedService[Kept], row: str, **asks: Any) -> Prediction:
+        return await of.answer(Batch("bandit", ["e"], {}, [asks], ["e"], [row]), "m", "1")
+
+    decide = {"op": "decide", "context": {}, "policy": "ucb", "arms": ["x", "y"]}
+    one, other = holder_of_experiments(), holder_of_experiments()
+    await asked(one, "first", **decide)
+    await asked(other, "second", **decide)
+    reward = await asked(one, "third", op="reward", id="second", reward=0.5)
+    assert reward.refusals == {}
+
+
+async def test_without_redis_nobody_is_answered_from_a_state_that_may_be_old(
+    server: RedisServer, service: Callable[[], Service]
+) -> None:
+    one = service()
+    await ask(one, ("a", 1.0))
+    server.kill()
+    answer = await ask(one, ("a", None), ("a", -1.0))
+    assert np.isnan(answer.columns["total"]).all()
+    assert answer.refusals[1]["code"] == "unavailable"
+    server.start()
+    assert await totals(one, ("a", None)) == [1.0]
