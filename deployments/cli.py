@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from config_store.settings import Settings, variable
+from config_store.settings import Settings, refusals, unread
 from deployments.launch import own_processes
 from deployments.launch.before_ray import BEFORE_RAY
 from deployments.launch.errors import AlreadyRunningError, LaunchError
@@ -49,9 +49,8 @@ def _settings() -> Settings:
     try:
         return Settings()
     except ValidationError as refusal:
-        for error in refusal.errors():
-            name = variable(str(error["loc"][0]))
-            typer.secho(f"{name}: {error['msg']}", fg="red", err=True)
+        for line in refusals(refusal):
+            typer.secho(line, fg="red", err=True)
         raise typer.Exit(2) from None
 
 
@@ -84,6 +83,8 @@ def up(
 
 def _foreground(settings: Settings, config: Path) -> None:
     _refuse_second(settings)
+    for line in unread(os.environ):
+        typer.secho(line, fg="yellow", err=True)
     os.environ.update(BEFORE_RAY)
     from deployments.launch.supervise import supervise  # noqa: PLC0415 - imports Ray: see above
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from config_store.settings import Settings, variable
+from config_store.settings import Settings, refusals, unread, variable
 
 REPOSITORY = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (.+?) \|", re.MULTILINE)
@@ -103,7 +103,9 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=f"(?i){name.removeprefix('BALLAST_')}") as refusal:
         Settings()
-    assert refusal.value.error_count() == 1
+    (line,) = refusals(refusal.value)
+    assert line.startswith(name)
+    assert (value in line) == name.startswith("BALLAST_")
 
 
 def test_passwords_are_neither_shown_nor_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +115,21 @@ def test_passwords_are_neither_shown_nor_repeated(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ValidationError) as refusal:
         Settings()
     assert "hunter2" not in str(refusal.value)
+    assert "hunter2" not in "".join(refusals(refusal.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("BALLAST_PROT", "did you mean BALLAST_PORT?"),
+        ("BALLAST_REDIS_URL", "did you mean REDIS_URL?"),
+        ("BALLAST_COLOUR_OF_THE_HOUSE", "docs/settings.md lists all"),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_named(name: str, says: str) -> None:
+    (line,) = unread(["PATH", "BALLAST_RUN", "BALLAST_HOME", name])
+    assert name in line
+    assert says in line
 
 
 def test_settings_load_without_the_heavy_libraries() -> None:
