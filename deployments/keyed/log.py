@@ -138,11 +138,13 @@ class KeyLog:
         """Read each key's snapshot together with what came after it."""
         if not keys:
             return []
-        # One transaction: a snapshot that is written between the two reads would leave a gap.
-        pipe = self._redis.pipeline(transaction=True)
+        # The log first: a snapshot that is written between the two reads stands for entries that
+        # were read already, while after the snapshot it would leave a gap. A transaction would do
+        # too, but a full Redis takes none, and nothing could be deleted any more.
+        pipe = self._redis.pipeline(transaction=False)
         for key in keys:
-            pipe.hmget(self._snapshot(key), "n", "s", "i")
             pipe.xrange(self._log(key))
+            pipe.hmget(self._snapshot(key), "n", "s", "i")
             pipe.zscore(self.index, key)
             pipe.zscore(self.deleted, key)
             pipe.pttl(self._log(key))
@@ -150,7 +152,7 @@ class KeyLog:
         found = await pipe.execute()
         read = []
         for key, at in zip(keys, range(0, len(found), 6), strict=True):
-            snapshot, entries, listed, deleted, *expiries = found[at : at + 6]
+            entries, snapshot, listed, deleted, *expiries = found[at : at + 6]
             read.append(_saved(snapshot, entries))
             lives = not read[-1].empty
             if (

@@ -21,7 +21,10 @@ return 1
 """
 
 # A deletion takes the next number, and all that stays is that number and the rows taken of late.
+# Redis refuses what takes memory when it is full, unless the script has written already: the first
+# command trims nothing, so that what makes room is never refused.
 END = """
+redis.call('XTRIM', KEYS[1], 'MINID', 0)
 local taken = redis.pcall('XADD', KEYS[1], ARGV[2] .. '-0', 'e', '[]', 'i', '[]')
 if type(taken) == 'table' and taken.err then return taken end
 redis.call('XTRIM', KEYS[1], 'MAXLEN', 0)
@@ -35,12 +38,13 @@ return 1
 
 # A holder that was replaced may still write its last snapshot: an old one never replaces a newer
 # one, nor what a deletion left. Where nothing is left at all the key was deleted long ago.
+# The log is trimmed first, so that a full Redis takes the snapshot too.
 SAVE = """
 if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then return 0 end
 local saved = tonumber(redis.call('HGET', KEYS[2], 'n') or '-1')
 if tonumber(ARGV[1]) <= saved then return 0 end
-redis.call('HSET', KEYS[2], 'n', ARGV[1], 's', ARGV[2], 'i', ARGV[3])
 redis.call('XTRIM', KEYS[1], 'MINID', tonumber(ARGV[1]) + 1)
+redis.call('HSET', KEYS[2], 'n', ARGV[1], 's', ARGV[2], 'i', ARGV[3])
 return 1
 """
 

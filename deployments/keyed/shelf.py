@@ -207,6 +207,7 @@ class Shelf(Generic[State]):
             if (known := self._residents.get(key)) is not None:
                 known.forget(rows)
         for key in list(islice(self._long, limits.most_saves_a_round)):
+            self._long[key] = self._long.pop(key)  # where it fails, the others have their turn
             await self._save(self._residents[key])
             self._long.pop(key, None)
         for resident in self._idle(now):

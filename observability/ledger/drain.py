@@ -59,8 +59,8 @@ class Drain:
         if messages:
             messages = await self._store(messages)
             self._after = messages[-1].id
+            await self._trim(self._after)  # first: a full Redis takes nothing, and lets go
             await self._redis.set(drained_key(self._stream.name), self._after)
-            await self._trim(self._after)
         elif self._after is not None and not await self._stream_reaches(self._after):
             self._after = None
         elif self._after is not None:

@@ -97,3 +97,20 @@ async def test_a_redis_that_is_away_is_an_error(server: RedisServer, redis: Redi
         await log.append([entry(2)])
     server.start()
     assert await log.append([entry(2)]) == [True]
+
+
+async def test_what_makes_room_is_not_refused_by_a_full_redis(redis: Redis) -> None:
+    log = KeyLog(redis, "tally")
+    for key in ("a", "b"):
+        assert await log.append([entry(1, key)]) == [True]
+        assert await log.append([entry(2, key)]) == [True]
+    await redis.config_set("maxmemory-policy", "noeviction")
+    await redis.config_set("maxmemory", 1)
+    with pytest.raises(RedisError):
+        await log.append([entry(3)])
+    assert await log.save("a", 2, b"state", ["id-2"])
+    assert await redis.xlen(log._log("a")) == 0
+    assert await log.append([end(2), end(3, "b")]) == [False, True]
+    assert await log.every_name() == ["a"]
+    a, b = await log.read(["a", "b"])
+    assert (a.number, a.state, b.number, b.empty) == (2, b"state", 3, True)

@@ -1,8 +1,10 @@
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
+from redis.exceptions import RedisError
 
 from deployments.keyed.shelf import KNOWN_SECONDS, USUAL, ShelfLimits
 from deployments.keyed.tags import key_by_tag, tagged
@@ -179,3 +181,24 @@ async def test_a_key_is_found_by_the_tag_in_its_decisions(service: Callable[[], 
     await one.answer(asked, "tally/plain", "1")
     for replica in (one, service()):
         assert await totals(replica, (key_by_tag(asked.ids[0]), None)) == [3.0]
+
+
+async def test_a_snapshot_that_fails_each_time_keeps_no_other_waiting(
+    service: Callable[..., Service],
+) -> None:
+    one = service()
+    log, save = one._log, one._log.save
+
+    async def too_large(key: str, number: int, state: bytes, rows: Sequence[str]) -> bool:
+        if key == "a":
+            raise RedisError("it takes too long")
+        return await save(key, number, state, rows)
+
+    log.save = too_large  # type: ignore[method-assign] # for a test
+    for _ in range(SMALL.snapshot_after_entries):
+        await ask(one, ("a", 1.0), ("b", 1.0))
+    for _ in range(2):
+        with suppress(RedisError):
+            await one.tidy()
+    saved = {key: each.saved_number for key, each in one.shelf._residents.items()}
+    assert saved == {"a": 0, "b": SMALL.snapshot_after_entries}

@@ -324,3 +324,19 @@ async def test_a_store_that_refuses_everything_makes_no_dead_letters(
     assert full.calls < 40
     assert await client.xlen("ballast:ledger") == 301
     assert await client.xlen("ballast:ledger:damaged") == 0
+
+
+async def test_a_full_redis_is_emptied(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, decide(1), decide(1))
+    drain = Drain(client, store, margin_s=-3600)
+    await client.config_set("maxmemory-policy", "noeviction")
+    await client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(AWAY):
+            await drain.step()
+        assert len(await messages(client, "ballast:ledger")) <= 1
+        assert count(store, "decisions") == (2, 2)
+    finally:
+        await client.config_set("maxmemory", 0)
