@@ -90,10 +90,10 @@ class Settings(BaseSettings):
 
     @property
     def replica_state_bytes(self) -> int:
-        """What the states of one replica may take: the given MB, or an eighth of the memory."""
+        """What the states of one replica may take: the given MB, or a 32nd of the memory."""
         if self.replica_state_mb:
             return self.replica_state_mb * MB
-        return max(memory_bytes() // 8, 128 * MB)
+        return max(memory_bytes() // 32, 128 * MB)
 
     @property
     def tracking_uri(self) -> str:
