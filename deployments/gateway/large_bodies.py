@@ -21,7 +21,9 @@ _DEEPEST = 16
 _HEAD = re.compile(rb'\s*\{\s*"rows"\s*:\s*\[\s*')
 _TAIL = re.compile(rb"\s*\}\s*")
 _BETWEEN = re.compile(rb"\s*,\s*")
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]')
+# The last quote stands for a string without an end. Without it the search would begin anew at each
+# quote in that string, and a small body would hold the loop for hours.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{}]', re.DOTALL)
 _SPACE = re.compile(rb"\s*")
 
 
@@ -50,6 +52,8 @@ def _rows(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
     """Find where each row begins and ends; OddBodyError unless the body ends with its rows."""
     depth, start, end = 0, at, at
     for token in _TOKEN.finditer(raw, at):
+        if token[0] == b'"':
+            raise OddBodyError
         match raw[token.start()]:
             case 0x5B | 0x7B:  # [ {
                 if depth == 0:

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ from deployments.errors import InvalidError
 from deployments.families.extremes import EXTREMES
 from deployments.families.tail import TAIL
 from deployments.gateway.bodies import MOST_ROWS, BodyReader
-from deployments.gateway.large_bodies import OVER_BYTES, Turns, slices
+from deployments.gateway.large_bodies import OVER_BYTES, OddBodyError, Turns, slices
 
 READER = BodyReader(TAIL)
 ROW = b'{"entity":"order-gateway","load":0.5}'
@@ -72,6 +73,8 @@ def test_a_body_read_in_turns_is_taken_or_refused_as_if_it_were_read_at_once(
         b'{"rows":[{"load":NaN}]}',
         b'{"rows":[{"load":0.5,"entity":"a\\"]"}]}',
         b'{"rows":[{"load":0.5,"entity":"unclosed}]}',
+        b'{"rows":[{"load":0.5,"entity":"unclosed\\"}]}',
+        b'{"rows":[{"load":0.5,"entity":"a line\\\nmore"}]}',
         b'{"rows":' + b"[" * 40 + b"]" * 40 + b"}",
         b'{"rows":[]}',
         b'{"load":0.5}',
@@ -82,6 +85,15 @@ def test_a_body_read_in_turns_is_taken_or_refused_as_if_it_were_read_at_once(
 def test_an_odd_body_is_refused_in_the_same_words(raw: bytes) -> None:
     check_both_ways_agree(raw + FILLER)
     check_both_ways_agree(FILLER + raw)
+
+
+def test_a_string_without_an_end_is_found_in_one_pass() -> None:
+    raw = b'{"rows":[{"entity":"' + b'\\"' * 500_000
+    started = time.process_time()
+    with pytest.raises(OddBodyError):
+        list(slices(raw))
+    # A search from each of its quotes would take an hour.
+    assert time.process_time() - started < 5
 
 
 def test_every_culprit_has_the_number_of_its_row() -> None:
