@@ -118,7 +118,11 @@ def _response(
 
 
 class HeadAsGet:
-    """Answers HEAD as GET without the body, which FastAPI leaves out: monitors ask that way."""
+    """Answers HEAD as GET without the body, which FastAPI leaves out: monitors ask that way.
+
+    The answer ends with its head. To HAProxy it does so in any case, and HAProxy sends the next
+    client's request over the same connection: it must not wait there for the end of a stream.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -129,9 +133,9 @@ class HeadAsGet:
             return
 
         async def without_body(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                message = {**message, "body": b""}
-            await send(message)
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
 
         await self._app({**scope, "method": "GET"}, receive, without_body)
 
