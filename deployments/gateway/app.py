@@ -32,6 +32,7 @@ from deployments.gateway.routes import (
     studies,
 )
 from deployments.gateway.routes import safety as safety_routes
+from deployments.gateway.small_bodies import SmallBodies
 from deployments.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ def build_app(premises: Premises) -> FastAPI:
         app.include_router(room.router)
     _answer_in_one_shape(app)
     openapi.describe(app, premises.families)
+    app.add_middleware(SmallBodies)
     app.add_middleware(Counted, observe=premises.observe)
     app.add_middleware(HeadAsGet)
     return app

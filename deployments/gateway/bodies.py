@@ -16,6 +16,8 @@ from deployments.gateway.large_bodies import OVER_BYTES, OddBodyError, Turns, sl
 MOST_BYTES = 4 * 1024 * 1024
 MOST_ROWS = 1000
 UNFIT = "The body does not fit the contract"
+# To name a hundred thousand of them takes the loop seconds, and makes an answer of megabytes.
+MOST_FAULTS = 2000
 # The front holds the first part of a body and bounds its time; this is for the rest of a large one.
 MOST_SECONDS = 20.0
 
@@ -24,42 +26,44 @@ class ClientGoneError(Exception):
     """The client closed the connection before its body was whole."""
 
 
-async def read_body(receive: Receive, within_seconds: float = MOST_SECONDS) -> bytes:
+async def read_body(
+    receive: Receive, within_seconds: float = MOST_SECONDS, most_bytes: int = MOST_BYTES
+) -> bytes:
     """Read the whole body; what came with its head costs no timer."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGoneError
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
-        _bounded(len(body))
+        _bounded(len(body), most_bytes)
         return body
     try:
         async with asyncio.timeout(within_seconds):
-            return await _rest_of(body, receive)
+            return await _rest_of(body, receive, most_bytes)
     except TimeoutError:
         late = f"The body took over {within_seconds:g} s to arrive"
         raise TooSlowError(late, retry_after_s=1) from None
 
 
-async def _rest_of(body: bytes, receive: Receive) -> bytes:
+async def _rest_of(body: bytes, receive: Receive, most_bytes: int) -> bytes:
     pieces = [body]
     size = len(body)
     more = True
     while more:
-        _bounded(size)
+        _bounded(size, most_bytes)
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
         more = message.get("more_body", False)
-    _bounded(size)
+    _bounded(size, most_bytes)
     return b"".join(pieces)
 
 
-def _bounded(size: int) -> None:
-    if size > MOST_BYTES:
-        raise TooLargeError(f"The body is over {MOST_BYTES} bytes: send it in parts")
+def _bounded(size: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        raise TooLargeError(f"The body is over {most_bytes} bytes: send it in parts")
 
 
 class BodyReader:
@@ -99,6 +103,7 @@ class BodyReader:
             at += count
             if at > MOST_ROWS:
                 raise OddBodyError
+            _listable(len(errors))
             await turns.give(time.perf_counter() - started)
         if errors:
             raise InvalidError(UNFIT, fields_of(errors))
@@ -140,7 +145,13 @@ def invalid(refusal: ValidationError) -> InvalidError:
     return InvalidError(UNFIT, fields_of(_errors_of(refusal)))
 
 
+def _listable(faults: int) -> None:
+    if faults > MOST_FAULTS:
+        raise InvalidError(UNFIT, {"body": f"Over {MOST_FAULTS} faults are too many to be named"})
+
+
 def _errors_of(refusal: ValidationError) -> list[Any]:
+    _listable(refusal.error_count())
     errors: list[Any] = refusal.errors(
         include_url=False, include_context=False, include_input=False
     )

@@ -9,11 +9,13 @@ from deployments.errors import InvalidError, TooLargeError, TooSlowError
 from deployments.families.tail import TAIL, TailBody
 from deployments.gateway.bodies import (
     MOST_BYTES,
+    MOST_FAULTS,
     MOST_ROWS,
     BodyReader,
     ClientGoneError,
     read_body,
 )
+from deployments.gateway.large_bodies import Turns
 
 READER = BodyReader(TAIL)
 
@@ -80,6 +82,15 @@ async def test_of_an_endless_body_no_more_is_read_than_is_taken() -> None:
     with pytest.raises(TooLargeError):
         await read_body(client)
     assert client.heard == 5
+
+
+@pytest.mark.parametrize("as_rows", [False, True])
+async def test_more_faults_than_can_be_listed_are_not_listed(as_rows: bool) -> None:
+    row = b"{" + b",".join(b'"%x":0' % at for at in range(MOST_FAULTS + 1)) + b"}"
+    raw = b'{"rows":[' + row + b"]}" if as_rows else row
+    with pytest.raises(InvalidError) as refusal:
+        await READER.read_in_turns(raw, Turns())
+    assert refusal.value.fields == {"body": "Over 2000 faults are too many to be named"}
 
 
 def test_one_row_is_answered_as_one_and_rows_as_a_list() -> None:
