@@ -6,13 +6,15 @@ stopped process is, finds the mark of that when it publishes again: it goes on u
 counts what it had not counted before.
 """
 
+import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
+from observability.errors import SnapshotError
 from observability.exposition import Snapshot, decode, encode, merge, minus
 from settings.redis_names import redis_name
 
@@ -21,6 +23,8 @@ RETIRED = "retired"
 SILENT_S = 60.0
 # One that is silent for longer and comes back counts twice what it had counted before.
 MARK_S = 30 * 86_400
+
+log = logging.getLogger(__name__)
 
 # One step for Redis: between a look and a write the replica could be retired.
 _PUBLISH = """
@@ -81,6 +85,11 @@ async def gather(redis: Redis) -> dict[str, bytes]:
     return {name.decode(): data for name, data in found.items()}
 
 
+def readable(found: Mapping[str, bytes]) -> list[bytes]:
+    """Leave out what another release wrote, or what is damaged: it hides no other replica's."""
+    return [data for name, data in found.items() if _read(name, data) is not None]
+
+
 class Retirement:
     """Finds the replicas that fell silent; `step` is called every few seconds.
 
@@ -115,23 +124,36 @@ def mark_of(redis: Redis, name: str) -> str:
 
 
 async def retire(redis: Redis, name: str, last: bytes) -> bool:
-    """Fold a replica's last snapshot into the common one; says whether it was still the last."""
+    """Fold a replica's last snapshot into the common one; says whether it was still the last.
+
+    One that cannot be read goes without a trace in the totals, so that it is in nobody's way.
+    """
     async with redis.pipeline() as pipe:
         await pipe.watch(key(redis))
         left: Any = await pipe.hget(key(redis), name)
         if left != last:
             return False  # it has spoken, or another gateway was first
         common: Any = await pipe.hget(key(redis), RETIRED)
-        dead = decode(last)
+        dead = _read(name, last)
+        before = None if common is None else _read(RETIRED, common)
         pipe.multi()  # type: ignore[no-untyped-call] # redis-py left it out
-        pipe.hset(key(redis), RETIRED, encode(_sum(dead, *([decode(common)] if common else []))))
+        if dead is not None:
+            pipe.hset(key(redis), RETIRED, encode(_sum(dead, *([before] if before else []))))
+            pipe.set(mark_of(redis, name), encode(_sum(dead)), ex=MARK_S)
         pipe.hdel(key(redis), name)
-        pipe.set(mark_of(redis, name), encode(_sum(dead)), ex=MARK_S)
         try:
             await pipe.execute()
         except WatchError:  # somebody published meanwhile: a later round will do it
             return False
     return True
+
+
+def _read(name: str, data: bytes) -> Snapshot | None:
+    try:
+        return decode(data)
+    except SnapshotError as error:
+        log.warning("The metrics of %s do not count: %s", name, error)
+        return None
 
 
 def _sum(*taken: Snapshot) -> Snapshot:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from observability.exposition import document, merge, snapshot
 from observability.metrics import GAUGE_RULES, Metrics
-from observability.snapshots import RETIRED, Publisher, Retirement, gather
+from observability.snapshots import RETIRED, Publisher, Retirement, gather, key, readable
 
 SILENT_S = 60.0
 
@@ -40,7 +40,7 @@ class Counting:
 
 
 async def merged(client: Redis, now: float) -> dict[str, Any]:
-    return document(merge((await gather(client)).values(), now=now, rules=GAUGE_RULES))
+    return document(merge(readable(await gather(client)), now=now, rules=GAUGE_RULES))
 
 
 def totals(form: dict[str, Any]) -> dict[tuple[str, str], float]:
@@ -121,6 +121,23 @@ async def test_one_that_was_only_stopped_counts_nothing_twice(client: Redis) -> 
         assert replica.publisher.name != before
     assert requests(await merged(client, clock.now)) == 3 * 7
     assert set(await gather(client)) == {RETIRED, replica.publisher.name}
+
+
+@pytest.mark.parametrize("which", ["another", RETIRED])
+async def test_one_that_cannot_be_read_hides_no_other_and_keeps_none_from_being_retired(
+    client: Redis, which: str
+) -> None:
+    clock, dead = Clock(), Counting(client)
+    await client.hset(key(client), which, '{"v": 2}')
+    dead.count(3)
+    await dead.publish(0)
+    assert requests(await merged(client, 0)) == 3
+    retirement = Retirement(client, clock)
+    await retirement.step()
+    clock.now += SILENT_S + 1
+    await retirement.step()
+    assert set(await gather(client)) == {RETIRED}
+    assert requests(await merged(client, clock.now)) == 3
 
 
 async def test_a_redis_that_lost_all_is_told_all_again(client: Redis) -> None:

@@ -11,7 +11,7 @@ from deployments.errors import UnavailableError
 from deployments.gateway.routes.access import Here, admitted
 from observability.exposition import document, merge, text
 from observability.metrics import GAUGE_RULES
-from observability.snapshots import gather
+from observability.snapshots import gather, readable
 
 router = APIRouter(tags=["monitoring"], dependencies=[Depends(admitted)])
 
@@ -53,4 +53,4 @@ async def _merged(here: Here) -> list[Metric]:
         raise UnavailableError(
             "Redis is away, and with it the other replicas' metrics: try again"
         ) from away
-    return merge(snapshots.values(), now=here.clocks.wall(), rules=GAUGE_RULES)
+    return merge(readable(snapshots), now=here.clocks.wall(), rules=GAUGE_RULES)
