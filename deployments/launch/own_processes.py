@@ -7,7 +7,7 @@ later. Process ids alone would not do: they are recycled, and Ray's grandchildre
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 TOKEN = "BALLAST_RUN"  # noqa: S105 - the name of a variable
@@ -19,20 +19,28 @@ def marked(run: str) -> list[int]:
     return [pid for pid in _all_pids() if pid != os.getpid() and mark in _environment(pid)]
 
 
-def end(run: str, patience_s: float, spare: Iterable[int] = ()) -> list[int]:
-    """Ask them all to end, wait, and kill what is left; name those that had to be killed."""
-    spared = set(spare)
-    _signal([pid for pid in marked(run) if pid not in spared], signal.SIGTERM)
+def end(run: str, patience_s: float, spare: Callable[[], Iterable[int]] = lambda: ()) -> list[int]:
+    """Ask them all to end, wait, and kill what is left; name those that had to be killed.
+
+    `spare` is asked each time: what it names may be started again meanwhile, under another id.
+    """
+
+    def left() -> list[int]:
+        found, spared = marked(run), set(spare())
+        return [pid for pid in found if pid not in spared]
+
+    _signal(left(), signal.SIGTERM)
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        if not (set(marked(run)) - spared):
+        if not left():
             return []
         time.sleep(0.05)
-    stubborn = [pid for pid in marked(run) if pid not in spared]
-    _signal(stubborn, signal.SIGKILL)
-    while set(marked(run)) - spared:
+    killed: dict[int, None] = {}
+    while stubborn := left():
+        killed |= dict.fromkeys(stubborn)
+        _signal(stubborn, signal.SIGKILL)
         time.sleep(0.05)
-    return stubborn
+    return list(killed)
 
 
 def alive(pid: int, started: float) -> bool:

@@ -185,7 +185,7 @@ class Supervisor:
             f"{self._budget.within_s / 60:.0f} minutes) ...",
             highlight=False,
         )
-        own_processes.end(self._token, patience_s=0.5, spare=self._lasting())
+        own_processes.end(self._token, patience_s=0.5, spare=self._lasting)
 
     def _begin_once_more(self, lost: Lost) -> None:
         """Give Ray another chance: it gives itself 30 s, which a busy machine is too slow for."""
@@ -193,7 +193,7 @@ class Supervisor:
             raise lost.as_failed_start(self._settings.paths.logs) from None
         self._restarts += 1
         self._progress.console.print("[yellow]The Ray cluster did not come up; trying again ...")
-        own_processes.end(self._token, patience_s=0.5, spare=self._lasting())
+        own_processes.end(self._token, patience_s=0.5, spare=self._lasting)
 
     def _lasting(self) -> list[int]:
         """Name the processes that outlive a cluster."""

@@ -1,11 +1,13 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from deployments.launch import own_processes
+from tests.waiting import PATIENCE_SECONDS
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 STUBBORN = [
@@ -62,6 +64,35 @@ def test_what_does_not_listen_is_killed_and_named() -> None:
     assert own_processes.end("deaf", patience_s=0.3) == [process.pid]
     process.communicate()
     assert process.returncode == -9
+
+
+def test_what_is_started_again_meanwhile_is_spared_too_and_nobody_waits_for_it() -> None:
+    lasting, processes = spawn("again", SLEEP), list[subprocess.Popen[bytes]]()
+    processes.append(lasting)
+    stubborn = spawn("again", STUBBORN)
+    assert stubborn.stdout is not None
+    stubborn.stdout.readline()
+
+    def start_again() -> None:  # as the front's, the zygote's and Redis's keepers do
+        lasting.kill()
+        lasting.wait()
+        processes.append(spawn("again", SLEEP))
+
+    keeper = threading.Timer(0.2, start_again)
+    keeper.start()
+    ended = threading.Thread(
+        target=own_processes.end,
+        args=("again", 0.6, lambda: [each.pid for each in processes]),
+        daemon=True,
+    )
+    ended.start()
+    ended.join(PATIENCE_SECONDS)
+    assert not ended.is_alive()
+    assert processes[-1].poll() is None
+    assert own_processes.marked("again") == [processes[-1].pid]
+    for each in (*processes, stubborn):
+        each.kill()
+        each.communicate()
 
 
 def test_a_recycled_process_id_is_not_believed() -> None:
