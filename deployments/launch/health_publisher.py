@@ -1,6 +1,7 @@
 """Writes each second how the platform is, for /status, /ready and `ballast status`."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,8 @@ from deployments.platform_health import WRITTEN_EVERY_SECONDS, PlatformHealth, h
 
 # What nobody writes any more is soon gone, so that a later cluster of nodes does not read it.
 EXPIRES_SECONDS = 3600
+
+log = logging.getLogger(__name__)
 
 
 class HealthPublisher:
@@ -39,9 +42,13 @@ class HealthPublisher:
         redis = open_redis(self._settings.redis_address, self._settings.redis_prefix)
         try:
             while not self._stopping.is_set():
-                with suppress(RedisError, OSError):
+                try:
                     content = self._health().model_dump_json()
                     await redis.set(health_name(redis), content, ex=EXPIRES_SECONDS)
+                except (RedisError, OSError):
+                    pass  # said elsewhere
+                except Exception:
+                    log.exception("How the platform is could not be written down")
                 await asyncio.to_thread(self._stopping.wait, WRITTEN_EVERY_SECONDS)
             with suppress(RedisError, OSError):
                 await redis.delete(health_name(redis))
