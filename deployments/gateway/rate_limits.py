@@ -17,7 +17,7 @@ from deployments.errors import QuotaError
 from safety.access import Principal
 
 HOW_TO_CHANGE = "Ask an operator to raise quotas.keys.{key}.{setting} in the configuration"
-# Whoever has not asked for so long has a full bucket again in any case, or soon.
+# Whoever has not asked for so long is forgotten, unless its buckets have yet to fill.
 IDLE_SECONDS = 600.0
 
 
@@ -42,6 +42,9 @@ class Bucket:
             return False
         self._tokens = tokens - count
         return True
+
+    def is_full(self, now: float) -> bool:
+        return self._tokens + (now - self._at) * self.rate >= self.burst
 
     def wait_seconds(self) -> float:
         """Tell how long it takes until the next request passes."""
@@ -101,7 +104,8 @@ class RateLimits:
             if agreed != (limits.request_share, limits.row_share):
                 limits.request_share, limits.row_share = agreed
                 self._fit(limits)
-            if now - limits.used > IDLE_SECONDS:
+            full = limits.requests.is_full(now) and limits.rows.is_full(now)
+            if full and now - limits.used > IDLE_SECONDS:
                 del self.keys[key]
 
     def asked(self) -> dict[str, tuple[int, int]]:

@@ -99,3 +99,20 @@ def test_keys_that_are_idle_are_forgotten() -> None:
     clock.now += IDLE_SECONDS + 1
     limits.take_shares({}, 1.0)
     assert not limits.keys
+
+
+def test_who_owes_much_is_not_forgiven_for_being_idle() -> None:
+    clock = Clock()
+    slow = QuotaChange(rows_per_second=0.1)
+    limits = limits_of(TEN.model_copy(update={"keys": {"ada": slow}}), clock)
+    limits.take_request(ADA)
+    limits.take_rows(ADA, 1_000)
+    for _ in range(15):  # 10,000 s until the rows are paid for
+        limits.take_shares({}, 1.0)
+        clock.now += IDLE_SECONDS + 1
+        with pytest.raises(QuotaError):
+            limits.take_rows(ADA, 1)
+    limits.take_shares({}, 1.0)
+    clock.now += 10_000
+    limits.take_shares({}, 1.0)
+    assert not limits.keys
