@@ -24,6 +24,9 @@ from deployments.wire.frame import (
     encode,
 )
 
+# A gateway shows the secret with its first bytes; others must not hold file descriptors.
+GREETING_SECONDS = 5.0
+
 Handler = Callable[[Frame], Awaitable[Frame]]
 
 log = logging.getLogger(__name__)
@@ -88,14 +91,18 @@ class _Connection(asyncio.Protocol):
         self._answering: set[asyncio.Task[None]] = set()
         self._calls: dict[int, Call] = {}
         self._transport: asyncio.Transport | None = None
+        self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(GREETING_SECONDS, self._hang_up)
         self._server.came(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
             log.info("A gateway is gone: %s", exc)
+        self._end_patience()
         for call in self._calls.values():
             call.given_up = True
         self._server.left(self)
@@ -119,6 +126,7 @@ class _Connection(asyncio.Protocol):
                 self._hang_up()
                 return
             self._greeted = True
+            self._end_patience()
             self._assembler.largest = LARGEST
         elif kind == ASK:
             call = self._calls[number] = Call()
@@ -138,6 +146,11 @@ class _Connection(asyncio.Protocol):
     def _write(self, answer: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(answer)
+
+    def _end_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _hang_up(self) -> None:
         if self._transport is not None:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
+from deployments.wire import server
 from deployments.wire.frame import (
     ANSWER,
     ASK,
@@ -111,6 +112,20 @@ async def test_who_does_not_show_the_secret_gets_nothing(room: Room, greeting: b
         line.say(greeting + ask())
         assert await line.rest() == b""
     assert heard.frames == []
+
+
+async def test_who_says_nothing_is_hung_up_on_and_a_gateway_is_not(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "GREETING_SECONDS", 0.05)
+    replica = await room.replica(double)
+    async with line_to(replica) as gateway, line_to(replica) as stranger:
+        gateway.say(HELLO)
+        stranger.say(HELLO[:10])
+        assert await stranger.rest() == b""
+        await asyncio.sleep(0.1)
+        gateway.say(ask())
+        assert (await gateway.answer())[1] == ANSWER
 
 
 @pytest.mark.parametrize(
