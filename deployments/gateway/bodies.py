@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -27,9 +27,15 @@ class ClientGoneError(Exception):
 
 
 async def read_body(
-    receive: Receive, within_seconds: float = MOST_SECONDS, most_bytes: int = MOST_BYTES
+    receive: Receive,
+    within_seconds: float = MOST_SECONDS,
+    most_bytes: int = MOST_BYTES,
+    large: Callable[[], None] = lambda: None,
 ) -> bytes:
-    """Read the whole body; what came with its head costs no timer."""
+    """Read the whole body; what came with its head costs no timer.
+
+    `large` is called as soon as it is known to be large, and may refuse it.
+    """
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGoneError
@@ -39,18 +45,22 @@ async def read_body(
         return body
     try:
         async with asyncio.timeout(within_seconds):
-            return await _rest_of(body, receive, most_bytes)
+            return await _rest_of(body, receive, most_bytes, large)
     except TimeoutError:
         late = f"The body took over {within_seconds:g} s to arrive"
         raise TooSlowError(late, retry_after_s=1) from None
 
 
-async def _rest_of(body: bytes, receive: Receive, most_bytes: int) -> bytes:
+async def _rest_of(
+    body: bytes, receive: Receive, most_bytes: int, large: Callable[[], None]
+) -> bytes:
     pieces = [body]
     size = len(body)
     more = True
     while more:
         _bounded(size, most_bytes)
+        if size > OVER_BYTES:
+            large()
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError

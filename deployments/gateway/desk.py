@@ -9,6 +9,7 @@ from deployments.errors import RefusedError, UnavailableError
 from deployments.families.family import FamilyBody
 from deployments.families.shipped import FAMILIES
 from deployments.gateway.answers import Answered, Ask
+from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.journey import Journey
 from deployments.gateway.lane import Lane, LaneLimits
 from deployments.gateway.large_bodies import Turns
@@ -33,6 +34,7 @@ class Desk:
         self._config = config
         self._clocks = clocks
         self.turns = Turns()
+        self.room = BodyRoom()
         self.lanes: dict[str, Lane[Ask, Answered]] = {
             family: Lane(journey.carry, LaneLimits(64, 1, 1024), clocks.monotonic)
             for family, journey in journeys.items()

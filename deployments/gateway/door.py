@@ -16,6 +16,7 @@ from deployments.errors import MethodNotAllowedError, RefusedError
 from deployments.families.family import Family
 from deployments.gateway.admission import Admission
 from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
+from deployments.gateway.body_room import Place
 from deployments.gateway.desk import Desk
 from deployments.gateway.one_write import in_one_write
 from observability.logs import request_ids
@@ -46,10 +47,14 @@ class InferencePath:
     async def answer(self, scope: Scope, receive: Receive) -> bytes:
         # The key comes first: what a stranger sends is not even read.
         principal = self._admission.admit(scope["headers"], self._role)
-        raw = await read_body(receive)
-        # A slow upload is the client's own time; what follows is ours.
-        received = self._desk.now()
-        bodies, as_list = await self._reader.read_in_turns(raw, self._desk.turns)
+        place = Place(self._desk.room, principal.key_id)
+        try:
+            raw = await read_body(receive, large=place.take)
+            # A slow upload is the client's own time; what follows is ours.
+            received = self._desk.now()
+            bodies, as_list = await self._reader.read_in_turns(raw, self._desk.turns)
+        finally:
+            place.give_back()
         self._admission.admit_rows(principal, len(bodies))
         answers = await self._desk.ask(
             self._family, bodies, principal, received, request_id_of(scope)
