@@ -13,10 +13,10 @@ from benchmarks.chaos.processes import Census, Struck, absent, census, strike
 from benchmarks.chaos.schedule import Action, Step
 from benchmarks.platform import Platform
 
-# So long the next step waits for answers, and for a process to be started again; a platform that
+# So long the next step waits for answers, and for processes to be started again; a platform that
 # does not answer by then is started anew, as an operator would do.
 ANSWERS_SECONDS = 90.0
-PROCESSES_SECONDS = 15.0
+PROCESSES_SECONDS = 60.0
 RESTARTED_SECONDS = 120.0
 STARTS = 3
 LOOK_EVERY_SECONDS = 0.2
@@ -35,8 +35,8 @@ class Effect:
     struck: list[str]
     at: float  # seconds since the load began
     machine_load: float  # of all that runs on it, as the kernel averages the last minute
-    answers_seconds: float | None = None  # until every endpoint answered at full strength
     processes_seconds: float | None = None  # until every process was there again
+    answers_seconds: float | None = None  # until every endpoint answered at full strength after
     absent: list[str] = field(default_factory=list)
     later: int = 0
     broken: int = 0
@@ -130,20 +130,23 @@ class Campaign:
         }
 
     async def _recover(self, effect: Effect, killed: set[int | None]) -> None:
-        """Wait for answers and processes, and start the platform again when it is past help."""
-        began = time.monotonic()
+        """Wait for processes and answers, and start the platform again when it is past help.
+
+        Answers count from when all processes are back: a platform whose Ray has died goes on
+        answering for a moment before all of it is started anew.
+        """
+        began = whole_since = time.monotonic()
         while True:
             passed = time.monotonic() - began
-            if effect.answers_seconds is None and self._all_good_since(began):
-                effect.answers_seconds = passed
             found = await asyncio.to_thread(census, self._platform)
             now = {name: [each for each in found[name] if each not in killed] for name in found}
             effect.absent = absent(self._whole, now)
             if not effect.absent and effect.processes_seconds is None:
                 effect.processes_seconds = passed
-            if effect.answers_seconds is not None and (
-                not effect.absent or passed > PROCESSES_SECONDS
-            ):
+            if effect.absent and passed < PROCESSES_SECONDS:
+                effect.processes_seconds, whole_since = None, time.monotonic()
+            elif self._all_good_since(whole_since):
+                effect.answers_seconds = passed
                 self._whole |= {name: now[name] for name in effect.absent}  # missed once
                 return
             if self._over:
@@ -151,7 +154,7 @@ class Campaign:
             if not self._platform.runs():
                 await self._restart(effect, "the platform ended and was started again")
                 return
-            if passed > ANSWERS_SECONDS:
+            if passed > ANSWERS_SECONDS and not self._all_good_since(began):
                 await self._restart(effect, "given up on and started again")
                 return
             await asyncio.sleep(LOOK_EVERY_SECONDS)

@@ -14,6 +14,7 @@ from benchmarks.chaos.outages import Outages
 from benchmarks.chaos.processes import Census, Struck
 from benchmarks.chaos.schedule import Action, Fault, Step
 from benchmarks.chaos.targets import TARGETS
+from tests.waiting import until
 
 KILL = Step((Fault("redis", Action.KILL, 0.0, 0.5),), 0.0, 0.0)
 
@@ -65,9 +66,12 @@ def there(monkeypatch: pytest.MonkeyPatch) -> Census:
     return found
 
 
-async def carried_out(platform: Scripted, books: Books, *steps: Step) -> Campaign:
+async def carried_out(
+    platform: Scripted, books: Books, *steps: Step, campaign: Campaign | None = None
+) -> Campaign:
     """Run the steps while every endpoint answers, as the load's clients note it."""
-    campaign = campaign_of(platform, books)
+    settled = campaign is not None
+    campaign = campaign or campaign_of(platform, books)
 
     async def answer() -> None:
         while True:
@@ -77,8 +81,11 @@ async def carried_out(platform: Scripted, books: Books, *steps: Step) -> Campaig
 
     answering = asyncio.create_task(answer())
     try:
-        assert await campaign.settle(30.0) == []
-        await campaign.run(list(steps), limit_s=600.0)
+        if not settled:
+            assert await campaign.settle(30.0) == []
+        campaign._endpoints = set(PACES)
+        await until(lambda: set(books.good_at) >= set(PACES))
+        await campaign.run(list(steps) or [KILL], limit_s=600.0)
     finally:
         answering.cancel()
     return campaign
@@ -128,6 +135,23 @@ async def test_a_victim_that_is_still_dying_does_not_count_as_back(
     there["redis"] = [8]
     await campaign.run([KILL], limit_s=600.0)
     assert campaign.effects[0].absent == ["redis"]
+
+
+async def test_answers_from_before_a_process_is_back_do_not_end_a_step(
+    books: Books, there: Census, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaign_module, "PROCESSES_SECONDS", 600.0)
+    campaign = campaign_of(Scripted(), books)
+    campaign._whole = {name: list(pids) for name, pids in there.items()}
+    there["raylet"] = []
+    running = asyncio.create_task(carried_out(Scripted(), books, campaign=campaign))
+    await until(lambda: "tail-slo" in books.good_at)
+    answered = books.answered.total()
+    await until(lambda: books.answered.total() > answered + 20 * len(PACES))
+    assert not running.done()
+    there["raylet"] = [9]
+    await running
+    assert campaign.effects[0].absent == []
 
 
 async def test_wrong_answers_are_laid_to_their_step(books: Books, there: Census) -> None:
