@@ -41,7 +41,8 @@ check: install-dev ## Lint, types and import rules: seconds, no cluster
 unit: install-dev install-system ## Unit tests: no cluster
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not live" -n 2
 
-live: install-dev install-system ## The platform from end to end, started once
+live: install-dev install-system ## The platform from end to end, started once, and a cluster of two nodes
+	@$(BIN)/pytest -q -m live --tb=native tests/cluster
 	@$(BIN)/pytest -q -m live --tb=native tests/live
 
 test: ## Everything that CI checks; says what each stage took
