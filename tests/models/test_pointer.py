@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import pytest
 
 from models.errors import ArtifactError
@@ -53,3 +54,21 @@ def test_a_damaged_pointer_says_so(tmp_path: Path, damage: bytes) -> None:
     (written(tmp_path) / "tail.xgboost-quantile" / "champion.json").write_bytes(damage)
     with pytest.raises(ArtifactError, match=r"champion\.json is damaged"):
         read_pointer(tmp_path, NAME, "champion")
+
+
+def test_an_earlier_release_reads_what_this_one_wrote(tmp_path: Path) -> None:
+    """It takes these fields and no other."""
+    folder = tmp_path / "tail.xgboost-quantile"
+    folder.mkdir()
+    write_pointer(tmp_path, "champion", replace(version(tmp_path), digest="abc"))
+    fields = {"name", "version", "path", "created", "aliases", "metrics", "tags"}
+    assert orjson.loads((folder / "champion.json").read_bytes()).keys() == fields
+    found = read_pointer(tmp_path, NAME, "champion")
+    assert found == replace(version(tmp_path), digest="abc")
+
+
+@pytest.mark.parametrize("more", [{"digest": "abc"}, {"digest": "abc", "of_a_later_release": 1}])
+def test_what_a_later_release_wrote_is_read_here(tmp_path: Path, more: dict[str, object]) -> None:
+    file = written(tmp_path) / "tail.xgboost-quantile" / "champion.json"
+    file.write_bytes(orjson.dumps(orjson.loads(file.read_bytes()) | more))
+    assert read_pointer(tmp_path, NAME, "champion") == replace(version(tmp_path), digest="abc")
