@@ -137,7 +137,12 @@ def _collect(samples: Sequence[Sample], values: dict[_Key, list[float]], into: M
 
 
 def _combined(sample: Sample, values: Sequence[float], rule: GaugeRule) -> Sample:
-    """Combine one sample's values, which are in the order of their snapshots' age."""
+    """Combine one sample's values, which are in the order of their snapshots' age.
+
+    NaN is a gauge that its process does not know: it says nothing where another's is known.
+    """
+    if rule != "sum":
+        values = [value for value in values if not math.isnan(value)] or values
     match rule:
         case "sum":
             value = math.fsum(values)

@@ -3,6 +3,8 @@
 Everything is recorded a batch at a time, so that counting costs less than a row.
 """
 
+import math
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from observability.background import Loops
@@ -132,6 +134,12 @@ class Metrics:
         self.home_disk_free_bytes = self._gauge(
             "home_disk_free_bytes", "Free on the disk under BALLAST_HOME."
         )
+        for storage in (
+            self.redis_memory_used_bytes,
+            self.redis_memory_limit_bytes,
+            self.home_disk_free_bytes,
+        ):
+            storage.set(math.nan)  # a process that has not looked must not say that nothing is free
         self.ledger_degraded = self._gauge(
             "ledger_degraded", "1 while decisions go to the local spool because Redis is away."
         )

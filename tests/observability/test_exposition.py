@@ -114,7 +114,18 @@ def test_one_replica_reads_as_if_it_had_been_asked_itself() -> None:
     key = ("interval_coverage", (("model", "tail"),))
     assert math.isnan(merged.pop(key))
     assert math.isnan(itself.pop(key))
-    assert merged == pytest.approx(itself, abs=1e-7)  # sums are rounded, so that they add up
+    # Sums are rounded, so that they add up.
+    assert merged == pytest.approx(itself, abs=1e-7, nan_ok=True)
+
+
+def test_a_process_that_has_not_looked_at_the_disk_does_not_say_that_it_is_full() -> None:
+    replica, history = (Metrics(CollectorRegistry()) for _ in range(2))
+    replica.home_disk_free_bytes.set(5e9)
+    replica.redis_memory_used_bytes.set(2e6)
+    taken = [snapshot(replica.registry, NOW - 1), snapshot(history.registry, NOW)]
+    merged = samples(text(merge(taken, now=NOW, rules=GAUGE_RULES)))
+    assert merged["home_disk_free_bytes", ()] == 5e9
+    assert merged["redis_memory_used_bytes", ()] == 2e6
 
 
 def test_the_json_form_says_the_same() -> None:
