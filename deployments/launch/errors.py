@@ -20,6 +20,21 @@ class PortTakenError(LaunchError):
         )
 
 
+class ForeignAddressError(LaunchError):
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"BALLAST_HOST {host} is no address of this machine. "
+            "Leave it out for 127.0.0.1, or give one that `ip address` lists."
+        )
+
+
+class PortForbiddenError(LaunchError):
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"This user may not open port {port}. Choose one from 1024 on with BALLAST_PORT."
+        )
+
+
 class DiskTooSmallError(LaunchError):
     def __init__(self, path: str, free_mb: int, needed_mb: int) -> None:
         super().__init__(

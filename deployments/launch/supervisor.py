@@ -3,6 +3,7 @@
 Ray is not imported here: it ends its driver's process when the cluster is gone for long.
 """
 
+import errno
 import logging
 import os
 import secrets
@@ -22,10 +23,13 @@ from deployments.launch import bootstrap, cluster, own_processes, serve_config
 from deployments.launch.ending import Ending
 from deployments.launch.errors import (
     DiskTooSmallError,
+    ForeignAddressError,
     GaveUpError,
+    PortForbiddenError,
     PortTakenError,
     RedisAwayError,
 )
+from deployments.launch.front.listening import listen
 from deployments.launch.front.process import FrontProcess
 from deployments.launch.health_publisher import HealthPublisher
 from deployments.launch.life import Life, Lost
@@ -229,8 +233,7 @@ class Supervisor:
         free_mb = shutil.disk_usage(home).free // 2**20
         if free_mb < NEEDED_MB:
             raise DiskTooSmallError(str(home), free_mb, NEEDED_MB)
-        if not is_free(self._settings.host, self._settings.port):
-            raise PortTakenError(self._settings.host, self._settings.port, "BALLAST_PORT")
+        try_to_open(self._settings.host, self._settings.port)
         config = serve_config.read(self._config_file, self._settings.host, self._settings.port)
         warning = serve_config.check_fits(serve_config.demands(config), cluster.CPUS)
         if warning is not None:
@@ -249,13 +252,23 @@ def sweep_last_run(record: RunRecord) -> list[int]:
     return left
 
 
+def try_to_open(host: str, port: int) -> None:
+    """Say what is wrong with the public address before anything is started for it."""
+    try:
+        listen(host, port).close()
+    except PermissionError:
+        raise PortForbiddenError(port) from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTakenError(host, port, "BALLAST_PORT") from None
+        raise ForeignAddressError(host) from None
+
+
 def is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
+    try:
+        listen(host, port).close()
+    except OSError:
+        return False
     return True
 
 

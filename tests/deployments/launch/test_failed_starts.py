@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from deployments.launch.errors import PortTakenError
+from deployments.launch.front.listening import listen
+from deployments.launch.supervisor import try_to_open
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -50,6 +54,19 @@ def test_a_taken_port(tmp_path: Path, taken_port: int) -> None:
     said = failed_start(tmp_path / "home", BALLAST_PORT=str(taken_port))
     assert "is taken by another program" in said
     assert "BALLAST_PORT" in said
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.7"])
+def test_an_address_that_is_not_this_machines(tmp_path: Path, host: str) -> None:
+    said = failed_start(tmp_path / "home", BALLAST_HOST=host)
+    assert f"BALLAST_HOST {host} is no address of this machine" in said
+
+
+def test_a_port_on_an_address_of_ipv6_is_tried_as_it_will_be_opened() -> None:
+    port = free_port()
+    try_to_open("::1", port)
+    with listen("::1", port), pytest.raises(PortTakenError):
+        try_to_open("::1", port)
 
 
 def test_a_home_that_is_no_folder(tmp_path: Path) -> None:
