@@ -29,9 +29,13 @@ class DecisionLookups:
         self._spooled = spooled
         self._lane: Lane[str, bytes | RefusedError] = Lane(self._find, LIMITS, clock)
 
-    async def row(self, decision_id: str) -> bytes:
-        """Give the decision as it was written down; raises NotFoundError, UnavailableError."""
-        (found,) = await self._lane.ask([decision_id], self._clock() + PATIENCE_SECONDS)
+    async def row(self, decision_id: str, key_id: str = "") -> bytes:
+        """Give the decision as it was written down; raises NotFoundError, UnavailableError.
+
+        The keys of those who ask take turns.
+        """
+        deadline = self._clock() + PATIENCE_SECONDS
+        (found,) = await self._lane.ask([decision_id], deadline, key_id)
         if isinstance(found, Exception):
             raise found
         return found

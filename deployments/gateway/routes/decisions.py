@@ -11,6 +11,7 @@ from starlette.responses import Response
 from deployments.errors import NotFoundError
 from deployments.gateway.routes.access import Here, admitted
 from deployments.history import ask
+from safety.access import Principal
 
 router = APIRouter(tags=["decisions"], dependencies=[Depends(admitted)])
 
@@ -42,9 +43,10 @@ DecisionId = Annotated[
 async def decision(
     id: DecisionId,  # noqa: A002 - the contract's name
     here: Here,
+    principal: Annotated[Principal, Depends(admitted)],
 ) -> Response:
     # The very bytes that were hashed: to read and write them anew would cost as much as to find.
-    return Response(await here.lookups.row(id), media_type="application/json")
+    return Response(await here.lookups.row(id, principal.key_id), media_type="application/json")
 
 
 @router.get("/metrics/decisions", summary="The latest decisions")

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from deployments.errors import ConflictError, NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
+from safety.access import Principal
 
 router = APIRouter(tags=["inference"], dependencies=[Depends(admitted)])
 
@@ -74,7 +75,10 @@ class OutcomeAnswer(BaseModel):
     responses={409: {"description": "The outcome of this decision was counted already."}},
 )
 async def outcome(
-    family: Annotated[str, Path(pattern=r"^[a-z-]{1,32}$")], body: OutcomeBody, here: Here
+    family: Annotated[str, Path(pattern=r"^[a-z-]{1,32}$")],
+    body: OutcomeBody,
+    here: Here,
+    principal: Annotated[Principal, Depends(admitted)],
 ) -> OutcomeAnswer:
     name = FAMILIES.get(family)
     if name is None:
@@ -83,7 +87,7 @@ async def outcome(
     truth = getattr(body.values, wanted)
     if truth is None:
         raise ConflictError(f"{family} is told its {wanted}", {"values": f"give {wanted}"})
-    decision = orjson.loads(await here.lookups.row(body.decision_id))
+    decision = orjson.loads(await here.lookups.row(body.decision_id, principal.key_id))
     if decision["family"] != name:
         raise NotFoundError(f"Decision {body.decision_id} is one of {decision['family']}")
     interval = decision["answer"]["interval"]

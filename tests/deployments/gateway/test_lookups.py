@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployments.errors import NotFoundError, UnavailableError
+from deployments.errors import NotFoundError, OverloadedError, UnavailableError
 from deployments.gateway.lookups import LIMITS, DecisionLookups
 from deployments.gateway.routes import decisions
 from deployments.history import HistoryAwayError
@@ -46,6 +46,23 @@ async def test_those_that_wait_share_the_next_question() -> None:
     archive.may.set()
     assert await asyncio.gather(*asking) == [f'"a{n}"'.encode() for n in range(40)]
     assert [len(each) for each in archive.asked] == [1] * LIMITS.batches_in_flight + [38]
+
+
+async def test_a_key_that_asks_for_thousands_fills_the_queue_for_itself_alone() -> None:
+    archive = Archive()
+    lookups = DecisionLookups(clock, archive)
+    flood = LIMITS.batches_in_flight + LIMITS.max_waiting_rows
+    asking = [asyncio.create_task(lookups.row(f"a{n}", "eve")) for n in range(flood)]
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadedError):
+        await lookups.row("a", "eve")
+    other = asyncio.create_task(lookups.row("a", "ada"))
+    await asyncio.sleep(0)
+    archive.may.set()
+    assert await other == b'"a"'
+    # Ada's turn comes after one of Eve's, not after thousands.
+    assert len(archive.asked) < 10
+    await asyncio.gather(*asking)
 
 
 async def test_each_is_answered_by_itself() -> None:
