@@ -69,6 +69,7 @@ def build_app(premises: Premises) -> FastAPI:
     app.add_middleware(SmallBodies)
     app.add_middleware(Counted, observe=premises.observe)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(BodiesAreJson)
     return app
 
 
@@ -140,6 +141,22 @@ class HeadAsGet:
                 await send({"type": "http.response.body", "body": b""})
 
         await self._app({**scope, "method": "GET"}, receive, without_body)
+
+
+class BodiesAreJson:
+    """Reads every body as JSON, whatever it is called: `curl -d` calls it a form.
+
+    The families' endpoints go by this already. Only the sign-in to the documentation is a form.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not scope["path"].endswith("/docs/sign-in"):
+            others = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
+            scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
+        await self._app(scope, receive, send)
 
 
 class Counted:

@@ -61,6 +61,17 @@ async def test_an_outcome_is_counted_once(house: House) -> None:
     assert (code, answer["error"]["code"]) == (409, "conflict")
 
 
+async def test_a_body_is_read_as_json_though_curl_calls_it_a_form(house: House) -> None:
+    decision = (await house.ask(BODY))[0]["meta"]["decision_id"]
+    body = orjson.dumps({"decision_id": decision, "values": {"latency_ms": 5.0}})
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    async with house.client() as client:
+        found = await client.post("/models/tail-slo/outcome", content=body, headers=form)
+        assert found.status_code == 200, found.text
+        gate = await client.post("/models/regime-detection/gate", content=b"{}", headers=form)
+    assert set(gate.json()["error"]["fields"]) == {"body.stream", "body.deployed_at"}
+
+
 async def test_what_nobody_decided_or_nobody_can_tell_is_refused(house: House) -> None:
     code, _ = await tell(house, "019343a1-7b1c-7abc-9def-0123456789ab", 5.0)
     assert code == 404
