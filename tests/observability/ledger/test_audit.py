@@ -10,13 +10,18 @@ from observability.ledger import archive
 from observability.ledger.audit import audit
 from observability.ledger.decision import Decision
 from observability.ledger.drain import Drain
-from observability.ledger.writer import LedgerWriter
+from observability.ledger.writer import LedgerWriter, Timing
+from tests.waiting import PATIENCE_SECONDS
 
+# A busy machine is no Redis that is away.
+PATIENT = Timing(timeout=PATIENCE_SECONDS)
 Decide = Callable[..., list[Decision]]
 
 
 async def write(client: Redis, folder: Path, writer: str, *batches: list[Decision]) -> None:
-    async with LedgerWriter(client, writer=writer, spool_dir=folder, clock=time.time) as pen:
+    async with LedgerWriter(
+        client, writer=writer, spool_dir=folder, clock=time.time, timing=PATIENT
+    ) as pen:
         for batch in batches:
             await pen.append(batch)
 

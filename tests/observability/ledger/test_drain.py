@@ -17,14 +17,19 @@ from observability.ledger.decision import Decision
 from observability.ledger.drain import CHUNK, Drain
 from observability.ledger.entry import NO_HASH, Header, encode, hash_of, seal
 from observability.ledger.stream import AWAY, LedgerStream, Message
-from observability.ledger.writer import LedgerWriter
+from observability.ledger.writer import LedgerWriter, Timing
+from tests.waiting import PATIENCE_SECONDS
 
+# A busy machine is no Redis that is away.
+PATIENT = Timing(timeout=PATIENCE_SECONDS)
 Decide = Callable[..., list[Decision]]
 Eventually = Callable[..., Awaitable[None]]
 
 
 async def write(client: Redis, folder: Path, *batches: list[Decision], writer: str = "w") -> None:
-    async with LedgerWriter(client, writer=writer, spool_dir=folder, clock=time.time) as pen:
+    async with LedgerWriter(
+        client, writer=writer, spool_dir=folder, clock=time.time, timing=PATIENT
+    ) as pen:
         for batch in batches:
             await pen.append(batch)
 

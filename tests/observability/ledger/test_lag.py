@@ -10,14 +10,19 @@ from observability.clickhouse import Clickhouse
 from observability.ledger.decision import Decision
 from observability.ledger.drain import Drain
 from observability.ledger.lag import drain_lag_s
-from observability.ledger.writer import LedgerWriter
+from observability.ledger.writer import LedgerWriter, Timing
+from tests.waiting import PATIENCE_SECONDS
 
+# A busy machine is no Redis that is away.
+PATIENT = Timing(timeout=PATIENCE_SECONDS)
 Decide = Callable[..., list[Decision]]
 Eventually = Callable[..., Awaitable[None]]
 
 
 async def write(client: Redis, folder: Path, batch: list[Decision], writer: str = "w") -> None:
-    async with LedgerWriter(client, writer=writer, spool_dir=folder, clock=time.time) as pen:
+    async with LedgerWriter(
+        client, writer=writer, spool_dir=folder, clock=time.time, timing=PATIENT
+    ) as pen:
         await pen.append(batch)
 
 

@@ -128,14 +128,13 @@ async def test_redis_killed_under_load_loses_nothing_and_the_ledger_is_whole_aga
 async def test_while_redis_is_away_only_the_first_batch_waits_for_it(
     redis_server: Any, client: Redis, tmp_path: Path, decide: Decide
 ) -> None:
-    async with writer(client, tmp_path) as pen:
+    # Were each of the twenty to wait for Redis, they would take ten minutes.
+    async with writer(client, tmp_path, timing=replace(QUICK, timeout=30.0)) as pen:
         await pen.append(decide(1))
         redis_server.kill()
         await pen.append(decide(1))
-        started = time.perf_counter()
         for _ in range(20):
             assert (await pen.append(decide(1))).spooled
-        assert time.perf_counter() - started < 20 * QUICK.timeout / 2
 
 
 async def test_a_frozen_redis_is_away_after_the_timeout_and_gets_each_entry_once_or_twice(
@@ -145,10 +144,9 @@ async def test_a_frozen_redis_is_away_after_the_timeout_and_gets_each_entry_once
     async with writer(client, tmp_path) as pen:
         await pen.append(decide(1))
         os.kill(redis_server.process.pid, signal.SIGSTOP)
-        started = time.perf_counter()
         batch = decide(2)
-        assert (await pen.append(batch)).spooled
-        assert time.perf_counter() - started < 5 * QUICK.timeout
+        async with asyncio.timeout(PATIENCE_SECONDS):  # it never wakes up by itself
+            assert (await pen.append(batch)).spooled
         os.kill(redis_server.process.pid, signal.SIGCONT)
         await eventually(lambda: not pen.degraded)
         await pen.append(decide(1))
@@ -372,7 +370,7 @@ async def test_kill_9_of_a_gateway_loses_no_answer_that_left_it(
     if redis_dies_first:
         redis_server.start()
     names = {line.strip() for line in answered if line.endswith(b"\n")}
-    async with writer(client, tmp_path, "gateway-next"):
+    async with writer(client, tmp_path, "gateway-next", replace(QUICK, timeout=5.0)):
 
         async def whole() -> bool:
             found = b"".join(rows(await recorded(client)))

@@ -175,6 +175,7 @@ def test_a_list_of_candidates_is_chosen_from_once_each() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # PyTorch's and GPyTorch's own deprecations, at import
+@pytest.mark.timeout(600)  # it imports PyTorch and fits ten models
 def test_two_goals_are_traded_off() -> None:
     study = Study.start(Design(SQUARE, ("minimise", "minimise")))
 
