@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 
-import grpc  # type: ignore[import-untyped] # it ships no types
+import grpc
 from grpc import aio
 
 from benchmarks.decisions.figures import is_quick, quantile_ms, show
