@@ -99,11 +99,18 @@ def _answer_in_one_shape(app: FastAPI) -> None:
 
 
 def _methods_of(request: Request) -> list[str]:
-    """Name the methods of every route at this path; the router names those of the first alone."""
+    """Name the methods of every route of this path's template; the router names the first's alone.
+
+    A name may hold slashes, so `/experiments/{id}` matches `/experiments/a/arms/b` as well: what
+    counts is the template that the router comes to first.
+    """
     path = request.scope["path"]
+    matching = [
+        each for each in iter_route_contexts(request.app.routes) if each.path_regex.match(path)
+    ]
     found: set[str] = set()
-    for route in iter_route_contexts(request.app.routes):
-        if route.path_regex.match(path):
+    for route in matching:
+        if route.path_regex.pattern == matching[0].path_regex.pattern:
             found |= route.methods or set()
     return sorted(found | {"HEAD"} if "GET" in found else found)
 

@@ -1,6 +1,7 @@
 """Lookups of decisions share questions, and each is answered by itself."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -138,3 +139,13 @@ async def test_while_entries_wait_in_the_spool_nothing_is_said_not_to_exist() ->
     spooled = 0
     with pytest.raises(NotFoundError):
         await lookups.row("b")
+
+
+async def test_a_refused_method_names_those_that_the_description_has(house: House) -> None:
+    async with house.client(Role.ADMIN) as client:
+        page = (await client.get("/openapi.json")).json()
+        for path, operations in page["paths"].items():
+            found = await client.request("OPTIONS", re.sub(r"{[^}]*}", "0", path))
+            described = {method.upper() for method in operations}
+            allowed = set(found.headers["allow"].split(", ")) - {"HEAD"}
+            assert (found.status_code, allowed) == (405, described - {"HEAD"}), path
