@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Generic
 
-import numpy as np
 from redis.exceptions import RedisError
 
-from deployments.batch import Batch, Columns, Owner, Prediction
+from deployments.batch import Batch, Owner, Prediction
 from deployments.keyed.building import Unreadable
 from deployments.keyed.creation import Creation
 from deployments.keyed.keeper import Asked, Keeper, Reply, State
 from deployments.keyed.log import Append, Entry, KeyLog
+from deployments.keyed.replies import failed, prediction_of, unreadable_refusal
 from deployments.keyed.shelf import USUAL, Resident, Shelf, ShelfLimits
 from deployments.keyed.tags import BARE, tag
 from deployments.wire.call import GivenUpError, given_up, given_up_for_good
@@ -67,7 +67,7 @@ class KeyedService(Generic[State]):
                     await self._withdraw(asked, replies)
         for at, each in rows:
             replies[at] = self._away(each)
-        return self._prediction(replies, model, version)
+        return prediction_of(replies, self.keeper.columns, model, version)
 
     async def _rounds(self, rows: Rows, replies: list[Reply | None]) -> Rows:
         """Answer the rows, in as many rounds as it takes; give those that kept moving on."""
@@ -199,7 +199,7 @@ class KeyedService(Generic[State]):
                 return await self._answer_apart(keys, rows, replies)
             log.exception("%s %r could not answer", self.keeper.kind, keys[0])
             for at, each in rows:
-                replies[at] = _failed(each)
+                replies[at] = failed(each)
             return []
         for (at, _), reply in zip(rows, found, strict=True):
             replies[at] = reply
@@ -222,7 +222,7 @@ class KeyedService(Generic[State]):
         for at, each in rows:
             if (found := unreadable.get(each.key)) is None:
                 continue
-            replies[at] = _refused(each.key, found)
+            replies[at] = unreadable_refusal(each.key, found)
             if removal := self.keeper.removal(each):
                 entry = Entry([removal.event], [each.id])
                 last = Append.of(each.key, found.number + 1, entry, ends=True)
@@ -348,16 +348,6 @@ class KeyedService(Generic[State]):
     def _away(self, asked: Asked) -> Reply:
         return Reply(refusal=self.keeper.unavailable(asked))
 
-    def _prediction(self, replies: list[Reply | None], model: str, version: str) -> Prediction:
-        found = [reply if reply is not None else Reply() for reply in replies]
-        columns: Columns = {
-            name: np.array([reply.columns.get(name, np.nan) for reply in found])
-            for name in self.keeper.columns
-        }
-        details: list[Any] = [reply.detail for reply in found]
-        refusals = {row: reply.refusal for row, reply in enumerate(found) if reply.refusal}
-        return Prediction(columns, model, version, details, refusals)
-
 
 def _appends(rows: Rows, found: Sequence[Reply], held: dict[str, Resident[Any]]) -> list[Append]:
     """Put the events of each key into its next entry."""
@@ -391,16 +381,3 @@ def _check_wanted() -> None:
     """
     if given_up():
         raise GivenUpError
-
-
-def _failed(asked: Asked) -> Reply:
-    message = f"{asked.key!r} could not take this, and why is in the replica's log: send it again"
-    return Reply(refusal={"code": "unavailable", "message": message})
-
-
-def _refused(key: str, found: Unreadable) -> Reply:
-    message = (
-        f"The state of {key!r} cannot be read by this release ({type(found.why).__name__}), and "
-        "nothing was taken: run the release that wrote it, or delete it to begin anew"
-    )
-    return Reply(refusal={"code": "unreadable", "message": message})
