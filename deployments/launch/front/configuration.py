@@ -72,8 +72,14 @@ backend gateways
     option httpchk GET /-/healthz
     http-check expect status 200
     default-server check inter 2s fastinter 250ms downinter 250ms fall 2 rise 2 observe layer4 error-limit 3 on-error mark-down
-{servers}"""  # noqa: E501 - HAProxy's lines are as long as they are
+{servers}    # Without a server at all, HAProxy hangs up on whom it kept alive. This one answers instead.
+    server nobody unix@{folder}/{nobody} backup no-check
+frontend nobody
+    bind unix@{folder}/{nobody} mode 600
+    http-request return status 503 content-type application/json hdr Retry-After 1 hdr Cache-Control no-store string {unavailable}
+"""  # noqa: E501 - HAProxy's lines are as long as they are
 ADMIN = "admin.sock"
+NOBODY = "nobody.sock"
 
 
 NOT_FOUND = NotFoundError("There is nothing at this path")
@@ -121,6 +127,8 @@ def configuration(folder: Path, listener: int, limits: Limits, servers: Iterable
         hung_up_on=limits.per_address + _TOLD,
         too_many=_quoted(TOO_MANY),
         not_found=_quoted(NOT_FOUND),
+        nobody=NOBODY,
+        unavailable=_quoted(PAGES[503]),
         error_files="\n".join(f"    errorfile {status} {folder}/{status}.http" for status in PAGES),
         servers="".join(f"    server {each.name} {each.address}\n" for each in servers),
     )
