@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from deployments.launch.errors import ConfigFileError, TooFewCpusError
+from deployments.launch.serve_keys import faults
 
 HISTORY_CPUS = 0.1
 """What the history actor reserves beside the deployments."""
@@ -25,16 +26,20 @@ class Demand:
 
 
 def read(path: Path, host: str, port: int) -> Config:
-    """Read the operator's file, with the address of this run in it."""
+    """Read the operator's file, with the address of this run in it; refuse what is wrong there."""
     try:
         content = yaml.safe_load(path.read_text())
     except OSError as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be opened"
         raise ConfigFileError(path, f"{what}: run this in the project's folder") from None
+    except UnicodeDecodeError:
+        raise ConfigFileError(path, "is no text in UTF-8") from None
     except yaml.YAMLError as error:
         raise ConfigFileError(path, f"is no YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict) or not isinstance(content.get("applications"), list):
-        raise ConfigFileError(path, "has no list of applications") from None
+    if not isinstance(content, dict):
+        raise ConfigFileError(path, "has no list of applications")
+    if wrong := list(faults(content)):
+        raise ConfigFileError(path, f"cannot be used: {'; '.join(wrong)}")
     content.setdefault("http_options", {}).update(host=host, port=port)
     return content
 

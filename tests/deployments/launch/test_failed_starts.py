@@ -102,3 +102,8 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
     assert "serve_config.yaml" in failed_start(tmp_path / "home", str(broken))
     broken.write_text("just a sentence")
     assert "serve_config.yaml" in failed_start(tmp_path / "home", str(broken))
+    broken.write_text(
+        "applications: [{import_path: x, deployments: [{name: a, num_replicas: two}]}]"
+    )
+    said = failed_start(tmp_path / "home", str(broken))
+    assert f"{broken} cannot be used: deployment a: num_replicas is 'two'" in said
