@@ -4,7 +4,9 @@ Who created a key stands in Redis: a hash of keys and their owners for each quot
 many each owner has. Scripts change both at once, so that they cannot differ. A place is taken
 before a key's first entry is appended and given back when nothing came of it, or with its deletion.
 A replica that dies in between leaves a place taken: whoever begins that key next takes it over, and
-every replica that starts looks for such places (`heal`).
+every replica that starts looks for such places (`heal`). One that was only stopped may find its
+place given back meanwhile: the first entry itself takes it again. No key in the index ever loses
+its place.
 """
 
 import asyncio
@@ -15,7 +17,7 @@ from redis.asyncio import Redis
 
 from config_store.quotas import Counted
 from deployments.batch import Owner, Refusal
-from deployments.keyed.log import KeyLog
+from deployments.keyed.log import KeyLog, Place
 from settings.redis_names import redis_name
 
 # Takes places for names as long as the owner has any left; gives a 1 or 0 for each, then the count.
@@ -38,15 +40,20 @@ found[#found + 1] = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0')
 return found
 """
 
+# Gives places back, but those of keys that are in the index; gives how many there were. The first
+# argument is what their places' names begin with.
 _FREE = """
-for _, name in ipairs(ARGV) do
+local freed = 0
+for at = 2, #ARGV do
+  local name = ARGV[1] .. ARGV[at]
   local owner = redis.call('HGET', KEYS[1], name)
-  if owner then
+  if owner and not redis.call('ZSCORE', KEYS[3], ARGV[at]) then
     redis.call('HDEL', KEYS[1], name)
     if redis.call('HINCRBY', KEYS[2], owner, -1) <= 0 then redis.call('HDEL', KEYS[2], owner) end
+    freed = freed + 1
   end
 end
-return 1
+return freed
 """
 
 # A place may be taken for so long before its key is in the index.
@@ -86,10 +93,17 @@ class Creation:
             refusals |= await self._admit(owner, keys)
         return refusals
 
-    async def free(self, keys: Iterable[str]) -> None:
-        """Give places back: their keys were deleted, or did not begin."""
-        if names := [self._place(key) for key in keys]:
-            await self._free(keys=self._names, args=names)
+    async def free(self, keys: Iterable[str]) -> int:
+        """Give places back: their keys were deleted, or did not begin; give how many there were."""
+        if not (freed := list(keys)):
+            return 0
+        names = [*self._names, self._log.index]
+        return int(await self._free(keys=names, args=[self._place(""), *freed]))
+
+    def place(self, key: str, owner: Owner) -> Place:
+        """Name the place that the first entry of a key takes, should it be lost by then."""
+        owners, owned = self._names
+        return Place(owners, owned, self._place(key), owner[0])
 
     async def heal(self, wait_seconds: float = ON_THEIR_WAY_SECONDS) -> int:
         """Give back the places of keys that do not exist; give how many there were."""
@@ -97,9 +111,9 @@ class Creation:
         if not suspects:
             return 0
         await asyncio.sleep(wait_seconds)
-        lost = await self._without_keys(suspects)
-        await self.free(lost)
-        return len(lost)
+        return sum(
+            [await self.free(suspects[at : at + _PAGE]) for at in range(0, len(suspects), _PAGE)]
+        )
 
     async def _admit(self, owner: Owner, keys: Sequence[str]) -> dict[str, Refusal]:
         key_id, most = owner

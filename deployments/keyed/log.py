@@ -41,6 +41,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a key counts for who created it (see creation.py)."""
+
+    owners: str
+    owned: str
+    name: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
     """An entry on its way to a key's log."""
 
@@ -52,12 +62,21 @@ class Append:
     begins: bool = False
     # Its last one: the key is deleted. Its rows are all that shall still be known.
     ends: bool = False
+    # Of a key that begins: the place that it shall have from now on, whatever became of it.
+    place: Place | None = None
 
     @classmethod
     def of(
-        cls, key: str, number: int, entry: Entry, *, begins: bool = False, ends: bool = False
+        cls,
+        key: str,
+        number: int,
+        entry: Entry,
+        *,
+        begins: bool = False,
+        ends: bool = False,
+        place: Place | None = None,
     ) -> Self:
-        return cls(key, number, orjson.dumps(entry.events), entry.ids, begins, ends)
+        return cls(key, number, orjson.dumps(entry.events), entry.ids, begins, ends, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +142,21 @@ class KeyLog:
             if each.ends:
                 kept = scripts.DELETED_SECONDS
                 self._eval(pipe, scripts.END, each.key, each.number, rows, kept)
+            elif each.begins and (place := each.place) is not None:
+                arguments = (each.number, each.events, rows, place.name, place.owner)
+                counted = (place.owners, place.owned)
+                self._eval(pipe, scripts.BEGIN, each.key, *arguments, more=counted)
             elif each.begins:
                 self._eval(pipe, scripts.BEGIN, each.key, each.number, each.events, rows)
             else:
                 pipe.xadd(self._log(each.key), fields, id=f"{each.number}-0")
         return [_taken(result) for result in await pipe.execute(raise_on_error=False)]
 
-    def _eval(self, pipe: Any, script: str, key: str, *arguments: Any) -> None:
+    def _eval(
+        self, pipe: Any, script: str, key: str, *arguments: Any, more: Sequence[str] = ()
+    ) -> None:
         """Put a script into a pipeline, whole: a Redis that was restarted has forgotten it."""
-        names = self._names(key)
+        names = [*self._names(key), *more]
         pipe.eval(script, len(names), *names, key, *arguments)
 
     async def read(self, keys: Sequence[str]) -> list[Saved]:

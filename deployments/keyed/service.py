@@ -12,7 +12,7 @@ from deployments.batch import Batch, Owner, Prediction
 from deployments.keyed.building import Unreadable
 from deployments.keyed.creation import Creation
 from deployments.keyed.keeper import Asked, Keeper, Reply, State
-from deployments.keyed.log import Append, Entry, KeyLog
+from deployments.keyed.log import Append, Entry, KeyLog, Place
 from deployments.keyed.replies import failed, prediction_of, unreadable_refusal
 from deployments.keyed.shelf import USUAL, Resident, Shelf, ShelfLimits
 from deployments.keyed.tags import BARE, tag
@@ -165,6 +165,9 @@ class KeyedService(Generic[State]):
                 self.shelf.drop(each.key)
         return [row for row in rows if row[1].key not in refusals], beginning.keys() - refusals
 
+    def _place(self, key: str, owner: Owner) -> Place | None:
+        return None if self._creation is None else self._creation.place(key, owner)
+
     async def _free_unused(self, keys: set[str]) -> None:
         """Give back the places of keys that were to begin and did not."""
         if not keys:
@@ -243,7 +246,7 @@ class KeyedService(Generic[State]):
         self, rows: Rows, found: Sequence[Reply], held: dict[str, Resident[State]]
     ) -> set[str]:
         """Append what happened, one entry a key; give the keys that had moved on without us."""
-        appends = _appends(rows, found, held)
+        appends = _appends(rows, found, held, self._place)
         written = {append.key for append in appends}
         others = list(dict.fromkeys(each.key for _, each in rows if each.key not in written))
         try:
@@ -349,7 +352,12 @@ class KeyedService(Generic[State]):
         return Reply(refusal=self.keeper.unavailable(asked))
 
 
-def _appends(rows: Rows, found: Sequence[Reply], held: dict[str, Resident[Any]]) -> list[Append]:
+def _appends(
+    rows: Rows,
+    found: Sequence[Reply],
+    held: dict[str, Resident[Any]],
+    place_of: Callable[[str, Owner], Place | None],
+) -> list[Append]:
     """Put the events of each key into its next entry."""
     entries: dict[str, Entry] = {}
     ends: set[str] = set()
@@ -362,8 +370,20 @@ def _appends(rows: Rows, found: Sequence[Reply], held: dict[str, Resident[Any]])
             ends.add(each.key)
     for key in ends:  # what is sent again of what is gone shall not begin it anew
         entries[key] = Entry([], [*(held[key].ids or ()), *entries[key].ids])
+    owners: dict[str, Owner] = {}
+    for _, each in rows:  # whose row comes first owns the key
+        if each.owner is not None and held[each.key].empty:
+            owners.setdefault(each.key, each.owner)
+    places = {key: place_of(key, owner) for key, owner in owners.items()}
     return [
-        Append.of(key, held[key].number + 1, entry, begins=held[key].empty, ends=key in ends)
+        Append.of(
+            key,
+            held[key].number + 1,
+            entry,
+            begins=held[key].empty,
+            ends=key in ends,
+            place=places.get(key),
+        )
         for key, entry in entries.items()
     ]
 

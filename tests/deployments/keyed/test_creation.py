@@ -128,6 +128,34 @@ async def test_what_a_dead_replica_took_is_given_back(replicas: Replicas) -> Non
     assert await replicas.ask(service, ("c", 1, ADA)) == [""]
 
 
+async def test_a_replica_that_was_stopped_before_it_wrote_has_its_place_all_the_same(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took a place and stood still; another one began, and gave back what no key had."""
+    service = replicas.another()
+    make_room = service.shelf.make_room
+
+    async def stopped(held: Any) -> None:
+        assert await replicas.creation().heal(wait_seconds=0) == 1
+        await make_room(held)
+
+    monkeypatch.setattr(service.shelf, "make_room", stopped)
+    assert await replicas.ask(service, ("a", 1, ADA)) == [""]
+    monkeypatch.undo()
+    assert await replicas.creation().heal(wait_seconds=0) == 0
+    assert await replicas.ask(service, ("b", 1, ADA), ("c", 1, ADA)) == ["", "quota"]
+
+
+async def test_a_key_that_began_anew_elsewhere_keeps_its_place(replicas: Replicas) -> None:
+    """Who deleted it gives its place back only now."""
+    one, other = replicas.another(), replicas.another()
+    await replicas.ask(one, ("a", 1, ADA), ("b", 1, ADA))
+    await replicas.ask(one, ("a", "delete", None))
+    assert await replicas.ask(other, ("a", 1, ADA)) == [""]
+    await replicas.creation().free(["a"])
+    assert await replicas.ask(one, ("c", 1, ADA)) == ["quota"]
+
+
 async def test_a_place_of_a_key_that_never_began_goes_to_who_begins_it(
     replicas: Replicas,
 ) -> None:
