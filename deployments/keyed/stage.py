@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -17,6 +18,7 @@ from deployments.wire.frame import Frame
 from observability.background import end
 
 TIDY_SECONDS = 1.0
+REPAIR_AGAIN_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class KeyedStage(Stage):
         self._evicted: dict[str, int] = {}
         await super().open()
         self._tidying = self.replica.loops.start("tidy states", self._tidy, lambda: TIDY_SECONDS)
-        self._repairing = asyncio.create_task(self._repair())
+        self._repairing = asyncio.create_task(repair_each(self._distinct()))
 
     def bytes_for_each(self, services: int) -> int:
         """Say how much memory the states of each service may take, of so many in this replica."""
@@ -73,13 +75,6 @@ class KeyedStage(Stage):
         metrics.state_evictions.labels(kind).inc(evicted)
         self._evicted[kind] = shelf.evicted
 
-    async def _repair(self) -> None:
-        for service in self._distinct():
-            try:
-                await service.repair()
-            except (RedisError, OSError) as away:  # a key that is asked for is repaired then
-                log.warning("States are not looked through: %s", type(away).__name__)
-
     def _distinct(self) -> list[KeyedService[Any]]:
         return list({id(service): service for service in self._services.values()}.values())
 
@@ -92,3 +87,25 @@ class KeyedStage(Stage):
         for service in self._distinct():
             await service.close()
         await self.replica.close()
+
+
+async def repair_each(
+    services: Iterable[KeyedService[Any]], again_seconds: float = REPAIR_AGAIN_SECONDS
+) -> None:
+    """Look once through the states of each; where Redis is away, as soon as it is back."""
+    for service in services:
+        tries = 0
+        while not await _repaired(service, first=not tries):
+            tries += 1
+            await asyncio.sleep(again_seconds)
+
+
+async def _repaired(service: KeyedService[Any], *, first: bool) -> bool:
+    try:
+        await service.repair()
+    except (RedisError, OSError) as away:  # meanwhile a key that is asked for is repaired then
+        if first:
+            kind, why = service.keeper.kind, type(away).__name__
+            log.warning("States of kind %r cannot be looked through yet: %s", kind, why)
+        return False
+    return True

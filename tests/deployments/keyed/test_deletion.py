@@ -1,14 +1,19 @@
 """Keys that are deleted, and what begins anew under their names."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from deployments.keyed.log import KeyLog
 from deployments.keyed.scripts import DELETED_SECONDS
+from deployments.keyed.stage import repair_each
 from deployments.keyed.tags import key_by_tag, tagged
 from tests.deployments.keyed.asking import SMALL, Clock, Service, ask, batch, totals
+from tests.redis_server import RedisServer
+from tests.waiting import PATIENCE_SECONDS, until
 
 # The deletion of the releases that had Redis expire the key's own log and snapshot.
 _EXPIRING_DELETION = """
@@ -156,6 +161,24 @@ async def test_also_when_nobody_reads_it(redis: Redis, service: Callable[..., Se
     assert await listed(redis) == ["a", "c"]
     assert await redis.zcard("ballast:tally:deleted") == 1  # of b the number is left
     assert await totals(service(), ("a", None), ("b", 2.0), ("c", None)) == [5.0, 2.0, 1.0]
+
+
+async def test_also_when_redis_was_away_as_the_replica_began(
+    redis: Redis,
+    server: RedisServer,
+    service: Callable[..., Service],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await ask(service(), ("a", 1.0), ("b", 1.0))
+    await delete_as_before(redis, "a", 2)
+    await append_as_before(redis, "a", 3, 5.0)
+    server.kill()
+    repairing = asyncio.create_task(repair_each([service()], again_seconds=0.01))
+    await until(lambda: "cannot be looked through yet" in caplog.text)
+    server.start()
+    await asyncio.wait_for(repairing, PATIENCE_SECONDS)
+    assert await expiring(redis) == []
+    assert await listed(redis) == ["a", "b"]
 
 
 async def test_an_earlier_release_goes_on_with_what_this_one_deleted(
