@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 CHUNK = 512
 MARGIN_S = 10.0
+# So many of the newest entries are tried where none of the oldest can be stored.
+PROBES = 8
 
 
 def _count_nothing() -> None:
@@ -74,11 +76,14 @@ class Drain:
         letter. One after which nothing could be stored stays: the store may be at fault.
         """
         entries = [readable(message) for message in messages]
-        refused = await asyncio.to_thread(self._store_readable, entries)
-        stored = [at for at, entry in enumerate(entries) if entry is not None and at not in refused]
+        done, refused = await asyncio.to_thread(self._store_readable, entries)
+        tried = enumerate(entries[:done])
+        stored = [at for at, entry in tried if entry is not None and at not in refused]
         if refused and not stored:
-            raise next(iter(refused.values()))
-        done = stored[-1] + 1 if refused and max(refused) > stored[-1] else len(messages)
+            if not await self._stores_later(messages[done - 1].id):
+                raise next(iter(refused.values()))
+        elif refused and max(refused) > stored[-1]:
+            done = stored[-1] + 1
         for at, message in enumerate(messages[:done]):
             if entries[at] is None:
                 await self._set_aside(message, "cannot be read")
@@ -86,11 +91,38 @@ class Drain:
                 await self._set_aside(message, f"cannot be stored: {refused[at]!r}")
         return messages[:done]
 
-    def _store_readable(self, entries: Sequence[Entry | None]) -> dict[int, Exception]:
+    def _store_readable(self, entries: Sequence[Entry | None]) -> tuple[int, dict[int, Exception]]:
+        """Store what can be read; give how many messages were tried, and which are refused."""
         places = [at for at, entry in enumerate(entries) if entry is not None]
         found = [entry for entry in entries if entry is not None]
-        refused = store_each(self._archive.add, found)
-        return {places[at]: error for at, error in refused.items()}
+        tried = store_each(self._archive.add, found)
+        done = len(entries) if tried.items == len(found) else places[tried.items - 1] + 1
+        return done, {places[at]: error for at, error in tried.refused.items()}
+
+    async def _stores_later(self, after: str) -> bool:
+        """Find out whether the store takes one of the newest entries behind a message.
+
+        One that it has already says nothing of how it is now.
+        """
+        left = PROBES
+        async for message in self._stream.newest_first(PROBES):
+            if not left or order(message.id) <= order(after):
+                return False
+            left -= 1
+            entry = readable(message)
+            if entry is not None and await asyncio.to_thread(self._takes, entry):
+                return True
+        return False
+
+    def _takes(self, entry: Entry) -> bool:
+        added = 0
+
+        def add(entries: Sequence[Entry]) -> None:
+            nonlocal added
+            added += self._archive.add(entries)
+
+        store_each(add, [entry])
+        return added > 0
 
     async def _set_aside(self, message: Message, why: str) -> None:
         if await self._dead_letters.keep(message, why):

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from redis.asyncio import Redis
 from observability.background import Loops
 from observability.clickhouse import Clickhouse, Column
 from observability.errors import ClickhouseUnavailableError, QueryRejectedError
+from observability.ledger import drain as drain_module
+from observability.ledger.archive import Archive
 from observability.ledger.audit import audit
 from observability.ledger.decision import Decision
 from observability.ledger.drain import CHUNK, Drain
 from observability.ledger.entry import NO_HASH, Header, encode, hash_of, seal
-from observability.ledger.stream import AWAY, LedgerStream, Message
+from observability.ledger.stream import AWAY, LedgerStream, Message, readable
 from observability.ledger.writer import LedgerWriter, Timing
 from tests.waiting import PATIENCE_SECONDS
 
@@ -307,6 +310,52 @@ async def test_an_entry_behind_which_nothing_was_stored_yet_stays_in_the_stream(
     assert await drain.step() == 3
     assert await client.xlen("ballast:ledger:damaged") == 1
     assert count(store, "decisions") == (2, 2)
+
+
+@pytest.mark.parametrize("bad", [9, 35])
+async def test_many_in_a_row_that_cannot_be_stored_hold_up_nothing(
+    client: Redis,
+    store: Clickhouse,
+    tmp_path: Path,
+    decide: Decide,
+    monkeypatch: pytest.MonkeyPatch,
+    bad: int,
+) -> None:
+    """What the engine takes of later ones shows that it is not at fault."""
+    monkeypatch.setattr(drain_module, "CHUNK", 16)
+    letters = [poison(f"poison-{at}") for at in range(bad)]
+    for letter in letters:
+        await client.xadd("ballast:ledger", {"e": letter})
+    drain, written = Drain(client, store), 0
+    while await client.xlen("ballast:ledger:damaged") < bad:
+        assert written < bad, "nothing goes on"
+        written += 1
+        await write(client, tmp_path, decide(1), writer=f"v-{written}")
+        with suppress(OverflowError):
+            while await drain.step():
+                pass
+    assert count(store, "decisions") == (written, written)
+    kept: Any = await client.xrange("ballast:ledger:damaged")
+    assert [fields[b"e"] for _, fields in kept] == letters
+
+
+async def test_later_ones_that_were_stored_already_show_nothing(
+    client: Redis,
+    store: Clickhouse,
+    tmp_path: Path,
+    decide: Decide,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drain_module, "CHUNK", 16)
+    for at in range(16):
+        await client.xadd("ballast:ledger", {"e": poison(f"poison-{at}")})
+    await write(client, tmp_path, decide(1))
+    stream = LedgerStream(client, name="ballast:ledger")
+    later = [readable(each) async for each in stream.newest_first(2)][:2]
+    assert Archive(store).add([each for each in later if each is not None]) == 2
+    with pytest.raises(OverflowError):
+        await Drain(client, store).step()
+    assert await client.xlen("ballast:ledger:damaged") == 0
 
 
 async def test_a_store_that_refuses_everything_makes_no_dead_letters(
