@@ -81,10 +81,11 @@ class Channel(asyncio.Protocol):
         if not self.alive or self._transport is None:
             raise ChannelLostError("the replica's connection is closed")
         number = next(self._numbers) & 0xFFFFFFFF
+        encoded = encode(frame, number, kind)  # first: what cannot be encoded waits for nothing
         if self._silent_since is None:
             self._silent_since = asyncio.get_running_loop().time()
         self._waiting[number] = answer
-        self._transport.write(encode(frame, number, kind))
+        self._transport.write(encoded)
         return number
 
     def _give_up(self, number: int) -> None:

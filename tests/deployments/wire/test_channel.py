@@ -75,6 +75,16 @@ async def test_a_failure_is_the_calls_own_and_the_channel_lives(room: Room) -> N
     channel.close()
 
 
+async def test_what_cannot_be_encoded_leaves_nothing_behind(room: Room) -> None:
+    channel = await (await room.replica(echo)).channel()
+    with pytest.raises(TypeError):
+        await channel.call(Frame({}, {"odd": object()}))
+    assert channel.in_flight == 0
+    assert channel.silent_seconds == 0
+    assert await call(channel, 1.0) == 1.0
+    channel.close()
+
+
 async def test_a_wrong_secret_loses_the_channel(room: Room) -> None:
     channel = await (await room.replica(echo)).channel(b"a guess")
     with pytest.raises(ChannelLostError):
