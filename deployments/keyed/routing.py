@@ -23,6 +23,7 @@ from deployments.errors import StageLostError
 from deployments.keyed.tags import tag
 from deployments.wire.channel import Channel, ChannelLostError, RemoteFailureError
 from deployments.wire.exchange import Exchange
+from deployments.wire.frame import Frame
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,12 @@ class ByKey:
                     left += rows
                 elif isinstance(answer, StageLostError):
                     unanswered |= dict.fromkeys(rows, answer)
+                elif isinstance(answer, Exception):
+                    log.error("stage %s: a part of a batch failed", self.stage, exc_info=answer)
+                    failed = StageLostError(
+                        self.stage, f"asking it failed ({type(answer).__name__})"
+                    )
+                    unanswered |= dict.fromkeys(rows, failed)
                 else:
                     raise answer
         return self._whole(batch, parts, unanswered)
@@ -117,11 +124,29 @@ class ByKey:
         """Ask one holder; ChannelLostError when it is lost and the rows must go elsewhere."""
         try:
             async with asyncio.timeout(deadline - self._clock()):
-                return Prediction.from_frame(await channel.call(part.to_frame()))
+                answer = await channel.call(part.to_frame())
         except RemoteFailureError as failure:
             raise StageLostError(self.stage, f"it failed with {failure}") from failure
         except TimeoutError as late:
             raise StageLostError(self.stage, "nothing came back in time") from late
+        return self._read(answer, len(part))
+
+    def _read(self, answer: Frame, rows: int) -> Prediction:
+        try:
+            found = Prediction.from_frame(answer)
+            _check_rows(found, rows)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise StageLostError(self.stage, f"its answer cannot be read: {error}") from error
+        return found
+
+
+def _check_rows(found: Prediction, rows: int) -> None:
+    """Refuse what belongs to other rows than were asked."""
+    columns = {len(column) for column in found.columns.values()}
+    if columns - {rows} or len(found.details) not in (0, rows):
+        raise ValueError(f"it is not of {rows} rows")
+    if any(not 0 <= row < rows for row in found.refusals):
+        raise ValueError(f"it refuses what is none of {rows} rows")
 
 
 def _refusal(lost: StageLostError) -> Refusal:

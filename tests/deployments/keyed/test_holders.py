@@ -103,6 +103,40 @@ async def test_rows_without_an_answer_are_refused_and_the_others_are_answered(
     first.gate.set()
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Frame({"x": np.zeros(4)}),  # names no model
+        Frame({"x": np.zeros(4)}, {"model": "m", "model_version": "1", "odd": 1}),
+        Frame({"x": np.zeros(3)}, {"model": "m", "model_version": "1"}),
+        Frame({"x": np.zeros(4)}, {"model": "m", "model_version": "1", "details": [None]}),
+        Frame({"x": np.zeros(4)}, {"model": "m", "model_version": "1", "refusals": {"x": {}}}),
+        Frame({"x": np.zeros(4)}, {"model": "m", "model_version": "1", "refusals": {"4": {}}}),
+    ],
+)
+async def test_an_answer_that_cannot_be_read_refuses_its_own_rows_alone(
+    room: Room, answer: Frame
+) -> None:
+    async def odd(_: Frame) -> Frame:
+        return answer
+
+    house = await two(room, odd, Holder())  # type: ignore[arg-type] # a handler as well
+    hop = ByKey("stage", house.exchange, time.monotonic)
+    found = await hop(rows(house.mixed), PATIENT)
+    assert found.columns["x"].tolist()[1::2] == [1.0, 3.0, 5.0, 7.0]
+    assert sorted(found.refusals) == [0, 2, 4, 6]
+    assert "cannot be read" in found.refusals[0]["message"]
+
+
+async def test_rows_that_cannot_be_sent_are_refused_alone(room: Room) -> None:
+    house = await two(room, Holder(), Holder())
+    batch = rows(house.mixed)
+    batch.asks[2] = object()
+    found = await ByKey("stage", house.exchange, time.monotonic)(batch, PATIENT)
+    assert found.columns["x"].tolist()[1::2] == [1.0, 3.0, 5.0, 7.0]
+    assert sorted(found.refusals) == [0, 2, 4, 6]
+
+
 async def test_without_any_answer_the_stage_is_lost(room: Room) -> None:
     first, second = Holder(), Holder()
     house = await two(room, first, second)
