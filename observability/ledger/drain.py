@@ -57,7 +57,7 @@ class Drain:
 
     async def step(self) -> int:
         """Store one chunk of messages and trim; says how many messages were dealt with."""
-        messages = await self._stream.read(self._after, CHUNK)
+        messages = await self._stream.read_in_pieces(self._after, CHUNK)
         if messages:
             messages = await self._store(messages)
             self._after = messages[-1].id

@@ -43,7 +43,7 @@ class RecentRows:
         async with self._reading:
             if self._last is None:
                 await self._begin()
-            while messages := await self._stream.read(self._last, CHUNK):
+            while messages := await self._stream.read_in_pieces(self._last, CHUNK):
                 for message in messages:
                     self._add(message)
                 self._drop_oldest()

@@ -170,6 +170,17 @@ async def test_what_is_not_drained_stays_however_old(
     assert count(store, "decisions") == (CHUNK + 10, CHUNK + 10)
 
 
+async def test_large_messages_are_read_a_few_at_a_time(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    """Redis answers nobody while it copies out what was asked for."""
+    await write(client, tmp_path, *[decide(300) for _ in range(20)])
+    await client.config_resetstat()
+    assert await Drain(client, store).step() == 21
+    asked = (await client.info("commandstats"))["cmdstat_xrange"]["calls"]
+    assert asked >= 4
+
+
 async def test_a_redis_that_begins_again_is_drained_from_its_beginning(
     client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
 ) -> None:
