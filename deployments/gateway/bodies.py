@@ -11,7 +11,8 @@ from starlette.types import Receive
 
 from deployments.errors import InvalidError, TooLargeError, TooSlowError
 from deployments.families.family import Family, FamilyBody
-from deployments.gateway.large_bodies import OVER_BYTES, OddBodyError, Turns, slices
+from deployments.gateway.large_bodies import OVER_BYTES, OddBodyError, slices
+from deployments.gateway.turns import Turns
 
 MOST_BYTES = 4 * 1024 * 1024
 MOST_ROWS = 1000

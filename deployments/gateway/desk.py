@@ -12,7 +12,7 @@ from deployments.gateway.answers import Answered, Ask
 from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.journey import Journey
 from deployments.gateway.lane import Lane, LaneLimits
-from deployments.gateway.large_bodies import Turns
+from deployments.gateway.turns import Turns
 from safety.access import Principal
 
 
@@ -36,7 +36,7 @@ class Desk:
         self.turns = Turns()
         self.room = BodyRoom()
         self.lanes: dict[str, Lane[Ask, Answered]] = {
-            family: Lane(journey.carry, LaneLimits(64, 1, 1024), clocks.monotonic)
+            family: Lane(journey.carry, LaneLimits(64, 1, 1024), clocks.monotonic, self.turns)
             for family, journey in journeys.items()
         }
 

@@ -7,7 +7,7 @@ carry the load are read, checked and answered here; one desk answers behind both
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,6 +18,7 @@ from deployments.gateway.admission import Admission
 from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
 from deployments.gateway.body_room import Place
 from deployments.gateway.desk import Desk
+from deployments.gateway.large_answers import PIECE_BYTES, length_of, pieces_of, send_pieces
 from deployments.gateway.one_write import in_one_write
 from observability.logs import request_ids
 from safety.access import Role
@@ -44,7 +45,8 @@ class InferencePath:
         self._admission = admission
         self._reader = BodyReader(family)
 
-    async def answer(self, scope: Scope, receive: Receive) -> bytes:
+    async def answer(self, scope: Scope, receive: Receive) -> tuple[Sequence[bytes], bool]:
+        """Give an envelope for each row, and whether they leave as a list."""
         # The key comes first: what a stranger sends is not even read.
         principal = self._admission.admit(scope["headers"], self._role)
         place = Place(self._desk.room, principal.key_id)
@@ -59,11 +61,18 @@ class InferencePath:
         answers = await self._desk.ask(
             self._family, bodies, principal, received, request_id_of(scope)
         )
-        if as_list:
-            return b"[" + b",".join(answer.envelope for answer in answers) + b"]"
-        if answers[0].refusal is not None:
+        if not as_list and answers[0].refusal is not None:
             raise answers[0].refusal
-        return answers[0].envelope
+        return [answer.envelope for answer in answers], as_list
+
+    async def send(self, send: Send, envelopes: Sequence[bytes], *, as_list: bool) -> None:
+        if not as_list:
+            await respond(send, 200, envelopes[0], [])
+        elif (length := length_of(envelopes)) <= PIECE_BYTES:
+            await respond(send, 200, b"".join(pieces_of(envelopes)), [])
+        else:
+            await send(_head(200, length, []))
+            await send_pieces(send, envelopes, self._desk.turns)
 
 
 class Door:
@@ -112,7 +121,7 @@ class Door:
     async def _infer(self, path: InferencePath, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         try:
-            body = await path.answer(scope, receive)
+            envelopes, as_list = await path.answer(scope, receive)
         except RefusedError as refusal:
             status = refusal.status
             await refuse(send, refusal, request_id_of(scope))
@@ -125,7 +134,7 @@ class Door:
             await refuse(send, failure, request_id_of(scope))
         else:
             status = 200
-            await respond(send, 200, body, [])
+            await path.send(send, envelopes, as_list=as_list)
         self._observe(path.path, status, time.perf_counter() - started)
 
 
@@ -171,13 +180,15 @@ async def respond(
     body: bytes,
     headers: list[tuple[bytes, bytes]],
 ) -> None:
-    length = (b"content-length", str(len(body)).encode())
     with in_one_write(send):
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [JSON_TYPE, length, *headers],
-            }
-        )
+        await send(_head(status, len(body), headers))
         await send({"type": "http.response.body", "body": body})
+
+
+def _head(status: int, length: int, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    counted = (b"content-length", str(length).encode())
+    return {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [JSON_TYPE, counted, *headers],
+    }

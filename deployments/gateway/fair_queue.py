@@ -1,6 +1,7 @@
 """A queue in which owners take turns: who sends much waits behind its own, not before others."""
 
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -16,6 +17,12 @@ class FairQueue(Generic[Item]):
 
     def __bool__(self) -> bool:
         return bool(self._queues)
+
+    def __iter__(self) -> Iterator[Item]:
+        """Go through all that wait, in no order that says who is next."""
+        for queue in self._queues.values():
+            for item, _ in queue:
+                yield item
 
     def has_room(self, owner: str, weight: int, bound: int) -> bool:
         """Tell whether an item may wait too; one that finds nobody waiting always may.

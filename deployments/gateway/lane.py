@@ -4,7 +4,8 @@ A lone request starts at once. Under load the slots are taken, rows gather behin
 batch takes all that wait, so batches grow with the load and the hops are shared.
 
 A request of many rows travels beside them in slices, one after another, so that short requests get
-their turn between two slices at every stage. Owners, that is API keys, take turns in both.
+their turn between two slices at every stage; while others ask, there is a rest after each slice
+(turns.py). Owners, that is API keys, take turns in both.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import Generic, TypeVar
 from deployments.errors import OverloadedError
 from deployments.gateway.expiry import Expiry
 from deployments.gateway.fair_queue import FairQueue
+from deployments.gateway.turns import Turns
 
 LATE = "The request's deadline is over: try again"
 # Requests of many rows that may wait; each is up to the largest body.
@@ -84,7 +86,10 @@ class Lane(Generic[Row, Result]):
         send: Callable[[list[Row]], Awaitable[Sequence[Result]]],
         limits: LaneLimits,
         clock: Callable[[], float],
+        turns: Turns | None = None,
     ) -> None:
+        """Take what knows of short questions in other lanes too; without it no slice rests."""
+        self._turns = turns or Turns()
         self._send = send
         self._clock = clock
         self.limits = limits
@@ -121,6 +126,7 @@ class Lane(Generic[Row, Result]):
         self._expiry.watch(request)
         if long:
             self._queue_long(request)
+            self._dispatch_slice()
         else:
             self._short.add(owner, request, len(rows))
             self._dispatch()
@@ -190,7 +196,6 @@ class Lane(Generic[Row, Result]):
     def _queue_long(self, request: _Request[Row, Result]) -> None:
         self._long.add(request.owner, request, 1)
         self._long_rows += request.rows_left
-        self._dispatch_slice()
 
     def _dispatch_slice(self) -> None:
         """Send the next slice: one at a time, in a slot of its own."""
@@ -199,12 +204,22 @@ class Lane(Generic[Row, Result]):
             self._long_rows -= request.rows_left
             if request.answered.done():
                 continue
-            self._slice_in_flight = asyncio.ensure_future(self._carry_slice(request))
+            self._slice_in_flight = asyncio.ensure_future(self._carry_slice_and_rest(request))
             self._slice_in_flight.add_done_callback(self._slice_landed)
 
     def _slice_landed(self, _: "asyncio.Task[None]") -> None:
         self._slice_in_flight = None
         self._dispatch_slice()
+
+    async def _carry_slice_and_rest(self, request: _Request[Row, Result]) -> None:
+        started = self._clock()
+        await self._carry_slice(request)
+        now = self._clock()
+        slices_left = -(-self._long_rows // self.limits.slice_rows)
+        deadline = min((each.deadline for each in self._long), default=now)
+        rest_s = self._turns.rest_s(now - started, slices_left, deadline - now)
+        if rest_s:
+            await asyncio.sleep(rest_s)
 
     async def _carry_slice(self, request: _Request[Row, Result]) -> None:
         at = len(request.results)

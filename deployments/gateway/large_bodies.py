@@ -5,17 +5,12 @@ found without parsing them, and each slice is parsed and validated by itself. An
 `{"rows": [{...}, ...]}` is left to the ordinary reader, which says best what is wrong with it.
 """
 
-import asyncio
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 OVER_BYTES = 16 * 1024
-# About a millisecond's validation.
-SLICE_BYTES = 12 * 1024
-# While others ask short questions, large bodies take a third of the loop's time.
-_REST = 2.0
-_OTHERS_SECONDS = 0.25
+# A third of a millisecond's validation; smaller slices would cost more in all.
+SLICE_BYTES = 4 * 1024
 _DEEPEST = 16
 
 _HEAD = re.compile(rb'\s*\{\s*"rows"\s*:\s*\[\s*')
@@ -77,20 +72,3 @@ def _rows(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
 def _check_end(raw: bytes, end: int, bracket: int) -> None:
     if _SPACE.fullmatch(raw, end, bracket) is None or _TAIL.fullmatch(raw, bracket + 1) is None:
         raise OddBodyError
-
-
-class Turns:
-    """Lets others have the loop between the slices of a large body."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._asked_at = float("-inf")
-
-    def note_short(self) -> None:
-        """Note that somebody asks a short question just now."""
-        self._asked_at = self._clock()
-
-    async def give(self, spent_s: float) -> None:
-        """Rest after a slice: for a moment, or longer while others ask."""
-        others = self._clock() - self._asked_at < _OTHERS_SECONDS
-        await asyncio.sleep(_REST * spent_s if others else 0)

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from deployments.errors import OverloadedError
 from deployments.gateway.lane import MOST_LONG_REQUESTS, Lane, LaneLimits
+from deployments.gateway.turns import Turns
+from tests.waiting import until
 
 
 class Carrier:
@@ -179,6 +181,52 @@ async def test_a_long_request_travels_in_slices_and_short_ones_do_not_wait_for_i
     assert await short == [2]
     assert list(await long) == [2 * row for row in range(100, 110)]
     assert [len(batch) for batch in carrier.batches] == [4, 1, 4, 2]
+
+
+class Resting(Turns):
+    """Rests for as long as the test says, and notes what it was asked."""
+
+    def __init__(self, seconds: float, last: float = 0.0) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.last = last
+        self.asked: list[tuple[float, int, float]] = []
+
+    def rest_s(self, spent_s: float, parts_left: int = 0, time_left_s: float = 0.0) -> float:
+        self.asked.append((spent_s, parts_left, time_left_s))
+        return self.seconds if parts_left else self.last
+
+
+async def test_a_long_request_rests_between_slices_and_short_ones_do_not_wait() -> None:
+    carrier, clock, turns = Carrier(), Clock(), Resting(3600.0)
+    lane = Lane(carrier.send, LaneLimits(64, 1, 100, 4), clock, turns)
+    long = lane.ask(range(10), 50.0, "bulk")
+    await asyncio.sleep(0)
+    clock.now = 2.0
+    carrier.gate.set()
+    await until(lambda: bool(turns.asked))
+    assert turns.asked == [(2.0, 2, 48.0)]
+    assert await lane.ask([1], 50.0, "other") == [2]
+    assert [len(batch) for batch in carrier.batches] == [4, 1]
+    assert not long.done()
+
+
+async def test_the_rest_after_the_last_slice_delays_no_answer() -> None:
+    carrier = Carrier()
+    carrier.gate.set()
+    lane = Lane(carrier.send, LaneLimits(64, 1, 100, 4), Clock(), Resting(0.0, last=3600.0))
+    assert len(await lane.ask(range(8), 50.0)) == 8
+    assert lane.batches_in_flight == 1
+
+
+async def test_the_earliest_deadline_of_all_that_wait_bounds_the_rest() -> None:
+    carrier, turns = Carrier(), Resting(0.0)
+    lane = Lane(carrier.send, LaneLimits(64, 1, 100, 4), Clock(), turns)
+    kept = [lane.ask(range(8), deadline, owner) for deadline, owner in ((90.0, "a"), (30.0, "b"))]
+    carrier.gate.set()
+    await asyncio.gather(*kept)
+    # Slices left, and the time to the deadline of whoever waits then; at last nobody does.
+    assert [asked[1:] for asked in turns.asked] == [(3, 30.0), (2, 30.0), (1, 30.0), (0, 0.0)]
 
 
 async def test_long_requests_of_several_owners_take_turns_slice_by_slice() -> None:

@@ -15,7 +15,7 @@ from deployments.gateway.bodies import (
     ClientGoneError,
     read_body,
 )
-from deployments.gateway.large_bodies import Turns
+from deployments.gateway.turns import Turns
 
 READER = BodyReader(TAIL)
 

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from deployments.gateway.bodies import MOST_BYTES
 from deployments.gateway.door import Door
+from deployments.gateway.large_answers import PIECE_BYTES
 from safety.access import Role
 from safety.endpoints import V1
 from safety.key_store import KeyStore
@@ -49,6 +50,17 @@ async def test_one_row_is_answered_as_an_object_and_rows_as_a_list_in_order(
     p99 = [each["data"]["p99_pred"] for each in alone]
     assert p99 != sorted(p99)
     assert isinstance(single, list)
+
+
+async def test_a_list_that_leaves_in_pieces_is_whole(house: House) -> None:
+    loads = [0.001 * at for at in range(300)]
+    async with house.client() as client:
+        rows = {"rows": [BODY | {"load": load} for load in loads]}
+        found = await client.post(PATH, json=rows)
+    assert found.status_code == 200
+    assert len(found.content) == int(found.headers["content-length"]) > 2 * PIECE_BYTES
+    assert len(found.json()) == len(loads)
+    assert len({each["meta"]["decision_id"] for each in found.json()}) == len(loads)
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -11,7 +11,8 @@ from deployments.errors import InvalidError
 from deployments.families.extremes import EXTREMES
 from deployments.families.tail import TAIL
 from deployments.gateway.bodies import MOST_ROWS, BodyReader
-from deployments.gateway.large_bodies import OVER_BYTES, OddBodyError, Turns, slices
+from deployments.gateway.large_bodies import OVER_BYTES, OddBodyError, slices
+from deployments.gateway.turns import Turns
 
 READER = BodyReader(TAIL)
 ROW = b'{"entity":"order-gateway","load":0.5}'
