@@ -138,7 +138,7 @@ class RegimeBank:
         self._streams.scale[slot] = 1.0
         if scale:
             self._streams.centre[slot], self._streams.scale[slot] = scale
-            self._streams.stashed[slot] = self.settings.warmup
+            self._streams.stashed[slot] = self.settings.warmup + 1  # it learns from none
         return slot
 
     def close(self, slot: int) -> None:

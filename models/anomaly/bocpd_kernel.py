@@ -1,14 +1,18 @@
 """Advances many streams in one call: scales what comes, takes a step, answers each row.
 
 A stream that was given no scale learns it from its first `warmup` observations, by median and
-median distance. Until then, from the fifth on, each observation is answered by a filter run anew
-over all there are, on a provisional scale: the centre is their median, the spread twice the
-robust estimate from their successive differences, 1.4826 median|x_i - x_(i-1)| / sqrt(2) (Davies
-and Kovac, Local extremes, runs, strings and multiresolution, Annals of Statistics 29, 2001,
-section 1.2). Differences, because a shift in the middle of so few leaves their median alone and
-not the median distance; twice, because of so few the estimate is often far too small
-(docs/decisions/first-values-of-a-stream.md has the measurements). Both move with the data's unit
-and origin, and so the probabilities do not.
+median distance. Until then they are one regime, unless they part in two (`bocpd_parting`). Once
+they have parted, each is answered by a filter run anew over all there are, on a provisional scale:
+the centre is their median, the spread twice the robust estimate from their successive differences,
+1.4826 median|x_i - x_(i-1)| / sqrt(2) (Davies and Kovac, Local extremes, runs, strings and
+multiresolution, Annals of Statistics 29, 2001, section 1.2). Differences, because a shift in the
+middle of so few leaves their median alone and not the median distance; twice, because of so few
+the estimate is often far too small. Both move with the data's unit and origin, and so the
+probabilities do not.
+
+A scale does not easily judge what it was learnt from. Once it is, a change among values that did
+not part counts only at odds of the expected run to one, and with three observations since
+(docs/decisions/first-values-of-a-stream.md has the measurements).
 """
 
 import math
@@ -17,13 +21,15 @@ from typing import Any
 import numpy as np
 
 from models.anomaly.bocpd_filter import step
+from models.anomaly.bocpd_parting import parts
 from models.anomaly.bocpd_state import POISSON, TREND, F64Array, I64Array, Prior, Steps, Streams
 from models.compiled import compiled
 
 MORE_LIKELY_THAN_NOT = 0.5
 TINY = 1e-12  # hypotheses under it are dropped
-FIRST_TOLD = 5  # of this observation on a stream is answered on a provisional scale
+FIRST_TOLD = 5  # from this observation on, the filter runs on a provisional scale
 PROVISIONAL = 2.0
+CONFIRMED = 3  # so many observations are more than a spike and its neighbour
 FARTHEST = 1e60  # of a scaled observation: its square, and sums of such squares, stay finite
 
 
@@ -117,12 +123,49 @@ def _begin_anew(streams: Streams, slot: int) -> None:
 
 @compiled
 def _tell_start(streams: Streams, slot: int, row: int, dimensions: int, out: Steps) -> None:
-    """Answer the very first: one regime, described by what has come."""
+    """Answer the first while they are one regime, described by what has come."""
     count = streams.stashed[slot]
     out.began[row], out.run[row] = streams.stash_when[slot, 0], count
     for j in range(dimensions):
         mean, squares = _moments(streams.stash[slot], count, j)
         out.mean[row, j], out.sd[row, j] = mean, math.sqrt(squares / max(count - 1, 1))
+
+
+@compiled
+def _parted(prior: Prior, streams: Streams, slot: int, odds: float) -> bool:
+    """Tell whether the values that teach the scale may hold a change; counts bring their own."""
+    count = streams.stashed[slot]
+    if prior.family == POISSON or count > streams.stash.shape[1] or streams.told[slot] > 0:
+        return True
+    return bool(parts(streams.stash[slot], count, odds))
+
+
+@compiled
+def _changes(
+    prior: Prior, streams: Streams, slot: int, hazard: float, recent: int, p: Any
+) -> tuple[float, float]:
+    """Give the probabilities that the regime began among the recent observations, and that not.
+
+    The hypothesis that a regime begins next is left out: its probability is always the hazard.
+    """
+    total, learnt = streams.total[slot], streams.stash.shape[1]
+    tried, untried, later, stays = 0.0, 0.0, 0.0, 0.0
+    for i in range(streams.size[slot] - 1):
+        start = streams.start[slot, i]
+        if start == 0 or total - start > recent:
+            stays += p[i]
+        elif start >= learnt:
+            later += p[i]
+        elif total - start >= CONFIRMED:
+            tried += p[i]
+        else:
+            untried += p[i]
+    odds = 1.0 / hazard
+    if tried + untried == 0.0 or _parted(prior, streams, slot, odds):
+        return tried + untried + later, stays
+    if tried + later >= odds * (untried + stays):
+        return tried + later, untried + stays
+    return later, tried + untried + stays
 
 
 @compiled
@@ -136,19 +179,13 @@ def _tell(
     p: Any,
     out: Steps,
 ) -> None:
-    """Answer from the posterior of the run length of the observation just taken.
-
-    The hypothesis that a regime begins next is left out: its probability is always the hazard.
-    """
+    """Answer from the posterior of the run length of the observation just taken."""
     total, width = streams.total[slot], 5 if prior.family == TREND else 2
-    likely, change, stays = 0, 0.0, 0.0
+    likely = 0
     for i in range(streams.size[slot] - 1):
         if p[i] > p[likely]:
             likely = i
-        if streams.start[slot, i] > 0 and total - streams.start[slot, i] <= recent:
-            change += p[i]
-        else:
-            stays += p[i]
+    change, stays = _changes(prior, streams, slot, hazard, recent, p)
     start = streams.start[slot, likely]
     out.change[row] = min(change / (1.0 - hazard), 1.0)
     out.log_odds[row] = math.log((change + TINY) / (stays + TINY))
@@ -205,4 +242,7 @@ def advance(
             else:
                 surprise += math.log(streams.scale[slot, j])
         out.surprise[row] = 0.0 if out.warming[row] else surprise
-        _tell(prior, streams, slot, row, hazard[row], recent, p, out)
+        if out.warming[row] and not _parted(prior, streams, slot, 1.0 / hazard[row]):
+            _tell_start(streams, slot, row, d, out)
+        else:
+            _tell(prior, streams, slot, row, hazard[row], recent, p, out)

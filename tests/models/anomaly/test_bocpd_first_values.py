@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.quality import first_values, null_streams, young_streams
 from models.anomaly.bocpd import RegimeBank, Regimes, Scale
 from models.anomaly.bocpd_settings import BocpdSettings
 from models.protocols import FloatArray
@@ -28,8 +29,8 @@ def told(values: FloatArray, scale: Scale | None = None, by: int = 0) -> Regimes
 
 def test_a_shift_among_the_first_values_is_a_change_point() -> None:
     answer = told(SHIFTED)
-    assert np.flatnonzero(answer.change_point).tolist() == [4]
-    assert answer.change_probability[4:].min() > 0.9
+    assert np.flatnonzero(answer.change_point).tolist() == [5]  # the second value of the new level
+    assert answer.change_probability[5:].min() > 0.9
     assert answer.start[-1] == 4
     assert answer.mean[-1, 0] == pytest.approx(5.0)
 
@@ -62,14 +63,55 @@ def test_one_by_one_and_all_at_once_are_the_same_to_the_bit(by: int) -> None:
         assert column.tobytes() == vars(parts)[name].tobytes(), name
 
 
-def test_noise_alone_is_seldom_a_change() -> None:
-    noise = np.random.default_rng(11).standard_normal((16, 400))
+@pytest.mark.parametrize(
+    "draw",
+    [
+        null_streams.white_noise,
+        null_streams.heavy_tails,
+        null_streams.autoregression,
+        null_streams.lognormal,
+        null_streams.rare_counts,
+        young_streams.exponential,
+        young_streams.half_zeros,
+        young_streams.moving_average,
+        young_streams.trend,
+    ],
+)
+def test_without_a_change_the_first_values_seldom_announce_one(draw: null_streams.Draw) -> None:
+    found, _ = first_values.announced(draw(16, 400, np.random.default_rng(11)))
+    assert found.any(axis=0).mean() < 0.06
+
+
+def test_a_large_shift_after_eight_values_is_nearly_always_announced() -> None:
+    values = np.random.default_rng(13).standard_normal((12, 400))
+    values[8:] += 8
+    found, _ = first_values.announced(values)
+    assert found.any(axis=0).mean() > 0.92
+
+
+def test_a_lone_spike_is_no_change_and_a_level_that_repeats_is_one() -> None:
+    spike = np.array([1.0, 1.1, 0.9, 1.05, 0.95, 50.0, 1.0, 1.02, 0.98, 1.1])
+    assert not told(spike).change_point.any()
+    assert not told(spike).change_probability.any()
+    step = np.repeat([0.0, 5.0], 6)
+    answer = told(step)
+    assert answer.change_point.sum() == 1
+    assert answer.start[-1] == 6
+
+
+def test_a_long_expected_run_asks_for_more_evidence() -> None:
     bank = RegimeBank()
-    slots = np.array([bank.open() for _ in range(400)])
-    announced = np.zeros(400, dtype=np.bool_)
-    for row in noise:
-        announced |= bank.advance(slots, row[:, None]).change_point
-    assert announced.mean() < 0.04  # a change in a hundred observations is what is expected
+    slot = bank.open()
+    answer = bank.advance(np.full(7, slot), SHIFTED[:, None], expected_run=1e6)
+    assert not answer.change_point.any()
+
+
+def test_what_began_among_the_first_values_needs_more_evidence_afterwards() -> None:
+    """The scale was learnt from them: two of the noise's own values are not enough."""
+    values = np.random.default_rng(5).standard_normal(20) + np.repeat([0.0, 3.0], [13, 7])
+    given, learnt = told(values, UNIT), told(values)
+    assert given.change_point[:16].any()
+    assert not learnt.change_point[:16].any()
 
 
 def test_the_published_protocol_is_reached_by_giving_the_scale() -> None:
