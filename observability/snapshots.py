@@ -49,8 +49,9 @@ class Publisher:
         self._role = role
         self._token = token
         self._publish = redis.register_script(_PUBLISH)
-        # What was counted under the names of before.
+        # What was counted under the names of before, and was left last under this one.
         self._counted: Snapshot | None = None
+        self._left: bytes | None = None
         self._name = self._new_name()
 
     @property
@@ -60,9 +61,13 @@ class Publisher:
     async def publish(self, snapshot: bytes) -> None:
         retired = await self._leave(snapshot)
         while retired is not None:
-            counted = decode(retired)
-            self._counted = counted if self._counted is None else _sum(self._counted, counted)
-            self._name = self._new_name()
+            # What was left last is what counts, be the mark another release's.
+            last = _read(self._name, retired)
+            if last is None and self._left is not None:
+                last = decode(self._left)
+            if counted := [each for each in (self._counted, last) if each is not None]:
+                self._counted = _sum(*counted)
+            self._name, self._left = self._new_name(), None
             retired = await self._leave(snapshot)
 
     async def _leave(self, snapshot: bytes) -> bytes | None:
@@ -72,6 +77,8 @@ class Publisher:
         answer: bytes | None = await self._publish(
             keys=[key(self._redis), mark_of(self._redis, self._name)], args=[self._name, snapshot]
         )
+        if answer is None:
+            self._left = snapshot
         return answer
 
     def _new_name(self) -> str:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from observability.exposition import document, merge, snapshot
 from observability.metrics import GAUGE_RULES, Metrics
-from observability.snapshots import RETIRED, Publisher, Retirement, gather, key, readable
+from observability.snapshots import RETIRED, Publisher, Retirement, gather, key, mark_of, readable
 
 SILENT_S = 60.0
 
@@ -121,6 +121,27 @@ async def test_one_that_was_only_stopped_counts_nothing_twice(client: Redis) -> 
         assert replica.publisher.name != before
     assert requests(await merged(client, clock.now)) == 3 * 7
     assert set(await gather(client)) == {RETIRED, replica.publisher.name}
+
+
+@pytest.mark.parametrize("mark", ['{"v": 2}', "no snapshot"])
+async def test_a_mark_that_cannot_be_read_stops_nobody_and_nothing_counts_twice(
+    client: Redis, mark: str
+) -> None:
+    """Another release may have left it."""
+    clock, replica = Clock(), Counting(client)
+    retirement = Retirement(client, clock)
+    for _ in range(2):
+        replica.count(5)
+        await replica.publish(clock.now)
+        before = replica.publisher.name
+        await retirement.step()
+        clock.now += SILENT_S + 1
+        await retirement.step()
+        await client.set(mark_of(client, before), mark)
+        replica.count(2)
+        await replica.publish(clock.now)
+        assert replica.publisher.name != before
+    assert requests(await merged(client, clock.now)) == 2 * 7
 
 
 @pytest.mark.parametrize("which", ["another", RETIRED])
