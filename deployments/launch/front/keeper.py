@@ -21,6 +21,7 @@ HANGS_AFTER_SECONDS = 2.0
 # A machine that is merely slow must not get one HAProxy after the other.
 NOT_AGAIN_FOR_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 2.0
+REFUSED_AGAIN_SECONDS = 5.0
 PROCESSES = "haproxy.json"
 
 log = logging.getLogger(__name__)
@@ -42,14 +43,16 @@ class Keeper:
         self._binary = binary
         self._limits = limits
         self._clock = clock
-        self._servers: list[Server] = []
+        self._servers: list[Server] | None = None  # None: HAProxy has taken no configuration yet
+        self._refused: list[Server] | None = None
+        self._refused_at = clock()
         self._current: HAProxy | None = None
         self._leaving = processes_of(folder)
         self._started = self._heard = self._asked = clock()
         self._took_over = clock() - NOT_AGAIN_FOR_SECONDS
         self._pause = 0.0
         write_pages(folder)
-        self._configure(published(folder))
+        self._reconfigured()
 
     @property
     def haproxy(self) -> int | None:
@@ -58,10 +61,10 @@ class Keeper:
     def tend(self) -> None:
         """Look at everything once, and do what is to be done."""
         self._leaving = [each for each in self._leaving if not each.exited]
+        changed = self._reconfigured()
         if self._current is None or self._current.exited:
             self._start_again()
-        elif (servers := published(self._folder)) != self._servers:
-            self._configure(servers)
+        elif changed:
             self._start()
         elif self._hangs():
             log.warning("HAProxy %d gives no answer: another one takes over", self._current.pid)
@@ -74,14 +77,30 @@ class Keeper:
             process.kill()
         (self._folder / PROCESSES).unlink(missing_ok=True)
 
-    def _configure(self, servers: list[Server]) -> None:
+    def _reconfigured(self) -> bool:
+        """Write a configuration of the gateways where they are others; say whether one is new.
+
+        One that HAProxy refuses is tried again: a machine that is out of memory refuses all.
+        """
+        servers, now = published(self._folder), self._clock()
+        if servers == self._servers:
+            return False
+        if servers == self._refused and now - self._refused_at < REFUSED_AGAIN_SECONDS:
+            return False
+        if self._configure(servers):
+            self._servers, self._refused = servers, None
+            return True
+        self._refused, self._refused_at = servers, now
+        return False
+
+    def _configure(self, servers: list[Server]) -> bool:
         draft = self._folder / f"{CONFIG}.new"
         draft.write_text(configuration(self._folder, self._listener, self._limits, servers))
-        self._servers = servers
-        if is_valid(self._binary, draft, self._listener):
-            draft.replace(self._folder / CONFIG)
-        else:
+        if not is_valid(self._binary, draft, self._listener):
             log.error("HAProxy refuses %s: it goes on with the configuration before", draft)
+            return False
+        draft.replace(self._folder / CONFIG)
+        return True
 
     def _start_again(self) -> None:
         now = self._clock()
