@@ -6,6 +6,7 @@ import selectors
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from deployments.launch.zygote.order import (
@@ -76,7 +77,8 @@ class Zygote:
         if self._accepts(order):
             self._fork(connection, order, streams)
         else:
-            connection.sendall(DECLINED)
+            with suppress(OSError):  # it lost patience, and starts as Ray does
+                connection.sendall(DECLINED)
             connection.close()
         for stream in streams:
             os.close(stream)

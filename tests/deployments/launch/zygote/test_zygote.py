@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from deployments.launch.cluster import STARTUP
 from deployments.launch.zygote.likeness import worker_script
-from deployments.launch.zygote.order import SOCKET
+from deployments.launch.zygote.order import SOCKET, own_order, send
 from deployments.launch.zygote.spawn import ZygoteProcess
 
 # A worker of Ray's that only says what it takes, which importing Ray comes before.
@@ -85,6 +86,21 @@ def test_what_does_not_suit_starts_as_ray_starts_it(
     done, seconds = started(forking | unlike)
     assert done.returncode == 0
     assert seconds > 0.4
+
+
+def test_one_that_is_declined_and_gone_by_then_ends_nothing(
+    zygote: ZygoteProcess, forking: dict[str, str]
+) -> None:
+    pid = zygote.pid
+    os.kill(pid, signal.SIGSTOP)  # so that it looks when they are gone
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX) as gone:
+            gone.connect(str(zygote.door))
+            send(gone, own_order([sys.executable, "-c", "pass"]))
+    os.kill(pid, signal.SIGCONT)
+    assert started(forking)[0].returncode == 0
+    assert zygote.pid == pid, zygote.log.read_text()
+    assert started(forking)[1] < 0.4  # it is that zygote which forks
 
 
 def test_programs_that_are_no_workers_are_left_alone(forking: dict[str, str]) -> None:
