@@ -18,6 +18,14 @@ from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from settings.redis_names import redis_name
 
+# Who counted an outcome may be late to say so: what stands there of more outcomes is newer.
+_STAND = """
+local there = redis.call('HGET', KEYS[1], ARGV[1])
+if there and cjson.decode(there).outcomes > tonumber(ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+"""
+
 
 def standings_key(redis: Redis) -> str:
     return redis_name(redis, "coverage", "standings")
@@ -30,6 +38,7 @@ def key_of(family: str, entity: str) -> str:
 class Outcomes:
     def __init__(self, redis: Redis, clock: Callable[[], float]) -> None:
         self._redis = redis
+        self._stand = redis.register_script(_STAND)
         log = KeyLog(redis, CoverageKeeper.kind)
         self._service: KeyedService[Online] = KeyedService(CoverageKeeper(), log, clock)
 
@@ -43,7 +52,8 @@ class Outcomes:
         detail = prediction.details[0] or {}
         found: dict[str, Any] = detail.get("data", {})
         standing = {name: value for name, value in found.items() if name != "held"}
-        await self._redis.hset(standings_key(self._redis), key, orjson.dumps(standing))
+        values = [key, standing["outcomes"], orjson.dumps(standing)]
+        await self._stand(keys=[standings_key(self._redis)], args=values)
         return found
 
     async def tidy(self) -> None:

@@ -1,11 +1,13 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from redis.asyncio import Redis
 
+from deployments.batch import Prediction
 from deployments.coverage.outcomes import Outcomes
 from deployments.coverage.standings import Standings
 from deployments.errors import ConflictError, UnavailableError
@@ -103,6 +105,36 @@ async def test_many_tellers_at_once_lose_and_double_nothing(redis: Redis) -> Non
     taken = sum(await asyncio.gather(*(some(which) for which in range(4))))
     ask = {"decision": "last", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
     assert (await Outcomes(redis, clock).take("tail", "auth", ask))["outcomes"] == taken + 1
+
+
+async def test_a_teller_that_is_late_says_nothing_old(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, other, standings = (
+        Outcomes(redis, clock),
+        Outcomes(redis, clock),
+        Standings(redis, "tail"),
+    )
+    counted, go_on = asyncio.Event(), asyncio.Event()
+    answer = late._service.answer
+
+    async def stopped(*given: Any) -> Prediction:
+        found = await answer(*given)
+        counted.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(late._service, "answer", stopped)
+    ask = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
+    first = asyncio.create_task(late.take("tail", "auth", {**ask, "decision": "first"}))
+    await counted.wait()
+    second = await other.take("tail", "auth", {**ask, "decision": "second"})
+    go_on.set()
+    assert ((await first)["outcomes"], second["outcomes"]) == (1, 2)
+    await standings.refresh()
+    (told,) = standings.told(["auth"])
+    assert told is not None
+    assert told["outcomes"] == 2
 
 
 async def test_while_redis_is_away_nothing_is_taken(server: RedisServer, redis: Redis) -> None:
