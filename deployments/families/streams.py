@@ -289,6 +289,7 @@ REGIME = Family(
     path="/models/regime-detection",
     summary="Follow a stream and say when its regime changes",
     unjudged=("segments",),
+    no_interval="The regime has one observation yet, which says nothing of its spread",
     body=RegimeBody,
     data=RegimeData,
     columns=no_columns,

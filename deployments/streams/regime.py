@@ -24,6 +24,8 @@ from models.anomaly.streams import RegimeAnswers, RegimeStreams
 MOST_STREAMS = 100_000
 """In memory on one replica, 20 to 55 kB each; those idle longest leave first."""
 SHOWN_SEGMENTS = 12
+FEWEST_FOR_SPREAD = 2
+ANY = 1e300  # an end that claims nothing
 
 
 class Earlier:
@@ -166,8 +168,14 @@ class RegimeKeeper(StreamKeeper[RegimeAnswers]):
 
 def _numbers(latest: dict[str, Any]) -> dict[str, float]:
     """Give the columns that safety judges; the interval is the next observation's."""
-    n = max(latest["run_length"], 1)
-    mean, sd = latest["mean"], latest["sd"]
-    reach = float(stdtrit(max(n - 1, 1), (1 + LEVEL) / 2)) * sd * math.sqrt(1 + 1 / n)
     names = ("change_probability", "run_length", "mean", "sd", "p_value")
-    return {name: latest[name] for name in names} | {"lower": mean - reach, "upper": mean + reach}
+    lower, upper = _interval(latest["run_length"], latest["mean"], latest["sd"])
+    return {name: latest[name] for name in names} | {"lower": lower, "upper": upper}
+
+
+def _interval(n: int, mean: float, sd: float) -> tuple[float, float]:
+    """Give Student's interval of the next observation; one alone has no spread to tell it by."""
+    if n < FEWEST_FOR_SPREAD:
+        return -ANY, ANY
+    reach = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * sd * math.sqrt(1 + 1 / n)
+    return mean - reach, mean + reach

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import math
 from typing import Any
 from zlib import crc32
 
@@ -46,6 +47,18 @@ async def test_a_shift_is_a_change_point(house: House) -> None:
     assert after["interval"]["lower"] < 32 < after["interval"]["upper"]
     assert after["data"]["taken"] == 40
     assert not after["meta"]["degraded"]
+
+
+async def test_of_one_observation_no_interval_is_claimed(house: House) -> None:
+    first = await post(house, REGIME, {"stream": "new", "values": [20.0]})
+    second = await post(house, REGIME, {"stream": "new", "values": [21.0]})
+    assert first["interval"] is None
+    assert "one observation" in first["meta"]["interval_reason"]
+    assert not first["safety"]["fallback"]
+    # Student's with one degree of freedom, of mean 20.5 and sd sqrt(.5)
+    reach = 6.313752 * math.sqrt(0.5) * math.sqrt(1.5)
+    assert second["interval"]["lower"] == pytest.approx(20.5 - reach)
+    assert second["interval"]["upper"] == pytest.approx(20.5 + reach)
 
 
 async def test_one_by_one_and_all_at_once_end_at_the_same_bits(house: House) -> None:
