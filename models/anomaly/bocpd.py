@@ -20,6 +20,7 @@ import numpy as np
 
 from models.anomaly import bocpd_snapshot
 from models.anomaly.bocpd_kernel import advance
+from models.anomaly.bocpd_parting import parts
 from models.anomaly.bocpd_settings import BocpdSettings
 from models.anomaly.bocpd_state import F64Array, I64Array, Steps, Streams
 from models.anomaly.inputs import checked_points
@@ -203,6 +204,12 @@ class RegimeBank:
         """Tell whether a stream's scale is known; before, each answer begins the filter anew."""
         self._slots.require((slot,))
         return bool(self._streams.stashed[slot] >= self.settings.warmup)
+
+    def judges(self, slot: int, expected_run: float) -> bool:
+        """Tell whether a change can be told from noise: the scale is known, or the values part."""
+        if self.warm(slot) or self.settings.family == "poisson" or self._streams.told[slot] > 0:
+            return True
+        return bool(parts(self._streams.stash[slot], self._streams.stashed[slot], expected_run))
 
     def path(self, slot: int) -> Path:
         """Give what the best segmentation is read from, as it is now."""

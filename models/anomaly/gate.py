@@ -5,7 +5,8 @@ under a hazard that treats all of them alike. A deployment is not like other mom
 taken from the posterior is the Bayes factor, a beginning within [deployed, deployed + window]
 against none there, and the prior of the deployment is put in the place of the hazard's. A change
 that came just before speaks against the deployment, as it should. When a regime since the window
-has replaced the one in question, the best segmentation says whether there was one.
+has replaced the one in question, the best segmentation says whether there was one. While a stream's
+scale is being learnt and its values do not part, nothing tells a change from noise: undecided.
 """
 
 import math
@@ -61,13 +62,14 @@ def gate(
     end = deployed + settings.window
     inside = (began >= deployed) & (began <= end) & bank.changed(slot)
     since = int(lengths[began >= deployed].max(initial=0))
-    if since == 0:
-        return GateAnswer("undecided", settings.prior, 0.0, 0)
+    run = expected_run or bank.settings.expected_run
+    if since == 0 or not bank.judges(slot, run):
+        return GateAnswer("undecided", settings.prior, 0.0, since)
     later = float(probability[began > end].sum())
     there = any(deployed <= part.began <= end and part.start for part in bank.segments(slot))
     within = float(probability[inside].sum()) + (later if there else 0.0)
     wide = max(1, since - int(lengths[began > end].max(initial=0)))
-    hazard = 1 / (expected_run or bank.settings.expected_run)
+    hazard = 1 / run
     chance = settings.prior / (1 - settings.prior)
     sure = _posterior(within, 1 - within, -math.expm1(wide * math.log1p(-hazard)), chance)
     before = bank.began_between(slot, deployed - settings.window, np.nextafter(deployed, -np.inf))

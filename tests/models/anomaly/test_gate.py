@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from benchmarks.quality import null_streams
 from models.anomaly.bocpd_settings import BocpdSettings
 from models.anomaly.gate import Gate, gate
 from models.anomaly.streams import RegimeStreams
@@ -52,6 +53,19 @@ def test_verdicts() -> None:
     assert late.probability < 0.1
     early = streams.gate(0, BEFORE - 40.0, Gate(WINDOW))
     assert early.probability < 0.1
+
+
+def test_a_young_stream_blames_no_deployment_unless_its_values_part() -> None:
+    streams, rng = RegimeStreams(), np.random.default_rng(17)
+    noise = null_streams.autoregression(15, 300, rng)
+    stepped = rng.standard_normal((15, 300)) + np.where(np.arange(15) < 8, 0, 12)[:, None]
+    values = np.concatenate([noise, stepped], axis=1)
+    slots = np.array([streams.open(i) for i in range(600)])
+    for when, row in enumerate(values):
+        streams.advance(slots, row[:, None], 1e-6, when=float(when))
+    verdicts = np.array([streams.gate(i, 8.0, Gate(3.0)).verdict for i in range(600)])
+    assert np.mean(verdicts[:300] == "undecided") > 0.9
+    assert np.mean(verdicts[300:] == "changed") > 0.95
 
 
 def test_nothing_is_said_before_an_observation_came() -> None:
