@@ -17,6 +17,7 @@ from deployments.gateway.turns import Turns
 MOST_BYTES = 4 * 1024 * 1024
 MOST_ROWS = 1000
 UNFIT = "The body does not fit the contract"
+TOO_MANY_ROWS = f"List should have at most {MOST_ROWS} items, and this one has more"
 # To name a hundred thousand of them takes the loop seconds, and makes an answer of megabytes.
 MOST_FAULTS = 2000
 # The front holds the first part of a body and bounds its time; this is for the rest of a large one.
@@ -107,13 +108,13 @@ class BodyReader:
         at = 0
         for part, count in slices(raw):
             started = time.perf_counter()
+            if at + count > MOST_ROWS:  # as many as a million: they are not even counted
+                raise InvalidError(UNFIT, {"rows": TOO_MANY_ROWS})
             try:
                 rows += self.many.model_validate_json(part).rows  # type: ignore[attr-defined] # made above
             except ValidationError as refusal:
                 errors += _moved(refusal, at)
             at += count
-            if at > MOST_ROWS:
-                raise OddBodyError
             _listable(len(errors))
             await turns.give(time.perf_counter() - started)
         if errors:
