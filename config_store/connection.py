@@ -5,6 +5,7 @@ from typing import Any
 
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 
 from settings.redis_names import PrefixedRedis
 from settings.redis_prefix import DEFAULT_PREFIX
@@ -17,6 +18,9 @@ COMMAND_SECONDS = 2.0
 # A subscription whose other end vanished without a word would wait for notices for ever; the
 # kernel asks after it instead and ends it after eleven seconds of silence.
 KEEPALIVE = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 3}
+
+# redis-py would read its own version from the installed package again for every connection.
+DRIVER = DriverInfo()
 
 
 def open_redis(url: str, name_prefix: str = DEFAULT_PREFIX) -> PrefixedRedis:
@@ -33,4 +37,5 @@ def open_redis(url: str, name_prefix: str = DEFAULT_PREFIX) -> PrefixedRedis:
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=COMMAND_SECONDS,
         retry=Retry(NoBackoff(), 0),
+        driver_info=DRIVER,
     )

@@ -55,3 +55,14 @@ async def test_the_three_kinds_of_url(redis_server: Any) -> None:
         await open_redis(url).aclose()
     with pytest.raises(ValueError, match="redis://"):
         open_redis("http://127.0.0.1")
+
+
+async def test_a_connection_is_made_without_reading_the_installed_package_again(
+    redis_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_again(_: str) -> str:
+        raise AssertionError("it takes milliseconds, in the event loop")
+
+    monkeypatch.setattr("redis.utils.metadata.version", read_again)
+    async with open_redis(redis_server.url) as client:
+        assert await client.ping()
