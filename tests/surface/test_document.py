@@ -28,22 +28,26 @@ def with_parts(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
                 yield from with_parts(part)
 
 
-def read_in(node: ast.AST) -> Iterator[str]:
+def read_in(tree: ast.AST) -> Iterator[str]:
     """Name what is read, but for what only a validator compares with something.
 
     What a named Literal lists counts: it is the type of a name that getattr is given.
     """
-    if isinstance(node, ast.FunctionDef) and any(
-        last_name(each) in CHECKS for each in node.decorator_list
-    ):
-        return
-    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-        yield node.attr
-    match node:
-        case ast.Assign(value=ast.Subscript(value=ast.Name(id="Literal"), slice=ast.Tuple(names))):
-            yield from (str(each.value) for each in names if isinstance(each, ast.Constant))
-    for child in ast.iter_child_nodes(node):
-        yield from read_in(child)
+    left = [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.FunctionDef) and any(
+            last_name(each) in CHECKS for each in node.decorator_list
+        ):
+            continue
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            yield node.attr
+        match node:
+            case ast.Assign(
+                value=ast.Subscript(value=ast.Name(id="Literal"), slice=ast.Tuple(names))
+            ):
+                yield from (str(each.value) for each in names if isinstance(each, ast.Constant))
+        left.extend(ast.iter_child_nodes(node))
 
 
 def unread(document: type[BaseModel], trees: Iterable[ast.AST]) -> set[str]:
