@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from deployments.errors import NotFoundError, OverloadedError, UnavailableError
+from deployments.gateway import notices
 from deployments.gateway.lookups import LIMITS, DecisionLookups
 from deployments.gateway.routes import decisions
 from deployments.history import HistoryAwayError
@@ -107,6 +108,7 @@ async def test_head_is_answered_where_get_is(house: House, monkeypatch: pytest.M
     archive = Archive()
     archive.may.set()
     monkeypatch.setattr(house.premises.lookups, "_ask", archive)
+    monkeypatch.setattr(notices, "OPEN_SECONDS", 0.2)  # the answer to GET is read to its end
 
     async def away(*_: Any) -> Any:
         raise HistoryAwayError("There is no cluster here")
