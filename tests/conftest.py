@@ -1,5 +1,6 @@
 """What the tests of several rooms share: a real Redis, and patience."""
 
+import gc
 import socket
 from collections.abc import AsyncIterator, Iterator
 
@@ -14,6 +15,12 @@ from tests.redis_server import RedisServer, running
 # Two busy cores are shared with whatever else runs: how long one example takes says nothing.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what stays to the end: all that the tests import."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

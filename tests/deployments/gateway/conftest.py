@@ -1,8 +1,10 @@
+import gc
 import json
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ import deployments.history
 import deployments.replica
 import features.store
 from deployments.wire import exchange
-from features.hours.series import hours_of
+from features.hours.series import EntityHours, hours_of
 from features.rows import FeatureRow
 from features.sources.clickhouse import feature_row
 from features.store import publish
+from models.memory import trim_heap
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
@@ -30,16 +33,21 @@ from tests.fortnight import fortnight
 from tests.redis_server import RedisServer
 
 
+@cache
+def fortnight_by_the_hour() -> dict[str, EntityHours]:
+    minutes = fortnight()
+    return hours_of(minutes, int(minutes.ts[-1]) + 60)
+
+
 async def hours(question: str, _: int) -> dict[str, Any]:
     """Answer as the history actor: a fortnight's hours, put so that they end with the present."""
     assert question == "hours"
-    minutes = fortnight()
-    found = hours_of(minutes, int(minutes.ts[-1]) + 60)
+    found = fortnight_by_the_hour()
     now = int(time.time()) // 3600 * 3600
     return {
         entity: {
             "start": now - (each.end - each.start),
-            "rate": each.request_rate,
+            "rate": each.request_rate.copy(),
             "exchange": "XNYS",
         }
         for entity, each in found.items()
@@ -57,17 +65,24 @@ def home(tmp_path: Path, tail_model: TailModel) -> Path:
     return tmp_path
 
 
+@cache
+def rows_of_the_fortnight() -> dict[str, FeatureRow]:
+    minutes = fortnight()
+    return {
+        entity: feature_row(minutes.rows(minutes.entity == entity), baseline._asdict())
+        for entity, baseline in entity_baselines(minutes.columns()).items()
+    }
+
+
 @pytest.fixture
 def known(home: Path) -> dict[str, FeatureRow]:  # noqa: ARG001 - see below
     """Give the entities that have been measured a minute ago.
 
     After the model of `home` is trained, which may take long enough for a minute to become stale.
     """
-    minutes, rows = fortnight(), {}
-    for entity, baseline in entity_baselines(minutes.columns()).items():
-        row = feature_row(minutes.rows(minutes.entity == entity), baseline._asdict())
-        rows[entity] = FeatureRow(row.values, float(int(time.time()) - 60))
-    return rows
+    rows = rows_of_the_fortnight()
+    measured = float(int(time.time()) - 60)
+    return {entity: FeatureRow(dict(row.values), measured) for entity, row in rows.items()}
 
 
 class LogLines:
@@ -113,3 +128,6 @@ async def house(
     await publish(redis, known.items())
     async with opened(redis) as house:
         yield house
+    # What it held are few objects, in cycles, and fifty megabytes: the collector would come late.
+    gc.collect()
+    trim_heap()
