@@ -16,6 +16,7 @@ from models.errors import TrainingDataError
 from models.tail.extremes.answer import TailAnswer, TailQuestion, answer_tails
 from models.tail.extremes.excesses import excesses_above_quantile
 from models.tail.extremes.gpd_fit import fit_gpd
+from tests.drawing import many_of
 
 Bits = Callable[[Any], Any]
 
@@ -154,17 +155,24 @@ def test_numbers_on_the_wrong_scale_are_refused_with_what_to_give_instead() -> N
     assert isinstance(answer, TailAnswer)
 
 
+def anywhere(seed: int) -> Any:
+    """Give distinct numbers of all sizes and both signs."""
+    rng = np.random.default_rng(seed)
+    return rng.choice([-1.0, 1.0], 450) * 10.0 ** rng.uniform(-300, 308, 450)
+
+
 @given(
     values=st.lists(st.floats() | st.integers(-3, 3), max_size=60)
-    | st.lists(st.floats(-1e308, 1e308), min_size=400, max_size=500)
-    | st.lists(st.sampled_from([0.0, 1.0, 1e99, -1e99, 1e-99, math.nan]), min_size=400),
+    | many_of(st.floats(-1e308, 1e308), 400, 500)
+    | st.integers(0, 2**32 - 1).map(anywhere)
+    | many_of(st.sampled_from([0.0, 1.0, 1e99, -1e99, 1e-99, math.nan]), 400, 420),
     quantile=st.none() | st.floats(0, 1),
     judged=st.none() | st.floats(),
     dependent=st.booleans(),
 )
 @settings(max_examples=150, deadline=None)
 def test_whatever_comes_is_answered_or_refused_in_words(
-    values: list[float], quantile: float | None, judged: float | None, *, dependent: bool
+    values: Any, quantile: float | None, judged: float | None, *, dependent: bool
 ) -> None:
     question = TailQuestion(values, quantile, judged=judged, dependent=dependent)
     (answer,) = answer_tails([question])
