@@ -15,19 +15,38 @@ from scipy.special import gammaln, logsumexp
 
 from models.anomaly.bocpd_settings import BocpdSettings
 
-Density = Callable[[Any, Any], float]
-"""Of an observation, given those before it in its regime; both (observations, dimensions)."""
+Law = tuple[float, float, float]
+"""A Student's t: degrees of freedom, location, scale."""
+Densities = Callable[[Any, Any], Any]
+"""Of an observation, given all before it: its log density for each beginning of its regime."""
 
 
-def density_of(settings: BocpdSettings, rate: float = 1.0) -> Density:
-    families = {"level": _level, "trend": _line, "wishart": _wishart}
+def densities_of(settings: BocpdSettings, rate: float = 1.0) -> Densities:
+    families = {"level": _level, "trend": _line}
     if settings.family == "poisson":
-        return lambda past, x: _poisson(settings, rate, past, x)
-    return lambda past, x: families[settings.family](settings, past, x)
+        return lambda past, x: _each(past, lambda own: _poisson(settings, rate, own, x))
+    if settings.family == "wishart":
+        return lambda past, x: _each(past, lambda own: _wishart(settings, own, x))
+    return lambda past, x: _students(settings, families[settings.family], past, x)
+
+
+def _each(past: Any, density: Callable[[Any], float]) -> Any:
+    return np.array([density(past[start:]) for start in range(len(past) + 1)])
+
+
+def _students(
+    settings: BocpdSettings, law: Callable[[BocpdSettings, Any], Law], past: Any, x: Any
+) -> Any:
+    """Ask scipy once for all beginnings: a question costs it a tenth of a millisecond."""
+    total = np.zeros(len(past) + 1)
+    for j in range(len(x)):
+        laws = np.array([law(settings, past[start:, j]) for start in range(len(past) + 1)])
+        total += stats.t.logpdf(x[j], *laws.T)
+    return total
 
 
 def run_lengths(
-    values: Any, density: Density, expected_run: float, weight: float = 1.0
+    values: Any, densities_of_one: Densities, expected_run: float, weight: float = 1.0
 ) -> tuple[Any, Any, Any]:
     """Give, after each observation, the log posterior of beginnings 0..t; and each surprise.
 
@@ -37,7 +56,7 @@ def run_lengths(
     log_p, posteriors, surprises = np.array([0.0]), [], []
     best, chosen = [0.0, 0.0], []
     for t, x in enumerate(values):
-        densities = np.array([density(values[start:t], x) for start in range(t + 1)])
+        densities = densities_of_one(values[:t], x)
         surprises.append(-logsumexp(log_p + densities) + logsumexp(log_p))
         joint = log_p + weight * densities
         joint -= logsumexp(joint)
@@ -49,36 +68,27 @@ def run_lengths(
     return posteriors, np.array(surprises), np.array(chosen)
 
 
-def _level(settings: BocpdSettings, past: Any, x: Any) -> float:
-    total = 0.0
-    for j in range(len(x)):
-        n, y = len(past), past[:, j]
-        k = settings.kappa + n
-        mean = y.sum() / k
-        beta = settings.beta + (np.square(y).sum() - k * mean**2) / 2
-        alpha = settings.alpha + n / 2
-        scale = math.sqrt(beta * (k + 1) / (alpha * k))
-        total += float(stats.t.logpdf(x[j], 2 * alpha, mean, scale))
-    return total
+def _level(settings: BocpdSettings, y: Any) -> Law:
+    n = len(y)
+    k = settings.kappa + n
+    mean = y.sum() / k
+    beta = settings.beta + (np.square(y).sum() - k * mean**2) / 2
+    alpha = settings.alpha + n / 2
+    return 2 * alpha, mean, math.sqrt(beta * (k + 1) / (alpha * k))
 
 
-def _line(settings: BocpdSettings, past: Any, x: Any) -> float:
+def _line(settings: BocpdSettings, y: Any) -> Law:
     """Bayesian linear regression of the regime on (1, time) by matrices."""
-    n = len(past)
+    n = len(y)
     time = np.arange(n + 1.0)
     design = np.stack([np.ones(n + 1), time], axis=1)
     prior = np.diag([settings.kappa, settings.slope_kappa])
-    total = 0.0
-    for j in range(len(x)):
-        y = past[:, j]
-        precision = prior + design[:n].T @ design[:n]
-        coefficients = np.linalg.solve(precision, design[:n].T @ y)
-        alpha = settings.alpha + n / 2
-        beta = settings.beta + (y @ y - coefficients @ precision @ coefficients) / 2
-        spread = 1 + design[n] @ np.linalg.solve(precision, design[n])
-        scale = math.sqrt(beta / alpha * spread)
-        total += float(stats.t.logpdf(x[j], 2 * alpha, design[n] @ coefficients, scale))
-    return total
+    precision = prior + design[:n].T @ design[:n]
+    coefficients = np.linalg.solve(precision, design[:n].T @ y)
+    alpha = settings.alpha + n / 2
+    beta = settings.beta + (y @ y - coefficients @ precision @ coefficients) / 2
+    spread = 1 + design[n] @ np.linalg.solve(precision, design[n])
+    return 2 * alpha, design[n] @ coefficients, math.sqrt(beta / alpha * spread)
 
 
 def _poisson(settings: BocpdSettings, rate: float, past: Any, x: Any) -> float:
@@ -107,6 +117,6 @@ def _wishart(settings: BocpdSettings, past: Any, x: Any) -> float:
 @pytest.fixture(scope="session")
 def exact_run_lengths() -> Callable[[BocpdSettings, Any], tuple[Any, Any, Any]]:
     def of(settings: BocpdSettings, values: Any) -> tuple[Any, Any, Any]:
-        return run_lengths(values, density_of(settings), settings.expected_run, settings.weight)
+        return run_lengths(values, densities_of(settings), settings.expected_run, settings.weight)
 
     return of
