@@ -48,7 +48,11 @@ class Items:
         return Batch(batch.family, entities, together, requests=batch.requests)
 
     def fold(self, judged: Judgement, details: Sequence[Detail | None], rows: int) -> Judgement:
-        """Put back what safety made of the items, and give the judgement of the rows alone."""
+        """Put back what safety made of the items, and give the judgement of the rows alone.
+
+        What an item shares with its row, such as an input, is the row's to report; and the items
+        of a row that fell back are not in the answer.
+        """
         whole = Judgement(
             {name: column[:rows] for name, column in judged.columns.items()},
             judged.levels[:rows].copy(),
@@ -57,17 +61,21 @@ class Items:
             judged.policy_version,
         )
         for at, found in judged.violations.items():
-            if at >= rows:
-                owner, place = self.owners[at - rows], self.places[at - rows]
-                whole.levels[owner] = max(whole.levels[owner], judged.levels[at])
-                numbered = [each | {self.nested.item: place + 1} for each in found]
-                whole.violations.setdefault(owner, []).extend(numbered)
-                self._put_back(judged.columns, at, details[owner], place)
+            own = [each for each in found if each["field"] in self.nested.lists]
+            if at < rows or not own or judged.fallback[self.owners[at - rows]]:
+                continue
+            owner, place = self.owners[at - rows], self.places[at - rows]
+            whole.levels[owner] = max(whole.levels[owner], judged.levels[at])
+            numbered = [each | {self.nested.item: place + 1} for each in own]
+            whole.violations.setdefault(owner, []).extend(numbered)
+            self._put_back(judged, at, details[owner], place)
         return whole
 
-    def _put_back(self, columns: Columns, at: int, detail: Detail | None, place: int) -> None:
+    def _put_back(self, judged: Judgement, at: int, detail: Detail | None, place: int) -> None:
         if detail is None:
             return
         for name, listed in self.nested.lists.items():
             values: list[Any] = detail["data"][listed]
-            values[place] = type(values[place])(columns[name][at])
+            values[place] = type(values[place])(judged.columns[name][at])
+        if judged.fallback[at]:  # an item of the answer is not the model's
+            detail["meta"] = detail.get("meta", {}) | {"degraded": True}
