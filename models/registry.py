@@ -31,6 +31,7 @@ from models.quiet_mlflow import open_client
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _VERSION, _METRICS, _DIGEST = "ballast.version", "ballast.metrics", "ballast.digest"
+_DRAFT = ".draft-"
 _MOST_MODELS = 1_000  # what MLflow lists in one answer
 
 
@@ -115,7 +116,9 @@ class Registry:
 
     def _copy_in(self, source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=target.parent))
+        for left in target.parent.glob(f"{_DRAFT}*"):  # by a killed process: this one has the lock
+            shutil.rmtree(left, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=target.parent))
         shutil.copytree(source, draft, dirs_exist_ok=True)
         # MLflow knows no such version, so a folder of that name is what a killed process left.
         shutil.rmtree(target, ignore_errors=True)

@@ -86,7 +86,7 @@ class Driver:
         with self._progress.bar("Telemetry history") as bar:
             first_data.fill_history(bar)
         with self._progress.bar("Tail model") as bar:
-            first_data.train_missing(settings, bar)
+            first_data.train_missing(settings, self._order.scratch, bar)
         if not trained:
             self._deploy(undo, first)
         self._await_deployments()

@@ -1,16 +1,14 @@
 """What a fresh machine needs once the cluster runs: a history, and a trained model."""
 
 import os
-import tempfile
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import ray
 
 from config_store.settings import Settings
 from deployments.history import history
+from deployments.launch.training.champion import make_champion
 from models.pointer import read_pointer
 from models.registry import CHAMPION, Registry
 from models.tail.naming import TAIL_MODEL
@@ -30,7 +28,7 @@ def fill_history(progress: Progress) -> int:
     return added
 
 
-def train_missing(settings: Settings, progress: Progress) -> str:
+def train_missing(settings: Settings, scratch: Path, progress: Progress) -> str:
     """Train the tail model and make it champion, unless there is one."""
     paths = settings.paths
     champion = read_pointer(paths.models, TAIL_MODEL, CHAMPION)
@@ -45,14 +43,6 @@ def train_missing(settings: Settings, progress: Progress) -> str:
     threads = os.cpu_count() or 1
     trained = train_tail(columns, seed=settings.seed, threads=threads, progress=progress)
     registry = Registry(settings.tracking_uri, paths.models)
-    with tempfile.TemporaryDirectory(dir=paths.home) as folder:
-        trained.model.save(Path(folder))
-        version = registry.register(
-            TAIL_MODEL,
-            Path(folder),
-            metrics=trained.metrics,
-            tags={"trained_at": datetime.fromtimestamp(time.time(), UTC).isoformat()},
-        )
-    registry.set_alias(TAIL_MODEL, CHAMPION, version.version)
+    version = make_champion(registry, scratch, TAIL_MODEL, trained.model.save, trained.metrics)
     progress(1.0, f"Model {version.name} {version.version} is trained")
     return version.version

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -130,6 +131,8 @@ def test_what_a_killed_process_left_does_not_hinder(registry: Registry, saved: P
     orphan = registry.artifact_dir / "tail.orphan" / "1.0.0"
     orphan.mkdir(parents=True)
     (orphan / "half").write_bytes(b"")
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=orphan.parent))
+    (draft / "half").write_bytes(b"")
     made = registry.register("tail/orphan", saved, metrics={})
     assert made.path == orphan
     assert [file.name for file in made.path.iterdir()] == ["weights"]

@@ -7,22 +7,20 @@ networks train. Progress goes out as JSON lines.
 import json
 import os
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from config_store.settings import Settings
 from deployments.forecasts.shelf import registered_name, save_with_kind
+from deployments.launch.training.champion import make_champion
 from deployments.launch.training.low_priority import step_back
 from deployments.launch.training.past import read_minutes, read_series
 from models.forecasting.forecaster import Forecaster, HourlySeries
 from models.forecasting.joining import joined
 from models.forecasting.plan.model import CAPACITY_MODEL, CapacityModel
 from models.forecasting.training import CheapForecasters, train_cheap
-from models.registry import CHAMPION, Registry
+from models.registry import Registry
 
 Progress = Callable[[float, str], None]
 
@@ -33,15 +31,17 @@ CAPACITY, CHEAP, NEURAL, JOIN = 0.0, 0.05, 0.25, 0.95
 class Trainer:
     """Trains in order of cost, and makes each model champion when it is done."""
 
-    def __init__(self, settings: Settings, progress: Progress) -> None:
+    def __init__(self, settings: Settings, folder: Path, progress: Progress) -> None:
+        """`folder` is the run's own, with the history to train on."""
         self._settings = settings
+        self._folder = folder
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
         self._progress = progress
 
-    def run(self, folder: Path) -> None:
-        series = read_series(folder)
+    def run(self) -> None:
+        series = read_series(self._folder)
         self._progress(CAPACITY, "learning what a worker carries")
-        self._keep(CAPACITY_MODEL, CapacityModel.trained(read_minutes(folder)).save, {})
+        self._keep(CAPACITY_MODEL, CapacityModel.trained(read_minutes(self._folder)).save, {})
         cheap = self._cheap(series)
         others = self._neural(series)
         self._progress(JOIN, "weighing all forecasters")
@@ -76,13 +76,7 @@ class Trainer:
         self._keep(registered_name(name), save, metrics)
 
     def _keep(self, name: str, save: Callable[[Path], None], metrics: dict[str, float]) -> None:
-        with tempfile.TemporaryDirectory(dir=self._settings.paths.home) as folder:
-            save(Path(folder))
-            trained_at = datetime.fromtimestamp(time.time(), UTC).isoformat()
-            version = self._registry.register(
-                name, Path(folder), metrics=metrics, tags={"trained_at": trained_at}
-            )
-        self._registry.set_alias(name, CHAMPION, version.version)
+        make_champion(self._registry, self._folder, name, save, metrics)
 
     def _part(self, start: float, stop: float) -> Progress:
         def report(share: float, what: str) -> None:
@@ -99,7 +93,7 @@ def told(share: float, what: str) -> None:
 
 def main(folder: str) -> None:
     step_back()
-    Trainer(Settings(), told).run(Path(folder))
+    Trainer(Settings(), Path(folder), told).run()
 
 
 if __name__ == "__main__":
