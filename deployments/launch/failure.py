@@ -31,7 +31,12 @@ def explain(error: Exception, settings: Settings) -> LaunchError:
             return ArchiveMissingError(str(error))
         case OSError(errno=errno.ENOSPC):
             return DiskFullError(str(error.filename or settings.home))
-        case PermissionError() | NotADirectoryError() | FileExistsError():
+        case (
+            PermissionError()
+            | NotADirectoryError()
+            | FileExistsError()
+            | OSError(errno=errno.EROFS)
+        ):
             return NoPermissionError(str(error.filename or settings.home))
         case _:
             return UnexpectedError(f"{type(error).__name__}: {_first_line(error)}", details)
@@ -45,7 +50,7 @@ def _keep(error: Exception, logs: Path) -> str:
         with path.open("a") as file:
             file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')}\n")
             traceback.print_exception(error, file=file)
-    except OSError:
+    except (OSError, NoPermissionError):
         return "nowhere, for the log could not be written"
     return str(path)
 

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from deployments.launch.errors import NoPermissionError
+
 OTHERS = 0o077
 
 
@@ -13,7 +15,10 @@ def keep_private() -> None:
 
 def close_to_others(home: Path) -> None:
     """Make the folder, and close it and what an earlier release left open in it."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except FileNotFoundError:  # not even its parents can be made, as under /proc
+        raise NoPermissionError(str(home)) from None
     _close(home)
     for folder, folders, files in os.walk(home):
         for name in (*folders, *files):

@@ -75,6 +75,12 @@ def test_a_home_that_is_no_folder(tmp_path: Path) -> None:
     assert "BALLAST_HOME" in failed_start(tmp_path / "file")
 
 
+def test_a_home_where_no_folder_can_be_made() -> None:
+    said = failed_start(Path("/proc/nothing"))
+    assert said.startswith("Nothing can be written at /proc/nothing: ")
+    assert "BALLAST_HOME" in said
+
+
 @pytest.mark.parametrize(
     "url", ["redis://ada:pass-word@127.0.0.1:1/0", "redis://ada:pass-word@127.0.0.1:port"]
 )
