@@ -40,8 +40,21 @@ ConfigFile = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
 @app.callback()
-def _private() -> None:
+def _private(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="The same as `version`."
+        ),
+    ] = False,
+) -> None:
     keep_private()
 
 

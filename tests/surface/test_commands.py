@@ -5,8 +5,10 @@ from typing import Any
 
 import typer
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from deployments.cli import app
+from deployments.version import VERSION
 from tests.surface.source import DOCUMENTS
 
 
@@ -39,6 +41,12 @@ def defects(command: Any, text: str) -> set[str]:
 def test_every_command_and_option_has_help_and_is_documented() -> None:
     text = "\n".join(path.read_text() for path in DOCUMENTS)
     assert defects(get_command(app), text) == set()
+
+
+def test_the_version_is_asked_for_either_way() -> None:
+    asked = [CliRunner().invoke(app, [word]) for word in ("version", "--version")]
+    assert [each.exit_code for each in asked] == [0, 0]
+    assert [each.output for each in asked] == [f"{VERSION}\n"] * 2
 
 
 def test_planted_ones_are_found() -> None:
