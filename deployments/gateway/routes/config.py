@@ -83,7 +83,8 @@ async def version(v: Annotated[int, Path(ge=1, le=2**31)], here: Here) -> Config
     try:
         return ConfigVersion(**_shown(await here.configs.get(v)))
     except UnknownVersionError as unknown:
-        raise NotFoundError(str(unknown)) from unknown
+        why = f"There is no configuration version {v}: GET /config/versions lists all there are"
+        raise NotFoundError(why) from unknown
     except (RedisError, OSError) as away:
         raise UnavailableError("Redis is away, and with it the versions: try again") from away
 

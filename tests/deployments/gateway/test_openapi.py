@@ -149,7 +149,9 @@ async def test_refusals_are_as_described(house: House, described: dict[str, Any]
         check(await client.post(PATH, content=b" " * 5_000_000), 413)
         check(await client.post(PATH, json={"load": "x"}), 422)
         check(await client.get("/config/versions?limit=0"), 422)
-        check(await client.get("/config/versions/4711"), 404)
+        unknown = await client.get("/config/versions/4711")
+        check(unknown, 404)
+        assert "GET /config/versions " in unknown.json()["error"]["message"]
         check(await client.get("/nothing"), 404)
 
 
