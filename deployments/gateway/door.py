@@ -155,10 +155,18 @@ def request_id_of(scope: Scope) -> str:
 def _given_id(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and 0 < len(value) <= 64:  # noqa: PLR2004 - long enough for any UUID
-            text: str = value.decode("latin-1")
+            text = _text(value)
             if text.isprintable():
                 return text
     return None
+
+
+def _text(header: bytes) -> str:
+    """Read a header as what most clients send, or else as what HTTP once said it is."""
+    try:
+        return header.decode()
+    except UnicodeDecodeError:
+        return header.decode("latin-1")
 
 
 async def refuse(send: Send, refusal: RefusedError, request_id: str) -> None:
