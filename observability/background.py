@@ -20,6 +20,7 @@ LONGEST_BACKOFF_SECONDS = 5.0
 LOG_AGAIN_SECONDS = 60.0
 # No step is planned to take as long; one that hangs is said once, and its age shows on /metrics.
 LATE_SECONDS = 60.0
+LOOP_AGES = "background_last_success_age_seconds"
 
 log = logging.getLogger(__name__)
 
@@ -218,7 +219,7 @@ class Loops(Collector):
         for name, count in self.failures().items():
             failures.add_metric([name], count)
         ages = GaugeMetricFamily(
-            "background_last_success_age_seconds",
+            LOOP_AGES,
             "Seconds since a background loop last did its work.",
             labels=["loop"],
         )

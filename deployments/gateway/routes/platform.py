@@ -9,6 +9,10 @@ from redis.exceptions import RedisError
 from deployments.gateway.routes.access import Here, admitted
 from deployments.platform_health import PlatformHealth, read_health
 from deployments.version import VERSION
+from observability.background import LOOP_AGES
+from observability.exposition import merge
+from observability.metrics import GAUGE_RULES
+from observability.snapshots import gather, readable
 
 open_router = APIRouter(tags=["platform"])
 router = APIRouter(tags=["platform"], dependencies=[Depends(admitted)])
@@ -39,6 +43,10 @@ class Status(BaseModel):
     families: list[str]
     lanes: dict[str, dict[str, int]]
     ledger: dict[str, Any]
+    background_ages_s: dict[str, int] = Field(
+        description="Of each background loop, how many seconds ago it last did its work: of all "
+        "replicas the longest; without Redis, of the gateway that answers."
+    )
     storage: StorageShown | None = Field(description="Null until it was first looked at.")
     platform: PlatformHealth | None = Field(
         description="What `ballast up` sees of the processes on its machine; null on a cluster."
@@ -95,6 +103,7 @@ async def status(here: Here) -> Status:
             "degraded": here.ledger.degraded,
             "spooled_entries": here.ledger.spooled_entries,
         },
+        background_ages_s=await _background_ages(here),
         storage=None
         if seen is None
         else StorageShown(
@@ -117,6 +126,20 @@ async def front() -> Front:
         "metrics": "/metrics",
     }
     return Front(name="Ballast", version=VERSION, links=links)
+
+
+async def _background_ages(here: Here) -> dict[str, int]:
+    ages = here.replica.loops.ages()
+    try:
+        snapshots = await gather(here.replica.redis)
+    except (RedisError, OSError):
+        return {loop: int(age) for loop, age in sorted(ages.items())}
+    for family in merge(readable(snapshots), now=here.clocks.wall(), rules=GAUGE_RULES):
+        if family.name == LOOP_AGES:
+            for sample in family.samples:
+                loop = sample.labels["loop"]
+                ages[loop] = max(ages.get(loop, 0.0), sample.value)
+    return {loop: int(age) for loop, age in sorted(ages.items())}
 
 
 async def _platform(here: Here) -> PlatformHealth | None:

@@ -133,12 +133,17 @@ async def test_a_path_that_is_not_there(house: House) -> None:
             refusal(await client.get(path), 404, "not_found")
 
 
+def _settled(found: httpx.Response) -> dict[str, Any]:
+    """Give the answer without what goes on between two requests."""
+    return {key: value for key, value in found.json().items() if key != "background_ages_s"}
+
+
 async def test_every_other_path_is_served_under_the_prefix_too(house: House) -> None:
     async with house.client(Role.VIEWER) as client:
         for path in ("/health", "/status", "/config", "/safety/policy", "/"):
             plain, prefixed = await client.get(path), await client.get(V1 + path)
             assert plain.status_code == prefixed.status_code == 200
-            assert plain.json() == prefixed.json()
+            assert _settled(plain) == _settled(prefixed)
 
 
 async def test_a_refusal_carries_the_callers_request_id(house: House) -> None:

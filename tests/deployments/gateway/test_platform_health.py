@@ -2,6 +2,7 @@
 
 import time
 
+from prometheus_client.core import GaugeMetricFamily
 from redis.asyncio import Redis
 
 from deployments.platform_health import (
@@ -11,6 +12,9 @@ from deployments.platform_health import (
     health_name,
     read_health,
 )
+from observability.background import LOOP_AGES
+from observability.exposition import Snapshot, encode
+from observability.snapshots import key
 from safety.access import Role
 from tests.deployments.house import House
 
@@ -28,6 +32,19 @@ def health(written: float, *problems: str) -> PlatformHealth:
 
 async def write(redis: Redis, found: PlatformHealth) -> None:
     await redis.set(health_name(redis), found.model_dump_json())
+
+
+async def test_the_status_says_how_long_ago_each_replicas_loops_did_their_work(
+    house: House, redis: Redis
+) -> None:
+    ages = GaugeMetricFamily(LOOP_AGES, "Seconds.", labels=["loop"])
+    ages.add_metric(["drain the ledger"], 4711.0)
+    left = encode(Snapshot(time.time(), [ages]))
+    await redis.hset(key(redis), "history-1", left)
+    async with house.client(Role.VIEWER) as client:
+        shown = (await client.get("/status")).json()["background_ages_s"]
+    assert shown["drain the ledger"] == 4711
+    assert 0 <= shown["publish metrics"] < 600  # the gateway's own
 
 
 async def test_status_and_ready_say_what_the_supervisor_sees(house: House, redis: Redis) -> None:
