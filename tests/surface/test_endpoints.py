@@ -13,6 +13,7 @@ from deployments.families.shipped import FAMILIES
 from deployments.gateway.app import build_app
 from safety.access import Role
 from safety.endpoints import ENDPOINTS, OPEN, PAGES
+from tests.surface.bodies import documented_bodies, example_bodies
 from tests.surface.source import REPOSITORY
 
 Endpoint = tuple[str, str]
@@ -77,6 +78,11 @@ def test_the_documented_role_is_the_one_that_is_asked_for() -> None:
     documented = documented_in((REPOSITORY / "docs/endpoints.md").read_text())
     expected = {endpoint: str(role) for endpoint, role in ENDPOINTS.items()}
     assert documented == expected | dict.fromkeys(OPEN, "none") | dict.fromkeys(PAGES, "pages")
+
+
+def test_the_documented_bodies_are_the_examples_of_the_contract(app: FastAPI) -> None:
+    documented = documented_bodies((REPOSITORY / "docs/endpoints.md").read_text())
+    assert documented == example_bodies(app.openapi())
 
 
 def test_every_family_is_for_clients() -> None:
