@@ -1,7 +1,5 @@
 """A stage whose replicas hold state by key: its families' services, kept tidy."""
 
-import asyncio
-import logging
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
@@ -15,12 +13,10 @@ from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.stage import Stage
 from deployments.wire.frame import Frame
-from observability.background import end
 
 TIDY_SECONDS = 1.0
 REPAIR_AGAIN_SECONDS = 10.0
-
-log = logging.getLogger(__name__)
+_AWAY = (RedisError, OSError)
 
 
 class KeyedStage(Stage):
@@ -39,7 +35,13 @@ class KeyedStage(Stage):
         self._evicted: dict[str, int] = {}
         await super().open()
         self._tidying = self.replica.loops.start("tidy states", self._tidy, lambda: TIDY_SECONDS)
-        self._repairing = asyncio.create_task(repair_each(self._distinct()))
+        # Meanwhile a key that is asked for is repaired then.
+        self._repairing = self.replica.loops.start(
+            "repair states",
+            Repair(self._distinct()).step,
+            lambda: REPAIR_AGAIN_SECONDS,
+            expected=_AWAY,
+        )
 
     def bytes_for_each(self, services: int) -> int:
         """Say how much memory the states of each service may take, of so many in this replica."""
@@ -79,8 +81,7 @@ class KeyedStage(Stage):
         return list({id(service): service for service in self._services.values()}.values())
 
     async def close(self) -> None:
-        await self.replica.loops.stop(self._tidying)
-        await end(self._repairing)
+        await self.replica.loops.stop(self._tidying, self._repairing)
         # What comes in is answered first; then states are saved, so that the next holder need not
         # replay logs.
         await self._wire.close()
@@ -89,23 +90,18 @@ class KeyedStage(Stage):
         await self.replica.close()
 
 
-async def repair_each(
-    services: Iterable[KeyedService[Any]], again_seconds: float = REPAIR_AGAIN_SECONDS
-) -> None:
-    """Look once through the states of each; where Redis is away, as soon as it is back."""
-    for service in services:
-        tries = 0
-        while not await _repaired(service, first=not tries):
-            tries += 1
-            await asyncio.sleep(again_seconds)
+class Repair:
+    """Looks once through the states of each service; where Redis is away, as soon as it is back."""
 
+    def __init__(self, services: Iterable[KeyedService[Any]]) -> None:
+        self._left = list(services)
 
-async def _repaired(service: KeyedService[Any], *, first: bool) -> bool:
-    try:
-        await service.repair()
-    except (RedisError, OSError) as away:  # meanwhile a key that is asked for is repaired then
-        if first:
-            kind, why = service.keeper.kind, type(away).__name__
-            log.warning("States of kind %r cannot be looked through yet: %s", kind, why)
-        return False
-    return True
+    @property
+    def done(self) -> bool:
+        return not self._left
+
+    async def step(self) -> None:
+        """Repair what is left; once nothing is, this does nothing."""
+        for service in tuple(self._left):
+            await service.repair()
+            self._left.remove(service)

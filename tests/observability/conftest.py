@@ -21,6 +21,7 @@ from observability.clickhouse.over_http import HttpClickhouse
 from observability.ledger.decision import Decision, DecisionIds
 from observability.schema import create_tables
 from tests.redis_server import RedisServer
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def store(tmp_path: Path) -> Iterator[EmbeddedClickhouse]:
 def eventually() -> Callable[..., Awaitable[None]]:
     """Wait until a callable (plain or async) answers true."""
 
-    async def wait(holds: Callable[[], Any], within_s: float = 30.0) -> None:
+    async def wait(holds: Callable[[], Any], within_s: float = PATIENCE_SECONDS) -> None:
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             answer = holds()

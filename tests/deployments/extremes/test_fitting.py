@@ -36,6 +36,7 @@ def said(prediction: Prediction) -> Any:
     return columns, prediction.details, prediction.refusals
 
 
+@pytest.mark.timeout(2 * STARTED_SECONDS)
 async def test_long_fits_leave_the_replica_and_come_back_with_the_same_bits(
     fitter: Fitting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,19 +1,20 @@
 """Keys that are deleted, and what begins anew under their names."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from deployments.keyed.log import KeyLog
 from deployments.keyed.scripts import DELETED_SECONDS
-from deployments.keyed.stage import repair_each
+from deployments.keyed.stage import Repair
 from deployments.keyed.tags import key_by_tag, tagged
+from observability.background import Loops
 from tests.deployments.keyed.asking import SMALL, Clock, Service, ask, batch, totals
 from tests.redis_server import RedisServer
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.waiting import until
 
 # The deletion of the releases that had Redis expire the key's own log and snapshot.
 _EXPIRING_DELETION = """
@@ -173,10 +174,12 @@ async def test_also_when_redis_was_away_as_the_replica_began(
     await delete_as_before(redis, "a", 2)
     await append_as_before(redis, "a", 3, 5.0)
     server.kill()
-    repairing = asyncio.create_task(repair_each([service()], again_seconds=0.01))
-    await until(lambda: "cannot be looked through yet" in caplog.text)
+    loops, repair = Loops(), Repair([service()])
+    loops.start("repair states", repair.step, lambda: 0.01, expected=(RedisError, OSError))
+    await until(lambda: "repair states failed" in caplog.text)
     server.start()
-    await asyncio.wait_for(repairing, PATIENCE_SECONDS)
+    await until(lambda: repair.done)
+    await loops.stop()
     assert await expiring(redis) == []
     assert await listed(redis) == ["a", "b"]
 

@@ -23,14 +23,16 @@ from observability.ledger.verify import verify_chains
 from observability.ledger.writer import LedgerWriter, Timing
 from tests.waiting import PATIENCE_SECONDS
 
-QUICK = Timing(timeout=0.2, retry=0.02, check=0.1, sweep=0.1)
+PATIENT = Timing(timeout=PATIENCE_SECONDS, retry=0.02, check=0.1, sweep=0.1)
+# For a Redis that is away or hangs; one that merely waits for a processor must not count as such.
+QUICK = replace(PATIENT, timeout=0.2)
 
 Decide = Callable[..., list[Decision]]
 Eventually = Callable[..., Awaitable[None]]
 
 
 def writer(
-    client: Redis, spools: Path, name: str = "gateway-1", timing: Timing = QUICK
+    client: Redis, spools: Path, name: str = "gateway-1", timing: Timing = PATIENT
 ) -> LedgerWriter:
     return LedgerWriter(client, writer=name, spool_dir=spools, clock=time.time, timing=timing)
 
@@ -104,7 +106,7 @@ async def test_redis_killed_under_load_loses_nothing_and_the_ledger_is_whole_aga
             acknowledged.extend(batch)
             await asyncio.sleep(0.001)
 
-    async with writer(client, tmp_path) as pen:
+    async with writer(client, tmp_path, timing=QUICK) as pen:
         stop = asyncio.Event()
         clients = [asyncio.create_task(load(pen, stop)) for _ in range(8)]
         for _ in range(3):
@@ -141,7 +143,7 @@ async def test_a_frozen_redis_is_away_after_the_timeout_and_gets_each_entry_once
     redis_server: Any, client: Redis, tmp_path: Path, decide: Decide, eventually: Eventually
 ) -> None:
     """It takes what it was sent, after it woke up: the spool's copy makes that a duplicate."""
-    async with writer(client, tmp_path) as pen:
+    async with writer(client, tmp_path, timing=QUICK) as pen:
         await pen.append(decide(1))
         os.kill(redis_server.process.pid, signal.SIGSTOP)
         batch = decide(2)
@@ -183,7 +185,7 @@ async def test_a_restart_between_two_batches_is_noticed(
 ) -> None:
     redis_server.kill()
     redis_server.start("--appendonly", "no")
-    async with writer(client, tmp_path) as pen:
+    async with writer(client, tmp_path, timing=QUICK) as pen:
         batch = decide(2)
         await pen.append(batch)
         await asyncio.sleep(2 * QUICK.check)  # it must have seen the run that is about to end
@@ -219,13 +221,13 @@ async def test_a_redis_without_memory_left_counts_as_away(
 async def test_the_next_writer_empties_what_a_dead_one_left(
     redis_server: Any, client: Redis, tmp_path: Path, decide: Decide, eventually: Eventually
 ) -> None:
-    dead = writer(client, tmp_path, "gateway-dead")
+    dead = writer(client, tmp_path, "gateway-dead", timing=QUICK)
     redis_server.kill()
     batch = decide(3)
     assert (await dead.append(batch)).spooled
     assert dead._outlet._spool is not None
     os.close(dead._outlet._spool._file)  # all that a kill -9 does to it
-    async with writer(client, tmp_path, "gateway-next") as pen:
+    async with writer(client, tmp_path, "gateway-next", timing=QUICK) as pen:
         assert (await pen.append(decide(1))).spooled
         redis_server.start()
 
@@ -255,11 +257,11 @@ async def test_closing_while_redis_is_away_leaves_the_spool_to_the_next(
 ) -> None:
     redis_server.kill()
     batch = decide(2)
-    async with writer(client, tmp_path, "gateway-1") as pen:
+    async with writer(client, tmp_path, "gateway-1", timing=QUICK) as pen:
         await pen.append(batch)
     assert files(tmp_path) == ["gateway-1.spool"]
     redis_server.start()
-    async with writer(client, tmp_path, "gateway-2"):
+    async with writer(client, tmp_path, "gateway-2", timing=QUICK):
         await eventually(lambda: not files(tmp_path))
     assert rows(await recorded(client)) == {decision.row for decision in batch}
 
@@ -270,7 +272,7 @@ async def test_without_redis_and_without_a_disk_nothing_is_acknowledged(
     """The chain that lost numbered entries ends; the next one begins whole."""
     blocked = tmp_path / "spools"
     blocked.write_text("a file where the folder should be")
-    async with writer(client, blocked) as pen:
+    async with writer(client, blocked, timing=QUICK) as pen:
         kept = [decide(1), decide(1)]
         await pen.append(kept[0])
         redis_server.kill()
@@ -370,7 +372,7 @@ async def test_kill_9_of_a_gateway_loses_no_answer_that_left_it(
     if redis_dies_first:
         redis_server.start()
     names = {line.strip() for line in answered if line.endswith(b"\n")}
-    async with writer(client, tmp_path, "gateway-next", replace(QUICK, timeout=5.0)):
+    async with writer(client, tmp_path, "gateway-next", PATIENT):
 
         async def whole() -> bool:
             found = b"".join(rows(await recorded(client)))
