@@ -39,7 +39,7 @@ check: install-dev ## Lint, types and import rules: seconds, no cluster
 	@scripts/check
 
 unit: install-dev install-system ## Unit tests: no cluster
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not live" -n 2
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not live" -n 2 --dist worksteal
 
 live: install-dev install-system ## The platform from end to end, started once, and a cluster of two nodes
 	@$(BIN)/pytest -q -m live --tb=native tests/cluster
