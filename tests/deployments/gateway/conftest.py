@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import ray
+from ray._private import auto_init_hook
 from redis.asyncio import Redis
 
 import deployments.features
@@ -121,6 +122,8 @@ async def house(
     # pytest keeps the logs of a test, and a test has no network but loopback.
     monkeypatch.setattr(deployments.replica, "write_logs", lambda *_: None)
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
+    # For whoever asks an actor, Ray would start a cluster, and end this process with it.
+    monkeypatch.setattr(auto_init_hook, "enable_auto_connect", False)
     monkeypatch.setattr(deployments.features, "HistorySource", NoHistory)
     monkeypatch.setattr(deployments.history, "ask", hours)
     monkeypatch.setattr(features.store, "FIRST_READ_SECONDS", 5.0)
