@@ -33,6 +33,10 @@ class HistoryAwayError(UnavailableError):
     """The history actor gives no answer; the message says what is known of the reason."""
 
 
+class NoClusterError(Exception):
+    """This process belongs to no Ray cluster, so nobody holds a history for it."""
+
+
 def history() -> ActorHandle:
     """Give the one history actor, starting it where nobody has yet. Blocks: not for an event loop.
 
@@ -40,6 +44,8 @@ def history() -> ActorHandle:
     """
     if _on_a_loop():
         raise RuntimeError("history() blocks: on an event loop use ask()")
+    if not ray.is_initialized():  # to ask for an actor would start a cluster of one's own
+        raise NoClusterError
     try:
         return ray.get_actor(NAME, NAMESPACE)
     except ValueError:

@@ -151,6 +151,7 @@ async def test_ray_is_never_asked_for_an_actor_on_a_running_loop(
             asyncio.get_running_loop()
         return Actor(*[ActorDiedError()] * 9)
 
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
     monkeypatch.setattr(ray, "get_actor", get_actor)
     monkeypatch.setattr(module, "_client", HistoryClient())
     with pytest.raises(RuntimeError, match="on an event loop use ask"):
@@ -160,6 +161,12 @@ async def test_ray_is_never_asked_for_an_actor_on_a_running_loop(
     monkeypatch.setattr(Actor, "latest", Actor.rows, raising=False)
     with pytest.raises(SourceAwayError):
         await HistorySource().latest(["orders"])
+
+
+async def test_a_process_of_no_cluster_starts_none() -> None:
+    with pytest.raises(HistoryAwayError, match="NoClusterError"):
+        await HistoryClient().ask("latest", [])
+    assert not ray.is_initialized()
 
 
 def test_no_coroutine_of_ours_calls_what_blocks() -> None:
