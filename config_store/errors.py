@@ -37,6 +37,16 @@ class UnreadableVersionError(ConfigError):
         )
 
 
+class VersionAwayError(ConfigError):
+    """A batch names a version that cannot be had now; it is answered by no other."""
+
+    def __init__(self, version: int, cause: str) -> None:
+        super().__init__(
+            f"Configuration version {version} is not at hand: {cause}. A batch that names it is "
+            "refused until it can be read from Redis."
+        )
+
+
 class NothingLoadedError(ConfigError):
     """A watch was asked for its value before it ever reached Redis."""
 
