@@ -1,0 +1,84 @@
+"""The models that the versions alive name, by name and alias: each loaded once, and followed."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, NamedTuple, TypeVar
+
+from config_store.shared_loads import SharedLoads
+from models.model_version import ModelVersion
+
+Model = TypeVar("Model")
+
+log = logging.getLogger(__name__)
+
+
+class Named(NamedTuple):
+    """How a version names the model that answers."""
+
+    model: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[Model]):
+    model: Model
+    version: ModelVersion
+
+
+class Champions(Generic[Model]):
+    """A version whose model is not loaded yet waits for it; one that is loaded waits for none."""
+
+    def __init__(
+        self, find: Callable[[Named], ModelVersion], load: Callable[[ModelVersion], Model]
+    ) -> None:
+        """Both may block: they are called in threads."""
+        self._find = find
+        self._load = load
+        self._loaded: dict[Named, Loaded[Model]] = {}
+        self._loads: SharedLoads[Named, Loaded[Model]] = SharedLoads()
+
+    def loaded(self, named: Named) -> Loaded[Model] | None:
+        return self._loaded.get(named)
+
+    async def get(self, named: Named) -> Loaded[Model]:
+        """Give what the alias names, loading it where that was not done yet."""
+        return self._loaded.get(named) or await self._loads.get(named, partial(self._fetch, named))
+
+    def prefetch(self, named: Named) -> None:
+        """Begin to load what batches will soon ask for."""
+        if named not in self._loaded:
+            self._loads.start(named, partial(self._fetch, named))
+
+    async def follow(self, wanted: Iterable[Named]) -> None:
+        """Load what these aliases name now, and let go of what no version alive names.
+
+        A model that answers goes on until another is loaded in its place.
+        """
+        names = set(wanted)
+        for named in self._loaded.keys() - names:
+            del self._loaded[named]
+        failures = []
+        for named in names:
+            try:
+                await self._loads.get(named, partial(self._fetch, named))
+            except Exception as failure:  # noqa: BLE001 - whatever it is, the others are followed
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+
+    async def _fetch(self, named: Named) -> Loaded[Model]:
+        version = await asyncio.to_thread(self._find, named)
+        found = self._known(version)
+        if found is None:
+            found = Loaded(await asyncio.to_thread(self._load, version), version)
+            log.info("now serving %s %s as %s", version.name, version.version, named.alias)
+        self._loaded[named] = found
+        return found
+
+    def _known(self, version: ModelVersion) -> Loaded[Model] | None:
+        """Find a model that is loaded already, under whatever alias."""
+        same = (each for each in self._loaded.values() if each.version.is_same_model(version))
+        return next(same, None)
