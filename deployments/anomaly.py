@@ -6,6 +6,7 @@ from typing import Any
 
 from ray import serve
 
+from config_store.document import StreamsConfig
 from config_store.store import Version
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
@@ -21,11 +22,11 @@ log = logging.getLogger(__name__)
 
 
 @serve.deployment(name="anomaly")
-class Anomaly(KeyedStage):
+class Anomaly(KeyedStage[StreamsConfig]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("anomaly")
         clock = self.replica.clocks.wall
-        self._purse = Purse(1.0, clock())
+        self._purse = Purse(clock())
         self._holders = Holders(self.replica.redis, clock)
         await asyncio.to_thread(_warm)
         await self.open()
@@ -54,8 +55,8 @@ class Anomaly(KeyedStage):
     def model_of(self, family: str) -> tuple[str, str]:
         return MODELS[family], VERSION
 
-    def configure(self, version: Version) -> None:
-        self._purse.alarms_per_day = version.document.streams.alarms_per_day
+    def compile(self, version: Version) -> StreamsConfig:
+        return version.document.streams
 
     async def tidy(self) -> None:
         self._purse.holders = await self._holders.count()

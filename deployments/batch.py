@@ -38,6 +38,9 @@ class Batch:
     owners: list[Owner | None] = field(default_factory=list)
     # Seconds in which an answer is of use, counted from when this was sent; none where left out.
     budget_s: float | None = None
+    # The configuration that all stages answer these rows by.
+    version: int = 0
+    config_hash: str = ""
 
     def __len__(self) -> int:
         return len(self.entities)
@@ -54,10 +57,17 @@ class Batch:
             _taken(self.requests, rows),
             _taken(self.owners, rows),
             self.budget_s,
+            self.version,
+            self.config_hash,
         )
 
     def to_frame(self) -> Frame:
-        head: dict[str, Any] = {"family": self.family, "entities": self.entities}
+        head: dict[str, Any] = {
+            "family": self.family,
+            "entities": self.entities,
+            "version": self.version,
+            "config_hash": self.config_hash,
+        }
         for name in ("asks", "keys", "ids", "requests", "owners"):
             if values := getattr(self, name):
                 head[name] = values
@@ -100,11 +110,22 @@ class Prediction:
     details: list[Detail | None] = field(default_factory=list)
     # Rows that the family cannot answer, by their place; their columns hold anything.
     refusals: dict[int, Refusal] = field(default_factory=dict)
+    # Of the model's files, where it has any.
+    digest: str = ""
+    # The configuration that it was said by; none where no stage answered.
+    version: int | None = None
 
     def take(self, rows: Sequence[int]) -> Self:
         """Give what was said of these rows, which are none of the refused ones."""
         columns = take_columns(self.columns, rows)
-        return type(self)(columns, self.model, self.model_version, _taken(self.details, rows))
+        return type(self)(
+            columns,
+            self.model,
+            self.model_version,
+            _taken(self.details, rows),
+            digest=self.digest,
+            version=self.version,
+        )
 
     def to_frame(self) -> Frame:
         head: dict[str, Any] = {"model": self.model, "model_version": self.model_version}
@@ -112,6 +133,8 @@ class Prediction:
             head["details"] = self.details
         if self.refusals:
             head["refusals"] = self.refusals
+        if self.digest:
+            head["digest"] = self.digest
         return Frame(self.columns, head)
 
     @classmethod
@@ -130,10 +153,12 @@ class Judgement:
     fallback: FloatArray  # 1 where the answer is the fallback's
     # Only rows that broke something are named.
     violations: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    policy_version: int = 0
+    # The hash of the family's policy, and the configuration that has it.
+    policy: str = ""
+    version: int | None = None
 
     def to_frame(self) -> Frame:
-        head = {"violations": self.violations, "policy_version": self.policy_version}
+        head = {"violations": self.violations, "policy": self.policy}
         return Frame({**self.columns, "_level": self.levels, "_fallback": self.fallback}, head)
 
     @classmethod
@@ -141,7 +166,8 @@ class Judgement:
         columns = dict(frame.columns)
         levels, fallback = columns.pop("_level"), columns.pop("_fallback")
         violations = {int(row): found for row, found in frame.head["violations"].items()}
-        return cls(columns, levels, fallback, violations, frame.head["policy_version"])
+        head = frame.head
+        return cls(columns, levels, fallback, violations, head["policy"], head.get("version"))
 
 
 def requests_of(head: dict[str, Any]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from ray import serve
 
+from config_store.document import FeatureConfig
 from config_store.store import Version
 from deployments.batch import Batch, filled_to_frame
 from deployments.families.shipped import FAMILIES
@@ -13,7 +14,7 @@ from features.store import FeatureStore
 
 
 @serve.deployment(name="features")
-class Features(Stage):
+class Features(Stage[FeatureConfig]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("features")
         self._store = FeatureStore(self.replica.redis, HistorySource(), self.replica.clocks.wall)
@@ -22,25 +23,25 @@ class Features(Stage):
             "refresh features", self._refresh, self._refresh_seconds
         )
 
-    async def answer(self, frame: Frame) -> Frame:
+    async def answer(self, frame: Frame, compiled: FeatureConfig) -> Frame:
         """Give every feature column that the batch's family needs."""
         batch = Batch.from_frame(frame)
         hits, misses = self._store.hits, self._store.misses
         rows = await self._store.rows(batch.entities)
         self.replica.metrics.cached(self._store.hits - hits, self._store.misses - misses)
-        fresh = Freshness(self.replica.clocks.wall(), self._config.stale_after_seconds)
+        fresh = Freshness(self.replica.clocks.wall(), compiled.stale_after_seconds)
         needed = FAMILIES[batch.family].features
-        defaults = self._config.defaults
-        return filled_to_frame(fill(needed, batch.entities, batch.columns, rows, defaults, fresh))
+        filled = fill(needed, batch.entities, batch.columns, rows, compiled.defaults, fresh)
+        return filled_to_frame(filled)
 
-    def configure(self, version: Version) -> None:
-        self._config = version.document.features
+    def compile(self, version: Version) -> FeatureConfig:
+        return version.document.features
 
     def _refresh_seconds(self) -> float:
-        return self._config.refresh_seconds
+        return self.versions.active.compiled.refresh_seconds
 
     async def _refresh(self) -> None:
-        await self._store.refresh(self._config.refresh_seconds)
+        await self._store.refresh(self._refresh_seconds())
 
     async def __del__(self) -> None:
         await self.replica.loops.stop(self._refreshing)

@@ -1,4 +1,4 @@
-"""The forecasting deployment: looks forecasts up on its board, and turns them into plans."""
+"""The forecasting deployment: looks forecasts up on a board, and turns them into plans."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ from ray import serve
 
 from config_store.store import Version
 from deployments.batch import Batch
+from deployments.champions import Named
 from deployments.stage import Stage
 from deployments.wire.frame import Frame
 
@@ -16,31 +17,39 @@ LOOK_SECONDS = 1.0
 
 
 @serve.deployment(name="forecasting")
-class Forecasting(Stage):
+class Forecasting(Stage[Named]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("forecasting")
         self._office = await self._furnished(await self.replica.config_once())
         await self.open()
         self._looking = self.replica.loops.start(
-            "look for forecasts", self._office.look, lambda: LOOK_SECONDS
+            "look for forecasts", self._look, lambda: LOOK_SECONDS
         )
 
     async def _furnished(self, version: Version) -> "Office":
         # The forecasters take seconds to import, which building the application need not pay.
         from deployments.forecasts.office import Office  # noqa: PLC0415 - see above
 
-        serving = version.document.serving["capacity"]
-        office = Office(self.replica, serving.model, serving.alias)
-        await office.open()
+        office = Office(self.replica)
+        await office.of(self.compile(version).alias)
         return office
 
-    async def answer(self, frame: Frame) -> Frame:
-        return self._office.answer(Batch.from_frame(frame)).to_frame()
+    async def answer(self, frame: Frame, compiled: Named) -> Frame:
+        office, alias = self._office, compiled.alias
+        forecasts = office.known(alias) or await office.of(alias)
+        return office.answer(Batch.from_frame(frame), forecasts).to_frame()
+
+    def compile(self, version: Version) -> Named:
+        serving = version.document.serving["capacity"]
+        return Named(serving.model, serving.alias)
 
     def configure(self, version: Version) -> None:
-        serving = version.document.serving["capacity"]
-        self._office.model = serving.model
-        self._office.shelf.alias = serving.alias
+        super().configure(version)
+        self._office.prefetch(self.versions.active.compiled.alias)
+
+    async def _look(self) -> None:
+        aliases = {live.compiled.alias for live in self.versions.alive()}
+        await self._office.look(aliases, self.versions.active.compiled)
 
     async def __del__(self) -> None:
         await self.replica.loops.stop(self._looking)

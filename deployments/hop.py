@@ -37,7 +37,7 @@ class Hop:
                 async with asyncio.timeout(left):
                     frame.head["budget_s"] = left
                     channel = channel or await self._exchange.some()
-                    return await channel.call(frame)
+                    return of_same_version(self.stage, frame, await channel.call(frame))
             except ChannelLostError as lost:
                 log.warning("stage %s: %s; trying another", self.stage, lost)
             except RemoteFailureError as failure:
@@ -45,6 +45,15 @@ class Hop:
             except TimeoutError:
                 break
         raise StageLostError(self.stage, f"nothing came back within {budget_s:.3f} s")
+
+
+def of_same_version(stage: str, asked: Frame, answer: Frame) -> Frame:
+    """Give the answer; one by another version than was asked for is as good as none."""
+    wanted, used = asked.head.get("version"), answer.head.get("version")
+    if used == wanted:
+        return answer
+    log.warning("stage %s: answered by version %s where %s was asked for", stage, used, wanted)
+    raise StageLostError(stage, f"it answered by version {used}, not by {wanted}")
 
 
 class AnyReplica:

@@ -9,6 +9,7 @@ from config_store.quotas import Counted
 from config_store.store import Version
 from deployments.aside.process import Aside
 from deployments.batch import Batch
+from deployments.experiments.configured import Configured
 from deployments.experiments.judging import judge
 from deployments.keyed.keeper import Keeper
 from deployments.keyed.log import KeyLog
@@ -17,7 +18,6 @@ from deployments.keyed.shelf import ShelfLimits
 from deployments.keyed.stage import KeyedStage
 from deployments.version import VERSION
 from deployments.wire.frame import Frame
-from safety.bandits import largest_canary
 
 MODELS = {
     "bandit": "optimization/bandit",
@@ -30,12 +30,10 @@ EXPERIMENTS = ("bandit", "bandit-feedback", "bandit-evaluate")
 STUDIES = ("bayes-opt", "bayes-opt-tell")
 # A snapshot holds thousands of decisions: it is worth a second of replay, and a megabyte.
 SNAPSHOT_AFTER_ENTRIES, MOST_RESIDENTS = 1024, 1000
-# Of the cap, for the rounding of sums of probabilities.
-_ROUNDING = 1e-9
 
 
 @serve.deployment(name="optimization")
-class Optimization(KeyedStage):
+class Optimization(KeyedStage[Configured]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("optimization")
         # The keepers bring the models with them, which building the application need not pay.
@@ -62,18 +60,15 @@ class Optimization(KeyedStage):
     def model_of(self, family: str) -> tuple[str, str]:
         return MODELS[family], VERSION
 
-    def configure(self, version: Version) -> None:
-        document = version.document
-        allowed = min(document.bandits.canary_cap, largest_canary(document.safety))
-        self._experiments.bandits = document.bandits
-        self._experiments.cap = allowed * (1 - _ROUNDING)
+    def compile(self, version: Version) -> Configured:
+        return Configured.of(version.document)
 
-    async def answer(self, frame: Frame) -> Frame:
+    async def answer(self, frame: Frame, compiled: Configured) -> Frame:
         batch = Batch.from_frame(frame)
         service = self._services[batch.family]
         if batch.family == "bayes-opt":
             await self._wait_for_some(batch, service, self._suggestions)
-        prediction = await service.answer(batch, *self.model_of(batch.family))
+        prediction = await service.answer(batch, *self.model_of(batch.family), compiled)
         if batch.family == "bandit-evaluate":
             await judge(batch, prediction, self._judging)
         return prediction.to_frame()

@@ -1,7 +1,7 @@
-"""The safety deployment: judges every batch against the active policy before anything leaves."""
+"""The safety deployment: judges every batch by its version's policy before anything leaves."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from ray import serve
@@ -13,6 +13,7 @@ from deployments.wire.frame import Frame
 from safety.checker import Checker, Violation
 from safety.fallback import Fallback
 from safety.limits import Level
+from safety.policy import FamilyPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,17 @@ class Judge:
     checker: Checker
     fallback: Fallback
     outputs: tuple[str, ...]
+    policy_hash: str
 
-    def judge(self, batch: Batch, policy_version: int) -> Judgement:
+    @classmethod
+    def of(cls, policy: FamilyPolicy) -> Self:
+        checker = Checker(policy)
+        return cls(checker, Fallback(policy, checker), policy.outputs, policy.content_hash())
+
+    def judge(self, batch: Batch) -> Judgement:
         n = len(batch)
         if not all(name in batch.columns for name in self.outputs):
-            return self._without_model(batch, policy_version)
+            return self._without_model(batch)
         verdicts = self.checker.check(batch.columns, n)
         repaired = self.fallback.repair(batch.columns, verdicts)
         columns = {name: np.asarray(repaired.columns[name], np.float64) for name in self.outputs}
@@ -35,9 +42,9 @@ class Judge:
         }
         levels = verdicts.levels.astype(np.float64)
         fallback = repaired.fallback.astype(np.float64)
-        return Judgement(columns, levels, fallback, violations, policy_version)
+        return Judgement(columns, levels, fallback, violations, self.policy_hash)
 
-    def _without_model(self, batch: Batch, policy_version: int) -> Judgement:
+    def _without_model(self, batch: Batch) -> Judgement:
         """Answer a batch that no model answered: by the fallback alone, and at a warning."""
         n = len(batch)
         answer = self.fallback.answer(batch.columns, n)
@@ -53,8 +60,8 @@ class Judge:
                 "message": "No model answered; this is the conservative fallback.",
             }
         ]
-        fallback = np.ones(n)
-        return Judgement(columns, levels, fallback, dict.fromkeys(range(n), note), policy_version)
+        violations = dict.fromkeys(range(n), note)
+        return Judgement(columns, levels, np.ones(n), violations, self.policy_hash)
 
 
 def as_dict(violation: Violation) -> dict[str, Any]:
@@ -62,21 +69,18 @@ def as_dict(violation: Violation) -> dict[str, Any]:
 
 
 @serve.deployment(name="safety")
-class Safety(Stage):
+class Safety(Stage[dict[str, Judge]]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("safety")
         await self.open()
 
-    async def answer(self, frame: Frame) -> Frame:
+    async def answer(self, frame: Frame, compiled: dict[str, Judge]) -> Frame:
         batch = Batch.from_frame(frame)
-        return self._judges[batch.family].judge(batch, self._version).to_frame()
+        return compiled[batch.family].judge(batch).to_frame()
 
-    def configure(self, version: Version) -> None:
-        judges = {}
-        for family, policy in version.document.safety.families.items():
-            checker = Checker(policy)
-            judges[family] = Judge(checker, Fallback(policy, checker), policy.outputs)
-        self._judges, self._version = judges, version.number
+    def compile(self, version: Version) -> dict[str, Judge]:
+        families = version.document.safety.families
+        return {family: Judge.of(policy) for family, policy in families.items()}
 
     async def __del__(self) -> None:
         await self.close()

@@ -1,25 +1,34 @@
 """What makes a deployment a stage of the DAG: it answers frames over the wire, and says where."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import ray
 
-from config_store.store import Version
+from config_store.errors import VersionAwayError
+from config_store.store import ConfigStore, Version
+from config_store.versions import Live, LiveVersions
 from config_store.wire_secret import wire_secret
 from deployments.autoscaling import METRIC
 from deployments.batch import requests_of
 from deployments.replica import Replica
+from deployments.wire.call import BatchRefusedError
 from deployments.wire.frame import Frame
 from deployments.wire.server import WireServer
 from observability.logs import request_ids
 
+Compiled = TypeVar("Compiled")
 
-class Stage:
-    """A subclass says what it answers, and what a new configuration changes."""
+
+class Stage(Generic[Compiled]):
+    """A subclass says what it needs of a version, and answers each frame by the version it names.
+
+    What it needs is compiled once for each version, and several versions are alive at a time.
+    """
 
     def __init__(self, role: str) -> None:
         self.replica = Replica(role, self.configure)
+        self.versions = LiveVersions(ConfigStore(self.replica.redis).get, self.compile)
 
     async def open(self) -> None:
         self.configure(await self.replica.open())
@@ -28,15 +37,36 @@ class Stage:
         self._address = await self._wire.open(ray.util.get_node_ip_address())
 
     @abstractmethod
-    async def answer(self, frame: Frame) -> Frame: ...
+    async def answer(self, frame: Frame, compiled: Compiled) -> Frame:
+        """Answer by what was compiled of the version in the frame's head, and by no other."""
 
     @abstractmethod
-    def configure(self, version: Version) -> None: ...
+    def compile(self, version: Version) -> Compiled:
+        """Make of a version what answers need of it; called once for each that is alive."""
+
+    def configure(self, version: Version) -> None:
+        """Take over the notice of a version; batches choose theirs by themselves."""
+        self.versions.activate(version)
 
     async def _answer_logged(self, frame: Frame) -> Frame:
         """Answer; what is logged on the way names the requests of the batch."""
-        request_ids.set(requests_of(frame.head))  # each frame is answered in a task of its own
-        return await self.answer(frame)
+        head = frame.head
+        request_ids.set(requests_of(head))  # each frame is answered in a task of its own
+        number, config_hash = head.get("version", 0), head.get("config_hash", "")
+        live = self.versions.held(number, config_hash)
+        if live is None:
+            live = await self._fetched(number, config_hash, head.get("budget_s"))
+        answer = await self.answer(frame, live.compiled)
+        answer.head["version"] = live.number
+        return answer
+
+    async def _fetched(
+        self, number: int, config_hash: str, budget_s: float | None
+    ) -> Live[Compiled]:
+        try:
+            return await self.versions.get(number, config_hash, budget_s)
+        except VersionAwayError as away:
+            raise BatchRefusedError(str(away)) from away
 
     async def where(self) -> tuple[str, int]:
         """Tell a gateway, which asks through Serve, where this replica listens."""

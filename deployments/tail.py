@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from ray import serve
 from config_store.store import Version
 from deployments.aside.process import Aside
 from deployments.batch import Batch, Columns, Prediction
+from deployments.champions import Champions, Named
 from deployments.coverage.standings import Standings
 from deployments.extremes.metrics import FRESH_SECONDS, MetricSeries
 from deployments.extremes.wanted import wanted_of
@@ -40,19 +41,14 @@ _CODES = {action: code for code, action in enumerate(ACTIONS)}
 log = logging.getLogger(__name__)
 
 
-class Loaded(NamedTuple):
-    model: "TailModel"
-    version: ModelVersion
-
-
 @serve.deployment(name="tail")
-class Tail(Stage):
+class Tail(Stage[Named]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("tail")
         settings = self.replica.settings
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
-        self.configure(await self.replica.config_once())
-        self._loaded = await asyncio.to_thread(self._load)
+        self._champions: Champions[TailModel] = Champions(self._find, _load)
+        await self._champions.get(self.compile(await self.replica.config_once()))
         self._fitting = await asyncio.to_thread(_warm_fitting)
         self._standings = Standings(self.replica.redis, "tail")
         self._metrics = MetricSeries(self.replica.clocks.monotonic)
@@ -61,14 +57,15 @@ class Tail(Stage):
         loops.start("follow the champion", self._follow, lambda: LOOK_FOR_CHAMPION_SECONDS)
         loops.start("read metric series", self._metrics.refresh, lambda: FRESH_SECONDS)
 
-    async def answer(self, frame: Frame) -> Frame:
+    async def answer(self, frame: Frame, compiled: Named) -> Frame:
         if frame.head["family"] == EXTREMES.name:
             return await self._answer_extremes(Batch.from_frame(frame))
-        model, version = self._loaded
+        champion = self._champions.loaded(compiled) or await self._champions.get(compiled)
+        version = champion.version
         started = time.perf_counter()
-        columns = _answer(model, frame.columns)
+        columns = _answer(champion.model, frame.columns)
         self.replica.metrics.inferred(version.name, time.perf_counter() - started)
-        prediction = Prediction(columns, version.name, version.version)
+        prediction = Prediction(columns, version.name, version.version, digest=version.digest)
         if self._standings and columns:
             self._widen(prediction, frame.head["entities"])
         return prediction.to_frame()
@@ -91,35 +88,36 @@ class Tail(Stage):
             for told in widened.told
         ]
 
+    def compile(self, version: Version) -> Named:
+        serving = version.document.serving["tail"]
+        return Named(serving.model, serving.alias)
+
     def configure(self, version: Version) -> None:
-        self._serving = version.document.serving["tail"]
+        super().configure(version)
+        self._champions.prefetch(self.versions.active.compiled)
 
-    def _load(self) -> Loaded:
-        # Its kernels are compiled at import, which building the application need not pay.
-        from models.tail.xgboost_quantile import TailModel  # noqa: PLC0415 - see above
-
-        version = self._wanted()
-        return Loaded(TailModel.load(version.path), version)
-
-    def _wanted(self) -> ModelVersion:
+    def _find(self, named: Named) -> ModelVersion:
         """Read the alias's pointer file; only where there is none is MLflow itself asked."""
-        name, alias = self._serving.model, self._serving.alias
         folder = self.replica.settings.paths.models
-        return read_pointer(folder, name, alias) or self._registry.resolve(name, alias)
+        return read_pointer(folder, *named) or self._registry.resolve(*named)
 
     async def _follow(self) -> None:
-        """Serve the version that the alias names now; the loaded one goes on until then."""
+        """Serve the models that the aliases name now; the loaded ones go on until then."""
         await self._standings.refresh()
         if (coverage := self._standings.mean_coverage()) is not None:
             self.replica.metrics.interval_coverage.labels("tail").set(coverage)
-        wanted = await asyncio.to_thread(self._wanted)
-        if not wanted.is_same_model(self._loaded.version):
-            self._loaded = await asyncio.to_thread(self._load)
-            log.info("now serving %s %s", wanted.name, wanted.version)
+        await self._champions.follow(live.compiled for live in self.versions.alive())
 
     async def __del__(self) -> None:
         await self.close()
         await self._fitting.close()
+
+
+def _load(version: ModelVersion) -> "TailModel":
+    # Its kernels are compiled at import, which building the application need not pay.
+    from models.tail.xgboost_quantile import TailModel  # noqa: PLC0415 - see above
+
+    return TailModel.load(version.path)
 
 
 def _warm_fitting() -> "Fitting":

@@ -1,9 +1,11 @@
 """The safety policy as data: what an answer of each family may say, and what happens if it does."""
 
 from enum import StrEnum
+from hashlib import sha256
 from itertools import chain
 from typing import Literal, Self
 
+import orjson
 from pydantic import Field, model_validator
 
 from safety.caps import WORKERS, WORKERS_NOW, Caps
@@ -11,6 +13,8 @@ from safety.errors import UnknownFamilyError
 from safety.frozen import Frozen
 from safety.limits import Breach, Level, Range, Relation, Repair, WidthLimit
 from safety.recipes import Recipe
+
+HASH_DIGITS = 16
 
 
 class Response(StrEnum):
@@ -50,6 +54,11 @@ class FamilyPolicy(Frozen):
     caps: Caps = Caps()
     responses: Responses = Responses()
     fallback: tuple[Recipe, ...]  # a list, not a mapping: a recipe may read those before it
+
+    def content_hash(self) -> str:
+        """Name these rules by what they say; two versions may have them in common."""
+        content = orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+        return sha256(content).hexdigest()[:HASH_DIGITS]
 
     def all_ranges(self) -> tuple[Range, ...]:
         coded = tuple(_code_range(field, names) for field, names in self.codes.items())

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from redis.asyncio import Redis
 
 from config_store.connection import open_redis
+from config_store.document import StreamsConfig
 from deployments.batch import Batch
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
@@ -28,7 +29,7 @@ ROWS = 1_000
 
 class Flood:
     def __init__(self, redis: Redis, limit_mb: int) -> None:
-        keeper = RegimeKeeper(Purse(1.0, 0.0), time.time)
+        keeper = RegimeKeeper(Purse(0.0), time.time)
         limits = ShelfLimits(most_bytes=limit_mb * MB)
         log = KeyLog(redis, keeper.kind)
         self.service: KeyedService[Stream] = KeyedService(keeper, log, time.monotonic, limits)
@@ -38,7 +39,8 @@ class Flood:
         names = [f"s/{number}" for number in range(first, first + ROWS)]
         ids = [f"00000000-0000-7000-8000-{first + row:012x}" for row in range(ROWS)]
         asks = [{"op": "observe", "v": [1.0, 2.0], "t": 1.0} for _ in names]
-        await self.service.answer(Batch("regime", names, {}, asks, names, ids), "m", "1")
+        batch = Batch("regime", names, {}, asks, names, ids)
+        await self.service.answer(batch, "m", "1", StreamsConfig())
 
 
 def resident_mb() -> float:

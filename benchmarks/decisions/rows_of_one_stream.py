@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from benchmarks.decisions.figures import is_quick, show
 from benchmarks.speed.redis_server import redis_running
+from config_store.document import StreamsConfig
 from deployments.batch import Batch
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
@@ -34,7 +35,7 @@ async def milliseconds(service: KeyedService[Any], stream: str, bodies: list[lis
     names = [stream] * len(bodies)
     batch = Batch(service.keeper.kind, names, {}, asks, names, ids)
     began = time.perf_counter()
-    found = await service.answer(batch, "", "")
+    found = await service.answer(batch, "", "", StreamsConfig())
     took = time.perf_counter() - began
     if found.refusals:
         raise RuntimeError(f"rows were refused: {found.refusals}")
@@ -58,8 +59,8 @@ async def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder, redis_running(Path(folder) / "log") as path:
         redis = Redis(unix_socket_path=str(path))
         keepers: list[tuple[Any, Any]] = [
-            (RegimeKeeper(Purse(1.0, 0.0), time.time), rng.standard_normal(ROWS).tolist()),
-            (PointKeeper(Purse(1.0, 0.0), time.time), rng.standard_normal((ROWS, 1)).tolist()),
+            (RegimeKeeper(Purse(0.0), time.time), rng.standard_normal(ROWS).tolist()),
+            (PointKeeper(Purse(0.0), time.time), rng.standard_normal((ROWS, 1)).tolist()),
         ]
         found = [await compare(redis, *each, rounds) for each in keepers]
         await redis.aclose()

@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 
 from benchmarks.decisions.figures import is_quick, show
 from benchmarks.speed.redis_server import redis_running
+from config_store.document import StreamsConfig
 from deployments.batch import Batch
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
@@ -59,7 +60,7 @@ class Case:
             yield rng.standard_normal(shape).tolist()
 
     def keeper(self, clock: Callable[[], float]) -> Any:
-        purse = Purse(1.0, clock())
+        purse = Purse(clock())
         return PointKeeper(purse, clock) if self.dimensions else RegimeKeeper(purse, clock)
 
 
@@ -110,7 +111,7 @@ class Replica:
             # As numbers of their own for every stream: a body's are not shared either.
             asks = [{"op": "observe", "v": (np.array(values) + 0.0).tolist()} for _ in part]
             batch = Batch(self.service.keeper.kind, part, {}, asks, part, ids)
-            await self.service.answer(batch, "", "")
+            await self.service.answer(batch, "", "", StreamsConfig())
             self._clock.tick()
             await self.service.tidy()
 

@@ -9,8 +9,6 @@ from deployments.batch import Refusal
 from models.optimization.bandits.design import Design
 from models.optimization.bandits.snapshot import design_from
 
-UNCONFIGURED = BanditExperiment()
-
 
 def invalid(field: str, message: str) -> Refusal:
     return {"code": "invalid", "message": message, "fields": {field: message}}

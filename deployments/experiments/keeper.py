@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from config_store.document import BanditExperiment, BanditsConfig
+from config_store.document import BanditExperiment
 from deployments.batch import Refusal
 from deployments.experiments import shown
-from deployments.experiments.beginning import UNCONFIGURED, invalid
+from deployments.experiments.beginning import invalid
 from deployments.experiments.choosing import UnfitError, passed_over, steps
+from deployments.experiments.configured import Configured
 from deployments.experiments.state import DELETED, Event, Kept, apply, decide_step, size_of
 from deployments.families.bandits import LEVEL, MOST_ARMS
 from deployments.keyed.keeper import Asked, Reply
-from models.optimization.bandits.decide import CANARY, decide
+from models.optimization.bandits.decide import decide
 from models.optimization.bandits.errors import ArmError
 from models.optimization.bandits.experiment import Experiment
 from models.optimization.bandits.feedback import Verdict, expire, judge, record
@@ -46,8 +47,6 @@ class ExperimentKeeper:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self.bandits = BanditsConfig()
-        self.cap = CANARY
 
     def fresh(self, key: str) -> Kept:
         return Kept(key)
@@ -128,7 +127,7 @@ class ExperimentKeeper:
                 replies[place] = self._other(kept, asked, now)
                 continue
             try:
-                before = steps(kept.experiment, asked.ask, self._configured(kept))
+                before = steps(kept.experiment, asked.ask, _configured(kept, asked))
             except UnfitError as unfit:
                 replies[place] = Reply(refusal=unfit.refusal)
                 continue
@@ -147,6 +146,8 @@ class ExperimentKeeper:
         if not run.asked or experiment is None:
             return
         expire(experiment, now)
+        # They came in one batch, and have one version.
+        settings: Configured = run.asked[0].settings
         asks, ids = [asked.ask for asked in run.asked], [asked.id for asked in run.asked]
         decisions = decide(
             experiment,
@@ -156,8 +157,8 @@ class ExperimentKeeper:
             },
             keys_of(ids, kept.name),
             policy=asks[0]["policy"],
-            cap=self.cap,
-            vetoed=passed_over(experiment, asks, self._configured(kept)),
+            cap=settings.cap,
+            vetoed=passed_over(experiment, asks, settings.experiment(kept.name)),
             level=LEVEL,
         )
         record(experiment, ids, decisions, now)
@@ -165,9 +166,6 @@ class ExperimentKeeper:
             reply = shown.decided(experiment, decisions, row)
             reply.event = run.before[row] | {"decide": decide_step(decisions, row, ids[row], now)}
             replies[place] = reply
-
-    def _configured(self, kept: Kept) -> BanditExperiment:
-        return self.bandits.experiments.get(kept.name, UNCONFIGURED)
 
     def _other(self, kept: Kept, asked: Asked, now: float) -> Reply:
         ask = asked.ask
@@ -200,6 +198,11 @@ class ExperimentKeeper:
         if ask["op"] == "freeze":
             return _frozen(experiment, ask["policy"])
         return Reply(detail={"data": shown.whole(experiment, kept.name)})
+
+
+def _configured(kept: Kept, asked: Asked) -> BanditExperiment:
+    settings: Configured = asked.settings
+    return settings.experiment(kept.name)
 
 
 def _joins(kept: Kept, run: _Run, asked: Asked) -> bool:

@@ -1,5 +1,6 @@
 """Decides once, so that the first request of a replica waits for no compiler."""
 
+from deployments.experiments.configured import Configured
 from deployments.experiments.keeper import ExperimentKeeper
 from deployments.keyed.keeper import Asked
 
@@ -9,4 +10,4 @@ def warm() -> None:
     keeper = ExperimentKeeper(lambda: 0.0)
     for policy in ("ucb", "thompson"):
         ask = {"op": "decide", "context": {"x": 0.5}, "policy": policy, "arms": ["a", "b"]}
-        keeper.answer([(keeper.fresh("warm"), Asked("warm", "warm", ask))])
+        keeper.answer([(keeper.fresh("warm"), Asked("warm", "warm", ask, settings=Configured()))])

@@ -1,14 +1,19 @@
-"""What a forecasting replica keeps at hand: the models, the hours, the board made of both."""
+"""What a forecasting replica keeps at hand: the hours, and by alias the models and their board."""
 
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis.exceptions import RedisError
 
+from config_store.shared_loads import SharedLoads
 from deployments import history
 from deployments.batch import Batch, Prediction
+from deployments.champions import Named
 from deployments.coverage.outcomes import Outcomes
 from deployments.coverage.standings import Standings
 from deployments.errors import RefusedError
@@ -29,30 +34,51 @@ HOUR = 3600
 log = logging.getLogger(__name__)
 
 
-class Office:
-    """`look` is called every second; answering never waits for it."""
+@dataclass(slots=True)
+class Forecasts:
+    """The models that one alias names, and what they foretell."""
 
-    def __init__(self, replica: Replica, model: str, alias: str) -> None:
+    shelf: ModelShelf
+    board: Board
+
+
+class Office:
+    """`look` is called every second; answering never waits for it.
+
+    A version names an alias. One that no version has named before is waited for.
+    """
+
+    def __init__(self, replica: Replica) -> None:
         self._replica = replica
-        self.model = model
-        self.shelf = ModelShelf(replica.settings.paths.models, alias)
+        self._by_alias: dict[str, Forecasts] = {}
+        self._begun: SharedLoads[str, Forecasts] = SharedLoads()
         self.standings = Standings(replica.redis, "capacity")
         self._outcomes = Outcomes(replica.redis, replica.clocks.monotonic)
         self.past: dict[str, Past] = {}
 
-    async def open(self) -> None:
-        await asyncio.to_thread(self.shelf.look)
-        self.board = await asyncio.to_thread(self.make)
-
     async def close(self) -> None:
         await self._outcomes.close()
 
-    def answer(self, batch: Batch) -> Prediction:
+    def known(self, alias: str) -> Forecasts | None:
+        return self._by_alias.get(alias)
+
+    async def of(self, alias: str) -> Forecasts:
+        """Give the forecasts of an alias, making them where that was not done yet."""
+        return self._by_alias.get(alias) or await self._begun.get(
+            alias, partial(self._begin, alias)
+        )
+
+    def prefetch(self, alias: str) -> None:
+        """Begin to make what batches will soon ask for."""
+        if alias not in self._by_alias:
+            self._begun.start(alias, partial(self._begin, alias))
+
+    def answer(self, batch: Batch, forecasts: Forecasts) -> Prediction:
         started = time.perf_counter()
         names = [MODELS[int(code)] for code in batch.columns["model"].tolist()]
-        board = self.board
+        board, shelf = forecasts.board, forecasts.shelf
         ahead = [board.ahead(*each) for each in zip(batch.entities, names, strict=True)]
-        capacity = self.shelf.capacity
+        capacity = shelf.capacity
         plan = None if capacity is None else capacity.model
         columns, details = planner.answer(
             batch.columns, batch.entities, ahead, plan, self.standings
@@ -61,34 +87,52 @@ class Office:
             if detail is not None:
                 detail["meta"] = {
                     "model": registered_name(each.answered_by),
-                    "model_version": self.shelf.version_of(each.answered_by),
+                    "model_version": shelf.version_of(each.answered_by),
                     "degraded": each.answered_by != wanted or plan is None,
                 }
         self._replica.metrics.inferred("capacity", time.perf_counter() - started)
         return Prediction(columns, "forecasting/chain", "1", details)
 
-    def make(self) -> Board:
+    def make(self, shelf: ModelShelf) -> Board:
         """Forecast everything anew. Blocking: for a thread."""
-        forecasters = {name: each.model for name, each in self.shelf.forecasters.items()}
+        forecasters = {name: each.model for name, each in shelf.forecasters.items()}
         forecasters.setdefault(SeasonalNaive.name, SeasonalNaive())
         now = self._replica.clocks.wall()
-        return Board(forecasters, self.shelf.missing, self.past, now, MODELS)
+        return Board(forecasters, shelf.missing, self.past, now, MODELS)
 
-    async def look(self) -> None:
-        """Take new champions, new hours and new standings into account."""
+    async def _begin(self, alias: str) -> Forecasts:
+        shelf = ModelShelf(self._replica.settings.paths.models, alias)
+        await asyncio.to_thread(shelf.look)
+        found = Forecasts(shelf, await asyncio.to_thread(self.make, shelf))
+        self._by_alias[alias] = found
+        return found
+
+    async def look(self, aliases: Iterable[str], usual: Named) -> None:
+        """Take new champions, new hours and new standings into account.
+
+        Of aliases that no version alive names it lets go; `usual` is what the active one names.
+        """
         await self.standings.refresh()
         if (coverage := self.standings.mean_coverage()) is not None:
             self._replica.metrics.interval_coverage.labels("capacity").set(coverage)
-        changed = await asyncio.to_thread(self.shelf.look)
-        now = self._replica.clocks.wall()
-        over = int(now - SETTLED_SECONDS) // HOUR > self.board.hour
-        if over or not self.past:
+        wanted = set(aliases)
+        for alias in self._by_alias.keys() - wanted:
+            del self._by_alias[alias]
+        boards = [each.board for each in self._by_alias.values()]
+        if not self.past or any(self._is_over(board) for board in boards):
             await self._read_past()
-        if changed or over or (self.past and not self.board.entities):
-            before = self.board
-            self.board = await asyncio.to_thread(self.make)
-            if over:
-                await self.tell_outcomes(before)
+        for alias in wanted:
+            forecasts = await self.of(alias)
+            before, over = forecasts.board, self._is_over(forecasts.board)
+            changed = await asyncio.to_thread(forecasts.shelf.look)
+            if changed or over or (self.past and not before.entities):
+                forecasts.board = await asyncio.to_thread(self.make, forecasts.shelf)
+                if over and alias == usual.alias:
+                    await self.tell_outcomes(before, usual.model)
+
+    def _is_over(self, board: Board) -> bool:
+        """Tell whether the hour that a board calls the present one has passed and settled."""
+        return int(self._replica.clocks.wall() - SETTLED_SECONDS) // HOUR > board.hour
 
     async def _read_past(self) -> None:
         try:
@@ -98,10 +142,9 @@ class Office:
             return
         self.past = past_of(stored)
 
-    async def tell_outcomes(self, before: Board) -> None:
+    async def tell_outcomes(self, before: Board, model: str) -> None:
         """Let the intervals learn from the hour that is over; each hour counts once."""
-        usual = self.model.removeprefix("forecasting/")
-        for ask in hourly_scores(before, self.past, usual):
+        for ask in hourly_scores(before, self.past, model.removeprefix("forecasting/")):
             entity = ask.pop("entity")
             try:
                 await self._outcomes.take("capacity", entity, ask)

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from config_store.store import Version
 from deployments.batch import Batch, Detail, Judgement, Prediction
 from deployments.errors import RefusedError
 from deployments.families.family import Family, FamilyBody
@@ -31,6 +32,8 @@ class Ask:
     received: float  # on the monotonic clock, as is the deadline
     deadline: float
     request_id: str
+    # Which all stages answer it by, however long it waits.
+    version: Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,10 @@ class Answered:
 class Circumstances:
     """What all rows of a batch share."""
 
-    config_version: int
-    config_hash: str
+    version: Version
     degraded: bool
+    # Without the features stage the gateway fills in what the version assumes.
+    features_lost: bool
     now: float  # epoch seconds
     monotonic: float
 
@@ -80,6 +84,7 @@ def write_down(
     event_times = outcome.filled.event_time.tolist()
     features = _features_by_row(family, outcome.filled, len(asks))
     written_at = isoformat(shared.now)
+    stages = _stages(family, outcome, shared)
     answered, decisions = [], []
     for row, (ask, decision_id) in enumerate(zip(asks, ids, strict=True)):
         latency_ms = round((shared.monotonic - ask.received) * 1000, 3)
@@ -108,7 +113,7 @@ def write_down(
                     "decision_id": decision_id,
                     "model": prediction.model,
                     "model_version": prediction.model_version,
-                    "config_version": shared.config_version,
+                    "config_version": shared.version.number,
                     "features": {
                         "stale": outcome.filled.stale.get(row, ()),
                         "assumed": assumed,
@@ -139,8 +144,9 @@ def write_down(
                 "allowed": level in (Level.SAFE, Level.WARNING),
                 "decision_reasons": [violation["rule"] for violation in violations],
                 "processing_time_ms": latency_ms,
-                "config_version": shared.config_version,
-                "config_hash": shared.config_hash,
+                "config_version": shared.version.number,
+                "config_hash": shared.version.config_hash,
+                "stages": stages,
                 "model": meta.get("model", prediction.model),
                 "model_version": meta.get("model_version", prediction.model_version),
                 "key_id": ask.principal.key_id,
@@ -152,6 +158,24 @@ def write_down(
         answered.append(Answered(decision_id, envelope))
         decisions.append(Decision(decision_id, ledger_row))
     return answered, decisions
+
+
+def _stages(family: Family, outcome: Outcome, shared: Circumstances) -> dict[str, Any]:
+    """Name what each stage answered the batch by; null for one that was not asked, or was lost."""
+    filled = bool(family.features) and not shared.features_lost
+    prediction, judgement = outcome.prediction, outcome.judgement
+    return {
+        "features": {"version": outcome.batch.version} if filled else None,
+        "model": None
+        if prediction.version is None
+        else {
+            "version": prediction.version,
+            "model": prediction.model,
+            "model_version": prediction.model_version,
+            "digest": prediction.digest or None,
+        },
+        "safety": {"version": judgement.version, "policy": judgement.policy},
+    }
 
 
 def _details(

@@ -1,8 +1,9 @@
 """Asks the holder of a key for what no lane carries: to show it, to forget it, to judge it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from config_store.store import Version
 from deployments.batch import Batch
 from deployments.errors import REFUSALS, StageLostError, UnavailableError
 from deployments.hop import ModelHop
@@ -15,9 +16,12 @@ ASK_SECONDS = 2.0
 class KeyDesk:
     """One question at a time, outside the lanes: for people, not for load."""
 
-    def __init__(self, hops: Mapping[str, ModelHop], ids: DecisionIds) -> None:
+    def __init__(
+        self, hops: Mapping[str, ModelHop], ids: DecisionIds, active: Callable[[], Version]
+    ) -> None:
         self._hops = hops
         self._ids = ids
+        self._active = active
 
     def serves(self, family: str) -> bool:
         return family in self._hops
@@ -26,6 +30,8 @@ class KeyDesk:
         """Give what the holder says; its refusal is raised."""
         batch = Batch(family, [key], {}, [ask], [key], self._ids.take(1))
         batch.requests, batch.budget_s = list(request_ids.get()), ASK_SECONDS
+        version = self._active()
+        batch.version, batch.config_hash = version.number, version.config_hash
         try:
             prediction = await self._hops[family](batch, ASK_SECONDS)
         except StageLostError as lost:

@@ -62,8 +62,8 @@ class Desk:
         if version is None:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
         deadline = received + version.document.serving[family].deadlines.request_ms / 1000
-        rows = [Ask(body, principal, received, deadline, request_id) for body in bodies]
-        found = await self.lanes[family].ask(rows, deadline, principal.key_id)
+        rows = [Ask(body, principal, received, deadline, request_id, version) for body in bodies]
+        found = await self.lanes[family].ask(rows, deadline, principal.key_id, version.number)
         return [_answer_of(each, family, request_id) for each in found]
 
     async def drain(self) -> None:

@@ -1,4 +1,7 @@
-"""A batch's way: features, the family's model, safety, the ledger, and only then the clients."""
+"""A batch's way: features, the family's model, safety, the ledger, and only then the clients.
+
+All of a batch's rows have one version, by which every stage answers them.
+"""
 
 import asyncio
 import logging
@@ -58,7 +61,7 @@ class Journey:
         ledger: LedgerWriter,
         ids: DecisionIds,
         clocks: Clocks,
-        config: Callable[[], tuple[Version, bool]],
+        config_stale: Callable[[], bool],
         stopwatch: Stopwatch,
     ) -> None:
         self._family = family
@@ -66,11 +69,11 @@ class Journey:
         self._ledger = ledger
         self._ids = ids
         self._clocks = clocks
-        self._config = config
+        self._config_stale = config_stale
         self._stopwatch = stopwatch
 
     async def carry(self, asks: list[Ask]) -> Sequence[Answered]:
-        version, config_stale = self._config()
+        version = asks[0].version  # the lane's rows of one batch have the same
         lap = self._stopwatch.start(self._family.name, len(asks))
         deadlines = version.document.serving[self._family.name].deadlines
         left = TimeLeft(asks, deadlines, self._clocks.monotonic)
@@ -92,9 +95,9 @@ class Journey:
         judgement = await self._judge(batch, prediction, left)
         lap("safety")
         shared = Circumstances(
-            config_version=version.number,
-            config_hash=version.config_hash,
-            degraded=config_stale or features_lost or self._ledger.degraded,
+            version=version,
+            degraded=self._config_stale() or features_lost or self._ledger.degraded,
+            features_lost=features_lost,
             now=self._clocks.wall(),
             monotonic=self._clocks.monotonic(),
         )
@@ -132,6 +135,7 @@ class Journey:
         bodies = [ask.body for ask in asks]
         columns = family.columns(bodies, version.document.serving[family.name])
         batch = Batch(family.name, [body.entity for body in bodies], columns)
+        batch.version, batch.config_hash = version.number, version.config_hash
         batch.ids = self._ids.take(len(asks))
         batch.requests = [ask.request_id for ask in asks]
         if family.ask is not None:
@@ -174,8 +178,14 @@ class Journey:
 
     async def _judge(self, batch: Batch, prediction: Prediction, left: TimeLeft) -> Judgement:
         """Ask safety; without its judgement nothing leaves."""
-        columns = batch.columns | prediction.columns
-        judged = Batch(batch.family, batch.entities, columns, requests=batch.requests)
+        judged = Batch(
+            batch.family,
+            batch.entities,
+            batch.columns | prediction.columns,
+            requests=batch.requests,
+            version=batch.version,
+            config_hash=batch.config_hash,
+        )
         items = None
         if self._family.nested is not None and prediction.details:
             items = Items.of(self._family.nested, prediction.details)

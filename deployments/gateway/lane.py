@@ -6,6 +6,9 @@ batch takes all that wait, so batches grow with the load and the hops are shared
 A request of many rows travels beside them in slices, one after another, so that short requests get
 their turn between two slices at every stage; while others ask, there is a rest after each slice
 (turns.py). Owners, that is API keys, take turns in both.
+
+A batch has rows of one version alone: where the next request has another, it waits for the next
+batch, and those behind it with it.
 """
 
 import asyncio
@@ -37,18 +40,20 @@ class LaneLimits:
 class _Request(Generic[Row, Result]):
     """The rows of one request: they are answered together."""
 
-    __slots__ = ("answered", "deadline", "owner", "results", "rows")
+    __slots__ = ("answered", "deadline", "owner", "results", "rows", "version")
 
     def __init__(
         self,
         rows: Sequence[Row],
         owner: str,
         deadline: float,
+        version: int,
         answered: "asyncio.Future[Sequence[Result | Exception]]",
     ) -> None:
         self.rows = rows
         self.owner = owner
         self.deadline = deadline
+        self.version = version
         self.answered = answered
         # Those of the slices that are back.
         self.results: list[Result | Exception] = []
@@ -111,7 +116,7 @@ class Lane(Generic[Row, Result]):
         return self._short.weight + self._long_rows
 
     def ask(
-        self, rows: Sequence[Row], deadline: float, owner: str = ""
+        self, rows: Sequence[Row], deadline: float, owner: str = "", version: int = 0
     ) -> "asyncio.Future[Sequence[Result | Exception]]":
         """Queue the rows of one request; the future holds one result a row, in order.
 
@@ -122,7 +127,9 @@ class Lane(Generic[Row, Result]):
         long = len(rows) > self.limits.slice_rows
         self._check_room(rows, owner, long=long)
         loop = asyncio.get_running_loop()
-        request: _Request[Row, Result] = _Request(rows, owner, deadline, loop.create_future())
+        request: _Request[Row, Result] = _Request(
+            rows, owner, deadline, version, loop.create_future()
+        )
         self._expiry.watch(request)
         if long:
             self._queue_long(request)
@@ -165,12 +172,15 @@ class Lane(Generic[Row, Result]):
         self._dispatch()
 
     def _take(self) -> list[_Request[Row, Result]]:
-        """Take requests up to the cap; one larger than the cap travels alone."""
+        """Take requests of one version up to the cap; one larger than the cap travels alone."""
         taken: list[_Request[Row, Result]] = []
         rows, now = 0, self._clock()
         while self._short:
-            size = len(self._short.peek().rows)
-            if taken and rows + size > self.limits.max_batch_rows:
+            following = self._short.peek()
+            size = len(following.rows)
+            if taken and (
+                rows + size > self.limits.max_batch_rows or following.version != taken[0].version
+            ):
                 break
             request = self._short.take()
             if request.deadline < now:  # its timer is late too: the loop was busy

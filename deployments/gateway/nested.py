@@ -5,7 +5,7 @@ becomes a row of its own for safety, and what safety made of it is put back into
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class Items:
         together = {
             name: np.concatenate([column, columns[name]]) for name, column in batch.columns.items()
         }
-        return Batch(batch.family, entities, together, requests=batch.requests)
+        return replace(batch, entities=entities, columns=together)
 
     def fold(self, judged: Judgement, details: Sequence[Detail | None], rows: int) -> Judgement:
         """Put back what safety made of the items, and give the judgement of the rows alone.
@@ -58,7 +58,8 @@ class Items:
             judged.levels[:rows].copy(),
             judged.fallback[:rows],
             {row: list(found) for row, found in judged.violations.items() if row < rows},
-            judged.policy_version,
+            judged.policy,
+            judged.version,
         )
         for at, found in judged.violations.items():
             own = [each for each in found if each["field"] in self.nested.lists]

@@ -195,7 +195,7 @@ class Premises:
             for name, family in self.families.items()
         }
         ids = DecisionIds(self.clocks.wall, os.urandom)
-        self.keyed = KeyDesk(hops, ids)
+        self.keyed = KeyDesk(hops, ids, self.active)
         return {
             name: Journey(
                 family,
@@ -203,7 +203,7 @@ class Premises:
                 self.ledger,
                 ids,
                 self.clocks,
-                lambda: (self.active(), self.replica.config.stale),
+                lambda: self.replica.config.stale,
                 self._stopwatch,
             )
             for name, family in self.families.items()

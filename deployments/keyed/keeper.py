@@ -19,6 +19,8 @@ class Asked:
     """What the family's `ask` made of the body."""
     owner: Owner | None = None
     """Whose the key will be if this row begins it, and how many of the kind they may create."""
+    settings: Any = None
+    """What the version of its batch says, as the family's stage compiled it."""
 
 
 @dataclass(slots=True)

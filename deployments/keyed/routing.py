@@ -20,6 +20,7 @@ import numpy as np
 
 from deployments.batch import Batch, Columns, Detail, Prediction, Refusal
 from deployments.errors import StageLostError
+from deployments.hop import of_same_version
 from deployments.keyed.tags import tag
 from deployments.wire.channel import Channel, ChannelLostError, RemoteFailureError
 from deployments.wire.exchange import Exchange
@@ -122,9 +123,11 @@ class ByKey:
 
     async def _ask(self, channel: Channel, part: Batch, deadline: float) -> Prediction:
         """Ask one holder; ChannelLostError when it is lost and the rows must go elsewhere."""
+        part.budget_s = deadline - self._clock()
+        frame = part.to_frame()
         try:
-            async with asyncio.timeout(deadline - self._clock()):
-                answer = await channel.call(part.to_frame())
+            async with asyncio.timeout(part.budget_s):
+                answer = of_same_version(self.stage, frame, await channel.call(frame))
         except RemoteFailureError as failure:
             raise StageLostError(self.stage, f"it failed with {failure}") from failure
         except TimeoutError as late:
@@ -172,7 +175,8 @@ def together(parts: Sequence[tuple[Sequence[int], Prediction]], rows: int) -> Pr
     names = {name for _, part in parts for name in part.columns}
     columns: Columns = {name: np.full(rows, np.nan) for name in sorted(names)}
     details: list[Detail | None] = [None] * rows
-    whole = Prediction(columns, parts[0][1].model, parts[0][1].model_version, details)
+    first = parts[0][1]
+    whole = Prediction(columns, first.model, first.model_version, details, version=first.version)
     for places, part in parts:
         for name, column in part.columns.items():
             columns[name][np.asarray(places, dtype=np.intp)] = column

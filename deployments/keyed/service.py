@@ -53,10 +53,14 @@ class KeyedService(Generic[State]):
         self._clock = clock
         self._cleared = clock()
 
-    async def answer(self, batch: Batch, model: str, version: str) -> Prediction:
+    async def answer(
+        self, batch: Batch, model: str, version: str, settings: Any = None
+    ) -> Prediction:
+        """Answer each row by its key's state and by these settings, of the batch's version."""
         keys = await self._named(batch.keys)
         owners = batch.owners or [None] * len(keys)
-        asked = [Asked(*each) for each in zip(keys, batch.ids, batch.asks, owners, strict=True)]
+        rows_asked = zip(keys, batch.ids, batch.asks, owners, strict=True)
+        asked = [Asked(*each, settings) for each in rows_asked]
         replies: list[Reply | None] = [None] * len(asked)
         rows = list(enumerate(asked))
         async with self._turn:

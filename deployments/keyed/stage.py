@@ -11,7 +11,7 @@ from deployments.batch import Batch
 from deployments.keyed.creation import Creation
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
-from deployments.stage import Stage
+from deployments.stage import Compiled, Stage
 from deployments.wire.frame import Frame
 
 TIDY_SECONDS = 1.0
@@ -19,8 +19,11 @@ REPAIR_AGAIN_SECONDS = 10.0
 _AWAY = (RedisError, OSError)
 
 
-class KeyedStage(Stage):
-    """A subclass makes the services, each for one kind of key, and says which answers a family."""
+class KeyedStage(Stage[Compiled]):
+    """A subclass makes the services, each for one kind of key, and says which answers a family.
+
+    State has no version: what a row asks of it goes by the settings of the row's own version.
+    """
 
     @abstractmethod
     def services(self) -> dict[str, KeyedService[Any]]:
@@ -56,10 +59,10 @@ class KeyedStage(Stage):
 
         return Creation(replica.redis, log_, quota, replica.storage.refusal, refused)
 
-    async def answer(self, frame: Frame) -> Frame:
+    async def answer(self, frame: Frame, compiled: Compiled) -> Frame:
         batch = Batch.from_frame(frame)
-        prediction = await self._services[batch.family].answer(batch, *self.model_of(batch.family))
-        return prediction.to_frame()
+        service, model = self._services[batch.family], self.model_of(batch.family)
+        return (await service.answer(batch, *model, compiled)).to_frame()
 
     async def tidy(self) -> None:
         """Do what else is to be done every second; a subclass may have such."""

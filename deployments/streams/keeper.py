@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 from zlib import crc32
 
+from config_store.document import StreamsConfig
 from deployments.batch import Refusal
 from deployments.keyed.keeper import Asked, Reply
 from deployments.streams.order import Place, book, take
@@ -151,7 +152,10 @@ class StreamKeeper(Generic[Answers]):
     def answer(self, rows: Sequence[tuple[Stream, Asked]]) -> list[Reply]:
         replies: list[Reply | None] = [None] * len(rows)
         now = self._clock()
-        share = self._purse.share(sum(len(asked.ask.get("v", ())) for _, asked in rows), now)
+        observations = sum(len(asked.ask.get("v", ())) for _, asked in rows)
+        # They came in one batch, and have one version.
+        settings: StreamsConfig = rows[0][1].settings
+        share = self._purse.share(observations, now, settings.alarms_per_day)
         left = list(range(len(rows)))
         while left:
             wave, left = self._wave(rows, left)

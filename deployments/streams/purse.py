@@ -13,15 +13,14 @@ MOST_SAVED_SECONDS = 60.0
 class Purse:
     """One replica's part of the budget."""
 
-    def __init__(self, alarms_per_day: float, now: float) -> None:
-        self.alarms_per_day = alarms_per_day
+    def __init__(self, now: float) -> None:
         # Replicas that share the budget; the round that counts them says how many there are.
         self.holders = 1
         self._since = now
 
-    def share(self, observations: int, now: float) -> float:
-        """Take what has accrued, as a share for each of these observations."""
+    def share(self, observations: int, now: float, alarms_per_day: float) -> float:
+        """Take what has accrued at this rate, as a share for each of these observations."""
         passed = min(max(now - self._since, 0.0), MOST_SAVED_SECONDS)
         self._since = max(now, self._since)
-        accrued = passed / DAY * self.alarms_per_day / self.holders
+        accrued = passed / DAY * alarms_per_day / self.holders
         return min(accrued / max(observations, 1), 1.0)

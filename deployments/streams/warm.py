@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from config_store.document import StreamsConfig
 from deployments.keyed.keeper import Asked
 from deployments.streams.keeper import StreamKeeper
 from deployments.streams.points import PointKeeper
@@ -17,19 +18,23 @@ def warm() -> None:
     """Go the whole way of a request, with keepers that nobody else has."""
     draw = np.random.default_rng(0)
     values = draw.normal(size=_ROWS).tolist()
-    _follow(RegimeKeeper(Purse(1.0, 0.0), _clock), [{"v": values}, {"v": values, "c": 50.0}])
+    _follow(RegimeKeeper(Purse(0.0), _clock), [{"v": values}, {"v": values, "c": 50.0}])
     points = draw.normal(size=(_ROWS, 2)).tolist()
     for choice in ("both", {"detector": "fleet", "members": 2}):
-        _follow(PointKeeper(Purse(1.0, 0.0), _clock), [{"v": points, "c": choice}])
+        _follow(PointKeeper(Purse(0.0), _clock), [{"v": points, "c": choice}])
 
 
 def _follow(keeper: StreamKeeper[Any], asks: list[dict[str, object]]) -> None:
     stream = keeper.fresh("warm")
     for ask in asks:
-        keeper.answer([(stream, Asked("warm", "warm", {"op": "observe", **ask}))])
+        keeper.answer([(stream, _asked(ask))])
     again = keeper.decode("warm", keeper.encode(stream))
-    keeper.answer([(again, Asked("warm", "warm", {"op": "observe", **asks[0]}))])
+    keeper.answer([(again, _asked(asks[0]))])
     keeper.release(again)
+
+
+def _asked(ask: dict[str, object]) -> Asked:
+    return Asked("warm", "warm", {"op": "observe", **ask}, settings=StreamsConfig())
 
 
 def _clock() -> float:

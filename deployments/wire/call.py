@@ -8,6 +8,10 @@ class GivenUpError(Exception):
     """Nobody waits for the answer any more, and nothing was done."""
 
 
+class BatchRefusedError(Exception):
+    """This replica cannot answer the batch; the message says why."""
+
+
 @dataclass(slots=True)
 class Call:
     given_up: bool = False

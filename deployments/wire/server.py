@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from deployments.wire.call import Call, GivenUpError, current_call
+from deployments.wire.call import BatchRefusedError, Call, GivenUpError, current_call
 from deployments.wire.frame import (
     ANSWER,
     ASK,
@@ -66,6 +66,9 @@ class WireServer:
             return encode(await self._handler(frame), number, ANSWER)
         except GivenUpError as nobody_waits:
             return _failure(number, nobody_waits)
+        except BatchRefusedError as refused:
+            log.warning("A batch is refused: %s", refused)
+            return _failure(number, refused)
         except Exception as error:  # the caller must hear of it, whatever it is
             log.exception("A batch could not be answered")
             return _failure(number, error)

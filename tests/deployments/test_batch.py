@@ -77,13 +77,13 @@ def test_a_judgement_arrives_as_it_left(
         np.array([level.code for level in levels], np.float64),
         np.array(fallback, np.float64),
         violations,
-        14,
+        "9f3c",
     )
     again = Judgement.from_frame(travelled(sent.to_frame()))
     assert_same(again.columns, columns)
     assert [LEVELS[int(code)] for code in again.levels] == levels
     assert again.fallback.astype(bool).tolist() == fallback
-    assert (again.violations, again.policy_version) == (violations, 14)
+    assert (again.violations, again.policy) == (violations, "9f3c")
 
 
 @given(COLUMNS, NAMES, NAMES, arrays(np.float64, N, elements=st.floats(allow_nan=True)))

@@ -132,6 +132,24 @@ async def test_a_stage_that_answers_that_it_cannot_is_not_asked_twice(room: Room
     assert channel is not None  # it is well enough to say so
 
 
+async def test_an_answer_by_another_version_is_as_good_as_none(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    used = 7
+
+    async def stubborn(frame: Frame) -> Frame:
+        return Frame(frame.columns, {"version": used})
+
+    exchange = room.exchange(Directory((await room.replica(stubborn)).address))
+    hop = hop_over(exchange)
+    asked = Frame(QUESTION.columns, {"version": 7})
+    assert (await hop(asked, PATIENT)).head["version"] == 7
+    used = 6
+    with pytest.raises(StageLostError, match="by version 6, not by 7"):
+        await hop(asked, PATIENT)
+    assert "version 6 where 7 was asked for" in caplog.text
+
+
 async def test_without_any_replica_the_call_ends_with_its_budget(room: Room) -> None:
     hop = hop_over(room.exchange(Directory()))
     began = time.monotonic()

@@ -308,6 +308,49 @@ async def test_a_long_request_that_is_late_keeps_what_was_answered_in_time() -> 
     assert [type(each) for each in found[2:]] == [OverloadedError] * 3
 
 
+async def test_rows_of_two_versions_never_share_a_batch_and_keep_their_order() -> None:
+    carrier = Carrier()
+    lane = lane_of(carrier)
+    versions = [1, 1, 1, 2, 2, 1, 2]
+    answers = [lane.ask([row], 1.0, version=of) for row, of in enumerate(versions)]
+    carrier.gate.set()
+    await asyncio.gather(*answers)
+    assert carrier.batches == [[0], [1, 2], [3, 4], [5], [6]]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 9), st.integers(1, 3), st.sampled_from("ab")),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(1, 16),
+    st.integers(1, 4),
+)
+def test_no_batch_has_rows_of_two_versions_whatever_comes(
+    asked: list[tuple[int, int, str]], cap: int, in_flight: int
+) -> None:
+    batches: list[list[tuple[int, int]]] = []
+
+    async def send(rows: list[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+        batches.append(rows)
+        await asyncio.sleep(0)
+        return rows
+
+    async def drive() -> None:
+        limits = LaneLimits(cap, in_flight, 10_000, slice_rows=5)
+        lane: Lane[tuple[int, int], tuple[int, int]] = Lane(send, limits, Clock())
+        bodies = [[(version, at)] * size for at, (size, version, _) in enumerate(asked)]
+        answers = [
+            lane.ask(body, 1.0, owner, version)
+            for body, (_, version, owner) in zip(bodies, asked, strict=True)
+        ]
+        assert [list(await answer) for answer in answers] == bodies
+
+    asyncio.run(drive())
+    assert all(len({version for version, _ in rows}) == 1 for rows in batches)
+
+
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 16), st.integers(1, 4))
 def test_every_row_gets_its_own_answer_whatever_the_sizes(
     sizes: list[int], cap: int, in_flight: int

@@ -11,8 +11,7 @@ from deployments.safety import Judge, Safety
 from deployments.tail import _answer
 from deployments.wire.frame import ASK, decode, encode
 from models.tail.xgboost_quantile import TailModel
-from safety.checker import Checker
-from safety.fallback import Fallback, fallback_columns
+from safety.fallback import fallback_columns
 from safety.limits import LEVELS, Level
 from safety.shipped import default_policy
 from safety.tail import tail_policy
@@ -22,9 +21,7 @@ from tests.deployments.unstarted import unstarted
 
 @pytest.fixture
 def judge() -> Judge:
-    policy = tail_policy()
-    checker = Checker(policy)
-    return Judge(checker, Fallback(policy, checker), policy.outputs)
+    return Judge.of(tail_policy())
 
 
 def batch_of(columns: Columns) -> Batch:
@@ -48,7 +45,7 @@ def level(judgement: Judgement, row: int) -> Level:
 
 
 def test_answers_that_break_nothing_leave_as_they_are(judge: Judge, predicted: Batch) -> None:
-    found = judge.judge(predicted, 3)
+    found = judge.judge(predicted)
     assert tuple(found.columns) == tail_policy().outputs
     kept = [row for row in range(64) if row not in found.violations]
     assert len(kept) > 10
@@ -56,17 +53,17 @@ def test_answers_that_break_nothing_leave_as_they_are(judge: Judge, predicted: B
         assert (level(found, row), found.fallback[row]) == (Level.SAFE, 0.0)
         for name, column in found.columns.items():
             assert column[row] == predicted.columns[name][row]
-    assert found.policy_version == 3
+    assert found.policy == tail_policy().content_hash()
 
 
 def test_an_unsafe_row_falls_back_and_the_others_keep_their_bits(
     judge: Judge, predicted: Batch
 ) -> None:
-    before = judge.judge(predicted, 1)
+    before = judge.judge(predicted)
     row = next(row for row in range(64) if row not in before.violations)
     predicted.columns["p99_pred"] = predicted.columns["p99_pred"].copy()
     predicted.columns["p99_pred"][row] = 1e9  # longer than any latency
-    found = judge.judge(predicted, 1)
+    found = judge.judge(predicted)
     expected = fallback_columns("tail", taken(predicted.columns, [row]), default_policy())
     assert (level(found, row), found.fallback[row]) == (Level.UNSAFE, 1.0)
     assert {name: column[row] for name, column in found.columns.items()} == {
@@ -80,7 +77,7 @@ def test_an_unsafe_row_falls_back_and_the_others_keep_their_bits(
 def test_a_row_without_numbers_never_leaves(judge: Judge, predicted: Batch) -> None:
     for name in tail_policy().outputs:
         predicted.columns[name] = np.where(np.arange(64) == 5, np.nan, predicted.columns[name])
-    found = judge.judge(predicted, 1)
+    found = judge.judge(predicted)
     assert level(found, 5) is Level.CRITICAL
     assert found.fallback[5] == 1.0
     assert all(np.isfinite(column).all() for column in found.columns.values())
@@ -93,21 +90,21 @@ def test_without_a_model_every_row_is_the_fallbacks_and_says_so(
     outputs = set(tail_policy().outputs)
     gone = outputs if missing == "all of it" else {missing}
     columns = {name: column for name, column in predicted.columns.items() if name not in gone}
-    found = judge.judge(batch_of(columns), 7)
+    found = judge.judge(batch_of(columns))
     np.testing.assert_equal(found.columns, fallback_columns("tail", columns, default_policy()))
     assert found.levels.tolist() == [Level.WARNING.code] * 64
     assert found.fallback.tolist() == [1.0] * 64
     assert {found.violations[row][0]["rule"] for row in range(64)} == {"model_away"}
-    assert found.policy_version == 7
+    assert found.policy == tail_policy().content_hash()
 
 
 def test_a_row_is_judged_alike_alone_and_among_others(judge: Judge, predicted: Batch) -> None:
     predicted.columns["breach_probability"] = predicted.columns["breach_probability"].copy()
     predicted.columns["breach_probability"][[3, 9]] = 1.5, math.inf
-    together = judge.judge(predicted, 1)
+    together = judge.judge(predicted)
     assert len(together.violations) >= 2
     for row in range(64):
-        alone = judge.judge(batch_of(taken(predicted.columns, [row])), 1)
+        alone = judge.judge(batch_of(taken(predicted.columns, [row])))
         assert bits(alone, 0) == bits(together, row)
         assert alone.violations.get(0) == together.violations.get(row)
         assert (alone.levels[0], alone.fallback[0]) == (
@@ -118,33 +115,32 @@ def test_a_row_is_judged_alike_alone_and_among_others(judge: Judge, predicted: B
 
 def test_a_judgement_travels_whole(judge: Judge, predicted: Batch) -> None:
     predicted.columns["upper"] = np.where(np.arange(64) == 1, -1.0, predicted.columns["upper"])
-    found = judge.judge(predicted, 1)
+    found = judge.judge(predicted)
     again = Judgement.from_frame(decode(encode(found.to_frame(), 1, ASK)[4:])[2])
     assert again.violations == found.violations
     assert again.violations[1][0]["level"] == "unsafe"
     np.testing.assert_equal(again.columns, found.columns)
 
 
-async def test_the_deployment_goes_by_the_policy_of_the_active_version(predicted: Batch) -> None:
+async def test_the_deployment_goes_by_the_policy_of_the_version_it_is_given(
+    predicted: Batch,
+) -> None:
     safety = unstarted(Safety)
     document = default_document()
     made = datetime(2026, 3, 2, tzinfo=UTC)
-    safety.configure(Version(4, document.config_hash, "ada", "a start", made, document))
-    row = int(np.argmax(predicted.columns["admit_fraction"]))
-    before = Judgement.from_frame(await safety.answer(predicted.to_frame()))
-    assert before.policy_version == 4
-
     caps = document.safety.families["tail"].caps.model_copy(update={"max_workers_step": 1.0})
     tail = document.safety.families["tail"].model_copy(update={"caps": caps})
     policy = document.safety.model_copy(update={"families": {"tail": tail}})
     stricter = document.model_copy(update={"safety": policy})
-    predicted.columns["autoscale_workers"] = predicted.columns["active_workers"] + 2.0
-    still = Judgement.from_frame(await safety.answer(predicted.to_frame()))
-    safety.configure(Version(5, stricter.config_hash, "ada", "less at once", made, stricter))
-    after = Judgement.from_frame(await safety.answer(predicted.to_frame()))
-    assert after.policy_version == 5
-    workers = predicted.columns["active_workers"][row]
-    assert (still.columns["autoscale_workers"][row], after.columns["autoscale_workers"][row]) == (
-        workers + 2.0,
-        workers + 1.0,
+    before, after = (
+        safety.compile(Version(number, each.config_hash, "ada", "a change", made, each))
+        for number, each in ((4, document), (5, stricter))
     )
+    workers = predicted.columns["active_workers"]
+    row = int(np.argmax(predicted.columns["admit_fraction"]))
+    predicted.columns["autoscale_workers"] = workers + 2.0
+    for compiled, most, named in ((before, 2.0, document), (after, 1.0, stricter)) * 2:
+        found = Judgement.from_frame(await safety.answer(predicted.to_frame(), compiled))
+        assert found.columns["autoscale_workers"][row] == workers[row] + most
+        assert found.policy == named.safety.families["tail"].content_hash()
+    assert document.safety.families["tail"].content_hash() != tail.content_hash()

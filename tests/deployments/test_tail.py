@@ -9,7 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from deployments.batch import Columns, Prediction
-from deployments.tail import _ORDINARY, Loaded, Tail, _answer, _answerable, _numbers
+from deployments.champions import Champions, Named
+from deployments.tail import _ORDINARY, Tail, _answer, _answerable, _numbers
 from deployments.wire.frame import Frame
 from models.model_version import ModelVersion
 from models.tail.inputs import BOUNDS
@@ -97,12 +98,14 @@ async def test_the_deployment_names_the_model_that_answered(tail_model: TailMode
     metrics = Metrics(CollectorRegistry())
     tail.replica = SimpleNamespace(metrics=metrics)
     created = datetime(2026, 3, 2, tzinfo=UTC)
-    version = ModelVersion(TailModel.name, "1.4.0", Path("somewhere"), created)
-    tail._loaded = Loaded(tail_model, version)
+    version = ModelVersion(TailModel.name, "1.4.0", Path("somewhere"), created, digest="d1")
+    tail._champions = Champions(lambda _: version, lambda _: tail_model)
     tail._standings = ()  # nobody has told an outcome
     columns = tail_rows(3, seed=5)
-    found = Prediction.from_frame(await tail.answer(Frame(columns, {"family": "tail"})))
+    named = Named(TailModel.name, "champion")
+    found = Prediction.from_frame(await tail.answer(Frame(columns, {"family": "tail"}), named))
     assert (found.model, found.model_version) == ("tail/xgboost-quantile", "1.4.0")
+    assert found.digest == "d1"
     np.testing.assert_equal(found.columns, _answer(tail_model, columns))
     counted = metrics.registry.get_sample_value(
         "model_inference_duration_seconds_count", {"model": "tail/xgboost-quantile"}

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from config_store.document import BanditExperiment, BanditsConfig
+from deployments.experiments.configured import Configured
 from deployments.experiments.keeper import ExperimentKeeper
 from deployments.experiments.state import Kept
 from deployments.keyed.keeper import Asked, Reply
@@ -28,6 +29,7 @@ class Desk:
         self.clock = Clock()
         self.keeper = ExperimentKeeper(self.clock)
         self.kept = self.keeper.fresh("e")
+        self.settings = Configured()
         self.log: list[bytes] = []
         self.count = 0
 
@@ -35,7 +37,7 @@ class Desk:
         rows = []
         for ask in asks:
             self.count += 1
-            rows.append((self.kept, Asked("e", f"d{self.count}", ask)))
+            rows.append((self.kept, Asked("e", f"d{self.count}", ask, settings=self.settings)))
         replies = self.keeper.answer(rows)
         self.log += [orjson.dumps(reply.event) for reply in replies if reply.event is not None]
         return replies
@@ -179,8 +181,7 @@ def test_refusals_leave_no_trace() -> None:
 def test_vetoed_arms_are_never_chosen_and_others_share_the_cap() -> None:
     desk = Desk()
     of_e = BanditExperiment(arms=("a", "b", "c"), vetoed=("b",))
-    desk.keeper.bandits = BanditsConfig(experiments={"e": of_e})
-    desk.keeper.cap = 0.4
+    desk.settings = Configured(BanditsConfig(experiments={"e": of_e}), 0.4)
     replies = desk.ask(*(decide(arms=None) for _ in range(600)))
     chosen = [reply.detail["data"]["config"] for reply in replies if reply.detail]
     assert set(chosen) == {"a", "c"}

@@ -1,11 +1,14 @@
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import orjson
 import pytest
 
+from config_store.shipped import default_document
+from config_store.store import Version
 from deployments.batch import Batch, Judgement, Prediction
 from deployments.families.family import Family
 from deployments.families.shipped import FAMILIES
@@ -18,13 +21,15 @@ from safety.limits import Level
 from safety.shipped import default_policy
 
 WHO = Principal("k1", Role.CLIENT)
+MADE = datetime(2026, 3, 2, tzinfo=UTC)
+VERSION = Version(14, "abc", "ada", "a start", MADE, default_document())
 ASKS = [
-    Ask(TailBody(entity="auth", load=0.5, slo_ms=20), WHO, 100.0, 101.0, "req-0"),
-    Ask(TailBody(infra=0.25), WHO, 100.5, 101.5, "req-1"),
+    Ask(TailBody(entity="auth", load=0.5, slo_ms=20), WHO, 100.0, 101.0, "req-0", VERSION),
+    Ask(TailBody(infra=0.25), WHO, 100.5, 101.5, "req-1", VERSION),
 ]
 IDS = ["id-0", "id-1"]
 SHARED = Circumstances(
-    config_version=14, config_hash="abc", degraded=False, now=1_772_461_800.25, monotonic=100.75
+    VERSION, degraded=False, features_lost=False, now=1_772_461_800.25, monotonic=100.75
 )
 
 
@@ -42,10 +47,10 @@ def outcome() -> Outcome:
         "upper": np.array([9.0, 9.5]),
     }
     return Outcome(
-        Batch("tail", ["auth", "default"], features),
+        Batch("tail", ["auth", "default"], features, version=14),
         Filled(features, {0: ("infra",)}, {}, np.array([1_772_461_740.0, math.nan])),
-        Prediction(answers, "tail/xgboost-quantile", "1.2.0"),
-        Judgement(answers, np.zeros(2), np.zeros(2), {}, 14),
+        Prediction(answers, "tail/xgboost-quantile", "1.2.0", digest="d1", version=14),
+        Judgement(answers, np.zeros(2), np.zeros(2), {}, "p1", 14),
     )
 
 
@@ -118,6 +123,31 @@ def test_the_ledgers_row_has_what_an_audit_asks_for_and_a_replay_needs() -> None
         True,
         [],
     )
+
+
+def test_the_ledgers_row_names_what_each_stage_used() -> None:
+    (_, row), _ = written(outcome())
+    assert row["stages"] == {
+        "features": {"version": 14},
+        "model": {
+            "version": 14,
+            "model": "tail/xgboost-quantile",
+            "model_version": "1.2.0",
+            "digest": "d1",
+        },
+        "safety": {"version": 14, "policy": "p1"},
+    }
+
+
+def test_a_stage_that_was_lost_is_named_as_none() -> None:
+    found = outcome()
+    found = replace(found, prediction=Prediction({}, "tail/fallback", "none"))
+    (_, row), _ = written(found, replace(SHARED, features_lost=True))
+    assert row["stages"] == {
+        "features": None,
+        "model": None,
+        "safety": {"version": 14, "policy": "p1"},
+    }
 
 
 def test_each_row_has_the_latency_of_its_own_request() -> None:

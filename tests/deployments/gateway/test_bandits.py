@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from config_store.document import BanditExperiment, BanditsConfig
+from deployments.experiments.configured import Configured
 from safety.access import Role
 from tests.deployments.asking import post, refused
 from tests.deployments.house import House
@@ -316,9 +317,9 @@ async def test_a_fallback_is_no_decision_of_the_experiment(house: House) -> None
     safety = house.document.safety.model_copy(update={"families": families})
     document = house.document.model_copy(update={"safety": safety})
     (replica,) = house.replicas["optimization"]
+    # As if what it compiles were wrong: safety is a check of its own.
+    replica.versions._compile = lambda version: Configured(version.document.bandits, 0.3)
     await house.deploy(document)
-    assert replica._experiments.cap == 0
-    replica._experiments.cap = 0.3  # as if this replica had not heard of it yet
     answer = await post(house, BANDIT, {"experiment": "e", "arms": ARMS})
     assert (answer["data"]["config"], answer["safety"]["fallback"]) == ("a", True)
     assert answer["meta"]["feedback"] is False

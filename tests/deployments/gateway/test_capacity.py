@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deployments.forecasts.office import Forecasts
 from deployments.forecasts.past import past_of
 from deployments.forecasts.shelf import ModelShelf, registered_name, save_with_kind
 from features.hours.series import hours_of
@@ -32,15 +33,22 @@ async def post(house: House, body: Body) -> Any:
     return found.json()
 
 
-def register(house: House, name: str, model: Any) -> None:
-    """Make a model champion, as the registry does."""
-    shelf: ModelShelf = house.replicas["forecasting"][0]._office.shelf
-    folder = shelf._folder / folder_name(name) / "1.0.0"
+def forecasts_of(house: House, alias: str = CHAMPION) -> Forecasts:
+    found: Forecasts = house.replicas["forecasting"][0]._office.known(alias)
+    return found
+
+
+def register(
+    house: House, name: str, model: Any, number: str = "1.0.0", alias: str = CHAMPION
+) -> None:
+    """Give a model an alias, as the registry does."""
+    shelf: ModelShelf = forecasts_of(house).shelf
+    folder = shelf._folder / folder_name(name) / number
     if name == CAPACITY_MODEL:
         model.save(folder)
     else:
         save_with_kind(model, folder)
-    write_pointer(shelf._folder, CHAMPION, ModelVersion(name, "1.0.0", folder, NOW))
+    write_pointer(shelf._folder, alias, ModelVersion(name, number, folder, NOW))
 
 
 @pytest.fixture
@@ -51,15 +59,14 @@ async def learned(house: House) -> House:
         house, registered_name("ensemble"), EnsembleForecaster([SeasonalAverage(seasons=1)], {})
     )
     (forecasting,) = house.replicas["forecasting"]
-    await until(lambda: forecasting._office.shelf.capacity is not None)
-    await until(lambda: "ensemble" in forecasting._office.shelf.forecasters)
-    await forecasting._office.look()
+    await until(lambda: forecasts_of(house).shelf.capacity is not None)
+    await until(lambda: "ensemble" in forecasts_of(house).shelf.forecasters)
+    await forecasting._look()
     return house
 
 
 async def test_before_anything_is_trained_the_chain_answers_and_says_so(house: House) -> None:
-    (forecasting,) = house.replicas["forecasting"]
-    await until(lambda: bool(forecasting._office.board.entities))
+    await until(lambda: bool(forecasts_of(house).board.entities))
     answer = await post(house, BODY)
     assert len(answer["data"]["forecast"]) == len(answer["data"]["workers"]) == 24
     assert answer["meta"]["degraded"]
@@ -81,11 +88,28 @@ async def test_a_trained_forecaster_and_plan_answer_whole(learned: House) -> Non
     assert all(each["lower"] <= each["rate"] <= each["upper"] for each in data["forecast"])
 
 
+async def test_a_version_that_names_another_alias_is_answered_by_that_ones_forecasters(
+    learned: House,
+) -> None:
+    weekly = EnsembleForecaster([SeasonalAverage(seasons=1)], {})
+    register(learned, registered_name("ensemble"), weekly, "1.1.0", "challenger")
+    serving = dict(learned.document.serving)
+    serving["capacity"] = serving["capacity"].model_copy(update={"alias": "challenger"})
+    document = learned.document.model_copy(update={"serving": serving})
+    versions = []
+    for each in (document, learned.document, document):
+        number = await learned.deploy(each)
+        meta = (await post(learned, BODY))["meta"]
+        assert meta["config_version"] == number
+        versions.append(meta["model_version"])
+    assert versions == ["1.1.0", "1.0.0", "1.1.0"]
+
+
 async def test_the_forecast_is_the_forecasters_own(learned: House) -> None:
     answer = await post(learned, {"entity": "settlement"})
     hours = hours_of(fortnight(), int(fortnight().ts[-1]) + 60)["settlement"].request_rate
     a_week_ago = hours[-168 + 1 :][:24]  # from the next full hour on
-    board = learned.replicas["forecasting"][0]._office.board
+    board = forecasts_of(learned).board
     expected = board.ahead("settlement", "ensemble").point
     shown = [each["rate"] for each in answer["data"]["forecast"]]
     ratio = np.array(shown) / expected
@@ -174,9 +198,10 @@ async def test_a_forecaster_that_throws_is_passed_over(learned: House) -> None:
     (forecasting,) = learned.replicas["forecasting"]
     # A round under way would put its own board in the place of ours.
     await forecasting.replica.loops.stop(forecasting._looking)
-    (loaded,) = forecasting._office.shelf.forecasters.values()
-    forecasting._office.shelf.forecasters["prophet"] = loaded._replace(model=Throwing())
-    forecasting._office.board = forecasting._office.make()
+    forecasts = forecasts_of(learned)
+    (loaded,) = forecasts.shelf.forecasters.values()
+    forecasts.shelf.forecasters["prophet"] = loaded._replace(model=Throwing())
+    forecasts.board = forecasting._office.make(forecasts.shelf)
     answer = await post(learned, {**BODY, "model": "prophet"})
     assert answer["meta"]["degraded"]
     assert "too many for me" in answer["data"]["passed_over"]["prophet"]
@@ -195,13 +220,13 @@ async def test_without_any_replica_the_fallback_answers(learned: House) -> None:
 
 async def test_an_hour_that_is_over_is_an_outcome(learned: House) -> None:
     (forecasting,) = learned.replicas["forecasting"]
-    board = forecasting._office.board
+    board = forecasts_of(learned).board
     past = await hours("hours", 1)
     for each in past.values():  # two hours later, with three times the rate
         each["rate"] = np.append(each["rate"], [3e4, 3e4])
     forecasting._office.past = past_of(past)
-    await forecasting._office.tell_outcomes(board)
-    await forecasting._office.tell_outcomes(board)  # another replica does the same
+    for _ in range(2):  # another replica does the same
+        await forecasting._office.tell_outcomes(board, "forecasting/ensemble")
     await forecasting._office.standings.refresh()
     told = forecasting._office.standings.told(["order-gateway", "nobody"])
     assert told[0]["outcomes"] == 1

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -52,10 +53,10 @@ async def test_of_a_long_request_rows_keep_their_answers_when_a_later_slice_fail
     answer, lane = replica.answer, house.premises.desk.lanes["extremes"]
     lane.limits = LaneLimits(4, 1, 1024, slice_rows=4)
 
-    async def fail_after_the_first_slice(frame: Frame) -> Frame:
+    async def fail_after_the_first_slice(frame: Frame, compiled: Any) -> Frame:
         if await house.ledger():
             raise KeyError("policy")
-        judged: Frame = await answer(frame)
+        judged: Frame = await answer(frame, compiled)
         return judged
 
     monkeypatch.setattr(replica, "answer", fail_after_the_first_slice)
@@ -77,10 +78,10 @@ async def test_a_family_whose_rows_are_not_refused_one_by_one_refuses_the_whole(
     answer = replica.answer
     house.premises.desk.lanes["tail"].limits = LaneLimits(4, 1, 1024, slice_rows=4)
 
-    async def fail_after_the_first_slice(frame: Frame) -> Frame:
+    async def fail_after_the_first_slice(frame: Frame, compiled: Any) -> Frame:
         if await house.ledger():
             raise KeyError("policy")
-        judged: Frame = await answer(frame)
+        judged: Frame = await answer(frame, compiled)
         return judged
 
     monkeypatch.setattr(replica, "answer", fail_after_the_first_slice)

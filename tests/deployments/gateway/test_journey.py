@@ -14,6 +14,8 @@ from redis.asyncio import Redis
 
 import deployments.tail
 from config_store.document import Lane
+from config_store.store import ConfigStore
+from config_store.versions import Live
 from deployments.families.tail import FEATURES, TailBody
 from deployments.wire.frame import Frame
 from features.rows import FeatureRow
@@ -21,11 +23,12 @@ from features.store import publish
 from models.registry import CHAMPION, Registry
 from models.tail.xgboost_quantile import TailModel
 from safety.access import Principal, Role
-from tests.deployments.house import PATH, House, document_with
+from tests.deployments.house import NOW, PATH, House, document_with
 from tests.redis_server import RedisServer
 from tests.waiting import until
 
 Body = dict[str, Any]
+Answer = Callable[[Frame, Any], Awaitable[Frame]]
 BODY: Body = {"entity": "order-gateway", "load": 0.5, "slo_ms": 20}
 CLOSED = ("data", "interval", "safety")
 
@@ -201,9 +204,9 @@ async def test_time_that_one_stage_took_is_gone_for_those_after_it(
     answer, now, taken = replica.answer, house.premises.clocks.monotonic, [0.0]
     monkeypatch.setattr(house.premises.clocks, "monotonic", lambda: now() + sum(taken))
 
-    async def take_all_the_time(frame: Frame) -> Frame:
+    async def take_all_the_time(frame: Frame, compiled: Any) -> Frame:
         taken.append(99.0)
-        answered: Frame = await answer(frame)
+        answered: Frame = await answer(frame, compiled)
         return answered
 
     monkeypatch.setattr(replica, "answer", take_all_the_time)
@@ -226,16 +229,16 @@ async def test_a_request_that_waited_in_the_lane_has_that_much_less(house: House
     # 100 s in all, 6 of them the ledger's.
     assert {frame.head["family"] for frame in sent} == {"tail"}
     assert all(0 < frame.head["budget_s"] <= 14.0 for frame in sent)
+    assert {frame.head["version"] for frame in sent} == {1}
+    assert [frame.head["requests"] for frame in sent] == [["r"]] * 3
     left = orjson.loads(answered.envelope)["meta"]["deadline_left_ms"]
     assert 0 < left <= 20_000.0
 
 
-def _noted(
-    answer: Callable[[Frame], Awaitable[Frame]], frames: list[Frame]
-) -> Callable[[Frame], Awaitable[Frame]]:
-    async def note(frame: Frame) -> Frame:
+def _noted(answer: Answer, frames: list[Frame]) -> Answer:
+    async def note(frame: Frame, compiled: Any) -> Frame:
         frames.append(frame)
-        return await answer(frame)
+        return await answer(frame, compiled)
 
     return note
 
@@ -329,12 +332,13 @@ async def test_a_new_champion_answers_without_a_restart(
 ) -> None:
     """One of another number, and one of the same where the registry counts anew."""
     settings, (replica,) = house.premises.settings, house.replicas["tail"]
-    before = replica._loaded.model
+    named = replica.versions.active.compiled
+    before = replica._champions.loaded(named).model
     tail_model.save(tmp_path / "saved")
     registry = Registry(settings.tracking_uri, settings.paths.models)
     registry.register(TailModel.name, tmp_path / "saved", metrics={}, version=number)
     registry.set_alias(TailModel.name, CHAMPION, number)
-    await until(lambda: replica._loaded.model is not before)
+    await until(lambda: replica._champions.loaded(named).model is not before)
     assert (await house.ask(BODY))[0]["meta"]["model_version"] == number
 
 
@@ -381,3 +385,75 @@ async def test_no_valid_request_however_odd_is_an_error(house: House) -> None:
     for answer in await house.ask(*odd):
         assert None not in answer["data"].values()
         assert None not in answer["interval"].values()
+
+
+@pytest.mark.parametrize("stage", ["features", "tail", "safety"])
+async def test_a_stage_that_answers_by_another_version_counts_as_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    (replica,) = house.replicas[stage]
+    live = replica.versions.active
+    other = Live(live.number + 1, live.config_hash, live.compiled)
+    monkeypatch.setattr(replica.versions, "held", lambda *_: other)
+    async with house.client() as client:
+        found = await client.post(PATH, json=BODY)
+    rows = await house.ledger()
+    if stage == "safety":
+        assert found.status_code == 503
+        assert rows == []
+        return
+    answer, (row,) = found.json(), rows
+    assert answer["meta"]["degraded"] is True
+    assert row["stages"]["safety"]["version"] == live.number
+    lost = "model" if stage == "tail" else "features"
+    assert [name for name, used in row["stages"].items() if used is None] == [lost]
+    assert answer["safety"]["fallback"] is (stage == "tail")
+    assert bool(answer["meta"]["features"]["assumed"]) is (stage == "features")
+
+
+async def test_a_version_that_no_stage_can_read_is_answered_by_none(
+    house: House, redis_server: RedisServer
+) -> None:
+    """Its notice came to the gateway alone, and then Redis went away."""
+    await house.ask(BODY)
+    for replicas in house.replicas.values():
+        for replica in replicas:
+            await replica.replica.config.stop()
+    store = ConfigStore(house.redis)
+    number = await store.publish(document_with(house.document, slo_ms=7.0), "ada", "late", NOW)
+    await store.activate(number)
+    await until(lambda: house.premises.active().number == number)
+    redis_server.kill()
+    async with house.client() as client:
+        found = await client.post(PATH, json=BODY)
+    assert (found.status_code, found.headers["retry-after"]) == (503, "1")
+    assert "safety" in found.json()["error"]["message"]
+    redis_server.start()
+    (answer,) = await house.ask(BODY)
+    assert (answer["meta"]["config_version"], answer["safety"]["fallback"]) == (number, False)
+    row = (await house.ledger())[-1]
+    assert {used["version"] for used in row["stages"].values()} == {number}
+
+
+async def test_what_waits_in_the_lane_goes_by_the_version_it_came_under(house: House) -> None:
+    """A switch while a request waits is for those after it."""
+    (replica,) = house.replicas["safety"]
+    gate, answer = asyncio.Event(), replica.answer
+
+    async def held_up(frame: Frame, compiled: Any) -> Frame:
+        await gate.wait()
+        answered: Frame = await answer(frame, compiled)
+        return answered
+
+    replica.answer = held_up
+    body = {name: value for name, value in BODY.items() if name != "slo_ms"}
+    lane = house.premises.desk.lanes["tail"]
+    before = [asyncio.create_task(house.ask(body)) for _ in range(4)]
+    await until(lambda: lane.waiting_rows == 3)
+    number = await house.deploy(document_with(house.document, slo_ms=0.5))
+    after = asyncio.create_task(house.ask(body))
+    await until(lambda: lane.waiting_rows == 4)
+    gate.set()
+    answers = [(await task)[0] for task in (*before, after)]
+    assert [each["meta"]["config_version"] for each in answers] == [1, 1, 1, 1, number]
+    assert [closed(each) == closed(answers[0]) for each in answers] == [True] * 4 + [False]

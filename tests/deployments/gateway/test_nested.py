@@ -9,8 +9,6 @@ from deployments.families.capacity import CAPACITY
 from deployments.gateway.nested import Items
 from deployments.safety import Judge
 from safety.capacity import capacity_policy
-from safety.checker import Checker
-from safety.fallback import Fallback
 
 PLAN: dict[str, list[Any]] = {
     "workers": [4, 4, 5, 5],
@@ -32,13 +30,11 @@ ROW = {
 def judged(row: dict[str, float], plan: dict[str, list[Any]]) -> tuple[Judgement, Detail]:
     """Judge a plan as a request does; give the judgement and what became of the detail."""
     assert CAPACITY.nested is not None
-    policy = capacity_policy()
-    checker = Checker(policy)
-    judge = Judge(checker, Fallback(policy, checker), policy.outputs)
+    judge = Judge.of(capacity_policy())
     detail: Detail = {"data": {name: list(values) for name, values in plan.items()}}
     batch = Batch("capacity", ["gateway"], {name: np.array([row[name]]) for name in row})
     items = Items.of(CAPACITY.nested, [detail])
-    found = judge.judge(items.unfold(batch, [detail]), 1)
+    found = judge.judge(items.unfold(batch, [detail]))
     return items.fold(found, [detail], 1), detail
 
 

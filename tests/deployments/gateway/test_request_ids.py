@@ -13,7 +13,7 @@ from tests.deployments.house import PATH, House
 BODY: dict[str, Any] = {"entity": "order-gateway", "load": 0.5, "slo_ms": 20}
 
 
-async def failing(_: Any) -> Any:
+async def failing(*_: Any) -> Any:
     raise KeyError("load")
 
 

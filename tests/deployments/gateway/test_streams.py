@@ -9,6 +9,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 from redis.asyncio import Redis
 
+from config_store.document import StreamsConfig
 from deployments.gateway import notices
 from deployments.gateway.app import build_app
 from models.anomaly.fleet import Roster
@@ -354,8 +355,8 @@ async def test_alarms_come_as_events_and_can_be_resumed(
     house: House, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notices, "OPEN_SECONDS", 3.0)
-    (anomaly,) = house.replicas["anomaly"]
-    anomaly._purse.alarms_per_day = 1e6  # so that an alarm is bound to come
+    often = StreamsConfig(alarms_per_day=1e6)  # so that an alarm is bound to come
+    await house.deploy(house.document.model_copy(update={"streams": often}))
     lines: list[str] = []
 
     async def listen(**headers: str) -> None:

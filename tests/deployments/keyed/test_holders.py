@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from deployments.batch import Batch, Prediction
 from deployments.errors import StageLostError
+from deployments.experiments.configured import Configured
 from deployments.experiments.keeper import ExperimentKeeper
 from deployments.experiments.state import Kept
 from deployments.keyed.keeper import Asked
@@ -38,6 +39,8 @@ class Holder:
         self.gate = asyncio.Event()
         self.gate.set()
         self.fails = False
+        # What it answers by, whatever it is asked for.
+        self.version: int | None = None
 
     async def __call__(self, frame: Frame) -> Frame:
         batch = Batch.from_frame(frame)
@@ -47,7 +50,9 @@ class Holder:
             raise KeyError("broken")
         details = [{"data": {"row": ask}} for ask in batch.asks]
         x = np.array(batch.asks, dtype=np.float64)
-        return Prediction({"x": x}, "model", "1", details).to_frame()  # type: ignore[arg-type] # invariant
+        answer = Prediction({"x": x}, "model", "1", details).to_frame()  # type: ignore[arg-type] # invariant
+        answer.head["version"] = batch.version if self.version is None else self.version
+        return answer
 
 
 def rows(keys: list[str]) -> Batch:
@@ -117,8 +122,8 @@ async def test_rows_without_an_answer_are_refused_and_the_others_are_answered(
 async def test_an_answer_that_cannot_be_read_refuses_its_own_rows_alone(
     room: Room, answer: Frame
 ) -> None:
-    async def odd(_: Frame) -> Frame:
-        return answer
+    async def odd(asked: Frame) -> Frame:
+        return Frame(answer.columns, answer.head | {"version": asked.head["version"]})
 
     house = await two(room, odd, Holder())  # type: ignore[arg-type] # a handler as well
     hop = ByKey("stage", house.exchange, time.monotonic)
@@ -135,6 +140,19 @@ async def test_rows_that_cannot_be_sent_are_refused_alone(room: Room) -> None:
     found = await ByKey("stage", house.exchange, time.monotonic)(batch, PATIENT)
     assert found.columns["x"].tolist()[1::2] == [1.0, 3.0, 5.0, 7.0]
     assert sorted(found.refusals) == [0, 2, 4, 6]
+
+
+async def test_rows_that_a_holder_answers_by_another_version_have_no_answer(room: Room) -> None:
+    first, second = Holder(), Holder()
+    house = await two(room, first, second)
+    first.version = 3
+    asked = rows(house.mixed)
+    asked.version = 4
+    found = await ByKey("stage", house.exchange, time.monotonic)(asked, PATIENT)
+    assert sorted(found.refusals) == [0, 2, 4, 6]
+    assert all("by version 3, not by 4" in each["message"] for each in found.refusals.values())
+    assert found.columns["x"].tolist()[1::2] == [1.0, 3.0, 5.0, 7.0]
+    assert found.version == 4
 
 
 async def test_without_any_answer_the_stage_is_lost(room: Room) -> None:
@@ -280,7 +298,8 @@ async def test_a_row_that_is_refused_is_refused_by_the_present_state(
         )
 
     async def asked(of: KeyedService[Kept], row: str, **asks: Any) -> Prediction:
-        return await of.answer(Batch("bandit", ["e"], {}, [asks], ["e"], [row]), "m", "1")
+        batch = Batch("bandit", ["e"], {}, [asks], ["e"], [row])
+        return await of.answer(batch, "m", "1", Configured())
 
     decide = {"op": "decide", "context": {}, "policy": "ucb", "arms": ["x", "y"]}
     one, other = holder_of_experiments(), holder_of_experiments()

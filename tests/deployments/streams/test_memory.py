@@ -8,6 +8,7 @@ from zlib import crc32
 import numpy as np
 from redis.asyncio import Redis
 
+from config_store.document import StreamsConfig
 from deployments.batch import Batch
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
@@ -29,7 +30,7 @@ def resident_bytes() -> int:
 
 class Replica:
     def __init__(self, redis: Redis) -> None:
-        keeper = RegimeKeeper(Purse(1.0, 0.0), lambda: 1_000.0)
+        keeper = RegimeKeeper(Purse(0.0), lambda: 1_000.0)
         limits = ShelfLimits(most_bytes=LIMIT, idle_seconds=1e9)
         self.now = 0.0
         self.service: Any = KeyedService(keeper, KeyLog(redis, "regime"), lambda: self.now, limits)
@@ -45,7 +46,7 @@ class Replica:
             ids = [f"00000000-0000-7000-8000-{self._asked + row:012x}" for row in range(len(part))]
             self._asked += len(part)
             batch = Batch("regime", keys, {}, asks, keys, ids)
-            prediction = await self.service.answer(batch, "m", "1")
+            prediction = await self.service.answer(batch, "m", "1", StreamsConfig())
             assert not prediction.refusals
             found += [
                 {name: column[row] for name, column in prediction.columns.items()}

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from config_store.document import StreamsConfig
 from deployments.keyed.keeper import Asked, Reply
 from deployments.streams.keeper import DELETED, Stream
 from deployments.streams.points import PointKeeper
@@ -23,7 +24,7 @@ class Clock:
 
 
 def keeper() -> PointKeeper:
-    return PointKeeper(Purse(20.0, 0.0), Clock())
+    return PointKeeper(Purse(0.0), Clock())
 
 
 def points() -> list[list[float]]:
@@ -34,7 +35,8 @@ def points() -> list[list[float]]:
 
 
 def asked(given: list[list[float]], choice: Any = None, name: str = "x") -> Asked:
-    return Asked(name, name, {"op": "observe", "v": given, "c": choice})
+    ask = {"op": "observe", "v": given, "c": choice}
+    return Asked(name, name, ask, settings=StreamsConfig(alarms_per_day=20.0))
 
 
 def followed(

@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 import pytest
 
+from config_store.document import StreamsConfig
 from deployments.keyed.keeper import Asked, Reply
 from deployments.streams.keeper import Stream, StreamKeeper
 from deployments.streams.points import PointKeeper
@@ -17,16 +18,23 @@ from deployments.streams.regime import RegimeKeeper
 Ask = dict[str, Any]
 
 
+def of(alarms_per_day: float) -> StreamsConfig:
+    return StreamsConfig(alarms_per_day=alarms_per_day)
+
+
+OFTEN = of(1e6)
+
+
 def clock() -> float:
     return 1_000.0
 
 
 def regime() -> RegimeKeeper:
-    return RegimeKeeper(Purse(1e6, 0.0), clock)
+    return RegimeKeeper(Purse(0.0), clock)
 
 
 def points() -> PointKeeper:
-    return PointKeeper(Purse(1e6, 0.0), clock)
+    return PointKeeper(Purse(0.0), clock)
 
 
 class Followed:
@@ -48,8 +56,21 @@ class Followed:
         rows = []
         for at, (name, ask) in enumerate(asks):
             stream = self.streams.setdefault(name, self.keeper.fresh(name))
-            rows.append((stream, Asked(name, f"id-{first + at}", ask)))
+            rows.append((stream, Asked(name, f"id-{first + at}", ask, settings=OFTEN)))
         return self.keeper.answer(rows)
+
+
+@pytest.mark.parametrize("make", [regime, points])
+def test_the_budget_that_a_batch_shares_is_that_of_its_own_version(make: Any) -> None:
+    shares = []
+    for alarms_per_day in (1.0, 24.0):
+        keeper = make()
+        keeper._purse = Purse(clock() - 30.0)
+        values = [1.0, 2.0] if keeper.kind == "regime" else [[1.0], [2.0]]
+        asked = Asked("s", "1", {"op": "observe", "v": values}, settings=of(alarms_per_day))
+        (reply,) = keeper.answer([(keeper.fresh("s"), asked)])
+        shares.append(reply.event[7])
+    assert shares == pytest.approx([30 / 86_400 / 2, 24 * 30 / 86_400 / 2])
 
 
 def told(reply: Reply) -> bytes:
