@@ -1,0 +1,94 @@
+"""A lone tail-slo request over the whole DAG in one process: the processor time of all its stages.
+
+The deployments are the real ones, over real sockets and with a real Redis for the ledger; Ray, the
+network between machines and HTTP's own bytes are left out.
+"""
+
+import asyncio
+import os
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from unittest.mock import patch
+
+from starlette.types import ASGIApp, Scope
+
+from benchmarks.decisions.door import ask_once, scope_with
+from benchmarks.decisions.figures import is_quick, show
+from config_store.connection import open_redis
+from models.model_version import ModelVersion, folder_name
+from models.pointer import write_pointer
+from models.registry import CHAMPION
+from models.tail.training import train_tail
+from models.tail.xgboost_quantile import TailModel
+from safety.access import Role
+from safety.key_store import KeyStore
+from tests.deployments.house import NOW, NoHistory, opened
+from tests.fortnight import fortnight
+from tests.redis_server import running
+
+PARTS = 40
+
+
+def register_model(home: Path) -> None:
+    models = home / "models"
+    folder = models / folder_name(TailModel.name) / "1.0.0"
+    columns = fortnight().columns()
+    trained = train_tail(columns, seed=3, threads=1, progress=lambda *_: None, requests=4_000)
+    trained.model.save(folder)
+    write_pointer(models, CHAMPION, ModelVersion(TailModel.name, "1.0.0", folder, NOW))
+
+
+async def microseconds(url: str, calls: int) -> list[float]:
+    """Ask one request after another; give the processor time of each part's mean request."""
+    redis = open_redis(url)
+    async with opened(redis) as house:
+        scope = scope_with(await KeyStore(redis).create(Role.CLIENT, "bench", NOW))
+        await until_admitted(house.door, scope)
+        found = []
+        for _ in range(PARTS):
+            used = time.process_time()
+            for _ in range(calls):
+                await ask_once(house.door, scope)
+            found.append((time.process_time() - used) / calls * 1e6)
+    await redis.aclose()
+    return found
+
+
+async def no_hours(*_: object) -> dict[str, object]:
+    """Answer as the history actor of a platform that nobody has measured yet."""
+    return {}
+
+
+async def until_admitted(door: ASGIApp, scope: Scope) -> None:
+    """Wait until the key is known and every stage answers."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        start, _ = await ask_once(door, scope)
+        if start["status"] == 200:  # noqa: PLR2004 - answered
+            return
+        await asyncio.sleep(0.05)
+    raise SystemExit("the house gives no answers")
+
+
+def run(*, quick: bool) -> None:
+    with ExitStack() as undo:
+        home = Path(undo.enter_context(tempfile.TemporaryDirectory()))
+        server = undo.enter_context(running())
+        register_model(home)
+        settings = {"BALLAST_HOME": str(home), "REDIS_URL": server.url}
+        undo.enter_context(patch.dict(os.environ, settings))
+        undo.enter_context(patch("deployments.replica.write_logs", lambda *_: None))
+        undo.enter_context(patch("ray.util.get_node_ip_address", lambda: "127.0.0.1"))
+        undo.enter_context(patch("deployments.features.HistorySource", NoHistory))
+        undo.enter_context(patch("deployments.history.ask", no_hours))
+        found = sorted(asyncio.run(microseconds(server.url, 10 if quick else 100)))
+    figures = (found[0], found[len(found) // 4], statistics.median(found))
+    row = ["CPU µs", *(f"{each:.0f}" for each in figures)]
+    show("A lone tail-slo request, all stages", ("", "least", "quartile", "median"), [row])
+
+
+if __name__ == "__main__":
+    run(quick=is_quick(__doc__))
