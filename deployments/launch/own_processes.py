@@ -43,6 +43,13 @@ def end(run: str, patience_s: float, spare: Callable[[], Iterable[int]] = lambda
     return list(killed)
 
 
+def with_argument(argument: str) -> list[tuple[int, float]]:
+    """Name the living processes that were started with this argument, and when each began."""
+    mark = argument.encode()
+    found = [(pid, started_at(pid)) for pid in _all_pids() if mark in _arguments(pid)]
+    return [(pid, started) for pid, started in found if started is not None]
+
+
 def alive(pid: int, started: float) -> bool:
     """Tell whether this very process lives, not merely one that got its number."""
     return started_at(pid) == started
@@ -64,8 +71,16 @@ def _all_pids() -> list[int]:
 
 
 def _environment(pid: int) -> list[bytes]:
+    return _strings(pid, "environ")
+
+
+def _arguments(pid: int) -> list[bytes]:
+    return _strings(pid, "cmdline")
+
+
+def _strings(pid: int, file: str) -> list[bytes]:
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/{file}").read_bytes().split(b"\0")
     except OSError:
         return []  # gone, a zombie, or another user's: not ours to end
 

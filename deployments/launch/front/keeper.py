@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 
+from deployments.launch import own_processes
 from deployments.launch.front.configuration import Limits, configuration, write_pages
 from deployments.launch.front.haproxy_process import CONFIG, HAProxy, answers, is_valid
 from deployments.launch.front.servers import Server, published
@@ -73,7 +74,8 @@ class Keeper:
 
     def stop(self) -> None:
         """End every HAProxy of this folder."""
-        for process in [*self._leaving, *([self._current] if self._current else [])]:
+        known = [*self._leaving, *([self._current] if self._current else [])]
+        for process in [*known, *processes_of(self._folder)]:
             process.kill()
         (self._folder / PROCESSES).unlink(missing_ok=True)
 
@@ -121,10 +123,12 @@ class Keeper:
         """Start a HAProxy; those before it finish what they have."""
         if self._current is not None and not self._current.exited:
             self._leaving.append(self._current)
+        known = {each.pid for each in self._leaving}
+        self._leaving += [each for each in processes_of(self._folder) if each.pid not in known]
         self._current = HAProxy.start(self._binary, self._folder, self._listener, self._leaving)
         self._started = self._heard = self._asked = self._clock()
         rows = [(each.pid, each.started) for each in (self._current, *self._leaving)]
-        # At once or not at all: a keeper that is killed here must not leave half a list.
+        # For whoever looks; the keeper itself asks the system. At once or not at all.
         draft = self._folder / f"{PROCESSES}.tmp"
         draft.write_bytes(orjson.dumps(rows))
         draft.replace(self._folder / PROCESSES)
@@ -140,9 +144,9 @@ class Keeper:
 
 
 def processes_of(folder: Path) -> list[HAProxy]:
-    """Find what a killed keeper left behind: it is ours to end."""
-    try:
-        rows = orjson.loads((folder / PROCESSES).read_bytes())
-    except (FileNotFoundError, orjson.JSONDecodeError):
-        return []
-    return [each for each in (HAProxy(*row) for row in rows) if not each.exited]
+    """Find every HAProxy that serves this folder, whichever keeper started it.
+
+    The system is asked, not a list in a file: a keeper that is killed between starting one and
+    writing it down would leave it behind with the port open, answering for gateways long gone.
+    """
+    return [HAProxy(*each) for each in own_processes.with_argument(str(folder / CONFIG))]

@@ -9,6 +9,7 @@ from typing import Self
 
 import httpx
 
+from deployments.launch.front.keeper import PROCESSES
 from deployments.launch.front.servers import Server, publish
 from deployments.launch.own_processes import started_at
 from deployments.launch.supervisor import is_free
@@ -81,6 +82,16 @@ def test_haproxy_goes_on_without_its_keeper_and_gets_a_new_one(front: Front) -> 
         answered = asking.seen["200"]
         eventually("clients are answered", lambda: asking.seen["200"] > answered + 20)
     assert set(asking.seen) == {"200"}
+
+
+def test_one_that_its_keeper_had_no_time_to_note_leaves_too(front: Front) -> None:
+    """A keeper can be killed between starting a HAProxy and writing down that it did."""
+    keeper, unnoted = front.process.pid, front.haproxies()[0]
+    (front.folder / PROCESSES).unlink()
+    os.kill(keeper, signal.SIGKILL)
+    eventually("another HAProxy is at work", front.haproxies)
+    eventually("the one before is gone", lambda: not lives(unnoted))
+    assert front.ask().status_code == 200
 
 
 def test_a_haproxy_that_hangs_is_taken_over_from(front: Front) -> None:
