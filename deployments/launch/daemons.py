@@ -8,6 +8,7 @@ it, so a cluster that has lost it is started anew as a whole.
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ SILENT_AFTER_SECONDS = 2.5
 HUNG_AFTER_SECONDS = 30.0
 MOST_RESTARTS = 5
 ENDS_WITHIN_SECONDS = 5.0
+_BECOMES_ITSELF_SECONDS = 1.0
 IRREPLACEABLE = "raylet"
 PORT_OPTION = "--gcs_server_port="
 
@@ -179,9 +181,21 @@ def answers(port: int) -> bool:
 
 def _started_as(pid: int) -> tuple[list[str], dict[str, str]]:
     """Read how a process was started, while it is there to tell."""
-    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
-    environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    try:
+        command = _command(pid)
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError as gone:
+        raise ClusterLostError(f"process {pid} ended before it was watched") from gone
     pairs = (each.partition(b"=") for each in environment if b"=" in each)
     return [os.fsdecode(part) for part in command], {
         os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs
     }
+
+
+def _command(pid: int) -> list[bytes]:
+    until = time.monotonic() + _BECOMES_ITSELF_SECONDS
+    while time.monotonic() < until:
+        if command := Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]:
+            return command
+        time.sleep(0.001)  # in the moment in which it becomes its program it shows none
+    raise ProcessLookupError(pid)  # it is dead, and only its number is left

@@ -101,21 +101,22 @@ class Life:
             raise Lost("it could not start", self._driver.failure, came_up)
         if self._driver.ended:
             raise Lost("the process that drives it ended")
-        if self._daemons is None and self._driver.daemons:
-            self._daemons = Daemons(self._driver.daemons, self._clock, self._say)
-        if self._daemons is not None:
-            self._tend(self._daemons)
+        try:
+            self._tend()
+        except ClusterLostError as lost:
+            raise Lost(str(lost)) from None
         if self._clock() - self._probed_at >= PROBE_SECONDS:
             self._probed_at = self._clock()
             self._announce()
 
-    def _tend(self, daemons: Daemons) -> None:
-        try:
-            daemons.tend()
-        except ClusterLostError as lost:
-            raise Lost(str(lost)) from None
+    def _tend(self) -> None:
+        if self._daemons is None and self._driver.daemons:
+            self._daemons = Daemons(self._driver.daemons, self._clock, self._say)
+        if self._daemons is None:
+            return
+        self._daemons.tend()
         if self._clock() - self._probed_at >= PROBE_SECONDS:
-            daemons.probe()
+            self._daemons.probe()
 
     def _announce(self) -> None:
         """Say what has become wrong, and what is well again, once each."""

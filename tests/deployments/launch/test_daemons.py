@@ -106,6 +106,17 @@ def test_without_its_raylet_the_cluster_is_lost(watched: Watch) -> None:
         daemons.tend()
 
 
+def test_one_that_ended_before_it_was_watched_is_a_lost_cluster(watched: Watch) -> None:
+    told, process = sleeper("gcs_server")
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and its number still there
+    with pytest.raises(ClusterLostError, match="ended before it was watched"):
+        watched(told, [])
+    process.wait()
+    with pytest.raises(ClusterLostError, match="ended before it was watched"):
+        watched(told, [])
+
+
 def test_one_that_dies_again_and_again_is_given_up(watched: Watch) -> None:
     told, process = sleeper("gcs_server")
     daemons = watched(told, [])
