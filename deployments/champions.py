@@ -52,16 +52,17 @@ class Champions(Generic[Model]):
         if named not in self._loaded:
             self._loads.start(named, partial(self._fetch, named))
 
-    async def follow(self, wanted: Iterable[Named]) -> None:
+    async def follow(self, wanted: Iterable[Named], active: Named) -> None:
         """Load what these aliases name now, and let go of what no version alive names.
 
-        A model that answers goes on until another is loaded in its place.
+        A model that answers goes on until another is loaded in its place. What only an older
+        version names, and could never be loaded, is left until a batch asks for it.
         """
-        names = set(wanted)
+        names = {*wanted, active}
         for named in self._loaded.keys() - names:
             del self._loaded[named]
         failures = []
-        for named in names:
+        for named in (names & self._loaded.keys()) | {active}:
             try:
                 await self._loads.get(named, partial(self._fetch, named))
             except Exception as failure:  # noqa: BLE001 - whatever it is, the others are followed

@@ -56,9 +56,9 @@ class Replica:
         away = (RedisError, OSError)
         self.loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=away)
         self.loops.start("look at storage", self.storage.look, lambda: LOOK_SECONDS)
-        version = await self.config.first(FIRST_CONFIG_SECONDS)
+        await self.config.first(FIRST_CONFIG_SECONDS)
         await self.storage.look()
-        return version
+        return await self.config.first(FIRST_CONFIG_SECONDS)  # a newer one may have come
 
     async def close(self) -> None:
         await self.config.stop()

@@ -106,7 +106,8 @@ class Tail(Stage[Named]):
         await self._standings.refresh()
         if (coverage := self._standings.mean_coverage()) is not None:
             self.replica.metrics.interval_coverage.labels("tail").set(coverage)
-        await self._champions.follow(live.compiled for live in self.versions.alive())
+        alive = (live.compiled for live in self.versions.alive())
+        await self._champions.follow(alive, self.versions.active.compiled)
 
     async def __del__(self) -> None:
         await self.close()

@@ -16,6 +16,8 @@ from deployments.gateway.turns import Turns
 
 MOST_BYTES = 4 * 1024 * 1024
 MOST_ROWS = 1000
+# Of all rests while a body is read: its deadline is not known yet, and the usual one is a second.
+MOST_REST_SECONDS = 0.25
 UNFIT = "The body does not fit the contract"
 TOO_MANY_ROWS = f"List should have at most {MOST_ROWS} items, and this one has more"
 # To name a hundred thousand of them takes the loop seconds, and makes an answer of megabytes.
@@ -105,7 +107,7 @@ class BodyReader:
     async def _read_slices(self, raw: bytes, turns: Turns) -> Sequence[FamilyBody]:
         rows: list[FamilyBody] = []
         errors: list[Any] = []
-        at = 0
+        at, rest_left = 0, MOST_REST_SECONDS
         for part, count in slices(raw):
             started = time.perf_counter()
             if at + count > MOST_ROWS:  # as many as a million: they are not even counted
@@ -116,7 +118,7 @@ class BodyReader:
                 errors += _moved(refusal, at)
             at += count
             _listable(len(errors))
-            await turns.give(time.perf_counter() - started)
+            rest_left -= await turns.give(time.perf_counter() - started, rest_left)
         if errors:
             raise InvalidError(UNFIT, fields_of(errors))
         return rows

@@ -89,7 +89,7 @@ class Premises:
         self._exchanges: list[Exchange] = []
 
     async def open(self) -> None:
-        version = await self.replica.open()
+        await self.replica.open()
         secret = await wire_secret(self.replica.redis)
         self.desk = Desk(self._journeys(secret), lambda: self.replica.config.value, self.clocks)
         self.sessions = Sessions(secret, lambda: self.keys.value, self.clocks.wall)
@@ -101,7 +101,8 @@ class Premises:
         # Serve sends requests once the constructor is done: not before they can be admitted.
         await self.keys.first(FIRST_CONFIG_SECONDS)
         await self.ledger.start()
-        self._configure(version)
+        # Not what it opened with: a newer version may have come, and its notice comes once.
+        self._configure(await self.replica.config.first(FIRST_CONFIG_SECONDS))
 
     async def close(self) -> None:
         """Answer what is in the lanes, write it down, and let go of everything."""

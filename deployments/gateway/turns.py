@@ -7,6 +7,7 @@ would not allow for so much, and not at all when it is alone.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
@@ -41,6 +42,11 @@ class Turns:
             rest = min(rest, spare / parts_left)
         return max(rest, 0.0)
 
-    async def give(self, spent_s: float) -> None:
-        """Rest after a part that took so long; let others have the loop in any case."""
-        await asyncio.sleep(self.rest_s(spent_s))
+    async def give(self, spent_s: float, at_most_s: float = math.inf) -> float:
+        """Rest after a part that took so long; let others have the loop in any case.
+
+        Gives the seconds of the rest.
+        """
+        rest = min(self.rest_s(spent_s), at_most_s)
+        await asyncio.sleep(rest)
+        return rest

@@ -71,7 +71,7 @@ class ByKey:
                     parts.append((rows, answer))
                 elif isinstance(answer, ChannelLostError):
                     log.warning("stage %s: %s; its keys go to another", self.stage, answer)
-                    left += rows
+                    left = sorted([*left, *rows])
                 elif isinstance(answer, StageLostError):
                     unanswered |= dict.fromkeys(rows, answer)
                 elif isinstance(answer, Exception):
@@ -92,7 +92,7 @@ class ByKey:
     ) -> Prediction:
         if not parts:
             raise next(iter(unanswered.values()))
-        if not unanswered and len(parts) == 1:
+        if not unanswered and len(parts) == 1:  # left was in order, so its answers are too
             return parts[0][1]
         whole = together(parts, len(batch))
         if unanswered:

@@ -105,6 +105,13 @@ class Repair:
 
     async def step(self) -> None:
         """Repair what is left; once nothing is, this does nothing."""
+        failures: list[Exception] = []
         for service in tuple(self._left):
-            await service.repair()
-            self._left.remove(service)
+            try:
+                await service.repair()
+            except Exception as failure:  # noqa: BLE001 - whatever it was, the others are repaired
+                failures.append(failure)
+            else:
+                self._left.remove(service)
+        if failures:
+            raise failures[0]

@@ -43,11 +43,21 @@ def end(run: str, patience_s: float, spare: Callable[[], Iterable[int]] = lambda
     return list(killed)
 
 
-def with_argument(argument: str) -> list[tuple[int, float]]:
-    """Name the living processes that were started with this argument, and when each began."""
-    mark = argument.encode()
-    found = [(pid, started_at(pid)) for pid in _all_pids() if mark in _arguments(pid)]
+def running(program: str, argument: str) -> list[tuple[int, float]]:
+    """Name this user's living processes of a program with an argument, and when each began."""
+    found = [(pid, started_at(pid)) for pid in _all_pids() if _runs(pid, program, argument)]
     return [(pid, started) for pid, started in found if started is not None]
+
+
+def _runs(pid: int, program: str, argument: str) -> bool:
+    """Compare the program itself: who merely reads its file has the same argument."""
+    if argument.encode() not in _strings(pid, "cmdline"):
+        return False
+    try:
+        of_this_user = Path(f"/proc/{pid}").stat().st_uid == os.geteuid()
+        return of_this_user and Path(f"/proc/{pid}/exe").readlink().name.split(" ")[0] == program
+    except OSError:
+        return False
 
 
 def alive(pid: int, started: float) -> bool:
@@ -72,10 +82,6 @@ def _all_pids() -> list[int]:
 
 def _environment(pid: int) -> list[bytes]:
     return _strings(pid, "environ")
-
-
-def _arguments(pid: int) -> list[bytes]:
-    return _strings(pid, "cmdline")
 
 
 def _strings(pid: int, file: str) -> list[bytes]:

@@ -76,13 +76,13 @@ async def test_a_new_champion_takes_over_and_the_old_one_answers_until_then(
     await champions.get(CHAMPION)
     shelf.gate.clear()
     shelf.points[CHAMPION] = "2.0.0"
-    following = asyncio.create_task(champions.follow([CHAMPION]))
+    following = asyncio.create_task(champions.follow([CHAMPION], CHAMPION))
     await asyncio.sleep(0)
     assert (await champions.get(CHAMPION)).model == "model 1.0.0"
     shelf.gate.set()
     await following
     assert (await champions.get(CHAMPION)).model == "model 2.0.0"
-    await champions.follow([CHAMPION])
+    await champions.follow([CHAMPION], CHAMPION)
     assert shelf.loads == ["1.0.0", "2.0.0"]
 
 
@@ -91,7 +91,7 @@ async def test_what_no_version_names_any_more_is_let_go(
 ) -> None:
     for named in (CHAMPION, CHALLENGER):
         await champions.get(named)
-    await champions.follow([CHALLENGER])
+    await champions.follow([CHALLENGER], CHALLENGER)
     assert champions.loaded(CHAMPION) is None
     assert champions.loaded(CHALLENGER) is not None
     assert shelf.loads == ["1.0.0", "1.1.0"]
@@ -103,10 +103,15 @@ async def test_an_alias_without_a_model_keeps_none_of_the_others_back(
     nobody = Named("tail/x", "nobody")
     champions.prefetch(nobody)
     await until(lambda: not champions._loads._running)
+    for named in (CHAMPION, CHALLENGER):
+        await champions.get(named)
+    shelf.points[CHAMPION] = "2.0.0"
     with pytest.raises(FileNotFoundError):
-        await champions.follow([nobody, CHAMPION, CHALLENGER])
-    assert champions.loaded(CHAMPION) is not None
+        await champions.follow([nobody, CHAMPION, CHALLENGER], nobody)
+    assert (await champions.get(CHAMPION)).model == "model 2.0.0"
     assert champions.loaded(CHALLENGER) is not None
+    # After a rollback the version that named it is alive for a while, and asked by nobody.
+    await champions.follow([nobody, CHAMPION, CHALLENGER], CHAMPION)
     with pytest.raises(FileNotFoundError):
         await champions.get(nobody)
     shelf.points[nobody] = "1.0.0"

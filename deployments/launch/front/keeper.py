@@ -24,6 +24,7 @@ NOT_AGAIN_FOR_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 2.0
 REFUSED_AGAIN_SECONDS = 5.0
 PROCESSES = "haproxy.json"
+PROGRAM = "haproxy"
 
 log = logging.getLogger(__name__)
 
@@ -149,4 +150,4 @@ def processes_of(folder: Path) -> list[HAProxy]:
     The system is asked, not a list in a file: a keeper that is killed between starting one and
     writing it down would leave it behind with the port open, answering for gateways long gone.
     """
-    return [HAProxy(*each) for each in own_processes.with_argument(str(folder / CONFIG))]
+    return [HAProxy(*each) for each in own_processes.running(PROGRAM, str(folder / CONFIG))]

@@ -93,6 +93,24 @@ async def test_more_faults_than_can_be_listed_are_not_listed(as_rows: bool) -> N
     assert refusal.value.fields == {"body": "Over 2000 faults are too many to be named"}
 
 
+async def test_a_large_body_rests_no_longer_than_its_deadline_allows() -> None:
+    class Busy(Turns):
+        rested = 0.0
+
+        def rest_s(self, *_: float) -> float:
+            return 0.05
+
+        async def give(self, spent_s: float, at_most_s: float = 0.0) -> float:
+            rest = await super().give(spent_s, at_most_s)
+            self.rested += rest
+            return rest
+
+    turns = Busy()
+    row = b'{"load": 0.5, "entity": "' + b"x" * 100 + b'"}'
+    await READER.read_in_turns(b'{"rows":[' + b",".join([row] * 1000) + b"]}", turns)
+    assert turns.rested == pytest.approx(0.25)
+
+
 def test_one_row_is_answered_as_one_and_rows_as_a_list() -> None:
     bodies, as_list = READER.read(b'{"entity": "rows", "load": 0.5}')
     assert (list(bodies), as_list) == ([TailBody(entity="rows", load=0.5)], False)

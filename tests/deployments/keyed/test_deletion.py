@@ -184,6 +184,24 @@ async def test_also_when_redis_was_away_as_the_replica_began(
     assert await listed(redis) == ["a", "b"]
 
 
+async def test_a_service_that_cannot_be_repaired_holds_up_no_other(
+    redis: Redis, service: Callable[..., Service]
+) -> None:
+    class Broken:
+        async def repair(self) -> None:
+            raise ValueError("a name that is none")
+
+    await ask(service(), ("a", 1.0))
+    await delete_as_before(redis, "a", 2)
+    await append_as_before(redis, "a", 3, 5.0)
+    broken: Any = Broken()
+    repair = Repair([broken, service()])
+    with pytest.raises(ValueError, match="none"):
+        await repair.step()
+    assert not repair.done
+    assert await expiring(redis) == []
+
+
 async def test_an_earlier_release_goes_on_with_what_this_one_deleted(
     redis: Redis, service: Callable[..., Service]
 ) -> None:

@@ -1,11 +1,14 @@
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 
 from deployments.batch import Batch, Prediction
-from deployments.keyed.routing import holder, together
+from deployments.keyed.routing import ByKey, holder, together
 from deployments.keyed.tags import key_by_tag, tag, tagged
+from deployments.wire.channel import ChannelLostError
+from deployments.wire.frame import Frame
 
 KEYS = [f"stream-{n}" for n in range(3000)]
 THREE = [("10.0.0.1", 7001), ("10.0.0.1", 7002), ("10.0.0.2", 7001)]
@@ -50,3 +53,43 @@ def test_a_batch_goes_in_parts() -> None:
     part = Batch("f", ["a", "b", "c"], columns, [1, 2, 3], ["k", "l", "m"], ["i", "j", "h"])
     assert part.take([2, 0]).keys == ["m", "k"]
     assert part.take([2, 0]).columns["x"].tolist() == [3.0, 1.0]
+
+
+class Holders:
+    """Two holders that are lost when they are asked, and one that is there afterwards."""
+
+    def __init__(self) -> None:
+        self.gone = {THREE[0]: Lost(), THREE[1]: Lost()}
+
+    def responsive(self) -> dict[Any, Any]:
+        left = {address: each for address, each in self.gone.items() if not each.asked}
+        return left or {THREE[2]: Echo()}
+
+
+class Lost:
+    asked = False
+
+    async def call(self, _: Frame) -> Frame:
+        self.asked = True
+        raise ChannelLostError("gone")
+
+
+class Echo:
+    """Answers each row with what it asked."""
+
+    async def call(self, frame: Frame) -> Frame:
+        found = Prediction(dict(frame.columns), "m", "1").to_frame()
+        found.head["version"] = frame.head["version"]
+        return found
+
+
+async def test_rows_of_two_lost_holders_are_answered_in_place_by_a_third() -> None:
+    keys = [f"stream-{n}" for n in range(8)]
+    mixed = [holder(key, THREE[:2]) for key in keys]
+    assert mixed != sorted(mixed)  # or their rows would be in order by themselves
+    values = np.arange(8.0)
+    exchange: Any = Holders()
+    ids = [tagged(ID, key) for key in keys]
+    batch = Batch("f", keys, {"x": values}, keys=keys, ids=ids, version=1, config_hash="h")
+    answer = await ByKey("anomaly", exchange, lambda: 0.0)(batch, 5.0)
+    assert answer.columns["x"].tolist() == values.tolist()

@@ -95,6 +95,22 @@ def test_what_is_started_again_meanwhile_is_spared_too_and_nobody_waits_for_it()
         each.communicate()
 
 
+def test_a_program_is_known_by_itself_and_not_by_its_arguments() -> None:
+    argument = f"a-file-of-{os.getpid()}"
+    program = os.path.realpath(sys.executable).rpartition("/")[2]
+    found = subprocess.Popen([*SLEEP, argument])
+    reader = subprocess.Popen(
+        ["/usr/bin/tail", "-f", "/dev/null", argument], stderr=subprocess.DEVNULL
+    )
+    try:
+        assert [pid for pid, _ in own_processes.running(program, argument)] == [found.pid]
+        assert [pid for pid, _ in own_processes.running("tail", argument)] == [reader.pid]
+    finally:
+        for process in (found, reader):
+            process.kill()
+            process.wait()
+
+
 def test_a_recycled_process_id_is_not_believed() -> None:
     started = own_processes.started_at(os.getpid())
     assert started is not None
