@@ -7,32 +7,13 @@ from typing import Self
 
 import httpx
 
+from benchmarks.decisions.two_passes import GATEWAY
 from deployments.launch.front.servers import Server, publish
 from tests.deployments.launch.front.conftest import Front, free_port
 from tests.waiting import PATIENCE_SECONDS, until
 
 CLIENTS = 12
 KILLS = 6
-# It answers one request at a time, so that a kill finds others unread in its sockets.
-SLOW_GATEWAY = """\
-import asyncio, sys, time
-class Gateway(asyncio.Protocol):
-    def connection_made(self, transport):
-        self.transport, self.pending = transport, b""
-    def data_received(self, data):
-        head, whole, body = (self.pending + data).partition(b"\\r\\n\\r\\n")
-        if not whole or (head.startswith(b"POST") and len(body) < 16):
-            self.pending += data
-            return
-        self.pending = b""
-        if head.startswith(b"POST"):
-            time.sleep(0.002)
-        self.transport.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
-async def main():
-    server = await asyncio.get_running_loop().create_server(Gateway, "127.0.0.1", int(sys.argv[1]))
-    await server.serve_forever()
-asyncio.run(main())
-"""
 
 
 class Asking:
@@ -78,9 +59,7 @@ async def test_the_only_gateway_killed_is_answered_for_and_nobody_is_hung_up_on(
     publish(empty_front.folder, [Server("one", f"127.0.0.1:{port}")])
     async with Asking(empty_front) as asking:
         for _ in range(KILLS):
-            gateway = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", SLOW_GATEWAY, str(port)
-            )
+            gateway = await asyncio.create_subprocess_exec(sys.executable, "-c", GATEWAY, str(port))
             try:
                 await asking.answered("200", 50)
             finally:
