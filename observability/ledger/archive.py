@@ -84,18 +84,19 @@ class Archive:
     def __init__(self, store: Clickhouse) -> None:
         self._store = store
 
-    def add(self, entries: Sequence[Entry]) -> int:
-        """Store what is not yet stored; says how many entries that was.
+    def add(self, entries: Sequence[Entry]) -> list[int]:
+        """Store what is not yet stored; gives the places of those entries.
 
         The rows go first: a stored link says that its rows are stored too.
         """
         known = self._known(entries)
-        fresh = [entry for entry in entries if entry.entry_hash.hex() not in known]
+        places = [at for at, each in enumerate(entries) if each.entry_hash.hex() not in known]
+        fresh = [entries[at] for at in places]
         if any(entry.rows for entry in fresh):
             self._store.insert("decisions", _row_columns(fresh))
         if fresh:
             self._store.insert("ledger_entries", _link_columns(fresh))
-        return len(fresh)
+        return places
 
     def rows(self, decision_ids: Sequence[str]) -> dict[str, bytes]:
         """Find the rows of these decisions; what is not here is left out."""

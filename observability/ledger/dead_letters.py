@@ -24,7 +24,11 @@ class DeadLetters:
         try:
             await self._redis.xadd(self._name, fields, id=message.id)
         except ResponseError:  # ids must rise: it is here already, or older than one that is
-            if await self._redis.xrange(self._name, message.id, message.id):
+            if await self.has(message):
                 return False
             await self._redis.xadd(self._name, fields)
         return True
+
+    async def has(self, message: Message) -> bool:
+        """Tell whether the message is kept under its own id."""
+        return bool(await self._redis.xrange(self._name, message.id, message.id))

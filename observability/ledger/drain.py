@@ -15,7 +15,7 @@ from observability.clickhouse import Clickhouse
 from observability.ledger.archive import Archive
 from observability.ledger.dead_letters import DeadLetters
 from observability.ledger.entry import Entry
-from observability.ledger.isolate import store_each
+from observability.ledger.isolate import Tried, store_each
 from observability.ledger.lag import drained_key, last_id, order
 from observability.ledger.stream import LedgerStream, Message, readable
 
@@ -72,18 +72,23 @@ class Drain:
     async def _store(self, messages: list[Message]) -> list[Message]:
         """Store the messages' entries; says with which of the messages the drain is done.
 
-        An entry that is refused while later ones are stored is at fault itself, and becomes a dead
-        letter. One after which nothing could be stored stays: the store may be at fault.
+        An entry that is refused while the store takes later ones is at fault itself, and becomes a
+        dead letter. One after which it took nothing stays: the store may be at fault.
         """
         entries = [readable(message) for message in messages]
-        done, refused = await asyncio.to_thread(self._store_readable, entries)
-        tried = enumerate(entries[:done])
-        stored = [at for at, entry in tried if entry is not None and at not in refused]
-        if refused and not stored:
-            if not await self._stores_later(messages[done - 1].id):
-                raise next(iter(refused.values()))
-        elif refused and max(refused) > stored[-1]:
-            done = stored[-1] + 1
+        tried = await asyncio.to_thread(self._store_readable, entries)
+        done = tried.items
+        # A drain that begins anew finds dead letters again, and perhaps nothing to store behind.
+        refused = {
+            at: error
+            for at, error in tried.refused.items()
+            if not await self._dead_letters.has(messages[at])
+        }
+        doubtful = min((at for at in refused if at > tried.proof), default=done)
+        if doubtful > 0:
+            done = min(done, doubtful)
+        elif not await self._stores_later(messages[done - 1].id):
+            raise refused[0]
         for at, message in enumerate(messages[:done]):
             if entries[at] is None:
                 await self._set_aside(message, "cannot be read")
@@ -91,19 +96,18 @@ class Drain:
                 await self._set_aside(message, f"cannot be stored: {refused[at]!r}")
         return messages[:done]
 
-    def _store_readable(self, entries: Sequence[Entry | None]) -> tuple[int, dict[int, Exception]]:
-        """Store what can be read; give how many messages were tried, and which are refused."""
+    def _store_readable(self, entries: Sequence[Entry | None]) -> Tried:
+        """Store what can be read; what is tried and refused is counted in messages."""
         places = [at for at, entry in enumerate(entries) if entry is not None]
-        found = [entry for entry in entries if entry is not None]
-        tried = store_each(self._archive.add, found)
-        done = len(entries) if tried.items == len(found) else places[tried.items - 1] + 1
-        return done, {places[at]: error for at, error in tried.refused.items()}
+        tried = store_each(self._add, [entry for entry in entries if entry is not None])
+        return Tried(
+            len(entries) if tried.items == len(places) else places[tried.items - 1] + 1,
+            {places[at]: error for at, error in tried.refused.items()},
+            -1 if tried.proof < 0 else places[tried.proof],
+        )
 
     async def _stores_later(self, after: str) -> bool:
-        """Find out whether the store takes one of the newest entries behind a message.
-
-        One that it has already says nothing of how it is now.
-        """
+        """Find out whether the store takes one of the newest entries behind a message."""
         left = PROBES
         async for message in self._stream.newest_first(PROBES):
             if not left or order(message.id) <= order(after):
@@ -115,14 +119,14 @@ class Drain:
         return False
 
     def _takes(self, entry: Entry) -> bool:
-        added = 0
+        return store_each(self._add, [entry]).proof >= 0
 
-        def add(entries: Sequence[Entry]) -> None:
-            nonlocal added
-            added += self._archive.add(entries)
+    def _add(self, entries: Sequence[Entry]) -> list[int]:
+        """Store entries; give the places of those that show that decisions can be written.
 
-        store_each(add, [entry])
-        return added > 0
+        What was stored before shows nothing of how the store is now, and a genesis has no rows.
+        """
+        return [at for at in self._archive.add(entries) if entries[at].rows]
 
     async def _set_aside(self, message: Message, why: str) -> None:
         if await self._dead_letters.keep(message, why):

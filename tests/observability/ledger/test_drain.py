@@ -52,6 +52,12 @@ def count(store: Clickhouse, table: str) -> tuple[int, int]:
     return final["n"], raw["n"]
 
 
+async def exhaust(drain: Drain) -> None:
+    """Let the drain go on until nothing is left for it."""
+    while await drain.step():
+        pass
+
+
 class Killed(BaseException):
     """The process ends here."""
 
@@ -343,8 +349,7 @@ async def test_many_in_a_row_that_cannot_be_stored_hold_up_nothing(
         written += 1
         await write(client, tmp_path, decide(1), writer=f"v-{written}")
         with suppress(OverflowError):
-            while await drain.step():
-                pass
+            await exhaust(drain)
     assert count(store, "decisions") == (written, written)
     kept: Any = await client.xrange("ballast:ledger:damaged")
     assert [fields[b"e"] for _, fields in kept] == letters
@@ -363,32 +368,75 @@ async def test_later_ones_that_were_stored_already_show_nothing(
     await write(client, tmp_path, decide(1))
     stream = LedgerStream(client, name="ballast:ledger")
     later = [readable(each) async for each in stream.newest_first(2)][:2]
-    assert Archive(store).add([each for each in later if each is not None]) == 2
+    assert Archive(store).add([each for each in later if each is not None]) == [0, 1]
     with pytest.raises(OverflowError):
         await Drain(client, store).step()
     assert await client.xlen("ballast:ledger:damaged") == 0
 
 
+class Full:
+    """The engine with a disk on which no decisions find room."""
+
+    def __init__(self, store: Clickhouse, *tables: str) -> None:
+        self._store = store
+        self._tables = tables
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def insert(self, table: str, columns: Mapping[str, Column]) -> None:
+        self.calls += 1
+        if table in self._tables:
+            raise QueryRejectedError("Cannot reserve 1.00 MiB, not enough space")
+        self._store.insert(table, columns)
+
+
 async def test_a_store_that_refuses_everything_makes_no_dead_letters(
     client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
 ) -> None:
-    class Full:
-        calls = 0
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(store, name)
-
-        def insert(self, *_: object) -> None:
-            self.calls += 1
-            raise QueryRejectedError("Cannot reserve 1.00 MiB, not enough space")
-
     await write(client, tmp_path, *[decide(1) for _ in range(300)])
-    full = Full()
+    full = Full(store, "decisions", "ledger_entries")
     with pytest.raises(QueryRejectedError, match="not enough space"):
         await Drain(client, full).step()
     assert full.calls < 40
     assert await client.xlen("ballast:ledger") == 301
     assert await client.xlen("ballast:ledger:damaged") == 0
+
+
+@pytest.mark.parametrize("behind", ["stored before", "without decisions"])
+async def test_what_a_failing_store_need_not_write_makes_no_dead_letter_of_a_good_entry(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide, behind: str
+) -> None:
+    """A link without rows goes into another table than the decisions."""
+    await write(client, tmp_path, decide(1))
+    await write(client, tmp_path, decide(1), writer="v")  # begins with a link without decisions
+    if behind == "stored before":
+        later = [readable(each) for each in (await messages(client, "ballast:ledger"))[2:]]
+        assert Archive(store).add([each for each in later if each is not None]) == [0, 1]
+    drain = Drain(client, Full(store, "decisions"))
+    with pytest.raises(QueryRejectedError, match="not enough space"):
+        await exhaust(drain)
+    assert await client.xlen("ballast:ledger:damaged") == 0
+    await Drain(client, store).step()  # there is room again
+    assert count(store, "decisions") == (2, 2)
+
+
+@pytest.mark.parametrize("bad", [1, 20])
+async def test_a_drain_that_begins_anew_is_done_with_the_dead_letters_that_are_kept(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide, bad: int
+) -> None:
+    """Nothing may come behind them for long; what comes is to be stored, and they to be trimmed."""
+    letters = [poison(f"poison-{at}") for at in range(bad)]
+    for letter in letters:
+        await client.xadd("ballast:ledger", {"e": letter})
+    await write(client, tmp_path, *[decide(1) for _ in range(bad)])
+    await exhaust(Drain(client, store))
+    assert await client.xlen("ballast:ledger:damaged") == bad
+    await exhaust(Drain(client, store, margin_s=-3600))
+    assert len(await messages(client, "ballast:ledger")) == 1
+    assert await client.xlen("ballast:ledger:damaged") == bad
+    assert count(store, "decisions") == (bad, bad)
 
 
 async def test_a_full_redis_is_emptied(
