@@ -105,17 +105,16 @@ class LedgerStream:
             found += piece
             if len(piece) < asked:
                 break
-            size = max(len(message.data) for message in piece)
-            # Messages grow and shrink with the load: one piece says little of the next.
-            most = max(1, min(2 * most, PIECE_BYTES // max(size, 1)))
+            most = _next_piece(most, piece)
         return found
 
     async def newest_first(self, chunk: int = 32) -> AsyncIterator[Message]:
-        end = END
-        while found := await self._read_back(end, chunk):
+        """Read backwards, so many messages at once, or fewer where they are large."""
+        end, most = END, FIRST_PIECE
+        while found := await self._read_back(end, min(most, chunk)):
             for message in found:
                 yield message
-            end = f"({found[-1].id}"
+            end, most = f"({found[-1].id}", _next_piece(most, found)
 
     async def entries(self, chunk: int = 256) -> AsyncIterator[Entry]:
         """Every entry that can be read, oldest first; what cannot is logged and passed over."""
@@ -147,6 +146,13 @@ def readable(message: Message) -> Entry | None:
     except DamagedEntryError as error:
         log.error("ledger message %s cannot be read: %s", message.id, error)  # noqa: TRY400 - the trace says no more
         return None
+
+
+def _next_piece(most: int, piece: Sequence[Message]) -> int:
+    """Say how many messages to read at once behind a piece of at most so many."""
+    size = max(len(message.data) for message in piece)
+    # Messages grow and shrink with the load: one piece says little of the next.
+    return max(1, min(2 * most, PIECE_BYTES // max(size, 1)))
 
 
 def _messages(found: Any) -> list[Message]:

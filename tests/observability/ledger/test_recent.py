@@ -48,6 +48,19 @@ async def test_each_message_is_read_once(
     assert seen == 2 * 4  # the first turn's are what it begins with
 
 
+async def test_large_messages_are_read_a_few_at_a_time(
+    client: Redis, tmp_path: Path, decide: Decide
+) -> None:
+    """Redis answers nobody while it copies out what was asked for."""
+    await write(client, tmp_path, *[decide(300) for _ in range(20)])
+    await client.config_resetstat()
+    recent = RecentRows(LedgerStream(client))
+    await recent.refresh()
+    assert len(recent._kept) == 21
+    asked = (await client.info("commandstats"))["cmdstat_xrevrange"]["calls"]
+    assert asked >= 4
+
+
 async def test_it_keeps_no_more_than_it_may_and_what_it_lacks_is_found_all_the_same(
     client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
 ) -> None:

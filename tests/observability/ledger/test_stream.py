@@ -21,6 +21,11 @@ class Watched(LedgerStream):
         self.pieces.append(sum(len(message.data) for message in found))
         return found
 
+    async def _read_back(self, end: str, count: int) -> list[Message]:
+        found = await super()._read_back(end, count)
+        self.pieces.append(sum(len(message.data) for message in found))
+        return found
+
 
 async def fill(client: Redis, sizes: list[int]) -> None:
     for at, size in enumerate(sizes):
@@ -46,4 +51,20 @@ async def test_small_messages_do_not_cost_a_question_each(client: Redis) -> None
     await fill(client, [100] * 500)
     stream = Watched(client)
     assert len(await stream.read_in_pieces(None, 500)) == 500
+    assert len(stream.pieces) < 10
+
+
+@pytest.mark.parametrize("chunk", [1, 8, 500])
+async def test_backwards_it_is_read_in_pieces_too(client: Redis, chunk: int) -> None:
+    await fill(client, [(100, LARGE)[at % 5 == 0] for at in range(50)] + [LARGE] * 50)
+    stream = Watched(client)
+    found = [message async for message in stream.newest_first(chunk)]
+    assert found == (await LedgerStream(client, name=NAME).read(None, 100))[::-1]
+    assert max(stream.pieces) <= max(PIECE_BYTES, FIRST_PIECE * LARGE)
+
+
+async def test_small_messages_backwards_do_not_cost_a_question_each(client: Redis) -> None:
+    await fill(client, [100] * 500)
+    stream = Watched(client)
+    assert len([message async for message in stream.newest_first(500)]) == 500
     assert len(stream.pieces) < 10
