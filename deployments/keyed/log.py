@@ -13,6 +13,7 @@ it. The key's name goes from the index to the deleted ones, with the time at whi
 too. Redis is never told to expire a log or a snapshot: a key that begins anew goes on using them.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -30,6 +31,8 @@ EVENTS, IDS = b"e", b"i"
 KEPT_IDS = 2_048
 KEPT_NOTICES = 10_000
 REPAIRED_AT_ONCE = 1_000
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +136,12 @@ class KeyLog:
     def _names(self, key: str) -> list[str]:
         return [self._log(key), self._snapshot(key), self.index, self.deleted]
 
-    async def append(self, appends: Sequence[Append]) -> list[bool]:
-        """Append one entry to each key; False where the key has moved on without us."""
+    async def append(self, appends: Sequence[Append]) -> list[bool | None]:
+        """Append one entry to each key, or to some of them: each has its own outcome.
+
+        False where the key has moved on without us; None where Redis refused, because it is full
+        or for another reason of its own: nothing was appended to that key.
+        """
         pipe = self._redis.pipeline(transaction=False)
         for each in appends:
             rows = orjson.dumps(each.rows[-KEPT_IDS:] if each.ends else each.rows)
@@ -150,7 +157,12 @@ class KeyLog:
                 self._eval(pipe, scripts.BEGIN, each.key, each.number, each.events, rows)
             else:
                 pipe.xadd(self._log(each.key), fields, id=f"{each.number}-0")
-        return [_taken(result) for result in await pipe.execute(raise_on_error=False)]
+        results = await pipe.execute(raise_on_error=False)
+        taken = [_taken(result) for result in results]
+        if None in taken:
+            refused, why = taken.count(None), results[taken.index(None)]
+            log.warning("Redis refused %d of %d entries: %s", refused, len(taken), why)
+        return taken
 
     def _eval(
         self, pipe: Any, script: str, key: str, *arguments: Any, more: Sequence[str] = ()
@@ -271,14 +283,12 @@ class KeyLog:
         return int(await self._redis.zcard(self.index))
 
 
-def _taken(result: object) -> bool:
-    if result == 0:  # a script's
-        return False
-    if isinstance(result, ResponseError) and "equal or smaller" in str(result):
-        return False
+def _taken(result: object) -> bool | None:
+    if isinstance(result, ResponseError):
+        return False if "equal or smaller" in str(result) else None
     if isinstance(result, Exception):
         raise result
-    return True
+    return result != 0  # a script's, where the key has moved on
 
 
 def _saved(snapshot: list[bytes | None], entries: list[tuple[bytes, dict[bytes, bytes]]]) -> Saved:

@@ -234,10 +234,10 @@ class KeyedService(Generic[State]):
                 entry = Entry([removal.event], [each.id])
                 last = Append.of(each.key, found.number + 1, entry, ends=True)
                 (taken,) = await self._log.append([last])
-                replies[at] = removal
+                replies[at] = self._away(each) if taken is None else removal
                 if taken:
                     await self._free([each.key])
-                lost += [] if taken else [(at, each)]
+                lost += [(at, each)] if taken is False else []
         return lost
 
     def _again(self, resident: Resident[State], asked: Asked) -> Reply:
@@ -261,14 +261,17 @@ class KeyedService(Generic[State]):
                 self.shelf.drop(key)
             self._take_back(rows, found, {*written, *others})
             return set()
-        lost = {append.key for append, good in zip(appends, taken, strict=True) if not good}
-        for append in appends:
-            if append.ends or append.key in lost:
-                self.shelf.drop(append.key)
-            else:
+        for append, good in zip(appends, taken, strict=True):
+            if good and not append.ends:
                 self.shelf.wrote(held[append.key], append)
-        await self._free(each.key for each in appends if each.ends and each.key not in lost)
-        await self._tell(rows, found, lost)
+            else:
+                self.shelf.drop(append.key)
+        outcomes = dict(zip((append.key for append in appends), taken, strict=True))
+        lost = {key for key, good in outcomes.items() if good is False}
+        refused = {key for key, good in outcomes.items() if good is None}
+        self._take_back(rows, found, refused)
+        await self._free(each.key for each in appends if each.ends and outcomes[each.key])
+        await self._tell(rows, found, lost | refused)
         if others:
             lost |= await self._moved_on(others, rows, found, held)
         return lost

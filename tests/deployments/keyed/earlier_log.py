@@ -35,7 +35,7 @@ class EarlierKeyLog(KeyLog):
         self._earlier_save = redis.register_script(_SAVE)
         self._earlier_delete = redis.register_script(_DELETE)
 
-    async def append(self, appends: Sequence[Append]) -> list[bool]:
+    async def append(self, appends: Sequence[Append]) -> list[bool | None]:
         pipe = self._redis.pipeline(transaction=False)
         for each in appends:
             events = b'["removed"]' if each.ends else each.events

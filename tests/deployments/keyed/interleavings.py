@@ -81,7 +81,7 @@ def _stopping(log: KeyLog, steps: Lockstep, books: Books, rows_of: dict[str, str
     """Have a log stop before and after all that it does, and note what was taken."""
     append, read, save = log.append, log.read, log.save
 
-    async def noted_append(appends: Sequence[Append]) -> list[bool]:
+    async def noted_append(appends: Sequence[Append]) -> list[bool | None]:
         await steps.pause()
         taken = await append(appends)
         for each, good in zip(appends, taken, strict=True):

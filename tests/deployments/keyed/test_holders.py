@@ -242,7 +242,7 @@ async def test_what_was_written_while_the_caller_gave_up_is_taken_back(
     one, call = service(keeper=Hesitant()), Call()
     log, append = one._log, one._log.append
 
-    async def slow(appends: Sequence[Append]) -> list[bool]:
+    async def slow(appends: Sequence[Append]) -> list[bool | None]:
         taken = await append(appends)
         call.given_up, call.for_good = True, for_good  # the word comes when it is written
         return taken
@@ -265,7 +265,7 @@ async def test_also_where_the_caller_gave_up_between_two_rounds(
     await ask(service(), ("a", 2.0))  # so that a's row takes a second round
     log, append = one._log, one._log.append
 
-    async def slow(appends: Sequence[Append]) -> list[bool]:
+    async def slow(appends: Sequence[Append]) -> list[bool | None]:
         taken = await append(appends)
         call.given_up = call.for_good = True
         return taken

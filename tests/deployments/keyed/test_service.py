@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import numpy as np
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from deployments.keyed.shelf import KNOWN_SECONDS, USUAL, ShelfLimits
@@ -161,6 +162,43 @@ async def test_without_redis_nothing_is_taken_and_nothing_is_forgotten(
     assert np.isnan(answer.columns["total"][1])
     server.start()
     assert await totals(one, ("a", None)) == [1.0]
+
+
+async def test_when_redis_takes_a_part_only_what_it_did_not_take_is_refused(
+    redis: Redis, service: Callable[..., Service]
+) -> None:
+    one, keys = service(USUAL), [f"key-{n}" for n in range(40)]
+    await ask(one, ("read", 1.0), *((key, 1.0) for key in keys))
+    used = (await redis.info("memory"))["used_memory"]
+    await redis.config_set("maxmemory-policy", "noeviction")
+    await redis.config_set("maxmemory", used + 2_000_000)  # room for about half of the entries
+    ids = [f"{key}-{'i' * 100_000}" for key in keys]
+    answer = await ask(one, *((key, 2.0) for key in keys), ("read", None), ids=[*ids, "read"])
+    await redis.config_set("maxmemory", 0)
+    refused = [keys[row] for row in answer.refusals]
+    assert 0 < len(refused) < len(keys)
+    taken = [row for row in range(len(keys)) if row not in answer.refusals]
+    assert (answer.columns["total"][taken] == expected([1.0, 2.0])).all()
+    assert answer.columns["total"][-1] == 1.0
+    # Sent again, as a client does: as new rows.
+    again = await totals(one, *((key, 2.0) for key in refused))
+    assert again == [expected([1.0, 2.0])] * len(refused)
+    for replica in (one, service(USUAL)):
+        seen = await totals(replica, *((key, None) for key in keys))
+        assert seen == [expected([1.0, 2.0])] * len(keys)
+
+
+async def test_a_row_that_follows_one_that_redis_refused_is_refused_with_it(
+    redis: Redis, service: Callable[[], Service]
+) -> None:
+    one = service()
+    await ask(one, ("a", 1.0), ("b", 1.0))
+    await redis.config_set("maxmemory-policy", "noeviction")
+    await redis.config_set("maxmemory", 1)
+    answer = await ask(one, ("a", 2.0), ("a", None), ("b", None))
+    assert list(answer.refusals) == [0]
+    assert np.isnan(answer.columns["total"][:2]).all()  # its state did not come about
+    assert answer.columns["total"][2] == 1.0
 
 
 async def test_a_replica_that_ends_in_peace_leaves_no_log_to_replay(
