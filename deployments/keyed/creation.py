@@ -5,8 +5,8 @@ many each owner has. Scripts change both at once, so that they cannot differ. A 
 before a key's first entry is appended and given back when nothing came of it, or with its deletion.
 A replica that dies in between leaves a place taken: whoever begins that key next takes it over, and
 every replica that starts looks for such places (`heal`). One that was only stopped may find its
-place given back meanwhile: the first entry itself takes it again. No key in the index ever loses
-its place.
+place given back or taken over meanwhile: the first entry itself takes it again. No key in the index
+ever loses its place, or counts for anybody but who began it.
 """
 
 import asyncio
@@ -20,16 +20,22 @@ from deployments.batch import Owner, Refusal
 from deployments.keyed.log import KeyLog, Place
 from settings.redis_names import redis_name
 
-# Takes places for names as long as the owner has any left; gives a 1 or 0 for each, then the count.
+# Takes places for keys as long as the owner has any left; gives a 1 or 0 for each, then the count.
+# A key that is in the index began after its holder had read that it did not exist: it keeps its
+# place, and the holder finds out when its own first entry is refused. The first arguments are the
+# owner, how many it may have, and what the places' names begin with.
 _TAKE = """
 local found = {}
-for place = 3, #ARGV do
-  local owner = redis.call('HGET', KEYS[1], ARGV[place])
-  if owner == ARGV[1] then
+for at = 4, #ARGV do
+  local name = ARGV[3] .. ARGV[at]
+  local owner = redis.call('HGET', KEYS[1], name)
+  if owner == ARGV[1] or redis.call('ZSCORE', KEYS[3], ARGV[at]) then
     found[#found + 1] = 1
   elseif tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0') < tonumber(ARGV[2]) then
-    if owner then redis.call('HINCRBY', KEYS[2], owner, -1) end
-    redis.call('HSET', KEYS[1], ARGV[place], ARGV[1])
+    if owner and redis.call('HINCRBY', KEYS[2], owner, -1) <= 0 then
+      redis.call('HDEL', KEYS[2], owner)
+    end
+    redis.call('HSET', KEYS[1], name, ARGV[1])
     redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
     found[#found + 1] = 1
   else
@@ -117,8 +123,8 @@ class Creation:
 
     async def _admit(self, owner: Owner, keys: Sequence[str]) -> dict[str, Refusal]:
         key_id, most = owner
-        names = [self._place(key) for key in keys]
-        *taken, count = await self._take(keys=self._names, args=[key_id, most, *names])
+        names = [*self._names, self._log.index]
+        *taken, count = await self._take(keys=names, args=[key_id, most, self._place(""), *keys])
         why = (
             f"The key {key_id} has {count} {self._quota} and may create {most}: delete some, or "
             f"ask an operator to raise quotas.keys.{key_id}.{self._quota} in the configuration"

@@ -9,7 +9,8 @@ DELETED_SECONDS = 86_400
 
 # The first entry of a key. Where only its number is left of what was deleted, and that is gone by
 # now, whoever remembers the number must read again. Where its creator's quotas are named too, the
-# key has its place there from now on: it may have been given back while this was on its way.
+# key counts for its creator from now on: while this was on its way the place may have been given
+# back, or taken over by a holder that was about to begin the same key for another.
 BEGIN = """
 if tonumber(ARGV[2]) > 1 and redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then return 0 end
 local taken = redis.pcall('XADD', KEYS[1], ARGV[2] .. '-0', 'e', ARGV[3], 'i', ARGV[4])
@@ -18,7 +19,12 @@ redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', KEYS[2])
 redis.call('ZADD', KEYS[3], 0, ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
-if KEYS[5] and redis.call('HSETNX', KEYS[5], ARGV[5], ARGV[6]) == 1 then
+local owner = KEYS[5] and redis.call('HGET', KEYS[5], ARGV[5])
+if KEYS[5] and owner ~= ARGV[6] then
+  if owner and redis.call('HINCRBY', KEYS[6], owner, -1) <= 0 then
+    redis.call('HDEL', KEYS[6], owner)
+  end
+  redis.call('HSET', KEYS[5], ARGV[5], ARGV[6])
   redis.call('HINCRBY', KEYS[6], ARGV[6], 1)
 end
 return 1

@@ -1,6 +1,7 @@
 """New keys: as many as their owner may create, wherever they begin and whatever dies meanwhile."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from deployments.keyed.creation import Creation
 from deployments.keyed.keeper import Asked
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
+from deployments.keyed.shelf import Held
 from tests.deployments.keyed.asking import SMALL, Clock, Service
-from tests.deployments.keyed.tally import TallyKeeper
+from tests.deployments.keyed.tally import Tally, TallyKeeper
 from tests.redis_server import RedisServer
 
 ADA, BOB = ("ada", 2), ("bob", 2)
@@ -38,6 +40,13 @@ class Replicas:
     def another(self) -> Service:
         log = KeyLog(self.redis, "tally")
         return KeyedService(TallyKeeper(), log, Clock(), SMALL, self.creation())
+
+    async def expect(self, owner_of: dict[str, str]) -> None:
+        """Check for whom each key counts, and that the counts agree."""
+        owners, owned = [await self.redis.hgetall(name) for name in self.creation()._names]
+        named = {key: owner.encode() for key, owner in owner_of.items()}
+        assert owners == {f"tally:{key}".encode(): owner for key, owner in named.items()}
+        assert {owner: int(count) for owner, count in owned.items()} == Counter(named.values())
 
     async def ask(self, service: Service, *rows: Row) -> list[str]:
         """Ask for each (key, number or "delete", owner); give the refusals' codes, "" for none."""
@@ -154,6 +163,44 @@ async def test_a_key_that_began_anew_elsewhere_keeps_its_place(replicas: Replica
     assert await replicas.ask(other, ("a", 1, ADA)) == [""]
     await replicas.creation().free(["a"])
     assert await replicas.ask(one, ("c", 1, ADA)) == ["quota"]
+
+
+async def test_a_key_counts_for_who_began_it_also_where_another_had_the_place_meanwhile(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its holder took the place and stood still; the next one took it over and came too late."""
+    one, other = replicas.another(), replicas.another()
+    make_room = one.shelf.make_room
+
+    async def stopped(held: Any) -> None:
+        assert await replicas.creation().admit({"a": BOB}) == {}
+        await make_room(held)
+
+    monkeypatch.setattr(one.shelf, "make_room", stopped)
+    assert await replicas.ask(one, ("a", 1, ADA)) == [""]
+    assert await replicas.ask(other, ("a", 1, BOB)) == [""]
+    await replicas.expect({"a": "ada"})
+    assert await replicas.ask(other, ("b", 1, BOB), ("c", 1, BOB)) == ["", ""]
+    assert await replicas.ask(other, ("d", 1, ADA), ("e", 1, ADA)) == ["", "quota"]
+
+
+@pytest.mark.parametrize("most", [2, 0])
+async def test_a_place_of_a_key_that_began_meanwhile_is_not_taken_over(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """The next holder read that there is no such key, and then the first one began it."""
+    one, other = replicas.another(), replicas.another()
+    hold = other.shelf.hold
+
+    async def slow(keys: Sequence[str]) -> Held[Tally]:
+        found = await hold(keys)
+        monkeypatch.undo()
+        assert await replicas.ask(one, ("a", 1, ADA)) == [""]
+        return found
+
+    monkeypatch.setattr(other.shelf, "hold", slow)
+    assert await replicas.ask(other, ("a", 1, ("bob", most))) == [""]
+    await replicas.expect({"a": "ada"})
 
 
 async def test_a_place_of_a_key_that_never_began_goes_to_who_begins_it(
