@@ -23,6 +23,10 @@ class Asked:
     """What the version of its batch says, as the family's stage compiled it."""
 
 
+# Each with its place in the batch.
+Rows = list[tuple[int, Asked]]
+
+
 @dataclass(slots=True)
 class Reply:
     """One row's answer. Without an event it left the state as it was."""

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from deployments.keyed import scripts
 from settings.redis_names import redis_name
@@ -31,6 +31,8 @@ EVENTS, IDS = b"e", b"i"
 KEPT_IDS = 2_048
 KEPT_NOTICES = 10_000
 REPAIRED_AT_ONCE = 1_000
+
+AWAY = (RedisError, OSError, TimeoutError)
 
 log = logging.getLogger(__name__)
 

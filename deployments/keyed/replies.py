@@ -7,7 +7,7 @@ import numpy as np
 
 from deployments.batch import Columns, Prediction
 from deployments.keyed.building import Unreadable
-from deployments.keyed.keeper import Asked, Reply
+from deployments.keyed.keeper import Asked, Keeper, Reply
 
 
 def prediction_of(
@@ -21,6 +21,11 @@ def prediction_of(
     details: list[Any] = [reply.detail for reply in found]
     refusals = {row: reply.refusal for row, reply in enumerate(found) if reply.refusal}
     return Prediction(columns, model, version, details, refusals)
+
+
+def unavailable(keeper: Keeper[Any], asked: Asked) -> Reply:
+    """Say of a row that it was not taken, or leave it to its fallback."""
+    return Reply(refusal=keeper.unavailable(asked))
 
 
 def failed(asked: Asked) -> Reply:
