@@ -32,6 +32,13 @@ async def bootstrap(redis: Redis) -> None:
     await ConfigStore(redis).bootstrap(default_document(), "ada", "a start", NOW)
 
 
+async def change(redis: Redis) -> None:
+    """Activate a second version."""
+    changed = default_document().model_copy(update={"serving": {}})
+    store = ConfigStore(redis)
+    await store.activate(await store.publish(changed, "ada", "a change", NOW))
+
+
 async def test_it_opens_with_the_active_configuration_and_follows_it(
     make: Make, redis: Redis
 ) -> None:
@@ -41,11 +48,32 @@ async def test_it_opens_with_the_active_configuration_and_follows_it(
     assert (await replica.config_once()).number == 1
     version = await replica.open()
     assert (version.number, seen) == (1, [1])
-    changed = default_document().model_copy(update={"serving": {}})
-    store = ConfigStore(redis)
-    await store.activate(await store.publish(changed, "ada", "a change", NOW))
+    await change(redis)
     await until(lambda: seen == [1, 2])
     await replica.close()
+
+
+async def test_a_newer_version_that_comes_while_it_opens_is_what_it_opens_with(
+    make: Make, redis: Redis
+) -> None:
+    """Its notice comes once: who went back to the older one would stay there."""
+    await bootstrap(redis)
+    replica = make("tail", _ignore)
+    look, begun = replica.storage.look, False
+
+    async def look_as_a_version_comes() -> None:
+        nonlocal begun
+        await look()
+        await until(lambda: replica.config.value is not None)
+        if not begun:
+            begun = True
+            await change(redis)
+        await until(lambda: _number(replica.config.value) == 2)
+
+    replica.storage.look = look_as_a_version_comes  # type: ignore[method-assign] # slow this once
+    version = await replica.open()
+    await replica.close()
+    assert version.number == 2
 
 
 async def test_its_metrics_are_published_under_a_name_of_their_own(
@@ -121,6 +149,10 @@ async def test_without_a_configuration_it_does_not_open_and_can_still_be_closed(
 
 async def test_one_that_was_never_opened_can_be_closed(make: Make) -> None:
     await make("tail", _ignore).close()
+
+
+def _number(version: Version | None) -> int:
+    return 0 if version is None else version.number
 
 
 def _ignore(_: Version) -> None:

@@ -88,6 +88,20 @@ async def test_an_outcome_counts_once_and_outlives_its_teller(redis: Redis) -> N
         await Outcomes(redis, clock).take("tail", "auth", ask)
 
 
+async def test_what_redis_lost_counts_anew_where_it_was_taken_too(redis: Redis) -> None:
+    """A restart without its data is no reason to say that what is nowhere was counted."""
+    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    ask = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    await outcomes.take("tail", "auth", {**ask, "decision": "before"})
+    await outcomes.take("tail", "auth", ask)
+    await redis.flushall()
+    assert (await outcomes.take("tail", "auth", ask))["outcomes"] == 1
+    await standings.refresh()
+    assert standings.mean_coverage() == 0.0
+    with pytest.raises(ConflictError):
+        await outcomes.take("tail", "auth", ask)
+
+
 async def test_many_tellers_at_once_lose_and_double_nothing(redis: Redis) -> None:
     tellers = [Outcomes(redis, clock) for _ in range(4)]
 

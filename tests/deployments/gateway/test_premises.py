@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from config_store.quotas import QuotaChange, QuotasConfig
 from deployments.errors import UnavailableError
-from safety.access import KeyRing
+from observability.ledger.writer import LedgerWriter
+from safety.access import KeyRing, Role
 from safety.key_store import KeyStore
-from tests.deployments.house import House, opened
+from tests.deployments.house import PATH, House, opened
 from tests.waiting import until
 
 BODY = {"entity": "order-gateway", "load": 0.5}
@@ -51,6 +53,28 @@ async def test_a_gateway_that_is_open_admits_good_keys_from_its_first_request(
     monkeypatch.setattr(KeyStore, "ring", load_slowly)
     async with opened(house.redis) as second, second.client() as client:
         assert (await client.post("/models/tail-slo", json=BODY)).status_code == 200
+
+
+async def test_a_newer_version_that_comes_while_a_gateway_opens_is_what_it_goes_by(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = QuotaChange(requests_per_second=0.1, burst_seconds=10)
+    quotas = QuotasConfig(roles={Role.CLIENT: one})
+    start = LedgerWriter.start
+
+    async def start_as_a_version_comes(ledger: LedgerWriter) -> None:
+        await start(ledger)
+        await house.deploy(house.document.model_copy(update={"quotas": quotas}))
+        await until(lambda: second.premises.active().number == 2)
+
+    monkeypatch.setattr(LedgerWriter, "start", start_as_a_version_comes)
+    second = House(house.redis)
+    second.keys, second.directories = house.keys, house.directories
+    await second.open_gateway()
+    async with second.client() as client:
+        statuses = [(await client.post(PATH, json=BODY)).status_code for _ in range(2)]
+    await second.close()
+    assert statuses == [200, 429]
 
 
 async def test_closing_answers_what_waits_and_writes_it_down(redis: Redis, house: House) -> None:
