@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -23,9 +23,8 @@ _NO_DETAIL: Detail = {}
 _NOTHING: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One row of one request, as it enters the lane."""
+class Ask(NamedTuple):
+    """One row of one request, as it enters the lane; one is made for every row."""
 
     body: FamilyBody
     principal: Principal
@@ -36,8 +35,7 @@ class Ask:
     version: Version
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """One row's answer, ready to leave, or why there is none."""
 
     decision_id: str

@@ -7,8 +7,7 @@ carry the load are read, checked and answered here; one desk answers behind both
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,7 +18,7 @@ from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
 from deployments.gateway.body_room import Place
 from deployments.gateway.desk import Desk
 from deployments.gateway.large_answers import PIECE_BYTES, length_of, pieces_of, send_pieces
-from deployments.gateway.one_write import in_one_write
+from deployments.gateway.one_write import Header, written_at_once
 from observability.logs import request_ids
 from safety.access import Role
 from safety.endpoints import V1, needed_role
@@ -71,7 +70,9 @@ class InferencePath:
         elif (length := length_of(envelopes)) <= PIECE_BYTES:
             await respond(send, 200, b"".join(pieces_of(envelopes)), [])
         else:
-            await send(_head(200, length, []))
+            await send(
+                {"type": "http.response.start", "status": 200, "headers": _headers(length, [])}
+            )
             await send_pieces(send, envelopes, self._desk.turns)
 
 
@@ -80,7 +81,7 @@ class Door:
 
     def __init__(self, rest: ASGIApp, paths: list[InferencePath], observe: Observe) -> None:
         self._rest = rest
-        self._paths = {path.path: path for path in paths}
+        self._paths = {prefix + path.path: path for path in paths for prefix in ("", V1)}
         self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,10 +96,10 @@ class Door:
             request_ids.reset(before)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.takes(scope):
-            path = scope["path"].removeprefix(V1)
-            await self._infer(self._paths[path], scope, receive, send)
-        elif scope["path"].removeprefix(V1) in self._paths:
+        path = self._paths.get(scope["path"])
+        if path is not None and scope["method"] == "POST":
+            await self._infer(path, scope, receive, send)
+        elif path is not None:
             await self._refuse_method(scope, send)
         elif scope["path"].startswith(V1 + "/"):
             await self._rest(without_prefix(scope), receive, send)
@@ -116,7 +117,7 @@ class Door:
 
     def takes(self, scope: Scope) -> bool:
         """Tell whether the door answers this HTTP request itself."""
-        return scope["method"] == "POST" and scope["path"].removeprefix(V1) in self._paths
+        return scope["method"] == "POST" and scope["path"] in self._paths
 
     async def _infer(self, path: InferencePath, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -173,7 +174,7 @@ async def refuse(send: Send, refusal: RefusedError, request_id: str) -> None:
     await respond(send, refusal.status, refusal.body(request_id), extra_headers(refusal))
 
 
-def extra_headers(refusal: RefusedError) -> list[tuple[bytes, bytes]]:
+def extra_headers(refusal: RefusedError) -> list[Header]:
     headers = []
     if refusal.retry_after_s is not None:
         headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
@@ -182,21 +183,12 @@ def extra_headers(refusal: RefusedError) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-async def respond(
-    send: Callable[[Any], Awaitable[None]],
-    status: int,
-    body: bytes,
-    headers: list[tuple[bytes, bytes]],
-) -> None:
-    with in_one_write(send):
-        await send(_head(status, len(body), headers))
+async def respond(send: Send, status: int, body: bytes, headers: Sequence[Header]) -> None:
+    head = _headers(len(body), headers)
+    if not written_at_once(send, status, head, body):
+        await send({"type": "http.response.start", "status": status, "headers": head})
         await send({"type": "http.response.body", "body": body})
 
 
-def _head(status: int, length: int, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-    counted = (b"content-length", str(length).encode())
-    return {
-        "type": "http.response.start",
-        "status": status,
-        "headers": [JSON_TYPE, counted, *headers],
-    }
+def _headers(length: int, more: Sequence[Header]) -> list[Header]:
+    return [JSON_TYPE, (b"content-length", b"%d" % length), *more]

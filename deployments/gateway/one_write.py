@@ -1,51 +1,54 @@
 """Sends an answer's head and body in one write.
 
 uvicorn writes each as it comes, and uvloop hands each write to the kernel at once: two calls, and
-whoever reads, HAProxy and then the client, is woken for the head and again for the body.
+whoever reads, HAProxy and then the client, is woken for the head and again for the body. What it
+does besides for an answer of known length, for each header of each answer, costs as much as the
+write; so the bytes are put together here, and uvicorn's record of the request is brought up to date
+as its own `send` would do it. A test holds the two against each other, byte for byte.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+Header = tuple[bytes, bytes]
 
 
-class Held:
-    """A transport that keeps what is written until it is let go, and is the real one otherwise."""
+def written_at_once(send: Any, status: int, headers: Sequence[Header], body: bytes) -> bool:
+    """Write the whole answer if uvicorn would write it now; otherwise leave it to `send`.
 
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self._pieces: list[bytes] = []
-
-    def write(self, piece: bytes) -> None:
-        self._pieces.append(piece)
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-    def flush(self) -> None:
-        if self._pieces:
-            self._transport.write(b"".join(self._pieces))
-            self._pieces.clear()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-@contextmanager
-def in_one_write(send: Any) -> Iterator[None]:
-    """Hold what uvicorn would write while the whole of an answer is sent; others are left alone."""
+    The headers are ours: names in lower case, one of them the body's length.
+    """
     cycle = getattr(send, "__self__", None)
-    if not isinstance(cycle, RequestResponseCycle):
-        yield
-        return
-    real = cycle.transport
-    held: Any = Held(real)
-    cycle.transport = held
-    try:
-        yield
-    finally:
-        cycle.transport = real
-        held.flush()
+    if not isinstance(cycle, RequestResponseCycle) or not _at_hand(cycle):
+        return False
+    pieces = [STATUS_LINE[status]]
+    for name, value in (*cycle.default_headers, *headers):
+        pieces += (name, b": ", value, b"\r\n")
+    pieces.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+    pieces.append(body)
+    cycle.transport.write(b"".join(pieces))
+    _complete(cycle)
+    return True
+
+
+def _at_hand(cycle: RequestResponseCycle) -> bool:
+    """Tell whether nothing of the answer has left, its client is there and takes it at once."""
+    return not (
+        cycle.response_started
+        or cycle.disconnected
+        or cycle.flow.write_paused
+        or cycle.access_log
+        or cycle.scope["method"] == "HEAD"
+    )
+
+
+def _complete(cycle: RequestResponseCycle) -> None:
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.chunked_encoding = False
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()

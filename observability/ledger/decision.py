@@ -1,15 +1,14 @@
 """A decision on its way into the ledger, and the names that decisions and writers carry."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _COUNTS = 1 << 12
 _RANDOM_BYTES = 8
 _VARIANT = "89ab"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """One answered row: its id, and the JSON object that is recorded (which holds the id too)."""
 
     decision_id: str

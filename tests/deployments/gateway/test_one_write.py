@@ -12,6 +12,7 @@ from deployments.gateway.door import respond
 from tests.waiting import until
 
 BODY = b'{"data": 1}'
+RETRY = (b"retry-after", b"1")
 
 
 class Remembering(asyncio.Transport):
@@ -42,19 +43,73 @@ async def app(scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"a", "more_body": True})
         await send({"type": "http.response.body", "body": b"b"})
+    elif scope["path"] == "/by-uvicorn":
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"11"), RETRY]
+        await send({"type": "http.response.start", "status": 429, "headers": headers})
+        await send({"type": "http.response.body", "body": BODY})
+    elif scope["path"] == "/refused":
+        await respond(send, 429, BODY, [RETRY])
     else:
         await respond(send, 200, BODY, [])
 
 
 @pytest.fixture
 async def protocol() -> HttpToolsProtocol:  # on the loop of the test
-    config = Config(app, lifespan="off", log_config=None)
+    return new_protocol()
+
+
+def new_protocol(*, access_log: bool = False) -> HttpToolsProtocol:
+    config = Config(app, lifespan="off", log_config=None, access_log=access_log)
     config.load()
-    return HttpToolsProtocol(config, ServerState(), {})
+    state = ServerState()
+    state.default_headers = [(b"date", b"Thu, 26 Nov 2026 20:00:00 GMT"), (b"server", b"uvicorn")]
+    return HttpToolsProtocol(config, state, {})
 
 
-def request(path: str, *headers: str) -> bytes:
-    return "\r\n".join([f"GET {path} HTTP/1.1", "host: here", *headers, "", ""]).encode()
+def request(path: str, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
+    lines = [f"{method} {path} HTTP/{version}", "host: here", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+async def answered(raw: bytes, *, access_log: bool = False) -> tuple[bytes, int]:
+    """Give all that is written to a connection that sends this, and how often it was closed."""
+    protocol, transport = new_protocol(access_log=access_log), Remembering()
+    protocol.connection_made(transport)
+    protocol.data_received(raw)
+    await until(lambda: protocol.cycle is not None and protocol.cycle.response_complete)
+    await until(lambda: not protocol.tasks)
+    protocol.connection_lost(None)
+    return b"".join(transport.written), transport.closed
+
+
+@pytest.mark.parametrize("access_log", [False, True])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"version": "1.0"},
+        {"method": "HEAD"},
+        {"headers": ["connection: close"]},
+        {"version": "1.0", "headers": ["connection: keep-alive"]},
+        {"headers": ["expect: 100-continue"]},
+    ],
+)
+async def test_it_is_what_uvicorn_would_have_written(how: dict[str, Any], access_log: bool) -> None:
+    how = dict(how)
+    headers = how.pop("headers", [])
+    ours = await answered(request("/refused", *headers, **how), access_log=access_log)
+    theirs = await answered(request("/by-uvicorn", *headers, **how), access_log=access_log)
+    assert ours == theirs
+    assert ours[0].startswith(b"HTTP/1.1 429 ")
+
+
+async def test_a_client_that_has_gone_is_sent_nothing(protocol: HttpToolsProtocol) -> None:
+    transport = Remembering()
+    protocol.connection_made(transport)
+    protocol.data_received(request("/"))
+    protocol.connection_lost(None)
+    await until(lambda: not protocol.tasks)
+    assert not transport.written
 
 
 async def test_an_answer_is_one_write(protocol: HttpToolsProtocol) -> None:
