@@ -48,8 +48,13 @@ class TailBody(FamilyBody):
 
     @model_validator(mode="after")
     def _something_is_known(self) -> Self:
-        readings = (self.load, self.infra, self.request_rate, self.error_rate)
-        if all(reading is None for reading in readings):
+        # Spelled out: it runs for every row, and a loop over the four takes three times as long.
+        if (
+            self.load is None
+            and self.infra is None
+            and self.request_rate is None
+            and self.error_rate is None
+        ):
             raise ValueError(f"give at least one of {', '.join(GIVEN)}")
         return self
 
