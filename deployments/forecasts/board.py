@@ -5,6 +5,7 @@ a request's own readings are held, and counts as the last hour of the past for t
 what a client gets begins with the next full hour.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Board:
         models: Sequence[str],
     ) -> None:
         self._now = now
+        self.past = past
         self.hour = int(now) // HOUR
         self._chains = {name: chain_of(forecasters, missing, name) for name in models}
         self._rows: dict[str, dict[str, Ahead]] = {}
@@ -111,8 +113,13 @@ def _moved(series: HourlySeries, rate: float) -> HourlySeries:
     return with_hour(series, rate) if series.values.size else series
 
 
-def hourly_scores(before: Board, past: Mapping[str, Past], model: str) -> list[dict[str, Any]]:
-    """Hold the first hour that an older board foretold against what came of it."""
+def hourly_scores(
+    before: Board, past: Mapping[str, Past], model: str, offsets: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Hold the first hour that an older board foretold against what came of it.
+
+    Its intervals are taken as clients got them, widened by the entities' offsets of that time.
+    """
     found = []
     for entity, each in past.items():
         ahead = before.ahead(entity, model)
@@ -121,13 +128,14 @@ def hourly_scores(before: Board, past: Mapping[str, Past], model: str) -> list[d
             continue
         truth = float(each.rate[place])
         if np.isfinite(truth):
+            offset = offsets.get(entity, 0.0)
             found.append(
                 {
                     "entity": entity,
                     "decision": f"hour {ahead.start}",
-                    "lower": float(ahead.lower[0]),
-                    "upper": float(ahead.upper[0]),
-                    "offset": 0.0,
+                    "lower": float(ahead.lower[0]) * math.exp(-offset),
+                    "upper": float(ahead.upper[0]) * math.exp(offset),
+                    "offset": offset,
                     "truth": truth,
                 }
             )

@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from config_store.shared_loads import SharedLoads
 from deployments import history
 from deployments.batch import Batch, Prediction
 from deployments.champions import Named
 from deployments.coverage.outcomes import Outcomes
 from deployments.coverage.standings import Standings
-from deployments.errors import RefusedError
 from deployments.families.capacity import MODELS
 from deployments.forecasts import planner
-from deployments.forecasts.board import Board, hourly_scores
+from deployments.forecasts.board import Board
+from deployments.forecasts.foretold import Foretold
 from deployments.forecasts.past import Past, past_of
 from deployments.forecasts.shelf import ModelShelf, registered_name
 from deployments.history import HistoryAwayError
@@ -54,7 +52,10 @@ class Office:
         self._begun: SharedLoads[str, Forecasts] = SharedLoads()
         self.standings = Standings(replica.redis, "capacity")
         self._outcomes = Outcomes(replica.redis, replica.clocks.monotonic)
+        self.foretold = Foretold(self._outcomes, self.standings)
         self.past: dict[str, Past] = {}
+        # The past holds all of every hour before this one.
+        self._past_until = 0
 
     async def close(self) -> None:
         await self._outcomes.close()
@@ -118,37 +119,31 @@ class Office:
         wanted = set(aliases)
         for alias in self._by_alias.keys() - wanted:
             del self._by_alias[alias]
-        boards = [each.board for each in self._by_alias.values()]
-        if not self.past or any(self._is_over(board) for board in boards):
-            await self._read_past()
+        hour = self._settled_hour()
+        if not self.past or hour != self._past_until:
+            await self._read_past(hour)
         for alias in wanted:
             forecasts = await self.of(alias)
-            before, over = forecasts.board, self._is_over(forecasts.board)
+            before = forecasts.board
             changed = await asyncio.to_thread(forecasts.shelf.look)
-            if changed or over or (self.past and not before.entities):
+            if changed or hour > before.hour or before.past is not self.past:
                 forecasts.board = await asyncio.to_thread(self.make, forecasts.shelf)
-                if over and alias == usual.alias:
-                    await self.tell_outcomes(before, usual.model)
+        if (answering := self.known(usual.alias)) is not None:
+            self.foretold.note(answering.board, usual.model)
+        await self.foretold.tell(self.past, self._past_until)
 
-    def _is_over(self, board: Board) -> bool:
-        """Tell whether the hour that a board calls the present one has passed and settled."""
-        return int(self._replica.clocks.wall() - SETTLED_SECONDS) // HOUR > board.hour
+    def _settled_hour(self) -> int:
+        """Give the present hour; shortly after its begin still the one before."""
+        return int(self._replica.clocks.wall() - SETTLED_SECONDS) // HOUR
 
-    async def _read_past(self) -> None:
+    async def _read_past(self, hour: int) -> None:
+        """Read the past up to an hour; while the history is away the next look tries again."""
         try:
             stored: dict[str, Any] = await history.ask("hours", HISTORY_DAYS)
         except HistoryAwayError as away:
             log.warning("The history gives no hours: %s", away.message)
             return
-        self.past = past_of(stored)
-
-    async def tell_outcomes(self, before: Board, model: str) -> None:
-        """Let the intervals learn from the hour that is over; each hour counts once."""
-        for ask in hourly_scores(before, self.past, model.removeprefix("forecasting/")):
-            entity = ask.pop("entity")
-            try:
-                await self._outcomes.take("capacity", entity, ask)
-            except RefusedError as refusal:  # another replica told it, or Redis is away
-                log.info("An hour's outcome was not taken: %s", refusal.message)
-            except (RedisError, OSError) as away:
-                log.info("An hour's outcome was not taken: %s", type(away).__name__)
+        self._past_until = hour
+        found = past_of(stored)
+        if found or self.past:  # boards are made anew for another past
+            self.past = found

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deployments.forecasts.foretold import Answered, Foretold
 from deployments.forecasts.office import Forecasts
 from deployments.forecasts.past import past_of
 from deployments.forecasts.shelf import ModelShelf, registered_name, save_with_kind
@@ -224,9 +225,10 @@ async def test_an_hour_that_is_over_is_an_outcome(learned: House) -> None:
     past = await hours("hours", 1)
     for each in past.values():  # two hours later, with three times the rate
         each["rate"] = np.append(each["rate"], [3e4, 3e4])
-    forecasting._office.past = past_of(past)
+    foretold = Foretold(forecasting._office._outcomes, forecasting._office.standings)
     for _ in range(2):  # another replica does the same
-        await forecasting._office.tell_outcomes(board, "forecasting/ensemble")
+        foretold.weigh(Answered(board, "forecasting/ensemble", {}), past_of(past))
+        await foretold.tell({}, 0)
     await forecasting._office.standings.refresh()
     told = forecasting._office.standings.told(["order-gateway", "nobody"])
     assert told[0]["outcomes"] == 1

@@ -1,0 +1,197 @@
+"""What becomes of the hours that were foretold, by a clock that a test moves."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from redis.asyncio import Redis
+
+import deployments.history
+import deployments.replica
+from deployments.champions import Named
+from deployments.forecasts.office import HOUR, SETTLED_SECONDS, Office
+from deployments.forecasts.shelf import ModelShelf
+from deployments.history import HistoryAwayError
+from deployments.replica import Replica
+from tests.redis_server import RedisServer
+
+CHAMPION = Named("forecasting/ensemble", "champion")
+CHALLENGER = Named("forecasting/ensemble", "challenger")
+BEGIN = 490_000 * HOUR
+ENTITIES = ("auth", "orders")
+
+
+class Clocks:
+    """Stand at a time that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = float(BEGIN + 600)
+
+    def wall(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class History:
+    """Answer as the history actor: the hours that are over, or nothing while it is away."""
+
+    def __init__(self, clocks: Clocks) -> None:
+        self._clocks = clocks
+        self.away = False
+        self.spread = 0.0
+        self.asked = 0
+
+    async def ask(self, *_: object) -> dict[str, Any]:
+        self.asked += 1
+        if self.away:
+            raise HistoryAwayError("away")
+        start = BEGIN - 14 * 24 * HOUR
+        rate = 100.0 + np.arange((int(self._clocks.now) - start) // HOUR) % 24
+        draw = np.random.default_rng(1).normal(size=1_000)
+        rate[14 * 24 :] *= np.exp(self.spread * draw[: len(rate) - 14 * 24])
+        return {each: {"start": start, "rate": rate, "exchange": "XNYS"} for each in ENTITIES}
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def past(clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> History:
+    found = History(clocks)
+    monkeypatch.setattr(deployments.history, "ask", found.ask)
+    return found
+
+
+@pytest.fixture
+async def office(
+    redis_server: RedisServer,
+    past: History,  # noqa: ARG001 - it is asked
+    clocks: Clocks,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Office]:
+    monkeypatch.setenv("BALLAST_HOME", str(tmp_path))
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    monkeypatch.setattr(deployments.replica, "write_logs", lambda *_: None)  # pytest keeps them
+    replica = Replica("forecasting", lambda _: None)
+    replica.clocks = clocks  # type: ignore[assignment] # one that can be moved
+    office = Office(replica)
+    yield office
+    await office.close()
+    await replica.close()
+
+
+async def outcomes(office: Office) -> list[int]:
+    """Tell how many hours of each entity were counted."""
+    await office.standings.refresh()
+    return [0 if each is None else each["outcomes"] for each in office.standings.told(ENTITIES)]
+
+
+async def test_each_hour_is_an_outcome_once_it_is_over(office: Office, clocks: Clocks) -> None:
+    for counted in (0, 0, 1, 2, 3):
+        await office.look(["champion"], CHAMPION)
+        await office.look(["champion"], CHAMPION)
+        assert await outcomes(office) == [counted, counted]
+        clocks.now += HOUR
+
+
+async def test_hours_count_by_the_intervals_that_clients_were_given(
+    office: Office, clocks: Clocks, past: History
+) -> None:
+    """Once these are wide enough they hold, though what the model itself foretold would not."""
+    past.spread = 1.0
+    held = []
+    for _ in range(62):
+        await office.look(["champion"], CHAMPION)
+        (told, _) = office.standings.told(ENTITIES)
+        told = told or {"coverage": 0.0, "outcomes": 0, "offset": 0.0}
+        held.append(told["coverage"] * told["outcomes"])
+        clocks.now += HOUR
+    assert held[10] == 0.0  # before there are outcomes enough to widen them by
+    assert held[-1] - held[-41] >= 32
+
+
+async def test_an_hour_that_ends_between_two_aliases_is_not_lost(
+    office: Office, clocks: Clocks, past: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aliases = ["champion", "challenger"]
+    await office.look(aliases, CHAMPION)
+    clocks.now += HOUR
+    await office.look(aliases, CHAMPION)
+    clocks.now = BEGIN + 2 * HOUR + SETTLED_SECONDS - 1.0
+    look = ModelShelf.look
+
+    def look_as_the_hour_ends(shelf: ModelShelf) -> bool:
+        clocks.now = BEGIN + 2 * HOUR + SETTLED_SECONDS + 1.0
+        return look(shelf)
+
+    monkeypatch.setattr(ModelShelf, "look", look_as_the_hour_ends)
+    for _ in range(2):
+        await office.look(aliases, CHAMPION)
+    assert await outcomes(office) == [1, 1]
+    assert past.asked == 3
+    for each in aliases:
+        forecasts = await office.of(each)
+        assert forecasts.board.ahead("auth", "ensemble").start == BEGIN + 3 * HOUR
+
+
+async def test_an_hour_in_which_another_alias_takes_over_is_not_lost(
+    office: Office, clocks: Clocks
+) -> None:
+    await office.look(["champion"], CHAMPION)
+    clocks.now += HOUR
+    await office.look(["champion", "challenger"], CHALLENGER)
+    clocks.now += HOUR
+    await office.look(["challenger"], CHALLENGER)
+    assert await outcomes(office) == [1, 1]
+
+
+async def test_a_board_that_is_made_anew_before_the_hour_has_settled_loses_none(
+    office: Office, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.look(["champion"], CHAMPION)
+    with monkeypatch.context() as changed:
+        changed.setattr(ModelShelf, "look", lambda _: True)
+        clocks.now = BEGIN + HOUR + SETTLED_SECONDS / 2
+        await office.look(["champion"], CHAMPION)
+    for later in (1, 2, 3):
+        clocks.now = BEGIN + later * HOUR + 600.0
+        await office.look(["champion"], CHAMPION)
+    assert await outcomes(office) == [2, 2]
+
+
+async def test_hours_that_end_while_the_history_is_away_are_told_when_it_is_back(
+    office: Office, clocks: Clocks, past: History
+) -> None:
+    await office.look(["champion"], CHAMPION)
+    past.away = True
+    for _ in range(2):
+        clocks.now += HOUR
+        await office.look(["champion"], CHAMPION)
+    assert await outcomes(office) == [0, 0]
+    past.away = False
+    await office.look(["champion"], CHAMPION)
+    assert await outcomes(office) == [1, 1]
+    board = (await office.of("champion")).board
+    assert board.ahead("auth", "ensemble").start == BEGIN + 3 * HOUR
+
+
+async def test_hours_that_end_while_redis_is_away_are_told_when_it_is_back(
+    office: Office, clocks: Clocks, redis_server: RedisServer, redis: Redis
+) -> None:
+    for _ in range(2):
+        await office.look(["champion"], CHAMPION)
+        clocks.now += HOUR
+    redis_server.kill()
+    await office.look(["champion"], CHAMPION)
+    redis_server.start()
+    await redis.ping()
+    for _ in ENTITIES:
+        await office.look(["champion"], CHAMPION)
+    assert await outcomes(office) == [1, 1]
