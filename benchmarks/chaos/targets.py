@@ -38,8 +38,6 @@ TARGETS = (
     Target("dashboard-module", "ray-dashboard-", minor=True),
     Target("dashboard-agent", "ray::DashboardAgent", minor=True),
     Target("runtime-env-agent", "ray::RuntimeEnvAgent", minor=True),
-    Target("log-monitor", "log_monitor.py", minor=True),
-    Target("autoscaler-monitor", "autoscaler/_private/monitor.py", minor=True),
     # The process of low priority beside a replica; it begins with its first task.
     Target("helper", "deployments.aside.worker", minor=True),
     # Nothing on one machine stands above it: whoever kills it has ended the platform.
