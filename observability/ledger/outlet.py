@@ -3,6 +3,9 @@
 After an outage Redis is given back what it forgot, then the spool in order, and only then do
 entries take the direct way again. What may have been applied already is sent again: readers tell
 entries apart by their hash.
+
+What Redis acknowledged last it may have forgotten, if it was killed. So the copies of that go into
+the spool first: this process may be killed too before Redis is back.
 """
 
 import asyncio
@@ -53,6 +56,10 @@ class Outlet:
         # One thread, so that what is done to a file is done in order and off the event loop.
         self._disk = ThreadPoolExecutor(1, "ledger-spool")
         self._run_id: str | None = None
+        # Whether Redis may have forgotten copies that the spool does not hold yet.
+        self._doubtful = False
+        # The copies that the spool begins with.
+        self._copies: list[bytes] = []
         self.away = False
         self.wake = asyncio.Event()  # for whoever tends: there is something to do
 
@@ -77,6 +84,7 @@ class Outlet:
         try:
             self._run_id = await self._stream.run_id()
             await self._restore()
+            await self._drop_copies()
             await self._empty(self._spool, leave=CHUNK_BYTES)
             async with self._door:  # no entry is on its way now, so none can overtake
                 await self._empty(self._spool, leave=0)
@@ -87,8 +95,17 @@ class Outlet:
         log.info("Redis is back, and has all that was spooled")
 
     async def check_restart(self) -> None:
-        """Notice a Redis that was killed and came back between two batches: by its run id."""
-        run_id = await self._stream.run_id()
+        """Notice a Redis that is away, or was killed and came back between two batches.
+
+        The latter shows by its run id.
+        """
+        try:
+            run_id = await self._stream.run_id()
+        except AWAY as error:
+            async with self._door:
+                self._lose(error)
+                await self._to_spool([])
+            return
         if self._run_id not in (None, run_id):
             await self._restore()
         self._run_id = run_id
@@ -112,15 +129,31 @@ class Outlet:
         sent = await self._stream.send(entries, within_s)
         self._unconfirmed.add(_now(), sent.ids, entries[: len(sent.ids)])
         if sent.error is not None:
-            self.away = True
-            self.wake.set()
-            log.warning("Redis is away: decisions go to the spool (%r)", sent.error)
+            self._lose(sent.error)
         return sent.ids
 
+    def _lose(self, error: Exception) -> None:
+        self.away = self._doubtful = True
+        self.wake.set()
+        log.warning("Redis is away: decisions go to the spool (%r)", error)
+
     async def _to_spool(self, entries: list[bytes]) -> None:
+        copies = self._unconfirmed.entries() if self._doubtful else []
+        if not copies and not entries:
+            return
         if self._spool is None:
             self._spool = await self._on_disk(Spool.create, self._spool_file.path)
-        await self._on_disk(self._spool.append, entries)
+        first = self._spool.count == 0
+        await self._on_disk(self._spool.append, [*copies, *entries])
+        self._doubtful = False
+        if first:
+            self._copies = copies
+
+    async def _drop_copies(self) -> None:
+        """Take out of the spool the copies that Redis is known to hold: they are no news to it."""
+        copies, self._copies = self._copies, []
+        if copies and self._spool is not None:
+            await self._on_disk(self._spool.drop, copies)
 
     async def _restore(self) -> None:
         restored = await self._unconfirmed.restore(self._stream, _now())
@@ -138,6 +171,7 @@ class Outlet:
             self._unconfirmed.add(_now(), sent.ids, done)
             await self._on_disk(spool.drop, done)
             if sent.error is not None:
+                self._doubtful = bool(self._unconfirmed)
                 raise sent.error
 
     async def _send_home(self, spool: Spool, path: Path) -> None:

@@ -31,6 +31,10 @@ class Unconfirmed:
     def __len__(self) -> int:
         return len(self._copies)
 
+    def entries(self) -> list[bytes]:
+        """Give all copies, oldest first."""
+        return [copy.entry for copy in self._copies]
+
     def add(self, now: float, ids: Sequence[str], entries: Sequence[bytes]) -> None:
         for message_id, entry in zip(ids, entries, strict=True):
             self._copies.append(_Copy(now, message_id, entry))
