@@ -39,6 +39,12 @@ def forecasts_of(house: House, alias: str = CHAMPION) -> Forecasts:
     return found
 
 
+def answered_by(house: House, model: str) -> str:
+    """Name the forecaster that stands for this one on the board."""
+    found: str = forecasts_of(house).board.ahead(str(BODY["entity"]), model).answered_by
+    return found
+
+
 def register(
     house: House, name: str, model: Any, number: str = "1.0.0", alias: str = CHAMPION
 ) -> None:
@@ -59,10 +65,9 @@ async def learned(house: House) -> House:
     register(
         house, registered_name("ensemble"), EnsembleForecaster([SeasonalAverage(seasons=1)], {})
     )
-    (forecasting,) = house.replicas["forecasting"]
     await until(lambda: forecasts_of(house).shelf.capacity is not None)
-    await until(lambda: "ensemble" in forecasts_of(house).shelf.forecasters)
-    await forecasting._look()
+    # The replica looks by itself, and its board is made after its shelf.
+    await until(lambda: answered_by(house, "ensemble") == "ensemble")
     return house
 
 

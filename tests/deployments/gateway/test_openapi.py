@@ -1,3 +1,5 @@
+import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +24,7 @@ from safety.endpoints import OPEN, needed_role
 from tests.deployments.house import PATH, House, document_with
 from tests.surface.bodies import documented_bodies
 from tests.surface.source import REPOSITORY
+from tests.waiting import PATIENCE_SECONDS
 
 BODY = {"entity": "order-gateway", "load": 0.5, "slo_ms": 20}
 
@@ -157,6 +160,19 @@ async def test_refusals_are_as_described(house: House, described: dict[str, Any]
         check(await client.get("/nothing"), 404)
 
 
+async def answer_in_time(
+    client: httpx.AsyncClient, path: str, body: Any, wanted: int
+) -> httpx.Response:
+    """Send again what says that it may be: on a busy machine a process may yet have to begin."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        found = await client.post(path, json=body)
+        if found.status_code != 503 or wanted == 503 or time.monotonic() > until:
+            return found
+        assert int(found.headers["retry-after"]) >= 1
+        await asyncio.sleep(0.1)
+
+
 async def test_every_documented_body_is_taken(house: House) -> None:
     """No body is refused for itself; what some need is not there, as there is no history here."""
     lacking = {
@@ -167,7 +183,10 @@ async def test_every_documented_body_is_taken(house: House) -> None:
     seen: dict[str, httpx.Response] = {}
     async with house.client() as client:
         for path, body in documented_bodies((REPOSITORY / "docs/endpoints.md").read_text()).items():
-            seen[path] = await client.post(path.replace("{family}", "tail-slo"), json=body)
+            wanted = lacking.get(path, 200)
+            seen[path] = await answer_in_time(
+                client, path.replace("{family}", "tail-slo"), body, wanted
+            )
     assert len(seen) == 12
     assert {path: found.status_code for path, found in seen.items()} == {
         path: lacking.get(path, 200) for path in seen
