@@ -12,7 +12,7 @@ THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
 
-.PHONY: help serve install install-dev install-system check unit live test fresh bench quality chaos abuse interleavings lock clean
+.PHONY: help serve install install-dev install-system check unit live test fresh bench quality chaos abuse interleavings lock generate clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,9 @@ abuse: install-dev ## What one client can do to all others: make abuse ABUSE_ARG
 
 lock: install ## Write the lock files anew from requirements*.in
 	@scripts/lock
+
+generate: install ## Write anew what is generated from code: cluster.yaml's commands
+	@scripts/generate
 
 clean: ## Remove what was built; data under .ballast stays
 	@rm -rf .venv .bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,4 +1,4 @@
-"""The command line: `ballast up`, `down`, `status`, `key`, `archive`, `version`."""
+"""The command line: `ballast up`, `down`, `status`, `bootstrap`, `key`, `archive`, `version`."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from config_store.settings import Settings, refusals, unread
 from deployments.launch import own_processes
-from deployments.launch.before_ray import BEFORE_RAY
+from deployments.launch.cluster import before_ray
 from deployments.launch.errors import AlreadyRunningError, LaunchError
 from deployments.launch.failure import explain
 from deployments.launch.private_files import close_to_others, keep_private
@@ -98,7 +98,7 @@ def _foreground(settings: Settings, config: Path) -> None:
     _refuse_second(settings)
     for line in unread(os.environ):
         typer.secho(line, fg="yellow", err=True)
-    os.environ.update(BEFORE_RAY)
+    os.environ.update(before_ray())
     from deployments.launch.supervise import supervise  # noqa: PLC0415 - imports Ray: see above
 
     supervise(settings, config)
@@ -196,6 +196,24 @@ def status() -> None:
         typer.echo(line)
     if shown.failure:
         raise _fail(shown.failure)
+
+
+@app.command()
+def bootstrap(
+    address: Annotated[
+        str, typer.Option(envvar="RAY_ADDRESS", help="The cluster's head, as host:port.")
+    ] = "auto",
+) -> None:
+    """Give a Ray cluster that runs what it needs once: a configuration, a key, history, a model."""
+    settings = _settings()
+    from deployments.launch.cluster_start import prepare_cluster  # noqa: PLC0415 - imports Ray
+
+    try:
+        prepare_cluster(settings, address)
+    except KeyboardInterrupt:
+        raise _fail("Ended before it was ready.") from None
+    except Exception as error:  # noqa: BLE001 - whatever it is, one sentence says what to do
+        raise _fail(str(explain(error, settings))) from None
 
 
 @app.command()

@@ -5,10 +5,13 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from redis.exceptions import RedisError
+
 from config_store.connection import open_redis
 from config_store.settings import Settings
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
+from deployments.launch.errors import RedisAwayError
 from deployments.launch.old_names import move_old_names
 from safety.access import Role
 from safety.key_store import KeyStore
@@ -49,4 +52,9 @@ def write_secret(path: Path, secret: str) -> None:
 
 
 def prepare(settings: Settings) -> None:
-    asyncio.run(prepare_redis(settings))
+    try:
+        asyncio.run(prepare_redis(settings))
+    except (RedisError, OSError, ValueError) as error:
+        if settings.embedded_redis:
+            raise
+        raise RedisAwayError(str(error)) from error

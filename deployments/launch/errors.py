@@ -66,6 +66,23 @@ class RedisAwayError(LaunchError):
         )
 
 
+class RedisNotSharedError(LaunchError):
+    def __init__(self) -> None:
+        super().__init__(
+            "REDIS_URL is not set, and all nodes of a cluster share one Redis. "
+            "Set it, or start Ballast on this machine alone with `ballast up`."
+        )
+
+
+class ClusterAwayError(LaunchError):
+    def __init__(self, address: str) -> None:
+        where = "on this machine" if address == "auto" else f"at {address}"
+        super().__init__(
+            f"No Ray cluster answers {where}. Start its head with `ray start --head`, or name it "
+            "with RAY_ADDRESS (host:port); `ballast up` starts one of its own."
+        )
+
+
 class UnexpectedError(LaunchError):
     def __init__(self, reason: str, details: str) -> None:
         super().__init__(f"Ballast could not go on ({reason}). Details: {details}")

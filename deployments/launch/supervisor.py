@@ -16,8 +16,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from redis.exceptions import RedisError
-
 from config_store.settings import Settings
 from deployments.launch import bootstrap, cluster, own_processes, serve_config
 from deployments.launch.ending import Ending
@@ -27,7 +25,6 @@ from deployments.launch.errors import (
     GaveUpError,
     PortForbiddenError,
     PortTakenError,
-    RedisAwayError,
 )
 from deployments.launch.front.listening import listen
 from deployments.launch.front.process import FrontProcess
@@ -120,15 +117,7 @@ class Supervisor:
                 undo.callback(self._redis.stop)
                 self._redis.start()
         with self._progress.step("Configuration and keys"):
-            self._prepare()
-
-    def _prepare(self) -> None:
-        try:
             bootstrap.prepare(self._settings)
-        except (RedisError, OSError, ValueError) as error:
-            if self._settings.embedded_redis:
-                raise
-            raise RedisAwayError(str(error)) from error
 
     def _keep_running(self, undo: ExitStack, scratch: Path, on_ready: Callable[[], None]) -> None:
         """Start the cluster, and start it again when it is lost, a bounded number of times."""
