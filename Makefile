@@ -70,7 +70,7 @@ abuse: install-dev ## What one client can do to all others: make abuse ABUSE_ARG
 lock: install ## Write the lock files anew from requirements*.in
 	@scripts/lock
 
-generate: install ## Write anew what is generated from code: cluster.yaml's commands
+generate: install ## Write anew what is generated from code: cluster.yaml's commands, the pages of settings
 	@scripts/generate
 
 clean: ## Remove what was built; data under .ballast stays

@@ -1,11 +1,9 @@
 """The settings of a process: the one place where environment variables are read."""
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config_store.machine import MB, memory_bytes
@@ -23,15 +21,17 @@ def _with_scheme(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-# What the launcher tells its own processes.
-NOT_FOR_USERS = frozenset({"BALLAST_RUN", "BALLAST_ZYGOTE", "BALLAST_FRONT"})
+def setting(default: Any, meaning: str, *, read_by: str, **rules: Any) -> Any:
+    """Declare one setting with what `make generate` writes of it into the documents."""
+    return Field(default, description=meaning, json_schema_extra={"read_by": read_by}, **rules)
+
 
 RedisUrl = Annotated[str, _with_scheme("redis", "rediss", "unix")]
 HttpUrl = Annotated[str, _with_scheme("http", "https")]
 
 
 class Settings(BaseSettings):
-    """Read once at the start of a process; docs/settings.md tells what each is for.
+    """Read once at the start of a process; docs/settings.md and .env.example are made of this.
 
     A URL that is absent means the embedded engine. URLs stay out of the repr, for they may hold
     passwords, and a refused value stays out of the error for the same reason.
@@ -45,22 +45,96 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    redis_url: RedisUrl | None = Field(None, validation_alias="REDIS_URL", repr=False)
-    clickhouse_url: HttpUrl | None = Field(None, validation_alias="CLICKHOUSE_URL", repr=False)
-    mlflow_tracking_uri: str | None = Field(
-        None, validation_alias="MLFLOW_TRACKING_URI", repr=False
+    redis_url: RedisUrl | None = setting(
+        None,
+        "Where configuration, keys, cached features and the ledger's stream live: `redis://`, "
+        "`rediss://` or `unix://`.",
+        read_by="every process",
+        validation_alias="REDIS_URL",
+        repr=False,
     )
-    home: Path = Path(".ballast")
-    host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1, le=65535)
-    redis_prefix: str = Field(DEFAULT_PREFIX, pattern=PREFIX_PATTERN)
-    max_connections_per_address: int = Field(6000, ge=1)
-    seed: int = Field(0, ge=0)
-    history_days: int = Field(60, ge=1, le=3650)
-    redis_memory_mb: int = Field(0, ge=0)
-    replica_state_mb: int = Field(0, ge=0)
-    forked_workers: bool = True
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    clickhouse_url: HttpUrl | None = setting(
+        None,
+        "Where telemetry and decisions are kept for analysis: `http://` or `https://`.",
+        read_by="the history actor",
+        validation_alias="CLICKHOUSE_URL",
+        repr=False,
+    )
+    mlflow_tracking_uri: str | None = setting(
+        None,
+        "The model registry, in any form that MLflow takes.",
+        read_by="replicas that load models; training",
+        validation_alias="MLFLOW_TRACKING_URI",
+        repr=False,
+    )
+    home: Path = setting(
+        Path(".ballast"),
+        "The folder for everything the embedded engines keep; made absolute when it is read.",
+        read_by="every process",
+    )
+    host: str = setting(
+        "127.0.0.1",
+        "The address the public port is bound to. Anything but loopback opens the platform to the "
+        "network.",
+        read_by="the front; gateways, whose `/docs` then needs a key",
+    )
+    port: int = setting(8000, "The public port.", read_by="the front; `ballast up`", ge=1, le=65535)
+    redis_prefix: str = setting(
+        DEFAULT_PREFIX,
+        "What every name in Redis begins with: a word and a colon. Two platforms that share a "
+        "Redis take different ones.",
+        read_by="every process",
+        pattern=PREFIX_PATTERN,
+    )
+    max_connections_per_address: int = setting(
+        6000,
+        "How many connections one client address may hold, at most those that the process's file "
+        "descriptors allow in all ([what is bounded](operations.md#connections)). All clients "
+        "behind one reverse proxy are one address.",
+        read_by="the front",
+        ge=1,
+    )
+    seed: int = setting(
+        0,
+        "The seed of everything random in the simulator and in training.",
+        read_by="the history actor; training",
+        ge=0,
+    )
+    history_days: int = setting(
+        60,
+        "How many days of telemetry the simulator writes on a fresh machine, 1 to 3650.",
+        read_by="the history actor; training",
+        ge=1,
+        le=3650,
+    )
+    redis_memory_mb: int = setting(
+        0,
+        "What memory the embedded Redis may use; 0 is a quarter of the machine's. From 80 % on the "
+        "platform says that it is degraded, from 90 % on no new stream, experiment or study "
+        "begins.",
+        read_by="`ballast up`",
+        ge=0,
+    )
+    replica_state_mb: int = setting(
+        0,
+        "What memory the states of one anomaly or optimization replica may take, half of it for "
+        "each kind; 0 is a 32nd of the machine's, and at least 128. Beyond it those idle longest "
+        "leave memory, and come back from Redis when they are asked for.",
+        read_by="anomaly and optimization replicas",
+        ge=0,
+    )
+    forked_workers: bool = setting(
+        True,
+        "Whether Ray's workers are forked of one process that has everything imported "
+        "([why](decisions/the-zygote.md)). `False` starts each as Ray does: slower, and the first "
+        "thing to try when a worker dies at its start.",
+        read_by="`ballast up`",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = setting(
+        "INFO",
+        "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",
+        read_by="replicas, the history actor, the front",
+    )
 
     @field_validator("home", mode="after")
     @classmethod
@@ -104,39 +178,3 @@ class Settings(BaseSettings):
     def redis_address(self) -> str:
         """The URL to open Redis with, be it the given one or the embedded one's socket."""
         return self.redis_url or f"unix://{self.paths.redis_socket}"
-
-
-def variable(name: str) -> str:
-    """Tell the environment variable that a setting is read from."""
-    alias = Settings.model_fields[name].validation_alias
-    return alias if isinstance(alias, str) else f"BALLAST_{name.upper()}"
-
-
-VARIABLES = {variable(name): name for name in Settings.model_fields}
-
-
-def refusals(error: ValidationError) -> list[str]:
-    """Say of each refused variable what it was and why; what may hold a password is left out."""
-    lines = []
-    for detail in error.errors():
-        # Pydantic names a field by its alias where it has one, and by its own name elsewhere.
-        given = str(detail["loc"][0])
-        name = VARIABLES.get(given, given)
-        shown = f" is {detail['input']!r}" if Settings.model_fields[name].repr else ""
-        why = detail["msg"].removeprefix("Value error, ")
-        lines.append(f"{variable(name)}{shown}: {why}. See docs/settings.md.")
-    return lines
-
-
-def unread(environment: Iterable[str]) -> list[str]:
-    """Say of each variable that looks like a setting and is none what may have been meant."""
-    prefix = str(Settings.model_config["env_prefix"])
-    lines = []
-    for given in sorted(environment):
-        if not given.startswith(prefix) or given in VARIABLES or given in NOT_FOR_USERS:
-            continue
-        bare = given.removeprefix(prefix)
-        near = [bare] if bare in VARIABLES else get_close_matches(given, VARIABLES, n=1)
-        meant = f"did you mean {near[0]}?" if near else "docs/settings.md lists all."
-        lines.append(f"{given} is not a setting, and nothing reads it: {meant}")
-    return lines

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from config_store.settings import Settings, refusals, unread
+from config_store.setting_names import refusals, unread
+from config_store.settings import Settings
 from deployments.launch import own_processes
 from deployments.launch.cluster import before_ray
 from deployments.launch.errors import AlreadyRunningError, LaunchError

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from config_store.settings import Settings, refusals, unread, variable
+from config_store.setting_names import refusals, unread, variable
+from config_store.settings import Settings
 
 REPOSITORY = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (.+?) \|", re.MULTILINE)

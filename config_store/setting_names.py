@@ -1,0 +1,47 @@
+"""The names that settings have in the environment, and what is said of those that are wrong."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pydantic import ValidationError
+
+from config_store.settings import Settings
+
+# What the launcher tells its own processes.
+NOT_FOR_USERS = frozenset({"BALLAST_RUN", "BALLAST_ZYGOTE", "BALLAST_FRONT"})
+
+
+def variable(name: str) -> str:
+    """Tell the environment variable that a setting is read from."""
+    alias = Settings.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"BALLAST_{name.upper()}"
+
+
+VARIABLES = {variable(name): name for name in Settings.model_fields}
+
+
+def refusals(error: ValidationError) -> list[str]:
+    """Say of each refused variable what it was and why; what may hold a password is left out."""
+    lines = []
+    for detail in error.errors():
+        # Pydantic names a field by its alias where it has one, and by its own name elsewhere.
+        given = str(detail["loc"][0])
+        name = VARIABLES.get(given, given)
+        shown = f" is {detail['input']!r}" if Settings.model_fields[name].repr else ""
+        why = detail["msg"].removeprefix("Value error, ")
+        lines.append(f"{variable(name)}{shown}: {why}. See docs/settings.md.")
+    return lines
+
+
+def unread(environment: Iterable[str]) -> list[str]:
+    """Say of each variable that looks like a setting and is none what may have been meant."""
+    prefix = str(Settings.model_config["env_prefix"])
+    lines = []
+    for given in sorted(environment):
+        if not given.startswith(prefix) or given in VARIABLES or given in NOT_FOR_USERS:
+            continue
+        bare = given.removeprefix(prefix)
+        near = [bare] if bare in VARIABLES else get_close_matches(given, VARIABLES, n=1)
+        meant = f"did you mean {near[0]}?" if near else "docs/settings.md lists all."
+        lines.append(f"{given} is not a setting, and nothing reads it: {meant}")
+    return lines
