@@ -1,10 +1,12 @@
 """The names that settings have in the environment, and what is said of those that are wrong."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from pydantic import ValidationError
 
+from config_store.setting_aliases import ALIASES
 from config_store.settings import Settings
 
 # What the launcher tells its own processes.
@@ -20,7 +22,7 @@ def variable(name: str) -> str:
 VARIABLES = {variable(name): name for name in Settings.model_fields}
 
 
-def refusals(error: ValidationError) -> list[str]:
+def refusals(error: ValidationError, environment: Mapping[str, str] = os.environ) -> list[str]:
     """Say of each refused variable what it was and why; what may hold a password is left out."""
     lines = []
     for detail in error.errors():
@@ -29,8 +31,17 @@ def refusals(error: ValidationError) -> list[str]:
         name = VARIABLES.get(given, given)
         shown = f" is {detail['input']!r}" if Settings.model_fields[name].repr else ""
         why = detail["msg"].removeprefix("Value error, ")
-        lines.append(f"{variable(name)}{shown}: {why}. See docs/settings.md.")
+        source = _read_from(variable(name), environment)
+        lines.append(f"{source}{shown}: {why}. See docs/settings.md.")
     return lines
+
+
+def _read_from(ours: str, environment: Mapping[str, str]) -> str:
+    """Name the variable that gave the value: ours, or the older name that was taken for it."""
+    for alias in ALIASES:
+        if alias.ours == ours and alias.is_taken(environment):
+            return " and ".join(alias.given(environment))
+    return ours
 
 
 def unread(environment: Iterable[str]) -> list[str]:

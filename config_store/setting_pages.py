@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 
+from config_store.setting_aliases import ALIASES, Alias
 from config_store.setting_names import variable
 from config_store.settings import Settings
 
 PAGE, EXAMPLE = Path("docs/settings.md"), Path(".env.example")
 BEGIN, END = "<!-- written by `make generate` -->\n", "<!-- end of what is written -->\n"
 WIDTH = 98
+OLDER = """\
+Older back ends had other names for some of them. These are taken where ours is not set, and
+`ballast up` and `ballast bootstrap` say which were:
+"""
 HEAD = """\
 # Every setting with its default, as docs/settings.md has it. Written by `make generate`.
 # Ballast reads its environment and not this file: copy it to .env, change what you need there, and
@@ -60,7 +65,16 @@ def page(content: str) -> str:
         raise ValueError(f"{PAGE} needs a line {BEGIN.strip()} and a line {END.strip()}")
     heads = ["| variable | default | what it is | who reads it |", "|---|---|---|---|"]
     rows = "\n".join([*heads, *(each.row for each in settings())])
-    return f"{before}{begin}{rows}\n{end}{after}"
+    return f"{before}{begin}{rows}\n\n{older_names()}\n{end}{after}"
+
+
+def older_names() -> str:
+    return "\n".join([OLDER, *map(_older, ALIASES)])
+
+
+def _older(alias: Alias) -> str:
+    names = " and ".join(f"`{name}`" for name in alias.older)
+    return f"- {names}: `{alias.ours}`. {alias.note}".strip()
 
 
 def example() -> str:

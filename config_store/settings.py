@@ -1,11 +1,18 @@
 """The settings of a process: the one place where environment variables are read."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from config_store import setting_aliases
 from config_store.machine import MB, memory_bytes
 from config_store.paths import Paths
 from settings.redis_prefix import DEFAULT_PREFIX, PREFIX_PATTERN
@@ -135,6 +142,20 @@ class Settings(BaseSettings):
         "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",
         read_by="replicas, the history actor, the front",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read older names last, so that our own count first; nothing is read from files."""
+        del dotenv_settings, file_secret_settings
+        older = InitSettingsSource(settings_cls, dict(setting_aliases.values(os.environ)))
+        return init_settings, env_settings, older
 
     @field_validator("home", mode="after")
     @classmethod

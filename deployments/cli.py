@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from config_store import setting_aliases
 from config_store.setting_names import refusals, unread
 from config_store.settings import Settings
 from deployments.launch import own_processes
@@ -97,12 +98,17 @@ def up(
 
 def _foreground(settings: Settings, config: Path) -> None:
     _refuse_second(settings)
-    for line in unread(os.environ):
-        typer.secho(line, fg="yellow", err=True)
+    _warn()
     os.environ.update(before_ray())
     from deployments.launch.supervise import supervise  # noqa: PLC0415 - imports Ray: see above
 
     supervise(settings, config)
+
+
+def _warn() -> None:
+    """Say which variables are not read, or are taken in place of others."""
+    for line in [*unread(os.environ), *setting_aliases.warnings(os.environ)]:
+        typer.secho(line, fg="yellow", err=True)
 
 
 def _refuse_second(settings: Settings) -> None:
@@ -207,6 +213,7 @@ def bootstrap(
 ) -> None:
     """Give a Ray cluster that runs what it needs once: a configuration, a key, history, a model."""
     settings = _settings()
+    _warn()
     from deployments.launch.cluster_start import prepare_cluster  # noqa: PLC0415 - imports Ray
 
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from config_store.setting_aliases import ALIASES
 from config_store.setting_names import refusals, unread, variable
 from config_store.settings import Settings
 
@@ -20,8 +21,9 @@ def documented() -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    older = [name for alias in ALIASES for name in alias.older]
+    for name in [*map(variable, Settings.model_fields), *older]:
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_every_setting_is_documented_and_nothing_else_is() -> None:

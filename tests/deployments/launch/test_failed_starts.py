@@ -31,7 +31,13 @@ def free_port() -> int:
 
 
 def failed_start(home: Path, config: str | None = None, **variables: str) -> str:
-    """Give what a start that must fail says on the error stream."""
+    """Give the one sentence that a start that must fail says on the error stream."""
+    said = all_said(home, config, **variables)
+    assert len(said) == 1, said
+    return said[0]
+
+
+def all_said(home: Path, config: str | None = None, **variables: str) -> list[str]:
     given = os.environ | {"BALLAST_HOME": str(home), "BALLAST_PORT": str(free_port())} | variables
     arguments = ["--config", config] if config else []
     done = subprocess.run(
@@ -45,9 +51,7 @@ def failed_start(home: Path, config: str | None = None, **variables: str) -> str
     )
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    said = [line for line in done.stderr.splitlines() if not line.startswith("✓")]
-    assert len(said) == 1, done.stderr
-    return said[0]
+    return [line for line in done.stderr.splitlines() if not line.startswith("✓")]
 
 
 def test_a_taken_port(tmp_path: Path, taken_port: int) -> None:
@@ -60,6 +64,23 @@ def test_a_taken_port(tmp_path: Path, taken_port: int) -> None:
 def test_an_address_that_is_not_this_machines(tmp_path: Path, host: str) -> None:
     said = failed_start(tmp_path / "home", BALLAST_HOST=host)
     assert f"BALLAST_HOST {host} is no address of this machine" in said
+
+
+def test_an_older_name_of_host_and_port_is_taken_and_said(tmp_path: Path, taken_port: int) -> None:
+    older = {"API_HOST": "127.0.0.1", "API_PORT": str(taken_port)}
+    *warnings, said = all_said(tmp_path / "home", BALLAST_HOST="", BALLAST_PORT="", **older)
+    assert f"Port {taken_port} on 127.0.0.1 is taken by another program" in said
+    assert [each.partition(". ")[0] for each in warnings] == [
+        "API_HOST: an older name, taken as BALLAST_HOST",
+        "API_PORT: an older name, taken as BALLAST_PORT",
+    ]
+
+
+def test_our_own_name_wins_over_an_older_one(tmp_path: Path) -> None:
+    older = {"API_HOST": "127.0.0.1", "BALLAST_HOST": "192.0.2.7"}
+    warning, said = all_said(tmp_path / "home", **older)
+    assert "BALLAST_HOST 192.0.2.7 is no address of this machine" in said
+    assert warning == "API_HOST: not read, for BALLAST_HOST is set and counts."
 
 
 def test_a_port_on_an_address_of_ipv6_is_tried_as_it_will_be_opened() -> None:
