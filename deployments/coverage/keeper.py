@@ -2,6 +2,8 @@
 
 Intervals of latencies and rates are widened by a factor, so scores and offsets are logarithms: a
 score is how far the truth lies outside the base interval on that scale (models/online/adaptive.py).
+The base interval is the one before the online layer: whoever has only the interval that a client
+was given takes its offset out first (`base_end`).
 """
 
 import math
@@ -20,8 +22,15 @@ from models.online.adaptive import AdaptiveInterval, AdaptiveSettings
 KNOWN_DECISIONS = 4096
 # An entity's interval with its latest scores, and one known decision.
 STATE_BYTES, KNOWN_BYTES = 20_000, 100
-# Latencies and rates of nought have no logarithm; below this they are nought to anybody.
-_LEAST = 1e-9
+# Latencies and rates of zero have no logarithm; below this they are zero to anybody. Above the
+# other none is accepted (deployments/gateway/routes/outcomes.py). So no score is further from 0
+# than their ratio's logarithm.
+_LEAST, _MOST = 1e-9, 1e15
+FURTHEST_SCORE = math.log(_MOST / _LEAST)
+# An interval from a thousandth to a thousand times of what a model foretold says nothing that a
+# plan could use, and where that does not hold the truth a factor is no remedy: no factor reaches
+# zero. Without a bound one service that rests at night asks for workers by the million.
+MOST_OFFSET = math.log(1_000)
 
 
 @dataclass(slots=True)
@@ -33,13 +42,15 @@ class Online:
 
     def observe(self, score: float, issued: float, weight: float, decision: str) -> bool:
         self.known.append(decision)
+        if math.isfinite(score):  # what is not is a gap, here as in a replay
+            score = min(max(score, -FURTHEST_SCORE), FURTHEST_SCORE)
         return self.interval.observe(score, issued=issued, weight=weight)
 
     def told(self) -> dict[str, Any]:
         """Say what an answer and a dashboard show of it."""
         coverage = self.interval.coverage
         return {
-            "offset": self.interval.offset if self.interval.calibrated else 0.0,
+            "offset": bounded(self.interval.offset) if self.interval.calibrated else 0.0,
             "outcomes": coverage.outcomes,
             "coverage": None if coverage.outcomes == 0 else coverage.so_far,
             "recent_coverage": None if coverage.recent_outcomes == 0 else coverage.recent,
@@ -64,7 +75,9 @@ class CoverageKeeper:
     def decode(self, key: str, saved: bytes) -> Online:  # noqa: ARG002 - nothing depends on it
         end = 4 + int.from_bytes(saved[:4], "little")
         known = deque(orjson.loads(saved[4:end]), maxlen=KNOWN_DECISIONS)
-        return Online(AdaptiveInterval.decode(saved[end:]), known)
+        interval = AdaptiveInterval.decode(saved[end:])
+        interval.drop_scores_beyond(FURTHEST_SCORE)
+        return Online(interval, known)
 
     def release(self, state: Online) -> None:
         state.known.clear()
@@ -77,8 +90,9 @@ class CoverageKeeper:
 
     def replay(self, tails: Sequence[tuple[Online, list[Any]]]) -> None:
         for state, events in tails:
-            for event in events:
-                state.observe(*event)
+            for score, issued, weight, decision in events:
+                # JSON has no infinity: one that was written comes back as null.
+                state.observe(_number(score), _number(issued), weight, decision)
 
     def answer(self, rows: Sequence[tuple[Online, Asked]]) -> list[Reply]:
         return [self._answer(state, asked.ask) for state, asked in rows]
@@ -109,7 +123,25 @@ class CoverageKeeper:
 
 
 def score(ask: dict[str, Any]) -> float:
-    """Say how far the truth lies outside the interval as it was before the online layer."""
+    """Say how far the truth lies outside the base interval."""
     lower, truth, upper = (math.log(max(ask[name], _LEAST)) for name in ("lower", "truth", "upper"))
-    offset = float(ask["offset"])
-    return max(lower + offset - truth, truth - upper + offset)
+    return max(lower - truth, truth - upper)
+
+
+def base_ends(lower: float, upper: float, offset: float) -> tuple[float, float]:
+    """Take the offset out of an interval as a client was given it.
+
+    By multiplying: an end of zero is zero whatever its offset was. Added to the logarithm of what
+    stands for zero, the offset would count as a miss of its own size, and so feed itself.
+    """
+    factor = math.exp(min(max(offset, -FURTHEST_SCORE), FURTHEST_SCORE))
+    return lower * factor, upper / factor
+
+
+def bounded(offset: float) -> float:
+    """Bound an offset, also one that an earlier release wrote; what is no number widens nothing."""
+    return 0.0 if math.isnan(offset) else min(max(offset, -MOST_OFFSET), MOST_OFFSET)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

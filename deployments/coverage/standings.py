@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from deployments.batch import FloatArray
+from deployments.coverage.keeper import bounded
 from deployments.coverage.outcomes import key_of, standings_key
 from models.elementwise import exp
 
@@ -40,7 +41,7 @@ class Standings:
             log.info("Standings stay as they are: %s", type(away).__name__)
             return
         self._told = {
-            key.decode().removeprefix(self._prefix): orjson.loads(value)
+            key.decode().removeprefix(self._prefix): _standing(value)
             for key, value in found.items()
             if key.decode().startswith(self._prefix)
         }
@@ -69,3 +70,10 @@ class Standings:
 
     def told(self, entities: Sequence[str]) -> list[dict[str, Any] | None]:
         return [self._told.get(entity) for entity in entities]
+
+
+def _standing(written: bytes) -> dict[str, Any]:
+    """Read what stands of an entity; earlier releases wrote offsets of any size, or null."""
+    standing: dict[str, Any] = orjson.loads(written)
+    standing["offset"] = bounded(float(standing["offset"] or 0.0))
+    return standing

@@ -5,7 +5,6 @@ a request's own readings are held, and counts as the last hour of the past for t
 what a client gets begins with the next full hour.
 """
 
-import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,30 +112,25 @@ def _moved(series: HourlySeries, rate: float) -> HourlySeries:
     return with_hour(series, rate) if series.values.size else series
 
 
-def hourly_scores(
-    before: Board, past: Mapping[str, Past], model: str, offsets: Mapping[str, float]
-) -> list[dict[str, Any]]:
+def hourly_score(
+    before: Board, entity: str, past: Past, model: str, offset: float
+) -> dict[str, Any] | None:
     """Hold the first hour that an older board foretold against what came of it.
 
-    Its intervals are taken as clients got them, widened by the entities' offsets of that time.
+    Clients got the interval widened by `offset`: it held the truth if the score is at most that.
     """
-    found = []
-    for entity, each in past.items():
-        ahead = before.ahead(entity, model)
-        place = (ahead.start - each.start) // HOUR
-        if ahead.basis == NO_HISTORY or not 0 <= place < len(each.rate):
-            continue
-        truth = float(each.rate[place])
-        if np.isfinite(truth):
-            offset = offsets.get(entity, 0.0)
-            found.append(
-                {
-                    "entity": entity,
-                    "decision": f"hour {ahead.start}",
-                    "lower": float(ahead.lower[0]) * math.exp(-offset),
-                    "upper": float(ahead.upper[0]) * math.exp(offset),
-                    "offset": offset,
-                    "truth": truth,
-                }
-            )
-    return found
+    ahead = before.ahead(entity, model)
+    place = (ahead.start - past.start) // HOUR
+    if ahead.basis == NO_HISTORY or not 0 <= place < len(past.rate):
+        return None
+    truth = float(past.rate[place])
+    if not np.isfinite(truth):
+        return None
+    return {
+        "entity": entity,
+        "decision": f"hour {ahead.start}",
+        "lower": float(ahead.lower[0]),
+        "upper": float(ahead.upper[0]),
+        "offset": offset,
+        "truth": truth,
+    }

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from deployments.coverage.outcomes import Outcomes
 from deployments.coverage.standings import Standings
 from deployments.errors import RefusedError, UnavailableError
-from deployments.forecasts.board import Board, hourly_scores
+from deployments.forecasts.board import Board, hourly_score
 from deployments.forecasts.past import Past
 
 # So many are kept while the history is away, and outcomes while Redis is.
@@ -69,7 +69,16 @@ class Foretold:
     def weigh(self, answered: Answered, past: Mapping[str, Past]) -> None:
         """Hold a board's first hour against the past: what comes of it is told next."""
         model = answered.model.removeprefix("forecasting/")
-        self._untold += hourly_scores(answered.board, past, model, answered.offsets)
+        for entity, each in past.items():
+            offset = answered.offsets.get(entity, 0.0)
+            try:
+                found = hourly_score(answered.board, entity, each, model, offset)
+            except Exception:
+                # Whatever is wrong with one entity: the others lose nothing by it.
+                log.exception("An hour of %s cannot be weighed", entity)
+                continue
+            if found is not None:
+                self._untold.append(found)
 
     async def _take(self, ask: dict[str, Any]) -> None:
         outcome = {name: value for name, value in ask.items() if name != "entity"}

@@ -102,6 +102,11 @@ class AdaptiveInterval:
         self.offset = self._offset()
         return held
 
+    def drop_scores_beyond(self, furthest: float) -> None:
+        """Forget scores that no outcome can have, and the gaps with them."""
+        self._scores = self._scores[np.abs(self._scores) <= furthest]
+        self.offset = self._offset()
+
     def encode(self) -> bytes:
         numbers = np.array([*astuple(self.settings), self.share])
         counts = np.array([self._outcomes, self._covered])

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 
+from deployments.coverage.keeper import base_ends
 from deployments.errors import ConflictError, NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
 from safety.access import Principal
@@ -91,11 +92,13 @@ async def outcome(
     if decision["family"] != name:
         raise NotFoundError(f"Decision {body.decision_id} is one of {decision['family']}")
     interval = decision["answer"]["interval"]
+    offset = (interval.get("online") or {}).get("offset") or 0.0
+    lower, upper = base_ends(interval["lower"], interval["upper"], offset)
     ask = {
         "decision": body.decision_id,
-        "lower": interval["lower"],
-        "upper": interval["upper"],
-        "offset": (interval.get("online") or {}).get("offset", 0.0),
+        "lower": lower,
+        "upper": upper,
+        "offset": offset,
         "truth": truth,
     }
     try:

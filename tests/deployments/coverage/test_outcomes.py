@@ -8,9 +8,12 @@ import pytest
 from redis.asyncio import Redis
 
 from deployments.batch import Prediction
-from deployments.coverage.outcomes import Outcomes
-from deployments.coverage.standings import Standings
+from deployments.coverage.keeper import FURTHEST_SCORE, MOST_OFFSET, CoverageKeeper, base_ends
+from deployments.coverage.outcomes import Outcomes, key_of, standings_key
+from deployments.coverage.standings import Standings, Widened
 from deployments.errors import ConflictError, UnavailableError
+from deployments.keyed.log import Append, Entry, KeyLog
+from models.online.adaptive import AdaptiveInterval
 from tests.redis_server import RedisServer, running
 
 
@@ -31,6 +34,14 @@ def clock() -> float:
     return 0.0
 
 
+def base_of(widened: Widened) -> dict[str, float]:
+    """Read off a client's interval what it was before the online layer, as the gateway does."""
+    (told,) = widened.told
+    offset = told["offset"] if told else 0.0
+    lower, upper = base_ends(float(widened.lower[0]), float(widened.upper[0]), offset)
+    return {"lower": lower, "upper": upper, "offset": offset}
+
+
 async def tell(outcomes: Outcomes, standings: Standings, n: int, spread: float, seed: int) -> float:
     """Tell so many outcomes of intervals of a fixed base width; give the share that was held."""
     draw = np.random.default_rng(seed)
@@ -38,13 +49,10 @@ async def tell(outcomes: Outcomes, standings: Standings, n: int, spread: float, 
     for at in range(n):
         base = np.array([20 / math.e]), np.array([20 * math.e])
         widened = standings.widen(["auth"], *base)
-        (told,) = widened.told
         ask = {
             "decision": f"{seed}-{at}",
-            "lower": float(widened.lower[0]),
-            "upper": float(widened.upper[0]),
-            "offset": told["offset"] if told else 0.0,
             "truth": 20 * math.exp(spread * draw.normal()),
+            **base_of(widened),
         }
         found = await outcomes.take("tail", "auth", ask)
         held += found["held"]
@@ -62,6 +70,60 @@ async def test_intervals_that_miss_too_often_are_widened_until_they_hold(redis: 
     coverage = standings.mean_coverage()
     assert coverage is not None
     assert 0.85 < coverage < 0.95
+
+
+@pytest.mark.parametrize("base", [(0.0, 0.0), (0.0, 50.0)])
+async def test_hours_at_zero_do_not_widen_the_intervals(
+    redis: Redis, base: tuple[float, float]
+) -> None:
+    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    await tell(outcomes, standings, 60, 1.5, 1)
+    before = float(standings.offsets(["auth"])[0])
+    assert before > 0.5
+    lower, upper = (np.array([each]) for each in base)
+    for at in range(60):
+        ask = base_of(standings.widen(["auth"], lower, upper))
+        await outcomes.take("tail", "auth", {**ask, "decision": f"zero {at}", "truth": 0.0})
+        await standings.refresh()
+        assert float(standings.offsets(["auth"])[0]) <= before
+
+
+async def test_misses_of_any_size_widen_a_thousandfold_at_most(redis: Redis) -> None:
+    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    for at in range(40):
+        ask = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 10.0 ** (at % 16)}
+        found = await outcomes.take("tail", "auth", {**ask, "decision": str(at)})
+        assert found["offset"] <= MOST_OFFSET
+    await standings.refresh()
+    assert standings.offsets(["auth"]) == pytest.approx(math.log(1_000))
+
+
+async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: Redis) -> None:
+    """A snapshot and a log entry with scores that no outcome can have, and such a standing."""
+    log, keeper, key = KeyLog(redis, "coverage"), CoverageKeeper(), key_of("tail", "auth")
+    state = keeper.fresh(key)
+    state.interval = AdaptiveInterval(scores=[0.1] * 30 + [13.9, 454.0, 3720.0] * 10)
+    events = [[454.0, 454.0, 1.0, "a"], [None, None, 1.0, "b"]]
+    assert await log.append([Append.of(key, 1, Entry([], ["1"]), begins=True)]) == [True]
+    assert await log.save(key, 1, keeper.encode(state), ["1"])
+    assert await log.append([Append.of(key, 2, Entry(events, ["2"]))]) == [True]
+    table = standings_key(redis)
+    await redis.hset(table, key, b'{"outcomes":1,"coverage":0.0,"offset":3720.0}')
+    await redis.hset(table, key_of("tail", "orders"), b'{"outcomes":1,"coverage":0,"offset":null}')
+
+    standings = Standings(redis, "tail")
+    await standings.refresh()
+    widened = standings.widen(["auth", "orders"], np.ones(2), np.ones(2))
+    assert widened.upper == pytest.approx([1_000.0, 1.0])
+    outcomes = Outcomes(redis, clock)
+    ask = {"decision": "c", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
+    found = await outcomes.take("tail", "auth", ask)
+    assert (found["held"], found["outcomes"]) == (True, 2)
+    assert found["offset"] <= MOST_OFFSET
+    await outcomes.close()  # writes a snapshot
+    (saved,) = await log.read([key])
+    assert saved.state is not None
+    assert np.max(keeper.decode(key, saved.state).interval._scores) <= FURTHEST_SCORE
 
 
 async def test_another_familys_or_entitys_intervals_stay_as_they_are(redis: Redis) -> None:

@@ -11,7 +11,10 @@ from redis.asyncio import Redis
 import deployments.history
 import deployments.replica
 from deployments.champions import Named
+from deployments.coverage.outcomes import key_of, standings_key
+from deployments.forecasts.foretold import Answered
 from deployments.forecasts.office import HOUR, SETTLED_SECONDS, Office
+from deployments.forecasts.past import past_of
 from deployments.forecasts.shelf import ModelShelf
 from deployments.history import HistoryAwayError
 from deployments.replica import Replica
@@ -43,6 +46,7 @@ class History:
         self._clocks = clocks
         self.away = False
         self.spread = 0.0
+        self.resting = ""
         self.asked = 0
 
     async def ask(self, *_: object) -> dict[str, Any]:
@@ -53,7 +57,12 @@ class History:
         rate = 100.0 + np.arange((int(self._clocks.now) - start) // HOUR) % 24
         draw = np.random.default_rng(1).normal(size=1_000)
         rate[14 * 24 :] *= np.exp(self.spread * draw[: len(rate) - 14 * 24])
-        return {each: {"start": start, "rate": rate, "exchange": "XNYS"} for each in ENTITIES}
+        rates = dict.fromkeys(ENTITIES, rate)
+        if self.resting:
+            rates[self.resting] = np.where(np.arange(len(rate)) % 24 < 7, rate, 0.0)
+        return {
+            each: {"start": start, "rate": rate, "exchange": "XNYS"} for each, rate in rates.items()
+        }
 
 
 @pytest.fixture
@@ -115,6 +124,45 @@ async def test_hours_count_by_the_intervals_that_clients_were_given(
         clocks.now += HOUR
     assert held[10] == 0.0  # before there are outcomes enough to widen them by
     assert held[-1] - held[-41] >= 32
+
+
+async def test_a_service_that_rests_at_night_takes_no_hour_from_the_others(
+    office: Office, clocks: Clocks, past: History
+) -> None:
+    """Both its interval and its rate are zero then, which no factor changes."""
+    past.spread, past.resting = 0.1, "auth"
+    for hour in range(72):
+        await office.look(["champion"], CHAMPION)
+        assert await outcomes(office) == [max(hour - 1, 0)] * 2
+        clocks.now += HOUR
+    assert float(office.standings.offsets(["auth"])[0]) < 1.0
+
+
+async def test_an_offset_that_an_earlier_release_left_takes_no_hour(
+    office: Office, clocks: Clocks, redis: Redis
+) -> None:
+    await redis.hset(
+        standings_key(redis),
+        key_of("capacity", "auth"),
+        b'{"outcomes":0,"coverage":null,"offset":3720.0}',
+    )
+    for _ in range(3):
+        await office.look(["champion"], CHAMPION)
+        clocks.now += HOUR
+    assert await outcomes(office) == [1, 1]
+
+
+async def test_what_is_wrong_with_one_entity_takes_no_hour_from_the_others(
+    office: Office, clocks: Clocks
+) -> None:
+    await office.look(["champion"], CHAMPION)
+    clocks.now += 2 * HOUR
+    past = past_of(await deployments.history.ask("hours"))
+    past["auth"] = past["auth"]._replace(start=None)  # type: ignore[arg-type] # it is to fail
+    board = (await office.of("champion")).board
+    office.foretold.weigh(Answered(board, CHAMPION.model, {}), past)
+    await office.foretold.tell(past, 0)
+    assert await outcomes(office) == [0, 1]
 
 
 async def test_an_hour_that_ends_between_two_aliases_is_not_lost(

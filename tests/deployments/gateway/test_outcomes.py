@@ -54,6 +54,28 @@ async def test_outcomes_widen_the_intervals_that_follow_and_say_so(house: House)
     assert "online" not in other["interval"]
 
 
+async def test_an_interval_from_zero_does_not_count_its_own_offset_as_a_miss(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(house)
+
+    async def ask(question: str, ids: list[str]) -> tuple[dict[str, bytes], None]:
+        rows = {
+            each: orjson.loads(row) for each, row in (await ledger.ask(question, ids))[0].items()
+        }
+        for row in rows.values():
+            interval = {"lower": 0.0, "upper": 0.0, "online": {"offset": 0.5}}
+            row["answer"]["interval"] |= interval
+        return {each: orjson.dumps(row) for each, row in rows.items()}, None
+
+    monkeypatch.setattr(house.premises.lookups, "_ask", ask)
+    for counted in range(1, 13):
+        decision = (await house.ask(BODY))[0]["meta"]["decision_id"]
+        code, told = await tell(house, decision, 0.0)
+        assert (code, told["held"], told["outcomes"]) == (200, True, counted)
+    assert told["offset"] == 0.0
+
+
 async def test_an_outcome_is_counted_once(house: House) -> None:
     decision = (await house.ask(BODY))[0]["meta"]["decision_id"]
     assert (await tell(house, decision, 5.0))[0] == 200
