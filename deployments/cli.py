@@ -1,4 +1,4 @@
-"""The command line: `ballast up`, `down`, `status`, `bootstrap`, `key`, `archive`, `version`."""
+"""The command line: `ballast up`, `down`, `status`, `bootstrap`, `audit`, `key` and the rest."""
 
 import asyncio
 import os
@@ -35,6 +35,8 @@ archive = typer.Typer(help="Where the archive of decisions lies.", no_args_is_he
 app.add_typer(archive, name="archive")
 
 DETACHED_WITHIN_SECONDS = 600
+# Of `ballast audit`: 1 says that no verdict was reached.
+NOT_SOUND = 4
 DOWN_WITHIN_SECONDS = 60
 
 ConfigFile = Annotated[
@@ -222,6 +224,38 @@ def bootstrap(
         raise _fail("Ended before it was ready.") from None
     except Exception as error:  # noqa: BLE001 - whatever it is, one sentence says what to do
         raise _fail(str(explain(error, settings))) from None
+
+
+@app.command()
+def audit(
+    decision: Annotated[
+        str | None,
+        typer.Option("--decision", help="Verify this decision alone, by its id."),
+    ] = None,
+) -> None:
+    """Verify that the ledger holds every decision as it was written: exit code 4 if not."""
+    settings = _settings()
+    from deployments.launch.audit_command import (  # noqa: PLC0415 - opens the column store
+        verify_decision,
+        verify_ledger,
+    )
+    from deployments.launch.progress import Progress  # noqa: PLC0415 - rich takes a moment
+
+    try:
+        if decision is not None:
+            verdict = asyncio.run(verify_decision(settings, decision))
+        else:
+            with Progress().bar("Reading the ledger") as share:
+                work = verify_ledger(
+                    settings, lambda read, of: share(read / max(of, 1), f"{read:,} of {of:,}")
+                )
+                verdict = asyncio.run(work)
+    except LaunchError as error:
+        raise _fail(str(error)) from None
+    for line in verdict.lines:
+        typer.secho(line, fg=None if verdict.sound else "red")
+    if not verdict.sound:
+        raise typer.Exit(NOT_SOUND)
 
 
 @app.command()

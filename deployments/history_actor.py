@@ -24,10 +24,12 @@ from features.rows import FeatureRow
 from features.sources import clickhouse as telemetry_store
 from features.sources.simulator.platform import Platform
 from features.store import publish
-from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
+from observability.clickhouse.opening import open_store
 from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError
 from observability.exposition import snapshot
+from observability.ledger.audit_report import AuditReport
+from observability.ledger.audit_run import AuditRun
 from observability.ledger.drain import Drain
 from observability.ledger.lookup import Lookup
 from observability.ledger.stream import AWAY
@@ -51,17 +53,6 @@ FILL_CHUNK = 7 * DAY
 log = logging.getLogger(__name__)
 
 
-def open_clickhouse(settings: Settings) -> Clickhouse:
-    if settings.clickhouse_url is not None:
-        from observability.clickhouse.over_http import HttpClickhouse  # noqa: PLC0415 - one of two
-
-        return HttpClickhouse(settings.clickhouse_url)
-    # chDB is a large library; only this process, and only when embedded, loads it.
-    from observability.clickhouse.embedded import EmbeddedClickhouse  # noqa: PLC0415 - see above
-
-    return EmbeddedClickhouse(settings.paths.history)
-
-
 @ray.remote(num_cpus=0.1, max_restarts=-1, max_task_retries=0)
 class History:
     """One a cluster; restarted by Ray when it dies, and then goes on where the store says."""
@@ -73,7 +64,9 @@ class History:
         self._redis = open_redis(self._settings.redis_address, self._settings.redis_prefix)
         if self._settings.clickhouse_url is None:
             await self._claim_archive()
-        self._store = await asyncio.to_thread(open_clickhouse, self._settings)
+        self._store = await asyncio.to_thread(
+            open_store, self._settings.clickhouse_url, self._settings.paths.history
+        )
         await asyncio.to_thread(create_tables, self._store)
         if self._settings.clickhouse_url is None:
             await asyncio.to_thread(refine_decisions, self._store)
@@ -82,6 +75,7 @@ class History:
         dead_letters = self._metrics.ledger_dead_letters
         self._drain = Drain(self._redis, self._store, on_dead_letter=dead_letters.inc)
         self._lookup = Lookup(self._redis, self._store)
+        self._audit = AuditRun(self._redis, self._store, time.time)
         self._platform = Platform(self._settings.seed)
         self._normal: dict[str, dict[str, float]] = {}
         self._learned_at = float("-inf")
@@ -173,13 +167,22 @@ class History:
         found = await self._lookup.proof(decision_id)
         return None if found is None else found.to_json()
 
+    async def begin_audit(self) -> AuditReport:
+        """Begin to verify the ledger, which may take minutes; `audit` says how far it is."""
+        return self._audit.begin()
+
+    async def audit(self) -> AuditReport:
+        """Give the latest audit, running or done."""
+        return self._audit.report()
+
     async def drain_now(self) -> None:
-        """Move what is in the ledger's stream at this moment; for a clean stop, and for audits."""
+        """Move what is in the ledger's stream at this moment; for a clean stop."""
         while await self._drain.step():
             continue
 
     async def close(self) -> None:
         await self._metrics.loops.stop()
+        await self._audit.close()
         await asyncio.to_thread(self._store.close)
         await self._redis.aclose()
 

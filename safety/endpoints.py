@@ -40,6 +40,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /metrics/decisions",
         "GET /decisions/{id}",
         "GET /ledger/proof/{id}",
+        "GET /ledger/audit",
         "GET /streams",
         "GET /streams/{id:path}",
         "GET /streams/{id:path}/events",
@@ -66,6 +67,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /models/bayes-opt/tell",
     ),
     Role.OPERATOR: (
+        "POST /ledger/audit",
         "PUT /experiments/{id:path}/arms/{arm}",
         "DELETE /experiments/{id:path}/arms/{arm}",
         "PUT /experiments/{id:path}/baseline/{arm}",

@@ -11,10 +11,11 @@ from config_store.settings import Settings
 from deployments.launch.errors import LaunchError
 from deployments.launch.redis_server import RedisServer
 from observability.clickhouse.home import abandon, known_home
+from observability.ledger import noted_heads
 
 
 async def show(settings: Settings) -> str:
-    async with _redis(settings) as redis:
+    async with opened_redis(settings) as redis:
         home = await known_home(redis)
     if home is None:
         return "No archive was opened yet; the first folder to be opened becomes it."
@@ -22,8 +23,9 @@ async def show(settings: Settings) -> str:
 
 
 async def give_up(settings: Settings) -> str:
-    async with _redis(settings) as redis:
+    async with opened_redis(settings) as redis:
         home = await abandon(redis)
+        await noted_heads.forget(redis)  # their chains are given up with it
     if home is None:
         return "There is no archive to give up."
     return (
@@ -33,7 +35,7 @@ async def give_up(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def _redis(settings: Settings) -> AsyncIterator[Redis]:
+async def opened_redis(settings: Settings) -> AsyncIterator[Redis]:
     """Open Redis; the embedded one is started for this where the platform does not run."""
     redis = open_redis(settings.redis_address, settings.redis_prefix)
     try:
@@ -45,8 +47,8 @@ async def _redis(settings: Settings) -> AsyncIterator[Redis]:
             yield redis
     except (RedisError, OSError) as away:
         raise LaunchError(
-            f"Redis gives no answer ({type(away).__name__}), and it knows where the archive is: "
-            "start it, or correct REDIS_URL."
+            f"Redis gives no answer ({type(away).__name__}), and it knows where the archive is "
+            "and what is not in it yet: start it, or correct REDIS_URL."
         ) from None
     finally:
         await redis.aclose()

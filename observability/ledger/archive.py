@@ -50,6 +50,8 @@ WHERE writer IN {writers:Array(String)} AND seq BETWEEN {first:UInt64} AND {last
 
 _CHAINS = "SELECT writer, max(seq) AS last FROM ledger_entries GROUP BY writer ORDER BY writer"
 
+_COUNT = "SELECT count() AS entries FROM ledger_entries"
+
 _LINKS = """
 SELECT writer, seq, toUnixTimestamp64Milli(created) AS created_ms, rows,
        prev_hash, root, entry_hash
@@ -121,6 +123,10 @@ class Archive:
 
     def entry(self, writer: str, seq: int) -> Entry | None:
         return next(iter(self._window(writer, seq, seq)), None)
+
+    def count(self) -> int:
+        """Count the entries; one that was stored twice may count twice."""
+        return int(self._store.query(_COUNT)[0]["entries"])
 
     def entries(self) -> Iterator[Entry]:
         """Read every entry, sorted by writer and number, a window of each chain at a time."""

@@ -1,11 +1,12 @@
 """Ledger messages that can be neither read nor stored: kept in a stream of their own."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from observability.ledger.stream import FIELD, Message
+from observability.ledger.stream import FIELD, LedgerStream, Message
 
 
 class DeadLetters:
@@ -32,3 +33,8 @@ class DeadLetters:
     async def has(self, message: Message) -> bool:
         """Tell whether the message is kept under its own id."""
         return bool(await self._redis.xrange(self._name, message.id, message.id))
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Read all that were kept, oldest first."""
+        async for message in LedgerStream(self._redis, name=self._name).messages():
+            yield message

@@ -116,15 +116,20 @@ class LedgerStream:
                 yield message
             end, most = f"({found[-1].id}", _next_piece(most, found)
 
-    async def entries(self, chunk: int = 256) -> AsyncIterator[Entry]:
-        """Every entry that can be read, oldest first; what cannot is logged and passed over."""
+    async def messages(self, chunk: int = 256) -> AsyncIterator[Message]:
+        """Every message, oldest first."""
         after = None
-        while found := await self.read(after, chunk):
+        while found := await self.read_in_pieces(after, chunk):
             for message in found:
-                entry = readable(message)
-                if entry is not None:
-                    yield entry
+                yield message
             after = found[-1].id
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        """Every entry that can be read, oldest first; what cannot is logged and passed over."""
+        async for message in self.messages():
+            entry = readable(message)
+            if entry is not None:
+                yield entry
 
     async def _read_back(self, end: str, count: int) -> list[Message]:
         async with asyncio.timeout(READ_TIMEOUT_S):

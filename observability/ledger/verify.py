@@ -7,7 +7,7 @@ from typing import Literal
 
 from observability.ledger.entry import NO_HASH, Entry
 
-FaultKind = Literal["altered", "gap", "unlinked", "conflict", "truncated"]
+FaultKind = Literal["altered", "gap", "unlinked", "conflict", "truncated", "damaged"]
 
 _NOTHING_PINNED: Mapping[str, "Head"] = {}
 
@@ -22,7 +22,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that does not fit: which kind, of whose entry, and in words."""
+    """One thing that does not fit: which kind, of whose entry, and in words.
+
+    What cannot be read at all (`damaged`) has no writer and no number, only the words.
+    """
 
     kind: FaultKind
     writer: str

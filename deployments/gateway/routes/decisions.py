@@ -11,6 +11,7 @@ from starlette.responses import Response
 from deployments.errors import NotFoundError
 from deployments.gateway.routes.access import Here, admitted
 from deployments.history import ask
+from observability.ledger.audit_report import AuditReport
 from safety.access import Principal
 
 router = APIRouter(tags=["decisions"], dependencies=[Depends(admitted)])
@@ -67,3 +68,15 @@ async def proof(
     if found is None:
         raise NotFoundError(f"There is no decision {id} in the drained ledger; try in a second")
     return found
+
+
+@router.get("/ledger/audit", summary="The latest audit of the ledger: how far it is, what it found")
+async def audit() -> AuditReport:
+    found: AuditReport = await ask("audit")
+    return found
+
+
+@router.post("/ledger/audit", summary="Verify the ledger, in the background", status_code=202)
+async def begin_audit() -> AuditReport:
+    begun: AuditReport = await ask("begin_audit")
+    return begun

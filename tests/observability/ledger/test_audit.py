@@ -1,6 +1,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -69,3 +70,43 @@ async def test_a_forgery_in_clickhouse_is_found(
     store.execute(f"{forgery} SETTINGS mutations_sync = 1")
     found = await audit(client, store, pinned=noted)
     assert kind in {fault.kind for fault in found.faults}
+
+
+async def test_a_message_that_is_no_entry_is_found_wherever_it_lies(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, "a", decide(1))
+    await client.xadd("ballast:ledger", {b"e": b"torn"})
+    in_the_stream = await audit(client, store, pinned={})
+    await Drain(client, store).step()
+    in_both = await audit(client, store, pinned={})
+    await client.delete("ballast:ledger")
+    among_the_dead_letters = await audit(client, store, pinned={})
+    for found in (in_the_stream, in_both, among_the_dead_letters):
+        assert [fault.kind for fault in found.faults] == ["damaged"]
+        assert found.entries == 2
+
+
+async def test_a_dead_letter_that_is_sound_leaves_no_gap(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, "a", decide(1), decide(1))
+    messages: Any = await client.xrange("ballast:ledger")
+    message = messages[1]
+    await client.xdel("ballast:ledger", message[0])
+    gone = await audit(client, store, pinned={})
+    assert [fault.kind for fault in gone.faults] == ["gap"]
+    await client.xadd("ballast:ledger:damaged", message[1])
+    assert (await audit(client, store, pinned={})).whole
+
+
+async def test_it_says_how_far_it_is(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, "a", decide(1), decide(1))
+    await Drain(client, store).step()
+    await client.delete("ballast:ledger")
+    await write(client, tmp_path, "b", decide(1))
+    heard: list[tuple[int, int]] = []
+    await audit(client, store, pinned={}, progress=lambda *so_far: heard.append(so_far))
+    assert heard == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
