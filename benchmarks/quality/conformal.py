@@ -1,4 +1,4 @@
-"""Conformal intervals: CQR beside its published figures, coverage after a break, tails beyond data.
+"""Conformal intervals: CQR beside its published figures, and coverage after a break.
 
 CQR is fitted on histogram gradient boosting: the quantiles .1 and .9, each the mean of three
 boosters, which calibration then makes a 90 % interval of. The settings were chosen on the splits of
@@ -18,10 +18,6 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from benchmarks.quality.row import Row
 from models.conformal import conformal_quantile, coverage, cqr_offset, widen
 from models.online.adaptive import AdaptiveInterval
-from models.tail.extremes.beyond import upper_bound
-from models.tail.extremes.excesses import from_peaks
-from models.tail.extremes.gpd import excess_quantile
-from models.tail.extremes.gpd_fit import fit_gpd
 
 LEVEL = 0.9
 SEEDS = range(200, 220)
@@ -40,12 +36,10 @@ BACK = (0.88, 0.92)
 MOST_ASTRAY, MOST_WIDE = 0.05, 1.2
 ROUNDING = 1e-9
 
-SAMPLES, SCORES, FAR, MOST_OVER = 400, 500, 0.999, 1.25
-
 
 def run(data_dir: Path) -> list[Row]:
     """Measure everything; takes about two minutes on one core."""
-    return [*cqr(data_dir / "conformal"), *after_a_break(), *beyond_the_data()]
+    return [*cqr(data_dir / "conformal"), *after_a_break()]
 
 
 def cqr(folder: Path) -> Iterator[Row]:
@@ -126,26 +120,3 @@ def _share_back(covered: Any) -> float:
 
 def _is_back(covered: float) -> bool:
     return BACK[0] - ROUNDING <= covered <= BACK[1] + ROUNDING
-
-
-def beyond_the_data() -> Iterator[Row]:
-    """Bound one score in a thousand from 500: how often it is exceeded, over what it says."""
-    laws = {"normal": stats.norm(), "exponential": stats.expon(), "Student 3": stats.t(3)}
-    for name, law in laws.items():
-        ours, plugged = np.array([_bounds(law, seed) for seed in range(SAMPLES)]).T
-        ratio, alone = _ratio(law, ours), _ratio(law, plugged)
-        source = f"most; the fit alone {alone:.2f}"
-        yield Row(f"beyond the data, {name}", ratio, MOST_OVER, source, ratio <= MOST_OVER)
-
-
-def _ratio(law: Any, bounds: Any) -> float:
-    return float(np.mean(law.sf(bounds)) / (1 - FAR))
-
-
-def _bounds(law: Any, seed: int) -> tuple[float, float]:
-    scores = np.sort(law.rvs(size=SCORES, random_state=seed))
-    k = SCORES // 10
-    fit = fit_gpd(from_peaks(scores[-k:], float(scores[-k - 1]), SCORES))
-    odds = np.array(math.log((k + 1) / (SCORES + 1) / (1 - FAR)))
-    plugged = excess_quantile(odds, np.array(fit.scale), np.array(fit.shape))
-    return upper_bound(scores, FAR).value, float(scores[-k - 1] + plugged)

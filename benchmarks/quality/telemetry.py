@@ -27,11 +27,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.quality.row import Row
+from benchmarks.quality.tail_ranks import TailRanks
 from models.anomaly.bocpd import RegimeBank
 from models.anomaly.bocpd_settings import BocpdSettings
 from models.anomaly.fleet import FleetSettings, Roster, by_member
 from models.anomaly.streams import AnomalyStreams
-from models.anomaly.tail_ranks import TailRanks
 
 SHARE = 0.01
 WITHIN, CLEAR_BEFORE, CLEAR_AFTER = 300, 60, 480  # seconds

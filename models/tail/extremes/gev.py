@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike
 from models.errors import TrainingDataError
 from models.protocols import FloatArray
 from models.tail.extremes.excesses import observed_values
-from models.tail.extremes.gpd import Method
-from models.tail.extremes.ratios import log1p_ratio
 
 FEWEST_BLOCKS = 15
 """Fewer maxima are refused: three parameters from a handful of values say nothing."""
@@ -26,10 +24,9 @@ class GevFit:
     shape: float
     log_likelihood: float
     covariance: FloatArray
-    """Of (location, scale, shape); NaN where the method has none (see `regular`)."""
+    """Of (location, scale, shape); NaN where there is none (see `regular`)."""
     regular: bool
-    """Whether the usual large-sample theory holds: for likelihood a shape above -1/2."""
-    method: Method
+    """Whether the usual large-sample theory holds: where the shape is above -1/2."""
 
     @property
     def standard_errors(self) -> tuple[float, float, float]:
@@ -57,11 +54,3 @@ def block_maxima(values: ArrayLike, block: int) -> FloatArray:
     seen = ~np.isnan(blocks)
     largest = np.where(seen, blocks, -np.inf).max(axis=1, initial=-np.inf)
     return np.where(2 * seen.sum(axis=1) >= block, largest, np.nan)
-
-
-def log_likelihood(maxima: FloatArray, location: float, scale: float, shape: float) -> float:
-    a = (maxima - location) / scale
-    if not (scale > 0 and (1 + shape * a).min() > 0):
-        return -np.inf
-    w = a * log1p_ratio(shape * a)
-    return float(-maxima.size * np.log(scale) - np.sum((1 + shape) * w + np.exp(-w)))

@@ -37,7 +37,6 @@ def fit_gev(maxima: ArrayLike) -> GevFit:
         log_likelihood=at.value - seen.size * float(np.log(spread)),
         covariance=inverse * back * back[:, None],
         regular=regular,
-        method="maximum likelihood",
     )
 
 

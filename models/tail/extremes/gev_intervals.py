@@ -68,10 +68,10 @@ def block_return_level(blocks: float) -> GevQuantity:
 
 def gev_interval(fit: GevFit, quantity: GevQuantity, confidence: float) -> Estimate:
     """Give the quantity's profile-likelihood interval; an end that runs away is infinite."""
-    if not fit.regular or fit.method != "maximum likelihood":
+    if not fit.regular:
         raise TrainingDataError(
-            f"a shape of {fit.shape:.3g} by {fit.method} has no profile interval: "
-            "fit by maximum likelihood, and look at the end of the law's range"
+            f"a shape of {fit.shape:.3g} has no profile interval: the law ends close to the "
+            "largest of the maxima"
         )
     best = np.array([fit.location, fit.scale, fit.shape])
     allowance = float(ndtri((1 + confidence) / 2) ** 2)

@@ -1,41 +1,25 @@
-"""Generalised extreme value fits by probability-weighted moments.
+"""Generalised extreme value parameters by probability-weighted moments: where the climb begins.
 
 Hosking, Wallis and Wood, Estimation of the generalized extreme-value distribution by the method of
 probability-weighted moments, Technometrics 1985; the equation for the shape is solved exactly, not
-by their approximation. The covariance is not given: its formula has no closed form.
+by their approximation.
 """
 
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import gamma
 
 from models.errors import TrainingDataError
 from models.protocols import FloatArray
-from models.tail.extremes.gev import GevFit, checked_maxima, log_likelihood
 
 _LEAST_SHAPE, _MOST_SHAPE = -10.0, 0.999
 _NOUGHT = 1e-8  # every formula is smooth there and divides by the shape
 
 
-def fit_gev_pwm(maxima: ArrayLike) -> GevFit:
-    seen = checked_maxima(maxima)
-    location, scale, shape = pwm_parameters(seen)
-    return GevFit(
-        maxima=seen,
-        location=location,
-        scale=scale,
-        shape=shape,
-        log_likelihood=log_likelihood(seen, location, scale, shape),
-        covariance=np.full((3, 3), np.nan),
-        regular=False,
-        method="probability-weighted moments",
-    )
-
-
 def pwm_parameters(ascending: FloatArray) -> tuple[float, float, float]:
+    """Give location, scale and shape; TrainingDataError where no law has such moments."""
     b0, b1, b2 = _moments(ascending)
     ratio = (3 * b2 - b0) / (2 * b1 - b0)
     if not _ratio(_LEAST_SHAPE) < ratio < _ratio(_MOST_SHAPE):

@@ -7,15 +7,12 @@ nought means a power-law tail, below nought a finite end at s / -x.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from models.protocols import FloatArray
 from models.tail.extremes.excesses import Excesses
 from models.tail.extremes.ratios import expm1_ratio, log1p_ratio
-
-Method = Literal["maximum likelihood", "probability-weighted moments"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +22,9 @@ class GpdFit:
     shape: float
     log_likelihood: float
     covariance: FloatArray
-    """Of (scale, shape); NaN where the method has none (see `regular`)."""
+    """Of (scale, shape); NaN where there is none (see `regular`)."""
     regular: bool
-    """Whether the usual large-sample theory holds: for likelihood a shape above -1/2."""
-    method: Method
+    """Whether the usual large-sample theory holds: where the shape is above -1/2."""
 
     @property
     def standard_errors(self) -> tuple[float, float]:

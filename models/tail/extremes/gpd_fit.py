@@ -142,7 +142,6 @@ def _fit(sample: Excesses, bundle: Bundle, found: Maximum, row: int) -> GpdFit:
         log_likelihood=float(at.value[row] - bundle.peaks[row] * np.log(unit)),
         covariance=_covariance(at, row, unit) if regular else np.full((2, 2), np.nan),
         regular=regular,
-        method="maximum likelihood",
     )
 
 

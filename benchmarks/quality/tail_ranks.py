@@ -10,12 +10,10 @@ from typing import Literal, Self, get_args
 
 import numpy as np
 
-from models.anomaly import codec
 from models.anomaly.inputs import checked_points
-from models.errors import ArtifactError, ModelError, TrainingDataError
+from models.errors import ModelError, TrainingDataError
 from models.protocols import FloatArray
 
-_KIND = "tail-ranks"
 _FEWEST = 2
 
 Tail = Literal["upper", "both"]
@@ -56,15 +54,3 @@ class TailRanks:
         """Give what each dimension says about each row; rows add up to their scores."""
         said: FloatArray = np.square(np.log(self.tail_probability(points)))
         return said
-
-    def encode(self) -> bytes:
-        return codec.encode(_KIND, {"tail": self.tail}, {"sorted": self._sorted})
-
-    @classmethod
-    def decode(cls, data: bytes) -> Self:
-        """Take up what `encode` wrote; ArtifactError when it is damaged or of something else."""
-        snapshot = codec.decode(data, _KIND)
-        try:
-            return cls(snapshot.arrays["sorted"], snapshot.settings["tail"])
-        except (KeyError, IndexError) as error:
-            raise ArtifactError(f"the snapshot is not of tail ranks: {error}") from error

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.anomaly.tail_ranks import TailRanks
-from models.errors import ArtifactError, InvalidColumnError, ModelError, TrainingDataError
+from benchmarks.quality.tail_ranks import TailRanks
+from models.errors import InvalidColumnError, ModelError, TrainingDataError
 
 HISTORY = np.random.default_rng(1).exponential(size=(999, 3))
 ROWS = np.random.default_rng(2).exponential(size=(200, 3)) * 2
@@ -45,13 +45,6 @@ def test_a_row_gets_the_same_bits_alone_and_in_a_batch() -> None:
         assert np.concatenate(parts).tobytes() == whole.tobytes()
 
 
-def test_taken_up_again_it_answers_with_the_same_bits() -> None:
-    ranks = TailRanks.fit(HISTORY, tail="upper")
-    again = TailRanks.decode(ranks.encode())
-    assert (again.tail, again.encode()) == ("upper", ranks.encode())
-    assert again.attribution(ROWS).tobytes() == ranks.attribution(ROWS).tobytes()
-
-
 def test_what_cannot_be_used_is_refused() -> None:
     wrong: Any = "lower"
     with pytest.raises(TrainingDataError):
@@ -60,5 +53,3 @@ def test_what_cannot_be_used_is_refused() -> None:
         TailRanks.fit(HISTORY, tail=wrong)
     with pytest.raises(InvalidColumnError):
         TailRanks.fit(HISTORY).attribution(np.array([[np.nan, 0, 0]]))
-    with pytest.raises(ArtifactError):
-        TailRanks.decode(b"nothing")

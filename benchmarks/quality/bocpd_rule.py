@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmarks.quality.segmentation import Segmentation, segment, series_of
 from models.anomaly.bocpd_settings import BocpdSettings
-from models.anomaly.segmentation import Segmentation, segment, series_of
 from models.protocols import FloatArray, IntArray
 
 _BROAD = BocpdSettings(kappa=0.1)  # a regime's mean may lie three of its sds off
