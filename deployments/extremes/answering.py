@@ -1,40 +1,43 @@
 """A batch of questions about extremes, each answered or refused in words."""
 
-import math
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
 from deployments.batch import Columns, Detail, FloatArray, Prediction, Refusal
+from deployments.extremes.blocks import fit_blocks
+from deployments.extremes.estimates import (
+    LEVELS,
+    Fitted,
+    at_levels,
+    at_periods,
+    at_risk,
+    interval,
+    refused,
+)
 from models.errors import ModelError, TrainingDataError
 from models.tail.extremes.answer import TailAnswer, TailQuestion, answer_tails
-from models.tail.extremes.profile_intervals import Estimate
 
 MODEL = "tail/peaks-over-threshold"
 COLUMNS = ("threshold", "scale", "exceedance_probability", "value_at_risk", "lower", "upper")
-LEVELS = (0.99, 0.999)
-# An end that the likelihood leaves open is told as this far, and as open in the notes.
-FARTHEST = 1e300
-
-
-class Fitted(TypedDict, total=False):
-    """What is said of one row, as JSON: its numbers and its detail, or why it is refused."""
-
-    numbers: dict[str, float]
-    detail: Detail
-    refusal: Refusal
 
 
 def fit(asks: Sequence[dict[str, Any]], values: Sequence[FloatArray]) -> list[Fitted]:
     """Fit each row's values; the same to the bit whatever rows are fitted with it."""
-    found = answer_tails([_question(*each) for each in zip(asks, values, strict=True)])
-    return [_fitted(*each) for each in zip(found, asks, strict=True)]
+    rows = list(zip(asks, values, strict=True))
+    tails = iter(answer_tails([_question(*row) for row in rows if not of_blocks(row[0])]))
+    return [fit_blocks(*row) if of_blocks(row[0]) else _fitted(next(tails), row[0]) for row in rows]
+
+
+def of_blocks(ask: dict[str, Any]) -> bool:
+    """Tell whether block maxima are asked for."""
+    return ask["b"] is not None
 
 
 def _fitted(found: TailAnswer | TrainingDataError, ask: dict[str, Any]) -> Fitted:
     if isinstance(found, ModelError):
-        return {"refusal": _refusal(str(found), ask)}
+        return {"refusal": refused(str(found), ask)}
     return {"numbers": _numbers(found), "detail": _detail(found, ask)}
 
 
@@ -69,28 +72,13 @@ def _question(ask: dict[str, Any], values: FloatArray) -> TailQuestion:
     )
 
 
-def _refusal(why: str, ask: dict[str, Any]) -> Refusal:
-    field = "values" if ask["m"] is None else "metric"
-    return {"code": "invalid", "message": f"No tail can be fitted: {why}", "fields": {field: why}}
-
-
 def _numbers(found: TailAnswer) -> dict[str, float]:
-    at_risk = found.value_at_risk[0]
     return {
         "threshold": found.fit.sample.threshold,
         "scale": found.scale.value,
         "exceedance_probability": found.exceedance_probability.value,
-        "value_at_risk": at_risk.value,
-        "lower": _end(at_risk.lower, at_risk.value, -FARTHEST),
-        "upper": _end(at_risk.upper, at_risk.value, FARTHEST),
+        **at_risk(found.value_at_risk[0]),
     }
-
-
-def _end(end: float, value: float, open_end: float) -> float:
-    """Give an end that is a number: the value itself below the threshold, or very far."""
-    if math.isnan(end):
-        return value
-    return open_end if math.isinf(end) else end
 
 
 def _detail(found: TailAnswer, ask: dict[str, Any]) -> Detail:
@@ -98,36 +86,16 @@ def _detail(found: TailAnswer, ask: dict[str, Any]) -> Detail:
         "is_extreme": found.is_extreme,
         "judged": found.judged,
         "shape": found.shape.value,
-        "shape_interval": _interval(found.shape),
-        "scale_interval": _interval(found.scale),
-        "exceedance_interval": _interval(found.exceedance_probability),
-        "var": _levels(found.value_at_risk),
-        "cvar": _levels(found.conditional_value_at_risk),
-        "return_levels": [
-            {"period": period, **_estimate(each)}
-            for period, each in zip(ask["p"], found.return_levels, strict=True)
-        ],
+        "shape_interval": interval(found.shape),
+        "scale_interval": interval(found.scale),
+        "exceedance_interval": interval(found.exceedance_probability),
+        "var": at_levels(found.value_at_risk),
+        "cvar": at_levels(found.conditional_value_at_risk),
+        "return_levels": at_periods(ask["p"], found.return_levels),
         "extremal_index": found.extremal_index,
         "exceedances": int(found.fit.sample.excess.size),
+        "location": None,
+        "blocks": None,
         "notes": list(found.notes),
     }
     return {"data": data, "interval": {"level": ask["c"]}}
-
-
-def _levels(estimates: tuple[Estimate, ...]) -> list[dict[str, Any]]:
-    return [
-        {"level": level, **_estimate(each)} for level, each in zip(LEVELS, estimates, strict=True)
-    ]
-
-
-def _estimate(each: Estimate) -> dict[str, float | None]:
-    return {"value": _finite(each.value), **_interval(each)}
-
-
-def _interval(each: Estimate) -> dict[str, float | None]:
-    return {"lower": _finite(each.lower), "upper": _finite(each.upper)}
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no infinity: an end that is open is null."""
-    return value if math.isfinite(value) else None

@@ -16,18 +16,27 @@ import numpy as np
 
 from deployments.aside.process import Aside, AsideLostError
 from deployments.batch import Batch, FloatArray, Prediction
-from deployments.extremes.answering import Fitted, fit, prediction_of
+from deployments.extremes.answering import fit, of_blocks, prediction_of
+from deployments.extremes.estimates import Fitted
 from deployments.extremes.wanted import Wanted, wanted_of
 
 MOST_FITS = 2048
 # About what a fit costs, measured on rows of 120 to 2,000 values.
 ROW_MS, VALUE_MS = 0.05, 0.001
+# Block maxima take some 40 ms a row, however long: so many rows of a batch, and no more.
+MOST_BLOCK_ROWS = 16
 # What the replica does at once, and in slices.
 SHORT_MS, LONG_MS = 3.0, 25.0
 
 log = logging.getLogger(__name__)
 
 Kept = tuple[FloatArray, Fitted]
+_TOO_MANY: Fitted = {
+    "refusal": {
+        "code": "unavailable",
+        "message": f"Only {MOST_BLOCK_ROWS} fits of block maxima are made at once: try again",
+    }
+}
 
 
 class Fitting:
@@ -60,7 +69,7 @@ class Fitting:
         fitted = await self._fit([batch.asks[row] for row in firsts], [values[r] for r in firsts])
         for (key, rows), each in zip(by_question.items(), fitted, strict=True):
             found |= dict.fromkeys(rows, each)
-            if wanted[rows[0]] is not None:
+            if each is not _TOO_MANY and wanted[rows[0]] is not None:
                 self._keep(key, (values[rows[0]], each))
         return prediction_of([found[row] for row in range(len(batch))], version)
 
@@ -78,6 +87,28 @@ class Fitting:
     async def _fit(
         self, asks: Sequence[dict[str, Any]], values: Sequence[FloatArray]
     ) -> list[Fitted]:
+        blocks = [at for at, ask in enumerate(asks) if of_blocks(ask)]
+        if not blocks:
+            return await self._fit_tails(asks, values)
+        tails = [at for at, ask in enumerate(asks) if not of_blocks(ask)]
+        fitted = await self._fit_tails([asks[at] for at in tails], [values[at] for at in tails])
+        found = dict(zip(tails, fitted, strict=True))
+        for at in blocks[:MOST_BLOCK_ROWS]:  # each by itself: fits of other batches come between
+            found[at] = await self._fit_blocks(asks[at], values[at])
+        found |= dict.fromkeys(blocks[MOST_BLOCK_ROWS:], _TOO_MANY)
+        return [found[at] for at in range(len(asks))]
+
+    async def _fit_blocks(self, ask: dict[str, Any], values: FloatArray) -> Fitted:
+        """Fit in the process beside, and wait while it starts: a row is too long for a slice."""
+        try:
+            return (await self._fit_aside([ask], [values]))[0]
+        except AsideLostError as lost:
+            log.warning("Block maxima are fitted in the replica: %s", lost)
+            return fit([ask], [values])[0]
+
+    async def _fit_tails(
+        self, asks: Sequence[dict[str, Any]], values: Sequence[FloatArray]
+    ) -> list[Fitted]:
         if sum(map(cost_ms, values)) <= LONG_MS:
             return await _fit_in_slices(asks, values)
         if self._aside_is_warm:
@@ -93,7 +124,8 @@ class Fitting:
     async def _start_aside(self) -> None:
         """Have the process beside import what it needs: that takes seconds."""
         try:
-            ask: dict[str, Any] = {"m": None, "q": 0.95, "p": [], "c": 0.95, "j": None, "d": False}
+            ask: dict[str, Any] = {"m": None, "q": 0.95, "p": [], "c": 0.95, "j": None}
+            ask |= {"d": False, "b": None}
             await self._fit_aside([ask], [np.arange(400.0)])
             self._aside_is_warm = True
         except AsideLostError as lost:
@@ -143,4 +175,4 @@ def _slices(costs_ms: Sequence[float]) -> Iterator[tuple[int, int]]:
 
 
 def _key(name: Wanted, ask: dict[str, Any]) -> tuple[Any, ...]:
-    return (*name, ask["q"], *ask["p"], ask["c"], ask["j"], ask["d"])
+    return (*name, ask["q"], *ask["p"], ask["c"], ask["j"], ask["d"], ask["b"])

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import FamilyServing
 from deployments.batch import Columns, Detail
-from deployments.families.family import Family, FamilyBody
+from deployments.families.family import WHOLE, Family, FamilyBody
 
 MOST_VALUES = 100_000
 LEVEL = 0.95
@@ -31,6 +31,12 @@ class ExtremesBody(FamilyBody):
             "examples": [
                 {"entity": "order-gateway", "metric": "p99_ms"},
                 {"values": [round(1 + (7919 * n % 997) / 31, 3) for n in range(120)]},
+                {
+                    "entity": "order-gateway",
+                    "metric": "p99_ms",
+                    "method": "block_maxima",
+                    "block": 60,
+                },
             ],
         }
     )
@@ -55,7 +61,7 @@ class ExtremesBody(FamilyBody):
         0.95, description="Where the tail begins; null leaves it to a rule with diagnostics."
     )
     return_periods: Annotated[list[Period], Field(max_length=16)] = Field(
-        default=[100.0, 1000.0], description="In observations."
+        default=[100.0, 1000.0], description="In observations; with block_maxima in blocks."
     )
     confidence: Annotated[float, Field(ge=0.5, le=0.999)] = LEVEL
     value: Value | None = Field(None, description="The value to be judged; the latest if left out.")
@@ -64,6 +70,26 @@ class ExtremesBody(FamilyBody):
         description="Whether extremes come in clusters, of which one peak each then counts; "
         "taken so for a metric, and not for values, where left out.",
     )
+
+    method: Literal["peaks_over_threshold", "block_maxima"] = Field(
+        "peaks_over_threshold",
+        description="Fit what exceeds a threshold, or the largest value of each block: then all "
+        "that is said, thresholds and probabilities too, is of the largest value of a block.",
+    )
+    block: Annotated[int, Field(ge=2, le=MOST_VALUES), WHOLE] | None = Field(
+        None, description="How many observations a block has: with block_maxima, and only then."
+    )
+
+    @model_validator(mode="after")
+    def _a_block_for_block_maxima(self) -> Self:
+        blocks = self.method == "block_maxima"
+        if blocks != (self.block is not None):
+            raise ValueError("block goes with the method block_maxima: give both or neither")
+        if blocks and self.threshold_quantile is None:
+            raise ValueError("block_maxima needs a threshold_quantile: no rule chooses it")
+        if blocks and self.dependent is not None:
+            raise ValueError("dependent is for peaks_over_threshold: leave it out")
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -104,6 +130,8 @@ class ExtremesData(BaseModel):
     return_levels: list[AtPeriod]
     extremal_index: float | None
     exceedances: int
+    location: float | None = Field(None, description="Of the law of block maxima.")
+    blocks: int | None = Field(None, description="How many block maxima were fitted.")
     notes: list[str]
 
 
@@ -132,6 +160,7 @@ def ask(body: ExtremesBody) -> dict[str, Any]:
         "c": body.confidence,
         "j": body.value,
         "d": dependent,
+        "b": body.block,
     }
 
 
@@ -166,6 +195,8 @@ _NO_FIT: dict[str, Any] = {
     "return_levels": [],
     "extremal_index": None,
     "exceedances": 0,
+    "location": None,
+    "blocks": None,
     "notes": ["no model answered: these are quantiles of the values, where there were any"],
 }
 
@@ -182,6 +213,7 @@ EXTREMES = Family(
         "cvar",
         "return_levels",
         "extremal_index",
+        "location",
     ),
     no_interval="The likelihood is open at both ends: any value at risk is possible",
     body=ExtremesBody,

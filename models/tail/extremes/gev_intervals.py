@@ -20,7 +20,7 @@ from models.tail.extremes.gev import GevFit
 from models.tail.extremes.gev_likelihood import likelihood, possible
 from models.tail.extremes.profile_intervals import Estimate
 
-_STEPS = 12
+_STEPS = 6
 _NEWTON, _HALVINGS = 30, 40
 _SETTLED = 1e-10
 _SERIES, _NEAR = 14, 0.1

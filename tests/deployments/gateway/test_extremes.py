@@ -8,6 +8,7 @@ from tests.deployments.house import House
 
 PATH = "/models/extreme-events"
 Body = dict[str, Any]
+BLOCKS: Body = {"method": "block_maxima", "block": 20}
 
 
 class Telemetry:
@@ -104,6 +105,11 @@ async def test_an_entity_without_telemetry_is_refused_in_words(house: House) -> 
         ({"metric": "ssn"}, "metric"),
         ({"values": [1.0], "threshold_quantile": 1.0}, "threshold_quantile"),
         ({"values": [1.0], "return_periods": [0.5]}, "return_periods.0"),
+        ({"values": [1.0], "method": "block_maxima"}, "body"),
+        ({"values": [1.0], "block": 60}, "body"),
+        ({"values": [1.0], "method": "block_maxima", "block": 1}, "block"),
+        (BLOCKS | {"values": [1.0], "threshold_quantile": None}, "body"),
+        (BLOCKS | {"values": [1.0], "dependent": True}, "body"),
     ],
 )
 async def test_what_does_not_fit_is_refused_by_name(house: House, body: Body, field: str) -> None:
@@ -120,3 +126,50 @@ async def test_without_the_model_the_values_own_quantiles_answer(house: House) -
     assert answer["safety"]["fallback"]
     assert answer["meta"]["degraded"]
     assert answer["data"]["threshold"] == pytest.approx(np.quantile(heavy(), 0.95), rel=0.02)
+
+
+async def test_block_maxima_say_what_a_block_reaches(house: House) -> None:
+    await house.within(model_ms=60_000.0)  # the process beside starts with the first of them
+    values = heavy(4000)
+    code, answer = await post(house, BLOCKS | {"values": values, "value": 30.0})
+    assert code == 200
+    data = answer["data"]
+    assert (data["blocks"], answer["meta"]["model"]) == (200, "tail/block-maxima")
+    assert data["is_extreme"]
+    assert data["exceedance_probability"] == pytest.approx(20 * (1 + 30) ** -3, rel=1.5)
+    truth = (1 - 0.99 ** (1 / 20)) ** (-1 / 3) - 1
+    (level, _) = data["return_levels"]
+    assert level["lower"] < truth < level["upper"]
+    assert data["var"][0] == {"level": 0.99} | {k: level[k] for k in ("value", "lower", "upper")}
+    assert answer["interval"] == {
+        "lower": level["lower"],
+        "upper": level["upper"],
+        "level": 0.95,
+        "method": "profile-likelihood",
+    }
+    both = {"rows": [BLOCKS | {"values": values, "value": 30.0}, {"values": values}]}
+    _, (again, of_peaks) = await post(house, both)
+    assert again["data"] == data
+    assert (of_peaks["data"]["blocks"], of_peaks["meta"]["model"]) == (
+        None,
+        "tail/peaks-over-threshold",
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.0, 2.0] * 10,
+        [7.0] * 500,
+        [1e308, -1e308] * 400,
+        [0.0] * 900 + [1e90] * 2,
+        [float(at % 2) for at in range(900)],
+    ],
+)
+async def test_blocks_that_cannot_be_fitted_are_refused_in_words(
+    house: House, values: list[float]
+) -> None:
+    await house.within(model_ms=60_000.0)
+    code, answer = await post(house, BLOCKS | {"values": values})
+    assert code == 422
+    assert len(answer["error"]["fields"]["values"]) > 20
