@@ -16,15 +16,15 @@ DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"
 def product(*, but: Iterable[str] = ()) -> list[ast.Module]:
     """Parse every module that is served, but those named (as `room/module.py`)."""
     left_out = set(but)
-    return [tree for path, tree in _modules().items() if path not in left_out]
+    return [tree for path, tree in modules().items() if path not in left_out]
 
 
 def module(path: str) -> ast.Module:
-    return _modules()[path]
+    return modules()[path]
 
 
 @cache
-def _modules() -> dict[str, ast.Module]:
+def modules() -> dict[str, ast.Module]:
     paths = (path for room in ROOMS for path in sorted((REPOSITORY / room).rglob("*.py")))
     return {str(path.relative_to(REPOSITORY)): ast.parse(path.read_text()) for path in paths}
 
