@@ -122,15 +122,25 @@ class Office:
         hour = self._settled_hour()
         if not self.past or hour != self._past_until:
             await self._read_past(hour)
+        failures = []
         for alias in wanted:
-            forecasts = await self.of(alias)
-            before = forecasts.board
-            changed = await asyncio.to_thread(forecasts.shelf.look)
-            if changed or hour > before.hour or before.past is not self.past:
-                forecasts.board = await asyncio.to_thread(self.make, forecasts.shelf)
+            try:
+                await self._follow(alias, hour)
+            except Exception as failure:  # noqa: BLE001 - whatever it is, the others are followed
+                failures.append(failure)
         if (answering := self.known(usual.alias)) is not None:
             self.foretold.note(answering.board, usual.model)
         await self.foretold.tell(self.past, self._past_until)
+        if failures:
+            raise failures[0]
+
+    async def _follow(self, alias: str, hour: int) -> None:
+        """Make an alias's board anew where its models, the hour or the past have changed."""
+        forecasts = await self.of(alias)
+        before = forecasts.board
+        changed = await asyncio.to_thread(forecasts.shelf.look)
+        if changed or hour > before.hour or before.past is not self.past:
+            forecasts.board = await asyncio.to_thread(self.make, forecasts.shelf)
 
     def _settled_hour(self) -> int:
         """Give the present hour; shortly after its begin still the one before."""

@@ -47,8 +47,9 @@ class ModelShelf:
                 self.forecasters[name] = found
                 self.missing.pop(name, None)
                 changed = True
-            elif found is not None:
-                self.missing.setdefault(name, found)
+            elif found is not None and name not in self.forecasters:
+                changed |= self.missing[name] != found
+                self.missing[name] = found
         capacity = self._newer(CAPACITY_MODEL, self.capacity, CapacityModel.load)
         if isinstance(capacity, Loaded):
             self.capacity, changed = capacity, True
@@ -65,13 +66,13 @@ class ModelShelf:
         load: Callable[[Path], Any],
     ) -> Loaded | str | None:
         """Load what the alias names where it is not loaded yet; a reason when that fails."""
-        wanted = read_pointer(self._folder, name, self.alias)
-        if wanted is None or (loaded and wanted.is_same_model(loaded.version)):
-            return None
         try:
+            wanted = read_pointer(self._folder, name, self.alias)
+            if wanted is None or (loaded and wanted.is_same_model(loaded.version)):
+                return None
             found = Loaded(load(wanted.path), wanted)
         except (ModelError, OSError, ImportError) as error:
-            log.exception("%s %s cannot be loaded; the chain goes on without", name, wanted.version)
+            log.exception("%s %s cannot be loaded; the chain goes on without", name, self.alias)
             return f"it cannot be loaded: {type(error).__name__}"
         log.info("now serving %s %s", name, wanted.version)
         return found

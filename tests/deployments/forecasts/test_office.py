@@ -18,6 +18,7 @@ from deployments.forecasts.past import past_of
 from deployments.forecasts.shelf import ModelShelf
 from deployments.history import HistoryAwayError
 from deployments.replica import Replica
+from models.pointer import _file
 from tests.redis_server import RedisServer
 
 CHAMPION = Named("forecasting/ensemble", "champion")
@@ -163,6 +164,39 @@ async def test_what_is_wrong_with_one_entity_takes_no_hour_from_the_others(
     office.foretold.weigh(Answered(board, CHAMPION.model, {}), past)
     await office.foretold.tell(past, 0)
     assert await outcomes(office) == [0, 1]
+
+
+async def test_a_damaged_pointer_of_another_alias_takes_no_hour(
+    office: Office, clocks: Clocks
+) -> None:
+    for name in ("forecasting/prophet", "forecasting/ensemble"):
+        pointer = _file(office._replica.settings.paths.models, name, "canary")
+        pointer.parent.mkdir(parents=True)
+        pointer.write_bytes(b"")
+    for counted in (0, 0, 1, 2):
+        await office.look(["canary", "champion"], CHAMPION)
+        assert await outcomes(office) == [counted, counted]
+        clocks.now += HOUR
+    canary = (await office.of("canary")).board.ahead("auth", "ensemble")
+    assert canary.passed_over["ensemble"] == "it cannot be loaded: ArtifactError"
+
+
+async def test_an_alias_that_cannot_be_followed_takes_no_hour_and_is_reported(
+    office: Office, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = ModelShelf.look
+
+    def fail_for_one(shelf: ModelShelf) -> bool:
+        if shelf.alias == "canary":
+            raise ValueError(shelf.alias)
+        return look(shelf)
+
+    monkeypatch.setattr(ModelShelf, "look", fail_for_one)
+    for counted in (0, 0, 1, 2):
+        with pytest.raises(ValueError, match="canary"):
+            await office.look(["canary", "champion"], CHAMPION)
+        assert await outcomes(office) == [counted, counted]
+        clocks.now += HOUR
 
 
 async def test_an_hour_that_ends_between_two_aliases_is_not_lost(
