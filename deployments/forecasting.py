@@ -13,7 +13,7 @@ from deployments.wire.frame import Frame
 if TYPE_CHECKING:
     from deployments.forecasts.office import Office
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = TIDY_SECONDS = 1.0
 
 
 @serve.deployment(name="forecasting")
@@ -24,6 +24,9 @@ class Forecasting(Stage[Named]):
         await self.open()
         self._looking = self.replica.loops.start(
             "look for forecasts", self._look, lambda: LOOK_SECONDS
+        )
+        self._tidying = self.replica.loops.start(
+            "tidy outcomes", self._office.tidy, lambda: TIDY_SECONDS
         )
 
     async def _furnished(self, version: Version) -> "Office":
@@ -52,6 +55,6 @@ class Forecasting(Stage[Named]):
         await self._office.look(aliases, self.versions.active.compiled)
 
     async def __del__(self) -> None:
-        await self.replica.loops.stop(self._looking)
+        await self.replica.loops.stop(self._looking, self._tidying)
         await self._office.close()
         await self.close()

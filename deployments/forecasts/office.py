@@ -57,6 +57,10 @@ class Office:
         # The past holds all of every hour before this one.
         self._past_until = 0
 
+    async def tidy(self) -> None:
+        """Save outcomes' states that have grown long, and let go of idle ones."""
+        await self._outcomes.tidy()
+
     async def close(self) -> None:
         await self._outcomes.close()
 

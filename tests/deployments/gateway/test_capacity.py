@@ -4,10 +4,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deployments.coverage.outcomes import key_of
 from deployments.forecasts.foretold import Answered, Foretold
 from deployments.forecasts.office import Forecasts
 from deployments.forecasts.past import past_of
 from deployments.forecasts.shelf import ModelShelf, registered_name, save_with_kind
+from deployments.keyed.shelf import USUAL
 from features.hours.series import hours_of
 from models.forecasting.chain import ORDER
 from models.forecasting.ensemble import EnsembleForecaster
@@ -261,3 +263,13 @@ async def test_what_does_not_fit_is_refused_by_name(house: House, field: str, va
         found = await client.post(PATH, json={**BODY, field: value})
     assert found.status_code == 422
     assert list(found.json()["error"]["fields"]) == [field]
+
+
+async def test_outcomes_that_the_replica_took_are_tidied(house: House) -> None:
+    """Else their logs would grow for as long as the replica lives."""
+    outcomes = house.replicas["forecasting"][0]._office._outcomes
+    for at in range(USUAL.snapshot_after_entries):
+        ask = {"decision": f"hour {at}", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
+        await outcomes.take("capacity", "auth", ask)
+    state = outcomes._service.shelf._residents[key_of("capacity", "auth")]
+    await until(lambda: state.unsaved == 0)
