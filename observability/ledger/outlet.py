@@ -65,7 +65,8 @@ class Outlet:
 
     @property
     def spooled(self) -> int:
-        return 0 if self._spool is None else self._spool.count
+        """Count what waits in the spool; copies of what Redis once took are not counted."""
+        return 0 if self._spool is None else self._spool.count - len(self._copies)
 
     async def put(self, entries: list[bytes], within_s: float | None = None) -> list[str | None]:
         """Answer the stream's ids, none for an entry that is in the spool. Raises SpoolError.
