@@ -8,7 +8,6 @@ what a client gets begins with the next full hour.
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -110,27 +109,3 @@ def make(chain: Chain, series: Sequence[HourlySeries]) -> list[Ahead]:
 
 def _moved(series: HourlySeries, rate: float) -> HourlySeries:
     return with_hour(series, rate) if series.values.size else series
-
-
-def hourly_score(
-    before: Board, entity: str, past: Past, model: str, offset: float
-) -> dict[str, Any] | None:
-    """Hold the first hour that an older board foretold against what came of it.
-
-    Clients got the interval widened by `offset`: it held the truth if the score is at most that.
-    """
-    ahead = before.ahead(entity, model)
-    place = (ahead.start - past.start) // HOUR
-    if ahead.basis == NO_HISTORY or not 0 <= place < len(past.rate):
-        return None
-    truth = float(past.rate[place])
-    if not np.isfinite(truth):
-        return None
-    return {
-        "entity": entity,
-        "decision": f"hour {ahead.start}",
-        "lower": float(ahead.lower[0]),
-        "upper": float(ahead.upper[0]),
-        "offset": offset,
-        "truth": truth,
-    }

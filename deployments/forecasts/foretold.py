@@ -1,90 +1,160 @@
-"""What was foretold of each hour, until it is known what came of it and the intervals learn."""
+"""What was foretold of each hour, until it is known what came of it and the intervals learn.
+
+An hour waits for at most MOST_HOURS, entity by entity: while the history or Redis is away, while
+its telemetry is late, while the state that would learn from it cannot be read by this release.
+Redis keeps it too, so that a replica that begins anew goes on with it; lost is only what was
+foretold while Redis was away, if all replicas end before it is back.
+"""
 
 import logging
-from collections import deque
+import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from deployments.coverage.outcomes import Outcomes
 from deployments.coverage.standings import Standings
-from deployments.errors import RefusedError, UnavailableError
-from deployments.forecasts.board import Board, hourly_score
+from deployments.errors import RefusedError, UnavailableError, UnreadableError
+from deployments.forecasts.board import NO_HISTORY, Board
+from deployments.forecasts.kept_hours import Ends, KeptHours
 from deployments.forecasts.past import Past
+from models.forecasting.forecaster import HOUR
 
-# So many are kept while the history is away, and outcomes while Redis is.
 MOST_HOURS = 48
-MOST_OUTCOMES = 10_000
+AWAY = (UnavailableError, RedisError, OSError)
 
 log = logging.getLogger(__name__)
 
 
-class Answered(NamedTuple):
-    """What clients were answered by: a board, the model asked for, and each entity's offset."""
-
-    board: Board
-    model: str
-    offsets: Mapping[str, float]
-
-
 class Foretold:
-    """Each hour counts once for each entity, whichever replica tells of it first."""
+    """Each hour counts once for each entity, whichever replica counts it first."""
 
-    def __init__(self, outcomes: Outcomes, standings: Standings) -> None:
+    def __init__(self, redis: Redis, outcomes: Outcomes, standings: Standings) -> None:
         self._outcomes = outcomes
         self._standings = standings
-        self._latest: Answered | None = None
-        self._over: deque[Answered] = deque(maxlen=MOST_HOURS)
-        self._untold: deque[dict[str, Any]] = deque(maxlen=MOST_OUTCOMES)
+        self._kept = KeptHours(redis)
+        self._restored = False
+        self._noted: tuple[Board, str, list[float]] | None = None
+        # By the hour's first second and the entity.
+        self._waiting: dict[tuple[int, str], Ends] = {}
+        self._held_against: tuple[Mapping[str, Past], int] = ({}, 0)
+        self._again = False
 
-    def note(self, board: Board, model: str) -> None:
-        """Note what clients are answered by now: the last of an hour is held against the truth.
+    async def note(self, board: Board, model: str) -> None:
+        """Note what clients are answered by now: the last before an hour begins is counted.
 
         Whichever alias named it, and for whatever reason it was made.
         """
-        if self._latest is not None and self._latest.board.hour < board.hour:
-            self._over.append(self._latest)
-        entities = board.entities
-        offsets = self._standings.offsets(entities).tolist()
-        self._latest = Answered(board, model, dict(zip(entities, offsets, strict=True)))
+        offsets = self._standings.offsets(board.entities).tolist()
+        before = self._noted
+        if before is not None and before[0] is board and before[1:] == (model, offsets):
+            return
+        await self._restore()
+        starts = self._take_up(board, model.removeprefix("forecasting/"), offsets)
+        try:
+            for start in starts:
+                await self._kept.write(start, self._of(start))
+        except AWAY as away:
+            log.info("What is foretold is not kept in Redis yet: %s", type(away).__name__)
+            return
+        if self._restored:
+            self._noted = board, model, offsets
+
+    def _of(self, start: int) -> dict[str, Ends]:
+        return {entity: each for (at, entity), each in self._waiting.items() if at == start}
+
+    def _take_up(self, board: Board, model: str, offsets: list[float]) -> set[int]:
+        """Let a board's first hour wait for its truth; give the hours it begins with."""
+        starts = set[int]()
+        for entity, offset in zip(board.entities, offsets, strict=True):
+            ahead = board.ahead(entity, model)
+            if ahead.basis == NO_HISTORY:
+                continue
+            key = (ahead.start, entity)
+            ends = Ends(float(ahead.lower[0]), float(ahead.upper[0]), offset)
+            # An hour in progress stays as it was foretold before it began.
+            if ahead.start > board.hour * HOUR or key not in self._waiting:
+                self._waiting[key] = ends
+            starts.add(ahead.start)
+        return starts
 
     async def tell(self, past: Mapping[str, Past], until: int) -> None:
-        """Tell what came of the hours before `until`, which the past holds.
-
-        A board's first hour is the one after that in which it was made.
-        """
-        while self._over and self._over[0].board.hour + 1 < until:
-            self.weigh(self._over.popleft(), past)
-        for _ in range(len(self._untold)):
-            ask = self._untold.popleft()
+        """Count what came of the hours before `until`, as far as the past holds it."""
+        before, known_until = self._held_against
+        if past is before and until == known_until and not self._again:
+            return
+        hours = {start for start, _ in self._waiting}
+        self._held_against, self._again = (past, until), False
+        self._give_up()
+        await self._count(past, until)
+        if over := hours - {start for start, _ in self._waiting}:
             try:
-                await self._take(ask)
-            except (UnavailableError, RedisError, OSError) as away:
+                await self._kept.remove(over)
+            except AWAY as away:
+                log.info("Hours that were counted stay in Redis: %s", type(away).__name__)
+
+    async def _count(self, past: Mapping[str, Past], until: int) -> None:
+        for key in [key for key in self._waiting if key[0] // HOUR < until]:
+            try:
+                await self._take(key, past)
+            except AWAY as away:
                 # Behind the others: what keeps one entity's back may be its own state.
-                self._untold.append(ask)
-                log.info("An hour's outcome is to be told again: %s", away)
+                self._waiting[key] = self._waiting.pop(key)
+                self._again = True
+                log.info("An hour is to be counted again: %s", away)
                 return
-
-    def weigh(self, answered: Answered, past: Mapping[str, Past]) -> None:
-        """Hold a board's first hour against the past: what comes of it is told next."""
-        model = answered.model.removeprefix("forecasting/")
-        for entity, each in past.items():
-            offset = answered.offsets.get(entity, 0.0)
-            try:
-                found = hourly_score(answered.board, entity, each, model, offset)
             except Exception:
                 # Whatever is wrong with one entity: the others lose nothing by it.
-                log.exception("An hour of %s cannot be weighed", entity)
-                continue
-            if found is not None:
-                self._untold.append(found)
+                log.exception("An hour of %s cannot be counted", key[1])
+                del self._waiting[key]
 
-    async def _take(self, ask: dict[str, Any]) -> None:
-        outcome = {name: value for name, value in ask.items() if name != "entity"}
+    async def _take(self, key: tuple[int, str], past: Mapping[str, Past]) -> None:
+        """Count one entity's hour, if its truth is known."""
+        start, entity = key
+        truth = truth_of(past, entity, start)
+        if not math.isfinite(truth):
+            return
+        outcome = {"decision": f"hour {start}", "truth": truth, **self._waiting[key]._asdict()}
         try:
-            await self._outcomes.take("capacity", ask["entity"], outcome)
+            await self._outcomes.take("capacity", entity, outcome)
         except UnavailableError:
             raise
-        except RefusedError as refusal:  # another replica told it
+        except UnreadableError as refusal:  # tried again with the next past
+            log.info("An hour of %s waits: %s", entity, refusal.message)
+            return
+        except RefusedError as refusal:  # another replica counted it
             log.info("An hour's outcome was not taken: %s", refusal.message)
+        del self._waiting[key]
+
+    def _give_up(self) -> None:
+        """Drop hours that have waited for too long, all entities' alike."""
+        newest = max((start for start, _ in self._waiting), default=0)
+        old = [key for key in self._waiting if key[0] < newest - MOST_HOURS * HOUR]
+        for key in old:
+            del self._waiting[key]
+        if old:
+            log.warning("%d outcomes of hours were not known or taken in two days", len(old))
+
+    async def _restore(self) -> None:
+        """Go on where a replica that ended left off."""
+        if self._restored:
+            return
+        try:
+            kept = await self._kept.read()
+        except AWAY as away:
+            log.info("What was foretold before is not read yet: %s", type(away).__name__)
+            return
+        for start, ends in kept.items():
+            for entity, each in ends.items():
+                self._waiting.setdefault((start, entity), each)
+        self._restored = self._again = True
+
+
+def truth_of(past: Mapping[str, Past], entity: str, start: int) -> float:
+    """Give the rate of the hour from `start`; NaN where it is not known."""
+    each = past.get(entity)
+    place = -1 if each is None else (start - each.start) // HOUR
+    if each is None or not 0 <= place < len(each.rate):
+        return math.nan
+    return float(each.rate[place])

@@ -18,7 +18,7 @@ from deployments.families.capacity import MODELS
 from deployments.forecasts import planner
 from deployments.forecasts.board import Board
 from deployments.forecasts.foretold import Foretold
-from deployments.forecasts.past import Past, past_of
+from deployments.forecasts.past import Past, end_of, past_of
 from deployments.forecasts.shelf import ModelShelf, registered_name
 from deployments.history import HistoryAwayError
 from deployments.replica import Replica
@@ -26,6 +26,8 @@ from models.forecasting.seasonal_naive import SeasonalNaive
 
 # Telemetry of an hour's last minute is there by then.
 SETTLED_SECONDS = 30
+# Where the history has no such hour yet, for its clock is behind or its store is empty.
+READ_AGAIN_SECONDS = 10.0
 HISTORY_DAYS = 60
 HOUR = 3600
 
@@ -52,10 +54,11 @@ class Office:
         self._begun: SharedLoads[str, Forecasts] = SharedLoads()
         self.standings = Standings(replica.redis, "capacity")
         self._outcomes = Outcomes(replica.redis, replica.clocks.monotonic)
-        self.foretold = Foretold(self._outcomes, self.standings)
+        self.foretold = Foretold(replica.redis, self._outcomes, self.standings)
         self.past: dict[str, Past] = {}
         # The past holds all of every hour before this one.
         self._past_until = 0
+        self._read_again_at = 0.0
 
     async def tidy(self) -> None:
         """Save outcomes' states that have grown long, and let go of idle ones."""
@@ -124,7 +127,9 @@ class Office:
         for alias in self._by_alias.keys() - wanted:
             del self._by_alias[alias]
         hour = self._settled_hour()
-        if not self.past or hour != self._past_until:
+        if not self.past or (
+            hour > self._past_until and self._replica.clocks.wall() >= self._read_again_at
+        ):
             await self._read_past(hour)
         failures = []
         for alias in wanted:
@@ -133,7 +138,7 @@ class Office:
             except Exception as failure:  # noqa: BLE001 - whatever it is, the others are followed
                 failures.append(failure)
         if (answering := self.known(usual.alias)) is not None:
-            self.foretold.note(answering.board, usual.model)
+            await self.foretold.note(answering.board, usual.model)
         await self.foretold.tell(self.past, self._past_until)
         if failures:
             raise failures[0]
@@ -157,7 +162,10 @@ class Office:
         except HistoryAwayError as away:
             log.warning("The history gives no hours: %s", away.message)
             return
-        self._past_until = hour
         found = past_of(stored)
-        if found or self.past:  # boards are made anew for another past
-            self.past = found
+        # The history goes by a clock of its own, which may be behind.
+        until = min(hour, end_of(found) // HOUR)
+        if until < hour:
+            self._read_again_at = self._replica.clocks.wall() + READ_AGAIN_SECONDS
+        if until > self._past_until or not self.past:
+            self.past, self._past_until = found or self.past, until  # boards are made anew for it

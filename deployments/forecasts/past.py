@@ -29,6 +29,11 @@ def past_of(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Past]:
     }
 
 
+def end_of(past: Mapping[str, Past]) -> int:
+    """Give the second up to which hours are known; 0 where there are none."""
+    return max((each.start + HOUR * len(each.rate) for each in past.values()), default=0)
+
+
 def series_of(entity: str, past: Past, ahead: int = LONGEST_HORIZON) -> HourlySeries:
     """Lay the calendar beside the hours, past and to come."""
     known = known_hours(past.exchange, past.start, len(past.rate) + ahead)

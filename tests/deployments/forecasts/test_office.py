@@ -12,11 +12,12 @@ import deployments.history
 import deployments.replica
 from deployments.champions import Named
 from deployments.coverage.outcomes import key_of, standings_key
-from deployments.forecasts.foretold import Answered
-from deployments.forecasts.office import HOUR, SETTLED_SECONDS, Office
+from deployments.forecasts import foretold
+from deployments.forecasts.office import HOUR, READ_AGAIN_SECONDS, SETTLED_SECONDS, Office
 from deployments.forecasts.past import past_of
 from deployments.forecasts.shelf import ModelShelf
 from deployments.history import HistoryAwayError
+from deployments.keyed.log import KeyLog
 from deployments.replica import Replica
 from models.pointer import _file
 from tests.redis_server import RedisServer
@@ -48,16 +49,23 @@ class History:
         self.away = False
         self.spread = 0.0
         self.resting = ""
+        self.late = self.empty = False
+        self.late_hours = 0
+        self.behind = 0.0
         self.asked = 0
 
     async def ask(self, *_: object) -> dict[str, Any]:
         self.asked += 1
         if self.away:
             raise HistoryAwayError("away")
+        if self.empty:
+            return {}
         start = BEGIN - 14 * 24 * HOUR
-        rate = 100.0 + np.arange((int(self._clocks.now) - start) // HOUR) % 24
+        rate = 100.0 + np.arange((int(self._clocks.now - self.behind) - start) // HOUR) % 24
         draw = np.random.default_rng(1).normal(size=1_000)
         rate[14 * 24 :] *= np.exp(self.spread * draw[: len(rate) - 14 * 24])
+        if late := self.late or self.late_hours:
+            rate[-late:] = np.nan
         rates = dict.fromkeys(ENTITIES, rate)
         if self.resting:
             rates[self.resting] = np.where(np.arange(len(rate)) % 24 < 7, rate, 0.0)
@@ -160,10 +168,100 @@ async def test_what_is_wrong_with_one_entity_takes_no_hour_from_the_others(
     clocks.now += 2 * HOUR
     past = past_of(await deployments.history.ask("hours"))
     past["auth"] = past["auth"]._replace(start=None)  # type: ignore[arg-type] # it is to fail
-    board = (await office.of("champion")).board
-    office.foretold.weigh(Answered(board, CHAMPION.model, {}), past)
-    await office.foretold.tell(past, 0)
+    await office.foretold.tell(past, BEGIN // HOUR + 2)
     assert await outcomes(office) == [0, 1]
+
+
+async def test_a_replica_that_begins_anew_goes_on_with_the_hours_of_the_one_before(
+    office: Office, clocks: Clocks
+) -> None:
+    for counted in (0, 0, 1, 2, 3):
+        await office.look(["champion"], CHAMPION)
+        assert await outcomes(office) == [counted, counted]
+        await office.close()
+        office = Office(office._replica)
+        clocks.now += HOUR
+    await office.close()
+
+
+@pytest.mark.parametrize("what", ["late", "empty"])
+async def test_an_hour_whose_truth_is_late_is_counted_then(
+    office: Office, clocks: Clocks, past: History, what: str
+) -> None:
+    for counted in (0, 0, 1):
+        await office.look(["champion"], CHAMPION)
+        assert await outcomes(office) == [counted, counted]
+        clocks.now += HOUR
+    setattr(past, what, True)
+    await office.look(["champion"], CHAMPION)
+    assert await outcomes(office) == [1, 1]
+    setattr(past, what, False)
+    clocks.now += HOUR
+    await office.look(["champion"], CHAMPION)
+    assert await outcomes(office) == [3, 3]
+
+
+async def test_an_empty_answer_of_the_history_is_asked_for_again_within_the_hour(
+    office: Office, clocks: Clocks, past: History
+) -> None:
+    for empty in (False, False, True, False):
+        past.empty = empty
+        await office.look(["champion"], CHAMPION)
+        clocks.now += READ_AGAIN_SECONDS if empty else HOUR
+    assert await outcomes(office) == [1, 1]
+
+
+async def test_hours_that_wait_for_too_long_are_given_up_for_all_entities_alike(
+    office: Office,
+    clocks: Clocks,
+    past: History,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(foretold, "MOST_HOURS", 3)
+    past.late_hours = 10
+    for _ in range(8):
+        await office.look(["champion"], CHAMPION)
+        clocks.now += HOUR
+    past.late_hours = 0
+    await office.look(["champion"], CHAMPION)
+    assert await outcomes(office) == [2, 2]
+    assert "2 outcomes of hours were not known or taken" in caplog.text
+
+
+async def test_an_hour_of_a_state_that_cannot_be_read_waits(
+    office: Office, clocks: Clocks, redis: Redis
+) -> None:
+    for _ in range(3):
+        await office.look(["champion"], CHAMPION)
+        clocks.now += HOUR
+    await office._outcomes.close()  # writes snapshots
+    office._outcomes._service.shelf.drop(key_of("capacity", "auth"))
+    snapshot = KeyLog(redis, "coverage")._snapshot(key_of("capacity", "auth"))
+    saved = await redis.hget(snapshot, "s")
+    assert saved is not None
+    await redis.hset(snapshot, "s", b"\x05\x00\x00\x00other release")
+    await office.look(["champion"], CHAMPION)
+    assert await outcomes(office) == [1, 2]
+    await redis.hset(snapshot, "s", saved)
+    clocks.now += HOUR
+    await office.look(["champion"], CHAMPION)
+    assert await outcomes(office) == [3, 3]
+
+
+async def test_a_history_whose_clock_is_behind_loses_no_hour(
+    office: Office, clocks: Clocks, past: History
+) -> None:
+    past.behind = SETTLED_SECONDS + 10.0
+    await office.look(["champion"], CHAMPION)
+    for counted in (0, 1, 2):
+        clocks.now = clocks.now // HOUR * HOUR + HOUR + SETTLED_SECONDS + 1.0
+        for _ in range(2):
+            await office.look(["champion"], CHAMPION)
+            clocks.now += READ_AGAIN_SECONDS
+        assert await outcomes(office) == [counted, counted]
+        board = (await office.of("champion")).board
+        assert board.ahead("auth", "ensemble").start == clocks.now // HOUR * HOUR + HOUR
 
 
 async def test_a_damaged_pointer_of_another_alias_takes_no_hour(

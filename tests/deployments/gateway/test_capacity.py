@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from deployments.coverage.outcomes import key_of
-from deployments.forecasts.foretold import Answered, Foretold
+from deployments.forecasts.foretold import Foretold
 from deployments.forecasts.office import Forecasts
 from deployments.forecasts.past import past_of
 from deployments.forecasts.shelf import ModelShelf, registered_name, save_with_kind
@@ -232,11 +232,12 @@ async def test_an_hour_that_is_over_is_an_outcome(learned: House) -> None:
     past = await hours("hours", 1)
     for each in past.values():  # two hours later, with three times the rate
         each["rate"] = np.append(each["rate"], [3e4, 3e4])
-    foretold = Foretold(forecasting._office._outcomes, forecasting._office.standings)
+    office = forecasting._office
     for _ in range(2):  # another replica does the same
-        foretold.weigh(Answered(board, "forecasting/ensemble", {}), past_of(past))
-        await foretold.tell({}, 0)
-    await forecasting._office.standings.refresh()
+        foretold = Foretold(learned.redis, office._outcomes, office.standings)
+        await foretold.note(board, "forecasting/ensemble")
+        await foretold.tell(past_of(past), board.hour + 3)
+    await office.standings.refresh()
     told = forecasting._office.standings.told(["order-gateway", "nobody"])
     assert told[0]["outcomes"] == 1
     assert told[0]["coverage"] == 0.0
