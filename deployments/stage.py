@@ -12,6 +12,7 @@ from config_store.wire_secret import wire_secret
 from deployments.autoscaling import METRIC
 from deployments.batch import requests_of
 from deployments.replica import Replica
+from deployments.transport.replica_directory import REDIS_AWAY, SIGN_SECONDS, DirectoryEntry
 from deployments.wire.call import BatchRefusedError
 from deployments.wire.frame import Frame
 from deployments.wire.server import WireServer
@@ -27,6 +28,7 @@ class Stage(Generic[Compiled]):
     """
 
     def __init__(self, role: str) -> None:
+        self._role = role
         self.replica = Replica(role, self.configure)
         self.versions = LiveVersions(ConfigStore(self.replica.redis).get, self.compile)
 
@@ -35,6 +37,14 @@ class Stage(Generic[Compiled]):
         secret = await wire_secret(self.replica.redis)
         self._wire = WireServer(self._answer_logged, secret)
         self._address = await self._wire.open(ray.util.get_node_ip_address())
+        redis, wall = self.replica.redis, self.replica.clocks.wall
+        self._entry = DirectoryEntry(redis, self._role, self._address, wall)
+        self._signing = self.replica.loops.start(
+            "sign the replica directory",
+            self._entry.sign,
+            lambda: SIGN_SECONDS,
+            expected=REDIS_AWAY,
+        )
 
     @abstractmethod
     async def answer(self, frame: Frame, compiled: Compiled) -> Frame:
@@ -69,13 +79,19 @@ class Stage(Generic[Compiled]):
             raise BatchRefusedError(str(away)) from away
 
     async def where(self) -> tuple[str, int]:
-        """Tell a gateway, which asks through Serve, where this replica listens."""
+        """Tell a gateway, which asks through Serve while Redis is away, where this replica is."""
         return self._address
 
     def record_autoscaling_stats(self) -> dict[str, Any]:
         """Tell Serve how busy the replica is: what comes over the wire it does not see."""
         return {METRIC: self.replica.busy.share()}
 
-    async def close(self) -> None:
+    async def leave(self) -> None:
+        """Take no further batch, and answer what came in."""
+        await self.replica.loops.stop(self._signing)
+        await self._entry.withdraw()
         await self._wire.close()
+
+    async def close(self) -> None:
+        await self.leave()
         await self.replica.close()

@@ -30,6 +30,7 @@ from deployments.gateway.timings import Stopwatch
 from deployments.hop import AnyReplica, Hop, ModelHop
 from deployments.keyed.routing import ByKey
 from deployments.replica import FIRST_CONFIG_SECONDS, Replica
+from deployments.transport.replica_directory import DirectoryWatch, ReplicaDirectory
 from deployments.wire.exchange import Exchange
 from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.lag import drain_lag_s
@@ -85,12 +86,16 @@ class Premises:
             self.clocks.monotonic, spooled=lambda: self.ledger.spooled_entries
         )
         self.outcomes = Outcomes(self.replica.redis, self.clocks.monotonic)
+        self._directory = DirectoryWatch(
+            ReplicaDirectory(self.replica.redis, self.clocks.monotonic), self.replica.loops
+        )
         self._handles = handles
         self._exchanges: list[Exchange] = []
 
     async def open(self) -> None:
         await self.replica.open()
         secret = await wire_secret(self.replica.redis)
+        self._directory.start()
         self.desk = Desk(self._journeys(secret), lambda: self.replica.config.value, self.clocks)
         self.sessions = Sessions(secret, lambda: self.keys.value, self.clocks.wall)
         loops = self.replica.loops
@@ -111,6 +116,7 @@ class Premises:
         with suppress(RedisError, OSError):
             await self.rate_shares.leave()
         await self.outcomes.close()
+        await self._directory.stop()
         for exchange in self._exchanges:
             await exchange.stop()
         await self.ledger.close()
@@ -170,7 +176,9 @@ class Premises:
         return version
 
     def _exchange(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> Exchange:
-        exchange = Exchange(stage, handle, secret, self.replica.loops)
+        exchange = Exchange(
+            stage, handle, secret, self.replica.loops, self._directory.listing(stage)
+        )
         exchange.start()
         self._exchanges.append(exchange)
         return exchange

@@ -87,7 +87,7 @@ class KeyedStage(Stage[Compiled]):
         await self.replica.loops.stop(self._tidying, self._repairing)
         # What comes in is answered first; then states are saved, so that the next holder need not
         # replay logs.
-        await self._wire.close()
+        await self.leave()
         for service in self._distinct():
             await service.close()
         await self.replica.close()

@@ -1,11 +1,16 @@
-"""Knows the replicas of one deployment: Serve names them, the wire reaches them."""
+"""Knows the replicas of one deployment: the directory names them, the wire reaches them.
+
+Where the directory names none that can be reached, as while Redis is away, Serve is asked.
+"""
 
 import asyncio
 import logging
+from collections.abc import Collection
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
+from deployments.transport.replica_directory import Address, Listing
 from deployments.wire.channel import Channel
 from observability.background import BackgroundLoop, Loops
 
@@ -14,6 +19,8 @@ ASK_EVERY_SECONDS = 1.0
 ASK_AGAIN_SECONDS = 0.05
 # The question is answered at once by a replica that lives at all.
 ASK_WITHIN_SECONDS = 2.0
+# A machine that is gone without a word takes no connection and refuses none.
+CONNECT_WITHIN_SECONDS = 1.0
 # Every replica is to send something as often as this; one that owes an answer, be it to a ping, and
 # has been silent for longer hangs, and others are asked first.
 PING_EVERY_SECONDS = 0.5
@@ -25,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Exchange:
-    """Keeps a channel to every replica that Serve routes to; Serve decides which those are."""
+    """Keeps a channel to every replica there is."""
 
     def __init__(
         self,
@@ -33,13 +40,16 @@ class Exchange:
         handle: DeploymentHandle[Any],
         secret: bytes,
         loops: Loops | None = None,
+        listing: Listing | None = None,
     ) -> None:
+        """Without a listing Serve alone is asked."""
         self._stage = stage
         self._where = handle.where
         self._secret = secret
-        self._channels: dict[tuple[str, int], Channel] = {}
+        self._channels: dict[Address, Channel] = {}
         self._found = asyncio.Event()
-        self._wanted = asyncio.Event()
+        self._listing = listing or Listing()
+        self._wanted = self._listing.changed
         self._loops = loops or Loops()
         self._running: list[BackgroundLoop] = []
 
@@ -71,11 +81,11 @@ class Exchange:
             default=None,
         )
 
-    def alive(self) -> dict[tuple[str, int], Channel]:
+    def alive(self) -> dict[Address, Channel]:
         """Give every replica that can be asked now."""
         return {at: channel for at, channel in self._channels.items() if channel.alive}
 
-    def responsive(self) -> dict[tuple[str, int], Channel]:
+    def responsive(self) -> dict[Address, Channel]:
         """Give every replica that can be asked and does not hang; all of them where all do."""
         alive = self.alive()
         heard = {at: each for at, each in alive.items() if each.silent_seconds <= SILENT_SECONDS}
@@ -100,8 +110,10 @@ class Exchange:
         await asyncio.sleep(ASK_AGAIN_SECONDS)
         self._wanted.clear()
         try:
-            async with asyncio.timeout(ASK_WITHIN_SECONDS):
-                await self._ask()
+            await self._reach(self._listing.addresses)
+            if not self._listing.addresses or not self.alive():
+                async with asyncio.timeout(ASK_WITHIN_SECONDS):
+                    await self._connect(await self._where.remote())
         finally:
             self._channels = {at: each for at, each in self._channels.items() if each.alive}
 
@@ -109,9 +121,19 @@ class Exchange:
         """Wait for the next question; not at all while there is nobody to ask."""
         return ASK_EVERY_SECONDS - ASK_AGAIN_SECONDS if self._channels else 0.0
 
-    async def _ask(self) -> None:
-        host, port = await self._where.remote()
+    async def _reach(self, addresses: Collection[Address]) -> None:
+        """Connect to all of them; who cannot be reached is tried again while it is listed."""
+        outcomes = await asyncio.gather(*map(self._connect, addresses), return_exceptions=True)
+        for address, outcome in zip(addresses, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                log.info("A replica of %s at %s: %r", self._stage, address, outcome)
+            elif outcome is not None:
+                raise outcome
+
+    async def _connect(self, address: Address) -> None:
+        host, port = address
         known = self._channels.get((host, port))
         if known is None or not known.alive:
-            self._channels[host, port] = await Channel.connect(host, port, self._secret)
+            async with asyncio.timeout(CONNECT_WITHIN_SECONDS):
+                self._channels[host, port] = await Channel.connect(host, port, self._secret)
             self._found.set()

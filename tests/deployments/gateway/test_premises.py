@@ -7,10 +7,12 @@ from redis.asyncio import Redis
 
 from config_store.quotas import QuotaChange, QuotasConfig
 from deployments.errors import UnavailableError
+from deployments.transport import replica_directory
 from observability.ledger.writer import LedgerWriter
 from safety.access import KeyRing, Role
 from safety.key_store import KeyStore
-from tests.deployments.house import PATH, House, opened
+from tests.deployments.house import PATH, STAGES, House, opened
+from tests.deployments.unstarted import end
 from tests.waiting import until
 
 BODY = {"entity": "order-gateway", "load": 0.5}
@@ -39,6 +41,19 @@ async def test_closing_ends_every_task_and_every_connection(house: House, redis:
         connected.append(len(await redis.client_list()))
     # The first house may open some more now and then; what stayed open would do so every time.
     assert any(later <= earlier for earlier, later in pairwise(connected))
+
+
+async def test_a_gateway_finds_a_replica_that_serve_does_not_name_until_it_closes(
+    house: House,
+) -> None:
+    late = await house.start("tail")
+    house.directories["tail"].addresses.remove(await late.where())
+    exchange = house.premises.keyed._hops["tail"]._hop._exchange  # type: ignore[attr-defined] # stateless
+    await until(lambda: len(exchange.alive()) == 2)
+    house.replicas["tail"].remove(late)
+    await end(late)
+    await until(lambda: len(exchange.alive()) == 1)
+    assert await house.redis.hlen(replica_directory.key(house.redis)) == len(STAGES)
 
 
 async def test_a_gateway_that_is_open_admits_good_keys_from_its_first_request(
