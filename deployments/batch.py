@@ -11,7 +11,7 @@ from typing import Any, Self, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
 from features.fill import Filled
 
 FloatArray = npt.NDArray[np.float64]

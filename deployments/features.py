@@ -8,7 +8,7 @@ from deployments.batch import Batch, filled_to_frame
 from deployments.families.shipped import FAMILIES
 from deployments.history import HistorySource
 from deployments.stage import Stage
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
 from features.fill import Freshness, fill
 from features.store import FeatureStore
 

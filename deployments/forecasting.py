@@ -8,7 +8,7 @@ from config_store.store import Version
 from deployments.batch import Batch
 from deployments.champions import Named
 from deployments.stage import Stage
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
 
 if TYPE_CHECKING:
     from deployments.forecasts.office import Office

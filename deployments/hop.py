@@ -7,9 +7,9 @@ from typing import Protocol
 
 from deployments.batch import Batch, Prediction
 from deployments.errors import StageLostError
-from deployments.wire.channel import ChannelLostError, RemoteFailureError
-from deployments.wire.exchange import Exchange
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
+from deployments.transport.tcp.channel import ChannelLostError, RemoteFailureError
+from deployments.transport.tcp.exchange import Exchange
 
 log = logging.getLogger(__name__)
 

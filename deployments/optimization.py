@@ -16,8 +16,8 @@ from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import ShelfLimits
 from deployments.keyed.stage import KeyedStage
+from deployments.transport.frame import Frame
 from deployments.version import VERSION
-from deployments.wire.frame import Frame
 
 MODELS = {
     "bandit": "optimization/bandit",

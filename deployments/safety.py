@@ -9,7 +9,7 @@ from ray import serve
 from config_store.store import Version
 from deployments.batch import Batch, Judgement
 from deployments.stage import Stage
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
 from safety.checker import Checker, Violation
 from safety.fallback import Fallback
 from safety.limits import Level

@@ -12,10 +12,10 @@ from config_store.wire_secret import wire_secret
 from deployments.autoscaling import METRIC
 from deployments.batch import requests_of
 from deployments.replica import Replica
+from deployments.transport.call import BatchRefusedError
+from deployments.transport.frame import Frame
 from deployments.transport.replica_directory import REDIS_AWAY, SIGN_SECONDS, DirectoryEntry
-from deployments.wire.call import BatchRefusedError
-from deployments.wire.frame import Frame
-from deployments.wire.server import WireServer
+from deployments.transport.tcp.server import WireServer
 from observability.logs import request_ids
 
 Compiled = TypeVar("Compiled")

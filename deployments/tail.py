@@ -18,8 +18,8 @@ from deployments.extremes.metrics import FRESH_SECONDS, MetricSeries
 from deployments.extremes.wanted import wanted_of
 from deployments.families.extremes import EXTREMES
 from deployments.stage import Stage
+from deployments.transport.frame import Frame
 from deployments.version import VERSION
-from deployments.wire.frame import Frame
 from models.errors import ModelError
 from models.model_version import ModelVersion
 from models.pointer import read_pointer

@@ -31,7 +31,7 @@ from deployments.hop import AnyReplica, Hop, ModelHop
 from deployments.keyed.routing import ByKey
 from deployments.replica import FIRST_CONFIG_SECONDS, Replica
 from deployments.transport.replica_directory import DirectoryWatch, ReplicaDirectory
-from deployments.wire.exchange import Exchange
+from deployments.transport.tcp.exchange import Exchange
 from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.lag import drain_lag_s
 from observability.ledger.writer import LedgerWriter

@@ -11,7 +11,7 @@ from deployments.keyed.places import Places
 from deployments.keyed.replies import failed, unavailable, unreadable_refusal
 from deployments.keyed.shelf import Resident, Shelf
 from deployments.keyed.writing import Writing
-from deployments.wire.call import GivenUpError, given_up
+from deployments.transport.call import GivenUpError, given_up
 
 log = logging.getLogger(__name__)
 

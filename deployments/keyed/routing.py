@@ -22,9 +22,9 @@ from deployments.batch import Batch, Columns, Detail, Prediction, Refusal
 from deployments.errors import StageLostError
 from deployments.hop import of_same_version
 from deployments.keyed.tags import tag
-from deployments.wire.channel import Channel, ChannelLostError, RemoteFailureError
-from deployments.wire.exchange import Exchange
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
+from deployments.transport.tcp.channel import Channel, ChannelLostError, RemoteFailureError
+from deployments.transport.tcp.exchange import Exchange
 
 log = logging.getLogger(__name__)
 

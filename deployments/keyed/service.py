@@ -15,7 +15,7 @@ from deployments.keyed.rounds import Rounds
 from deployments.keyed.shelf import USUAL, Shelf, ShelfLimits
 from deployments.keyed.tags import BARE, tag
 from deployments.keyed.withdrawing import Withdrawing
-from deployments.wire.call import given_up_for_good
+from deployments.transport.call import given_up_for_good
 
 log = logging.getLogger(__name__)
 

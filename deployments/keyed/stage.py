@@ -12,7 +12,7 @@ from deployments.keyed.creation import Creation
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.stage import Compiled, Stage
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
 
 TIDY_SECONDS = 1.0
 REPAIR_AGAIN_SECONDS = 10.0

@@ -7,9 +7,9 @@ import sys
 from itertools import count
 from typing import Any, Self
 
-from deployments.wire.channel import Channel
-from deployments.wire.exchange import Exchange
-from deployments.wire.server import Handler, WireServer
+from deployments.transport.tcp.channel import Channel
+from deployments.transport.tcp.exchange import Exchange
+from deployments.transport.tcp.server import Handler, WireServer
 
 SECRET = b"what the platform's own processes know"
 
@@ -43,7 +43,7 @@ def kill(server: WireServer) -> None:
 # Takes questions and answers none, but pings.
 _SILENT = """
 import asyncio, sys
-from deployments.wire.server import WireServer
+from deployments.transport.tcp.server import WireServer
 
 async def silent(frame):
     print("asked", flush=True)

@@ -12,7 +12,7 @@ from deployments.batch import (
     filled_from_frame,
     filled_to_frame,
 )
-from deployments.wire.frame import ASK, Frame, decode, encode
+from deployments.transport.frame import ASK, Frame, decode, encode
 from features.fill import Filled
 from safety.limits import LEVELS, Level
 

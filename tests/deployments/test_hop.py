@@ -6,9 +6,9 @@ import pytest
 
 from deployments.errors import StageLostError
 from deployments.hop import Hop
-from deployments.wire import exchange as exchange_module
-from deployments.wire.exchange import Exchange
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
+from deployments.transport.tcp import exchange as exchange_module
+from deployments.transport.tcp.exchange import Exchange
 from tests.deployments.replicas import Directory, Replica, Room, SilentReplica
 from tests.waiting import until
 

@@ -9,7 +9,7 @@ from config_store.store import Version
 from deployments.batch import Batch, Columns, Judgement
 from deployments.safety import Judge, Safety
 from deployments.tail import _answer
-from deployments.wire.frame import ASK, decode, encode
+from deployments.transport.frame import ASK, decode, encode
 from models.tail.xgboost_quantile import TailModel
 from safety.fallback import fallback_columns
 from safety.limits import LEVELS, Level

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from deployments.batch import Columns, Prediction
 from deployments.champions import Champions, Named
 from deployments.tail import _ORDINARY, Tail, _answer, _answerable, _numbers
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
 from models.model_version import ModelVersion
 from models.tail.inputs import BOUNDS
 from models.tail.xgboost_quantile import TailModel

@@ -17,7 +17,7 @@ import deployments.features
 import deployments.history
 import deployments.replica
 import features.store
-from deployments.wire import exchange
+from deployments.transport.tcp import exchange
 from features.hours.series import EntityHours, hours_of
 from features.rows import FeatureRow
 from features.sources.clickhouse import feature_row

@@ -8,7 +8,7 @@ from deployments.errors import UnavailableError
 from deployments.families.tail import TailBody
 from deployments.gateway.desk import Desk, limits_of
 from deployments.gateway.lane import LaneLimits
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
 from safety.access import Principal, Role
 from tests.deployments.house import House, document_with
 

@@ -17,7 +17,7 @@ from config_store.document import Lane
 from config_store.store import ConfigStore
 from config_store.versions import Live
 from deployments.families.tail import FEATURES, TailBody
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
 from features.rows import FeatureRow
 from features.store import publish
 from models.registry import CHAMPION, Registry

@@ -26,7 +26,7 @@ from deployments.batch import Batch, Prediction
 from deployments.keyed.log import Append, KeyLog, Saved
 from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import ShelfLimits
-from deployments.wire.call import Call, GivenUpError, current_call
+from deployments.transport.call import Call, GivenUpError, current_call
 from tests.deployments.keyed.earlier_log import EarlierKeyLog
 from tests.deployments.keyed.journal import Journal, JournalKeeper, LaterJournalKeeper
 from tests.deployments.keyed.lockstep import KilledError, Lockstep, Turn

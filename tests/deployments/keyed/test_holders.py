@@ -18,10 +18,10 @@ from deployments.keyed.keeper import Asked
 from deployments.keyed.log import Append, KeyLog
 from deployments.keyed.routing import ByKey, holder
 from deployments.keyed.service import KeyedService
-from deployments.wire import exchange as exchange_module
-from deployments.wire.call import Call, GivenUpError, current_call
-from deployments.wire.exchange import Exchange
-from deployments.wire.frame import Frame
+from deployments.transport.call import Call, GivenUpError, current_call
+from deployments.transport.frame import Frame
+from deployments.transport.tcp import exchange as exchange_module
+from deployments.transport.tcp.exchange import Exchange
 from tests.deployments.keyed.asking import Service, ask, expected, totals
 from tests.deployments.keyed.tally import Tally, TallyKeeper
 from tests.deployments.replicas import Directory, Replica, Room, SilentReplica

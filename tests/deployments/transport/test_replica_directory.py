@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from deployments.transport import replica_directory
+from deployments.transport.frame import Frame
 from deployments.transport.replica_directory import (
     READ_SECONDS,
     REDIS_AWAY,
@@ -16,9 +17,8 @@ from deployments.transport.replica_directory import (
     DirectoryWatch,
     ReplicaDirectory,
 )
-from deployments.wire import exchange as exchange_module
-from deployments.wire.exchange import ASK_AGAIN_SECONDS, Exchange
-from deployments.wire.frame import Frame
+from deployments.transport.tcp import exchange as exchange_module
+from deployments.transport.tcp.exchange import ASK_AGAIN_SECONDS, Exchange
 from observability.background import Loops
 from tests.deployments.replicas import SECRET, Directory, Replica, Room
 from tests.redis_server import RedisServer

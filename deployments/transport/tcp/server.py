@@ -6,8 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from deployments.wire.call import BatchRefusedError, Call, GivenUpError, current_call
-from deployments.wire.frame import (
+from deployments.transport.call import BatchRefusedError, Call, GivenUpError, current_call
+from deployments.transport.frame import (
     ANSWER,
     ASK,
     FAILURE,

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from deployments.wire.frame import (
+from deployments.transport.frame import (
     ANSWER,
     ASK,
     FAILURE,

@@ -3,8 +3,8 @@ import asyncio
 import numpy as np
 import pytest
 
-from deployments.wire import exchange as exchange_module
-from deployments.wire.frame import Frame
+from deployments.transport.frame import Frame
+from deployments.transport.tcp import exchange as exchange_module
 from tests.deployments.replicas import Directory, Room, SilentReplica
 from tests.waiting import PATIENCE_SECONDS, until
 

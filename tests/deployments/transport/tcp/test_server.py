@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from deployments.wire import server
-from deployments.wire.frame import (
+from deployments.transport.frame import (
     ANSWER,
     ASK,
     FAILURE,
@@ -18,6 +17,7 @@ from deployments.wire.frame import (
     decode,
     encode,
 )
+from deployments.transport.tcp import server
 from tests.deployments.replicas import SECRET, Replica, Room
 from tests.waiting import PATIENCE_SECONDS, until
 

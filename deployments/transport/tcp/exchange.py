@@ -11,7 +11,7 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 
 from deployments.transport.replica_directory import Address, Listing
-from deployments.wire.channel import Channel
+from deployments.transport.tcp.channel import Channel
 from observability.background import BackgroundLoop, Loops
 
 # Serve picks a replica at random for each question, so that asking now and then finds all.

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from deployments.wire.call import GivenUpError, given_up
-from deployments.wire.channel import Channel, ChannelLostError, RemoteFailureError
-from deployments.wire.frame import ANSWER, Frame, encode
+from deployments.transport.call import GivenUpError, given_up
+from deployments.transport.frame import ANSWER, Frame, encode
+from deployments.transport.tcp.channel import Channel, ChannelLostError, RemoteFailureError
 from tests.deployments.replicas import SECRET, Room
 from tests.waiting import PATIENCE_SECONDS, until
 

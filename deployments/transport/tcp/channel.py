@@ -4,7 +4,7 @@ import asyncio
 from itertools import count
 from typing import Self, cast
 
-from deployments.wire.frame import (
+from deployments.transport.frame import (
     ANSWER,
     ASK,
     GIVEN_UP,
