@@ -130,11 +130,19 @@ class Settings(BaseSettings):
         read_by="anomaly and optimization replicas",
         ge=0,
     )
+    profile: Literal["fast", "plain"] = setting(
+        "fast",
+        "`fast`: batches go over connections of our own, the inference paths skip Serve's ingress, "
+        "and workers are forked. `plain`: all of it goes the way that Ray and Serve have for it "
+        "([which is for what](decisions/two-transports.md)).",
+        read_by="every process of the cluster; `ballast up`",
+    )
     forked_workers: bool = setting(
         True,
         "Whether Ray's workers are forked of one process that has everything imported "
-        "([why](decisions/the-zygote.md)). `False` starts each as Ray does: slower, and the first "
-        "thing to try when a worker dies at its start.",
+        "([why](decisions/the-zygote.md)). `False` starts each as Ray does, and so does "
+        "`BALLAST_PROFILE=plain`: slower, and the first thing to try when a worker dies at its "
+        "start.",
         read_by="`ballast up`",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = setting(
@@ -167,6 +175,11 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
+
+    @property
+    def plain(self) -> bool:
+        """Whether everything goes the way that Ray and Serve have for it."""
+        return self.profile == "plain"
 
     @property
     def paths(self) -> Paths:

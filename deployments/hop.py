@@ -1,4 +1,4 @@
-"""A call to the next deployment: over the wire, and elsewhere when a replica dies under it."""
+"""A call to the next deployment: over its transport, and elsewhere when a replica dies under it."""
 
 import asyncio
 import logging
@@ -7,9 +7,8 @@ from typing import Protocol
 
 from deployments.batch import Batch, Prediction
 from deployments.errors import StageLostError
+from deployments.transport.base import RemoteFailureError, ReplicaLostError, Transport
 from deployments.transport.frame import Frame
-from deployments.transport.tcp.channel import ChannelLostError, RemoteFailureError
-from deployments.transport.tcp.exchange import Exchange
 
 log = logging.getLogger(__name__)
 
@@ -23,22 +22,21 @@ class ModelHop(Protocol):
 class Hop:
     """One stage of the DAG, with a time budget for each call."""
 
-    def __init__(self, stage: str, exchange: Exchange, clock: Callable[[], float]) -> None:
+    def __init__(self, stage: str, transport: Transport, clock: Callable[[], float]) -> None:
         self.stage = stage
-        self._exchange = exchange
+        self._transport = transport
         self._clock = clock
 
     async def __call__(self, frame: Frame, budget_s: float) -> Frame:
         """Send the frame; no stage has side effects, so a lost call is simply sent again."""
         deadline = self._clock() + budget_s
         while (left := deadline - self._clock()) > 0:
-            channel = self._exchange.idlest()
             try:
                 async with asyncio.timeout(left):
                     frame.head["budget_s"] = left
-                    channel = channel or await self._exchange.some()
-                    return of_same_version(self.stage, frame, await channel.call(frame))
-            except ChannelLostError as lost:
+                    link = await self._transport.some()
+                    return of_same_version(self.stage, frame, await link.call(frame))
+            except ReplicaLostError as lost:
                 log.warning("stage %s: %s; trying another", self.stage, lost)
             except RemoteFailureError as failure:
                 raise StageLostError(self.stage, f"it failed with {failure}") from failure

@@ -1,4 +1,4 @@
-"""What makes a deployment a stage of the DAG: it answers frames over the wire, and says where."""
+"""What makes a deployment a stage of the DAG: it answers frames over both transports."""
 
 from abc import abstractmethod
 from typing import Any, Generic, TypeVar
@@ -15,6 +15,7 @@ from deployments.replica import Replica
 from deployments.transport.call import BatchRefusedError
 from deployments.transport.frame import Frame
 from deployments.transport.replica_directory import REDIS_AWAY, SIGN_SECONDS, DirectoryEntry
+from deployments.transport.serve_handle import HandleServer
 from deployments.transport.tcp.server import WireServer
 from observability.logs import request_ids
 
@@ -34,6 +35,11 @@ class Stage(Generic[Compiled]):
 
     async def open(self) -> None:
         self.configure(await self.replica.open())
+        self._through_serve = HandleServer(self._answer_logged)
+        if not self.replica.settings.plain:
+            await self._listen()
+
+    async def _listen(self) -> None:
         secret = await wire_secret(self.replica.redis)
         self._wire = WireServer(self._answer_logged, secret)
         self._address = await self._wire.open(ray.util.get_node_ip_address())
@@ -78,6 +84,10 @@ class Stage(Generic[Compiled]):
         except VersionAwayError as away:
             raise BatchRefusedError(str(away)) from away
 
+    async def answer_bytes(self, asked: bytes) -> bytes:
+        """Answer a frame that comes through a handle of Serve's."""
+        return await self._through_serve.answer(asked)
+
     async def where(self) -> tuple[str, int]:
         """Tell a gateway, which asks through Serve while Redis is away, where this replica is."""
         return self._address
@@ -88,9 +98,11 @@ class Stage(Generic[Compiled]):
 
     async def leave(self) -> None:
         """Take no further batch, and answer what came in."""
-        await self.replica.loops.stop(self._signing)
-        await self._entry.withdraw()
-        await self._wire.close()
+        if not self.replica.settings.plain:
+            await self.replica.loops.stop(self._signing)
+            await self._entry.withdraw()
+            await self._wire.close()
+        await self._through_serve.close()
 
     async def close(self) -> None:
         await self.leave()

@@ -32,7 +32,8 @@ class Gateway:
             for family in premises.families.values()
         ]
         door = Door(build_app(premises), paths, premises.observe)
-        open_shortcut(door)
+        if not premises.settings.plain:
+            open_shortcut(door)
         return door
 
     def record_autoscaling_stats(self) -> dict[str, float]:

@@ -30,7 +30,9 @@ from deployments.gateway.timings import Stopwatch
 from deployments.hop import AnyReplica, Hop, ModelHop
 from deployments.keyed.routing import ByKey
 from deployments.replica import FIRST_CONFIG_SECONDS, Replica
+from deployments.transport.base import Transport
 from deployments.transport.replica_directory import DirectoryWatch, ReplicaDirectory
+from deployments.transport.serve_handle import HandleTransport
 from deployments.transport.tcp.exchange import Exchange
 from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.lag import drain_lag_s
@@ -90,12 +92,13 @@ class Premises:
             ReplicaDirectory(self.replica.redis, self.clocks.monotonic), self.replica.loops
         )
         self._handles = handles
-        self._exchanges: list[Exchange] = []
+        self._transports: list[Transport] = []
 
     async def open(self) -> None:
         await self.replica.open()
         secret = await wire_secret(self.replica.redis)
-        self._directory.start()
+        if not self.settings.plain:
+            self._directory.start()
         self.desk = Desk(self._journeys(secret), lambda: self.replica.config.value, self.clocks)
         self.sessions = Sessions(secret, lambda: self.keys.value, self.clocks.wall)
         loops = self.replica.loops
@@ -117,8 +120,8 @@ class Premises:
             await self.rate_shares.leave()
         await self.outcomes.close()
         await self._directory.stop()
-        for exchange in self._exchanges:
-            await exchange.stop()
+        for transport in self._transports:
+            await transport.stop()
         await self.ledger.close()
         await self.keys.stop()
         await self.replica.close()
@@ -175,28 +178,31 @@ class Premises:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
         return version
 
-    def _exchange(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> Exchange:
-        exchange = Exchange(
-            stage, handle, secret, self.replica.loops, self._directory.listing(stage)
-        )
-        exchange.start()
-        self._exchanges.append(exchange)
-        return exchange
+    def _transport(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> Transport:
+        transport: Transport
+        if self.settings.plain:
+            transport = HandleTransport(handle)
+        else:
+            listing = self._directory.listing(stage)
+            transport = Exchange(stage, handle, secret, self.replica.loops, listing)
+        transport.start()
+        self._transports.append(transport)
+        return transport
 
     def _hop(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> Hop:
-        return Hop(stage, self._exchange(stage, handle, secret), self.clocks.monotonic)
+        return Hop(stage, self._transport(stage, handle, secret), self.clocks.monotonic)
 
-    def _model_hop(self, family: Family, exchange: Exchange) -> ModelHop:
+    def _model_hop(self, family: Family, transport: Transport) -> ModelHop:
         if family.key is None:
-            return AnyReplica(Hop(family.stage, exchange, self.clocks.monotonic))
+            return AnyReplica(Hop(family.stage, transport, self.clocks.monotonic))
         clock, falls_back = self.clocks.monotonic, family.falls_back
-        return ByKey(family.stage, exchange, clock, falls_back=falls_back)
+        return ByKey(family.stage, transport, clock, falls_back=falls_back)
 
     def _journeys(self, secret: bytes) -> dict[str, Journey]:
         features = self._hop("features", self._handles.features, secret)
         safety = self._hop("safety", self._handles.safety, secret)
         models = {
-            stage: self._exchange(stage, handle, secret)
+            stage: self._transport(stage, handle, secret)
             for stage, handle in self._handles.models.items()
         }
         hops = {

@@ -13,7 +13,7 @@ the replica is told that nobody waits, and takes none that it has not begun with
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -22,13 +22,16 @@ from deployments.batch import Batch, Columns, Detail, Prediction, Refusal
 from deployments.errors import StageLostError
 from deployments.hop import of_same_version
 from deployments.keyed.tags import tag
+from deployments.transport.base import (
+    Address,
+    Link,
+    RemoteFailureError,
+    ReplicaLostError,
+    Transport,
+)
 from deployments.transport.frame import Frame
-from deployments.transport.tcp.channel import Channel, ChannelLostError, RemoteFailureError
-from deployments.transport.tcp.exchange import Exchange
 
 log = logging.getLogger(__name__)
-
-Address = tuple[str, int]
 
 
 class ByKey:
@@ -37,13 +40,13 @@ class ByKey:
     def __init__(
         self,
         stage: str,
-        exchange: Exchange,
+        transport: Transport,
         clock: Callable[[], float],
         *,
         falls_back: bool = False,
     ) -> None:
         self.stage = stage
-        self._exchange = exchange
+        self._transport = transport
         self._clock = clock
         self._falls_back = falls_back
 
@@ -59,17 +62,17 @@ class ByKey:
         left = list(range(len(batch)))
         while left:
             try:
-                wanted = self._shares(batch, left, await self._channels(deadline))
+                wanted = self._shares(batch, left, await self._links(deadline))
             except StageLostError as lost:
                 unanswered |= dict.fromkeys(left, lost)
                 break
             left = []
-            asked = (self._ask(channel, batch.take(rows), deadline) for channel, rows in wanted)
+            asked = (self._ask(link, batch.take(rows), deadline) for link, rows in wanted)
             answers = await asyncio.gather(*asked, return_exceptions=True)
             for (_, rows), answer in zip(wanted, answers, strict=True):
                 if isinstance(answer, Prediction):
                     parts.append((rows, answer))
-                elif isinstance(answer, ChannelLostError):
+                elif isinstance(answer, ReplicaLostError):
                     log.warning("stage %s: %s; its keys go to another", self.stage, answer)
                     left = sorted([*left, *rows])
                 elif isinstance(answer, StageLostError):
@@ -103,31 +106,31 @@ class ByKey:
             whole.refusals |= {row: _refusal(lost) for row, lost in unanswered.items()}
         return whole
 
-    async def _channels(self, deadline: float) -> dict[Address, Channel]:
-        while not (alive := self._exchange.responsive()):
+    async def _links(self, deadline: float) -> Mapping[Address, Link]:
+        while not (alive := self._transport.responsive()):
             remaining = deadline - self._clock()
             try:
                 async with asyncio.timeout(remaining):
-                    await self._exchange.some()
+                    await self._transport.some()
             except TimeoutError as late:
                 raise StageLostError(self.stage, "no replica in time") from late
         return alive
 
     def _shares(
-        self, batch: Batch, rows: Sequence[int], channels: dict[Address, Channel]
-    ) -> list[tuple[Channel, list[int]]]:
+        self, batch: Batch, rows: Sequence[int], links: Mapping[Address, Link]
+    ) -> list[tuple[Link, list[int]]]:
         shares: dict[Address, list[int]] = {}
         for row in rows:
-            shares.setdefault(holder(batch.keys[row], channels), []).append(row)
-        return [(channels[address], share) for address, share in shares.items()]
+            shares.setdefault(holder(batch.keys[row], links), []).append(row)
+        return [(links[address], share) for address, share in shares.items()]
 
-    async def _ask(self, channel: Channel, part: Batch, deadline: float) -> Prediction:
-        """Ask one holder; ChannelLostError when it is lost and the rows must go elsewhere."""
+    async def _ask(self, link: Link, part: Batch, deadline: float) -> Prediction:
+        """Ask one holder; ReplicaLostError when it is lost and the rows must go elsewhere."""
         part.budget_s = deadline - self._clock()
         frame = part.to_frame()
         try:
             async with asyncio.timeout(part.budget_s):
-                answer = of_same_version(self.stage, frame, await channel.call(frame))
+                answer = of_same_version(self.stage, frame, await link.call(frame))
         except RemoteFailureError as failure:
             raise StageLostError(self.stage, f"it failed with {failure}") from failure
         except TimeoutError as late:
@@ -158,7 +161,7 @@ def _refusal(lost: StageLostError) -> Refusal:
     return {"code": "unavailable", "message": message}
 
 
-def holder(key: str, addresses: "dict[Address, Channel] | Sequence[Address]") -> Address:
+def holder(key: str, addresses: Collection[Address]) -> Address:
     """Name the replica that a key lives on while these are the ones there are."""
     if len(addresses) == 1:
         return next(iter(addresses))

@@ -12,10 +12,13 @@ STARTUP = Path(__file__).with_name("startup")
 CPUS = max(os.cpu_count() or 2, 2)
 
 
-def environment(scratch: Path, home: Path) -> dict[str, str]:
+def environment(scratch: Path, home: Path, *, plain: bool) -> dict[str, str]:
     """Give what Ray, Serve and every replica must find in their environment at their start."""
+    variables = ray_variables.AT_START
+    if plain:
+        variables = tuple(each for each in variables if each.name not in ray_variables.FAST_ONLY)
     return before_ray() | ray_variables.on_one_machine(
-        ray_variables.AT_START,
+        variables,
         commands=command("ballast-haproxy").parent,
         haproxy=scratch / "haproxy",
         front=front_folder(scratch),

@@ -154,6 +154,9 @@ CONTROL_STORE = (
 )
 """What only the control store reads."""
 
+FAST_ONLY = ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "PYTHONPATH")
+"""What the plain profile leaves out: Serve's ingress and Ray's workers are as they come."""
+
 ALL = (*BEFORE_RAY, *AT_START, *CONTROL_STORE)
 
 

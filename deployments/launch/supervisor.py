@@ -132,8 +132,8 @@ class Supervisor:
                 self._make_room_for_the_next(lost)
 
     def _environment(self, undo: ExitStack, scratch: Path) -> dict[str, str]:
-        variables = cluster.environment(scratch, self._settings.home)
-        if self._settings.forked_workers:
+        variables = cluster.environment(scratch, self._settings.home, plain=self._settings.plain)
+        if self._settings.forked_workers and not self._settings.plain:
             self._zygote = ZygoteProcess(scratch)
             undo.callback(self._zygote.stop)
             variables |= self._zygote.start(os.environ | variables)

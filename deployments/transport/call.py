@@ -18,6 +18,10 @@ class Call:
     # The caller said so: it asks nobody else. One whose connection broke may.
     for_good: bool = False
 
+    def give_up(self) -> None:
+        """Note that the caller has given up, and asks nobody else."""
+        self.given_up = self.for_good = True
+
 
 # Each call is answered in a task of its own; outside of one somebody always waits.
 current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)

@@ -48,6 +48,11 @@ def encode(frame: Frame, number: int, kind: int) -> bytes:
     return b"".join((HEADER.pack(length, number, kind, len(named), rows), named, block))
 
 
+def body_of(encoded: bytes) -> bytes:
+    """Give what follows the length of a frame that came alone; of a stream an Assembler does."""
+    return encoded[LENGTH.size :]
+
+
 def decode(body: bytes | memoryview) -> tuple[int, int, Frame]:
     """Read what follows a frame's length: its call number, its kind, and itself."""
     try:

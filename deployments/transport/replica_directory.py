@@ -15,6 +15,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from deployments.transport.base import Address
 from observability.background import BackgroundLoop, Loops
 from settings.redis_names import redis_name
 
@@ -25,7 +26,6 @@ READ_SECONDS = 0.4
 STALE_SECONDS = 3.0
 REDIS_AWAY = (RedisError, OSError)
 
-Address = tuple[str, int]
 Clock = Callable[[], float]
 
 

@@ -50,6 +50,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "BALLAST_HISTORY_DAYS": "30",
         "BALLAST_REDIS_MEMORY_MB": "512",
         "BALLAST_REPLICA_STATE_MB": "256",
+        "BALLAST_PROFILE": "plain",
         "BALLAST_FORKED_WORKERS": "False",
         "BALLAST_LOG_LEVEL": "debug",
     }

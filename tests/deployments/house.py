@@ -13,6 +13,7 @@ import orjson
 from redis.asyncio import Redis
 
 from config_store.document import ConfigDocument, Deadlines
+from config_store.settings import Settings
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.anomaly import Anomaly
@@ -29,6 +30,7 @@ from features.rows import FeatureRow
 from observability.ledger.stream import LedgerStream
 from safety.access import Role
 from safety.key_store import KeyStore
+from tests.deployments.handles import InProcessHandle
 from tests.deployments.replicas import Directory, kill
 from tests.deployments.unstarted import end, unstarted
 from tests.waiting import until
@@ -76,7 +78,11 @@ class House:
         self.document = waiting(default_document(), PATIENT)
         self.keys: dict[Role, str] = {}
         self.replicas: dict[str, list[Any]] = {name: [] for name in STAGES}
-        self.directories = {name: Directory() for name in STAGES}
+        self.plain = Settings().plain
+        # What stands in Serve's place: it names replicas, or calls them.
+        self.directories: dict[str, Any] = {
+            name: InProcessHandle() if self.plain else Directory() for name in STAGES
+        }
 
     async def furnish(self) -> None:
         """Do what `ballast up` does before anything starts: configuration and keys."""
@@ -90,15 +96,22 @@ class House:
         replica = unstarted(STAGES[stage])
         await replica.__init__()
         self.replicas[stage].append(replica)
-        self.directories[stage].addresses.append(await replica.where())
+        if self.plain:
+            self.directories[stage].replicas.append(replica)
+        else:
+            self.directories[stage].addresses.append(await replica.where())
         return replica
 
     def kill(self, stage: str, which: int = 0) -> None:
         """End a replica's connections as kill -9 does; Serve goes on naming it for a while."""
-        kill(self.replicas[stage][which]._wire)
+        replica = self.replicas[stage][which]
+        if self.plain:
+            self.directories[stage].kill(replica)
+        else:
+            kill(replica._wire)
 
     async def open_gateway(self) -> None:
-        directories: Any = self.directories
+        directories = self.directories
         models = {name: directories[name] for name in MODELS}
         self.premises = Premises(Handles(directories["features"], directories["safety"], models))
         await self.premises.open()

@@ -7,9 +7,10 @@ import sys
 from itertools import count
 from typing import Any, Self
 
+from deployments.transport.answering import Handler
 from deployments.transport.tcp.channel import Channel
 from deployments.transport.tcp.exchange import Exchange
-from deployments.transport.tcp.server import Handler, WireServer
+from deployments.transport.tcp.server import WireServer
 
 SECRET = b"what the platform's own processes know"
 

@@ -4,6 +4,7 @@ import asyncio
 from itertools import count
 from typing import Self, cast
 
+from deployments.transport.base import RemoteFailureError, ReplicaLostError
 from deployments.transport.frame import (
     ANSWER,
     ASK,
@@ -17,14 +18,6 @@ from deployments.transport.frame import (
     decode,
     encode,
 )
-
-
-class ChannelLostError(ConnectionError):
-    """The replica hung up, or died, before it had answered."""
-
-
-class RemoteFailureError(Exception):
-    """The replica answered that it could not: sending the same again would not help."""
 
 
 class Channel(asyncio.Protocol):
@@ -79,7 +72,7 @@ class Channel(asyncio.Protocol):
 
     def _send(self, frame: Frame, kind: int, answer: "asyncio.Future[Frame] | None") -> int:
         if not self.alive or self._transport is None:
-            raise ChannelLostError("the replica's connection is closed")
+            raise ReplicaLostError("the replica's connection is closed")
         number = next(self._numbers) & 0xFFFFFFFF
         encoded = encode(frame, number, kind)  # first: what cannot be encoded waits for nothing
         if self._silent_since is None:
@@ -109,7 +102,7 @@ class Channel(asyncio.Protocol):
         self.alive = False
         for answer in self._waiting.values():
             if answer is not None and not answer.done():
-                answer.set_exception(ChannelLostError(f"the replica is gone ({exc})"))
+                answer.set_exception(ReplicaLostError(f"the replica is gone ({exc})"))
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -10,7 +10,8 @@ from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
-from deployments.transport.replica_directory import Address, Listing
+from deployments.transport.base import Address
+from deployments.transport.replica_directory import Listing
 from deployments.transport.tcp.channel import Channel
 from observability.background import BackgroundLoop, Loops
 

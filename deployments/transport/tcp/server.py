@@ -3,14 +3,12 @@
 import asyncio
 import hmac
 import logging
-from collections.abc import Awaitable, Callable
 from typing import cast
 
-from deployments.transport.call import BatchRefusedError, Call, GivenUpError, current_call
+from deployments.transport.answering import Handler, answered
+from deployments.transport.call import Call
 from deployments.transport.frame import (
-    ANSWER,
     ASK,
-    FAILURE,
     GIVEN_UP,
     GREETING,
     LARGEST,
@@ -26,8 +24,6 @@ from deployments.transport.frame import (
 
 # A gateway shows the secret with its first bytes; others must not hold file descriptors.
 GREETING_SECONDS = 5.0
-
-Handler = Callable[[Frame], Awaitable[Frame]]
 
 log = logging.getLogger(__name__)
 
@@ -59,29 +55,13 @@ class WireServer:
         return hmac.compare_digest(offered, self._secret)
 
     async def answer(self, number: int, frame: Frame, call: Call) -> bytes:
-        if call.given_up:  # while the frame lay unread, in a replica that hung
-            return _failure(number, GivenUpError())
-        current_call.set(call)
-        try:
-            return encode(await self._handler(frame), number, ANSWER)
-        except GivenUpError as nobody_waits:
-            return _failure(number, nobody_waits)
-        except BatchRefusedError as refused:
-            log.warning("A batch is refused: %s", refused)
-            return _failure(number, refused)
-        except Exception as error:  # the caller must hear of it, whatever it is
-            log.exception("A batch could not be answered")
-            return _failure(number, error)
+        return await answered(self._handler, number, frame, call)
 
     def came(self, connection: "_Connection") -> None:
         self._connections.add(connection)
 
     def left(self, connection: "_Connection") -> None:
         self._connections.discard(connection)
-
-
-def _failure(number: int, error: Exception) -> bytes:
-    return encode(Frame({}, {"error": type(error).__name__}), number, FAILURE)
 
 
 class _Connection(asyncio.Protocol):
@@ -137,7 +117,7 @@ class _Connection(asyncio.Protocol):
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
         elif kind == GIVEN_UP and number in self._calls:
-            self._calls[number].given_up = self._calls[number].for_good = True
+            self._calls[number].give_up()
         elif kind == PING:
             self._write(encode(Frame({}), number, PONG))
 

@@ -110,7 +110,14 @@ def log_lines(tmp_path: Path) -> Iterator[LogLines]:
 
 
 @pytest.fixture
+def profile() -> str:
+    """Give the profile of the house; a test that is for both brings its own."""
+    return "fast"
+
+
+@pytest.fixture
 async def house(
+    profile: str,
     home: Path,
     known: dict[str, FeatureRow],
     redis: Redis,
@@ -119,6 +126,7 @@ async def house(
 ) -> AsyncIterator[House]:
     monkeypatch.setenv("BALLAST_HOME", str(home))
     monkeypatch.setenv("REDIS_URL", redis_server.url)
+    monkeypatch.setenv("BALLAST_PROFILE", profile)
     # pytest keeps the logs of a test, and a test has no network but loopback.
     monkeypatch.setattr(deployments.replica, "write_logs", lambda *_: None)
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")

@@ -262,8 +262,9 @@ async def test_a_redis_that_hangs_is_waited_for_as_long_as_the_ledger_may_take(
 @pytest.mark.parametrize("stage", ["features", "tail", "safety"])
 async def test_a_replica_killed_under_load_is_noticed_by_nobody(house: House, stage: str) -> None:
     await house.start(stage)
-    await until(lambda: len(house.premises._exchanges) >= 3)
-    exchange = next(each for each in house.premises._exchanges if each._stage == stage)
+    await until(lambda: len(house.premises._transports) >= 3)
+    transports: list[Any] = house.premises._transports
+    exchange = next(each for each in transports if each._stage == stage)
     await until(lambda: len(exchange._channels) == 2)
     asked = bodies(60, seed=5)
     expected = [closed((await house.ask(body))[0]) for body in asked]

@@ -48,7 +48,7 @@ async def test_a_gateway_finds_a_replica_that_serve_does_not_name_until_it_close
 ) -> None:
     late = await house.start("tail")
     house.directories["tail"].addresses.remove(await late.where())
-    exchange = house.premises.keyed._hops["tail"]._hop._exchange  # type: ignore[attr-defined] # stateless
+    exchange = house.premises.keyed._hops["tail"]._hop._transport  # type: ignore[attr-defined] # stateless
     await until(lambda: len(exchange.alive()) == 2)
     house.replicas["tail"].remove(late)
     await end(late)

@@ -399,7 +399,7 @@ async def test_a_holder_that_hangs_refuses_its_own_rows_and_what_is_sent_again_c
 ) -> None:
     hanging = (await house.start("anomaly"))._services["regime"]
     hop = house.premises.keyed._hops["regime"]
-    await until(lambda: len(hop._exchange.alive()) == 2)  # type: ignore[attr-defined] # by key
+    await until(lambda: len(hop._transport.alive()) == 2)  # type: ignore[attr-defined] # by key
     names = [f"stream-{n}" for n in range(24)]
 
     def bodies(at: int) -> Body:

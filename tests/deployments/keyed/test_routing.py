@@ -7,8 +7,8 @@ import pytest
 from deployments.batch import Batch, Prediction
 from deployments.keyed.routing import ByKey, holder, together
 from deployments.keyed.tags import key_by_tag, tag, tagged
+from deployments.transport.base import ReplicaLostError
 from deployments.transport.frame import Frame
-from deployments.transport.tcp.channel import ChannelLostError
 
 KEYS = [f"stream-{n}" for n in range(3000)]
 THREE = [("10.0.0.1", 7001), ("10.0.0.1", 7002), ("10.0.0.2", 7001)]
@@ -71,7 +71,7 @@ class Lost:
 
     async def call(self, _: Frame) -> Frame:
         self.asked = True
-        raise ChannelLostError("gone")
+        raise ReplicaLostError("gone")
 
 
 class Echo:

@@ -6,13 +6,13 @@ import pytest
 from redis.asyncio import Redis
 
 from deployments.transport import replica_directory
+from deployments.transport.base import Address
 from deployments.transport.frame import Frame
 from deployments.transport.replica_directory import (
     READ_SECONDS,
     REDIS_AWAY,
     SIGN_SECONDS,
     STALE_SECONDS,
-    Address,
     DirectoryEntry,
     DirectoryWatch,
     ReplicaDirectory,

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
+from deployments.transport.base import RemoteFailureError, ReplicaLostError
 from deployments.transport.call import GivenUpError, given_up
 from deployments.transport.frame import ANSWER, Frame, encode
-from deployments.transport.tcp.channel import Channel, ChannelLostError, RemoteFailureError
+from deployments.transport.tcp.channel import Channel
 from tests.deployments.replicas import SECRET, Room
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -56,9 +57,9 @@ async def test_a_replica_that_dies_fails_every_call_that_waits(room: Room) -> No
     await until(lambda: channel.in_flight == 3)
     replica.kill()
     for lost in await asyncio.gather(*calls, return_exceptions=True):
-        assert isinstance(lost, ChannelLostError)
+        assert isinstance(lost, ReplicaLostError)
     assert not channel.alive
-    with pytest.raises(ChannelLostError):
+    with pytest.raises(ReplicaLostError):
         await call(channel, 1.0)
 
 
@@ -87,7 +88,7 @@ async def test_what_cannot_be_encoded_leaves_nothing_behind(room: Room) -> None:
 
 async def test_a_wrong_secret_loses_the_channel(room: Room) -> None:
     channel = await (await room.replica(echo)).channel(b"a guess")
-    with pytest.raises(ChannelLostError):
+    with pytest.raises(ReplicaLostError):
         await call(channel, 1.0)
     assert not channel.alive
 
@@ -237,7 +238,7 @@ async def test_silence_is_counted_while_something_is_owed(room: Room) -> None:
 )
 async def test_a_damaged_answer_closes_the_channel(reply: bytes) -> None:
     async with channel_to_stranger(reply) as channel:
-        with pytest.raises(ChannelLostError):
+        with pytest.raises(ReplicaLostError):
             await call(channel, 1.0)
         assert not channel.alive
 
@@ -249,7 +250,7 @@ async def test_an_answer_that_nobody_waits_for_is_passed_over() -> None:
         assert channel.alive
         assert not waiting.done()
         channel.close()
-        with pytest.raises(ChannelLostError):
+        with pytest.raises(ReplicaLostError):
             await waiting
 
 
@@ -262,4 +263,4 @@ async def test_hanging_up_on_a_replica_that_hangs_fails_its_calls_at_once() -> N
         channel.close()
         async with asyncio.timeout(PATIENCE_SECONDS):
             for lost in await asyncio.gather(large, small, return_exceptions=True):
-                assert isinstance(lost, ChannelLostError)
+                assert isinstance(lost, ReplicaLostError)
