@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -145,6 +145,33 @@ class Settings(BaseSettings):
         "start.",
         read_by="`ballast up`",
     )
+    ray_tls_server_cert: Path | None = setting(
+        None,
+        "This node's certificate; its alternative names must include the node's address. Ray reads "
+        "the same files.",
+        read_by="Ray; replicas and gateways",
+        validation_alias="RAY_TLS_SERVER_CERT",
+    )
+    ray_tls_server_key: Path | None = setting(
+        None,
+        "The key of that certificate.",
+        read_by="Ray; replicas and gateways",
+        validation_alias="RAY_TLS_SERVER_KEY",
+    )
+    ray_tls_ca_cert: Path | None = setting(
+        None,
+        "The certificate of the authority that issued those of all nodes.",
+        read_by="Ray; replicas and gateways",
+        validation_alias="RAY_TLS_CA_CERT",
+    )
+    ray_use_tls: bool = setting(
+        False,  # noqa: FBT003 - the default of the setting
+        "Whether everything within the cluster is encrypted: Ray's own traffic, and the "
+        "connections between gateways and stages. Both ends must then show a certificate of the "
+        "cluster's authority.",
+        read_by="Ray; replicas and gateways",
+        validation_alias="RAY_USE_TLS",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = setting(
         "INFO",
         "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",
@@ -170,6 +197,15 @@ class Settings(BaseSettings):
     def _absolute(cls, home: Path) -> Path:
         # Replicas run in other working directories than the command line does.
         return home.expanduser().absolute()
+
+    @field_validator("ray_use_tls", mode="after")
+    @classmethod
+    def _has_its_files(cls, use: bool, info: ValidationInfo) -> bool:
+        files = ("ray_tls_server_cert", "ray_tls_server_key", "ray_tls_ca_cert")
+        lacking = [name.upper() for name in files if info.data.get(name) is None]
+        if use and lacking:
+            raise ValueError(f"TLS needs {', '.join(lacking)} too")
+        return use
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -17,6 +17,7 @@ from deployments.transport.frame import Frame
 from deployments.transport.replica_directory import REDIS_AWAY, SIGN_SECONDS, DirectoryEntry
 from deployments.transport.serve_handle import HandleServer
 from deployments.transport.tcp.server import WireServer
+from deployments.transport.tcp.tls import Certificates
 from observability.logs import request_ids
 
 Compiled = TypeVar("Compiled")
@@ -41,8 +42,11 @@ class Stage(Generic[Compiled]):
 
     async def _listen(self) -> None:
         secret = await wire_secret(self.replica.redis)
+        certificates = Certificates.of(self.replica.settings)
         self._wire = WireServer(self._answer_logged, secret)
-        self._address = await self._wire.open(ray.util.get_node_ip_address())
+        self._address = await self._wire.open(
+            ray.util.get_node_ip_address(), certificates.for_replica() if certificates else None
+        )
         redis, wall = self.replica.redis, self.replica.clocks.wall
         self._entry = DirectoryEntry(redis, self._role, self._address, wall)
         self._signing = self.replica.loops.start(

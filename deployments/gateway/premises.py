@@ -34,6 +34,7 @@ from deployments.transport.base import Transport
 from deployments.transport.replica_directory import DirectoryWatch, ReplicaDirectory
 from deployments.transport.serve_handle import HandleTransport
 from deployments.transport.tcp.exchange import Exchange
+from deployments.transport.tcp.tls import Certificates
 from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.lag import drain_lag_s
 from observability.ledger.writer import LedgerWriter
@@ -91,6 +92,8 @@ class Premises:
         self._directory = DirectoryWatch(
             ReplicaDirectory(self.replica.redis, self.clocks.monotonic), self.replica.loops
         )
+        certificates = Certificates.of(self.settings)
+        self._tls = certificates.for_gateway() if certificates else None
         self._handles = handles
         self._transports: list[Transport] = []
 
@@ -184,7 +187,7 @@ class Premises:
             transport = HandleTransport(handle)
         else:
             listing = self._directory.listing(stage)
-            transport = Exchange(stage, handle, secret, self.replica.loops, listing)
+            transport = Exchange(stage, handle, secret, self.replica.loops, listing, self._tls)
         transport.start()
         self._transports.append(transport)
         return transport

@@ -32,7 +32,8 @@ def test_every_setting_is_documented_and_nothing_else_is() -> None:
 
 def test_the_documented_defaults_are_the_real_ones() -> None:
     for name, field in Settings.model_fields.items():
-        told = "embedded" if field.default is None else str(field.default)
+        absent = "none" if name.startswith("ray_") else "embedded"
+        told = absent if field.default is None else str(field.default)
         assert documented()[variable(name)] == told, name
 
 
@@ -52,6 +53,10 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "BALLAST_REPLICA_STATE_MB": "256",
         "BALLAST_PROFILE": "plain",
         "BALLAST_FORKED_WORKERS": "False",
+        "RAY_USE_TLS": "True",
+        "RAY_TLS_SERVER_CERT": "/etc/ray/node.crt",
+        "RAY_TLS_SERVER_KEY": "/etc/ray/node.key",
+        "RAY_TLS_CA_CERT": "/etc/ray/ca.crt",
         "BALLAST_LOG_LEVEL": "debug",
     }
     assert set(given) == {variable(name) for name in Settings.model_fields}
@@ -110,6 +115,17 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(
     (line,) = refusals(refusal.value)
     assert line.startswith(name)
     assert (value in line) == name.startswith("BALLAST_")
+
+
+def test_tls_without_its_files_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    monkeypatch.setenv("RAY_TLS_CA_CERT", "/etc/ray/ca.crt")
+    with pytest.raises(ValidationError) as refusal:
+        Settings()
+    (line,) = refusals(refusal.value)
+    assert line.startswith("RAY_USE_TLS is '1': TLS needs RAY_TLS_SERVER_CERT, RAY_TLS_SERVER_KEY")
+    monkeypatch.setenv("RAY_USE_TLS", "0")
+    assert not Settings().ray_use_tls
 
 
 def test_passwords_are_neither_shown_nor_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

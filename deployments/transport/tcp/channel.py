@@ -1,6 +1,7 @@
 """The gateway's end of the wire: one connection to one replica, many calls at once."""
 
 import asyncio
+import ssl
 from itertools import count
 from typing import Self, cast
 
@@ -40,9 +41,11 @@ class Channel(asyncio.Protocol):
         self.alive = False
 
     @classmethod
-    async def connect(cls, host: str, port: int, secret: bytes) -> Self:
+    async def connect(
+        cls, host: str, port: int, secret: bytes, tls: ssl.SSLContext | None = None
+    ) -> Self:
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_connection(lambda: cls(secret), host, port)
+        _, channel = await loop.create_connection(lambda: cls(secret), host, port, ssl=tls)
         return channel
 
     @property

@@ -5,6 +5,7 @@ Where the directory names none that can be reached, as while Redis is away, Serv
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Collection
 from typing import Any
 
@@ -42,8 +43,10 @@ class Exchange:
         secret: bytes,
         loops: Loops | None = None,
         listing: Listing | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Without a listing Serve alone is asked."""
+        self._tls = tls
         self._stage = stage
         self._where = handle.where
         self._secret = secret
@@ -136,5 +139,7 @@ class Exchange:
         known = self._channels.get((host, port))
         if known is None or not known.alive:
             async with asyncio.timeout(CONNECT_WITHIN_SECONDS):
-                self._channels[host, port] = await Channel.connect(host, port, self._secret)
+                self._channels[host, port] = await Channel.connect(
+                    host, port, self._secret, self._tls
+                )
             self._found.set()

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+import ssl
 from typing import cast
 
 from deployments.transport.answering import Handler, answered
@@ -37,9 +38,15 @@ class WireServer:
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
 
-    async def open(self, host: str) -> tuple[str, int]:
+    async def open(self, host: str, tls: ssl.SSLContext | None = None) -> tuple[str, int]:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), host, 0)
+        self._server = await loop.create_server(
+            lambda: _Connection(self),
+            host,
+            0,
+            ssl=tls,
+            ssl_handshake_timeout=GREETING_SECONDS if tls else None,
+        )
         port: int = self._server.sockets[0].getsockname()[1]
         return host, port
 
