@@ -26,6 +26,10 @@ HEAD = """\
 _LINK = re.compile(r"\[([^]]+)\]\(([^)]+)\)")
 
 
+# What is embedded where it is left out.
+OUTSIDE = ("REDIS_URL", "CLICKHOUSE_URL", "MLFLOW_TRACKING_URI")
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One setting, as the documents show it."""
@@ -37,7 +41,8 @@ class Setting:
 
     @property
     def row(self) -> str:
-        default = "embedded" if self.default is None else f"`{self.default}`"
+        absent = "embedded" if self.variable in OUTSIDE else "none"
+        default = absent if self.default is None else f"`{self.default}`"
         return f"| `{self.variable}` | {default} | {self.meaning} | {self.read_by} |"
 
     @property

@@ -165,7 +165,7 @@ class Settings(BaseSettings):
         validation_alias="RAY_TLS_CA_CERT",
     )
     ray_use_tls: bool = setting(
-        False,  # noqa: FBT003 - the default of the setting
+        False,
         "Whether everything within the cluster is encrypted: Ray's own traffic, and the "
         "connections between gateways and stages. Both ends must then show a certificate of the "
         "cluster's authority.",

@@ -14,9 +14,8 @@ CPUS = max(os.cpu_count() or 2, 2)
 
 def environment(scratch: Path, home: Path, *, plain: bool) -> dict[str, str]:
     """Give what Ray, Serve and every replica must find in their environment at their start."""
-    variables = ray_variables.AT_START
-    if plain:
-        variables = tuple(each for each in variables if each.name not in ray_variables.FAST_ONLY)
+    left_out = ray_variables.FAST_ONLY if plain else ()
+    variables = [each for each in ray_variables.AT_START if each.name not in left_out]
     return before_ray() | ray_variables.on_one_machine(
         variables,
         commands=command("ballast-haproxy").parent,
