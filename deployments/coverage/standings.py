@@ -62,11 +62,20 @@ class Standings:
         return np.array([told[each]["offset"] if each in told else 0.0 for each in entities])
 
     def widen(self, entities: Sequence[str], lower: FloatArray, upper: FloatArray) -> Widened:
-        """Move both ends out by each entity's factor; rows (n,) or rows by hours (n, h)."""
+        """Move both ends out by each entity's factor; rows (n,) or rows by hours (n, h).
+
+        A negative offset draws them in: ends that would cross meet in the middle of their
+        logarithms.
+        """
         offsets = self.offsets(entities)
         shaped = offsets if lower.ndim == 1 else offsets[:, None]
         # Where nothing is to be moved the bits stay: exp(0) is 1.
-        return Widened(lower * exp(-shaped), upper * exp(shaped), self.told(entities))
+        low, high = lower * exp(-shaped), upper * exp(shaped)
+        if (offsets < 0).any():
+            drawn_in, middle = shaped < 0, np.sqrt(lower * upper)
+            low = np.where(drawn_in, np.minimum(low, middle), low)
+            high = np.where(drawn_in, np.maximum(high, middle), high)
+        return Widened(low, high, self.told(entities))
 
     def told(self, entities: Sequence[str]) -> list[dict[str, Any] | None]:
         return [self._told.get(entity) for entity in entities]

@@ -126,6 +126,19 @@ async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: 
     assert np.max(keeper.decode(key, saved.state).interval._scores) <= FURTHEST_SCORE
 
 
+async def test_ends_that_are_drawn_in_meet_and_do_not_cross(redis: Redis) -> None:
+    """Learned from wide intervals, an offset may be more than half of a narrow one."""
+    standing = b'{"outcomes":50,"coverage":1.0,"offset":-1.0}'
+    await redis.hset(standings_key(redis), key_of("tail", "auth"), standing)
+    standings = Standings(redis, "tail")
+    await standings.refresh()
+    wide, narrow, zero = (1.0, 100.0), (4.0, 9.0), (0.0, 9.0)
+    lower, upper = (np.array([each]) for each in zip(wide, narrow, zero, strict=True))
+    found = standings.widen(["auth"], lower, upper)
+    assert found.lower[0] == pytest.approx([math.e, 6.0, 0.0])
+    assert found.upper[0] == pytest.approx([100 / math.e, 6.0, 9 / math.e])
+
+
 async def test_another_familys_or_entitys_intervals_stay_as_they_are(redis: Redis) -> None:
     outcomes = Outcomes(redis, clock)
     standings, other = Standings(redis, "tail"), Standings(redis, "capacity")
