@@ -35,11 +35,14 @@ class Rounds(Generic[State]):
     async def answer(self, rows: Rows, replies: list[Reply | None]) -> Rows:
         """Answer the rows, in as many rounds as it takes; give those that kept moving on."""
         tries = TRIES
-        while rows and tries:
-            due, later = self._until_deletion(rows)
-            lost = await self._try(due, replies)
-            tries -= bool(lost)
-            rows = sorted(lost + later, key=lambda row: row[0])
+        try:
+            while rows and tries:
+                due, later = self._until_deletion(rows)
+                lost = await self._try(due, replies)
+                tries -= bool(lost)
+                rows = sorted(lost + later, key=lambda row: row[0])
+        finally:
+            await self._places.settle()
         return rows
 
     def _until_deletion(self, rows: Rows) -> tuple[Rows, Rows]:
@@ -58,11 +61,9 @@ class Rounds(Generic[State]):
             held = await self._shelf.hold([each.key for _, each in rows])
             _check_wanted()
             lost = await self._unreadable(rows, held.unreadable, replies)
-            rows, begun = await self._places.admit(rows, held.residents, replies)
+            rows = await self._places.admit(rows, held.residents, replies)
             await self._shelf.make_room(held.residents)
-            if given_up():
-                await self._places.free_unused(begun)
-                raise GivenUpError
+            _check_wanted()
         except AWAY as away:
             log.warning("States cannot be fetched: %s", type(away).__name__)
             for at, each in rows:
@@ -77,7 +78,6 @@ class Rounds(Generic[State]):
                 fresh.append((at, each))
         if fresh:
             lost += await self._answer(fresh, held.residents, replies)
-        await self._places.free_unused(begun - {each.key for _, each in lost})
         return lost
 
     async def _answer(

@@ -39,7 +39,8 @@ class KeyedService(Generic[State]):
         self._log = log_
         self._creation = creation
         self.shelf = Shelf(keeper, log_, clock, limits)
-        self._rounds = Rounds(keeper, log_, self.shelf, Places(creation, log_, self.shelf))
+        self._places = Places(creation, self.shelf)
+        self._rounds = Rounds(keeper, log_, self.shelf, self._places)
         self._withdrawing = Withdrawing(keeper, log_, self.shelf)
         # Batches follow each other: a state may be asked only when what it was asked before is
         # written down, and every batch shares one write anyway.
@@ -70,6 +71,7 @@ class KeyedService(Generic[State]):
 
     async def tidy(self) -> None:
         async with self._turn:
+            await self._places.pay()
             await self.shelf.tidy()
         if self._clock() - self._cleared > CLEAR_EVERY_SECONDS:
             self._cleared = self._clock()

@@ -2,11 +2,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import ShelfLimits
 from tests.deployments.keyed.asking import SMALL, Clock, Service
+from tests.deployments.keyed.creating import Replicas
 from tests.deployments.keyed.tally import TallyKeeper
 from tests.redis_server import RedisServer, running
 
@@ -22,6 +25,21 @@ async def redis(server: RedisServer) -> AsyncIterator[Redis]:
     client = server.client()
     yield client
     await client.aclose()
+
+
+@pytest.fixture
+async def impatient(server: RedisServer) -> AsyncIterator[Redis]:
+    """Give a client that waits for a frozen Redis only so long, and asks once."""
+    client = Redis(
+        unix_socket_path=str(server.socket), socket_timeout=0.3, retry=Retry(NoBackoff(), 0)
+    )
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def replicas(redis: Redis) -> Replicas:
+    return Replicas(redis)
 
 
 @pytest.fixture

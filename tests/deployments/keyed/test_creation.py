@@ -1,66 +1,15 @@
 """New keys: as many as their owner may create, wherever they begin and whatever dies meanwhile."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
-from deployments.batch import Batch, Owner, Prediction
-from deployments.keyed.creation import Creation
 from deployments.keyed.keeper import Asked
-from deployments.keyed.log import KeyLog
-from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import Held
-from tests.deployments.keyed.asking import SMALL, Clock, Service
+from tests.deployments.keyed.creating import ADA, BOB, Replicas
 from tests.deployments.keyed.tally import Tally, TallyKeeper
 from tests.redis_server import RedisServer
-
-ADA, BOB = ("ada", 2), ("bob", 2)
-Row = tuple[str, Any, Owner | None]
-
-
-class Replicas:
-    """Replicas of one kind, over one Redis."""
-
-    def __init__(self, redis: Redis) -> None:
-        self.redis = redis
-        self.no_room: str | None = None
-        self.refused = Counter[str]()
-        self.asked = 0
-
-    def _count(self, quota: str) -> None:
-        self.refused[quota] += 1
-
-    def creation(self) -> Creation:
-        log = KeyLog(self.redis, "tally")
-        return Creation(self.redis, log, "streams", lambda: self.no_room, self._count)
-
-    def another(self) -> Service:
-        log = KeyLog(self.redis, "tally")
-        return KeyedService(TallyKeeper(), log, Clock(), SMALL, self.creation())
-
-    async def expect(self, owner_of: dict[str, str]) -> None:
-        """Check for whom each key counts, and that the counts agree."""
-        owners, owned = [await self.redis.hgetall(name) for name in self.creation()._names]
-        named = {key: owner.encode() for key, owner in owner_of.items()}
-        assert owners == {f"tally:{key}".encode(): owner for key, owner in named.items()}
-        assert {owner: int(count) for owner, count in owned.items()} == Counter(named.values())
-
-    async def ask(self, service: Service, *rows: Row) -> list[str]:
-        """Ask for each (key, number or "delete", owner); give the refusals' codes, "" for none."""
-        keys, asks, owners = (list(column) for column in zip(*rows, strict=True))
-        ids = [f"id-{self.asked + at}" for at in range(len(rows))]
-        self.asked += len(rows)
-        batch = Batch("tally", keys, {}, asks, keys, ids, owners=owners)
-        found: Prediction = await service.answer(batch, "m", "1")
-        return [found.refusals.get(at, {"code": ""})["code"] for at in range(len(rows))]
-
-
-@pytest.fixture
-def replicas(redis: Redis) -> Replicas:
-    return Replicas(redis)
 
 
 async def test_a_key_beyond_the_quota_is_refused_and_those_there_are_go_on(

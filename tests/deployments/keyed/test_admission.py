@@ -1,0 +1,90 @@
+"""Places of new keys while Redis hangs, fails or is full: none stays taken without its key."""
+
+from collections.abc import Iterable, Mapping
+
+from redis.asyncio import Redis
+
+from deployments.batch import Owner, Refusal
+from deployments.keyed.creation import Creation
+from tests.deployments.keyed.creating import ADA, BOB, Replicas
+from tests.redis_server import RedisServer
+
+
+class HangingCreation:
+    """Has Redis hang just as a place is asked for, and go on once nobody waits for it."""
+
+    def __init__(self, creation: Creation, server: RedisServer) -> None:
+        self._admit, self._server = creation.admit, server
+        self.hangs = False
+        creation.admit = self.admit  # type: ignore[method-assign] # for a test
+
+    async def admit(self, beginning: Mapping[str, Owner | None]) -> dict[str, Refusal]:
+        if self.hangs:
+            self._server.freeze()
+        try:
+            return await self._admit(beginning)
+        finally:
+            self._server.thaw()
+
+
+async def test_places_that_a_hanging_redis_took_after_all_are_given_back(
+    impatient: Redis, server: RedisServer
+) -> None:
+    replicas = Replicas(impatient)
+    creation = replicas.creation()
+    service, hanging = replicas.another(creation), HangingCreation(creation, server)
+    await replicas.ask(service, ("w", 1, ADA))  # Redis knows the scripts
+    await replicas.ask(service, ("w", "delete", None))
+
+    for key in "ab":
+        hanging.hangs = True
+        assert await replicas.ask(service, (key, 1, ADA)) == ["unavailable"]
+        assert await impatient.hexists(creation._names[0], f"tally:{key}")
+    hanging.hangs = False
+    asked = await replicas.ask(service, *[(key, 1, ADA) for key in "xyz"])
+    assert asked == ["", "", "quota"]
+    await replicas.expect({"x": "ada", "y": "ada"})
+
+
+async def test_also_without_any_key_that_begins_afterwards(
+    impatient: Redis, server: RedisServer
+) -> None:
+    replicas = Replicas(impatient)
+    creation = replicas.creation()
+    service, hanging = replicas.another(creation), HangingCreation(creation, server)
+    await replicas.ask(service, ("w", 1, ADA))
+    hanging.hangs = True
+    assert await replicas.ask(service, ("a", 1, ADA)) == ["unavailable"]
+    await service.tidy()
+    await replicas.expect({"w": "ada"})
+
+
+async def test_what_one_owner_got_is_given_back_where_the_next_ones_admission_fails(
+    replicas: Replicas,
+) -> None:
+    service, owned = replicas.another(), replicas.creation()._names[1]
+    await replicas.redis.hset(owned, "bob", "no number")
+    asked = await replicas.ask(service, ("a", 1, ADA), ("b", 1, BOB))
+    assert asked == ["unavailable", "unavailable"]
+    await replicas.redis.hdel(owned, "bob")
+    assert await replicas.ask(service, ("c", 1, ADA), ("d", 1, ADA)) == ["", ""]
+    await replicas.expect({"c": "ada", "d": "ada"})
+
+
+async def test_a_place_that_could_not_be_given_back_is_given_back_later(
+    replicas: Replicas, server: RedisServer
+) -> None:
+    creation = replicas.creation()
+    service, free = replicas.another(creation), creation.free
+    await replicas.ask(service, ("a", 1, ADA))
+
+    async def away(keys: Iterable[str]) -> int:
+        server.kill()
+        creation.free = free  # type: ignore[method-assign] # for a test
+        return await free(keys)
+
+    creation.free = away  # type: ignore[method-assign] # for a test
+    assert await replicas.ask(service, ("a", "delete", None)) == [""]
+    server.start()
+    await service.tidy()
+    await replicas.expect({})
