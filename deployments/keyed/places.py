@@ -5,20 +5,27 @@ soon as Redis answers again, and so is one that could not be given back. A key t
 place whatever is given back here (see creation.py).
 """
 
+import logging
 from collections.abc import Iterable
 from typing import Any, Generic
 
-from deployments.batch import Owner
+from deployments.batch import Owner, Refusal
 from deployments.keyed.creation import Creation
-from deployments.keyed.keeper import Asked, Reply, Rows, State
+from deployments.keyed.keeper import Asked, Keeper, Reply, Rows, State
 from deployments.keyed.log import AWAY, Place
+from deployments.keyed.replies import unavailable
 from deployments.keyed.shelf import Resident, Shelf
+
+log = logging.getLogger(__name__)
 
 
 class Places(Generic[State]):
     """Not for use by two tasks at once. Without `creation` any key may begin at any time."""
 
-    def __init__(self, creation: Creation | None, shelf: Shelf[State]) -> None:
+    def __init__(
+        self, keeper: Keeper[State], creation: Creation | None, shelf: Shelf[State]
+    ) -> None:
+        self._keeper = keeper
         self._creation = creation
         self._shelf = shelf
         # Keys that this batch was to begin.
@@ -32,22 +39,40 @@ class Places(Generic[State]):
         """Refuse rows that may not begin their keys; give the others."""
         beginning: dict[str, Owner | None] = {}
         for _, each in rows:  # whose row comes first owns the key
-            if each.owner is not None and _begins(residents.get(each.key), each):
+            if each.owner is not None and self._begins(residents.get(each.key), each):
                 beginning.setdefault(each.key, each.owner)
         if self._creation is None or not beginning:
             return rows
         await self.pay()
-        try:
-            refusals = await self._creation.admit(beginning)
-        except BaseException:  # whatever it was, the places may have been taken
-            self._owed |= beginning.keys()
-            raise
-        self._beginning |= beginning.keys() - refusals
+        refusals = await self._refusals(self._creation, beginning)
+        left = Rows()
         for at, each in rows:
-            if each.key in refusals:
-                replies[at] = Reply(refusal=refusals[each.key])
-                self._shelf.drop(each.key)
-        return [row for row in rows if row[1].key not in refusals]
+            if each.key not in refusals or self._keeper.removal(each) is not None:
+                left.append((at, each))
+            elif (why := refusals[each.key]) is not None:
+                replies[at] = Reply(refusal=why)
+            else:
+                replies[at] = unavailable(self._keeper, each)
+        for key in refusals.keys() - {each.key for _, each in left}:
+            self._shelf.drop(key)
+        return left
+
+    async def _refusals(
+        self, creation: Creation, beginning: dict[str, Owner | None]
+    ) -> dict[str, Refusal | None]:
+        """Give the keys that may not begin, each with the reason; None where Redis is away."""
+        admitted = False
+        try:
+            refusals = await creation.admit(beginning)
+            admitted = True
+        except AWAY as away:
+            log.warning("No place could be taken: %s", type(away).__name__)
+            return dict.fromkeys(beginning)
+        finally:
+            if not admitted:  # some of the places may have been taken all the same
+                self._owed |= beginning.keys()
+        self._beginning |= beginning.keys() - refusals
+        return {**refusals}
 
     def of(self, key: str, owner: Owner) -> Place | None:
         return None if self._creation is None else self._creation.place(key, owner)
@@ -74,6 +99,7 @@ class Places(Generic[State]):
             return
         self._owed.clear()
 
-
-def _begins(resident: Resident[Any] | None, asked: Asked) -> bool:
-    return resident is not None and resident.empty and not resident.knows(asked.id)
+    def _begins(self, resident: Resident[Any] | None, asked: Asked) -> bool:
+        if resident is None or not resident.empty or resident.knows(asked.id):
+            return False
+        return self._keeper.removal(asked) is None

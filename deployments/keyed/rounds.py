@@ -56,19 +56,19 @@ class Rounds(Generic[State]):
 
     async def _try(self, rows: Rows, replies: list[Reply | None]) -> Rows:
         """Answer the rows; give back those whose key had moved on."""
+        _check_wanted()
         try:
-            _check_wanted()
             held = await self._shelf.hold([each.key for _, each in rows])
-            _check_wanted()
-            lost = await self._unreadable(rows, held.unreadable, replies)
-            rows = await self._places.admit(rows, held.residents, replies)
-            await self._shelf.make_room(held.residents)
-            _check_wanted()
         except AWAY as away:
             log.warning("States cannot be fetched: %s", type(away).__name__)
             for at, each in rows:
                 replies[at] = unavailable(self._keeper, each)
             return []
+        _check_wanted()
+        lost = await self._unreadable(rows, held.unreadable, replies)
+        rows = await self._places.admit(rows, held.residents, replies)
+        await self._shelf.make_room(held.residents)
+        _check_wanted()
         fresh = Rows()
         for at, each in rows:
             resident = held.residents.get(each.key)
@@ -120,16 +120,25 @@ class Rounds(Generic[State]):
         for at, each in rows:
             if (found := unreadable.get(each.key)) is None:
                 continue
-            replies[at] = unreadable_refusal(each.key, found)
-            if removal := self._keeper.removal(each):
-                entry = Entry([removal.event], [each.id])
-                last = Append.of(each.key, found.number + 1, entry, ends=True)
-                (taken,) = await self._log.append([last])
-                replies[at] = unavailable(self._keeper, each) if taken is None else removal
-                if taken:
-                    await self._places.free([each.key])
-                lost += [(at, each)] if taken is False else []
+            if (removal := self._keeper.removal(each)) is None:
+                replies[at] = unreadable_refusal(each.key, found)
+                continue
+            taken = await self._remove(each, removal, found.number)
+            replies[at] = unavailable(self._keeper, each) if taken is None else removal
+            lost += [(at, each)] if taken is False else []
         return lost
+
+    async def _remove(self, asked: Asked, removal: Reply, number: int) -> bool | None:
+        """Delete a key as of this entry; see `KeyLog.append` for what comes of it."""
+        last = Append.of(asked.key, number + 1, Entry([removal.event], [asked.id]), ends=True)
+        try:
+            (taken,) = await self._log.append([last])
+        except AWAY as away:
+            log.warning("%r could not be deleted: %s", asked.key, type(away).__name__)
+            return None
+        if taken:
+            await self._places.free([asked.key])
+        return taken
 
     def _again(self, resident: Resident[State], asked: Asked) -> Reply:
         """Answer a row that is known already; nothing of it is written a second time."""

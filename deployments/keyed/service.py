@@ -39,7 +39,7 @@ class KeyedService(Generic[State]):
         self._log = log_
         self._creation = creation
         self.shelf = Shelf(keeper, log_, clock, limits)
-        self._places = Places(creation, self.shelf)
+        self._places = Places(keeper, creation, self.shelf)
         self._rounds = Rounds(keeper, log_, self.shelf, self._places)
         self._withdrawing = Withdrawing(keeper, log_, self.shelf)
         # Batches follow each other: a state may be asked only when what it was asked before is

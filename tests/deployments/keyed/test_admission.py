@@ -1,11 +1,12 @@
 """Places of new keys while Redis hangs, fails or is full: none stays taken without its key."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from redis.asyncio import Redis
 
 from deployments.batch import Owner, Refusal
 from deployments.keyed.creation import Creation
+from deployments.keyed.log import Append
 from tests.deployments.keyed.creating import ADA, BOB, Replicas
 from tests.redis_server import RedisServer
 
@@ -88,3 +89,42 @@ async def test_a_place_that_could_not_be_given_back_is_given_back_later(
     server.start()
     await service.tidy()
     await replicas.expect({})
+
+
+async def test_a_full_redis_refuses_what_would_begin_and_nothing_else(replicas: Replicas) -> None:
+    service, redis = replicas.another(), replicas.redis
+    assert await replicas.ask(service, ("a", 1, ADA)) == [""]
+    await redis.hset("ballast:tally:snapshot:x", mapping={"n": "5", "s": b"of another release"})
+    await redis.config_set("maxmemory-policy", "noeviction")
+    await redis.config_set("maxmemory", 1)
+    rows = [("x", "delete", ADA), ("q", 1, ADA), ("q", "delete", ADA), ("a", None, None)]
+    assert await replicas.ask(service, *rows) == ["", "unavailable", "", ""]
+    await redis.config_set("maxmemory", 0)
+    assert await service._log.every_name() == ["a"]
+    await replicas.expect({"a": "ada"})
+
+
+async def test_to_delete_what_there_is_not_takes_no_place(replicas: Replicas) -> None:
+    service = replicas.another()
+    nobody = ("nobody", 0)
+    asked = await replicas.ask(service, ("a", 1, nobody), ("a", "delete", nobody), ("a", 1, ADA))
+    assert asked == ["quota", "", ""]
+    await replicas.expect({"a": "ada"})
+
+
+async def test_a_deletion_that_was_done_stands_where_redis_goes_away_over_the_next(
+    replicas: Replicas, server: RedisServer
+) -> None:
+    service, redis = replicas.another(), replicas.redis
+    for key in "xy":
+        await redis.hset(f"ballast:tally:snapshot:{key}", mapping={"n": "5", "s": b"of another"})
+    append = service._log.append
+
+    async def away_afterwards(appends: Sequence[Append]) -> list[bool | None]:
+        taken = await append(appends)
+        server.kill()
+        return taken
+
+    service._log.append = away_afterwards  # type: ignore[method-assign] # for a test
+    asked = await replicas.ask(service, ("x", "delete", None), ("y", "delete", None))
+    assert asked == ["", "unavailable"]
