@@ -28,19 +28,35 @@ class Places(Generic[State]):
         self._keeper = keeper
         self._creation = creation
         self._shelf = shelf
-        # Keys that this batch was to begin.
+        # Keys that this batch is to begin.
         self._beginning = set[str]()
         # Keys whose places are to be given back once Redis answers.
         self._owed = set[str]()
+
+    def part(self, rows: Rows, residents: dict[str, Resident[State]]) -> tuple[Rows, Rows]:
+        """Part the rows of new keys: what another owner's row comes to is known after the first's.
+
+        A row that is refused, or only looks, begins nothing, and its key counts for the next one.
+        """
+        due, later = Rows(), Rows()
+        first: dict[str, Owner | None] = {}
+        parted = set[str]()
+        for at, each in rows:
+            resident = residents.get(each.key)
+            begins = self._creation is not None and resident is not None and resident.empty
+            if begins and first.setdefault(each.key, each.owner) != each.owner:
+                parted.add(each.key)
+            (later if each.key in parted else due).append((at, each))
+        return due, later
 
     async def admit(
         self, rows: Rows, residents: dict[str, Resident[State]], replies: list[Reply | None]
     ) -> Rows:
         """Refuse rows that may not begin their keys; give the others."""
         beginning: dict[str, Owner | None] = {}
-        for _, each in rows:  # whose row comes first owns the key
+        for _, each in rows:  # of a key that begins they have one owner
             if each.owner is not None and self._begins(residents.get(each.key), each):
-                beginning.setdefault(each.key, each.owner)
+                beginning[each.key] = each.owner
         if self._creation is None or not beginning:
             return rows
         await self.pay()
@@ -77,10 +93,12 @@ class Places(Generic[State]):
     def of(self, key: str, owner: Owner) -> Place | None:
         return None if self._creation is None else self._creation.place(key, owner)
 
-    async def settle(self) -> None:
-        """Give back, once a batch is answered, the places of keys that it did not begin."""
-        unused = [key for key in self._beginning if self._shelf.is_empty(key) is not False]
-        self._beginning.clear()
+    async def settle(self, but: Iterable[str] = ()) -> None:
+        """Give back the places of keys that did not begin; `but` these, which may do so yet."""
+        kept = set(but)
+        left = self._beginning - kept
+        unused = [key for key in left if self._shelf.is_empty(key) is not False]
+        self._beginning &= kept
         if unused:
             await self.free(unused)
 

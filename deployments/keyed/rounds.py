@@ -38,9 +38,10 @@ class Rounds(Generic[State]):
         try:
             while rows and tries:
                 due, later = self._until_deletion(rows)
-                lost = await self._try(due, replies)
+                lost, put_off = await self._try(due, replies)
+                await self._places.settle(each.key for _, each in lost)
                 tries -= bool(lost)
-                rows = sorted(lost + later, key=lambda row: row[0])
+                rows = sorted(lost + put_off + later, key=lambda row: row[0])
         finally:
             await self._places.settle()
         return rows
@@ -54,8 +55,8 @@ class Rounds(Generic[State]):
                 deleted.add(each.key)
         return due, later
 
-    async def _try(self, rows: Rows, replies: list[Reply | None]) -> Rows:
-        """Answer the rows; give back those whose key had moved on."""
+    async def _try(self, rows: Rows, replies: list[Reply | None]) -> tuple[Rows, Rows]:
+        """Answer the rows; give back those whose key had moved on, and those put off."""
         _check_wanted()
         try:
             held = await self._shelf.hold([each.key for _, each in rows])
@@ -63,8 +64,9 @@ class Rounds(Generic[State]):
             log.warning("States cannot be fetched: %s", type(away).__name__)
             for at, each in rows:
                 replies[at] = unavailable(self._keeper, each)
-            return []
+            return [], []
         _check_wanted()
+        rows, put_off = self._places.part(rows, held.residents)
         lost = await self._unreadable(rows, held.unreadable, replies)
         rows = await self._places.admit(rows, held.residents, replies)
         await self._shelf.make_room(held.residents)
@@ -78,7 +80,7 @@ class Rounds(Generic[State]):
                 fresh.append((at, each))
         if fresh:
             lost += await self._answer(fresh, held.residents, replies)
-        return lost
+        return lost, put_off
 
     async def _answer(
         self, rows: Rows, held: dict[str, Resident[State]], replies: list[Reply | None]
@@ -109,7 +111,9 @@ class Rounds(Generic[State]):
         """Answer rows of which one failed, key by key: the other keys' rows are answered."""
         lost = Rows()
         for key in keys:
-            lost += await self._try([row for row in rows if row[1].key == key], replies)
+            of_key = [row for row in rows if row[1].key == key]
+            moved_on, put_off = await self._try(of_key, replies)
+            lost += moved_on + put_off
         return lost
 
     async def _unreadable(

@@ -120,10 +120,10 @@ def _appends(
             ends.add(each.key)
     for key in ends:  # what is sent again of what is gone shall not begin it anew
         entries[key] = Entry([], [*(held[key].ids or ()), *entries[key].ids])
-    owners: dict[str, Owner] = {}
-    for _, each in rows:  # whose row comes first owns the key
-        if each.owner is not None and held[each.key].empty:
-            owners.setdefault(each.key, each.owner)
+    # Of a key that begins all rows here have one owner.
+    owners = {
+        each.key: each.owner for _, each in rows if each.owner is not None and held[each.key].empty
+    }
     places = {key: place_of(key, owner) for key, owner in owners.items()}
     return [
         Append.of(

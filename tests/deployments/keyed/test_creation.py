@@ -160,6 +160,28 @@ async def test_a_place_of_a_key_that_never_began_goes_to_who_begins_it(
     assert await replicas.ask(service, ("a", 1, BOB), ("c", 1, ADA)) == ["", ""]
 
 
+async def test_a_key_counts_for_the_row_that_begins_it(replicas: Replicas) -> None:
+    """Not for one before it in its batch that is refused, or only looks."""
+    service, nobody = replicas.another(), ("nobody", 0)
+    asked = await replicas.ask(
+        service,
+        *[("a", -1, ADA), ("a", 1, BOB), ("a", 2, ADA)],
+        *[("b", None, None), ("b", 1, nobody), ("b", 1, ADA)],
+        *[("c", 1, None), ("c", 1, ADA)],
+    )
+    assert asked == ["invalid", "", "", "", "quota", "", "", ""]
+    await replicas.expect({"a": "bob", "b": "ada"})
+
+
+async def test_a_place_that_was_not_used_is_free_for_the_rows_that_come_after(
+    replicas: Replicas,
+) -> None:
+    one = ("one", 1)
+    rows = [("a", -1, one), ("b", None, None), ("b", 1, one)]
+    assert await replicas.ask(replicas.another(), *rows) == ["invalid", "", ""]
+    await replicas.expect({"b": "one"})
+
+
 async def test_a_lower_quota_deletes_nothing(replicas: Replicas) -> None:
     service = replicas.another()
     await replicas.ask(service, ("a", 1, ADA), ("b", 1, ADA))
