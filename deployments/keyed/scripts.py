@@ -7,11 +7,37 @@ the key's own name first among the arguments (SAVE and NUMBER need the first two
 # For so long a late holder might still append to what is gone, or save it.
 DELETED_SECONDS = 86_400
 
+# A command that fails ends its script, and what was written before stays. So what could fail once
+# an entry is appended is looked at before: whoever hears of an error knows that nothing was done.
+_CHECKS = """
+local function wrong(name, kind)
+  local found = redis.call('TYPE', name).ok
+  return found ~= 'none' and found ~= kind
+    and redis.error_reply('WRONGTYPE ' .. name .. ' is a ' .. found .. ' and no ' .. kind)
+end
+local function no_count(name, field)
+  local found = redis.call('HGET', name, field)
+  return found and not string.match(found, '^-?%d+$')
+    and redis.error_reply('ERR ' .. name .. ' has no number for ' .. field)
+end
+local unlisted = wrong(KEYS[3], 'zset') or wrong(KEYS[4], 'zset')
+if unlisted then return unlisted end
+"""
+
 # The first entry of a key. Where only its number is left of what was deleted, and that is gone by
 # now, whoever remembers the number must read again. Where its creator's quotas are named too, the
 # key counts for its creator from now on: while this was on its way the place may have been given
 # back, or taken over by a holder that was about to begin the same key for another.
-BEGIN = """
+BEGIN = f"""
+{_CHECKS}
+local owner = false
+if KEYS[5] then
+  local uncounted = wrong(KEYS[5], 'hash') or wrong(KEYS[6], 'hash')
+  if uncounted then return uncounted end
+  owner = redis.call('HGET', KEYS[5], ARGV[5])
+  uncounted = no_count(KEYS[6], ARGV[6]) or owner and no_count(KEYS[6], owner)
+  if uncounted then return uncounted end
+end
 if tonumber(ARGV[2]) > 1 and redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then return 0 end
 local taken = redis.pcall('XADD', KEYS[1], ARGV[2] .. '-0', 'e', ARGV[3], 'i', ARGV[4])
 if type(taken) == 'table' and taken.err then return taken end
@@ -19,7 +45,6 @@ redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', KEYS[2])
 redis.call('ZADD', KEYS[3], 0, ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
-local owner = KEYS[5] and redis.call('HGET', KEYS[5], ARGV[5])
 if KEYS[5] and owner ~= ARGV[6] then
   if owner and redis.call('HINCRBY', KEYS[6], owner, -1) <= 0 then
     redis.call('HDEL', KEYS[6], owner)
@@ -33,7 +58,8 @@ return 1
 # A deletion takes the next number, and all that stays is that number and the rows taken of late.
 # Redis refuses what takes memory when it is full, unless the script has written already: the first
 # command trims nothing, so that what makes room is never refused.
-END = """
+END = f"""
+{_CHECKS}
 redis.call('XTRIM', KEYS[1], 'MINID', 0)
 local taken = redis.pcall('XADD', KEYS[1], ARGV[2] .. '-0', 'e', '[]', 'i', '[]')
 if type(taken) == 'table' and taken.err then return taken end

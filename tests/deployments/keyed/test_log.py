@@ -2,7 +2,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from deployments.keyed.log import KEPT_IDS, Append, Entry, KeyLog
+from deployments.keyed.log import KEPT_IDS, Append, Entry, KeyLog, Place
 from tests.redis_server import RedisServer
 
 
@@ -113,3 +113,37 @@ async def test_what_makes_room_is_not_refused_by_a_full_redis(redis: Redis) -> N
     assert await log.every_name() == ["a"]
     a, b = await log.read(["a", "b"])
     assert (a.number, a.state, b.number, b.empty) == (2, b"state", 3, True)
+
+
+@pytest.mark.parametrize("broken", ["index", "deleted", "owners", "owned", "owned as a number"])
+async def test_a_first_entry_that_cannot_be_counted_or_listed_is_not_appended(
+    redis: Redis, broken: str
+) -> None:
+    log, place = KeyLog(redis, "tally"), Place("owners", "owned", "tally:a", "ada")
+    await redis.hset("owned", "ada", "none" if broken == "owned as a number" else 0)
+    if broken != "owned as a number":
+        name = {"index": log.index, "deleted": log.deleted}.get(broken, broken)
+        await redis.delete(name)
+        await redis.set(name, "of another kind")
+    first = Append.of("a", 1, Entry([1], ["id-1"]), begins=True, place=place)
+    assert await log.append([first]) == [None]
+    assert await redis.xlen(log._log("a")) == 0
+    await redis.delete(log.index, log.deleted, "owners", "owned")
+    assert await log.append([first]) == [True]
+    assert await log.every_name() == ["a"]
+    assert await redis.hgetall("owned") == {b"ada": b"1"}
+
+
+@pytest.mark.parametrize("broken", ["index", "deleted"])
+async def test_a_last_entry_that_cannot_be_noted_leaves_the_key_as_it_is(
+    redis: Redis, broken: str
+) -> None:
+    log = KeyLog(redis, "tally")
+    await log.append([entry(1)])
+    name = {"index": log.index, "deleted": log.deleted}[broken]
+    await redis.delete(name)
+    await redis.set(name, "of another kind")
+    assert await log.append([end(2)]) == [None]
+    assert await redis.xlen(log._log("a")) == 1
+    await redis.delete(name)
+    assert await log.append([end(2)]) == [True]
