@@ -48,13 +48,20 @@ class Outcomes:
         batch = Batch("coverage", [entity], {}, [ask], [key], [secrets.token_hex(16)])
         prediction = await self._service.answer(batch, "coverage/adaptive", "1")
         if why := prediction.refusals.get(0):
+            if why["code"] == "conflict":  # who counted it may not have come to say so
+                standing_now = await self._service.look(key, Online.told)
+                if standing_now is not None:
+                    await self._show(key, standing_now)
             raise REFUSALS[why["code"]](why["message"], why.get("fields"))
         detail = prediction.details[0] or {}
         found: dict[str, Any] = detail.get("data", {})
         standing = {name: value for name, value in found.items() if name != "held"}
+        await self._show(key, standing)
+        return found
+
+    async def _show(self, key: str, standing: dict[str, Any]) -> None:
         values = [key, standing["outcomes"], orjson.dumps(standing)]
         await self._stand(keys=[standings_key(self._redis)], args=values)
-        return found
 
     async def tidy(self) -> None:
         await self._service.tidy()

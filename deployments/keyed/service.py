@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 from deployments.batch import Batch, Prediction
 from deployments.keyed.creation import Creation
@@ -18,6 +18,8 @@ from deployments.keyed.withdrawing import Withdrawing
 from deployments.transport.call import given_up_for_good
 
 log = logging.getLogger(__name__)
+
+Shown = TypeVar("Shown")
 
 CLEAR_EVERY_SECONDS = 60.0
 CLEARED_AT_ONCE = 64
@@ -68,6 +70,12 @@ class KeyedService(Generic[State]):
         for at, each in rows:
             replies[at] = unavailable(self.keeper, each)
         return prediction_of(replies, self.keeper.columns, model, version)
+
+    async def look(self, key: str, show: Callable[[State], Shown]) -> Shown | None:
+        """Show a key's state, as of its latest entry that this replica knows, where it is read."""
+        async with self._turn:
+            resident = (await self.shelf.hold([key])).residents.get(key)
+            return None if resident is None else show(resident.state)
 
     async def tidy(self) -> None:
         async with self._turn:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from deployments.batch import Prediction
 from deployments.coverage.keeper import FURTHEST_SCORE, MOST_OFFSET, CoverageKeeper, base_ends
@@ -161,6 +162,36 @@ async def test_an_outcome_counts_once_and_outlives_its_teller(redis: Redis) -> N
     assert (first["held"], first["outcomes"], first["coverage"]) == (False, 1, 0.0)
     with pytest.raises(ConflictError):
         await Outcomes(redis, clock).take("tail", "auth", ask)
+
+
+async def test_what_could_not_be_shown_when_it_was_counted_is_shown_when_it_is_sent_again(
+    server: RedisServer, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis goes away between the entry and the table, and the retry is a conflict."""
+    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    ask = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    answer = outcomes._service.answer
+
+    async def last_answer(*given: Any) -> Prediction:
+        found = await answer(*given)
+        server.kill()
+        return found
+
+    monkeypatch.setattr(outcomes._service, "answer", last_answer)
+    with pytest.raises((RedisError, OSError)):
+        await outcomes.take("tail", "auth", ask)
+    monkeypatch.undo()
+    server.start()
+    await standings.refresh()
+    assert standings.told(["auth"]) == [None]
+    for late in (outcomes, Outcomes(redis, clock)):
+        with pytest.raises(ConflictError):
+            await late.take("tail", "auth", ask)
+        await standings.refresh()
+        (told,) = standings.told(["auth"])
+        assert told is not None
+        assert told["outcomes"] == 1
+        await redis.delete(standings_key(redis))
 
 
 async def test_what_redis_lost_counts_anew_where_it_was_taken_too(redis: Redis) -> None:
