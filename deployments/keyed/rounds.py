@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Generic
 
+from deployments.keyed.appending import append_and_know
 from deployments.keyed.building import Unreadable
 from deployments.keyed.keeper import Asked, Keeper, Reply, Rows, State
 from deployments.keyed.log import AWAY, Append, Entry, KeyLog
@@ -136,7 +137,7 @@ class Rounds(Generic[State]):
         """Delete a key as of this entry; see `KeyLog.append` for what comes of it."""
         last = Append.of(asked.key, number + 1, Entry([removal.event], [asked.id]), ends=True)
         try:
-            (taken,) = await self._log.append([last])
+            (taken,) = await append_and_know(self._log, [last])
         except AWAY as away:
             log.warning("%r could not be deleted: %s", asked.key, type(away).__name__)
             return None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic
 
 from deployments.batch import Owner
+from deployments.keyed.appending import append_and_know
 from deployments.keyed.keeper import Keeper, Reply, Rows, State
 from deployments.keyed.log import AWAY, Append, Entry, KeyLog, Place
 from deployments.keyed.places import Places
@@ -33,7 +34,7 @@ class Writing(Generic[State]):
         written = {append.key for append in appends}
         others = list(dict.fromkeys(each.key for _, each in rows if each.key not in written))
         try:
-            taken = await self._log.append(appends) if appends else []
+            taken = await append_and_know(self._log, appends) if appends else []
         except AWAY as away:
             log.warning("Nothing could be written down: %s", type(away).__name__)
             for key in written:
