@@ -4,8 +4,6 @@ import asyncio
 import logging
 from typing import Any
 
-from ray import serve
-
 from config_store.document import StreamsConfig
 from config_store.store import Version
 from deployments.keyed.log import KeyLog
@@ -21,7 +19,6 @@ MODELS = {"regime": "anomaly/bocpd", "anomaly": "anomaly/forest"}
 log = logging.getLogger(__name__)
 
 
-@serve.deployment(name="anomaly")
 class Anomaly(KeyedStage[StreamsConfig]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("anomaly")

@@ -1,43 +1,40 @@
-"""Builds the DAG that serve_config.yaml runs: gateway, features, the families, safety."""
+"""Builds the DAG that serve_config.yaml runs: gateway, features, the families, safety.
+
+Only here are the stages made deployments of Serve: each by itself is a class that needs no Ray.
+"""
 
 from typing import Any
 
+from ray import serve
 from ray.serve import Application
+from ray.serve.config import RequestRouterConfig
 
 from config_store.settings import Settings
-from deployments.anomaly import Anomaly
-from deployments.features import Features
-from deployments.forecasting import Forecasting
 from deployments.gateway.deployment import Gateway
 from deployments.keyed.stage import KeyedStage
-from deployments.optimization import Optimization
-from deployments.safety import Safety
-from deployments.tail import Tail
-from deployments.transport.serve_handle import BY_SESSION
+from deployments.stage import Stage
+from deployments.stages import MODELS, STAGES
+
+# For stages whose replicas hold state by key: the places of the plain transport are its sessions.
+BY_SESSION = RequestRouterConfig(
+    request_router_class="ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
+)
 
 
 def build() -> Application:
-    # Serve's decorator makes deployments of these classes, which their types do not show.
-    gateway: Any = Gateway
-    features: Any = Features
-    safety: Any = Safety
-    families: dict[str, Any] = {
-        "tail": Tail,
-        "forecasting": Forecasting,
-        "anomaly": Anomaly,
-        "optimization": Optimization,
-    }
-    if Settings().plain:
-        families = {name: _keyed_by_serve(family) for name, family in families.items()}
-    models = {name: family.bind() for name, family in families.items()}
-    return gateway.bind(features.bind(), safety.bind(), **models)
+    plain = Settings().plain
+    bound = {name: _deployed(name, stage, plain=plain).bind() for name, stage in STAGES.items()}
+    models = {name: bound[name] for name in MODELS}
+    gateway: Any = serve.deployment(name="gateway")(serve.ingress()(Gateway))
+    return gateway.bind(bound["features"], bound["safety"], **models)
 
 
-def _keyed_by_serve(family: Any) -> Any:
-    """Have Serve keep a key on one replica, where the replicas hold state by key."""
-    if not issubclass(family.func_or_class, KeyedStage):
-        return family
-    return family.options(request_router_config=BY_SESSION)
+def _deployed(name: str, stage: type[Stage[Any]], *, plain: bool) -> Any:
+    """Make a deployment; in plain Serve keeps a key on one replica where state lies by key."""
+    deployment = serve.deployment(name=name)(stage)
+    if plain and issubclass(stage, KeyedStage):
+        return deployment.options(request_router_config=BY_SESSION)
+    return deployment
 
 
 app = build()

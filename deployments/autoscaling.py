@@ -11,9 +11,10 @@ there. What both cost shows in the processor time of the replicas. In serve_conf
 
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ray.serve.config import AutoscalingContext
+if TYPE_CHECKING:
+    from ray.serve.config import AutoscalingContext
 
 METRIC = "busy_share"
 # Above this a replica's queue grows faster than its work; below it another one buys little.
@@ -33,7 +34,7 @@ class BusyMeter:
         return share
 
 
-def by_busy_share(context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
+def by_busy_share(context: "AutoscalingContext") -> tuple[int, dict[str, Any]]:
     """Ask for as many replicas as bring the mean share to its target; Serve keeps the bounds."""
     shares = (context.aggregated_metrics or {}).get(METRIC, {})
     if not shares:

@@ -1,7 +1,5 @@
 """The features deployment: fills the columns that requests left out."""
 
-from ray import serve
-
 from config_store.document import FeatureConfig
 from config_store.store import Version
 from deployments.batch import Batch, filled_to_frame
@@ -13,7 +11,6 @@ from features.fill import Freshness, fill
 from features.store import FeatureStore
 
 
-@serve.deployment(name="features")
 class Features(Stage[FeatureConfig]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("features")

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from ray import serve
-
 from config_store.store import Version
 from deployments.batch import Batch
 from deployments.champions import Named
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
 LOOK_SECONDS = TIDY_SECONDS = 1.0
 
 
-@serve.deployment(name="forecasting")
 class Forecasting(Stage[Named]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("forecasting")

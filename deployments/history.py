@@ -6,19 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Protocol
 
-import ray
-from ray.actor import ActorHandle
-from ray.exceptions import ActorDiedError, ActorUnschedulableError, RayError
-
+from deployments import own_cluster
 from deployments.errors import UnavailableError
-from deployments.history_place import start_where_the_archive_is
 from features.errors import SourceAwayError
 from features.rows import FeatureRow
 from observability.errors import ArchiveElsewhereError
 
-NAME, NAMESPACE = "history", "ballast"
 # While the GCS is away, to look a named actor up takes up to a minute.
 FIND_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
@@ -37,19 +32,30 @@ class NoClusterError(Exception):
     """This process belongs to no Ray cluster, so nobody holds a history for it."""
 
 
-def history() -> ActorHandle:
-    """Give the one history actor, starting it where nobody has yet. Blocks: not for an event loop.
+class HistoryDiedError(Exception):
+    """The actor is gone, and another one will be in its place."""
 
-    Raises ArchiveElsewhereError where the archive's node is away.
+
+class HistoryFailedError(Exception):
+    """The actor gave no answer; the message is a word for why."""
+
+
+class AnyHistory(Protocol):
+    """Answers questions; raises HistoryDiedError or HistoryFailedError where it does not."""
+
+    async def answer(self, question: str, args: tuple[Any, ...]) -> Any: ...
+
+
+def find() -> AnyHistory:
+    """Find the one history actor. Blocks: not for an event loop.
+
+    Raises NoClusterError, or ArchiveElsewhereError where the archive's node is away.
     """
-    if _on_a_loop():
-        raise RuntimeError("history() blocks: on an event loop use ask()")
-    if not ray.is_initialized():  # to ask for an actor would start a cluster of one's own
+    if not own_cluster.belongs_to_one():
         raise NoClusterError
-    try:
-        return ray.get_actor(NAME, NAMESPACE)
-    except ValueError:
-        return start_where_the_archive_is(NAME, NAMESPACE)
+    from deployments.history_place import HistoryActor, history  # noqa: PLC0415 - Ray is loaded
+
+    return HistoryActor(history())
 
 
 class HistoryClient:
@@ -57,12 +63,12 @@ class HistoryClient:
 
     def __init__(
         self,
-        find: Callable[[], ActorHandle] = history,
+        find_: Callable[[], AnyHistory] = find,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._find = find
+        self._find = find_
         self._clock = clock
-        self._finding: Future[ActorHandle] | None = None
+        self._finding: Future[AnyHistory] | None = None
         self._search_at = float("-inf")
 
     async def ask(self, question: str, *args: Any, within_s: float = ANSWER_SECONDS) -> Any:
@@ -75,30 +81,32 @@ class HistoryClient:
         return await self._ask(question, args, within_s)
 
     async def _ask(self, question: str, args: tuple[Any, ...], within_s: float) -> Any:
-        handle = await self._found()
+        found = await self._found()
         try:
             async with asyncio.timeout(within_s):
-                return await getattr(handle, question).remote(*args)
-        except (ActorDiedError, ActorUnschedulableError) as died:
+                return await found.answer(question, args)
+        except HistoryDiedError as died:
             self._finding = None
             raise HistoryAwayError("The history is starting again: try again") from died
-        except (RayError, TimeoutError) as away:
+        except TimeoutError as late:
             raise HistoryAwayError(
-                f"The history gives no answer ({type(away).__name__}): try again"
-            ) from away
+                "The history gives no answer (TimeoutError): try again"
+            ) from late
+        except HistoryFailedError as failed:
+            raise HistoryAwayError(f"The history gives no answer ({failed}): try again") from failed
 
-    async def _found(self) -> ActorHandle:
+    async def _found(self) -> AnyHistory:
         if self._finding is None or self._failed_a_while_ago(self._finding):
             self._finding = _in_a_thread(self._find)
             self._search_at = self._clock() + SEARCH_AGAIN_SECONDS
         return await _outcome(self._finding)
 
-    def _failed_a_while_ago(self, finding: Future[ActorHandle]) -> bool:
+    def _failed_a_while_ago(self, finding: Future[AnyHistory]) -> bool:
         failed = finding.done() and finding.exception() is not None
         return failed and self._clock() > self._search_at
 
 
-async def _outcome(finding: Future[ActorHandle]) -> ActorHandle:
+async def _outcome(finding: Future[AnyHistory]) -> AnyHistory:
     if finding.done() and finding.exception() is None:
         return finding.result()
     waiting = asyncio.wrap_future(finding)
@@ -116,26 +124,18 @@ async def _outcome(finding: Future[ActorHandle]) -> ActorHandle:
         ) from error
 
 
-def _in_a_thread(find: Callable[[], ActorHandle]) -> Future[ActorHandle]:
+def _in_a_thread(find_: Callable[[], AnyHistory]) -> Future[AnyHistory]:
     """Find in a daemon thread: one of a pool would hold up the end of the process."""
-    found: Future[ActorHandle] = Future()
+    found: Future[AnyHistory] = Future()
 
     def run() -> None:
         try:
-            found.set_result(find())
+            found.set_result(find_())
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             found.set_exception(error)
 
     threading.Thread(target=run, name="find the history", daemon=True).start()
     return found
-
-
-def _on_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 _client = HistoryClient()

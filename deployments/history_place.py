@@ -1,4 +1,4 @@
-"""Starts the history actor on the node where its archive lies, and on no other.
+"""Finds the history actor, or starts it on the node where its archive lies, and on no other.
 
 The archive is found by its mark (observability/clickhouse/home.py), not by a node's id or address:
 both change when a node starts again, and its disk does not. A server behind CLICKHOUSE_URL needs no
@@ -11,14 +11,55 @@ from typing import Any
 
 import ray
 from ray.actor import ActorHandle
+from ray.exceptions import ActorDiedError, ActorUnschedulableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from config_store.connection import open_redis
 from config_store.settings import Settings
+from deployments.history import HistoryDiedError, HistoryFailedError, NoClusterError
 from observability.clickhouse.home import Home, elsewhere, known_home, read_mark
 from observability.errors import ArchiveElsewhereError
 
+NAME, NAMESPACE = "history", "ballast"
 LOOK_SECONDS = 15.0
+
+
+class HistoryActor:
+    """The actor as its clients ask it: what Ray raises they hear in words of ours."""
+
+    def __init__(self, actor: ActorHandle) -> None:
+        self._actor = actor
+
+    async def answer(self, question: str, args: tuple[Any, ...]) -> Any:
+        try:
+            return await getattr(self._actor, question).remote(*args)
+        except (ActorDiedError, ActorUnschedulableError) as died:
+            raise HistoryDiedError from died
+        except RayError as error:
+            raise HistoryFailedError(type(error).__name__) from error
+
+
+def history() -> ActorHandle:
+    """Give the one history actor, starting it where nobody has yet. Blocks: not for an event loop.
+
+    Raises ArchiveElsewhereError where the archive's node is away.
+    """
+    if _on_a_loop():
+        raise RuntimeError("history() blocks: on an event loop use ask()")
+    if not ray.is_initialized():  # to ask for an actor would start a cluster of one's own
+        raise NoClusterError
+    try:
+        return ray.get_actor(NAME, NAMESPACE)
+    except ValueError:
+        return start_where_the_archive_is(NAME, NAMESPACE)
+
+
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def start_where_the_archive_is(name: str, namespace: str) -> ActorHandle:

@@ -3,8 +3,6 @@
 import asyncio
 from typing import Any
 
-from ray import serve
-
 from config_store.quotas import Counted
 from config_store.store import Version
 from deployments.aside.process import Aside
@@ -32,7 +30,6 @@ STUDIES = ("bayes-opt", "bayes-opt-tell")
 SNAPSHOT_AFTER_ENTRIES, MOST_RESIDENTS = 1024, 1000
 
 
-@serve.deployment(name="optimization")
 class Optimization(KeyedStage[Configured]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("optimization")

@@ -10,10 +10,10 @@ from config_store.connection import open_redis
 from config_store.settings import Settings
 from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch
+from deployments import own_cluster
 from deployments.autoscaling import BusyMeter
 from deployments.clocks import SystemClocks
 from deployments.log_files import write_logs
-from deployments.private_ports import bind_to_own_address
 from deployments.storage import LOOK_SECONDS, StorageWatch
 from observability.exposition import snapshot
 from observability.metrics import Metrics
@@ -37,7 +37,7 @@ class Replica:
         self.settings = Settings()
         self.clocks = SystemClocks()
         write_logs(self.settings, role)
-        bind_to_own_address()
+        own_cluster.keep_ports_private()
         self.metrics = Metrics(CollectorRegistry())
         self.busy = BusyMeter()
         self.redis: Redis = open_redis(self.settings.redis_address, self.settings.redis_prefix)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from ray import serve
 
 from config_store.store import Version
 from deployments.batch import Batch, Judgement
@@ -68,7 +67,6 @@ def as_dict(violation: Violation) -> dict[str, Any]:
     return violation._asdict()
 
 
-@serve.deployment(name="safety")
 class Safety(Stage[dict[str, Judge]]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("safety")

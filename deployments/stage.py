@@ -3,12 +3,11 @@
 from abc import abstractmethod
 from typing import Any, Generic, TypeVar
 
-import ray
-
 from config_store.errors import VersionAwayError
 from config_store.store import ConfigStore, Version
 from config_store.versions import Live, LiveVersions
 from config_store.wire_secret import wire_secret
+from deployments import own_cluster
 from deployments.autoscaling import METRIC
 from deployments.batch import requests_of
 from deployments.replica import Replica
@@ -45,7 +44,7 @@ class Stage(Generic[Compiled]):
         certificates = Certificates.of(self.replica.settings)
         self._wire = WireServer(self._answer_logged, secret)
         self._address = await self._wire.open(
-            ray.util.get_node_ip_address(), certificates.for_replica() if certificates else None
+            own_cluster.node_address(), certificates.for_replica() if certificates else None
         )
         redis, wall = self.replica.redis, self.replica.clocks.wall
         self._entry = DirectoryEntry(redis, self._role, self._address, wall)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from ray import serve
 
 from config_store.store import Version
 from deployments.aside.process import Aside
@@ -41,7 +40,6 @@ _CODES = {action: code for code, action in enumerate(ACTIONS)}
 log = logging.getLogger(__name__)
 
 
-@serve.deployment(name="tail")
 class Tail(Stage[Named]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("tail")

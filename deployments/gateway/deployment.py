@@ -1,9 +1,5 @@
 """The gateway: Serve's ingress, where requests come in and answers leave."""
 
-from typing import Any
-
-from ray import serve
-from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
 from deployments.autoscaling import METRIC
@@ -11,16 +7,15 @@ from deployments.gateway.app import build_app
 from deployments.gateway.door import Door, InferencePath
 from deployments.gateway.premises import Handles, Premises
 from deployments.gateway.shortcut import open_shortcut
+from deployments.transport.handle import Handle
 
 
-@serve.deployment(name="gateway")
-@serve.ingress()
 class Gateway:
     async def __init__(  # type: ignore[misc] # Serve awaits it
         self,
-        features: DeploymentHandle[Any],
-        safety: DeploymentHandle[Any],
-        **models: DeploymentHandle[Any],
+        features: Handle,
+        safety: Handle,
+        **models: Handle,
     ) -> None:
         self._premises = Premises(Handles(features, safety, models))
         await self._premises.open()

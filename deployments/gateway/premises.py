@@ -4,9 +4,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ray.serve.handle import DeploymentHandle
 from redis.exceptions import RedisError
 
 from config_store.store import ConfigStore, Version
@@ -31,6 +29,7 @@ from deployments.hop import AnyReplica, Hop, ModelHop
 from deployments.keyed.routing import ByKey
 from deployments.replica import FIRST_CONFIG_SECONDS, Replica
 from deployments.transport.base import Transport
+from deployments.transport.handle import Handle
 from deployments.transport.replica_directory import DirectoryWatch, ReplicaDirectory
 from deployments.transport.serve_handle import HandleTransport
 from deployments.transport.tcp.exchange import Exchange
@@ -50,11 +49,11 @@ __all__ = ["Answered", "Ask", "Handles", "Premises"]
 
 @dataclass(frozen=True, slots=True)
 class Handles:
-    """The deployments behind the gateway, as Serve hands them out."""
+    """The deployments behind the gateway, each as a handle of Serve's or as its like."""
 
-    features: DeploymentHandle[Any]
-    safety: DeploymentHandle[Any]
-    models: dict[str, DeploymentHandle[Any]]
+    features: Handle
+    safety: Handle
+    models: dict[str, Handle]
 
 
 class Premises:
@@ -181,7 +180,7 @@ class Premises:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
         return version
 
-    def _transport(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> Transport:
+    def _transport(self, stage: str, handle: Handle, secret: bytes) -> Transport:
         transport: Transport
         if self.settings.plain:
             transport = HandleTransport(handle)
@@ -192,7 +191,7 @@ class Premises:
         self._transports.append(transport)
         return transport
 
-    def _hop(self, stage: str, handle: DeploymentHandle[Any], secret: bytes) -> Hop:
+    def _hop(self, stage: str, handle: Handle, secret: bytes) -> Hop:
         return Hop(stage, self._transport(stage, handle, secret), self.clocks.monotonic)
 
     def _model_hop(self, family: Family, transport: Transport) -> ModelHop:

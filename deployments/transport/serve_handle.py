@@ -9,30 +9,23 @@ on the TCP transport: a key's log takes an entry only from who knows its latest 
 import asyncio
 from collections.abc import Mapping
 from contextvars import Context
-from typing import Any
-
-from ray.serve.config import RequestRouterConfig
-from ray.serve.handle import DeploymentHandle
 
 from deployments.transport.answering import Handler, answered
 from deployments.transport.base import Address, Link, RemoteFailureError, ReplicaLostError
 from deployments.transport.call import Call
 from deployments.transport.frame import ANSWER, ASK, Frame, body_of, decode, encode
+from deployments.transport.handle import Caller, Handle
 
 # A batch is sent in at most so many parts, and so many replicas of a stage can hold keys.
 PLACES = 32
 # Serve learns of a replica's death by itself; until then it may choose it again.
 AGAIN_SECONDS = 0.05
-# For deployments whose replicas hold state by key.
-BY_SESSION = RequestRouterConfig(
-    request_router_class="ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
-)
 
 
 class HandleTransport:
     """The gateway's end: nothing to open and nothing to close, both are Serve's."""
 
-    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+    def __init__(self, handle: Handle) -> None:
         by_value = handle.options(method_name="answer_bytes", _by_reference=False)
         self._any = HandleLink(by_value)
         self._places = {
@@ -56,7 +49,7 @@ class HandleTransport:
 class HandleLink:
     """One handle; each call goes to the replica that Serve chooses."""
 
-    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+    def __init__(self, handle: Caller) -> None:
         self._handle = handle
 
     async def call(self, frame: Frame) -> Frame:
@@ -70,9 +63,9 @@ class HandleLink:
         return answer
 
     async def _call(self, asked: bytes) -> bytes:
-        response: Any = self._handle.remote(asked)
+        response = self._handle.remote(asked)
         try:
-            answer: bytes = await response
+            answer = await response
         except asyncio.CancelledError:
             response.cancel()
             raise

@@ -1,8 +1,58 @@
+"""What Serve is given: the stages that serve_config.yaml names, each a class that needs no Ray."""
+
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import ray.cloudpickle
+import yaml
+from ray.serve import Deployment
 
-from deployments.app import build
+from deployments.app import app, build
+from deployments.gateway.deployment import Gateway
+from deployments.stages import MODELS, STAGES
+
+ROOT = Path(__file__).parents[2]
+
+
+def in_a_process_of_its_own(program: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_serve_runs_what_its_configuration_names() -> None:
+    (configured,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
+    names = {each["name"] for each in configured["deployments"]}
+    assert names == {"gateway", *STAGES}
+    assert set(app._bound_deployment.init_kwargs) == set(MODELS)
+
+
+def test_the_gateway_and_its_stages_load_without_ray() -> None:
+    found = in_a_process_of_its_own(
+        "import deployments.gateway.deployment, deployments.stages, sys\n"
+        "print('ray' in sys.modules)"
+    )
+    assert found == "False\n"
+
+
+def test_a_stage_travels_to_its_replica_as_a_name() -> None:
+    """By value a class takes its module's globals along, and is another class there."""
+    for stage in STAGES.values():
+        found = in_a_process_of_its_own(
+            "import pickle, sys; print(pickle.loads(bytes.fromhex(sys.argv[1])).__name__)",
+            ray.cloudpickle.dumps(stage).hex(),
+        )
+        assert found == f"{stage.__name__}\n"
+
+
+def test_the_ingress_is_the_gateway() -> None:
+    deployment: Deployment = app._bound_deployment
+    assert issubclass(deployment.func_or_class, Gateway)
+    assert deployment.name == "gateway"
 
 
 def routers(application: Any) -> dict[str, str]:

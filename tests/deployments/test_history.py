@@ -11,7 +11,8 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
 from deployments import history as module
-from deployments.history import HistoryAwayError, HistoryClient, HistorySource, history
+from deployments.history import HistoryAwayError, HistoryClient, HistorySource
+from deployments.history_place import HistoryActor, history
 from features.errors import SourceAwayError
 from observability.errors import ArchiveElsewhereError
 
@@ -47,7 +48,7 @@ class Found:
         actor = self._actors.pop(0) if len(self._actors) > 1 else self._actors[0]
         if isinstance(actor, Exception):
             raise actor
-        return actor
+        return HistoryActor(actor)
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +85,7 @@ async def test_while_the_gcs_is_away_the_loop_goes_on_and_the_question_ends_in_t
 
     def find() -> Any:
         back.wait(30)
-        return Actor()
+        return HistoryActor(Actor())
 
     async def turn() -> None:
         nonlocal turns

@@ -1,13 +1,12 @@
-"""Deployments as plain objects: made and ended by a test where Serve would have done it."""
+"""Stages as plain objects: made and ended by a test where Serve would have done it."""
 
 from typing import Any
 
 
-def unstarted(deployment: Any) -> Any:
-    """Give an object of the deployment's class whose constructor has not run."""
-    deployed: Any = deployment.func_or_class
+def unstarted(stage: type[Any]) -> Any:
+    """Give an object of the class whose constructor has not run."""
     # The interpreter would call the destructor too, and nobody would await it.
-    return object.__new__(type(deployed.__name__, (deployed,), {"__del__": lambda _: None}))
+    return object.__new__(type(stage.__name__, (stage,), {"__del__": lambda _: None}))
 
 
 async def end(replica: Any) -> None:

@@ -13,7 +13,7 @@ import ray
 
 from config_store.settings import Settings
 from deployments.forecasts.shelf import FORECASTERS, registered_name
-from deployments.history import history
+from deployments.history_place import history
 from deployments.launch.training import past
 from models.forecasting.plan.model import CAPACITY_MODEL
 from models.pointer import read_pointer

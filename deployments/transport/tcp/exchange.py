@@ -7,11 +7,9 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Collection
-from typing import Any
-
-from ray.serve.handle import DeploymentHandle
 
 from deployments.transport.base import Address
+from deployments.transport.handle import Directory
 from deployments.transport.replica_directory import Listing
 from deployments.transport.tcp.channel import Channel
 from observability.background import BackgroundLoop, Loops
@@ -39,7 +37,7 @@ class Exchange:
     def __init__(
         self,
         stage: str,
-        handle: DeploymentHandle[Any],
+        handle: Directory,
         secret: bytes,
         loops: Loops | None = None,
         listing: Listing | None = None,
