@@ -1,6 +1,7 @@
 # make serve   start the platform      make test    everything that CI checks
 # make check   lint, types, rules      make bench   speed against peers
 # make quality DATA=dir                models against published figures
+# make dev     the DAG in one process, with reload
 # make chaos SEED=n       faults under load      make abuse    what one client does to others
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -12,13 +13,16 @@ THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
 
-.PHONY: help serve install install-dev install-system check unit live test fresh bench quality chaos abuse interleavings lock generate clean
+.PHONY: help serve dev install install-dev install-system check unit live test fresh bench quality chaos abuse interleavings lock generate clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 serve: install ## Start the platform; Ctrl-C ends it
 	@exec $(BIN)/ballast up
+
+dev: install ## The whole DAG in one process without Ray, started anew on a change of source
+	@exec $(BIN)/python -m deployments.launch.dev
 
 install: .venv/.installed ## Make the virtual environment from the lock file
 

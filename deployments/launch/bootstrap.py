@@ -8,6 +8,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from config_store.connection import open_redis
+from config_store.document import ConfigDocument
 from config_store.settings import Settings
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
@@ -17,14 +18,14 @@ from safety.access import Role
 from safety.key_store import KeyStore
 
 
-async def prepare_redis(settings: Settings) -> None:
+async def prepare_redis(settings: Settings, document: ConfigDocument | None = None) -> None:
     """Publish the first configuration and make the first key, unless they are there."""
     redis = open_redis(settings.redis_address, settings.redis_prefix)
     now = datetime.now(UTC)
     try:
         await move_old_names(redis, settings)
         await ConfigStore(redis).bootstrap(
-            default_document(), author="ballast up", reason="a fresh machine", now=now
+            document or default_document(), "ballast up", reason="a fresh machine", now=now
         )
         await _first_key(KeyStore(redis), settings.paths.key_file, now)
     finally:
@@ -51,9 +52,10 @@ def write_secret(path: Path, secret: str) -> None:
         file.write(secret + "\n")
 
 
-def prepare(settings: Settings) -> None:
+def prepare(settings: Settings, document: ConfigDocument | None = None) -> None:
+    """Prepare what is absent; without a document of one's own it is the shipped one."""
     try:
-        asyncio.run(prepare_redis(settings))
+        asyncio.run(prepare_redis(settings, document))
     except (RedisError, OSError, ValueError) as error:
         if settings.embedded_redis:
             raise

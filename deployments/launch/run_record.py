@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Self
 
 import orjson
 
+from deployments.launch import own_processes
 from deployments.launch.errors import AlreadyRunningError
 
 
@@ -94,3 +96,16 @@ class RunRecord:
             self._lock_file.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
+
+
+def sweep_last_run(record: RunRecord, patience_s: float) -> list[int]:
+    """End what a killed run left behind."""
+    last = record.read()
+    if last is None:
+        return []
+    left = own_processes.marked(last.token)
+    own_processes.end(last.token, patience_s)
+    if last.scratch:
+        shutil.rmtree(last.scratch, ignore_errors=True)
+    record.forget()
+    return left

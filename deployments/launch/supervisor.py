@@ -3,7 +3,6 @@
 Ray is not imported here: it ends its driver's process when the cluster is gone for long.
 """
 
-import errno
 import logging
 import os
 import secrets
@@ -21,12 +20,9 @@ from deployments.launch import bootstrap, cluster, own_processes, serve_config
 from deployments.launch.ending import Ending
 from deployments.launch.errors import (
     DiskTooSmallError,
-    ForeignAddressError,
     GaveUpError,
-    PortForbiddenError,
-    PortTakenError,
 )
-from deployments.launch.front.listening import listen
+from deployments.launch.front.listening import listen, open_port
 from deployments.launch.front.process import FrontProcess
 from deployments.launch.health_publisher import HealthPublisher
 from deployments.launch.life import Life, Lost
@@ -35,7 +31,7 @@ from deployments.launch.progress import Progress
 from deployments.launch.redis_server import RedisServer
 from deployments.launch.reports import DriverOrder
 from deployments.launch.restart_budget import RestartBudget
-from deployments.launch.run_record import Run, RunRecord
+from deployments.launch.run_record import Run, RunRecord, sweep_last_run
 from deployments.launch.zygote.spawn import ZygoteProcess
 from deployments.platform_health import PartHealth, PlatformHealth, State
 
@@ -77,7 +73,7 @@ class Supervisor:
         with ExitStack() as undo:
             undo.callback(record.release)
             undo.callback(record.forget)
-            sweep_last_run(record)
+            sweep_last_run(record, ENDS_WITHIN_SECONDS)
             self._check_machine()
             scratch = Path(tempfile.mkdtemp(prefix="ballast-"))
             undo.callback(shutil.rmtree, scratch, ignore_errors=True)
@@ -222,35 +218,11 @@ class Supervisor:
         free_mb = shutil.disk_usage(home).free // 2**20
         if free_mb < NEEDED_MB:
             raise DiskTooSmallError(str(home), free_mb, NEEDED_MB)
-        try_to_open(self._settings.host, self._settings.port)
+        open_port(self._settings.host, self._settings.port).close()
         config = serve_config.read(self._config_file, self._settings.host, self._settings.port)
         warning = serve_config.check_fits(serve_config.demands(config), cluster.CPUS)
         if warning is not None:
             self._progress.console.print(f"[yellow]{warning}", highlight=False)
-
-
-def sweep_last_run(record: RunRecord) -> list[int]:
-    """End what a killed run left behind."""
-    last = record.read()
-    if last is None:
-        return []
-    left = own_processes.marked(last.token)
-    own_processes.end(last.token, ENDS_WITHIN_SECONDS)
-    shutil.rmtree(last.scratch, ignore_errors=True)
-    record.forget()
-    return left
-
-
-def try_to_open(host: str, port: int) -> None:
-    """Say what is wrong with the public address before anything is started for it."""
-    try:
-        listen(host, port).close()
-    except PermissionError:
-        raise PortForbiddenError(port) from None
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise PortTakenError(host, port, "BALLAST_PORT") from None
-        raise ForeignAddressError(host) from None
 
 
 def is_free(host: str, port: int) -> bool:

@@ -16,15 +16,11 @@ from config_store.document import ConfigDocument, Deadlines
 from config_store.settings import Settings
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
-from deployments.anomaly import Anomaly
-from deployments.features import Features
-from deployments.forecasting import Forecasting
 from deployments.gateway.app import build_app
 from deployments.gateway.door import Door, InferencePath
 from deployments.gateway.premises import Handles, Premises
-from deployments.optimization import Optimization
-from deployments.safety import Safety
-from deployments.tail import Tail
+from deployments.launch.dev.replica import begin, end
+from deployments.stages import MODELS, STAGES
 from features.errors import SourceAwayError
 from features.rows import FeatureRow
 from observability.ledger.stream import LedgerStream
@@ -32,19 +28,9 @@ from safety.access import Role
 from safety.key_store import KeyStore
 from tests.deployments.handles import InProcessHandle
 from tests.deployments.replicas import Directory, kill
-from tests.deployments.unstarted import end, unstarted
 from tests.waiting import until
 
 PATH = "/models/tail-slo"
-STAGES = {
-    "features": Features,
-    "tail": Tail,
-    "forecasting": Forecasting,
-    "anomaly": Anomaly,
-    "optimization": Optimization,
-    "safety": Safety,
-}
-MODELS = ("tail", "forecasting", "anomaly", "optimization")
 # On two busy cores an answer may be late; only where that is the question may it count as lost.
 PATIENT = Deadlines(request_ms=100_000, features_ms=30_000, model_ms=60_000, ledger_ms=6_000)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -93,8 +79,7 @@ class House:
 
     async def start(self, stage: str) -> Any:
         """Start one more replica of a stage, as Serve does."""
-        replica = unstarted(STAGES[stage])
-        await replica.__init__()
+        replica = await begin(STAGES[stage])
         self.replicas[stage].append(replica)
         if self.plain:
             self.directories[stage].replicas.append(replica)

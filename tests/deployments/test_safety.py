@@ -1,5 +1,6 @@
 import math
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from config_store.shipped import default_document
 from config_store.store import Version
 from deployments.batch import Batch, Columns, Judgement
+from deployments.launch.dev.replica import unstarted
 from deployments.safety import Judge, Safety
 from deployments.tail import _answer
 from deployments.transport.frame import ASK, decode, encode
@@ -16,7 +18,6 @@ from safety.limits import LEVELS, Level
 from safety.shipped import default_policy
 from safety.tail import tail_policy
 from tests.deployments.tail_rows import tail_rows, taken
-from tests.deployments.unstarted import unstarted
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_a_judgement_travels_whole(judge: Judge, predicted: Batch) -> None:
 async def test_the_deployment_goes_by_the_policy_of_the_version_it_is_given(
     predicted: Batch,
 ) -> None:
-    safety = unstarted(Safety)
+    safety: Any = unstarted(Safety)
     document = default_document()
     made = datetime(2026, 3, 2, tzinfo=UTC)
     caps = document.safety.families["tail"].caps.model_copy(update={"max_workers_step": 1.0})

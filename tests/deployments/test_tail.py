@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from deployments.batch import Columns, Prediction
 from deployments.champions import Champions, Named
+from deployments.launch.dev.replica import unstarted
 from deployments.tail import _ORDINARY, Tail, _answer, _answerable, _numbers
 from deployments.transport.frame import Frame
 from models.model_version import ModelVersion
@@ -18,7 +19,6 @@ from models.tail.xgboost_quantile import TailModel
 from observability.metrics import Metrics
 from safety.tail import ACTIONS, tail_policy
 from tests.deployments.tail_rows import tail_rows, taken
-from tests.deployments.unstarted import unstarted
 
 
 def bits(columns: Columns, row: int) -> dict[str, bytes]:
@@ -94,7 +94,7 @@ def test_a_row_has_the_same_bits_alone_and_among_others(tail_model: TailModel) -
 
 
 async def test_the_deployment_names_the_model_that_answered(tail_model: TailModel) -> None:
-    tail = unstarted(Tail)
+    tail: Any = unstarted(Tail)
     metrics = Metrics(CollectorRegistry())
     tail.replica = SimpleNamespace(metrics=metrics)
     created = datetime(2026, 3, 2, tzinfo=UTC)

@@ -7,12 +7,13 @@ from redis.asyncio import Redis
 
 from config_store.quotas import QuotaChange, QuotasConfig
 from deployments.errors import UnavailableError
+from deployments.launch.dev.replica import end
+from deployments.stages import STAGES
 from deployments.transport import replica_directory
 from observability.ledger.writer import LedgerWriter
 from safety.access import KeyRing, Role
 from safety.key_store import KeyStore
-from tests.deployments.house import PATH, STAGES, House, opened
-from tests.deployments.unstarted import end
+from tests.deployments.house import PATH, House, opened
 from tests.waiting import until
 
 BODY = {"entity": "order-gateway", "load": 0.5}

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from deployments.launch.errors import PortTakenError
-from deployments.launch.front.listening import listen
-from deployments.launch.supervisor import try_to_open
+from deployments.launch.front.listening import listen, open_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -85,9 +84,9 @@ def test_our_own_name_wins_over_an_older_one(tmp_path: Path) -> None:
 
 def test_a_port_on_an_address_of_ipv6_is_tried_as_it_will_be_opened() -> None:
     port = free_port()
-    try_to_open("::1", port)
+    open_port("::1", port).close()
     with listen("::1", port), pytest.raises(PortTakenError):
-        try_to_open("::1", port)
+        open_port("::1", port).close()
 
 
 def test_a_home_that_is_no_folder(tmp_path: Path) -> None:
