@@ -1,7 +1,7 @@
 # make serve   start the platform      make test    everything that CI checks
 # make check   lint, types, rules      make bench   speed against peers
 # make quality DATA=dir                models against published figures
-# make dev     the DAG in one process, with reload
+# make dev     the DAG in one process, with reload      make one T=path::name    one test
 # make chaos SEED=n       faults under load      make abuse    what one client does to others
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -13,7 +13,7 @@ THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
 
-.PHONY: help serve dev install install-dev install-system check unit live test fresh bench quality chaos abuse interleavings lock generate clean
+.PHONY: help serve dev one install install-dev install-system check unit live test fresh bench quality chaos abuse interleavings lock generate clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,10 @@ check: install-dev ## Lint, types and import rules: seconds, no cluster
 
 unit: install-dev install-system ## Unit tests: no cluster
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not live" -n 2 --dist worksteal
+
+one: install-dev ## One test, or one file of tests: make one T=tests/safety/test_policy.py::test_name
+	@test -n "$(T)" || { echo "make one T=path[::name]" >&2; exit 2; }
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q --tb=short "$(T)"
 
 live: install-dev install-system ## The platform from end to end, started once, and a cluster of two nodes
 	@$(BIN)/pytest -q -m live --tb=native tests/cluster
