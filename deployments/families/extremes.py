@@ -30,7 +30,10 @@ class ExtremesBody(FamilyBody):
             ],
             "examples": [
                 {"entity": "order-gateway", "metric": "p99_ms"},
-                {"values": [round(1 + (7919 * n % 997) / 31, 3) for n in range(120)]},
+                {
+                    "values": [round(1 + (7919 * n % 997) / 31, 3) for n in range(120)],
+                    "threshold_quantile": 0.8,
+                },
                 {
                     "entity": "order-gateway",
                     "metric": "p99_ms",

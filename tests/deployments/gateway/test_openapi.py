@@ -199,6 +199,17 @@ async def test_the_examples_are_answered(house: House, described: dict[str, Any]
     assert len(await house.ask(*examples)) == len(examples) >= 2
 
 
+async def test_an_example_that_brings_its_own_values_is_answered(
+    house: House, described: dict[str, Any]
+) -> None:
+    examples = described["components"]["schemas"]["ExtremesBody"]["examples"]
+    (own,) = [each for each in examples if "values" in each]
+    async with house.client() as client:
+        found = await answer_in_time(client, "/models/extreme-events", own, 200)
+    assert found.status_code == 200, found.text
+    assert found.json()["interval"] is not None
+
+
 BODIES = [
     b'{"load": 0.5}',
     b'{"load": 0.5, "infra": null}',
