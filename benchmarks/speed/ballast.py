@@ -1,5 +1,6 @@
 """Ballast as a contender: found running, or started for its turns and ended after each."""
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,10 +24,11 @@ class Ballast:
     command: Path
     start: bool
     log: Path
+    profile: str = "fast"
 
 
-def contender(ground: Ground, ballast: Ballast) -> Contender:
-    return Contender("ballast", "whole DAG", partial(_serve, ground, ballast), None)
+def contender(ground: Ground, ballast: Ballast, name: str = "ballast") -> Contender:
+    return Contender(name, "whole DAG", partial(_serve, ground, ballast), None)
 
 
 def train(ballast: Ballast) -> None:
@@ -74,6 +76,8 @@ def _ballast(ballast: Ballast, *arguments: str) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            # The profile that is measured, whatever is set outside.
+            env={**os.environ, "BALLAST_PROFILE": ballast.profile},
             timeout=UP_SECONDS,
             check=False,
         )

@@ -8,7 +8,9 @@ from typing import Any
 
 from config_store.settings import Settings
 
-NAMES = ("ballast", "litserve", "mlserver", "bentoml", "plain")
+# Ballast in its plain profile has a name of its own: it is another way through the same DAG.
+PLAIN_PROFILE = "ballast-plain"
+NAMES = ("ballast", PLAIN_PROFILE, "litserve", "mlserver", "bentoml", "plain")
 SECONDS_TO_CHANGE_SERVERS = 4
 
 
@@ -52,6 +54,10 @@ def read_plan(arguments: Sequence[str]) -> Plan:
     quick = read.pop("quick")
     read["models"] = settings.paths.models
     read["variants"] = dict(pair.split("=", 1) for pair in read.pop("variant"))
+    if not read["start_ballast"]:
+        if read["peers"] is not NAMES and PLAIN_PROFILE in read["peers"]:
+            parser.error(f"{PLAIN_PROFILE} needs --start-ballast: a platform has one profile")
+        read["peers"] = tuple(name for name in read["peers"] if name != PLAIN_PROFILE)
     unknown = set(read["peers"]) - set(NAMES)
     if unknown:
         parser.error(f"unknown peers {sorted(unknown)}: choose from {', '.join(NAMES)}")

@@ -16,7 +16,7 @@ from benchmarks.speed.booster import ballasts_booster, booster_in, fallback_boos
 from benchmarks.speed.contenders import CONTENDERS, PEERS, Ground
 from benchmarks.speed.machine import busy_note, describe
 from benchmarks.speed.openloop import poisson_arrivals
-from benchmarks.speed.plan import Plan, read_plan
+from benchmarks.speed.plan import PLAIN_PROFILE, Plan, read_plan
 from benchmarks.speed.results import Report, write_json
 from benchmarks.speed.servers import ServerError
 from benchmarks.speed.table import markdown, show
@@ -88,13 +88,15 @@ def measure(plan: Plan, report: Report, console: Console) -> None:
 
 
 def variants_of(name: str, ground: Ground, plan: Plan) -> list[Contender]:
-    if name != "ballast":
+    if name not in ("ballast", PLAIN_PROFILE):
         return CONTENDERS[name](ground)
-    return [ballast.contender(ground, ballast_of(plan))]
+    profile = "plain" if name == PLAIN_PROFILE else "fast"
+    return [ballast.contender(ground, ballast_of(plan, profile), name)]
 
 
-def ballast_of(plan: Plan) -> ballast.Ballast:
+def ballast_of(plan: Plan, profile: str = "fast") -> ballast.Ballast:
     return ballast.Ballast(
+        profile=profile,
         url=plan.ballast_url.rstrip("/"),
         key_file=plan.key_file,
         command=plan.ballast_command,

@@ -9,7 +9,7 @@ from benchmarks.speed.servers import ServerError
 
 
 def test_the_defaults_are_the_whole_bench() -> None:
-    plan = read_plan([])
+    plan = read_plan(["--start-ballast"])
     assert (plan.clients, plan.peers) == ((1, 16, 64, 256), NAMES)
     assert plan.expected_seconds(trials=14) < 10 * 60
 
@@ -62,3 +62,10 @@ def test_without_any_model_the_bench_trains_one_that_answers_five_ordered_quanti
     assert quiet[0] < quiet[1] < quiet[2]
     assert busy[1] > quiet[1], "load lengthens latency"
     assert booster_of(plan) == path
+
+
+def test_both_profiles_are_measured_where_the_bench_starts_ballast() -> None:
+    assert "ballast-plain" in read_plan(["--start-ballast"]).peers
+    assert "ballast-plain" not in read_plan([]).peers
+    with pytest.raises(SystemExit):
+        read_plan(["--peers", "ballast-plain"])
