@@ -2,13 +2,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deployments.launch import own_processes
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.waiting import PATIENCE_SECONDS
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 STUBBORN = [
@@ -96,7 +97,15 @@ def test_what_is_started_again_meanwhile_is_spared_too_and_nobody_waits_for_it()
         each.communicate()
 
 
-async def test_a_program_is_known_by_itself_and_not_by_its_arguments() -> None:
+def shows_its_program(process: subprocess.Popen[bytes]) -> None:
+    """Wait until it does: in the moment in which a process becomes its program it shows none."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_program_is_known_by_itself_and_not_by_its_arguments() -> None:
     argument = f"a-file-of-{os.getpid()}"
     program = os.path.realpath(sys.executable).rpartition("/")[2]
     found = subprocess.Popen([*SLEEP, argument])
@@ -104,8 +113,8 @@ async def test_a_program_is_known_by_itself_and_not_by_its_arguments() -> None:
         ["/usr/bin/tail", "-f", "/dev/null", argument], stderr=subprocess.DEVNULL
     )
     try:
-        for each in (found, reader):  # in the moment in which it becomes its program it shows none
-            await until(lambda pid=each.pid: Path(f"/proc/{pid}/cmdline").read_bytes() != b"")  # type: ignore[misc] # bound now
+        shows_its_program(found)
+        shows_its_program(reader)
         assert [pid for pid, _ in own_processes.running(program, argument)] == [found.pid]
         assert [pid for pid, _ in own_processes.running("tail", argument)] == [reader.pid]
     finally:
