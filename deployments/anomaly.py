@@ -10,8 +10,8 @@ from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import ShelfLimits
 from deployments.keyed.stage import KeyedStage
+from deployments.streams.alarm_budget import AlarmBudget
 from deployments.streams.holders import Holders
-from deployments.streams.purse import Purse
 from deployments.version import VERSION
 
 MODELS = {"regime": "anomaly/bocpd", "anomaly": "anomaly/forest"}
@@ -23,7 +23,7 @@ class Anomaly(KeyedStage[StreamsConfig]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("anomaly")
         clock = self.replica.clocks.wall
-        self._purse = Purse(clock())
+        self._alarm_budget = AlarmBudget(clock())
         self._holders = Holders(self.replica.redis, clock)
         await asyncio.to_thread(_warm)
         await self.open()
@@ -35,8 +35,8 @@ class Anomaly(KeyedStage[StreamsConfig]):
 
         redis, monotonic = self.replica.redis, self.replica.clocks.monotonic
         keepers: dict[Any, int] = {
-            regime.RegimeKeeper(self._purse, clock): regime.MOST_STREAMS,
-            points.PointKeeper(self._purse, clock): points.MOST_STREAMS,
+            regime.RegimeKeeper(self._alarm_budget, clock): regime.MOST_STREAMS,
+            points.PointKeeper(self._alarm_budget, clock): points.MOST_STREAMS,
         }
         return {
             keeper.kind: KeyedService(
@@ -56,7 +56,7 @@ class Anomaly(KeyedStage[StreamsConfig]):
         return version.document.streams
 
     async def tidy(self) -> None:
-        self._purse.holders = await self._holders.count()
+        self._alarm_budget.holders = await self._holders.count()
 
     async def __del__(self) -> None:
         await self.close()

@@ -19,8 +19,8 @@ from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import ShelfLimits
 from deployments.launch.redis_server import RedisServer
+from deployments.streams.alarm_budget import AlarmBudget
 from deployments.streams.keeper import Stream
-from deployments.streams.purse import Purse
 from deployments.streams.regime import RegimeKeeper
 
 MB = 1024 * 1024
@@ -29,7 +29,7 @@ ROWS = 1_000
 
 class Flood:
     def __init__(self, redis: Redis, limit_mb: int) -> None:
-        keeper = RegimeKeeper(Purse(0.0), time.time)
+        keeper = RegimeKeeper(AlarmBudget(0.0), time.time)
         limits = ShelfLimits(most_bytes=limit_mb * MB)
         log = KeyLog(redis, keeper.kind)
         self.service: KeyedService[Stream] = KeyedService(keeper, log, time.monotonic, limits)

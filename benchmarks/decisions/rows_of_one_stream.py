@@ -20,8 +20,8 @@ from config_store.document import StreamsConfig
 from deployments.batch import Batch
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
+from deployments.streams.alarm_budget import AlarmBudget
 from deployments.streams.points import PointKeeper
-from deployments.streams.purse import Purse
 from deployments.streams.regime import RegimeKeeper
 
 ROWS = 1_000
@@ -59,8 +59,8 @@ async def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder, redis_running(Path(folder) / "log") as path:
         redis = Redis(unix_socket_path=str(path))
         keepers: list[tuple[Any, Any]] = [
-            (RegimeKeeper(Purse(0.0), time.time), rng.standard_normal(ROWS).tolist()),
-            (PointKeeper(Purse(0.0), time.time), rng.standard_normal((ROWS, 1)).tolist()),
+            (RegimeKeeper(AlarmBudget(0.0), time.time), rng.standard_normal(ROWS).tolist()),
+            (PointKeeper(AlarmBudget(0.0), time.time), rng.standard_normal((ROWS, 1)).tolist()),
         ]
         found = [await compare(redis, *each, rounds) for each in keepers]
         await redis.aclose()

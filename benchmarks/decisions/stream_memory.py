@@ -28,8 +28,8 @@ from deployments.batch import Batch
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import ShelfLimits
+from deployments.streams.alarm_budget import AlarmBudget
 from deployments.streams.points import PointKeeper
-from deployments.streams.purse import Purse
 from deployments.streams.regime import RegimeKeeper
 
 AT_ONCE = 256  # rows of a batch
@@ -60,8 +60,12 @@ class Case:
             yield rng.standard_normal(shape).tolist()
 
     def keeper(self, clock: Callable[[], float]) -> Any:
-        purse = Purse(clock())
-        return PointKeeper(purse, clock) if self.dimensions else RegimeKeeper(purse, clock)
+        alarm_budget = AlarmBudget(clock())
+        return (
+            PointKeeper(alarm_budget, clock)
+            if self.dimensions
+            else RegimeKeeper(alarm_budget, clock)
+        )
 
 
 COSTS = (

@@ -17,8 +17,8 @@ from zlib import crc32
 from config_store.document import StreamsConfig
 from deployments.batch import Refusal
 from deployments.keyed.keeper import Asked, Reply
+from deployments.streams.alarm_budget import AlarmBudget
 from deployments.streams.order import Place, book, take
-from deployments.streams.purse import Purse
 from deployments.streams.record import Observed, Record, pack, unpack
 from models.errors import ArtifactError
 
@@ -54,8 +54,8 @@ class StreamKeeper(Generic[Answers]):
     kind: str
     columns: tuple[str, ...]
 
-    def __init__(self, purse: Purse, clock: Callable[[], float]) -> None:
-        self._purse = purse
+    def __init__(self, alarm_budget: AlarmBudget, clock: Callable[[], float]) -> None:
+        self._alarm_budget = alarm_budget
         self._clock = clock
 
     @abstractmethod
@@ -155,7 +155,7 @@ class StreamKeeper(Generic[Answers]):
         observations = sum(len(asked.ask.get("v", ())) for _, asked in rows)
         # They came in one batch, and have one version.
         settings: StreamsConfig = rows[0][1].settings
-        share = self._purse.share(observations, now, settings.alarms_per_day)
+        share = self._alarm_budget.share(observations, now, settings.alarms_per_day)
         left = list(range(len(rows)))
         while left:
             wave, left = self._wave(rows, left)

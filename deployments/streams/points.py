@@ -10,8 +10,8 @@ import numpy as np
 from deployments.batch import Refusal
 from deployments.families.streams import FLEET, MOST_DIMENSIONS, USUAL_DETECTOR
 from deployments.keyed.keeper import Reply
+from deployments.streams.alarm_budget import AlarmBudget
 from deployments.streams.keeper import Stream, StreamKeeper
-from deployments.streams.purse import Purse
 from deployments.streams.record import Observed, Record
 from models.anomaly.fleet import Roster, by_member
 from models.anomaly.streams import AnomalyStreams
@@ -51,8 +51,8 @@ class PointKeeper(StreamKeeper[PointAnswers]):
     kind = "anomaly"
     columns = ("score", "p_value", "lower", "upper")
 
-    def __init__(self, purse: Purse, clock: Callable[[], float]) -> None:
-        super().__init__(purse, clock)
+    def __init__(self, alarm_budget: AlarmBudget, clock: Callable[[], float]) -> None:
+        super().__init__(alarm_budget, clock)
         self._banks: dict[Like, AnomalyStreams] = {}
 
     def most_together(self, stream: Stream) -> int:  # noqa: ARG002 - same for all

@@ -13,8 +13,8 @@ from scipy.special import stdtrit
 from deployments.batch import Refusal
 from deployments.families.streams import LEVEL
 from deployments.keyed.keeper import Reply
+from deployments.streams.alarm_budget import AlarmBudget
 from deployments.streams.keeper import Stream, StreamKeeper
-from deployments.streams.purse import Purse
 from deployments.streams.record import Observed, Record
 from models.anomaly.bocpd import Path, Turn, best_segments
 from models.anomaly.bocpd_snapshot import PATH_TURNS
@@ -50,8 +50,8 @@ class RegimeKeeper(StreamKeeper[RegimeAnswers]):
     kind = "regime"
     columns = ("change_probability", "run_length", "mean", "sd", "p_value", "lower", "upper")
 
-    def __init__(self, purse: Purse, clock: Callable[[], float]) -> None:
-        super().__init__(purse, clock)
+    def __init__(self, alarm_budget: AlarmBudget, clock: Callable[[], float]) -> None:
+        super().__init__(alarm_budget, clock)
         # Tables are not copied as they grow; memory that nobody wrote to costs nothing.
         self._streams = RegimeStreams(reserve=MOST_STREAMS)
         self._stream_bytes = self._streams.nbytes()

@@ -6,9 +6,9 @@ import numpy as np
 
 from config_store.document import StreamsConfig
 from deployments.keyed.keeper import Asked
+from deployments.streams.alarm_budget import AlarmBudget
 from deployments.streams.keeper import StreamKeeper
 from deployments.streams.points import PointKeeper
-from deployments.streams.purse import Purse
 from deployments.streams.regime import RegimeKeeper
 
 _ROWS = 600  # past the warm-ups, so that all branches are compiled
@@ -18,10 +18,10 @@ def warm() -> None:
     """Go the whole way of a request, with keepers that nobody else has."""
     draw = np.random.default_rng(0)
     values = draw.normal(size=_ROWS).tolist()
-    _follow(RegimeKeeper(Purse(0.0), _clock), [{"v": values}, {"v": values, "c": 50.0}])
+    _follow(RegimeKeeper(AlarmBudget(0.0), _clock), [{"v": values}, {"v": values, "c": 50.0}])
     points = draw.normal(size=(_ROWS, 2)).tolist()
     for choice in ("both", {"detector": "fleet", "members": 2}):
-        _follow(PointKeeper(Purse(0.0), _clock), [{"v": points, "c": choice}])
+        _follow(PointKeeper(AlarmBudget(0.0), _clock), [{"v": points, "c": choice}])
 
 
 def _follow(keeper: StreamKeeper[Any], asks: list[dict[str, object]]) -> None:

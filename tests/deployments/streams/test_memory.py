@@ -13,7 +13,7 @@ from deployments.batch import Batch
 from deployments.keyed.log import KeyLog
 from deployments.keyed.service import KeyedService
 from deployments.keyed.shelf import ShelfLimits
-from deployments.streams.purse import Purse
+from deployments.streams.alarm_budget import AlarmBudget
 from deployments.streams.regime import RegimeKeeper
 from models.anomaly.streams import RegimeStreams
 
@@ -30,7 +30,7 @@ def resident_bytes() -> int:
 
 class Replica:
     def __init__(self, redis: Redis) -> None:
-        keeper = RegimeKeeper(Purse(0.0), lambda: 1_000.0)
+        keeper = RegimeKeeper(AlarmBudget(0.0), lambda: 1_000.0)
         limits = ShelfLimits(most_bytes=LIMIT, idle_seconds=1e9)
         self.now = 0.0
         self.service: Any = KeyedService(keeper, KeyLog(redis, "regime"), lambda: self.now, limits)

@@ -6,9 +6,9 @@ import numpy as np
 
 from config_store.document import StreamsConfig
 from deployments.keyed.keeper import Asked, Reply
+from deployments.streams.alarm_budget import AlarmBudget
 from deployments.streams.keeper import DELETED, Stream
 from deployments.streams.points import PointKeeper
-from deployments.streams.purse import Purse
 from deployments.streams.record import pack
 
 MEMBERS, METRICS, POINTS = 3, 2, 2_000
@@ -24,7 +24,7 @@ class Clock:
 
 
 def keeper() -> PointKeeper:
-    return PointKeeper(Purse(0.0), Clock())
+    return PointKeeper(AlarmBudget(0.0), Clock())
 
 
 def points() -> list[list[float]]:

@@ -10,9 +10,9 @@ import pytest
 
 from config_store.document import StreamsConfig
 from deployments.keyed.keeper import Asked, Reply
+from deployments.streams.alarm_budget import AlarmBudget
 from deployments.streams.keeper import Stream, StreamKeeper
 from deployments.streams.points import PointKeeper
-from deployments.streams.purse import Purse
 from deployments.streams.regime import RegimeKeeper
 
 Ask = dict[str, Any]
@@ -30,11 +30,11 @@ def clock() -> float:
 
 
 def regime() -> RegimeKeeper:
-    return RegimeKeeper(Purse(0.0), clock)
+    return RegimeKeeper(AlarmBudget(0.0), clock)
 
 
 def points() -> PointKeeper:
-    return PointKeeper(Purse(0.0), clock)
+    return PointKeeper(AlarmBudget(0.0), clock)
 
 
 class Followed:
@@ -65,7 +65,7 @@ def test_the_budget_that_a_batch_shares_is_that_of_its_own_version(make: Any) ->
     shares = []
     for alarms_per_day in (1.0, 24.0):
         keeper = make()
-        keeper._purse = Purse(clock() - 30.0)
+        keeper._alarm_budget = AlarmBudget(clock() - 30.0)
         values = [1.0, 2.0] if keeper.kind == "regime" else [[1.0], [2.0]]
         asked = Asked("s", "1", {"op": "observe", "v": values}, settings=of(alarms_per_day))
         (reply,) = keeper.answer([(keeper.fresh("s"), asked)])
@@ -115,7 +115,7 @@ def test_rows_together_are_answered_as_one_by_one_to_the_bit(kind: str, seed: in
     together, apart = Followed(make()), Followed(make())
     # The budget has the same share for every observation, whatever batch it comes in.
     for each in (together, apart):
-        each.keeper._purse.share = lambda *_: 0.01  # type: ignore[method-assign]
+        each.keeper._alarm_budget.share = lambda *_: 0.01  # type: ignore[method-assign]
     count = 0
     for _ in range(8):
         asks = body(draw, kind)

@@ -10,7 +10,7 @@ DAY = 86_400.0
 MOST_SAVED_SECONDS = 60.0
 
 
-class Purse:
+class AlarmBudget:
     """One replica's part of the budget."""
 
     def __init__(self, now: float) -> None:
