@@ -170,6 +170,8 @@ class Outlet:
             sent = await self._stream.send(entries)
             done = entries[: len(sent.ids)]
             self._unconfirmed.add(_now(), sent.ids, done)
+            if spool is self._spool:
+                self._copies = []  # it no longer begins with all of them
             await self._on_disk(spool.drop, done)
             if sent.error is not None:
                 self._doubtful = bool(self._unconfirmed)
