@@ -18,7 +18,7 @@ from observability.errors import LedgerClosedError, LedgerUnavailableError
 from observability.ledger.decision import Decision
 from observability.ledger.entry import Entry
 from observability.ledger.spool import Spool
-from observability.ledger.stream import LedgerStream
+from observability.ledger.stream import LedgerStream, Sent
 from observability.ledger.verify import verify_chains
 from observability.ledger.writer import LedgerWriter, Timing
 from tests.waiting import PATIENCE_SECONDS
@@ -382,7 +382,11 @@ async def test_kill_9_of_a_gateway_loses_no_answer_that_left_it(
 
 
 async def test_copies_that_were_sent_are_not_taken_off_the_spool_again(
-    redis_server: Any, client: Redis, tmp_path: Path, decide: Decide
+    redis_server: Any,
+    client: Redis,
+    tmp_path: Path,
+    decide: Decide,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The spool may be emptied while its copies are just being written, and fail half way."""
     pen = writer(client, tmp_path)  # not started: nobody else tends the spool
@@ -393,11 +397,17 @@ async def test_copies_that_were_sent_are_not_taken_off_the_spool_again(
     batches.append(decide(1))
     assert (await pen.append(batches[-1])).spooled
     redis_server.start()
-    outlet = pen._outlet
-    await outlet._empty(outlet._spool, leave=0)
-    batches.append(decide(1))
-    assert (await pen.append(batches[-1])).spooled
-    assert pen.spooled_entries == 1
+    outlet, send = pen._outlet, pen._outlet._stream.send
+    answers = iter([True])
+
+    async def send_once(entries: list[bytes]) -> Sent:
+        return await send(entries) if next(answers, False) else Sent([], TimeoutError())
+
+    with monkeypatch.context() as patched:
+        patched.setattr("observability.ledger.outlet.CHUNK_BYTES", 1)
+        patched.setattr(outlet._stream, "send", send_once)
+        with pytest.raises(TimeoutError):
+            await outlet._empty(outlet._spool, leave=0)
     await outlet.recover()
     assert not pen.degraded
     await pen.close()
