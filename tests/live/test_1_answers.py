@@ -9,9 +9,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from redis import Redis
 
 from features.sources.simulator.platform import Platform
+from observability.exposition import decode
 from observability.ledger.proof import Proof, verify_proof
+from observability.snapshots import key
 from tests.live.conftest import Live, answer_of, answered, eventually
 
 # The first test waits for the platform to train itself.
@@ -179,17 +182,26 @@ def test_metrics_carry_the_promised_names(client: httpx.Client) -> None:
     assert as_json["config_version"]["samples"][0]["value"] >= 1
 
 
-def test_requests_are_counted_once_each(client: httpx.Client) -> None:
+def counts_left_since(live: Live, moment: float) -> bool:
+    """Tell whether every gateway has left its counts after that moment."""
+    with Redis(unix_socket_path=live.redis) as redis:
+        left = {name.decode(): data for name, data in redis.hgetall(key(redis)).items()}
+    gateways = [decode(data).at for name, data in left.items() if name.startswith("gateway-")]
+    return bool(gateways) and min(gateways) > moment
+
+
+def test_requests_are_counted_once_each(live: Live, client: httpx.Client) -> None:
     def counted(status: int) -> float:
+        """Read the counter once all that was answered until now is in it."""
+        now = time.time()
+        eventually(lambda: counts_left_since(live, now))
         lines = client.get("/metrics").text.splitlines()
         wanted = f'http_requests_total{{endpoint="/models/tail-slo",status="{status}"}}'
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(wanted))
 
-    # Counts are written every so often, all at once: with this refusal, all before it are there.
-    refused = counted(422)
+    refused, answers = counted(422), counted(200)
     assert client.post("/models/tail-slo", content="{}").status_code == 422
-    eventually(lambda: counted(422) == refused + 1)
-    before = counted(200)
     for _ in range(25):
         answer_of(client, BODY)
-    eventually(lambda: counted(200) == before + 25)
+    assert counted(422) == refused + 1
+    assert counted(200) == answers + 25
