@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -98,17 +99,17 @@ class Outlet:
     async def check_restart(self) -> None:
         """Notice a Redis that is away, or was killed and came back between two batches.
 
-        The latter shows by its run id.
+        The latter shows by its run id. One that does not take back what it forgot is away too.
         """
         try:
             run_id = await self._stream.run_id()
+            if self._run_id not in (None, run_id):
+                await self._restore()
         except AWAY as error:
             async with self._door:
                 self._lose(error)
                 await self._to_spool([])
             return
-        if self._run_id not in (None, run_id):
-            await self._restore()
         self._run_id = run_id
 
     async def sweep(self) -> None:
@@ -153,8 +154,12 @@ class Outlet:
     async def _drop_copies(self) -> None:
         """Take out of the spool the copies that Redis is known to hold: they are no news to it."""
         copies, self._copies = self._copies, []
-        if copies and self._spool is not None:
-            await self._on_disk(self._spool.drop, copies)
+        # What was forgotten since, to make room for what a dead writer left, was not looked for.
+        # They are the same objects: bytes would take long to compare.
+        looked_for = set(map(id, self._unconfirmed.entries()))
+        known = list(takewhile(lambda copy: id(copy) in looked_for, copies))
+        if known and self._spool is not None:
+            await self._on_disk(self._spool.drop, known)
 
     async def _restore(self) -> None:
         restored = await self._unconfirmed.restore(self._stream, _now())

@@ -5,12 +5,13 @@ flush was under way. The writer keeps its copies for a few seconds and gives bac
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from observability.ledger.stream import LedgerStream
 
 MAX_BYTES = 64 * 1024 * 1024
+PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +43,41 @@ class Unconfirmed:
         self._forget(now - self._keep_s)
 
     async def restore(self, stream: LedgerStream, now: float) -> int:
-        """Send again what the stream no longer holds; raises what stops it, and loses nothing."""
+        """Send again what the stream no longer holds; raises what stops it, and loses nothing.
+
+        However old the copies are by now: the outage may have been long.
+        """
         copies = list(self._copies)
         gone = [copies[place] for place in await stream.missing([copy.id for copy in copies])]
-        sent = await stream.send([copy.entry for copy in gone])
-        done = {copy.id for copy in gone[: len(sent.ids)]}
-        self._copies = deque(copy for copy in self._copies if copy.id not in done)
-        self._bytes = sum(len(copy.entry) for copy in self._copies)
-        self.add(now, sent.ids, [copy.entry for copy in gone[: len(sent.ids)]])
-        if sent.error is not None:
-            raise sent.error
-        return len(done)
+        restored = 0
+        for piece in _pieces(gone):
+            sent = await stream.send([copy.entry for copy in piece])
+            self._renew(now, piece[: len(sent.ids)], sent.ids)
+            restored += len(sent.ids)
+            if sent.error is not None:
+                raise sent.error
+        return restored
+
+    def _renew(self, now: float, copies: Sequence[_Copy], ids: Sequence[str]) -> None:
+        """Note under which ids the stream holds what it had forgotten."""
+        old = {copy.id for copy in copies}
+        self._copies = deque(copy for copy in self._copies if copy.id not in old)
+        for copy, message_id in zip(copies, ids, strict=True):
+            self._copies.append(_Copy(now, message_id, copy.entry))
 
     def _forget(self, before: float) -> None:
         while self._copies and (self._copies[0].sent_at < before or self._bytes > MAX_BYTES):
             self._bytes -= len(self._copies.popleft().entry)
+
+
+def _pieces(copies: Sequence[_Copy]) -> Iterator[list[_Copy]]:
+    """Part what one write could not bring to Redis in time."""
+    piece, size = list[_Copy](), 0
+    for copy in copies:
+        piece.append(copy)
+        size += len(copy.entry)
+        if size >= PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece

@@ -1,0 +1,103 @@
+"""What Redis acknowledged and forgot, and does not take back at once: however long that lasts."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from observability.ledger import unconfirmed
+from observability.ledger.outlet import Outlet, SpoolFile
+from observability.ledger.spool import Spool
+from observability.ledger.stream import LedgerStream
+from tests.redis_server import RedisServer
+from tests.waiting import PATIENCE_SECONDS
+
+FORGETFUL = ("--appendonly", "no")
+FULL = (*FORGETFUL, "--maxmemory", "1")
+
+
+@pytest.fixture
+async def outlet(client: Redis, tmp_path: Path) -> AsyncIterator[Outlet]:
+    """Give one whose copies are old as soon as there are newer ones: each outage is a long one."""
+    stream = LedgerStream(client, timeout_s=PATIENCE_SECONDS)
+    outlet = Outlet(stream, SpoolFile(tmp_path, "gateway-1"), keep_s=0.0)
+    await outlet.check_restart()
+    yield outlet
+    await outlet.close()
+
+
+async def recorded(client: Redis) -> list[bytes]:
+    return [message.data async for message in LedgerStream(client).messages()]
+
+
+async def test_a_redis_that_comes_back_full_gets_what_it_forgot_once_it_has_room(
+    outlet: Outlet, redis_server: RedisServer, client: Redis
+) -> None:
+    await outlet.put([b"one", b"two"])
+    redis_server.kill()
+    await outlet.check_restart()
+    redis_server.start(*FULL)
+    for _ in range(2):
+        await outlet.recover()
+        assert outlet.away
+    await client.config_set("maxmemory", "0")
+    await outlet.recover()
+    assert not outlet.away
+    assert await recorded(client) == [b"one", b"two"]
+
+
+async def test_also_where_it_was_back_before_anybody_noticed(
+    outlet: Outlet, redis_server: RedisServer, client: Redis
+) -> None:
+    await outlet.put([b"one"])
+    redis_server.kill()
+    redis_server.start(*FULL)
+    await outlet.check_restart()
+    assert outlet.away
+    assert await outlet.put([b"two"]) == [None]
+    await client.config_set("maxmemory", "0")
+    await outlet.recover()
+    assert sorted(await recorded(client)) == [b"one", b"two"]
+
+
+async def test_what_a_dead_writer_left_takes_no_copies_out_of_the_spool(
+    outlet: Outlet, redis_server: RedisServer, client: Redis, tmp_path: Path
+) -> None:
+    """It is emptied while Redis fails and comes back."""
+    await outlet.put([b"one"])
+    redis_server.kill()
+    await outlet.check_restart()
+    redis_server.start(*FORGETFUL)
+    left = Spool.create(tmp_path / "gateway-0.spool")
+    left.append([b"other"])
+    left.close()
+    await outlet.sweep()
+    await outlet.recover()
+    assert sorted(await recorded(client)) == [b"one", b"other"]
+
+
+async def test_more_than_one_write_brings_is_given_back_piece_by_piece(
+    outlet: Outlet, redis_server: RedisServer, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece that was taken is done with, so that a slow Redis has all of it in the end."""
+    monkeypatch.setattr(unconfirmed, "PIECE_BYTES", 6)
+    entries = [b"one", b"two", b"six", b"ten", b"all"]
+    await outlet.put(entries)
+    redis_server.kill()
+    redis_server.start(*FORGETFUL)
+    send, sizes = outlet._stream.send, list[int]()
+
+    async def noted_send(entries: list[bytes]) -> object:
+        sizes.append(len(entries))
+        if len(sizes) == 2:
+            await client.config_set("maxmemory", "1")
+        return await send(entries)
+
+    monkeypatch.setattr(outlet._stream, "send", noted_send)
+    await outlet.check_restart()
+    await client.config_set("maxmemory", "0")
+    assert await recorded(client) == entries[:2]
+    await outlet.recover()
+    assert sizes == [2, 2, 2, 1]
+    assert await recorded(client) == entries
