@@ -25,6 +25,9 @@ def build(
     """Give the states that could be read, each as of its latest entry, and what could not."""
     states, unreadable = dict[str, State](), dict[str, Unreadable]()
     for key, saved in found.items():
+        if saved.unread is not None:
+            unreadable[key] = Unreadable(saved.number, saved.unread)
+            continue
         try:
             begun = keeper.fresh(key) if saved.state is None else keeper.decode(key, saved.state)
         except Exception as why:  # noqa: BLE001 - whatever another release may have written

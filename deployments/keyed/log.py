@@ -94,11 +94,13 @@ class Saved:
     tail_bytes: int
     # Ids of the latest rows that the snapshot already stands for.
     seen: list[str]
+    # Why none of it is here: another release writes entries or ids in a form of its own.
+    unread: Exception | None = None
 
     @property
     def empty(self) -> bool:
         """Whether nothing was written since the key was last deleted, or ever."""
-        return self.state is None and not self.tail
+        return self.state is None and not self.tail and self.unread is None
 
 
 def notices_key(redis: Redis) -> str:
@@ -295,10 +297,26 @@ def _taken(result: object) -> bool | None:
 
 def _saved(snapshot: list[bytes | None], entries: list[tuple[bytes, dict[bytes, bytes]]]) -> Saved:
     number, state, ids = snapshot
-    latest = int(number) if number is not None else 0
-    tail, size = list[Entry](), 0
-    for name, fields in entries:
-        if (at := int(name.split(b"-")[0])) > latest:
-            tail.append(Entry(orjson.loads(fields[EVENTS]), orjson.loads(fields[IDS])))
-            size, latest = size + len(fields[EVENTS]), at
-    return Saved(latest, state or None, tail, size, orjson.loads(ids) if ids else [])
+    latest = _number(number)
+    try:
+        tail, size = list[Entry](), 0
+        for name, fields in entries:
+            if (at := _number(name)) > latest:
+                tail.append(Entry(_list(fields[EVENTS]), _list(fields[IDS])))
+                size, latest = size + len(fields[EVENTS]), at
+        return Saved(latest, state or None, tail, size, _list(ids) if ids else [])
+    except (ValueError, TypeError, KeyError) as why:
+        last = _number(entries[-1][0]) if entries else 0
+        return Saved(max(latest, last), None, [], 0, [], why)
+
+
+def _number(name: bytes | None) -> int:
+    """Give the number in an entry's id or in a snapshot."""
+    return int(name.split(b"-")[0]) if name is not None else 0
+
+
+def _list(written: bytes) -> list[Any]:
+    found = orjson.loads(written)
+    if not isinstance(found, list):
+        raise TypeError(f"a list was expected, not {type(found).__name__}")
+    return found

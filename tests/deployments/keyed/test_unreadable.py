@@ -72,6 +72,29 @@ async def test_a_key_that_cannot_be_read_refuses_its_own_rows_and_no_others(
     assert await totals(service(keeper=Later()), ("b", None)) == [expected([1.0, 2.0, 3.0])]
 
 
+@pytest.mark.parametrize(
+    "entry", [{"events": "[]"}, {"e": "\x00", "i": "[]"}, {"e": "[]", "i": "7"}, None]
+)
+async def test_neither_does_a_key_whose_log_has_another_form(
+    redis: Redis, service: Callable[..., Service], entry: Any
+) -> None:
+    one = service()
+    await ask(one, ("a", 1.0), ("b", 1.0))
+    state = TallyKeeper().encode(one.shelf._residents["b"].state)
+    if entry is not None:
+        await redis.xadd("ballast:tally:log:b", entry, id="2-0")
+    else:
+        await redis.hset("ballast:tally:snapshot:b", mapping={"n": 2, "s": state, "i": "7"})
+    before = await stored(redis, "b")
+    back = service()
+    answer = await ask(back, ("a", 2.0), ("b", 2.0), ("c", 2.0))
+    assert {row: each["code"] for row, each in answer.refusals.items()} == {1: "unreadable"}
+    assert [answer.columns["total"][row] for row in (0, 2)] == [expected([1.0, 2.0]), 2.0]
+    assert await stored(redis, "b") == before
+    assert (await ask(back, ("b", "delete"), ("b", 5.0))).columns["total"][1] == 5.0
+    assert await totals(service(), ("b", None)) == [5.0]
+
+
 async def test_its_neighbours_keep_their_events_when_they_come_from_their_logs(
     redis: Redis, service: Callable[..., Service]
 ) -> None:
