@@ -1,4 +1,4 @@
-"""The secret that the platform's own processes show each other; made once, kept in Redis."""
+"""The secret by which the platform's own processes know each other; made once, kept in Redis."""
 
 import secrets
 

@@ -16,7 +16,7 @@ FloatArray = npt.NDArray[np.float64]
 
 # Rows of a thousand columns of a thousand rows fit many times over; more is an error or an attack.
 LARGEST = 64 * 1024 * 1024
-# Who has not shown the secret yet has nothing to send but that.
+# Who has not proved yet that it has the secret has nothing to send but that.
 LARGEST_GREETING = 4 * 1024
 
 # length of what follows, call number, kind, length of the head, rows

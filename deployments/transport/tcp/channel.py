@@ -5,12 +5,14 @@ import ssl
 from itertools import count
 from typing import Self, cast
 
-from deployments.transport.base import RemoteFailureError, ReplicaLostError
+from deployments.transport.base import Address, RemoteFailureError, ReplicaLostError
 from deployments.transport.frame import (
     ANSWER,
     ASK,
     GIVEN_UP,
     GREETING,
+    LARGEST,
+    LARGEST_GREETING,
     PING,
     PONG,
     Assembler,
@@ -19,18 +21,25 @@ from deployments.transport.frame import (
     decode,
     encode,
 )
+from deployments.transport.tcp.greeting import Part, nonce, proof, proves
 
 
 class Channel(asyncio.Protocol):
     """Open while `alive`; a lost one fails every call that waits on it.
 
+    It is alive once each end has proved that it has the secret.
+
     A call whose caller gives up ends alone: the replica is told, the other calls go on, and what
     still comes for it is passed over. Until that comes it counts as in flight.
     """
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, address: Address) -> None:
         self._secret = secret
-        self._assembler = Assembler()
+        self._address = address
+        # The proof that the replica owes; nothing before it has sent its own number.
+        self._expected: str | None = None
+        self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._assembler = Assembler(LARGEST_GREETING)
         self._numbers = count(1)
         # None: nobody waits any more, or it is a ping.
         self._waiting: dict[int, asyncio.Future[Frame] | None] = {}
@@ -44,8 +53,16 @@ class Channel(asyncio.Protocol):
     async def connect(
         cls, host: str, port: int, secret: bytes, tls: ssl.SSLContext | None = None
     ) -> Self:
+        """Connect, and wait until the replica has proved itself: ReplicaLostError if it cannot."""
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_connection(lambda: cls(secret), host, port, ssl=tls)
+        _, channel = await loop.create_connection(
+            lambda: cls(secret, (host, port)), host, port, ssl=tls
+        )
+        try:
+            await channel._greeted  # noqa: SLF001 - its own
+        except BaseException:
+            channel.close()
+            raise
         return channel
 
     @property
@@ -97,12 +114,11 @@ class Channel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        greeting = Frame({}, {"secret": self._secret.decode()})
-        self._transport.write(encode(greeting, 0, GREETING))
-        self.alive = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.alive = False
+        if not self._greeted.done():
+            self._greeted.set_exception(ReplicaLostError("who listens there is no replica"))
         for answer in self._waiting.values():
             if answer is not None and not answer.done():
                 answer.set_exception(ReplicaLostError(f"the replica is gone ({exc})"))
@@ -110,11 +126,31 @@ class Channel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for body in self._assembler.feed(data):
-                self._settle(*decode(body))
+                self._take(*decode(body))
         except DamagedFrameError:
             self.close()
         owing = bool(self._waiting)
         self._silent_since = asyncio.get_running_loop().time() if owing else None
+
+    def _take(self, number: int, kind: int, frame: Frame) -> None:
+        if self.alive:
+            self._settle(number, kind, frame)
+        elif self._expected is None:
+            self._prove(frame)
+        elif kind == GREETING and proves(frame.head.get("proof"), self._expected):
+            self.alive = True
+            self._assembler.largest = LARGEST
+            self._greeted.set_result(None)
+        else:
+            self.close()
+
+    def _prove(self, challenge: Frame) -> None:
+        nonces = str(challenge.head.get("nonce")), nonce()
+        proofs = {part: proof(self._secret, part, self._address, nonces) for part in Part}
+        self._expected = proofs[Part.REPLICA]
+        head = {"nonce": nonces[1], "proof": proofs[Part.GATEWAY]}
+        if self._transport is not None:
+            self._transport.write(encode(Frame({}, head), 0, GREETING))
 
     def _settle(self, number: int, kind: int, frame: Frame) -> None:
         answer = self._waiting.pop(number, None)

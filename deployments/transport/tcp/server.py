@@ -1,12 +1,12 @@
 """The replica's end of the wire: answers frames, for those who know the platform's secret."""
 
 import asyncio
-import hmac
 import logging
 import ssl
 from typing import cast
 
 from deployments.transport.answering import Handler, answered
+from deployments.transport.base import Address
 from deployments.transport.call import Call
 from deployments.transport.frame import (
     ASK,
@@ -22,8 +22,9 @@ from deployments.transport.frame import (
     decode,
     encode,
 )
+from deployments.transport.tcp.greeting import Part, nonce, proof, proves
 
-# A gateway shows the secret with its first bytes; others must not hold file descriptors.
+# A gateway proves at once that it has the secret; others must not hold file descriptors.
 GREETING_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class WireServer:
     def __init__(self, handler: Handler, secret: bytes) -> None:
         self._handler = handler
         self._secret = secret
+        self._address: Address = ("", 0)
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
 
@@ -47,8 +49,8 @@ class WireServer:
             ssl=tls,
             ssl_handshake_timeout=GREETING_SECONDS if tls else None,
         )
-        port: int = self._server.sockets[0].getsockname()[1]
-        return host, port
+        self._address = host, self._server.sockets[0].getsockname()[1]
+        return self._address
 
     async def close(self) -> None:
         """Take nothing new, answer what came in, and hang up."""
@@ -57,9 +59,13 @@ class WireServer:
         for connection in tuple(self._connections):
             await connection.finish()
 
-    def admits(self, frame: Frame) -> bool:
-        offered = str(frame.head.get("secret", "")).encode()
-        return hmac.compare_digest(offered, self._secret)
+    def own_proof(self, greeting: Frame, own_nonce: str) -> str | None:
+        """Give the proof for a gateway; None for who has not proved itself."""
+        nonces = own_nonce, str(greeting.head.get("nonce"))
+        expected = proof(self._secret, Part.GATEWAY, self._address, nonces)
+        if not proves(greeting.head.get("proof"), expected):
+            return None
+        return proof(self._secret, Part.REPLICA, self._address, nonces)
 
     async def answer(self, number: int, frame: Frame, call: Call) -> bytes:
         return await answered(self._handler, number, frame, call)
@@ -72,11 +78,12 @@ class WireServer:
 
 
 class _Connection(asyncio.Protocol):
-    """One gateway's line; silent until it has shown the secret."""
+    """One gateway's line; answers nothing until it has proved that it has the secret."""
 
     def __init__(self, server: WireServer) -> None:
         self._server = server
         self._assembler = Assembler(LARGEST_GREETING)
+        self._nonce = nonce()
         self._greeted = False
         self._answering: set[asyncio.Task[None]] = set()
         self._calls: dict[int, Call] = {}
@@ -88,6 +95,7 @@ class _Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._patience = loop.call_later(GREETING_SECONDS, self._hang_up)
         self._server.came(self)
+        self._write(encode(Frame({}, {"nonce": self._nonce}), 0, GREETING))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
@@ -112,12 +120,7 @@ class _Connection(asyncio.Protocol):
 
     def _take(self, number: int, kind: int, frame: Frame) -> None:
         if not self._greeted:
-            if kind != GREETING or not self._server.admits(frame):
-                self._hang_up()
-                return
-            self._greeted = True
-            self._end_patience()
-            self._assembler.largest = LARGEST
+            self._greet(kind, frame)
         elif kind == ASK:
             call = self._calls[number] = Call()
             task = asyncio.ensure_future(self._answer(number, frame, call))
@@ -127,6 +130,16 @@ class _Connection(asyncio.Protocol):
             self._calls[number].give_up()
         elif kind == PING:
             self._write(encode(Frame({}), number, PONG))
+
+    def _greet(self, kind: int, frame: Frame) -> None:
+        own_proof = self._server.own_proof(frame, self._nonce) if kind == GREETING else None
+        if own_proof is None:
+            self._hang_up()
+            return
+        self._greeted = True
+        self._end_patience()
+        self._assembler.largest = LARGEST
+        self._write(encode(Frame({}, {"proof": own_proof}), 0, GREETING))
 
     async def _answer(self, number: int, frame: Frame, call: Call) -> None:
         answer = await self._server.answer(number, frame, call)

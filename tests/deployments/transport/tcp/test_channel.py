@@ -1,6 +1,6 @@
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -8,8 +8,9 @@ import pytest
 
 from deployments.transport.base import RemoteFailureError, ReplicaLostError
 from deployments.transport.call import GivenUpError, given_up
-from deployments.transport.frame import ANSWER, Frame, encode
+from deployments.transport.frame import ANSWER, GREETING, Frame, body_of, decode, encode
 from deployments.transport.tcp.channel import Channel
+from deployments.transport.tcp.greeting import Part, nonce, proof
 from tests.deployments.replicas import SECRET, Room
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -86,11 +87,71 @@ async def test_what_cannot_be_encoded_leaves_nothing_behind(room: Room) -> None:
     channel.close()
 
 
-async def test_a_wrong_secret_loses_the_channel(room: Room) -> None:
-    channel = await (await room.replica(echo)).channel(b"a guess")
+async def test_a_wrong_secret_opens_no_channel(room: Room) -> None:
+    replica = await room.replica(echo)
     with pytest.raises(ReplicaLostError):
-        await call(channel, 1.0)
-    assert not channel.alive
+        await replica.channel(b"a guess")
+
+
+class Impostor(asyncio.Protocol):
+    """Listens where a replica did, without the secret: notes what it hears, and answers as told."""
+
+    def __init__(self, proof_of: Callable[[Frame], object]) -> None:
+        self._proof_of = proof_of
+        self.heard = b""
+        self._line: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._line = transport
+        transport.write(encode(Frame({}, {"nonce": "0" * 32}), 0, GREETING))
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+        _, _, greeting = decode(body_of(data))
+        assert self._line is not None
+        self._line.write(encode(Frame({}, {"proof": self._proof_of(greeting)}), 0, GREETING))
+
+
+@pytest.mark.parametrize(
+    "proof_of",
+    [lambda _: None, lambda _: "0" * 64, lambda greeting: greeting.head["proof"]],
+    ids=["none", "a guess", "the gateway's own"],
+)
+async def test_who_listens_where_a_replica_did_is_not_believed_and_learns_no_secret(
+    proof_of: Callable[[Frame], object],
+) -> None:
+    impostor = Impostor(proof_of)
+    server = await asyncio.get_running_loop().create_server(lambda: impostor, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(ReplicaLostError):
+            await Channel.connect(host, port, SECRET)
+    server.close()
+    assert impostor.heard
+    assert SECRET not in impostor.heard
+
+
+async def test_a_listener_cannot_pass_a_gateways_greeting_on_to_a_replica(room: Room) -> None:
+    replica = await room.replica(echo)
+    onward: list[asyncio.StreamWriter] = []
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to_replica = await asyncio.open_connection(*replica.address)
+        onward.extend((writer, to_replica))
+        writer.write(await there.read(4096))
+        to_replica.write(await reader.read(4096))
+        writer.write(await there.read(4096))
+        writer.close()
+
+    server = await asyncio.start_server(pass_on, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(ReplicaLostError):
+            await Channel.connect(host, port, SECRET)
+    server.close()
+    for each in onward:
+        each.close()
 
 
 async def test_who_gives_up_leaves_nothing_behind(room: Room) -> None:
@@ -112,30 +173,37 @@ async def test_who_gives_up_leaves_nothing_behind(room: Room) -> None:
     channel.close()
 
 
-class Stranger(asyncio.Protocol):
-    """Says one thing at once, and never listens."""
+class Odd(asyncio.Protocol):
+    """Greets as a replica does, says one thing, and never listens again."""
 
     def __init__(self, saying: bytes) -> None:
         self._saying = saying
+        self._nonce = nonce()
         self.lines: list[asyncio.Transport] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
-        transport.write(self._saying)
+        transport.write(encode(Frame({}, {"nonce": self._nonce}), 0, GREETING))
         self.lines.append(transport)
+
+    def data_received(self, data: bytes) -> None:
+        _, _, greeting = decode(body_of(data))
+        line, nonces = self.lines[-1], (self._nonce, greeting.head["nonce"])
+        own = proof(SECRET, Part.REPLICA, line.get_extra_info("sockname"), nonces)
+        line.pause_reading()
+        line.write(encode(Frame({}, {"proof": own}), 0, GREETING) + self._saying)
 
 
 @asynccontextmanager
-async def channel_to_stranger(saying: bytes) -> AsyncIterator[Channel]:
-    stranger = Stranger(saying)
-    server = await asyncio.get_running_loop().create_server(lambda: stranger, "127.0.0.1", 0)
+async def channel_to_odd_replica(saying: bytes) -> AsyncIterator[Channel]:
+    odd = Odd(saying)
+    server = await asyncio.get_running_loop().create_server(lambda: odd, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     channel = await Channel.connect(host, port, SECRET)
     yield channel
     channel.close()
     server.close()
-    for line in stranger.lines:
+    for line in odd.lines:
         line.abort()
     await asyncio.sleep(0)  # the loop closes the sockets in its next turn
 
@@ -237,14 +305,14 @@ async def test_silence_is_counted_while_something_is_owed(room: Room) -> None:
     "reply", [b"HTTP/1.1 400 Bad Request\r\n\r\n", struct.pack("<I", 20) + bytes(20)]
 )
 async def test_a_damaged_answer_closes_the_channel(reply: bytes) -> None:
-    async with channel_to_stranger(reply) as channel:
+    async with channel_to_odd_replica(reply) as channel:
         with pytest.raises(ReplicaLostError):
             await call(channel, 1.0)
         assert not channel.alive
 
 
 async def test_an_answer_that_nobody_waits_for_is_passed_over() -> None:
-    async with channel_to_stranger(encode(question(9.0), 77, ANSWER)) as channel:
+    async with channel_to_odd_replica(encode(question(9.0), 77, ANSWER)) as channel:
         waiting = asyncio.create_task(call(channel, 1.0))
         await asyncio.sleep(0.02)
         assert channel.alive
@@ -255,7 +323,7 @@ async def test_an_answer_that_nobody_waits_for_is_passed_over() -> None:
 
 
 async def test_hanging_up_on_a_replica_that_hangs_fails_its_calls_at_once() -> None:
-    async with channel_to_stranger(b"") as channel:
+    async with channel_to_odd_replica(b"") as channel:
         # More than the kernel takes for a peer that does not read.
         large = asyncio.create_task(channel.call(Frame({"load": np.zeros(4_000_000)})))
         small = asyncio.create_task(call(channel, 1.0))

@@ -1,6 +1,6 @@
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -18,11 +18,16 @@ from deployments.transport.frame import (
     encode,
 )
 from deployments.transport.tcp import server
+from deployments.transport.tcp.greeting import Part, proof
 from tests.deployments.replicas import SECRET, Replica, Room
 from tests.waiting import PATIENCE_SECONDS, until
 
-HELLO = encode(Frame({}, {"secret": SECRET.decode()}), 0, GREETING)
+NONCE = "a number of the gateway's"
 QUESTION = Frame({"load": np.array([0.5, 0.25])})
+
+
+def greeting(offered: object, kind: int = GREETING) -> bytes:
+    return encode(Frame({}, {"nonce": NONCE, "proof": offered}), 0, kind)
 
 
 def ask(number: int = 1, frame: Frame = QUESTION) -> bytes:
@@ -59,6 +64,19 @@ class Line:
             (length,) = struct.unpack("<I", await self._reader.readexactly(4))
             return decode(await self._reader.readexactly(length))
 
+    async def greet(self, replica: Replica) -> None:
+        """Greet as a gateway does, and have the replica prove itself."""
+        nonces = await self.challenge(), NONCE
+        self.say(greeting(proof(SECRET, Part.GATEWAY, replica.address, nonces)))
+        _, kind, welcome = await self.answer()
+        expected = proof(SECRET, Part.REPLICA, replica.address, nonces)
+        assert (kind, welcome.head) == (GREETING, {"proof": expected})
+
+    async def challenge(self) -> str:
+        _, kind, frame = await self.answer()
+        assert kind == GREETING
+        return str(frame.head["nonce"])
+
     async def rest(self) -> bytes:
         """Read until the other end hangs up."""
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -84,32 +102,64 @@ async def line_to(replica: Replica) -> AsyncIterator[Line]:
         await line.close()
 
 
-async def test_who_shows_the_secret_is_answered(room: Room) -> None:
-    async with line_to(await room.replica(double)) as line:
-        line.say(HELLO + ask(7))
+async def test_who_proves_the_secret_is_answered(room: Room) -> None:
+    replica = await room.replica(double)
+    async with line_to(replica) as line:
+        await line.greet(replica)
+        line.say(ask(7))
         number, kind, frame = await line.answer()
         assert (number, kind) == (7, ANSWER)
         assert frame.columns["load"].tolist() == [1.0, 0.5]
 
 
+def good(replica: Replica, challenge: str) -> str:
+    return proof(SECRET, Part.GATEWAY, replica.address, (challenge, NONCE))
+
+
+def elsewhere(replica: Replica) -> tuple[str, int]:
+    return replica.address[0], replica.address[1] + 1
+
+
 @pytest.mark.parametrize(
-    "greeting",
+    "greet",
     [
-        encode(Frame({}, {"secret": "a guess"}), 0, GREETING),
-        encode(Frame({}, {"secret": SECRET.decode()[:-1]}), 0, GREETING),
-        encode(Frame({}, {"secret": ""}), 0, GREETING),
-        encode(Frame({}, {"secret": None}), 0, GREETING),
-        encode(Frame({}, {}), 0, GREETING),
-        # The right secret, but in a question.
-        encode(Frame({}, {"secret": SECRET.decode()}), 0, ASK),
-        b"",
+        lambda *_: greeting("a guess"),
+        lambda replica, challenge: greeting(good(replica, challenge)[:-1]),
+        lambda *_: greeting(""),
+        lambda *_: greeting(None),
+        lambda *_: encode(Frame({}, {}), 0, GREETING),
+        lambda *_: encode(Frame({}, {"secret": SECRET.decode()}), 0, GREETING),
+        lambda replica, _: greeting(good(replica, "0" * 32)),
+        lambda replica, challenge: greeting(
+            proof(SECRET, Part.GATEWAY, elsewhere(replica), (challenge, NONCE))
+        ),
+        lambda replica, challenge: greeting(
+            proof(SECRET, Part.REPLICA, replica.address, (challenge, NONCE))
+        ),
+        lambda replica, challenge: greeting(good(replica, challenge), ASK),
+        lambda *_: b"",
     ],
-    ids=["a guess", "cut short", "empty", "null", "absent", "not a greeting", "no greeting"],
+    ids=[
+        "a guess",
+        "cut short",
+        "empty",
+        "null",
+        "absent",
+        "the secret itself",
+        "of another connection",
+        "of another address",
+        "of a replica",
+        "not a greeting",
+        "no greeting",
+    ],
 )
-async def test_who_does_not_show_the_secret_gets_nothing(room: Room, greeting: bytes) -> None:
+async def test_who_does_not_prove_the_secret_gets_nothing(
+    room: Room, greet: Callable[[Replica, str], bytes]
+) -> None:
     heard = Heard()
-    async with line_to(await room.replica(heard)) as line:
-        line.say(greeting + ask())
+    replica = await room.replica(heard)
+    async with line_to(replica) as line:
+        line.say(greet(replica, await line.challenge()) + ask())
         assert await line.rest() == b""
     assert heard.frames == []
 
@@ -120,8 +170,9 @@ async def test_who_says_nothing_is_hung_up_on_and_a_gateway_is_not(
     monkeypatch.setattr(server, "GREETING_SECONDS", 0.05)
     replica = await room.replica(double)
     async with line_to(replica) as gateway, line_to(replica) as stranger:
-        gateway.say(HELLO)
-        stranger.say(HELLO[:10])
+        await gateway.greet(replica)
+        await stranger.challenge()
+        stranger.say(greeting("")[:10])
         assert await stranger.rest() == b""
         await asyncio.sleep(0.1)
         gateway.say(ask())
@@ -138,15 +189,16 @@ async def test_who_says_nothing_is_hung_up_on_and_a_gateway_is_not(
     ],
     ids=["HTTP", "a giant", "zeros", "nothing"],
 )
-@pytest.mark.parametrize("greeting", [b"", HELLO], ids=["a stranger", "a gateway"])
+@pytest.mark.parametrize("greeted", [False, True], ids=["a stranger", "a gateway"])
 async def test_a_damaged_frame_ends_its_connection_and_no_other(
-    room: Room, greeting: bytes, damage: bytes
+    room: Room, greeted: bool, damage: bytes
 ) -> None:
     heard = Heard()
     replica = await room.replica(heard)
     async with line_to(replica) as other, line_to(replica) as line:
-        other.say(HELLO)
-        line.say(greeting + damage)
+        await other.greet(replica)
+        await (line.greet(replica) if greeted else line.challenge())
+        line.say(damage)
         assert await line.rest() == b""
         other.say(ask())
         assert (await other.answer())[1] == ANSWER
@@ -155,14 +207,17 @@ async def test_a_damaged_frame_ends_its_connection_and_no_other(
 
 async def test_a_stranger_cannot_make_it_hold_more_than_a_greeting(room: Room) -> None:
     async with line_to(await room.replica(double)) as line:
+        await line.challenge()
         line.say(struct.pack("<I", LARGEST_GREETING + 1))
         assert await line.rest() == b""
 
 
-async def test_large_batches_pass_once_the_secret_is_shown(room: Room) -> None:
+async def test_large_batches_pass_once_the_secret_is_proved(room: Room) -> None:
     rows = LARGEST_GREETING
-    async with line_to(await room.replica(double)) as line:
-        line.say(HELLO + ask(1, Frame({"load": np.arange(rows, dtype=np.float64)})))
+    replica = await room.replica(double)
+    async with line_to(replica) as line:
+        await line.greet(replica)
+        line.say(ask(1, Frame({"load": np.arange(rows, dtype=np.float64)})))
         _, _, frame = await line.answer()
         assert frame.columns["load"].tolist() == [2.0 * row for row in range(rows)]
 
@@ -173,8 +228,10 @@ async def test_a_failure_is_told_by_its_kind_alone_and_the_line_stays(room: Room
             raise ValueError("the password is swordfish")
         return await double(frame)
 
-    async with line_to(await room.replica(fussy)) as line:
-        line.say(HELLO + ask(1, Frame({"load": np.array([-1.0])})) + ask(2))
+    replica = await room.replica(fussy)
+    async with line_to(replica) as line:
+        await line.greet(replica)
+        line.say(ask(1, Frame({"load": np.array([-1.0])})) + ask(2))
         number, kind, frame = await line.answer()
         assert (number, kind, frame.head) == (1, FAILURE, {"error": "ValueError"})
         assert (await line.answer())[:2] == (2, ANSWER)
@@ -184,8 +241,10 @@ async def test_an_answer_that_cannot_be_sent_is_a_failure(room: Room) -> None:
     async def ragged(frame: Frame) -> Frame:
         return Frame({"one": frame.columns["load"], "other": np.zeros(7)})
 
-    async with line_to(await room.replica(ragged)) as line:
-        line.say(HELLO + ask())
+    replica = await room.replica(ragged)
+    async with line_to(replica) as line:
+        await line.greet(replica)
+        line.say(ask())
         assert (await line.answer())[1] == FAILURE
 
 
@@ -197,8 +256,10 @@ async def test_an_answer_does_not_wait_for_those_before_it(room: Room) -> None:
             await gate.wait()
         return frame
 
-    async with line_to(await room.replica(slow_for_one)) as line:
-        line.say(HELLO + ask(1, Frame({"load": np.array([1.0])})) + ask(2))
+    replica = await room.replica(slow_for_one)
+    async with line_to(replica) as line:
+        await line.greet(replica)
+        line.say(ask(1, Frame({"load": np.array([1.0])})) + ask(2))
         assert (await line.answer())[0] == 2
         gate.set()
         assert (await line.answer())[0] == 1
@@ -214,7 +275,9 @@ async def test_closing_answers_what_came_in_and_takes_nothing_new(room: Room) ->
 
     replica = await room.replica(gated)
     async with line_to(replica) as line, line_to(replica) as silent:
-        line.say(HELLO + ask())
+        await line.greet(replica)
+        challenge = await silent.challenge()
+        line.say(ask())
         await until(lambda: len(heard.frames) == 1)
         closing = asyncio.create_task(replica.server.close())
         await asyncio.sleep(0)
@@ -226,6 +289,6 @@ async def test_closing_answers_what_came_in_and_takes_nothing_new(room: Room) ->
         await closing
         assert await line.rest() == b""
         # Not even who had not said anything yet may begin now.
-        silent.say(HELLO + ask())
+        silent.say(greeting(good(replica, challenge)) + ask())
         assert await silent.rest() == b""
     assert len(heard.frames) == 1
