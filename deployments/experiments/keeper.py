@@ -230,16 +230,22 @@ def _unfit(experiment: Experiment | None, ask: dict[str, Any], now: float) -> Re
         return {"code": "conflict", "message": message}
     low, high = experiment.design.reward_low, experiment.design.reward_high
     if not low <= ask["reward"] <= high:
-        return invalid("reward", f"{ask['reward']} is outside the experiment's {low} to {high}")
+        return _clash("reward", f"{ask['reward']} is outside the experiment's {low} to {high}")
     return None
+
+
+def _clash(field: str, message: str) -> Refusal:
+    """Refuse what is right by itself, and does not go with what the experiment is by now."""
+    return {"code": "conflict", "message": message, "fields": {field: message}}
 
 
 def _change_arm(kept: Kept, ask: dict[str, Any]) -> Reply:
     """Retire an arm, bring one back, or make one the baseline."""
     if kept.experiment is None:
         return Reply(refusal=_no_experiment(kept.name))
-    if len(kept.experiment.arms) >= MOST_ARMS and ask["arm"] not in kept.experiment.arms:
-        return Reply(refusal=invalid("arm", f"An experiment has at most {MOST_ARMS} arms"))
+    is_new = ask["what"] == "open" and ask["arm"] not in kept.experiment.arms
+    if is_new and len(kept.experiment.arms) >= MOST_ARMS:
+        return Reply(refusal=_clash("arm", f"An experiment has at most {MOST_ARMS} arms"))
     event = {"arm": [ask["what"], ask["arm"]]}
     try:
         apply(kept, event)

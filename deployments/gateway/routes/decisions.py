@@ -1,14 +1,12 @@
 """Decisions as the ledger keeps them, and the proof that they are there."""
 
-import re
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import AfterValidator, BeforeValidator
 from starlette.responses import Response
 
 from deployments.errors import NotFoundError
+from deployments.gateway.moments import Moment
 from deployments.gateway.routes.access import Here, admitted
 from deployments.history import ask
 from observability.ledger.audit_report import AuditReport
@@ -16,23 +14,6 @@ from safety.access import Principal
 
 router = APIRouter(tags=["decisions"], dependencies=[Depends(admitted)])
 
-# Older than any decision, and as far back as the column store's dates go.
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}")
-
-
-def _written_out(value: object) -> object:
-    """Refuse what pydantic would take for seconds since 1970: the contract says a date and time."""
-    if isinstance(value, str) and not _RFC_3339.match(value):
-        raise ValueError("give a date and time such as 2026-11-20T08:00:00Z")
-    return value
-
-
-def _storable(moment: datetime) -> datetime:
-    return max(moment if moment.tzinfo else moment.replace(tzinfo=UTC), EPOCH)
-
-
-Moment = Annotated[datetime, BeforeValidator(_written_out), AfterValidator(_storable)]
 DecisionId = Annotated[
     str, Path(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$")
 ]

@@ -3,13 +3,14 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Response
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 from starlette.responses import StreamingResponse
 
 from deployments.errors import NotFoundError, UnavailableError
 from deployments.families.family import ENTITY_PATTERN
 from deployments.gateway.listeners import EventStream
+from deployments.gateway.moments import MomentOrEpoch
 from deployments.gateway.notices import Notices, resumed_after
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text, page_of
@@ -19,17 +20,6 @@ router = APIRouter(tags=["streams"], dependencies=[Depends(admitted)])
 
 KINDS = ("regime", "anomaly")
 StreamId = Annotated[str, Path(pattern=ENTITY_PATTERN)]
-
-
-def _written_out(value: object) -> object:
-    """Refuse numbers, which pydantic would take for seconds: those have a bound of their own."""
-    if not isinstance(value, str):
-        # pydantic makes a refusal of it
-        raise ValueError("give a date and time such as 2026-11-20T08:00:00Z")  # noqa: TRY004 - above
-    return value
-
-
-Written = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
 class StreamNames(BaseModel):
@@ -49,7 +39,7 @@ class GateBody(BaseModel):
     )
 
     stream: Annotated[str, Field(pattern=ENTITY_PATTERN)]
-    deployed_at: Written | Annotated[float, Field(ge=0, le=1e11, strict=True)] = Field(
+    deployed_at: MomentOrEpoch = Field(
         description="When the deploy began: RFC 3339, or epoch seconds."
     )
     window_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
@@ -147,9 +137,8 @@ async def forget(
 
 @router.post("/models/regime-detection/gate", summary="Say whether a deploy changed the regime")
 async def gate(body: GateBody, here: Here) -> GateShown:
-    at = body.deployed_at
-    moment = at if isinstance(at, float | int) else at.timestamp()
-    ask = {"op": "gate", "at": moment, "window": body.window_seconds, "prior": body.prior}
+    at = body.deployed_at.timestamp()
+    ask = {"op": "gate", "at": at, "window": body.window_seconds, "prior": body.prior}
     found = await here.keyed.ask("regime", body.stream, ask)
     is_open = found["probability"] < body.threshold
     return GateShown(stream=body.stream, open=is_open, **found)

@@ -9,6 +9,7 @@ from config_store.document import BanditExperiment, BanditsConfig
 from deployments.experiments.configured import Configured
 from deployments.experiments.keeper import ExperimentKeeper
 from deployments.experiments.state import Kept
+from deployments.families.bandits import MOST_ARMS
 from deployments.keyed.keeper import Asked, Reply
 
 ARMS = ["a", "b", "c"]
@@ -176,6 +177,18 @@ def test_refusals_leave_no_trace() -> None:
         assert reply.refusal is not None, ask
         assert reply.event is None
     assert desk.keeper.encode(desk.kept) == saved
+
+
+def test_what_is_right_by_itself_and_not_for_this_experiment_is_a_conflict() -> None:
+    desk = Desk()
+    desk.ask(decide(arms=["a", *map(str, range(MOST_ARMS - 1))]))
+    for ask, field in (
+        (reward("d1", 2.0), "reward"),
+        ({"op": "arm", "what": "open", "arm": "one-more"}, "arm"),
+    ):
+        refusal = desk.refusal(ask)
+        assert (refusal["code"], list(refusal["fields"])) == ("conflict", [field])
+    assert "at most" not in desk.refusal({"op": "arm", "what": "retire", "arm": "z"})["message"]
 
 
 def test_vetoed_arms_are_never_chosen_and_others_share_the_cap() -> None:

@@ -79,7 +79,7 @@ async def test_rewards_that_nobody_waits_for_are_refused(house: House) -> None:
     stranger = NOBODY[:-8] + own[-8:]  # the experiment is found, the decision is not
     assert (await refused(house, FEEDBACK, {"decision_id": stranger, "reward": 1.0}))[0] == 404
     code, error = await refused(house, FEEDBACK, {"decision_id": own, "reward": 1.5})
-    assert (code, list(error["fields"])) == (422, ["reward"])
+    assert (code, list(error["fields"])) == (409, ["reward"])
     assert (await refused(house, FEEDBACK, {"decision_id": "mine", "reward": 1.0}))[0] == 422
     body = f'{{"decision_id": "{own}", "reward": NaN}}'
     assert (await refused(house, FEEDBACK, body))[0] == 422
