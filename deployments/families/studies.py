@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import FamilyServing
 from deployments.batch import Columns, Detail
-from deployments.families.family import ENTITY_PATTERN, Family, FamilyBody
+from deployments.families.family import ENTITY_PATTERN, Bulk, Family, FamilyBody
 from models.optimization.bayes.limits import MOST_CONSTRAINTS, MOST_GOALS, MOST_TRIALS
 from models.optimization.bayes.parameters import LARGEST_INTEGER
 
@@ -296,6 +296,8 @@ STUDY = Family(
     ask=ask_for_trial,
     key=study_of,
     creates="studies",
+    # Ten thousand past trials of four objects and lists, and as many names as a body has room for.
+    bulk=Bulk(lists=50_000, strings=700_000),
     falls_back=False,
 )
 

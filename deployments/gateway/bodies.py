@@ -84,6 +84,7 @@ class BodyReader:
     """Validates the bodies of one family: one row, or a list under `rows`."""
 
     def __init__(self, family: Family) -> None:
+        self._bulk = family.bulk
         self.one: type[FamilyBody] = family.body
         row: Any = family.body
         rows: Any = Annotated[list[row], Field(min_length=1, max_length=MOST_ROWS)]
@@ -102,14 +103,16 @@ class BodyReader:
         try:
             return await self._read_slices(raw, turns), True
         except OddBodyError:
+            self._check_bulk(raw)
             return self.read(raw)
 
     async def _read_slices(self, raw: bytes, turns: Turns) -> Sequence[FamilyBody]:
         rows: list[FamilyBody] = []
         errors: list[Any] = []
         at, rest_left = 0, MOST_REST_SECONDS
-        for part, count in slices(raw):
+        for part, count in slices(raw, self._bulk):
             started = time.perf_counter()
+            self._check_bulk(part)
             if at + count > MOST_ROWS:  # as many as a million: they are not even counted
                 raise InvalidError(UNFIT, {"rows": TOO_MANY_ROWS})
             try:
@@ -122,6 +125,18 @@ class BodyReader:
         if errors:
             raise InvalidError(UNFIT, fields_of(errors))
         return rows
+
+    def _check_bulk(self, raw: bytes) -> None:
+        """Refuse what would hold the loop for seconds while it is read in one piece."""
+        if not self._bulk.holds(raw):
+            raise InvalidError(
+                UNFIT,
+                {
+                    "body": f"It holds over {self._bulk.lists} lists and objects, or over "
+                    f"{self._bulk.strings} strings, and cannot be read row by row: send less of "
+                    "them at once, as rows in a list under the name rows and nothing else"
+                },
+            )
 
     def read(self, raw: bytes) -> tuple[Sequence[FamilyBody], bool]:
         """Give the rows, and whether they came as a list (and so must leave as one)."""

@@ -8,6 +8,8 @@ found without parsing them, and each slice is parsed and validated by itself. An
 import re
 from collections.abc import Iterator
 
+from deployments.families.family import USUAL_BULK, Bulk
+
 OVER_BYTES = 16 * 1024
 # A third of a millisecond's validation; smaller slices would cost more in all.
 SLICE_BYTES = 4 * 1024
@@ -26,13 +28,13 @@ class OddBodyError(Exception):
     """The body is no plain list of rows, and must be read as a whole."""
 
 
-def slices(raw: bytes) -> Iterator[tuple[bytes, int]]:
+def slices(raw: bytes, bulk: Bulk = USUAL_BULK) -> Iterator[tuple[bytes, int]]:
     """Cut the body into bodies of fewer rows; give each with its number of rows."""
     head = _HEAD.match(raw)
     if head is None:
         raise OddBodyError
     begin, count, end = head.end(), 0, head.end()
-    for start, stop in _rows(raw, head.end()):
+    for start, stop in _rows(raw, head.end(), bulk.tokens):
         first = end == head.end()
         if not (start == end if first else _BETWEEN.fullmatch(raw, end, start)):
             raise OddBodyError
@@ -43,11 +45,12 @@ def slices(raw: bytes) -> Iterator[tuple[bytes, int]]:
     yield b'{"rows":[' + raw[begin:end] + b"]}", count
 
 
-def _rows(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
+def _rows(raw: bytes, at: int, most_tokens: int) -> Iterator[tuple[int, int]]:
     """Find where each row begins and ends; OddBodyError unless the body ends with its rows."""
-    depth, start, end = 0, at, at
+    depth, start, end, left = 0, at, at, most_tokens
     for token in _TOKEN.finditer(raw, at):
-        if token[0] == b'"':
+        left -= 1
+        if left < 0 or token[0] == b'"':
             raise OddBodyError
         match raw[token.start()]:
             case 0x5B | 0x7B:  # [ {
@@ -59,7 +62,7 @@ def _rows(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
             case 0x5D | 0x7D if depth:  # ] }
                 depth -= 1
                 if depth == 0:
-                    end = token.end()
+                    end, left = token.end(), most_tokens
                     yield start, end
             case 0x5D:  # of the rows themselves
                 _check_end(raw, end, token.start())

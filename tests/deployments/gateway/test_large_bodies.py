@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 
 from deployments.errors import InvalidError
 from deployments.families.extremes import EXTREMES
+from deployments.families.family import Bulk, Family
+from deployments.families.streams import REGIME
+from deployments.families.studies import STUDY
 from deployments.families.tail import TAIL
 from deployments.gateway.bodies import MOST_ROWS, BodyReader
 from deployments.gateway.large_bodies import OVER_BYTES, OddBodyError, slices
 from deployments.gateway.turns import Turns
+from models.optimization.bayes.limits import MOST_TRIALS
 
 READER = BodyReader(TAIL)
 ROW = b'{"entity":"order-gateway","load":0.5}'
@@ -124,9 +128,9 @@ async def test_of_far_too_many_rows_no_more_is_looked_at_than_is_taken(
     """A body of 4 MB holds a million rows: to parse it takes the loop half a second."""
     seen = 0
 
-    def noted(raw: bytes) -> Iterator[tuple[bytes, int]]:
+    def noted(raw: bytes, bulk: Bulk) -> Iterator[tuple[bytes, int]]:
         nonlocal seen
-        for part, count in slices(raw):
+        for part, count in slices(raw, bulk):
             seen += count
             yield part, count
 
@@ -161,3 +165,61 @@ async def test_others_have_the_loop_while_a_large_body_is_read() -> None:
         await asyncio.sleep(0)
         others += 1
     assert others >= len(raw) // (2 * OVER_BYTES)
+
+
+CROWD = 200_000
+
+
+@pytest.mark.parametrize("family", [TAIL, REGIME, STUDY], ids=lambda family: family.name)
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"rows":[{"odd":[' + b"[]," * CROWD + b"[]]}]}",
+        b'{"rows":[{"odd":[' + b"{}," * CROWD + b'{}]}],"more":1}',
+        b'{"odd":[' + b"[]," * CROWD + b"[]]}",
+        b'{"odd":[' + b'"",' * 4 * CROWD + b'""]}',
+        b'{"rows":[{"odd":{' + b'"":1,' * 4 * CROWD + b'"":1}}]}',
+    ],
+    ids=["lists in a row", "objects in a row", "lists", "strings", "names in a row"],
+)
+async def test_what_would_hold_the_loop_for_seconds_is_refused_unread(
+    monkeypatch: pytest.MonkeyPatch, family: Family, raw: bytes
+) -> None:
+    reader = BodyReader(family)
+
+    def read_whole(_: bytes) -> None:
+        raise AssertionError("it was parsed in one piece")
+
+    monkeypatch.setattr(reader, "read", read_whole)
+    with pytest.raises(InvalidError) as refusal:
+        await reader.read_in_turns(raw, Turns())
+    assert refusal.value.fields is not None
+    assert "cannot be read row by row" in refusal.value.fields["body"]
+
+
+def test_no_row_is_tokenized_beyond_what_it_may_hold() -> None:
+    few = Bulk(lists=10, strings=10)
+    fits = b'{"rows":[' + b",".join([b'{"odd":[' + b"[]," * 7 + b"[]]}"] * 3) + b"]}"
+    assert sum(count for _, count in slices(fits, few)) == 3
+    with pytest.raises(OddBodyError):
+        list(slices(fits.replace(b"[],", b"[],[],"), few))
+
+
+@pytest.mark.parametrize("trials", [1_000, MOST_TRIALS])
+def test_a_study_may_bring_all_the_past_trials_that_it_may_have(trials: int) -> None:
+    names = [f"p{number}" for number in range(40_000 // trials)]
+    past = {"parameters": dict.fromkeys(names, 0.5), "value": [1.5, 2.5], "constraints": {"c": 0.0}}
+    space = {name: {"type": "float", "low": 0.0, "high": 1.0} for name in names}
+    design = {"space": space, "goal": ["minimise", "minimise"], "constraints": ["c"]}
+    raw = orjson.dumps({"study": "s", **design, "history": [past] * trials})
+    assert len(raw) > OVER_BYTES
+    (body,), as_list = check_both_ways_agree(raw, BodyReader(STUDY))
+    assert not as_list
+    assert len(body.history) == trials
+
+
+def test_what_is_wrong_with_a_long_list_of_rows_is_named_even_where_it_is_no_json() -> None:
+    row = orjson.dumps({name: 0.5 for name in TAIL.body.model_fields if name != "entity"})
+    raw = b'{"rows":[' + b",".join([row] * (MOST_ROWS - 1)) + b',{"load":oops}]}'
+    _, fields = check_both_ways_agree(raw)
+    assert "Invalid JSON" in fields["body"]
