@@ -184,6 +184,20 @@ async def test_a_replica_that_begins_anew_goes_on_with_the_hours_of_the_one_befo
     await office.close()
 
 
+@pytest.mark.parametrize("kept", [b"{", b'{"auth": [1.0, 2.0, 3.0, 4.0]}', b"[]"])
+async def test_hours_that_another_release_kept_stop_no_others(
+    office: Office, clocks: Clocks, redis: Redis, kept: bytes
+) -> None:
+    name, old, fresh = "ballast:forecasts:foretold", str(BEGIN - 60 * HOUR), str(BEGIN - HOUR)
+    await redis.hset(name, mapping={old: kept, fresh: kept, "?": kept})
+    for counted in (0, 0, 1, 2):
+        await office.look(["champion"], CHAMPION)
+        assert await outcomes(office) == [counted, counted]
+        clocks.now += HOUR
+    assert not await redis.hexists(name, old)
+    assert await redis.hget(name, fresh) == kept
+
+
 @pytest.mark.parametrize("what", ["late", "empty"])
 async def test_an_hour_whose_truth_is_late_is_counted_then(
     office: Office, clocks: Clocks, past: History, what: str
