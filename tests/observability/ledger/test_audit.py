@@ -17,6 +17,8 @@ from tests.waiting import PATIENCE_SECONDS
 # A busy machine is no Redis that is away.
 PATIENT = Timing(timeout=PATIENCE_SECONDS)
 Decide = Callable[..., list[Decision]]
+_INSERT = "INSERT INTO ledger_entries (writer, seq, created, rows, prev_hash, root, entry_hash)"
+_LAST = "FROM ledger_entries WHERE seq = 3"
 
 
 async def write(client: Redis, folder: Path, writer: str, *batches: list[Decision]) -> None:
@@ -55,6 +57,8 @@ async def test_a_ledger_is_whole_whatever_part_of_it_is_drained(
         ("ALTER TABLE ledger_entries DELETE WHERE seq = 2", "gap"),
         ("ALTER TABLE ledger_entries UPDATE created = created + 1 WHERE seq = 2", "altered"),
         ("ALTER TABLE ledger_entries UPDATE prev_hash = entry_hash WHERE seq = 2", "altered"),
+        ("ALTER TABLE ledger_entries UPDATE prev_hash = 'none' WHERE seq = 2", "altered"),
+        (f"{_INSERT} SELECT writer, 1e18, created, 0, root, root, root {_LAST}", "gap"),
         ("ALTER TABLE ledger_entries DELETE WHERE seq = 3", "truncated"),
         ("ALTER TABLE ledger_entries DELETE WHERE 1", "truncated"),
     ],
