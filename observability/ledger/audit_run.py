@@ -64,9 +64,17 @@ class AuditRun:
             )
         except (ObservabilityError, *AWAY, _EndedError) as error:
             log.warning("The audit of the ledger could not be made: %r", error)
-            self._report = unfinished("failed", failure=f"{type(error).__name__}: {error}")
+            self._report = _failed(error)
+        except Exception as error:
+            # Whoever waits for the end of it must hear of that, whatever it was.
+            log.exception("The audit of the ledger failed")
+            self._report = _failed(error)
 
     def _progress(self, read: int, of: int) -> None:
         if self._closing:
             raise _EndedError("the history is closing")
         self._report = unfinished("running", read, of)
+
+
+def _failed(error: Exception) -> AuditReport:
+    return unfinished("failed", failure=f"{type(error).__name__}: {error}")

@@ -64,6 +64,21 @@ async def test_an_audit_that_cannot_be_made_says_why(
     assert not run.report()["whole"]
 
 
+async def test_an_audit_that_fails_over_what_nobody_thought_of_is_over(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    """Whoever looks how far it is would look for ever."""
+    await drained(client, store, tmp_path, decide)
+    await client.set("ballast:ledger:heads", b"of another release")
+    run = AuditRun(client, store, time.time)
+    run.begin()
+    await until(lambda: run.report()["state"] == "failed")
+    assert "JSONDecodeError" in run.report()["failure"]
+    await noted_heads.forget(client)
+    run.begin()
+    await until(lambda: run.report()["state"] == "done")
+
+
 async def test_an_audit_ends_with_its_owner(
     client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
 ) -> None:
