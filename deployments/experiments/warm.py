@@ -1,10 +1,13 @@
 """Decides once, so that the first request of a replica waits for no compiler."""
 
+from functools import cache
+
 from deployments.experiments.configured import Configured
 from deployments.experiments.keeper import ExperimentKeeper
 from deployments.keyed.keeper import Asked
 
 
+@cache
 def warm() -> None:
     """Go the whole way of a decision, with a keeper that nobody else has."""
     keeper = ExperimentKeeper(lambda: 0.0)

@@ -1,6 +1,7 @@
 """A batch of questions about extremes, each answered or refused in words."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ def prediction_of(rows: Sequence[Fitted], version: str) -> Prediction:
     return Prediction(columns, MODEL, version, details, refusals)
 
 
+@cache
 def warm() -> None:
     """Fit once, so that the first request of a replica waits for no compiler."""
     spread = [float(1 + at * 7919 % 997) for at in range(400)]

@@ -1,5 +1,6 @@
 """Asks every detector once, so that the first request of a replica waits for no compiler."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from deployments.streams.regime import RegimeKeeper
 _ROWS = 600  # past the warm-ups, so that all branches are compiled
 
 
+@cache
 def warm() -> None:
     """Go the whole way of a request, with keepers that nobody else has."""
     draw = np.random.default_rng(0)

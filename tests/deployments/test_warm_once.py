@@ -1,0 +1,27 @@
+"""Replicas of one process compile once: what the first of them compiled is there for the next."""
+
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from deployments.experiments import warm as experiments
+from deployments.extremes import answering as extremes
+from deployments.streams import warm as streams
+
+
+@pytest.mark.parametrize(
+    ("module", "asks"),
+    [(experiments, "ExperimentKeeper"), (extremes, "answer_tails"), (streams, "_follow")],
+)
+def test_only_the_first_replica_of_a_process_asks_the_models(
+    module: ModuleType, asks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm: Callable[[], None] = module.warm
+    warm()
+
+    def asked(*_: object) -> None:
+        raise AssertionError("a model was asked again")
+
+    monkeypatch.setattr(module, asks, asked)
+    warm()
