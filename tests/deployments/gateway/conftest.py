@@ -3,12 +3,14 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import ray
 from ray._private import auto_init_hook
 from redis.asyncio import Redis
@@ -17,6 +19,7 @@ import deployments.features
 import deployments.history
 import deployments.replica
 import features.store
+from config_store.connection import open_redis
 from deployments.transport.tcp import exchange
 from features.hours.series import EntityHours, hours_of
 from features.rows import FeatureRow
@@ -31,7 +34,7 @@ from models.tail.xgboost_quantile import TailModel
 from observability.logs import JsonLines
 from tests.deployments.house import House, NoHistory, opened
 from tests.fortnight import fortnight
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, running
 
 
 @cache
@@ -55,14 +58,19 @@ async def hours(question: str, _: int) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def home(tmp_path: Path, tail_model: TailModel) -> Path:
-    """Make a home directory in which a model is champion."""
-    models = tmp_path / "models"
+def crown(home: Path, tail_model: TailModel) -> None:
+    """Make a model champion in this home directory."""
+    models = home / "models"
     folder = models / folder_name(TailModel.name) / "1.0.0"
     tail_model.save(folder)
     made = datetime(2026, 3, 2, tzinfo=UTC)
     write_pointer(models, CHAMPION, ModelVersion(TailModel.name, "1.0.0", folder, made))
+
+
+@pytest.fixture
+def home(tmp_path: Path, tail_model: TailModel) -> Path:
+    """Make a home directory in which a model is champion."""
+    crown(tmp_path, tail_model)
     return tmp_path
 
 
@@ -75,15 +83,19 @@ def rows_of_the_fortnight() -> dict[str, FeatureRow]:
     }
 
 
+def measured_a_minute_ago() -> dict[str, FeatureRow]:
+    rows = rows_of_the_fortnight()
+    measured = float(int(time.time()) - 60)
+    return {entity: FeatureRow(dict(row.values), measured) for entity, row in rows.items()}
+
+
 @pytest.fixture
 def known(home: Path) -> dict[str, FeatureRow]:  # noqa: ARG001 - see below
     """Give the entities that have been measured a minute ago.
 
     After the model of `home` is trained, which may take long enough for a minute to become stale.
     """
-    rows = rows_of_the_fortnight()
-    measured = float(int(time.time()) - 60)
-    return {entity: FeatureRow(dict(row.values), measured) for entity, row in rows.items()}
+    return measured_a_minute_ago()
 
 
 class LogLines:
@@ -115,6 +127,33 @@ def profile() -> str:
     return "fast"
 
 
+def stand_in_for_a_cluster(
+    patch: pytest.MonkeyPatch, home: Path, server: RedisServer, profile: str
+) -> None:
+    patch.setenv("BALLAST_HOME", str(home))
+    patch.setenv("REDIS_URL", server.url)
+    patch.setenv("BALLAST_PROFILE", profile)
+    # pytest keeps the logs of a test, and a test has no network but loopback.
+    patch.setattr(deployments.replica, "write_logs", lambda *_: None)
+    patch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
+    # For whoever asks an actor, Ray would start a cluster, and end this process with it.
+    patch.setattr(auto_init_hook, "enable_auto_connect", False)
+    patch.setattr(deployments.features, "HistorySource", NoHistory)
+    patch.setattr(deployments.history, "ask", hours)
+    patch.setattr(features.store, "FIRST_READ_SECONDS", 5.0)
+    patch.setattr(exchange, "ASK_EVERY_SECONDS", 0.1)  # a second replica is soon found
+
+
+@asynccontextmanager
+async def furnished(redis: Redis, known: dict[str, FeatureRow]) -> AsyncIterator[House]:
+    await publish(redis, known.items())
+    async with opened(redis) as house:
+        yield house
+    # What it held are few objects, in cycles, and fifty megabytes: the collector would come late.
+    gc.collect()
+    trim_heap()
+
+
 @pytest.fixture
 async def house(
     profile: str,
@@ -124,21 +163,22 @@ async def house(
     redis_server: RedisServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[House]:
-    monkeypatch.setenv("BALLAST_HOME", str(home))
-    monkeypatch.setenv("REDIS_URL", redis_server.url)
-    monkeypatch.setenv("BALLAST_PROFILE", profile)
-    # pytest keeps the logs of a test, and a test has no network but loopback.
-    monkeypatch.setattr(deployments.replica, "write_logs", lambda *_: None)
-    monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
-    # For whoever asks an actor, Ray would start a cluster, and end this process with it.
-    monkeypatch.setattr(auto_init_hook, "enable_auto_connect", False)
-    monkeypatch.setattr(deployments.features, "HistorySource", NoHistory)
-    monkeypatch.setattr(deployments.history, "ask", hours)
-    monkeypatch.setattr(features.store, "FIRST_READ_SECONDS", 5.0)
-    monkeypatch.setattr(exchange, "ASK_EVERY_SECONDS", 0.1)  # a second replica is soon found
-    await publish(redis, known.items())
-    async with opened(redis) as house:
+    stand_in_for_a_cluster(monkeypatch, home, redis_server, profile)
+    async with furnished(redis, known) as house:
         yield house
-    # What it held are few objects, in cycles, and fifty megabytes: the collector would come late.
-    gc.collect()
-    trim_heap()
+
+
+@pytest_asyncio.fixture(scope="class", loop_scope="class")
+async def shared_house(
+    tail_model: TailModel, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
+    """Give one house to all tests of a class: for requests that must leave nothing behind."""
+    home = tmp_path_factory.mktemp("home")
+    crown(home, tail_model)
+    with running() as server, pytest.MonkeyPatch.context() as patch:
+        stand_in_for_a_cluster(patch, home, server, "fast")
+        async with (
+            open_redis(server.url) as redis,
+            furnished(redis, measured_a_minute_ago()) as house,
+        ):
+            yield house

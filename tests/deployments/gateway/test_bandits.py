@@ -1,5 +1,6 @@
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -86,29 +87,34 @@ async def test_rewards_that_nobody_waits_for_are_refused(house: House) -> None:
     assert (await shown(house, "e"))["rewards"] == 0
 
 
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"policy": "epsilon"}, "policy"),
-        ({"context": {}}, "context.x"),
-        ({"context": {"x": 0.1, "y": 0.2}}, "context.y"),
-        ({"context": {"x": "high"}}, "context.x"),
-        ({"arms": []}, "arms"),
-        ({"arms": ["a", "a"]}, "body"),
-        ({"arms": ["b"]}, "arms"),
-        ({"design": {"colour": 1}}, "design.colour"),
-        ({"design": {"discount": 0}}, "design.discount"),
-        ({"more": 1}, "more"),
-    ],
-)
-async def test_what_does_not_fit_the_experiment_is_refused(
-    house: House, changes: Body, field: str
-) -> None:
-    body = {"experiment": "e", "context": {"x": 0.4}, "arms": ARMS}
-    await post(house, BANDIT, body)
-    code, error = await refused(house, BANDIT, body | changes)
-    assert (code, list(error["fields"])) == (422, [field])
-    assert (await shown(house, "e"))["decisions"] == 1
+@pytest.mark.asyncio(loop_scope="class")
+class TestNoDecision:
+    """What is refused is no decision of the experiment."""
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"policy": "epsilon"}, "policy"),
+            ({"context": {}}, "context.x"),
+            ({"context": {"x": 0.1, "y": 0.2}}, "context.y"),
+            ({"context": {"x": "high"}}, "context.x"),
+            ({"arms": []}, "arms"),
+            ({"arms": ["a", "a"]}, "body"),
+            ({"arms": ["b"]}, "arms"),
+            ({"design": {"colour": 1}}, "design.colour"),
+            ({"design": {"discount": 0}}, "design.discount"),
+            ({"more": 1}, "more"),
+        ],
+    )
+    async def test_what_does_not_fit_the_experiment_is_refused(
+        self, shared_house: House, changes: Body, field: str
+    ) -> None:
+        name = uuid4().hex
+        body = {"experiment": name, "context": {"x": 0.4}, "arms": ARMS}
+        await post(shared_house, BANDIT, body)
+        code, error = await refused(shared_house, BANDIT, body | changes)
+        assert (code, list(error["fields"])) == (422, [field])
+        assert (await shown(shared_house, name))["decisions"] == 1
 
 
 async def test_numbers_that_are_none_are_refused(house: House) -> None:

@@ -80,41 +80,49 @@ async def test_alone_and_among_others_the_bits_are_the_same(house: House) -> Non
         assert alone["data"] == answer["data"]
 
 
-@pytest.mark.parametrize(
-    "values",
-    [[1.0], [7.0] * 500, [1.0, 2.0, 3.0], [1e308, -1e308] * 40, [0.0] * 90 + [1e90] * 2],
-)
-async def test_what_cannot_be_fitted_is_refused_in_words(house: House, values: list[float]) -> None:
-    code, answer = await post(house, {"values": values})
-    assert code == 422
-    assert len(answer["error"]["fields"]["values"]) > 20
+@pytest.mark.asyncio(loop_scope="class")
+class TestRefusals:
+    """What is refused changes nothing for whoever asks next."""
 
+    @pytest.mark.parametrize(
+        "values",
+        [[1.0], [7.0] * 500, [1.0, 2.0, 3.0], [1e308, -1e308] * 40, [0.0] * 90 + [1e90] * 2],
+    )
+    async def test_what_cannot_be_fitted_is_refused_in_words(
+        self, shared_house: House, values: list[float]
+    ) -> None:
+        code, answer = await post(shared_house, {"values": values})
+        assert code == 422
+        assert len(answer["error"]["fields"]["values"]) > 20
 
-async def test_an_entity_without_telemetry_is_refused_in_words(house: House) -> None:
-    code, answer = await post(house, {"entity": "nobody", "metric": "p99_ms"})
-    assert code == 422
-    assert list(answer["error"]["fields"]) == ["metric"]
+    async def test_an_entity_without_telemetry_is_refused_in_words(
+        self, shared_house: House
+    ) -> None:
+        code, answer = await post(shared_house, {"entity": "nobody", "metric": "p99_ms"})
+        assert code == 422
+        assert list(answer["error"]["fields"]) == ["metric"]
 
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({}, "body"),
-        ({"values": [1.0], "metric": "cpu"}, "body"),
-        ({"values": []}, "values"),
-        ({"metric": "ssn"}, "metric"),
-        ({"values": [1.0], "threshold_quantile": 1.0}, "threshold_quantile"),
-        ({"values": [1.0], "return_periods": [0.5]}, "return_periods.0"),
-        ({"values": [1.0], "method": "block_maxima"}, "body"),
-        ({"values": [1.0], "block": 60}, "body"),
-        ({"values": [1.0], "method": "block_maxima", "block": 1}, "block"),
-        (BLOCKS | {"values": [1.0], "threshold_quantile": None}, "body"),
-        (BLOCKS | {"values": [1.0], "dependent": True}, "body"),
-    ],
-)
-async def test_what_does_not_fit_is_refused_by_name(house: House, body: Body, field: str) -> None:
-    code, answer = await post(house, body)
-    assert (code, list(answer["error"]["fields"])) == (422, [field])
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({}, "body"),
+            ({"values": [1.0], "metric": "cpu"}, "body"),
+            ({"values": []}, "values"),
+            ({"metric": "ssn"}, "metric"),
+            ({"values": [1.0], "threshold_quantile": 1.0}, "threshold_quantile"),
+            ({"values": [1.0], "return_periods": [0.5]}, "return_periods.0"),
+            ({"values": [1.0], "method": "block_maxima"}, "body"),
+            ({"values": [1.0], "block": 60}, "body"),
+            ({"values": [1.0], "method": "block_maxima", "block": 1}, "block"),
+            (BLOCKS | {"values": [1.0], "threshold_quantile": None}, "body"),
+            (BLOCKS | {"values": [1.0], "dependent": True}, "body"),
+        ],
+    )
+    async def test_what_does_not_fit_is_refused_by_name(
+        self, shared_house: House, body: Body, field: str
+    ) -> None:
+        code, answer = await post(shared_house, body)
+        assert (code, list(answer["error"]["fields"])) == (422, [field])
 
 
 async def test_without_the_model_the_values_own_quantiles_answer(house: House) -> None:
@@ -156,20 +164,24 @@ async def test_block_maxima_say_what_a_block_reaches(house: House) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        [1.0, 2.0] * 10,
-        [7.0] * 500,
-        [1e308, -1e308] * 400,
-        [0.0] * 900 + [1e90] * 2,
-        [float(at % 2) for at in range(900)],
-    ],
-)
-async def test_blocks_that_cannot_be_fitted_are_refused_in_words(
-    house: House, values: list[float]
-) -> None:
-    await house.within(model_ms=60_000.0)
-    code, answer = await post(house, BLOCKS | {"values": values})
-    assert code == 422
-    assert len(answer["error"]["fields"]["values"]) > 20
+@pytest.mark.asyncio(loop_scope="class")
+class TestRefusedBlocks:
+    """One process beside the replica is started for all of them."""
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            [1.0, 2.0] * 10,
+            [7.0] * 500,
+            [1e308, -1e308] * 400,
+            [0.0] * 900 + [1e90] * 2,
+            [float(at % 2) for at in range(900)],
+        ],
+    )
+    async def test_blocks_that_cannot_be_fitted_are_refused_in_words(
+        self, shared_house: House, values: list[float]
+    ) -> None:
+        await shared_house.within(model_ms=60_000.0)
+        code, answer = await post(shared_house, BLOCKS | {"values": values})
+        assert code == 422
+        assert len(answer["error"]["fields"]["values"]) > 20

@@ -133,14 +133,18 @@ async def test_late_observations_are_counted_and_not_taken(house: House) -> None
     assert (code, list(error["fields"])) == (422, ["body"])
 
 
-@pytest.mark.parametrize(
-    "values",
-    ["[NaN]", "[Infinity]", "[1e999]", '["a"]', "[]", "[null]", "{}", "[[1]]"],
-)
-async def test_what_is_no_number_is_refused(house: House, values: str) -> None:
-    code, error = await refused(house, REGIME, f'{{"stream": "s", "values": {values}}}')
-    assert code == 422
-    assert error["fields"]
+@pytest.mark.asyncio(loop_scope="class")
+class TestNoNumber:
+    """What is no number is refused."""
+
+    @pytest.mark.parametrize(
+        "values",
+        ["[NaN]", "[Infinity]", "[1e999]", '["a"]', "[]", "[null]", "{}", "[[1]]"],
+    )
+    async def test_what_is_no_number_is_refused(self, shared_house: House, values: str) -> None:
+        code, error = await refused(shared_house, REGIME, f'{{"stream": "s", "values": {values}}}')
+        assert code == 422
+        assert error["fields"]
 
 
 async def test_extreme_numbers_and_constants_are_answered(house: House) -> None:
@@ -261,31 +265,35 @@ async def test_what_a_fleet_was_begun_with_is_shown_and_kept(house: House) -> No
     assert (shown["members"], shown["weights"], shown["observations"]) == (2, [1.0] * 6, 1)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"members": None},
-        {"members": 1},
-        {"members": 513},
-        {"members": 5},
-        {"members": 2.5},
-        {"detector": "rrcf"},
-        {"detector": None},
-        {"detector": None, "members": None, "weights": [1.0]},
-        {"weights": [1.0, 1.0]},
-        {"weights": [1.0, 0.0, 1.0]},
-        {"weights": []},
-        {"points": [[1.0] * 1028]},
-    ],
-    ids=str,
-)
-async def test_what_is_no_fleet_is_refused(house: House, changes: Body) -> None:
-    body = {**fleet_body([[1.0] * 12]), **changes}
-    given = {name: value for name, value in body.items() if value is not None}
-    code, error = await refused(house, ANOMALY, given)
-    assert code == 422
-    assert error["fields"]
-    assert error["message"]
+@pytest.mark.asyncio(loop_scope="class")
+class TestNoFleet:
+    """What is no fleet is refused."""
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"members": None},
+            {"members": 1},
+            {"members": 513},
+            {"members": 5},
+            {"members": 2.5},
+            {"detector": "rrcf"},
+            {"detector": None},
+            {"detector": None, "members": None, "weights": [1.0]},
+            {"weights": [1.0, 1.0]},
+            {"weights": [1.0, 0.0, 1.0]},
+            {"weights": []},
+            {"points": [[1.0] * 1028]},
+        ],
+        ids=str,
+    )
+    async def test_what_is_no_fleet_is_refused(self, shared_house: House, changes: Body) -> None:
+        body = {**fleet_body([[1.0] * 12]), **changes}
+        given = {name: value for name, value in body.items() if value is not None}
+        code, error = await refused(shared_house, ANOMALY, given)
+        assert code == 422
+        assert error["fields"]
+        assert error["message"]
 
 
 async def test_only_a_fleet_has_more_than_64_dimensions(house: House) -> None:

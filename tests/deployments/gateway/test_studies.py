@@ -102,42 +102,51 @@ async def test_several_asks_at_once_differ_and_rest_on_a_model(house: House) -> 
     assert len({json.dumps(each["data"]["parameters"]) for each in answers}) == 3
 
 
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"space": {}}, "space"),
-        ({"space": {"x": {"type": "float", "low": 1, "high": 0}}}, "space"),
-        ({"space": {"x": {"type": "int", "low": 5, "high": 5}}}, "space"),
-        ({"space": {"x": {"type": "float", "low": 0, "high": 1, "log": True}}}, "space"),
-        ({"space": {"x": {"type": "categorical", "choices": ["a", "a"]}}}, "space"),
-        ({"space": {"x": {"type": "colour"}}}, "space.x"),
-        ({"space": {"x": {"type": "int", "low": 0, "high": 2**64}}}, "space.x"),
-        ({"space": {"x": {"type": "float", "low": 0, "high": 10**400}}}, "space.x"),
-        ({"space": {"x": {"type": "categorical", "choices": [10**400]}}}, "space.x"),
-        ({"goal": "most"}, "goal"),
-        ({"constraints": ["c", "c"]}, "constraints"),
-        ({"history": [{"parameters": {"x": 1}, "value": 1}]}, "history.0"),
-        ({"design": {"starts": 1}}, "design.starts"),
-        ({"design": {"candidates": []}}, "design.candidates"),
-        ({"design": {"candidates": [HERE] * 2_001}}, "design.candidates"),
-        ({"design": {"candidates": [HERE, HERE | {"x": 99}]}}, "design.candidates.1"),
-        ({"design": {"candidates": [HERE, {"x": 1}]}}, "design.candidates.1"),
-        ({"design": {"candidates": [HERE, HERE | {"y": 1}]}}, "design.candidates.1"),
-        ({"design": {"candidates": [HERE, HERE | {"n": 2.5}]}}, "design.candidates.1"),
-        ({"design": {"candidates": [HERE, HERE | {"x": 10**400}]}}, "design.candidates.1"),
-        ({"design": {"candidates": [HERE | {"n": 9}, HERE, HERE]}}, "design.candidates.2"),
-        ({"design": {"candidates": [HERE, HERE | {"x": 1.0, "n": 8.0}]}}, "design.candidates.1"),
-        ({"design": {"sought": 0}}, "design.sought"),
-        ({"design": {"sought": 1_001}}, "design.sought"),
-        ({"colour": 1}, "colour"),
-    ],
-)
-async def test_what_is_no_study_does_not_begin(house: House, changes: Body, field: str) -> None:
-    code, error = await refused(house, ASK, {"study": "s", "space": SPACE} | changes)
-    assert code == 422
-    assert any(name.startswith(field) for name in error["fields"])
-    async with house.client() as client:
-        assert (await client.get("/studies")).json() == {"studies": [], "next": None}
+@pytest.mark.asyncio(loop_scope="class")
+class TestNoStudy:
+    """What is refused begins no study."""
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"space": {}}, "space"),
+            ({"space": {"x": {"type": "float", "low": 1, "high": 0}}}, "space"),
+            ({"space": {"x": {"type": "int", "low": 5, "high": 5}}}, "space"),
+            ({"space": {"x": {"type": "float", "low": 0, "high": 1, "log": True}}}, "space"),
+            ({"space": {"x": {"type": "categorical", "choices": ["a", "a"]}}}, "space"),
+            ({"space": {"x": {"type": "colour"}}}, "space.x"),
+            ({"space": {"x": {"type": "int", "low": 0, "high": 2**64}}}, "space.x"),
+            ({"space": {"x": {"type": "float", "low": 0, "high": 10**400}}}, "space.x"),
+            ({"space": {"x": {"type": "categorical", "choices": [10**400]}}}, "space.x"),
+            ({"goal": "most"}, "goal"),
+            ({"constraints": ["c", "c"]}, "constraints"),
+            ({"history": [{"parameters": {"x": 1}, "value": 1}]}, "history.0"),
+            ({"design": {"starts": 1}}, "design.starts"),
+            ({"design": {"candidates": []}}, "design.candidates"),
+            ({"design": {"candidates": [HERE] * 2_001}}, "design.candidates"),
+            ({"design": {"candidates": [HERE, HERE | {"x": 99}]}}, "design.candidates.1"),
+            ({"design": {"candidates": [HERE, {"x": 1}]}}, "design.candidates.1"),
+            ({"design": {"candidates": [HERE, HERE | {"y": 1}]}}, "design.candidates.1"),
+            ({"design": {"candidates": [HERE, HERE | {"n": 2.5}]}}, "design.candidates.1"),
+            ({"design": {"candidates": [HERE, HERE | {"x": 10**400}]}}, "design.candidates.1"),
+            ({"design": {"candidates": [HERE | {"n": 9}, HERE, HERE]}}, "design.candidates.2"),
+            (
+                {"design": {"candidates": [HERE, HERE | {"x": 1.0, "n": 8.0}]}},
+                "design.candidates.1",
+            ),
+            ({"design": {"sought": 0}}, "design.sought"),
+            ({"design": {"sought": 1_001}}, "design.sought"),
+            ({"colour": 1}, "colour"),
+        ],
+    )
+    async def test_what_is_no_study_does_not_begin(
+        self, shared_house: House, changes: Body, field: str
+    ) -> None:
+        code, error = await refused(shared_house, ASK, {"study": "s", "space": SPACE} | changes)
+        assert code == 422
+        assert any(name.startswith(field) for name in error["fields"])
+        async with shared_house.client() as client:
+            assert (await client.get("/studies")).json() == {"studies": [], "next": None}
 
 
 async def test_outcomes_that_are_none_are_refused(house: House) -> None:
