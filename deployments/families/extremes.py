@@ -77,7 +77,8 @@ class ExtremesBody(FamilyBody):
     method: Literal["peaks_over_threshold", "block_maxima"] = Field(
         "peaks_over_threshold",
         description="Fit what exceeds a threshold, or the largest value of each block: then all "
-        "that is said, thresholds and probabilities too, is of the largest value of a block.",
+        "that is said, thresholds and probabilities too, is of the largest value of a block. "
+        "Maxima that follow each other get no interval.",
     )
     block: Annotated[int, Field(ge=2, le=MOST_VALUES), WHOLE] | None = Field(
         None, description="How many observations a block has: with block_maxima, and only then."
