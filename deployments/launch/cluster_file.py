@@ -35,6 +35,7 @@ def _comment(text: str) -> list[str]:
 def environment_file() -> str:
     """Give what the shell of a node reads before it starts anything."""
     lines = [*_comment("The front bounds its connections by this."), "ulimit -n 65536"]
+    lines += [*_comment("Decisions, logs and sockets are this user's alone."), "umask 077"]
     lines += ["set -a", f". {SECRETS}"]
     variables = ray_variables.on_a_cluster((*ray_variables.BEFORE_RAY, *ray_variables.AT_START))
     for each in variables:
@@ -45,7 +46,7 @@ def environment_file() -> str:
 SETUP = (
     Command(f"chmod 600 {SECRETS}"),
     Command(
-        "mkdir -p ~/.ballast/models",
+        "mkdir -p ~/.ballast/models && chmod 700 ~/.ballast",
         "The models' files are shared; spool and logs stay on the node's own disk, beside them.",
     ),
     Command(

@@ -21,6 +21,7 @@ from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.launch import cluster_file
 from deployments.launch.bootstrap import read_secret
+from deployments.launch.private_files import OTHERS
 from deployments.launch.ray_variables import AT_START, BEFORE_RAY, on_a_cluster
 from safety.access import Role
 from safety.key_store import KeyStore
@@ -113,6 +114,16 @@ def test_a_node_finds_every_variable(node: Path) -> None:
     for each in on_a_cluster((*BEFORE_RAY, *AT_START)):
         assert found[each.name] == str(each.cluster).replace("$HOME", str(node))
     assert found["MODELS_SHARE"] == "a&b c"
+
+
+def test_what_a_node_writes_is_closed_to_its_other_users(node: Path) -> None:
+    (node / ".ballast").mkdir(mode=0o755)  # by an earlier release
+    written = ". ~/ballast/environment.sh && mkdir ~/.ballast/spool && touch ~/.ballast/spool/one"
+    for command in (the("mkdir -p ~/.ballast/models"), f"umask 022; {written}"):
+        done = on(node, command)
+        assert done.returncode == 0, done.stderr
+    for path in (".ballast", ".ballast/spool", ".ballast/spool/one"):
+        assert (node / path).stat().st_mode & OTHERS == 0, path
 
 
 def test_what_holds_on_one_machine_alone_is_not_set_on_a_node(node: Path) -> None:
