@@ -11,22 +11,28 @@ import asyncio
 from typing import Any
 
 import ray
-from ray.serve._private import replica
 from ray.serve.config import HTTPOptions
+
+from deployments import ray_private
+from deployments.ray_private import OpenGrpc, OpenHttp
 
 LOOPBACK = "127.0.0.1"
 
 
 def bind_to_own_address() -> None:
-    """Take effect for this replica; Serve opens the ports after the deployment's constructor."""
-    if getattr(replica.add_port_to_grpc_server, "own_address_only", False):
-        return
-    open_port, open_http = replica.add_port_to_grpc_server, replica.start_asgi_http_server
+    """Take effect for this replica, whose ports Serve opens later."""
+    ray_private.wrap_port_openers(_on_own_address, _on_own_addresses)
 
-    def open_on_own_address(server: Any, address: str) -> Any:
+
+def _on_own_address(open_port: OpenGrpc) -> OpenGrpc:
+    def opened(server: Any, address: str) -> Any:
         return open_port(server, address.replace("[::]", ray.util.get_node_ip_address()))
 
-    async def serve_on_own_addresses(app: Any, options: HTTPOptions, **rest: Any) -> Any:
+    return opened
+
+
+def _on_own_addresses(open_http: OpenHttp) -> OpenHttp:
+    async def opened(app: Any, options: HTTPOptions, **rest: Any) -> Any:
         started: list[Any] = []
         try:
             for host in own_addresses(ray.util.get_node_ip_address()):
@@ -38,9 +44,7 @@ def bind_to_own_address() -> None:
             raise
         return together(started)
 
-    open_on_own_address.own_address_only = True  # type: ignore[attr-defined] # a mark against wrapping twice
-    replica.add_port_to_grpc_server = open_on_own_address
-    replica.start_asgi_http_server = serve_on_own_addresses
+    return opened
 
 
 def own_addresses(node: str) -> list[str]:

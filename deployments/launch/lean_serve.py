@@ -10,7 +10,9 @@ import sys
 from types import FrameType
 from typing import Any
 
-_WITHOUT = {"pandas": "ray.serve._private.utils"}
+from deployments.ray_private import IMPORTS_PANDAS
+
+_WITHOUT = {"pandas": IMPORTS_PANDAS}
 
 
 class Withheld:

@@ -2,25 +2,21 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import ray
-import ray._private.node
-import ray._private.worker
 
+from deployments import ray_private
 from deployments.launch import own_processes
 from deployments.launch.cluster import CPUS
 from deployments.launch.reports import Daemon
 
 # Without these two the cluster is lost; the others can be started again beside it.
 VITAL = ("gcs_server", "raylet")
-# Methods of Ray's own node, each of which starts one process.
-MONITORS = ("start_monitor", "start_log_monitor")
 
 
 def start(temp_dir: Path, dashboard_port: int) -> list[Daemon]:
     """Start a head node in this process's care, and name its processes."""
-    _leave_out_monitors()
+    ray_private.leave_out_monitors()
     ray.init(
         address="local",
         _node_ip_address="127.0.0.1",
@@ -38,33 +34,16 @@ def start(temp_dir: Path, dashboard_port: int) -> list[Daemon]:
     return _daemons()
 
 
-def _leave_out_monitors() -> None:
-    """Keep Ray from starting two processes that have nothing to do on one machine.
-
-    One would ask for more nodes, the other send workers' output to a driver that does not want it;
-    together they take a fiftieth of a core for ever.
-    """
-    node: Any = ray._private.node.Node  # noqa: SLF001 - no option leads there
-    for start_monitor in MONITORS:
-        setattr(node, start_monitor, lambda _: None)
-
-
 def _daemons() -> list[Daemon]:
-    node: Any = ray._private.worker._global_node  # noqa: SLF001 - Ray tells nobody else
-    ports = {
-        "gcs_server": int(node.gcs_address.rpartition(":")[2]),
-        "raylet": int(ray.nodes()[0]["NodeManagerPort"]),
-    }
     return [
         Daemon(
             name=name,
-            pid=info.process.pid,
-            started=own_processes.started_at(info.process.pid) or 0.0,
-            port=ports.get(name),
+            pid=pid,
+            started=own_processes.started_at(pid) or 0.0,
+            port=port,
             must_live=name in VITAL,
         )
-        for name, processes in node.all_processes.items()
-        for info in processes
+        for name, pid, port in ray_private.head_processes()
     ]
 
 

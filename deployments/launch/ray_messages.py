@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ray._private.worker
+from deployments import ray_private
 
 NAME = "cluster.log"
 
@@ -19,8 +19,8 @@ def to_file(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path, turn = folder / NAME, threading.Lock()
 
-    def written(message: Mapping[str, Any], **_: Any) -> None:
+    def write(message: Mapping[str, Any]) -> None:
         with turn, path.open("a") as file:
             file.writelines(f"{message.get('pid', '')}: {line}\n" for line in message["lines"])
 
-    ray._private.worker.print_to_stdstream = written  # noqa: SLF001 - Ray offers no other way
+    ray_private.write_reports_with(write)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from deployments.launch.zygote.order import Order
+from deployments.ray_private import WORKER_FILE
 
 ROOT = Path(__file__).parents[3]
 ROOMS = (
@@ -44,4 +45,4 @@ def worker_script() -> str:
     """Name the one program that is forked, without importing anything of Ray."""
     found = find_spec("ray")
     folders = None if found is None else found.submodule_search_locations
-    return str(Path(folders[0]) / "_private/workers/default_worker.py") if folders else ""
+    return str(Path(folders[0]) / WORKER_FILE) if folders else ""

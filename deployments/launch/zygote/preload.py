@@ -4,12 +4,11 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 
-RAY = ("ray", "ray._private.workers.default_worker")
+from deployments.ray_private import SERVE_MODULES, WORKER_MODULE
+
+RAY = ("ray", WORKER_MODULE)
 REST = (
-    "ray.serve._private.controller",
-    "ray.serve._private.replica",
-    "ray.serve._private.proxy",
-    "ray.serve._private.haproxy",
+    *SERVE_MODULES,
     "deployments.history_actor",
     "deployments.app",
     # What single replicas need besides, so that one that died is back the sooner.

@@ -17,8 +17,9 @@ from deployments.launch.zygote.order import (
     own_order,
     send,
 )
+from deployments.ray_private import WORKER_FILE
 
-WORKER = "/ray/_private/workers/default_worker.py"
+WORKER = f"/ray/{WORKER_FILE}"
 
 
 def hand_over() -> None:

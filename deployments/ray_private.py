@@ -1,0 +1,89 @@
+"""All that is known here of Ray's and Serve's private parts: nobody else imports or names them.
+
+tests/deployments/test_ray_private.py holds each assumption against the Ray that is installed.
+Ray is imported where it is needed only: `make dev` has none, and the zygote begins without it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+# The program of a worker, as a module and as a file of Ray's folder.
+WORKER_MODULE = "ray._private.workers.default_worker"
+WORKER_FILE = "_private/workers/default_worker.py"
+# What Serve's own processes and each replica import.
+SERVE_MODULES = (
+    "ray.serve._private.controller",
+    "ray.serve._private.replica",
+    "ray.serve._private.proxy",
+    "ray.serve._private.haproxy",
+)
+# The one module of Serve that imports pandas, and goes on without where it is not installed.
+IMPORTS_PANDAS = "ray.serve._private.utils"
+# Methods of Ray's node, each of which starts one process and is called in one place.
+MONITORS = ("start_monitor", "start_log_monitor")
+
+OpenGrpc = Callable[[Any, str], Any]
+OpenHttp = Callable[..., Awaitable[tuple[Any, Any]]]
+
+
+class DaemonProcess(NamedTuple):
+    """One process of the head node that this process began."""
+
+    name: str
+    pid: int
+    port: int | None
+
+
+def leave_out_monitors() -> None:
+    """Keep Ray from starting two processes that have nothing to do on one machine.
+
+    One would ask for more nodes, the other send workers' output to a driver that does not want it;
+    together they take a fiftieth of a core for ever. No option of Ray's leads there.
+    """
+    from ray._private.node import Node  # noqa: PLC0415 - see above
+
+    for start_monitor in MONITORS:
+        setattr(Node, start_monitor, lambda _: None)
+
+
+def head_processes() -> list[DaemonProcess]:
+    """Name the processes of the head node; Ray tells nobody else of them."""
+    import ray._private.worker  # noqa: PLC0415 - see above
+
+    node: Any = ray._private.worker._global_node  # noqa: SLF001 - that is what this file is for
+    ports = {
+        "gcs_server": int(node.gcs_address.rpartition(":")[2]),
+        "raylet": int(ray.nodes()[0]["NodeManagerPort"]),
+    }
+    return [
+        DaemonProcess(name, info.process.pid, ports.get(name))
+        for name, processes in node.all_processes.items()
+        for info in processes
+    ]
+
+
+def write_reports_with(write: Callable[[Mapping[str, Any]], None]) -> None:
+    """Have what Ray's daemons report written by this, in place of printed between our own lines."""
+    import ray._private.worker  # noqa: PLC0415 - see above
+
+    def written(message: Mapping[str, Any], **_: Any) -> None:
+        write(message)
+
+    ray._private.worker.print_to_stdstream = written  # noqa: SLF001 - that is what this file is for
+
+
+def wrap_port_openers(
+    grpc: Callable[[OpenGrpc], OpenGrpc], http: Callable[[OpenHttp], OpenHttp]
+) -> None:
+    """Put these around what opens a replica's ports in this process, once.
+
+    Serve opens them after the deployment's constructor, through these names of its module.
+    """
+    from ray.serve._private import replica  # noqa: PLC0415 - see above
+
+    module: Any = replica
+    if getattr(module.add_port_to_grpc_server, "wrapped_by_ballast", False):
+        return
+    module.add_port_to_grpc_server = grpc(module.add_port_to_grpc_server)
+    module.add_port_to_grpc_server.wrapped_by_ballast = True
+    module.start_asgi_http_server = http(module.start_asgi_http_server)
