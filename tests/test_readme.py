@@ -87,3 +87,9 @@ def test_the_endpoints_table_is_the_measured_one() -> None:
         assert row in text
     for rate in measured["streams"].values():
         assert f"{rate:,.0f}" in text
+
+
+def test_a_clone_holds_nothing_that_git_ignores() -> None:
+    command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
