@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +15,10 @@ from config_store.setting_names import refusals, unread
 from config_store.settings import Settings
 from deployments.launch import own_processes
 from deployments.launch.cluster import before_ray
+from deployments.launch.detached import start_detached
 from deployments.launch.errors import AlreadyRunningError, LaunchError
 from deployments.launch.failure import explain
-from deployments.launch.private_files import close_to_others, keep_private
+from deployments.launch.private_files import keep_private
 from deployments.launch.run_record import Run, RunRecord
 from safety.access import Role
 
@@ -34,7 +33,6 @@ app.add_typer(keys, name="key")
 archive = typer.Typer(help="Where the archive of decisions lies.", no_args_is_help=True)
 app.add_typer(archive, name="archive")
 
-DETACHED_WITHIN_SECONDS = 600
 # Of `ballast audit`: 1 says that no verdict was reached.
 NOT_SOUND = 4
 DOWN_WITHIN_SECONDS = 60
@@ -122,32 +120,9 @@ def _refuse_second(settings: Settings) -> None:
 
 def _detached(settings: Settings, config: Path) -> None:
     _refuse_second(settings)
-    logs = settings.paths.logs
-    close_to_others(settings.home)
-    logs.mkdir(exist_ok=True)
-    log = logs / "up.log"
-    with log.open("wb") as out:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "deployments.cli", "up", "--config", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + DETACHED_WITHIN_SECONDS
-    record = RunRecord(settings.home)
-    while time.monotonic() < deadline:
-        run = record.read()
-        if run is not None and run.pid == child.pid and run.ready:
-            typer.echo(log.read_text(), nl=False)
-            typer.echo("It goes on in the background; `ballast down` ends it.")
-            return
-        if child.poll() is not None:
-            typer.echo(log.read_text(), nl=False, err=True)
-            raise typer.Exit(child.returncode)
-        time.sleep(0.1)
-    child.terminate()
-    raise LaunchError(f"It was not ready after {DETACHED_WITHIN_SECONDS} s; see {log}.")
+    if code := start_detached(settings, config, typer.echo):
+        raise typer.Exit(code)
+    typer.echo("It goes on in the background; `ballast down` ends it.")
 
 
 @app.command()

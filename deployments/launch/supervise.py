@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from config_store.settings import Settings
+from deployments.launch.detached import ENDED_BY
 from deployments.launch.progress import Progress
 from deployments.launch.supervisor import Supervisor
 from observability.logs import set_up
@@ -17,7 +18,7 @@ Ballast answers at {url}
 Try it:
   curl -s {url}/models/tail-slo -H "X-API-Key: $(cat {key_file})" -d '{body}'
 
-Ctrl-C ends it."""
+{ended_by}"""
 
 BODY = '{"entity": "order-gateway", "load": 0.8, "slo_ms": 20}'
 
@@ -28,7 +29,10 @@ def supervise(settings: Settings, config_file: Path) -> None:
     supervisor = Supervisor(settings, config_file, progress)
 
     def ready() -> None:
-        typer.echo(GREETING.format(url=supervisor.url, key_file=settings.paths.key_file, body=BODY))
+        key_file = settings.paths.key_file
+        typer.echo(
+            GREETING.format(url=supervisor.url, key_file=key_file, body=BODY, ended_by=ENDED_BY)
+        )
 
     supervisor.run(ready)
     progress.console.print("Ballast has ended: nothing of it runs any more.")
