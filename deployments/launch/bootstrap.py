@@ -1,4 +1,4 @@
-"""What a fresh Redis needs once: a configuration and an admin key."""
+"""What a fresh Redis needs once: a configuration and an admin key. Whether ClickHouse answers."""
 
 import asyncio
 import os
@@ -12,10 +12,13 @@ from config_store.document import ConfigDocument
 from config_store.settings import Settings
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
-from deployments.launch.errors import RedisAwayError
+from deployments.launch.errors import ClickhouseAwayError, RedisAwayError
 from deployments.launch.old_names import move_old_names
+from observability.errors import ObservabilityError
 from safety.access import Role
 from safety.key_store import KeyStore
+
+CLICKHOUSE_ANSWERS_WITHIN_SECONDS = 10.0
 
 
 async def prepare_redis(settings: Settings, document: ConfigDocument | None = None) -> None:
@@ -60,3 +63,17 @@ def prepare(settings: Settings, document: ConfigDocument | None = None) -> None:
         if settings.embedded_redis:
             raise
         raise RedisAwayError(str(error)) from error
+
+
+def check_clickhouse(settings: Settings) -> None:
+    """Ask the server that is named once, before the minute that a cluster takes to start."""
+    if settings.clickhouse_url is None:
+        return
+    # Brings Arrow with it, which a start without a server need not wait for.
+    from observability.clickhouse.over_http import HttpClickhouse  # noqa: PLC0415 - see above
+
+    try:
+        with HttpClickhouse(settings.clickhouse_url, CLICKHOUSE_ANSWERS_WITHIN_SECONDS) as store:
+            store.execute("SELECT 1")
+    except ObservabilityError as error:
+        raise ClickhouseAwayError(str(error)) from error

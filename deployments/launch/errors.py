@@ -66,6 +66,14 @@ class RedisAwayError(LaunchError):
         )
 
 
+class ClickhouseAwayError(LaunchError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The ClickHouse that CLICKHOUSE_URL names cannot be used ({reason}). "
+            "Start it, correct the URL, or unset CLICKHOUSE_URL to use the embedded one."
+        )
+
+
 class RedisNotSharedError(LaunchError):
     def __init__(self) -> None:
         super().__init__(

@@ -114,6 +114,7 @@ class Supervisor:
                 self._redis.start()
         with self._progress.step("Configuration and keys"):
             bootstrap.prepare(self._settings)
+        bootstrap.check_clickhouse(self._settings)
 
     def _keep_running(self, undo: ExitStack, scratch: Path, on_ready: Callable[[], None]) -> None:
         """Start the cluster, and start it again when it is lost, a bounded number of times."""

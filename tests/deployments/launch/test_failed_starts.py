@@ -111,6 +111,14 @@ def test_a_redis_that_is_not_there(tmp_path: Path, url: str) -> None:
     assert "Traceback" in (tmp_path / "home" / "logs" / "failure.log").read_text()
 
 
+def test_a_clickhouse_that_is_not_there(tmp_path: Path) -> None:
+    url = f"http://ada:pass-word@127.0.0.1:{free_port()}"
+    *steps, said = all_said(tmp_path / "home", CLICKHOUSE_URL=url)
+    assert "The ClickHouse that CLICKHOUSE_URL names cannot be used" in said
+    assert "pass-word" not in said
+    assert not [each for each in steps if "Ray" in each]
+
+
 def test_damaged_files_of_redis(tmp_path: Path) -> None:
     files = tmp_path / "home" / "redis"
     files.mkdir(parents=True)
