@@ -102,7 +102,7 @@ class ArchiveMissingError(LaunchError):
 
 class ConfigFileError(LaunchError):
     def __init__(self, path: object, what: str) -> None:
-        super().__init__(f"The configuration {path} {what}.")
+        super().__init__(f"The configuration {path} {what}{'' if what.endswith('?') else '.'}")
 
 
 class TooFewCpusError(LaunchError):

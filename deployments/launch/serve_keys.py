@@ -229,8 +229,7 @@ def _of(found: Any, keys: Keys, label: str, needed: Collection[str] = ()) -> Ite
 
 def _instead(given: str, known: Collection[str]) -> str:
     near = get_close_matches(given, known, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ";"
-    return f"{meant} allowed are {', '.join(known)}"
+    return f"; did you mean {near[0]}?" if near else f"; allowed are {', '.join(known)}"
 
 
 def _blocks(found: dict[str, Any], key: str) -> list[dict[str, Any]]:

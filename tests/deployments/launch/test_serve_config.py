@@ -157,6 +157,12 @@ def test_what_is_wrong_is_refused_with_its_place_and_what_is_allowed(
         assert part in str(refusal.value)
 
 
+def test_a_key_that_is_nearly_one_is_put_right_without_a_list_of_all(tmp_path: Path) -> None:
+    path = edited(tmp_path, of_tail(num_replica=2))
+    with pytest.raises(ConfigFileError, match=r"is no key; did you mean num_replicas\?$"):
+        serve_config.read(path, "127.0.0.1", 8123)
+
+
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     path = edited(tmp_path, of_tail(num_replicas="two", num_cpus=1))
     with pytest.raises(ConfigFileError, match=r"num_cpus is no key.*num_replicas is 'two'"):
