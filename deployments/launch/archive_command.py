@@ -10,7 +10,7 @@ from config_store.connection import open_redis
 from config_store.settings import Settings
 from deployments.launch.errors import LaunchError
 from deployments.launch.redis_server import RedisServer
-from observability.clickhouse.home import abandon, known_home
+from observability.clickhouse.home import Home, abandon, known_home, read_mark
 from observability.ledger import noted_heads
 
 
@@ -24,6 +24,7 @@ async def show(settings: Settings) -> str:
 
 async def give_up(settings: Settings) -> str:
     async with opened_redis(settings) as redis:
+        _refuse_one_that_is_here(await known_home(redis), settings)
         home = await abandon(redis)
         await noted_heads.forget(redis)  # their chains are given up with it
     if home is None:
@@ -32,6 +33,16 @@ async def give_up(settings: Settings) -> str:
         f"The archive {home.archive_id} on node {home.node} in {home.folder} is given up: what is "
         "only there is found no more. The next history to start begins a new archive."
     )
+
+
+def _refuse_one_that_is_here(known: Home | None, settings: Settings) -> None:
+    """Keep an archive that can be read: the next history would only take its folder again."""
+    folder = settings.paths.history
+    if settings.clickhouse_url is None and known and known.archive_id == read_mark(folder):
+        raise LaunchError(
+            f"The archive {known.archive_id} is not lost, it lies in {folder}. To begin a new one "
+            "all the same, end the platform with `ballast down` and move that folder away first."
+        )
 
 
 @asynccontextmanager
