@@ -134,12 +134,22 @@ async def _asked(door: httpx.AsyncClient, method: str, path: str) -> Any:
         return answer.raise_for_status().json()
     except httpx.HTTPStatusError as refused:
         raise LaunchError(
-            f"The platform refuses {method} {path}: {refused.response.text}"
+            f"The platform refuses {method} {path}: {_reason(refused.response)}"
         ) from None
     except (httpx.HTTPError, OSError) as away:
         raise LaunchError(
             f"The front door gives no answer: {away or type(away).__name__}"
         ) from None
+
+
+def _reason(answer: httpx.Response) -> str:
+    """Read the sentence out of the platform's own refusal; what stands before it may answer too."""
+    try:
+        error = answer.json()["error"]
+        fields = [f"{name}: {what}" for name, what in error["fields"].items()]
+        return "; ".join([error["message"], *fields])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return answer.text
 
 
 def _verdict(report: AuditReport) -> Verdict:
