@@ -28,6 +28,7 @@ from observability.clickhouse.home import claim
 from observability.clickhouse.opening import open_store
 from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError
 from observability.exposition import snapshot
+from observability.ledger.archive import Archive
 from observability.ledger.audit_report import AuditReport
 from observability.ledger.audit_run import AuditRun
 from observability.ledger.drain import Drain
@@ -41,6 +42,8 @@ TICK_SECONDS = 5.0
 DRAIN_SECONDS = 5.0
 BASELINE_SECONDS = 3600.0
 PUBLISH_SECONDS = 1.0
+# Between two steps of what takes a while after an update: the rest of the work is in no hurry.
+REST_SECONDS = 1.0
 CLAIM_AGAIN_SECONDS = 0.5
 BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
@@ -75,6 +78,7 @@ class History:
         dead_letters = self._metrics.ledger_dead_letters
         self._drain = Drain(self._redis, self._store, on_dead_letter=dead_letters.inc)
         self._lookup = Lookup(self._redis, self._store)
+        self._archive = Archive(self._store)
         self._audit = AuditRun(self._redis, self._store, time.time)
         self._platform = Platform(self._settings.seed)
         self._normal: dict[str, dict[str, float]] = {}
@@ -104,8 +108,12 @@ class History:
         loops, redis_away = self._metrics.loops, (RedisError, OSError)
         away = (*AWAY, ClickhouseUnavailableError)
         loops.start("drain the ledger", self._drain.go_on, lambda: DRAIN_SECONDS, expected=away)
+        loops.start("fill rows by id", self._fill_rows_by_id, lambda: REST_SECONDS, expected=away)
         loops.start("keep up telemetry", self._keep_up, lambda: TICK_SECONDS)
         loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=redis_away)
+
+    async def _fill_rows_by_id(self) -> None:
+        await asyncio.to_thread(self._archive.fill_rows_by_id)
 
     def progress(self) -> tuple[str, float]:
         """Tell what the actor is at, and which share of it is done."""

@@ -4,7 +4,12 @@ Rows may arrive twice (a drain killed between its insert and its mark): the tabl
 keys, and queries that count say FINAL.
 """
 
+import logging
+
 from observability.clickhouse import Clickhouse
+from observability.errors import QueryRejectedError
+
+log = logging.getLogger(__name__)
 
 # What people filter by is taken from the row by the engine, so that it cannot disagree with what
 # was hashed. All of it in one expression: the engine then parses each row once, not once a column.
@@ -55,6 +60,17 @@ ORDER BY (writer, seq, entry_hash)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 """
 
+# Each row once more, by its id alone, for who looks one up (observability/ledger/rows_by_id.py).
+# Through a log of its own, not by a file for each insert: those would be files by the million.
+DECISION_ROWS = """
+CREATE TABLE IF NOT EXISTS decision_rows (
+    decision_id String DEFAULT JSONExtractString(row, 'decision_id'),
+    row String
+) ENGINE = EmbeddedRocksDB
+PRIMARY KEY decision_id
+SETTINGS optimize_for_bulk_insert = 0
+"""
+
 TELEMETRY = """
 CREATE TABLE IF NOT EXISTS telemetry (
     ts DateTime('UTC'),
@@ -81,12 +97,19 @@ ORDER BY (entity, ts)
 """
 
 TABLES = {"decisions": DECISIONS, "ledger_entries": LEDGER_ENTRIES, "telemetry": TELEMETRY}
+# What a server may be built without.
+OPTIONAL_TABLES = {"decision_rows": DECISION_ROWS}
 
 
 def create_tables(store: Clickhouse) -> None:
     """Make what is missing; what exists is left as it is."""
     for statement in TABLES.values():
         store.execute(statement)
+    for name, statement in OPTIONAL_TABLES.items():
+        try:
+            store.execute(statement)
+        except QueryRejectedError as error:
+            log.warning("ClickHouse takes no table %s, and works without: %s", name, error)
 
 
 def refine_decisions(store: Clickhouse) -> bool:

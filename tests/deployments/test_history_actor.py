@@ -67,7 +67,7 @@ async def test_it_drains_and_finds_decisions_and_says_how_its_loops_fare(
             await asyncio.sleep(0.01)
     form = document(merge(published.values(), now=time.time(), rules=GAUGE_RULES))
     loops = form["background_last_success_age_seconds"]["samples"]
-    names = {"drain the ledger", "keep up telemetry", "publish metrics"}
+    names = {"drain the ledger", "fill rows by id", "keep up telemetry", "publish metrics"}
     assert {each["labels"]["loop"] for each in loops} == names
 
 

@@ -4,7 +4,14 @@ import pytest
 
 from observability.clickhouse import Clickhouse
 from observability.ledger.archive import _ROWS_BY_ID
-from observability.schema import DECISIONS, GRANULARITY, TABLES, create_tables, refine_decisions
+from observability.schema import (
+    DECISIONS,
+    GRANULARITY,
+    OPTIONAL_TABLES,
+    TABLES,
+    create_tables,
+    refine_decisions,
+)
 
 SERIES = [
     *("request_rate", "error_rate", "load", "infra", "cpu", "memory", "queue_depth"),
@@ -29,7 +36,7 @@ def test_making_the_tables_again_changes_nothing(store: Clickhouse) -> None:
     store.insert("telemetry", telemetry(2, 1.0))
     create_tables(store)
     found = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
-    assert {row["name"] for row in found} == set(TABLES)
+    assert {row["name"] for row in found} == {*TABLES, *OPTIONAL_TABLES}
     assert store.query("SELECT count() AS n FROM telemetry") == [{"n": 2}]
 
 
@@ -91,7 +98,7 @@ def test_the_table_of_an_earlier_release_gets_its_finer_index_and_keeps_its_rows
     (found,) = embedded.query("SELECT count() AS n, uniq(decision_id) AS ids FROM decisions")
     assert found == {"n": 7_000, "ids": 4_000}
     tables = embedded.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
-    assert {row["name"] for row in tables} == set(TABLES)
+    assert {row["name"] for row in tables} == {*TABLES, *OPTIONAL_TABLES}
     embedded.execute("OPTIMIZE TABLE decisions FINAL")
     (part,) = embedded.query("SELECT marks FROM system.parts WHERE active AND table = 'decisions'")
     assert part["marks"] >= 4_000 // GRANULARITY

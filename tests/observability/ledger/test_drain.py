@@ -135,7 +135,7 @@ async def test_a_message_that_came_twice_is_stored_once(
     assert count(store, "ledger_entries") == (3, 3)
 
 
-@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("nth", [1, 2, 3])
 @pytest.mark.parametrize("after", [False, True])
 async def test_killed_anywhere_it_counts_nothing_twice(
     client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide, nth: int, after: bool
