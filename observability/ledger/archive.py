@@ -117,9 +117,10 @@ class Archive:
         """Find the rows of these decisions; what is not here is left out."""
         found = self._rows_by_id.find(sorted(set(decision_ids)))
         missing = sorted(set(decision_ids) - found.keys())
-        return found | self._rows_of_table(missing) if missing else found
+        return found | self.rows_of_table(missing) if missing else found
 
-    def _rows_of_table(self, decision_ids: Sequence[str]) -> dict[str, bytes]:
+    def rows_of_table(self, decision_ids: Sequence[str]) -> dict[str, bytes]:
+        """Find them in the table alone, as all are found that have no copy by their id."""
         params: Params = {"ids": decision_ids}
         found = self._store.query(_ROWS_BY_ID, params)
         if len({each["decision_id"] for each in found}) < len(found):
