@@ -15,6 +15,7 @@ from deployments.transport.call import BatchRefusedError
 from deployments.transport.frame import Frame
 from deployments.transport.replica_directory import REDIS_AWAY, SIGN_SECONDS, DirectoryEntry
 from deployments.transport.serve_handle import HandleServer
+from deployments.transport.tcp.greeting import stage_secret
 from deployments.transport.tcp.server import WireServer
 from deployments.transport.tcp.tls import Certificates
 from observability.logs import request_ids
@@ -42,7 +43,7 @@ class Stage(Generic[Compiled]):
     async def _listen(self) -> None:
         secret = await wire_secret(self.replica.redis)
         certificates = Certificates.of(self.replica.settings)
-        self._wire = WireServer(self._answer_logged, secret)
+        self._wire = WireServer(self._answer_logged, stage_secret(secret, self._role))
         self._address = await self._wire.open(
             own_cluster.node_address(), certificates.for_replica() if certificates else None
         )

@@ -33,6 +33,7 @@ from deployments.transport.handle import Handle
 from deployments.transport.replica_directory import DirectoryWatch, ReplicaDirectory
 from deployments.transport.serve_handle import HandleTransport
 from deployments.transport.tcp.exchange import Exchange
+from deployments.transport.tcp.greeting import stage_secret
 from deployments.transport.tcp.tls import Certificates
 from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.lag import drain_lag_s
@@ -186,7 +187,8 @@ class Premises:
             transport = HandleTransport(handle)
         else:
             listing = self._directory.listing(stage)
-            transport = Exchange(stage, handle, secret, self.replica.loops, listing, self._tls)
+            own = stage_secret(secret, stage)
+            transport = Exchange(stage, handle, own, self.replica.loops, listing, self._tls)
         transport.start()
         self._transports.append(transport)
         return transport

@@ -24,6 +24,15 @@ class Part(StrEnum):
     REPLICA = "replica"
 
 
+def stage_secret(secret: bytes, stage: str) -> bytes:
+    """Derive the secret of one stage's wire.
+
+    The port of a replica that died may become another stage's while the directory still names it:
+    who asks for the one must not go on with the other.
+    """
+    return hmac.digest(secret, stage.encode(), "sha256")
+
+
 def nonce() -> str:
     """Pick a number that no connection had before."""
     return secrets.token_hex(NONCE_BYTES)

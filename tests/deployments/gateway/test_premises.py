@@ -1,4 +1,5 @@
 import asyncio
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ from deployments.errors import UnavailableError
 from deployments.launch.dev.replica import end
 from deployments.stages import STAGES
 from deployments.transport import replica_directory
+from deployments.transport.replica_directory import DirectoryEntry
 from observability.ledger.writer import LedgerWriter
 from safety.access import KeyRing, Role
 from safety.key_store import KeyStore
@@ -55,6 +57,27 @@ async def test_a_gateway_finds_a_replica_that_serve_does_not_name_until_it_close
     await end(late)
     await until(lambda: len(exchange.alive()) == 1)
     assert await house.redis.hlen(replica_directory.key(house.redis)) == len(STAGES)
+
+
+async def test_a_gateway_keeps_no_connection_to_another_stage_at_an_address_of_the_past(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The port of a replica that died may be another stage's by the time it is tried."""
+    (safety,), (tail,) = house.replicas["safety"], house.replicas["tail"]
+    tried: list[Any] = []
+    came = safety._wire.came
+
+    def count(connection: Any) -> None:
+        tried.append(connection)
+        came(connection)
+
+    monkeypatch.setattr(safety._wire, "came", count)
+    other = await safety.where()
+    exchange = house.premises.keyed._hops["tail"]._hop._transport  # type: ignore[attr-defined] # stateless
+    await DirectoryEntry(house.redis, "tail", other, time.time).sign()
+    await until(lambda: len(tried) > 1 or other in exchange.alive())
+    assert set(exchange.alive()) == {await tail.where()}
+    assert (await house.ask(BODY))[0]["meta"]["degraded"] is False
 
 
 async def test_a_gateway_that_is_open_admits_good_keys_from_its_first_request(
