@@ -13,7 +13,7 @@ THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
 
-.PHONY: help serve dev one install install-dev install-system check unit live test fresh bench quality chaos abuse interleavings lock generate clean
+.PHONY: help serve dev one install install-dev install-system check unit live cluster test fresh bench quality chaos abuse interleavings lock generate clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -49,9 +49,11 @@ one: install-dev ## One test, or one file of tests: make one T=tests/safety/test
 	@test -n "$(T)" || { echo "make one T=path[::name]" >&2; exit 2; }
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q --tb=short "$(T)"
 
-live: install-dev install-system ## The platform from end to end, started once, and a cluster of two nodes
-	@$(BIN)/pytest -q -m live --tb=native tests/cluster
+live: install-dev install-system ## The platform from end to end, started once
 	@$(BIN)/pytest -q -m live --tb=native tests/live
+
+cluster: install-dev install-system ## A cluster of two nodes in network namespaces, and a sweep in one of its own
+	@$(BIN)/pytest -q -m live --tb=native tests/cluster
 
 test: ## Everything that CI checks; says what each stage took
 	@scripts/test

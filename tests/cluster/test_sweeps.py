@@ -1,6 +1,6 @@
 """The searcher in a real sweep of Ray Tune, whose driver is killed on the way and taken up again.
 
-It runs in a small Ray cluster of its own, when the platform has been taken down.
+It runs in a small Ray cluster of its own.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.tune_run import SAMPLES
+from tests.cluster.tune_run import SAMPLES
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(2000)]
 
@@ -36,7 +36,7 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def sweep(folder: Path, *more: str) -> subprocess.Popen[bytes]:
     # Tune writes its state down every second, in place of every ten or more.
     environ = os.environ | {"TUNE_GLOBAL_CHECKPOINT_S": "1"}
-    command = [sys.executable, "-m", "tests.live.tune_run", str(folder), *more]
+    command = [sys.executable, "-m", "tests.cluster.tune_run", str(folder), *more]
     with (folder / f"log{''.join(more)}").open("wb") as log:
         return subprocess.Popen(
             command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=log,

@@ -1,4 +1,4 @@
-"""A sweep as an ML engineer starts it: `python -m tests.live.tune_run FOLDER [restore]`.
+"""A sweep as an ML engineer starts it: `python -m tests.cluster.tune_run FOLDER [restore]`.
 
 Prints what came of it as a line of JSON. With `restore` an earlier sweep in the folder goes on.
 """
