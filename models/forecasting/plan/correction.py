@@ -50,9 +50,20 @@ def surprise(
     return np.where(np.isnan(most), 1.0, np.clip(most, 1 / MOST, MOST))
 
 
+def ratio(rate: FloatArray, expected: FloatArray) -> FloatArray:
+    """Give by which factor a rate differs from the one expected, 1 where nothing is known."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = rate / expected
+    return np.where(np.isfinite(found) & (found > 0), np.clip(found, 1 / MOST, MOST), 1.0)
+
+
 def faded(factor: FloatArray, persistence: float, hours: int) -> FloatArray:
     """Give what is left of each factor in each hour ahead: (n, hours)."""
-    left = np.array([persistence**ahead for ahead in range(1, hours + 1)])
+    return remaining(factor, np.array([persistence**ahead for ahead in range(1, hours + 1)]))
+
+
+def remaining(factor: FloatArray, left: FloatArray) -> FloatArray:
+    """Give factors (n,) to the power of the shares that are left, (hours,) or (n, hours)."""
     return exp(log(factor)[:, None] * left)
 
 

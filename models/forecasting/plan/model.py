@@ -2,6 +2,7 @@
 
     rate to carry  = upper bound x what the moment says (see `correction`), the next hour no less
                      than the rate now, x calendar events x how minutes peak within that hour
+                     (the moment says no less than the forecast itself is corrected by)
     workers        = that over what one worker carries with p99 and processors within target
 
 What the calendar's events add is a stated tenth each: telemetry has no record of them to learn
@@ -80,10 +81,12 @@ class CapacityModel:
         start: IntArray,
         now: Moment,
         calendar_events: FloatArray,
+        corrected: FloatArray | None = None,
     ) -> CapacityPlan:
         """Plan each row's hours (n, h); NaN stands for what nobody knows.
 
-        `start` is the epoch second of each row's first hour.
+        `start` is the epoch second of each row's first hour, `corrected` by which factors (n, h)
+        its forecast is shown over the one that the upper rates are of.
         A row's plan is the same to the bit whatever others ride along. Workers and queue never
         shrink when an upper rate, the ingest rate, cpu, p99 or the calendar's events rise.
         """
@@ -91,7 +94,7 @@ class CapacityModel:
         strange = row < 0
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             p50, objective = self._latencies(row, target_p99)
-            rate = self._rate(row, upper_rates, start, now, calendar_events)
+            rate = self._rate(row, upper_rates, start, now, calendar_events, corrected)
             each, reachable = self._carried(row, objective, target_cpu)
             asked = without_history.workers(rate, now, target_p99, target_cpu, self._lent)
             needed = np.where(strange[:, None], asked, rate / each[:, None])
@@ -126,16 +129,18 @@ class CapacityModel:
         start: IntArray,
         now: Moment,
         calendar_events: FloatArray,
+        corrected: FloatArray | None,
     ) -> FloatArray:
         learned, strange = self.learned, row < 0
         factor = surprise(
             now, learned.full[row], learned.usual_p99[row],
             (learned.log_p99[row + 1], learned.cpu[row + 1]),
         )  # fmt: skip
-        left = faded(np.where(strange, 1.0, factor), learned.persistence, upper.shape[1])
+        left = faded(factor, learned.persistence, upper.shape[1])
+        left = left if corrected is None else np.fmax(left, corrected)
         hour = (start[:, None] // HOUR + np.arange(upper.shape[1])) % WEEK_HOURS
         peak = np.where(strange[:, None], 1.0, learned.peak[row[:, None], hour])
-        rate = without_history.foreseen(upper, now) * left
+        rate = without_history.foreseen(upper, now) * np.where(strange[:, None], 1.0, left)
         rate[:, 0] = np.fmax(rate[:, 0], now.ingest_rate)
         events = 1 + EVENT_RISE * np.clip(calendar_events, 0, MOST_EVENTS)
         return np.nan_to_num(rate * peak * events[:, None], posinf=np.inf)
