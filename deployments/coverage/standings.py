@@ -40,11 +40,17 @@ class Standings:
         except (RedisError, OSError) as away:
             log.info("Standings stay as they are: %s", type(away).__name__)
             return
-        self._told = {
-            key.decode().removeprefix(self._prefix): _standing(value)
-            for key, value in found.items()
-            if key.decode().startswith(self._prefix)
-        }
+        self.take(
+            {
+                key.decode().removeprefix(self._prefix): _standing(value)
+                for key, value in found.items()
+                if key.decode().startswith(self._prefix)
+            }
+        )
+
+    def take(self, told: dict[str, dict[str, Any]]) -> None:
+        """Go by these from now on."""
+        self._told = told
 
     def __bool__(self) -> bool:
         return bool(self._told)
@@ -62,23 +68,29 @@ class Standings:
         return np.array([told[each]["offset"] if each in told else 0.0 for each in entities])
 
     def widen(self, entities: Sequence[str], lower: FloatArray, upper: FloatArray) -> Widened:
-        """Move both ends out by each entity's factor; rows (n,) or rows by hours (n, h).
-
-        A negative offset draws them in: ends that would cross meet in the middle of their
-        logarithms.
-        """
+        """Move both ends out by each entity's factor; rows (n,) or rows by hours (n, h)."""
         offsets = self.offsets(entities)
         shaped = offsets if lower.ndim == 1 else offsets[:, None]
-        # Where nothing is to be moved the bits stay: exp(0) is 1.
-        low, high = lower * exp(-shaped), upper * exp(shaped)
-        if (offsets < 0).any():
-            drawn_in, middle = shaped < 0, np.sqrt(lower * upper)
-            low = np.where(drawn_in, np.minimum(low, middle), low)
-            high = np.where(drawn_in, np.maximum(high, middle), high)
-        return Widened(low, high, self.told(entities))
+        return Widened(*moved(lower, upper, shaped), self.told(entities))
 
     def told(self, entities: Sequence[str]) -> list[dict[str, Any] | None]:
         return [self._told.get(entity) for entity in entities]
+
+
+def moved(
+    lower: FloatArray, upper: FloatArray, offsets: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Move both ends out by factors, which are logarithms.
+
+    A negative one draws them in: ends that would cross meet in the middle of their logarithms.
+    """
+    # Where nothing is to be moved the bits stay: exp(0) is 1.
+    low, high = lower * exp(-offsets), upper * exp(offsets)
+    if (offsets < 0).any():
+        drawn_in, middle = offsets < 0, np.sqrt(lower * upper)
+        low = np.where(drawn_in, np.minimum(low, middle), low)
+        high = np.where(drawn_in, np.maximum(high, middle), high)
+    return low, high
 
 
 def _standing(written: bytes) -> dict[str, Any]:

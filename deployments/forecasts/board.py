@@ -14,6 +14,7 @@ import numpy as np
 from deployments.forecasts.past import Past, series_of, stranger, with_hour
 from models.forecasting.chain import Chain, chain_of
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON, Forecaster, HourlySeries
+from models.forecasting.lasting import USUAL, lasting_of_all
 from models.protocols import FloatArray
 
 # Entities without a past are answered alike but for their name; so many are remembered.
@@ -36,6 +37,8 @@ class Ahead:
     answered_by: str
     passed_over: Mapping[str, str]
     basis: str
+    lasting: FloatArray
+    """Share of what surprises in the hour in progress that is left in each hour."""
 
 
 class Board:
@@ -55,8 +58,9 @@ class Board:
         self._chains = {name: chain_of(forecasters, missing, name) for name in models}
         self._rows: dict[str, dict[str, Ahead]] = {}
         series = [series_of(entity, each) for entity, each in past.items()]
+        lasting = lasting_of_all([each.rate for each in past.values()])
         for name, chain in self._chains.items():
-            made = make(chain, series)
+            made = make(chain, series, lasting)
             self._rows[name] = dict(zip(past, made, strict=True))
         self._strangers: OrderedDict[tuple[str, str], Ahead] = OrderedDict()
 
@@ -72,14 +76,16 @@ class Board:
     def _stranger(self, entity: str, model: str) -> Ahead:
         key = (entity, model)
         if key not in self._strangers:
-            (made,) = make(self._chains[model], [stranger(entity, self._now)])
+            (made,) = make(self._chains[model], [stranger(entity, self._now)], [USUAL])
             self._strangers[key] = made
             while len(self._strangers) > STRANGERS:
                 self._strangers.popitem(last=False)
         return self._strangers[key]
 
 
-def make(chain: Chain, series: Sequence[HourlySeries]) -> list[Ahead]:
+def make(
+    chain: Chain, series: Sequence[HourlySeries], lasting: Sequence[FloatArray]
+) -> list[Ahead]:
     """Forecast the hour in progress, and from its end the hours ahead."""
     if not series:
         return []
@@ -102,6 +108,7 @@ def make(chain: Chain, series: Sequence[HourlySeries]) -> list[Ahead]:
             answered_by=chained.answered_by[row],
             passed_over=chained.passed_over[row],
             basis=found.basis[row] if each.values.size else NO_HISTORY,
+            lasting=lasting[row],
         )
         for row, each in enumerate(moved)
     ]

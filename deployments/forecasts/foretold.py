@@ -9,17 +9,20 @@ foretold while Redis was away, if all replicas end before it is back.
 import logging
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
+import numpy as np
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from deployments.coverage.outcomes import Outcomes
-from deployments.coverage.standings import Standings
 from deployments.errors import RefusedError, UnavailableError, UnreadableError
-from deployments.forecasts.board import NO_HISTORY, Board
+from deployments.forecasts.board import NO_HISTORY, Ahead, Board
+from deployments.forecasts.hour_standings import FIRST_HOUR, LAST_HOUR, HourStandings
 from deployments.forecasts.kept_hours import Ends, KeptHours
 from deployments.forecasts.past import Past
-from models.forecasting.forecaster import HOUR
+from models.forecasting.forecaster import HOUR, LONGEST_HORIZON
+from models.forecasting.plan.correction import ratio, remaining
 
 MOST_HOURS = 48
 AWAY = (UnavailableError, RedisError, OSError)
@@ -27,13 +30,28 @@ AWAY = (UnavailableError, RedisError, OSError)
 log = logging.getLogger(__name__)
 
 
+class Horizon(NamedTuple):
+    """Which of a forecast's hours are counted, and under which names."""
+
+    hours: int
+    family: str
+    kept: str
+
+
+NEXT = Horizon(1, FIRST_HOUR, "foretold")
+DAY_AHEAD = Horizon(LONGEST_HORIZON, LAST_HOUR, "foretold-day")
+
+
 class Foretold:
     """Each hour counts once for each entity, whichever replica counts it first."""
 
-    def __init__(self, redis: Redis, outcomes: Outcomes, standings: Standings) -> None:
+    def __init__(
+        self, redis: Redis, outcomes: Outcomes, standings: HourStandings, horizon: Horizon = NEXT
+    ) -> None:
+        self._horizon = horizon
         self._outcomes = outcomes
         self._standings = standings
-        self._kept = KeptHours(redis)
+        self._kept = KeptHours(redis, horizon.kept)
         self._restored = False
         self._noted: tuple[Board, str, list[float]] | None = None
         # By the hour's first second and the entity.
@@ -46,7 +64,7 @@ class Foretold:
 
         Whichever alias named it, and for whatever reason it was made.
         """
-        offsets = self._standings.offsets(board.entities).tolist()
+        offsets = self._offsets(board.entities)
         before = self._noted
         if before is not None and before[0] is board and before[1:] == (model, offsets):
             return
@@ -64,19 +82,22 @@ class Foretold:
     def _of(self, start: int) -> dict[str, Ends]:
         return {entity: each for (at, entity), each in self._waiting.items() if at == start}
 
+    def _offsets(self, entities: list[str]) -> list[float]:
+        return self._standings.offsets_at(self._horizon.hours, entities)
+
     def _take_up(self, board: Board, model: str, offsets: list[float]) -> set[int]:
-        """Let a board's first hour wait for its truth; give the hours it begins with."""
+        """Let a board's hour wait for its truth; give the hours that now do."""
         starts = set[int]()
         for entity, offset in zip(board.entities, offsets, strict=True):
             ahead = board.ahead(entity, model)
             if ahead.basis == NO_HISTORY:
                 continue
-            key = (ahead.start, entity)
-            ends = Ends(float(ahead.lower[0]), float(ahead.upper[0]), offset)
+            start = ahead.start + (self._horizon.hours - 1) * HOUR
+            key, ends = (start, entity), ends_of(ahead, self._horizon, offset)
             # An hour in progress stays as it was foretold before it began.
             if ahead.start > board.hour * HOUR or key not in self._waiting:
                 self._waiting[key] = ends
-            starts.add(ahead.start)
+            starts.add(start)
         return starts
 
     async def tell(self, past: Mapping[str, Past], until: int) -> None:
@@ -115,9 +136,15 @@ class Foretold:
         truth = truth_of(past, entity, start)
         if not math.isfinite(truth):
             return
-        outcome = {"decision": f"hour {start}", "truth": truth, **self._waiting[key]._asdict()}
+        ends = self._waiting[key]
+        if self._horizon is DAY_AHEAD:
+            # By the present offset, not the one then: what misses for a day, whatever has been
+            # learned since, would move it for that day without any end.
+            ends = ends._replace(offset=self._offsets([entity])[0])
+        then = truth_of(past, entity, start - self._horizon.hours * HOUR)
+        outcome = {"decision": f"hour {start}", **outcome_of(ends, then, truth)}
         try:
-            await self._outcomes.take("capacity", entity, outcome)
+            await self._outcomes.take(self._horizon.family, entity, outcome)
         except UnavailableError:
             raise
         except UnreadableError as refusal:  # tried again with the next past
@@ -130,7 +157,8 @@ class Foretold:
     def _give_up(self) -> None:
         """Drop hours that have waited for too long, all entities' alike."""
         newest = max((start for start, _ in self._waiting), default=0)
-        old = [key for key in self._waiting if key[0] < newest - MOST_HOURS * HOUR]
+        most = MOST_HOURS + self._horizon.hours - NEXT.hours
+        old = [key for key in self._waiting if key[0] < newest - most * HOUR]
         for key in old:
             del self._waiting[key]
         if old:
@@ -149,6 +177,21 @@ class Foretold:
             for entity, each in ends.items():
                 self._waiting.setdefault((start, entity), each)
         self._restored = self._again = True
+
+
+def ends_of(ahead: Ahead, horizon: Horizon, offset: float) -> Ends:
+    """Keep of a forecast what the hour at this horizon will be held against."""
+    at = horizon.hours - 1
+    lower, upper, left = (float(each[at]) for each in (ahead.lower, ahead.upper, ahead.lasting))
+    return Ends(lower, upper, offset, ahead.expected, left)
+
+
+def outcome_of(ends: Ends, then: float, truth: float) -> dict[str, float]:
+    """Say what came of an interval as whoever gave this rate got it: the mean of the hour then."""
+    by = ratio(np.array([then]), np.array([ends.expected]))
+    ((left,),) = remaining(by, np.array([ends.left])).tolist()
+    lower, upper = ends.lower * left, ends.upper * left
+    return {"lower": lower, "truth": truth, "upper": upper, "offset": ends.offset}
 
 
 def truth_of(past: Mapping[str, Past], entity: str, start: int) -> float:

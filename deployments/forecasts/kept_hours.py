@@ -1,7 +1,8 @@
 """What was foretold of hours that are not counted yet, in Redis: a replica that ends loses none."""
 
 import logging
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -12,38 +13,50 @@ from settings.redis_names import redis_name
 # Nobody asks for what is older: without a forecasting replica for as long, all of it goes.
 KEPT_SECONDS = 50 * 3600
 
+_ENDS, _CORRECTION = slice(3), slice(3, None)
+
 log = logging.getLogger(__name__)
 
 
 class Ends(NamedTuple):
-    """One entity's base interval of an hour, and by what offset clients got it widened."""
+    """One entity's base interval of an hour, and what makes of it the one that clients got."""
 
     lower: float
     upper: float
     offset: float
+    """By which clients got it widened."""
+    # What releases that did not correct by each entity's own past left says nothing of these.
+    expected: float = math.nan
+    """Of the hour in which clients got it: how far the rate lies from it corrects both ends."""
+    left: float = 0.0
+    """Share of that surprise which is left."""
 
 
 class KeptHours:
     """One hash: its fields are the hours' first seconds. All replicas of a platform share it."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, name: str) -> None:
         self._redis = redis
-        self._name = redis_name(redis, "forecasts", "foretold")
+        self._name = redis_name(redis, "forecasts", name)
+        # Beside it, for a release that knows of no corrections reads three numbers an entity.
+        self._corrections = redis_name(redis, "forecasts", f"{name}-corrections")
 
     async def write(self, start: int, ends: Mapping[str, Ends]) -> None:
         pipe = self._redis.pipeline(transaction=False)
-        kept = {entity: list(each) for entity, each in ends.items()}
-        pipe.hset(self._name, str(start), orjson.dumps(kept))
-        pipe.expire(self._name, KEPT_SECONDS)
+        for name, part in ((self._name, _ENDS), (self._corrections, _CORRECTION)):
+            kept = {entity: each[part] for entity, each in ends.items()}
+            pipe.hset(name, str(start), orjson.dumps(kept))
+            pipe.expire(name, KEPT_SECONDS)
         await pipe.execute()
 
     async def read(self) -> dict[int, dict[str, Ends]]:
         """Give what can be read; what another release wrote stays for it, but not for ever."""
         found: Any = await self._redis.hgetall(self._name)
+        corrections: Any = await self._redis.hgetall(self._corrections)
         hours, unread = dict[int, dict[str, Ends]](), list[int]()
         for start, kept in found.items():
             try:
-                hours[int(start)] = _read(kept)
+                hours[int(start)] = _read(kept, corrections.get(start, b"{}"))
             except (ValueError, TypeError, AttributeError) as why:
                 log.warning("What was foretold of hour %s cannot be read: %r", start.decode(), why)
                 unread += [int(start)] if start.isdigit() else []
@@ -52,9 +65,19 @@ class KeptHours:
             await self.remove(over)
         return hours
 
-    async def remove(self, starts: Iterable[int]) -> None:
-        await self._redis.hdel(self._name, *map(str, starts))
+    async def remove(self, starts: Collection[int]) -> None:
+        for name in (self._name, self._corrections):
+            await self._redis.hdel(name, *map(str, starts))
 
 
-def _read(kept: bytes) -> dict[str, Ends]:
-    return {entity: Ends(*each) for entity, each in orjson.loads(kept).items()}
+def _read(kept: bytes, corrections: bytes) -> dict[str, Ends]:
+    corrected = orjson.loads(corrections)
+    hour = dict[str, Ends]()
+    for entity, (lower, upper, offset) in orjson.loads(kept).items():
+        expected, left = corrected.get(entity) or (None, 0.0)
+        hour[entity] = Ends(lower, upper, offset, _number(expected), left)
+    return hour
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value  # JSON has no NaN

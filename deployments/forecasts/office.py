@@ -13,11 +13,11 @@ from deployments import history
 from deployments.batch import Batch, Prediction
 from deployments.champions import Named
 from deployments.coverage.outcomes import Outcomes
-from deployments.coverage.standings import Standings
 from deployments.families.capacity import MODELS
 from deployments.forecasts import planner
 from deployments.forecasts.board import Board
-from deployments.forecasts.foretold import Foretold
+from deployments.forecasts.foretold import DAY_AHEAD, Foretold
+from deployments.forecasts.hour_standings import HourStandings
 from deployments.forecasts.past import Past, end_of, past_of
 from deployments.forecasts.shelf import ModelShelf, registered_name
 from deployments.history import HistoryAwayError
@@ -52,9 +52,10 @@ class Office:
         self._replica = replica
         self._by_alias: dict[str, Forecasts] = {}
         self._begun: SharedLoads[str, Forecasts] = SharedLoads()
-        self.standings = Standings(replica.redis, "capacity")
+        self.standings = HourStandings(replica.redis)
         self._outcomes = Outcomes(replica.redis, replica.clocks.monotonic)
         self.foretold = Foretold(replica.redis, self._outcomes, self.standings)
+        self.day_ahead = Foretold(replica.redis, self._outcomes, self.standings, DAY_AHEAD)
         self.past: dict[str, Past] = {}
         # The past holds all of every hour before this one.
         self._past_until = 0
@@ -137,9 +138,10 @@ class Office:
                 await self._follow(alias, hour)
             except Exception as failure:  # noqa: BLE001 - whatever it is, the others are followed
                 failures.append(failure)
-        if (answering := self.known(usual.alias)) is not None:
-            await self.foretold.note(answering.board, usual.model)
-        await self.foretold.tell(self.past, self._past_until)
+        for foretold in (self.foretold, self.day_ahead):
+            if (answering := self.known(usual.alias)) is not None:
+                await foretold.note(answering.board, usual.model)
+            await foretold.tell(self.past, self._past_until)
         if failures:
             raise failures[0]
 

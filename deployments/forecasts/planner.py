@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from deployments.batch import Columns, Detail, FloatArray
-from deployments.coverage.standings import Standings
+from deployments.coverage.standings import moved
 from deployments.forecasts.board import Ahead
+from deployments.forecasts.hour_standings import HourStandings
 from models.forecasting.plan import without_history
-from models.forecasting.plan.correction import MOST, Moment, faded
+from models.forecasting.plan.correction import Moment, ratio, remaining
 from models.forecasting.plan.model import CapacityModel, CapacityPlan
 from models.forecasting.plan.queueing import queue_capacity
-from models.forecasting.plan.rates import PERSISTENCE
 from models.protocols import IntArray
 
 TARGET_CPU = 0.7
@@ -26,6 +26,9 @@ class Asked:
     def __init__(self, columns: Columns, ahead: Sequence[Ahead]) -> None:
         self.expected = np.array([each.expected for each in ahead])
         self.rate = columns["request_rate"]
+        self.lasting = np.stack([each.lasting for each in ahead])
+        # By which factor each hour differs from the board: what is left of the present rate's.
+        self.corrected = remaining(ratio(self.rate, self.expected), self.lasting)
         self.now = Moment(
             ingest_rate=self.rate,
             cpu=columns["cpu"],
@@ -44,7 +47,7 @@ def answer(
     entities: Sequence[str],
     ahead: Sequence[Ahead],
     capacity: CapacityModel | None,
-    standings: Standings,
+    standings: HourStandings,
 ) -> tuple[Columns, list[Detail | None]]:
     """Plan every row; the same to the bit whatever others ride along."""
     asked = Asked(columns, ahead)
@@ -52,10 +55,11 @@ def answer(
     point = np.stack([row.point for row in ahead])
     told: list[dict[str, Any] | None] = [None] * len(ahead)
     if standings:
-        lower, upper, told = standings.widen(entities, lower, upper)
+        offsets = standings.by_hour(entities, asked.lasting)
+        lower, upper = moved(lower, upper, offsets)
+        told = standings.told(entities)
     plan = _plan(asked, upper, entities, ahead, capacity)
-    left = _corrected(asked, point.shape[1])
-    point, lower, upper = point * left, lower * left, upper * left
+    point, lower, upper = (each * asked.corrected for each in (point, lower, upper))
     outputs = {
         "next_hour_workers": plan.workers[:, 0].astype(np.float64),
         "queue_capacity": plan.queue_capacity.astype(np.float64),
@@ -87,6 +91,7 @@ def _plan(
         start=np.array([each.start for each in ahead], dtype=np.int64),
         now=asked.now,
         calendar_events=asked.events,
+        corrected=asked.corrected,
     )
 
 
@@ -108,14 +113,6 @@ def _unlearned(asked: Asked, upper: FloatArray) -> CapacityPlan:
         reachable=np.ones(len(workers), dtype=np.bool_),
         basis=np.full(len(workers), "proportion"),
     )
-
-
-def _corrected(asked: Asked, hours: int) -> FloatArray:
-    """Say by which factor the near hours differ from the board: the present rate's, fading."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = asked.rate / asked.expected
-    ratio = np.where(np.isfinite(ratio) & (ratio > 0), np.clip(ratio, 1 / MOST, MOST), 1.0)
-    return faded(ratio, PERSISTENCE, hours)
 
 
 def _detail(

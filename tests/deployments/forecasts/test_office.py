@@ -1,18 +1,23 @@
 """What becomes of the hours that were foretold, by a clock that a test moves."""
 
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from redis.asyncio import Redis
+from scipy.signal import lfilter
 
 import deployments.history
 import deployments.replica
 from deployments.champions import Named
 from deployments.coverage.outcomes import key_of, standings_key
 from deployments.forecasts import foretold
+from deployments.forecasts.foretold import outcome_of
+from deployments.forecasts.kept_hours import Ends
 from deployments.forecasts.office import HOUR, READ_AGAIN_SECONDS, SETTLED_SECONDS, Office
 from deployments.forecasts.past import past_of
 from deployments.forecasts.shelf import ModelShelf
@@ -49,6 +54,7 @@ class History:
         self.away = False
         self.spread = 0.0
         self.resting = ""
+        self.lasting = False
         self.late = self.empty = False
         self.late_hours = 0
         self.behind = 0.0
@@ -64,6 +70,9 @@ class History:
         rate = 100.0 + np.arange((int(self._clocks.now - self.behind) - start) // HOUR) % 24
         draw = np.random.default_rng(1).normal(size=1_000)
         rate[14 * 24 :] *= np.exp(self.spread * draw[: len(rate) - 14 * 24])
+        if self.lasting:
+            draw = 0.1 * np.random.default_rng(2).normal(size=1_000)[: len(rate)]
+            rate *= np.exp(lfilter([1.0], [1.0, -0.95], draw))
         if late := self.late or self.late_hours:
             rate[-late:] = np.nan
         rates = dict.fromkeys(ENTITIES, rate)
@@ -109,6 +118,12 @@ async def outcomes(office: Office) -> list[int]:
     """Tell how many hours of each entity were counted."""
     await office.standings.refresh()
     return [0 if each is None else each["outcomes"] for each in office.standings.told(ENTITIES)]
+
+
+async def hours_that_pass(office: Office, clocks: Clocks, hours: int) -> None:
+    for _ in range(hours):
+        await office.look(["champion"], CHAMPION)
+        clocks.now += HOUR
 
 
 async def test_each_hour_is_an_outcome_once_it_is_over(office: Office, clocks: Clocks) -> None:
@@ -196,6 +211,69 @@ async def test_hours_that_another_release_kept_stop_no_others(
         clocks.now += HOUR
     assert not await redis.hexists(name, old)
     assert await redis.hget(name, fresh) == kept
+
+
+async def test_an_hour_is_held_against_what_a_client_got_by_the_rate_before_it(
+    office: Office, clocks: Clocks, past: History
+) -> None:
+    """Where surprises last its errors are a fraction of what the forecaster's own interval is."""
+    past.lasting = True
+    await hours_that_pass(office, clocks, 40)
+    assert await outcomes(office) == [38, 38]
+    (told, _) = office.standings.told(ENTITIES)
+    assert told is not None
+    assert told["coverage"] > 0.7
+    assert told["offset"] < -0.1
+
+
+def test_an_outcome_is_of_the_interval_as_it_was_corrected() -> None:
+    ends = Ends(lower=80.0, upper=120.0, offset=0.1, expected=100.0, left=0.5)
+    found = outcome_of(ends, then=400.0, truth=200.0)
+    assert found == pytest.approx({"lower": 160, "truth": 200, "upper": 240, "offset": 0.1})
+    for then, expected in ((math.nan, 100.0), (0.0, 100.0), (400.0, math.nan)):
+        found = outcome_of(ends._replace(expected=expected), then, truth=200.0)
+        assert (found["lower"], found["upper"]) == (80.0, 120.0)
+
+
+async def test_hours_count_as_foretold_a_day_ahead_too(office: Office, clocks: Clocks) -> None:
+    await hours_that_pass(office, clocks, 28)
+    assert await outcomes(office) == [26, 26]
+    day = [each and each["outcomes"] for each in office.standings.last.told(ENTITIES)]
+    assert day == [3, 3]
+
+
+async def test_a_replica_that_begins_anew_holds_hours_against_the_same(
+    office: Office, clocks: Clocks, past: History, redis: Redis
+) -> None:
+    past.lasting = True
+    await hours_that_pass(office, clocks, 30)
+    before = (
+        await redis.hgetall("ballast:forecasts:foretold"),
+        await redis.hgetall("ballast:forecasts:foretold-corrections"),
+    )
+    kept = office.foretold._waiting
+    again = Office(office._replica)
+    await again.foretold._restore()
+    assert again.foretold._waiting == kept
+    assert any(each.left > 0.5 for each in kept.values())
+    await again.close()
+    assert before[0].keys() == before[1].keys()
+
+
+async def test_the_release_before_reads_what_is_kept_and_is_read(
+    office: Office, clocks: Clocks, redis: Redis
+) -> None:
+    """It keeps three numbers of an entity's hour, and hours with others it does not read."""
+    await office.look(["champion"], CHAMPION)
+    kept = await redis.hgetall("ballast:forecasts:foretold")
+    for each in kept.values():
+        assert {len(ends) for ends in orjson.loads(each).values()} == {3}
+    await redis.delete("ballast:forecasts:foretold-corrections")
+    again = Office(office._replica)
+    clocks.now += 2 * HOUR
+    await again.look(["champion"], CHAMPION)
+    assert await outcomes(again) == [1, 1]
+    await again.close()
 
 
 @pytest.mark.parametrize("what", ["late", "empty"])
