@@ -21,6 +21,7 @@ BENCHES = {
     "changepoints": ("changepoints",),
     "anomaly": ("anomaly",),
     "telemetry": ("telemetry",),
+    "hours_ahead": (),
 }
 
 
