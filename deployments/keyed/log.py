@@ -236,13 +236,30 @@ class KeyLog:
         return len(expiring)
 
     async def clear_deleted(self, most: int) -> int:
-        """Remove what is left of keys deleted long ago; give how many there were."""
-        found: list[Any] = await self._redis.zrange(self.deleted, 0, most - 1)
-        for cleared, name in enumerate(found):
-            key = name.decode()
-            if not await self._clear(keys=self._names(key), args=[key]):
-                return cleared  # those after it are to stay longer
-        return len(found)
+        """Remove what is left of keys deleted long ago; give how many there were.
+
+        A key that Redis refuses to clear stays, and holds up none of those behind it.
+        """
+        cleared, refused, due = 0, dict[str, ResponseError](), True
+        while due and cleared < most:
+            start = len(refused)  # they stay in front
+            end = start + most - cleared - 1
+            found: list[Any] = await self._redis.zrange(self.deleted, start, end)
+            due = bool(found)
+            for name in found:
+                key = name.decode()
+                try:
+                    due = bool(await self._clear(keys=self._names(key), args=[key]))
+                except ResponseError as why:
+                    refused[key] = why
+                    continue
+                if not due:
+                    break  # those after it are to stay longer
+                cleared += 1
+        if refused:
+            key, first = next(iter(refused.items()))
+            log.warning("%d deleted keys cannot be cleared, %r: %s", len(refused), key, first)
+        return cleared
 
     async def save(self, key: str, number: int, state: bytes, rows: Sequence[str]) -> bool:
         """Write the state as of an entry, and drop the entries up to it from the log.

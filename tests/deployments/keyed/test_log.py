@@ -147,3 +147,26 @@ async def test_a_last_entry_that_cannot_be_noted_leaves_the_key_as_it_is(
     assert await redis.xlen(log._log("a")) == 1
     await redis.delete(name)
     assert await log.append([end(2)]) == [True]
+
+
+async def test_a_deleted_key_that_cannot_be_cleared_holds_up_no_other(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = KeyLog(redis, "tally")
+    for key in ("a", "b", "c", "d", "e"):
+        assert await log.append([entry(1, key), end(2, key)]) == [True, True]
+    for due, key in enumerate(("a", "b", "c", "d"), 1):  # "e" is to stay for a day
+        await redis.zadd(log.deleted, {key: due})
+    for key in ("a", "c"):
+        await redis.delete(log._snapshot(key))
+        await redis.set(log._snapshot(key), "of another kind")
+    assert await log.clear_deleted(1) == 1
+    assert await redis.zrange(log.deleted, 0, -1) == [b"a", b"c", b"d", b"e"]
+    caplog.clear()
+    assert await log.clear_deleted(64) == 1
+    assert await redis.zrange(log.deleted, 0, -1) == [b"a", b"c", b"e"]
+    (line,) = caplog.messages
+    assert line.startswith("2 deleted keys cannot be cleared, 'a': ")
+    assert "WRONGTYPE" in line
+    await redis.delete(log._snapshot("a"), log._snapshot("c"))
+    assert await log.clear_deleted(64) == 2
