@@ -1,7 +1,7 @@
 """Every entity's online offset, as a family's replica applies it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,25 +32,40 @@ class Standings:
         self._family = family
         self._prefix = key_of(family, "")
         self._told: dict[str, dict[str, Any]] = {}
+        self._damaged = frozenset[str]()
 
     async def refresh(self) -> None:
-        """Read the table; while Redis is away the last one goes on."""
+        """Read the table; while Redis is away the last one goes on.
+
+        A standing that cannot be read is passed over, and its entity has none.
+        """
         try:
             found: Any = await self._redis.hgetall(standings_key(self._redis))
         except (RedisError, OSError) as away:
             log.info("Standings stay as they are: %s", type(away).__name__)
             return
-        self.take(
-            {
-                key.decode().removeprefix(self._prefix): _standing(value)
-                for key, value in found.items()
-                if key.decode().startswith(self._prefix)
-            }
-        )
+        readable, damaged = dict[str, dict[str, Any]](), dict[str, Exception]()
+        for key, value in found.items():
+            entity = key.decode(errors="backslashreplace")
+            if not entity.startswith(self._prefix):
+                continue
+            entity = entity.removeprefix(self._prefix)
+            try:
+                readable[entity] = _standing(value)
+            except (ValueError, TypeError, KeyError, OverflowError) as why:
+                damaged[entity] = why
+        self.take(readable)
+        self._report(damaged)
 
     def take(self, told: dict[str, dict[str, Any]]) -> None:
         """Go by these from now on."""
         self._told = told
+
+    def _report(self, damaged: Mapping[str, Exception]) -> None:
+        """Log what cannot be read, and once: the table is read every second."""
+        for entity in damaged.keys() - self._damaged:
+            log.warning("%s's standing of %r: %r", self._family, entity, damaged[entity])
+        self._damaged = frozenset(damaged)
 
     def __bool__(self) -> bool:
         return bool(self._told)
@@ -96,5 +111,7 @@ def moved(
 def _standing(written: bytes) -> dict[str, Any]:
     """Read what stands of an entity; earlier releases wrote offsets of any size, or null."""
     standing: dict[str, Any] = orjson.loads(written)
+    if standing["outcomes"]:  # before the first one there is no coverage
+        standing["coverage"] = float(standing["coverage"])
     standing["offset"] = bounded(float(standing["offset"] or 0.0))
-    return standing
+    return standing | {"outcomes": int(standing["outcomes"])}

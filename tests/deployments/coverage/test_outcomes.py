@@ -127,6 +127,38 @@ async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: 
     assert np.max(keeper.decode(key, saved.state).interval._scores) <= FURTHEST_SCORE
 
 
+DAMAGED = {
+    "cut": b'{"outcomes":50,"cov',
+    "list": b"[1]",
+    "bare": b"{}",
+    "words": b'{"outcomes":"many","coverage":1.0,"offset":0.5}',
+    "uncovered": b'{"outcomes":50,"coverage":null,"offset":0.5}',
+    "text": b'{"outcomes":50,"coverage":1.0,"offset":"wide"}',
+}
+
+
+async def test_a_standing_that_cannot_be_read_takes_none_from_the_others(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = standings_key(redis)
+    good = b'{"outcomes":50,"coverage":0.9,"offset":0.5}'
+    await redis.hset(table, key_of("tail", "auth"), good)
+    await redis.hset(table, b"tail|\xff", good)
+    for entity, written in DAMAGED.items():
+        await redis.hset(table, key_of("tail", entity), written)
+    standings = Standings(redis, "tail")
+    for _ in range(2):
+        await standings.refresh()
+        assert standings.offsets(["auth", *DAMAGED]).tolist() == [0.5, *[0.0] * len(DAMAGED)]
+        assert standings.mean_coverage() == pytest.approx(0.9)
+    assert len(caplog.messages) == len(DAMAGED)  # each is said once
+    await redis.hset(table, key_of("tail", "cut"), good)
+    await standings.refresh()
+    await redis.hset(table, key_of("tail", "cut"), DAMAGED["cut"])
+    await standings.refresh()
+    assert len(caplog.messages) == len(DAMAGED) + 1  # it was damaged anew
+
+
 async def test_ends_that_are_drawn_in_meet_and_do_not_cross(redis: Redis) -> None:
     """Learned from wide intervals, an offset may be more than half of a narrow one."""
     standing = b'{"outcomes":50,"coverage":1.0,"offset":-1.0}'
