@@ -30,6 +30,8 @@ class Overlap:
     @property
     def refusal(self) -> str | None:
         """Say in words why no value can be given; None when it can."""
+        if self.decisions == 0:
+            return "there are no decisions with a reward yet; let it decide, and report the rewards"
         if self.usable == 0:
             return (
                 f"none of the {self.decisions} decisions gave every arm of this policy a chance; "

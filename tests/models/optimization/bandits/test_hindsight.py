@@ -59,6 +59,16 @@ def test_thin_overlap_is_refused_in_words(start: Start) -> None:
     assert "the candidate cannot be judged: the log overlaps too little" in found.reason
 
 
+@pytest.mark.parametrize("policy", ["ucb", "thompson", "new"])
+def test_without_a_reward_there_is_nothing_to_judge_by(start: Start, policy: str) -> None:
+    experiment = lived(start, [0.3, 0.8, 0.1], cap=1.0, steps=0)
+    for _ in range(2):
+        assert "there are no decisions with a reward yet" in judge_policy(experiment, policy).reason
+        assert "no decisions with" in str(evaluate_policy(experiment, policy).refusal)
+        ids = ["a", "b"]  # decided, and nobody has said what became of it
+        record(experiment, ids, decide(experiment, {}, keys_of(ids), policy="ucb"), now=0.0)
+
+
 def test_decisions_from_before_an_arm_existed_are_left_out(start: Start) -> None:
     experiment = lived(start, [0.3, 0.8, 0.1], cap=1.0, steps=200)
     experiment.add_arm("later")
