@@ -4,7 +4,9 @@ Both nodes run on this machine, each with a home of its own, as on two machines.
 """
 
 import asyncio
+import gc
 import time
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,10 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     yield cluster
     ray.shutdown()
     cluster.shutdown()
+    with warnings.catch_warnings():
+        # Ray leaves sockets to the collector, which would find them in the midst of another test.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def add_node(cluster: Cluster, home: Path) -> Any:

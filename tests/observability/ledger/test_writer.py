@@ -389,7 +389,8 @@ async def test_copies_that_were_sent_are_not_taken_off_the_spool_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The spool may be emptied while its copies are just being written, and fail half way."""
-    pen = writer(client, tmp_path)  # not started: nobody else tends the spool
+    # Not started: nobody else tends the spool. However slow this is, Redis may have forgotten all.
+    pen = writer(client, tmp_path, timing=Timing(keep=600))
     batches = [decide(1) for _ in range(3)]
     for batch in batches:
         await pen.append(batch)
