@@ -109,7 +109,8 @@ def _door(settings: Settings, run: Run) -> httpx.AsyncClient:
 async def _from_the_door(door: httpx.AsyncClient, progress: Progress) -> AuditReport:
     report: AuditReport = await _asked(door, "POST", "/ledger/audit")
     while report["state"] == "running":
-        progress(report["entries"], report["of"])
+        if report["of"]:  # until the entries are counted there is no share to give
+            progress(report["entries"], report["of"])
         await asyncio.sleep(LOOK_SECONDS)
         report = await _asked(door, "GET", "/ledger/audit")
     return report
@@ -157,18 +158,26 @@ def _verdict(report: AuditReport) -> Verdict:
         raise LaunchError(f"The audit could not be made: {report['failure']}")
     if report["state"] == "none":
         raise LaunchError("The history began anew during the audit: try again.")
-    size = f"{report['entries']:,} entries with {report['rows']:,} decisions"
-    chains = f"{report['chains']:,} chains"
+    if report["whole"] and not report["entries"]:
+        return Verdict(sound=True, lines=["The ledger is empty: it holds no decision yet."])
+    entries = _number(report["entries"], "entry", "entries")
+    size = f"{entries} with {_number(report['rows'], 'decision', 'decisions')}"
+    chains = _number(report["chains"], "chain", "chains")
     if report["whole"]:
         return Verdict(sound=True, lines=[f"The ledger is whole: {size} in {chains}."])
     count = report["fault_count"]
-    lines = [f"The ledger is NOT whole: {count:,} faults in {size} of {chains}."]
+    faults = _number(count, "fault", "faults")
+    lines = [f"The ledger is NOT whole: {faults} in {size} of {chains}."]
     for fault in report["faults"][:SHOWN_FAULTS]:
         place = f"{fault['writer']} {fault['seq']}: " if fault["writer"] else ""
         lines.append(f"  {fault['kind']:<9} {place}{fault['message']}")
     if count > SHOWN_FAULTS:
         lines.append(f"  and {count - SHOWN_FAULTS:,} more")
     return Verdict(sound=False, lines=lines)
+
+
+def _number(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"
 
 
 def _proven(decision_id: str, proof: Proof) -> Verdict:

@@ -59,7 +59,7 @@ async def test_a_sound_ledger(settings: Settings, redis: Redis) -> None:
     ids = await record(settings, redis)
     found = await invoke()
     assert found.exit_code == 0, found.output
-    assert "The ledger is whole: 3 entries with 3 decisions in 1 chains." in found.stdout
+    assert "The ledger is whole: 3 entries with 3 decisions in 1 chain." in found.stdout
     for each in ids:
         found = await invoke("--decision", each)
         assert found.exit_code == 0, found.output
@@ -73,12 +73,23 @@ async def test_a_forged_row(settings: Settings, redis: Redis) -> None:
     forged, beside, _ = await record(settings, redis, forge=forgery)
     found = await invoke()
     assert found.exit_code == 4, found.output
-    assert "NOT whole: 1 faults" in found.stdout
+    assert "NOT whole: 1 fault in 3 entries" in found.stdout
     assert "altered   w 1: " in found.stdout
     found = await invoke("--decision", forged)
     assert (found.exit_code, "was ALTERED" in found.stdout) == (4, True)
     # Its entry holds the forged row, so the way to the entry's root cannot be shown either.
     assert (await invoke("--decision", beside)).exit_code == 4
+
+
+async def test_an_empty_ledger_is_said_to_be_empty(settings: Settings, redis: Redis) -> None:
+    await claim(redis, settings.paths.history, "here")
+    with EmbeddedClickhouse(settings.paths.history) as store:
+        create_tables(store)
+    found = await invoke()
+    assert (found.exit_code, found.stdout) == (
+        0,
+        "The ledger is empty: it holds no decision yet.\n",
+    )
 
 
 async def test_a_machine_without_a_ledger(settings: Settings) -> None:
