@@ -36,6 +36,7 @@ app.add_typer(archive, name="archive")
 # Of `ballast audit`: 1 says that no verdict was reached.
 NOT_SOUND = 4
 DOWN_WITHIN_SECONDS = 60
+KILLED_WITHIN_SECONDS = 5
 
 ConfigFile = Annotated[
     Path, typer.Option("--config", help="The Serve configuration that says what runs.")
@@ -132,6 +133,7 @@ def down() -> None:
     record = RunRecord(settings.home)
     run = record.read()
     if run is None:
+        record.clear()  # one that was killed at its very beginning left a lock alone
         typer.echo("Nothing runs here.")
         return
     _end_supervisor(run)
@@ -146,18 +148,25 @@ def _end_supervisor(run: Run) -> None:
     if not own_processes.alive(run.pid, run.started):
         return
     os.kill(run.pid, 15)
-    deadline = time.monotonic() + DOWN_WITHIN_SECONDS
-    while own_processes.alive(run.pid, run.started) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if own_processes.alive(run.pid, run.started):
+    if not _ends(run, DOWN_WITHIN_SECONDS):
         os.kill(run.pid, 9)
+        _ends(run, KILLED_WITHIN_SECONDS)  # it holds its lock until then
+
+
+def _ends(run: Run, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while own_processes.alive(run.pid, run.started):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _clear(record: RunRecord, run: Run) -> None:
     import shutil  # noqa: PLC0415 - only after an unclean end is there anything to clear
 
     shutil.rmtree(run.scratch, ignore_errors=True)
-    record.forget()
+    record.clear()
 
 
 @app.command()

@@ -90,6 +90,14 @@ class RunRecord:
         """Remove the record of a run that is over."""
         self._run_file.unlink(missing_ok=True)
 
+    def clear(self) -> None:
+        """Remove what a killed run left here; a run that has begun meanwhile keeps its own."""
+        if not self._folder.is_dir():
+            return
+        with suppress(AlreadyRunningError), self:
+            self.claim()
+            self.forget()
+
     def release(self) -> None:
         if self._lock is not None:
             # Unlinked while still held: whoever comes next makes a file of his own.

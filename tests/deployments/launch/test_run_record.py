@@ -39,6 +39,30 @@ def test_a_killed_owner_leaves_no_claim(tmp_path: Path) -> None:
         record.claim()
 
 
+def test_what_a_killed_owner_left_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "lock").touch()
+    record = RunRecord(tmp_path)
+    record.write(RUN)
+    record.clear()
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_what_a_new_owner_has_is_not_cleared_away(tmp_path: Path) -> None:
+    with RunRecord(tmp_path) as owner:
+        owner.claim()
+        owner.write(RUN)
+        RunRecord(tmp_path).clear()
+        assert owner.read() == RUN
+        with pytest.raises(AlreadyRunningError):
+            RunRecord(tmp_path).claim()
+
+
+def test_where_nothing_ran_there_is_nothing_to_clear(tmp_path: Path) -> None:
+    RunRecord(tmp_path).clear()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     with RunRecord(tmp_path) as record:
         record.claim()
