@@ -101,7 +101,8 @@ class Driver:
     def _await_deployments(self) -> None:
         serving = _serving()
         with self._progress.bar("Deployments") as bar:
-            serving.await_begun(lambda state: bar(0.5, state), self._logs)
+            logs = str(self._settings.paths.logs)
+            serving.await_begun(bar, self._order.config_file, logs)
             serving.await_answer(self._order.url, self._logs)
             bar(1.0, "Every deployment answers")
 

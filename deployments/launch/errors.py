@@ -141,10 +141,10 @@ class RedisDiedError(LaunchError):
 
 
 class DeployFailedError(LaunchError):
-    def __init__(self, state: str) -> None:
+    def __init__(self, config_file: object, reason: str, logs: str) -> None:
         super().__init__(
-            f"Serve could not deploy what serve_config.yaml says: {state}. "
-            "Each deployment's log is in .ballast/logs."
+            f"Serve could not deploy what {config_file} says: {reason.rstrip('.')}. "
+            f"Each deployment's log is in {logs}."
         )
 
 

@@ -13,12 +13,35 @@ def deployments_health(
     details: Mapping[str, Any], total_cpus: float, free_cpus: float
 ) -> list[DeploymentHealth]:
     """Judge what Serve's controller tells of every deployment, by name."""
-    found = [
-        _health(name, deployment, total_cpus, free_cpus)
+    deployments = [
+        each
         for application in details.get("applications", {}).values()
-        for name, deployment in application.get("deployments", {}).items()
+        for each in application.get("deployments", {}).items()
+    ]
+    # A rollout begins the new before the old has left: those CPUs are about to be free.
+    some_leave = any(
+        _state(replica) == "STOPPING"
+        for _, deployment in deployments
+        for replica in deployment.get("replicas") or []
+    )
+    found = [
+        _health(name, deployment, total_cpus, free_cpus, some_leave=some_leave)
+        for name, deployment in deployments
     ]
     return sorted(found, key=lambda each: each.name)
+
+
+def lasting(
+    found: list[DeploymentHealth], before: list[DeploymentHealth]
+) -> list[DeploymentHealth]:
+    """Hold a complaint back until it is seen twice: Ray knows late which CPUs were given back."""
+    again = {each.name for each in before if each.waits_for and not each.starting}
+    return [
+        each
+        if each.starting or not each.waits_for or each.name in again
+        else each.model_copy(update={"waits_for": "it is starting", "starting": True})
+        for each in found
+    ]
 
 
 def short(deployments: list[DeploymentHealth]) -> dict[str, str]:
@@ -40,13 +63,27 @@ def in_a_line(deployments: list[DeploymentHealth]) -> str:
     return "; ".join(sentences) or "starting"
 
 
+def share_begun(deployments: list[DeploymentHealth]) -> float:
+    """Tell which share of them answers."""
+    return sum(_has_begun(each) for each in deployments) / max(len(deployments), 1)
+
+
 def all_begun(deployments: list[DeploymentHealth]) -> bool:
     """Tell whether each has a replica that answers; it is not asked for more to serve."""
-    return bool(deployments) and all(each.running >= min(1, each.wanted) for each in deployments)
+    return bool(deployments) and all(_has_begun(each) for each in deployments)
+
+
+def _has_begun(deployment: DeploymentHealth) -> bool:
+    return deployment.running >= min(1, deployment.wanted)
 
 
 def _health(
-    name: str, deployment: Mapping[str, Any], total_cpus: float, free_cpus: float
+    name: str,
+    deployment: Mapping[str, Any],
+    total_cpus: float,
+    free_cpus: float,
+    *,
+    some_leave: bool,
 ) -> DeploymentHealth:
     replicas = deployment.get("replicas") or []
     wanted = int(deployment.get("target_num_replicas") or 0)
@@ -58,7 +95,10 @@ def _health(
     cpus = float((deployment.get("required_resources") or {}).get("CPU", 0.0))
     failure = str(deployment.get("message") or "").strip()
     if "fail" in failure.lower():
-        health.waits_for = f"its replicas fail: {_one_line(failure)}"
+        health.waits_for = f"its replicas fail: {one_line(failure)}"
+    elif unplaced and cpus > free_cpus + 1e-9 and some_leave:
+        health.waits_for = "it follows replicas that are ending"
+        health.starting = True
     elif unplaced and cpus > free_cpus + 1e-9:
         health.waits_for = (
             f"{unplaced} wait for {cpus:g} CPU each, and of this machine's {total_cpus:g} only "
@@ -70,7 +110,7 @@ def _health(
     return health
 
 
-def _one_line(message: str) -> str:
+def one_line(message: str) -> str:
     """Give the first sentence, and the end of a traceback, which says what it was."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     first = lines[0].partition(". ")[0]

@@ -20,7 +20,14 @@ from deployments.launch.errors import (
     NotReadyError,
     PartDiedError,
 )
-from deployments.launch.placement import all_begun, deployments_health, in_a_line
+from deployments.launch.placement import (
+    all_begun,
+    deployments_health,
+    in_a_line,
+    lasting,
+    one_line,
+    share_begun,
+)
 from deployments.launch.serve_config import Config
 from deployments.platform_health import DeploymentHealth
 
@@ -73,7 +80,7 @@ def deployments() -> list[DeploymentHealth]:
     return _judged(_details())
 
 
-def await_begun(seen: Callable[[str], None], logs: str) -> None:
+def await_begun(seen: Callable[[float, str], None], config_file: Path, logs: str) -> None:
     """Wait until each deployment has a replica that answers; tell what the others wait for."""
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     state = "not deployed"
@@ -83,9 +90,9 @@ def await_begun(seen: Callable[[str], None], logs: str) -> None:
         if all_begun(found):
             return
         state = in_a_line(found)
-        if _has_failed(details):
-            raise DeployFailedError(state)
-        seen(state)
+        if (reason := why_failed(details)) is not None:
+            raise DeployFailedError(config_file, reason or state, logs)
+        seen(share_begun(found), state)
         time.sleep(0.1)
     raise NotReadyError(READY_WITHIN_SECONDS, state, logs)
 
@@ -102,9 +109,16 @@ def _judged(details: dict[str, Any]) -> list[DeploymentHealth]:
     return deployments_health(details, total, free)
 
 
-def _has_failed(details: dict[str, Any]) -> bool:
-    applications = details.get("applications", {}).values()
-    return any(each.get("status") == "DEPLOY_FAILED" for each in applications)
+def why_failed(details: dict[str, Any]) -> str | None:
+    """Give Serve's own reason for each application that it could not deploy; None where none is."""
+    failed = {
+        name: str(application.get("message") or "").strip()
+        for name, application in details.get("applications", {}).items()
+        if application.get("status") == "DEPLOY_FAILED"
+    }
+    if not failed:
+        return None
+    return "; ".join(f"{name}: {one_line(reason)}" for name, reason in failed.items() if reason)
 
 
 class DeploymentsWatch:
@@ -114,6 +128,7 @@ class DeploymentsWatch:
         self.deployments: list[DeploymentHealth] = []
         self._clock = clock
         self._answered_at = clock()
+        self._seen: list[DeploymentHealth] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._ask_on, name="deployments", daemon=True)
 
@@ -132,7 +147,8 @@ class DeploymentsWatch:
     def _ask_on(self) -> None:
         while not self._stopping.is_set():
             try:
-                self.deployments = deployments()
+                seen = deployments()
+                self.deployments, self._seen = lasting(seen, self._seen), seen
                 self._answered_at = self._clock()
             except (RayError, RuntimeError, TimeoutError):
                 pass  # the cluster is away; how long it has been silent says so

@@ -1,6 +1,13 @@
 from typing import Any
 
-from deployments.launch.placement import all_begun, deployments_health, in_a_line, short
+from deployments.launch.placement import (
+    all_begun,
+    deployments_health,
+    in_a_line,
+    lasting,
+    share_begun,
+    short,
+)
 
 
 def deployment(running: int, waiting: int, wanted: int, **more: Any) -> dict[str, Any]:
@@ -65,3 +72,33 @@ def test_the_start_says_in_full_who_is_stuck_and_by_name_who_starts() -> None:
     said = in_a_line(deployments_health(told, 2.0, 1.0))
     assert said.startswith("tail: 0 of 1 replicas run; 1 wait for 1.5 CPU each")
     assert said.endswith("; starting anomaly")
+
+
+def test_the_share_is_of_the_deployments_that_answer() -> None:
+    one, none = deployment(1, 2, 3), deployment(0, 1, 1)
+    found = deployments_health(details(a=one, b=none, c=none, d=none), 2.0, 1.0)
+    assert (share_begun(found), share_begun([]), share_begun(found[:1])) == (0.25, 0.0, 1.0)
+
+
+def test_who_follows_replicas_that_end_needs_no_person() -> None:
+    """During a rollout the old ones hold their CPUs until they have ended."""
+    following = deployment(1, 1, 2)
+    ending = deployment(1, 0, 1)
+    ending["replicas"].append({"state": "STOPPING", "node_id": "n"})
+    (_, found) = deployments_health(details(safety=ending, tail=following), 2.0, 0.1)
+    assert (found.starting, found.in_trouble) == (True, False)
+    assert "num_cpus" not in found.waits_for
+    ending["replicas"].pop()
+    (_, found) = deployments_health(details(safety=ending, tail=following), 2.0, 0.1)
+    assert "num_cpus" in found.waits_for
+
+
+def test_a_shortage_is_told_when_it_lasts() -> None:
+    """The CPUs of a replica that has just ended are given back a moment later."""
+    enough = deployments_health(details(tail=deployment(2, 0, 2)), 2.0, 0.0)
+    lacking = deployments_health(details(tail=deployment(1, 1, 2)), 2.0, 0.0)
+    assert lasting(enough, lacking) == enough
+    (first,) = lasting(lacking, enough)
+    assert (first.starting, first.in_trouble) == (True, False)
+    assert lasting(lacking, lacking) == lacking
+    assert lacking[0].in_trouble
