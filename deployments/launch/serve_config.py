@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from deployments.launch import import_paths
 from deployments.launch.errors import ConfigFileError, TooFewCpusError
 from deployments.launch.serve_keys import faults
 
@@ -42,6 +43,12 @@ def read(path: Path, host: str, port: int) -> Config:
         raise ConfigFileError(path, f"cannot be used: {'; '.join(wrong)}")
     content.setdefault("http_options", {}).update(host=host, port=port)
     return content
+
+
+def check_imports(config: Config, path: Path) -> None:
+    """Refuse an application that is not where its import path says."""
+    if wrong := list(import_paths.faults(config, [str(Path.cwd())])):
+        raise ConfigFileError(path, f"cannot be used: {'; '.join(wrong)}")
 
 
 def demands(config: Config) -> list[Demand]:

@@ -221,6 +221,7 @@ class Supervisor:
             raise DiskTooSmallError(str(home), free_mb, NEEDED_MB)
         open_port(self._settings.host, self._settings.port).close()
         config = serve_config.read(self._config_file, self._settings.host, self._settings.port)
+        serve_config.check_imports(config, self._config_file)
         warning = serve_config.check_fits(serve_config.demands(config), cluster.CPUS)
         if warning is not None:
             self._progress.console.print(f"[yellow]{warning}", highlight=False)

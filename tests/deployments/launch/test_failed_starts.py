@@ -141,3 +141,13 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
     )
     said = failed_start(tmp_path / "home", str(broken))
     assert f"{broken} cannot be used: deployment a: num_replicas is 'two'" in said
+
+
+def test_an_application_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text("applications: [{name: ours, import_path: 'deployments.apps:app'}]")
+    said = failed_start(tmp_path / "home", str(other))
+    assert (
+        f"{other} cannot be used: application ours: import_path is 'deployments.apps:app'" in said
+    )
+    assert said.endswith("there is no module deployments.apps.")
