@@ -72,7 +72,7 @@ chaos: install-dev ## Kill and stop processes under load: make chaos SEED=7 FAUL
 
 interleavings: RUNS := 10000
 interleavings: install-dev ## Random interleavings of keyed state: make interleavings RUNS=10000 SEED=7
-	@$(BIN)/python -m tests.deployments.keyed.interleavings --runs $(RUNS) --seed $(SEED)
+	@$(BIN)/python -m tests.deployments.runtime.state.interleavings --runs $(RUNS) --seed $(SEED)
 
 abuse: install-dev ## What one client can do to all others: make abuse ABUSE_ARGS="--before report.json"
 	@$(BIN)/python -m benchmarks.abuse.run $(ABUSE_ARGS)

@@ -11,8 +11,8 @@ from ray.serve.config import RequestRouterConfig
 
 from config_store.settings import Settings
 from deployments.gateway.deployment import Gateway
-from deployments.keyed.stage import KeyedStage
-from deployments.stage import Stage
+from deployments.runtime.stage import Stage
+from deployments.runtime.state.stage import KeyedStage
 from deployments.stages import MODELS, STAGES
 
 # For stages whose replicas hold state by key: the places of the plain transport are its sessions.

@@ -245,7 +245,7 @@ def audit(
 @app.command()
 def version() -> None:
     """Print this release's number."""
-    from deployments.version import VERSION  # noqa: PLC0415 - asks the installed package
+    from deployments.runtime.version import VERSION  # noqa: PLC0415 - asks the installed package
 
     typer.echo(VERSION)
 

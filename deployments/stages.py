@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from deployments.anomaly import Anomaly
-from deployments.features import Features
-from deployments.forecasting import Forecasting
-from deployments.optimization import Optimization
-from deployments.safety import Safety
-from deployments.stage import Stage
-from deployments.tail import Tail
+from deployments.anomaly.deployment import Anomaly
+from deployments.features.deployment import Features
+from deployments.forecasting.deployment import Forecasting
+from deployments.optimization.deployment import Optimization
+from deployments.runtime.stage import Stage
+from deployments.safety.deployment import Safety
+from deployments.tail.deployment import Tail
 
 # What each holds of models and states its own families know.
 MODELS: dict[str, type[Stage[Any]]] = {

@@ -20,7 +20,7 @@ ROOMS = (
 )
 # Of the family's own logic, and what only uses the endpoint.
 NO_PART_OF_ADDING = re.compile(
-    r"deployments/extremes/|models/|tests/live/test_|docs/(decisions|measured)/"
+    r"deployments/tail/extremes/|models/|tests/live/test_|docs/(decisions|measured)/"
 )
 # What is installed already is not remade: the environment may be shared.
 MADE = ("-o", ".venv/.installed", "-o", ".venv/.installed-dev")

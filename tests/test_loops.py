@@ -18,7 +18,10 @@ STARTERS = {"create_task", "ensure_future", "Thread", "run_coroutine_threadsafe"
 ALLOWED = {
     ("observability/background.py", "_run"): "it is the one kind",
     ("observability/ledger/writer.py", "_flush"): "ends with what waits, and fails it if it breaks",
-    ("deployments/aside/process.py", "_read"): "ends with the process whose answers it reads",
+    (
+        "deployments/runtime/aside/process.py",
+        "_read",
+    ): "ends with the process whose answers it reads",
     (
         "deployments/launch/redis_server.py",
         "_keep_alive",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from deployments.api.tail import TailBody, TailData
 from deployments.cli import app
-from deployments.families.tail import TailBody, TailData
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -14,14 +14,14 @@ from redis.asyncio import Redis
 
 from config_store.connection import open_redis
 from config_store.document import StreamsConfig
-from deployments.batch import Batch
-from deployments.keyed.log import KeyLog
-from deployments.keyed.service import KeyedService
-from deployments.keyed.shelf import ShelfLimits
+from deployments.anomaly.alarm_budget import AlarmBudget
+from deployments.anomaly.keeper import Stream
+from deployments.anomaly.regime import RegimeKeeper
 from deployments.launch.redis_server import RedisServer
-from deployments.streams.alarm_budget import AlarmBudget
-from deployments.streams.keeper import Stream
-from deployments.streams.regime import RegimeKeeper
+from deployments.runtime.batch import Batch
+from deployments.runtime.state.log import KeyLog
+from deployments.runtime.state.service import KeyedService
+from deployments.runtime.state.shelf import ShelfLimits
 
 MB = 1024 * 1024
 ROWS = 1_000

@@ -19,12 +19,12 @@ from starlette.types import ASGIApp, Message, Scope
 from benchmarks.decisions.figures import is_quick, show
 from config_store.shipped import default_document
 from config_store.store import Version
-from deployments.clocks import SystemClocks
-from deployments.families.tail import TAIL, TailBody
+from deployments.api.tail import TAIL, TailBody
 from deployments.gateway.admission import Admission
 from deployments.gateway.answers import Answered
 from deployments.gateway.desk import Desk
 from deployments.gateway.door import Door, InferencePath
+from deployments.runtime.clocks import SystemClocks
 from safety.access import IssuedKey, KeyRing, Role, issue_key
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from benchmarks.decisions.figures import is_quick, median_us, show
-from deployments.transport.frame import ANSWER, LENGTH, FloatArray, Frame, decode, encode
+from deployments.runtime.transport.frame import ANSWER, LENGTH, FloatArray, Frame, decode, encode
 
 ROWS, COLUMNS = 64, 15
 Columns = dict[str, FloatArray]

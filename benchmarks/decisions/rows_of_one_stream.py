@@ -17,12 +17,12 @@ from redis.asyncio import Redis
 from benchmarks.decisions.figures import is_quick, show
 from benchmarks.speed.redis_server import redis_running
 from config_store.document import StreamsConfig
-from deployments.batch import Batch
-from deployments.keyed.log import KeyLog
-from deployments.keyed.service import KeyedService
-from deployments.streams.alarm_budget import AlarmBudget
-from deployments.streams.points import PointKeeper
-from deployments.streams.regime import RegimeKeeper
+from deployments.anomaly.alarm_budget import AlarmBudget
+from deployments.anomaly.points import PointKeeper
+from deployments.anomaly.regime import RegimeKeeper
+from deployments.runtime.batch import Batch
+from deployments.runtime.state.log import KeyLog
+from deployments.runtime.state.service import KeyedService
 
 ROWS = 1_000
 _numbers = count()

@@ -24,13 +24,13 @@ from redis.asyncio import Redis
 from benchmarks.decisions.figures import is_quick, show
 from benchmarks.speed.redis_server import redis_running
 from config_store.document import StreamsConfig
-from deployments.batch import Batch
-from deployments.keyed.log import KeyLog
-from deployments.keyed.service import KeyedService
-from deployments.keyed.shelf import ShelfLimits
-from deployments.streams.alarm_budget import AlarmBudget
-from deployments.streams.points import PointKeeper
-from deployments.streams.regime import RegimeKeeper
+from deployments.anomaly.alarm_budget import AlarmBudget
+from deployments.anomaly.points import PointKeeper
+from deployments.anomaly.regime import RegimeKeeper
+from deployments.runtime.batch import Batch
+from deployments.runtime.state.log import KeyLog
+from deployments.runtime.state.service import KeyedService
+from deployments.runtime.state.shelf import ShelfLimits
 
 AT_ONCE = 256  # rows of a batch
 BATCHES_A_SECOND = 2  # so that a stream is asked every two seconds at most

@@ -15,9 +15,9 @@ from grpc import aio
 
 from benchmarks.decisions.figures import is_quick, quantile_ms, show
 from benchmarks.decisions.frame import batch
-from deployments.transport.frame import Frame
-from deployments.transport.tcp.channel import Channel
-from deployments.transport.tcp.server import WireServer
+from deployments.runtime.transport.frame import Frame
+from deployments.runtime.transport.tcp.channel import Channel
+from deployments.runtime.transport.tcp.server import WireServer
 
 SECRET = b"bench"
 SERVICE, METHOD = "bench", "/bench/Echo"

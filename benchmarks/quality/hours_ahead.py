@@ -21,13 +21,13 @@ from redis.asyncio import Redis
 
 from benchmarks.quality.hourly_rates import KINDS, MOVED
 from benchmarks.quality.row import Row
-from deployments.coverage.keeper import Online, score
-from deployments.forecasts import planner
-from deployments.forecasts.board import Ahead, Board
-from deployments.forecasts.foretold import DAY_AHEAD, NEXT, Horizon, ends_of, outcome_of
-from deployments.forecasts.hour_standings import HourStandings
-from deployments.forecasts.kept_hours import Ends
-from deployments.forecasts.past import Past
+from deployments.forecasting import planner
+from deployments.forecasting.board import Ahead, Board
+from deployments.forecasting.foretold import DAY_AHEAD, NEXT, Horizon, ends_of, outcome_of
+from deployments.forecasting.hour_standings import HourStandings
+from deployments.forecasting.kept_hours import Ends
+from deployments.forecasting.past import Past
+from deployments.runtime.coverage.keeper import Online, score
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON
 from models.forecasting.lasting import USUAL
 from models.forecasting.seasonal_naive import SeasonalNaive

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from deployments.errors import ForbiddenError, UnauthorizedError, UnavailableError
+from deployments.api.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from deployments.gateway.rate_limits import RateLimits
 from safety.access import KeyRing, Principal, Role
 

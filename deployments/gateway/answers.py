@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from config_store.store import Version
-from deployments.batch import Batch, Detail, Judgement, Prediction
-from deployments.errors import RefusedError
-from deployments.families.family import Family, FamilyBody
+from deployments.api.errors import RefusedError
+from deployments.api.family import Family, FamilyBody
 from deployments.gateway.envelope import interval_of, safety_of, why_no_interval
+from deployments.runtime.batch import Batch, Detail, Judgement, Prediction
 from features.fill import Filled
 from observability.ledger.decision import Decision
 from safety.access import Principal

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.errors import (
+from deployments.api.errors import (
     InvalidError,
     MethodNotAllowedError,
     NotFoundError,
@@ -33,7 +33,7 @@ from deployments.gateway.routes import (
 )
 from deployments.gateway.routes import safety as safety_routes
 from deployments.gateway.small_bodies import SmallBodies
-from deployments.version import VERSION
+from deployments.runtime.version import VERSION
 
 log = logging.getLogger(__name__)
 

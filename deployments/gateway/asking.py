@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from config_store.store import Version
-from deployments.batch import Batch
-from deployments.errors import REFUSALS, StageLostError, UnavailableError
-from deployments.hop import ModelHop
+from deployments.api.errors import REFUSALS, StageLostError, UnavailableError
+from deployments.runtime.batch import Batch
+from deployments.runtime.hop import ModelHop
 from observability.ledger.decision import DecisionIds
 from observability.logs import request_ids
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import from_json
 from starlette.types import Receive
 
-from deployments.errors import InvalidError, TooLargeError, TooSlowError
-from deployments.families.family import Family, FamilyBody
+from deployments.api.errors import InvalidError, TooLargeError, TooSlowError
+from deployments.api.family import Family, FamilyBody
 from deployments.gateway.large_bodies import OVER_BYTES, OddBodyError, slices
 from deployments.gateway.turns import Turns
 

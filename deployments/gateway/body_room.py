@@ -5,7 +5,7 @@ Each may take 4 MB and 20 s, and one address may hold thousands of connections.
 
 from collections import Counter
 
-from deployments.errors import OverloadedError, QuotaError
+from deployments.api.errors import OverloadedError, QuotaError
 
 # More than the lanes let wait of requests of that size.
 PER_KEY = 32

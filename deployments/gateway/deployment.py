@@ -2,12 +2,12 @@
 
 from starlette.types import ASGIApp
 
-from deployments.autoscaling import METRIC
 from deployments.gateway.app import build_app
 from deployments.gateway.door import Door, InferencePath
 from deployments.gateway.premises import Handles, Premises
 from deployments.gateway.shortcut import open_shortcut
-from deployments.transport.handle import Handle
+from deployments.runtime.autoscaling import METRIC
+from deployments.runtime.transport.handle import Handle
 
 
 class Gateway:

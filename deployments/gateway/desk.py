@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 
 from config_store.document import Lane as LaneConfig
 from config_store.store import Version
-from deployments.clocks import SystemClocks
-from deployments.errors import RefusedError, UnavailableError
-from deployments.families.family import FamilyBody
-from deployments.families.shipped import FAMILIES
+from deployments.api.errors import RefusedError, UnavailableError
+from deployments.api.family import FamilyBody
+from deployments.api.shipped import FAMILIES
 from deployments.gateway.answers import Answered, Ask
 from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.journey import Journey
 from deployments.gateway.lane import Lane, LaneLimits
 from deployments.gateway.turns import Turns
+from deployments.runtime.clocks import SystemClocks
 from safety.access import Principal
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from deployments.errors import MethodNotAllowedError, RefusedError
-from deployments.families.family import Family
+from deployments.api.errors import MethodNotAllowedError, RefusedError
+from deployments.api.family import Family
 from deployments.gateway.admission import Admission
 from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
 from deployments.gateway.body_room import Place

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deployments.families.family import Family
+from deployments.api.family import Family
 from safety.limits import Level
 
 # Beyond these an end claims nothing: policies and models write "anything" as +-1e300.

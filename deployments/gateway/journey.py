@@ -11,7 +11,15 @@ from typing import Protocol
 
 from config_store.quotas import Counted, QuotasConfig
 from config_store.store import Version
-from deployments.batch import (
+from deployments.api.errors import OverloadedError, StageLostError, UnavailableError
+from deployments.api.family import Family
+from deployments.gateway.answers import Answered, Ask, Circumstances, Outcome, write_down
+from deployments.gateway.lane import LATE
+from deployments.gateway.nested import Items
+from deployments.gateway.refusals import in_place, refused
+from deployments.gateway.time_left import TimeLeft
+from deployments.gateway.timings import Stopwatch
+from deployments.runtime.batch import (
     Batch,
     Judgement,
     Owner,
@@ -20,16 +28,8 @@ from deployments.batch import (
     nothing_filled,
     take_filled,
 )
-from deployments.errors import OverloadedError, StageLostError, UnavailableError
-from deployments.families.family import Family
-from deployments.gateway.answers import Answered, Ask, Circumstances, Outcome, write_down
-from deployments.gateway.lane import LATE
-from deployments.gateway.nested import Items
-from deployments.gateway.refusals import in_place, refused
-from deployments.gateway.time_left import TimeLeft
-from deployments.gateway.timings import Stopwatch
-from deployments.hop import Hop, ModelHop
-from deployments.keyed.tags import tagged
+from deployments.runtime.hop import Hop, ModelHop
+from deployments.runtime.state.tags import tagged
 from features.fill import Filled, Freshness, fill
 from observability.errors import LedgerError
 from observability.ledger.decision import Decision, DecisionIds

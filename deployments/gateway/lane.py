@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from deployments.errors import OverloadedError
+from deployments.api.errors import OverloadedError
 from deployments.gateway.expiry import Expiry
 from deployments.gateway.fair_queue import FairQueue
 from deployments.gateway.turns import Turns

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from deployments.errors import QuotaError
+from deployments.api.errors import QuotaError
 
 PER_KEY = 64
 IN_ALL = 256

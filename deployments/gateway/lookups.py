@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from deployments import history
-from deployments.errors import NotFoundError, RefusedError, UnavailableError
+from deployments.api.errors import NotFoundError, RefusedError, UnavailableError
 from deployments.gateway.lane import Lane, LaneLimits
+from deployments.history import client as history
 
 # One question of two dozen ids costs the history little more than one of a single id.
 LIMITS = LaneLimits(max_batch_rows=64, batches_in_flight=2, max_waiting_rows=4096)

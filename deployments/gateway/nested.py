@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from deployments.batch import Batch, Columns, Detail, Judgement
-from deployments.families.family import Nested
+from deployments.api.family import Nested
+from deployments.runtime.batch import Batch, Columns, Detail, Judgement
 
 
 @dataclass(frozen=True, slots=True)

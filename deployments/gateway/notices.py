@@ -9,7 +9,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from deployments.keyed.log import notices_key
+from deployments.runtime.state.log import notices_key
 
 # Shorter than the deadline after which the ingress ends whatever hangs: we end it in good order,
 # and the client's event source comes again with the id of the last event that it has seen.

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from deployments.families.family import Family
+from deployments.api.family import Family
 from deployments.gateway.bodies import BodyReader
 
 REF = "#/components/schemas/{model}"

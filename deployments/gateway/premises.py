@@ -10,10 +10,9 @@ from redis.exceptions import RedisError
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from config_store.wire_secret import wire_secret
-from deployments.coverage.outcomes import Outcomes
-from deployments.errors import UnavailableError
-from deployments.families.family import Family
-from deployments.families.shipped import FAMILIES
+from deployments.api.errors import UnavailableError
+from deployments.api.family import Family
+from deployments.api.shipped import FAMILIES
 from deployments.gateway.admission import Admission
 from deployments.gateway.answers import Answered, Ask
 from deployments.gateway.asking import KeyDesk
@@ -25,16 +24,17 @@ from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.timings import Stopwatch
-from deployments.hop import AnyReplica, Hop, ModelHop
-from deployments.keyed.routing import ByKey
-from deployments.replica import FIRST_CONFIG_SECONDS, Replica
-from deployments.transport.base import Transport
-from deployments.transport.handle import Handle
-from deployments.transport.replica_directory import DirectoryWatch, ReplicaDirectory
-from deployments.transport.serve_handle import HandleTransport
-from deployments.transport.tcp.exchange import Exchange
-from deployments.transport.tcp.greeting import stage_secret
-from deployments.transport.tcp.tls import Certificates
+from deployments.runtime.coverage.outcomes import Outcomes
+from deployments.runtime.hop import AnyReplica, Hop, ModelHop
+from deployments.runtime.replica import FIRST_CONFIG_SECONDS, Replica
+from deployments.runtime.state.routing import ByKey
+from deployments.runtime.transport.base import Transport
+from deployments.runtime.transport.handle import Handle
+from deployments.runtime.transport.replica_directory import DirectoryWatch, ReplicaDirectory
+from deployments.runtime.transport.serve_handle import HandleTransport
+from deployments.runtime.transport.tcp.exchange import Exchange
+from deployments.runtime.transport.tcp.greeting import stage_secret
+from deployments.runtime.transport.tcp.tls import Certificates
 from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.lag import drain_lag_s
 from observability.ledger.writer import LedgerWriter

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from config_store.quotas import QuotasConfig
-from deployments.errors import QuotaError
+from deployments.api.errors import QuotaError
 from safety.access import Principal
 
 HOW_TO_CHANGE = "Ask an operator to raise quotas.keys.{key}.{setting} in the configuration"

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from deployments.batch import Batch, Refusal
-from deployments.errors import REFUSALS
+from deployments.api.errors import REFUSALS
 from deployments.gateway.answers import Answered
+from deployments.runtime.batch import Batch, Refusal
 
 
 def refused(refusals: Mapping[int, Refusal], batch: Batch) -> dict[int, Answered]:

@@ -5,7 +5,7 @@ FastAPI and Serve take in a whole body, of any size, before anybody has asked fo
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.errors import RefusedError
+from deployments.api.errors import RefusedError
 from deployments.gateway.bodies import ClientGoneError, read_body
 from deployments.gateway.door import refuse, request_id_of
 

@@ -11,7 +11,7 @@ The lane answers each request that is late by itself (lane.py).
 from collections.abc import Callable, Sequence
 
 from config_store.document import Deadlines
-from deployments.errors import OverloadedError
+from deployments.api.errors import OverloadedError
 from deployments.gateway.answers import Ask
 from deployments.gateway.lane import LATE
 

@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from deployments.batch import Judgement
+from deployments.runtime.batch import Judgement
 from observability.metrics import Metrics
 
 

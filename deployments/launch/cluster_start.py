@@ -11,7 +11,7 @@ from pathlib import Path
 import ray
 
 from config_store.settings import Settings
-from deployments.history_place import NAMESPACE
+from deployments.history.place import NAMESPACE
 from deployments.launch import bootstrap, first_data
 from deployments.launch.errors import ClusterAwayError, RedisNotSharedError
 from deployments.launch.progress import Progress

@@ -17,7 +17,7 @@ import grpc
 
 from deployments.launch import own_processes
 from deployments.launch.reports import Daemon
-from deployments.platform_health import PartHealth, PartState
+from deployments.runtime.platform_health import PartHealth, PartState
 
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 ANSWERS_WITHIN_SECONDS = 1.0

@@ -14,7 +14,7 @@ from types import ModuleType
 import ray
 
 from config_store.settings import Settings
-from deployments.history_place import history
+from deployments.history.place import history
 from deployments.launch import first_data, ray_head, ray_messages, serve_config
 from deployments.launch.cluster import CPUS
 from deployments.launch.ending import Ending

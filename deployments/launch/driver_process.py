@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from deployments.launch.reports import Daemon, DriverOrder, Report, parsed
-from deployments.platform_health import DeploymentHealth
+from deployments.runtime.platform_health import DeploymentHealth
 
 MODULE = "deployments.launch.driver"
 ENDS_WITHIN_SECONDS = 45.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import ray
 
 from config_store.settings import Settings
-from deployments.history_place import history
+from deployments.history.place import history
 from deployments.launch.training.champion import make_champion
 from models.pointer import read_pointer
 from models.registry import CHAMPION, Registry

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from config_store.connection import open_redis
 from config_store.settings import Settings
-from deployments.platform_health import WRITTEN_EVERY_SECONDS, PlatformHealth, health_name
+from deployments.runtime.platform_health import WRITTEN_EVERY_SECONDS, PlatformHealth, health_name
 
 # What nobody writes any more is soon gone, so that a later cluster of nodes does not read it.
 EXPIRES_SECONDS = 3600

@@ -10,7 +10,7 @@ import sys
 from types import FrameType
 from typing import Any
 
-from deployments.ray_private import IMPORTS_PANDAS
+from deployments.runtime.ray_internals import IMPORTS_PANDAS
 
 _WITHOUT = {"pandas": IMPORTS_PANDAS}
 

@@ -9,7 +9,7 @@ from deployments.launch.ending import Ending
 from deployments.launch.errors import DriverFailedError, LaunchError, PartDiedError
 from deployments.launch.placement import short
 from deployments.launch.reports import DriverOrder
-from deployments.platform_health import DeploymentHealth, PartHealth
+from deployments.runtime.platform_health import DeploymentHealth, PartHealth
 
 TURN_SECONDS = 0.2
 PROBE_SECONDS = 1.0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deployments.platform_health import DeploymentHealth
+from deployments.runtime.platform_health import DeploymentHealth
 
 ON_ITS_WAY = ("STARTING", "UPDATING", "RECOVERING")
 EDIT = "lower num_cpus or num_replicas in serve_config.yaml"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import ray
 
-from deployments import ray_private
 from deployments.launch import own_processes
 from deployments.launch.cluster import CPUS
 from deployments.launch.reports import Daemon
+from deployments.runtime import ray_internals
 
 # Without these two the cluster is lost; the others can be started again beside it.
 VITAL = ("gcs_server", "raylet")
@@ -16,7 +16,7 @@ VITAL = ("gcs_server", "raylet")
 
 def start(temp_dir: Path, dashboard_port: int) -> list[Daemon]:
     """Start a head node in this process's care, and name its processes."""
-    ray_private.leave_out_monitors()
+    ray_internals.leave_out_monitors()
     ray.init(
         address="local",
         _node_ip_address="127.0.0.1",
@@ -43,7 +43,7 @@ def _daemons() -> list[Daemon]:
             port=port,
             must_live=name in VITAL,
         )
-        for name, pid, port in ray_private.head_processes()
+        for name, pid, port in ray_internals.head_processes()
     ]
 
 

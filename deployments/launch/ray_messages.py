@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deployments import ray_private
+from deployments.runtime import ray_internals
 
 NAME = "cluster.log"
 
@@ -23,4 +23,4 @@ def to_file(folder: Path) -> None:
         with turn, path.open("a") as file:
             file.writelines(f"{message.get('pid', '')}: {line}\n" for line in message["lines"])
 
-    ray_private.write_reports_with(write)
+    ray_internals.write_reports_with(write)

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError
 
-from deployments.platform_health import DeploymentHealth
+from deployments.runtime.platform_health import DeploymentHealth
 
 
 class DriverOrder(BaseModel):

@@ -29,7 +29,7 @@ from deployments.launch.placement import (
     share_begun,
 )
 from deployments.launch.serve_config import Config
-from deployments.platform_health import DeploymentHealth
+from deployments.runtime.platform_health import DeploymentHealth
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import httpx
 from config_store.connection import open_redis
 from config_store.settings import Settings
 from deployments.launch.run_record import Run
-from deployments.platform_health import PlatformHealth, read_health
+from deployments.runtime.platform_health import PlatformHealth, read_health
 
 DOOR_ANSWERS_WITHIN_SECONDS = 5.0
 

@@ -33,7 +33,7 @@ from deployments.launch.reports import DriverOrder
 from deployments.launch.restart_budget import RestartBudget
 from deployments.launch.run_record import Run, RunRecord, sweep_last_run
 from deployments.launch.zygote.spawn import ZygoteProcess
-from deployments.platform_health import PartHealth, PlatformHealth, State
+from deployments.runtime.platform_health import PartHealth, PlatformHealth, State
 
 NEEDED_MB = 1500
 DASHBOARD_PORT = 8265

@@ -16,8 +16,8 @@ import ray
 from ray.cluster_utils import Cluster
 
 from config_store.connection import open_redis
-from deployments.history import HistoryAwayError, HistoryClient
-from deployments.history_place import history
+from deployments.history.client import HistoryAwayError, HistoryClient
+from deployments.history.place import history
 from observability.clickhouse.home import known_home
 from observability.ledger.decision import Decision
 from observability.ledger.stream import LedgerStream

@@ -7,10 +7,10 @@ import sys
 from itertools import count
 from typing import Any, Self
 
-from deployments.transport.answering import Handler
-from deployments.transport.tcp.channel import Channel
-from deployments.transport.tcp.exchange import Exchange
-from deployments.transport.tcp.server import WireServer
+from deployments.runtime.transport.answering import Handler
+from deployments.runtime.transport.tcp.channel import Channel
+from deployments.runtime.transport.tcp.exchange import Exchange
+from deployments.runtime.transport.tcp.server import WireServer
 
 SECRET = b"what the platform's own processes know"
 
@@ -47,7 +47,7 @@ def kill(server: WireServer) -> None:
 # Takes questions and answers none, but pings.
 _SILENT = """
 import asyncio, sys
-from deployments.transport.tcp.server import WireServer
+from deployments.runtime.transport.tcp.server import WireServer
 
 async def silent(frame):
     print("asked", flush=True)

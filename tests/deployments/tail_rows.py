@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deployments.batch import Columns
+from deployments.runtime.batch import Columns
 
 
 def tail_rows(n: int, seed: int) -> Columns:

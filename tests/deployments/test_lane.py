@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.errors import OverloadedError
+from deployments.api.errors import OverloadedError
 from deployments.gateway.lane import MOST_LONG_REQUESTS, Lane, LaneLimits
 from deployments.gateway.turns import Turns
 from tests.waiting import until

@@ -5,9 +5,9 @@ from types import ModuleType
 
 import pytest
 
-from deployments.experiments import warm as experiments
-from deployments.extremes import answering as extremes
-from deployments.streams import warm as streams
+from deployments.anomaly import warm as streams
+from deployments.optimization.experiments import warm as experiments
+from deployments.tail.extremes import answering as extremes
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from deployments.cli import app
-from deployments.version import VERSION
+from deployments.runtime.version import VERSION
 from tests.surface.source import DOCUMENTS
 
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 
-from deployments.families.shipped import FAMILIES
+from deployments.api.shipped import FAMILIES
 from deployments.gateway.app import build_app
 from safety.access import Role
 from safety.endpoints import ENDPOINTS, OPEN, PAGES

@@ -10,7 +10,7 @@ from tests.surface.source import REPOSITORY, modules
 ENTRIES = {
     "deployments.cli",
     "deployments.app",
-    "deployments.history_actor",
+    "deployments.history.actor",
     "deployments.launch.haproxy",
 }
 # What no user reaches yet, and why it is kept.

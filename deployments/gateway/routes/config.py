@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from config_store.errors import UnknownVersionError
 from config_store.store import Version
-from deployments.errors import NotFoundError, UnavailableError
+from deployments.api.errors import NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
 
 router = APIRouter(tags=["configuration"], dependencies=[Depends(admitted)])

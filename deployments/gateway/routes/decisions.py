@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
-from deployments.errors import NotFoundError
+from deployments.api.errors import NotFoundError
 from deployments.gateway.moments import Moment
 from deployments.gateway.routes.access import Here, admitted
-from deployments.history import ask
+from deployments.history.client import ask
 from observability.ledger.audit_report import AuditReport
 from safety.access import Principal
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from deployments.errors import UnauthorizedError
+from deployments.api.errors import UnauthorizedError
 from deployments.gateway.bodies import read_body
 from deployments.gateway.documentation.assets import asset
 from deployments.gateway.documentation.pages import (

@@ -7,7 +7,7 @@ from prometheus_client import Metric
 from redis.exceptions import RedisError
 from starlette.responses import JSONResponse, Response
 
-from deployments.errors import UnavailableError
+from deployments.api.errors import UnavailableError
 from deployments.gateway.routes.access import Here, admitted
 from observability.exposition import document, merge, text
 from observability.metrics import GAUGE_RULES

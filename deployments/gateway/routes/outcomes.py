@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 
-from deployments.coverage.keeper import base_ends
-from deployments.errors import ConflictError, NotFoundError, UnavailableError
+from deployments.api.errors import ConflictError, NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
+from deployments.runtime.coverage.keeper import base_ends
 from safety.access import Principal
 
 router = APIRouter(tags=["inference"], dependencies=[Depends(admitted)])

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import Query
 from redis.exceptions import RedisError
 
-from deployments.errors import UnavailableError
+from deployments.api.errors import UnavailableError
 from deployments.gateway.premises import Premises
-from deployments.keyed.log import KeyLog
+from deployments.runtime.state.log import KeyLog
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Text = Annotated[str, Query(max_length=128)]

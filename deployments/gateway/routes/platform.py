@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
 
 from deployments.gateway.routes.access import Here, admitted
-from deployments.platform_health import PlatformHealth, read_health
-from deployments.version import VERSION
+from deployments.runtime.platform_health import PlatformHealth, read_health
+from deployments.runtime.version import VERSION
 from observability.background import LOOP_AGES
 from observability.exposition import merge
 from observability.metrics import GAUGE_RULES

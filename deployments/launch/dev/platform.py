@@ -22,8 +22,8 @@ from deployments.gateway.app import build_app
 from deployments.gateway.door import Door, InferencePath
 from deployments.gateway.premises import Handles, Premises
 from deployments.launch.dev.replica import OneReplica, begin, end
+from deployments.runtime.transport.handle import Handle
 from deployments.stages import MODELS, STAGES
-from deployments.transport.handle import Handle
 from models.pointer import read_pointer
 from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL

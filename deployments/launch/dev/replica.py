@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Self, TypeVar
 
-from deployments.stage import Stage
+from deployments.runtime.stage import Stage
 
 AnyStage = TypeVar("AnyStage", bound=Stage[Any])
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from deployments.errors import (
+from deployments.api.errors import (
     InvalidError,
     NotFoundError,
     OverloadedError,

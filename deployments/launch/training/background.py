@@ -12,8 +12,8 @@ from pathlib import Path
 import ray
 
 from config_store.settings import Settings
-from deployments.forecasts.shelf import FORECASTERS, registered_name
-from deployments.history_place import history
+from deployments.forecasting.shelf import FORECASTERS, registered_name
+from deployments.history.place import history
 from deployments.launch.training import past
 from models.forecasting.plan.model import CAPACITY_MODEL
 from models.pointer import read_pointer

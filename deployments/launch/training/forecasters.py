@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config_store.settings import Settings
-from deployments.forecasts.shelf import registered_name, save_with_kind
+from deployments.forecasting.shelf import registered_name, save_with_kind
 from deployments.launch.training.champion import make_champion
 from deployments.launch.training.low_priority import step_back
 from deployments.launch.training.past import read_minutes, read_series

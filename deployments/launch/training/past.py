@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deployments.forecasts.past import Past, past_of, series_of
+from deployments.forecasting.past import Past, past_of, series_of
 from models.forecasting.forecaster import HourlySeries
 
 HOURS, MINUTES = "hours.npz", "minutes.npz"

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from deployments.launch.zygote.order import Order
-from deployments.ray_private import WORKER_FILE
+from deployments.runtime.ray_internals import WORKER_FILE
 
 ROOT = Path(__file__).parents[3]
 ROOMS = (

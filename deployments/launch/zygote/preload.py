@@ -4,19 +4,19 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 
-from deployments.ray_private import SERVE_MODULES, WORKER_MODULE
+from deployments.runtime.ray_internals import SERVE_MODULES, WORKER_MODULE
 
 RAY = ("ray", WORKER_MODULE)
 REST = (
     *SERVE_MODULES,
-    "deployments.history_actor",
+    "deployments.history.actor",
     "deployments.app",
     # What single replicas need besides, so that one that died is back the sooner.
-    "deployments.forecasts.office",
-    "deployments.studies.shelf",
-    "deployments.streams.points",
+    "deployments.forecasting.office",
+    "deployments.optimization.studies.shelf",
+    "deployments.anomaly.points",
     "models.tail.xgboost_quantile",
-    "deployments.extremes.answering",
+    "deployments.tail.extremes.answering",
 )
 
 

@@ -17,7 +17,7 @@ from deployments.launch.zygote.order import (
     own_order,
     send,
 )
-from deployments.ray_private import WORKER_FILE
+from deployments.runtime.ray_internals import WORKER_FILE
 
 WORKER = f"/ray/{WORKER_FILE}"
 

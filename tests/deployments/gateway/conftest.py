@@ -15,12 +15,12 @@ import ray
 from ray._private import auto_init_hook
 from redis.asyncio import Redis
 
-import deployments.features
-import deployments.history
-import deployments.replica
+import deployments.features.deployment
+import deployments.history.client
+import deployments.runtime.replica
 import features.store
 from config_store.connection import open_redis
-from deployments.transport.tcp import exchange
+from deployments.runtime.transport.tcp import exchange
 from features.hours.series import EntityHours, hours_of
 from features.rows import FeatureRow
 from features.sources.clickhouse import feature_row
@@ -134,12 +134,12 @@ def stand_in_for_a_cluster(
     patch.setenv("REDIS_URL", server.url)
     patch.setenv("BALLAST_PROFILE", profile)
     # pytest keeps the logs of a test, and a test has no network but loopback.
-    patch.setattr(deployments.replica, "write_logs", lambda *_: None)
+    patch.setattr(deployments.runtime.replica, "write_logs", lambda *_: None)
     patch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
     # For whoever asks an actor, Ray would start a cluster, and end this process with it.
     patch.setattr(auto_init_hook, "enable_auto_connect", False)
-    patch.setattr(deployments.features, "HistorySource", NoHistory)
-    patch.setattr(deployments.history, "ask", hours)
+    patch.setattr(deployments.features.deployment, "HistorySource", NoHistory)
+    patch.setattr(deployments.history.client, "ask", hours)
     patch.setattr(features.store, "FIRST_READ_SECONDS", 5.0)
     patch.setattr(exchange, "ASK_EVERY_SECONDS", 0.1)  # a second replica is soon found
 

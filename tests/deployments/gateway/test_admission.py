@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deployments.errors import ForbiddenError, UnauthorizedError, UnavailableError
+from deployments.api.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from deployments.gateway.admission import Admission
 from safety.access import IssuedKey, KeyRing, Role, issue_key
 

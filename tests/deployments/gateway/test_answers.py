@@ -9,11 +9,11 @@ import pytest
 
 from config_store.shipped import default_document
 from config_store.store import Version
-from deployments.batch import Batch, Judgement, Prediction
-from deployments.families.family import Family
-from deployments.families.shipped import FAMILIES
-from deployments.families.tail import FEATURES, TAIL, TailBody
+from deployments.api.family import Family
+from deployments.api.shipped import FAMILIES
+from deployments.api.tail import FEATURES, TAIL, TailBody
 from deployments.gateway.answers import Ask, Circumstances, Outcome, isoformat, write_down
+from deployments.runtime.batch import Batch, Judgement, Prediction
 from features.fill import Filled
 from observability.ledger.lookup import AUDIT_FIELDS
 from safety.access import Principal, Role

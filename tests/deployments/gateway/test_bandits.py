@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from config_store.document import BanditExperiment, BanditsConfig
-from deployments.experiments.configured import Configured
+from deployments.optimization.experiments.configured import Configured
 from safety.access import Role
 from tests.deployments.asking import post, refused
 from tests.deployments.house import House

@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from deployments.errors import InvalidError, TooLargeError, TooSlowError
-from deployments.families.tail import TAIL, TailBody
+from deployments.api.errors import InvalidError, TooLargeError, TooSlowError
+from deployments.api.tail import TAIL, TailBody
 from deployments.gateway.bodies import (
     MOST_BYTES,
     MOST_FAULTS,

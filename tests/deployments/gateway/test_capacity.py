@@ -4,12 +4,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.coverage.outcomes import key_of
-from deployments.forecasts.foretold import Foretold
-from deployments.forecasts.office import Forecasts
-from deployments.forecasts.past import past_of
-from deployments.forecasts.shelf import ModelShelf, registered_name, save_with_kind
-from deployments.keyed.shelf import USUAL
+from deployments.forecasting.foretold import Foretold
+from deployments.forecasting.office import Forecasts
+from deployments.forecasting.past import past_of
+from deployments.forecasting.shelf import ModelShelf, registered_name, save_with_kind
+from deployments.runtime.coverage.outcomes import key_of
+from deployments.runtime.state.shelf import USUAL
 from features.hours.series import hours_of
 from models.forecasting.chain import ORDER
 from models.forecasting.ensemble import EnsembleForecaster

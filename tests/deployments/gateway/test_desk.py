@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from config_store.document import Lane
-from deployments.errors import UnavailableError
-from deployments.families.tail import TailBody
+from deployments.api.errors import UnavailableError
+from deployments.api.tail import TailBody
 from deployments.gateway.desk import Desk, limits_of
 from deployments.gateway.lane import LaneLimits
-from deployments.transport.frame import Frame
+from deployments.runtime.transport.frame import Frame
 from safety.access import Principal, Role
 from tests.deployments.house import House, document_with
 

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.extremes import metrics
+from deployments.tail.extremes import metrics
 from tests.deployments.house import House
 
 PATH = "/models/extreme-events"

@@ -1,4 +1,4 @@
-from deployments.families.tail import FEATURES
+from deployments.api.tail import FEATURES
 from tests.deployments.house import House
 
 BODY = {"entity": "order-gateway", "load": 0.5}

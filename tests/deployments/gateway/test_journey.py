@@ -12,12 +12,12 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-import deployments.tail
+import deployments.tail.deployment
 from config_store.document import Lane
 from config_store.store import ConfigStore
 from config_store.versions import Live
-from deployments.families.tail import FEATURES, TailBody
-from deployments.transport.frame import Frame
+from deployments.api.tail import FEATURES, TailBody
+from deployments.runtime.transport.frame import Frame
 from features.rows import FeatureRow
 from features.store import publish
 from models.registry import CHAMPION, Registry
@@ -323,7 +323,7 @@ async def test_a_new_configuration_counts_from_the_next_batch_on(house: House) -
 
 @pytest.fixture
 def _watchful(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployments.tail, "LOOK_FOR_CHAMPION_SECONDS", 0.02)
+    monkeypatch.setattr(deployments.tail.deployment, "LOOK_FOR_CHAMPION_SECONDS", 0.02)
 
 
 @pytest.mark.usefixtures("_watchful")

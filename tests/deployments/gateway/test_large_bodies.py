@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.errors import InvalidError
-from deployments.families.extremes import EXTREMES
-from deployments.families.family import Bulk, Family
-from deployments.families.streams import REGIME
-from deployments.families.studies import STUDY
-from deployments.families.tail import TAIL
+from deployments.api.errors import InvalidError
+from deployments.api.extremes import EXTREMES
+from deployments.api.family import Bulk, Family
+from deployments.api.streams import REGIME
+from deployments.api.studies import STUDY
+from deployments.api.tail import TAIL
 from deployments.gateway.bodies import MOST_ROWS, BodyReader
 from deployments.gateway.large_bodies import OVER_BYTES, OddBodyError, slices
 from deployments.gateway.turns import Turns

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from deployments.errors import NotFoundError, OverloadedError, UnavailableError
+from deployments.api.errors import NotFoundError, OverloadedError, UnavailableError
 from deployments.gateway import notices
 from deployments.gateway.lookups import LIMITS, DecisionLookups
 from deployments.gateway.routes import decisions
-from deployments.history import HistoryAwayError
+from deployments.history.client import HistoryAwayError
 from safety.access import Role
 from tests.deployments.house import House
 

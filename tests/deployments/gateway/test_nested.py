@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from deployments.batch import Batch, Detail, Judgement
-from deployments.families.capacity import CAPACITY
+from deployments.api.capacity import CAPACITY
 from deployments.gateway.nested import Items
-from deployments.safety import Judge
+from deployments.runtime.batch import Batch, Detail, Judgement
+from deployments.safety.deployment import Judge
 from safety.capacity import capacity_policy
 
 PLAN: dict[str, list[Any]] = {

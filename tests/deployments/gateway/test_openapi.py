@@ -12,9 +12,9 @@ from jsonschema_rs import Draft202012Validator, ValidationError, meta
 from redis.asyncio import Redis
 
 from config_store.document import Lane
-from deployments.errors import InvalidError
-from deployments.families.shipped import FAMILIES
-from deployments.families.tail import TAIL
+from deployments.api.errors import InvalidError
+from deployments.api.shipped import FAMILIES
+from deployments.api.tail import TAIL
 from deployments.gateway.app import build_app
 from deployments.gateway.bodies import BodyReader
 from deployments.gateway.openapi import REFUSALS, describe

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from deployments.families.bandits import BANDIT, EVALUATE, FEEDBACK
-from deployments.families.family import Family
-from deployments.families.studies import STUDY, TELL
+from deployments.api.bandits import BANDIT, EVALUATE, FEEDBACK
+from deployments.api.family import Family
+from deployments.api.studies import STUDY, TELL
 from deployments.gateway.app import build_app
 from tests.deployments.asking import post
 from tests.deployments.house import House

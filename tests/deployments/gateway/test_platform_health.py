@@ -5,7 +5,7 @@ import time
 from prometheus_client.core import GaugeMetricFamily
 from redis.asyncio import Redis
 
-from deployments.platform_health import (
+from deployments.runtime.platform_health import (
     STALE_SECONDS,
     DeploymentHealth,
     PlatformHealth,

@@ -7,11 +7,11 @@ import pytest
 from redis.asyncio import Redis
 
 from config_store.quotas import QuotaChange, QuotasConfig
-from deployments.errors import UnavailableError
+from deployments.api.errors import UnavailableError
 from deployments.launch.dev.replica import end
+from deployments.runtime.transport import replica_directory
+from deployments.runtime.transport.replica_directory import DirectoryEntry
 from deployments.stages import STAGES
-from deployments.transport import replica_directory
-from deployments.transport.replica_directory import DirectoryEntry
 from observability.ledger.writer import LedgerWriter
 from safety.access import KeyRing, Role
 from safety.key_store import KeyStore

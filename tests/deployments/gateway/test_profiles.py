@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployments.transport import replica_directory
+from deployments.runtime.transport import replica_directory
 from tests.deployments.asking import post, refused
 from tests.deployments.house import House
 from tests.waiting import until

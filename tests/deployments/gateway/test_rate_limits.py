@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from config_store.quotas import Quota, QuotaChange, QuotasConfig
-from deployments.errors import QuotaError
+from deployments.api.errors import QuotaError
 from deployments.gateway.rate_limits import IDLE_SECONDS, RateLimits
 from safety.access import Principal, Role
 

@@ -2,7 +2,7 @@ import pytest
 from redis.asyncio import Redis
 
 from config_store.quotas import Quota, QuotasConfig
-from deployments.errors import QuotaError
+from deployments.api.errors import QuotaError
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import ALIVE_SECONDS, RateShares
 from safety.access import Principal, Role

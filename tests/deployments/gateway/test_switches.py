@@ -12,9 +12,9 @@ import pytest
 
 from config_store.document import BanditsConfig, ConfigDocument
 from config_store.store import ConfigStore, Version
-from deployments.families.bandits import BanditBody
-from deployments.families.family import FamilyBody
-from deployments.families.tail import TailBody
+from deployments.api.bandits import BanditBody
+from deployments.api.family import FamilyBody
+from deployments.api.tail import TailBody
 from deployments.gateway.lane import LaneLimits
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer

@@ -8,7 +8,7 @@ import time
 
 from deployments.launch import own_processes
 from deployments.launch.reports import Daemon, DriverOrder, Report, ReportWriter
-from deployments.platform_health import DeploymentHealth
+from deployments.runtime.platform_health import DeploymentHealth
 
 FAILURE = "SMALL_DRIVER_FAILURE"
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]

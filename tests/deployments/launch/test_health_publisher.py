@@ -8,7 +8,7 @@ import pytest
 from config_store.settings import Settings
 from deployments.launch import health_publisher
 from deployments.launch.health_publisher import HealthPublisher
-from deployments.platform_health import PlatformHealth, health_name
+from deployments.runtime.platform_health import PlatformHealth, health_name
 from tests.redis_server import running
 from tests.waiting import until
 

@@ -14,7 +14,7 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from deployments.history_actor import History
+from deployments.history.actor import History
 from deployments.launch import serve_config, serve_keys
 from deployments.launch.errors import ConfigFileError, TooFewCpusError
 from deployments.launch.serve_config import HISTORY_CPUS, Demand
@@ -180,7 +180,10 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     [
         of_tail(num_replicas="auto", max_queued_requests=-1, health_check_timeout_s=2.5),
         of_tail(num_replicas=None, autoscaling_config={"min_replicas": 1, "max_replicas": 8}),
-        scaled(max_replicas=8, policy={"policy_function": "deployments.autoscaling:by_busy_share"}),
+        scaled(
+            max_replicas=8,
+            policy={"policy_function": "deployments.runtime.autoscaling:by_busy_share"},
+        ),
         of_tail(ray_actor_options={"num_cpus": 1, "num_gpus": None, "resources": {"disk": 1}}),
         lambda content: content.pop("http_options"),
         lambda content: content["http_options"].update(request_timeout_s=None),

@@ -17,7 +17,7 @@ from config_store.connection import open_redis
 from deployments.launch import own_processes
 from deployments.launch.run_record import Run, RunRecord
 from deployments.launch.supervisor import MOST_RESTARTS, any_free_port
-from deployments.platform_health import PartHealth, PlatformHealth, read_health
+from deployments.runtime.platform_health import PartHealth, PlatformHealth, read_health
 from tests.deployments.launch.small_driver import FAILURE
 
 ROOT = Path(__file__).parents[3]

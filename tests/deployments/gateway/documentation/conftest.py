@@ -8,7 +8,7 @@ import ray
 import uvicorn
 from redis.asyncio import Redis
 
-import deployments.replica
+import deployments.runtime.replica
 from tests.deployments.house import House
 from tests.redis_server import RedisServer
 from tests.waiting import until
@@ -32,7 +32,7 @@ async def house(
     monkeypatch.setenv("BALLAST_HOME", str(tmp_path))
     monkeypatch.setenv("BALLAST_HOST", host)
     monkeypatch.setenv("REDIS_URL", redis_server.url)
-    monkeypatch.setattr(deployments.replica, "write_logs", lambda *_: None)
+    monkeypatch.setattr(deployments.runtime.replica, "write_logs", lambda *_: None)
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
     house = House(redis)
     await house.furnish()

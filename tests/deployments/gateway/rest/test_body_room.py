@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from deployments.errors import OverloadedError, QuotaError
+from deployments.api.errors import OverloadedError, QuotaError
 from deployments.gateway.body_room import PER_KEY, BodyRoom
 from safety.access import Role
 from tests.deployments.house import PATH, House

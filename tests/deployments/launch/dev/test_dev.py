@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from deployments.families.shipped import FAMILIES
+from deployments.api.shipped import FAMILIES
 from deployments.launch import own_processes
 from deployments.launch.dev.__main__ import ROOMS
 from deployments.launch.run_record import Run, RunRecord

@@ -1,0 +1,315 @@
+"""What both kinds of stream share: asks of any kind, in an order that keeps a batch's bits.
+
+Rows go through a detector in waves, one call each. A wave has rows of different streams, and of one
+stream those that follow each other, as long as what each is answered can still be told: a body of
+a thousand rows of one stream takes about as long as one row of a thousand values. Where something
+else is asked of a stream than to observe, a wave of its own answers that.
+"""
+
+import logging
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Generic, TypeVar
+from zlib import crc32
+
+from config_store.document import StreamsConfig
+from deployments.anomaly.alarm_budget import AlarmBudget
+from deployments.anomaly.order import Place, book, take
+from deployments.anomaly.record import Observed, Record, pack, unpack
+from deployments.runtime.batch import Refusal
+from deployments.runtime.state.keeper import Asked, Reply
+from models.errors import ArtifactError
+
+log = logging.getLogger(__name__)
+
+Answers = TypeVar("Answers")
+
+# A stream's record, and what each value of its last body takes, with what was said of it.
+RECORD_BYTES, ANSWER_BYTES = 1_500, 250
+# The event that ends a stream; its next observation begins it anew.
+DELETED: list[Any] = []
+
+
+@dataclass(slots=True)
+class Stream:
+    """One stream in memory; without a slot while nothing was observed."""
+
+    name: str
+    record: Record = field(default_factory=Record)
+    slot: int | None = None
+    # The latest event and what the detectors said of it: for who asks again after a death.
+    last: tuple[Observed, Any] | None = None
+
+    @property
+    def seed(self) -> int:
+        """What is random in a stream follows from its name, on any replica."""
+        return crc32(self.name.encode())
+
+
+class StreamKeeper(Generic[Answers]):
+    """A subclass knows the detectors; deployments/runtime/state/keeper.py says what is owed."""
+
+    kind: str
+    columns: tuple[str, ...]
+
+    def __init__(self, alarm_budget: AlarmBudget, clock: Callable[[], float]) -> None:
+        self._alarm_budget = alarm_budget
+        self._clock = clock
+
+    @abstractmethod
+    def begin(self, stream: Stream, seen: Observed) -> None:
+        """Open the stream's slot for its first observations."""
+
+    @abstractmethod
+    def most_together(self, stream: Stream) -> int:
+        """Say how many observations the detector may take before the first of them is answered.
+
+        Where several rows of a stream have more than that, a wave takes fewer of them.
+        """
+
+    def remember(self, streams: Sequence[Stream]) -> None:
+        """Note what answers need of these as they are, before several rows of each are taken."""
+
+    @abstractmethod
+    def advance(self, rows: Sequence[tuple[Stream, Observed]]) -> list[Answers]:
+        """Let the detectors take the observations of each row, in order; none of them is empty."""
+
+    @abstractmethod
+    def alarms(self, answers: Answers, seen: Observed) -> list[dict[str, Any]]:
+        """Name the alarms among a row's observations."""
+
+    @abstractmethod
+    def latest(self, answers: Answers) -> dict[str, Any]:
+        """Keep what a later reply says of the stream's present state, as JSON."""
+
+    @abstractmethod
+    def reply(self, stream: Stream, answers: Answers | None, taken: dict[str, int]) -> Reply:
+        """Say a row's answer; of the present state where nothing was taken."""
+
+    @abstractmethod
+    def look(self, stream: Stream, ask: dict[str, Any]) -> dict[str, Any]:
+        """Answer what only this kind of stream can be asked, changing nothing."""
+
+    @abstractmethod
+    def unfit(self, stream: Stream, ask: dict[str, Any]) -> Refusal | None:
+        """Say why a body does not fit its stream."""
+
+    @abstractmethod
+    def write_detector(self, record: Record, slot: int) -> bytes: ...
+
+    @abstractmethod
+    def read_detector(self, record: Record, saved: bytes) -> int: ...
+
+    @abstractmethod
+    def free(self, record: Record, slot: int) -> None: ...
+
+    def fresh(self, key: str) -> Stream:
+        return Stream(key)
+
+    def encode(self, state: Stream) -> bytes:
+        slot = state.slot
+        detector = b"" if slot is None else self.write_detector(state.record, slot)
+        return pack(state.record, detector)
+
+    def decode(self, key: str, saved: bytes) -> Stream:
+        """Take a stream up; a detector kept by a release with other settings begins anew."""
+        record, detector = unpack(saved)
+        try:
+            return Stream(key, record, self.read_detector(record, detector) if detector else None)
+        except ArtifactError as unfit:
+            log.warning("Stream %s keeps its record, its detector begins anew: %s", key, unfit)
+            return Stream(key, record)
+
+    @abstractmethod
+    def detector_bytes(self, stream: Stream) -> int:
+        """Say how much memory a stream's detector takes, or will with its first observations."""
+
+    def size(self, state: Stream) -> int:
+        last = 0 if state.last is None else len(state.last[0].values)
+        return RECORD_BYTES + last * ANSWER_BYTES + self.detector_bytes(state)
+
+    def give_back(self) -> None:
+        """Leave it to detectors that are objects of their own."""
+
+    def release(self, state: Stream) -> None:
+        if state.slot is not None:
+            self.free(state.record, state.slot)
+            state.slot = None
+
+    def replay(self, tails: Sequence[tuple[Stream, list[Any]]]) -> None:
+        """Go through the logs side by side, each up to its next deletion."""
+        left = [(stream, _lives(events)) for stream, events in tails]
+        while left:
+            due = [(stream, lives.pop(0)) for stream, lives in left]
+            self._apply([(stream, seen) for stream, life in due for seen in life])
+            left = [(stream, lives) for stream, lives in left if lives]
+            for stream, _ in left:
+                self.release(stream)
+                stream.record, stream.last = Record(), None
+
+    def answer(self, rows: Sequence[tuple[Stream, Asked]]) -> list[Reply]:
+        replies: list[Reply | None] = [None] * len(rows)
+        now = self._clock()
+        observations = sum(len(asked.ask.get("v", ())) for _, asked in rows)
+        # They came in one batch, and have one version.
+        settings: StreamsConfig = rows[0][1].settings
+        share = self._alarm_budget.share(observations, now, settings.alarms_per_day)
+        left = list(range(len(rows)))
+        while left:
+            wave, left = self._wave(rows, left)
+            places: dict[str, Place] = {}
+            observed: list[tuple[int, Stream, Observed]] = []
+            for at in wave:
+                stream, asked = rows[at]
+                if asked.ask["op"] != "observe":
+                    replies[at] = self._look(stream, asked)
+                elif why := self.unfit(stream, asked.ask):
+                    replies[at] = Reply(refusal=why)
+                else:
+                    seen = self._observed(places, stream, asked, share, now)
+                    observed.append((at, stream, seen))
+            self._answer(observed, rows, replies)
+        return [reply if reply is not None else Reply() for reply in replies]
+
+    def _wave(
+        self, rows: Sequence[tuple[Stream, Asked]], left: Sequence[int]
+    ) -> tuple[list[int], list[int]]:
+        """Part the rows into those that can be answered together now, and those after them."""
+        wave, rest = list[int](), list[int]()
+        room: dict[str, int] = {}
+        for at in left:
+            stream, asked = rows[at]
+            observes = asked.ask["op"] == "observe"
+            size = len(asked.ask["v"]) if observes else 0
+            if stream.name not in room:
+                wave.append(at)
+                # What a stream is begun with is known when its first row has been taken.
+                alone = not observes or stream.record.latest is None
+                room[stream.name] = -1 if alone else self.most_together(stream) - size
+            elif observes and room[stream.name] >= size:
+                wave.append(at)
+                room[stream.name] -= size
+            else:
+                rest.append(at)
+                room[stream.name] = -1  # those behind it keep their order
+        return wave, rest
+
+    def removal(self, asked: Asked) -> Reply | None:
+        if asked.ask["op"] != "delete":
+            return None
+        return Reply(detail={"data": {"deleted": asked.key}}, event=DELETED, deletes=True)
+
+    def again(self, state: Stream, asked: Asked) -> Reply:
+        """Say it again to the bit; of what lies further back, where the stream stands now."""
+        if state.last is not None and state.last[0].id == asked.id:
+            seen, answers = state.last
+            return self.reply(state, answers, _counts(seen))
+        taken = {"taken": 0, "duplicates": len(asked.ask.get("v", ())), "late": 0}
+        return self.reply(state, None, taken)
+
+    def withdraw(self, state: Stream, asked: Asked) -> Any:
+        """Let it stand: sent again with its sequence, it is passed over."""
+
+    def unavailable(self, _: Asked) -> Refusal | None:
+        return {
+            "code": "unavailable",
+            "message": "The streams' log is away, and nothing was taken: send it again",
+        }
+
+    def _observed(
+        self, places: dict[str, Place], stream: Stream, asked: Asked, share: float, now: float
+    ) -> Observed:
+        """Choose what of a row is taken, after those before it in its wave."""
+        place = places.get(stream.name, Place(stream.record.sequence, stream.record.ts))
+        taken = take(place, asked.ask, now)
+        places[stream.name] = Place(taken.sequence, taken.ts)
+        choice = asked.ask.get("c")
+        return Observed(*taken, share=share, now=now, choice=choice, id=asked.id)
+
+    def _answer(
+        self,
+        observed: Sequence[tuple[int, Stream, Observed]],
+        rows: Sequence[tuple[Stream, Asked]],
+        replies: list[Reply | None],
+    ) -> None:
+        sizes = Counter(stream.name for _, stream, _ in observed)
+        several = {stream.name: stream for _, stream, _ in observed if sizes[stream.name] > 1}
+        self.remember(list(several.values()))
+
+        def reply(which: int, answers: Answers | None, alarms: list[dict[str, Any]]) -> None:
+            at, stream, seen = observed[which]
+            said = answers if seen.values else _said_before(stream, seen, rows[at][1].ask)
+            found = replies[at] = self.reply(stream, said, _counts(seen))
+            found.event = seen.event()
+            named = {"kind": self.kind, "stream": stream.name}
+            found.notices = [named | alarm for alarm in alarms]
+
+        self._apply([(stream, seen) for _, stream, seen in observed], reply)
+        self.remember(())
+
+    def _apply(
+        self,
+        rows: Sequence[tuple[Stream, Observed]],
+        then: Callable[[int, Answers | None, list[dict[str, Any]]], None] | None = None,
+    ) -> None:
+        """Advance detectors and records by events; the one way by which a stream changes.
+
+        After each row `then` is called with what was said of it, when the record is as of this row.
+        """
+        some = [(stream, seen) for stream, seen in rows if seen.values]
+        for stream, seen in some:
+            if stream.slot is None:
+                self.begin(stream, seen)
+        found = iter(self.advance(some) if some else ())
+        for at, (stream, seen) in enumerate(rows):
+            answers = next(found) if seen.values else None
+            alarms = self.alarms(answers, seen) if answers is not None else []
+            if answers is not None:
+                stream.record.latest = self.latest(answers)
+            for alarm in alarms:
+                stream.record.alarmed(alarm)
+            book(stream.record, seen)
+            if then is not None:
+                then(at, answers, alarms)
+            if answers is not None:
+                stream.last = (seen, answers)
+
+    def _look(self, stream: Stream, asked: Asked) -> Reply:
+        ask = asked.ask
+        if stream.record.updated == 0:
+            return Reply(
+                refusal={"code": "not_found", "message": f"There is no stream {stream.name}"}
+            )
+        if removal := self.removal(asked):
+            return removal
+        if ask["op"] == "show":
+            shown = asdict(stream.record) | self.look(stream, ask)
+            return Reply(detail={"data": {self.kind: shown}})
+        return Reply(detail={"data": self.look(stream, ask)})
+
+
+def _said_before(stream: Stream, seen: Observed, ask: dict[str, Any]) -> Any:
+    """Give what was said of a body that its client sends again for want of the answer."""
+    if stream.last is None or "s" not in ask:
+        return None
+    last, answers = stream.last
+    n = len(ask["v"])
+    same = seen.duplicates == n == len(last.values) and ask["s"] + n - 1 == last.sequence
+    return answers if same else None
+
+
+def _counts(seen: Observed) -> dict[str, int]:
+    return {"taken": len(seen.values), "duplicates": seen.duplicates, "late": seen.late}
+
+
+def _lives(events: Sequence[Any]) -> list[list[Observed]]:
+    """Part a log at its deletions, one of which stands between any two parts."""
+    lives: list[list[Observed]] = [[]]
+    for event in events:
+        if event == DELETED:
+            lives.append([])
+        else:
+            lives[-1].append(Observed.of(event))
+    return lives

@@ -1,0 +1,72 @@
+"""Which observations of a body are taken: each once, and in the order of their time.
+
+With `sequence`, the client's number of the body's first value, what has been taken already is
+passed over, also when a body overlaps the one before; numbers that were skipped are counted, and do
+not hold the stream up. With `ts`, an observation older than the latest is late: a detector follows
+time, so it is counted and left out. Neither is an error: a client that sends again after a lost
+answer gets an answer.
+"""
+
+from typing import Any, NamedTuple
+
+from deployments.anomaly.record import Observed, Record
+
+
+class Place(NamedTuple):
+    """Where a stream stands in its client's order: the latest observation's number and time."""
+
+    sequence: int | None
+    ts: float | None
+
+
+class Taken(NamedTuple):
+    values: list[Any]
+    times: list[float]
+    sequence: int | None
+    ts: float | None
+    duplicates: int
+    late: int
+    missing: int
+
+
+def take(place: Place, ask: dict[str, Any], now: float) -> Taken:
+    """Choose from a body's values those that come after this place."""
+    values: list[Any] = ask["v"]
+    times = _times(ask.get("t"), len(values), now)
+    first: int | None = ask.get("s")
+    duplicates = missing = 0
+    if first is not None and place.sequence is not None:
+        duplicates = min(max(place.sequence + 1 - first, 0), len(values))
+        missing = max(first - place.sequence - 1, 0)
+    values, times = values[duplicates:], times[duplicates:]
+    kept_values, kept_times, latest = list[Any](), list[float](), place.ts
+    for value, at in zip(values, times, strict=True):
+        if ask.get("t") is not None:
+            if latest is not None and at < latest:
+                continue
+            latest = at
+        kept_values.append(value)
+        kept_times.append(at)
+    sequence = place.sequence
+    if first is not None and values:
+        sequence = first + duplicates + len(values) - 1
+    late = len(values) - len(kept_values)
+    return Taken(kept_values, kept_times, sequence, latest, duplicates, late, missing)
+
+
+def _times(given: float | list[float] | None, n: int, now: float) -> list[float]:
+    if given is None:
+        return [now] * n
+    return list(given) if isinstance(given, list) else [given] * n
+
+
+def book(record: Record, seen: Observed) -> None:
+    """Note in the record what was taken, and what was not."""
+    if record.updated == 0:
+        record.created = seen.now
+    record.updated = seen.now
+    record.observations += len(seen.values)
+    record.sequence, record.ts = seen.sequence, seen.ts
+    record.duplicates += seen.duplicates
+    record.late += seen.late
+    record.missing += seen.missing

@@ -1,0 +1,356 @@
+"""Experiments: POST /models/bandit, /models/bandit/feedback and /models/bandit/evaluate."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from config_store.document import FamilyServing
+from deployments.api.family import ENTITY_PATTERN, Family, FamilyBody
+from deployments.runtime.batch import Columns, Detail
+from deployments.runtime.state.tags import key_by_tag
+
+LEVEL, JUDGED_LEVEL = 0.9, 0.95
+MOST_ARMS = 64
+
+MOST_FEATURES = 32
+DECISION_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"
+ARM_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:+=@ -]{0,63}$"
+
+Number = Annotated[float, Field(ge=-1e12, le=1e12)]
+FeatureName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
+Arm = Annotated[str, Field(pattern=ARM_PATTERN)]
+ExperimentName = Annotated[
+    str, Field(pattern=ENTITY_PATTERN, description="Which experiment; its first request begins it.")
+]
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, strict=True)
+
+
+class FeatureRange(BaseModel):
+    """From where to where a number of the context is scaled; beyond, it is cut off."""
+
+    model_config = _STRICT
+
+    low: Number = 0.0
+    high: Number = 1.0
+
+
+class BudgetBody(BaseModel):
+    """How much worse than the baseline the experiment may be, over any window."""
+
+    model_config = _STRICT
+
+    share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.05, description="Of what the baseline earns."
+    )
+    reserve: Annotated[float, Field(ge=1, le=1e6)] = Field(
+        1.0, description="The most that is saved up, in whole ranges of the reward."
+    )
+    pricing: Literal["worst_case", "confidence"] = "worst_case"
+    risk: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+
+class DesignBody(BaseModel):
+    """How the experiment is run; stated with its first request and then kept."""
+
+    model_config = _STRICT
+
+    family: Literal["linear", "gaussian", "bernoulli"] | None = Field(
+        None, description="Linear where there is a context, else gaussian."
+    )
+    features: Annotated[dict[FeatureName, FeatureRange], Field(max_length=MOST_FEATURES)] | None = (
+        Field(None, description="The context's numbers and their ranges, 0 to 1 where left out.")
+    )
+    reward_low: Number = Field(0.0, description="Rewards outside low and high are refused.")
+    reward_high: Number = 1.0
+    width: Annotated[float, Field(ge=0, le=100)] = Field(
+        1.25, description="Standard deviations that ucb adds."
+    )
+    thompson_width: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        None,
+        description="What thompson multiplies its standard deviations by; left out, 0.6 where "
+        "there is a context and 1 where there is none.",
+    )
+    floor: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.05, description="Probability spread evenly over the arms, within the canary's share."
+    )
+    discount: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="What a reward counts after each later one."
+    )
+    prior_weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    deadline_s: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        None, description="A later reward is refused."
+    )
+    missing_reward: Number | None = Field(
+        None, description="What counts where no reward came in time, or ever."
+    )
+    capacity: Annotated[int, Field(ge=100, le=16_384)] = Field(
+        4_096, description="Decisions kept for their rewards and for evaluation."
+    )
+    budget: BudgetBody | None = None
+    baseline: Arm | None = Field(None, description="The incumbent; the first arm if left out.")
+
+    def stated(self) -> dict[str, Any]:
+        """Give what the body says, as models/optimization/bandits reads it."""
+        found = {name: value for name, value in self.model_dump().items() if name in self._given()}
+        if "features" in found:
+            ranges = found["features"]
+            found["features"] = [{"name": name, **each} for name, each in ranges.items()]
+        return found
+
+    def _given(self) -> set[str]:
+        may_be_empty = ("family", "features", "thompson_width")
+        empty = {name for name in may_be_empty if getattr(self, name) is None}
+        return self.model_fields_set - empty
+
+
+class BanditBody(FamilyBody):
+    """A request for an arm. It chooses among the arms that it names, and new ones join."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "experiment": "router/batch-size",
+                    "context": {"load": 0.7, "volatility": 0.2},
+                    "arms": ["64", "128", "256"],
+                    "policy": "thompson",
+                },
+                {
+                    "experiment": "venue-7/retries",
+                    "arms": ["two", "three"],
+                    "policy": "ucb",
+                    "design": {"family": "bernoulli", "budget": {"share": 0.02}},
+                },
+            ]
+        }
+    )
+
+    experiment: ExperimentName
+    context: Annotated[dict[FeatureName, Number], Field(max_length=MOST_FEATURES)] = Field(
+        default_factory=dict,
+        description="The same names in every request of an experiment; ranges are the design's, "
+        "0 to 1 unless it says otherwise.",
+    )
+    arms: Annotated[list[Arm], Field(min_length=1, max_length=MOST_ARMS)] | None = Field(
+        None,
+        description="Chosen among for this request, the baseline always one of them; an arm that "
+        "the experiment has not joins it, one that is left out is passed over this time. Those "
+        "that are configured where left out, else all.",
+    )
+    policy: Literal["ucb", "thompson"] = "thompson"
+    design: DesignBody | None = Field(
+        None, description="Read with the first request; a later one that differs is refused (409)."
+    )
+
+    @model_validator(mode="after")
+    def _arms_differ(self) -> Self:
+        if self.arms and len(set(self.arms)) < len(self.arms):
+            raise ValueError("arms: one is named twice")
+        return self
+
+
+class FeedbackBody(FamilyBody):
+    """What a decision turned out to be worth."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"decision_id": "01939d1c-8a4e-7c11-9a52-3b1f0a6c2d7e", "reward": 0.83}]
+        }
+    )
+
+    decision_id: Annotated[str, Field(pattern=DECISION_PATTERN)]
+    reward: Number
+
+
+class EvaluateBody(FamilyBody):
+    """A policy to be valued on an experiment's logged decisions."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"experiment": "router/batch-size", "policy": "thompson"},
+                {"experiment": "router/batch-size", "policy": "128"},
+            ]
+        }
+    )
+
+    experiment: ExperimentName
+    policy: Arm = Field(description="ucb, thompson, or an arm: always that one.")
+
+
+class BanditData(BaseModel):
+    config: str | None = Field(
+        description="The arm. Where the fallback answers, the first that the request names; null "
+        "where it names none: keep what you run. A fallback's decision takes no feedback."
+    )
+    canary_percentage: float = Field(ge=0, le=100)
+    propensity: float = Field(gt=0, le=1)
+    expected_reward: float
+    exploring: bool = Field(description="Whether another arm has the higher expected reward.")
+
+
+class Posterior(BaseModel):
+    mean: float = Field(description="Of the arm's reward, in the decision's context.")
+    lower: float
+    upper: float
+    weight: float = Field(ge=0, description="How many rewards it counts.")
+
+
+class FeedbackData(BaseModel):
+    experiment: str
+    config: str
+    posterior: Posterior
+
+
+class EstimateShown(BaseModel):
+    value: float
+    lower: float
+    upper: float
+
+
+class Estimates(BaseModel):
+    """Null where the log says too little, which `refusal` then puts in words."""
+
+    ipw: EstimateShown | None
+    snipw: EstimateShown | None
+    dm: EstimateShown | None
+    dr: EstimateShown | None
+
+
+class Diagnostics(BaseModel):
+    decisions: int
+    usable: int = Field(description="Those at which every arm of the policy had a chance.")
+    effective_sample_size: float
+    largest_weight: float
+    largest_share: float
+    mean_weight: float
+
+
+class Valued(BaseModel):
+    policy: str
+    estimates: Estimates
+    refusal: str | None
+    diagnostics: Diagnostics
+
+
+class PromotionShown(BaseModel):
+    promote: bool
+    reason: str
+    gain_lower_bound: float | None
+    incumbent: Valued
+
+
+class EvaluationData(Valued):
+    experiment: str
+    promotion: PromotionShown
+
+
+def ask_for_arm(body: BanditBody) -> dict[str, Any]:
+    found: dict[str, Any] = {"op": "decide", "context": body.context, "policy": body.policy}
+    if body.arms is not None:
+        found["arms"] = body.arms
+    if body.design is not None:
+        found["design"] = body.design.stated()
+    return found
+
+
+def ask_to_learn(body: FeedbackBody) -> dict[str, Any]:
+    return {"op": "reward", "id": body.decision_id, "reward": body.reward}
+
+
+def ask_to_judge(body: EvaluateBody) -> dict[str, Any]:
+    return {"op": "freeze", "policy": body.policy}
+
+
+def no_columns(_: Sequence[Any], __: FamilyServing) -> Columns:
+    return {}
+
+
+def incumbent(body: BanditBody) -> Detail:
+    """Keep to the incumbent, as far as the request tells it."""
+    stated = body.design.baseline if body.design else None
+    config = stated or (body.arms[0] if body.arms else None)
+    return {"data": {"config": config, "exploring": False}}
+
+
+def arm_answers(columns: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
+    names = ("canary_percentage", "propensity", "expected_reward")
+    rows = zip(*(columns[name].tolist() for name in names), details, strict=True)
+    return [
+        {
+            "config": said["data"]["config"],
+            "canary_percentage": canary,
+            "propensity": propensity,
+            "expected_reward": expected,
+            "exploring": said["data"]["exploring"],
+        }
+        for canary, propensity, expected, said in rows
+        if said is not None
+    ]
+
+
+def told(_: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
+    """Give what the holder said; these families have no fallback that could say else."""
+    return [{} if detail is None else detail["data"] for detail in details]
+
+
+def experiment_of(body: BanditBody | EvaluateBody) -> str:
+    return body.experiment
+
+
+def decided_in(body: FeedbackBody) -> str:
+    return key_by_tag(body.decision_id)
+
+
+BANDIT = Family(
+    name="bandit",
+    path="/models/bandit",
+    summary="Choose an arm, within the canary's share, and say what chance it had",
+    takes_feedback=True,
+    body=BanditBody,
+    data=BanditData,
+    columns=no_columns,
+    answers=arm_answers,
+    otherwise=incumbent,
+    interval_method="credible",
+    interval_level=LEVEL,
+    deployment="optimization",
+    ask=ask_for_arm,
+    key=experiment_of,
+    creates="experiments",
+)
+
+FEEDBACK = Family(
+    name="bandit-feedback",
+    path="/models/bandit/feedback",
+    summary="Learn what a decision was worth, once",
+    body=FeedbackBody,
+    data=FeedbackData,
+    columns=no_columns,
+    answers=told,
+    interval_method="credible",
+    interval_level=LEVEL,
+    deployment="optimization",
+    ask=ask_to_learn,
+    key=decided_in,
+    falls_back=False,
+)
+
+EVALUATE = Family(
+    name="bandit-evaluate",
+    path="/models/bandit/evaluate",
+    summary="Value a policy on the logged decisions, and say whether to promote it",
+    unjudged=("estimates", "promotion"),
+    no_interval="The log says too little to value the policy: `refusal` says what is missing",
+    body=EvaluateBody,
+    data=EvaluationData,
+    columns=no_columns,
+    answers=told,
+    interval_method="confidence-sequence",
+    interval_level=JUDGED_LEVEL,
+    deployment="optimization",
+    ask=ask_to_judge,
+    key=experiment_of,
+    falls_back=False,
+)

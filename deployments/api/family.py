@@ -1,0 +1,126 @@
+"""What the gateway must know of a family of models to carry its requests."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from config_store.document import FamilyServing
+from config_store.quotas import Counted
+from deployments.runtime.batch import Columns, Detail
+
+# Names of services, desks and tenants; what Prometheus and ClickHouse both take without escaping.
+ENTITY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
+
+
+def _whole(value: object) -> object:
+    """Take 7.0 for 7: JSON knows no difference, and some clients write every number so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# For whole numbers in bodies, which are strict otherwise.
+WHOLE = BeforeValidator(_whole)
+
+
+class FamilyBody(BaseModel):
+    """What the bodies of all inference requests share."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, strict=True)
+
+    entity: str = Field(
+        "default",
+        pattern=ENTITY_PATTERN,
+        description="The service, desk or tenant whose history and features are meant.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """How much one piece of JSON may hold: of lists and objects together, and of strings.
+
+    Each list takes a gateway's loop up to 3 microseconds, a string half a one, and there is room
+    for a million and a half in a body. No row of most families holds a tenth of this.
+    """
+
+    lists: int = 20_000
+    strings: int = 100_000
+
+    @property
+    def tokens(self) -> int:
+        """How many brackets and strings that comes to."""
+        return 2 * self.lists + self.strings
+
+    def holds(self, raw: bytes) -> bool:
+        """Tell whether the bytes hold no more, by a look that parses nothing."""
+        lists = raw.count(b"[") + raw.count(b"{")
+        return lists <= self.lists and raw.count(b'"') <= 2 * self.strings
+
+
+USUAL_BULK = Bulk()
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """Lists in a row's detail whose items safety judges as it does the row's own columns.
+
+    The first item of each list is the row itself.
+    """
+
+    # By the output column whose limits hold for its items.
+    lists: dict[str, str]
+    # What a violation calls the number of an item, counted from 1.
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family's side of the contract: from bodies to columns, and from columns to answers."""
+
+    name: str
+    path: str
+    summary: str
+    body: type[FamilyBody]
+    data: type[BaseModel]
+    columns: Callable[[Sequence[Any], FamilyServing], Columns]
+    # From what safety lets through, and what the model said beside it (None where it fell back).
+    answers: Callable[[Columns, Sequence[Detail | None]], list[dict[str, Any]]]
+    interval_method: str
+    interval_level: float
+    # What is said beside the numbers of a row that fell back; nothing where left out.
+    otherwise: Callable[[Any], Detail] | None = None
+    # The features that the model needs and that the feature store may fill.
+    features: tuple[str, ...] = ()
+    # The deployment that answers; the family's own where it is not named.
+    deployment: str = ""
+    # What a body says beyond its numbers, as JSON.
+    ask: Callable[[Any], Any] | None = None
+    # The state that a body belongs to: one key lives on one replica.
+    key: Callable[[Any], str] | None = None
+
+    # The quota that a state begun by a row of this family counts for.
+    creates: Counted | None = None
+
+    # What is read in one piece: a row, or a body that is no plain list of rows.
+    bulk: Bulk = USUAL_BULK
+
+    nested: Nested | None = None
+    # Parts of `data` that no limit of the safety policy is held against.
+    unjudged: tuple[str, ...] = ()
+    # Why the model claims no interval, where it does not.
+    no_interval: str = "The model claims nothing here: any value is possible"
+    # Whether a decision of the model takes feedback; a fallback's never does.
+    takes_feedback: bool = False
+
+    # Whether safety may answer when the model is lost. Not where the answer would say that
+    # something was taken which was not.
+    falls_back: bool = True
+
+    @property
+    def refuses_rows(self) -> bool:
+        """Whether one row of many may be refused by itself: what it asks is more than numbers."""
+        return self.ask is not None
+
+    @property
+    def stage(self) -> str:
+        return self.deployment or self.name

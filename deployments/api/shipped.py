@@ -1,0 +1,25 @@
+"""The families that this release serves."""
+
+from deployments.api.bandits import BANDIT, EVALUATE, FEEDBACK
+from deployments.api.capacity import CAPACITY
+from deployments.api.extremes import EXTREMES
+from deployments.api.family import Family
+from deployments.api.streams import ANOMALY, REGIME
+from deployments.api.studies import STUDY, TELL
+from deployments.api.tail import TAIL
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        TAIL,
+        EXTREMES,
+        CAPACITY,
+        REGIME,
+        ANOMALY,
+        BANDIT,
+        FEEDBACK,
+        EVALUATE,
+        STUDY,
+        TELL,
+    )
+}

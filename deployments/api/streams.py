@@ -1,0 +1,321 @@
+"""Streams: POST /models/regime-detection and POST /models/anomaly."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from config_store.document import FamilyServing
+from deployments.api.family import ENTITY_PATTERN, WHOLE, Family, FamilyBody
+from deployments.runtime.batch import Columns, Detail
+
+LEVEL = 0.9
+USUAL_DETECTOR, FLEET = "rrcf", "fleet"
+MOST_VALUES = 1000
+MOST_DIMENSIONS = 64
+# A fleet's detector is linear in its dimensions, where a forest's cost grows with each of them.
+MOST_FLEET_DIMENSIONS = 1024
+MOST_MEMBERS = 512
+
+# JSON has no infinity but 1e999; whatever is finite is taken.
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Moment = Annotated[float, Field(ge=0, le=1e11)] | AwareDatetime
+StreamName = Annotated[str, Field(pattern=ENTITY_PATTERN, description="Which stream; any name.")]
+Members = Annotated[int, Field(ge=2, le=MOST_MEMBERS), WHOLE]
+Weight = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Weights = Annotated[list[Weight], Field(min_length=1, max_length=MOST_FLEET_DIMENSIONS // 2)]
+Sequence_ = Annotated[int, Field(ge=0, le=2**53), WHOLE]
+
+
+class StreamBody(FamilyBody):
+    """What the bodies of all streams share."""
+
+    stream: StreamName
+    ts: Moment | Annotated[list[Moment], Field(max_length=MOST_VALUES)] | None = Field(
+        None,
+        description="When it was observed, epoch seconds or RFC 3339; one for all or one each. "
+        "Observations older than the latest are late and are not taken.",
+    )
+    sequence: Sequence_ | None = Field(
+        None,
+        description="Your number of the body's first observation: what was taken once is passed "
+        "over when it is sent again.",
+    )
+
+    @abstractmethod
+    def observed(self) -> list[Any]:
+        """Give the observations, in their order."""
+
+    @model_validator(mode="after")
+    def _a_time_each(self) -> Self:
+        if isinstance(self.ts, list):
+            if len(self.ts) != len(self.observed()):
+                raise ValueError(f"ts has {len(self.ts)} times for {len(self.observed())} values")
+            moments = [_epoch(each) for each in self.ts]
+            if any(later < earlier for earlier, later in pairwise(moments)):
+                raise ValueError("ts goes backwards: observations are sent in their order")
+        return self
+
+
+class RegimeBody(StreamBody):
+    """Observations of a stream, in order, for change points."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"stream": "order-gateway/p99", "values": [18.2, 18.9, 41.5]},
+                {"stream": "venue-7/rtt", "values": [0.82], "sequence": 1201, "ts": 1772461740},
+            ]
+        }
+    )
+
+    values: Annotated[list[Number], Field(min_length=1, max_length=MOST_VALUES)]
+    expected_run_length: Annotated[float, Field(gt=1, le=1e9)] | None = Field(
+        None, description="How many observations a regime lasts on average; 100 where left out."
+    )
+
+    def observed(self) -> list[Any]:
+        return self.values
+
+
+class AnomalyBody(StreamBody):
+    """Points of a stream, each a vector of as many numbers as the first, for anomalies."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"stream": "order-gateway", "points": [[0.71, 18.2, 0.001], [0.73, 19.0, 0.0]]},
+                {"stream": "venue-7", "points": [[12.5]], "detector": "both"},
+                {
+                    "stream": "order-gateway/replicas",
+                    "points": [[0.71, 2.9, 0.64, 2.8, 0.69, 2.9]],
+                    "detector": "fleet",
+                    "members": 3,
+                    "weights": [1.0, 0.5],
+                },
+            ]
+        }
+    )
+
+    points: Annotated[
+        list[Annotated[list[Number], Field(min_length=1, max_length=MOST_FLEET_DIMENSIONS)]],
+        Field(
+            min_length=1,
+            max_length=MOST_VALUES,
+            description=f"Each has at most {MOST_DIMENSIONS} numbers; of a fleet it is its "
+            "members' metrics, one member after another.",
+        ),
+    ]
+    detector: Literal["rrcf", "isolation_forest", "both", "fleet"] | None = Field(
+        None, description="Chosen with a stream's first points and then kept; rrcf if left out."
+    )
+    members: Members | None = Field(
+        None, description="How many members a fleet has: with the detector fleet, and no other."
+    )
+    weights: Weights | None = Field(
+        None,
+        description="What each metric of a fleet's members counts, 1 if left out: of metrics "
+        "that measure one quantity, one over their number.",
+    )
+
+    def observed(self) -> list[Any]:
+        return self.points
+
+    @model_validator(mode="after")
+    def _alike(self) -> Self:
+        sizes = {len(point) for point in self.points}
+        if len(sizes) > 1:
+            raise ValueError(f"points have {sorted(sizes)} dimensions: all need the same")
+        return self
+
+    @model_validator(mode="after")
+    def _a_fleet_has_members(self) -> Self:
+        if (self.detector == FLEET) != (self.members is not None):
+            raise ValueError("members go with the detector fleet: give both or neither")
+        if self.members is None:
+            if self.weights is not None:
+                raise ValueError("weights are for the metrics of a fleet: leave them out")
+            return self
+        metrics, rest = divmod(len(self.points[0]), self.members)
+        if rest:
+            raise ValueError(
+                f"a point has {len(self.points[0])} numbers: give a multiple of the "
+                f"{self.members} members"
+            )
+        if self.weights is not None and len(self.weights) != metrics:
+            raise ValueError(f"there are {len(self.weights)} weights for {metrics} metrics")
+        return self
+
+    def choice(self) -> str | dict[str, Any] | None:
+        """Give what a stream is to begin with: a fleet with its members, as JSON."""
+        if self.detector != FLEET:
+            return self.detector
+        weights = {} if self.weights is None else {"weights": self.weights}
+        return {"detector": FLEET, "members": self.members, **weights}
+
+
+class Regime(BaseModel):
+    id: int = Field(description="The number of its first observation, counted from 0.")
+    mean: float
+    sd: float
+    since: str
+
+
+class SegmentShown(BaseModel):
+    start: int
+    since: str
+
+
+class Taken(BaseModel):
+    taken: int = Field(description="How many of the body's observations were taken.")
+    duplicates: int
+    late: int
+
+
+class RegimeData(Taken):
+    change_point: bool
+    change_points: list[int] = Field(description="Which values of this body began a regime.")
+    change_probability: float = Field(ge=0, le=1)
+    run_length: int = Field(ge=0)
+    p_value: float = Field(ge=0, le=1)
+    alarm: bool = Field(description="Within the budget of false alarms a day.")
+    regime: Regime
+    segments: list[SegmentShown]
+
+
+class PointShown(BaseModel):
+    score: float
+    p_value: float = Field(ge=0, le=1)
+    is_anomaly: bool
+    attribution: list[float]
+    member: int | None = Field(
+        None,
+        description="Of a fleet: which of its members, counted from 0, scores highest; null where "
+        "none scores. The score is that member's.",
+    )
+
+
+class AnomalyData(Taken):
+    points: list[PointShown]
+    detector: str
+
+
+def _epoch(moment: float | datetime) -> float:
+    return moment.timestamp() if isinstance(moment, datetime) else float(moment)
+
+
+def ask(body: Any) -> dict[str, Any]:
+    """Give what the keepers of deployments/anomaly read."""
+    found: dict[str, Any] = {"op": "observe", "v": body.observed()}
+    if body.ts is not None:
+        several = isinstance(body.ts, list)
+        found["t"] = [_epoch(each) for each in body.ts] if several else _epoch(body.ts)
+    if body.sequence is not None:
+        found["s"] = body.sequence
+    choice = body.expected_run_length if isinstance(body, RegimeBody) else body.choice()
+    if choice is not None:
+        found["c"] = choice
+    return found
+
+
+def no_columns(_: Sequence[Any], __: FamilyServing) -> Columns:
+    return {}
+
+
+def regime_answers(columns: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
+    names = ("change_probability", "run_length", "mean", "sd", "p_value")
+    rows = zip(*(columns[name].tolist() for name in names), details, strict=True)
+    return [_regime(*row) for row in rows]
+
+
+def _regime(
+    change: float, run: float, mean: float, sd: float, p_value: float, detail: Detail | None
+) -> dict[str, Any]:
+    said = _NOTHING_OBSERVED if detail is None else detail["data"]
+    return {
+        "change_point": bool(said["change_points"]),
+        "change_points": said["change_points"],
+        "change_probability": change,
+        "run_length": int(run),
+        "p_value": p_value,
+        "alarm": said["alarm"],
+        "regime": {
+            "id": said["regime_id"],
+            "mean": mean,
+            "sd": sd,
+            "since": _shown(said["since"]),
+        },
+        "segments": [
+            {"start": each["start"], "since": _shown(each["since"])} for each in said["segments"]
+        ],
+        "taken": said["taken"],
+        "duplicates": said["duplicates"],
+        "late": said["late"],
+    }
+
+
+def anomaly_answers(_: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
+    return [_NO_POINTS if detail is None else detail["data"] for detail in details]
+
+
+# What a row says whose numbers safety has replaced.
+_COUNTS = {"taken": 0, "duplicates": 0, "late": 0}
+_NOTHING_OBSERVED: dict[str, Any] = {
+    "change_points": [],
+    "alarm": False,
+    "regime_id": 0,
+    "since": 0.0,
+    "segments": [],
+    **_COUNTS,
+}
+_NO_POINTS: dict[str, Any] = {"points": [], "detector": USUAL_DETECTOR, **_COUNTS}
+
+
+def _shown(epoch: float) -> str:
+    stamp = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")
+    return stamp.replace("+00:00", "Z")
+
+
+def stream_of(body: Any) -> str:
+    name: str = body.stream
+    return name
+
+
+REGIME = Family(
+    name="regime",
+    path="/models/regime-detection",
+    summary="Follow a stream and say when its regime changes",
+    unjudged=("segments",),
+    no_interval="The regime has one observation yet, which says nothing of its spread",
+    body=RegimeBody,
+    data=RegimeData,
+    columns=no_columns,
+    answers=regime_answers,
+    interval_method="bocpd-predictive",
+    interval_level=LEVEL,
+    deployment="anomaly",
+    ask=ask,
+    key=stream_of,
+    creates="streams",
+    falls_back=False,
+)
+
+ANOMALY = Family(
+    name="anomaly",
+    path="/models/anomaly",
+    summary="Follow a stream of vectors and say which are odd",
+    unjudged=("points",),
+    body=AnomalyBody,
+    data=AnomalyData,
+    columns=no_columns,
+    answers=anomaly_answers,
+    interval_method="conformal-rank",
+    interval_level=LEVEL,
+    ask=ask,
+    key=stream_of,
+    creates="streams",
+    falls_back=False,
+)

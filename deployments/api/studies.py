@@ -1,0 +1,320 @@
+"""Studies: POST /models/bayes-opt and /models/bayes-opt/tell."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from config_store.document import FamilyServing
+from deployments.api.family import ENTITY_PATTERN, Bulk, Family, FamilyBody
+from deployments.runtime.batch import Columns, Detail
+from models.optimization.bayes.limits import MOST_CONSTRAINTS, MOST_GOALS, MOST_TRIALS
+from models.optimization.bayes.parameters import LARGEST_INTEGER
+
+LEVEL = 0.9
+NOTHING_CLAIMED = "Nothing is claimed of how a trial will come out"
+# A list is kept in the study's first event, and every suggestion looks through what is left of it.
+MOST_LISTED = 2_000
+MOST_SOUGHT = 1_000
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.:/-]{0,63}$")]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+# Larger ones a float cannot tell apart, and they would not go through the wire.
+Whole = Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
+Value = bool | Whole | Number | Annotated[str, Field(max_length=128)]
+Parameters = dict[Name, Value]
+Goal = Literal["minimise", "maximise"]
+Limits = Annotated[dict[Name, Number], Field(max_length=MOST_CONSTRAINTS)]
+Values = Number | Annotated[list[Number], Field(min_length=1, max_length=MOST_GOALS)]
+StudyName = Annotated[
+    str, Field(pattern=ENTITY_PATTERN, description="Which study; its first request begins it.")
+]
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, strict=True)
+
+
+class FloatParameter(BaseModel):
+    """A number between two ends, on a logarithmic scale where asked."""
+
+    model_config = _STRICT
+
+    type: Literal["float"]
+    low: Number
+    high: Number
+    log: bool = False
+
+
+class IntParameter(BaseModel):
+    """A whole number between two ends, both included."""
+
+    model_config = _STRICT
+
+    type: Literal["int"]
+    low: Whole
+    high: Whole
+    log: bool = False
+
+
+class CategoricalParameter(BaseModel):
+    """One of some choices that have no order."""
+
+    model_config = _STRICT
+
+    type: Literal["categorical"]
+    choices: Annotated[list[Value], Field(min_length=1, max_length=100)]
+
+
+ParameterBody = Annotated[
+    FloatParameter | IntParameter | CategoricalParameter, Field(discriminator="type")
+]
+
+
+class OutcomeBody(BaseModel):
+    """What came of a trial: its value, or that it failed."""
+
+    model_config = _STRICT
+
+    value: Values | None = Field(None, description="A list where the study has several goals.")
+    failed: bool = False
+    constraints: Limits = Field(
+        default_factory=dict, description="The value of each constraint; at most 0 is kept."
+    )
+
+    @model_validator(mode="after")
+    def _one_outcome(self) -> Self:
+        if self.failed is (self.value is not None):
+            raise ValueError("give a value, or failed, and not both")
+        if self.failed and self.constraints:
+            raise ValueError("a failed trial has no constraints' values")
+        return self
+
+    def outcome(self) -> dict[str, Any]:
+        """Give it as deployments/optimization/studies reads it."""
+        several = self.value if isinstance(self.value, list) else [self.value]
+        values = [] if self.value is None else several
+        return {"values": values, "constraints": self.constraints, "failed": self.failed}
+
+
+class PastTrial(OutcomeBody):
+    """A trial that was run elsewhere."""
+
+    parameters: Parameters
+
+
+class StudyDesign(BaseModel):
+    """Finer settings of a study, kept from its first request on."""
+
+    model_config = _STRICT
+
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    starts: Annotated[int, Field(ge=2, le=1000)] = Field(
+        5, description="Trials spread evenly before a model is asked."
+    )
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
+        1e-3,
+        description="Converged when three suggestions in a row hope for less, as a share of "
+        "the outcomes' standard deviation.",
+    )
+    candidates: Annotated[list[Parameters], Field(min_length=1, max_length=MOST_LISTED)] = Field(
+        default_factory=list,
+        description="Where given, only these are suggested, each once. Each names all parameters "
+        "of the space, with values inside it; none is given twice.",
+    )
+    sought: Annotated[int, Field(ge=1, le=MOST_SOUGHT)] = Field(
+        1, description="How many good trials are wanted: improvement counts over that many best."
+    )
+
+
+class StudyBody(FamilyBody):
+    """A request for the next trial."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "study": "matching-engine/tuning",
+                    "space": {
+                        "threads": {"type": "int", "low": 1, "high": 32},
+                        "batch_us": {"type": "float", "low": 1, "high": 1000, "log": True},
+                        "allocator": {"type": "categorical", "choices": ["glibc", "jemalloc"]},
+                    },
+                    "goal": "minimise",
+                    "constraints": ["memory_over_limit"],
+                },
+                {"study": "matching-engine/tuning"},
+                {
+                    "study": "matching-engine/known-configurations",
+                    "space": {
+                        "threads": {"type": "int", "low": 1, "high": 32},
+                        "allocator": {"type": "categorical", "choices": ["glibc", "jemalloc"]},
+                    },
+                    "design": {
+                        "candidates": [
+                            {"threads": 4, "allocator": "glibc"},
+                            {"threads": 8, "allocator": "jemalloc"},
+                            {"threads": 16, "allocator": "glibc"},
+                            {"threads": 16, "allocator": "jemalloc"},
+                            {"threads": 32, "allocator": "jemalloc"},
+                        ],
+                        "sought": 2,
+                        "starts": 3,
+                    },
+                },
+            ]
+        }
+    )
+
+    study: StudyName
+    space: Annotated[dict[Name, ParameterBody], Field(min_length=1, max_length=50)] | None = Field(
+        None, description="Needed with the first request; a later one that differs is refused."
+    )
+    goal: Goal | Annotated[list[Goal], Field(min_length=1, max_length=MOST_GOALS)] | None = Field(
+        None, description="minimise where left out; a list for several goals."
+    )
+    constraints: Annotated[list[Name], Field(max_length=MOST_CONSTRAINTS)] | None = Field(
+        None, description="Names of outcomes that must come out at 0 or under."
+    )
+    history: Annotated[list[PastTrial], Field(max_length=MOST_TRIALS)] | None = Field(
+        None,
+        description="Trials that were run elsewhere, in order. Rows that the study took before "
+        "are passed over by their number, so the same list may grow from request to request.",
+    )
+    design: StudyDesign | None = None
+    wait_ms: Annotated[float, Field(ge=0, le=5000)] | None = Field(
+        None,
+        description="How long to wait for a model's suggestion where none is ready; a few ms, and "
+        "only while one is being made, where left out. Then a cheap one is taken, and "
+        "meta.suggestion.source says so.",
+    )
+
+
+class TellBody(OutcomeBody, FamilyBody):
+    """What came of a trial of a study; told once."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "study": "matching-engine/tuning",
+                    "trial_id": 0,
+                    "value": 41.7,
+                    "constraints": {"memory_over_limit": -0.2},
+                },
+                {"study": "matching-engine/tuning", "trial_id": 1, "failed": True},
+            ]
+        }
+    )
+
+    study: StudyName
+    trial_id: Annotated[int, Field(ge=0, le=MOST_TRIALS)]
+
+
+class TrialShown(BaseModel):
+    trial_id: int
+    parameters: dict[str, bool | int | float | str]
+    state: Literal["pending", "told", "failed"]
+    value: float | list[float] | None
+    constraints: dict[str, float]
+
+
+class Standing(BaseModel):
+    trial_id: int
+    trials: int
+    pending: int = Field(description="Trials that were asked for and not told yet.")
+    candidates_left: int | None = Field(
+        description="Candidates that were not asked for yet; null where none were listed."
+    )
+    best: TrialShown | None = Field(description="Null while none is feasible, or of several goals.")
+    front: list[TrialShown] | None = Field(description="Of several goals: what none other beats.")
+
+
+class StudyData(Standing):
+    parameters: dict[str, bool | int | float | str]
+    expected_improvement: float | None = Field(description="Null where no model was asked.")
+    acquisition: float | None
+    converged: bool
+
+
+class TellData(Standing):
+    state: Literal["told", "failed"]
+
+
+def ask_for_trial(body: StudyBody) -> dict[str, Any]:
+    found: dict[str, Any] = {"op": "ask", "design": _stated(body)}
+    if body.wait_ms is not None:
+        found["wait"] = body.wait_ms / 1000
+    if body.history:
+        found["history"] = [
+            {"parameters": each.parameters, **each.outcome()} for each in body.history
+        ]
+    return found
+
+
+def _stated(body: StudyBody) -> dict[str, Any]:
+    """Give what the body says of the design, as models/optimization/bayes reads it."""
+    stated: dict[str, Any] = {}
+    if body.space is not None:
+        stated["space"] = {name: each.model_dump() for name, each in body.space.items()}
+    if body.goal is not None:
+        stated["goals"] = body.goal if isinstance(body.goal, list) else [body.goal]
+    if body.constraints is not None:
+        stated["constraints"] = body.constraints
+    if body.design is not None:
+        stated |= body.design.model_dump(exclude_unset=True)
+    return stated
+
+
+def ask_to_learn(body: TellBody) -> dict[str, Any]:
+    return {"op": "tell", "trial": body.trial_id, **body.outcome()}
+
+
+def no_columns(_: Sequence[Any], __: FamilyServing) -> Columns:
+    return {}
+
+
+def told(_: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
+    """Give what the holder said; these families have no fallback that could say else."""
+    return [{} if detail is None else detail["data"] for detail in details]
+
+
+def study_of(body: StudyBody | TellBody) -> str:
+    return body.study
+
+
+STUDY = Family(
+    name="bayes-opt",
+    path="/models/bayes-opt",
+    summary="Suggest the next trial of a study",
+    unjudged=("parameters",),
+    no_interval=NOTHING_CLAIMED,
+    body=StudyBody,
+    data=StudyData,
+    columns=no_columns,
+    answers=told,
+    interval_method="none",
+    interval_level=LEVEL,
+    deployment="optimization",
+    ask=ask_for_trial,
+    key=study_of,
+    creates="studies",
+    # Ten thousand past trials of four objects and lists, and as many names as a body has room for.
+    bulk=Bulk(lists=50_000, strings=700_000),
+    falls_back=False,
+)
+
+TELL = Family(
+    name="bayes-opt-tell",
+    path="/models/bayes-opt/tell",
+    summary="Learn what came of a trial, once",
+    unjudged=("best", "front"),
+    no_interval=NOTHING_CLAIMED,
+    body=TellBody,
+    data=TellData,
+    columns=no_columns,
+    answers=told,
+    interval_method="none",
+    interval_level=LEVEL,
+    deployment="optimization",
+    ask=ask_to_learn,
+    key=study_of,
+    falls_back=False,
+)

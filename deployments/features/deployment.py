@@ -1,0 +1,46 @@
+"""The features deployment: fills the columns that requests left out."""
+
+from config_store.document import FeatureConfig
+from config_store.store import Version
+from deployments.api.shipped import FAMILIES
+from deployments.history.client import HistorySource
+from deployments.runtime.batch import Batch, filled_to_frame
+from deployments.runtime.stage import Stage
+from deployments.runtime.transport.frame import Frame
+from features.fill import Freshness, fill
+from features.store import FeatureStore
+
+
+class Features(Stage[FeatureConfig]):
+    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
+        super().__init__("features")
+        self._store = FeatureStore(self.replica.redis, HistorySource(), self.replica.clocks.wall)
+        await self.open()
+        self._refreshing = self.replica.loops.start(
+            "refresh features", self._refresh, self._refresh_seconds
+        )
+
+    async def answer(self, frame: Frame, compiled: FeatureConfig) -> Frame:
+        """Give every feature column that the batch's family needs."""
+        batch = Batch.from_frame(frame)
+        hits, misses = self._store.hits, self._store.misses
+        rows = await self._store.rows(batch.entities)
+        self.replica.metrics.cached(self._store.hits - hits, self._store.misses - misses)
+        fresh = Freshness(self.replica.clocks.wall(), compiled.stale_after_seconds)
+        needed = FAMILIES[batch.family].features
+        filled = fill(needed, batch.entities, batch.columns, rows, compiled.defaults, fresh)
+        return filled_to_frame(filled)
+
+    def compile(self, version: Version) -> FeatureConfig:
+        return version.document.features
+
+    def _refresh_seconds(self) -> float:
+        return self.versions.active.compiled.refresh_seconds
+
+    async def _refresh(self) -> None:
+        await self._store.refresh(self._refresh_seconds())
+
+    async def __del__(self) -> None:
+        await self.replica.loops.stop(self._refreshing)
+        await self._store.close()
+        await self.close()

@@ -1,0 +1,173 @@
+"""What a forecasting replica keeps at hand: the hours, and by alias the models and their board."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from config_store.shared_loads import SharedLoads
+from deployments.api.capacity import MODELS
+from deployments.forecasting import planner
+from deployments.forecasting.board import Board
+from deployments.forecasting.foretold import DAY_AHEAD, Foretold
+from deployments.forecasting.hour_standings import HourStandings
+from deployments.forecasting.past import Past, end_of, past_of
+from deployments.forecasting.shelf import ModelShelf, registered_name
+from deployments.history import client as history
+from deployments.history.client import HistoryAwayError
+from deployments.runtime.batch import Batch, Prediction
+from deployments.runtime.champions import Named
+from deployments.runtime.coverage.outcomes import Outcomes
+from deployments.runtime.replica import Replica
+from models.forecasting.seasonal_naive import SeasonalNaive
+
+# Telemetry of an hour's last minute is there by then.
+SETTLED_SECONDS = 30
+# Where the history has no such hour yet, for its clock is behind or its store is empty.
+READ_AGAIN_SECONDS = 10.0
+HISTORY_DAYS = 60
+HOUR = 3600
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Forecasts:
+    """The models that one alias names, and what they foretell."""
+
+    shelf: ModelShelf
+    board: Board
+
+
+class Office:
+    """`look` is called every second; answering never waits for it.
+
+    A version names an alias. One that no version has named before is waited for.
+    """
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._by_alias: dict[str, Forecasts] = {}
+        self._begun: SharedLoads[str, Forecasts] = SharedLoads()
+        self.standings = HourStandings(replica.redis)
+        self._outcomes = Outcomes(replica.redis, replica.clocks.monotonic)
+        self.foretold = Foretold(replica.redis, self._outcomes, self.standings)
+        self.day_ahead = Foretold(replica.redis, self._outcomes, self.standings, DAY_AHEAD)
+        self.past: dict[str, Past] = {}
+        # The past holds all of every hour before this one.
+        self._past_until = 0
+        self._read_again_at = 0.0
+
+    async def tidy(self) -> None:
+        """Save outcomes' states that have grown long, and let go of idle ones."""
+        await self._outcomes.tidy()
+
+    async def close(self) -> None:
+        await self._outcomes.close()
+
+    def known(self, alias: str) -> Forecasts | None:
+        return self._by_alias.get(alias)
+
+    async def of(self, alias: str) -> Forecasts:
+        """Give the forecasts of an alias, making them where that was not done yet."""
+        return self._by_alias.get(alias) or await self._begun.get(
+            alias, partial(self._begin, alias)
+        )
+
+    def prefetch(self, alias: str) -> None:
+        """Begin to make what batches will soon ask for."""
+        if alias not in self._by_alias:
+            self._begun.start(alias, partial(self._begin, alias))
+
+    def answer(self, batch: Batch, forecasts: Forecasts) -> Prediction:
+        started = time.perf_counter()
+        names = [MODELS[int(code)] for code in batch.columns["model"].tolist()]
+        board, shelf = forecasts.board, forecasts.shelf
+        ahead = [board.ahead(*each) for each in zip(batch.entities, names, strict=True)]
+        capacity = shelf.capacity
+        plan = None if capacity is None else capacity.model
+        columns, details = planner.answer(
+            batch.columns, batch.entities, ahead, plan, self.standings
+        )
+        for detail, wanted, each in zip(details, names, ahead, strict=True):
+            if detail is not None:
+                detail["meta"] = {
+                    "model": registered_name(each.answered_by),
+                    "model_version": shelf.version_of(each.answered_by),
+                    "degraded": each.answered_by != wanted or plan is None,
+                }
+        self._replica.metrics.inferred("capacity", time.perf_counter() - started)
+        return Prediction(columns, "forecasting/chain", "1", details)
+
+    def make(self, shelf: ModelShelf) -> Board:
+        """Forecast everything anew. Blocking: for a thread."""
+        forecasters = {name: each.model for name, each in shelf.forecasters.items()}
+        forecasters.setdefault(SeasonalNaive.name, SeasonalNaive())
+        now = self._replica.clocks.wall()
+        return Board(forecasters, shelf.missing, self.past, now, MODELS)
+
+    async def _begin(self, alias: str) -> Forecasts:
+        shelf = ModelShelf(self._replica.settings.paths.models, alias)
+        await asyncio.to_thread(shelf.look)
+        found = Forecasts(shelf, await asyncio.to_thread(self.make, shelf))
+        self._by_alias[alias] = found
+        return found
+
+    async def look(self, aliases: Iterable[str], usual: Named) -> None:
+        """Take new champions, new hours and new standings into account.
+
+        Of aliases that no version alive names it lets go; `usual` is what the active one names.
+        """
+        await self.standings.refresh()
+        if (coverage := self.standings.mean_coverage()) is not None:
+            self._replica.metrics.interval_coverage.labels("capacity").set(coverage)
+        wanted = set(aliases)
+        for alias in self._by_alias.keys() - wanted:
+            del self._by_alias[alias]
+        hour = self._settled_hour()
+        if not self.past or (
+            hour > self._past_until and self._replica.clocks.wall() >= self._read_again_at
+        ):
+            await self._read_past(hour)
+        failures = []
+        for alias in wanted:
+            try:
+                await self._follow(alias, hour)
+            except Exception as failure:  # noqa: BLE001 - whatever it is, the others are followed
+                failures.append(failure)
+        for foretold in (self.foretold, self.day_ahead):
+            if (answering := self.known(usual.alias)) is not None:
+                await foretold.note(answering.board, usual.model)
+            await foretold.tell(self.past, self._past_until)
+        if failures:
+            raise failures[0]
+
+    async def _follow(self, alias: str, hour: int) -> None:
+        """Make an alias's board anew where its models, the hour or the past have changed."""
+        forecasts = await self.of(alias)
+        before = forecasts.board
+        changed = await asyncio.to_thread(forecasts.shelf.look)
+        if changed or hour > before.hour or before.past is not self.past:
+            forecasts.board = await asyncio.to_thread(self.make, forecasts.shelf)
+
+    def _settled_hour(self) -> int:
+        """Give the present hour; shortly after its begin still the one before."""
+        return int(self._replica.clocks.wall() - SETTLED_SECONDS) // HOUR
+
+    async def _read_past(self, hour: int) -> None:
+        """Read the past up to an hour; while the history is away the next look tries again."""
+        try:
+            stored: dict[str, Any] = await history.ask("hours", HISTORY_DAYS)
+        except HistoryAwayError as away:
+            log.warning("The history gives no hours: %s", away.message)
+            return
+        found = past_of(stored)
+        # The history goes by a clock of its own, which may be behind.
+        until = min(hour, end_of(found) // HOUR)
+        if until < hour:
+            self._read_again_at = self._replica.clocks.wall() + READ_AGAIN_SECONDS
+        if until > self._past_until or not self.past:
+            self.past, self._past_until = found or self.past, until  # boards are made anew for it

@@ -1,0 +1,261 @@
+"""The history actor: owns the column store, keeps telemetry coming, and drains the ledger into it.
+
+chDB lets one process open its folder, so there is one such actor in the cluster; every other
+process asks it. With CLICKHOUSE_URL set it speaks to the server instead, by the same SQL.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import ray
+from prometheus_client import CollectorRegistry
+from redis.exceptions import RedisError
+
+from config_store.connection import open_redis
+from config_store.settings import Settings
+from deployments.runtime.log_files import write_logs
+from features.hours.stored import stored_hours, worker_minutes
+from features.rows import FeatureRow
+from features.sources import clickhouse as telemetry_store
+from features.sources.simulator.platform import Platform
+from features.store import publish
+from observability.clickhouse.home import claim
+from observability.clickhouse.opening import open_store
+from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError
+from observability.exposition import snapshot
+from observability.ledger.archive import Archive
+from observability.ledger.audit_report import AuditReport
+from observability.ledger.audit_run import AuditRun
+from observability.ledger.drain import Drain
+from observability.ledger.lookup import Lookup
+from observability.ledger.stream import AWAY
+from observability.metrics import Metrics
+from observability.schema import create_tables, refine_decisions
+from observability.snapshots import Publisher
+
+TICK_SECONDS = 5.0
+DRAIN_SECONDS = 5.0
+BASELINE_SECONDS = 3600.0
+PUBLISH_SECONDS = 1.0
+# Between two steps of what takes a while after an update: the rest of the work is in no hurry.
+REST_SECONDS = 1.0
+CLAIM_AGAIN_SECONDS = 0.5
+BACKGROUND = 10
+DAY, MINUTE = 86_400, 60
+# What an entity that the platform does not know of is taken to follow.
+USUAL_EXCHANGE = "XNYS"
+# A week at a time keeps the progress moving and the memory flat.
+FILL_CHUNK = 7 * DAY
+
+
+log = logging.getLogger(__name__)
+
+
+@ray.remote(num_cpus=0.1, max_restarts=-1, max_task_retries=0)
+class History:
+    """One a cluster; restarted by Ray when it dies, and then goes on where the store says."""
+
+    async def __init__(self) -> None:  # type: ignore[misc] # Ray awaits it
+        os.nice(BACKGROUND)  # answers first: the drain may lag behind them for a while
+        self._settings = Settings()
+        write_logs(self._settings, "history")
+        self._redis = open_redis(self._settings.redis_address, self._settings.redis_prefix)
+        if self._settings.clickhouse_url is None:
+            await self._claim_archive()
+        self._store = await asyncio.to_thread(
+            open_store, self._settings.clickhouse_url, self._settings.paths.history
+        )
+        await asyncio.to_thread(create_tables, self._store)
+        if self._settings.clickhouse_url is None:
+            await asyncio.to_thread(refine_decisions, self._store)
+        self._metrics = Metrics(CollectorRegistry())
+        self._publisher = Publisher(self._redis, "history")
+        dead_letters = self._metrics.ledger_dead_letters
+        self._drain = Drain(self._redis, self._store, on_dead_letter=dead_letters.inc)
+        self._lookup = Lookup(self._redis, self._store)
+        self._archive = Archive(self._store)
+        self._audit = AuditRun(self._redis, self._store, time.time)
+        self._platform = Platform(self._settings.seed)
+        self._normal: dict[str, dict[str, float]] = {}
+        self._learned_at = float("-inf")
+        self._newest: dict[str, int] = {}
+        self._progress = ("Opening the history", 0.0)
+        self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._start_loops()
+
+    async def _claim_archive(self) -> None:
+        """Open no folder but the archive's; Redis knows which, and is waited for."""
+        node = ray.util.get_node_ip_address()
+        while True:
+            try:
+                await claim(self._redis, self._settings.paths.history, node)
+            except ArchiveElsewhereError:
+                await self._redis.aclose()
+                raise
+            except (RedisError, OSError) as away:
+                log.warning("Redis is away, and only it knows the archive: %r", away)
+                await asyncio.sleep(CLAIM_AGAIN_SECONDS)
+            else:
+                return
+
+    def _start_loops(self) -> None:
+        """Begin what goes on by itself after a restart, whoever asked for the actor first."""
+        loops, redis_away = self._metrics.loops, (RedisError, OSError)
+        away = (*AWAY, ClickhouseUnavailableError)
+        loops.start("drain the ledger", self._drain.go_on, lambda: DRAIN_SECONDS, expected=away)
+        loops.start("fill rows by id", self._fill_rows_by_id, lambda: REST_SECONDS, expected=away)
+        loops.start("keep up telemetry", self._keep_up, lambda: TICK_SECONDS)
+        loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=redis_away)
+
+    async def _fill_rows_by_id(self) -> None:
+        await asyncio.to_thread(self._archive.fill_rows_by_id)
+
+    def progress(self) -> tuple[str, float]:
+        """Tell what the actor is at, and which share of it is done."""
+        return self._progress
+
+    async def filled(self) -> int:
+        """Wait until the telemetry has reached the present minute; count the rows that it took."""
+        return await asyncio.shield(self._filled)
+
+    async def training_rows(self, days: int) -> dict[str, Any]:
+        until = int(time.time())
+        return await asyncio.to_thread(
+            telemetry_store.training_rows, self._store, until - days * DAY, until
+        )
+
+    async def hours(self, days: int) -> dict[str, dict[str, Any]]:
+        """Give every entity's request rate by the hour, and the exchange whose clock it follows."""
+        until = int(time.time())
+        found = await asyncio.to_thread(stored_hours, self._store, until, days)
+        exchanges = {each.name: each.exchange for each in self._platform.services}
+        return {
+            entity: {
+                "start": each.start,
+                "rate": each.request_rate,
+                "exchange": exchanges.get(entity, USUAL_EXCHANGE),
+            }
+            for entity, each in found.items()
+        }
+
+    async def worker_minutes(self, days: int) -> dict[str, Any]:
+        """Give the minutes that capacity plans are learned from."""
+        until = int(time.time())
+        return await asyncio.to_thread(worker_minutes, self._store, until - days * DAY, until)
+
+    async def metric(self, entity: str, metric: str, minutes: int) -> Any:
+        """Give the latest minutes of one metric of an entity, oldest first."""
+        until = int(time.time())
+        since = until - minutes * MINUTE
+        return await asyncio.to_thread(
+            telemetry_store.metric, self._store, entity, metric, since, until
+        )
+
+    async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
+        return await asyncio.to_thread(
+            telemetry_store.latest, self._store, entities, self._normal, int(time.time())
+        )
+
+    async def rows(self, decision_ids: list[str]) -> tuple[dict[str, bytes], str | None]:
+        """Find decisions as they were recorded; and why those that are missing may exist."""
+        found = await self._lookup.rows(decision_ids)
+        return found.rows, None if found.trouble is None else str(found.trouble)
+
+    async def decisions(
+        self, limit: int, family: str | None, since: datetime | None
+    ) -> list[dict[str, Any]]:
+        return await self._lookup.newest(limit, family=family, since=since)
+
+    async def proof(self, decision_id: str) -> dict[str, Any] | None:
+        found = await self._lookup.proof(decision_id)
+        return None if found is None else found.to_json()
+
+    async def begin_audit(self) -> AuditReport:
+        """Begin to verify the ledger, which may take minutes; `audit` says how far it is."""
+        return self._audit.begin()
+
+    async def audit(self) -> AuditReport:
+        """Give the latest audit, running or done."""
+        return self._audit.report()
+
+    async def drain_now(self) -> None:
+        """Move what is in the ledger's stream at this moment; for a clean stop."""
+        while await self._drain.step():
+            continue
+
+    async def close(self) -> None:
+        await self._metrics.loops.stop()
+        await self._audit.close()
+        await asyncio.to_thread(self._store.close)
+        await self._redis.aclose()
+
+    def _fill_all(self, now: int) -> int:
+        newest = telemetry_store.newest(self._store)
+        start_of_history = (now // DAY - self._settings.history_days) * DAY
+        stop = now // MINUTE * MINUTE
+        added = 0
+        entities = self._platform.entities
+        for at, entity in enumerate(entities):
+            start = max(newest.get(entity, 0) + MINUTE, start_of_history)
+            added += self._fill_entity(entity, start, stop, at / len(entities))
+            self._newest[entity] = stop - MINUTE
+        self._progress = ("Filling the telemetry", 1.0)
+        return added
+
+    def _fill_entity(self, entity: str, start: int, stop: int, done: float) -> int:
+        added = 0
+        for chunk in range(start, stop, FILL_CHUNK):
+            minutes = self._platform.minutes(entity, chunk, min(chunk + FILL_CHUNK, stop))
+            telemetry_store.append(self._store, minutes)
+            added += len(minutes)
+            share = (chunk - start) / max(stop - start, 1) / len(self._platform.entities)
+            self._progress = (f"Filling the telemetry of {entity}", done + share)
+        return added
+
+    async def _keep_up(self) -> None:
+        """Append the minutes that have passed, and publish what they say."""
+        stop = int(time.time()) // MINUTE * MINUTE
+        if self._newest and all(newest + MINUTE >= stop for newest in self._newest.values()):
+            return
+        try:
+            added = await asyncio.to_thread(self._fill_all, int(time.time()))
+            await self._learn_normal()
+            await self._publish_features()
+        except Exception as error:
+            self._tell_waiters(error)
+            raise
+        if not self._filled.done():
+            self._filled.set_result(added)
+
+    def _tell_waiters(self, error: Exception) -> None:
+        """Let those who wait for the telemetry hear of a failure; later ones wait anew."""
+        if self._filled.done():
+            return
+        self._filled.set_exception(error)
+        self._filled.exception()  # it is told, even where nobody waits
+        self._filled = asyncio.get_running_loop().create_future()
+
+    async def _learn_normal(self) -> None:
+        now = time.monotonic()
+        if now - self._learned_at >= BASELINE_SECONDS:
+            until = int(time.time())
+            self._normal = await asyncio.to_thread(telemetry_store.baselines, self._store, until)
+            self._learned_at = now
+
+    async def _publish(self) -> None:
+        await self._publisher.publish(snapshot(self._metrics.registry, time.time()))
+
+    async def _publish_features(self) -> None:
+        now = time.time()
+        rows = [
+            (entity, telemetry_store.feature_row(self._platform.live(entity, now), normal))
+            for entity, normal in self._normal.items()
+            if entity in self._platform.entities
+        ]
+        if rows:
+            await publish(self._redis, rows)

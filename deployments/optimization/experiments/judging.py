@@ -1,0 +1,37 @@
+"""Has policies judged in the process beside the replica: it takes hundreds of milliseconds."""
+
+import asyncio
+import base64
+import logging
+
+from deployments.runtime.aside.process import Aside, AsideLostError
+from deployments.runtime.batch import Batch, Prediction
+
+# Under the deadline that ships: a batch that is late altogether would cost its channel.
+JUDGING_SECONDS = 8.0
+
+log = logging.getLogger(__name__)
+
+
+async def judge(batch: Batch, prediction: Prediction, aside: Aside) -> None:
+    """Put the judgement in place of each frozen experiment."""
+    rows = [row for row in range(len(batch)) if row not in prediction.refusals]
+    await asyncio.gather(*(_judge(batch, prediction, aside, row) for row in rows))
+
+
+async def _judge(batch: Batch, prediction: Prediction, aside: Aside, row: int) -> None:
+    detail = prediction.details[row] or {}
+    frozen = base64.b64encode(detail["data"]["frozen"]).decode()
+    try:
+        async with asyncio.timeout(JUDGING_SECONDS):
+            found = await aside.do("evaluate", frozen=frozen, policy=batch.asks[row]["policy"])
+    except (AsideLostError, TimeoutError) as lost:
+        log.warning("A policy was not judged: %r", lost)
+        message = "The policy could not be judged just now: ask again"
+        prediction.refusals[row] = {"code": "unavailable", "message": message}
+        prediction.details[row] = None
+        return
+    prediction.details[row] = {"data": {"experiment": batch.keys[row], **found}}
+    if robust := found["estimates"]["dr"]:
+        for end in ("lower", "upper"):
+            prediction.columns[end][row] = robust[end]

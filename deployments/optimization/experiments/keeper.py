@@ -1,0 +1,286 @@
+"""Experiments by name: what is decided and learnt in each, and how its log brings it back.
+
+Requests of one experiment that come together are decided in one call, unless one of them changes
+the experiment first, or asks for the other policy.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from config_store.document import BanditExperiment
+from deployments.api.bandits import LEVEL, MOST_ARMS
+from deployments.optimization.experiments import shown
+from deployments.optimization.experiments.beginning import invalid
+from deployments.optimization.experiments.choosing import UnfitError, passed_over, steps
+from deployments.optimization.experiments.configured import Configured
+from deployments.optimization.experiments.state import (
+    DELETED,
+    Event,
+    Kept,
+    apply,
+    decide_step,
+    size_of,
+)
+from deployments.runtime.batch import Refusal
+from deployments.runtime.state.keeper import Asked, Reply
+from models.optimization.bandits.decide import decide
+from models.optimization.bandits.errors import ArmError
+from models.optimization.bandits.experiment import Experiment
+from models.optimization.bandits.feedback import Verdict, expire, judge, record
+from models.optimization.bandits.keyed import keys_of
+from models.optimization.bandits.snapshot import decode, encode
+
+Rows = Sequence[tuple[Kept, Asked]]
+# Names of columns, a tuple of them for every reply of this kind.
+COLUMNS = ("expected_reward", "lower", "upper", "propensity", "canary_percentage")
+POLICIES = ("ucb", "thompson")
+
+
+@dataclass(slots=True)
+class _Run:
+    """Requests of one experiment that are decided together, and what each brings with it."""
+
+    places: list[int] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    before: list[Event] = field(default_factory=list)
+
+
+class ExperimentKeeper:
+    kind = "experiment"
+    columns = COLUMNS
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+
+    def fresh(self, key: str) -> Kept:
+        return Kept(key)
+
+    def encode(self, state: Kept) -> bytes:
+        return b"" if state.experiment is None else encode(state.experiment)
+
+    def decode(self, key: str, saved: bytes) -> Kept:
+        return Kept(key, decode(saved) if saved else None)
+
+    def release(self, state: Kept) -> None:
+        state.experiment = None
+
+    def size(self, state: Kept) -> int:
+        return size_of(state)
+
+    def give_back(self) -> None:
+        """Hold nothing beside the states themselves."""
+
+    def replay(self, tails: Sequence[tuple[Kept, list[Any]]]) -> None:
+        for kept, events in tails:
+            for event in events:
+                apply(kept, event)
+
+    def answer(self, rows: Rows) -> list[Reply]:
+        replies: dict[int, Reply] = {}
+        by_key: dict[str, list[int]] = {}
+        for place, (kept, _) in enumerate(rows):
+            by_key.setdefault(kept.name, []).append(place)
+        now = self._clock()
+        for places in by_key.values():
+            self._follow(rows, places, now, replies)
+        return [replies[place] for place in range(len(rows))]
+
+    def removal(self, asked: Asked) -> Reply | None:
+        if asked.ask["op"] != "delete":
+            return None
+        return Reply(detail={"data": {"deleted": asked.key}}, event=DELETED, deletes=True)
+
+    def again(self, state: Kept, asked: Asked) -> Reply:
+        """Answer from the record: nothing is decided or counted a second time."""
+        experiment, ask = state.experiment, asked.ask
+        wanted = ask.get("id", asked.id)
+        row = None if experiment is None else experiment.log.row_of(wanted)
+        if ask["op"] not in ("decide", "reward"):
+            return self._look(state, asked)
+        if experiment is None or row is None:
+            return Reply(refusal={"code": "conflict", "message": "This was taken before"})
+        if ask["op"] == "reward":
+            return shown.rewarded(experiment, state.name, row)
+        return shown.recalled(experiment, row)
+
+    def withdraw(self, state: Kept, asked: Asked) -> Any:
+        """Take back a decision: its exposure is none, and its reward will never come."""
+        if asked.ask["op"] != "decide" or state.experiment is None:
+            return None
+        event: Event = {"withdraw": [asked.id]}
+        apply(state, event)
+        return event
+
+    def unavailable(self, asked: Asked) -> Refusal | None:
+        """Let the fallback choose an arm, and refuse all else."""
+        if asked.ask["op"] == "decide":
+            return None
+        message = "The experiments' log is away, and nothing was taken: send it again"
+        return {"code": "unavailable", "message": message}
+
+    def _follow(
+        self, rows: Rows, places: Sequence[int], now: float, replies: dict[int, Reply]
+    ) -> None:
+        """Answer one experiment's rows in their order."""
+        run, kept = _Run(), rows[places[0]][0]
+        for place in places:
+            asked = rows[place][1]
+            if asked.ask["op"] != "decide":
+                self._decide(kept, run, now, replies)
+                run = _Run()
+                replies[place] = self._other(kept, asked, now)
+                continue
+            try:
+                before = steps(kept.experiment, asked.ask, _configured(kept, asked))
+            except UnfitError as unfit:
+                replies[place] = Reply(refusal=unfit.refusal)
+                continue
+            if before or not _joins(kept, run, asked):
+                self._decide(kept, run, now, replies)
+                run = _Run()
+            if before:
+                apply(kept, before)
+            run.places.append(place)
+            run.asked.append(asked)
+            run.before.append(before)
+        self._decide(kept, run, now, replies)
+
+    def _decide(self, kept: Kept, run: _Run, now: float, replies: dict[int, Reply]) -> None:
+        experiment = kept.experiment
+        if not run.asked or experiment is None:
+            return
+        expire(experiment, now)
+        # They came in one batch, and have one version.
+        settings: Configured = run.asked[0].settings
+        asks, ids = [asked.ask for asked in run.asked], [asked.id for asked in run.asked]
+        decisions = decide(
+            experiment,
+            {
+                each.name: np.array([ask["context"][each.name] for ask in asks], np.float64)
+                for each in experiment.design.features
+            },
+            keys_of(ids, kept.name),
+            policy=asks[0]["policy"],
+            cap=settings.cap,
+            vetoed=passed_over(experiment, asks, settings.experiment(kept.name)),
+            level=LEVEL,
+        )
+        record(experiment, ids, decisions, now)
+        for row, place in enumerate(run.places):
+            reply = shown.decided(experiment, decisions, row)
+            reply.event = run.before[row] | {"decide": decide_step(decisions, row, ids[row], now)}
+            replies[place] = reply
+
+    def _other(self, kept: Kept, asked: Asked, now: float) -> Reply:
+        ask = asked.ask
+        if ask["op"] == "reward":
+            return self._reward(kept, ask, now)
+        if ask["op"] == "arm":
+            return _change_arm(kept, ask)
+        return self._look(kept, asked)
+
+    def _reward(self, kept: Kept, ask: dict[str, Any], now: float) -> Reply:
+        if why := _unfit(kept.experiment, ask, now):
+            return Reply(refusal=why)
+        event = {"reward": [ask["id"], ask["reward"], now]}
+        apply(kept, event)
+        experiment = kept.experiment
+        row = None if experiment is None else experiment.log.row_of(ask["id"])
+        if experiment is None or row is None:
+            return Reply(refusal=_no_decision(ask["id"]))
+        reply = shown.rewarded(experiment, kept.name, row)
+        reply.event = event
+        return reply
+
+    def _look(self, kept: Kept, asked: Asked) -> Reply:
+        ask = asked.ask
+        experiment = kept.experiment
+        if experiment is None:
+            return Reply(refusal=_no_experiment(kept.name))
+        if removal := self.removal(asked):
+            return removal
+        if ask["op"] == "freeze":
+            return _frozen(experiment, ask["policy"])
+        return Reply(detail={"data": shown.whole(experiment, kept.name)})
+
+
+def _configured(kept: Kept, asked: Asked) -> BanditExperiment:
+    settings: Configured = asked.settings
+    return settings.experiment(kept.name)
+
+
+def _joins(kept: Kept, run: _Run, asked: Asked) -> bool:
+    """Tell whether a request may be decided in one call with those before it."""
+    if not run.asked or kept.experiment is None:
+        return True
+    if run.asked[-1].ask["policy"] != asked.ask["policy"]:
+        return False
+    # A decision that is pushed out teaches what its missing reward is taken for, and so the next
+    # request must see it gone.
+    log, missing = kept.experiment.log, kept.experiment.design.missing_reward
+    return missing is None or log.recorded + len(run.asked) < log.capacity
+
+
+def _unfit(experiment: Experiment | None, ask: dict[str, Any], now: float) -> Refusal | None:
+    if experiment is None:
+        return _no_decision(ask["id"])
+    (verdict,) = judge(experiment, [ask["id"]], now)
+    if verdict is Verdict.UNKNOWN:
+        return _no_decision(ask["id"])
+    if verdict is Verdict.DUPLICATE:
+        return {"code": "conflict", "message": f"Decision {ask['id']} has its reward already"}
+    if verdict is Verdict.LATE:
+        message = f"The reward of decision {ask['id']} is late: it was given up on"
+        return {"code": "conflict", "message": message}
+    low, high = experiment.design.reward_low, experiment.design.reward_high
+    if not low <= ask["reward"] <= high:
+        return _clash("reward", f"{ask['reward']} is outside the experiment's {low} to {high}")
+    return None
+
+
+def _clash(field: str, message: str) -> Refusal:
+    """Refuse what is right by itself, and does not go with what the experiment is by now."""
+    return {"code": "conflict", "message": message, "fields": {field: message}}
+
+
+def _change_arm(kept: Kept, ask: dict[str, Any]) -> Reply:
+    """Retire an arm, bring one back, or make one the baseline."""
+    if kept.experiment is None:
+        return Reply(refusal=_no_experiment(kept.name))
+    is_new = ask["what"] == "open" and ask["arm"] not in kept.experiment.arms
+    if is_new and len(kept.experiment.arms) >= MOST_ARMS:
+        return Reply(refusal=_clash("arm", f"An experiment has at most {MOST_ARMS} arms"))
+    event = {"arm": [ask["what"], ask["arm"]]}
+    try:
+        apply(kept, event)
+    except ArmError as error:
+        return Reply(refusal={"code": "conflict", "message": str(error)})
+    return Reply(detail={"data": shown.whole(kept.experiment, kept.name)}, event=event)
+
+
+def _frozen(experiment: Experiment, policy: str) -> Reply:
+    """Give the experiment as it is now, for what takes too long to be done here."""
+    if policy not in (*POLICIES, *experiment.arms):
+        known = ", ".join((*POLICIES, *experiment.arms))
+        return Reply(refusal=invalid("policy", f"There is no policy {policy!r}; there are {known}"))
+    design = experiment.design
+    return Reply(
+        {"lower": design.reward_low, "upper": design.reward_high},
+        {"data": {"frozen": encode(experiment)}},
+    )
+
+
+def _no_experiment(name: str) -> Refusal:
+    message = f"There is no experiment {name}: its first request begins it"
+    return {"code": "not_found", "message": message}
+
+
+def _no_decision(decision_id: str) -> Refusal:
+    message = (
+        f"No experiment has decision {decision_id} on record: it was not an experiment's own "
+        "choice, or newer ones have pushed it out"
+    )
+    return {"code": "not_found", "message": message}

@@ -1,0 +1,175 @@
+"""Studies by name: what was asked and told in each, and how its log brings it back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from deployments.optimization.studies import shown
+from deployments.optimization.studies.beginning import UnfitError, in_order, invalid, steps
+from deployments.optimization.studies.shelf import SuggestionShelf
+from deployments.optimization.studies.state import (
+    DELETED,
+    Event,
+    Kept,
+    Running,
+    apply,
+    pack,
+    size_of,
+    unpack,
+)
+from deployments.optimization.studies.stopgap import cheap, starting
+from deployments.optimization.studies.suggested import Suggested
+from deployments.runtime.batch import Refusal
+from deployments.runtime.state.keeper import Asked, Reply
+from models.optimization.bayes.errors import TrialError
+
+COLUMNS = ("expected_improvement", "lower", "upper")
+
+
+class StudyKeeper:
+    kind = "study"
+    columns = COLUMNS
+
+    def __init__(self, suggestions: SuggestionShelf) -> None:
+        self._suggestions = suggestions
+
+    def fresh(self, key: str) -> Kept:
+        return Kept(key)
+
+    def encode(self, state: Kept) -> bytes:
+        return pack(state)
+
+    def decode(self, key: str, saved: bytes) -> Kept:
+        return unpack(key, saved)
+
+    def release(self, state: Kept) -> None:
+        self._suggestions.forget(state.name)
+        state.running = None
+
+    def size(self, state: Kept) -> int:
+        return size_of(state)
+
+    def give_back(self) -> None:
+        """Hold nothing beside the states themselves."""
+
+    def replay(self, tails: Sequence[tuple[Kept, list[Any]]]) -> None:
+        for kept, events in tails:
+            for event in events:
+                apply(kept, event)
+
+    def answer(self, rows: Sequence[tuple[Kept, Asked]]) -> list[Reply]:
+        return [self._answer(kept, asked) for kept, asked in rows]
+
+    def removal(self, asked: Asked) -> Reply | None:
+        if asked.ask["op"] != "delete":
+            return None
+        return Reply(detail={"data": {"deleted": asked.key}}, event=DELETED, deletes=True)
+
+    def again(self, state: Kept, asked: Asked) -> Reply:
+        """Answer from what is kept: nothing is asked or told a second time."""
+        running, ask = state.running, asked.ask
+        if running is not None and ask["op"] == "tell":
+            return shown.told(running, running.study.trial(ask["trial"]))
+        if running is None or asked.id not in running.asked:
+            return self._look(state, asked)
+        trial = running.study.trials[running.asked[asked.id]]
+        again = Suggested(trial.parameters, "model", running.settled, gain=trial.gain)
+        return shown.asked(running, trial, again)
+
+    def withdraw(self, state: Kept, asked: Asked) -> Any:
+        """Let it stand: the trial stays pending, as one whose client went away."""
+
+    def unavailable(self, _: Asked) -> Refusal | None:
+        return {
+            "code": "unavailable",
+            "message": "The studies' log is away, and nothing was taken: send it again",
+        }
+
+    def _answer(self, kept: Kept, asked: Asked) -> Reply:
+        op = asked.ask["op"]
+        try:
+            if op == "ask":
+                return self._ask(kept, asked)
+            if op == "tell":
+                return self._tell(kept, asked.ask)
+        except UnfitError as unfit:
+            return Reply(refusal=unfit.refusal)
+        return self._look(kept, asked)
+
+    def _ask(self, kept: Kept, asked: Asked) -> Reply:
+        before = steps(kept.running, asked.ask)
+        if before:
+            apply(kept, before)
+        if (running := kept.running) is None:
+            return Reply(refusal=_no_study(kept.name))
+        if running.left == 0:
+            return Reply(refusal=_none_left(running), event=before or None)
+        try:
+            suggestion = self._taken(kept.name, running)
+            event: Event = {"ask": [asked.id, suggestion.parameters, suggestion.gain]}
+            apply(kept, event)
+        except TrialError as error:  # the trials that a study may have
+            why: Refusal = {"code": "conflict", "message": str(error)}
+            return Reply(refusal=why, event=before or None)
+        self._suggestions.want(kept.name, running)
+        reply = shown.asked(running, running.study.trials[-1], suggestion)
+        reply.event = before | event
+        return reply
+
+    def _taken(self, name: str, running: Running) -> Suggested:
+        """Take from the shelf; from a list of candidates each only once."""
+        if starting(running):
+            return cheap(running)
+        while suggestion := self._suggestions.take(name):
+            if running.open_to(suggestion.parameters):
+                return suggestion
+        return cheap(running)
+
+    def _tell(self, kept: Kept, ask: dict[str, Any]) -> Reply:
+        running = kept.running
+        if running is None:
+            return Reply(refusal=_no_study(kept.name))
+        number, trials = ask["trial"], running.study.trials
+        if number >= len(trials):
+            message = f"There is no trial {number}; there are {len(trials)}"
+            return Reply(refusal={"code": "not_found", "message": message})
+        if trials[number].state != "pending":
+            message = f"Trial {number} was told before"
+            return Reply(refusal={"code": "conflict", "message": message})
+        limits = in_order(ask["constraints"], running.study.design.constraints, "constraints")
+        event: Event = {"tell": [number, ask["values"], limits, ask["failed"]]}
+        try:
+            apply(kept, event)
+        except TrialError as error:
+            field = "constraints" if "constraints" in str(error) else "value"
+            raise invalid(field, str(error)) from error
+        self._suggestions.want(kept.name, running)
+        reply = shown.told(running, trials[number])
+        reply.event = event
+        return reply
+
+    def _look(self, kept: Kept, asked: Asked) -> Reply:
+        ask = asked.ask
+        if kept.running is None:
+            return Reply(refusal=_no_study(kept.name))
+        if removal := self.removal(asked):
+            return removal
+        if ask["op"] == "wake":
+            self._suggestions.want(kept.name, kept.running)
+            return Reply()
+        return Reply(detail={"data": shown.whole(kept.running, kept.name)})
+
+
+def _no_study(name: str) -> Refusal:
+    return {
+        "code": "not_found",
+        "message": f"There is no study {name}: its first request begins it",
+    }
+
+
+def _none_left(running: Running) -> Refusal:
+    count = len(running.study.design.candidates)
+    return {
+        "code": "conflict",
+        "message": f"All {count} candidates were asked for: tell what came of those still pending, "
+        "or begin another study with more",
+    }

@@ -1,0 +1,150 @@
+"""Suggestions prepared in the process beside the replica, a few for each study.
+
+After each tell, and each ask, the study is wanted again. Studies with nothing on the shelf come
+first, and among equals the one that has waited longest. Each suggestion is made as if those before
+it were on their way, so that several asks at once differ; one that was made before the latest
+outcome is good until a fresh one comes. None of this is state: lost, it is made again.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from deployments.optimization.studies.state import Running
+from deployments.optimization.studies.stopgap import starting
+from deployments.optimization.studies.suggested import Suggested
+from deployments.runtime.aside.process import Aside, AsideLostError, TaskFailedError
+from models.optimization.bayes.snapshot import design_document
+from observability.background import BackgroundLoop, Loops
+
+DEPTH = 3
+# After a task that came to nothing: the process has to begin anew.
+PAUSE_SECONDS = 1.0
+# Whoever lacks something wakes the loop; this only shows that it lives.
+IDLE_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Place:
+    """One study's part of the shelf."""
+
+    running: Running
+    turn: int
+    ready: deque[Suggested] = field(default_factory=deque)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    failed: bool = False
+
+    @property
+    def fresh(self) -> int:
+        return sum(each.basis == self.running.settled for each in self.ready)
+
+    @property
+    def lacks(self) -> bool:
+        left = self.running.left
+        most = DEPTH if left is None else min(DEPTH, left)
+        return not self.failed and not starting(self.running) and self.fresh < most
+
+
+class SuggestionShelf:
+    def __init__(self, aside: Aside, loops: Loops | None = None) -> None:
+        self._aside = aside
+        self._loops = loops or Loops()
+        self._places: dict[str, _Place] = {}
+        self._turns = itertools.count()
+        self._wanted = asyncio.Event()
+        self._filling: BackgroundLoop | None = None
+        self._making: str | None = None
+
+    def makes(self, name: str) -> bool:
+        """Tell whether a suggestion for this study is just being made."""
+        return self._making == name
+
+    def knows(self, name: str) -> bool:
+        return name in self._places
+
+    def want(self, name: str, running: Running) -> None:
+        """Prepare suggestions for the study as it is now, as soon as there is time."""
+        place = self._places.get(name)
+        if place is None or place.running is not running:
+            place = self._places[name] = _Place(running, next(self._turns))
+        place.failed = False
+        place.ready = deque(each for each in place.ready if running.open_to(each.parameters))
+        if place.lacks:
+            self._wanted.set()
+            if self._filling is None:
+                self._filling = self._loops.start(
+                    "prepare suggestions", self._fill, lambda: IDLE_SECONDS, wake=self._wanted
+                )
+
+    def take(self, name: str) -> Suggested | None:
+        place = self._places.get(name)
+        return place.ready.popleft() if place and place.ready else None
+
+    def forget(self, name: str) -> None:
+        self._places.pop(name, None)
+
+    async def some(self, waits: Sequence[tuple[str, float]]) -> None:
+        """Wait until each of these studies has something on the shelf, or for so long."""
+        await asyncio.gather(*(self._some(name, seconds) for name, seconds in waits))
+
+    async def close(self) -> None:
+        if self._filling is not None:
+            await self._loops.stop(self._filling)
+
+    async def _some(self, name: str, seconds: float) -> None:
+        place = self._places.get(name)
+        if place is None or place.ready or not place.lacks:
+            return
+        place.arrived.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await place.arrived.wait()
+        except TimeoutError:
+            return
+
+    async def _fill(self) -> bool:
+        """Prepare one suggestion; says whether more may be lacking."""
+        lacking = [(name, place) for name, place in self._places.items() if place.lacks]
+        if not lacking:
+            return False
+        name, place = min(lacking, key=lambda each: (len(each[1].ready), each[1].turn))
+        place.turn, self._making = next(self._turns), name
+        try:
+            await self._prepare(name, place)
+        except TaskFailedError as failed:
+            log.warning("No suggestion for %s: %s", name, failed)
+            place.failed = True  # until the study is asked or told again
+        except AsideLostError as lost:
+            log.warning("No suggestion for %s: %s", name, lost)
+            await asyncio.sleep(PAUSE_SECONDS)
+        except Exception:
+            place.failed = True
+            raise
+        finally:
+            self._making = None
+        return True
+
+    async def _prepare(self, name: str, place: _Place) -> None:
+        running, basis = place.running, place.running.settled
+        ahead = [each for each in place.ready if each.basis == basis]
+        found = await self._aside.do(
+            "suggest",
+            name=name,
+            design=design_document(running.study.design),
+            trials=running.study.trials,
+            ahead=[[each.parameters, each.gain] for each in ahead],
+        )
+        if self._places.get(name) is not place:
+            return
+        suggested = Suggested(basis=basis, **found)
+        if not running.open_to(suggested.parameters):
+            return  # its candidate was asked for meanwhile
+        if suggested.basis == running.settled:
+            place.ready = deque(each for each in place.ready if each.basis == basis)
+        place.ready.append(suggested)
+        place.arrived.set()

@@ -1,0 +1,76 @@
+"""What is said of a study: a suggestion, its best trials, all of it."""
+
+import math
+from typing import Any
+
+from deployments.optimization.studies.state import Running
+from deployments.optimization.studies.suggested import Suggested
+from deployments.runtime.state.keeper import Reply
+from models.optimization.bayes.converged import converged
+from models.optimization.bayes.snapshot import design_document
+from models.optimization.bayes.study import Study, Trial
+
+SHOWN_TRIALS = 200
+# Nothing is claimed of how a trial will come out.
+ANYTHING = {"lower": -1e300, "upper": 1e300}
+
+
+def asked(running: Running, trial: Trial, suggestion: Suggested) -> Reply:
+    gained = _finite(suggestion.expected_improvement)
+    data = {
+        "trial_id": trial.number,
+        "parameters": trial.parameters,
+        "expected_improvement": gained,
+        "acquisition": _finite(suggestion.acquisition),
+        "converged": converged(running.study),
+        **standing(running),
+    }
+    made = {"source": suggestion.source, "outcomes_since": running.settled - suggestion.basis}
+    columns = {"expected_improvement": max(gained or 0.0, 0.0), **ANYTHING}
+    return Reply(columns, {"data": data, "meta": {"suggestion": made}})
+
+
+def told(running: Running, trial: Trial) -> Reply:
+    data = {"trial_id": trial.number, "state": trial.state, **standing(running)}
+    return Reply({"expected_improvement": 0.0, **ANYTHING}, {"data": data})
+
+
+def standing(running: Running) -> dict[str, Any]:
+    """Say how many trials there are, and which is the best."""
+    study = running.study
+    best = running.front.best()
+    several = len(study.design.goals) > 1
+    return {
+        "trials": len(study.trials),
+        "pending": len(study.trials) - running.settled,
+        "candidates_left": running.left,
+        "best": None if best is None else shown(study, best),
+        "front": [shown(study, each) for each in running.front.trials()] if several else None,
+    }
+
+
+def shown(study: Study, trial: Trial) -> dict[str, Any]:
+    values = list(trial.values)
+    return {
+        "trial_id": trial.number,
+        "parameters": trial.parameters,
+        "state": trial.state,
+        "value": values[0] if len(values) == 1 else values or None,
+        "constraints": dict(zip(study.design.constraints, trial.constraints, strict=False)),
+    }
+
+
+def whole(running: Running, name: str) -> dict[str, Any]:
+    """Show the design, the standing and the latest trials."""
+    study = running.study
+    return {
+        "study": name,
+        "design": design_document(study.design),
+        "converged": converged(study),
+        **standing(running),
+        "latest": [shown(study, trial) for trial in study.trials[-SHOWN_TRIALS:]],
+    }
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None

@@ -1,0 +1,135 @@
+"""A study in memory, and the steps of its events: the one way by which it changes.
+
+An event is a JSON object of steps, taken in this order: `start` (the design), `history` (trials
+that were run elsewhere), `ask` (the decision, the parameters, what was hoped for), `tell`,
+`delete`.
+"""
+
+import struct
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from deployments.optimization.studies.front import Front
+from models.optimization.bayes.candidates import key_of
+from models.optimization.bayes.snapshot import decode, design_from, encode
+from models.optimization.bayes.study import Study, Trial
+
+Event = dict[str, Any]
+DELETED: Event = {"delete": True}
+# Asks that are known when they are sent again.
+KNOWN_ASKS = 512
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(slots=True)
+class Running:
+    """A study that has begun."""
+
+    study: Study
+    front: Front
+    unasked: dict[bytes, int]
+    """Numbers of the candidates that no trial had yet, in their order."""
+    elsewhere: int = 0
+    """How many rows of history were taken."""
+    settled: int = 0
+    """How many trials have an outcome, or failed."""
+    asked: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    """Trials by the decisions that asked for them, the latest ones."""
+
+    @classmethod
+    def of(cls, study: Study, elsewhere: int = 0) -> "Running":
+        settled = sum(trial.state != "pending" for trial in study.trials)
+        candidates = study.design.candidates
+        unasked = {key_of(each): number for number, each in enumerate(candidates)}
+        running = cls(study, Front(study), unasked, elsewhere, settled)
+        for trial in study.trials:
+            running.enters(trial)
+        return running
+
+    @property
+    def left(self) -> int | None:
+        """Count the candidates that were not asked for; None where the study lists none."""
+        return len(self.unasked) if self.study.design.candidates else None
+
+    def open_to(self, parameters: Mapping[str, Any]) -> bool:
+        """Tell whether these may be asked for: of a list, each only once."""
+        return self.left is None or key_of(parameters) in self.unasked
+
+    def enters(self, trial: Trial) -> None:
+        """Take note of a trial that is new: its candidate is not asked for again."""
+        if self.unasked:
+            self.unasked.pop(key_of(trial.parameters), None)
+
+    def knows(self, decision_id: str, number: int) -> None:
+        self.asked[decision_id] = number
+        while len(self.asked) > KNOWN_ASKS:
+            self.asked.popitem(last=False)
+
+
+@dataclass(slots=True)
+class Kept:
+    """One key's study; none while nobody has begun it."""
+
+    name: str
+    running: Running | None = None
+
+
+def apply(kept: Kept, event: Event) -> None:
+    """Take an event's steps; what a study refuses is refused before anything has changed."""
+    if "delete" in event:
+        kept.running = None
+        return
+    if "start" in event:
+        kept.running = Running.of(Study.start(design_from(event["start"])))
+    running = kept.running
+    if running is None:
+        raise ValueError(f"the log of {kept.name!r} goes on with no beginning: {list(event)}")
+    for parameters, values, constraints, failed in event.get("history", ()):
+        added = running.study.add(parameters, values, constraints, failed=failed)
+        running.enters(added)
+        running.elsewhere += 1
+        running.settled += 1
+        running.front.settle(added)
+    if "ask" in event:
+        decision_id, parameters, gain = event["ask"]
+        asked = running.study.ask(parameters, gain)
+        running.enters(asked)
+        running.knows(decision_id, asked.number)
+    if "tell" in event:
+        number, values, constraints, failed = event["tell"]
+        told = running.study.tell(number, values, constraints, failed=failed)
+        running.settled += 1
+        running.front.settle(told)
+
+
+def size_of(kept: Kept) -> int:
+    """Estimate the bytes of a study in memory; measured with tracemalloc."""
+    if (running := kept.running) is None:
+        return 0
+    design = running.study.design
+    each = 600 + 100 * len(design.space.parameters)
+    return 3_000 + each * (len(design.candidates) + len(running.study.trials))
+
+
+def pack(kept: Kept) -> bytes:
+    running = kept.running
+    if running is None:
+        return b""
+    head = orjson.dumps([running.elsewhere, list(running.asked.items())])
+    return _LENGTH.pack(len(head)) + head + encode(running.study)
+
+
+def unpack(name: str, saved: bytes) -> Kept:
+    if not saved:
+        return Kept(name)
+    (length,) = _LENGTH.unpack_from(saved)
+    end = _LENGTH.size + length
+    elsewhere, asked = orjson.loads(saved[_LENGTH.size : end])
+    running = Running.of(decode(saved[end:]), elsewhere)
+    for decision_id, number in asked:
+        running.knows(decision_id, number)
+    return Kept(name, running)

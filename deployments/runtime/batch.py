@@ -1,0 +1,215 @@
+"""What travels between the deployments: named numpy columns, a row a request.
+
+What is no number of a row (a list of observations, a context of names) travels beside the columns,
+as JSON, a value a row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from deployments.runtime.transport.frame import Frame
+from features.fill import Filled
+
+FloatArray = npt.NDArray[np.float64]
+Columns = dict[str, FloatArray]
+# An API key, and how many states of the kind it may create.
+Owner = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Batch:
+    """The rows of one family that ride together; NaN marks what a request left out."""
+
+    family: str
+    entities: list[str]
+    columns: Columns
+    # What a row asks beyond its numbers, where its family has such.
+    asks: list[Any] = field(default_factory=list)
+    # The state a row belongs to, and the decision it will be: where its family has state.
+    keys: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    # The request that a row came with, for the logs of all stages.
+    requests: list[str] = field(default_factory=list)
+    # Who owns the state that a row may begin: where its family counts for a quota.
+    owners: list[Owner | None] = field(default_factory=list)
+    # Seconds in which an answer is of use, counted from when this was sent; none where left out.
+    budget_s: float | None = None
+    # The configuration that all stages answer these rows by.
+    version: int = 0
+    config_hash: str = ""
+
+    def __len__(self) -> int:
+        return len(self.entities)
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Give the batch of these rows alone."""
+        return type(self)(
+            self.family,
+            _taken(self.entities, rows),
+            take_columns(self.columns, rows),
+            _taken(self.asks, rows),
+            _taken(self.keys, rows),
+            _taken(self.ids, rows),
+            _taken(self.requests, rows),
+            _taken(self.owners, rows),
+            self.budget_s,
+            self.version,
+            self.config_hash,
+        )
+
+    def to_frame(self) -> Frame:
+        head: dict[str, Any] = {
+            "family": self.family,
+            "entities": self.entities,
+            "version": self.version,
+            "config_hash": self.config_hash,
+        }
+        for name in ("asks", "keys", "ids", "requests", "owners"):
+            if values := getattr(self, name):
+                head[name] = values
+        if self.budget_s is not None:
+            head["budget_s"] = self.budget_s
+        return Frame(self.columns, head)
+
+    @classmethod
+    def from_frame(cls, frame: Frame) -> Self:
+        head = dict(frame.head)
+        if owners := head.get("owners"):
+            head["owners"] = [None if owner is None else tuple(owner) for owner in owners]
+        return cls(head.pop("family"), head.pop("entities"), frame.columns, **head)
+
+
+class Detail(TypedDict, total=False):
+    """What a model says of one row beyond its columns; each part joins that part of the answer."""
+
+    data: dict[str, Any]
+    interval: dict[str, Any]
+    meta: dict[str, Any]
+
+
+class Refusal(TypedDict, total=False):
+    """Why one row gets no answer: a code of deployments.api.errors, and words."""
+
+    code: str
+    message: str
+    fields: dict[str, str]
+
+
+@dataclass(slots=True)
+class Prediction:
+    """What a family says of a batch; no columns at all when its model could not answer."""
+
+    columns: Columns
+    model: str
+    model_version: str
+    # Empty, or one for each row.
+    details: list[Detail | None] = field(default_factory=list)
+    # Rows that the family cannot answer, by their place; their columns hold anything.
+    refusals: dict[int, Refusal] = field(default_factory=dict)
+    # Of the model's files, where it has any.
+    digest: str = ""
+    # The configuration that it was said by; none where no stage answered.
+    version: int | None = None
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Give what was said of these rows, which are none of the refused ones."""
+        columns = take_columns(self.columns, rows)
+        return type(self)(
+            columns,
+            self.model,
+            self.model_version,
+            _taken(self.details, rows),
+            digest=self.digest,
+            version=self.version,
+        )
+
+    def to_frame(self) -> Frame:
+        head: dict[str, Any] = {"model": self.model, "model_version": self.model_version}
+        if self.details:
+            head["details"] = self.details
+        if self.refusals:
+            head["refusals"] = self.refusals
+        if self.digest:
+            head["digest"] = self.digest
+        return Frame(self.columns, head)
+
+    @classmethod
+    def from_frame(cls, frame: Frame) -> Self:
+        head = dict(frame.head)
+        refusals = {int(row): why for row, why in head.pop("refusals", {}).items()}
+        return cls(frame.columns, **head, refusals=refusals)
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What safety made of a batch: the columns that may leave, and why they differ."""
+
+    columns: Columns
+    levels: FloatArray  # the level's code
+    fallback: FloatArray  # 1 where the answer is the fallback's
+    # Only rows that broke something are named.
+    violations: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    # The hash of the family's policy, and the configuration that has it.
+    policy: str = ""
+    version: int | None = None
+
+    def to_frame(self) -> Frame:
+        head = {"violations": self.violations, "policy": self.policy}
+        return Frame({**self.columns, "_level": self.levels, "_fallback": self.fallback}, head)
+
+    @classmethod
+    def from_frame(cls, frame: Frame) -> Self:
+        columns = dict(frame.columns)
+        levels, fallback = columns.pop("_level"), columns.pop("_fallback")
+        violations = {int(row): found for row, found in frame.head["violations"].items()}
+        head = frame.head
+        return cls(columns, levels, fallback, violations, head["policy"], head.get("version"))
+
+
+def requests_of(head: dict[str, Any]) -> tuple[str, ...]:
+    """Name the requests that a frame's rows came with, each once."""
+    return tuple(dict.fromkeys(head.get("requests", ())))
+
+
+def take_columns(columns: Columns, rows: Sequence[int]) -> Columns:
+    which = np.asarray(rows, dtype=np.intp)
+    return {name: column[which] for name, column in columns.items()}
+
+
+def _taken(values: list[Any], rows: Sequence[int]) -> list[Any]:
+    return [values[row] for row in rows] if values else []
+
+
+def filled_to_frame(filled: Filled) -> Frame:
+    head = {"stale": filled.stale, "assumed": filled.assumed}
+    return Frame({**filled.columns, "_event_time": filled.event_time}, head)
+
+
+def filled_from_frame(frame: Frame) -> Filled:
+    columns = dict(frame.columns)
+    event_time = columns.pop("_event_time")
+    stale, assumed = (
+        {int(row): tuple(names) for row, names in frame.head[which].items()}
+        for which in ("stale", "assumed")
+    )
+    return Filled(columns, stale, assumed, event_time)
+
+
+def nothing_filled(rows: int) -> Filled:
+    """Say of a family without features that none are stale, and none assumed."""
+    return Filled({}, {}, {}, np.full(rows, np.nan))
+
+
+def take_filled(filled: Filled, rows: Sequence[int]) -> Filled:
+    stale, assumed = (
+        {place: names[row] for place, row in enumerate(rows) if row in names}
+        for names in (filled.stale, filled.assumed)
+    )
+    which = np.asarray(rows, dtype=np.intp)
+    return Filled(
+        take_columns(filled.columns, rows), stale, assumed, np.asarray(filled.event_time)[which]
+    )

@@ -1,0 +1,68 @@
+"""Builds states from what Redis holds of them, aside: nothing is in memory before all was read."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deployments.runtime.state.keeper import Keeper, State
+from deployments.runtime.state.log import Saved
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A key whose snapshot or log this release cannot read."""
+
+    number: int
+    """Of its latest entry."""
+    why: Exception
+
+
+def build(
+    keeper: Keeper[State], found: Mapping[str, Saved]
+) -> tuple[dict[str, State], dict[str, Unreadable]]:
+    """Give the states that could be read, each as of its latest entry, and what could not."""
+    states, unreadable = dict[str, State](), dict[str, Unreadable]()
+    for key, saved in found.items():
+        if saved.unread is not None:
+            unreadable[key] = Unreadable(saved.number, saved.unread)
+            continue
+        try:
+            begun = keeper.fresh(key) if saved.state is None else keeper.decode(key, saved.state)
+        except Exception as why:  # noqa: BLE001 - whatever another release may have written
+            unreadable[key] = Unreadable(saved.number, why)
+        else:
+            states[key] = begun
+    try:
+        _replay(keeper, states, found)
+    except Exception as why:  # noqa: BLE001 - same
+        for state in states.values():
+            let_go(keeper, state)
+        if len(states) == 1:
+            return {}, unreadable | {key: Unreadable(found[key].number, why) for key in states}
+        # One of them cannot be replayed, or several: only each by itself can tell.
+        read = dict[str, State]()
+        for key in states:
+            alone, not_read = build(keeper, {key: found[key]})
+            read, unreadable = read | alone, unreadable | not_read
+        return read, unreadable
+    return states, unreadable
+
+
+def let_go(keeper: Keeper[State], state: State) -> None:
+    """Free what a state holds, also one that broke half-way."""
+    try:
+        keeper.release(state)
+    except Exception:
+        log.exception("A state of kind %r could not be released", keeper.kind)
+
+
+def _replay(keeper: Keeper[State], states: Mapping[str, State], found: Mapping[str, Saved]) -> None:
+    tails = [
+        (state, [event for entry in found[key].tail for event in entry.events])
+        for key, state in states.items()
+        if found[key].tail
+    ]
+    if tails:
+        keeper.replay(tails)

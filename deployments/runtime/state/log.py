@@ -1,0 +1,339 @@
+"""A key's log in Redis: entries numbered from 1, each appended once and in order, and snapshots.
+
+The number of an entry is its id in a Redis stream, and Redis takes no id at or under the latest. So
+an append is refused when somebody else has appended meanwhile, and whoever is refused knows that
+its state is old: two replicas that both believe they hold a key can never fork it.
+
+A snapshot stands for the entries up to its number, which are trimmed. With it go the ids of the
+rows taken of late: by them a request that is sent again after a replica's death is known.
+
+A deletion takes a number like any entry. What stays of the key is an emptied log and a snapshot
+without a state: they carry the number on, so that no late holder can append to what is gone or save
+it. The key's name goes from the index to the deleted ones, with the time at which the rest may go
+too. Redis is never told to expire a log or a snapshot: a key that begins anew goes on using them.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from deployments.runtime.state import scripts
+from settings.redis_names import redis_name
+
+# An entry holds all events of one key in one batch.
+EVENTS, IDS = b"e", b"i"
+# The latest rows whose ids go with a snapshot: more than all batches that can be on their way.
+KEPT_IDS = 2_048
+KEPT_NOTICES = 10_000
+REPAIRED_AT_ONCE = 1_000
+
+AWAY = (RedisError, OSError, TimeoutError)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one batch did to one key."""
+
+    events: list[Any]
+    ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a key counts for who created it (see creation.py)."""
+
+    owners: str
+    owned: str
+    name: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """An entry on its way to a key's log."""
+
+    key: str
+    number: int
+    events: bytes
+    rows: list[str]
+    # The first entry of a key that is new, or was deleted: it is listed from now on.
+    begins: bool = False
+    # Its last one: the key is deleted. Its rows are all that shall still be known.
+    ends: bool = False
+    # Of a key that begins: the place that it shall have from now on, whatever became of it.
+    place: Place | None = None
+
+    @classmethod
+    def of(
+        cls,
+        key: str,
+        number: int,
+        entry: Entry,
+        *,
+        begins: bool = False,
+        ends: bool = False,
+        place: Place | None = None,
+    ) -> Self:
+        return cls(key, number, orjson.dumps(entry.events), entry.ids, begins, ends, place)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What Redis holds of a key: the snapshot (None for no state yet), and what came after it."""
+
+    number: int
+    state: bytes | None
+    tail: list[Entry]
+    tail_bytes: int
+    # Ids of the latest rows that the snapshot already stands for.
+    seen: list[str]
+    # Why none of it is here: another release writes entries or ids in a form of its own.
+    unread: Exception | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was written since the key was last deleted, or ever."""
+        return self.state is None and not self.tail and self.unread is None
+
+
+def notices_key(redis: Redis) -> str:
+    """Name the one stream for all kinds: whoever listens to many keys reads one."""
+    return redis_name(redis, "notices")
+
+
+class KeyLog:
+    """The logs of one kind of key; a Redis that is away shows as redis.exceptions.RedisError."""
+
+    def __init__(self, redis: Redis, kind: str) -> None:
+        self._redis = redis
+        self._kind = kind
+        self._save = redis.register_script(scripts.SAVE)
+        self._repair = redis.register_script(scripts.REPAIR)
+        self._clear = redis.register_script(scripts.CLEAR)
+
+    @property
+    def kind(self) -> str:
+        return self._kind
+
+    @property
+    def index(self) -> str:
+        return redis_name(self._redis, self._kind, "index")
+
+    @property
+    def deleted(self) -> str:
+        """Name the deleted keys, each with the time at which what is left of it may go."""
+        return redis_name(self._redis, self._kind, "deleted")
+
+    def _log(self, key: str) -> str:
+        return redis_name(self._redis, self._kind, "log", key)
+
+    def _snapshot(self, key: str) -> str:
+        return redis_name(self._redis, self._kind, "snapshot", key)
+
+    def _names(self, key: str) -> list[str]:
+        return [self._log(key), self._snapshot(key), self.index, self.deleted]
+
+    async def append(self, appends: Sequence[Append]) -> list[bool | None]:
+        """Append one entry to each key, or to some of them: each has its own outcome.
+
+        False where the key has moved on without us; None where Redis refused, because it is full
+        or for another reason of its own: nothing was appended to that key.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        for each in appends:
+            rows = orjson.dumps(each.rows[-KEPT_IDS:] if each.ends else each.rows)
+            fields: Any = {EVENTS: each.events, IDS: rows}
+            if each.ends:
+                kept = scripts.DELETED_SECONDS
+                self._eval(pipe, scripts.END, each.key, each.number, rows, kept)
+            elif each.begins and (place := each.place) is not None:
+                arguments = (each.number, each.events, rows, place.name, place.owner)
+                counted = (place.owners, place.owned)
+                self._eval(pipe, scripts.BEGIN, each.key, *arguments, more=counted)
+            elif each.begins:
+                self._eval(pipe, scripts.BEGIN, each.key, each.number, each.events, rows)
+            else:
+                pipe.xadd(self._log(each.key), fields, id=f"{each.number}-0")
+        results = await pipe.execute(raise_on_error=False)
+        taken = [_taken(result) for result in results]
+        if None in taken:
+            refused, why = taken.count(None), results[taken.index(None)]
+            log.warning("Redis refused %d of %d entries: %s", refused, len(taken), why)
+        return taken
+
+    def _eval(
+        self, pipe: Any, script: str, key: str, *arguments: Any, more: Sequence[str] = ()
+    ) -> None:
+        """Put a script into a pipeline, whole: a Redis that was restarted has forgotten it."""
+        names = [*self._names(key), *more]
+        pipe.eval(script, len(names), *names, key, *arguments)
+
+    async def read(self, keys: Sequence[str]) -> list[Saved]:
+        """Read each key's snapshot together with what came after it."""
+        if not keys:
+            return []
+        # The log first: a snapshot that is written between the two reads stands for entries that
+        # were read already, while after the snapshot it would leave a gap. A transaction would do
+        # too, but a full Redis takes none, and nothing could be deleted any more.
+        pipe = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.xrange(self._log(key))
+            pipe.hmget(self._snapshot(key), "n", "s", "i")
+            pipe.zscore(self.index, key)
+            pipe.zscore(self.deleted, key)
+            pipe.pttl(self._log(key))
+            pipe.pttl(self._snapshot(key))
+        found = await pipe.execute()
+        read = []
+        for key, at in zip(keys, range(0, len(found), 6), strict=True):
+            entries, snapshot, listed, deleted, *expiries = found[at : at + 6]
+            read.append(_saved(snapshot, entries))
+            lives = not read[-1].empty
+            if (
+                lives != (listed is not None)
+                or (lives and deleted is not None)
+                or max(expiries) >= 0
+            ):
+                await self.repair(key)
+        return read
+
+    async def numbers(self, keys: Sequence[str]) -> list[int]:
+        """Give the number of each key's latest entry, as `read` would."""
+        pipe = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.eval(scripts.NUMBER, 2, self._log(key), self._snapshot(key))
+        return [int(number) for number in await pipe.execute()]
+
+    async def repair(self, key: str) -> None:
+        """Undo what releases did that deleted by expiry: what lives is listed and stays."""
+        await self._repair(keys=self._names(key), args=[key, scripts.DELETED_SECONDS])
+
+    async def repair_all(self) -> int:
+        """Repair the keys that nobody asks for before Redis would drop them; give how many."""
+        prefix, repaired, page = self._log(""), 0, list[str]()
+        async for name in self._redis.scan_iter(match=f"{prefix}*", count=1000):
+            page.append(name.decode().removeprefix(prefix))
+            if len(page) == REPAIRED_AT_ONCE:
+                repaired += await self._repair_expiring(page)
+                page = []
+        return repaired + await self._repair_expiring(page)
+
+    async def _repair_expiring(self, keys: Sequence[str]) -> int:
+        pipe = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.pttl(self._log(key))
+        found = await pipe.execute()
+        expiring = [key for key, left in zip(keys, found, strict=True) if left >= 0]
+        for key in expiring:
+            await self.repair(key)
+        return len(expiring)
+
+    async def clear_deleted(self, most: int) -> int:
+        """Remove what is left of keys deleted long ago; give how many there were.
+
+        A key that Redis refuses to clear stays, and holds up none of those behind it.
+        """
+        cleared, refused, due = 0, dict[str, ResponseError](), True
+        while due and cleared < most:
+            start = len(refused)  # they stay in front
+            end = start + most - cleared - 1
+            found: list[Any] = await self._redis.zrange(self.deleted, start, end)
+            due = bool(found)
+            for name in found:
+                key = name.decode()
+                try:
+                    due = bool(await self._clear(keys=self._names(key), args=[key]))
+                except ResponseError as why:
+                    refused[key] = why
+                    continue
+                if not due:
+                    break  # those after it are to stay longer
+                cleared += 1
+        if refused:
+            key, first = next(iter(refused.items()))
+            log.warning("%d deleted keys cannot be cleared, %r: %s", len(refused), key, first)
+        return cleared
+
+    async def save(self, key: str, number: int, state: bytes, rows: Sequence[str]) -> bool:
+        """Write the state as of an entry, and drop the entries up to it from the log.
+
+        False where a later one stands there, or the key was deleted: the state is old.
+        """
+        ids = orjson.dumps(rows[-KEPT_IDS:])
+        names = [self._log(key), self._snapshot(key)]
+        return bool(await self._save(keys=names, args=[number, state, ids]))
+
+    async def names(self, after: str, limit: int, prefix: str = "") -> list[str]:
+        """List keys in their order, for paging through many."""
+        start = f"({after}" if after >= prefix and after else f"[{prefix}"
+        end = f"[{prefix}\xff" if prefix else "+"
+        found: list[Any] = await self._redis.zrangebylex(self.index, start, end, start=0, num=limit)
+        return [name.decode() for name in found]
+
+    async def every_name(self) -> list[str]:
+        """List all keys; for kinds that have hundreds, not hundreds of thousands."""
+        found: list[Any] = await self._redis.zrange(self.index, 0, -1)
+        return [name.decode() for name in found]
+
+    async def listed(self, keys: Sequence[str]) -> list[bool]:
+        """Tell which of these keys there are."""
+        if not keys:
+            return []
+        pipe = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.zscore(self.index, key)
+        return [score is not None for score in await pipe.execute()]
+
+    async def tell(self, notices: Sequence[dict[str, Any]]) -> None:
+        """Publish what listeners wait for; those who come later can read the latest ones."""
+        pipe = self._redis.pipeline(transaction=False)
+        stream = notices_key(self._redis)
+        for notice in notices:
+            fields: Any = {"n": orjson.dumps(notice)}
+            pipe.xadd(stream, fields, maxlen=KEPT_NOTICES, approximate=True)
+        await pipe.execute()
+
+    async def count(self) -> int:
+        return int(await self._redis.zcard(self.index))
+
+
+def _taken(result: object) -> bool | None:
+    if isinstance(result, ResponseError):
+        return False if "equal or smaller" in str(result) else None
+    if isinstance(result, Exception):
+        raise result
+    return result != 0  # a script's, where the key has moved on
+
+
+def _saved(snapshot: list[bytes | None], entries: list[tuple[bytes, dict[bytes, bytes]]]) -> Saved:
+    number, state, ids = snapshot
+    latest = _number(number)
+    try:
+        tail, size = list[Entry](), 0
+        for name, fields in entries:
+            if (at := _number(name)) > latest:
+                tail.append(Entry(_list(fields[EVENTS]), _list(fields[IDS])))
+                size, latest = size + len(fields[EVENTS]), at
+        return Saved(latest, state or None, tail, size, _list(ids) if ids else [])
+    except (ValueError, TypeError, KeyError) as why:
+        last = _number(entries[-1][0]) if entries else 0
+        return Saved(max(latest, last), None, [], 0, [], why)
+
+
+def _number(name: bytes | None) -> int:
+    """Give the number in an entry's id or in a snapshot."""
+    return int(name.split(b"-")[0]) if name is not None else 0
+
+
+def _list(written: bytes) -> list[Any]:
+    found = orjson.loads(written)
+    if not isinstance(found, list):
+        raise TypeError(f"a list was expected, not {type(found).__name__}")
+    return found

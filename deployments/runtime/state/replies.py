@@ -1,0 +1,43 @@
+"""What the rows of a batch are answered: as one prediction, or why a row gets no answer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from deployments.runtime.batch import Columns, Prediction
+from deployments.runtime.state.building import Unreadable
+from deployments.runtime.state.keeper import Asked, Keeper, Reply
+
+
+def prediction_of(
+    replies: Sequence[Reply | None], names: Sequence[str], model: str, version: str
+) -> Prediction:
+    """Put the replies of all rows together; a column that a reply leaves out is NaN there."""
+    found = [reply if reply is not None else Reply() for reply in replies]
+    columns: Columns = {
+        name: np.array([reply.columns.get(name, np.nan) for reply in found]) for name in names
+    }
+    details: list[Any] = [reply.detail for reply in found]
+    refusals = {row: reply.refusal for row, reply in enumerate(found) if reply.refusal}
+    return Prediction(columns, model, version, details, refusals)
+
+
+def unavailable(keeper: Keeper[Any], asked: Asked) -> Reply:
+    """Say of a row that it was not taken, or leave it to its fallback."""
+    return Reply(refusal=keeper.unavailable(asked))
+
+
+def failed(asked: Asked) -> Reply:
+    """Refuse a row that broke over its key's state."""
+    message = f"{asked.key!r} could not take this, and why is in the replica's log: send it again"
+    return Reply(refusal={"code": "unavailable", "message": message})
+
+
+def unreadable_refusal(key: str, found: Unreadable) -> Reply:
+    """Refuse a row whose key another release wrote."""
+    message = (
+        f"The state of {key!r} cannot be read by this release ({type(found.why).__name__}), and "
+        "nothing was taken: run the release that wrote it, or delete it to begin anew"
+    )
+    return Reply(refusal={"code": "unreadable", "message": message})

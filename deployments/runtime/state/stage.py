@@ -1,0 +1,117 @@
+"""A stage whose replicas hold state by key: its families' services, kept tidy."""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from config_store.quotas import Counted
+from deployments.runtime.batch import Batch
+from deployments.runtime.stage import Compiled, Stage
+from deployments.runtime.state.creation import Creation
+from deployments.runtime.state.log import KeyLog
+from deployments.runtime.state.service import KeyedService
+from deployments.runtime.transport.frame import Frame
+
+TIDY_SECONDS = 1.0
+REPAIR_AGAIN_SECONDS = 10.0
+_AWAY = (RedisError, OSError)
+
+
+class KeyedStage(Stage[Compiled]):
+    """A subclass makes the services, each for one kind of key, and says which answers a family.
+
+    State has no version: what a row asks of it goes by the settings of the row's own version.
+    """
+
+    @abstractmethod
+    def services(self) -> dict[str, KeyedService[Any]]:
+        """Give the service of each family; families may share one."""
+
+    @abstractmethod
+    def model_of(self, family: str) -> tuple[str, str]:
+        """Name the model that answers a family, and its version."""
+
+    async def open(self) -> None:
+        self._services = self.services()
+        self._evicted: dict[str, int] = {}
+        await super().open()
+        self._tidying = self.replica.loops.start("tidy states", self._tidy, lambda: TIDY_SECONDS)
+        # Meanwhile a key that is asked for is repaired then.
+        self._repairing = self.replica.loops.start(
+            "repair states",
+            Repair(self._distinct()).step,
+            lambda: REPAIR_AGAIN_SECONDS,
+            expected=_AWAY,
+        )
+
+    def bytes_for_each(self, services: int) -> int:
+        """Say how much memory the states of each service may take, of so many in this replica."""
+        return self.replica.settings.replica_state_bytes // services
+
+    def creation(self, log_: KeyLog, quota: Counted) -> Creation:
+        """Make what says which keys may begin, for a service of this stage."""
+        replica = self.replica
+
+        def refused(which: str) -> None:
+            replica.metrics.quota_refusals.labels(which).inc()
+
+        return Creation(replica.redis, log_, quota, replica.storage.refusal, refused)
+
+    async def answer(self, frame: Frame, compiled: Compiled) -> Frame:
+        batch = Batch.from_frame(frame)
+        service, model = self._services[batch.family], self.model_of(batch.family)
+        return (await service.answer(batch, *model, compiled)).to_frame()
+
+    async def tidy(self) -> None:
+        """Do what else is to be done every second; a subclass may have such."""
+
+    async def _tidy(self) -> None:
+        await self.tidy()
+        for service in self._distinct():
+            await service.tidy()
+            self._note_states(service)
+
+    def _note_states(self, service: KeyedService[Any]) -> None:
+        kind, shelf, metrics = service.keeper.kind, service.shelf, self.replica.metrics
+        metrics.state_resident_bytes.labels(kind).set(shelf.bytes)
+        evicted = shelf.evicted - self._evicted.get(kind, 0)
+        metrics.state_evictions.labels(kind).inc(evicted)
+        self._evicted[kind] = shelf.evicted
+
+    def _distinct(self) -> list[KeyedService[Any]]:
+        return list({id(service): service for service in self._services.values()}.values())
+
+    async def close(self) -> None:
+        await self.replica.loops.stop(self._tidying, self._repairing)
+        # What comes in is answered first; then states are saved, so that the next holder need not
+        # replay logs.
+        await self.leave()
+        for service in self._distinct():
+            await service.close()
+        await self.replica.close()
+
+
+class Repair:
+    """Looks once through the states of each service; where Redis is away, as soon as it is back."""
+
+    def __init__(self, services: Iterable[KeyedService[Any]]) -> None:
+        self._left = list(services)
+
+    @property
+    def done(self) -> bool:
+        return not self._left
+
+    async def step(self) -> None:
+        """Repair what is left; once nothing is, this does nothing."""
+        failures: list[Exception] = []
+        for service in tuple(self._left):
+            try:
+                await service.repair()
+            except Exception as failure:  # noqa: BLE001 - whatever it was, the others are repaired
+                failures.append(failure)
+            else:
+                self._left.remove(service)
+        if failures:
+            raise failures[0]

@@ -1,0 +1,49 @@
+"""Takes back what was written while its caller gave up: nobody will ever be told of it."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Generic
+
+from deployments.runtime.state.keeper import Asked, Keeper, Reply, State
+from deployments.runtime.state.log import AWAY, Append, Entry, KeyLog
+from deployments.runtime.state.shelf import Resident, Shelf
+
+
+class Withdrawing(Generic[State]):
+    """Where a row may simply stand, its keeper has no event for this."""
+
+    def __init__(self, keeper: Keeper[State], log_: KeyLog, shelf: Shelf[State]) -> None:
+        self._keeper = keeper
+        self._log = log_
+        self._shelf = shelf
+
+    async def withdraw(self, asked: Sequence[Asked], replies: Sequence[Reply | None]) -> None:
+        """Take back what these rows wrote; where Redis is away, it stands."""
+        written = [
+            each
+            for each, reply in zip(asked, replies, strict=True)
+            if reply is not None and reply.event is not None and not reply.deletes
+        ]
+        with suppress(*AWAY):
+            held = (await self._shelf.hold([each.key for each in written])).residents
+            entries: dict[str, Entry] = {}
+            for each in written:
+                resident = held.get(each.key)
+                if resident is None or not resident.knows(each.id):
+                    continue
+                if (event := self._keeper.withdraw(resident.state, each)) is not None:
+                    entries.setdefault(each.key, Entry([], [])).events.append(event)
+            if entries:
+                await self._append(entries, held)
+
+    async def _append(self, entries: dict[str, Entry], held: dict[str, Resident[State]]) -> None:
+        appends = [Append.of(key, held[key].number + 1, entry) for key, entry in entries.items()]
+        kept = set[str]()
+        try:
+            for append, good in zip(appends, await self._log.append(appends), strict=True):
+                if good:
+                    self._shelf.wrote(held[append.key], append)
+                    kept.add(append.key)
+        finally:
+            for key in entries.keys() - kept:
+                self._shelf.drop(key)

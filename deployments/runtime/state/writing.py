@@ -1,0 +1,139 @@
+"""Writes down what a batch did to its keys, before anything of it is said."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Generic
+
+from deployments.runtime.batch import Owner
+from deployments.runtime.state.appending import append_and_know
+from deployments.runtime.state.keeper import Keeper, Reply, Rows, State
+from deployments.runtime.state.log import AWAY, Append, Entry, KeyLog, Place
+from deployments.runtime.state.places import Places
+from deployments.runtime.state.replies import unavailable
+from deployments.runtime.state.shelf import Resident, Shelf
+
+log = logging.getLogger(__name__)
+
+
+class Writing(Generic[State]):
+    """The way of one family's events into their logs."""
+
+    def __init__(
+        self, keeper: Keeper[State], log_: KeyLog, shelf: Shelf[State], places: Places[State]
+    ) -> None:
+        self._keeper = keeper
+        self._log = log_
+        self._shelf = shelf
+        self._places = places
+
+    async def write(
+        self, rows: Rows, found: Sequence[Reply], held: dict[str, Resident[State]]
+    ) -> set[str]:
+        """Append what happened, one entry a key; give the keys that had moved on without us."""
+        appends = _appends(rows, found, held, self._places.of)
+        written = {append.key for append in appends}
+        others = list(dict.fromkeys(each.key for _, each in rows if each.key not in written))
+        try:
+            taken = await append_and_know(self._log, appends) if appends else []
+        except AWAY as away:
+            log.warning("Nothing could be written down: %s", type(away).__name__)
+            for key in written:
+                self._shelf.drop(key)
+            self._take_back(rows, found, {*written, *others})
+            return set()
+        for append, good in zip(appends, taken, strict=True):
+            if good and not append.ends:
+                self._shelf.wrote(held[append.key], append)
+            else:
+                self._shelf.drop(append.key)
+        outcomes = dict(zip((append.key for append in appends), taken, strict=True))
+        lost = {key for key, good in outcomes.items() if good is False}
+        refused = {key for key, good in outcomes.items() if good is None}
+        self._take_back(rows, found, refused)
+        await self._places.free(each.key for each in appends if each.ends and outcomes[each.key])
+        await self._tell(rows, found, lost | refused)
+        if others:
+            lost |= await self._moved_on(others, rows, found, held)
+        return lost
+
+    async def _moved_on(
+        self,
+        keys: Sequence[str],
+        rows: Rows,
+        found: Sequence[Reply],
+        held: dict[str, Resident[State]],
+    ) -> set[str]:
+        """Find the keys that were answered from an old state: no append of theirs was refused.
+
+        Another holder may have written to a key, or deleted it, while this one hung or had gone
+        out of use. What it would say of a decision or a trial that it never saw is wrong.
+        """
+        try:
+            numbers = await self._log.numbers(keys)
+        except AWAY as away:
+            log.warning("States cannot be compared with their logs: %s", type(away).__name__)
+            self._take_back(rows, found, set(keys))
+            return set()
+        moved = {
+            key for key, number in zip(keys, numbers, strict=True) if number != held[key].number
+        }
+        for key in moved:
+            self._shelf.drop(key)
+        return moved
+
+    async def _tell(self, rows: Rows, found: Sequence[Reply], lost: set[str]) -> None:
+        notices = [
+            notice
+            for (_, each), reply in zip(rows, found, strict=True)
+            if each.key not in lost
+            for notice in reply.notices
+        ]
+        if notices:
+            try:
+                await self._log.tell(notices)
+            except AWAY as away:
+                log.warning("Nobody could be told of alarms: %s", type(away).__name__)
+
+    def _take_back(self, rows: Rows, found: Sequence[Reply], keys: set[str]) -> None:
+        """Say of rows that could not be written down, or compared, that they did not happen."""
+        for (_, each), reply in zip(rows, found, strict=True):
+            if each.key in keys:
+                away = unavailable(self._keeper, each)
+                reply.columns, reply.detail, reply.refusal = away.columns, None, away.refusal
+                reply.event = None
+
+
+def _appends(
+    rows: Rows,
+    found: Sequence[Reply],
+    held: dict[str, Resident[Any]],
+    place_of: Callable[[str, Owner], Place | None],
+) -> list[Append]:
+    """Put the events of each key into its next entry."""
+    entries: dict[str, Entry] = {}
+    ends: set[str] = set()
+    for (_, each), reply in zip(rows, found, strict=True):
+        if reply.event is not None:
+            entry = entries.setdefault(each.key, Entry([], []))
+            entry.events.append(reply.event)
+            entry.ids.append(each.id)
+        if reply.deletes:
+            ends.add(each.key)
+    for key in ends:  # what is sent again of what is gone shall not begin it anew
+        entries[key] = Entry([], [*(held[key].ids or ()), *entries[key].ids])
+    # Of a key that begins all rows here have one owner.
+    owners = {
+        each.key: each.owner for _, each in rows if each.owner is not None and held[each.key].empty
+    }
+    places = {key: place_of(key, owner) for key, owner in owners.items()}
+    return [
+        Append.of(
+            key,
+            held[key].number + 1,
+            entry,
+            begins=held[key].empty,
+            ends=key in ends,
+            place=places.get(key),
+        )
+        for key, entry in entries.items()
+    ]

@@ -1,0 +1,143 @@
+"""Knows the replicas of one deployment: the directory names them, the wire reaches them.
+
+Where the directory names none that can be reached, as while Redis is away, Serve is asked.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Collection
+
+from deployments.runtime.transport.base import Address
+from deployments.runtime.transport.handle import Directory
+from deployments.runtime.transport.replica_directory import Listing
+from deployments.runtime.transport.tcp.channel import Channel
+from observability.background import BackgroundLoop, Loops
+
+# Serve picks a replica at random for each question, so that asking now and then finds all.
+ASK_EVERY_SECONDS = 1.0
+ASK_AGAIN_SECONDS = 0.05
+# The question is answered at once by a replica that lives at all.
+ASK_WITHIN_SECONDS = 2.0
+# A machine that is gone without a word takes no connection and refuses none.
+CONNECT_WITHIN_SECONDS = 1.0
+# Every replica is to send something as often as this; one that owes an answer, be it to a ping, and
+# has been silent for longer hangs, and others are asked first.
+PING_EVERY_SECONDS = 0.5
+SILENT_SECONDS = 1.0
+# Its machine is gone without a word: the connection would never end.
+LOST_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class Exchange:
+    """Keeps a channel to every replica there is."""
+
+    def __init__(
+        self,
+        stage: str,
+        handle: Directory,
+        secret: bytes,
+        loops: Loops | None = None,
+        listing: Listing | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Without a listing Serve alone is asked."""
+        self._tls = tls
+        self._stage = stage
+        self._where = handle.where
+        self._secret = secret
+        self._channels: dict[Address, Channel] = {}
+        self._found = asyncio.Event()
+        self._listing = listing or Listing()
+        self._wanted = self._listing.changed
+        self._loops = loops or Loops()
+        self._running: list[BackgroundLoop] = []
+
+    def start(self) -> None:
+        finding = self._loops.start(
+            f"find replicas of {self._stage}",
+            self._look,
+            self._pause_seconds,
+            # However the question fails, there is no such replica yet.
+            expected=(Exception,),
+            wake=self._wanted,
+        )
+        pinging = self._loops.start(
+            f"ping replicas of {self._stage}", self._ping, lambda: PING_EVERY_SECONDS
+        )
+        self._running = [finding, pinging]
+
+    async def stop(self) -> None:
+        for each in self._running:
+            await self._loops.stop(each)
+        for channel in self._channels.values():
+            channel.close()
+
+    def idlest(self) -> Channel | None:
+        """Pick the replica with the fewest calls in flight, of those that are not silent."""
+        return min(
+            self.alive().values(),
+            key=lambda channel: (channel.silent_seconds > SILENT_SECONDS, channel.in_flight),
+            default=None,
+        )
+
+    def alive(self) -> dict[Address, Channel]:
+        """Give every replica that can be asked now."""
+        return {at: channel for at, channel in self._channels.items() if channel.alive}
+
+    def responsive(self) -> dict[Address, Channel]:
+        """Give every replica that can be asked and does not hang; all of them where all do."""
+        alive = self.alive()
+        heard = {at: each for at, each in alive.items() if each.silent_seconds <= SILENT_SECONDS}
+        return heard or alive
+
+    async def some(self) -> Channel:
+        """Wait for a replica where there is none; the caller's deadline ends the wait."""
+        while (channel := self.idlest()) is None:
+            self._found.clear()
+            self._wanted.set()
+            await self._found.wait()
+        return channel
+
+    async def _ping(self) -> None:
+        for channel in self.alive().values():
+            if channel.silent_seconds > LOST_SECONDS:
+                log.warning("A replica of %s was silent for too long", self._stage)
+                channel.close()
+            channel.ping()
+
+    async def _look(self) -> None:
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+        self._wanted.clear()
+        try:
+            await self._reach(self._listing.addresses)
+            if not self._listing.addresses or not self.alive():
+                async with asyncio.timeout(ASK_WITHIN_SECONDS):
+                    await self._connect(await self._where.remote())
+        finally:
+            self._channels = {at: each for at, each in self._channels.items() if each.alive}
+
+    def _pause_seconds(self) -> float:
+        """Wait for the next question; not at all while there is nobody to ask."""
+        return ASK_EVERY_SECONDS - ASK_AGAIN_SECONDS if self._channels else 0.0
+
+    async def _reach(self, addresses: Collection[Address]) -> None:
+        """Connect to all of them; who cannot be reached is tried again while it is listed."""
+        outcomes = await asyncio.gather(*map(self._connect, addresses), return_exceptions=True)
+        for address, outcome in zip(addresses, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                log.info("A replica of %s at %s: %r", self._stage, address, outcome)
+            elif outcome is not None:
+                raise outcome
+
+    async def _connect(self, address: Address) -> None:
+        host, port = address
+        known = self._channels.get((host, port))
+        if known is None or not known.alive:
+            async with asyncio.timeout(CONNECT_WITHIN_SECONDS):
+                self._channels[host, port] = await Channel.connect(
+                    host, port, self._secret, self._tls
+                )
+            self._found.set()

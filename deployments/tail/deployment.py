@@ -1,0 +1,162 @@
+"""The tail deployment: bounds the latency of a whole batch in one vectorised call."""
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from config_store.store import Version
+from deployments.api.extremes import EXTREMES
+from deployments.runtime.aside.process import Aside
+from deployments.runtime.batch import Batch, Columns, Prediction
+from deployments.runtime.champions import Champions, Named
+from deployments.runtime.coverage.standings import Standings
+from deployments.runtime.stage import Stage
+from deployments.runtime.transport.frame import Frame
+from deployments.runtime.version import VERSION
+from deployments.tail.extremes.metrics import FRESH_SECONDS, MetricSeries
+from deployments.tail.extremes.wanted import wanted_of
+from models.errors import ModelError
+from models.model_version import ModelVersion
+from models.pointer import read_pointer
+from models.registry import Registry
+from models.tail.inputs import BOUNDS
+from safety.tail import ACTIONS
+
+if TYPE_CHECKING:
+    from deployments.tail.extremes.fitting import Fitting
+    from models.tail.xgboost_quantile import TailModel
+
+# How soon a promoted champion answers; a rollback is promised within five seconds.
+LOOK_FOR_CHAMPION_SECONDS = 1.0
+
+# Within the bounds of every column.
+_ORDINARY = 1.0
+_CODES = {action: code for code, action in enumerate(ACTIONS)}
+
+log = logging.getLogger(__name__)
+
+
+class Tail(Stage[Named]):
+    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
+        super().__init__("tail")
+        settings = self.replica.settings
+        self._registry = Registry(settings.tracking_uri, settings.paths.models)
+        self._champions: Champions[TailModel] = Champions(self._find, _load)
+        await self._champions.get(self.compile(await self.replica.config_once()))
+        self._fitting = await asyncio.to_thread(_warm_fitting)
+        self._standings = Standings(self.replica.redis, "tail")
+        self._metrics = MetricSeries(self.replica.clocks.monotonic)
+        await self.open()
+        loops = self.replica.loops
+        loops.start("follow the champion", self._follow, lambda: LOOK_FOR_CHAMPION_SECONDS)
+        loops.start("read metric series", self._metrics.refresh, lambda: FRESH_SECONDS)
+
+    async def answer(self, frame: Frame, compiled: Named) -> Frame:
+        if frame.head["family"] == EXTREMES.name:
+            return await self._answer_extremes(Batch.from_frame(frame))
+        champion = self._champions.loaded(compiled) or await self._champions.get(compiled)
+        version = champion.version
+        started = time.perf_counter()
+        columns = _answer(champion.model, frame.columns)
+        self.replica.metrics.inferred(version.name, time.perf_counter() - started)
+        prediction = Prediction(columns, version.name, version.version, digest=version.digest)
+        if self._standings and columns:
+            self._widen(prediction, frame.head["entities"])
+        return prediction.to_frame()
+
+    async def _answer_extremes(self, batch: Batch) -> Frame:
+        named = [name for name in wanted_of(batch) if name is not None]
+        series = await self._metrics.get(named) if named else {}
+        started = time.perf_counter()
+        prediction: Prediction = await self._fitting.answer(batch, series, VERSION)
+        self.replica.metrics.inferred(prediction.model, time.perf_counter() - started)
+        return prediction.to_frame()
+
+    def _widen(self, prediction: Prediction, entities: list[str]) -> None:
+        """Widen the intervals of entities whose outcomes have come back."""
+        columns = prediction.columns
+        widened = self._standings.widen(entities, columns["lower"], columns["upper"])
+        columns["lower"], columns["upper"] = widened.lower, widened.upper
+        prediction.details = [
+            None if told is None else {"interval": {"method": "cqr+aci", "online": told}}
+            for told in widened.told
+        ]
+
+    def compile(self, version: Version) -> Named:
+        serving = version.document.serving["tail"]
+        return Named(serving.model, serving.alias)
+
+    def configure(self, version: Version) -> None:
+        super().configure(version)
+        self._champions.prefetch(self.versions.active.compiled)
+
+    def _find(self, named: Named) -> ModelVersion:
+        """Read the alias's pointer file; only where there is none is MLflow itself asked."""
+        folder = self.replica.settings.paths.models
+        return read_pointer(folder, *named) or self._registry.resolve(*named)
+
+    async def _follow(self) -> None:
+        """Serve the models that the aliases name now; the loaded ones go on until then."""
+        await self._standings.refresh()
+        if (coverage := self._standings.mean_coverage()) is not None:
+            self.replica.metrics.interval_coverage.labels("tail").set(coverage)
+        alive = (live.compiled for live in self.versions.alive())
+        await self._champions.follow(alive, self.versions.active.compiled)
+
+    async def __del__(self) -> None:
+        await self.close()
+        await self._fitting.close()
+
+
+def _load(version: ModelVersion) -> "TailModel":
+    # Its kernels are compiled at import, which building the application need not pay.
+    from models.tail.xgboost_quantile import TailModel  # noqa: PLC0415 - see above
+
+    return TailModel.load(version.path)
+
+
+def _warm_fitting() -> "Fitting":
+    # Its kernels too; see _load.
+    from deployments.tail.extremes.answering import warm  # noqa: PLC0415 - heavy
+    from deployments.tail.extremes.fitting import Fitting  # noqa: PLC0415 - heavy
+
+    warm()
+    return Fitting(Aside())
+
+
+def _answer(model: "TailModel", columns: Columns) -> Columns:
+    """Predict; a row that the model cannot take gets NaN, which safety turns into the fallback."""
+    good = _answerable(columns)
+    if not good.all():  # the row's place is kept by an ordinary one, and its answer then struck out
+        columns = {name: np.where(good, columns[name], _ORDINARY) for name in BOUNDS}
+    try:
+        answers = _numbers(model.predict(columns))
+    except ModelError:
+        log.exception("The model refused a batch; the fallback answers it")
+        return {}
+    if not good.all():
+        answers = {name: np.where(good, column, np.nan) for name, column in answers.items()}
+    return answers
+
+
+def _numbers(answers: dict[str, npt.NDArray[Any]]) -> Columns:
+    """Turn every column into floats: what travels, and what safety judges, are numbers."""
+    codes = np.array([_CODES[action] for action in answers["action"].tolist()], dtype=np.float64)
+    return {
+        name: codes if name == "action" else column.astype(np.float64, copy=False)
+        for name, column in answers.items()
+    }
+
+
+def _answerable(columns: Columns) -> npt.NDArray[np.bool_]:
+    """Say which rows lie within what the model takes; comparisons with NaN are false."""
+    within = [
+        (columns[name] >= bounds.low) & (columns[name] <= bounds.high)
+        for name, bounds in BOUNDS.items()
+    ]
+    good: npt.NDArray[np.bool_] = np.logical_and.reduce(within)
+    return good

@@ -1,0 +1,66 @@
+"""Block maxima as they are served: a row's answer in the terms that all extremes are told in."""
+
+from typing import Any
+
+import numpy as np
+
+from deployments.runtime.batch import FloatArray
+from deployments.tail.extremes.estimates import (
+    LEVELS,
+    Fitted,
+    at_levels,
+    at_periods,
+    at_risk,
+    interval,
+    refused,
+)
+from models.errors import TrainingDataError
+from models.tail.extremes.block_answer import BlockAnswer, BlockQuestion, answer_blocks
+
+MODEL = "tail/block-maxima"
+
+
+def fit_blocks(ask: dict[str, Any], values: FloatArray) -> Fitted:
+    question = BlockQuestion(
+        values=values,
+        block=ask["b"],
+        threshold_quantile=ask["q"],
+        confidence=ask["c"],
+        levels=LEVELS,
+        return_periods=tuple(ask["p"]),
+        judged=ask["j"],
+    )
+    try:
+        found = answer_blocks(question)
+    except TrainingDataError as why:
+        return {"refusal": refused(str(why), ask)}
+    return {"numbers": _numbers(found), "detail": _detail(found, ask)}
+
+
+def _numbers(found: BlockAnswer) -> dict[str, float]:
+    return {
+        "threshold": found.threshold,
+        "scale": found.scale.value,
+        "exceedance_probability": found.exceedance_probability,
+        **at_risk(found.value_at_risk[0]),
+    }
+
+
+def _detail(found: BlockAnswer, ask: dict[str, Any]) -> Any:
+    data = {
+        "is_extreme": found.is_extreme,
+        "judged": found.judged,
+        "shape": found.shape.value,
+        "shape_interval": interval(found.shape),
+        "scale_interval": interval(found.scale),
+        "exceedance_interval": {"lower": None, "upper": None},
+        "var": at_levels(found.value_at_risk),
+        "cvar": [],
+        "return_levels": at_periods(ask["p"], found.return_levels),
+        "extremal_index": None,
+        "exceedances": int(np.count_nonzero(found.fit.maxima > found.threshold)),
+        "location": found.fit.location,
+        "blocks": int(found.fit.maxima.size),
+        "notes": list(found.notes),
+    }
+    return {"data": data, "interval": {"level": ask["c"]}, "meta": {"model": MODEL}}

@@ -1,0 +1,132 @@
+"""Fleets in the keeper of points: alarms, replay, and nothing left of those that are gone."""
+
+from typing import Any
+
+import numpy as np
+
+from config_store.document import StreamsConfig
+from deployments.anomaly.alarm_budget import AlarmBudget
+from deployments.anomaly.keeper import DELETED, Stream
+from deployments.anomaly.points import PointKeeper
+from deployments.anomaly.record import pack
+from deployments.runtime.state.keeper import Asked, Reply
+
+MEMBERS, METRICS, POINTS = 3, 2, 2_000
+FLEET = {"detector": "fleet", "members": MEMBERS}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 60.0
+        return self.now
+
+
+def keeper() -> PointKeeper:
+    return PointKeeper(AlarmBudget(0.0), Clock())
+
+
+def points() -> list[list[float]]:
+    values = np.random.default_rng(3).normal(size=(POINTS, MEMBERS, METRICS))
+    values[-5:, 1] += 12
+    found: list[list[float]] = values.reshape(POINTS, -1).tolist()
+    return found
+
+
+def asked(given: list[list[float]], choice: Any = None, name: str = "x") -> Asked:
+    ask = {"op": "observe", "v": given, "c": choice}
+    return Asked(name, name, ask, settings=StreamsConfig(alarms_per_day=20.0))
+
+
+def followed(
+    keeper: PointKeeper, stream: Stream, given: list[list[float]], size: int
+) -> list[Reply]:
+    return [
+        reply
+        for at in range(0, len(given), size)
+        for reply in keeper.answer([(stream, asked(given[at : at + size], FLEET))])
+    ]
+
+
+def shown(replies: list[Reply]) -> list[Any]:
+    return [
+        point
+        for reply in replies
+        if reply.detail is not None
+        for point in reply.detail["data"]["points"]
+    ]
+
+
+def test_an_alarm_names_the_member_and_gives_its_metrics() -> None:
+    own = keeper()
+    stream, given = own.fresh("x"), points()
+    replies = followed(own, stream, given, 20)
+    notices = [notice for reply in replies for notice in reply.notices]
+    assert [notice["member"] for notice in notices] == [1] * len(notices)
+    assert notices
+    at = [point["is_anomaly"] for point in shown(replies)].index(True)
+    assert at >= POINTS - 5
+    assert notices[0]["value"] == given[at][METRICS : 2 * METRICS]
+    assert stream.record.latest_alarms[0]["member"] == 1
+    assert stream.record.latest is not None
+    assert stream.record.latest["member"] == 1
+
+
+def test_replayed_or_put_away_in_between_it_answers_the_same_bits() -> None:
+    given, first, second, third = points(), keeper(), keeper(), keeper()
+    whole = followed(first, one := first.fresh("x"), given, 20)
+    replayed = second.fresh("x")
+    second.replay([(replayed, [reply.event for reply in whole[:17]])])
+    back = third.decode("x", first.encode(one))
+    assert third.encode(back) == first.encode(one)
+    second.replay([(replayed, [reply.event for reply in whole[17:]])])
+    assert second.encode(replayed) == first.encode(one)
+    left = [(first, one), (second, replayed), (third, back)]
+    rest = [shown(followed(each, stream, given[:40], 20)) for each, stream in left]
+    assert rest[0] == rest[1] == rest[2]
+
+
+def test_fleets_of_one_batch_answer_as_each_alone() -> None:
+    given, together = points()[:200], keeper()
+    choices: dict[str, Any] = {
+        "a": FLEET,
+        "b": FLEET | {"weights": [1.0, 0.5]},
+        "c": {"detector": "fleet", "members": 2},
+        "d": "isolation_forest",
+        "e": FLEET,
+    }
+    streams = {name: together.fresh(name) for name in choices}
+    rows = [(streams[name], asked(given, choice, name)) for name, choice in choices.items()]
+    mixed = together.answer(rows)
+    for (name, choice), reply in zip(choices.items(), mixed, strict=True):
+        alone = keeper()
+        (expected,) = alone.answer([(alone.fresh(name), asked(given, choice, name))])
+        assert shown([reply]) == shown([expected])
+
+
+def test_nothing_is_left_of_a_fleet_that_is_gone() -> None:
+    own, given = keeper(), points()[:10]
+    for members in (2, 3):
+        stream = own.fresh("x")
+        own.answer([(stream, asked(given, {"detector": "fleet", "members": members}))])
+        own.release(stream)
+    assert not own._banks
+    stream = own.fresh("x")
+    own.answer([(stream, asked(given, FLEET))])
+    own.replay([(stream, [DELETED])])
+    assert not own._banks
+    assert stream.record.members == 0
+
+
+def test_a_detector_of_another_release_begins_anew_and_the_record_stays() -> None:
+    own, given = keeper(), points()[:100]
+    stream = own.fresh("x")
+    own.answer([(stream, asked(given, FLEET))])
+    kept = pack(stream.record, b"written by another release")
+    back = own.decode("x", kept)
+    assert (back.record, back.slot) == (stream.record, None)
+    (reply,) = own.answer([(back, asked(given))])
+    assert back.record.observations == 200
+    assert back.record.detector == "fleet"
+    assert len(shown([reply])) == 100

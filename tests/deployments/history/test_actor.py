@@ -1,0 +1,105 @@
+"""The history actor without a cluster: its own class, a real engine, a real Redis."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from deployments.history import actor as history_actor
+from deployments.history.actor import History
+from features.sources import clickhouse as telemetry_store
+from observability.clickhouse.home import known_home
+from observability.errors import ArchiveElsewhereError
+from observability.exposition import document, merge
+from observability.ledger.decision import Decision, DecisionIds
+from observability.ledger.writer import LedgerWriter
+from observability.metrics import GAUGE_RULES
+from observability.snapshots import gather
+from tests.redis_server import RedisServer
+from tests.waiting import PATIENCE_SECONDS, until
+
+Make = Callable[[], Any]
+
+
+@pytest.fixture
+def make(redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    monkeypatch.setenv("BALLAST_HOME", str(tmp_path))
+    monkeypatch.setenv("BALLAST_HISTORY_DAYS", "1")
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    monkeypatch.setattr(history_actor, "write_logs", lambda *_: None)  # pytest keeps them
+    monkeypatch.setattr(history_actor, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    deployed: Any = History
+    plain = deployed.__ray_metadata__.modified_class
+    return lambda: object.__new__(plain)
+
+
+@pytest.fixture
+async def actor(make: Make) -> AsyncIterator[Any]:
+    opened = make()
+    await opened.__init__()
+    yield opened
+    await opened.close()
+
+
+async def test_it_drains_and_finds_decisions_and_says_how_its_loops_fare(
+    actor: Any, redis: Redis, tmp_path: Path
+) -> None:
+    decisions = [
+        Decision(each, orjson.dumps({"decision_id": each}))
+        for each in DecisionIds(time.time, os.urandom).take(3)
+    ]
+    folder = tmp_path / "spool"
+    async with LedgerWriter(redis, writer="w", spool_dir=folder, clock=time.time) as pen:
+        await pen.append(decisions)
+    rows = {each.decision_id: each.row for each in decisions}
+    assert await actor.rows([*rows, "other"]) == (rows, None)
+    await actor.drain_now()
+    assert await actor.rows([*rows, "other"]) == (rows, None)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not (published := await gather(redis)):  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.01)
+    form = document(merge(published.values(), now=time.time(), rules=GAUGE_RULES))
+    loops = form["background_last_success_age_seconds"]["samples"]
+    names = {"drain the ledger", "fill rows by id", "keep up telemetry", "publish metrics"}
+    assert {each["labels"]["loop"] for each in loops} == names
+
+
+async def test_the_telemetry_is_kept_up_after_an_exception_that_nobody_thought_of(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who wait for it hear of the failure; the next round brings it up to date."""
+    append, failures = telemetry_store.append, [KeyError("minute")]
+
+    def once_odd(*args: Any) -> None:
+        if failures:
+            raise failures.pop()
+        append(*args)
+
+    monkeypatch.setattr(telemetry_store, "append", once_odd)
+    actor = make()
+    await actor.__init__()
+    with pytest.raises(KeyError):
+        await actor.filled()
+    assert await actor.filled() > 0
+    await until(lambda: actor._metrics.loops.failures()["keep up telemetry"] == 1)
+    await actor.close()
+
+
+@pytest.mark.usefixtures("actor")
+async def test_it_opens_no_folder_but_the_archives(
+    make: Make, redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = await known_home(redis)
+    assert home is not None
+    assert home.folder == str(tmp_path / "history")
+    monkeypatch.setenv("BALLAST_HOME", str(tmp_path / "another node"))
+    with pytest.raises(ArchiveElsewhereError, match="which is away"):
+        await make().__init__()
+    assert not (tmp_path / "another node" / "history").exists()

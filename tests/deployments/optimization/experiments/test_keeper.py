@@ -1,0 +1,230 @@
+import random
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from config_store.document import BanditExperiment, BanditsConfig
+from deployments.api.bandits import MOST_ARMS
+from deployments.optimization.experiments.configured import Configured
+from deployments.optimization.experiments.keeper import ExperimentKeeper
+from deployments.optimization.experiments.state import Kept
+from deployments.runtime.state.keeper import Asked, Reply
+
+ARMS = ["a", "b", "c"]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Desk:
+    """One experiment and its log; what is asked is answered, and what happened is kept as JSON."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.keeper = ExperimentKeeper(self.clock)
+        self.kept = self.keeper.fresh("e")
+        self.settings = Configured()
+        self.log: list[bytes] = []
+        self.count = 0
+
+    def ask(self, *asks: dict[str, Any]) -> list[Reply]:
+        rows = []
+        for ask in asks:
+            self.count += 1
+            rows.append((self.kept, Asked("e", f"d{self.count}", ask, settings=self.settings)))
+        replies = self.keeper.answer(rows)
+        self.log += [orjson.dumps(reply.event) for reply in replies if reply.event is not None]
+        return replies
+
+    def replayed(self, at: int = 0) -> Kept:
+        """Bring the state back from a snapshot of its beginning and its log."""
+        keeper = ExperimentKeeper(self.clock)
+        kept = keeper.fresh("e")
+        events = [orjson.loads(line) for line in self.log]
+        keeper.replay([(kept, events[:at])])
+        kept = keeper.decode("e", keeper.encode(kept))
+        keeper.replay([(kept, events[at:])])
+        return kept
+
+    def refusal(self, ask: dict[str, Any]) -> Any:
+        (reply,) = self.ask(ask)
+        return reply.refusal
+
+
+def decide(x: float | None = None, **more: Any) -> dict[str, Any]:
+    context = {} if x is None else {"x": x}
+    return {"op": "decide", "context": context, "policy": "thompson", "arms": ARMS, **more}
+
+
+def reward(decision: str, value: float) -> dict[str, Any]:
+    return {"op": "reward", "id": decision, "reward": value}
+
+
+DESIGNS: list[dict[str, Any]] = [
+    {},
+    {"family": "bernoulli", "budget": {"share": 0.1, "reserve": 3.0}},
+    {"discount": 0.97, "deadline_s": 30.0, "missing_reward": 0.1},
+    {"capacity": 20, "missing_reward": 0.0},
+    {"budget": {"share": 0.2, "pricing": "confidence"}},
+]
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("context", [False, True])
+def test_a_log_brings_the_state_back_to_the_bit(design: dict[str, Any], context: bool) -> None:
+    if design.get("family") == "bernoulli" and context:
+        return
+    desk, draw = Desk(), random.Random(7)  # noqa: S311 - a test
+    for step in range(60):
+        desk.clock.now += 1.0
+        asks = [
+            decide(
+                draw.random() if context else None,
+                design=design,
+                policy=draw.choice(["ucb", "thompson"]),
+                arms=ARMS if step < 30 else [*ARMS, "d"],
+            )
+            for _ in range(draw.randint(1, 4))
+        ]
+        asks += [reward(f"d{draw.randint(1, desk.count + 1)}", draw.random()) for _ in range(2)]
+        draw.shuffle(asks)
+        desk.ask(*asks)
+        if step == 40:
+            desk.ask({"op": "arm", "what": "retire", "arm": "c"})
+            desk.ask({"op": "arm", "what": "baseline", "arm": "b"})
+    saved = desk.keeper.encode(desk.kept)
+    for at in (0, 1, 50, len(desk.log)):
+        assert desk.keeper.encode(desk.replayed(at)) == saved
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_requests_together_are_decided_as_one_by_one(design: dict[str, Any]) -> None:
+    together, apart = Desk(), Desk()
+    for desk in (together, apart):
+        desk.ask(decide(design=design))
+        desk.ask(*(reward("d1", 0.7),))
+    asks = [decide(design=design, policy="ucb" if at % 5 else "thompson") for at in range(40)]
+    found = together.ask(*asks)
+    expected = [apart.ask(ask)[0] for ask in asks]
+    assert [(each.columns, each.detail) for each in found] == [
+        (each.columns, each.detail) for each in expected
+    ]
+    assert together.keeper.encode(together.kept) == apart.keeper.encode(apart.kept)
+
+
+def test_a_decision_that_is_sent_again_is_the_same_one() -> None:
+    desk = Desk()
+    replies = desk.ask(*(decide(x / 10) for x in range(8)))
+    saved = desk.keeper.encode(desk.kept)
+    for number, reply in enumerate(replies, 1):
+        again = desk.keeper.again(desk.kept, Asked("e", f"d{number}", decide((number - 1) / 10)))
+        assert again.columns == pytest.approx(reply.columns)
+        assert again.detail is not None
+        assert reply.detail is not None
+        assert again.detail["data"]["config"] == reply.detail["data"]["config"]
+        assert again.event is None
+    assert desk.keeper.encode(desk.kept) == saved
+
+
+def test_a_reward_that_is_sent_again_is_answered_and_not_counted() -> None:
+    desk = Desk()
+    desk.ask(decide())
+    (first,) = desk.ask(reward("d1", 0.5))
+    again = desk.keeper.again(desk.kept, Asked("e", "d2", reward("d1", 0.5)))
+    assert (again.columns, again.detail) == (first.columns, first.detail)
+    assert desk.refusal(reward("d1", 0.5))["code"] == "conflict"
+
+
+def test_late_rewards_are_refused() -> None:
+    desk = Desk()
+    desk.ask(decide(design={"deadline_s": 10.0, "missing_reward": 0.0}))
+    desk.clock.now += 11
+    assert "late" in desk.refusal(reward("d1", 0.5))["message"]
+    desk.ask(decide())
+    desk.clock.now += 1
+    desk.ask(reward("d3", 0.5))
+    (shown,) = desk.ask({"op": "show"})
+    assert shown.detail is not None
+    assert (shown.detail["data"]["missing"], shown.detail["data"]["rewards"]) == (1, 1)
+    assert desk.keeper.encode(desk.replayed()) == desk.keeper.encode(desk.kept)
+
+
+def test_refusals_leave_no_trace() -> None:
+    desk = Desk()
+    desk.ask(decide(0.5, design={"deadline_s": 5.0, "missing_reward": 0.0}))
+    saved = desk.keeper.encode(desk.kept)
+    desk.clock.now += 100  # a decision now would give up on the first one
+    bad = [
+        decide(),
+        decide(0.5, arms=["b", "c"]),
+        decide(0.5, design={"floor": 0.5}),
+        decide(0.5, arms=["a", *map(str, range(64))]),
+        reward("d1", 2.0),
+        reward("d77", 0.5),
+        {"op": "arm", "what": "retire", "arm": "a"},
+        {"op": "arm", "what": "baseline", "arm": "z"},
+        {"op": "freeze", "policy": "z"},
+    ]
+    for ask in bad:
+        (reply,) = desk.ask(ask)
+        assert reply.refusal is not None, ask
+        assert reply.event is None
+    assert desk.keeper.encode(desk.kept) == saved
+
+
+def test_what_is_right_by_itself_and_not_for_this_experiment_is_a_conflict() -> None:
+    desk = Desk()
+    desk.ask(decide(arms=["a", *map(str, range(MOST_ARMS - 1))]))
+    for ask, field in (
+        (reward("d1", 2.0), "reward"),
+        ({"op": "arm", "what": "open", "arm": "one-more"}, "arm"),
+    ):
+        refusal = desk.refusal(ask)
+        assert (refusal["code"], list(refusal["fields"])) == ("conflict", [field])
+    assert "at most" not in desk.refusal({"op": "arm", "what": "retire", "arm": "z"})["message"]
+
+
+def test_vetoed_arms_are_never_chosen_and_others_share_the_cap() -> None:
+    desk = Desk()
+    of_e = BanditExperiment(arms=("a", "b", "c"), vetoed=("b",))
+    desk.settings = Configured(BanditsConfig(experiments={"e": of_e}), 0.4)
+    replies = desk.ask(*(decide(arms=None) for _ in range(600)))
+    chosen = [reply.detail["data"]["config"] for reply in replies if reply.detail]
+    assert set(chosen) == {"a", "c"}
+    share = np.mean([each == "c" for each in chosen])
+    assert share == pytest.approx(0.4, abs=0.08)
+    assert {round(reply.columns["canary_percentage"], 6) for reply in replies} == {40.0}
+
+
+def test_what_needs_no_log_is_left_to_the_fallback() -> None:
+    keeper = ExperimentKeeper(Clock())
+    assert keeper.unavailable(Asked("e", "d", decide())) is None
+    why = keeper.unavailable(Asked("e", "d", reward("d1", 1.0)))
+    assert why is not None
+    assert why["code"] == "unavailable"
+
+
+def test_a_decision_that_nobody_was_given_counts_for_nothing() -> None:
+    desk, design = Desk(), {"deadline_s": 30.0, "missing_reward": 0.0}
+    desk.ask(decide(design=design), decide(design=design))
+    event = desk.keeper.withdraw(desk.kept, Asked("e", "d1", decide()))
+    desk.log.append(orjson.dumps(event))
+    (shown,) = desk.ask({"op": "show"})
+    assert shown.detail is not None
+    found = shown.detail["data"]
+    assert (found["decisions"], found["withdrawn"], found["pending"]) == (1, 1, 1)
+    assert sum(arm["decisions"] for arm in found["arms"]) == 1
+    assert desk.refusal(reward("d1", 0.5))["code"] == "conflict"
+    desk.clock.now += 60.0  # the other one's reward is missing, and is taken for what it stands for
+    desk.ask(decide(design=design))
+    assert desk.kept.experiment is not None
+    assert desk.kept.experiment.tally["missing"] == 1
+    assert desk.keeper.encode(desk.replayed()) == desk.keeper.encode(desk.kept)
+    assert desk.keeper.withdraw(desk.kept, Asked("e", "d9", {"op": "show"})) is None

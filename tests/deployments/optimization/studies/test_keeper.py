@@ -1,0 +1,193 @@
+import random
+from typing import Any
+
+import orjson
+import pytest
+
+from deployments.optimization.studies.keeper import StudyKeeper
+from deployments.optimization.studies.shelf import SuggestionShelf
+from deployments.optimization.studies.state import Kept
+from deployments.optimization.studies.suggested import Suggested
+from deployments.runtime.aside.process import Aside
+from deployments.runtime.state.keeper import Asked, Reply
+from models.optimization.bayes.candidates import untried
+from models.optimization.bayes.converged import best, pareto
+
+SPACE: dict[str, Any] = {
+    "x": {"type": "float", "low": 0.0, "high": 1.0},
+    "n": {"type": "int", "low": 1, "high": 9},
+    "kind": {"type": "categorical", "choices": ["a", True, 3]},
+}
+
+
+class Still(SuggestionShelf):
+    """A shelf that nobody fills but the test."""
+
+    def __init__(self) -> None:
+        super().__init__(Aside())
+        self.ready: list[Suggested] = []
+
+    def want(self, *_: Any) -> None:
+        """Want nothing."""
+
+    def take(self, _: str) -> Suggested | None:
+        return self.ready.pop(0) if self.ready else None
+
+
+class Desk:
+    def __init__(self, **design: Any) -> None:
+        self.shelf = Still()
+        self.keeper = StudyKeeper(self.shelf)
+        self.kept = self.keeper.fresh("s")
+        self.design = {"space": SPACE} | design
+        self.log: list[bytes] = []
+        self.count = 0
+
+    def do(self, ask: dict[str, Any]) -> Reply:
+        self.count += 1
+        (reply,) = self.keeper.answer([(self.kept, Asked("s", f"d{self.count}", ask))])
+        if reply.event is not None:
+            self.log.append(orjson.dumps(reply.event))
+        return reply
+
+    def ask(self, **more: Any) -> Reply:
+        return self.do({"op": "ask", "design": self.design, **more})
+
+    def tell(self, number: int, values: list[float], failed: bool = False, **more: float) -> Reply:
+        outcome = {"values": values, "failed": failed, "constraints": more}
+        return self.do({"op": "tell", "trial": number, **outcome})
+
+    def replayed(self, at: int) -> Kept:
+        keeper = StudyKeeper(Still())
+        kept = keeper.fresh("s")
+        events = [orjson.loads(line) for line in self.log]
+        keeper.replay([(kept, events[:at])])
+        kept = keeper.decode("s", keeper.encode(kept))
+        keeper.replay([(kept, events[at:])])
+        return kept
+
+
+def past(value: float, x: float = 0.5) -> dict[str, Any]:
+    point = {"x": x, "n": 3, "kind": True}
+    return {"parameters": point, "values": [value], "constraints": {}, "failed": False}
+
+
+@pytest.mark.parametrize("goals", [["minimise"], ["maximise"], ["minimise", "maximise"]])
+def test_a_log_brings_the_state_back_to_the_bit(goals: list[str]) -> None:
+    desk, draw = Desk(goals=goals, constraints=["c"]), random.Random(3)  # noqa: S311 - a test
+    history = [{**past(0.1 * at), "values": [0.1 * at] * len(goals), "constraints": {"c": -1.0}}
+               for at in range(3)]  # fmt: skip
+    for step in range(60):
+        if step % 3 == 0:
+            point = {"x": draw.random(), "n": draw.randint(1, 9), "kind": "a"}
+            gain = draw.random() / 3
+            desk.shelf.ready.append(Suggested(point, "model", 0, gain, 1.0, gain))
+        desk.ask(history=history if step > 20 else history[:1])
+        number = draw.randint(0, step + 1)
+        desk.tell(number, [draw.random() for _ in goals], c=draw.random() - 0.7)
+        desk.tell(draw.randint(0, step + 1), [], failed=True)
+    saved = desk.keeper.encode(desk.kept)
+    for at in (0, 1, 50, len(desk.log)):
+        assert desk.keeper.encode(desk.replayed(at)) == saved
+
+
+@pytest.mark.parametrize("goals", [["minimise"], ["maximise"], ["minimise", "maximise"]])
+def test_the_best_is_what_the_engine_calls_best(goals: list[str]) -> None:
+    desk, draw = Desk(goals=goals, constraints=["c"]), random.Random(5)  # noqa: S311 - a test
+    order = list(range(40))
+    draw.shuffle(order)
+    for _ in order:
+        desk.ask()
+    for number in order:
+        values = [round(draw.random(), 1 if len(goals) == 1 else 6) for _ in goals]
+        desk.tell(number, values, c=draw.random() - 0.5)
+        running = desk.kept.running
+        assert running is not None
+        if len(goals) == 1:
+            assert running.front.best() == best(running.study)
+        else:
+            assert running.front.trials() == pareto(running.study)
+
+
+def test_refusals_leave_no_trace() -> None:
+    desk = Desk()
+    desk.ask()
+    saved = desk.keeper.encode(desk.kept)
+    bad: list[Reply] = [
+        desk.ask(history=[past(1.0), past(1.0, x=7.0)]),
+        desk.ask(history=[past(1.0)] * 10_000),
+        desk.tell(3, [1.0]),
+        desk.tell(0, [1.0, 2.0]),
+        desk.tell(0, [1.0], c=1.0),
+    ]
+    desk.design = {"space": SPACE, "seed": 9}
+    bad.append(desk.ask())
+    for reply in bad:
+        assert reply.refusal is not None
+        assert reply.event is None
+    assert desk.keeper.encode(desk.kept) == saved
+
+
+def test_what_is_sent_again_is_the_same_trial() -> None:
+    desk = Desk()
+    first = desk.ask()
+    desk.ask()
+    told = desk.tell(0, [4.0])
+    saved = desk.keeper.encode(desk.kept)
+    again = desk.keeper.again(desk.kept, Asked("s", "d1", {"op": "ask", "design": {}}))
+    assert first.detail is not None
+    assert again.detail is not None
+    for name in ("trial_id", "parameters"):
+        assert again.detail["data"][name] == first.detail["data"][name]
+    asked = Asked("s", "d3", {"op": "tell", "trial": 0, "values": [4.0]})
+    assert desk.keeper.again(desk.kept, asked).detail == told.detail
+    assert desk.keeper.encode(desk.kept) == saved
+    kept = desk.keeper.decode("s", saved)  # known still after a replica's death
+    revived = desk.keeper.again(kept, Asked("s", "d1", {"op": "ask", "design": {}}))
+    assert revived.detail is not None
+    assert revived.detail["data"]["trial_id"] == 0
+
+
+def test_a_candidate_on_the_shelf_is_not_asked_for_twice() -> None:
+    points = [{"x": x / 10, "n": 1, "kind": 3} for x in range(6)]
+    desk = Desk(candidates=points, starts=2)
+    for number in range(2):
+        desk.ask()
+        desk.tell(number, [1.0])
+    running = desk.kept.running
+    assert running is not None
+    tried = running.study.trials[0].parameters
+    desk.shelf.ready = [Suggested(tried, "model", 2)]
+    for _ in range(4):
+        desk.ask()
+    found = [trial.parameters["x"] for trial in running.study.trials]
+    assert sorted(found) == [point["x"] for point in points]
+    refused = desk.ask()
+    assert refused.event is None
+    assert refused.refusal == {
+        "code": "conflict",
+        "message": "All 6 candidates were asked for: tell what came of those still pending, "
+        "or begin another study with more",
+    }
+    assert desk.keeper.encode(desk.replayed(3)) == desk.keeper.encode(desk.kept)
+
+
+def test_candidates_left_are_counted_wherever_a_trial_comes_from() -> None:
+    desk = Desk(candidates=[{"x": x / 10, "n": 3, "kind": True} for x in range(8)])
+    desk.ask(history=[past(1.0, x=0.3), past(1.0, x=0.3), past(1.0, x=0.35)])
+    desk.ask()
+    for at in range(len(desk.log) + 1):
+        running = desk.replayed(at).running
+        assert running is not None
+        assert running.left == 5
+        assert list(running.unasked.values()) == untried(running.study)
+
+
+def test_a_history_of_all_candidates_is_kept_though_nothing_is_left() -> None:
+    desk = Desk(candidates=[{"x": 0.5, "n": 3, "kind": True}])
+    reply = desk.ask(history=[past(1.0)])
+    assert reply.refusal is not None
+    assert reply.event is not None
+    running = desk.replayed(0).running
+    assert running is not None
+    assert (len(running.study.trials), running.left) == (1, 0)

@@ -1,0 +1,308 @@
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from deployments.api.errors import ConflictError, UnavailableError
+from deployments.runtime.batch import Prediction
+from deployments.runtime.coverage.keeper import (
+    FURTHEST_SCORE,
+    MOST_OFFSET,
+    CoverageKeeper,
+    base_ends,
+)
+from deployments.runtime.coverage.outcomes import Outcomes, key_of, standings_key
+from deployments.runtime.coverage.standings import Standings, Widened
+from deployments.runtime.state.log import Append, Entry, KeyLog
+from models.online.adaptive import AdaptiveInterval
+from tests.redis_server import RedisServer, running
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with running() as found:
+        yield found
+
+
+@pytest.fixture
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    client = server.client()
+    yield client
+    await client.aclose()
+
+
+def clock() -> float:
+    return 0.0
+
+
+def base_of(widened: Widened) -> dict[str, float]:
+    """Read off a client's interval what it was before the online layer, as the gateway does."""
+    (told,) = widened.told
+    offset = told["offset"] if told else 0.0
+    lower, upper = base_ends(float(widened.lower[0]), float(widened.upper[0]), offset)
+    return {"lower": lower, "upper": upper, "offset": offset}
+
+
+async def tell(outcomes: Outcomes, standings: Standings, n: int, spread: float, seed: int) -> float:
+    """Tell so many outcomes of intervals of a fixed base width; give the share that was held."""
+    draw = np.random.default_rng(seed)
+    held = 0
+    for at in range(n):
+        base = np.array([20 / math.e]), np.array([20 * math.e])
+        widened = standings.widen(["auth"], *base)
+        ask = {
+            "decision": f"{seed}-{at}",
+            "truth": 20 * math.exp(spread * draw.normal()),
+            **base_of(widened),
+        }
+        found = await outcomes.take("tail", "auth", ask)
+        held += found["held"]
+        assert found["outcomes"] >= at + 1
+        await standings.refresh()
+    return held / n
+
+
+async def test_intervals_that_miss_too_often_are_widened_until_they_hold(redis: Redis) -> None:
+    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    assert not standings
+    await tell(outcomes, standings, 150, 1.5, 1)
+    assert 0.86 < await tell(outcomes, standings, 300, 1.5, 2) < 0.94
+    assert 0.86 < await tell(outcomes, standings, 300, 0.5, 3) < 0.97  # and drawn in again
+    coverage = standings.mean_coverage()
+    assert coverage is not None
+    assert 0.85 < coverage < 0.95
+
+
+@pytest.mark.parametrize("base", [(0.0, 0.0), (0.0, 50.0)])
+async def test_hours_at_zero_do_not_widen_the_intervals(
+    redis: Redis, base: tuple[float, float]
+) -> None:
+    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    await tell(outcomes, standings, 60, 1.5, 1)
+    before = float(standings.offsets(["auth"])[0])
+    assert before > 0.5
+    lower, upper = (np.array([each]) for each in base)
+    for at in range(60):
+        ask = base_of(standings.widen(["auth"], lower, upper))
+        await outcomes.take("tail", "auth", {**ask, "decision": f"zero {at}", "truth": 0.0})
+        await standings.refresh()
+        assert float(standings.offsets(["auth"])[0]) <= before
+
+
+async def test_misses_of_any_size_widen_a_thousandfold_at_most(redis: Redis) -> None:
+    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    for at in range(40):
+        ask = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 10.0 ** (at % 16)}
+        found = await outcomes.take("tail", "auth", {**ask, "decision": str(at)})
+        assert found["offset"] <= MOST_OFFSET
+    await standings.refresh()
+    assert standings.offsets(["auth"]) == pytest.approx(math.log(1_000))
+
+
+async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: Redis) -> None:
+    """A snapshot and a log entry with scores that no outcome can have, and such a standing."""
+    log, keeper, key = KeyLog(redis, "coverage"), CoverageKeeper(), key_of("tail", "auth")
+    state = keeper.fresh(key)
+    state.interval = AdaptiveInterval(scores=[0.1] * 30 + [13.9, 454.0, 3720.0] * 10)
+    events = [[454.0, 454.0, 1.0, "a"], [None, None, 1.0, "b"]]
+    assert await log.append([Append.of(key, 1, Entry([], ["1"]), begins=True)]) == [True]
+    assert await log.save(key, 1, keeper.encode(state), ["1"])
+    assert await log.append([Append.of(key, 2, Entry(events, ["2"]))]) == [True]
+    table = standings_key(redis)
+    await redis.hset(table, key, b'{"outcomes":1,"coverage":0.0,"offset":3720.0}')
+    await redis.hset(table, key_of("tail", "orders"), b'{"outcomes":1,"coverage":0,"offset":null}')
+
+    standings = Standings(redis, "tail")
+    await standings.refresh()
+    widened = standings.widen(["auth", "orders"], np.ones(2), np.ones(2))
+    assert widened.upper == pytest.approx([1_000.0, 1.0])
+    outcomes = Outcomes(redis, clock)
+    ask = {"decision": "c", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
+    found = await outcomes.take("tail", "auth", ask)
+    assert (found["held"], found["outcomes"]) == (True, 2)
+    assert found["offset"] <= MOST_OFFSET
+    await outcomes.close()  # writes a snapshot
+    (saved,) = await log.read([key])
+    assert saved.state is not None
+    assert np.max(keeper.decode(key, saved.state).interval._scores) <= FURTHEST_SCORE
+
+
+DAMAGED = {
+    "cut": b'{"outcomes":50,"cov',
+    "list": b"[1]",
+    "bare": b"{}",
+    "words": b'{"outcomes":"many","coverage":1.0,"offset":0.5}',
+    "uncovered": b'{"outcomes":50,"coverage":null,"offset":0.5}',
+    "text": b'{"outcomes":50,"coverage":1.0,"offset":"wide"}',
+}
+
+
+async def test_a_standing_that_cannot_be_read_takes_none_from_the_others(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = standings_key(redis)
+    good = b'{"outcomes":50,"coverage":0.9,"offset":0.5}'
+    await redis.hset(table, key_of("tail", "auth"), good)
+    await redis.hset(table, b"tail|\xff", good)
+    for entity, written in DAMAGED.items():
+        await redis.hset(table, key_of("tail", entity), written)
+    standings = Standings(redis, "tail")
+    for _ in range(2):
+        await standings.refresh()
+        assert standings.offsets(["auth", *DAMAGED]).tolist() == [0.5, *[0.0] * len(DAMAGED)]
+        assert standings.mean_coverage() == pytest.approx(0.9)
+    assert len(caplog.messages) == len(DAMAGED)  # each is said once
+    await redis.hset(table, key_of("tail", "cut"), good)
+    await standings.refresh()
+    await redis.hset(table, key_of("tail", "cut"), DAMAGED["cut"])
+    await standings.refresh()
+    assert len(caplog.messages) == len(DAMAGED) + 1  # it was damaged anew
+
+
+async def test_ends_that_are_drawn_in_meet_and_do_not_cross(redis: Redis) -> None:
+    """Learned from wide intervals, an offset may be more than half of a narrow one."""
+    standing = b'{"outcomes":50,"coverage":1.0,"offset":-1.0}'
+    await redis.hset(standings_key(redis), key_of("tail", "auth"), standing)
+    standings = Standings(redis, "tail")
+    await standings.refresh()
+    wide, narrow, zero = (1.0, 100.0), (4.0, 9.0), (0.0, 9.0)
+    lower, upper = (np.array([each]) for each in zip(wide, narrow, zero, strict=True))
+    found = standings.widen(["auth"], lower, upper)
+    assert found.lower[0] == pytest.approx([math.e, 6.0, 0.0])
+    assert found.upper[0] == pytest.approx([100 / math.e, 6.0, 9 / math.e])
+
+
+async def test_another_familys_or_entitys_intervals_stay_as_they_are(redis: Redis) -> None:
+    outcomes = Outcomes(redis, clock)
+    standings, other = Standings(redis, "tail"), Standings(redis, "capacity")
+    await tell(outcomes, standings, 60, 3.0, 1)
+    await other.refresh()
+    assert not other
+    lower, upper = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    widened = standings.widen(["auth", "nobody"], lower, upper)
+    assert widened.upper[0] > 3.0
+    assert (widened.lower[1], widened.upper[1]) == (2.0, 4.0)
+    assert widened.told[1] is None
+    hours = standings.widen(["auth"], np.ones((1, 24)), np.ones((1, 24)))
+    assert np.unique(hours.upper).size == 1
+    assert hours.upper[0, 0] == pytest.approx(widened.upper[0] / 3.0)
+
+
+async def test_an_outcome_counts_once_and_outlives_its_teller(redis: Redis) -> None:
+    ask = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    first = await Outcomes(redis, clock).take("tail", "auth", ask)
+    assert (first["held"], first["outcomes"], first["coverage"]) == (False, 1, 0.0)
+    with pytest.raises(ConflictError):
+        await Outcomes(redis, clock).take("tail", "auth", ask)
+
+
+async def test_what_could_not_be_shown_when_it_was_counted_is_shown_when_it_is_sent_again(
+    server: RedisServer, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis goes away between the entry and the table, and the retry is a conflict."""
+    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    ask = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    answer = outcomes._service.answer
+
+    async def last_answer(*given: Any) -> Prediction:
+        found = await answer(*given)
+        server.kill()
+        return found
+
+    monkeypatch.setattr(outcomes._service, "answer", last_answer)
+    with pytest.raises((RedisError, OSError)):
+        await outcomes.take("tail", "auth", ask)
+    monkeypatch.undo()
+    server.start()
+    await standings.refresh()
+    assert standings.told(["auth"]) == [None]
+    for late in (outcomes, Outcomes(redis, clock)):
+        with pytest.raises(ConflictError):
+            await late.take("tail", "auth", ask)
+        await standings.refresh()
+        (told,) = standings.told(["auth"])
+        assert told is not None
+        assert told["outcomes"] == 1
+        await redis.delete(standings_key(redis))
+
+
+async def test_what_redis_lost_counts_anew_where_it_was_taken_too(redis: Redis) -> None:
+    """A restart without its data is no reason to say that what is nowhere was counted."""
+    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    ask = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    await outcomes.take("tail", "auth", {**ask, "decision": "before"})
+    await outcomes.take("tail", "auth", ask)
+    await redis.flushall()
+    assert (await outcomes.take("tail", "auth", ask))["outcomes"] == 1
+    await standings.refresh()
+    assert standings.mean_coverage() == 0.0
+    with pytest.raises(ConflictError):
+        await outcomes.take("tail", "auth", ask)
+
+
+async def test_many_tellers_at_once_lose_and_double_nothing(redis: Redis) -> None:
+    tellers = [Outcomes(redis, clock) for _ in range(4)]
+
+    async def some(which: int) -> int:
+        taken = 0
+        for at in range(30):
+            ask = {"decision": f"{which}-{at}", "lower": 1.0, "upper": 2.0, "offset": 0.0}
+            try:
+                await tellers[which].take("tail", "auth", {**ask, "truth": 1.5})
+            except UnavailableError:
+                continue
+            taken += 1
+        return taken
+
+    taken = sum(await asyncio.gather(*(some(which) for which in range(4))))
+    ask = {"decision": "last", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
+    assert (await Outcomes(redis, clock).take("tail", "auth", ask))["outcomes"] == taken + 1
+
+
+async def test_a_teller_that_is_late_says_nothing_old(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, other, standings = (
+        Outcomes(redis, clock),
+        Outcomes(redis, clock),
+        Standings(redis, "tail"),
+    )
+    counted, go_on = asyncio.Event(), asyncio.Event()
+    answer = late._service.answer
+
+    async def stopped(*given: Any) -> Prediction:
+        found = await answer(*given)
+        counted.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(late._service, "answer", stopped)
+    ask = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
+    first = asyncio.create_task(late.take("tail", "auth", {**ask, "decision": "first"}))
+    await counted.wait()
+    second = await other.take("tail", "auth", {**ask, "decision": "second"})
+    go_on.set()
+    assert ((await first)["outcomes"], second["outcomes"]) == (1, 2)
+    await standings.refresh()
+    (told,) = standings.told(["auth"])
+    assert told is not None
+    assert told["outcomes"] == 2
+
+
+async def test_while_redis_is_away_nothing_is_taken(server: RedisServer, redis: Redis) -> None:
+    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    await tell(outcomes, standings, 30, 3.0, 1)
+    before = standings.offsets(["auth"])
+    server.kill()
+    ask = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    with pytest.raises(UnavailableError):
+        await outcomes.take("tail", "auth", ask)
+    await standings.refresh()
+    assert standings.offsets(["auth"]) == before
+    server.start()
+    assert (await outcomes.take("tail", "auth", ask))["outcomes"] == 31

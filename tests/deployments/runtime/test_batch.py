@@ -1,0 +1,100 @@
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from deployments.runtime.batch import (
+    Batch,
+    Judgement,
+    Prediction,
+    filled_from_frame,
+    filled_to_frame,
+)
+from deployments.runtime.transport.frame import ASK, Frame, decode, encode
+from features.fill import Filled
+from safety.limits import LEVELS, Level
+
+N = 5
+COLUMNS = st.dictionaries(
+    st.sampled_from(("load", "infra", "p99_pred", "slo_ms")),
+    arrays(np.float64, N, elements=st.floats(allow_nan=True)),
+)
+NAMES = st.dictionaries(
+    st.integers(0, N - 1), st.lists(st.sampled_from(("load", "infra")), min_size=1).map(tuple)
+)
+
+
+def travelled(frame: Frame) -> Frame:
+    return decode(encode(frame, 1, ASK)[4:])[2]
+
+
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert {name: column.tobytes() for name, column in one.items()} == {
+        name: column.tobytes() for name, column in other.items()
+    }
+
+
+@given(COLUMNS, st.lists(st.text(min_size=1), min_size=N, max_size=N))
+def test_a_batch_arrives_as_it_left(columns: dict[str, Any], entities: list[str]) -> None:
+    again = Batch.from_frame(travelled(Batch("tail", entities, columns).to_frame()))
+    assert (again.family, again.entities, len(again)) == ("tail", entities, N)
+    assert_same(again.columns, columns)
+
+
+@given(COLUMNS)
+def test_a_prediction_arrives_as_it_left(columns: dict[str, Any]) -> None:
+    sent = Prediction(columns, "tail/xgboost-quantile", "1.2.0")
+    again = Prediction.from_frame(travelled(sent.to_frame()))
+    assert (again.model, again.model_version) == (sent.model, sent.model_version)
+    assert_same(again.columns, columns)
+
+
+def test_a_model_that_could_not_answer_says_so_without_columns() -> None:
+    frame = travelled(Prediction({}, "tail/fallback", "none").to_frame())
+    assert Prediction.from_frame(frame) == Prediction({}, "tail/fallback", "none")
+
+
+@given(
+    COLUMNS,
+    st.lists(st.sampled_from(LEVELS), min_size=N, max_size=N),
+    st.lists(st.booleans(), min_size=N, max_size=N),
+    st.dictionaries(st.integers(0, N - 1), st.sampled_from((1.0, -2.5, None))),
+)
+def test_a_judgement_arrives_as_it_left(
+    columns: dict[str, Any],
+    levels: list[Level],
+    fallback: list[bool],
+    broken: dict[int, float | None],
+) -> None:
+    violations: dict[int, list[dict[str, Any]]] = {
+        row: [{"rule": "load", "value": value, "level": Level.UNSAFE}]
+        for row, value in broken.items()
+    }
+    sent = Judgement(
+        columns,
+        np.array([level.code for level in levels], np.float64),
+        np.array(fallback, np.float64),
+        violations,
+        "9f3c",
+    )
+    again = Judgement.from_frame(travelled(sent.to_frame()))
+    assert_same(again.columns, columns)
+    assert [LEVELS[int(code)] for code in again.levels] == levels
+    assert again.fallback.astype(bool).tolist() == fallback
+    assert (again.violations, again.policy) == (violations, "9f3c")
+
+
+@given(COLUMNS, NAMES, NAMES, arrays(np.float64, N, elements=st.floats(allow_nan=True)))
+def test_filled_features_arrive_as_they_left(
+    columns: dict[str, Any],
+    stale: dict[int, tuple[str, ...]],
+    assumed: dict[int, tuple[str, ...]],
+    event_time: Any,
+) -> None:
+    sent = Filled(columns, stale, assumed, event_time)
+    again = filled_from_frame(travelled(filled_to_frame(sent)))
+    assert_same(again.columns, columns)
+    assert (again.stale, again.assumed) == (stale, assumed)
+    assert again.event_time.tobytes() == event_time.tobytes()

@@ -1,0 +1,118 @@
+import asyncio
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from deployments.runtime.champions import Champions, Named
+from models.model_version import ModelVersion
+from tests.waiting import until
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+CHAMPION, CHALLENGER = Named("tail/x", "champion"), Named("tail/x", "challenger")
+
+
+class Shelf:
+    """Where models lie: what each alias points at, and what was loaded."""
+
+    def __init__(self) -> None:
+        self.points = {CHAMPION: "1.0.0", CHALLENGER: "1.1.0"}
+        self.loads: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def find(self, named: Named) -> ModelVersion:
+        if named not in self.points:
+            raise FileNotFoundError(f"no {named.alias} was ever registered")
+        return ModelVersion(named.model, self.points[named], Path("somewhere"), NOW)
+
+    def load(self, version: ModelVersion) -> str:
+        self.gate.wait(30.0)
+        self.loads.append(version.version)
+        return f"model {version.version}"
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture
+def champions(shelf: Shelf) -> Champions[str]:
+    return Champions(shelf.find, shelf.load)
+
+
+async def test_each_alias_answers_by_its_own_model(shelf: Shelf, champions: Champions[str]) -> None:
+    for _ in range(2):
+        found = [(await champions.get(named)).model for named in (CHAMPION, CHALLENGER)]
+        assert found == ["model 1.0.0", "model 1.1.0"]
+    assert shelf.loads == ["1.0.0", "1.1.0"]
+
+
+async def test_two_names_of_one_model_share_it(shelf: Shelf, champions: Champions[str]) -> None:
+    shelf.points[CHALLENGER] = "1.0.0"
+    first, second = [await champions.get(named) for named in (CHAMPION, CHALLENGER)]
+    assert first is second
+    assert shelf.loads == ["1.0.0"]
+
+
+async def test_a_model_is_loaded_ahead_and_those_who_come_meanwhile_wait_for_it(
+    shelf: Shelf, champions: Champions[str]
+) -> None:
+    shelf.gate.clear()
+    champions.prefetch(CHAMPION)
+    waiting = [asyncio.create_task(champions.get(CHAMPION)) for _ in range(3)]
+    assert champions.loaded(CHAMPION) is None
+    shelf.gate.set()
+    assert {found.model for found in await asyncio.gather(*waiting)} == {"model 1.0.0"}
+    champions.prefetch(CHAMPION)
+    assert shelf.loads == ["1.0.0"]
+
+
+async def test_a_new_champion_takes_over_and_the_old_one_answers_until_then(
+    shelf: Shelf, champions: Champions[str]
+) -> None:
+    await champions.get(CHAMPION)
+    shelf.gate.clear()
+    shelf.points[CHAMPION] = "2.0.0"
+    following = asyncio.create_task(champions.follow([CHAMPION], CHAMPION))
+    await asyncio.sleep(0)
+    assert (await champions.get(CHAMPION)).model == "model 1.0.0"
+    shelf.gate.set()
+    await following
+    assert (await champions.get(CHAMPION)).model == "model 2.0.0"
+    await champions.follow([CHAMPION], CHAMPION)
+    assert shelf.loads == ["1.0.0", "2.0.0"]
+
+
+async def test_what_no_version_names_any_more_is_let_go(
+    shelf: Shelf, champions: Champions[str]
+) -> None:
+    for named in (CHAMPION, CHALLENGER):
+        await champions.get(named)
+    await champions.follow([CHALLENGER], CHALLENGER)
+    assert champions.loaded(CHAMPION) is None
+    assert champions.loaded(CHALLENGER) is not None
+    assert shelf.loads == ["1.0.0", "1.1.0"]
+
+
+async def test_an_alias_without_a_model_keeps_none_of_the_others_back(
+    shelf: Shelf, champions: Champions[str]
+) -> None:
+    nobody = Named("tail/x", "nobody")
+    champions.prefetch(nobody)
+    await until(lambda: not champions._loads._running)
+    for named in (CHAMPION, CHALLENGER):
+        await champions.get(named)
+    shelf.points[CHAMPION] = "2.0.0"
+    with pytest.raises(FileNotFoundError):
+        await champions.follow([nobody, CHAMPION, CHALLENGER], nobody)
+    assert (await champions.get(CHAMPION)).model == "model 2.0.0"
+    assert champions.loaded(CHALLENGER) is not None
+    # After a rollback the version that named it is alive for a while, and asked by nobody.
+    await champions.follow([nobody, CHAMPION, CHALLENGER], CHAMPION)
+    with pytest.raises(FileNotFoundError):
+        await champions.get(nobody)
+    shelf.points[nobody] = "1.0.0"
+    assert (await champions.get(nobody)).model == "model 1.0.0"

@@ -1,0 +1,124 @@
+"""Each assumption about Ray's private parts, held against the Ray that is installed."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray._private.worker
+import ray.actor
+from ray._private import node
+from ray.serve._private import controller, http_util, replica, utils
+
+from deployments.runtime import ray_internals
+
+ROOT = Path(__file__).parents[3]
+PRIVATE = re.compile(r"\bray(\.\w+)*\._|_private/workers|ray\.core\.generated")
+ROOMS = (
+    *("deployments", "tuning", "features", "models", "safety", "config_store", "observability"),
+    *("settings", "benchmarks"),
+)
+# Measures what Serve's own router costs, for which it stands in Serve's place.
+A_BENCH = ROOT / "benchmarks/decisions/lane.py"
+
+
+def test_no_other_file_names_a_private_part() -> None:
+    files = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    found = {path for path in files if PRIVATE.search(path.read_text())}
+    assert found == {Path(inspect.getfile(ray_internals)), A_BENCH}
+
+
+@pytest.mark.parametrize("module", [ray_internals.WORKER_MODULE, *ray_internals.SERVE_MODULES])
+def test_the_modules_are_there(module: str) -> None:
+    assert find_spec(module) is not None
+
+
+def test_a_worker_is_the_file_of_its_module() -> None:
+    found = find_spec(ray_internals.WORKER_MODULE)
+    assert found is not None
+    assert found.origin is not None
+    assert found.origin.endswith(f"/ray/{ray_internals.WORKER_FILE}")
+
+
+def test_the_module_that_imports_pandas_is_the_one() -> None:
+    """That it goes on without is shown in launch/test_startup.py, in a process of its own."""
+    importing = [
+        module for module in (utils, replica, controller, http_util) if hasattr(module, "pd")
+    ]
+    assert [module.__name__ for module in importing] == [ray_internals.IMPORTS_PANDAS]
+
+
+def test_ray_starts_each_monitor_by_a_method_without_arguments() -> None:
+    for name in ray_internals.MONITORS:
+        assert list(inspect.signature(getattr(node.Node, name)).parameters) == ["self"]
+
+
+def test_ray_starts_each_monitor_in_one_place() -> None:
+    source = inspect.getsource(node)
+    for name in ray_internals.MONITORS:
+        assert source.count(f"self.{name}()") == 1
+
+
+def test_monitors_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ray_internals.MONITORS:
+        monkeypatch.setattr(node.Node, name, getattr(node.Node, name))  # put back after the test
+    ray_internals.leave_out_monitors()
+    bare = node.Node.__new__(node.Node)
+    assert bare.start_monitor() is None
+    assert bare.start_log_monitor() is None
+
+
+class _Process:
+    def __init__(self, pid: int) -> None:
+        self.process = self
+        self.pid = pid
+
+
+def test_the_head_names_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node is what Ray's own class says: the attributes that are read exist on it."""
+    assert isinstance(inspect.getattr_static(node.Node, "gcs_address"), property)
+    assert "self.all_processes" in inspect.getsource(node.Node)
+    assert "_global_node" in vars(ray._private.worker)
+
+    class Head:
+        gcs_address = "127.0.0.1:6379"
+        all_processes: Mapping[str, list[_Process]] = {
+            "gcs_server": [_Process(7)],
+            "raylet": [_Process(8)],
+            "dashboard": [_Process(9)],
+        }
+
+    monkeypatch.setattr(ray._private.worker, "_global_node", Head())
+    monkeypatch.setattr(ray, "nodes", lambda: [{"NodeManagerPort": 4711}])
+    assert ray_internals.head_processes() == [
+        ("gcs_server", 7, 6379),
+        ("raylet", 8, 4711),
+        ("dashboard", 9, None),
+    ]
+
+
+def test_reports_go_where_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker: Any = ray._private.worker
+    assert re.search(r"\bprint_to_stdstream\(", inspect.getsource(worker))
+    monkeypatch.setattr(worker, "print_to_stdstream", worker.print_to_stdstream)
+    taken: list[Mapping[str, Any]] = []
+    ray_internals.write_reports_with(taken.append)
+    worker.print_to_stdstream({"lines": ["a line"]}, ignore_prefix=False)
+    assert taken == [{"lines": ["a line"]}]
+
+
+def test_serve_opens_ports_through_the_names_that_are_wrapped() -> None:
+    source = inspect.getsource(replica)
+    assert source.count("add_port_to_grpc_server(") == 1
+    assert source.count("start_asgi_http_server(") == 1
+    assert list(inspect.signature(http_util.start_asgi_http_server).parameters)[:2] == [
+        "app",
+        "http_options",
+    ]
+
+
+def test_serves_controller_is_the_class_that_is_preloaded() -> None:
+    assert hasattr(controller, "ServeController")

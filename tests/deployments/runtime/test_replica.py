@@ -1,0 +1,161 @@
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+import deployments.runtime.replica
+from config_store.errors import NothingLoadedError
+from config_store.shipped import default_document
+from config_store.store import ConfigStore, Version
+from deployments.runtime.replica import Replica
+from observability.snapshots import gather
+from tests.redis_server import RedisServer
+from tests.waiting import PATIENCE_SECONDS, until
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+Make = Callable[..., Replica]
+
+
+@pytest.fixture
+def make(redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    monkeypatch.setenv("BALLAST_HOME", str(tmp_path))
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    monkeypatch.setattr(
+        deployments.runtime.replica, "write_logs", lambda *_: None
+    )  # pytest keeps them
+    monkeypatch.setattr(deployments.runtime.replica, "PUBLISH_SECONDS", 0.02)
+    return Replica
+
+
+async def bootstrap(redis: Redis) -> None:
+    await ConfigStore(redis).bootstrap(default_document(), "ada", "a start", NOW)
+
+
+async def change(redis: Redis) -> None:
+    """Activate a second version."""
+    changed = default_document().model_copy(update={"serving": {}})
+    store = ConfigStore(redis)
+    await store.activate(await store.publish(changed, "ada", "a change", NOW))
+
+
+async def test_it_opens_with_the_active_configuration_and_follows_it(
+    make: Make, redis: Redis
+) -> None:
+    await bootstrap(redis)
+    seen: list[int] = []
+    replica = make("tail", lambda version: seen.append(version.number))
+    assert (await replica.config_once()).number == 1
+    version = await replica.open()
+    assert (version.number, seen) == (1, [1])
+    await change(redis)
+    await until(lambda: seen == [1, 2])
+    await replica.close()
+
+
+async def test_a_newer_version_that_comes_while_it_opens_is_what_it_opens_with(
+    make: Make, redis: Redis
+) -> None:
+    """Its notice comes once: who went back to the older one would stay there."""
+    await bootstrap(redis)
+    replica = make("tail", _ignore)
+    look, begun = replica.storage.look, False
+
+    async def look_as_a_version_comes() -> None:
+        nonlocal begun
+        await look()
+        await until(lambda: replica.config.value is not None)
+        if not begun:
+            begun = True
+            await change(redis)
+        await until(lambda: _number(replica.config.value) == 2)
+
+    replica.storage.look = look_as_a_version_comes  # type: ignore[method-assign] # slow this once
+    version = await replica.open()
+    await replica.close()
+    assert version.number == 2
+
+
+async def test_its_metrics_are_published_under_a_name_of_their_own(
+    make: Make, redis: Redis
+) -> None:
+    await bootstrap(redis)
+    counted = 0
+
+    def count() -> None:
+        nonlocal counted
+        counted += 1
+
+    replicas = [make("tail", _ignore, count) for _ in range(2)]
+    for replica in replicas:
+        await replica.open()
+    await until(lambda: counted > 3)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(await gather(redis)) < len(replicas):  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.005)
+    assert len(await gather(redis)) == len(replicas)
+    for replica in replicas:
+        await replica.close()
+        assert replica.metrics.registry.get_sample_value("config_version") == 1.0
+
+
+async def test_publishing_outlives_an_outage(
+    make: Make, redis: Redis, redis_server: RedisServer
+) -> None:
+    await bootstrap(redis)
+    rounds = 0
+
+    def count() -> None:
+        nonlocal rounds
+        rounds += 1
+
+    replica = make("tail", _ignore, count)
+    await replica.open()
+    redis_server.kill()
+    failing = rounds + 3
+    await until(lambda: rounds > failing)
+    redis_server.start()
+    await redis.flushall()
+    working = rounds + 2
+    await until(lambda: rounds > working)
+    assert len(await gather(redis)) == 1
+    await replica.close()
+
+
+async def test_closing_ends_every_task_and_every_connection(make: Make, redis: Redis) -> None:
+    await bootstrap(redis)
+    for _ in range(20):  # close at any moment, in the midst of a command too
+        before = asyncio.all_tasks()
+        replica = make("tail", _ignore)
+        await replica.open()
+        await asyncio.sleep(0.005)
+        assert len(asyncio.all_tasks()) > len(before)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await replica.close()
+        assert asyncio.all_tasks() == before
+
+
+async def test_without_a_configuration_it_does_not_open_and_can_still_be_closed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployments.runtime.replica, "FIRST_CONFIG_SECONDS", 0.05)
+    before = asyncio.all_tasks()
+    replica = make("tail", _ignore)
+    with pytest.raises(NothingLoadedError):
+        await replica.open()
+    await replica.close()
+    assert asyncio.all_tasks() == before
+
+
+async def test_one_that_was_never_opened_can_be_closed(make: Make) -> None:
+    await make("tail", _ignore).close()
+
+
+def _number(version: Version | None) -> int:
+    return 0 if version is None else version.number
+
+
+def _ignore(_: Version) -> None:
+    """Go by no configuration."""
