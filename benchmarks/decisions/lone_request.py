@@ -14,8 +14,8 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Scope
 
-from benchmarks.decisions.door import ask_once, scope_with
 from benchmarks.decisions.figures import is_quick, show
+from benchmarks.decisions.ingress import ask_once, scope_with
 from config_store.connection import open_redis
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
@@ -45,22 +45,22 @@ async def microseconds(url: str, calls: int) -> list[float]:
     redis = open_redis(url)
     async with opened(redis) as house:
         scope = scope_with(await KeyStore(redis).create(Role.CLIENT, "bench", NOW))
-        await until_admitted(house.door, scope)
+        await until_admitted(house.ingress, scope)
         found = []
         for _ in range(PARTS):
             used = time.process_time()
             for _ in range(calls):
-                await ask_once(house.door, scope)
+                await ask_once(house.ingress, scope)
             found.append((time.process_time() - used) / calls * 1e6)
     await redis.aclose()
     return found
 
 
-async def until_admitted(door: ASGIApp, scope: Scope) -> None:
+async def until_admitted(ingress: ASGIApp, scope: Scope) -> None:
     """Wait until the key is known and every stage answers."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        start, _ = await ask_once(door, scope)
+        start, _ = await ask_once(ingress, scope)
         if start["status"] == 200:  # noqa: PLR2004 - answered
             return
         await asyncio.sleep(0.05)

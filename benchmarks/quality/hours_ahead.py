@@ -1,6 +1,6 @@
 """What clients of capacity-planning get of the next day, held against what came.
 
-A replay through the parts that serve: the board is made at every hour, each entity is planned for
+A replay through the parts that serve: the table is made at every hour, each entity is planned for
 by the rate of the hour in progress, and each hour that is over moves the intervals that follow.
 Without `--fixed` as served; with it seven tenths of every surprise are taken to last from each
 hour to the next, and intervals are counted without that correction.
@@ -22,11 +22,11 @@ from redis.asyncio import Redis
 from benchmarks.quality.hourly_rates import KINDS, MOVED
 from benchmarks.quality.row import Row
 from deployments.forecasting import planner
-from deployments.forecasting.board import Ahead, Board
 from deployments.forecasting.foretold import DAY_AHEAD, NEXT, Horizon, ends_of, outcome_of
 from deployments.forecasting.hour_standings import HourStandings
 from deployments.forecasting.kept_hours import Ends
 from deployments.forecasting.past import Past
+from deployments.forecasting.table import Ahead, ForecastTable
 from deployments.runtime.coverage.keeper import Online, score
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON
 from models.forecasting.lasting import USUAL
@@ -77,7 +77,7 @@ class Replay:
     def _hour(self, hour: int) -> Given:
         """Answer everybody in an hour in progress."""
         self._count(hour - 1)
-        ahead = self._board(hour)
+        ahead = self._table(hour)
         for horizon in self._states:
             self._note(hour, horizon, ahead)
         columns = {
@@ -92,14 +92,14 @@ class Replay:
         answers = [each["data"] for each in details if each is not None]
         return Given(*(np.array([each[name] for each in answers]) for name in Given._fields))
 
-    def _board(self, hour: int) -> list[Ahead]:
+    def _table(self, hour: int) -> list[Ahead]:
         past = {
             name: Past(BEGIN * HOUR, rates[:hour], "XNYS")
             for name, rates in zip(self._names, self._rates, strict=True)
         }
         now = (BEGIN + hour) * HOUR + 60.0
-        board = Board({MODEL: SeasonalNaive()}, {}, past, now, [MODEL])
-        ahead = [board.ahead(name, MODEL) for name in self._names]
+        table = ForecastTable({MODEL: SeasonalNaive()}, {}, past, now, [MODEL])
+        ahead = [table.ahead(name, MODEL) for name in self._names]
         return [replace(each, lasting=USUAL) for each in ahead] if self._fixed else ahead
 
     def _note(self, hour: int, horizon: Horizon, ahead: Sequence[Ahead]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import FamilyServing
-from deployments.api.family import ENTITY_PATTERN, Family, FamilyBody
+from deployments.api.endpoint import ENTITY_PATTERN, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
 from deployments.runtime.state.tags import key_by_tag
 
@@ -303,7 +303,7 @@ def decided_in(body: FeedbackBody) -> str:
     return key_by_tag(body.decision_id)
 
 
-BANDIT = Family(
+BANDIT = InferenceEndpoint(
     name="bandit",
     path="/models/bandit",
     summary="Choose an arm, within the canary's share, and say what chance it had",
@@ -321,7 +321,7 @@ BANDIT = Family(
     creates="experiments",
 )
 
-FEEDBACK = Family(
+FEEDBACK = InferenceEndpoint(
     name="bandit-feedback",
     path="/models/bandit/feedback",
     summary="Learn what a decision was worth, once",
@@ -337,7 +337,7 @@ FEEDBACK = Family(
     falls_back=False,
 )
 
-EVALUATE = Family(
+EVALUATE = InferenceEndpoint(
     name="bandit-evaluate",
     path="/models/bandit/evaluate",
     summary="Value a policy on the logged decisions, and say whether to promote it",

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from config_store.document import FamilyServing
-from deployments.api.family import WHOLE, Family, FamilyBody, Nested
+from deployments.api.endpoint import WHOLE, FamilyBody, InferenceEndpoint, Nested
 from deployments.runtime.batch import Columns, Detail
 
 HOUR = 3600
@@ -134,7 +134,7 @@ def _shown(epoch: int) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-CAPACITY = Family(
+CAPACITY = InferenceEndpoint(
     name="capacity",
     path="/models/capacity-planning",
     summary="Forecast a service's load and say how many workers its next hours need",

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import FamilyServing
-from deployments.api.family import WHOLE, Family, FamilyBody
+from deployments.api.endpoint import WHOLE, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
 
 MOST_VALUES = 100_000
@@ -204,7 +204,7 @@ _NO_FIT: dict[str, Any] = {
     "notes": ["no model answered: these are quantiles of the values, where there were any"],
 }
 
-EXTREMES = Family(
+EXTREMES = InferenceEndpoint(
     name="extremes",
     path="/models/extreme-events",
     summary="Fit the tail of a series and say how far its extremes reach",

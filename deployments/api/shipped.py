@@ -2,13 +2,13 @@
 
 from deployments.api.bandits import BANDIT, EVALUATE, FEEDBACK
 from deployments.api.capacity import CAPACITY
+from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.extremes import EXTREMES
-from deployments.api.family import Family
 from deployments.api.streams import ANOMALY, REGIME
 from deployments.api.studies import STUDY, TELL
 from deployments.api.tail import TAIL
 
-FAMILIES: dict[str, Family] = {
+FAMILIES: dict[str, InferenceEndpoint] = {
     family.name: family
     for family in (
         TAIL,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import FamilyServing
-from deployments.api.family import ENTITY_PATTERN, WHOLE, Family, FamilyBody
+from deployments.api.endpoint import ENTITY_PATTERN, WHOLE, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
 
 LEVEL = 0.9
@@ -284,7 +284,7 @@ def stream_of(body: Any) -> str:
     return name
 
 
-REGIME = Family(
+REGIME = InferenceEndpoint(
     name="regime",
     path="/models/regime-detection",
     summary="Follow a stream and say when its regime changes",
@@ -303,7 +303,7 @@ REGIME = Family(
     falls_back=False,
 )
 
-ANOMALY = Family(
+ANOMALY = InferenceEndpoint(
     name="anomaly",
     path="/models/anomaly",
     summary="Follow a stream of vectors and say which are odd",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import FamilyServing
-from deployments.api.family import ENTITY_PATTERN, Bulk, Family, FamilyBody
+from deployments.api.endpoint import ENTITY_PATTERN, Bulk, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
 from models.optimization.bayes.limits import MOST_CONSTRAINTS, MOST_GOALS, MOST_TRIALS
 from models.optimization.bayes.parameters import LARGEST_INTEGER
@@ -280,7 +280,7 @@ def study_of(body: StudyBody | TellBody) -> str:
     return body.study
 
 
-STUDY = Family(
+STUDY = InferenceEndpoint(
     name="bayes-opt",
     path="/models/bayes-opt",
     summary="Suggest the next trial of a study",
@@ -301,7 +301,7 @@ STUDY = Family(
     falls_back=False,
 )
 
-TELL = Family(
+TELL = InferenceEndpoint(
     name="bayes-opt-tell",
     path="/models/bayes-opt/tell",
     summary="Learn what came of a trial, once",

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import FamilyServing
-from deployments.api.family import Family, FamilyBody
+from deployments.api.endpoint import FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail, FloatArray
 from safety.tail import ACTIONS
 
@@ -109,7 +109,7 @@ def answers(columns: Columns, _: Sequence[Detail | None]) -> list[dict[str, Any]
     ]
 
 
-TAIL = Family(
+TAIL = InferenceEndpoint(
     name="tail",
     path="/models/tail-slo",
     summary="Bound the tail latency of a service and say what to do about it",

@@ -1,4 +1,4 @@
-"""The forecasting deployment: looks forecasts up on a board, and turns them into plans."""
+"""The forecasting deployment: looks forecasts up on a table, and turns them into plans."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
 
 if TYPE_CHECKING:
-    from deployments.forecasting.office import Office
+    from deployments.forecasting.service import ForecastService
 
 LOOK_SECONDS = TIDY_SECONDS = 1.0
 
@@ -17,27 +17,27 @@ LOOK_SECONDS = TIDY_SECONDS = 1.0
 class Forecasting(Stage[Named]):
     async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
         super().__init__("forecasting")
-        self._office = await self._furnished(await self.replica.config_once())
+        self._service = await self._furnished(await self.replica.config_once())
         await self.open()
         self._looking = self.replica.loops.start(
             "look for forecasts", self._look, lambda: LOOK_SECONDS
         )
         self._tidying = self.replica.loops.start(
-            "tidy outcomes", self._office.tidy, lambda: TIDY_SECONDS
+            "tidy outcomes", self._service.tidy, lambda: TIDY_SECONDS
         )
 
-    async def _furnished(self, version: Version) -> "Office":
+    async def _furnished(self, version: Version) -> "ForecastService":
         # The forecasters take seconds to import, which building the application need not pay.
-        from deployments.forecasting.office import Office  # noqa: PLC0415 - see above
+        from deployments.forecasting.service import ForecastService  # noqa: PLC0415 - see above
 
-        office = Office(self.replica)
-        await office.of(self.compile(version).alias)
-        return office
+        service = ForecastService(self.replica)
+        await service.of(self.compile(version).alias)
+        return service
 
     async def answer(self, frame: Frame, compiled: Named) -> Frame:
-        office, alias = self._office, compiled.alias
-        forecasts = office.known(alias) or await office.of(alias)
-        return office.answer(Batch.from_frame(frame), forecasts).to_frame()
+        service, alias = self._service, compiled.alias
+        forecasts = service.known(alias) or await service.of(alias)
+        return service.answer(Batch.from_frame(frame), forecasts).to_frame()
 
     def compile(self, version: Version) -> Named:
         serving = version.document.serving["capacity"]
@@ -45,13 +45,13 @@ class Forecasting(Stage[Named]):
 
     def configure(self, version: Version) -> None:
         super().configure(version)
-        self._office.prefetch(self.versions.active.compiled.alias)
+        self._service.prefetch(self.versions.active.compiled.alias)
 
     async def _look(self) -> None:
         aliases = {live.compiled.alias for live in self.versions.alive()}
-        await self._office.look(aliases, self.versions.active.compiled)
+        await self._service.look(aliases, self.versions.active.compiled)
 
     async def __del__(self) -> None:
         await self.replica.loops.stop(self._looking, self._tidying)
-        await self._office.close()
+        await self._service.close()
         await self.close()

@@ -16,10 +16,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from deployments.api.errors import RefusedError, UnavailableError, UnreadableError
-from deployments.forecasting.board import NO_HISTORY, Ahead, Board
 from deployments.forecasting.hour_standings import FIRST_HOUR, LAST_HOUR, HourStandings
 from deployments.forecasting.kept_hours import Ends, KeptHours
 from deployments.forecasting.past import Past
+from deployments.forecasting.table import NO_HISTORY, Ahead, ForecastTable
 from deployments.runtime.coverage.outcomes import Outcomes
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON
 from models.forecasting.plan.correction import ratio, remaining
@@ -53,23 +53,23 @@ class Foretold:
         self._standings = standings
         self._kept = KeptHours(redis, horizon.kept)
         self._restored = False
-        self._noted: tuple[Board, str, list[float]] | None = None
+        self._noted: tuple[ForecastTable, str, list[float]] | None = None
         # By the hour's first second and the entity.
         self._waiting: dict[tuple[int, str], Ends] = {}
         self._held_against: tuple[Mapping[str, Past], int] = ({}, 0)
         self._again = False
 
-    async def note(self, board: Board, model: str) -> None:
+    async def note(self, table: ForecastTable, model: str) -> None:
         """Note what clients are answered by now: the last before an hour begins is counted.
 
         Whichever alias named it, and for whatever reason it was made.
         """
-        offsets = self._offsets(board.entities)
+        offsets = self._offsets(table.entities)
         before = self._noted
-        if before is not None and before[0] is board and before[1:] == (model, offsets):
+        if before is not None and before[0] is table and before[1:] == (model, offsets):
             return
         await self._restore()
-        starts = self._take_up(board, model.removeprefix("forecasting/"), offsets)
+        starts = self._take_up(table, model.removeprefix("forecasting/"), offsets)
         try:
             for start in starts:
                 await self._kept.write(start, self._of(start))
@@ -77,7 +77,7 @@ class Foretold:
             log.info("What is foretold is not kept in Redis yet: %s", type(away).__name__)
             return
         if self._restored:
-            self._noted = board, model, offsets
+            self._noted = table, model, offsets
 
     def _of(self, start: int) -> dict[str, Ends]:
         return {entity: each for (at, entity), each in self._waiting.items() if at == start}
@@ -85,17 +85,17 @@ class Foretold:
     def _offsets(self, entities: list[str]) -> list[float]:
         return self._standings.offsets_at(self._horizon.hours, entities)
 
-    def _take_up(self, board: Board, model: str, offsets: list[float]) -> set[int]:
-        """Let a board's hour wait for its truth; give the hours that now do."""
+    def _take_up(self, table: ForecastTable, model: str, offsets: list[float]) -> set[int]:
+        """Let a table's hour wait for its truth; give the hours that now do."""
         starts = set[int]()
-        for entity, offset in zip(board.entities, offsets, strict=True):
-            ahead = board.ahead(entity, model)
+        for entity, offset in zip(table.entities, offsets, strict=True):
+            ahead = table.ahead(entity, model)
             if ahead.basis == NO_HISTORY:
                 continue
             start = ahead.start + (self._horizon.hours - 1) * HOUR
             key, ends = (start, entity), ends_of(ahead, self._horizon, offset)
             # An hour in progress stays as it was foretold before it began.
-            if ahead.start > board.hour * HOUR or key not in self._waiting:
+            if ahead.start > table.hour * HOUR or key not in self._waiting:
                 self._waiting[key] = ends
             starts.add(start)
         return starts

@@ -1,4 +1,4 @@
-"""A batch of requests into plans: what the board foretells, what the moment says, what it needs."""
+"""A batch of requests into plans: what the table foretells, what the moment says, what it needs."""
 
 import math
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from deployments.forecasting.board import Ahead
 from deployments.forecasting.hour_standings import HourStandings
+from deployments.forecasting.table import Ahead
 from deployments.runtime.batch import Columns, Detail, FloatArray
 from deployments.runtime.coverage.standings import moved
 from models.forecasting.plan import without_history
@@ -27,7 +27,7 @@ class Asked:
         self.expected = np.array([each.expected for each in ahead])
         self.rate = columns["request_rate"]
         self.lasting = np.stack([each.lasting for each in ahead])
-        # By which factor each hour differs from the board: what is left of the present rate's.
+        # By which factor each hour differs from the table: what is left of the present rate's.
         self.corrected = remaining(ratio(self.rate, self.expected), self.lasting)
         self.now = Moment(
             ingest_rate=self.rate,

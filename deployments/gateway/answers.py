@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from config_store.store import Version
+from deployments.api.endpoint import FamilyBody, InferenceEndpoint
 from deployments.api.errors import RefusedError
-from deployments.api.family import Family, FamilyBody
 from deployments.gateway.envelope import interval_of, safety_of, why_no_interval
 from deployments.runtime.batch import Batch, Detail, Judgement, Prediction
 from features.fill import Filled
@@ -66,7 +66,7 @@ class Outcome:
 
 
 def write_down(
-    family: Family,
+    family: InferenceEndpoint,
     asks: Sequence[Ask],
     ids: Sequence[str],
     outcome: Outcome,
@@ -158,7 +158,7 @@ def write_down(
     return answered, decisions
 
 
-def _stages(family: Family, outcome: Outcome, shared: Circumstances) -> dict[str, Any]:
+def _stages(family: InferenceEndpoint, outcome: Outcome, shared: Circumstances) -> dict[str, Any]:
     """Name what each stage answered the batch by; null for one that was not asked, or was lost."""
     filled = bool(family.features) and not shared.features_lost
     prediction, judgement = outcome.prediction, outcome.judgement
@@ -177,7 +177,7 @@ def _stages(family: Family, outcome: Outcome, shared: Circumstances) -> dict[str
 
 
 def _details(
-    family: Family, asks: Sequence[Ask], prediction: Prediction, fallback: Sequence[bool]
+    family: InferenceEndpoint, asks: Sequence[Ask], prediction: Prediction, fallback: Sequence[bool]
 ) -> list[Detail | None]:
     """Give what the model said beside its columns, and of rows that fell back their family."""
     otherwise = family.otherwise
@@ -188,7 +188,7 @@ def _details(
     ]
 
 
-def _features_by_row(family: Family, filled: Filled, n: int) -> list[dict[str, Any]]:
+def _features_by_row(family: InferenceEndpoint, filled: Filled, n: int) -> list[dict[str, Any]]:
     """Turn the filled columns into one mapping a row: what a replay needs, and an auditor reads."""
     columns = [filled.columns[name].tolist() for name in family.features]
     return [

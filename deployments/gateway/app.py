@@ -18,8 +18,8 @@ from deployments.api.errors import (
 )
 from deployments.gateway import openapi
 from deployments.gateway.bodies import fields_of
-from deployments.gateway.door import Observe, extra_headers, request_id_of
-from deployments.gateway.premises import Premises
+from deployments.gateway.context import GatewayContext
+from deployments.gateway.ingress import Observe, extra_headers, request_id_of
 from deployments.gateway.routes import (
     config,
     decisions,
@@ -38,7 +38,7 @@ from deployments.runtime.version import VERSION
 log = logging.getLogger(__name__)
 
 
-def build_app(premises: Premises) -> FastAPI:
+def build_app(context: GatewayContext) -> FastAPI:
     app = FastAPI(
         title="Ballast",
         version=VERSION,
@@ -48,7 +48,7 @@ def build_app(premises: Premises) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    app.state.premises = premises
+    app.state.context = context
     app.include_router(platform.open_router)
     app.include_router(documentation.router)
     rooms = (
@@ -65,9 +65,9 @@ def build_app(premises: Premises) -> FastAPI:
     for room in rooms:
         app.include_router(room.router)
     _answer_in_one_shape(app)
-    openapi.describe(app, premises.families)
+    openapi.describe(app, context.families)
     app.add_middleware(SmallBodies)
-    app.add_middleware(Counted, observe=premises.observe)
+    app.add_middleware(Counted, observe=context.observe)
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodiesAreJson)
     return app

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import from_json
 from starlette.types import Receive
 
+from deployments.api.endpoint import FamilyBody, InferenceEndpoint
 from deployments.api.errors import InvalidError, TooLargeError, TooSlowError
-from deployments.api.family import Family, FamilyBody
 from deployments.gateway.large_bodies import OVER_BYTES, OddBodyError, slices
 from deployments.gateway.turns import Turns
 
@@ -83,7 +83,7 @@ def _bounded(size: int, most_bytes: int) -> None:
 class BodyReader:
     """Validates the bodies of one family: one row, or a list under `rows`."""
 
-    def __init__(self, family: Family) -> None:
+    def __init__(self, family: InferenceEndpoint) -> None:
         self._bulk = family.bulk
         self.one: type[FamilyBody] = family.body
         row: Any = family.body

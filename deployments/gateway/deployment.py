@@ -3,8 +3,8 @@
 from starlette.types import ASGIApp
 
 from deployments.gateway.app import build_app
-from deployments.gateway.door import Door, InferencePath
-from deployments.gateway.premises import Handles, Premises
+from deployments.gateway.context import GatewayContext, Handles
+from deployments.gateway.ingress import InferenceIngress, InferencePath
 from deployments.gateway.shortcut import open_shortcut
 from deployments.runtime.autoscaling import METRIC
 from deployments.runtime.transport.handle import Handle
@@ -17,23 +17,23 @@ class Gateway:
         safety: Handle,
         **models: Handle,
     ) -> None:
-        self._premises = Premises(Handles(features, safety, models))
-        await self._premises.open()
+        self._context = GatewayContext(Handles(features, safety, models))
+        await self._context.open()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        premises = self._premises
+        context = self._context
         paths = [
-            InferencePath(family, premises.desk, premises.admission)
-            for family in premises.families.values()
+            InferencePath(family, context.desk, context.admission)
+            for family in context.families.values()
         ]
-        door = Door(build_app(premises), paths, premises.observe)
-        if not premises.settings.plain:
-            open_shortcut(door)
-        return door
+        ingress = InferenceIngress(build_app(context), paths, context.observe)
+        if not context.settings.plain:
+            open_shortcut(ingress)
+        return ingress
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Tell Serve how busy the replica is: what takes the shortcut it does not see."""
-        return {METRIC: self._premises.replica.busy.share()}
+        return {METRIC: self._context.replica.busy.share()}
 
     async def __del__(self) -> None:
-        await self._premises.close()
+        await self._context.close()

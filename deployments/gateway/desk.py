@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 from config_store.document import Lane as LaneConfig
 from config_store.store import Version
+from deployments.api.endpoint import FamilyBody
 from deployments.api.errors import RefusedError, UnavailableError
-from deployments.api.family import FamilyBody
 from deployments.api.shipped import FAMILIES
 from deployments.gateway.answers import Answered, Ask
 from deployments.gateway.body_room import BodyRoom
-from deployments.gateway.journey import Journey
 from deployments.gateway.lane import Lane, LaneLimits
+from deployments.gateway.pipeline import InferencePipeline
 from deployments.gateway.turns import Turns
 from deployments.runtime.clocks import SystemClocks
 from safety.access import Principal
@@ -27,7 +27,7 @@ class Desk:
 
     def __init__(
         self,
-        journeys: dict[str, Journey],
+        pipelines: dict[str, InferencePipeline],
         config: Callable[[], Version | None],
         clocks: SystemClocks,
     ) -> None:
@@ -36,8 +36,8 @@ class Desk:
         self.turns = Turns()
         self.room = BodyRoom()
         self.lanes: dict[str, Lane[Ask, Answered]] = {
-            family: Lane(journey.carry, LaneLimits(64, 1, 1024), clocks.monotonic, self.turns)
-            for family, journey in journeys.items()
+            family: Lane(pipeline.carry, LaneLimits(64, 1, 1024), clocks.monotonic, self.turns)
+            for family, pipeline in pipelines.items()
         }
 
     def configure(self, version: Version) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deployments.api.family import Family
+from deployments.api.endpoint import InferenceEndpoint
 from safety.limits import Level
 
 # Beyond these an end claims nothing: policies and models write "anything" as +-1e300.
@@ -10,7 +10,7 @@ OPEN_END = 1e299
 
 
 def interval_of(
-    family: Family,
+    family: InferenceEndpoint,
     lower: float,
     upper: float,
     detail: dict[str, Any],
@@ -30,7 +30,7 @@ def interval_of(
     }
 
 
-def why_no_interval(family: Family, *, fallback: bool) -> str:
+def why_no_interval(family: InferenceEndpoint, *, fallback: bool) -> str:
     """Say why nothing is claimed."""
     if fallback:
         return "The fallback answered, and claims no interval"
@@ -38,7 +38,7 @@ def why_no_interval(family: Family, *, fallback: bool) -> str:
 
 
 def safety_of(
-    family: Family, level: Level, violations: list[dict[str, Any]], *, fallback: bool
+    family: InferenceEndpoint, level: Level, violations: list[dict[str, Any]], *, fallback: bool
 ) -> dict[str, Any]:
     return {
         "level": level,

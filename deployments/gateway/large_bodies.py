@@ -8,7 +8,7 @@ found without parsing them, and each slice is parsed and validated by itself. An
 import re
 from collections.abc import Iterator
 
-from deployments.api.family import USUAL_BULK, Bulk
+from deployments.api.endpoint import USUAL_BULK, Bulk
 
 OVER_BYTES = 16 * 1024
 # A third of a millisecond's validation; smaller slices would cost more in all.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deployments.api.family import Nested
+from deployments.api.endpoint import Nested
 from deployments.runtime.batch import Batch, Columns, Detail, Judgement
 
 

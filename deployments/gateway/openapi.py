@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from deployments.api.family import Family
+from deployments.api.endpoint import InferenceEndpoint
 from deployments.gateway.bodies import BodyReader
 
 REF = "#/components/schemas/{model}"
@@ -108,7 +108,7 @@ class Meta(BaseModel):
     )
 
 
-def describe(app: FastAPI, families: Mapping[str, Family]) -> None:
+def describe(app: FastAPI, families: Mapping[str, InferenceEndpoint]) -> None:
     """Make the app tell of all of it."""
     described: dict[str, Any] = {}
 
@@ -120,7 +120,7 @@ def describe(app: FastAPI, families: Mapping[str, Family]) -> None:
     app.openapi = description  # type: ignore[method-assign] # FastAPI's own way to extend it
 
 
-def _build(app: FastAPI, families: Mapping[str, Family]) -> dict[str, Any]:
+def _build(app: FastAPI, families: Mapping[str, InferenceEndpoint]) -> dict[str, Any]:
     found = get_openapi(
         title=app.title,
         version=app.version,
@@ -153,11 +153,11 @@ def _schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
     return definitions
 
 
-def _answer(family: Family) -> str:
+def _answer(family: InferenceEndpoint) -> str:
     return family.data.__name__.removesuffix("Data") + "Answer"
 
 
-def _answer_schema(family: Family) -> dict[str, Any]:
+def _answer_schema(family: InferenceEndpoint) -> dict[str, Any]:
     parts: dict[str, type[BaseModel]] = {
         "data": family.data,
         "interval": Interval,
@@ -178,7 +178,7 @@ def _ref(name: str) -> dict[str, str]:
     return {"$ref": REF.format(model=name)}
 
 
-def _inference(family: Family) -> dict[str, Any]:
+def _inference(family: InferenceEndpoint) -> dict[str, Any]:
     one, many = family.body.__name__, BodyReader(family).many.__name__
     answer = _ref(_answer(family))
     # Of many rows some may be refused, each in its own place.

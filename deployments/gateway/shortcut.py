@@ -1,24 +1,24 @@
-"""Takes the inference paths to the door before Serve's own machinery sees them.
+"""Takes the inference paths to the ingress before Serve's own machinery sees them.
 
 For each request Serve makes a context, two tasks, a log record and a handful of metrics, which
 together cost more than our answer. Serve lets a middleware stand in front of that, in the replica
-as in its proxies; this one hands the hot paths straight to the door of its process, and passes on
-whatever it does not know. Serve would read the body of that to its end, however large it is, so
-only small ones are passed on. docs/decisions/the-gateway-shortcut.md has the figures.
+as in its proxies; this one hands the hot paths straight to the ingress of its process, and
+passes on whatever it does not know. Serve would read the body of that to its end, however large
+it is, so only small ones are passed on. docs/decisions/the-gateway-shortcut.md has the figures.
 """
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from deployments.gateway.door import Door
+from deployments.gateway.ingress import InferenceIngress
 from deployments.gateway.small_bodies import SmallBodies
 
 # One gateway replica lives in a process; elsewhere, as in Serve's proxies, there is none.
-_doors: list[Door] = []
+_ingresses: list[InferenceIngress] = []
 
 
-def open_shortcut(door: Door) -> None:
-    _doors[:] = [door]
+def open_shortcut(ingress: InferenceIngress) -> None:
+    _ingresses[:] = [ingress]
 
 
 class Shortcut:
@@ -27,10 +27,10 @@ class Shortcut:
         self._small = SmallBodies(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _doors and scope["type"] == "http" and _doors[0].answers(scope):
-            await _doors[0](scope, receive, send)
+        if _ingresses and scope["type"] == "http" and _ingresses[0].answers(scope):
+            await _ingresses[0](scope, receive, send)
         else:
-            await (self._small if _doors else self._app)(scope, receive, send)
+            await (self._small if _ingresses else self._app)(scope, receive, send)
 
 
 def middlewares() -> list[Middleware]:

@@ -1,4 +1,4 @@
-"""Bounds the body of every request that the door does not read itself.
+"""Bounds the body of every request that the ingress does not read itself.
 
 FastAPI and Serve take in a whole body, of any size, before anybody has asked for the key.
 """
@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.api.errors import RefusedError
 from deployments.gateway.bodies import ClientGoneError, read_body
-from deployments.gateway.door import refuse, request_id_of
+from deployments.gateway.ingress import refuse, request_id_of
 
 # An outcome, a deploy to be judged, a form to sign in: none has more than a few hundred bytes.
 MOST_BYTES = 16 * 1024

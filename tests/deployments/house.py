@@ -17,8 +17,8 @@ from config_store.settings import Settings
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.gateway.app import build_app
-from deployments.gateway.door import Door, InferencePath
-from deployments.gateway.premises import Handles, Premises
+from deployments.gateway.context import GatewayContext, Handles
+from deployments.gateway.ingress import InferenceIngress, InferencePath
 from deployments.launch.dev.replica import begin, end
 from deployments.stages import MODELS, STAGES
 from features.errors import SourceAwayError
@@ -98,16 +98,18 @@ class House:
     async def open_gateway(self) -> None:
         directories = self.directories
         models = {name: directories[name] for name in MODELS}
-        self.premises = Premises(Handles(directories["features"], directories["safety"], models))
-        await self.premises.open()
+        self.context = GatewayContext(
+            Handles(directories["features"], directories["safety"], models)
+        )
+        await self.context.open()
         paths = [
-            InferencePath(family, self.premises.desk, self.premises.admission)
-            for family in self.premises.families.values()
+            InferencePath(family, self.context.desk, self.context.admission)
+            for family in self.context.families.values()
         ]
-        self.door = Door(build_app(self.premises), paths, self.premises.observe)
+        self.ingress = InferenceIngress(build_app(self.context), paths, self.context.observe)
 
     async def close(self) -> None:
-        await self.premises.close()
+        await self.context.close()
         for replica in (each for replicas in self.replicas.values() for each in replicas):
             await end(replica)
 
@@ -115,7 +117,7 @@ class House:
         return self.stranger(headers={"X-API-Key": self.keys[role]})
 
     def stranger(self, **options: Any) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(app=self.door)
+        transport = httpx.ASGITransport(app=self.ingress)
         return httpx.AsyncClient(transport=transport, base_url="http://ballast", **options)
 
     async def ask(self, *bodies: dict[str, Any]) -> list[dict[str, Any]]:
@@ -131,7 +133,7 @@ class House:
         store = ConfigStore(self.redis)
         number = await store.publish(document, "ada", "a change", NOW)
         await store.activate(number)
-        everybody = [self.premises, *(each for all_ in self.replicas.values() for each in all_)]
+        everybody = [self.context, *(each for all_ in self.replicas.values() for each in all_)]
         for who in everybody:
             await until(lambda who=who: who.replica.config.value.number == number)  # type: ignore[misc] # bound now
         return number

@@ -58,8 +58,8 @@ def documented_in(text: str) -> dict[Endpoint, str]:
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
     """Build the app itself; nothing behind it is asked."""
-    premises: Any = SimpleNamespace(families=FAMILIES, observe=lambda *_: None)
-    return build_app(premises)
+    context: Any = SimpleNamespace(families=FAMILIES, observe=lambda *_: None)
+    return build_app(context)
 
 
 def test_served_described_documented_and_given_a_role_are_the_same(app: FastAPI) -> None:

@@ -5,24 +5,24 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.routing import Route
 
-from deployments.gateway.premises import Premises
+from deployments.gateway.context import GatewayContext
 from safety.access import Principal, Role
 from safety.endpoints import needed_role
 
 
 # FastAPI would run plain functions in a thread each.
-async def premises_of(request: Request) -> Premises:
-    found: Premises = request.app.state.premises
+async def premises_of(request: Request) -> GatewayContext:
+    found: GatewayContext = request.app.state.context
     return found
 
 
 async def admitted(
-    request: Request, premises: Annotated[Premises, Depends(premises_of)]
+    request: Request, context: Annotated[GatewayContext, Depends(premises_of)]
 ) -> Principal:
     route = request.scope["route"]
     path = route.path if isinstance(route, Route) else request.url.path
     needed = needed_role(request.method, path) or Role.VIEWER
-    return premises.admission.admit(request.scope["headers"], needed)
+    return context.admission.admit(request.scope["headers"], needed)
 
 
-Here = Annotated[Premises, Depends(premises_of)]
+Here = Annotated[GatewayContext, Depends(premises_of)]

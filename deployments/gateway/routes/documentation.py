@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from deployments.api.errors import UnauthorizedError
 from deployments.gateway.bodies import read_body
+from deployments.gateway.context import GatewayContext
 from deployments.gateway.documentation.assets import asset
 from deployments.gateway.documentation.pages import (
     HEADERS,
@@ -19,7 +20,6 @@ from deployments.gateway.documentation.pages import (
     swagger_page,
 )
 from deployments.gateway.documentation.sessions import COOKIE, SESSION_SECONDS, is_loopback
-from deployments.gateway.premises import Premises
 from deployments.gateway.routes.access import Here
 from safety.access import Role
 
@@ -76,7 +76,7 @@ async def sign_in(request: Request, here: Here) -> Response:
     return answer
 
 
-async def _page(path: str, request: Request, here: Premises) -> HTMLResponse:
+async def _page(path: str, request: Request, here: GatewayContext) -> HTMLResponse:
     try:
         _admit(request, here)
     except UnauthorizedError:
@@ -86,7 +86,7 @@ async def _page(path: str, request: Request, here: Premises) -> HTMLResponse:
     return await asyncio.to_thread(PAGES[path])
 
 
-def _admit(request: Request, here: Premises) -> None:
+def _admit(request: Request, here: GatewayContext) -> None:
     """Let in who needs no key, who signed in, and who sends a key; refuse all others."""
     if is_loopback(here.settings.host) or here.sessions.holds(request.cookies.get(COOKIE)):
         return

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, Field
 
 from deployments.api.bandits import ARM_PATTERN
-from deployments.api.family import ENTITY_PATTERN
+from deployments.api.endpoint import ENTITY_PATTERN
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text, page_of
 

@@ -7,7 +7,7 @@ from fastapi import Query
 from redis.exceptions import RedisError
 
 from deployments.api.errors import UnavailableError
-from deployments.gateway.premises import Premises
+from deployments.gateway.context import GatewayContext
 from deployments.runtime.state.log import KeyLog
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -15,7 +15,7 @@ Text = Annotated[str, Query(max_length=128)]
 
 
 async def page_of(
-    here: Premises, kinds: Sequence[str], limit: int, after: str, prefix: str
+    here: GatewayContext, kinds: Sequence[str], limit: int, after: str, prefix: str
 ) -> tuple[list[str], str | None]:
     """Give the names in order, and what to ask the next page after; None at the end."""
     names: set[str] = set()

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 from starlette.responses import StreamingResponse
 
+from deployments.api.endpoint import ENTITY_PATTERN
 from deployments.api.errors import NotFoundError, UnavailableError
-from deployments.api.family import ENTITY_PATTERN
 from deployments.gateway.listeners import EventStream
 from deployments.gateway.moments import MomentOrEpoch
 from deployments.gateway.notices import Notices, resumed_after

@@ -19,8 +19,8 @@ import uvicorn
 
 from config_store.settings import Settings
 from deployments.gateway.app import build_app
-from deployments.gateway.door import Door, InferencePath
-from deployments.gateway.premises import Handles, Premises
+from deployments.gateway.context import GatewayContext, Handles
+from deployments.gateway.ingress import InferenceIngress, InferencePath
 from deployments.launch.dev.replica import OneReplica, begin, end
 from deployments.runtime.transport.handle import Handle
 from deployments.stages import MODELS, STAGES
@@ -52,32 +52,32 @@ class DevPlatform:
         self._settings = settings
         self._replicas = {name: OneReplica() for name in STAGES}
         self._undo = AsyncExitStack()
-        self._premises: Premises | None = None
+        self._context: GatewayContext | None = None
         self._loops = Loops()
         # Last the one whose kernels take longest to compile, where no earlier run has done so.
         self._missing = ["tail", "forecasting", "optimization", "anomaly"]
         self.tail_is_trained = self._champion_is_there()
 
-    async def open(self) -> Door:
+    async def open(self) -> InferenceIngress:
         first = ["features", "safety", *(["tail"] if self.tail_is_trained else [])]
         await asyncio.gather(*map(self._begin, first))
         self._missing = [name for name in self._missing if name not in first]
         models: dict[str, Handle] = {name: self._replicas[name] for name in MODELS}
         handles = Handles(self._replicas["features"], self._replicas["safety"], models)
-        self._premises = premises = Premises(handles)
-        await premises.open()
+        self._context = context = GatewayContext(handles)
+        await context.open()
         self._loops.start("begin missing stages", self._begin_missing, lambda: LOOK_SECONDS)
         paths = [
-            InferencePath(family, premises.desk, premises.admission)
-            for family in premises.families.values()
+            InferencePath(family, context.desk, context.admission)
+            for family in context.families.values()
         ]
         self._log_to_the_terminal()
-        return Door(build_app(premises), paths, premises.observe)
+        return InferenceIngress(build_app(context), paths, context.observe)
 
     async def close(self) -> None:
         await self._loops.stop()
-        if self._premises is not None:  # first: it answers what is in the lanes
-            await self._premises.close()
+        if self._context is not None:  # first: it answers what is in the lanes
+            await self._context.close()
         await self._undo.aclose()
 
     async def _begin_missing(self) -> None:
@@ -133,10 +133,10 @@ async def serve(listening: socket.socket, begun: float) -> None:
 async def _answer(
     listening: socket.socket, platform: DevPlatform, ending: asyncio.Event, begun: float
 ) -> None:
-    door = await platform.open()
+    ingress = await platform.open()
     server = Server(
         uvicorn.Config(
-            door,
+            ingress,
             lifespan="off",
             access_log=False,
             log_config=None,

@@ -12,7 +12,7 @@ REST = (
     "deployments.history.actor",
     "deployments.app",
     # What single replicas need besides, so that one that died is back the sooner.
-    "deployments.forecasting.office",
+    "deployments.forecasting.service",
     "deployments.optimization.studies.shelf",
     "deployments.anomaly.points",
     "models.tail.xgboost_quantile",

@@ -6,9 +6,9 @@ import numpy as np
 from redis.asyncio import Redis
 
 from deployments.forecasting import planner
-from deployments.forecasting.board import Board
 from deployments.forecasting.hour_standings import HourStandings
 from deployments.forecasting.past import Past
+from deployments.forecasting.table import ForecastTable
 from models.forecasting.forecaster import HOUR
 from models.forecasting.seasonal_naive import SeasonalNaive
 
@@ -18,7 +18,7 @@ NAMES = ["noise", "lasting"]
 DAY = 100 * np.exp(0.6 * np.sin(2 * np.pi * np.arange(HOURS) / 24))
 
 
-def board() -> Board:
+def table() -> ForecastTable:
     rng = np.random.default_rng(1)
     errors = 0.1 * rng.normal(size=(2, HOURS))
     for hour in range(1, HOURS):
@@ -26,7 +26,7 @@ def board() -> Board:
     rates = DAY * np.exp(errors)
     past = {name: Past(BEGIN * HOUR, rates[row], "XNYS") for row, name in enumerate(NAMES)}
     now = (BEGIN + HOURS) * HOUR + 60.0
-    return Board({MODEL: SeasonalNaive()}, {}, past, now, [MODEL])
+    return ForecastTable({MODEL: SeasonalNaive()}, {}, past, now, [MODEL])
 
 
 def standings(first: float = 0.0, last: float | None = None, outcomes: int = 20) -> HourStandings:
@@ -40,7 +40,7 @@ def standings(first: float = 0.0, last: float | None = None, outcomes: int = 20)
 
 def answered(over: float, standings: HourStandings) -> list[dict[str, Any]]:
     """Answer both entities, when the present rate is so many times the one expected."""
-    made = board()
+    made = table()
     ahead = [made.ahead(name, MODEL) for name in NAMES]
     columns = {
         "request_rate": np.array([over * each.expected for each in ahead]),

@@ -9,7 +9,7 @@ import pytest
 
 from config_store.shipped import default_document
 from config_store.store import Version
-from deployments.api.family import Family
+from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.shipped import FAMILIES
 from deployments.api.tail import FEATURES, TAIL, TailBody
 from deployments.gateway.answers import Ask, Circumstances, Outcome, isoformat, write_down
@@ -214,7 +214,7 @@ def test_where_nothing_is_claimed_there_is_no_interval_but_a_reason() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
-def test_what_is_not_judged_is_a_part_of_the_answer(family: Family) -> None:
+def test_what_is_not_judged_is_a_part_of_the_answer(family: InferenceEndpoint) -> None:
     policy = default_policy().family(family.name)
     assert set(family.unjudged) <= set(family.data.model_fields) - set(policy.outputs)
     if family.nested is not None:

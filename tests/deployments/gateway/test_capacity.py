@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from deployments.forecasting.foretold import Foretold
-from deployments.forecasting.office import Forecasts
 from deployments.forecasting.past import past_of
+from deployments.forecasting.service import Forecasts
 from deployments.forecasting.shelf import ModelShelf, registered_name, save_with_kind
 from deployments.runtime.coverage.outcomes import key_of
 from deployments.runtime.state.shelf import USUAL
@@ -37,13 +37,13 @@ async def post(house: House, body: Body) -> Any:
 
 
 def forecasts_of(house: House, alias: str = CHAMPION) -> Forecasts:
-    found: Forecasts = house.replicas["forecasting"][0]._office.known(alias)
+    found: Forecasts = house.replicas["forecasting"][0]._service.known(alias)
     return found
 
 
 def answered_by(house: House, model: str) -> str:
-    """Name the forecaster that stands for this one on the board."""
-    found: str = forecasts_of(house).board.ahead(str(BODY["entity"]), model).answered_by
+    """Name the forecaster that stands for this one on the table."""
+    found: str = forecasts_of(house).table.ahead(str(BODY["entity"]), model).answered_by
     return found
 
 
@@ -68,13 +68,13 @@ async def learned(house: House) -> House:
         house, registered_name("ensemble"), EnsembleForecaster([SeasonalAverage(seasons=1)], {})
     )
     await until(lambda: forecasts_of(house).shelf.capacity is not None)
-    # The replica looks by itself, and its board is made after its shelf.
+    # The replica looks by itself, and its table is made after its shelf.
     await until(lambda: answered_by(house, "ensemble") == "ensemble")
     return house
 
 
 async def test_before_anything_is_trained_the_chain_answers_and_says_so(house: House) -> None:
-    await until(lambda: bool(forecasts_of(house).board.entities))
+    await until(lambda: bool(forecasts_of(house).table.entities))
     answer = await post(house, BODY)
     assert len(answer["data"]["forecast"]) == len(answer["data"]["workers"]) == 24
     assert answer["meta"]["degraded"]
@@ -117,8 +117,8 @@ async def test_the_forecast_is_the_forecasters_own(learned: House) -> None:
     answer = await post(learned, {"entity": "settlement"})
     hours = hours_of(fortnight(), int(fortnight().ts[-1]) + 60)["settlement"].request_rate
     a_week_ago = hours[-168 + 1 :][:24]  # from the next full hour on
-    board = forecasts_of(learned).board
-    expected = board.ahead("settlement", "ensemble").point
+    table = forecasts_of(learned).table
+    expected = table.ahead("settlement", "ensemble").point
     shown = [each["rate"] for each in answer["data"]["forecast"]]
     ratio = np.array(shown) / expected
     assert ratio[-1] == pytest.approx(1, abs=0.02)  # what the moment says fades
@@ -204,12 +204,12 @@ class Throwing:
 
 async def test_a_forecaster_that_throws_is_passed_over(learned: House) -> None:
     (forecasting,) = learned.replicas["forecasting"]
-    # A round under way would put its own board in the place of ours.
+    # A round under way would put its own table in the place of ours.
     await forecasting.replica.loops.stop(forecasting._looking)
     forecasts = forecasts_of(learned)
     (loaded,) = forecasts.shelf.forecasters.values()
     forecasts.shelf.forecasters["prophet"] = loaded._replace(model=Throwing())
-    forecasts.board = forecasting._office.make(forecasts.shelf)
+    forecasts.table = forecasting._service.make(forecasts.shelf)
     answer = await post(learned, {**BODY, "model": "prophet"})
     assert answer["meta"]["degraded"]
     assert "too many for me" in answer["data"]["passed_over"]["prophet"]
@@ -228,17 +228,17 @@ async def test_without_any_replica_the_fallback_answers(learned: House) -> None:
 
 async def test_an_hour_that_is_over_is_an_outcome(learned: House) -> None:
     (forecasting,) = learned.replicas["forecasting"]
-    board = forecasts_of(learned).board
+    table = forecasts_of(learned).table
     past = await hours("hours", 1)
     for each in past.values():  # two hours later, with three times the rate
         each["rate"] = np.append(each["rate"], [3e4, 3e4])
-    office = forecasting._office
+    service = forecasting._service
     for _ in range(2):  # another replica does the same
-        foretold = Foretold(learned.redis, office._outcomes, office.standings)
-        await foretold.note(board, "forecasting/ensemble")
-        await foretold.tell(past_of(past), board.hour + 3)
-    await office.standings.refresh()
-    told = forecasting._office.standings.told(["order-gateway", "nobody"])
+        foretold = Foretold(learned.redis, service._outcomes, service.standings)
+        await foretold.note(table, "forecasting/ensemble")
+        await foretold.tell(past_of(past), table.hour + 3)
+    await service.standings.refresh()
+    told = forecasting._service.standings.told(["order-gateway", "nobody"])
     assert told[0]["outcomes"] == 1
     assert told[0]["coverage"] == 0.0
     assert told[1] is None
@@ -268,7 +268,7 @@ async def test_what_does_not_fit_is_refused_by_name(house: House, field: str, va
 
 async def test_outcomes_that_the_replica_took_are_tidied(house: House) -> None:
     """Else their logs would grow for as long as the replica lives."""
-    outcomes = house.replicas["forecasting"][0]._office._outcomes
+    outcomes = house.replicas["forecasting"][0]._service._outcomes
     for at in range(USUAL.snapshot_after_entries):
         ask = {"decision": f"hour {at}", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
         await outcomes.take("capacity", "auth", ask)

@@ -22,7 +22,7 @@ async def used_share(house: House, redis: Redis, share: float) -> None:
     for replicas in house.replicas.values():
         for each in replicas:
             await each.replica.storage.look()
-    await house.premises.replica.storage.look()
+    await house.context.replica.storage.look()
 
 
 async def test_status_and_metrics_tell_what_fills_up(house: House, redis: Redis) -> None:
@@ -30,8 +30,8 @@ async def test_status_and_metrics_tell_what_fills_up(house: House, redis: Redis)
         before = (await client.get("/status")).json()
         await used_share(house, redis, 0.85)
         after = (await client.get("/status")).json()
-        house.premises.replica.note_storage()
-        told = house.premises.replica.metrics.redis_memory_limit_bytes._value.get()
+        house.context.replica.note_storage()
+        told = house.context.replica.metrics.redis_memory_limit_bytes._value.get()
     assert (before["degraded"], before["degraded_reasons"]) == (False, [])
     assert after["degraded"]
     assert "Redis uses" in after["degraded_reasons"][0]
@@ -75,9 +75,9 @@ async def test_answers_go_on_with_a_full_redis_and_are_written_down_later(
     await redis.config_set("maxmemory", 1_000_000)
     status, answer = await posted(house, PATH, BODY)
     assert status == 200
-    assert house.premises.ledger.degraded
+    assert house.context.ledger.degraded
     await redis.config_set("maxmemory", 0)
-    await until(lambda: not house.premises.ledger.degraded)
+    await until(lambda: not house.context.ledger.degraded)
     written = [row["decision_id"] for row in await house.ledger()]
     assert answer["meta"]["decision_id"] in written
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.api.endpoint import Bulk, InferenceEndpoint
 from deployments.api.errors import InvalidError
 from deployments.api.extremes import EXTREMES
-from deployments.api.family import Bulk, Family
 from deployments.api.streams import REGIME
 from deployments.api.studies import STUDY
 from deployments.api.tail import TAIL
@@ -183,7 +183,7 @@ CROWD = 200_000
     ids=["lists in a row", "objects in a row", "lists", "strings", "names in a row"],
 )
 async def test_what_would_hold_the_loop_for_seconds_is_refused_unread(
-    monkeypatch: pytest.MonkeyPatch, family: Family, raw: bytes
+    monkeypatch: pytest.MonkeyPatch, family: InferenceEndpoint, raw: bytes
 ) -> None:
     reader = BodyReader(family)
 

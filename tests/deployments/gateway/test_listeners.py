@@ -11,7 +11,7 @@ async def test_event_streams_are_bounded_for_a_key_and_in_all(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notices, "OPEN_SECONDS", 3600.0)
-    listeners = house.premises.listeners
+    listeners = house.context.listeners
 
     async def listen() -> None:
         async with house.client() as client:

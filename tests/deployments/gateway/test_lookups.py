@@ -92,7 +92,7 @@ async def test_a_decision_is_shown_as_the_bytes_that_were_written_down(
 ) -> None:
     archive = Archive()
     archive.may.set()
-    monkeypatch.setattr(house.premises.lookups, "_ask", archive)
+    monkeypatch.setattr(house.context.lookups, "_ask", archive)
     async with house.client(Role.VIEWER) as client:
         found = await client.get(f"/decisions/{DECISION}")
         assert (found.status_code, found.content) == (200, f'"{DECISION}"'.encode())
@@ -107,7 +107,7 @@ async def test_a_decision_is_shown_as_the_bytes_that_were_written_down(
 async def test_head_is_answered_where_get_is(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = Archive()
     archive.may.set()
-    monkeypatch.setattr(house.premises.lookups, "_ask", archive)
+    monkeypatch.setattr(house.context.lookups, "_ask", archive)
     monkeypatch.setattr(notices, "OPEN_SECONDS", 0.2)  # the answer to GET is read to its end
 
     async def away(*_: Any) -> Any:

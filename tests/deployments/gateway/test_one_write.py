@@ -8,7 +8,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from deployments.gateway.door import respond
+from deployments.gateway.ingress import respond
 from tests.waiting import until
 
 BODY = b'{"data": 1}'

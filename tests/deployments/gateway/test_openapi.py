@@ -32,7 +32,7 @@ BODY = {"entity": "order-gateway", "load": 0.5, "slo_ms": 20}
 
 @pytest.fixture
 def described(house: House) -> dict[str, Any]:
-    found: dict[str, Any] = build_app(house.premises).openapi()
+    found: dict[str, Any] = build_app(house.context).openapi()
     return found
 
 

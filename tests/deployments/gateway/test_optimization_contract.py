@@ -6,7 +6,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from deployments.api.bandits import BANDIT, EVALUATE, FEEDBACK
-from deployments.api.family import Family
+from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.studies import STUDY, TELL
 from deployments.gateway.app import build_app
 from tests.deployments.asking import post
@@ -15,7 +15,7 @@ from tests.deployments.house import House
 
 @pytest.fixture
 def described(house: House) -> dict[str, Any]:
-    found: dict[str, Any] = build_app(house.premises).openapi()
+    found: dict[str, Any] = build_app(house.context).openapi()
     return found
 
 
@@ -26,7 +26,7 @@ class Checked:
         self._house = house
         self._described = described
 
-    async def ask(self, family: Family, body: dict[str, Any]) -> Any:
+    async def ask(self, family: InferenceEndpoint, body: dict[str, Any]) -> Any:
         found = await post(self._house, family.path, body)
         operation = self._described["paths"][family.path]["post"]
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
@@ -34,7 +34,7 @@ class Checked:
         Draft202012Validator(whole).validate(found)
         return found
 
-    def examples(self, family: Family) -> list[dict[str, Any]]:
+    def examples(self, family: InferenceEndpoint) -> list[dict[str, Any]]:
         schemas = self._described["components"]["schemas"]
         found: list[dict[str, Any]] = schemas[family.body.__name__]["examples"]
         return found

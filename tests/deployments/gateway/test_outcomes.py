@@ -23,7 +23,7 @@ class Ledger:
 
 @pytest.fixture(autouse=True)
 def _ledger(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house.premises.lookups, "_ask", Ledger(house).ask)
+    monkeypatch.setattr(house.context.lookups, "_ask", Ledger(house).ask)
 
 
 async def tell(house: House, decision: str, latency: float) -> tuple[int, dict[str, Any]]:
@@ -68,7 +68,7 @@ async def test_an_interval_from_zero_does_not_count_its_own_offset_as_a_miss(
             row["answer"]["interval"] |= interval
         return {each: orjson.dumps(row) for each, row in rows.items()}, None
 
-    monkeypatch.setattr(house.premises.lookups, "_ask", ask)
+    monkeypatch.setattr(house.context.lookups, "_ask", ask)
     for counted in range(1, 13):
         decision = (await house.ask(BODY))[0]["meta"]["decision_id"]
         code, told = await tell(house, decision, 0.0)

@@ -30,7 +30,7 @@ async def test_a_key_that_sends_too_many_requests_is_told_when_to_come_again(
     assert 1 <= int(answers[1].headers["retry-after"]) <= 10
     assert listed.status_code == 429  # every endpoint counts, not the inference paths alone
     assert {answer.status_code for answer in others} == {200}
-    counted = house.premises.replica.metrics.quota_refusals.labels("requests")
+    counted = house.context.replica.metrics.quota_refusals.labels("requests")
     assert counted._value.get() == 2
 
 

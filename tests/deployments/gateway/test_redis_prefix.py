@@ -34,7 +34,7 @@ async def test_every_name_in_redis_begins_with_the_prefix(house: House, redis: R
         for path, body in BODIES.items():
             found = await client.post(path, json=body)
             assert found.status_code == 200, found.text
-    await house.premises.replica._publish()  # done once a second otherwise
+    await house.context.replica._publish()  # done once a second otherwise
     names = [name async for name in redis.scan_iter()]
     assert {name.split(b":")[1] for name in names} >= {
         *(b"config", b"keys", b"wire", b"ledger", b"metrics", b"features"),

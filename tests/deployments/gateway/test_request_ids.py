@@ -53,11 +53,11 @@ async def test_a_line_about_a_batch_names_every_request_in_it(
 async def test_a_route_of_fastapi_logs_under_the_id_that_its_answer_has(
     house: House, log_lines: LogLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    transport = httpx.ASGITransport(app=house.door, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app=house.ingress, raise_app_exceptions=False)
     headers = {"X-API-Key": house.keys[Role.VIEWER]}
     client = httpx.AsyncClient(transport=transport, base_url="http://ballast", headers=headers)
     with monkeypatch.context() as broken:
-        broken.delattr(house.premises, "ledger")
+        broken.delattr(house.context, "ledger")
         async with client:
             found = await client.get("/status")
     assert found.status_code == 500

@@ -22,7 +22,7 @@ class Behind:
 @pytest.fixture(autouse=True)
 def _no_door_is_left() -> Iterator[None]:
     yield
-    shortcut._doors.clear()
+    shortcut._ingresses.clear()
 
 
 async def through(app: Shortcut, method: str, path: str, key: str = "") -> list[Any]:
@@ -48,7 +48,7 @@ async def test_without_a_door_everything_passes_on() -> None:
 
 async def test_inference_goes_to_the_door_and_the_rest_passes_on(house: House) -> None:
     behind = Behind()
-    open_shortcut(house.door)
+    open_shortcut(house.ingress)
     app = Shortcut(behind)
     key = house.keys[Role.CLIENT]
     for path in (PATH, "/api/v1" + PATH):

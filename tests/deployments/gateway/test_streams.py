@@ -307,7 +307,7 @@ async def test_only_a_fleet_has_more_than_64_dimensions(house: House) -> None:
 
 
 async def test_the_examples_are_answered_as_described(house: House) -> None:
-    described: Body = build_app(house.premises).openapi()
+    described: Body = build_app(house.context).openapi()
     schema = described["paths"][ANOMALY]["post"]["responses"]["200"]["content"]
     answered = Draft202012Validator(
         schema["application/json"]["schema"] | {"components": described["components"]}
@@ -406,7 +406,7 @@ async def test_a_holder_that_hangs_refuses_its_own_rows_and_what_is_sent_again_c
     house: House,
 ) -> None:
     hanging = (await house.start("anomaly"))._services["regime"]
-    hop = house.premises.keyed._hops["regime"]
+    hop = house.context.keyed._hops["regime"]
     await until(lambda: len(hop._transport.alive()) == 2)  # type: ignore[attr-defined] # by key
     names = [f"stream-{n}" for n in range(24)]
 

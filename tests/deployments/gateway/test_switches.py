@@ -13,7 +13,7 @@ import pytest
 from config_store.document import BanditsConfig, ConfigDocument
 from config_store.store import ConfigStore, Version
 from deployments.api.bandits import BanditBody
-from deployments.api.family import FamilyBody
+from deployments.api.endpoint import FamilyBody
 from deployments.api.tail import TailBody
 from deployments.gateway.lane import LaneLimits
 from models.model_version import ModelVersion, folder_name
@@ -81,7 +81,7 @@ class Load:
     """Clients that ask again as soon as they are answered, until they are to stop."""
 
     def __init__(self, house: House) -> None:
-        self._desk = house.premises.desk
+        self._desk = house.context.desk
         self._ids = count()
         self._first = 0
         self._ended = False
@@ -139,8 +139,8 @@ async def under_load(
             number = await store.publish(document, "ada", "a change", NOW)
             documents[number] = document
             await store.activate(number)
-            await until(_is_at(house.premises.replica.config, number))
-            house.premises.desk.lanes["tail"].limits = LaneLimits(4, 2, 1024, slice_rows=3)
+            await until(_is_at(house.context.replica.config, number))
+            house.context.desk.lanes["tail"].limits = LaneLimits(4, 2, 1024, slice_rows=3)
             notices.send(Version(number, document.config_hash, "ada", "a change", NOW, document))
             await load.one_more()
         load.end()

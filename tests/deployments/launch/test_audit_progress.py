@@ -16,7 +16,7 @@ from observability.ledger.audit_report import finished, unfinished
 from observability.ledger.verify import Verification
 
 
-class Door(BaseHTTPRequestHandler):
+class InferenceIngress(BaseHTTPRequestHandler):
     """Has an audit that was only just begun when it is asked for, and done at the next look."""
 
     def do_POST(self) -> None:
@@ -40,7 +40,10 @@ def test_no_share_is_given_before_the_entries_are_counted(
     monkeypatch.setenv("BALLAST_HOME", str(tmp_path))
     (tmp_path / "admin.key").write_text("a key")
     started = own_processes.started_at(os.getpid()) or 0.0
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server, RunRecord(tmp_path) as record:
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), InferenceIngress) as server,
+        RunRecord(tmp_path) as record,
+    ):
         threading.Thread(target=server.serve_forever).start()
         url = f"http://127.0.0.1:{server.server_port}"
         record.claim()

@@ -46,7 +46,7 @@ async def url(house: House) -> AsyncIterator[str]:
     """Serve the gateway's app on a port of this machine."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(house.door, log_config=None, lifespan="off")
+        config = uvicorn.Config(house.ingress, log_config=None, lifespan="off")
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listener]))
         await until(lambda: server.started)

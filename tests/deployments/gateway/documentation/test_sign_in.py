@@ -129,9 +129,9 @@ class TestElsewhere:
         async with house.stranger() as client:
             await client.post("/docs/sign-in", data={"key": house.keys[Role.CLIENT]})
             assert (await client.get("/docs")).status_code == 200
-            ring = house.premises.keys.value
+            ring = house.context.keys.value
             await KeyStore(house.redis).revoke(house.keys[Role.CLIENT].split("_")[1])
-            await until(lambda: house.premises.keys.value is not ring)
+            await until(lambda: house.context.keys.value is not ring)
             assert (await client.get("/docs")).status_code == 401
 
 

@@ -19,4 +19,4 @@ async def test_a_stream_asked_by_head_does_not_hold_up_what_follows_on_its_conne
         assert found.status_code == 200
         assert found.headers["content-type"].startswith("text/event-stream")
         assert (await client.get("/health")).json() == {"status": "ok"}
-    await until(lambda: not house.premises.listeners._open)
+    await until(lambda: not house.context.listeners._open)

@@ -1,4 +1,4 @@
-"""What the door does not read itself is bounded before anybody has shown a key."""
+"""What the ingress does not read itself is bounded before anybody has shown a key."""
 
 from collections.abc import AsyncIterator
 
@@ -49,13 +49,13 @@ async def test_serve_is_given_no_large_body_either(house: House) -> None:
         passed.append((scope, receive, send))
 
     upload = Upload()
-    open_shortcut(house.door)
+    open_shortcut(house.ingress)
     try:
         transport = httpx.ASGITransport(app=Shortcut(behind))
         async with httpx.AsyncClient(transport=transport, base_url="http://ballast") as client:
             found = await client.post("/models/tail/outcome", content=upload)
     finally:
-        shortcut._doors.clear()
+        shortcut._ingresses.clear()
     assert found.status_code == 413
     assert passed == []
 

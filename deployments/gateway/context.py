@@ -10,17 +10,17 @@ from redis.exceptions import RedisError
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from config_store.wire_secret import wire_secret
+from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import UnavailableError
-from deployments.api.family import Family
 from deployments.api.shipped import FAMILIES
 from deployments.gateway.admission import Admission
 from deployments.gateway.answers import Answered, Ask
 from deployments.gateway.asking import KeyDesk
 from deployments.gateway.desk import Desk
 from deployments.gateway.documentation.sessions import Sessions
-from deployments.gateway.journey import Journey, Stages
 from deployments.gateway.listeners import Listeners
 from deployments.gateway.lookups import DecisionLookups
+from deployments.gateway.pipeline import InferencePipeline, Stages
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.timings import Stopwatch
@@ -45,7 +45,7 @@ from safety.key_store import KeyStore
 LAG_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
 
-__all__ = ["Answered", "Ask", "Handles", "Premises"]
+__all__ = ["Answered", "Ask", "GatewayContext", "Handles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Handles:
     models: dict[str, Handle]
 
 
-class Premises:
+class GatewayContext:
     """One gateway replica's desk, ledger pen, key ring and configuration."""
 
     def __init__(self, handles: Handles) -> None:
@@ -66,7 +66,7 @@ class Premises:
         self._stopwatch = Stopwatch(self.replica.metrics)
         self.settings = self.replica.settings
         self.clocks = self.replica.clocks
-        self.families: dict[str, Family] = {
+        self.families: dict[str, InferenceEndpoint] = {
             name: family for name, family in FAMILIES.items() if family.stage in handles.models
         }
         stored = KeyStore(self.replica.redis)
@@ -102,7 +102,7 @@ class Premises:
         secret = await wire_secret(self.replica.redis)
         if not self.settings.plain:
             self._directory.start()
-        self.desk = Desk(self._journeys(secret), lambda: self.replica.config.value, self.clocks)
+        self.desk = Desk(self._pipelines(secret), lambda: self.replica.config.value, self.clocks)
         self.sessions = Sessions(secret, lambda: self.keys.value, self.clocks.wall)
         loops = self.replica.loops
         self._tidying = loops.start("tidy outcomes", self.outcomes.tidy, lambda: 1.0)
@@ -196,13 +196,13 @@ class Premises:
     def _hop(self, stage: str, handle: Handle, secret: bytes) -> Hop:
         return Hop(stage, self._transport(stage, handle, secret), self.clocks.monotonic)
 
-    def _model_hop(self, family: Family, transport: Transport) -> ModelHop:
+    def _model_hop(self, family: InferenceEndpoint, transport: Transport) -> ModelHop:
         if family.key is None:
             return AnyReplica(Hop(family.stage, transport, self.clocks.monotonic))
         clock, falls_back = self.clocks.monotonic, family.falls_back
         return ByKey(family.stage, transport, clock, falls_back=falls_back)
 
-    def _journeys(self, secret: bytes) -> dict[str, Journey]:
+    def _pipelines(self, secret: bytes) -> dict[str, InferencePipeline]:
         features = self._hop("features", self._handles.features, secret)
         safety = self._hop("safety", self._handles.safety, secret)
         models = {
@@ -216,7 +216,7 @@ class Premises:
         ids = DecisionIds(self.clocks.wall, os.urandom)
         self.keyed = KeyDesk(hops, ids, self.active)
         return {
-            name: Journey(
+            name: InferencePipeline(
                 family,
                 Stages(features, hops[name], safety),
                 self.ledger,

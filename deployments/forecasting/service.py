@@ -1,4 +1,4 @@
-"""What a forecasting replica keeps at hand: the hours, and by alias the models and their board."""
+"""What a forecasting replica keeps at hand: the hours, and by alias the models and their table."""
 
 import asyncio
 import logging
@@ -11,11 +11,11 @@ from typing import Any
 from config_store.shared_loads import SharedLoads
 from deployments.api.capacity import MODELS
 from deployments.forecasting import planner
-from deployments.forecasting.board import Board
 from deployments.forecasting.foretold import DAY_AHEAD, Foretold
 from deployments.forecasting.hour_standings import HourStandings
 from deployments.forecasting.past import Past, end_of, past_of
 from deployments.forecasting.shelf import ModelShelf, registered_name
+from deployments.forecasting.table import ForecastTable
 from deployments.history import client as history
 from deployments.history.client import HistoryAwayError
 from deployments.runtime.batch import Batch, Prediction
@@ -39,10 +39,10 @@ class Forecasts:
     """The models that one alias names, and what they foretell."""
 
     shelf: ModelShelf
-    board: Board
+    table: ForecastTable
 
 
-class Office:
+class ForecastService:
     """`look` is called every second; answering never waits for it.
 
     A version names an alias. One that no version has named before is waited for.
@@ -85,8 +85,8 @@ class Office:
     def answer(self, batch: Batch, forecasts: Forecasts) -> Prediction:
         started = time.perf_counter()
         names = [MODELS[int(code)] for code in batch.columns["model"].tolist()]
-        board, shelf = forecasts.board, forecasts.shelf
-        ahead = [board.ahead(*each) for each in zip(batch.entities, names, strict=True)]
+        table, shelf = forecasts.table, forecasts.shelf
+        ahead = [table.ahead(*each) for each in zip(batch.entities, names, strict=True)]
         capacity = shelf.capacity
         plan = None if capacity is None else capacity.model
         columns, details = planner.answer(
@@ -102,12 +102,12 @@ class Office:
         self._replica.metrics.inferred("capacity", time.perf_counter() - started)
         return Prediction(columns, "forecasting/chain", "1", details)
 
-    def make(self, shelf: ModelShelf) -> Board:
+    def make(self, shelf: ModelShelf) -> ForecastTable:
         """Forecast everything anew. Blocking: for a thread."""
         forecasters = {name: each.model for name, each in shelf.forecasters.items()}
         forecasters.setdefault(SeasonalNaive.name, SeasonalNaive())
         now = self._replica.clocks.wall()
-        return Board(forecasters, shelf.missing, self.past, now, MODELS)
+        return ForecastTable(forecasters, shelf.missing, self.past, now, MODELS)
 
     async def _begin(self, alias: str) -> Forecasts:
         shelf = ModelShelf(self._replica.settings.paths.models, alias)
@@ -140,18 +140,18 @@ class Office:
                 failures.append(failure)
         for foretold in (self.foretold, self.day_ahead):
             if (answering := self.known(usual.alias)) is not None:
-                await foretold.note(answering.board, usual.model)
+                await foretold.note(answering.table, usual.model)
             await foretold.tell(self.past, self._past_until)
         if failures:
             raise failures[0]
 
     async def _follow(self, alias: str, hour: int) -> None:
-        """Make an alias's board anew where its models, the hour or the past have changed."""
+        """Make an alias's table anew where its models, the hour or the past have changed."""
         forecasts = await self.of(alias)
-        before = forecasts.board
+        before = forecasts.table
         changed = await asyncio.to_thread(forecasts.shelf.look)
         if changed or hour > before.hour or before.past is not self.past:
-            forecasts.board = await asyncio.to_thread(self.make, forecasts.shelf)
+            forecasts.table = await asyncio.to_thread(self.make, forecasts.shelf)
 
     def _settled_hour(self) -> int:
         """Give the present hour; shortly after its begin still the one before."""
@@ -170,4 +170,4 @@ class Office:
         if until < hour:
             self._read_again_at = self._replica.clocks.wall() + READ_AGAIN_SECONDS
         if until > self._past_until or not self.past:
-            self.past, self._past_until = found or self.past, until  # boards are made anew for it
+            self.past, self._past_until = found or self.past, until  # tables are made anew for it

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from config_store.quotas import Counted, QuotasConfig
 from config_store.store import Version
+from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import OverloadedError, StageLostError, UnavailableError
-from deployments.api.family import Family
 from deployments.gateway.answers import Answered, Ask, Circumstances, Outcome, write_down
 from deployments.gateway.lane import LATE
 from deployments.gateway.nested import Items
@@ -51,12 +51,12 @@ class Stages:
     safety: Hop
 
 
-class Journey:
+class InferencePipeline:
     """Carries the batches of one family."""
 
     def __init__(
         self,
-        family: Family,
+        family: InferenceEndpoint,
         stages: Stages,
         ledger: LedgerWriter,
         ids: DecisionIds,

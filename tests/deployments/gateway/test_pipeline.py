@@ -67,8 +67,8 @@ async def test_many_requests_at_once_each_get_the_answers_of_their_own_rows(hous
     expected = [closed((await house.ask(body))[0]) for body in asked]
     together = await asyncio.gather(*(house.ask(*part) for part in parts))
     assert [closed(answer) for part in together for answer in part] == expected
-    house.premises._count_answers()  # done once a second otherwise
-    registry = house.premises.replica.metrics.registry
+    house.context._count_answers()  # done once a second otherwise
+    registry = house.context.replica.metrics.registry
     batches = registry.get_sample_value("lane_batch_rows_count", {"family": "tail"})
     assert batches is not None
     assert batches - len(asked) < len(parts)  # so some of them have shared their way
@@ -89,7 +89,7 @@ async def test_the_ledger_has_the_answer_that_was_sent(house: House) -> None:
     assert [row["answer"] for row in rows] == answers
     assert [row["request"] for row in rows] == asked
     assert [row["decision_id"] for row in rows] == [a["meta"]["decision_id"] for a in answers]
-    active = house.premises.active()
+    active = house.context.active()
     for row in rows:
         assert (row["config_version"], row["config_hash"]) == (active.number, active.config_hash)
         assert row["model_version"] == "1.0.0"
@@ -137,7 +137,7 @@ async def test_features_lost_are_assumed_and_the_answer_says_so(house: House) ->
     assert answer["meta"]["degraded"] is True
     assert (answer["safety"]["fallback"], answer["interval"]["method"]) == (False, "cqr")
     row = (await house.ledger())[-1]
-    defaults = house.premises.active().document.features.defaults
+    defaults = house.context.active().document.features.defaults
     assert row["features"] == defaults | {"load": 0.5}
     assert row["answer"] == answer
 
@@ -201,8 +201,8 @@ async def test_time_that_one_stage_took_is_gone_for_those_after_it(
     house: House, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     (replica,) = house.replicas[stage]
-    answer, now, taken = replica.answer, house.premises.clocks.monotonic, [0.0]
-    monkeypatch.setattr(house.premises.clocks, "monotonic", lambda: now() + sum(taken))
+    answer, now, taken = replica.answer, house.context.clocks.monotonic, [0.0]
+    monkeypatch.setattr(house.context.clocks, "monotonic", lambda: now() + sum(taken))
 
     async def take_all_the_time(frame: Frame, compiled: Any) -> Frame:
         taken.append(99.0)
@@ -222,7 +222,7 @@ async def test_a_request_that_waited_in_the_lane_has_that_much_less(house: House
     for stage in ("features", "tail", "safety"):
         (replica,) = house.replicas[stage]
         replica.answer = _noted(replica.answer, sent)
-    desk = house.premises.desk
+    desk = house.context.desk
     (answered,) = await desk.ask(
         "tail", [TailBody(load=0.5)], Principal("k", Role.CLIENT), desk.now() - 80.0, "r"
     )
@@ -248,22 +248,22 @@ async def test_a_redis_that_hangs_is_waited_for_as_long_as_the_ledger_may_take(
 ) -> None:
     await house.ask(BODY)
     await house.within(ledger_ms=90)
-    monkeypatch.setattr(house.premises.ledger._outlet._stream, "_timeout_s", 1e6)
+    monkeypatch.setattr(house.context.ledger._outlet._stream, "_timeout_s", 1e6)
     redis_server.freeze()
     try:
         (answer,) = await house.ask(BODY)
-        assert house.premises.ledger.spooled_entries == 1
+        assert house.context.ledger.spooled_entries == 1
     finally:
         redis_server.thaw()
-    await until(lambda: house.premises.ledger.spooled_entries == 0)
+    await until(lambda: house.context.ledger.spooled_entries == 0)
     assert (await house.ledger())[-1]["answer"] == answer
 
 
 @pytest.mark.parametrize("stage", ["features", "tail", "safety"])
 async def test_a_replica_killed_under_load_is_noticed_by_nobody(house: House, stage: str) -> None:
     await house.start(stage)
-    await until(lambda: len(house.premises._transports) >= 3)
-    transports: list[Any] = house.premises._transports
+    await until(lambda: len(house.context._transports) >= 3)
+    transports: list[Any] = house.context._transports
     exchange = next(each for each in transports if each._stage == stage)
     await until(lambda: len(exchange._channels) == 2)
     asked = bodies(60, seed=5)
@@ -285,13 +285,13 @@ async def test_a_redis_killed_under_load_loses_no_decision(
     await house.ask(BODY)
     redis_server.kill()
     without = [(await house.ask(BODY))[0]]  # the one that finds out
-    assert house.premises.degraded
+    assert house.context.degraded
     for _ in range(5):
         without += await house.ask(BODY)
     assert {answer["meta"]["degraded"] for answer in without[1:]} == {True}
     assert {answer["safety"]["fallback"] for answer in without} == {False}
     redis_server.start()
-    await until(lambda: not house.premises.degraded)
+    await until(lambda: not house.context.degraded)
     (last,) = await house.ask(BODY)
     assert last["meta"]["degraded"] is False
     written = {row["decision_id"]: row["answer"] for row in await house.ledger()}
@@ -303,7 +303,7 @@ async def test_an_answer_that_cannot_be_written_down_does_not_leave(
     house: House, redis_server: RedisServer
 ) -> None:
     await house.ask(BODY)
-    house.premises.settings.paths.spool.write_text("a file where the spool's folder should be")
+    house.context.settings.paths.spool.write_text("a file where the spool's folder should be")
     redis_server.kill()
     async with house.client() as client:
         found = await client.post(PATH, json=BODY)
@@ -332,7 +332,7 @@ async def test_a_new_champion_answers_without_a_restart(
     house: House, tail_model: TailModel, tmp_path: Path, number: str
 ) -> None:
     """One of another number, and one of the same where the registry counts anew."""
-    settings, (replica,) = house.premises.settings, house.replicas["tail"]
+    settings, (replica,) = house.context.settings, house.replicas["tail"]
     named = replica.versions.active.compiled
     before = replica._champions.loaded(named).model
     tail_model.save(tmp_path / "saved")
@@ -347,7 +347,7 @@ async def test_what_safety_found_is_counted(house: House) -> None:
     # No fleet finishes a request a microsecond after it came: this SLO is outside the policy.
     answers = await house.ask(BODY | {"slo_ms": 1e7}, BODY)
     assert [answer["safety"]["level"] for answer in answers] == ["unsafe", "safe"]
-    registry = house.premises.replica.metrics.registry
+    registry = house.context.replica.metrics.registry
     assert (
         registry.get_sample_value(
             "safety_violations_total", {"model_type": "tail", "severity": "unsafe"}
@@ -368,8 +368,8 @@ async def test_past_the_lanes_bound_a_request_is_told_when_to_come_back(house: H
     for each in refused:
         assert each.headers["retry-after"] == "1"
         assert each.json()["error"]["code"] == "overloaded"
-    house.premises._count_answers()
-    counted = house.premises.replica.metrics.registry.get_sample_value(
+    house.context._count_answers()
+    counted = house.context.replica.metrics.registry.get_sample_value(
         "lane_refused_rows_total", {"family": "tail"}
     )
     assert counted == len(refused)
@@ -423,7 +423,7 @@ async def test_a_version_that_no_stage_can_read_is_answered_by_none(
     store = ConfigStore(house.redis)
     number = await store.publish(document_with(house.document, slo_ms=7.0), "ada", "late", NOW)
     await store.activate(number)
-    await until(lambda: house.premises.active().number == number)
+    await until(lambda: house.context.active().number == number)
     redis_server.kill()
     async with house.client() as client:
         found = await client.post(PATH, json=BODY)
@@ -448,7 +448,7 @@ async def test_what_waits_in_the_lane_goes_by_the_version_it_came_under(house: H
 
     replica.answer = held_up
     body = {name: value for name, value in BODY.items() if name != "slo_ms"}
-    lane = house.premises.desk.lanes["tail"]
+    lane = house.context.desk.lanes["tail"]
     before = [asyncio.create_task(house.ask(body)) for _ in range(4)]
     await until(lambda: lane.waiting_rows == 3)
     number = await house.deploy(document_with(house.document, slo_ms=0.5))

@@ -1,4 +1,4 @@
-"""One inference request in the gateway's process: through the door, and through FastAPI.
+"""One inference request in the gateway's process: through the ingress, and through FastAPI.
 
 Both check the key, validate the same body and answer the same bytes; the lane and the stages are
 left out, and so is Serve: what the shortcut saves comes on top (`make bench` shows the whole).
@@ -23,7 +23,7 @@ from deployments.api.tail import TAIL, TailBody
 from deployments.gateway.admission import Admission
 from deployments.gateway.answers import Answered
 from deployments.gateway.desk import Desk
-from deployments.gateway.door import Door, InferencePath
+from deployments.gateway.ingress import InferenceIngress, InferencePath
 from deployments.runtime.clocks import SystemClocks
 from safety.access import IssuedKey, KeyRing, Role, issue_key
 
@@ -34,19 +34,19 @@ PARTS = 10
 
 
 async def at_once(asks: list[Any]) -> list[Answered]:
-    """Stand where the journey stands."""
+    """Stand where the pipeline stands."""
     return [Answered("", ANSWER) for _ in asks]
 
 
 def open_desk() -> Desk:
     document = default_document()
     version = Version(1, document.config_hash, "bench", "bench", NOW, document)
-    journey: Any = SimpleNamespace(carry=at_once)
-    return Desk({TAIL.name: journey}, lambda: version, SystemClocks())
+    pipeline: Any = SimpleNamespace(carry=at_once)
+    return Desk({TAIL.name: pipeline}, lambda: version, SystemClocks())
 
 
-def our_door(admission: Admission, desk: Desk) -> ASGIApp:
-    return Door(FastAPI(), [InferencePath(TAIL, desk, admission)], lambda *_: None)
+def our_ingress(admission: Admission, desk: Desk) -> ASGIApp:
+    return InferenceIngress(FastAPI(), [InferencePath(TAIL, desk, admission)], lambda *_: None)
 
 
 def plain_fastapi(admission: Admission, desk: Desk) -> ASGIApp:
@@ -118,7 +118,7 @@ async def run(*, quick: bool) -> None:
     calls = 300 if quick else 5_000
     scope = scope_with(key)
     rows = [
-        await measured("the door", our_door(admission, desk), scope, calls),
+        await measured("the ingress", our_ingress(admission, desk), scope, calls),
         await measured("a FastAPI route", plain_fastapi(admission, desk), scope, calls),
     ]
     show("A request with its key, its validation and its answer", ("", "CPU µs"), rows)

@@ -1,4 +1,4 @@
-"""The board: every entity's hours ahead by every forecaster, made anew when an hour is over.
+"""The table: every entity's hours ahead by every forecaster, made anew when an hour is over.
 
 The hour in progress is forecast first. What it is expected to bring stands for `now`, against which
 a request's own readings are held, and counts as the last hour of the past for those ahead, so that
@@ -41,7 +41,7 @@ class Ahead:
     """Share of what surprises in the hour in progress that is left in each hour."""
 
 
-class Board:
+class ForecastTable:
     """Made whole in a thread and then swapped in; looking up never waits."""
 
     def __init__(

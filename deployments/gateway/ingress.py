@@ -1,4 +1,4 @@
-"""The door: an ASGI app that takes the inference paths itself and leaves the rest to FastAPI.
+"""The ingress: an ASGI app that takes the inference paths itself and leaves the rest to FastAPI.
 
 FastAPI's layers cost more than the whole of our own work on a small request, so the paths that
 carry the load are read, checked and answered here; one desk answers behind both.
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import MethodNotAllowedError, RefusedError
-from deployments.api.family import Family
 from deployments.gateway.admission import Admission
 from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
 from deployments.gateway.body_room import Place
@@ -36,7 +36,7 @@ Observe = Callable[[str, int, float], None]
 class InferencePath:
     """One family's hot path."""
 
-    def __init__(self, family: Family, desk: Desk, admission: Admission) -> None:
+    def __init__(self, family: InferenceEndpoint, desk: Desk, admission: Admission) -> None:
         self.path = family.path
         self._role = needed_role("POST", family.path) or Role.ADMIN
         self._family = family.name
@@ -76,7 +76,7 @@ class InferencePath:
             await send_pieces(send, envelopes, self._desk.turns)
 
 
-class Door:
+class InferenceIngress:
     """Routes by exact path; counts and times what it answers itself."""
 
     def __init__(self, rest: ASGIApp, paths: list[InferencePath], observe: Observe) -> None:
@@ -116,7 +116,7 @@ class Door:
         return self.takes(scope) or scope["path"].removeprefix(V1).startswith(LOOKUPS)
 
     def takes(self, scope: Scope) -> bool:
-        """Tell whether the door answers this HTTP request itself."""
+        """Tell whether the ingress answers this HTTP request itself."""
         return scope["method"] == "POST" and scope["path"] in self._paths
 
     async def _infer(self, path: InferencePath, scope: Scope, receive: Receive, send: Send) -> None:

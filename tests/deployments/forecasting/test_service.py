@@ -16,8 +16,13 @@ import deployments.runtime.replica
 from deployments.forecasting import foretold
 from deployments.forecasting.foretold import outcome_of
 from deployments.forecasting.kept_hours import Ends
-from deployments.forecasting.office import HOUR, READ_AGAIN_SECONDS, SETTLED_SECONDS, Office
 from deployments.forecasting.past import past_of
+from deployments.forecasting.service import (
+    HOUR,
+    READ_AGAIN_SECONDS,
+    SETTLED_SECONDS,
+    ForecastService,
+)
 from deployments.forecasting.shelf import ModelShelf
 from deployments.history.client import HistoryAwayError
 from deployments.runtime.champions import Named
@@ -96,13 +101,13 @@ def past(clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> History:
 
 
 @pytest.fixture
-async def office(
+async def service(
     redis_server: RedisServer,
     past: History,  # noqa: ARG001 - it is asked
     clocks: Clocks,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Office]:
+) -> AsyncIterator[ForecastService]:
     monkeypatch.setenv("BALLAST_HOME", str(tmp_path))
     monkeypatch.setenv("REDIS_URL", redis_server.url)
     monkeypatch.setattr(
@@ -110,41 +115,43 @@ async def office(
     )  # pytest keeps them
     replica = Replica("forecasting", lambda _: None)
     replica.clocks = clocks  # type: ignore[assignment] # one that can be moved
-    office = Office(replica)
-    yield office
-    await office.close()
+    service = ForecastService(replica)
+    yield service
+    await service.close()
     await replica.close()
 
 
-async def outcomes(office: Office) -> list[int]:
+async def outcomes(service: ForecastService) -> list[int]:
     """Tell how many hours of each entity were counted."""
-    await office.standings.refresh()
-    return [0 if each is None else each["outcomes"] for each in office.standings.told(ENTITIES)]
+    await service.standings.refresh()
+    return [0 if each is None else each["outcomes"] for each in service.standings.told(ENTITIES)]
 
 
-async def hours_that_pass(office: Office, clocks: Clocks, hours: int) -> None:
+async def hours_that_pass(service: ForecastService, clocks: Clocks, hours: int) -> None:
     for _ in range(hours):
-        await office.look(["champion"], CHAMPION)
+        await service.look(["champion"], CHAMPION)
         clocks.now += HOUR
 
 
-async def test_each_hour_is_an_outcome_once_it_is_over(office: Office, clocks: Clocks) -> None:
+async def test_each_hour_is_an_outcome_once_it_is_over(
+    service: ForecastService, clocks: Clocks
+) -> None:
     for counted in (0, 0, 1, 2, 3):
-        await office.look(["champion"], CHAMPION)
-        await office.look(["champion"], CHAMPION)
-        assert await outcomes(office) == [counted, counted]
+        await service.look(["champion"], CHAMPION)
+        await service.look(["champion"], CHAMPION)
+        assert await outcomes(service) == [counted, counted]
         clocks.now += HOUR
 
 
 async def test_hours_count_by_the_intervals_that_clients_were_given(
-    office: Office, clocks: Clocks, past: History
+    service: ForecastService, clocks: Clocks, past: History
 ) -> None:
     """Once these are wide enough they hold, though what the model itself foretold would not."""
     past.spread = 1.0
     held = []
     for _ in range(62):
-        await office.look(["champion"], CHAMPION)
-        (told, _) = office.standings.told(ENTITIES)
+        await service.look(["champion"], CHAMPION)
+        (told, _) = service.standings.told(ENTITIES)
         told = told or {"coverage": 0.0, "outcomes": 0, "offset": 0.0}
         held.append(told["coverage"] * told["outcomes"])
         clocks.now += HOUR
@@ -153,19 +160,19 @@ async def test_hours_count_by_the_intervals_that_clients_were_given(
 
 
 async def test_a_service_that_rests_at_night_takes_no_hour_from_the_others(
-    office: Office, clocks: Clocks, past: History
+    service: ForecastService, clocks: Clocks, past: History
 ) -> None:
     """Both its interval and its rate are zero then, which no factor changes."""
     past.spread, past.resting = 0.1, "auth"
     for hour in range(72):
-        await office.look(["champion"], CHAMPION)
-        assert await outcomes(office) == [max(hour - 1, 0)] * 2
+        await service.look(["champion"], CHAMPION)
+        assert await outcomes(service) == [max(hour - 1, 0)] * 2
         clocks.now += HOUR
-    assert float(office.standings.offsets(["auth"])[0]) < 1.0
+    assert float(service.standings.offsets(["auth"])[0]) < 1.0
 
 
 async def test_an_offset_that_an_earlier_release_left_takes_no_hour(
-    office: Office, clocks: Clocks, redis: Redis
+    service: ForecastService, clocks: Clocks, redis: Redis
 ) -> None:
     await redis.hset(
         standings_key(redis),
@@ -173,56 +180,56 @@ async def test_an_offset_that_an_earlier_release_left_takes_no_hour(
         b'{"outcomes":0,"coverage":null,"offset":3720.0}',
     )
     for _ in range(3):
-        await office.look(["champion"], CHAMPION)
+        await service.look(["champion"], CHAMPION)
         clocks.now += HOUR
-    assert await outcomes(office) == [1, 1]
+    assert await outcomes(service) == [1, 1]
 
 
 async def test_what_is_wrong_with_one_entity_takes_no_hour_from_the_others(
-    office: Office, clocks: Clocks
+    service: ForecastService, clocks: Clocks
 ) -> None:
-    await office.look(["champion"], CHAMPION)
+    await service.look(["champion"], CHAMPION)
     clocks.now += 2 * HOUR
     past = past_of(await deployments.history.client.ask("hours"))
     past["auth"] = past["auth"]._replace(start=None)  # type: ignore[arg-type] # it is to fail
-    await office.foretold.tell(past, BEGIN // HOUR + 2)
-    assert await outcomes(office) == [0, 1]
+    await service.foretold.tell(past, BEGIN // HOUR + 2)
+    assert await outcomes(service) == [0, 1]
 
 
 async def test_a_replica_that_begins_anew_goes_on_with_the_hours_of_the_one_before(
-    office: Office, clocks: Clocks
+    service: ForecastService, clocks: Clocks
 ) -> None:
     for counted in (0, 0, 1, 2, 3):
-        await office.look(["champion"], CHAMPION)
-        assert await outcomes(office) == [counted, counted]
-        await office.close()
-        office = Office(office._replica)
+        await service.look(["champion"], CHAMPION)
+        assert await outcomes(service) == [counted, counted]
+        await service.close()
+        service = ForecastService(service._replica)
         clocks.now += HOUR
-    await office.close()
+    await service.close()
 
 
 @pytest.mark.parametrize("kept", [b"{", b'{"auth": [1.0, 2.0, 3.0, 4.0]}', b"[]"])
 async def test_hours_that_another_release_kept_stop_no_others(
-    office: Office, clocks: Clocks, redis: Redis, kept: bytes
+    service: ForecastService, clocks: Clocks, redis: Redis, kept: bytes
 ) -> None:
     name, old, fresh = "ballast:forecasts:foretold", str(BEGIN - 60 * HOUR), str(BEGIN - HOUR)
     await redis.hset(name, mapping={old: kept, fresh: kept, "?": kept})
     for counted in (0, 0, 1, 2):
-        await office.look(["champion"], CHAMPION)
-        assert await outcomes(office) == [counted, counted]
+        await service.look(["champion"], CHAMPION)
+        assert await outcomes(service) == [counted, counted]
         clocks.now += HOUR
     assert not await redis.hexists(name, old)
     assert await redis.hget(name, fresh) == kept
 
 
 async def test_an_hour_is_held_against_what_a_client_got_by_the_rate_before_it(
-    office: Office, clocks: Clocks, past: History
+    service: ForecastService, clocks: Clocks, past: History
 ) -> None:
     """Where surprises last its errors are a fraction of what the forecaster's own interval is."""
     past.lasting = True
-    await hours_that_pass(office, clocks, 40)
-    assert await outcomes(office) == [38, 38]
-    (told, _) = office.standings.told(ENTITIES)
+    await hours_that_pass(service, clocks, 40)
+    assert await outcomes(service) == [38, 38]
+    (told, _) = service.standings.told(ENTITIES)
     assert told is not None
     assert told["coverage"] > 0.7
     assert told["offset"] < -0.1
@@ -237,24 +244,26 @@ def test_an_outcome_is_of_the_interval_as_it_was_corrected() -> None:
         assert (found["lower"], found["upper"]) == (80.0, 120.0)
 
 
-async def test_hours_count_as_foretold_a_day_ahead_too(office: Office, clocks: Clocks) -> None:
-    await hours_that_pass(office, clocks, 28)
-    assert await outcomes(office) == [26, 26]
-    day = [each and each["outcomes"] for each in office.standings.last.told(ENTITIES)]
+async def test_hours_count_as_foretold_a_day_ahead_too(
+    service: ForecastService, clocks: Clocks
+) -> None:
+    await hours_that_pass(service, clocks, 28)
+    assert await outcomes(service) == [26, 26]
+    day = [each and each["outcomes"] for each in service.standings.last.told(ENTITIES)]
     assert day == [3, 3]
 
 
 async def test_a_replica_that_begins_anew_holds_hours_against_the_same(
-    office: Office, clocks: Clocks, past: History, redis: Redis
+    service: ForecastService, clocks: Clocks, past: History, redis: Redis
 ) -> None:
     past.lasting = True
-    await hours_that_pass(office, clocks, 30)
+    await hours_that_pass(service, clocks, 30)
     before = (
         await redis.hgetall("ballast:forecasts:foretold"),
         await redis.hgetall("ballast:forecasts:foretold-corrections"),
     )
-    kept = office.foretold._waiting
-    again = Office(office._replica)
+    kept = service.foretold._waiting
+    again = ForecastService(service._replica)
     await again.foretold._restore()
     assert again.foretold._waiting == kept
     assert any(each.left > 0.5 for each in kept.values())
@@ -263,15 +272,15 @@ async def test_a_replica_that_begins_anew_holds_hours_against_the_same(
 
 
 async def test_the_release_before_reads_what_is_kept_and_is_read(
-    office: Office, clocks: Clocks, redis: Redis
+    service: ForecastService, clocks: Clocks, redis: Redis
 ) -> None:
     """It keeps three numbers of an entity's hour, and hours with others it does not read."""
-    await office.look(["champion"], CHAMPION)
+    await service.look(["champion"], CHAMPION)
     kept = await redis.hgetall("ballast:forecasts:foretold")
     for each in kept.values():
         assert {len(ends) for ends in orjson.loads(each).values()} == {3}
     await redis.delete("ballast:forecasts:foretold-corrections")
-    again = Office(office._replica)
+    again = ForecastService(service._replica)
     clocks.now += 2 * HOUR
     await again.look(["champion"], CHAMPION)
     assert await outcomes(again) == [1, 1]
@@ -280,33 +289,33 @@ async def test_the_release_before_reads_what_is_kept_and_is_read(
 
 @pytest.mark.parametrize("what", ["late", "empty"])
 async def test_an_hour_whose_truth_is_late_is_counted_then(
-    office: Office, clocks: Clocks, past: History, what: str
+    service: ForecastService, clocks: Clocks, past: History, what: str
 ) -> None:
     for counted in (0, 0, 1):
-        await office.look(["champion"], CHAMPION)
-        assert await outcomes(office) == [counted, counted]
+        await service.look(["champion"], CHAMPION)
+        assert await outcomes(service) == [counted, counted]
         clocks.now += HOUR
     setattr(past, what, True)
-    await office.look(["champion"], CHAMPION)
-    assert await outcomes(office) == [1, 1]
+    await service.look(["champion"], CHAMPION)
+    assert await outcomes(service) == [1, 1]
     setattr(past, what, False)
     clocks.now += HOUR
-    await office.look(["champion"], CHAMPION)
-    assert await outcomes(office) == [3, 3]
+    await service.look(["champion"], CHAMPION)
+    assert await outcomes(service) == [3, 3]
 
 
 async def test_an_empty_answer_of_the_history_is_asked_for_again_within_the_hour(
-    office: Office, clocks: Clocks, past: History
+    service: ForecastService, clocks: Clocks, past: History
 ) -> None:
     for empty in (False, False, True, False):
         past.empty = empty
-        await office.look(["champion"], CHAMPION)
+        await service.look(["champion"], CHAMPION)
         clocks.now += READ_AGAIN_SECONDS if empty else HOUR
-    assert await outcomes(office) == [1, 1]
+    assert await outcomes(service) == [1, 1]
 
 
 async def test_hours_that_wait_for_too_long_are_given_up_for_all_entities_alike(
-    office: Office,
+    service: ForecastService,
     clocks: Clocks,
     past: History,
     monkeypatch: pytest.MonkeyPatch,
@@ -315,66 +324,66 @@ async def test_hours_that_wait_for_too_long_are_given_up_for_all_entities_alike(
     monkeypatch.setattr(foretold, "MOST_HOURS", 3)
     past.late_hours = 10
     for _ in range(8):
-        await office.look(["champion"], CHAMPION)
+        await service.look(["champion"], CHAMPION)
         clocks.now += HOUR
     past.late_hours = 0
-    await office.look(["champion"], CHAMPION)
-    assert await outcomes(office) == [2, 2]
+    await service.look(["champion"], CHAMPION)
+    assert await outcomes(service) == [2, 2]
     assert "2 outcomes of hours were not known or taken" in caplog.text
 
 
 async def test_an_hour_of_a_state_that_cannot_be_read_waits(
-    office: Office, clocks: Clocks, redis: Redis
+    service: ForecastService, clocks: Clocks, redis: Redis
 ) -> None:
     for _ in range(3):
-        await office.look(["champion"], CHAMPION)
+        await service.look(["champion"], CHAMPION)
         clocks.now += HOUR
-    await office._outcomes.close()  # writes snapshots
-    office._outcomes._service.shelf.drop(key_of("capacity", "auth"))
+    await service._outcomes.close()  # writes snapshots
+    service._outcomes._service.shelf.drop(key_of("capacity", "auth"))
     snapshot = KeyLog(redis, "coverage")._snapshot(key_of("capacity", "auth"))
     saved = await redis.hget(snapshot, "s")
     assert saved is not None
     await redis.hset(snapshot, "s", b"\x05\x00\x00\x00other release")
-    await office.look(["champion"], CHAMPION)
-    assert await outcomes(office) == [1, 2]
+    await service.look(["champion"], CHAMPION)
+    assert await outcomes(service) == [1, 2]
     await redis.hset(snapshot, "s", saved)
     clocks.now += HOUR
-    await office.look(["champion"], CHAMPION)
-    assert await outcomes(office) == [3, 3]
+    await service.look(["champion"], CHAMPION)
+    assert await outcomes(service) == [3, 3]
 
 
 async def test_a_history_whose_clock_is_behind_loses_no_hour(
-    office: Office, clocks: Clocks, past: History
+    service: ForecastService, clocks: Clocks, past: History
 ) -> None:
     past.behind = SETTLED_SECONDS + 10.0
-    await office.look(["champion"], CHAMPION)
+    await service.look(["champion"], CHAMPION)
     for counted in (0, 1, 2):
         clocks.now = clocks.now // HOUR * HOUR + HOUR + SETTLED_SECONDS + 1.0
         for _ in range(2):
-            await office.look(["champion"], CHAMPION)
+            await service.look(["champion"], CHAMPION)
             clocks.now += READ_AGAIN_SECONDS
-        assert await outcomes(office) == [counted, counted]
-        board = (await office.of("champion")).board
-        assert board.ahead("auth", "ensemble").start == clocks.now // HOUR * HOUR + HOUR
+        assert await outcomes(service) == [counted, counted]
+        table = (await service.of("champion")).table
+        assert table.ahead("auth", "ensemble").start == clocks.now // HOUR * HOUR + HOUR
 
 
 async def test_a_damaged_pointer_of_another_alias_takes_no_hour(
-    office: Office, clocks: Clocks
+    service: ForecastService, clocks: Clocks
 ) -> None:
     for name in ("forecasting/prophet", "forecasting/ensemble"):
-        pointer = _file(office._replica.settings.paths.models, name, "canary")
+        pointer = _file(service._replica.settings.paths.models, name, "canary")
         pointer.parent.mkdir(parents=True)
         pointer.write_bytes(b"")
     for counted in (0, 0, 1, 2):
-        await office.look(["canary", "champion"], CHAMPION)
-        assert await outcomes(office) == [counted, counted]
+        await service.look(["canary", "champion"], CHAMPION)
+        assert await outcomes(service) == [counted, counted]
         clocks.now += HOUR
-    canary = (await office.of("canary")).board.ahead("auth", "ensemble")
+    canary = (await service.of("canary")).table.ahead("auth", "ensemble")
     assert canary.passed_over["ensemble"] == "it cannot be loaded: ArtifactError"
 
 
 async def test_an_alias_that_cannot_be_followed_takes_no_hour_and_is_reported(
-    office: Office, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+    service: ForecastService, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look = ModelShelf.look
 
@@ -386,18 +395,18 @@ async def test_an_alias_that_cannot_be_followed_takes_no_hour_and_is_reported(
     monkeypatch.setattr(ModelShelf, "look", fail_for_one)
     for counted in (0, 0, 1, 2):
         with pytest.raises(ValueError, match="canary"):
-            await office.look(["canary", "champion"], CHAMPION)
-        assert await outcomes(office) == [counted, counted]
+            await service.look(["canary", "champion"], CHAMPION)
+        assert await outcomes(service) == [counted, counted]
         clocks.now += HOUR
 
 
 async def test_an_hour_that_ends_between_two_aliases_is_not_lost(
-    office: Office, clocks: Clocks, past: History, monkeypatch: pytest.MonkeyPatch
+    service: ForecastService, clocks: Clocks, past: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aliases = ["champion", "challenger"]
-    await office.look(aliases, CHAMPION)
+    await service.look(aliases, CHAMPION)
     clocks.now += HOUR
-    await office.look(aliases, CHAMPION)
+    await service.look(aliases, CHAMPION)
     clocks.now = BEGIN + 2 * HOUR + SETTLED_SECONDS - 1.0
     look = ModelShelf.look
 
@@ -407,65 +416,65 @@ async def test_an_hour_that_ends_between_two_aliases_is_not_lost(
 
     monkeypatch.setattr(ModelShelf, "look", look_as_the_hour_ends)
     for _ in range(2):
-        await office.look(aliases, CHAMPION)
-    assert await outcomes(office) == [1, 1]
+        await service.look(aliases, CHAMPION)
+    assert await outcomes(service) == [1, 1]
     assert past.asked == 3
     for each in aliases:
-        forecasts = await office.of(each)
-        assert forecasts.board.ahead("auth", "ensemble").start == BEGIN + 3 * HOUR
+        forecasts = await service.of(each)
+        assert forecasts.table.ahead("auth", "ensemble").start == BEGIN + 3 * HOUR
 
 
 async def test_an_hour_in_which_another_alias_takes_over_is_not_lost(
-    office: Office, clocks: Clocks
+    service: ForecastService, clocks: Clocks
 ) -> None:
-    await office.look(["champion"], CHAMPION)
+    await service.look(["champion"], CHAMPION)
     clocks.now += HOUR
-    await office.look(["champion", "challenger"], CHALLENGER)
+    await service.look(["champion", "challenger"], CHALLENGER)
     clocks.now += HOUR
-    await office.look(["challenger"], CHALLENGER)
-    assert await outcomes(office) == [1, 1]
+    await service.look(["challenger"], CHALLENGER)
+    assert await outcomes(service) == [1, 1]
 
 
 async def test_a_board_that_is_made_anew_before_the_hour_has_settled_loses_none(
-    office: Office, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+    service: ForecastService, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await office.look(["champion"], CHAMPION)
+    await service.look(["champion"], CHAMPION)
     with monkeypatch.context() as changed:
         changed.setattr(ModelShelf, "look", lambda _: True)
         clocks.now = BEGIN + HOUR + SETTLED_SECONDS / 2
-        await office.look(["champion"], CHAMPION)
+        await service.look(["champion"], CHAMPION)
     for later in (1, 2, 3):
         clocks.now = BEGIN + later * HOUR + 600.0
-        await office.look(["champion"], CHAMPION)
-    assert await outcomes(office) == [2, 2]
+        await service.look(["champion"], CHAMPION)
+    assert await outcomes(service) == [2, 2]
 
 
 async def test_hours_that_end_while_the_history_is_away_are_told_when_it_is_back(
-    office: Office, clocks: Clocks, past: History
+    service: ForecastService, clocks: Clocks, past: History
 ) -> None:
-    await office.look(["champion"], CHAMPION)
+    await service.look(["champion"], CHAMPION)
     past.away = True
     for _ in range(2):
         clocks.now += HOUR
-        await office.look(["champion"], CHAMPION)
-    assert await outcomes(office) == [0, 0]
+        await service.look(["champion"], CHAMPION)
+    assert await outcomes(service) == [0, 0]
     past.away = False
-    await office.look(["champion"], CHAMPION)
-    assert await outcomes(office) == [1, 1]
-    board = (await office.of("champion")).board
-    assert board.ahead("auth", "ensemble").start == BEGIN + 3 * HOUR
+    await service.look(["champion"], CHAMPION)
+    assert await outcomes(service) == [1, 1]
+    table = (await service.of("champion")).table
+    assert table.ahead("auth", "ensemble").start == BEGIN + 3 * HOUR
 
 
 async def test_hours_that_end_while_redis_is_away_are_told_when_it_is_back(
-    office: Office, clocks: Clocks, redis_server: RedisServer, redis: Redis
+    service: ForecastService, clocks: Clocks, redis_server: RedisServer, redis: Redis
 ) -> None:
     for _ in range(2):
-        await office.look(["champion"], CHAMPION)
+        await service.look(["champion"], CHAMPION)
         clocks.now += HOUR
     redis_server.kill()
-    await office.look(["champion"], CHAMPION)
+    await service.look(["champion"], CHAMPION)
     redis_server.start()
     await redis.ping()
     for _ in ENTITIES:
-        await office.look(["champion"], CHAMPION)
-    assert await outcomes(office) == [1, 1]
+        await service.look(["champion"], CHAMPION)
+    assert await outcomes(service) == [1, 1]

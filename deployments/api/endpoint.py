@@ -74,7 +74,7 @@ class Nested:
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class InferenceEndpoint:
     """A family's side of the contract: from bodies to columns, and from columns to answers."""
 
     name: str

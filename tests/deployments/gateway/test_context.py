@@ -51,7 +51,7 @@ async def test_a_gateway_finds_a_replica_that_serve_does_not_name_until_it_close
 ) -> None:
     late = await house.start("tail")
     house.directories["tail"].addresses.remove(await late.where())
-    exchange = house.premises.keyed._hops["tail"]._hop._transport  # type: ignore[attr-defined] # stateless
+    exchange = house.context.keyed._hops["tail"]._hop._transport  # type: ignore[attr-defined] # stateless
     await until(lambda: len(exchange.alive()) == 2)
     house.replicas["tail"].remove(late)
     await end(late)
@@ -73,7 +73,7 @@ async def test_a_gateway_keeps_no_connection_to_another_stage_at_an_address_of_t
 
     monkeypatch.setattr(safety._wire, "came", count)
     other = await safety.where()
-    exchange = house.premises.keyed._hops["tail"]._hop._transport  # type: ignore[attr-defined] # stateless
+    exchange = house.context.keyed._hops["tail"]._hop._transport  # type: ignore[attr-defined] # stateless
     await DirectoryEntry(house.redis, "tail", other, time.time).sign()
     await until(lambda: len(tried) > 1 or other in exchange.alive())
     assert set(exchange.alive()) == {await tail.where()}
@@ -104,7 +104,7 @@ async def test_a_newer_version_that_comes_while_a_gateway_opens_is_what_it_goes_
     async def start_as_a_version_comes(ledger: LedgerWriter) -> None:
         await start(ledger)
         await house.deploy(house.document.model_copy(update={"quotas": quotas}))
-        await until(lambda: second.premises.active().number == 2)
+        await until(lambda: second.context.active().number == 2)
 
     monkeypatch.setattr(LedgerWriter, "start", start_as_a_version_comes)
     second = House(house.redis)
@@ -119,7 +119,7 @@ async def test_a_newer_version_that_comes_while_a_gateway_opens_is_what_it_goes_
 async def test_closing_answers_what_waits_and_writes_it_down(redis: Redis, house: House) -> None:
     async with opened(redis) as second:
         asked = [asyncio.create_task(second.ask(BODY | {"load": at / 100})) for at in range(40)]
-        await until(lambda: second.premises.desk.lanes["tail"].waiting_rows > 0)
+        await until(lambda: second.context.desk.lanes["tail"].waiting_rows > 0)
     answers = [answer for (answer,) in await asyncio.gather(*asked)]
     written = {row["decision_id"]: row["answer"] for row in await house.ledger()}
     assert [written[answer["meta"]["decision_id"]] for answer in answers] == answers
@@ -128,19 +128,19 @@ async def test_closing_answers_what_waits_and_writes_it_down(redis: Redis, house
 async def test_a_configuration_that_does_not_fit_changes_nothing(
     house: House, redis: Redis
 ) -> None:
-    before, store = house.premises.active(), house.premises.configs
+    before, store = house.context.active(), house.context.configs
     await redis.set(store.active_key, 4711)
     await redis.publish(store.channel, "activated 4711")
-    await until(lambda: house.premises.degraded)
-    assert house.premises.active() is before
+    await until(lambda: house.context.degraded)
+    assert house.context.active() is before
     (answer,) = await house.ask(BODY)
     assert (answer["meta"]["config_version"], answer["meta"]["degraded"]) == (1, True)
     await redis.set(store.active_key, 1)
     await redis.publish(store.channel, "activated 1")
-    await until(lambda: not house.premises.degraded)
+    await until(lambda: not house.context.degraded)
 
 
 async def test_without_any_configuration_it_says_so(house: House) -> None:
-    house.premises.replica.config._value = None
+    house.context.replica.config._value = None
     with pytest.raises(UnavailableError, match="No configuration has been loaded"):
-        house.premises.active()
+        house.context.active()

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from deployments.gateway.bodies import MOST_BYTES
-from deployments.gateway.door import Door
+from deployments.gateway.ingress import InferenceIngress
 from deployments.gateway.large_answers import PIECE_BYTES
 from safety.access import Role
 from safety.endpoints import V1
@@ -89,7 +89,7 @@ async def test_either_header_carries_the_key(house: House) -> None:
 
 async def test_a_revoked_key_opens_nothing_within_a_second(house: House, redis: Redis) -> None:
     await KeyStore(redis).revoke(house.keys[Role.CLIENT].split("_")[1])
-    await until(lambda: len(house.premises.keys.value or ()) == len(Role) - 1)
+    await until(lambda: len(house.context.keys.value or ()) == len(Role) - 1)
     async with house.client() as client:
         refusal(await client.post(PATH, json=BODY), 401, "unauthorized")
 
@@ -165,7 +165,7 @@ async def test_a_refusal_carries_the_callers_request_id(house: House) -> None:
 
 
 async def test_what_breaks_here_says_nothing_of_itself(house: House, log_lines: LogLines) -> None:
-    house.premises.desk.lanes.clear()
+    house.context.desk.lanes.clear()
     async with house.client() as client:
         found = await client.post(PATH, json=BODY, headers={"X-Request-ID": "trace-4711"})
     error = refusal(found, 500, "internal")
@@ -188,7 +188,7 @@ async def test_of_a_strangers_request_not_even_the_body_is_read(house: House) ->
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await house.door(scope(), receive, send)
+    await house.ingress(scope(), receive, send)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert sent[0]["status"] == 401
     assert (b"content-length", str(len(sent[1]["body"])).encode()) in sent[0]["headers"]
@@ -204,9 +204,9 @@ async def test_a_client_that_left_is_answered_nothing(house: House) -> None:
         sent.append(message)
 
     key = (b"x-api-key", house.keys[Role.CLIENT].encode())
-    await house.door(scope(key), receive, send)
+    await house.ingress(scope(key), receive, send)
     assert sent == []
-    assert (PATH, 499) in house.premises._answered
+    assert (PATH, 499) in house.context._answered
 
 
 async def test_answers_are_counted_by_path_and_status(house: House) -> None:
@@ -215,8 +215,8 @@ async def test_answers_are_counted_by_path_and_status(house: House) -> None:
             await client.post(path, json=BODY)
         await client.post(PATH, json={})
         await stranger.post(PATH, json=BODY)
-    house.premises._count_answers()  # done once a second otherwise
-    registry = house.premises.replica.metrics.registry
+    house.context._count_answers()  # done once a second otherwise
+    registry = house.context.replica.metrics.registry
     for status, times in (("200", 2), ("422", 1), ("401", 1)):
         labels = {"endpoint": PATH, "status": status}
         assert registry.get_sample_value("http_requests_total", labels) == times
@@ -230,17 +230,17 @@ async def test_what_is_no_request_goes_to_the_app_behind(house: House) -> None:
     async def behind(scope: Any, _receive: Any, _send: Any) -> None:
         passed.append(scope)
 
-    door = Door(behind, [], house.premises.observe)
+    ingress = InferenceIngress(behind, [], house.context.observe)
     messages: Any = asyncio.Queue[Any]()
     lifespan = {"type": "lifespan"}
-    await door(lifespan, messages.get, messages.put)
+    await ingress(lifespan, messages.get, messages.put)
     assert passed == [lifespan]
 
 
 async def test_the_metrics_page_has_what_was_answered(house: House) -> None:
     async with house.client() as client:
         await client.post(PATH, json=BODY)
-        await house.premises.replica._publish()  # done once a second otherwise
+        await house.context.replica._publish()  # done once a second otherwise
         page = await client.get("/metrics")
         as_json = await client.get("/metrics", headers={"Accept": "application/json"})
     wanted = f'http_requests_total{{endpoint="{PATH}",status="200"}} 1.0'
