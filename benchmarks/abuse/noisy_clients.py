@@ -1,6 +1,7 @@
 """Clients that send body after body, in a process of their own.
 
-So they take no time of whoever measures what others suffer from them.
+So they take no time of whoever measures what others suffer from them; and they run at the lowest
+priority, since in earnest they run on machines of their own.
 
     BALLAST_NOISY_KEY=... python -m benchmarks.abuse.noisy_clients --url URL --path PATH --clients 2
 """
@@ -24,6 +25,7 @@ from benchmarks.platform import Platform
 KEY_VARIABLE = "BALLAST_NOISY_KEY"
 REFUSED_SECONDS = 0.2
 ENDS_WITHIN_SECONDS = 60.0
+LOWEST_PRIORITY = 19
 
 
 @dataclass(slots=True)
@@ -75,6 +77,7 @@ async def _send(client: httpx.AsyncClient, path: str, body: bytes, stop: asyncio
 
 
 async def _run(plan: argparse.Namespace) -> int:
+    os.nice(LOWEST_PRIORITY)
     body = sys.stdin.buffer.readline().rstrip()
     stop = asyncio.Event()
     headers = {"X-API-Key": os.environ[KEY_VARIABLE], "Content-Type": "application/json"}
