@@ -76,7 +76,7 @@ async def test_the_running_platform_is_asked(house: House, tmp_path: Path) -> No
         await pen.append([Decision(name, orjson.dumps({"decision_id": name}))])
     verdict = await audit_command.verify_ledger(Settings(), lambda *_: None)
     assert verdict.sound, verdict.lines
-    assert "2 entries with 1 decisions" in verdict.lines[0]
+    assert "2 entries with 1 decision in" in verdict.lines[0]
     verdict = await audit_command.verify_decision(Settings(), name)
     assert verdict.sound, verdict.lines
     await house.redis.xadd("ballast:ledger", {b"e": b"torn"})
