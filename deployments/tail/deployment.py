@@ -17,8 +17,7 @@ from deployments.runtime.coverage.standings import Standings
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
 from deployments.runtime.version import VERSION
-from deployments.tail.extremes.metrics import FRESH_SECONDS, MetricSeries
-from deployments.tail.extremes.wanted import wanted_of
+from deployments.tail.extremes.metrics import FRESH_SECONDS, MetricSeries, wanted_of
 from models.errors import ModelError
 from models.model_version import ModelVersion
 from models.pointer import read_pointer

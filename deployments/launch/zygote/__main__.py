@@ -4,7 +4,7 @@ import gc
 import sys
 from pathlib import Path
 
-from deployments.launch.zygote.likeness import Likeness
+from deployments.launch.zygote.fork_check import ForkCheck
 from deployments.launch.zygote.order import Order
 from deployments.launch.zygote.preload import Preload
 from deployments.launch.zygote.worker import become, run
@@ -22,10 +22,10 @@ def main() -> None:
 def _zygote(door: Path) -> Fork | None:
     """Give what a fork is to do; None in the zygote itself, when it ends."""
     gc.disable()  # next to nothing of what is imported is garbage
-    likeness, preload = Likeness(), Preload()
+    fork_check, preload = ForkCheck(), Preload()
 
     def accepts(order: Order) -> bool:
-        return likeness.to(order) and preload.may_be_forked()
+        return fork_check.allows(order) and preload.may_be_forked()
 
     zygote = Zygote(door, sys.stdin.fileno(), accepts)
     try:

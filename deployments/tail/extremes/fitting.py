@@ -18,7 +18,7 @@ from deployments.runtime.aside.process import Aside, AsideLostError
 from deployments.runtime.batch import Batch, FloatArray, Prediction
 from deployments.tail.extremes.answering import fit, of_blocks, prediction_of
 from deployments.tail.extremes.estimates import Fitted
-from deployments.tail.extremes.wanted import Wanted, wanted_of
+from deployments.tail.extremes.metrics import Wanted, wanted_of
 
 MOST_FITS = 2048
 # About what a fit costs, measured on rows of 120 to 2,000 values.

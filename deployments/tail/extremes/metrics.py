@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from deployments.history.client import HistoryAwayError, ask
-from deployments.runtime.batch import FloatArray
-from deployments.tail.extremes.wanted import Wanted
+from deployments.runtime.batch import Batch, FloatArray
 
 MINUTES = 7 * 1440
 # Telemetry comes by the minute; until the next one is read, the last one goes on.
@@ -19,6 +18,17 @@ FORGOTTEN_SECONDS = 3600.0
 MOST_SERIES = 512
 
 log = logging.getLogger(__name__)
+
+# An entity, and one of its metrics.
+Wanted = tuple[str, str]
+
+
+def wanted_of(batch: Batch) -> list[Wanted | None]:
+    """Name the telemetry that each row asks of, where it brings no values."""
+    return [
+        None if ask["m"] is None else (entity, ask["m"])
+        for entity, ask in zip(batch.entities, batch.asks, strict=True)
+    ]
 
 
 class MetricSeries:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deployments.launch.cluster import STARTUP
-from deployments.launch.zygote.likeness import worker_script
+from deployments.launch.zygote.fork_check import worker_script
 from deployments.launch.zygote.order import SOCKET, own_order, send
 from deployments.launch.zygote.spawn import ZygoteProcess
 

@@ -15,7 +15,7 @@ ROOMS = (
 )
 
 
-class Likeness:
+class ForkCheck:
     """Whether a worker of its own would be what a fork is: the same program in the same place.
 
     Our files are compared too: a replica with the code of an hour ago would mislead whoever has
@@ -28,7 +28,7 @@ class Likeness:
         self._worker = worker_script()
         self._paths = os.environ.get("PYTHONPATH")
 
-    def to(self, order: Order) -> bool:
+    def allows(self, order: Order) -> bool:
         return (
             order["command"][0] == self._worker
             and order["python"] == sys.executable

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.launch.zygote.likeness import Likeness, worker_script
+from deployments.launch.zygote.fork_check import ForkCheck, worker_script
 from deployments.launch.zygote.order import Order, own_order
 from deployments.launch.zygote.stand_in import order_of
 
@@ -22,7 +22,7 @@ def order() -> Order:
 
 
 def test_a_worker_of_this_python_with_these_files_is_like_a_fork(root: Path, order: Order) -> None:
-    assert Likeness(root).to(order)
+    assert ForkCheck(root).allows(order)
 
 
 @pytest.mark.parametrize(
@@ -35,17 +35,17 @@ def test_a_worker_of_this_python_with_these_files_is_like_a_fork(root: Path, ord
     ids=["Python", "program", "path"],
 )
 def test_another_is_not(root: Path, order: Order, change: Order) -> None:
-    assert not Likeness(root).to(order | change)
+    assert not ForkCheck(root).allows(order | change)
 
 
 def test_code_that_was_changed_since_is_not_forked(root: Path, order: Order) -> None:
-    likeness = Likeness(root)
+    fork_check = ForkCheck(root)
     one = root / "models" / "one.py"
     os.utime(one, ns=(1, one.stat().st_mtime_ns + 1))
-    assert not likeness.to(order)
-    assert Likeness(root).to(order)
+    assert not fork_check.allows(order)
+    assert ForkCheck(root).allows(order)
     (root / "models" / "two.py").write_text("TWO = 2\n")
-    assert not likeness.to(order)
+    assert not fork_check.allows(order)
 
 
 def test_only_a_plain_command_of_ray_is_handed_over() -> None:
