@@ -35,8 +35,8 @@ class Driver:
     def __init__(self, order: DriverOrder, settings: Settings) -> None:
         self._order = order
         self._settings = settings
-        self._progress = Progress()
         self._reports = ReportWriter(order.reports)
+        self._progress = Progress(self._report_step)
         self._ending = Ending(lambda _: None)  # the supervisor has said it
         self._logs = str(order.scratch / "ray" / "session_latest" / "logs")
 
@@ -61,6 +61,9 @@ class Driver:
         for step in steps:
             if not self._ending.wished:
                 step(undo)
+
+    def _report_step(self, name: str) -> None:
+        self._reports.write(Report(kind="step", step=name))
 
     def _start_cluster(self, undo: ExitStack) -> None:
         # Serve takes seconds to import, and Ray's start is mostly waiting: side by side.
@@ -94,9 +97,10 @@ class Driver:
             self._deploy(undo, config)
 
     def _deploy(self, undo: ExitStack, config: serve_config.Config) -> None:
-        serving = _serving()
-        undo.callback(serving.stop)
-        serving.deploy(serving.checked(config, self._order.config_file), self._logs)
+        with self._progress.step("Ray Serve"):
+            serving = _serving()
+            undo.callback(serving.stop)
+            serving.deploy(serving.checked(config, self._order.config_file), self._logs)
 
     def _await_deployments(self) -> None:
         serving = _serving()

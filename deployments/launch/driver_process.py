@@ -22,6 +22,7 @@ class DriverProcess:
         self.daemons: list[Daemon] = []
         self.deployments: list[DeploymentHealth] = []
         self.serve_silent_s = 0.0
+        self.step = ""
         self.ready = False
         self.failure = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,6 +76,8 @@ class DriverProcess:
 
     def _take(self, report: Report) -> None:
         match report.kind:
+            case "step":
+                self.step = report.step
             case "cluster":
                 self.daemons = report.daemons
             case "ready":

@@ -51,14 +51,21 @@ class Life:
         return self._driver.deployments
 
     def run(
-        self, order: DriverOrder, variables: Mapping[str, str], on_ready: Callable[[], None]
+        self,
+        order: DriverOrder,
+        variables: Mapping[str, str],
+        on_step: Callable[[str], None],
+        on_ready: Callable[[], None],
     ) -> None:
         """Return when the end is wished, with everything ended; raise Lost when it is lost."""
         self._driver.start(order, variables)
-        announced = False
+        announced, step = False, ""
         try:
             while not self._ending.wait(TURN_SECONDS):
                 self._look()
+                if self._driver.step != step and not announced:
+                    step = self._driver.step
+                    on_step(step)
                 if self._driver.ready and not announced:
                     announced = True
                     on_ready()

@@ -34,7 +34,8 @@ class Daemon(BaseModel):
 
 
 class Report(BaseModel):
-    kind: Literal["cluster", "ready", "deployments", "failed"]
+    kind: Literal["step", "cluster", "ready", "deployments", "failed"]
+    step: str = ""  # of the start, as it begins
     daemons: list[Daemon] = Field(default_factory=list)
     deployments: list[DeploymentHealth] = Field(default_factory=list)
     silent_s: float = 0.0  # for how long Serve's controller has given no answer

@@ -3,8 +3,9 @@
 import fcntl
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +26,8 @@ class Run:
     scratch: str  # sockets and Ray's session; removed with the run
     dashboard: str = ""  # where `serve deploy -a` reaches the cluster
     ready: bool = False
+    step: str = ""  # of a start under way
+    step_since: float = 0.0  # seconds of the epoch
 
     @property
     def owner(self) -> str:
@@ -104,6 +107,28 @@ class RunRecord:
             self._lock_file.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
+
+
+class OwnRun:
+    """The run of this process: what its record says as the start goes on."""
+
+    def __init__(self, record: RunRecord, run: Run, clock: Callable[[], float]) -> None:
+        self._record = record
+        self._run = run
+        self._clock = clock
+        record.write(run)
+
+    def enter(self, step: str) -> None:
+        """Note the step that begins now."""
+        self._note(replace(self._run, step=step, step_since=self._clock()))
+
+    def finish(self) -> None:
+        """Note that the start is over: it is ready."""
+        self._note(replace(self._run, step="", step_since=0.0, ready=True))
+
+    def _note(self, run: Run) -> None:
+        self._run = run
+        self._record.write(run)
 
 
 def sweep_last_run(record: RunRecord, patience_s: float) -> list[int]:

@@ -22,7 +22,7 @@ class Shown:
 async def lines_of(settings: Settings, run: Run, now: float) -> Shown:
     health = await _health(settings, now)
     state = health.state if health is not None else "ready" if run.ready else "starting"
-    shown = Shown([f"{state}  process {run.pid}  {run.url}"])
+    shown = Shown([f"{state}{_step(run, now)}  process {run.pid}  {run.url}"])
     if health is not None:
         shown.lines += [f"         {problem}" for problem in health.problems]
         shown.lines += _parts(health)
@@ -35,6 +35,10 @@ async def lines_of(settings: Settings, run: Run, now: float) -> Shown:
         return shown
     shown.lines += _door(found, run)
     return shown
+
+
+def _step(run: Run, now: float) -> str:
+    return f": step {run.step} for {max(now - run.step_since, 0):.0f} s" if run.step else ""
 
 
 async def _health(settings: Settings, now: float) -> PlatformHealth | None:

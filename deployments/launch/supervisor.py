@@ -10,9 +10,8 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from config_store.settings import Settings
@@ -31,7 +30,7 @@ from deployments.launch.progress import Progress
 from deployments.launch.redis_server import RedisServer
 from deployments.launch.reports import DriverOrder
 from deployments.launch.restart_budget import RestartBudget
-from deployments.launch.run_record import Run, RunRecord, sweep_last_run
+from deployments.launch.run_record import OwnRun, Run, RunRecord, sweep_last_run
 from deployments.launch.zygote.spawn import ZygoteProcess
 from deployments.runtime.platform_health import PartHealth, PlatformHealth, State
 
@@ -80,18 +79,17 @@ class Supervisor:
             os.environ[own_processes.TOKEN] = self._token
             dashboard = f"http://127.0.0.1:{self._dashboard_port}"
             run = Run(self._token, os.getpid(), _own_start(), self.url, str(scratch), dashboard)
-            record.write(run)
+            own_run = OwnRun(record, run, time.time)
             undo.callback(own_processes.end, self._token, ENDS_WITHIN_SECONDS)
             undo.callback(self._ending.settle)
             self._start_front(undo, scratch)
-            self._start_redis(undo)
+            self._start_redis(undo, own_run)
 
-            def ready() -> None:
+            def on_first_ready() -> None:
                 self._ending.settle()
                 on_ready()
-                record.write(replace(run, ready=True))  # who waits for it finds all said
 
-            self._keep_running(undo, scratch, ready)
+            self._keep_running(undo, scratch, own_run, on_first_ready)
 
     def _start_front(self, undo: ExitStack, scratch: Path) -> None:
         """Open the port first and close it last: between, clients always get an answer."""
@@ -101,10 +99,16 @@ class Supervisor:
         undo.callback(self._front.stop)
         self._front.start(settings.host, settings.port)
 
-    def _start_redis(self, undo: ExitStack) -> None:
+    @contextmanager
+    def _step(self, own_run: OwnRun, name: str) -> Iterator[None]:
+        own_run.enter(name)
+        with self._progress.step(name):
+            yield
+
+    def _start_redis(self, undo: ExitStack, own_run: OwnRun) -> None:
         if self._settings.embedded_redis:
             paths = self._settings.paths
-            with self._progress.step("Redis"):
+            with self._step(own_run, "Redis"):
                 self._redis = RedisServer(
                     paths.redis,
                     paths.redis_socket,
@@ -112,11 +116,13 @@ class Supervisor:
                 )
                 undo.callback(self._redis.stop)
                 self._redis.start()
-        with self._progress.step("Configuration and keys"):
+        with self._step(own_run, "Configuration and keys"):
             bootstrap.prepare(self._settings)
         bootstrap.check_clickhouse(self._settings)
 
-    def _keep_running(self, undo: ExitStack, scratch: Path, on_ready: Callable[[], None]) -> None:
+    def _keep_running(
+        self, undo: ExitStack, scratch: Path, own_run: OwnRun, on_first_ready: Callable[[], None]
+    ) -> None:
         """Start the cluster, and start it again when it is lost, a bounded number of times."""
         variables = self._environment(undo, scratch)
         publisher = HealthPublisher(self._settings, self._health)
@@ -124,7 +130,7 @@ class Supervisor:
         publisher.start()
         while not self._ending.wished:
             try:
-                self._live(scratch, variables, on_ready)
+                self._live(scratch, variables, own_run, on_first_ready)
             except Lost as lost:
                 self._make_room_for_the_next(lost)
 
@@ -136,7 +142,13 @@ class Supervisor:
             variables |= self._zygote.start(os.environ | variables)
         return variables
 
-    def _live(self, scratch: Path, variables: dict[str, str], on_ready: Callable[[], None]) -> None:
+    def _live(
+        self,
+        scratch: Path,
+        variables: dict[str, str],
+        own_run: OwnRun,
+        on_first_ready: Callable[[], None],
+    ) -> None:
         order = DriverOrder(
             config_file=self._config_file.absolute(),
             scratch=scratch,
@@ -150,12 +162,14 @@ class Supervisor:
         def ready() -> None:
             first, self._state = self._state == "starting", "ready"
             if first:
-                on_ready()
+                on_first_ready()
             else:
                 took = time.monotonic() - started
                 self._progress.console.print(f"Ballast answers again after {took:.0f} s.")
+            own_run.finish()  # who waits for it finds all said
 
-        self._life.run(order, os.environ | variables | store, ready)
+        own_run.enter("Ray cluster")
+        self._life.run(order, os.environ | variables | store, own_run.enter, ready)
 
     def _make_room_for_the_next(self, lost: Lost) -> None:
         """Clear away what is left of a lost cluster, unless it has been lost too often."""

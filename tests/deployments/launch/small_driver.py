@@ -11,6 +11,7 @@ from deployments.launch.reports import Daemon, DriverOrder, Report, ReportWriter
 from deployments.runtime.platform_health import DeploymentHealth
 
 FAILURE = "SMALL_DRIVER_FAILURE"
+STEP = "SMALL_DRIVER_STEP"  # at which its start stays
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
@@ -28,6 +29,11 @@ def main() -> None:
     if FAILURE in os.environ:
         reports.write(Report(kind="failed", sentence=os.environ[FAILURE]))
         sys.exit(1)
+    if STEP in os.environ:
+        reports.write(Report(kind="step", step=os.environ[STEP]))
+        while not ended:
+            time.sleep(0.05)
+        return
     daemons = [daemon("raylet"), daemon("gcs_server")]
     reports.write(Report(kind="cluster", daemons=daemons))
     reports.write(Report(kind="ready"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from deployments.launch import own_processes
 from deployments.launch.run_record import Run, RunRecord
 from deployments.launch.supervisor import MOST_RESTARTS, any_free_port
 from deployments.runtime.platform_health import PartHealth, PlatformHealth, read_health
-from tests.deployments.launch.small_driver import FAILURE
+from tests.deployments.launch.small_driver import FAILURE, STEP
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 90.0
@@ -114,6 +115,21 @@ def platform(home: Path) -> Iterator[Platform]:
         platform.process.wait(PATIENCE_SECONDS)
 
 
+def ballast(home: Path, command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "deployments.cli", command],
+        cwd=ROOT,
+        env=os.environ | {"BALLAST_HOME": str(home), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def status(home: Path) -> "subprocess.CompletedProcess[str]":
+    return ballast(home, "status")
+
+
 def nothing_is_left(platform: Platform, run: Run) -> None:
     assert own_processes.marked(run.token) == []
     assert not Path(run.scratch).exists()
@@ -199,16 +215,33 @@ def test_a_driver_that_cannot_start_is_heard(home: Path) -> None:
     assert RunRecord(home).read() is None
 
 
+def test_status_says_at_which_step_a_start_is(home: Path) -> None:
+    platform = Platform(home, **{STEP: "Deployments"})
+    shown = [""]
+
+    def is_at_the_step() -> bool:
+        shown[0] = status(home).stdout
+        return shown[0].startswith("starting: step Deployments for ")
+
+    try:
+        eventually(is_at_the_step)
+        assert re.match(rf"\S+ step Deployments for \d+ s  process {platform.run.pid} ", shown[0])
+    finally:
+        platform.process.send_signal(signal.SIGINT)
+        platform.process.wait(PATIENCE_SECONDS)
+
+
+def test_a_run_that_is_ready_is_at_no_step(platform: Platform) -> None:
+    eventually(lambda: platform.run.ready)
+    assert (platform.run.step, platform.run.step_since) == ("", 0.0)
+
+
 def test_a_killed_supervisor_is_told_by_status(platform: Platform) -> None:
     run = platform.run
     platform.process.kill()
     platform.process.wait()
-    command = [sys.executable, "-m", "deployments.cli"]
-    variables = os.environ | {"BALLAST_HOME": str(platform.home), "PYTHONPATH": str(ROOT)}
-    told = subprocess.run(
-        [*command, "status"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
-    )
+    told = status(platform.home)
     assert told.returncode == 1
     assert "`ballast up` was killed" in told.stderr
-    subprocess.run([*command, "down"], cwd=ROOT, env=variables, capture_output=True, check=True)
+    assert ballast(platform.home, "down").returncode == 0
     nothing_is_left(platform, run)
