@@ -80,7 +80,8 @@ class Driver:
         history()  # it loads its engine while Serve starts
         # The front takes the requests; the gateways behind it are for this machine alone.
         config = serve_config.read(self._order.config_file, LOOPBACK, settings.port)
-        tight = serve_config.check_fits(serve_config.demands(config), CPUS) is not None
+        demands = serve_config.demands(config)
+        tight = serve_config.check_fits(demands, CPUS, self._order.config_file) is not None
         first = serve_config.one_replica_each(config) if tight else config
         undo.callback(_close_history)
         trained = read_pointer(settings.paths.models, TAIL_MODEL, CHAMPION) is not None

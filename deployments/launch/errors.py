@@ -106,10 +106,10 @@ class ConfigFileError(LaunchError):
 
 
 class TooFewCpusError(LaunchError):
-    def __init__(self, what: str, cpus: float) -> None:
+    def __init__(self, what: str, cpus: float, config_file: object) -> None:
         super().__init__(
             f"{what}, and this machine has {cpus:g}. "
-            "Lower num_cpus under ray_actor_options in serve_config.yaml."
+            f"Lower num_cpus under ray_actor_options in {config_file}."
         )
 
 

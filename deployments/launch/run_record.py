@@ -25,6 +25,7 @@ class Run:
     url: str
     scratch: str  # sockets and Ray's session; removed with the run
     dashboard: str = ""  # where `serve deploy -a` reaches the cluster
+    config_file: str = "serve_config.yaml"
     ready: bool = False
     step: str = ""  # of a start under way
     step_since: float = 0.0  # seconds of the epoch

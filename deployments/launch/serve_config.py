@@ -59,22 +59,23 @@ def demands(config: Config) -> list[Demand]:
     ]
 
 
-def check_fits(asked: list[Demand], cpus: float) -> str | None:
+def check_fits(asked: list[Demand], cpus: float, config_file: Path) -> str | None:
     """Refuse what can never run; give a warning when not every replica will have its place."""
     for each in asked:
         if each.cpus > cpus:
             raise TooFewCpusError(
-                f"One replica of {each.deployment} asks for {each.cpus:g} CPUs", cpus
+                f"One replica of {each.deployment} asks for {each.cpus:g} CPUs", cpus, config_file
             )
     least = sum(each.cpus for each in asked) + HISTORY_CPUS
     if least > cpus + 1e-9:
-        raise TooFewCpusError(f"One replica of each deployment asks for {least:g} CPUs", cpus)
+        what = f"One replica of each deployment asks for {least:g} CPUs"
+        raise TooFewCpusError(what, cpus, config_file)
     total = sum(each.cpus * each.replicas for each in asked) + HISTORY_CPUS
     if total <= cpus + 1e-9:
         return None
     several = [f"{each.deployment} {each.replicas}" for each in asked if each.replicas > 1]
     return (
-        f"serve_config.yaml asks for {total:g} CPUs and this machine has {cpus:g}: not every "
+        f"{config_file} asks for {total:g} CPUs and this machine has {cpus:g}: not every "
         f"replica will have a place ({', '.join(several)}). Each deployment gets one first; "
         "lower num_cpus or num_replicas there."
     )

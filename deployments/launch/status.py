@@ -1,5 +1,6 @@
 """What `ballast status` shows: the supervisor's word first, then the front door's own."""
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,11 +69,12 @@ def _parts(health: PlatformHealth) -> list[str]:
 
 
 def _door(found: dict[str, Any], run: Run) -> list[str]:
+    file = shlex.quote(run.config_file)
     return [
         f"version  {found['version']}   configuration {found['config_version']}",
         f"degraded {'yes' if found['degraded'] else 'no'}",
         *(f"         {reason}" for reason in found["degraded_reasons"]),
         f"families {', '.join(found['families'])}",
-        f"cluster  {run.dashboard}   to apply an edited serve_config.yaml:",
-        f"         RAY_AUTH_MODE=token serve deploy serve_config.yaml -a {run.dashboard}",
+        f"cluster  {run.dashboard}   to apply an edited {run.config_file}:",
+        f"         RAY_AUTH_MODE=token serve deploy {file} -a {run.dashboard}",
     ]

@@ -78,7 +78,15 @@ class Supervisor:
             undo.callback(shutil.rmtree, scratch, ignore_errors=True)
             os.environ[own_processes.TOKEN] = self._token
             dashboard = f"http://127.0.0.1:{self._dashboard_port}"
-            run = Run(self._token, os.getpid(), _own_start(), self.url, str(scratch), dashboard)
+            run = Run(
+                token=self._token,
+                pid=os.getpid(),
+                started=_own_start(),
+                url=self.url,
+                scratch=str(scratch),
+                dashboard=dashboard,
+                config_file=str(self._config_file),
+            )
             own_run = OwnRun(record, run, time.time)
             undo.callback(own_processes.end, self._token, ENDS_WITHIN_SECONDS)
             undo.callback(self._ending.settle)
@@ -236,7 +244,9 @@ class Supervisor:
         open_port(self._settings.host, self._settings.port).close()
         config = serve_config.read(self._config_file, self._settings.host, self._settings.port)
         serve_config.check_imports(config, self._config_file)
-        warning = serve_config.check_fits(serve_config.demands(config), cluster.CPUS)
+        warning = serve_config.check_fits(
+            serve_config.demands(config), cluster.CPUS, self._config_file
+        )
         if warning is not None:
             self._progress.console.print(f"[yellow]{warning}", highlight=False)
 

@@ -103,7 +103,7 @@ def test_more_replicas_than_there_are_cpus_are_named_and_the_rest_answers(
         eventually(named)
         shown = live.command("status").stdout
         assert re.search(r"tail: \d+ of 500 replicas run; \d+ wait for 0.2 CPU each", shown)
-        assert "num_replicas in serve_config.yaml" in shown
+        assert "num_replicas in the configuration" in shown
         assert answer_of(client, {"load": 0.5})["meta"]["degraded"] is False
         deploy(live, tmp_path)
         eventually(lambda: not client.get("/status").json()["degraded"])

@@ -151,3 +151,15 @@ def test_an_application_that_is_not_there_is_refused_before_anything_starts(tmp_
         f"{other} cannot be used: application ours: import_path is 'deployments.apps:app'" in said
     )
     assert said.endswith("there is no module deployments.apps.")
+
+
+def test_a_file_that_asks_for_too_much_is_named(tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    asked = "{name: tail, ray_actor_options: {num_cpus: 4096}}"
+    other.write_text(
+        "applications: [{name: ours, import_path: 'deployments.app:app', "
+        f"deployments: [{asked}]}}]"
+    )
+    said = failed_start(tmp_path / "home", str(other))
+    assert "tail asks for 4096 CPUs" in said
+    assert said.endswith(f"in {other}.")

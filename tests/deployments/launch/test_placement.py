@@ -36,7 +36,7 @@ def test_who_waits_for_a_cpu_is_named_with_what_to_change() -> None:
         details(tail=deployment(1, 2, 3), safety=deployment(1, 0, 1)), 2, 0.1
     )
     (said,) = short(found).values()
-    for part in ("tail: 1 of 3", "2 wait for 0.2 CPU", "machine's 2", "0.1", "serve_config.yaml"):
+    for part in ("tail: 1 of 3", "2 wait for 0.2 CPU", "machine's 2", "0.1", "num_replicas"):
         assert part in said
     assert all_begun(found)  # what is there serves
     assert found[1].in_trouble

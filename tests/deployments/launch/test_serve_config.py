@@ -20,6 +20,7 @@ from deployments.launch.errors import ConfigFileError, TooFewCpusError
 from deployments.launch.serve_config import HISTORY_CPUS, Demand
 
 SHIPPED = Path(__file__).parents[3] / "serve_config.yaml"
+OTHER = Path("/etc/other.yaml")
 
 
 def shipped() -> serve_config.Config:
@@ -32,7 +33,7 @@ def test_the_address_of_the_run_is_put_in() -> None:
 
 
 def test_the_shipped_file_fits_on_two_cores() -> None:
-    assert serve_config.check_fits(serve_config.demands(shipped()), 2) is None
+    assert serve_config.check_fits(serve_config.demands(shipped()), 2, OTHER) is None
 
 
 def test_what_the_history_reserves_is_counted() -> None:
@@ -41,19 +42,20 @@ def test_what_the_history_reserves_is_counted() -> None:
 
 
 def test_a_replica_that_no_machine_of_this_size_can_place_is_refused() -> None:
-    with pytest.raises(TooFewCpusError, match=r"tail asks for 3 CPUs.*has 2.*serve_config\.yaml"):
-        serve_config.check_fits([Demand("tail", 1, 3.0)], 2)
+    with pytest.raises(TooFewCpusError, match=r"tail asks for 3 CPUs.*has 2.*other\.yaml"):
+        serve_config.check_fits([Demand("tail", 1, 3.0)], 2, OTHER)
 
 
 def test_first_replicas_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(TooFewCpusError, match=r"each deployment asks for 2\.1 CPUs"):
-        serve_config.check_fits([Demand("tail", 1, 1.0), Demand("safety", 1, 1.0)], 2)
+        serve_config.check_fits([Demand("tail", 1, 1.0), Demand("safety", 1, 1.0)], 2, OTHER)
 
 
 def test_more_replicas_than_fit_are_warned_of_and_named() -> None:
-    warning = serve_config.check_fits([Demand("tail", 9, 0.2), Demand("safety", 1, 0.2)], 2)
+    asked = [Demand("tail", 9, 0.2), Demand("safety", 1, 0.2)]
+    warning = serve_config.check_fits(asked, 2, OTHER)
     assert warning is not None
-    for part in ("2.1 CPUs", "has 2", "tail 9", "num_replicas"):
+    for part in (f"{OTHER} asks for 2.1 CPUs", "has 2", "tail 9", "num_replicas"):
         assert part in warning
 
 
