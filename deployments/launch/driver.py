@@ -15,7 +15,7 @@ import ray
 
 from config_store.settings import Settings
 from deployments.history.place import history
-from deployments.launch import first_data, ray_head, ray_messages, serve_config
+from deployments.launch import first_data, ray_head, ray_logs, ray_messages, serve_config
 from deployments.launch.cluster import CPUS
 from deployments.launch.ending import Ending
 from deployments.launch.failure import explain
@@ -38,7 +38,9 @@ class Driver:
         self._reports = ReportWriter(order.reports)
         self._progress = Progress(self._report_step)
         self._ending = Ending(lambda _: None)  # the supervisor has said it
-        self._logs = str(order.scratch / "ray" / "session_latest" / "logs")
+        self._logs = str(settings.paths.logs)
+        # Where the supervisor puts Ray's own when the start fails.
+        self._ray_logs = str(ray_logs.kept_folder(settings.paths.logs))
 
     def run(self) -> None:
         self._ending.listen()
@@ -101,13 +103,12 @@ class Driver:
         with self._progress.step("Ray Serve"):
             serving = _serving()
             undo.callback(serving.stop)
-            serving.deploy(serving.checked(config, self._order.config_file), self._logs)
+            serving.deploy(serving.checked(config, self._order.config_file), self._ray_logs)
 
     def _await_deployments(self) -> None:
         serving = _serving()
         with self._progress.bar("Deployments") as bar:
-            logs = str(self._settings.paths.logs)
-            serving.await_begun(bar, self._order.config_file, logs)
+            serving.await_begun(bar, self._order.config_file, self._logs)
             serving.await_answer(self._order.url, self._logs)
             bar(1.0, "Every deployment answers")
 

@@ -15,11 +15,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from config_store.settings import Settings
-from deployments.launch import bootstrap, cluster, own_processes, serve_config
+from deployments.launch import bootstrap, cluster, own_processes, ray_logs, serve_config
 from deployments.launch.ending import Ending
 from deployments.launch.errors import (
     DiskTooSmallError,
     GaveUpError,
+    LaunchError,
 )
 from deployments.launch.front.listening import listen, open_port
 from deployments.launch.front.process import FrontProcess
@@ -140,7 +141,11 @@ class Supervisor:
             try:
                 self._live(scratch, variables, own_run, on_first_ready)
             except Lost as lost:
-                self._make_room_for_the_next(lost)
+                try:
+                    self._make_room_for_the_next(lost)
+                except LaunchError:
+                    ray_logs.keep(scratch, self._settings.paths.logs)
+                    raise
 
     def _environment(self, undo: ExitStack, scratch: Path) -> dict[str, str]:
         variables = cluster.environment(scratch, self._settings.home, plain=self._settings.plain)

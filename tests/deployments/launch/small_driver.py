@@ -27,6 +27,9 @@ def main() -> None:
     order = DriverOrder.model_validate_json(sys.argv[1])
     reports = ReportWriter(order.reports)
     if FAILURE in os.environ:
+        logs = order.scratch / "ray" / "session_latest" / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        (logs / "gcs_server.out").write_text("why it failed")
         reports.write(Report(kind="failed", sentence=os.environ[FAILURE]))
         sys.exit(1)
     if STEP in os.environ:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from config_store.connection import open_redis
-from deployments.launch import own_processes
+from deployments.launch import own_processes, ray_logs
 from deployments.launch.run_record import Run, RunRecord
 from deployments.launch.supervisor import MOST_RESTARTS, any_free_port
 from deployments.runtime.platform_health import PartHealth, PlatformHealth, read_health
@@ -211,6 +211,8 @@ def test_a_driver_that_cannot_start_is_heard(home: Path) -> None:
     assert platform.process.wait(PATIENCE_SECONDS) == 1
     assert "Serve could not deploy what serve_config.yaml says." in platform.said
     assert platform.said.count("trying again") == 2  # a busy machine is too slow at times
+    # The folder in which Ray wrote them is gone; what the messages name is there.
+    assert (ray_logs.kept_folder(home / "logs") / "gcs_server.out").read_text() == "why it failed"
     assert "Traceback" not in platform.said
     assert RunRecord(home).read() is None
 
