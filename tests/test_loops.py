@@ -23,6 +23,10 @@ ALLOWED = {
         "_read",
     ): "ends with the process whose answers it reads",
     (
+        "deployments/launch/progress.py",
+        "repeat",
+    ): "a thread that ends with the step of a start that it mentions; the step blocks",
+    (
         "deployments/launch/redis_server.py",
         "_keep_alive",
     ): "a thread; a failed start is tried again",
