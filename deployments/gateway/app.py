@@ -19,7 +19,15 @@ from deployments.api.errors import (
 from deployments.gateway import openapi
 from deployments.gateway.bodies import fields_of
 from deployments.gateway.context import GatewayContext
-from deployments.gateway.ingress import Observe, extra_headers, request_id_of
+from deployments.gateway.decision_path import DecisionPath
+from deployments.gateway.ingress import (
+    InferenceIngress,
+    InferencePath,
+    Observe,
+    extra_headers,
+    internal_error,
+    request_id_of,
+)
 from deployments.gateway.routes import (
     config,
     decisions,
@@ -36,6 +44,18 @@ from deployments.gateway.small_bodies import SmallBodies
 from deployments.runtime.version import VERSION
 
 log = logging.getLogger(__name__)
+
+
+def build_ingress(context: GatewayContext) -> InferenceIngress:
+    """Put what answers by itself before FastAPI; in `plain` lookups are FastAPI's own."""
+    rest: ASGIApp = build_app(context)
+    if not context.settings.plain:
+        rest = DecisionPath(rest, context.lookups, context.admission, context.observe)
+    paths = [
+        InferencePath(family, context.desk, context.admission)
+        for family in context.families.values()
+    ]
+    return InferenceIngress(rest, paths, context.observe)
 
 
 def build_app(context: GatewayContext) -> FastAPI:
@@ -93,9 +113,7 @@ def _answer_in_one_shape(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:
         log.error("A request failed", exc_info=error)
-        return _response(
-            request, RefusedError("Something broke here; the log has it under this request id")
-        )
+        return _response(request, internal_error())
 
 
 def _methods_of(request: Request) -> list[str]:

@@ -2,9 +2,8 @@
 
 from starlette.types import ASGIApp
 
-from deployments.gateway.app import build_app
+from deployments.gateway.app import build_ingress
 from deployments.gateway.context import GatewayContext, Handles
-from deployments.gateway.ingress import InferenceIngress, InferencePath
 from deployments.gateway.shortcut import open_shortcut
 from deployments.runtime.autoscaling import METRIC
 from deployments.runtime.transport.handle import Handle
@@ -21,13 +20,8 @@ class Gateway:
         await self._context.open()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        context = self._context
-        paths = [
-            InferencePath(family, context.desk, context.admission)
-            for family in context.families.values()
-        ]
-        ingress = InferenceIngress(build_app(context), paths, context.observe)
-        if not context.settings.plain:
+        ingress = build_ingress(self._context)
+        if not self._context.settings.plain:
             open_shortcut(ingress)
         return ingress
 

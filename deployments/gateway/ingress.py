@@ -18,7 +18,7 @@ from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
 from deployments.gateway.body_room import Place
 from deployments.gateway.desk import Desk
 from deployments.gateway.large_answers import PIECE_BYTES, length_of, pieces_of, send_pieces
-from deployments.gateway.one_write import Header, written_at_once
+from deployments.gateway.one_write import Header, send_at_once
 from observability.logs import request_ids
 from safety.access import Role
 from safety.endpoints import V1, needed_role
@@ -131,8 +131,7 @@ class InferenceIngress:
         except Exception:
             status = 500
             log.exception("A request failed")
-            failure = RefusedError("Something broke here; the log has it under this request id")
-            await refuse(send, failure, request_id_of(scope))
+            await refuse(send, internal_error(), request_id_of(scope))
         else:
             status = 200
             await path.send(send, envelopes, as_list=as_list)
@@ -170,6 +169,11 @@ def _text(header: bytes) -> str:
         return header.decode("latin-1")
 
 
+def internal_error() -> RefusedError:
+    """Say that a request failed, and nothing of how: the log has that."""
+    return RefusedError("Something broke here; the log has it under this request id")
+
+
 async def refuse(send: Send, refusal: RefusedError, request_id: str) -> None:
     await respond(send, refusal.status, refusal.body(request_id), extra_headers(refusal))
 
@@ -184,10 +188,7 @@ def extra_headers(refusal: RefusedError) -> list[Header]:
 
 
 async def respond(send: Send, status: int, body: bytes, headers: Sequence[Header]) -> None:
-    head = _headers(len(body), headers)
-    if not written_at_once(send, status, head, body):
-        await send({"type": "http.response.start", "status": status, "headers": head})
-        await send({"type": "http.response.body", "body": body})
+    await send_at_once(send, status, _headers(len(body), headers), body)
 
 
 def _headers(length: int, more: Sequence[Header]) -> list[Header]:

@@ -10,12 +10,20 @@ as its own `send` would do it. A test holds the two against each other, byte for
 from collections.abc import Sequence
 from typing import Any
 
+from starlette.types import Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 Header = tuple[bytes, bytes]
 
 
-def written_at_once(send: Any, status: int, headers: Sequence[Header], body: bytes) -> bool:
+async def send_at_once(send: Send, status: int, headers: Sequence[Header], body: bytes) -> None:
+    """Send the whole answer, in one write where that can be."""
+    if not _written_at_once(send, status, headers, body):
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _written_at_once(send: Any, status: int, headers: Sequence[Header], body: bytes) -> bool:
     """Write the whole answer if uvicorn would write it now; otherwise leave it to `send`.
 
     The headers are ours: names in lower case, one of them the body's length.

@@ -16,9 +16,8 @@ from config_store.document import ConfigDocument, Deadlines
 from config_store.settings import Settings
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
-from deployments.gateway.app import build_app
+from deployments.gateway.app import build_ingress
 from deployments.gateway.context import GatewayContext, Handles
-from deployments.gateway.ingress import InferenceIngress, InferencePath
 from deployments.launch.dev.replica import begin, end
 from deployments.stages import MODELS, STAGES
 from features.errors import SourceAwayError
@@ -102,11 +101,7 @@ class House:
             Handles(directories["features"], directories["safety"], models)
         )
         await self.context.open()
-        paths = [
-            InferencePath(family, self.context.desk, self.context.admission)
-            for family in self.context.families.values()
-        ]
-        self.ingress = InferenceIngress(build_app(self.context), paths, self.context.observe)
+        self.ingress = build_ingress(self.context)
 
     async def close(self) -> None:
         await self.context.close()

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from deployments.api.errors import NotFoundError
+from deployments.gateway.lookups import ID_PATTERN
 from deployments.gateway.moments import Moment
 from deployments.gateway.routes.access import Here, admitted
 from deployments.history.client import ask
@@ -14,9 +15,7 @@ from safety.access import Principal
 
 router = APIRouter(tags=["decisions"], dependencies=[Depends(admitted)])
 
-DecisionId = Annotated[
-    str, Path(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$")
-]
+DecisionId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
 
 
 @router.get(

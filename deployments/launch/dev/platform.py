@@ -18,9 +18,9 @@ from contextlib import AsyncExitStack, contextmanager
 import uvicorn
 
 from config_store.settings import Settings
-from deployments.gateway.app import build_app
+from deployments.gateway.app import build_ingress
 from deployments.gateway.context import GatewayContext, Handles
-from deployments.gateway.ingress import InferenceIngress, InferencePath
+from deployments.gateway.ingress import InferenceIngress
 from deployments.launch.dev.replica import OneReplica, begin, end
 from deployments.runtime.transport.handle import Handle
 from deployments.stages import MODELS, STAGES
@@ -67,12 +67,8 @@ class DevPlatform:
         self._context = context = GatewayContext(handles)
         await context.open()
         self._loops.start("begin missing stages", self._begin_missing, lambda: LOOK_SECONDS)
-        paths = [
-            InferencePath(family, context.desk, context.admission)
-            for family in context.families.values()
-        ]
         self._log_to_the_terminal()
-        return InferenceIngress(build_app(context), paths, context.observe)
+        return build_ingress(context)
 
     async def close(self) -> None:
         await self._loops.stop()

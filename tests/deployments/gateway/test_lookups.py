@@ -87,6 +87,7 @@ async def test_what_may_exist_is_not_told_to_be_missing() -> None:
         await lookups.row("b")
 
 
+@pytest.mark.parametrize("profile", ["fast", "plain"])
 async def test_a_decision_is_shown_as_the_bytes_that_were_written_down(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,41 +1,21 @@
-"""uvicorn's own protocol on a transport that remembers what it was given to write."""
+"""An answer in one write is what uvicorn would have written."""
 
-import asyncio
 from typing import Any
 
 import pytest
-from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from deployments.gateway.ingress import respond
+from tests.deployments.gateway.uvicorn_protocol import (
+    Remembering,
+    answered,
+    new_protocol,
+    request,
+)
 from tests.waiting import until
 
 BODY = b'{"data": 1}'
 RETRY = (b"retry-after", b"1")
-
-
-class Remembering(asyncio.Transport):
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed = 0
-
-    def write(self, data: Any) -> None:
-        assert not self.closed
-        self.written.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def is_closing(self) -> bool:
-        return bool(self.closed)
-
-    def pause_reading(self) -> None:
-        return
-
-    def resume_reading(self) -> None:
-        return
 
 
 async def app(scope: Any, _receive: Any, send: Any) -> None:
@@ -55,31 +35,7 @@ async def app(scope: Any, _receive: Any, send: Any) -> None:
 
 @pytest.fixture
 async def protocol() -> HttpToolsProtocol:  # on the loop of the test
-    return new_protocol()
-
-
-def new_protocol(*, access_log: bool = False) -> HttpToolsProtocol:
-    config = Config(app, lifespan="off", log_config=None, access_log=access_log)
-    config.load()
-    state = ServerState()
-    state.default_headers = [(b"date", b"Thu, 26 Nov 2026 20:00:00 GMT"), (b"server", b"uvicorn")]
-    return HttpToolsProtocol(config, state, {})
-
-
-def request(path: str, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
-    lines = [f"{method} {path} HTTP/{version}", "host: here", *headers, "", ""]
-    return "\r\n".join(lines).encode()
-
-
-async def answered(raw: bytes, *, access_log: bool = False) -> tuple[bytes, int]:
-    """Give all that is written to a connection that sends this, and how often it was closed."""
-    protocol, transport = new_protocol(access_log=access_log), Remembering()
-    protocol.connection_made(transport)
-    protocol.data_received(raw)
-    await until(lambda: protocol.cycle is not None and protocol.cycle.response_complete)
-    await until(lambda: not protocol.tasks)
-    protocol.connection_lost(None)
-    return b"".join(transport.written), transport.closed
+    return new_protocol(app)
 
 
 @pytest.mark.parametrize("access_log", [False, True])
@@ -97,8 +53,8 @@ async def answered(raw: bytes, *, access_log: bool = False) -> tuple[bytes, int]
 async def test_it_is_what_uvicorn_would_have_written(how: dict[str, Any], access_log: bool) -> None:
     how = dict(how)
     headers = how.pop("headers", [])
-    ours = await answered(request("/refused", *headers, **how), access_log=access_log)
-    theirs = await answered(request("/by-uvicorn", *headers, **how), access_log=access_log)
+    ours = await answered(app, request("/refused", *headers, **how), access_log=access_log)
+    theirs = await answered(app, request("/by-uvicorn", *headers, **how), access_log=access_log)
     assert ours == theirs
     assert ours[0].startswith(b"HTTP/1.1 429 ")
 
