@@ -2,11 +2,13 @@
 
     python -m benchmarks.speed.decisions fill --home HOME --decisions 10000000
     python -m benchmarks.speed.decisions queries --home HOME
+    python -m benchmarks.speed.decisions costs --home HOME
     BALLAST_HOME=HOME ballast up --detach
     python -m benchmarks.speed.decisions ask --home HOME --url URL --clients 24 --seconds 30
 
-`fill` and `queries` open the folder themselves, so the platform must not run on it then. The rows
-are as large as the tail family's. Which ids are asked is drawn over the whole archive.
+All but `ask` open the folder themselves, so the platform must not run on it then. The rows are as
+large as the tail family's. Which ids are asked is drawn over the whole archive. `costs` counts the
+processor's time in the gateway and in the history (`lookup_costs.py`).
 """
 
 import argparse
@@ -20,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.speed.lookup_costs import costs
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.archive import Archive
 from observability.schema import create_tables
@@ -146,7 +149,7 @@ def ask(home: Path, url: str, clients: int, seconds: int) -> None:
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("fill", "queries", "ask"))
+    parser.add_argument("what", choices=("fill", "queries", "costs", "ask"))
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--decisions", type=int, default=10_000_000)
     parser.add_argument("--url", default="http://127.0.0.1:8000")
@@ -158,6 +161,8 @@ def main(arguments: list[str]) -> None:
             fill(plan.home, plan.decisions)
         case "queries":
             queries(plan.home)
+        case "costs":
+            costs(plan.home, (plan.home / IDS_FILE).read_text().split())
         case "ask":
             ask(plan.home, plan.url, plan.clients, plan.seconds)
 

@@ -35,6 +35,9 @@ class LaneLimits:
     batches_in_flight: int
     max_waiting_rows: int
     slice_rows: int = 64
+    # So many rows must wait for a batch to go beside another, unless that one is slow.
+    rows_beside_another: int = 1
+    slow_s: float = 0.05
 
 
 class _Request(Generic[Row, Result]):
@@ -103,6 +106,7 @@ class Lane(Generic[Row, Result]):
         self._long_rows = 0
         self._expiry: Expiry[_Request[Row, Result]] = Expiry(clock)
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._sent_at = float("-inf")
         self._slice_in_flight: asyncio.Task[None] | None = None
         # Since they were last counted.
         self.refused_rows = 0
@@ -159,13 +163,23 @@ class Lane(Generic[Row, Result]):
             )
 
     def _dispatch(self) -> None:
-        while self._short and len(self._in_flight) < self.limits.batches_in_flight:
+        while self._short and self._may_send():
             requests = self._take()
             if not requests:
                 return
             task = asyncio.ensure_future(self._carry(requests))
+            self._sent_at = self._clock()
             self._in_flight.add(task)
             task.add_done_callback(self._landed)
+
+    def _may_send(self) -> bool:
+        """Tell whether there is a slot, and whether those that wait may have it."""
+        if not self._in_flight:
+            return True
+        if len(self._in_flight) >= self.limits.batches_in_flight:
+            return False
+        enough = self._short.weight >= self.limits.rows_beside_another
+        return enough or self._clock() - self._sent_at > self.limits.slow_s
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
         self._in_flight.discard(task)

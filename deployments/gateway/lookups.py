@@ -7,8 +7,11 @@ from deployments.api.errors import NotFoundError, RefusedError, UnavailableError
 from deployments.gateway.lane import Lane, LaneLimits
 from deployments.history import client as history
 
-# One question of two dozen ids costs the history little more than one of a single id.
-LIMITS = LaneLimits(max_batch_rows=64, batches_in_flight=2, max_waiting_rows=4096)
+# One question of two dozen ids costs the history little more than one of a single id. So a few wait
+# for the one that is on its way, and share the next.
+LIMITS = LaneLimits(
+    max_batch_rows=64, batches_in_flight=2, max_waiting_rows=4096, rows_beside_another=16
+)
 PATIENCE_SECONDS = 15.0
 # A UUID of version 7, as the gateways write them.
 ID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -24,12 +27,13 @@ class DecisionLookups:
         clock: Callable[[], float],
         ask: Ask = history.ask,
         spooled: Callable[[], int] = lambda: 0,
+        limits: LaneLimits = LIMITS,
     ) -> None:
         """Take also how many of this gateway's own entries wait for Redis, where nobody looks."""
         self._clock = clock
         self._ask = ask
         self._spooled = spooled
-        self._lane: Lane[str, bytes | RefusedError] = Lane(self._find, LIMITS, clock)
+        self._lane: Lane[str, bytes | RefusedError] = Lane(self._find, limits, clock)
 
     async def row(self, decision_id: str, key_id: str = "") -> bytes:
         """Give the decision as it was written down; raises NotFoundError, UnavailableError.

@@ -47,13 +47,40 @@ async def test_those_that_wait_share_the_next_question() -> None:
     await asyncio.sleep(0)
     archive.may.set()
     assert await asyncio.gather(*asking) == [f'"a{n}"'.encode() for n in range(40)]
-    assert [len(each) for each in archive.asked] == [1] * LIMITS.batches_in_flight + [38]
+    assert [len(each) for each in archive.asked] == [1, 16, 23]
+
+
+async def test_a_few_wait_for_the_question_that_is_on_its_way() -> None:
+    archive = Archive()
+    lookups = DecisionLookups(clock, archive)
+    asking = [asyncio.create_task(lookups.row(f"a{n}")) for n in range(16)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [len(each) for each in archive.asked] == [1]
+    archive.may.set()
+    await asyncio.gather(*asking)
+    assert [len(each) for each in archive.asked] == [1, 15]
+
+
+async def test_nobody_waits_long_for_a_slow_question() -> None:
+    now = 0.0
+    archive = Archive()
+    lookups = DecisionLookups(lambda: now, archive)
+    asking = [asyncio.create_task(lookups.row(f"a{n}")) for n in range(3)]
+    await asyncio.sleep(0)
+    now = LIMITS.slow_s * 2
+    asking.append(asyncio.create_task(lookups.row("a3")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert archive.asked == [["a0"], ["a1", "a2", "a3"]]
+    archive.may.set()
+    await asyncio.gather(*asking)
 
 
 async def test_a_key_that_asks_for_thousands_fills_the_queue_for_itself_alone() -> None:
     archive = Archive()
     lookups = DecisionLookups(clock, archive)
-    flood = LIMITS.batches_in_flight + LIMITS.max_waiting_rows
+    flood = 1 + LIMITS.rows_beside_another + LIMITS.max_waiting_rows
     asking = [asyncio.create_task(lookups.row(f"a{n}", "eve")) for n in range(flood)]
     await asyncio.sleep(0)
     with pytest.raises(OverloadedError):
