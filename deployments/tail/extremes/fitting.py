@@ -37,6 +37,13 @@ _TOO_MANY: Fitted = {
         "message": f"Only {MOST_BLOCK_ROWS} fits of block maxima are made at once: try again",
     }
 }
+_UNREAD: Fitted = {
+    "refusal": {
+        "code": "unavailable",
+        "message": "The telemetry of this metric cannot be read just now: try again",
+    }
+}
+_NOTHING = np.zeros(0)
 
 
 class Fitting:
@@ -53,12 +60,15 @@ class Fitting:
     ) -> Prediction:
         wanted = wanted_of(batch)
         values = [
-            np.asarray(ask["v"], dtype=np.float64) if name is None else series[name]
+            np.asarray(ask["v"], dtype=np.float64) if name is None else series.get(name, _NOTHING)
             for ask, name in zip(batch.asks, wanted, strict=True)
         ]
         found: dict[int, Fitted] = {}
         by_question: dict[tuple[Any, ...], list[int]] = {}
         for row, (name, ask) in enumerate(zip(wanted, batch.asks, strict=True)):
+            if name is not None and name not in series:
+                found[row] = _UNREAD
+                continue
             key = (row,) if name is None else _key(name, ask)
             kept = self._fits.get(key)
             if kept is not None and kept[0] is values[row]:

@@ -40,7 +40,10 @@ class MetricSeries:
         self._asked: dict[Wanted, float] = {}
 
     async def get(self, wanted: Iterable[Wanted]) -> dict[Wanted, FloatArray]:
-        """Give the series; those never asked for are read now, the others in the background."""
+        """Give the series that can be read.
+
+        Those never asked for are read now, the others in the background.
+        """
         now = self._clock()
         names = set(wanted)
         for each in names:
@@ -48,7 +51,7 @@ class MetricSeries:
         absent = [each for each in names if each not in self._series]
         if absent:
             await asyncio.gather(*(self._read(each) for each in absent))
-        return {each: self._series.get(each, _NOTHING) for each in names}
+        return {each: self._series[each] for each in names if each in self._series}
 
     async def refresh(self) -> None:
         """Read again what somebody still asks for."""
@@ -70,6 +73,3 @@ class MetricSeries:
         while len(self._series) > MOST_SERIES:
             oldest, _ = self._series.popitem(last=False)
             self._asked.pop(oldest, None)
-
-
-_NOTHING = np.zeros(0)

@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deployments.history.client import HistoryAwayError
 from deployments.tail.extremes import metrics
 from tests.deployments.house import House
 
@@ -20,6 +21,8 @@ class Telemetry:
     async def ask(self, question: str, entity: str, name: str, minutes: int) -> Any:
         assert question == "metric"
         self.asked.append((entity, name))
+        if entity == "away":
+            raise HistoryAwayError("The history is starting again: try again")
         if entity == "nobody":
             return np.zeros(0)
         return 10 + np.random.default_rng(1).pareto(4, minutes)
@@ -101,6 +104,30 @@ class TestRefusals:
         code, answer = await post(shared_house, {"entity": "nobody", "metric": "p99_ms"})
         assert code == 422
         assert list(answer["error"]["fields"]) == ["metric"]
+
+    async def test_telemetry_that_cannot_be_read_is_asked_for_again_later(
+        self, shared_house: House
+    ) -> None:
+        async with shared_house.client() as client:
+            found = await client.post(PATH, json={"entity": "away", "metric": "p99_ms"})
+        assert (found.status_code, found.json()["error"]["code"]) == (503, "unavailable")
+        assert int(found.headers["Retry-After"]) > 0
+        assert "telemetry" in found.json()["error"]["message"]
+
+    async def test_what_cannot_be_read_holds_up_no_other_row(self, shared_house: House) -> None:
+        away = {"entity": "away", "metric": "p99_ms"}
+        rows = [away, {"values": heavy()}, {"entity": "auth", "metric": "cpu"}, away]
+        code, answers = await post(shared_house, {"rows": rows})
+        assert code == 200
+        assert ["error" in each for each in answers] == [True, False, False, True]
+
+    @pytest.mark.parametrize("wrong", [{"metric": "ssn"}, {"metric": "cpu", "block": 60}])
+    async def test_a_wrong_request_is_refused_as_such_where_nothing_can_be_read(
+        self, shared_house: House, telemetry: Telemetry, wrong: Body
+    ) -> None:
+        code, _ = await post(shared_house, {"entity": "away"} | wrong)
+        assert code == 422
+        assert "away" not in {entity for entity, _ in telemetry.asked}
 
     @pytest.mark.parametrize(
         ("body", "field"),
