@@ -6,6 +6,7 @@ Where the directory names none that can be reached, as while Redis is away, Serv
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Collection
 
 from deployments.runtime.transport.base import Address
@@ -19,6 +20,8 @@ ASK_EVERY_SECONDS = 1.0
 ASK_AGAIN_SECONDS = 0.05
 # The question is answered at once by a replica that lives at all.
 ASK_WITHIN_SECONDS = 2.0
+# So long after a gateway's own start there may be no replica yet: all stages start side by side.
+STARTS_WITHIN_SECONDS = 60.0
 # A machine that is gone without a word takes no connection and refuses none.
 CONNECT_WITHIN_SECONDS = 1.0
 # Every replica is to send something as often as this; one that owes an answer, be it to a ping, and
@@ -50,6 +53,8 @@ class Exchange:
         self._secret = secret
         self._channels: dict[Address, Channel] = {}
         self._found = asyncio.Event()
+        self._began_at = time.monotonic()
+        self._had_some = False
         self._listing = listing or Listing()
         self._wanted = self._listing.changed
         self._loops = loops or Loops()
@@ -114,10 +119,18 @@ class Exchange:
         try:
             await self._reach(self._listing.addresses)
             if not self._listing.addresses or not self.alive():
-                async with asyncio.timeout(ASK_WITHIN_SECONDS):
-                    await self._connect(await self._where.remote())
+                await self._ask_serve()
         finally:
             self._channels = {at: each for at, each in self._channels.items() if each.alive}
+
+    async def _ask_serve(self) -> None:
+        try:
+            async with asyncio.timeout(ASK_WITHIN_SECONDS):
+                await self._connect(await self._where.remote())
+        except Exception as error:
+            if self._had_some or time.monotonic() - self._began_at > STARTS_WITHIN_SECONDS:
+                raise
+            log.info("There is no replica of %s yet: %r", self._stage, error)
 
     def _pause_seconds(self) -> float:
         """Wait for the next question; not at all while there is nobody to ask."""
@@ -140,4 +153,5 @@ class Exchange:
                 self._channels[host, port] = await Channel.connect(
                     host, port, self._secret, self._tls
                 )
+            self._had_some = True
             self._found.set()

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 
 import numpy as np
 import pytest
@@ -60,6 +61,38 @@ async def test_with_no_replica_it_waits_for_the_first(room: Room) -> None:
     directory.addresses.append(replica.address)
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert (await (await waiting).call(QUESTION)).columns["load"].tolist() == [0.5]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.message for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+async def test_while_all_start_side_by_side_an_absent_replica_is_no_warning(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = Directory()
+    room.exchange(directory)
+    await until(lambda: directory.questions > 2)
+    assert warnings(caplog) == []
+
+
+async def test_a_replica_that_is_still_absent_later_is_a_warning(
+    room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exchange_module, "STARTS_WITHIN_SECONDS", 0.0)
+    room.exchange(Directory())
+    await until(lambda: "find replicas of stage failed" in "".join(warnings(caplog)))
+
+
+async def test_the_last_replica_that_is_lost_is_a_warning_at_once(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica = await room.replica(echo)
+    directory = Directory(replica.address)
+    await room.exchange(directory).some()
+    directory.addresses.clear()
+    replica.kill()
+    await until(lambda: "find replicas of stage failed" in "".join(warnings(caplog)))
 
 
 async def test_a_lost_replica_is_picked_no_more(
