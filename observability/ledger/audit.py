@@ -8,10 +8,9 @@ from redis.asyncio import Redis
 
 from observability.clickhouse import Clickhouse
 from observability.ledger.archive import Archive
-from observability.ledger.dead_letters import DeadLetters
 from observability.ledger.entry import Entry
-from observability.ledger.stream import LedgerStream, Message, readable
-from observability.ledger.verify import Fault, Head, Verification, verify_ordered
+from observability.ledger.undrained import Undrained
+from observability.ledger.verify import Head, Verification, verify_ordered
 
 Progress = Callable[[int, int], None]
 """Hears how many entries were read, and of how many; the second is an estimate."""
@@ -26,35 +25,25 @@ async def audit(
     progress: Progress = lambda _read, _of: None,
 ) -> Verification:
     """Verify every chain; `pinned` are heads noted down earlier, which must still be there."""
-    messages = LedgerStream(redis, name=stream)
-    letters = DeadLetters(redis, messages.name)
-    # The stream first: what is drained or set aside meanwhile is then seen twice, and not missed.
-    # A dead letter may be sound, and only not storable: its chain then goes on through it.
-    found = [each async for each in messages.messages()]
-    found += [each async for each in letters.messages()]
-    in_redis, damaged = _read(found)
-    verified = await asyncio.to_thread(_verify, Archive(store), in_redis, pinned, progress)
-    verified.faults += damaged
+    archive = Archive(store)
+    undrained = Undrained(redis, archive, stream=stream)
+    # Redis first: what is drained meanwhile is then seen twice, and not missed.
+    await undrained.find()
+    in_redis, count = undrained.entries(asyncio.get_running_loop()), undrained.count
+    verified = await asyncio.to_thread(_verify, archive, in_redis, count, pinned, progress)
+    verified.faults += undrained.damaged
     return verified
 
 
-def _read(messages: Iterable[Message]) -> tuple[list[Entry], list[Fault]]:
-    entries, damaged = list[Entry](), dict[bytes, Fault]()
-    for message in messages:
-        entry = readable(message)
-        if entry is not None:
-            entries.append(entry)
-        elif message.data not in damaged:
-            why = f"the message {message.id} in Redis is no entry that can be read"
-            damaged[message.data] = Fault("damaged", "", 0, why)
-    return sorted(entries, key=_place), list(damaged.values())
-
-
 def _verify(
-    archive: Archive, in_redis: list[Entry], pinned: Mapping[str, Head], progress: Progress
+    archive: Archive,
+    in_redis: Iterator[Entry],
+    count: int,
+    pinned: Mapping[str, Head],
+    progress: Progress,
 ) -> Verification:
     merged = heapq.merge(archive.entries(), in_redis, key=_place)
-    total = archive.count() + len(in_redis)
+    total = archive.count() + count
     return verify_ordered(_counted(merged, total, progress), pinned)
 
 

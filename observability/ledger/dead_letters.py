@@ -1,6 +1,5 @@
 """Ledger messages that can be neither read nor stored: kept in a stream of their own."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from redis.asyncio import Redis
@@ -15,6 +14,7 @@ class DeadLetters:
     def __init__(self, redis: Redis, stream: str) -> None:
         self._redis = redis
         self._name = f"{stream}:damaged"
+        self.stream = LedgerStream(redis, name=self._name)
 
     async def keep(self, message: Message, why: str) -> bool:
         """Keep the message once, however often it is found; says whether it is new here.
@@ -33,8 +33,3 @@ class DeadLetters:
     async def has(self, message: Message) -> bool:
         """Tell whether the message is kept under its own id."""
         return bool(await self._redis.xrange(self._name, message.id, message.id))
-
-    async def messages(self) -> AsyncIterator[Message]:
-        """Read all that were kept, oldest first."""
-        async for message in LedgerStream(self._redis, name=self._name).messages():
-            yield message

@@ -95,6 +95,12 @@ class LedgerStream:
         async with asyncio.timeout(BULK_TIMEOUT_S):
             return _messages(await self.redis.xrange(self.name, start, END, count=count))
 
+    async def message(self, message_id: str) -> Message | None:
+        """Read one message; none where it was trimmed."""
+        async with asyncio.timeout(BULK_TIMEOUT_S):
+            found = _messages(await self.redis.xrange(self.name, message_id, message_id))
+        return found[0] if found else None
+
     async def read_in_pieces(self, after: str | None, count: int) -> list[Message]:
         """Read messages as `read` does, in pieces between which Redis answers others."""
         found: list[Message] = []

@@ -1,4 +1,6 @@
+import asyncio
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from observability.clickhouse import Clickhouse
-from observability.ledger import archive
+from observability.ledger import archive, undrained
+from observability.ledger import entry as ledger_entry
+from observability.ledger import stream as stream_module
 from observability.ledger.audit import audit
 from observability.ledger.decision import Decision
 from observability.ledger.drain import Drain
@@ -114,3 +118,51 @@ async def test_it_says_how_far_it_is(
     heard: list[tuple[int, int]] = []
     await audit(client, store, pinned={}, progress=lambda *so_far: heard.append(so_far))
     assert heard == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+
+
+async def test_a_stream_that_nobody_drains_is_read_a_few_entries_at_a_time(
+    client: Redis,
+    store: Clickhouse,
+    tmp_path: Path,
+    decide: Decide,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two writers by turns: what a chain needs next stands far apart in the stream."""
+    ada, bob = (
+        LedgerWriter(client, writer=name, spool_dir=tmp_path, clock=time.time, timing=PATIENT)
+        for name in ("ada", "bob")
+    )
+    async with ada, bob:
+        for pen in (ada, bob) * 20:
+            await pen.append(decide(1))
+    decoded, most = list[weakref.ref[ledger_entry.Entry]](), 0
+    decode = ledger_entry.decode
+
+    def decode_and_count(data: bytes) -> ledger_entry.Entry:
+        nonlocal most
+        found = decode(data)
+        decoded.append(weakref.ref(found))
+        most = max(most, sum(each() is not None for each in decoded))
+        return found
+
+    monkeypatch.setattr(stream_module, "decode", decode_and_count)
+    monkeypatch.setattr(undrained, "PIECE", 4)
+    found = await audit(client, store, pinned={})
+    assert found.whole
+    assert found.entries >= 40
+    assert most <= 8
+
+
+async def test_what_is_drained_between_the_two_readings_is_no_gap(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, "a", *[decide(2) for _ in range(10)])
+    archive_ = archive.Archive(store)
+    found = undrained.Undrained(client, archive_)
+    await found.find()
+    await Drain(client, store, margin_s=-3600).step()
+    assert await client.xlen("ballast:ledger") == 1  # the last that was drained stays
+    entries = found.entries(asyncio.get_running_loop())
+    read = await asyncio.to_thread(list, entries)
+    assert [each.header.seq for each in read] == list(range(11))
+    assert all(each.intact for each in read)
