@@ -13,7 +13,7 @@ THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
 
-.PHONY: help serve dev one install install-dev install-system check unit live cluster test fresh bench quality chaos abuse interleavings lock generate clean
+.PHONY: help serve dev one install install-dev install-system check unit live cluster long test fresh bench quality chaos abuse interleavings lock generate clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,11 @@ live: install-dev install-system ## The platform from end to end, started once
 
 cluster: install-dev install-system ## A cluster of two nodes in network namespaces, and a sweep in one of its own
 	@$(BIN)/pytest -q -m live --tb=native tests/cluster
+
+long: install-dev install-system ## What needs many tries, with many: 1,000 switches, 5,000 interleavings, ten kills, a long fuzz
+	@LONG=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q --tb=short tests/deployments/gateway/test_switches.py \
+		tests/deployments/runtime/state/test_interleavings.py
+	@LONG=1 $(BIN)/pytest -q -m live --tb=native tests/live/test_4_contract.py tests/live/test_5_streams.py
 
 test: ## Everything that CI checks; says what each stage took
 	@scripts/test

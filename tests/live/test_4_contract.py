@@ -10,6 +10,7 @@ import pytest_asyncio
 from config_store.connection import open_redis
 from config_store.shipped import PATIENT
 from config_store.store import ConfigStore
+from tests.effort import tries
 from tests.live.conftest import ROOT, Live
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1800)]
@@ -54,7 +55,7 @@ def test_a_fuzz_of_the_description_finds_nothing(live: Live, tmp_path: Path) -> 
             "--header",
             f"X-API-Key: {live.key}",
             "--max-examples",
-            "40",
+            str(tries(25, long=100)),
             "--seed",
             "20261120",
             "--exclude-path-regex",

@@ -1,4 +1,4 @@
-"""Streams outlive the replica that holds them: ten kills in mid-stream change no bit."""
+"""Streams outlive the replica that holds them: kills in mid-stream change no bit."""
 
 import asyncio
 import json
@@ -14,11 +14,12 @@ import pytest
 from benchmarks.chaos.undisturbed import Feed, differing
 from models.anomaly.fleet import Roster
 from models.anomaly.streams import AnomalyStreams
+from tests.effort import tries
 from tests.live.conftest import Live, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1800)]
 
-KILLS = 10
+KILLS = tries(5, long=10)
 FLEET = Roster(8, (1.0, 0.5, 0.5))
 FLEET_MINUTES, AT_FAULT = 600, 5
 HOLDER = "ServeReplica:ballast:anomaly"
@@ -69,7 +70,7 @@ async def kill_holder(live: Live) -> None:
     await asyncio.to_thread(eventually, lambda: bool(set(live.pids(HOLDER)) - {victim}))
 
 
-async def test_ten_kills_in_mid_stream_change_no_bit(live: Live) -> None:
+async def test_kills_in_mid_stream_change_no_bit(live: Live) -> None:
     draw = np.random.default_rng(8)
     values = [*draw.normal(20, 1, 6000), *draw.normal(26, 2, 6000)]
     points = draw.normal(size=(12_000, 3))

@@ -56,6 +56,7 @@ class Dev:
 
     def __init__(self, sources: Path, home: Path, output: Path, profile: str) -> None:
         self.home, self.port, self.output = home, any_free_port(), output
+        self.profile = profile
         settings = {
             "BALLAST_HOME": str(home),
             "BALLAST_PORT": str(self.port),
@@ -125,7 +126,8 @@ def test_it_answers_follows_the_sources_and_leaves_nothing(dev: Dev, sources: Pa
     with dev.client() as client:
         _ask_each_endpoint(dev, client)
         _no_process_has_loaded_ray(dev)
-        _change_a_source(dev, client, sources)
+        if dev.profile == "fast":  # following the sources is the same in both, and takes a while
+            _change_a_source(dev, client, sources)
     _interrupt(dev)
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from tests.deployments.runtime.state.interleavings import run, run_many
 from tests.deployments.runtime.state.lockstep import Lockstep
+from tests.effort import tries
 from tests.redis_server import RedisServer
 
-RUNS = 100
+RUNS = tries(40, long=1_000)
 
 
 @pytest.mark.parametrize("first", range(1, 5 * RUNS, RUNS))
