@@ -1,6 +1,6 @@
 """All that is known here of Ray's and Serve's private parts: nobody else imports or names them.
 
-tests/deployments/test_ray_private.py holds each assumption against the Ray that is installed.
+Its tests hold each assumption against the Ray that is installed (test_ray_internals.py).
 Ray is imported where it is needed only: `make dev` has none, and the zygote begins without it.
 """
 

@@ -10,8 +10,8 @@ from models.anomaly.bocpd_state import LEVEL, POISSON, TREND, WISHART, Prior
 from models.anomaly.inputs import require_within
 from models.errors import ModelError
 
-InferenceEndpoint = Literal["level", "trend", "poisson", "wishart"]
-FAMILIES: dict[InferenceEndpoint, int] = {
+RegimeFamily = Literal["level", "trend", "poisson", "wishart"]
+FAMILIES: dict[RegimeFamily, int] = {
     "level": LEVEL,
     "trend": TREND,
     "poisson": POISSON,
@@ -24,7 +24,7 @@ _TABLE = 4_096  # beyond it a value is computed when needed
 class BocpdSettings:
     """The defaults are those whose published scores are quoted for this method."""
 
-    family: InferenceEndpoint = "level"
+    family: RegimeFamily = "level"
     """What a regime is: level and trend (normal, dimensions independent), poisson (counts),
     wishart (normal, dimensions correlated)."""
     expected_run: float = 100.0

@@ -6,7 +6,7 @@ from typing import Literal
 
 from models.optimization.bandits.errors import DesignError
 
-InferenceEndpoint = Literal["linear", "gaussian", "bernoulli"]
+RewardFamily = Literal["linear", "gaussian", "bernoulli"]
 Pricing = Literal["worst_case", "confidence"]
 PolicyName = Literal["ucb", "thompson"]
 WIDTH_WITH_FEATURES = 0.6
@@ -51,7 +51,7 @@ class Budget:
 class Design:
     """Linear in the features, or without any: gaussian (any reward) or bernoulli (0 to 1)."""
 
-    family: InferenceEndpoint = "linear"
+    family: RewardFamily = "linear"
     features: tuple[Feature, ...] = ()
     reward_low: float = 0.0
     reward_high: float = 1.0
