@@ -55,10 +55,11 @@ live: install-dev install-system ## The platform from end to end, started once
 cluster: install-dev install-system ## A cluster of two nodes in network namespaces, and a sweep in one of its own
 	@$(BIN)/pytest -q -m live --tb=native tests/cluster
 
-long: install-dev install-system ## What needs many tries, with many: 1,000 switches, 5,000 interleavings, ten kills, a long fuzz
+long: install-dev install-system ## What needs many tries, with many: 1,000 switches, 5,000 interleavings, ten kills, a long fuzz, every forecaster
 	@LONG=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q --tb=short tests/deployments/gateway/test_switches.py \
 		tests/deployments/runtime/state/test_interleavings.py
-	@LONG=1 $(BIN)/pytest -q -m live --tb=native tests/live/test_4_contract.py tests/live/test_5_streams.py
+	@LONG=1 $(BIN)/pytest -q -m live --tb=native tests/live/test_4_contract.py tests/live/test_5_streams.py \
+		tests/live/test_7_forecasts.py
 
 test: ## Everything that CI checks; says what each stage took
 	@scripts/test

@@ -4,13 +4,14 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from benchmarks.platform import (
     BALLAST,
@@ -21,6 +22,9 @@ from benchmarks.platform import (
     eventually,
     free_url,
 )
+from config_store.connection import open_redis
+from config_store.shipped import PATIENT
+from config_store.store import ConfigStore
 
 __all__ = [
     "BALLAST",
@@ -73,6 +77,28 @@ def curl_line(live: Live) -> str:
     found = re.search(r"^\s*(curl .*)$", live.greeting, re.MULTILINE)
     assert found is not None, live.greeting
     return found[1]
+
+
+@pytest_asyncio.fixture
+async def patient(live: Live) -> AsyncIterator[None]:
+    """Give requests ten seconds, for tests that do not ask how long an answer may take.
+
+    On a machine of half the speed none says 503, or answers by a fallback, where this one answers.
+    """
+    redis = open_redis(f"unix://{live.redis}")
+    store = ConfigStore(redis)
+    active = await store.active()
+    serving = {
+        name: each.model_copy(update={"deadlines": PATIENT})
+        for name, each in active.document.serving.items()
+    }
+    document = active.document.model_copy(update={"serving": serving})
+    await store.activate(await store.publish(document, "a test", "no hurry", active.created))
+    try:
+        yield
+    finally:
+        await store.activate(active.number)
+        await redis.aclose()
 
 
 def answered(client: httpx.Client, path: str, body: Any) -> httpx.Response:

@@ -156,6 +156,7 @@ def test_what_does_not_fit_is_named(client: httpx.Client, body: str, field: str)
     assert error["request_id"]
 
 
+@pytest.mark.usefixtures("patient")
 def test_many_clients_at_once_each_get_their_own_answer(live: Live) -> None:
     loads = [round(0.01 * step, 2) for step in range(1, 90)]
     with live.client() as client:

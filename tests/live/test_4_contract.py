@@ -1,15 +1,10 @@
 """The description and the platform, held against each other by a fuzzer."""
 
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from config_store.connection import open_redis
-from config_store.shipped import PATIENT
-from config_store.store import ConfigStore
 from tests.effort import tries
 from tests.live.conftest import ROOT, Live
 
@@ -17,28 +12,6 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(1800)]
 
 # Server-sent events stay open for as long as they promise, half a minute each: test_5 asks them.
 LISTENING = "/events$"
-
-
-@pytest_asyncio.fixture
-async def patient(live: Live) -> AsyncIterator[None]:
-    """Give requests ten seconds: a machine of half the speed must not say 503 where this says 200.
-
-    How long an answer may take is not what the fuzz asks.
-    """
-    redis = open_redis(f"unix://{live.redis}")
-    store = ConfigStore(redis)
-    active = await store.active()
-    serving = {
-        name: each.model_copy(update={"deadlines": PATIENT})
-        for name, each in active.document.serving.items()
-    }
-    document = active.document.model_copy(update={"serving": serving})
-    await store.activate(await store.publish(document, "a test", "no hurry", active.created))
-    try:
-        yield
-    finally:
-        await store.activate(active.number)
-        await redis.aclose()
 
 
 @pytest.mark.usefixtures("patient")
