@@ -7,8 +7,8 @@ import orjson
 from pydantic import Field, model_validator
 
 from config_store.quotas import QuotasConfig
-from safety.frozen import Frozen
 from safety.policy import SafetyPolicy
+from settings.frozen import Frozen
 
 
 class Lane(Frozen):

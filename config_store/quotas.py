@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from safety.access import Principal, Role
-from safety.frozen import Frozen
+from settings.frozen import Frozen
 
 Counted = Literal["streams", "experiments", "studies"]
 

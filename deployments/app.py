@@ -9,11 +9,11 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 
-from config_store.settings import Settings
 from deployments.gateway.deployment import Gateway
 from deployments.runtime.stage import Stage
 from deployments.runtime.state.stage import KeyedStage
 from deployments.stages import MODELS, STAGES
+from settings.environment import Settings
 
 # For stages whose replicas hold state by key: the places of the plain transport are its sessions.
 BY_SESSION = RequestRouterConfig(

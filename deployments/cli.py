@@ -10,9 +10,6 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from config_store import setting_aliases
-from config_store.setting_names import refusals, unread
-from config_store.settings import Settings
 from deployments.launch import own_processes
 from deployments.launch.cluster import before_ray
 from deployments.launch.detached import start_detached
@@ -21,6 +18,9 @@ from deployments.launch.failure import explain
 from deployments.launch.private_files import keep_private
 from deployments.launch.run_record import Run, RunRecord
 from safety.access import Role
+from settings import aliases
+from settings.environment import Settings
+from settings.names import refusals, unread
 
 app = typer.Typer(
     help="Ballast: model serving for the people who keep a trading platform upright.",
@@ -108,7 +108,7 @@ def _foreground(settings: Settings, config: Path) -> None:
 
 def _warn() -> None:
     """Say which variables are not read, or are taken in place of others."""
-    for line in [*unread(os.environ), *setting_aliases.warnings(os.environ)]:
+    for line in [*unread(os.environ), *aliases.warnings(os.environ)]:
         typer.secho(line, fg="yellow", err=True)
 
 

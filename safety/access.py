@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from pydantic import AwareDatetime, Field
 
-from safety.frozen import Frozen
+from settings.frozen import Frozen
 
 SECRET_BYTES = 32
 KEY_ID_BYTES = 6

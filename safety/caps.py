@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from safety.frozen import Frozen
 from safety.limits import Level, Range, Relation, Repair
+from settings.frozen import Frozen
 
 # No automatic experiment may ever put more of the traffic at risk; a policy may only lower it.
 HIGHEST_CANARY_PERCENTAGE = 10.0

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from safety.frozen import Frozen
+from settings.frozen import Frozen
 
 
 class Level(StrEnum):

@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 
 from safety.caps import WORKERS, WORKERS_NOW, Caps
 from safety.errors import UnknownFamilyError
-from safety.frozen import Frozen
 from safety.limits import Breach, Level, Range, Relation, Repair, WidthLimit
 from safety.recipes import Recipe
+from settings.frozen import Frozen
 
 HASH_DIGITS = 16
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from safety.frozen import Frozen
+from settings.frozen import Frozen
 
 
 class Constant(Frozen):

@@ -9,7 +9,7 @@ import pytest_asyncio
 from hypothesis import settings
 from redis.asyncio import Redis
 
-from config_store.connection import open_redis
+from settings.redis_connection import open_redis
 from tests.redis_server import RedisServer, running
 
 # Two busy cores are shared with whatever else runs: how long one example takes says nothing.

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("deployments", "observability", "config_store", "features", "safety", "models", "tuning")
+ROOMS = (
+    *("deployments", "observability", "config_store", "features", "safety", "models", "tuning"),
+    *("settings",),
+)
 STARTERS = {"create_task", "ensure_future", "Thread", "run_coroutine_threadsafe"}
 
 # What loops and yet is no background loop, or cannot be that one; with the reason.

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 
 from redis.asyncio import Redis
 
-from config_store.connection import open_redis
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.keeper import Stream
@@ -22,6 +21,7 @@ from deployments.runtime.batch import Batch
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 from deployments.runtime.state.shelf import ShelfLimits
+from settings.redis_connection import open_redis
 
 MB = 1024 * 1024
 ROWS = 1_000

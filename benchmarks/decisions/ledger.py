@@ -14,12 +14,12 @@ import warnings
 from pathlib import Path
 
 from benchmarks.decisions.figures import is_quick, median_us, quantile_ms, show
-from config_store.connection import open_redis
 from deployments.launch.redis_server import RedisServer
 from observability.ledger.chain import Chain
 from observability.ledger.decision import Decision, DecisionIds
 from observability.ledger.entry import seal
 from observability.ledger.writer import LedgerWriter
+from settings.redis_connection import open_redis
 
 ROWS = 64
 ROW_BYTES = 470  # with its envelope, without its id

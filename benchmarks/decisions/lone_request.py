@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Scope
 
 from benchmarks.decisions.figures import is_quick, show
 from benchmarks.decisions.ingress import ask_once, scope_with
-from config_store.connection import open_redis
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
@@ -24,6 +23,7 @@ from models.tail.training import train_tail
 from models.tail.xgboost_quantile import TailModel
 from safety.access import Role
 from safety.key_store import KeyStore
+from settings.redis_connection import open_redis
 from tests.deployments.house import NOW, opened
 from tests.fortnight import fortnight
 from tests.redis_server import running

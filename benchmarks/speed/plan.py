@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from config_store.settings import Settings
+from settings.environment import Settings
 
 # Ballast in its plain profile has a name of its own: it is another way through the same DAG.
 PLAIN_PROFILE = "ballast-plain"

@@ -16,8 +16,6 @@ import ray
 from prometheus_client import CollectorRegistry
 from redis.exceptions import RedisError
 
-from config_store.connection import open_redis
-from config_store.settings import Settings
 from deployments.runtime.log_files import write_logs
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
@@ -37,6 +35,8 @@ from observability.ledger.stream import AWAY
 from observability.metrics import Metrics
 from observability.schema import create_tables, refine_decisions
 from observability.snapshots import Publisher
+from settings.environment import Settings
+from settings.redis_connection import open_redis
 
 TICK_SECONDS = 5.0
 DRAIN_SECONDS = 5.0

@@ -14,11 +14,11 @@ from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, ActorUnschedulableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from config_store.connection import open_redis
-from config_store.settings import Settings
 from deployments.history.client import HistoryDiedError, HistoryFailedError, NoClusterError
 from observability.clickhouse.home import Home, elsewhere, known_home, read_mark
 from observability.errors import ArchiveElsewhereError
+from settings.environment import Settings
+from settings.redis_connection import open_redis
 
 NAME, NAMESPACE = "history", "ballast"
 LOOK_SECONDS = 15.0

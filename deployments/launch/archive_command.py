@@ -6,12 +6,12 @@ from contextlib import ExitStack, asynccontextmanager
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from config_store.connection import open_redis
-from config_store.settings import Settings
 from deployments.launch.errors import LaunchError
 from deployments.launch.redis_server import RedisServer
 from observability.clickhouse.home import Home, abandon, known_home, read_mark
 from observability.ledger import noted_heads
+from settings.environment import Settings
+from settings.redis_connection import open_redis
 
 
 async def show(settings: Settings) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 from redis.asyncio import Redis
 
-from config_store.settings import Settings
 from deployments.launch import own_processes
 from deployments.launch.archive_command import opened_redis
 from deployments.launch.errors import LaunchError
@@ -29,6 +28,7 @@ from observability.ledger.audit_run import audit_and_note
 from observability.ledger.lookup import Lookup
 from observability.ledger.proof import Proof, verify_proof
 from observability.schema import create_tables
+from settings.environment import Settings
 
 ANSWERS_WITHIN_SECONDS = 30.0
 LOOK_SECONDS = 0.25

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from config_store.connection import open_redis
 from config_store.document import ConfigDocument
-from config_store.settings import Settings
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.launch.errors import ClickhouseAwayError, RedisAwayError
@@ -17,6 +15,8 @@ from deployments.launch.old_names import move_old_names
 from observability.errors import ObservabilityError
 from safety.access import Role
 from safety.key_store import KeyStore
+from settings.environment import Settings
+from settings.redis_connection import open_redis
 
 CLICKHOUSE_ANSWERS_WITHIN_SECONDS = 10.0
 

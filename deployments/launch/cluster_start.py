@@ -10,12 +10,12 @@ from pathlib import Path
 
 import ray
 
-from config_store.settings import Settings
 from deployments.history.place import NAMESPACE
 from deployments.launch import bootstrap, first_data
 from deployments.launch.errors import ClusterAwayError, RedisNotSharedError
 from deployments.launch.progress import Progress
 from observability.logs import set_up
+from settings.environment import Settings
 
 AUTO = "auto"
 ANSWERS_WITHIN_SECONDS = 10.0

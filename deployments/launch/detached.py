@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from config_store.settings import Settings
 from deployments.launch.errors import LaunchError
 from deployments.launch.private_files import close_to_others
 from deployments.launch.run_record import RunRecord
+from settings.environment import Settings
 
 READY_WITHIN_SECONDS = 600.0
 ENDS_WITHIN_SECONDS = 60.0

@@ -13,7 +13,6 @@ from types import ModuleType
 
 import ray
 
-from config_store.settings import Settings
 from deployments.history.place import history
 from deployments.launch import first_data, ray_head, ray_logs, ray_messages, serve_config
 from deployments.launch.cluster import CPUS
@@ -24,6 +23,7 @@ from deployments.launch.reports import DriverOrder, Report, ReportWriter
 from models.pointer import read_pointer
 from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL
+from settings.environment import Settings
 
 LOOPBACK = "127.0.0.1"
 REPORT_SECONDS = 1.0

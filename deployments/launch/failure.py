@@ -5,7 +5,6 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from config_store.settings import Settings
 from deployments.launch.errors import (
     ArchiveMissingError,
     DiskFullError,
@@ -15,6 +14,7 @@ from deployments.launch.errors import (
 )
 from deployments.launch.private_files import close_to_others
 from observability.errors import ArchiveElsewhereError
+from settings.environment import Settings
 
 NAME = "failure.log"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import ray
 
-from config_store.settings import Settings
 from deployments.history.place import history
 from deployments.launch.training.champion import make_champion
 from models.pointer import read_pointer
 from models.registry import CHAMPION, Registry
 from models.tail.naming import TAIL_MODEL
+from settings.environment import Settings
 
 Progress = Callable[[float, str], None]
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 from redis.exceptions import RedisError
 
-from config_store.connection import open_redis
-from config_store.settings import Settings
 from deployments.runtime.platform_health import WRITTEN_EVERY_SECONDS, PlatformHealth, health_name
+from settings.environment import Settings
+from settings.redis_connection import open_redis
 
 # What nobody writes any more is soon gone, so that a later cluster of nodes does not read it.
 EXPIRES_SECONDS = 3600

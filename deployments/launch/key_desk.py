@@ -6,12 +6,12 @@ from datetime import datetime
 
 from redis.exceptions import RedisError
 
-from config_store.connection import open_redis
-from config_store.settings import Settings
 from deployments.launch.errors import LaunchError
 from safety.access import Role
 from safety.errors import UnknownKeyError
 from safety.key_store import KeyStore
+from settings.environment import Settings
+from settings.redis_connection import open_redis
 
 
 @asynccontextmanager

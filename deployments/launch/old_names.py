@@ -7,7 +7,7 @@ what is under the old name is appended to what is under the new one.
 
 import logging
 
-from config_store.settings import Settings
+from settings.environment import Settings
 from settings.redis_names import PrefixedRedis, redis_name
 from settings.redis_prefix import DEFAULT_PREFIX
 

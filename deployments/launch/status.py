@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 
-from config_store.connection import open_redis
-from config_store.settings import Settings
 from deployments.launch.run_record import Run
 from deployments.runtime.platform_health import PlatformHealth, read_health
+from settings.environment import Settings
+from settings.redis_connection import open_redis
 
 DOOR_ANSWERS_WITHIN_SECONDS = 5.0
 

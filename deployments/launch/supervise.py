@@ -4,11 +4,11 @@ from pathlib import Path
 
 import typer
 
-from config_store.settings import Settings
 from deployments.launch.detached import ENDED_BY
 from deployments.launch.progress import Progress
 from deployments.launch.supervisor import Supervisor
 from observability.logs import set_up
+from settings.environment import Settings
 
 GREETING = """
 Ballast answers at {url}

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from config_store.settings import Settings
 from deployments.launch import bootstrap, cluster, own_processes, ray_logs, serve_config
 from deployments.launch.ending import Ending
 from deployments.launch.errors import (
@@ -34,6 +33,7 @@ from deployments.launch.restart_budget import RestartBudget
 from deployments.launch.run_record import OwnRun, Run, RunRecord, sweep_last_run
 from deployments.launch.zygote.spawn import ZygoteProcess
 from deployments.runtime.platform_health import PartHealth, PlatformHealth, State
+from settings.environment import Settings
 
 NEEDED_MB = 1500
 DASHBOARD_PORT = 8265

@@ -3,8 +3,8 @@
 Not to the error stream: Serve takes that over in its replicas and holds lines back by the thousand.
 """
 
-from config_store.settings import Settings
 from observability.logs import set_up
+from settings.environment import Settings
 
 LARGEST_BYTES = 64 * 1024 * 1024
 

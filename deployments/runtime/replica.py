@@ -6,8 +6,6 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from config_store.connection import open_redis
-from config_store.settings import Settings
 from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch
 from deployments.runtime import own_cluster
@@ -18,6 +16,8 @@ from deployments.runtime.storage import LOOK_SECONDS, StorageWatch
 from observability.exposition import snapshot
 from observability.metrics import Metrics
 from observability.snapshots import Publisher
+from settings.environment import Settings
+from settings.redis_connection import open_redis
 
 # A replica that has no configuration (a gateway: no keys) by then is started anew by Serve.
 FIRST_CONFIG_SECONDS = 20.0

@@ -15,13 +15,13 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from config_store.connection import open_redis
 from deployments.history.client import HistoryAwayError, HistoryClient
 from deployments.history.place import history
 from observability.clickhouse.home import known_home
 from observability.ledger.decision import Decision
 from observability.ledger.stream import LedgerStream
 from observability.ledger.writer import LedgerWriter
+from settings.redis_connection import open_redis
 from settings.redis_names import PrefixedRedis
 from tests.redis_server import RedisServer, running
 

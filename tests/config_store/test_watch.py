@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from config_store.connection import open_redis
 from config_store.document import ConfigDocument, FeatureConfig
 from config_store.errors import AlreadyWatchingError, NothingLoadedError
 from config_store.shipped import default_document
@@ -18,6 +17,7 @@ from config_store.watch import ConfigWatch, RedisWatch
 from observability.background import Loops
 from safety.access import KeyRing, Role
 from safety.key_store import KeyStore
+from settings.redis_connection import open_redis
 from tests.waiting import PATIENCE_SECONDS
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

@@ -13,7 +13,6 @@ import orjson
 from redis.asyncio import Redis
 
 from config_store.document import ConfigDocument, Deadlines
-from config_store.settings import Settings
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.gateway.app import build_ingress
@@ -25,6 +24,7 @@ from features.rows import FeatureRow
 from observability.ledger.stream import LedgerStream
 from safety.access import Role
 from safety.key_store import KeyStore
+from settings.environment import Settings
 from tests.deployments.handles import InProcessHandle
 from tests.deployments.replicas import Directory, kill
 from tests.waiting import until

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from redis.asyncio import Redis
 
-from config_store.connection import COMMAND_SECONDS
 from features import store as store_module
 from features.errors import SourceAwayError
 from features.rows import FeatureRow
 from features.store import FORGET_AFTER_SECONDS, MOST_FETCHES, FeatureStore, key
+from settings.redis_connection import COMMAND_SECONDS
 from tests.redis_server import RedisServer
 from tests.waiting import until
 

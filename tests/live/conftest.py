@@ -22,9 +22,9 @@ from benchmarks.platform import (
     eventually,
     free_url,
 )
-from config_store.connection import open_redis
 from config_store.shipped import PATIENT
 from config_store.store import ConfigStore
+from settings.redis_connection import open_redis
 
 __all__ = [
     "BALLAST",

@@ -6,9 +6,9 @@ import subprocess
 import httpx
 import pytest
 
-from config_store.connection import open_redis
 from config_store.store import ConfigStore
 from deployments.launch import own_processes
+from settings.redis_connection import open_redis
 from tests.live.conftest import Live, answer_of, cmdline, eventually
 
 pytestmark = pytest.mark.live

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
-from config_store.connection import open_redis
 from config_store.errors import NoActiveVersionError
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
@@ -17,6 +16,7 @@ from observability.ledger.stream import LedgerStream
 from observability.snapshots import Publisher, gather
 from safety.access import Role
 from safety.key_store import KeyStore
+from settings.redis_connection import open_redis
 from settings.redis_names import PrefixedRedis, redis_name
 from tests.redis_server import RedisServer
 

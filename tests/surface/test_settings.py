@@ -3,10 +3,10 @@
 import ast
 from collections.abc import Iterable
 
-from config_store.settings import Settings
+from settings.environment import Settings
 from tests.surface.source import attributes, last_name, methods_of, module, product
 
-HOME = "config_store/settings.py"
+HOME = "settings/environment.py"
 HOLDERS = ("settings", "_settings")
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from watchfiles import PythonFilter, watch
 
-from config_store.settings import Settings
 from deployments.launch import own_processes
 from deployments.launch.dev.answering import Answering
 from deployments.launch.ending import NUMBERS
@@ -23,6 +22,7 @@ from deployments.launch.run_record import Run, RunRecord, sweep_last_run
 from models.pointer import read_pointer
 from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL
+from settings.environment import Settings
 
 HOME = ".ballast-dev"
 ROOT = Path(__file__).parents[3]

@@ -17,7 +17,6 @@ from contextlib import AsyncExitStack, contextmanager
 
 import uvicorn
 
-from config_store.settings import Settings
 from deployments.gateway.app import build_ingress
 from deployments.gateway.context import GatewayContext, Handles
 from deployments.gateway.ingress import InferenceIngress
@@ -29,6 +28,7 @@ from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL
 from observability.background import Loops
 from observability.logs import set_up
+from settings.environment import Settings
 
 LOOK_SECONDS = 0.5
 # An open event stream would hold up the end for half a minute.

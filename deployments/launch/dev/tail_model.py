@@ -8,7 +8,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from config_store.settings import Settings
 from deployments.launch.training.champion import make_champion
 from deployments.launch.training.low_priority import step_back
 from features.sources.simulator.platform import Platform
@@ -16,6 +15,7 @@ from features.telemetry import Telemetry
 from models.registry import Registry
 from models.tail.naming import TAIL_MODEL
 from models.tail.training import train_tail
+from settings.environment import Settings
 
 DAY, DAYS = 86_400, 14
 ENTITIES = 2

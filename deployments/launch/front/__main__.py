@@ -13,7 +13,6 @@ from pathlib import Path
 
 import orjson
 
-from config_store.settings import Settings
 from deployments.launch import own_processes
 from deployments.launch.front.configuration import Limits
 from deployments.launch.front.haproxy_process import real_binary
@@ -22,6 +21,7 @@ from deployments.launch.front.listening import listen
 from deployments.launch.front.servers import FOLDER_VARIABLE
 from deployments.launch.front.wake import Wake
 from observability.logs import set_up
+from settings.environment import Settings
 
 OWN_PID = "front.json"
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import ray
 
-from config_store.settings import Settings
 from deployments.forecasting.shelf import FORECASTERS, registered_name
 from deployments.history.place import history
 from deployments.launch.training import past
 from models.forecasting.plan.model import CAPACITY_MODEL
 from models.pointer import read_pointer
 from models.registry import CHAMPION
+from settings.environment import Settings
 
 ENDS_WITHIN_SECONDS = 5.0
 MODULE = "deployments.launch.training.forecasters"

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from config_store.settings import Settings
 from deployments.forecasting.shelf import registered_name, save_with_kind
 from deployments.launch.training.champion import make_champion
 from deployments.launch.training.low_priority import step_back
@@ -21,6 +20,7 @@ from models.forecasting.joining import joined
 from models.forecasting.plan.model import CAPACITY_MODEL, CapacityModel
 from models.forecasting.training import CheapForecasters, train_cheap
 from models.registry import Registry
+from settings.environment import Settings
 
 Progress = Callable[[float, str], None]
 

@@ -19,7 +19,6 @@ import deployments.features.deployment
 import deployments.history.client
 import deployments.runtime.replica
 import features.store
-from config_store.connection import open_redis
 from deployments.runtime.transport.tcp import exchange
 from features.hours.series import EntityHours, hours_of
 from features.rows import FeatureRow
@@ -32,6 +31,7 @@ from models.registry import CHAMPION
 from models.tail.baselines import entity_baselines
 from models.tail.xgboost_quantile import TailModel
 from observability.logs import JsonLines
+from settings.redis_connection import open_redis
 from tests.deployments.house import House, NoHistory, opened
 from tests.fortnight import fortnight
 from tests.redis_server import RedisServer, running

@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 import pytest
 
-from config_store.settings import Settings
 from deployments.gateway.routes import decisions
 from deployments.launch import audit_command, own_processes
 from deployments.launch.run_record import Run, RunRecord
@@ -20,6 +19,7 @@ from observability.ledger.lookup import Lookup
 from observability.ledger.writer import LedgerWriter, Timing
 from observability.schema import create_tables
 from safety.access import Role
+from settings.environment import Settings
 from tests.deployments.house import House
 from tests.waiting import PATIENCE_SECONDS
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from config_store.connection import open_redis
+from settings.redis_connection import open_redis
 from tests.deployments.house import House
 from tests.redis_server import RedisServer
 

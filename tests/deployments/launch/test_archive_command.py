@@ -8,9 +8,9 @@ import pytest
 from redis.asyncio import Redis
 from typer.testing import CliRunner, Result
 
-from config_store.settings import Settings
 from deployments.cli import app
 from observability.clickhouse.home import claim, known_home
+from settings.environment import Settings
 from tests.redis_server import RedisServer
 
 

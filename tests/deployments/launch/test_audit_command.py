@@ -10,7 +10,6 @@ import pytest
 from redis.asyncio import Redis
 from typer.testing import CliRunner, Result
 
-from config_store.settings import Settings
 from deployments.cli import app
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.clickhouse.home import claim
@@ -18,6 +17,7 @@ from observability.ledger.decision import Decision, DecisionIds
 from observability.ledger.drain import Drain
 from observability.ledger.writer import LedgerWriter, Timing
 from observability.schema import create_tables
+from settings.environment import Settings
 from tests.redis_server import RedisServer
 from tests.waiting import PATIENCE_SECONDS
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from config_store.settings import Settings
 from deployments.launch import health_publisher
 from deployments.launch.health_publisher import HealthPublisher
 from deployments.runtime.platform_health import PlatformHealth, health_name
+from settings.environment import Settings
 from tests.redis_server import running
 from tests.waiting import until
 

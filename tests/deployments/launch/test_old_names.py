@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from config_store.settings import Settings
 from config_store.store import ConfigStore
 from deployments.launch import old_names
 from deployments.launch.bootstrap import prepare_redis
 from observability.ledger.stream import LedgerStream
 from observability.snapshots import gather
+from settings.environment import Settings
 from tests.redis_server import RedisServer
 
 

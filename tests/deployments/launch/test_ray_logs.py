@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from config_store.settings import Settings
 from deployments.launch import ray_logs
 from deployments.launch.driver import Driver
 from deployments.launch.reports import DriverOrder
+from settings.environment import Settings
 
 
 def written(scratch: Path, name: str) -> None:

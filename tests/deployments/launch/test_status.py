@@ -9,9 +9,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from config_store.settings import Settings
 from deployments.launch.run_record import Run
 from deployments.launch.status import lines_of
+from settings.environment import Settings
 
 STATUS = {
     "version": "1",

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from config_store.connection import open_redis
 from deployments.launch import own_processes, ray_logs
 from deployments.launch.run_record import Run, RunRecord
 from deployments.launch.supervisor import MOST_RESTARTS, any_free_port
 from deployments.runtime.platform_health import PartHealth, PlatformHealth, read_health
+from settings.redis_connection import open_redis
 from tests.deployments.launch.small_driver import FAILURE, STEP
 
 ROOT = Path(__file__).parents[3]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from config_store.settings import Settings
+from settings.environment import Settings
 
 
 @dataclass(frozen=True, slots=True)

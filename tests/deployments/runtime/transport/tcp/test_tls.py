@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from config_store.settings import Settings
 from deployments.runtime.hop import Hop
 from deployments.runtime.transport.frame import Frame
 from deployments.runtime.transport.tcp import server as server_module
@@ -17,6 +16,7 @@ from deployments.runtime.transport.tcp.channel import Channel
 from deployments.runtime.transport.tcp.exchange import Exchange
 from deployments.runtime.transport.tcp.server import WireServer
 from deployments.runtime.transport.tcp.tls import Certificates
+from settings.environment import Settings
 from tests.deployments.replicas import SECRET, Directory, kill
 from tests.deployments.runtime.transport.tcp.certificates import Authority
 from tests.waiting import PATIENCE_SECONDS, until

@@ -6,8 +6,8 @@ from difflib import get_close_matches
 
 from pydantic import ValidationError
 
-from config_store.setting_aliases import ALIASES
-from config_store.settings import Settings
+from settings.aliases import ALIASES
+from settings.environment import Settings
 
 # What the launcher tells its own processes.
 NOT_FOR_USERS = frozenset({"BALLAST_RUN", "BALLAST_ZYGOTE", "BALLAST_FRONT"})

@@ -1,4 +1,4 @@
-"""Writes docs/settings.md's table and .env.example: `python -m config_store.setting_pages`."""
+"""Writes docs/settings.md's table and .env.example: `python -m settings.pages`."""
 
 import re
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 
-from config_store.setting_aliases import ALIASES, Alias
-from config_store.setting_names import variable
-from config_store.settings import Settings
+from settings.aliases import ALIASES, Alias
+from settings.environment import Settings
+from settings.names import variable
 
 PAGE, EXAMPLE = Path("docs/settings.md"), Path(".env.example")
 BEGIN, END = "<!-- written by `make generate` -->\n", "<!-- end of what is written -->\n"

@@ -5,9 +5,9 @@ import os
 import pytest
 from pydantic import ValidationError
 
-from config_store.setting_aliases import ALIASES, warnings
-from config_store.setting_names import VARIABLES, refusals, variable
-from config_store.settings import Settings
+from settings.aliases import ALIASES, warnings
+from settings.environment import Settings
+from settings.names import VARIABLES, refusals, variable
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config_store.paths import LONGEST_SOCKET_PATH, Paths
+from settings.paths import LONGEST_SOCKET_PATH, Paths
 
 FOLDERS = st.lists(
     st.text("abcdeé-_. ", min_size=1, max_size=30).filter(lambda name: name.strip(". ")),

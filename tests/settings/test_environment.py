@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from config_store.setting_aliases import ALIASES
-from config_store.setting_names import refusals, unread, variable
-from config_store.settings import Settings
+from settings.aliases import ALIASES
+from settings.environment import Settings
+from settings.names import refusals, unread, variable
 
 REPOSITORY = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (.+?) \|", re.MULTILINE)
@@ -153,7 +153,7 @@ def test_a_variable_that_nothing_reads_is_named(name: str, says: str) -> None:
 
 
 def test_settings_load_without_the_heavy_libraries() -> None:
-    told = "import sys, config_store.settings; print(*sys.modules)"
+    told = "import sys, settings.environment; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", told], check=True, capture_output=True, text=True, cwd=REPOSITORY
     ).stdout.split()

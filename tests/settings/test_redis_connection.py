@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from config_store.connection import CONNECT_SECONDS, KEEPALIVE, open_redis
+from settings.redis_connection import CONNECT_SECONDS, KEEPALIVE, open_redis
 
 
 async def test_a_redis_that_is_away_is_told_at_once(redis: Redis, redis_server: Any) -> None:

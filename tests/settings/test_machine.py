@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from config_store.machine import MB, memory_bytes
-from config_store.settings import Settings
+from settings.environment import Settings
+from settings.machine import MB, memory_bytes
 
 
 def test_a_container_has_what_it_is_given(tmp_path: Path) -> None:

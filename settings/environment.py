@@ -12,9 +12,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from config_store import setting_aliases
-from config_store.machine import MB, memory_bytes
-from config_store.paths import Paths
+from settings import aliases
+from settings.machine import MB, memory_bytes
+from settings.paths import Paths
 from settings.redis_prefix import DEFAULT_PREFIX, PREFIX_PATTERN
 
 
@@ -189,7 +189,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read older names last, so that our own count first; nothing is read from files."""
         del dotenv_settings, file_secret_settings
-        older = InitSettingsSource(settings_cls, dict(setting_aliases.values(os.environ)))
+        older = InitSettingsSource(settings_cls, dict(aliases.values(os.environ)))
         return init_settings, env_settings, older
 
     @field_validator("home", mode="after")

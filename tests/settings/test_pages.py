@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from config_store import setting_pages
-from config_store.setting_names import variable
-from config_store.settings import Settings
+from settings import pages
+from settings.environment import Settings
+from settings.names import variable
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / setting_pages.EXAMPLE
+EXAMPLE = ROOT / pages.EXAMPLE
 
 
 def test_the_committed_page_is_the_generated_one() -> None:
-    committed = (ROOT / setting_pages.PAGE).read_text()
-    assert committed == setting_pages.page(committed), "run `make generate`"
+    committed = (ROOT / pages.PAGE).read_text()
+    assert committed == pages.page(committed), "run `make generate`"
 
 
 def test_the_committed_example_is_the_generated_one() -> None:
-    assert EXAMPLE.read_text() == setting_pages.example(), "run `make generate`"
+    assert EXAMPLE.read_text() == pages.example(), "run `make generate`"
 
 
 def test_a_shell_that_reads_the_example_has_every_default(
