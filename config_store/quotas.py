@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from safety.access import Principal, Role
+from access.keys import Principal, Role
 from settings.frozen import Frozen
 
 Counted = Literal["streams", "experiments", "studies"]

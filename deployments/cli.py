@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from access.keys import Role
 from deployments.launch import own_processes
 from deployments.launch.cluster import before_ray
 from deployments.launch.detached import start_detached
@@ -17,7 +18,6 @@ from deployments.launch.errors import AlreadyRunningError, LaunchError
 from deployments.launch.failure import explain
 from deployments.launch.private_files import keep_private
 from deployments.launch.run_record import Run, RunRecord
-from safety.access import Role
 from settings import aliases
 from settings.environment import Settings
 from settings.names import refusals, unread

@@ -17,17 +17,3 @@ class UnknownFamilyError(SafetyError):
 
 class BatchShapeError(SafetyError):
     """The columns of a batch do not have one value a row."""
-
-
-class AccessError(SafetyError):
-    """The root of what can go wrong with keys."""
-
-
-class UnknownKeyError(AccessError):
-    def __init__(self, key_id: str) -> None:
-        super().__init__(f"There is no API key {key_id!r}: list the keys to see their ids.")
-
-
-class DuplicateKeyError(AccessError):
-    def __init__(self, key_id: str) -> None:
-        super().__init__(f"The API key id {key_id!r} is taken: create the key again.")

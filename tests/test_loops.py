@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     *("deployments", "observability", "config_store", "features", "safety", "models", "tuning"),
-    *("settings",),
+    *("access", "settings"),
 )
 STARTERS = {"create_task", "ensure_future", "Thread", "run_coroutine_threadsafe"}
 

@@ -16,6 +16,7 @@ from fastapi import Depends, FastAPI, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Scope
 
+from access.keys import IssuedKey, KeyRing, Role, issue_key
 from benchmarks.decisions.figures import is_quick, show
 from config_store.shipped import default_document
 from config_store.store import Version
@@ -25,7 +26,6 @@ from deployments.gateway.answers import Answered
 from deployments.gateway.desk import Desk
 from deployments.gateway.ingress import InferenceIngress, InferencePath
 from deployments.runtime.clocks import SystemClocks
-from safety.access import IssuedKey, KeyRing, Role, issue_key
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 BODY = orjson.dumps({"entity": "order-gateway", "load": 0.8, "infra": 0.4, "slo_ms": 20})

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Scope
 
+from access.key_store import KeyStore
+from access.keys import Role
 from benchmarks.decisions.figures import is_quick, show
 from benchmarks.decisions.ingress import ask_once, scope_with
 from models.model_version import ModelVersion, folder_name
@@ -21,8 +23,6 @@ from models.pointer import write_pointer
 from models.registry import CHAMPION
 from models.tail.training import train_tail
 from models.tail.xgboost_quantile import TailModel
-from safety.access import Role
-from safety.key_store import KeyStore
 from settings.redis_connection import open_redis
 from tests.deployments.house import NOW, opened
 from tests.fortnight import fortnight

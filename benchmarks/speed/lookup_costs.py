@@ -22,6 +22,7 @@ from typing import Any
 from redis.asyncio import Redis
 from starlette.types import ASGIApp, Message, Scope
 
+from access.keys import IssuedKey, KeyRing, Role, issue_key
 from benchmarks.speed.redis_server import redis_running
 from deployments.gateway.admission import Admission
 from deployments.gateway.app import build_app
@@ -30,7 +31,6 @@ from deployments.gateway.ingress import InferenceIngress
 from deployments.gateway.lookups import LIMITS, DecisionLookups
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.lookup import Lookup
-from safety.access import IssuedKey, KeyRing, Role, issue_key
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 ROW = b" " * 1_400

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
+from access.keys import KeyRing, Principal, Role
 from deployments.api.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from deployments.gateway.rate_limits import RateLimits
-from safety.access import KeyRing, Principal, Role
 
 Headers = Iterable[tuple[bytes, bytes]]
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from access.keys import Principal
 from config_store.store import Version
 from deployments.api.endpoint import FamilyBody, InferenceEndpoint
 from deployments.api.errors import RefusedError
@@ -16,7 +17,6 @@ from deployments.gateway.envelope import interval_of, safety_of, why_no_interval
 from deployments.runtime.batch import Batch, Detail, Judgement, Prediction
 from features.fill import Filled
 from observability.ledger.decision import Decision
-from safety.access import Principal
 from safety.limits import LEVELS, Level
 
 _NO_DETAIL: Detail = {}

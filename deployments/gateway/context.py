@@ -7,6 +7,8 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from access.key_store import KeyStore
+from access.keys import KeyRing
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from config_store.wire_secret import wire_secret
@@ -39,8 +41,6 @@ from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.lag import drain_lag_s
 from observability.ledger.writer import LedgerWriter
 from observability.snapshots import Retirement
-from safety.access import KeyRing
-from safety.key_store import KeyStore
 
 LAG_SECONDS = 1.0
 RETIRE_SECONDS = 10.0

@@ -10,6 +10,8 @@ import time
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from access.endpoints import needed_role
+from access.keys import Role
 from deployments.api.errors import RefusedError
 from deployments.gateway.admission import Admission
 from deployments.gateway.ingress import (
@@ -21,8 +23,6 @@ from deployments.gateway.ingress import (
 )
 from deployments.gateway.lookups import ID_PATTERN, DecisionLookups
 from deployments.gateway.one_write import Header, send_at_once
-from safety.access import Role
-from safety.endpoints import needed_role
 
 log = logging.getLogger(__name__)
 

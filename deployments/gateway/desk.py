@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from access.keys import Principal
 from config_store.document import Lane as LaneConfig
 from config_store.store import Version
 from deployments.api.endpoint import FamilyBody
@@ -13,7 +14,6 @@ from deployments.gateway.lane import Lane, LaneLimits
 from deployments.gateway.pipeline import InferencePipeline
 from deployments.gateway.turns import Turns
 from deployments.runtime.clocks import SystemClocks
-from safety.access import Principal
 
 
 def limits_of(config: LaneConfig) -> LaneLimits:

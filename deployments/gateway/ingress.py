@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from access.endpoints import V1, needed_role
+from access.keys import Role
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import MethodNotAllowedError, RefusedError
 from deployments.gateway.admission import Admission
@@ -20,8 +22,6 @@ from deployments.gateway.desk import Desk
 from deployments.gateway.large_answers import PIECE_BYTES, length_of, pieces_of, send_pieces
 from deployments.gateway.one_write import Header, send_at_once
 from observability.logs import request_ids
-from safety.access import Role
-from safety.endpoints import V1, needed_role
 
 log = logging.getLogger(__name__)
 

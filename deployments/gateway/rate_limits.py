@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from access.keys import Principal
 from config_store.quotas import QuotasConfig
 from deployments.api.errors import QuotaError
-from safety.access import Principal
 
 HOW_TO_CHANGE = "Ask an operator to raise quotas.keys.{key}.{setting} in the configuration"
 # Whoever has not asked for so long is forgotten, unless its buckets have yet to fill.

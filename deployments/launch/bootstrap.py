@@ -7,14 +7,14 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from access.key_store import KeyStore
+from access.keys import Role
 from config_store.document import ConfigDocument
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.launch.errors import ClickhouseAwayError, RedisAwayError
 from deployments.launch.old_names import move_old_names
 from observability.errors import ObservabilityError
-from safety.access import Role
-from safety.key_store import KeyStore
 from settings.environment import Settings
 from settings.redis_connection import open_redis
 

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from redis.exceptions import RedisError
 
+from access.errors import UnknownKeyError
+from access.key_store import KeyStore
+from access.keys import Role
 from deployments.launch.errors import LaunchError
-from safety.access import Role
-from safety.errors import UnknownKeyError
-from safety.key_store import KeyStore
 from settings.environment import Settings
 from settings.redis_connection import open_redis
 

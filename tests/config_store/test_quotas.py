@@ -1,10 +1,10 @@
 import pytest
 from pydantic import ValidationError
 
+from access.keys import Principal, Role
 from config_store.document import ConfigDocument
 from config_store.quotas import Quota, QuotaChange, QuotasConfig
 from config_store.shipped import default_document
-from safety.access import Principal, Role
 
 
 def test_a_keys_own_value_counts_then_its_roles_then_the_default() -> None:

@@ -9,14 +9,14 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
+from access.key_store import KeyStore
+from access.keys import KeyRing, Role
 from config_store.document import ConfigDocument, FeatureConfig
 from config_store.errors import AlreadyWatchingError, NothingLoadedError
 from config_store.shipped import default_document
 from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch, RedisWatch
 from observability.background import Loops
-from safety.access import KeyRing, Role
-from safety.key_store import KeyStore
 from settings.redis_connection import open_redis
 from tests.waiting import PATIENCE_SECONDS
 

@@ -12,6 +12,8 @@ import httpx
 import orjson
 from redis.asyncio import Redis
 
+from access.key_store import KeyStore
+from access.keys import Role
 from config_store.document import ConfigDocument, Deadlines
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
@@ -22,8 +24,6 @@ from deployments.stages import MODELS, STAGES
 from features.errors import SourceAwayError
 from features.rows import FeatureRow
 from observability.ledger.stream import LedgerStream
-from safety.access import Role
-from safety.key_store import KeyStore
 from settings.environment import Settings
 from tests.deployments.handles import InProcessHandle
 from tests.deployments.replicas import Directory, kill

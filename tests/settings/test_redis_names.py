@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
+from access.key_store import KeyStore
+from access.keys import Role
 from config_store.errors import NoActiveVersionError
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
@@ -14,8 +16,6 @@ from features.rows import FeatureRow
 from features.store import key, publish
 from observability.ledger.stream import LedgerStream
 from observability.snapshots import Publisher, gather
-from safety.access import Role
-from safety.key_store import KeyStore
 from settings.redis_connection import open_redis
 from settings.redis_names import PrefixedRedis, redis_name
 from tests.redis_server import RedisServer

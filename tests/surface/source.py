@@ -7,8 +7,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = (
-    *("deployments", "models", "features", "safety", "config_store", "observability"),
-    *("settings", "tuning"),
+    *("deployments", "models", "features", "safety", "access", "config_store"),
+    *("observability", "settings", "tuning"),
 )
 DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
 

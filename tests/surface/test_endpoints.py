@@ -9,10 +9,10 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 
+from access.endpoints import ENDPOINTS, OPEN, PAGES
+from access.keys import Role
 from deployments.api.shipped import FAMILIES
 from deployments.gateway.app import build_app
-from safety.access import Role
-from safety.endpoints import ENDPOINTS, OPEN, PAGES
 from tests.surface.bodies import documented_bodies, example_bodies
 from tests.surface.source import REPOSITORY
 

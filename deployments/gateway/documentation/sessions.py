@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from itsdangerous import BadSignature, TimestampSigner
 
-from safety.access import KeyRing, Principal
+from access.keys import KeyRing, Principal
 
 COOKIE = "ballast_docs"
 SESSION_SECONDS = 8 * 3600

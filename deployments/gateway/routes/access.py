@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.routing import Route
 
+from access.endpoints import needed_role
+from access.keys import Principal, Role
 from deployments.gateway.context import GatewayContext
-from safety.access import Principal, Role
-from safety.endpoints import needed_role
 
 
 # FastAPI would run plain functions in a thread each.

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
+from access.keys import Principal
 from deployments.api.errors import NotFoundError
 from deployments.gateway.lookups import ID_PATTERN
 from deployments.gateway.moments import Moment
 from deployments.gateway.routes.access import Here, admitted
 from deployments.history.client import ask
 from observability.ledger.audit_report import AuditReport
-from safety.access import Principal
 
 router = APIRouter(tags=["decisions"], dependencies=[Depends(admitted)])
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from access.keys import Role
 from deployments.api.errors import UnauthorizedError
 from deployments.gateway.bodies import read_body
 from deployments.gateway.context import GatewayContext
@@ -21,7 +22,6 @@ from deployments.gateway.documentation.pages import (
 )
 from deployments.gateway.documentation.sessions import COOKIE, SESSION_SECONDS, is_loopback
 from deployments.gateway.routes.access import Here
-from safety.access import Role
 
 router = APIRouter(include_in_schema=False)
 

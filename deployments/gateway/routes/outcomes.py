@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 
+from access.keys import Principal
 from deployments.api.errors import ConflictError, NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
 from deployments.runtime.coverage.keeper import base_ends
-from safety.access import Principal
 
 router = APIRouter(tags=["inference"], dependencies=[Depends(admitted)])
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 from starlette.responses import StreamingResponse
 
+from access.keys import Principal
 from deployments.api.endpoint import ENTITY_PATTERN
 from deployments.api.errors import NotFoundError, UnavailableError
 from deployments.gateway.listeners import EventStream
@@ -14,7 +15,6 @@ from deployments.gateway.moments import MomentOrEpoch
 from deployments.gateway.notices import Notices, resumed_after
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text, page_of
-from safety.access import Principal
 
 router = APIRouter(tags=["streams"], dependencies=[Depends(admitted)])
 

@@ -26,7 +26,10 @@ from settings.environment import Settings
 
 HOME = ".ballast-dev"
 ROOT = Path(__file__).parents[3]
-ROOMS = ("deployments", "features", "models", "safety", "config_store", "observability", "settings")
+ROOMS = (
+    *("deployments", "features", "models", "safety", "access", "config_store", "observability"),
+    "settings",
+)
 LOOK_MILLISECONDS = 500
 ENDS_WITHIN_SECONDS = 10.0
 TRAINING = "deployments.launch.dev.tail_model"

@@ -10,8 +10,8 @@ from deployments.runtime.ray_internals import WORKER_FILE
 
 ROOT = Path(__file__).parents[3]
 ROOMS = (
-    *("deployments", "models", "features", "safety", "config_store", "observability"),
-    "settings",
+    *("deployments", "models", "features", "safety", "access", "config_store"),
+    *("observability", "settings"),
 )
 
 

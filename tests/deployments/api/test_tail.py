@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from access.endpoints import needed_role
+from access.keys import Role
 from config_store.document import FamilyServing
 from config_store.shipped import default_document
 from deployments.api.shipped import FAMILIES
@@ -13,8 +15,6 @@ from features.definitions import NAMES
 from models.tail.calibration import INTERVAL_LEVEL
 from models.tail.inputs import BOUNDS
 from models.tail.xgboost_quantile import TailModel
-from safety.access import Role
-from safety.endpoints import needed_role
 from safety.tail import ACTIONS, tail_policy
 
 SERVING = FamilyServing(model="tail/xgboost-quantile", slo_ms=250)

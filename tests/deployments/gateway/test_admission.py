@@ -2,9 +2,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from access.keys import IssuedKey, KeyRing, Role, issue_key
 from deployments.api.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from deployments.gateway.admission import Admission
-from safety.access import IssuedKey, KeyRing, Role, issue_key
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 

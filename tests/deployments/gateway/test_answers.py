@@ -7,6 +7,7 @@ import numpy as np
 import orjson
 import pytest
 
+from access.keys import Principal, Role
 from config_store.shipped import default_document
 from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
@@ -16,7 +17,6 @@ from deployments.gateway.answers import Ask, Circumstances, Outcome, isoformat, 
 from deployments.runtime.batch import Batch, Judgement, Prediction
 from features.fill import Filled
 from observability.ledger.lookup import AUDIT_FIELDS
-from safety.access import Principal, Role
 from safety.limits import Level
 from safety.shipped import default_policy
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from redis.asyncio import Redis
 
+from access.keys import Role
 from config_store.document import BanditExperiment, BanditsConfig
 from deployments.optimization.experiments.configured import Configured
-from safety.access import Role
 from tests.deployments.asking import post, refused
 from tests.deployments.house import House
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from access.key_store import KeyStore
+from access.keys import KeyRing, Role
 from config_store.quotas import QuotaChange, QuotasConfig
 from deployments.api.errors import UnavailableError
 from deployments.launch.dev.replica import end
@@ -13,8 +15,6 @@ from deployments.runtime.transport import replica_directory
 from deployments.runtime.transport.replica_directory import DirectoryEntry
 from deployments.stages import STAGES
 from observability.ledger.writer import LedgerWriter
-from safety.access import KeyRing, Role
-from safety.key_store import KeyStore
 from tests.deployments.house import PATH, House, opened
 from tests.waiting import until
 

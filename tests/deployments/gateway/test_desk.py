@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
+from access.keys import Principal, Role
 from config_store.document import Lane
 from deployments.api.errors import UnavailableError
 from deployments.api.tail import TailBody
 from deployments.gateway.desk import Desk, limits_of
 from deployments.gateway.lane import LaneLimits
 from deployments.runtime.transport.frame import Frame
-from safety.access import Principal, Role
 from tests.deployments.house import House, document_with
 
 WHO = Principal("k1", Role.CLIENT)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from safety.access import Role
+from access.keys import Role
 from tests.deployments.house import PATH, House
 from tests.waiting import until
 

@@ -7,12 +7,12 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
+from access.endpoints import V1
+from access.key_store import KeyStore
+from access.keys import Role
 from deployments.gateway.bodies import MOST_BYTES
 from deployments.gateway.ingress import InferenceIngress
 from deployments.gateway.large_answers import PIECE_BYTES
-from safety.access import Role
-from safety.endpoints import V1
-from safety.key_store import KeyStore
 from tests.deployments.gateway.conftest import LogLines
 from tests.deployments.house import PATH, House
 from tests.waiting import until

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from access.keys import Role
 from deployments.gateway.routes import decisions
 from deployments.launch import audit_command, own_processes
 from deployments.launch.run_record import Run, RunRecord
@@ -18,7 +19,6 @@ from observability.ledger.decision import Decision, DecisionIds
 from observability.ledger.lookup import Lookup
 from observability.ledger.writer import LedgerWriter, Timing
 from observability.schema import create_tables
-from safety.access import Role
 from settings.environment import Settings
 from tests.deployments.house import House
 from tests.waiting import PATIENCE_SECONDS

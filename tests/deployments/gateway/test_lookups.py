@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from access.keys import Role
 from deployments.api.errors import NotFoundError, OverloadedError, UnavailableError
 from deployments.gateway import notices
 from deployments.gateway.lookups import LIMITS, DecisionLookups
 from deployments.gateway.routes import decisions
 from deployments.history.client import HistoryAwayError
-from safety.access import Role
 from tests.deployments.house import House
 
 DECISION = "01a1f80f-b119-7000-807c-fcbeaee3293f"

@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from jsonschema_rs import Draft202012Validator, ValidationError, meta
 from redis.asyncio import Redis
 
+from access.endpoints import OPEN, needed_role
+from access.keys import Role
 from config_store.document import Lane
 from deployments.api.errors import InvalidError
 from deployments.api.shipped import FAMILIES
@@ -20,8 +22,6 @@ from deployments.gateway.bodies import BodyReader
 from deployments.gateway.openapi import REFUSALS, describe
 from features.rows import FeatureRow
 from features.store import publish
-from safety.access import Role
-from safety.endpoints import OPEN, needed_role
 from tests.deployments.house import PATH, House, document_with
 from tests.surface.bodies import documented_bodies
 from tests.surface.source import REPOSITORY

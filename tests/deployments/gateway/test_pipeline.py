@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 import deployments.tail.deployment
+from access.keys import Principal, Role
 from config_store.document import Lane
 from config_store.store import ConfigStore
 from config_store.versions import Live
@@ -22,7 +23,6 @@ from features.rows import FeatureRow
 from features.store import publish
 from models.registry import CHAMPION, Registry
 from models.tail.xgboost_quantile import TailModel
-from safety.access import Principal, Role
 from tests.deployments.house import NOW, PATH, House, document_with
 from tests.redis_server import RedisServer
 from tests.waiting import until

@@ -5,6 +5,7 @@ import time
 from prometheus_client.core import GaugeMetricFamily
 from redis.asyncio import Redis
 
+from access.keys import Role
 from deployments.runtime.platform_health import (
     STALE_SECONDS,
     DeploymentHealth,
@@ -15,7 +16,6 @@ from deployments.runtime.platform_health import (
 from observability.background import LOOP_AGES
 from observability.exposition import Snapshot, encode
 from observability.snapshots import key
-from safety.access import Role
 from tests.deployments.house import House
 
 PROBLEM = "raylet gives no answer for 3 s"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from access.keys import Role
 from config_store.quotas import QuotaChange, QuotasConfig
-from safety.access import Role
 from tests.deployments.house import PATH, House
 
 BODY = {"entity": "order-gateway", "load": 0.5}

@@ -2,10 +2,10 @@ from collections import Counter
 
 import pytest
 
+from access.keys import Principal, Role
 from config_store.quotas import Quota, QuotaChange, QuotasConfig
 from deployments.api.errors import QuotaError
 from deployments.gateway.rate_limits import IDLE_SECONDS, RateLimits
-from safety.access import Principal, Role
 
 ADA, BOB = Principal("ada", Role.CLIENT), Principal("bob", Role.CLIENT)
 TEN = QuotasConfig(default=Quota(requests_per_second=10, rows_per_second=100, burst_seconds=2))

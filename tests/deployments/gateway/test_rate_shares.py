@@ -1,11 +1,11 @@
 import pytest
 from redis.asyncio import Redis
 
+from access.keys import Principal, Role
 from config_store.quotas import Quota, QuotasConfig
 from deployments.api.errors import QuotaError
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import ALIVE_SECONDS, RateShares
-from safety.access import Principal, Role
 
 ADA = Principal("ada", Role.CLIENT)
 RATE = 1_000.0

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from safety.access import Role
+from access.keys import Role
 from tests.deployments.gateway.conftest import LogLines
 from tests.deployments.house import PATH, House
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
+from access.keys import Role
 from deployments.gateway import shortcut
 from deployments.gateway.shortcut import Shortcut, middlewares, open_shortcut
-from safety.access import Role
 from tests.deployments.house import PATH, House
 
 

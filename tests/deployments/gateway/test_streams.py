@@ -9,12 +9,12 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 from redis.asyncio import Redis
 
+from access.keys import Role
 from config_store.document import StreamsConfig
 from deployments.gateway import notices
 from deployments.gateway.app import build_app
 from models.anomaly.fleet import Roster
 from models.anomaly.streams import AnomalyStreams
-from safety.access import Role
 from tests.deployments.asking import post, refused
 from tests.deployments.house import House
 from tests.waiting import until

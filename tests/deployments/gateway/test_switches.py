@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from access.keys import Principal, Role
 from config_store.document import BanditsConfig, ConfigDocument
 from config_store.store import ConfigStore, Version
 from deployments.api.bandits import BanditBody
@@ -20,7 +21,6 @@ from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
 from models.tail.xgboost_quantile import TailModel
-from safety.access import Principal, Role
 from safety.limits import Level, Range, Repair
 from tests.deployments.house import NOW, House, document_with
 from tests.effort import tries

@@ -7,11 +7,11 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from access.key_store import KeyStore
+from access.keys import Role
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.launch.bootstrap import prepare_redis, read_secret, write_secret
-from safety.access import Role
-from safety.key_store import KeyStore
 from settings.environment import Settings
 from tests.redis_server import RedisServer
 

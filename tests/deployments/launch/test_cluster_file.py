@@ -17,14 +17,14 @@ import pytest
 import yaml
 from redis.asyncio import Redis
 
+from access.key_store import KeyStore
+from access.keys import Role
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.launch import cluster_file
 from deployments.launch.bootstrap import read_secret
 from deployments.launch.private_files import OTHERS
 from deployments.launch.ray_variables import AT_START, BEFORE_RAY, on_a_cluster
-from safety.access import Role
-from safety.key_store import KeyStore
 from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[3]

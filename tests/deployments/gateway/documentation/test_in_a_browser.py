@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from safety.access import Role
+from access.keys import Role
 from tests.chromium import Page, page
 from tests.deployments.house import House
 

@@ -6,6 +6,8 @@ import secrets
 import httpx
 import pytest
 
+from access.key_store import KeyStore
+from access.keys import KeyRing, Principal, Role, issue_key
 from deployments.gateway.documentation.assets import FILES, asset
 from deployments.gateway.documentation.sessions import (
     COOKIE,
@@ -13,8 +15,6 @@ from deployments.gateway.documentation.sessions import (
     Sessions,
     is_loopback,
 )
-from safety.access import KeyRing, Principal, Role, issue_key
-from safety.key_store import KeyStore
 from tests.deployments.house import NOW, House
 from tests.waiting import until
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from access.keys import Role
 from deployments.api.errors import OverloadedError, QuotaError
 from deployments.gateway.body_room import PER_KEY, BodyRoom
-from safety.access import Role
 from tests.deployments.house import PATH, House
 from tests.waiting import until
 

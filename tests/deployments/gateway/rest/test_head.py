@@ -2,7 +2,7 @@
 
 import httpx
 
-from safety.access import Role
+from access.keys import Role
 from tests.deployments.house import House
 from tests.waiting import until
 

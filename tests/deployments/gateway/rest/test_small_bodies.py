@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from access.keys import Role
 from deployments.gateway import shortcut
 from deployments.gateway.shortcut import Shortcut, open_shortcut
 from deployments.gateway.small_bodies import MOST_BYTES
-from safety.access import Role
 from tests.deployments.house import House
 
 PATHS = ("/models/tail/outcome", "/models/regime-detection/gate", "/docs/sign-in", "/nothing")

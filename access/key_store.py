@@ -6,8 +6,8 @@ from datetime import datetime
 
 from redis.asyncio import Redis
 
-from safety.access import IssuedKey, KeyRecord, KeyRing, Role, issue_key
-from safety.errors import DuplicateKeyError, UnknownKeyError
+from access.errors import DuplicateKeyError, UnknownKeyError
+from access.keys import IssuedKey, KeyRecord, KeyRing, Role, issue_key
 from settings.redis_names import redis_name
 
 

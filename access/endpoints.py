@@ -3,7 +3,7 @@
 An endpoint is listed when it is served, and not before; a test holds the list against the app.
 """
 
-from safety.access import Role
+from access.keys import Role
 
 V1 = "/api/v1"
 

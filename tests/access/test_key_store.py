@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from safety.access import Role
-from safety.errors import DuplicateKeyError, UnknownKeyError
-from safety.key_store import KeyStore
+from access.errors import DuplicateKeyError, UnknownKeyError
+from access.key_store import KeyStore
+from access.keys import Role
 from tests.waiting import PATIENCE_SECONDS
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from safety.access import Role
-from safety.endpoints import ENDPOINTS, needed_role
+from access.endpoints import ENDPOINTS, needed_role
+from access.keys import Role
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from safety.access import LONGEST_KEY, IssuedKey, KeyRecord, KeyRing, Principal, Role, issue_key
+from access.keys import LONGEST_KEY, IssuedKey, KeyRecord, KeyRing, Principal, Role, issue_key
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 ORDER = ["viewer", "client", "operator", "approver", "admin"]
