@@ -22,7 +22,7 @@ serve: install ## Start the platform; Ctrl-C ends it
 	@exec $(BIN)/ballast up
 
 dev: install ## The whole DAG in one process without Ray, started anew on a change of source
-	@exec $(BIN)/python -m deployments.launch.dev
+	@exec $(BIN)/python -m launch.dev
 
 install: .venv/.installed ## Make the virtual environment from the lock file
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.launch import own_processes
-from deployments.launch.run_record import Run, RunRecord
+from launch import own_processes
+from launch.run_record import Run, RunRecord
 
 ROOT = Path(__file__).parents[1]
 BALLAST = Path(sys.prefix) / "bin" / "ballast"

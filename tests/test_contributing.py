@@ -16,7 +16,7 @@ FAMILY, STAGE = "extremes", "tail"
 NAMES_THE_FAMILY = re.compile(r'extreme-events|\bEXTREMES\b|"extremes"|\bextremes_policy\b')
 ROOMS = (
     *("deployments", "models", "features", "safety", "access", "config_store"),
-    *("observability", "settings", "tuning", "tests/live"),
+    *("launch", "observability", "settings", "tuning", "tests/live"),
 )
 # Of the family's own logic, and what only uses the endpoint.
 NO_PART_OF_ADDING = re.compile(

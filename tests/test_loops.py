@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     *("deployments", "observability", "config_store", "features", "safety", "models", "tuning"),
-    *("access", "settings"),
+    *("launch", "access", "settings"),
 )
 STARTERS = {"create_task", "ensure_future", "Thread", "run_coroutine_threadsafe"}
 
@@ -26,23 +26,23 @@ ALLOWED = {
         "_read",
     ): "ends with the process whose answers it reads",
     (
-        "deployments/launch/progress.py",
+        "launch/progress.py",
         "repeat",
     ): "a thread that ends with the step of a start that it mentions; the step blocks",
     (
-        "deployments/launch/redis_server.py",
+        "launch/redis_server.py",
         "_keep_alive",
     ): "a thread; a failed start is tried again",
     (
-        "deployments/launch/front/process.py",
+        "launch/front/process.py",
         "_keep",
     ): "a thread; a failed start is tried again",
     (
-        "deployments/launch/serving.py",
+        "launch/serving.py",
         "_ask_on",
     ): "a thread that asks Ray, which blocks; whatever it meets is logged, and its age is shown",
     (
-        "deployments/launch/zygote/spawn.py",
+        "launch/zygote/spawn.py",
         "_keep_alive",
     ): "a thread; a failed start is tried again",
 }

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deployments.api.tail import TailBody, TailData
-from deployments.cli import app
+from launch.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -71,7 +71,7 @@ def test_the_speed_table_is_the_measured_one() -> None:
 
 def test_the_version_command_needs_no_cluster() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "deployments.cli", "version"],
+        [sys.executable, "-m", "launch.cli", "version"],
         capture_output=True,
         text=True,
         check=True,

@@ -16,11 +16,11 @@ from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.keeper import Stream
 from deployments.anomaly.regime import RegimeKeeper
-from deployments.launch.redis_server import RedisServer
 from deployments.runtime.batch import Batch
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 from deployments.runtime.state.shelf import ShelfLimits
+from launch.redis_server import RedisServer
 from settings.redis_connection import open_redis
 
 MB = 1024 * 1024

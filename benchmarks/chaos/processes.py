@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks.chaos.schedule import Action, Fault
 from benchmarks.chaos.targets import BY_NAME, TARGETS
 from benchmarks.platform import NotRunningError, Platform, cmdline
-from deployments.launch import own_processes
+from launch import own_processes
 
 Census = dict[str, list[int]]
 

@@ -27,8 +27,8 @@ from benchmarks.chaos.outages import Outages, watch
 from benchmarks.chaos.schedule import Step, plan
 from benchmarks.platform import ROOT, Platform, free_url
 from deployments.forecasting.shelf import FORECASTERS, registered_name
-from deployments.launch import own_processes
-from deployments.launch.run_record import Run
+from launch import own_processes
+from launch.run_record import Run
 from models.forecasting.plan.model import CAPACITY_MODEL
 from models.pointer import read_pointer
 from models.registry import CHAMPION

@@ -25,12 +25,12 @@ TARGETS = (
     Target("controller", "ray::ServeController"),
     Target("proxy", "ray::ProxyActor"),
     Target("haproxy-manager", "ray::HAProxyManager"),
-    Target("front", "deployments.launch.front"),
+    Target("front", "launch.front"),
     Target("haproxy", "haproxy -"),
     Target("redis", "redis-server"),
     Target("raylet", "/raylet/raylet"),
     Target("gcs", "gcs_server"),
-    Target("zygote", "deployments.launch.zygote"),
+    Target("zygote", "launch.zygote"),
     # What Ray took for its worker, while the worker itself was forked of the zygote: as many as
     # there are workers, idle ones too.
     Target("stand-in", "default_worker.py", minor=True),
@@ -41,6 +41,6 @@ TARGETS = (
     # The process of low priority beside a replica; it begins with its first task.
     Target("helper", "deployments.runtime.aside.worker", minor=True),
     # Nothing on one machine stands above it: whoever kills it has ended the platform.
-    Target("supervisor", "deployments.cli up", may_be_killed=False),
+    Target("supervisor", "launch.cli up", may_be_killed=False),
 )
 BY_NAME = {target.name: target for target in TARGETS}

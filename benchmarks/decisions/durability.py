@@ -13,7 +13,7 @@ from pathlib import Path
 from redis import Redis
 
 from benchmarks.decisions.figures import is_quick, quantile_ms, show
-from deployments.launch.redis_server import RedisServer
+from launch.redis_server import RedisServer
 from observability.ledger.spool import Spool
 
 ENTRY_BYTES = 30_000

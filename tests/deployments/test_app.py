@@ -33,7 +33,7 @@ def test_serve_runs_what_its_configuration_names() -> None:
 
 def test_the_gateway_and_its_stages_load_without_ray() -> None:
     found = in_a_process_of_its_own(
-        "import deployments.gateway.deployment, deployments.launch.dev.platform, sys\n"
+        "import deployments.gateway.deployment, launch.dev.platform, sys\n"
         "print('ray' in sys.modules)"
     )
     assert found == "False\n"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from config_store.store import ConfigStore
-from deployments.launch import own_processes
+from launch import own_processes
 from settings.redis_connection import open_redis
 from tests.live.conftest import Live, answer_of, cmdline, eventually
 

@@ -105,7 +105,7 @@ async def victims_of(live: Live, titles: list[str]) -> list[int]:
 
 PARTS = {
     "every HAProxy": ["haproxy"],
-    "every HAProxy and what keeps it": ["haproxy", "deployments.launch.front"],
+    "every HAProxy and what keeps it": ["haproxy", "launch.front"],
     "Serve's HAProxy manager": ["ray::HAProxyManager"],
     "Serve's own proxy": ["ray::ProxyActor"],
 }

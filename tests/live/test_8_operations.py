@@ -15,8 +15,8 @@ import pytest
 import yaml
 from redis import Redis
 
-from deployments.launch import own_processes
-from deployments.launch.supervisor import is_free
+from launch import own_processes
+from launch.supervisor import is_free
 from tests.live.conftest import (
     BALLAST,
     PATIENCE_SECONDS,
@@ -186,7 +186,7 @@ def test_replicas_are_forked_and_without_the_zygote_they_start_as_ray_starts_the
     title = "ServeReplica:ballast:safety"
     (first,) = live.pids(title)
     zygote = parent_of(first)
-    assert "deployments.launch.zygote" in cmdline(zygote)
+    assert "launch.zygote" in cmdline(zygote)
     os.kill(zygote, signal.SIGKILL)
     with live.client() as client:
         assert answer_of(client, {"load": 0.5})["meta"]["degraded"] is False

@@ -8,7 +8,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = (
     *("deployments", "models", "features", "safety", "access", "config_store"),
-    *("observability", "settings", "tuning"),
+    *("launch", "observability", "settings", "tuning"),
 )
 DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
 

@@ -7,8 +7,8 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from deployments.cli import app
 from deployments.runtime.version import VERSION
+from launch.cli import app
 from tests.surface.source import DOCUMENTS
 
 

@@ -8,10 +8,10 @@ from tests.surface.source import REPOSITORY, modules
 
 # What the installed commands, Serve and Ray start with (pyproject.toml, serve_config.yaml).
 ENTRIES = {
-    "deployments.cli",
+    "launch.cli",
     "deployments.app",
     "deployments.history.actor",
-    "deployments.launch.haproxy",
+    "launch.haproxy",
 }
 # What no user reaches yet, and why it is kept.
 LATER = {
@@ -75,8 +75,8 @@ def test_every_module_is_reached() -> None:
 def test_the_entries_are_those_of_the_project() -> None:
     project = (REPOSITORY / "pyproject.toml").read_text()
     serve = (REPOSITORY / "serve_config.yaml").read_text()
-    assert "deployments.cli:app" in project
-    assert "deployments.launch.haproxy:main" in project
+    assert "launch.cli:app" in project
+    assert "launch.haproxy:main" in project
     assert "deployments.app:" in serve
 
 

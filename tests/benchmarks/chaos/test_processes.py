@@ -14,8 +14,8 @@ from benchmarks.chaos.processes import absent, census, strike
 from benchmarks.chaos.schedule import Action, Fault
 from benchmarks.chaos.targets import TARGETS
 from benchmarks.platform import Platform, eventually
-from deployments.launch.own_processes import TOKEN
-from deployments.launch.run_record import Run, RunRecord
+from launch.own_processes import TOKEN
+from launch.run_record import Run, RunRecord
 
 Begin = Callable[[str], subprocess.Popen[bytes]]
 

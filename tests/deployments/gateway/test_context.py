@@ -10,10 +10,10 @@ from access.key_store import KeyStore
 from access.keys import KeyRing, Role
 from config_store.quotas import QuotaChange, QuotasConfig
 from deployments.api.errors import UnavailableError
-from deployments.launch.dev.replica import end
 from deployments.runtime.transport import replica_directory
 from deployments.runtime.transport.replica_directory import DirectoryEntry
 from deployments.stages import STAGES
+from launch.dev.replica import end
 from observability.ledger.writer import LedgerWriter
 from tests.deployments.house import PATH, House, opened
 from tests.waiting import until

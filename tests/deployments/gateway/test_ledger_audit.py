@@ -11,8 +11,8 @@ import pytest
 
 from access.keys import Role
 from deployments.gateway.routes import decisions
-from deployments.launch import audit_command, own_processes
-from deployments.launch.run_record import Run, RunRecord
+from launch import audit_command, own_processes
+from launch.run_record import Run, RunRecord
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.audit_run import AuditRun
 from observability.ledger.decision import Decision, DecisionIds

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 PRIVATE = re.compile(r"\bray(\.\w+)*\._|_private/workers|ray\.core\.generated")
 ROOMS = (
     *("deployments", "tuning", "features", "models", "safety", "access", "config_store"),
-    *("observability", "settings", "benchmarks"),
+    *("launch", "observability", "settings", "benchmarks"),
 )
 # Measures what Serve's own router costs, for which it stands in Serve's place.
 A_BENCH = ROOT / "benchmarks/decisions/lane.py"

@@ -7,11 +7,11 @@ import pytest
 
 from config_store.shipped import default_document
 from config_store.store import Version
-from deployments.launch.dev.replica import unstarted
 from deployments.runtime.batch import Batch, Columns, Judgement
 from deployments.runtime.transport.frame import ASK, decode, encode
 from deployments.safety.deployment import Judge, Safety
 from deployments.tail.deployment import _answer
+from launch.dev.replica import unstarted
 from models.tail.xgboost_quantile import TailModel
 from safety.fallback import fallback_columns
 from safety.limits import LEVELS, Level

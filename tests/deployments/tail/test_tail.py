@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from deployments.launch.dev.replica import unstarted
 from deployments.runtime.batch import Columns, Prediction
 from deployments.runtime.champions import Champions, Named
 from deployments.runtime.transport.frame import Frame
 from deployments.tail.deployment import _ORDINARY, Tail, _answer, _answerable, _numbers
+from launch.dev.replica import unstarted
 from models.model_version import ModelVersion
 from models.tail.inputs import BOUNDS
 from models.tail.xgboost_quantile import TailModel

@@ -1,0 +1,72 @@
+"""Shows and gives up the archive of decisions, for the command line."""
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from launch.errors import LaunchError
+from launch.redis_server import RedisServer
+from observability.clickhouse.home import Home, abandon, known_home, read_mark
+from observability.ledger import noted_heads
+from settings.environment import Settings
+from settings.redis_connection import open_redis
+
+
+async def show(settings: Settings) -> str:
+    async with opened_redis(settings) as redis:
+        home = await known_home(redis)
+    if home is None:
+        return "No archive was opened yet; the first folder to be opened becomes it."
+    return f"archive {home.archive_id}  on node {home.node}  in {home.folder}"
+
+
+async def give_up(settings: Settings) -> str:
+    async with opened_redis(settings) as redis:
+        _refuse_one_that_is_here(await known_home(redis), settings)
+        home = await abandon(redis)
+        await noted_heads.forget(redis)  # their chains are given up with it
+    if home is None:
+        return "There is no archive to give up."
+    return (
+        f"The archive {home.archive_id} on node {home.node} in {home.folder} is given up: what is "
+        "only there is found no more. The next history to start begins a new archive."
+    )
+
+
+def _refuse_one_that_is_here(known: Home | None, settings: Settings) -> None:
+    """Keep an archive that can be read: the next history would only take its folder again."""
+    folder = settings.paths.history
+    if settings.clickhouse_url is None and known and known.archive_id == read_mark(folder):
+        raise LaunchError(
+            f"The archive {known.archive_id} is not lost, it lies in {folder}. To begin a new one "
+            "all the same, end the platform with `ballast down` and move that folder away first."
+        )
+
+
+@asynccontextmanager
+async def opened_redis(settings: Settings) -> AsyncIterator[Redis]:
+    """Open Redis; the embedded one is started for this where the platform does not run."""
+    redis = open_redis(settings.redis_address, settings.redis_prefix)
+    try:
+        with ExitStack() as undo:
+            if settings.embedded_redis and not await _answers(redis):
+                server = RedisServer(settings.paths.redis, settings.paths.redis_socket)
+                undo.callback(server.stop)
+                server.start()
+            yield redis
+    except (RedisError, OSError) as away:
+        raise LaunchError(
+            f"Redis gives no answer ({type(away).__name__}), and it knows where the archive is "
+            "and what is not in it yet: start it, or correct REDIS_URL."
+        ) from None
+    finally:
+        await redis.aclose()
+
+
+async def _answers(redis: Redis) -> bool:
+    try:
+        return bool(await redis.ping())
+    except (RedisError, OSError):
+        return False

@@ -1,0 +1,195 @@
+"""Verifies the ledger for the command line: whole, or one decision's proof.
+
+The embedded archive is one process's own. While the platform runs here, the history actor has it,
+and is asked through the front door; otherwise the archive is opened here.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from redis.asyncio import Redis
+
+from launch import own_processes
+from launch.archive_command import opened_redis
+from launch.errors import LaunchError
+from launch.run_record import Run, RunRecord
+from observability.clickhouse import Clickhouse
+from observability.clickhouse.home import elsewhere, known_home, read_mark
+from observability.clickhouse.opening import open_store
+from observability.errors import ObservabilityError
+from observability.ledger.audit import Progress
+from observability.ledger.audit_report import AuditReport
+from observability.ledger.audit_run import audit_and_note
+from observability.ledger.lookup import Lookup
+from observability.ledger.proof import Proof, verify_proof
+from observability.schema import create_tables
+from settings.environment import Settings
+
+ANSWERS_WITHIN_SECONDS = 30.0
+LOOK_SECONDS = 0.25
+SHOWN_FAULTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found, in lines; not `sound` where the ledger is not as it was written."""
+
+    sound: bool
+    lines: list[str]
+
+
+async def verify_ledger(settings: Settings, progress: Progress) -> Verdict:
+    """Verify every chain from its first entry to its last."""
+    run = _holder(settings)
+    if run is None:
+        return _verdict(await _here(settings, lambda redis, store: _audit(redis, store, progress)))
+    async with _door(settings, run) as door:
+        return _verdict(await _from_the_door(door, progress))
+
+
+async def verify_decision(settings: Settings, decision_id: str) -> Verdict:
+    """Find a decision, and recompute the hashes from its row to its entry and the one after."""
+    run = _holder(settings)
+    if run is None:
+        proof = await _here(settings, lambda redis, store: Lookup(redis, store).proof(decision_id))
+    else:
+        async with _door(settings, run) as door:
+            proof = await _proof_from_the_door(door, decision_id)
+    if proof is None:
+        return Verdict(sound=False, lines=[f"{decision_id} is not in the ledger."])
+    return _proven(decision_id, proof)
+
+
+def _holder(settings: Settings) -> Run | None:
+    """Find the run that has the archive open; a server is open to everybody."""
+    run = RunRecord(settings.home).read()
+    alive = run is not None and own_processes.alive(run.pid, run.started)
+    return run if alive and settings.clickhouse_url is None else None
+
+
+async def _here(settings: Settings, work: Callable[[Redis, Clickhouse], Any]) -> Any:
+    async with opened_redis(settings) as redis:
+        if settings.clickhouse_url is None:
+            await _refuse_another_folder(settings, redis)
+        with ExitStack() as undo:
+            try:
+                folder = settings.paths.history
+                store = await asyncio.to_thread(open_store, settings.clickhouse_url, folder)
+                undo.callback(store.close)
+                await asyncio.to_thread(create_tables, store)
+                return await work(redis, store)
+            except ObservabilityError as error:
+                raise LaunchError(f"The ledger cannot be read: {error}") from None
+
+
+async def _refuse_another_folder(settings: Settings, redis: Redis) -> None:
+    known, folder = await known_home(redis), settings.paths.history
+    if known is None:
+        raise LaunchError("There is no ledger here yet: nothing was started with `ballast up`.")
+    if known.archive_id != read_mark(folder):
+        raise LaunchError(elsewhere(known, folder, "this one"))
+
+
+async def _audit(redis: Redis, store: Clickhouse, progress: Progress) -> AuditReport:
+    return await audit_and_note(redis, store, time.time, progress)
+
+
+def _door(settings: Settings, run: Run) -> httpx.AsyncClient:
+    key = settings.paths.key_file.read_text().strip()
+    return httpx.AsyncClient(
+        base_url=run.url, headers={"X-API-Key": key}, timeout=ANSWERS_WITHIN_SECONDS
+    )
+
+
+async def _from_the_door(door: httpx.AsyncClient, progress: Progress) -> AuditReport:
+    report: AuditReport = await _asked(door, "POST", "/ledger/audit")
+    while report["state"] == "running":
+        if report["of"]:  # until the entries are counted there is no share to give
+            progress(report["entries"], report["of"])
+        await asyncio.sleep(LOOK_SECONDS)
+        report = await _asked(door, "GET", "/ledger/audit")
+    return report
+
+
+async def _proof_from_the_door(door: httpx.AsyncClient, decision_id: str) -> Proof | None:
+    try:
+        return Proof.from_json(await _asked(door, "GET", f"/ledger/proof/{decision_id}"))
+    except _MissingError:
+        return None
+
+
+class _MissingError(LaunchError):
+    """The platform knows of no such thing."""
+
+
+async def _asked(door: httpx.AsyncClient, method: str, path: str) -> Any:
+    try:
+        answer = await door.request(method, path)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise _MissingError(f"There is no {path}.")
+        return answer.raise_for_status().json()
+    except httpx.HTTPStatusError as refused:
+        raise LaunchError(
+            f"The platform refuses {method} {path}: {_reason(refused.response)}"
+        ) from None
+    except (httpx.HTTPError, OSError) as away:
+        raise LaunchError(
+            f"The front door gives no answer: {away or type(away).__name__}"
+        ) from None
+
+
+def _reason(answer: httpx.Response) -> str:
+    """Read the sentence out of the platform's own refusal; what stands before it may answer too."""
+    try:
+        error = answer.json()["error"]
+        fields = [f"{name}: {what}" for name, what in error["fields"].items()]
+        return "; ".join([error["message"], *fields])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return answer.text
+
+
+def _verdict(report: AuditReport) -> Verdict:
+    if report["state"] == "failed":
+        raise LaunchError(f"The audit could not be made: {report['failure']}")
+    if report["state"] == "none":
+        raise LaunchError("The history began anew during the audit: try again.")
+    if report["whole"] and not report["entries"]:
+        return Verdict(sound=True, lines=["The ledger is empty: it holds no decision yet."])
+    entries = _number(report["entries"], "entry", "entries")
+    size = f"{entries} with {_number(report['rows'], 'decision', 'decisions')}"
+    chains = _number(report["chains"], "chain", "chains")
+    if report["whole"]:
+        return Verdict(sound=True, lines=[f"The ledger is whole: {size} in {chains}."])
+    count = report["fault_count"]
+    faults = _number(count, "fault", "faults")
+    lines = [f"The ledger is NOT whole: {faults} in {size} of {chains}."]
+    for fault in report["faults"][:SHOWN_FAULTS]:
+        place = f"{fault['writer']} {fault['seq']}: " if fault["writer"] else ""
+        lines.append(f"  {fault['kind']:<9} {place}{fault['message']}")
+    if count > SHOWN_FAULTS:
+        lines.append(f"  and {count - SHOWN_FAULTS:,} more")
+    return Verdict(sound=False, lines=lines)
+
+
+def _number(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"
+
+
+def _proven(decision_id: str, proof: Proof) -> Verdict:
+    entry, after = proof.link, proof.successor
+    place = f"row {proof.leaf} of entry {entry.header.seq} of {entry.header.writer}"
+    if not verify_proof(proof) or decision_id.encode() not in proof.row:
+        line = f"{decision_id} was ALTERED: {place} does not match its hashes."
+        return Verdict(sound=False, lines=[line])
+    lines = [f"{decision_id} is in the ledger as it was written: {place}."]
+    lines.append(f"  entry {entry.header.seq}  {entry.entry_hash.hex()}")
+    if after is None:
+        lines.append("  no entry follows it yet")
+    else:
+        lines.append(f"  entry {after.header.seq}  {after.entry_hash.hex()}  builds on it")
+    return Verdict(sound=True, lines=lines)

@@ -1,0 +1,79 @@
+"""What a fresh Redis needs once: a configuration and an admin key. Whether ClickHouse answers."""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from redis.exceptions import RedisError
+
+from access.key_store import KeyStore
+from access.keys import Role
+from config_store.document import ConfigDocument
+from config_store.shipped import default_document
+from config_store.store import ConfigStore
+from launch.errors import ClickhouseAwayError, RedisAwayError
+from launch.old_names import move_old_names
+from observability.errors import ObservabilityError
+from settings.environment import Settings
+from settings.redis_connection import open_redis
+
+CLICKHOUSE_ANSWERS_WITHIN_SECONDS = 10.0
+
+
+async def prepare_redis(settings: Settings, document: ConfigDocument | None = None) -> None:
+    """Publish the first configuration and make the first key, unless they are there."""
+    redis = open_redis(settings.redis_address, settings.redis_prefix)
+    now = datetime.now(UTC)
+    try:
+        await move_old_names(redis, settings)
+        await ConfigStore(redis).bootstrap(
+            document or default_document(), "ballast up", reason="a fresh machine", now=now
+        )
+        await _first_key(KeyStore(redis), settings.paths.key_file, now)
+    finally:
+        await redis.aclose()
+
+
+async def _first_key(keys: KeyStore, key_file: Path, now: datetime) -> None:
+    ring = await keys.ring()
+    if (kept := read_secret(key_file)) and ring.verify(kept.encode()):
+        return
+    issued = await keys.create(Role.ADMIN, "made by ballast up", now)
+    write_secret(key_file, issued.presented)
+
+
+def read_secret(path: Path) -> str | None:
+    return path.read_text().strip() if path.is_file() else None
+
+
+def write_secret(path: Path, secret: str) -> None:
+    """Write for the owner's eyes only, from the first byte on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret + "\n")
+
+
+def prepare(settings: Settings, document: ConfigDocument | None = None) -> None:
+    """Prepare what is absent; without a document of one's own it is the shipped one."""
+    try:
+        asyncio.run(prepare_redis(settings, document))
+    except (RedisError, OSError, ValueError) as error:
+        if settings.embedded_redis:
+            raise
+        raise RedisAwayError(str(error)) from error
+
+
+def check_clickhouse(settings: Settings) -> None:
+    """Ask the server that is named once, before the minute that a cluster takes to start."""
+    if settings.clickhouse_url is None:
+        return
+    # Brings Arrow with it, which a start without a server need not wait for.
+    from observability.clickhouse.over_http import HttpClickhouse  # noqa: PLC0415 - see above
+
+    try:
+        with HttpClickhouse(settings.clickhouse_url, CLICKHOUSE_ANSWERS_WITHIN_SECONDS) as store:
+            store.execute("SELECT 1")
+    except ObservabilityError as error:
+        raise ClickhouseAwayError(str(error)) from error

@@ -1,0 +1,304 @@
+"""The command line: `ballast up`, `down`, `status`, `bootstrap`, `audit`, `key` and the rest."""
+
+import asyncio
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from access.keys import Role
+from launch import own_processes
+from launch.cluster import before_ray
+from launch.detached import start_detached
+from launch.errors import AlreadyRunningError, LaunchError
+from launch.failure import explain
+from launch.private_files import keep_private
+from launch.run_record import Run, RunRecord
+from settings import aliases
+from settings.environment import Settings
+from settings.names import refusals, unread
+
+app = typer.Typer(
+    help="Ballast: model serving for the people who keep a trading platform upright.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app.add_typer(keys, name="key")
+archive = typer.Typer(help="Where the archive of decisions lies.", no_args_is_help=True)
+app.add_typer(archive, name="archive")
+
+# Of `ballast audit`: 1 says that no verdict was reached.
+NOT_SOUND = 4
+DOWN_WITHIN_SECONDS = 60
+KILLED_WITHIN_SECONDS = 5
+
+ConfigFile = Annotated[
+    Path, typer.Option("--config", help="The Serve configuration that says what runs.")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def _private(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="The same as `version`."
+        ),
+    ] = False,
+) -> None:
+    keep_private()
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as refusal:
+        for line in refusals(refusal):
+            typer.secho(line, fg="red", err=True)
+        raise typer.Exit(2) from None
+
+
+def _fail(message: str) -> typer.Exit:
+    typer.secho(message, fg="red", err=True)
+    return typer.Exit(1)
+
+
+@app.command()
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once it is ready; end it with `ballast down`.")
+    ] = False,
+    config: ConfigFile = Path("serve_config.yaml"),
+) -> None:
+    """Start everything on this machine: Redis, Ray, the history, the models, the API."""
+    settings = _settings()
+    try:
+        if detach:
+            _detached(settings, config)
+        else:
+            _foreground(settings, config)
+    except KeyboardInterrupt:
+        raise _fail("Ended before it was ready.") from None
+    except typer.Exit:
+        raise  # the child has said why
+    except Exception as error:  # noqa: BLE001 - whatever it is, one sentence says what to do
+        raise _fail(str(explain(error, settings))) from None
+
+
+def _foreground(settings: Settings, config: Path) -> None:
+    _refuse_second(settings)
+    _warn()
+    os.environ.update(before_ray())
+    from launch.supervise import supervise  # noqa: PLC0415 - imports Ray: see above
+
+    supervise(settings, config)
+
+
+def _warn() -> None:
+    """Say which variables are not read, or are taken in place of others."""
+    for line in [*unread(os.environ), *aliases.warnings(os.environ)]:
+        typer.secho(line, fg="yellow", err=True)
+
+
+def _refuse_second(settings: Settings) -> None:
+    """Say so before the seconds that Ray's import takes."""
+    run = RunRecord(settings.home).read()
+    if run is not None and own_processes.alive(run.pid, run.started):
+        raise AlreadyRunningError(run.owner)
+
+
+def _detached(settings: Settings, config: Path) -> None:
+    _refuse_second(settings)
+    if code := start_detached(settings, config, typer.echo):
+        raise typer.Exit(code)
+    typer.echo("It goes on in the background; `ballast down` ends it.")
+
+
+@app.command()
+def down() -> None:
+    """End every process that `ballast up` started, and only those."""
+    settings = _settings()
+    record = RunRecord(settings.home)
+    run = record.read()
+    if run is None:
+        record.clear()  # one that was killed at its very beginning left a lock alone
+        typer.echo("Nothing runs here.")
+        return
+    _end_supervisor(run)
+    left = own_processes.end(run.token, patience_s=5)
+    _clear(record, run)
+    killed = f" ({len(left)} had to be killed)" if left else ""
+    typer.echo(f"Ballast has ended{killed}.")
+
+
+def _end_supervisor(run: Run) -> None:
+    """Let the supervisor take everything down in order, for as long as that may take."""
+    if not own_processes.alive(run.pid, run.started):
+        return
+    os.kill(run.pid, 15)
+    if not _ends(run, DOWN_WITHIN_SECONDS):
+        os.kill(run.pid, 9)
+        _ends(run, KILLED_WITHIN_SECONDS)  # it holds its lock until then
+
+
+def _ends(run: Run, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while own_processes.alive(run.pid, run.started):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _clear(record: RunRecord, run: Run) -> None:
+    import shutil  # noqa: PLC0415 - only after an unclean end is there anything to clear
+
+    shutil.rmtree(run.scratch, ignore_errors=True)
+    record.clear()
+
+
+@app.command()
+def status() -> None:
+    """Tell whether the platform runs here, and how well."""
+    settings = _settings()
+    run = RunRecord(settings.home).read()
+    if run is None or not own_processes.alive(run.pid, run.started):
+        if run is not None and own_processes.marked(run.token):
+            raise _fail(
+                "`ballast up` was killed. What it started may still answer, but nothing is "
+                "restarted any more: `ballast down` ends it, `ballast up` starts it anew."
+            )
+        typer.echo("Ballast does not run here; `ballast up` starts it.")
+        raise typer.Exit(3)
+    from launch.status import lines_of  # noqa: PLC0415 - keeps `ballast version` quick
+
+    shown = asyncio.run(lines_of(settings, run, time.time()))
+    for line in shown.lines:
+        typer.echo(line)
+    if shown.failure:
+        raise _fail(shown.failure)
+
+
+@app.command()
+def bootstrap(
+    address: Annotated[
+        str, typer.Option(envvar="RAY_ADDRESS", help="The cluster's head, as host:port.")
+    ] = "auto",
+) -> None:
+    """Give a Ray cluster that runs what it needs once: a configuration, a key, history, a model."""
+    settings = _settings()
+    _warn()
+    from launch.cluster_start import prepare_cluster  # noqa: PLC0415 - imports Ray
+
+    try:
+        prepare_cluster(settings, address)
+    except KeyboardInterrupt:
+        raise _fail("Ended before it was ready.") from None
+    except Exception as error:  # noqa: BLE001 - whatever it is, one sentence says what to do
+        raise _fail(str(explain(error, settings))) from None
+
+
+@app.command()
+def audit(
+    decision: Annotated[
+        str | None,
+        typer.Option("--decision", help="Verify this decision alone, by its id."),
+    ] = None,
+) -> None:
+    """Verify that the ledger holds every decision as it was written: exit code 4 if not."""
+    settings = _settings()
+    from launch.audit_command import (  # noqa: PLC0415 - opens the column store
+        verify_decision,
+        verify_ledger,
+    )
+    from launch.progress import Progress  # noqa: PLC0415 - rich takes a moment
+
+    try:
+        if decision is not None:
+            verdict = asyncio.run(verify_decision(settings, decision))
+        else:
+            with Progress().bar("Reading the ledger") as share:
+                work = verify_ledger(
+                    settings, lambda read, of: share(read / max(of, 1), f"{read:,} of {of:,}")
+                )
+                verdict = asyncio.run(work)
+    except LaunchError as error:
+        raise _fail(str(error)) from None
+    for line in verdict.lines:
+        typer.secho(line, fg=None if verdict.sound else "red")
+    if not verdict.sound:
+        raise typer.Exit(NOT_SOUND)
+
+
+@app.command()
+def version() -> None:
+    """Print this release's number."""
+    from deployments.runtime.version import VERSION  # noqa: PLC0415 - asks the installed package
+
+    typer.echo(VERSION)
+
+
+@keys.command("create")
+def create_key(
+    role: Annotated[Role, typer.Option(help="What the key may do.")],
+    note: Annotated[str, typer.Option(help="Whose key it is; shown in `key list`.")] = "",
+) -> None:
+    """Make a key and print it; it is shown this once and kept only as a hash."""
+    from launch.key_desk import create  # noqa: PLC0415 - opens Redis
+
+    typer.echo(_with_redis(create(_settings(), role, note, datetime.now(UTC))))
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """List the keys that were made, without their secrets."""
+    from launch.key_desk import listed  # noqa: PLC0415 - opens Redis
+
+    typer.echo(_with_redis(listed(_settings())))
+
+
+@keys.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows it.")]) -> None:
+    """Revoke a key; every gateway refuses it within a second."""
+    from launch.key_desk import revoke  # noqa: PLC0415 - opens Redis
+
+    typer.echo(_with_redis(revoke(_settings(), key_id)))
+
+
+@archive.command("show")
+def show_archive() -> None:
+    """Say on which node the archive of decisions lies, and in which folder."""
+    from launch.archive_command import show  # noqa: PLC0415 - opens Redis
+
+    typer.echo(_with_redis(show(_settings())))
+
+
+@archive.command("abandon")
+def abandon_archive() -> None:
+    """Give up an archive that will not come back; the next start begins a new one."""
+    from launch.archive_command import give_up  # noqa: PLC0415 - opens Redis
+
+    typer.echo(_with_redis(give_up(_settings())))
+
+
+def _with_redis(work: object) -> str:
+    try:
+        return asyncio.run(work)  # type: ignore[arg-type] # each of them is a coroutine of text
+    except LaunchError as error:
+        raise _fail(str(error)) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,178 @@
+"""The driver: a process that starts the Ray cluster and Serve, and reports to the supervisor.
+
+Ray ends its driver's process when the cluster is gone for long. The supervisor must outlive that,
+so it does not import Ray: it starts this program and starts it again when the cluster was lost.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import ModuleType
+
+import ray
+
+from deployments.history.place import history
+from launch import first_data, ray_head, ray_logs, ray_messages, serve_config
+from launch.cluster import CPUS
+from launch.ending import Ending
+from launch.failure import explain
+from launch.progress import Progress
+from launch.reports import DriverOrder, Report, ReportWriter
+from models.pointer import read_pointer
+from models.registry import CHAMPION
+from models.tail.naming import TAIL_MODEL
+from settings.environment import Settings
+
+LOOPBACK = "127.0.0.1"
+REPORT_SECONDS = 1.0
+
+
+class Driver:
+    """One life of the cluster."""
+
+    def __init__(self, order: DriverOrder, settings: Settings) -> None:
+        self._order = order
+        self._settings = settings
+        self._reports = ReportWriter(order.reports)
+        self._progress = Progress(self._report_step)
+        self._ending = Ending(lambda _: None)  # the supervisor has said it
+        self._logs = str(settings.paths.logs)
+        # Where the supervisor puts Ray's own when the start fails.
+        self._ray_logs = str(ray_logs.kept_folder(settings.paths.logs))
+
+    def run(self) -> None:
+        self._ending.listen()
+        with ExitStack() as undo:
+            undo.callback(self._ending.settle)
+            try:
+                self._start(undo)
+            except Exception as error:
+                sentence = str(explain(error, self._settings))
+                self._reports.write(Report(kind="failed", sentence=sentence))
+                raise
+            self._ending.settle()
+            if not self._ending.wished:
+                self._reports.write(Report(kind="ready"))
+                self._train_forecasters(undo)
+                self._stay(undo)
+
+    def _start(self, undo: ExitStack) -> None:
+        steps: list[Callable[[ExitStack], None]] = [self._start_cluster, self._start_serving]
+        for step in steps:
+            if not self._ending.wished:
+                step(undo)
+
+    def _report_step(self, name: str) -> None:
+        self._reports.write(Report(kind="step", step=name))
+
+    def _start_cluster(self, undo: ExitStack) -> None:
+        # Serve takes seconds to import, and Ray's start is mostly waiting: side by side.
+        threading.Thread(target=_serving, name="import serve", daemon=True).start()
+        with self._progress.step("Ray cluster"):
+            undo.callback(ray_head.stop)
+            ray_messages.to_file(self._settings.paths.logs)
+            daemons = ray_head.start(self._order.scratch / "ray", self._order.dashboard_port)
+            self._ending.listen()  # Ray has put its own in their place
+        self._reports.write(Report(kind="cluster", daemons=daemons))
+
+    def _start_serving(self, undo: ExitStack) -> None:
+        settings = self._settings
+        history()  # it loads its engine while Serve starts
+        # The front takes the requests; the gateways behind it are for this machine alone.
+        config = serve_config.read(self._order.config_file, LOOPBACK, settings.port)
+        demands = serve_config.demands(config)
+        tight = serve_config.check_fits(demands, CPUS, self._order.config_file) is not None
+        first = serve_config.one_replica_each(config) if tight else config
+        undo.callback(_close_history)
+        trained = read_pointer(settings.paths.models, TAIL_MODEL, CHAMPION) is not None
+        if trained:  # replicas start while the history catches up
+            self._deploy(undo, first)
+        with self._progress.bar("Telemetry history") as bar:
+            first_data.fill_history(bar)
+        with self._progress.bar("Tail model") as bar:
+            first_data.train_missing(settings, self._order.scratch, bar)
+        if not trained:
+            self._deploy(undo, first)
+        self._await_deployments()
+        if tight:  # each has one by now, the gateway too: nobody starves it
+            self._deploy(undo, config)
+
+    def _deploy(self, undo: ExitStack, config: serve_config.Config) -> None:
+        with self._progress.step("Ray Serve"):
+            serving = _serving()
+            undo.callback(serving.stop)
+            serving.deploy(serving.checked(config, self._order.config_file), self._ray_logs)
+
+    def _await_deployments(self) -> None:
+        serving = _serving()
+        with self._progress.bar("Deployments") as bar:
+            serving.await_begun(bar, self._order.config_file, self._logs)
+            serving.await_answer(self._order.url, self._logs)
+            bar(1.0, "Every deployment answers")
+
+    def _train_forecasters(self, undo: ExitStack) -> None:
+        """Train what is missing beside the answers: simpler rules stand in until then."""
+        # Brings the forecasters with it, which the start need not wait for.
+        from launch.training.background import (  # noqa: PLC0415 - see above
+            ForecasterTraining,
+            missing,
+        )
+
+        absent = missing(self._settings)
+        if not absent:
+            return
+        console, started = self._progress.console, time.monotonic()
+        console.print(f"Training {len(absent)} forecasters in the background; simpler ones answer.")
+
+        def over(code: int) -> None:
+            took = time.monotonic() - started
+            if code == 0:
+                console.print(f"[green]✓[/green] Forecasters are trained: {took:.0f} s")
+            elif not self._ending.wished:
+                log_file = self._settings.paths.logs / "training.log"
+                console.print(f"[yellow]The forecasters' training failed; see {log_file}")
+
+        training = ForecasterTraining(self._settings, self._order.scratch)
+        undo.callback(training.stop)
+        training.start(self._progress.note, over)
+
+    def _stay(self, undo: ExitStack) -> None:
+        """Report how the deployments are, until the end is wished."""
+        watch = _serving().DeploymentsWatch(time.monotonic)
+        undo.callback(watch.stop)
+        watch.start()
+        while not self._ending.wait(REPORT_SECONDS):
+            self._reports.write(
+                Report(kind="deployments", deployments=watch.deployments, silent_s=watch.silent_s)
+            )
+
+
+def _serving() -> ModuleType:
+    from launch import serving  # noqa: PLC0415 - imported while Ray starts
+
+    return serving
+
+
+def _close_history() -> None:
+    """Move the last decisions into the column store and close it."""
+    if ray.is_initialized():
+        actor = history()
+        ray.get(actor.drain_now.remote(), timeout=10)
+        ray.get(actor.close.remote(), timeout=10)
+        ray.kill(actor)
+
+
+def main() -> None:
+    order = DriverOrder.model_validate_json(sys.argv[1])
+    try:
+        Driver(order, Settings()).run()
+    except KeyboardInterrupt:
+        sys.exit(1)
+    except Exception:  # noqa: BLE001 - it was reported, and its details are in the failure log
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What a fresh machine needs once the cluster runs: a history, and a trained model."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import ray
+
+from deployments.history.place import history
+from launch.training.champion import make_champion
+from models.pointer import read_pointer
+from models.registry import CHAMPION, Registry
+from models.tail.naming import TAIL_MODEL
+from settings.environment import Settings
+
+Progress = Callable[[float, str], None]
+
+
+def fill_history(progress: Progress) -> int:
+    """Bring the telemetry up to now; count the minutes added."""
+    actor = history()
+    filling = actor.filled.remote()
+    while not ray.wait([filling], timeout=0.2)[0]:
+        stage, share = ray.get(actor.progress.remote())
+        progress(share, stage)
+    added: int = ray.get(filling)
+    progress(1.0, "Telemetry is up to date")
+    return added
+
+
+def train_missing(settings: Settings, scratch: Path, progress: Progress) -> str:
+    """Train the tail model and make it champion, unless there is one."""
+    paths = settings.paths
+    champion = read_pointer(paths.models, TAIL_MODEL, CHAMPION)
+    if champion is not None:
+        progress(1.0, f"Model {champion.name} {champion.version} is ready")
+        return champion.version
+    progress(0.0, "Reading history for the first training")
+    # XGBoost and scikit-learn take seconds to import, which only the first start needs.
+    from models.tail.training import train_tail  # noqa: PLC0415 - see above
+
+    columns = ray.get(history().training_rows.remote(settings.history_days))
+    threads = os.cpu_count() or 1
+    trained = train_tail(columns, seed=settings.seed, threads=threads, progress=progress)
+    registry = Registry(settings.tracking_uri, paths.models)
+    version = make_champion(registry, scratch, TAIL_MODEL, trained.model.save, trained.metrics)
+    progress(1.0, f"Model {version.name} {version.version} is trained")
+    return version.version

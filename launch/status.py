@@ -1,0 +1,80 @@
+"""What `ballast status` shows: the supervisor's word first, then the front door's own."""
+
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from deployments.runtime.platform_health import PlatformHealth, read_health
+from launch.run_record import Run
+from settings.environment import Settings
+from settings.redis_connection import open_redis
+
+DOOR_ANSWERS_WITHIN_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Shown:
+    lines: list[str] = field(default_factory=list)
+    failure: str = ""
+
+
+async def lines_of(settings: Settings, run: Run, now: float) -> Shown:
+    health = await _health(settings, now)
+    state = health.state if health is not None else "ready" if run.ready else "starting"
+    shown = Shown([f"{state}{_step(run, now)}  process {run.pid}  {run.url}"])
+    if health is not None:
+        shown.lines += [f"         {problem}" for problem in health.problems]
+        shown.lines += _parts(health)
+    if not run.ready:
+        return shown
+    try:
+        found = await _from_the_door(settings, run)
+    except (httpx.HTTPError, OSError) as error:
+        shown.failure = f"The front door gives no answer: {error or type(error).__name__}"
+        return shown
+    shown.lines += _door(found, run)
+    return shown
+
+
+def _step(run: Run, now: float) -> str:
+    return f": step {run.step} for {max(now - run.step_since, 0):.0f} s" if run.step else ""
+
+
+async def _health(settings: Settings, now: float) -> PlatformHealth | None:
+    redis = open_redis(settings.redis_address, settings.redis_prefix)
+    try:
+        return await read_health(redis, now)
+    finally:
+        await redis.aclose()
+
+
+async def _from_the_door(settings: Settings, run: Run) -> dict[str, Any]:
+    key = settings.paths.key_file.read_text().strip()
+    async with httpx.AsyncClient(timeout=DOOR_ANSWERS_WITHIN_SECONDS) as client:
+        answer = await client.get(f"{run.url}/status", headers={"X-API-Key": key})
+    found: dict[str, Any] = answer.raise_for_status().json()
+    return found
+
+
+def _parts(health: PlatformHealth) -> list[str]:
+    running = [each.name for each in health.parts if each.state == "running"]
+    others = [f"{each.name} {each.state}" for each in health.parts if each.state != "running"]
+    replicas = [f"{each.name} {each.running}/{each.wanted}" for each in health.deployments]
+    return [
+        f"parts    {', '.join([*others, *running])}",
+        *([f"replicas {', '.join(replicas)}"] if replicas else []),
+    ]
+
+
+def _door(found: dict[str, Any], run: Run) -> list[str]:
+    file = shlex.quote(run.config_file)
+    return [
+        f"version  {found['version']}   configuration {found['config_version']}",
+        f"degraded {'yes' if found['degraded'] else 'no'}",
+        *(f"         {reason}" for reason in found["degraded_reasons"]),
+        f"families {', '.join(found['families'])}",
+        f"cluster  {run.dashboard}   to apply an edited {run.config_file}:",
+        f"         RAY_AUTH_MODE=token serve deploy {file} -a {run.dashboard}",
+    ]

@@ -1,0 +1,126 @@
+import asyncio
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from access.key_store import KeyStore
+from access.keys import Role
+from config_store.shipped import default_document
+from config_store.store import ConfigStore
+from launch.bootstrap import prepare_redis, read_secret, write_secret
+from settings.environment import Settings
+from tests.redis_server import RedisServer
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_secret_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "home" / "admin.key"
+    assert read_secret(path) is None
+    write_secret(path, "ballast_1_x")
+    assert read_secret(path) == "ballast_1_x"
+    assert path.read_bytes() == b"ballast_1_x\n"  # so that `cat` leaves a whole line
+    write_secret(path, "ballast_2_y")
+    assert read_secret(path) == "ballast_2_y"
+
+
+def test_a_secret_is_for_its_owners_eyes_alone(tmp_path: Path) -> None:
+    path = tmp_path / "admin.key"
+    path.write_text("an older one, which everybody could read")
+    path.chmod(0o666)
+    write_secret(path, "ballast_1_x")
+    assert mode(path) == 0o600
+
+
+def test_a_link_in_its_place_leads_nowhere(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("of somebody else")
+    (tmp_path / "admin.key").symlink_to(elsewhere)
+    write_secret(tmp_path / "admin.key", "ballast_1_x")
+    assert elsewhere.read_text() == "of somebody else"
+    assert not (tmp_path / "admin.key").is_symlink()
+
+
+def test_a_folder_in_its_place_is_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "admin.key").mkdir()
+    assert read_secret(tmp_path / "admin.key") is None
+
+
+@pytest.fixture
+def settings(
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    monkeypatch.setenv("BALLAST_HOME", str(tmp_path / "home"))
+    return Settings()
+
+
+async def test_a_fresh_machine_gets_a_configuration_and_an_admins_key(
+    settings: Settings, redis: Redis
+) -> None:
+    await prepare_redis(settings)
+    active = await ConfigStore(redis).active()
+    assert (active.number, active.document) == (1, default_document())
+    key = read_secret(settings.paths.key_file)
+    assert key is not None
+    principal = (await KeyStore(redis).ring()).verify(key.encode())
+    assert principal is not None
+    assert principal.role is Role.ADMIN
+    assert mode(settings.paths.key_file) == 0o600
+
+
+async def test_preparing_again_changes_nothing(settings: Settings, redis: Redis) -> None:
+    await prepare_redis(settings)
+    key, kept = read_secret(settings.paths.key_file), await KeyStore(redis).list()
+    changed = default_document().model_copy(update={"serving": {}})
+    store = ConfigStore(redis)
+    await store.activate(await store.publish(changed, "ada", "mine", datetime.now(UTC)))
+    await prepare_redis(settings)
+    assert read_secret(settings.paths.key_file) == key
+    assert await KeyStore(redis).list() == kept
+    assert (await store.active()).number == 2
+
+
+@pytest.mark.parametrize("trouble", ["lost", "empty", "of another Redis", "revoked"])
+async def test_a_key_file_that_opens_nothing_is_written_anew(
+    settings: Settings, redis: Redis, trouble: str
+) -> None:
+    await prepare_redis(settings)
+    path = settings.paths.key_file
+    old = read_secret(path)
+    assert old is not None
+    match trouble:
+        case "lost":
+            path.unlink()
+        case "empty":
+            path.write_text("")
+        case "of another Redis":
+            await redis.flushall()
+        case _:
+            await KeyStore(redis).revoke(old.split("_")[1])
+    await prepare_redis(settings)
+    new = read_secret(path)
+    assert new is not None
+    assert new != old
+    assert (await KeyStore(redis).ring()).verify(new.encode())
+
+
+async def test_any_number_may_prepare_at_once(settings: Settings, redis: Redis) -> None:
+    await asyncio.gather(*(prepare_redis(settings) for _ in range(8)))
+    assert len(await ConfigStore(redis).history()) == 1
+    key = read_secret(settings.paths.key_file)
+    assert key is not None
+    assert (await KeyStore(redis).ring()).verify(key.encode())
+
+
+async def test_without_redis_it_says_so(settings: Settings, redis_server: RedisServer) -> None:
+    redis_server.kill()
+    with pytest.raises((RedisError, OSError)):
+        await prepare_redis(settings)
+    assert not settings.paths.key_file.exists()
