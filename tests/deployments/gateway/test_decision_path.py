@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from access import endpoints
 from access.keys import KeyRing, Role, issue_key
 from config_store.quotas import Quota, QuotasConfig
 from deployments.api.errors import OverloadedError
@@ -19,7 +20,6 @@ from deployments.gateway.ingress import InferenceIngress
 from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.rate_limits import RateLimits
 from deployments.history.client import HistoryAwayError
-from safety import endpoints
 from tests.deployments.gateway.uvicorn_protocol import answered, request
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
