@@ -73,9 +73,9 @@ class Driver:
         with self._progress.step("Ray cluster"):
             undo.callback(ray_head.stop)
             ray_messages.to_file(self._settings.paths.logs)
-            daemons = ray_head.start(self._order.scratch / "ray", self._order.dashboard_port)
+            head = ray_head.start(self._order.scratch / "ray")
             self._ending.listen()  # Ray has put its own in their place
-        self._reports.write(Report(kind="cluster", daemons=daemons))
+        self._reports.write(Report(kind="cluster", daemons=head.daemons, dashboard=head.dashboard))
 
     def _start_serving(self, undo: ExitStack) -> None:
         settings = self._settings

@@ -20,6 +20,7 @@ class DriverProcess:
         self._clock = clock
         self._heard_at: float | None = None
         self.daemons: list[Daemon] = []
+        self.dashboard = ""
         self.deployments: list[DeploymentHealth] = []
         self.serve_silent_s = 0.0
         self.step = ""
@@ -79,7 +80,7 @@ class DriverProcess:
             case "step":
                 self.step = report.step
             case "cluster":
-                self.daemons = report.daemons
+                self.daemons, self.dashboard = report.daemons, report.dashboard
             case "ready":
                 self.ready = True
             case "deployments":

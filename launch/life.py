@@ -55,17 +55,24 @@ class Life:
         order: DriverOrder,
         variables: Mapping[str, str],
         on_step: Callable[[str], None],
+        on_cluster: Callable[[str], None],
         on_ready: Callable[[], None],
     ) -> None:
-        """Return when the end is wished, with everything ended; raise Lost when it is lost."""
+        """Return when the end is wished, with everything ended; raise Lost when it is lost.
+
+        `on_cluster` hears where the cluster's dashboard is.
+        """
         self._driver.start(order, variables)
-        announced, step = False, ""
+        announced, step, dashboard = False, "", ""
         try:
             while not self._ending.wait(TURN_SECONDS):
                 self._look()
                 if self._driver.step != step and not announced:
                     step = self._driver.step
                     on_step(step)
+                if self._driver.dashboard != dashboard:
+                    dashboard = self._driver.dashboard
+                    on_cluster(dashboard)
                 if self._driver.ready and not announced:
                     announced = True
                     on_ready()

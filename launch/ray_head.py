@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import ray
 
@@ -14,16 +15,24 @@ from launch.reports import Daemon
 VITAL = ("gcs_server", "raylet")
 
 
-def start(temp_dir: Path, dashboard_port: int) -> list[Daemon]:
-    """Start a head node in this process's care, and name its processes."""
+class RayHead(NamedTuple):
+    daemons: list[Daemon]
+    dashboard: str  # its address, a URL
+
+
+def start(temp_dir: Path) -> RayHead:
+    """Start a head node in this process's care, and name its processes.
+
+    Ray finds the dashboard a port itself, from 8265 on. One that is chosen here may be taken by
+    another platform of this machine before Ray comes to open it.
+    """
     ray_internals.leave_out_monitors()
-    ray.init(
+    context: Any = ray.init(
         address="local",
         _node_ip_address="127.0.0.1",
         _temp_dir=str(temp_dir),
         include_dashboard=True,
         dashboard_host="127.0.0.1",
-        dashboard_port=dashboard_port,
         num_cpus=CPUS,
         object_store_memory=256 * 1024 * 1024,
         log_to_driver=False,
@@ -31,7 +40,7 @@ def start(temp_dir: Path, dashboard_port: int) -> list[Daemon]:
         configure_logging=False,
         namespace="ballast",
     )
-    return _daemons()
+    return RayHead(_daemons(), f"http://{context.dashboard_url}")
 
 
 def _daemons() -> list[Daemon]:

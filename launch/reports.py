@@ -16,7 +16,6 @@ class DriverOrder(BaseModel):
     config_file: Path
     scratch: Path
     url: str
-    dashboard_port: int
     reports: int = -1  # the number of the pipe
 
     def with_pipe(self, pipe: int) -> Self:
@@ -37,6 +36,7 @@ class Report(BaseModel):
     kind: Literal["step", "cluster", "ready", "deployments", "failed"]
     step: str = ""  # of the start, as it begins
     daemons: list[Daemon] = Field(default_factory=list)
+    dashboard: str = ""  # of the cluster
     deployments: list[DeploymentHealth] = Field(default_factory=list)
     silent_s: float = 0.0  # for how long Serve's controller has given no answer
     sentence: str = ""

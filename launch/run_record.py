@@ -123,6 +123,10 @@ class OwnRun:
         """Note the step that begins now."""
         self._note(replace(self._run, step=step, step_since=self._clock()))
 
+    def found(self, dashboard: str) -> None:
+        """Note where the cluster has its dashboard; one that is started again may have another."""
+        self._note(replace(self._run, dashboard=dashboard))
+
     def finish(self) -> None:
         """Note that the start is over: it is ready."""
         self._note(replace(self._run, step="", step_since=0.0, ready=True))

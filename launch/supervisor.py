@@ -36,7 +36,6 @@ from launch.zygote.spawn import ZygoteProcess
 from settings.environment import Settings
 
 NEEDED_MB = 1500
-DASHBOARD_PORT = 8265
 ENDS_WITHIN_SECONDS = 10.0
 MOST_SECOND_CHANCES = 2
 # Three daemons take the whole cluster with them, and each may meet with an accident twice.
@@ -54,7 +53,6 @@ class Supervisor:
         self._progress = progress
         self._ending = Ending(progress.console.print)
         self._token = secrets.token_hex(8)
-        self._dashboard_port = free_port(DASHBOARD_PORT)
         self._budget = RestartBudget(MOST_RESTARTS, RESTARTS_WITHIN_SECONDS, time.monotonic)
         self._state: State = "starting"
         self._restarts = 0
@@ -78,14 +76,12 @@ class Supervisor:
             scratch = Path(tempfile.mkdtemp(prefix="ballast-"))
             undo.callback(shutil.rmtree, scratch, ignore_errors=True)
             os.environ[own_processes.TOKEN] = self._token
-            dashboard = f"http://127.0.0.1:{self._dashboard_port}"
             run = Run(
                 token=self._token,
                 pid=os.getpid(),
                 started=_own_start(),
                 url=self.url,
                 scratch=str(scratch),
-                dashboard=dashboard,
                 config_file=str(self._config_file),
             )
             own_run = OwnRun(record, run, time.time)
@@ -166,7 +162,6 @@ class Supervisor:
             config_file=self._config_file.absolute(),
             scratch=scratch,
             url=self.url,
-            dashboard_port=self._dashboard_port,
         )
         store = cluster.control_store(scratch / f"gcs-{self._restarts}")
         self._life = Life(self._ending, self._progress.console.print, time.monotonic)
@@ -182,7 +177,7 @@ class Supervisor:
             own_run.finish()  # who waits for it finds all said
 
         own_run.enter("Ray cluster")
-        self._life.run(order, os.environ | variables | store, own_run.enter, ready)
+        self._life.run(order, os.environ | variables | store, own_run.enter, own_run.found, ready)
 
     def _make_room_for_the_next(self, lost: Lost) -> None:
         """Clear away what is left of a lost cluster, unless it has been lost too often."""
@@ -262,13 +257,6 @@ def is_free(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def free_port(wanted: int) -> int:
-    """Take the usual port where it is free, else any; two platforms may share a machine."""
-    if is_free("127.0.0.1", wanted):
-        return wanted
-    return any_free_port()
 
 
 def any_free_port() -> int:

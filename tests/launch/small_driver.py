@@ -12,6 +12,7 @@ from launch.reports import Daemon, DriverOrder, Report, ReportWriter
 
 FAILURE = "SMALL_DRIVER_FAILURE"
 STEP = "SMALL_DRIVER_STEP"  # at which its start stays
+DASHBOARD = "http://127.0.0.1:8399"
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
@@ -38,7 +39,7 @@ def main() -> None:
             time.sleep(0.05)
         return
     daemons = [daemon("raylet"), daemon("gcs_server")]
-    reports.write(Report(kind="cluster", daemons=daemons))
+    reports.write(Report(kind="cluster", daemons=daemons, dashboard=DASHBOARD))
     reports.write(Report(kind="ready"))
     short = DeploymentHealth(name="tail", wanted=3, running=1, waits_for="2 wait for a CPU")
     while not ended:

@@ -30,9 +30,7 @@ def test_a_start_without_a_cluster_leaves_what_was_kept(tmp_path: Path) -> None:
 
 def test_what_the_driver_names_outlives_the_run(tmp_path: Path) -> None:
     settings, scratch = Settings(home=tmp_path / "home"), tmp_path / "scratch"
-    order = DriverOrder(
-        config_file=tmp_path / "other.yaml", scratch=scratch, url="", dashboard_port=0
-    )
+    order = DriverOrder(config_file=tmp_path / "other.yaml", scratch=scratch, url="")
     driver = Driver(order, settings)
     for named in (Path(driver._logs), Path(driver._ray_logs)):
         assert named.is_relative_to(settings.paths.logs)

@@ -19,7 +19,7 @@ from launch import own_processes, ray_logs
 from launch.run_record import Run, RunRecord
 from launch.supervisor import MOST_RESTARTS, any_free_port
 from settings.redis_connection import open_redis
-from tests.launch.small_driver import FAILURE, STEP
+from tests.launch.small_driver import DASHBOARD, FAILURE, STEP
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90.0
@@ -236,6 +236,7 @@ def test_status_says_at_which_step_a_start_is(home: Path) -> None:
 def test_a_run_that_is_ready_is_at_no_step(platform: Platform) -> None:
     eventually(lambda: platform.run.ready)
     assert (platform.run.step, platform.run.step_since) == ("", 0.0)
+    assert platform.run.dashboard == DASHBOARD  # where Ray has put it
 
 
 def test_a_killed_supervisor_is_told_by_status(platform: Platform) -> None:
