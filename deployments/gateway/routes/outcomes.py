@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 
 from access.keys import Principal
-from deployments.api.errors import ConflictError, NotFoundError, UnavailableError
+from deployments.api.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
 from deployments.runtime.coverage.keeper import base_ends
 
 router = APIRouter(tags=["inference"], dependencies=[Depends(admitted)])
 
-# The families that can be told, by both their names, and what is told of them.
+# The families that take outcomes, by both their names, and the field that holds the truth.
 FAMILIES = {"tail": "tail", "tail-slo": "tail", "capacity": "capacity"} | {
     "capacity-planning": "capacity"
 }
@@ -73,7 +73,12 @@ class OutcomeAnswer(BaseModel):
 @router.post(
     "/models/{family}/outcome",
     summary="Tell what came true of a decision",
-    responses={409: {"description": "The outcome of this decision was counted already."}},
+    responses={
+        409: {
+            "description": "The outcome of this decision was counted already, "
+            "or the fallback gave its answer."
+        }
+    },
 )
 async def outcome(
     family: Annotated[str, Path(pattern=r"^[a-z-]{1,32}$")],
@@ -84,13 +89,15 @@ async def outcome(
     name = FAMILIES.get(family)
     if name is None:
         raise NotFoundError(f"{family} takes no outcomes; these do: {', '.join(FAMILIES)}")
-    wanted = TRUTHS[name]
-    truth = getattr(body.values, wanted)
-    if truth is None:
-        raise ConflictError(f"{family} is told its {wanted}", {"values": f"give {wanted}"})
+    truth = _truth_of(body.values, family, TRUTHS[name])
     decision = orjson.loads(await here.lookups.row(body.decision_id, principal.key_id))
     if decision["family"] != name:
         raise NotFoundError(f"Decision {body.decision_id} is one of {decision['family']}")
+    # The fallback's interval is a fixed rule's: how often it holds says nothing of the model.
+    if decision["answer"]["safety"]["fallback"]:
+        raise ConflictError(
+            f"The fallback answered decision {body.decision_id}: its outcome does not count"
+        )
     interval = decision["answer"]["interval"]
     offset = (interval.get("online") or {}).get("offset") or 0.0
     lower, upper = base_ends(interval["lower"], interval["upper"], offset)
@@ -106,3 +113,15 @@ async def outcome(
     except (RedisError, OSError) as away:
         raise UnavailableError("Redis is away: send the outcome again") from away
     return OutcomeAnswer(decision_id=body.decision_id, **found)
+
+
+def _truth_of(values: Truth, family: str, field: str) -> float:
+    """Take the one field that this family's outcomes have."""
+    given: dict[str, float] = values.model_dump(exclude_none=True)
+    if given.keys() != {field}:
+        raise InvalidError(
+            f"An outcome of {family} has one value, {field}",
+            {f"body.values.{name}": "not taken here" for name in given if name != field}
+            | ({} if field in given else {f"body.values.{field}": "missing"}),
+        )
+    return given[field]

@@ -3,6 +3,7 @@ from typing import Any
 import orjson
 import pytest
 
+from deployments.runtime.coverage.outcomes import standings_key
 from tests.deployments.house import House
 from tests.waiting import until
 
@@ -100,9 +101,36 @@ async def test_what_nobody_decided_or_nobody_can_tell_is_refused(house: House) -
     decision = (await house.ask(BODY))[0]["meta"]["decision_id"]
     async with house.client() as client:
         body = {"decision_id": decision, "values": {"rate": 5.0}}
-        wrong = await client.post("/models/tail-slo/outcome", json=body)
-        assert wrong.status_code == 409
-        assert list(wrong.json()["error"]["fields"]) == ["values"]
         assert (await client.post("/models/nothing/outcome", json=body)).status_code == 404
         other = await client.post("/models/capacity-planning/outcome", json=body)
         assert other.status_code == 404
+
+
+async def test_a_wrong_field_is_refused_by_its_name(house: House) -> None:
+    wrong: list[tuple[str, dict[str, float], dict[str, str]]] = [
+        ("latency_ms", {"rate": 5.0}, {"rate": "not taken here", "latency_ms": "missing"}),
+        ("latency_ms", {"rate": 5.0, "latency_ms": 5.0}, {"rate": "not taken here"}),
+        ("latency_ms", {}, {"latency_ms": "missing"}),
+        ("rate", {"latency_ms": 5.0}, {"latency_ms": "not taken here", "rate": "missing"}),
+    ]
+    families = {"latency_ms": "tail-slo", "rate": "capacity-planning"}
+    async with house.client() as client:
+        for taken, values, fields in wrong:
+            body = {"decision_id": "019343a1-7b1c-7abc-9def-0123456789ab", "values": values}
+            found = await client.post(f"/models/{families[taken]}/outcome", json=body)
+            assert found.status_code == 422
+            error = found.json()["error"]
+            assert error["message"] == f"An outcome of {families[taken]} has one value, {taken}"
+            assert error["fields"] == {f"body.values.{name}": why for name, why in fields.items()}
+
+
+async def test_the_outcome_of_a_fallback_does_not_move_the_intervals(house: House) -> None:
+    await house.within(model_ms=50)
+    house.kill("tail")
+    decision = (await house.ask(BODY))[0]
+    assert decision["safety"]["fallback"]
+    truth = 100 * decision["interval"]["upper"]
+    code, told = await tell(house, decision["meta"]["decision_id"], truth)
+    assert (code, told["error"]["code"]) == (409, "conflict")
+    assert "fallback" in told["error"]["message"]
+    assert not await house.redis.exists(standings_key(house.redis))
