@@ -30,8 +30,13 @@ def absent(before: Mapping[str, list[int]], now: Mapping[str, list[int]]) -> lis
     return [
         name
         for name, pids in before.items()
-        if not BY_NAME[name].minor and len(now[name]) < len(pids)
+        if not BY_NAME[name].minor and len(now[name]) < _needed(name, len(pids))
     ]
+
+
+def _needed(name: str, before: int) -> int:
+    steady = BY_NAME[name].steady
+    return before if steady is None else min(before, steady)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ class Target:
     title: str  # a part of its command line that no other kind has
     minor: bool = False  # no request needs it: it takes every other turn, and may stay away
     may_be_killed: bool = True
+    steady: int | None = None  # more of them come and go by themselves
 
     def among(self, processes: Iterable[tuple[int, str]]) -> list[int]:
         return sorted(pid for pid, command in processes if self.title in command)
@@ -26,7 +27,8 @@ TARGETS = (
     Target("proxy", "ray::ProxyActor"),
     Target("haproxy-manager", "ray::HAProxyManager"),
     Target("front", "launch.front"),
-    Target("haproxy", "haproxy -"),
+    # One serves; one that it has replaced ends with its last connection.
+    Target("haproxy", "haproxy -", steady=1),
     Target("redis", "redis-server"),
     Target("raylet", "/raylet/raylet"),
     Target("gcs", "gcs_server"),

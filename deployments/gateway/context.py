@@ -9,9 +9,9 @@ from redis.exceptions import RedisError
 
 from access.key_store import KeyStore
 from access.keys import KeyRing
+from access.wire_secret import wire_secret
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
-from config_store.wire_secret import wire_secret
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import UnavailableError
 from deployments.api.shipped import FAMILIES

@@ -106,7 +106,9 @@ class Lane(Generic[Row, Result]):
         self._long_rows = 0
         self._expiry: Expiry[_Request[Row, Result]] = Expiry(clock)
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._sent_at = float("-inf")
+        # Whether a batch may go beside another whatever its size; of lanes that would rather wait.
+        self._beside = True
+        self._slow: asyncio.TimerHandle | None = None
         self._slice_in_flight: asyncio.Task[None] | None = None
         # Since they were last counted.
         self.refused_rows = 0
@@ -168,9 +170,21 @@ class Lane(Generic[Row, Result]):
             if not requests:
                 return
             task = asyncio.ensure_future(self._carry(requests))
-            self._sent_at = self._clock()
             self._in_flight.add(task)
             task.add_done_callback(self._landed)
+            if self.limits.rows_beside_another > 1:
+                self._let_others_wait()
+
+    def _let_others_wait(self) -> None:
+        """Have those that come now share the next batch, unless this one is slow."""
+        if self._slow is not None:
+            self._slow.cancel()
+        self._beside = False
+        self._slow = asyncio.get_running_loop().call_later(self.limits.slow_s, self._go_beside)
+
+    def _go_beside(self) -> None:
+        self._beside = True
+        self._dispatch()
 
     def _may_send(self) -> bool:
         """Tell whether there is a slot, and whether those that wait may have it."""
@@ -178,8 +192,7 @@ class Lane(Generic[Row, Result]):
             return True
         if len(self._in_flight) >= self.limits.batches_in_flight:
             return False
-        enough = self._short.weight >= self.limits.rows_beside_another
-        return enough or self._clock() - self._sent_at > self.limits.slow_s
+        return self._beside or self._short.weight >= self.limits.rows_beside_another
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
         self._in_flight.discard(task)

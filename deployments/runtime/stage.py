@@ -3,10 +3,10 @@
 from abc import abstractmethod
 from typing import Any, Generic, TypeVar
 
+from access.wire_secret import wire_secret
 from config_store.errors import VersionAwayError
 from config_store.store import ConfigStore, Version
 from config_store.versions import Live, LiveVersions
-from config_store.wire_secret import wire_secret
 from deployments.runtime import own_cluster
 from deployments.runtime.autoscaling import METRIC
 from deployments.runtime.batch import requests_of

@@ -2,25 +2,13 @@
 
 import asyncio
 import shutil
-from pathlib import Path
 
-import pytest
 from redis.asyncio import Redis
 from typer.testing import CliRunner, Result
 
 from launch.cli import app
 from observability.clickhouse.home import claim, known_home
 from settings.environment import Settings
-from tests.redis_server import RedisServer
-
-
-@pytest.fixture
-def settings(
-    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    monkeypatch.setenv("REDIS_URL", redis_server.url)
-    monkeypatch.setenv("BALLAST_HOME", str(tmp_path / "home"))
-    return Settings()
 
 
 async def invoke(word: str) -> Result:

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import orjson
-import pytest
 from redis.asyncio import Redis
 from typer.testing import CliRunner, Result
 
@@ -20,15 +19,6 @@ from observability.schema import create_tables
 from settings.environment import Settings
 from tests.redis_server import RedisServer
 from tests.waiting import PATIENCE_SECONDS
-
-
-@pytest.fixture
-def settings(
-    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    monkeypatch.setenv("REDIS_URL", redis_server.url)
-    monkeypatch.setenv("BALLAST_HOME", str(tmp_path / "home"))
-    return Settings()
 
 
 async def invoke(*words: str) -> Result:

@@ -52,15 +52,6 @@ def test_a_folder_in_its_place_is_no_secret(tmp_path: Path) -> None:
     assert read_secret(tmp_path / "admin.key") is None
 
 
-@pytest.fixture
-def settings(
-    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    monkeypatch.setenv("REDIS_URL", redis_server.url)
-    monkeypatch.setenv("BALLAST_HOME", str(tmp_path / "home"))
-    return Settings()
-
-
 async def test_a_fresh_machine_gets_a_configuration_and_an_admins_key(
     settings: Settings, redis: Redis
 ) -> None:

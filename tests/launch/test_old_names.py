@@ -1,7 +1,5 @@
 """An upgrade keeps what the release before it left in Redis under names without a prefix."""
 
-from pathlib import Path
-
 import pytest
 from redis.asyncio import Redis
 
@@ -11,16 +9,6 @@ from launch.bootstrap import prepare_redis
 from observability.ledger.stream import LedgerStream
 from observability.snapshots import gather
 from settings.environment import Settings
-from tests.redis_server import RedisServer
-
-
-@pytest.fixture
-def settings(
-    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    monkeypatch.setenv("REDIS_URL", redis_server.url)
-    monkeypatch.setenv("BALLAST_HOME", str(tmp_path / "home"))
-    return Settings()
 
 
 async def left_by_the_old_release(redis: Redis, settings: Settings, *entries: bytes) -> None:

@@ -8,10 +8,10 @@ from redis.asyncio import Redis
 
 from access.key_store import KeyStore
 from access.keys import Role
+from access.wire_secret import wire_secret
 from config_store.errors import NoActiveVersionError
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
-from config_store.wire_secret import wire_secret
 from features.rows import FeatureRow
 from features.store import key, publish
 from observability.ledger.stream import LedgerStream

@@ -16,7 +16,7 @@ from models.tail.extremes.gpd import GpdFit
 from models.tail.extremes.problem import Problems, problems, values
 from models.tail.extremes.quantity import Kind, Quantity
 from models.tail.extremes.region import Region, joined, region_of
-from models.tail.extremes.surface_search import highest
+from models.tail.extremes.surface_kernel import REGION, surface_maxima
 
 _TOGETHER = 64  # rows: more of them no longer fit a processor's cache
 
@@ -69,12 +69,26 @@ def _answered(region: Region, quantities: Sequence[Sequence[Quantity]]) -> list[
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         value = values(asked, *at)[:, 0, 0]
         start = asked.side * value
-        end = asked.side * np.fmax(highest(region, asked, start), start)
+        end = asked.side * np.fmax(_highest(region, asked, start), start)
         found = _restored(np.stack([value, end]), region, asked)
     rows: list[dict[int, Estimate]] = [{} for _ in quantities]
     for row, place, estimate in _paired(asked, found):
         rows[row][place] = estimate
     return [[row[place] for place in range(len(row))] for row in rows]
+
+
+def _highest(region: Region, asked: Problems, start: FloatArray) -> FloatArray:
+    """Maximise side x quantity over the surface, for each problem; `start` is at the estimate.
+
+    On a grid of both angles first, then on the quadratic through nine points ever closer together:
+    no derivative is needed, and a quantity that is infinite somewhere is found to be.
+    """
+    rows = np.column_stack([getattr(region, name) for name in REGION]).astype(np.float64)
+    curve = np.ascontiguousarray(region.curve)
+    found: FloatArray = surface_maxima(
+        rows, curve, asked.row, asked.kind, asked.side, asked.offset, asked.excess, start
+    )
+    return found
 
 
 def _paired(asked: Problems, found: FloatArray) -> Iterator[tuple[int, int, Estimate]]:

@@ -89,3 +89,9 @@ def test_a_kind_with_fewer_processes_than_before_is_absent_unless_it_is_minor() 
     before = {"redis": [1], "tail": [2, 3], "helper": [4]}
     assert absent(before, {"redis": [9], "tail": [2, 8], "helper": []}) == []
     assert absent(before, {"redis": [], "tail": [2], "helper": [4]}) == ["redis", "tail"]
+
+
+def test_a_haproxy_that_ends_with_its_last_connection_is_not_missed() -> None:
+    before = {"haproxy": [1, 2]}  # the census fell into a change of servers
+    assert absent(before, {"haproxy": [2]}) == []
+    assert absent(before, {"haproxy": []}) == ["haproxy"]
