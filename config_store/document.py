@@ -4,7 +4,7 @@ from hashlib import sha256
 from typing import Self
 
 import orjson
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from config_store.quotas import QuotasConfig
 from safety.policy import SafetyPolicy
@@ -65,13 +65,39 @@ class Deadlines(Frozen):
 
 
 class FamilyServing(Frozen):
-    """Which model answers for a family, and how its requests are carried."""
+    """How an endpoint's requests are carried: what every family has."""
+
+    deadlines: Deadlines = Deadlines()
+    lane: Lane = Lane()
+
+
+class ModelServing(FamilyServing):
+    """A family whose model is chosen here; those of the others come with the release."""
 
     model: str = Field(min_length=1)
     alias: str = Field("champion", min_length=1)
+
+
+class TailServing(ModelServing):
     slo_ms: float = Field(250.0, gt=0, description="Taken when a request names no SLO.")
-    deadlines: Deadlines = Deadlines()
-    lane: Lane = Lane()
+
+
+class Serving(Frozen):
+    """Each family by its name; those that have no field of their own are extra ones."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, FamilyServing] = Field(init=False)
+
+    tail: TailServing
+    capacity: ModelServing
+
+    def of(self, family: str) -> FamilyServing:
+        """Give what every family has; KeyError for one that is not served."""
+        found = self.__pydantic_extra__.get(family)
+        return self.by_family()[family] if found is None else found
+
+    def by_family(self) -> dict[str, FamilyServing]:
+        return {"tail": self.tail, "capacity": self.capacity, **self.__pydantic_extra__}
 
 
 class FeatureConfig(Frozen):
@@ -129,7 +155,7 @@ class BanditsConfig(Frozen):
 class ConfigDocument(Frozen):
     """One version's content."""
 
-    serving: dict[str, FamilyServing]
+    serving: Serving
     safety: SafetyPolicy
     features: FeatureConfig
     streams: StreamsConfig = StreamsConfig()
@@ -138,7 +164,7 @@ class ConfigDocument(Frozen):
 
     @model_validator(mode="after")
     def _nothing_is_served_unjudged(self) -> Self:
-        if unjudged := set(self.serving) - set(self.safety.families):
+        if unjudged := set(self.serving.by_family()) - set(self.safety.families):
             raise ValueError(f"families are served without a safety policy: {sorted(unjudged)}")
         return self
 

@@ -1,6 +1,15 @@
 """The configuration of a fresh machine."""
 
-from config_store.document import ConfigDocument, Deadlines, FamilyServing, FeatureConfig, Lane
+from config_store.document import (
+    ConfigDocument,
+    Deadlines,
+    FamilyServing,
+    FeatureConfig,
+    Lane,
+    ModelServing,
+    Serving,
+    TailServing,
+)
 from safety.shipped import default_policy
 from safety.tail import BASELINE_MS, FLEET
 
@@ -32,23 +41,21 @@ WITH_STATE = Lane(batches_in_flight=3, slice_rows=250)
 FITS = Lane(batches_in_flight=3, max_batch_rows=16, slice_rows=16)
 
 
-def default_serving() -> dict[str, FamilyServing]:
-    return {
-        "tail": FamilyServing(model="tail/xgboost-quantile"),
-        "extremes": FamilyServing(
-            model="tail/peaks-over-threshold", deadlines=MANY_FITS, lane=FITS
-        ),
-        "capacity": FamilyServing(model="forecasting/ensemble", lane=FEW),
-        "regime": FamilyServing(model="anomaly/bocpd", lane=WITH_STATE),
-        "anomaly": FamilyServing(model="anomaly/forest", lane=WITH_STATE),
-        "bandit": FamilyServing(model="optimization/bandit", lane=WITH_STATE),
-        "bandit-feedback": FamilyServing(model="optimization/bandit", lane=WITH_STATE),
-        "bandit-evaluate": FamilyServing(model="optimization/off-policy", deadlines=PATIENT),
-        "bayes-opt": FamilyServing(
-            model="optimization/gaussian-process", deadlines=PATIENT, lane=SEVERAL
-        ),
-        "bayes-opt-tell": FamilyServing(model="optimization/gaussian-process", lane=WITH_STATE),
-    }
+def default_serving() -> Serving:
+    return Serving.model_validate(
+        {
+            "tail": TailServing(model="tail/xgboost-quantile"),
+            "extremes": FamilyServing(deadlines=MANY_FITS, lane=FITS),
+            "capacity": ModelServing(model="forecasting/ensemble", lane=FEW),
+            "regime": FamilyServing(lane=WITH_STATE),
+            "anomaly": FamilyServing(lane=WITH_STATE),
+            "bandit": FamilyServing(lane=WITH_STATE),
+            "bandit-feedback": FamilyServing(lane=WITH_STATE),
+            "bandit-evaluate": FamilyServing(deadlines=PATIENT),
+            "bayes-opt": FamilyServing(deadlines=PATIENT, lane=SEVERAL),
+            "bayes-opt-tell": FamilyServing(lane=WITH_STATE),
+        }
+    )
 
 
 def default_document() -> ConfigDocument:
@@ -57,13 +64,3 @@ def default_document() -> ConfigDocument:
         safety=default_policy(),
         features=FeatureConfig(defaults=FEATURE_DEFAULTS),
     )
-
-
-def with_shipped(document: ConfigDocument) -> ConfigDocument:
-    """Give a document of an earlier release the families that it does not know of."""
-    serving = default_serving() | document.serving
-    if serving.keys() == document.serving.keys():
-        return document
-    families = default_policy().families | document.safety.families
-    safety = document.safety.model_copy(update={"families": families})
-    return document.model_copy(update={"serving": serving, "safety": safety})

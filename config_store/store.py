@@ -8,13 +8,13 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from redis.asyncio import Redis
 
 from config_store.document import ConfigDocument, hash_of
+from config_store.earlier import brought_up
 from config_store.errors import (
     CorruptVersionError,
     NoActiveVersionError,
     UnknownVersionError,
     UnreadableVersionError,
 )
-from config_store.shipped import with_shipped
 from settings.redis_names import redis_name
 
 # Lua runs as one step in Redis: two publishers never get the same number, and nobody sees a
@@ -154,7 +154,7 @@ def _unpack(number: int, record: bytes | str) -> Version:
 
 def _read(number: int, text: bytes) -> ConfigDocument:
     try:
-        return with_shipped(ConfigDocument.model_validate_json(text))
+        return ConfigDocument.model_validate_json(brought_up(text))
     except ValidationError as refusal:
         first = refusal.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"

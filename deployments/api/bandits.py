@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config_store.document import FamilyServing
+from config_store.document import Serving
 from deployments.api.endpoint import ENTITY_PATTERN, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
 from deployments.runtime.state.tags import key_by_tag
@@ -263,7 +263,7 @@ def ask_to_judge(body: EvaluateBody) -> dict[str, Any]:
     return {"op": "freeze", "policy": body.policy}
 
 
-def no_columns(_: Sequence[Any], __: FamilyServing) -> Columns:
+def no_columns(_: Sequence[Any], __: Serving) -> Columns:
     return {}
 
 

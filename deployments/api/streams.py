@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from config_store.document import FamilyServing
+from config_store.document import Serving
 from deployments.api.endpoint import ENTITY_PATTERN, WHOLE, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
 
@@ -221,7 +221,7 @@ def ask(body: Any) -> dict[str, Any]:
     return found
 
 
-def no_columns(_: Sequence[Any], __: FamilyServing) -> Columns:
+def no_columns(_: Sequence[Any], __: Serving) -> Columns:
     return {}
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config_store.document import FamilyServing
+from config_store.document import Serving
 from deployments.api.endpoint import ENTITY_PATTERN, Bulk, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
 from models.optimization.bayes.limits import MOST_CONSTRAINTS, MOST_GOALS, MOST_TRIALS
@@ -267,7 +267,7 @@ def ask_to_learn(body: TellBody) -> dict[str, Any]:
     return {"op": "tell", "trial": body.trial_id, **body.outcome()}
 
 
-def no_columns(_: Sequence[Any], __: FamilyServing) -> Columns:
+def no_columns(_: Sequence[Any], __: Serving) -> Columns:
     return {}
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config_store.document import FamilyServing
+from config_store.document import Serving
 from deployments.api.endpoint import FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail, FloatArray
 from safety.tail import ACTIONS
@@ -75,10 +75,10 @@ def _column(bodies: Sequence[TailBody], name: str) -> FloatArray:
     return np.array([getattr(body, name) for body in bodies], dtype=np.float64)
 
 
-def columns(bodies: Sequence[TailBody], serving: FamilyServing) -> Columns:
+def columns(bodies: Sequence[TailBody], serving: Serving) -> Columns:
     given = {name: _column(bodies, name) for name in GIVEN}
     slo = _column(bodies, "slo_ms")
-    given["slo_ms"] = np.where(np.isnan(slo), serving.slo_ms, slo)
+    given["slo_ms"] = np.where(np.isnan(slo), serving.tail.slo_ms, slo)
     return given
 
 

@@ -40,8 +40,8 @@ class Forecasting(Stage[Named]):
         return service.answer(Batch.from_frame(frame), forecasts).to_frame()
 
     def compile(self, version: Version) -> Named:
-        serving = version.document.serving["capacity"]
-        return Named(serving.model, serving.alias)
+        capacity = version.document.serving.capacity
+        return Named(capacity.model, capacity.alias)
 
     def configure(self, version: Version) -> None:
         super().configure(version)

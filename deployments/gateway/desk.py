@@ -43,7 +43,7 @@ class Desk:
     def configure(self, version: Version) -> None:
         """Take over the lane limits of a new configuration; what waits is not lost."""
         for family, lane in self.lanes.items():
-            lane.limits = limits_of(version.document.serving[family].lane)
+            lane.limits = limits_of(version.document.serving.of(family).lane)
 
     def now(self) -> float:
         """Tell the time that deadlines count from."""
@@ -61,7 +61,7 @@ class Desk:
         version = self._config()
         if version is None:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
-        deadline = received + version.document.serving[family].deadlines.request_ms / 1000
+        deadline = received + version.document.serving.of(family).deadlines.request_ms / 1000
         rows = [Ask(body, principal, received, deadline, request_id, version) for body in bodies]
         found = await self.lanes[family].ask(rows, deadline, principal.key_id, version.number)
         return [_answer_of(each, family, request_id) for each in found]

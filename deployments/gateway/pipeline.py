@@ -75,7 +75,7 @@ class InferencePipeline:
     async def carry(self, asks: list[Ask]) -> Sequence[Answered]:
         version = asks[0].version  # the lane's rows of one batch have the same
         lap = self._stopwatch.start(self._family.name, len(asks))
-        deadlines = version.document.serving[self._family.name].deadlines
+        deadlines = version.document.serving.of(self._family.name).deadlines
         left = TimeLeft(asks, deadlines, self._clocks.monotonic)
         batch = self._batch(asks, version)
         # The lane carries each batch in a task of its own.
@@ -133,7 +133,7 @@ class InferencePipeline:
     def _batch(self, asks: list[Ask], version: Version) -> Batch:
         family = self._family
         bodies = [ask.body for ask in asks]
-        columns = family.columns(bodies, version.document.serving[family.name])
+        columns = family.columns(bodies, version.document.serving)
         batch = Batch(family.name, [body.entity for body in bodies], columns)
         batch.version, batch.config_hash = version.number, version.config_hash
         batch.ids = self._ids.take(len(asks))

@@ -86,8 +86,8 @@ class Tail(Stage[Named]):
         ]
 
     def compile(self, version: Version) -> Named:
-        serving = version.document.serving["tail"]
-        return Named(serving.model, serving.alias)
+        tail = version.document.serving.tail
+        return Named(tail.model, tail.alias)
 
     def configure(self, version: Version) -> None:
         super().configure(version)

@@ -14,6 +14,6 @@ def patient_document() -> ConfigDocument:
     document = default_document()
     serving = {
         name: each.model_copy(update={"deadlines": each.deadlines.model_copy(update=PATIENCE)})
-        for name, each in document.serving.items()
+        for name, each in document.serving.by_family().items()
     }
-    return document.model_copy(update={"serving": serving})
+    return document.model_copy(update={"serving": document.serving.model_copy(update=serving)})

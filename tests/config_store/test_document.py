@@ -52,7 +52,7 @@ def test_a_document_survives_json_and_keeps_its_hash(
     again = ConfigDocument.model_validate_json(document.canonical())
     assert again == document
     assert again.config_hash == document.config_hash
-    assert again.serving["tail"].lane.max_batch_rows == lane["max_batch_rows"]
+    assert again.serving.tail.lane.max_batch_rows == lane["max_batch_rows"]
     assert again.features.defaults == features["defaults"]
 
 
@@ -90,7 +90,9 @@ def test_another_value_is_another_hash(seconds: float) -> None:
         (("serving", "tail", "slo_ms"), float("nan"), "finite"),
         (("serving", "tail", "deadlines", "model_ms"), 5000, "more than the request"),
         (("serving", "tail", "replicas"), 3, "Extra inputs"),
-        (("serving", "market"), {"model": "market"}, "without a safety policy"),
+        (("serving", "market"), {}, "without a safety policy"),
+        (("serving", "regime", "model"), "anomaly/bocpd", "serving.regime.model\n.*Extra inputs"),
+        (("serving", "capacity", "slo_ms"), 9, "serving.capacity.slo_ms\n.*Extra inputs"),
         (("features", "stale_after_seconds"), 1, "always be stale"),
         (("features", "defaults", "load"), float("inf"), "finite"),
         (("safety", "families", "tail", "caps", "max_canary_percentage"), 11, "less than or equal"),

@@ -145,6 +145,49 @@ async def test_a_version_of_an_older_release_reads_with_its_own_hash(redis: Redi
     assert version.config_hash != document(7).config_hash
 
 
+async def test_a_version_from_when_every_family_named_a_model_is_read(redis: Redis) -> None:
+    fields = orjson.loads(document(7).canonical())
+    for family, served in fields["serving"].items():
+        fields["serving"][family] = {"model": "a/b", "alias": "old", "slo_ms": 9.0} | served
+    fields["serving"]["tail"] |= {"slo_ms": 20.0, "alias": "challenger"}
+    text = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode()
+    await store_text(redis, text)
+    version = await ConfigStore(redis).get(1)
+    assert version.config_hash == hash_of(text.encode())
+    serving = version.document.serving
+    assert (serving.tail.slo_ms, serving.tail.alias) == (20.0, "challenger")
+    expected = document(7).serving.model_copy(update={"tail": serving.tail})
+    assert serving == expected
+
+
+async def test_a_version_from_before_a_family_gets_it_as_shipped(redis: Redis) -> None:
+    fields = orjson.loads(document(7).canonical())
+    for family in ("capacity", "regime"):
+        del fields["serving"][family], fields["safety"]["families"][family]
+    fields["serving"]["tail"]["slo_ms"] = 20.0
+    await store_text(redis, orjson.dumps(fields).decode())
+    read = (await ConfigStore(redis).get(1)).document
+    assert read.safety == document(7).safety
+    assert read.serving.tail.slo_ms == 20.0
+    tail = document(7).serving.tail
+    assert read.serving.model_copy(update={"tail": tail}) == document(7).serving
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "JSON"),
+        ("[]", "document"),
+        ('{"serving": 1, "safety": {"families": {}}}', "serving"),
+        ('{"serving": {"regime": 1}, "safety": {"families": {}}}', "serving.regime"),
+    ],
+)
+async def test_a_version_that_is_no_document_is_refused(redis: Redis, text: str, said: str) -> None:
+    await store_text(redis, text)
+    with pytest.raises(UnreadableVersionError, match=said):
+        await ConfigStore(redis).get(1)
+
+
 async def test_a_version_of_a_newer_release_is_refused_by_field(redis: Redis) -> None:
     fields = orjson.loads(document(7).canonical()) | {"signal_filter": {}}
     await store_text(redis, orjson.dumps(fields).decode())

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from access.key_store import KeyStore
 from access.keys import Role
-from config_store.document import ConfigDocument, Deadlines
+from config_store.document import ConfigDocument, Deadlines, FamilyServing
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.gateway.app import build_ingress
@@ -44,17 +44,22 @@ class NoHistory:
 
 def document_with(document: ConfigDocument, **changes: Any) -> ConfigDocument:
     """Change how the tail family is served."""
-    serving = document.serving | {"tail": document.serving["tail"].model_copy(update=changes)}
-    return document.model_copy(update={"serving": serving})
+    return with_serving(document, tail=document.serving.tail.model_copy(update=changes))
+
+
+def with_serving(document: ConfigDocument, **families: FamilyServing) -> ConfigDocument:
+    """Serve these families so, and the others as before."""
+    changed = document.serving.model_copy(update=families)
+    return document.model_copy(update={"serving": changed})
 
 
 def waiting(document: ConfigDocument, deadlines: Deadlines) -> ConfigDocument:
     """Give every family these deadlines."""
-    serving = {
+    families = {
         name: each.model_copy(update={"deadlines": deadlines})
-        for name, each in document.serving.items()
+        for name, each in document.serving.by_family().items()
     }
-    return document.model_copy(update={"serving": serving})
+    return with_serving(document, **families)
 
 
 class House:

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from access.key_store import KeyStore
 from access.keys import Role
+from config_store.document import BanditsConfig
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from launch.bootstrap import prepare_redis, read_secret, write_secret
@@ -69,7 +70,7 @@ async def test_a_fresh_machine_gets_a_configuration_and_an_admins_key(
 async def test_preparing_again_changes_nothing(settings: Settings, redis: Redis) -> None:
     await prepare_redis(settings)
     key, kept = read_secret(settings.paths.key_file), await KeyStore(redis).list()
-    changed = default_document().model_copy(update={"serving": {}})
+    changed = default_document().model_copy(update={"bandits": BanditsConfig(canary_cap=0.05)})
     store = ConfigStore(redis)
     await store.activate(await store.publish(changed, "ada", "mine", datetime.now(UTC)))
     await prepare_redis(settings)

@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 
 from access.key_store import KeyStore
 from access.keys import Role
+from config_store.document import BanditsConfig
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from launch import cluster_file
@@ -151,7 +152,7 @@ async def test_a_second_bootstrap_leaves_what_is_there(node: Path, redis: Redis)
     store = ConfigStore(redis)
     on(node, the("ballast bootstrap"), RAY_ADDRESS=CLOSED_PORT)
     key = read_secret(node / ".ballast" / "admin.key")
-    changed = default_document().model_copy(update={"serving": {}})
+    changed = default_document().model_copy(update={"bandits": BanditsConfig(canary_cap=0.05)})
     await store.activate(await store.publish(changed, "ada", "mine", datetime.now(UTC)))
     on(node, the("ballast bootstrap"), RAY_ADDRESS=CLOSED_PORT)
     assert read_secret(node / ".ballast" / "admin.key") == key

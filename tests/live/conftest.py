@@ -90,9 +90,11 @@ async def patient(live: Live) -> AsyncIterator[None]:
     active = await store.active()
     serving = {
         name: each.model_copy(update={"deadlines": PATIENT})
-        for name, each in active.document.serving.items()
+        for name, each in active.document.serving.by_family().items()
     }
-    document = active.document.model_copy(update={"serving": serving})
+    document = active.document.model_copy(
+        update={"serving": active.document.serving.model_copy(update=serving)}
+    )
     await store.activate(await store.publish(document, "a test", "no hurry", active.created))
     try:
         yield

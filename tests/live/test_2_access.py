@@ -100,8 +100,8 @@ async def test_a_new_configuration_comes_into_force(live: Live) -> None:
     redis = open_redis(f"unix://{live.redis}")
     store = ConfigStore(redis)
     active = await store.active()
-    serving = dict(active.document.serving)
-    serving["tail"] = serving["tail"].model_copy(update={"slo_ms": 0.5})
+    tail = active.document.serving.tail.model_copy(update={"slo_ms": 0.5})
+    serving = active.document.serving.model_copy(update={"tail": tail})
     changed = active.document.model_copy(update={"serving": serving})
     gateways = live.pids("ServeReplica:ballast:gateway")
     with live.client() as client:

@@ -1,13 +1,13 @@
 """A field of the configuration that no code reads is a defect: who sets it is deceived."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from config_store.document import ConfigDocument
-from tests.surface.source import last_name, product
+from config_store.document import ConfigDocument, FamilyServing, Serving
+from tests.surface.source import attributes, last_name, product
 
 CHECKS = ("model_validator", "field_validator")
 
@@ -60,8 +60,90 @@ def unread(document: type[BaseModel], trees: Iterable[ast.AST]) -> set[str]:
     }
 
 
+Read = tuple[str, str]
+EACH = "each family"
+
+
+def read_of_serving(tree: ast.AST) -> set[Read]:
+    """Name what is read of `serving.<family>` and of `serving.of(...)`, the family beside it."""
+    found = set[Read]()
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        names: dict[str, str] = {}
+        for node in ast.walk(function):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=short)], value=value):
+                    names[short] = family_of(value, {})
+        reads = attributes([function])
+        found |= {(family_of(each.value, names), each.attr) for each in reads}
+    return {each for each in found if each[0]}
+
+
+def family_of(node: ast.AST, names: Mapping[str, str]) -> str:
+    """Say which family's part an expression is; nothing for other expressions."""
+    match node:
+        case ast.Name(id=short):
+            return names.get(short, "")
+        case ast.Call(func=ast.Attribute(attr="of", value=whole)) if last_name(whole) == "serving":
+            return EACH
+        case ast.Attribute(attr=family, value=whole) if last_name(whole) == "serving":
+            return family
+    return ""
+
+
+def unread_of_serving(serving: type[BaseModel], each: type[BaseModel], read: set[Read]) -> set[str]:
+    """Name the fields of families that are read neither of that family nor of every one."""
+    families = {name: models_in(field.annotation) for name, field in serving.model_fields.items()}
+    own = {
+        (name, field)
+        for name, kinds in families.items()
+        for kind in kinds
+        for field in kind.model_fields
+    }
+    of_each = {(EACH, field) for field in each.model_fields}
+    return {
+        ".".join(missing)
+        for missing in (own | of_each) - read
+        if (EACH, missing[1]) not in of_each & read
+    }
+
+
 def test_every_field_of_the_configuration_is_read() -> None:
     assert unread(ConfigDocument, product()) == set()
+
+
+def test_every_field_of_a_family_is_read_of_that_family() -> None:
+    read = {each for tree in product() for each in read_of_serving(tree)}
+    assert unread_of_serving(Serving, FamilyServing, read) == set()
+
+
+def test_a_field_that_is_read_of_something_else_does_not_count_for_a_family() -> None:
+    class Each(BaseModel):
+        lane: int = 0
+        unused: int = 0
+
+    class Chosen(Each):
+        model: str = ""
+        alias: str = ""
+
+    class Served(BaseModel):
+        tail: Chosen
+        capacity: Chosen
+
+    tree = ast.parse(
+        "def f(version, champion):\n"
+        "    capacity = version.document.serving.capacity\n"
+        "    champion.model, champion.alias, capacity.alias, version.unused\n"
+        "    return version.document.serving.tail.model, serving.of(family).lane\n"
+    )
+    assert unread_of_serving(Served, Each, read_of_serving(tree)) == {
+        "tail.alias",
+        "tail.unused",
+        "capacity.model",
+        "capacity.unused",
+        f"{EACH}.unused",
+    }
 
 
 def test_a_field_that_nothing_reads_is_found() -> None:

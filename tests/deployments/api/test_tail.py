@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 from access.endpoints import needed_role
 from access.keys import Role
-from config_store.document import FamilyServing
 from config_store.shipped import default_document
 from deployments.api.shipped import FAMILIES
 from deployments.api.tail import FEATURES, GIVEN, TAIL, TailBody, TailData, answers, columns
@@ -17,7 +16,7 @@ from models.tail.inputs import BOUNDS
 from models.tail.xgboost_quantile import TailModel
 from safety.tail import ACTIONS, tail_policy
 
-SERVING = FamilyServing(model="tail/xgboost-quantile", slo_ms=250)
+SERVING = default_document().serving
 OUTPUTS: dict[str, Any] = {
     "p50_pred": np.array([1.5, 2.0]),
     "p95_pred": np.array([3.5, 4.0]),
@@ -84,7 +83,7 @@ def test_the_rooms_agree_on_the_family() -> None:
     assert set(TailData.model_fields) | {"lower", "upper"} == set(tail_policy().outputs)
     # The interval is the one that was calibrated.
     assert TAIL.interval_level == INTERVAL_LEVEL
-    assert default_document().serving["tail"].model == TailModel.name
+    assert default_document().serving.tail.model == TailModel.name
     assert needed_role("POST", TAIL.path) is Role.CLIENT
 
 

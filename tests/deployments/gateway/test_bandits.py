@@ -10,7 +10,7 @@ from access.keys import Role
 from config_store.document import BanditExperiment, BanditsConfig
 from deployments.optimization.experiments.configured import Configured
 from tests.deployments.asking import post, refused
-from tests.deployments.house import House
+from tests.deployments.house import House, with_serving
 
 BANDIT, FEEDBACK, EVALUATE = "/models/bandit", "/models/bandit/feedback", "/models/bandit/evaluate"
 NOBODY = "01939d1c-8a4e-7c11-9a52-3b1f0a6c2d7e"
@@ -336,10 +336,10 @@ async def test_a_fallback_is_no_decision_of_the_experiment(house: House) -> None
 
 async def test_without_a_holder_the_incumbent_answers(house: House) -> None:
     await post(house, BANDIT, {"experiment": "e", "arms": ARMS})
-    serving = dict(house.document.serving)
-    hasty = serving["bandit"].deadlines.model_copy(update={"model_ms": 50.0})
-    serving["bandit"] = serving["bandit"].model_copy(update={"deadlines": hasty})
-    await house.deploy(house.document.model_copy(update={"serving": serving}))
+    bandit = house.document.serving.of("bandit")
+    hasty = bandit.deadlines.model_copy(update={"model_ms": 50.0})
+    hurried = bandit.model_copy(update={"deadlines": hasty})
+    await house.deploy(with_serving(house.document, bandit=hurried))
     house.directories["optimization"].addresses.clear()
     house.kill("optimization")
     answer = await post(house, BANDIT, {"experiment": "e", "arms": ["b", "a"]})

@@ -20,7 +20,7 @@ from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
 from tests.deployments.gateway.conftest import hours
-from tests.deployments.house import NOW, House
+from tests.deployments.house import NOW, House, with_serving
 from tests.fortnight import fortnight
 from tests.waiting import until
 
@@ -101,9 +101,8 @@ async def test_a_version_that_names_another_alias_is_answered_by_that_ones_forec
 ) -> None:
     weekly = EnsembleForecaster([SeasonalAverage(seasons=1)], {})
     register(learned, registered_name("ensemble"), weekly, "1.1.0", "challenger")
-    serving = dict(learned.document.serving)
-    serving["capacity"] = serving["capacity"].model_copy(update={"alias": "challenger"})
-    document = learned.document.model_copy(update={"serving": serving})
+    capacity = learned.document.serving.capacity.model_copy(update={"alias": "challenger"})
+    document = with_serving(learned.document, capacity=capacity)
     versions = []
     for each in (document, learned.document, document):
         number = await learned.deploy(each)

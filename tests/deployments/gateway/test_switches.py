@@ -161,7 +161,7 @@ def mixed(row: Row, document: ConfigDocument) -> list[str]:
         return found if share == pytest.approx(100 * cap, rel=1e-6) else [*found, "experiments"]
     if row["features"]["baseline_rate"] != document.features.defaults["baseline_rate"]:
         found.append("features")
-    if row["model_version"] != NUMBERS[document.serving["tail"].alias]:
+    if row["model_version"] != NUMBERS[document.serving.tail.alias]:
         found.append("model")
     bounds = [
         violation["bound"]

@@ -7,6 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 import deployments.runtime.replica
+from config_store.document import BanditsConfig
 from config_store.errors import NothingLoadedError
 from config_store.shipped import default_document
 from config_store.store import ConfigStore, Version
@@ -36,7 +37,7 @@ async def bootstrap(redis: Redis) -> None:
 
 async def change(redis: Redis) -> None:
     """Activate a second version."""
-    changed = default_document().model_copy(update={"serving": {}})
+    changed = default_document().model_copy(update={"bandits": BanditsConfig(canary_cap=0.05)})
     store = ConfigStore(redis)
     await store.activate(await store.publish(changed, "ada", "a change", NOW))
 
