@@ -1,12 +1,11 @@
 """The policies that ship for experiments: how much of the traffic may leave the incumbent."""
 
 from safety.limits import Level, Range, Relation
+from safety.open_ends import OPEN_INTERVAL
 from safety.policy import FamilyPolicy, SafetyPolicy
 from safety.recipes import Constant
 
 CANARY_PERCENT = 10.0
-# Said of a reward that nobody knows: anything.
-_FAR = 1e300
 
 
 def bandit_policy() -> FamilyPolicy:
@@ -33,7 +32,7 @@ def bandit_policy() -> FamilyPolicy:
         ),
         relations=(_ordered(),),
         fallback=_constants(
-            expected_reward=0.0, lower=-_FAR, upper=_FAR, propensity=1.0, canary_percentage=0.0
+            expected_reward=0.0, **OPEN_INTERVAL, propensity=1.0, canary_percentage=0.0
         ),
     )
 
@@ -43,7 +42,7 @@ def feedback_policy() -> FamilyPolicy:
         inputs=(),
         outputs=("expected_reward", "lower", "upper"),
         relations=(_ordered(),),
-        fallback=_constants(expected_reward=0.0, lower=-_FAR, upper=_FAR),
+        fallback=_constants(expected_reward=0.0, **OPEN_INTERVAL),
     )
 
 
@@ -52,7 +51,7 @@ def evaluation_policy() -> FamilyPolicy:
         inputs=(),
         outputs=("lower", "upper"),
         relations=(_ordered(),),
-        fallback=_constants(lower=-_FAR, upper=_FAR),
+        fallback=_constants(**OPEN_INTERVAL),
     )
 
 

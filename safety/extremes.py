@@ -1,10 +1,10 @@
 """The policy that ships for extreme events: numbers that hold together, or what was seen."""
 
 from safety.limits import Level, Range, Relation
+from safety.open_ends import FARTHEST
 from safety.policy import FamilyPolicy
 from safety.recipes import Constant, Multiple, Recipe
 
-_FARTHEST = 1e300
 # Of a tail that nobody has fitted, nothing better is known than that it may or may not go on.
 _OPEN = 0.5
 
@@ -54,12 +54,12 @@ def _fallback() -> tuple[Recipe, ...]:
         Constant(field="scale", value=0.0),
         Constant(field="exceedance_probability", value=_OPEN),
         _seen("value_at_risk", "seen_99", 0.0),
-        _seen("lower", "seen_95", -_FARTHEST),
-        Constant(field="upper", value=_FARTHEST),
+        _seen("lower", "seen_95", -FARTHEST),
+        Constant(field="upper", value=FARTHEST),
     )
 
 
 def _seen(field: str, of: str, otherwise: float) -> Multiple:
     return Multiple(
-        field=field, of=of, times=1.0, otherwise=otherwise, low=-_FARTHEST, high=_FARTHEST
+        field=field, of=of, times=1.0, otherwise=otherwise, low=-FARTHEST, high=FARTHEST
     )

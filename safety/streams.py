@@ -1,6 +1,7 @@
 """The policies that ship for streams: regimes and anomalies, which inform and do not act."""
 
 from safety.limits import Level, Range, Relation
+from safety.open_ends import OPEN_INTERVAL
 from safety.policy import FamilyPolicy
 from safety.recipes import Constant
 
@@ -11,7 +12,7 @@ def regime_policy() -> FamilyPolicy:
     """Let nothing leave that is not a number: an observer's word moves nothing by itself."""
     outputs = ("change_probability", "run_length", "mean", "sd", "p_value", "lower", "upper")
     # Without numbers that hold, nothing is claimed: no change, and an interval without bounds.
-    otherwise = dict.fromkeys(outputs, 0.0) | {"p_value": 1.0, "lower": -1e300, "upper": 1e300}
+    otherwise = dict.fromkeys(outputs, 0.0) | {"p_value": 1.0, **OPEN_INTERVAL}
     return FamilyPolicy(
         inputs=(),
         outputs=outputs,

@@ -20,12 +20,12 @@ from models.anomaly.bocpd import Path, Turn, best_segments
 from models.anomaly.bocpd_snapshot import PATH_TURNS
 from models.anomaly.gate import Gate
 from models.anomaly.streams import RegimeAnswers, RegimeStreams
+from safety.open_ends import FARTHEST
 
 MOST_STREAMS = 100_000
 """In memory on one replica, 20 to 55 kB each; those idle longest leave first."""
 SHOWN_SEGMENTS = 12
 FEWEST_FOR_SPREAD = 2
-ANY = 1e300  # an end that claims nothing
 
 
 class Earlier:
@@ -176,6 +176,6 @@ def _numbers(latest: dict[str, Any]) -> dict[str, float]:
 def _interval(n: int, mean: float, sd: float) -> tuple[float, float]:
     """Give Student's interval of the next observation; one alone has no spread to tell it by."""
     if n < FEWEST_FOR_SPREAD:
-        return -ANY, ANY
+        return -FARTHEST, FARTHEST
     reach = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * sd * math.sqrt(1 + 1 / n)
     return mean - reach, mean + reach

@@ -4,9 +4,7 @@ from typing import Any
 
 from deployments.api.endpoint import InferenceEndpoint
 from safety.limits import Level
-
-# Beyond these an end claims nothing: policies and models write "anything" as +-1e300.
-OPEN_END = 1e299
+from safety.open_ends import claims_above, claims_below
 
 
 def interval_of(
@@ -18,7 +16,7 @@ def interval_of(
     fallback: bool,
 ) -> dict[str, Any] | None:
     """Give the interval; an open end is null, and of an interval open at both nothing is left."""
-    below, above = (lower > -OPEN_END, upper < OPEN_END)
+    below, above = claims_below(lower), claims_above(upper)
     if not (below or above):
         return None
     return {

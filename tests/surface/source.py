@@ -13,10 +13,14 @@ ROOMS = (
 DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
 
 
-def product(*, but: Iterable[str] = ()) -> list[ast.Module]:
-    """Parse every module that is served, but those named (as `room/module.py`)."""
-    left_out = set(but)
-    return [tree for path, tree in modules().items() if path not in left_out]
+def product(*, but: Iterable[str] = (), rooms: Iterable[str] = ROOMS) -> list[ast.Module]:
+    """Parse every module of these rooms, but those named (as `room/module.py`)."""
+    left_out, within = set(but), set(rooms)
+    return [
+        tree
+        for path, tree in modules().items()
+        if path not in left_out and path.partition("/")[0] in within
+    ]
 
 
 def module(path: str) -> ast.Module:

@@ -9,10 +9,9 @@ from deployments.runtime.state.keeper import Reply
 from models.optimization.bayes.converged import converged
 from models.optimization.bayes.snapshot import design_document
 from models.optimization.bayes.study import Study, Trial
+from safety.open_ends import OPEN_INTERVAL
 
 SHOWN_TRIALS = 200
-# Nothing is claimed of how a trial will come out.
-ANYTHING = {"lower": -1e300, "upper": 1e300}
 
 
 def asked(running: Running, trial: Trial, suggestion: Suggested) -> Reply:
@@ -26,13 +25,14 @@ def asked(running: Running, trial: Trial, suggestion: Suggested) -> Reply:
         **standing(running),
     }
     made = {"source": suggestion.source, "outcomes_since": running.settled - suggestion.basis}
-    columns = {"expected_improvement": max(gained or 0.0, 0.0), **ANYTHING}
+    # Nothing is claimed of how a trial will come out.
+    columns = {"expected_improvement": max(gained or 0.0, 0.0), **OPEN_INTERVAL}
     return Reply(columns, {"data": data, "meta": {"suggestion": made}})
 
 
 def told(running: Running, trial: Trial) -> Reply:
     data = {"trial_id": trial.number, "state": trial.state, **standing(running)}
-    return Reply({"expected_improvement": 0.0, **ANYTHING}, {"data": data})
+    return Reply({"expected_improvement": 0.0, **OPEN_INTERVAL}, {"data": data})
 
 
 def standing(running: Running) -> dict[str, Any]:

@@ -6,10 +6,9 @@ from typing import Any, TypedDict
 
 from deployments.runtime.batch import Detail, Refusal
 from models.tail.extremes.profile_intervals import Estimate
+from safety.open_ends import FARTHEST
 
 LEVELS = (0.99, 0.999)
-# An end that the likelihood leaves open is told as this far, and as open in the notes.
-FARTHEST = 1e300
 
 
 class Fitted(TypedDict, total=False):
@@ -26,7 +25,7 @@ def refused(why: str, ask: dict[str, Any]) -> Refusal:
 
 
 def at_risk(estimate: Estimate) -> dict[str, float]:
-    """Give the columns that safety judges: every end a number."""
+    """Give the columns that safety judges: every end a number, also one that is open."""
     return {
         "value_at_risk": estimate.value,
         "lower": _end(estimate.lower, estimate.value, -FARTHEST),
