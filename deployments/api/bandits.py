@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import Serving
-from deployments.api.endpoint import ENTITY_PATTERN, FamilyBody, InferenceEndpoint
+from deployments.api.endpoint import ENTITY_PATTERN, DecisionId, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
 from deployments.runtime.state.tags import key_by_tag
 
@@ -14,7 +14,6 @@ LEVEL, JUDGED_LEVEL = 0.9, 0.95
 MOST_ARMS = 64
 
 MOST_FEATURES = 32
-DECISION_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"
 ARM_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:+=@ -]{0,63}$"
 
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]
@@ -159,7 +158,7 @@ class FeedbackBody(FamilyBody):
         }
     )
 
-    decision_id: Annotated[str, Field(pattern=DECISION_PATTERN)]
+    decision_id: DecisionId
     reward: Number
 
 

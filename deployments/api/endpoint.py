@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -12,6 +12,9 @@ from deployments.runtime.batch import Columns, Detail
 
 # Names of services, desks and tenants; what Prometheus and ClickHouse both take without escaping.
 ENTITY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
+# A UUID of version 7, as the gateways write them.
+DECISION_ID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
+DecisionId = Annotated[str, Field(pattern=f"^{DECISION_ID}$")]
 
 
 def _whole(value: object) -> object:

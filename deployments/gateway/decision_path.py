@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from access.endpoints import needed_role
 from access.keys import Role
+from deployments.api.endpoint import DECISION_ID
 from deployments.api.errors import RefusedError
 from deployments.gateway.admission import Admission
 from deployments.gateway.ingress import (
@@ -21,13 +22,13 @@ from deployments.gateway.ingress import (
     internal_error,
     request_id_of,
 )
-from deployments.gateway.lookups import ID_PATTERN, DecisionLookups
+from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.one_write import Header, send_at_once
 
 log = logging.getLogger(__name__)
 
 PATH = "/decisions/{id}"
-_TAKEN = re.compile("/decisions/(" + ID_PATTERN + ")", re.ASCII)
+_TAKEN = re.compile("/decisions/(" + DECISION_ID + ")", re.ASCII)
 # A request with a body has one of them. FastAPI's side reads it, and refuses one that is too large.
 _OF_BODIES = frozenset({b"content-length", b"transfer-encoding"})
 

@@ -13,8 +13,6 @@ LIMITS = LaneLimits(
     max_batch_rows=64, batches_in_flight=2, max_waiting_rows=4096, rows_beside_another=16
 )
 PATIENCE_SECONDS = 15.0
-# A UUID of version 7, as the gateways write them.
-ID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 Ask = Callable[..., Awaitable[Any]]
 

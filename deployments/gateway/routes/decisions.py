@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from access.keys import Principal
+from deployments.api.endpoint import DECISION_ID
 from deployments.api.errors import NotFoundError
-from deployments.gateway.lookups import ID_PATTERN
 from deployments.gateway.moments import Moment
 from deployments.gateway.routes.access import Here, admitted
 from deployments.history.client import ask
@@ -15,14 +15,14 @@ from observability.ledger.audit_report import AuditReport
 
 router = APIRouter(tags=["decisions"], dependencies=[Depends(admitted)])
 
-DecisionId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
+IdInPath = Annotated[str, Path(pattern=f"^{DECISION_ID}$")]
 
 
 @router.get(
     "/decisions/{id}", summary="One decision, as it was written down", response_model=dict[str, Any]
 )
 async def decision(
-    id: DecisionId,  # noqa: A002 - the contract's name
+    id: IdInPath,  # noqa: A002 - the contract's name
     here: Here,
     principal: Annotated[Principal, Depends(admitted)],
 ) -> Response:
@@ -42,7 +42,7 @@ async def decisions(
 
 @router.get("/ledger/proof/{id}", summary="The proof that a decision is in the ledger unchanged")
 async def proof(
-    id: DecisionId,  # noqa: A002 - the contract's name
+    id: IdInPath,  # noqa: A002 - the contract's name
 ) -> dict[str, Any]:
     found: dict[str, Any] | None = await ask("proof", id)
     if found is None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 
 from access.keys import Principal
+from deployments.api.endpoint import DecisionId
 from deployments.api.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
 from deployments.runtime.coverage.keeper import base_ends
@@ -54,9 +55,7 @@ class OutcomeBody(BaseModel):
         },
     )
 
-    decision_id: Annotated[
-        str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$")
-    ]
+    decision_id: DecisionId
     values: Truth
 
 
