@@ -2,11 +2,10 @@
 
 from itertools import pairwise
 
+from models.tail.plan import ACTIONS
 from safety.limits import Breach, Level, Range, Relation, WidthLimit
 from safety.policy import FamilyPolicy
 from safety.recipes import Multiple, Recipe, Threshold
-
-ACTIONS = ("none", "scale_up", "shed_load", "page")
 
 QUANTILES = ("p50_pred", "p95_pred", "p99_pred", "p999_pred")
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from config_store.document import Serving
 from deployments.api.endpoint import FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail, FloatArray
-from safety.tail import ACTIONS
+from models.tail.plan import ACTIONS
 
 GIVEN = ("load", "infra", "request_rate", "error_rate")
 FEATURES = (*GIVEN, "active_workers", "baseline_ms", "baseline_rate")

@@ -23,7 +23,7 @@ from models.model_version import ModelVersion
 from models.pointer import read_pointer
 from models.registry import Registry
 from models.tail.inputs import BOUNDS
-from safety.tail import ACTIONS
+from models.tail.plan import ACTIONS
 
 if TYPE_CHECKING:
     from deployments.tail.extremes.fitting import Fitting

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.tail.plan import ACTIONS
 from safety.checker import Checker
 from safety.errors import BatchShapeError, UnknownFamilyError
 from safety.fallback import Fallback, Repaired, fallback_columns
@@ -13,7 +14,7 @@ from safety.limits import Level, Relation, Repair
 from safety.policy import FamilyPolicy, Response, Responses
 from safety.rules import FloatArray
 from safety.shipped import default_policy
-from safety.tail import ACTIONS, LONGEST_MS, QUANTILES, tail_policy
+from safety.tail import LONGEST_MS, QUANTILES, tail_policy
 
 Columns = dict[str, FloatArray]
 Healthy = Callable[..., Columns]

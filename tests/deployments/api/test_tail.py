@@ -13,8 +13,9 @@ from deployments.api.tail import FEATURES, GIVEN, TAIL, TailBody, TailData, answ
 from features.definitions import NAMES
 from models.tail.calibration import INTERVAL_LEVEL
 from models.tail.inputs import BOUNDS
+from models.tail.plan import ACTIONS
 from models.tail.xgboost_quantile import TailModel
-from safety.tail import ACTIONS, tail_policy
+from safety.tail import tail_policy
 
 SERVING = default_document().serving
 OUTPUTS: dict[str, Any] = {

@@ -15,9 +15,10 @@ from deployments.tail.deployment import _ORDINARY, Tail, _answer, _answerable, _
 from launch.dev.replica import unstarted
 from models.model_version import ModelVersion
 from models.tail.inputs import BOUNDS
+from models.tail.plan import ACTIONS
 from models.tail.xgboost_quantile import TailModel
 from observability.metrics import Metrics
-from safety.tail import ACTIONS, tail_policy
+from safety.tail import tail_policy
 from tests.deployments.tail_rows import tail_rows, taken
 
 
