@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from config_store.errors import ConfigError, VersionAwayError
 from config_store.shared_loads import SharedLoads
 from config_store.store import Version
-from config_store.watch import UNREACHABLE
+from settings.redis_connection import REDIS_AWAY
 
 Compiled = TypeVar("Compiled")
 
@@ -87,7 +87,7 @@ class LiveVersions(Generic[Compiled]):
                 live = await self._reads.get(number, partial(self._fetch, number))
         except TimeoutError as late:
             raise VersionAwayError(number, "it did not come in time") from late
-        except (ConfigError, *UNREACHABLE) as away:
+        except (ConfigError, *REDIS_AWAY) as away:
             raise VersionAwayError(number, str(away) or type(away).__name__) from away
         if live.config_hash != config_hash:
             raise VersionAwayError(number, f"another document has this number: {live.config_hash}")

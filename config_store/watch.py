@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Self, TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from config_store.errors import AlreadyWatchingError, NothingLoadedError
 from config_store.store import ConfigStore, Version
 from observability.background import BackgroundLoop, Loops
+from settings.redis_connection import REDIS_AWAY
 
 T = TypeVar("T")
 
@@ -23,8 +23,6 @@ POLL_SECONDS = 3.0
 LOAD_SECONDS = 2.0
 FIRST_RETRY_SECONDS = 0.05
 LONGEST_RETRY_SECONDS = 1.0
-
-UNREACHABLE = (RedisError, OSError)
 
 
 class RedisWatch(Generic[T]):
@@ -82,7 +80,7 @@ class RedisWatch(Generic[T]):
             f"watch {self._channel}",
             self._watch,
             self._retry_seconds,
-            expected=UNREACHABLE,
+            expected=REDIS_AWAY,
             longest_backoff=LONGEST_RETRY_SECONDS,
         )
 
@@ -143,7 +141,7 @@ class RedisWatch(Generic[T]):
             async with asyncio.timeout(LOAD_SECONDS):
                 value = await self._load()
             self._take_over(value)
-        except UNREACHABLE:
+        except REDIS_AWAY:
             raise
         except Exception as trouble:
             # A bad value must not end the watch: the next one may be good.

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from features.cache import FeatureCache
 from features.errors import FeatureError, SourceAwayError
 from features.rows import FeatureRow, decode
+from settings.redis_connection import REDIS_AWAY
 from settings.redis_names import redis_name
 
 # An entity that is cached nowhere may hold its request up this long, and no longer.
@@ -85,7 +85,7 @@ class FeatureStore:
         """Bring what Redis holds into the cache; name the entities that it holds nothing of."""
         try:
             stored = await self._redis.mget([key(self._redis, each) for each in entities])
-        except (RedisError, OSError):
+        except REDIS_AWAY:
             self.redis_away = True
             return entities
         self.redis_away = False

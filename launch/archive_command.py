@@ -4,14 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from launch.errors import LaunchError
 from launch.redis_server import RedisServer
 from observability.clickhouse.home import Home, abandon, known_home, read_mark
 from observability.ledger import noted_heads
 from settings.environment import Settings
-from settings.redis_connection import open_redis
+from settings.redis_connection import REDIS_AWAY, open_redis
 
 
 async def show(settings: Settings) -> str:
@@ -56,7 +55,7 @@ async def opened_redis(settings: Settings) -> AsyncIterator[Redis]:
                 undo.callback(server.stop)
                 server.start()
             yield redis
-    except (RedisError, OSError) as away:
+    except REDIS_AWAY as away:
         raise LaunchError(
             f"Redis gives no answer ({type(away).__name__}), and it knows where the archive is "
             "and what is not in it yet: start it, or correct REDIS_URL."
@@ -68,5 +67,5 @@ async def opened_redis(settings: Settings) -> AsyncIterator[Redis]:
 async def _answers(redis: Redis) -> bool:
     try:
         return bool(await redis.ping())
-    except (RedisError, OSError):
+    except REDIS_AWAY:
         return False

@@ -5,8 +5,6 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from redis.exceptions import RedisError
-
 from access.key_store import KeyStore
 from access.keys import Role
 from config_store.document import ConfigDocument
@@ -16,7 +14,7 @@ from launch.errors import ClickhouseAwayError, RedisAwayError
 from launch.old_names import move_old_names
 from observability.errors import ObservabilityError
 from settings.environment import Settings
-from settings.redis_connection import open_redis
+from settings.redis_connection import REDIS_AWAY, open_redis
 
 CLICKHOUSE_ANSWERS_WITHIN_SECONDS = 10.0
 
@@ -59,7 +57,7 @@ def prepare(settings: Settings, document: ConfigDocument | None = None) -> None:
     """Prepare what is absent; without a document of one's own it is the shipped one."""
     try:
         asyncio.run(prepare_redis(settings, document))
-    except (RedisError, OSError, ValueError) as error:
+    except (*REDIS_AWAY, ValueError) as error:
         if settings.embedded_redis:
             raise
         raise RedisAwayError(str(error)) from error

@@ -6,11 +6,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from redis.exceptions import RedisError
-
 from deployments.runtime.platform_health import WRITTEN_EVERY_SECONDS, PlatformHealth, health_name
 from settings.environment import Settings
-from settings.redis_connection import open_redis
+from settings.redis_connection import REDIS_AWAY, open_redis
 
 # What nobody writes any more is soon gone, so that a later cluster of nodes does not read it.
 EXPIRES_SECONDS = 3600
@@ -45,12 +43,12 @@ class HealthPublisher:
                 try:
                     content = self._health().model_dump_json()
                     await redis.set(health_name(redis), content, ex=EXPIRES_SECONDS)
-                except (RedisError, OSError):
+                except REDIS_AWAY:
                     pass  # said elsewhere
                 except Exception:
                     log.exception("How the platform is could not be written down")
                 await asyncio.to_thread(self._stopping.wait, WRITTEN_EVERY_SECONDS)
-            with suppress(RedisError, OSError):
+            with suppress(*REDIS_AWAY):
                 await redis.delete(health_name(redis))
         finally:
             await redis.aclose()

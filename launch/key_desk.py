@@ -4,14 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from redis.exceptions import RedisError
-
 from access.errors import UnknownKeyError
 from access.key_store import KeyStore
 from access.keys import Role
 from launch.errors import LaunchError
 from settings.environment import Settings
-from settings.redis_connection import open_redis
+from settings.redis_connection import REDIS_AWAY, open_redis
 
 
 @asynccontextmanager
@@ -19,7 +17,7 @@ async def _keys(settings: Settings) -> AsyncIterator[KeyStore]:
     redis = open_redis(settings.redis_address, settings.redis_prefix)
     try:
         yield KeyStore(redis)
-    except (RedisError, OSError):
+    except REDIS_AWAY:
         raise LaunchError(
             "Redis gives no answer, and the keys are kept there: start it with `ballast up`."
         ) from None

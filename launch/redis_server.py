@@ -11,10 +11,11 @@ from pathlib import Path
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, RedisError
+from redis.exceptions import BusyLoadingError
 from redis.retry import Retry
 
 from launch.errors import ForeignFolderError, MissingBinaryError, RedisDiedError
+from settings.redis_connection import REDIS_AWAY
 
 STARTS_WITHIN_SECONDS = 20.0
 RESTART_PAUSE_SECONDS = 0.2
@@ -145,7 +146,7 @@ class RedisServer:
             except BusyLoadingError:  # it reads a large file, for as long as that takes
                 deadline = time.monotonic() + STARTS_WITHIN_SECONDS
                 time.sleep(0.1)
-            except (RedisError, OSError):
+            except REDIS_AWAY:
                 time.sleep(0.02)
             else:
                 return

@@ -6,6 +6,7 @@ from typing import Any
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.driver_info import DriverInfo
+from redis.exceptions import RedisError
 
 from settings.redis_names import PrefixedRedis
 from settings.redis_prefix import DEFAULT_PREFIX
@@ -18,6 +19,9 @@ COMMAND_SECONDS = 2.0
 # A subscription whose other end vanished without a word would wait for notices for ever; the
 # kernel asks after it instead and ends it after eleven seconds of silence.
 KEEPALIVE = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 3}
+
+# What is raised where Redis is away, or does not answer in time: a TimeoutError is an OSError.
+REDIS_AWAY = (RedisError, OSError)
 
 # redis-py would read its own version from the installed package again for every connection.
 DRIVER = DriverInfo()

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from deployments.api.errors import RefusedError, UnavailableError, UnreadableError
 from deployments.forecasting.hour_standings import FIRST_HOUR, LAST_HOUR, HourStandings
@@ -23,9 +22,10 @@ from deployments.forecasting.table import NO_HISTORY, Ahead, ForecastTable
 from deployments.runtime.coverage.outcomes import Outcomes
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON
 from models.forecasting.plan.correction import ratio, remaining
+from settings.redis_connection import REDIS_AWAY
 
 MOST_HOURS = 48
-AWAY = (UnavailableError, RedisError, OSError)
+AWAY = (UnavailableError, *REDIS_AWAY)
 
 log = logging.getLogger(__name__)
 

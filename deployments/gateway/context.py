@@ -5,8 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from redis.exceptions import RedisError
-
 from access.key_store import KeyStore
 from access.keys import KeyRing
 from access.wire_secret import wire_secret
@@ -41,6 +39,7 @@ from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.lag import drain_lag_s
 from observability.ledger.writer import LedgerWriter
 from observability.snapshots import Retirement
+from settings.redis_connection import REDIS_AWAY
 
 LAG_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
@@ -119,7 +118,7 @@ class GatewayContext:
         """Answer what is in the lanes, write it down, and let go of everything."""
         await self.desk.drain()
         await self.replica.loops.stop(self._tidying, self._sharing)
-        with suppress(RedisError, OSError):
+        with suppress(*REDIS_AWAY):
             await self.rate_shares.leave()
         await self.outcomes.close()
         await self._directory.stop()
@@ -131,14 +130,13 @@ class GatewayContext:
 
     def _start_watching_others(self) -> None:
         """Begin to measure what must be seen also while those who would measure it are dead."""
-        redis_away = (RedisError, OSError)
         loops, retirement = (
             self.replica.loops,
             Retirement(self.replica.redis, self.clocks.monotonic),
         )
-        loops.start("ledger lag", self._measure_lag, lambda: LAG_SECONDS, expected=redis_away)
+        loops.start("ledger lag", self._measure_lag, lambda: LAG_SECONDS, expected=REDIS_AWAY)
         loops.start(
-            "retire dead replicas", retirement.step, lambda: RETIRE_SECONDS, expected=redis_away
+            "retire dead replicas", retirement.step, lambda: RETIRE_SECONDS, expected=REDIS_AWAY
         )
 
     async def _measure_lag(self) -> None:
@@ -230,7 +228,7 @@ class GatewayContext:
 
     async def _share_rates(self) -> None:
         # While Redis is away the shares stay as they are.
-        with suppress(RedisError, OSError):
+        with suppress(*REDIS_AWAY):
             await self.rate_shares.agree()
 
     def _count_refusal(self, quota: str) -> None:

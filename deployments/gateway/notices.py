@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from deployments.runtime.state.log import notices_key
+from settings.redis_connection import REDIS_AWAY
 
 # Shorter than the deadline after which the ingress ends whatever hangs: we end it in good order,
 # and the client's event source comes again with the id of the last event that it has seen.
@@ -43,7 +43,7 @@ class Notices:
         while (now := self._clock()) < until:
             try:
                 found: Any = await self._redis.xrange(source, f"({after}", "+", count=_AT_ONCE)
-            except (RedisError, OSError) as away:
+            except REDIS_AWAY as away:
                 log.info("An event source is ended, Redis is away: %s", type(away).__name__)
                 return
             for name, fields in found:

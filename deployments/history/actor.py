@@ -14,7 +14,6 @@ from typing import Any
 
 import ray
 from prometheus_client import CollectorRegistry
-from redis.exceptions import RedisError
 
 from deployments.runtime.log_files import write_logs
 from features.hours.stored import stored_hours, worker_minutes
@@ -31,12 +30,11 @@ from observability.ledger.audit_report import AuditReport
 from observability.ledger.audit_run import AuditRun
 from observability.ledger.drain import Drain
 from observability.ledger.lookup import Lookup
-from observability.ledger.stream import AWAY
 from observability.metrics import Metrics
 from observability.schema import create_tables, refine_decisions
 from observability.snapshots import Publisher
 from settings.environment import Settings
-from settings.redis_connection import open_redis
+from settings.redis_connection import REDIS_AWAY, open_redis
 
 TICK_SECONDS = 5.0
 DRAIN_SECONDS = 5.0
@@ -97,7 +95,7 @@ class History:
             except ArchiveElsewhereError:
                 await self._redis.aclose()
                 raise
-            except (RedisError, OSError) as away:
+            except REDIS_AWAY as away:
                 log.warning("Redis is away, and only it knows the archive: %r", away)
                 await asyncio.sleep(CLAIM_AGAIN_SECONDS)
             else:
@@ -105,12 +103,12 @@ class History:
 
     def _start_loops(self) -> None:
         """Begin what goes on by itself after a restart, whoever asked for the actor first."""
-        loops, redis_away = self._metrics.loops, (RedisError, OSError)
-        away = (*AWAY, ClickhouseUnavailableError)
+        loops = self._metrics.loops
+        away = (*REDIS_AWAY, ClickhouseUnavailableError)
         loops.start("drain the ledger", self._drain.go_on, lambda: DRAIN_SECONDS, expected=away)
         loops.start("fill rows by id", self._fill_rows_by_id, lambda: REST_SECONDS, expected=away)
         loops.start("keep up telemetry", self._keep_up, lambda: TICK_SECONDS)
-        loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=redis_away)
+        loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=REDIS_AWAY)
 
     async def _fill_rows_by_id(self) -> None:
         await asyncio.to_thread(self._archive.fill_rows_by_id)

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from settings.redis_connection import REDIS_AWAY
 from settings.redis_names import redis_name
 
 WRITTEN_EVERY_SECONDS = 1.0
@@ -77,5 +77,5 @@ def health_name(redis: Redis) -> str:
 async def read_health(redis: Redis, now: float) -> PlatformHealth | None:
     try:
         return decoded(await redis.get(health_name(redis)), now)
-    except (RedisError, OSError):
+    except REDIS_AWAY:
         return None

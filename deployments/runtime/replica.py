@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch
@@ -17,7 +16,7 @@ from observability.exposition import snapshot
 from observability.metrics import Metrics
 from observability.snapshots import Publisher
 from settings.environment import Settings
-from settings.redis_connection import open_redis
+from settings.redis_connection import REDIS_AWAY, open_redis
 
 # A replica that has no configuration (a gateway: no keys) by then is started anew by Serve.
 FIRST_CONFIG_SECONDS = 20.0
@@ -53,8 +52,9 @@ class Replica:
     async def open(self) -> Version:
         await self.config.start()
         # Counters only grow: the next snapshot says it all.
-        away = (RedisError, OSError)
-        self.loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=away)
+        self.loops.start(
+            "publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=REDIS_AWAY
+        )
         self.loops.start("look at storage", self.storage.look, lambda: LOOK_SECONDS)
         await self.config.first(FIRST_CONFIG_SECONDS)
         await self.storage.look()

@@ -13,12 +13,13 @@ from deployments.runtime.batch import requests_of
 from deployments.runtime.replica import Replica
 from deployments.runtime.transport.call import BatchRefusedError
 from deployments.runtime.transport.frame import Frame
-from deployments.runtime.transport.replica_directory import REDIS_AWAY, SIGN_SECONDS, DirectoryEntry
+from deployments.runtime.transport.replica_directory import SIGN_SECONDS, DirectoryEntry
 from deployments.runtime.transport.serve_handle import HandleServer
 from deployments.runtime.transport.tcp.greeting import stage_secret
 from deployments.runtime.transport.tcp.server import WireServer
 from deployments.runtime.transport.tcp.tls import Certificates
 from observability.logs import request_ids
+from settings.redis_connection import REDIS_AWAY
 
 Compiled = TypeVar("Compiled")
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+
+from settings.redis_connection import REDIS_AWAY
 
 # Shares of what there is. From FULL on no stream, experiment or study begins; those that there are
 # go on with the rest, which the ledger needs too while its drain is behind.
@@ -73,7 +74,7 @@ class StorageWatch:
     async def look(self) -> None:
         try:
             memory = await self._redis.info("memory")
-        except (RedisError, OSError, TimeoutError):
+        except REDIS_AWAY:
             return  # said elsewhere
         self.seen = _storage(memory, self._home)
         reasons = self.seen.reasons()

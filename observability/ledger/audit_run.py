@@ -11,7 +11,7 @@ from observability.errors import ObservabilityError
 from observability.ledger import noted_heads
 from observability.ledger.audit import Progress, audit
 from observability.ledger.audit_report import AuditReport, finished, unfinished
-from observability.ledger.stream import AWAY
+from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class AuditRun:
             self._report = await audit_and_note(
                 self._redis, self._store, self._clock, self._progress
             )
-        except (ObservabilityError, *AWAY, _EndedError) as error:
+        except (ObservabilityError, *REDIS_AWAY, _EndedError) as error:
             log.warning("The audit of the ledger could not be made: %r", error)
             self._report = _failed(error)
         except Exception as error:

@@ -20,7 +20,8 @@ from observability.ledger.entry import Entry
 from observability.ledger.lag import last_id
 from observability.ledger.proof import Link, Proof, prove
 from observability.ledger.recent import RecentRows
-from observability.ledger.stream import AWAY, LedgerStream, Message, readable
+from observability.ledger.stream import LedgerStream, Message, readable
+from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Lookup:
     async def _refresh_recent(self) -> LedgerUnavailableError | None:
         try:
             await self._recent.refresh()
-        except AWAY as error:
+        except REDIS_AWAY as error:
             return _unavailable(error)
         return None
 
@@ -118,7 +119,7 @@ class Lookup:
         try:
             oldest = await self._stream.read(None, 1)
             latest = await last_id(self._redis, self._stream.name)
-        except AWAY as error:
+        except REDIS_AWAY as error:
             raise _unavailable(error) from error
         return self._recent.covers(oldest[0].id if oldest else None, latest)
 
@@ -191,7 +192,7 @@ class Lookup:
         try:
             async for message in self._stream.newest_first():
                 yield message
-        except AWAY as error:
+        except REDIS_AWAY as error:
             raise _unavailable(error) from error
 
     async def _newest_in_stream(

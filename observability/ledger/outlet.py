@@ -19,8 +19,9 @@ from typing import ParamSpec, TypeVar
 
 from observability.errors import SpoolTakenError
 from observability.ledger.spool import SUFFIX, Spool
-from observability.ledger.stream import AWAY, LedgerStream
+from observability.ledger.stream import LedgerStream
 from observability.ledger.unconfirmed import Unconfirmed
+from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Outlet:
             async with self._door:  # no entry is on its way now, so none can overtake
                 await self._empty(self._spool, leave=0)
                 self.away = False
-        except AWAY as error:
+        except REDIS_AWAY as error:
             log.debug("Redis is still away: %r", error)
             return
         log.info("Redis is back, and has all that was spooled")
@@ -105,7 +106,7 @@ class Outlet:
             run_id = await self._stream.run_id()
             if self._run_id not in (None, run_id):
                 await self._restore()
-        except AWAY as error:
+        except REDIS_AWAY as error:
             async with self._door:
                 self._lose(error)
                 await self._to_spool([])

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from observability.errors import DamagedEntryError
 from observability.ledger.entry import Entry, decode
+from settings.redis_connection import REDIS_AWAY
 from settings.redis_names import redis_name
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ PIECE_BYTES = 256 * 1024
 FIRST_PIECE = 4
 
 # What an absent, overfull, loading or stuck Redis raises.
-AWAY = (RedisError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class LedgerStream:
         try:
             async with asyncio.timeout(self._timeout_s if within_s is None else within_s):
                 answers = await self._add(entries)
-        except AWAY as error:
+        except REDIS_AWAY as error:
             return Sent([], error)
         ids: list[str] = []
         for answer in answers:

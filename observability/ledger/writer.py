@@ -20,7 +20,8 @@ from observability.ledger.chain import Chain
 from observability.ledger.decision import Decision
 from observability.ledger.entry import Sealed, seal
 from observability.ledger.outlet import Outlet, SpoolFile
-from observability.ledger.stream import AWAY, LedgerStream
+from observability.ledger.stream import LedgerStream
+from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class LedgerWriter:
             "ledger tending",
             self._tend,
             self._pause,
-            expected=(*AWAY, SpoolError),
+            expected=(*REDIS_AWAY, SpoolError),
             wake=self._outlet.wake,
         )
         return self

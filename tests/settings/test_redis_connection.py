@@ -1,3 +1,4 @@
+import ast
 import asyncio
 import socket
 import time
@@ -5,9 +6,9 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from settings.redis_connection import CONNECT_SECONDS, KEEPALIVE, open_redis
+from settings.redis_connection import CONNECT_SECONDS, KEEPALIVE, REDIS_AWAY, open_redis
+from tests.surface.source import last_name, module, product
 
 
 async def test_a_redis_that_is_away_is_told_at_once(redis: Redis, redis_server: Any) -> None:
@@ -15,7 +16,7 @@ async def test_a_redis_that_is_away_is_told_at_once(redis: Redis, redis_server: 
     redis_server.kill()
     for _ in range(2):
         began = time.monotonic()
-        with pytest.raises((RedisError, OSError)):
+        with pytest.raises(REDIS_AWAY):
             await redis.get("a")
         assert time.monotonic() - began < CONNECT_SECONDS  # at once: no deadline ran out
 
@@ -34,7 +35,7 @@ async def test_a_pooled_connection_survives_a_restart_between_commands(
 async def test_a_redis_that_hangs_is_given_up_on(redis: Redis, redis_server: Any) -> None:
     await redis.set("a", 1)
     redis_server.freeze()
-    with pytest.raises((RedisError, OSError)):
+    with pytest.raises(REDIS_AWAY):
         await redis.get("a")  # it would wait for as long as the server is frozen
     redis_server.thaw()
     assert await redis.get("a") == b"1"
@@ -66,3 +67,22 @@ async def test_a_connection_is_made_without_reading_the_installed_package_again(
     monkeypatch.setattr("redis.utils.metadata.version", read_again)
     async with open_redis(redis_server.url) as client:
         assert await client.ping()
+
+
+HOME = "settings/redis_connection.py"
+
+
+def written_out(tree: ast.AST) -> bool:
+    """Tell whether both exceptions stand side by side, as a tuple or as arguments."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Tuple(elts=parts) | ast.Call(args=parts):
+                if {"RedisError", "OSError"} <= {last_name(each) for each in parts}:
+                    return True
+    return False
+
+
+def test_what_an_absent_redis_raises_is_written_out_once() -> None:
+    assert written_out(module(HOME))
+    assert not any(written_out(tree) for tree in product(but=[HOME]))
+    assert written_out(ast.parse("with suppress(RedisError, OSError): ..."))

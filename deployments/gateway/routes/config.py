@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
-from redis.exceptions import RedisError
 
 from config_store.errors import UnknownVersionError
 from config_store.store import Version
 from deployments.api.errors import NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
+from settings.redis_connection import REDIS_AWAY
 
 router = APIRouter(tags=["configuration"], dependencies=[Depends(admitted)])
 
@@ -85,12 +85,12 @@ async def version(v: Annotated[int, Path(ge=1, le=2**31)], here: Here) -> Config
     except UnknownVersionError as unknown:
         why = f"There is no configuration version {v}: GET /config/versions lists all there are"
         raise NotFoundError(why) from unknown
-    except (RedisError, OSError) as away:
+    except REDIS_AWAY as away:
         raise UnavailableError("Redis is away, and with it the versions: try again") from away
 
 
 async def _history(here: Here, limit: int) -> tuple[Version, ...]:
     try:
         return await here.configs.history(limit)
-    except (RedisError, OSError) as away:
+    except REDIS_AWAY as away:
         raise UnavailableError("Redis is away, and with it the versions: try again") from away

@@ -4,7 +4,6 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from prometheus_client import Metric
-from redis.exceptions import RedisError
 from starlette.responses import JSONResponse, Response
 
 from deployments.api.errors import UnavailableError
@@ -12,6 +11,7 @@ from deployments.gateway.routes.access import Here, admitted
 from observability.exposition import document, merge, text
 from observability.metrics import GAUGE_RULES
 from observability.snapshots import gather, readable
+from settings.redis_connection import REDIS_AWAY
 
 router = APIRouter(tags=["monitoring"], dependencies=[Depends(admitted)])
 
@@ -49,7 +49,7 @@ async def prometheus(here: Here) -> Response:
 async def _merged(here: Here) -> list[Metric]:
     try:
         snapshots = await gather(here.replica.redis)
-    except (RedisError, OSError) as away:
+    except REDIS_AWAY as away:
         raise UnavailableError(
             "Redis is away, and with it the other replicas' metrics: try again"
         ) from away

@@ -5,13 +5,13 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
-from redis.exceptions import RedisError
 
 from access.keys import Principal
 from deployments.api.endpoint import DecisionId
 from deployments.api.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
 from deployments.runtime.coverage.keeper import base_ends
+from settings.redis_connection import REDIS_AWAY
 
 router = APIRouter(tags=["inference"], dependencies=[Depends(admitted)])
 
@@ -109,7 +109,7 @@ async def outcome(
     }
     try:
         found = await here.outcomes.take(name, decision["entity"], ask)
-    except (RedisError, OSError) as away:
+    except REDIS_AWAY as away:
         raise UnavailableError("Redis is away: send the outcome again") from away
     return OutcomeAnswer(decision_id=body.decision_id, **found)
 

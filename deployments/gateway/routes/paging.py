@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Query
-from redis.exceptions import RedisError
 
 from deployments.api.errors import UnavailableError
 from deployments.gateway.context import GatewayContext
 from deployments.runtime.state.log import KeyLog
+from settings.redis_connection import REDIS_AWAY
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Text = Annotated[str, Query(max_length=128)]
@@ -22,7 +22,7 @@ async def page_of(
     try:
         for kind in kinds:
             names |= set(await KeyLog(here.replica.redis, kind).names(after, limit, prefix))
-    except (RedisError, OSError) as away:
+    except REDIS_AWAY as away:
         raise UnavailableError("Redis is away, and with it the names: try again") from away
     page = sorted(names)[:limit]
     return page, page[-1] if len(page) == limit else None

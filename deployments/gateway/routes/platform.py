@@ -4,7 +4,6 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
-from redis.exceptions import RedisError
 
 from deployments.gateway.routes.access import Here, admitted
 from deployments.runtime.platform_health import PlatformHealth, read_health
@@ -13,6 +12,7 @@ from observability.background import LOOP_AGES
 from observability.exposition import merge
 from observability.metrics import GAUGE_RULES
 from observability.snapshots import gather, readable
+from settings.redis_connection import REDIS_AWAY
 
 open_router = APIRouter(tags=["platform"])
 router = APIRouter(tags=["platform"], dependencies=[Depends(admitted)])
@@ -132,7 +132,7 @@ async def _background_ages(here: Here) -> dict[str, int]:
     ages = here.replica.loops.ages()
     try:
         snapshots = await gather(here.replica.redis)
-    except (RedisError, OSError):
+    except REDIS_AWAY:
         return {loop: int(age) for loop, age in sorted(ages.items())}
     for family in merge(readable(snapshots), now=here.clocks.wall(), rules=GAUGE_RULES):
         if family.name == LOOP_AGES:
@@ -153,5 +153,5 @@ def _problems(platform: PlatformHealth | None) -> list[str]:
 async def _redis_answers(here: Here) -> bool:
     try:
         return bool(await here.replica.redis.ping())
-    except (RedisError, OSError):
+    except REDIS_AWAY:
         return False

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
-from redis.exceptions import RedisError
 from starlette.responses import StreamingResponse
 
 from access.keys import Principal
@@ -15,6 +14,7 @@ from deployments.gateway.moments import MomentOrEpoch
 from deployments.gateway.notices import Notices, resumed_after
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text, page_of
+from settings.redis_connection import REDIS_AWAY
 
 router = APIRouter(tags=["streams"], dependencies=[Depends(admitted)])
 
@@ -94,7 +94,7 @@ async def events(
     notices = Notices(here.replica.redis, here.clocks.monotonic)
     try:
         start = await resumed_after(here.replica.redis, last_event_id)
-    except (RedisError, OSError) as away:
+    except REDIS_AWAY as away:
         raise UnavailableError("Redis is away, and with it the alarms: try again") from away
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     here.listeners.admit(principal.key_id)

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from deployments.runtime.batch import FloatArray
 from deployments.runtime.coverage.keeper import bounded
 from deployments.runtime.coverage.outcomes import key_of, standings_key
 from models.elementwise import exp
+from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Standings:
         """
         try:
             found: Any = await self._redis.hgetall(standings_key(self._redis))
-        except (RedisError, OSError) as away:
+        except REDIS_AWAY as away:
             log.info("Standings stay as they are: %s", type(away).__name__)
             return
         readable, damaged = dict[str, dict[str, Any]](), dict[str, Exception]()

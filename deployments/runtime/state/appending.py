@@ -5,8 +5,9 @@ import logging
 import time
 from collections.abc import Sequence
 
-from deployments.runtime.state.log import AWAY, Append, KeyLog, Saved
+from deployments.runtime.state.log import Append, KeyLog, Saved
 from deployments.runtime.transport.call import given_up
+from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ async def append_and_know(log_: KeyLog, appends: Sequence[Append]) -> list[bool 
     """
     try:
         return await log_.append(appends)
-    except AWAY as away:
+    except REDIS_AWAY as away:
         log.warning("The answer to %d entries was lost: %s", len(appends), type(away).__name__)
     found = await _read(log_, [each.key for each in appends])
     return [_there(each, saved) for each, saved in zip(appends, found, strict=True)]
@@ -35,7 +36,7 @@ async def _read(log_: KeyLog, keys: Sequence[str]) -> list[Saved]:
     while True:
         try:
             return await log_.read(keys)
-        except AWAY:
+        except REDIS_AWAY:
             if given_up() or time.monotonic() >= end:
                 raise
         await asyncio.sleep(_AGAIN_SECONDS)

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from deployments.runtime.state import scripts
 from settings.redis_names import redis_name
@@ -32,7 +32,6 @@ KEPT_IDS = 2_048
 KEPT_NOTICES = 10_000
 REPAIRED_AT_ONCE = 1_000
 
-AWAY = (RedisError, OSError, TimeoutError)
 
 log = logging.getLogger(__name__)
 

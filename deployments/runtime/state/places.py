@@ -12,9 +12,10 @@ from typing import Any, Generic
 from deployments.runtime.batch import Owner, Refusal
 from deployments.runtime.state.creation import Creation
 from deployments.runtime.state.keeper import Asked, Keeper, Reply, Rows, State
-from deployments.runtime.state.log import AWAY, Place
+from deployments.runtime.state.log import Place
 from deployments.runtime.state.replies import unavailable
 from deployments.runtime.state.shelf import Resident, Shelf
+from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Places(Generic[State]):
         try:
             refusals = await creation.admit(beginning)
             admitted = True
-        except AWAY as away:
+        except REDIS_AWAY as away:
             log.warning("No place could be taken: %s", type(away).__name__)
             return dict.fromkeys(beginning)
         finally:
@@ -113,7 +114,7 @@ class Places(Generic[State]):
             return
         try:
             await self._creation.free(self._owed)
-        except AWAY:
+        except REDIS_AWAY:
             return
         self._owed.clear()
 

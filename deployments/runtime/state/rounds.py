@@ -7,12 +7,13 @@ from typing import Generic
 from deployments.runtime.state.appending import append_and_know
 from deployments.runtime.state.building import Unreadable
 from deployments.runtime.state.keeper import Asked, Keeper, Reply, Rows, State
-from deployments.runtime.state.log import AWAY, Append, Entry, KeyLog
+from deployments.runtime.state.log import Append, Entry, KeyLog
 from deployments.runtime.state.places import Places
 from deployments.runtime.state.replies import failed, unavailable, unreadable_refusal
 from deployments.runtime.state.shelf import Resident, Shelf
 from deployments.runtime.state.writing import Writing
 from deployments.runtime.transport.call import GivenUpError, given_up
+from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Rounds(Generic[State]):
         _check_wanted()
         try:
             held = await self._shelf.hold([each.key for _, each in rows])
-        except AWAY as away:
+        except REDIS_AWAY as away:
             log.warning("States cannot be fetched: %s", type(away).__name__)
             for at, each in rows:
                 replies[at] = unavailable(self._keeper, each)
@@ -138,7 +139,7 @@ class Rounds(Generic[State]):
         last = Append.of(asked.key, number + 1, Entry([removal.event], [asked.id]), ends=True)
         try:
             (taken,) = await append_and_know(self._log, [last])
-        except AWAY as away:
+        except REDIS_AWAY as away:
             log.warning("%r could not be deleted: %s", asked.key, type(away).__name__)
             return None
         if taken:

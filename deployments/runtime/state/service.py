@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.state.creation import Creation
 from deployments.runtime.state.keeper import Asked, Keeper, Reply, State
-from deployments.runtime.state.log import AWAY, KeyLog
+from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.places import Places
 from deployments.runtime.state.replies import prediction_of, unavailable
 from deployments.runtime.state.rounds import Rounds
@@ -16,6 +16,7 @@ from deployments.runtime.state.shelf import USUAL, Shelf, ShelfLimits
 from deployments.runtime.state.tags import BARE, tag
 from deployments.runtime.state.withdrawing import Withdrawing
 from deployments.runtime.transport.call import given_up_for_good
+from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class KeyedService(Generic[State]):
         async with self._turn:
             try:
                 await self.shelf.put_away()
-            except AWAY as away:
+            except REDIS_AWAY as away:
                 log.warning("States stay as logs, Redis is away: %s", type(away).__name__)
 
     async def _named(self, keys: Sequence[str]) -> list[str]:
@@ -105,6 +106,6 @@ class KeyedService(Generic[State]):
         if unknown:
             try:
                 self._by_tag = {BARE + tag(name): name for name in await self._log.every_name()}
-            except AWAY as away:
+            except REDIS_AWAY as away:
                 log.warning("Names cannot be looked up: %s", type(away).__name__)
         return [self._by_tag.get(key, key) for key in keys]

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic
 
-from redis.exceptions import RedisError
-
 from deployments.runtime.state.building import Unreadable, build, let_go
 from deployments.runtime.state.keeper import Keeper, State
 from deployments.runtime.state.log import Append, KeyLog, Saved
 from models.memory import trim_heap
+from settings.redis_connection import REDIS_AWAY
 
 # By its id a row that is sent again is known; a gateway sends again within a second.
 KNOWN_SECONDS = 30.0
@@ -234,7 +233,7 @@ class Shelf(Generic[State]):
     async def _put_away(self, resident: Resident[State]) -> None:
         """Let a state leave memory; Redis has all of it, if need be with a snapshot."""
         if resident.unsaved > SHORT_LOG_ENTRIES or resident.unsaved_bytes > SHORT_LOG_BYTES:
-            with suppress(RedisError, OSError):  # the log alone will do
+            with suppress(*REDIS_AWAY):  # the log alone will do
                 await self._save(resident)
         self.drop(resident.key)
         self.evicted += 1

@@ -4,8 +4,6 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from config_store.quotas import Counted
 from deployments.runtime.batch import Batch
 from deployments.runtime.stage import Compiled, Stage
@@ -13,10 +11,10 @@ from deployments.runtime.state.creation import Creation
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 from deployments.runtime.transport.frame import Frame
+from settings.redis_connection import REDIS_AWAY
 
 TIDY_SECONDS = 1.0
 REPAIR_AGAIN_SECONDS = 10.0
-_AWAY = (RedisError, OSError)
 
 
 class KeyedStage(Stage[Compiled]):
@@ -43,7 +41,7 @@ class KeyedStage(Stage[Compiled]):
             "repair states",
             Repair(self._distinct()).step,
             lambda: REPAIR_AGAIN_SECONDS,
-            expected=_AWAY,
+            expected=REDIS_AWAY,
         )
 
     def bytes_for_each(self, services: int) -> int:

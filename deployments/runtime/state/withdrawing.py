@@ -5,8 +5,9 @@ from contextlib import suppress
 from typing import Generic
 
 from deployments.runtime.state.keeper import Asked, Keeper, Reply, State
-from deployments.runtime.state.log import AWAY, Append, Entry, KeyLog
+from deployments.runtime.state.log import Append, Entry, KeyLog
 from deployments.runtime.state.shelf import Resident, Shelf
+from settings.redis_connection import REDIS_AWAY
 
 
 class Withdrawing(Generic[State]):
@@ -24,7 +25,7 @@ class Withdrawing(Generic[State]):
             for each, reply in zip(asked, replies, strict=True)
             if reply is not None and reply.event is not None and not reply.deletes
         ]
-        with suppress(*AWAY):
+        with suppress(*REDIS_AWAY):
             held = (await self._shelf.hold([each.key for each in written])).residents
             entries: dict[str, Entry] = {}
             for each in written:

@@ -7,10 +7,11 @@ from typing import Any, Generic
 from deployments.runtime.batch import Owner
 from deployments.runtime.state.appending import append_and_know
 from deployments.runtime.state.keeper import Keeper, Reply, Rows, State
-from deployments.runtime.state.log import AWAY, Append, Entry, KeyLog, Place
+from deployments.runtime.state.log import Append, Entry, KeyLog, Place
 from deployments.runtime.state.places import Places
 from deployments.runtime.state.replies import unavailable
 from deployments.runtime.state.shelf import Resident, Shelf
+from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Writing(Generic[State]):
         others = list(dict.fromkeys(each.key for _, each in rows if each.key not in written))
         try:
             taken = await append_and_know(self._log, appends) if appends else []
-        except AWAY as away:
+        except REDIS_AWAY as away:
             log.warning("Nothing could be written down: %s", type(away).__name__)
             for key in written:
                 self._shelf.drop(key)
@@ -70,7 +71,7 @@ class Writing(Generic[State]):
         """
         try:
             numbers = await self._log.numbers(keys)
-        except AWAY as away:
+        except REDIS_AWAY as away:
             log.warning("States cannot be compared with their logs: %s", type(away).__name__)
             self._take_back(rows, found, set(keys))
             return set()
@@ -91,7 +92,7 @@ class Writing(Generic[State]):
         if notices:
             try:
                 await self._log.tell(notices)
-            except AWAY as away:
+            except REDIS_AWAY as away:
                 log.warning("Nobody could be told of alarms: %s", type(away).__name__)
 
     def _take_back(self, rows: Rows, found: Sequence[Reply], keys: set[str]) -> None:

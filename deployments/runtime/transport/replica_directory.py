@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from deployments.runtime.transport.base import Address
 from observability.background import BackgroundLoop, Loops
+from settings.redis_connection import REDIS_AWAY
 from settings.redis_names import redis_name
 
 # Together less than a second: so soon a gateway knows a replica that begins to answer.
@@ -24,7 +24,6 @@ SIGN_SECONDS = 0.4
 READ_SECONDS = 0.4
 # A replica that has not signed for so long is dead, or its Redis is away.
 STALE_SECONDS = 3.0
-REDIS_AWAY = (RedisError, OSError)
 
 Clock = Callable[[], float]
 

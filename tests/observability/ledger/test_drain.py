@@ -19,8 +19,9 @@ from observability.ledger.audit import audit
 from observability.ledger.decision import Decision
 from observability.ledger.drain import CHUNK, Drain
 from observability.ledger.entry import NO_HASH, Header, encode, hash_of, seal
-from observability.ledger.stream import AWAY, LedgerStream, Message, readable
+from observability.ledger.stream import LedgerStream, Message, readable
 from observability.ledger.writer import LedgerWriter, Timing
+from settings.redis_connection import REDIS_AWAY
 from tests.waiting import PATIENCE_SECONDS
 
 # A busy machine is no Redis that is away.
@@ -241,7 +242,7 @@ async def test_it_runs_on_while_clickhouse_or_redis_is_away(
     await write(client, tmp_path, decide(1))
     loops = Loops()
     drain = Drain(client, Away())
-    expected = (*AWAY, ClickhouseUnavailableError)
+    expected = (*REDIS_AWAY, ClickhouseUnavailableError)
     loops.start("drain", drain.go_on, lambda: 0.02, expected=expected)
     await eventually(lambda: count(store, "decisions")[0] == 1)
     assert loops.failures()["drain"] == 3
@@ -447,7 +448,7 @@ async def test_a_full_redis_is_emptied(
     await client.config_set("maxmemory-policy", "noeviction")
     await client.config_set("maxmemory", 1)
     try:
-        with pytest.raises(AWAY):
+        with pytest.raises(REDIS_AWAY):
             await drain.step()
         assert len(await messages(client, "ballast:ledger")) <= 1
         assert count(store, "decisions") == (2, 2)

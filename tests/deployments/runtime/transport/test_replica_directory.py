@@ -10,7 +10,6 @@ from deployments.runtime.transport.base import Address
 from deployments.runtime.transport.frame import Frame
 from deployments.runtime.transport.replica_directory import (
     READ_SECONDS,
-    REDIS_AWAY,
     SIGN_SECONDS,
     STALE_SECONDS,
     DirectoryEntry,
@@ -20,6 +19,7 @@ from deployments.runtime.transport.replica_directory import (
 from deployments.runtime.transport.tcp import exchange as exchange_module
 from deployments.runtime.transport.tcp.exchange import ASK_AGAIN_SECONDS, Exchange
 from observability.background import Loops
+from settings.redis_connection import REDIS_AWAY
 from tests.deployments.replicas import SECRET, Directory, Replica, Room
 from tests.redis_server import RedisServer
 from tests.waiting import until
