@@ -63,11 +63,6 @@ class RedisWatch(Generic[T]):
         return self._value
 
     @property
-    def connected(self) -> bool:
-        """Whether the last attempt reached Redis."""
-        return self._connected
-
-    @property
     def stale(self) -> bool:
         """Whether the value may be behind: Redis is away, or what it holds cannot be taken over."""
         return not self._connected or self._trouble is not None

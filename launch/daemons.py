@@ -28,7 +28,6 @@ MOST_RESTARTS = 5
 ENDS_WITHIN_SECONDS = 5.0
 _BECOMES_ITSELF_SECONDS = 1.0
 IRREPLACEABLE = "raylet"
-PORT_OPTION = "--gcs_server_port="
 
 
 class ClusterLostError(Exception):

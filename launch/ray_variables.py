@@ -157,8 +157,6 @@ CONTROL_STORE = (
 FAST_ONLY = ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "PYTHONPATH")
 """What the plain profile leaves out: Serve's ingress and Ray's workers are as they come."""
 
-ALL = (*BEFORE_RAY, *AT_START, *CONTROL_STORE)
-
 
 def on_one_machine(variables: Iterable[Variable], **places: object) -> dict[str, str]:
     """Give the values of one machine, with these places in them."""

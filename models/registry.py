@@ -29,7 +29,7 @@ from models.model_version import (
 from models.pointer import write_pointer
 from models.quiet_mlflow import open_client
 
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION = "champion"
 _VERSION, _METRICS, _DIGEST = "ballast.version", "ballast.metrics", "ballast.digest"
 _DRAFT = ".draft-"
 _MOST_MODELS = 1_000  # what MLflow lists in one answer

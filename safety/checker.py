@@ -35,10 +35,6 @@ class Verdicts:
     violations: Mapping[int, tuple[Violation, ...]]  # only rows that broke something
     broken: BoolArray | None  # a row a rule, a column a row of the batch; None: nothing broken
 
-    @property
-    def clean(self) -> bool:
-        return self.broken is None
-
     def level(self, row: int) -> Level:
         return LEVELS[int(self.levels[row])]
 

@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from safety.checker import Checker, Columns, Verdicts
-from safety.errors import BatchShapeError
 from safety.limits import Repair
-from safety.policy import FamilyPolicy, SafetyPolicy
+from safety.policy import FamilyPolicy
 from safety.recipes import Constant, Multiple, Recipe, Threshold
 from safety.rules import BoolArray, FloatArray, RangeRule, Rule
 
@@ -117,15 +116,6 @@ class Fallback:
                 columns[field] = np.where(rows, answer[field], columns[field])
             else:
                 columns[field] = answer[field]
-
-
-def fallback_columns(family: str, columns: Columns, policy: SafetyPolicy) -> dict[str, FloatArray]:
-    """Answer a whole batch without its model, from its input columns."""
-    if not columns:
-        raise BatchShapeError(f"A batch for {family!r} without columns has no number of rows.")
-    family_policy = policy.family(family)
-    n = len(next(iter(columns.values())))
-    return Fallback(family_policy, Checker(family_policy)).answer(columns, n)
 
 
 def _cook(recipe: Recipe, known: Columns, n: int) -> npt.NDArray[np.float64]:

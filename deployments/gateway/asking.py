@@ -23,9 +23,6 @@ class KeyDesk:
         self._ids = ids
         self._active = active
 
-    def serves(self, family: str) -> bool:
-        return family in self._hops
-
     async def ask(self, family: str, key: str, ask: dict[str, Any]) -> dict[str, Any]:
         """Give what the holder says; its refusal is raised."""
         batch = Batch(family, [key], {}, [ask], [key], self._ids.take(1))

@@ -44,8 +44,3 @@ def filled(values: FloatArray, lags: Sequence[int]) -> FloatArray:
         back = [full[place - lag] for lag in (*lags, 1) if place >= lag]
         full[place] = next((each for each in back if not math.isnan(each)), math.nan)
     return full
-
-
-def steps_per(seconds: int, step: int) -> int:
-    """Count the values in so many seconds; at least one."""
-    return max(seconds // step, 1)

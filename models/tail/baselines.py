@@ -1,19 +1,16 @@
 """What is normal for each entity: the scale that its latencies and rates are measured in."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import orjson
 
-from models.errors import ArtifactError, TrainingDataError
+from models.errors import TrainingDataError
 from models.protocols import Columns, FloatArray, IntArray
 
 TRAILING_DAYS = 7
 """A whole week, so that every baseline has the same share of weekends."""
 
 _DAY = 86_400
-_FILE = "baselines.json"
 
 
 class Baseline(NamedTuple):
@@ -53,21 +50,6 @@ def trailing_baselines(columns: Columns) -> tuple[FloatArray, FloatArray]:
                 str(entity), columns["p50_ms"][history], columns["request_rate"][history]
             )
     return ms, rate
-
-
-def write_baselines(folder: Path, baselines: dict[str, Baseline]) -> None:
-    document = {entity: baseline._asdict() for entity, baseline in sorted(baselines.items())}
-    (folder / _FILE).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
-
-
-def read_baselines(folder: Path) -> dict[str, Baseline]:
-    try:
-        document = orjson.loads((folder / _FILE).read_bytes())
-        return {entity: Baseline(**found) for entity, found in document.items()}
-    except (OSError, ValueError, TypeError) as error:
-        raise ArtifactError(
-            f"{folder} holds no readable baselines: {type(error).__name__}: {error}"
-        ) from error
 
 
 def _days(ts: IntArray) -> list[tuple[slice, slice]]:

@@ -70,7 +70,7 @@ async def test_the_active_version_is_there_at_the_start(redis: Redis) -> None:
     async with ConfigWatch(redis, seen.append) as watch:
         version = await watch.first(PATIENCE_SECONDS)
         assert version.document == document(5)
-        assert (watch.connected, watch.stale) == (True, False)
+        assert (watch._connected, watch.stale) == (True, False)
     assert seen == [version]
 
 
@@ -110,12 +110,12 @@ async def test_it_outlives_kill_9_and_a_restart(redis_server: Any, redis: Redis)
     async with ConfigWatch(redis, lambda v: seen.append(v.number), poll_seconds=NEVER) as watch:
         await watch.first(PATIENCE_SECONDS)
         redis_server.kill()
-        await until(lambda: not watch.connected)
+        await until(lambda: not watch._connected)
         await asyncio.sleep(0.5)
         assert number(watch) == 1
         assert watch.stale
         redis_server.start()
-        await until(lambda: watch.connected and not watch.stale)
+        await until(lambda: watch._connected and not watch.stale)
         released = await release(redis, 6)
         await until(lambda: number(watch) == released)
     # The version came back out of the append-only file, so it was no news.
@@ -129,7 +129,7 @@ async def test_it_catches_up_with_what_changed_while_it_was_cut_off(
     async with ConfigWatch(redis, lambda _: None, poll_seconds=NEVER) as watch:
         await watch.first(PATIENCE_SECONDS)
         redis_server.kill()
-        await until(lambda: not watch.connected)
+        await until(lambda: not watch._connected)
         redis_server.start()
         released = await release(writer, 6)
         await until(lambda: number(watch) == released)
@@ -145,7 +145,7 @@ async def test_a_redis_that_hangs_counts_as_away(redis_server: Any, writer: Redi
         await until(lambda: watch.stale)
         assert number(watch) == 1
         redis_server.thaw()
-        await until(lambda: watch.connected)
+        await until(lambda: watch._connected)
 
 
 async def test_it_starts_without_redis_and_finds_it_later(redis_server: Any, redis: Redis) -> None:
@@ -154,7 +154,7 @@ async def test_it_starts_without_redis_and_finds_it_later(redis_server: Any, red
     async with ConfigWatch(redis, lambda _: None) as watch:
         with pytest.raises(NothingLoadedError, match="REDIS_URL"):
             await watch.first(0.3)
-        assert (watch.value, watch.connected, watch.stale) == (None, False, True)
+        assert (watch.value, watch._connected, watch.stale) == (None, False, True)
         redis_server.start()
         assert (await watch.first(PATIENCE_SECONDS)).number == 1
 
@@ -169,7 +169,7 @@ async def test_a_version_that_cannot_be_read_leaves_the_last_one(
         await writer.hset(ConfigStore(writer).versions_key, "2", damaged)
         await ConfigStore(writer).activate(2)
         await until(lambda: watch.stale)
-        assert (number(watch), watch.connected) == (1, True)
+        assert (number(watch), watch._connected) == (1, True)
         await ConfigStore(writer).activate(1)
         await until(lambda: not watch.stale)
 
@@ -224,7 +224,7 @@ async def test_stopping_is_not_lost_on_a_watch_that_is_busy(redis: Redis, writer
             await asyncio.sleep(0)
         async with asyncio.timeout(PATIENCE_SECONDS):
             await watch.stop()
-        assert not watch.connected
+        assert not watch._connected
 
 
 async def test_stopping_works_while_redis_is_away(redis_server: Any, redis: Redis) -> None:
@@ -246,7 +246,7 @@ async def test_it_can_be_started_again_but_not_twice(redis: Redis) -> None:
         await watch.start()
     await watch.stop()
     async with watch:
-        await until(lambda: watch.connected)
+        await until(lambda: watch._connected)
 
 
 async def test_the_same_watch_follows_the_keys(redis: Redis, writer: Redis) -> None:

@@ -14,7 +14,7 @@ from models.errors import (
     VersionTakenError,
 )
 from models.pointer import read_pointer
-from models.registry import CHALLENGER, CHAMPION, Registry
+from models.registry import CHAMPION, Registry
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,9 @@ def test_aliases_move_and_the_pointer_follows(registry: Registry, saved: Path) -
     for _ in range(2):
         registry.register(name, saved, metrics={"coverage": 0.9})
     registry.set_alias(name, CHAMPION, "1.0.0")
-    registry.set_alias(name, CHALLENGER, "1.1.0")
+    registry.set_alias(name, "challenger", "1.1.0")
     promoted = registry.set_alias(name, CHAMPION, "1.1.0")
-    assert promoted.aliases == (CHALLENGER, CHAMPION)
+    assert promoted.aliases == ("challenger", CHAMPION)
     assert registry.resolve(name, CHAMPION) == promoted
     assert read_pointer(registry.artifact_dir, name, CHAMPION) == promoted
     assert registry.get(name, "1.0.0").aliases == ()

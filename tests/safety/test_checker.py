@@ -78,7 +78,7 @@ def test_a_row_is_judged_the_same_alone_and_in_company(rows: list[dict[str, floa
 @given(st.lists(ROW, min_size=1, max_size=8))
 def test_levels_violations_and_cleanliness_tell_the_same(rows: list[dict[str, float]]) -> None:
     verdicts = CHECKER.check(columns_of(rows), len(rows))
-    assert verdicts.clean == (not verdicts.violations)
+    assert (verdicts.broken is None) == (not verdicts.violations)
     for at in range(len(rows)):
         levels = [violation.level for violation in verdicts.violations.get(at, ())]
         assert verdicts.level(at) == max(levels, key=LEVELS.index, default=Level.SAFE)
@@ -86,13 +86,13 @@ def test_levels_violations_and_cleanliness_tell_the_same(rows: list[dict[str, fl
 
 def test_a_healthy_batch_is_safe(healthy: Healthy) -> None:
     verdicts = CHECKER.check(healthy(64), 64)
-    assert verdicts.clean
+    assert verdicts.broken is None
     assert verdicts.levels.tolist() == [0] * 64
     assert not verdicts.violations
 
 
 def test_an_empty_batch_is_safe(healthy: Healthy) -> None:
-    assert CHECKER.check(healthy(0), 0).clean
+    assert CHECKER.check(healthy(0), 0).broken is None
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_each_limit_is_kept(
     ],
 )
 def test_the_limit_itself_is_allowed(healthy: Healthy, field: str, value: float) -> None:
-    assert CHECKER.check(healthy(1, **{field: value}), 1).clean
+    assert CHECKER.check(healthy(1, **{field: value}), 1).broken is None
 
 
 @pytest.mark.parametrize("field", POLICY.outputs)
@@ -197,13 +197,13 @@ def test_a_column_of_another_length_is_refused(healthy: Healthy, length: int) ->
 
 def test_single_precision_is_judged_as_it_is(healthy: Healthy, policy: FamilyPolicy) -> None:
     batch = {field: column.astype(np.float32) for field, column in healthy(4).items()}
-    assert Checker(policy).check(batch, 4).clean
+    assert Checker(policy).check(batch, 4).broken is None
 
 
 def test_another_policy_judges_otherwise(healthy: Healthy, policy: FamilyPolicy) -> None:
     caps = policy.caps.model_copy(update={"max_scale_factor": 1.1})
     strict = policy.model_copy(update={"caps": caps})
-    assert not Checker(strict).check(healthy(1), 1).clean
+    assert Checker(strict).check(healthy(1), 1).broken is not None
 
 
 def test_a_clean_batch_of_64_costs_less_than_60_microseconds(healthy: Healthy) -> None:

@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 
 from models.tail.plan import ACTIONS
 from safety.checker import Checker
-from safety.errors import BatchShapeError, UnknownFamilyError
-from safety.fallback import Fallback, Repaired, fallback_columns
+from safety.fallback import Fallback, Repaired
 from safety.limits import Level, Relation, Repair
 from safety.policy import FamilyPolicy, Response, Responses
 from safety.rules import FloatArray
-from safety.shipped import default_policy
 from safety.tail import LONGEST_MS, QUANTILES, tail_policy
 
 Columns = dict[str, FloatArray]
@@ -245,12 +243,3 @@ def test_a_clamped_lower_bound_holds_in_spite_of_rounding() -> None:
         assert lesser <= factor * answer["y"][0] + margin
 
     holds()
-
-
-def test_a_whole_batch_is_answered_from_the_policy_alone(healthy: Healthy) -> None:
-    answer = fallback_columns("tail", healthy(5), default_policy())
-    assert {len(column) for column in answer.values()} == {5}
-    with pytest.raises(UnknownFamilyError, match="market"):
-        fallback_columns("market", healthy(5), default_policy())
-    with pytest.raises(BatchShapeError, match="without columns"):
-        fallback_columns("tail", {}, default_policy())

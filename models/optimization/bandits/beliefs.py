@@ -9,8 +9,6 @@ from scipy import special
 from models.optimization.bandits.best_arm import Chances, chances, nodes, reach_of
 from models.protocols import BoolArray, FloatArray
 
-DRAWS = 1
-"""Uniforms a row that `chance_of_best` uses up."""
 _TAIL = 1e-9
 
 

@@ -15,7 +15,7 @@ from models.optimization.bandits.design import Design, PolicyName
 from models.optimization.bandits.experiment import Experiment, fresh_posterior
 from models.optimization.bandits.keyed import uniforms
 from models.optimization.evaluation.estimates import Estimate
-from models.optimization.evaluation.evaluate import Evaluation, evaluate
+from models.optimization.evaluation.evaluate import Evaluation
 from models.optimization.evaluation.logged import LoggedDecisions
 from models.optimization.evaluation.promotion import Promotion, judge_promotion
 from models.protocols import FloatArray
@@ -30,12 +30,6 @@ def logged(experiment: Experiment) -> LoggedDecisions:
     return LoggedDecisions(
         log.contexts[rows], log.arms[rows], log.rewards[rows], log.probabilities[rows]
     )
-
-
-def evaluate_policy(experiment: Experiment, policy: str, level: float = 0.95) -> Evaluation:
-    """Evaluate ucb, thompson, or always one arm by its name."""
-    rows, target = _judged(experiment, policy)
-    return _in_units(experiment.design, evaluate(rows, target, level=level))
 
 
 def judge_policy(experiment: Experiment, policy: str, level: float = 0.95) -> Promotion:

@@ -1,11 +1,10 @@
-"""An experiment, or a batch of decisions, as bytes: resumed, it goes on to the bit."""
+"""An experiment as bytes: resumed, it goes on to the bit."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 from models.errors import ArtifactError
 from models.optimization.bandits.codec import Arrays, pack, unpack
-from models.optimization.bandits.decide import Decisions
 from models.optimization.bandits.decision_log import COLUMNS, DecisionLog
 from models.optimization.bandits.design import Budget, Design, Feature
 from models.optimization.bandits.errors import DesignError
@@ -42,19 +41,6 @@ def decode(data: bytes) -> Experiment:
         )  # fmt: skip
     except (KeyError, TypeError, DesignError) as error:
         raise ArtifactError(f"the experiment's state is not whole: {error!r}") from error
-
-
-def encode_decisions(decisions: Decisions) -> bytes:
-    arrays = {each.name: getattr(decisions, each.name) for each in fields(decisions)}
-    return pack("decisions", {}, arrays)
-
-
-def decode_decisions(data: bytes) -> Decisions:
-    _, arrays = unpack("decisions", data)
-    try:
-        return Decisions(**arrays)
-    except TypeError as error:
-        raise ArtifactError(f"the decisions are not whole: {error!r}") from error
 
 
 def design_from(document: dict[str, Any]) -> Design:

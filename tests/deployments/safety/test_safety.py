@@ -13,9 +13,9 @@ from deployments.safety.deployment import Judge, Safety
 from deployments.tail.deployment import _answer
 from launch.dev.replica import unstarted
 from models.tail.xgboost_quantile import TailModel
-from safety.fallback import fallback_columns
+from safety.checker import Checker
+from safety.fallback import Fallback
 from safety.limits import LEVELS, Level
-from safety.shipped import default_policy
 from safety.tail import tail_policy
 from tests.deployments.tail_rows import tail_rows, taken
 
@@ -35,6 +35,11 @@ def predicted(tail_model: TailModel) -> Batch:
     """Give a batch as safety gets it: what was asked, and what the model made of it."""
     columns = tail_rows(64, seed=8)
     return batch_of(columns | _answer(tail_model, columns))
+
+
+def fallback(columns: Columns, n: int) -> dict[str, Any]:
+    policy = tail_policy()
+    return dict(Fallback(policy, Checker(policy)).answer(columns, n))
 
 
 def bits(judgement: Judgement, row: int) -> dict[str, bytes]:
@@ -65,7 +70,7 @@ def test_an_unsafe_row_falls_back_and_the_others_keep_their_bits(
     predicted.columns["p99_pred"] = predicted.columns["p99_pred"].copy()
     predicted.columns["p99_pred"][row] = 1e9  # longer than any latency
     found = judge.judge(predicted)
-    expected = fallback_columns("tail", taken(predicted.columns, [row]), default_policy())
+    expected = fallback(taken(predicted.columns, [row]), 1)
     assert (level(found, row), found.fallback[row]) == (Level.UNSAFE, 1.0)
     assert {name: column[row] for name, column in found.columns.items()} == {
         name: column[0] for name, column in expected.items()
@@ -92,7 +97,7 @@ def test_without_a_model_every_row_is_the_fallbacks_and_says_so(
     gone = outputs if missing == "all of it" else {missing}
     columns = {name: column for name, column in predicted.columns.items() if name not in gone}
     found = judge.judge(batch_of(columns))
-    np.testing.assert_equal(found.columns, fallback_columns("tail", columns, default_policy()))
+    np.testing.assert_equal(found.columns, fallback(columns, 64))
     assert found.levels.tolist() == [Level.WARNING.code] * 64
     assert found.fallback.tolist() == [1.0] * 64
     assert {found.violations[row][0]["rule"] for row in range(64)} == {"model_away"}

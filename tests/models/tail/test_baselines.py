@@ -1,17 +1,14 @@
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from models.errors import ArtifactError, TrainingDataError
+from models.errors import TrainingDataError
 from models.tail.baselines import (
     TRAILING_DAYS,
     Baseline,
     entity_baselines,
-    read_baselines,
     trailing_baselines,
-    write_baselines,
 )
 
 DAY = 86_400
@@ -76,11 +73,3 @@ def test_an_entity_without_traffic_is_refused_by_name() -> None:
     columns["request_rate"] = np.zeros(columns["ts"].size)
     with pytest.raises(TrainingDataError, match="'orders' has no traffic"):
         entity_baselines(columns)
-
-
-def test_baselines_are_kept_beside_the_model(tmp_path: Path) -> None:
-    baselines = {"orders": Baseline(10.123456789012345, 0.1), "quotes": Baseline(1e-3, 1e5)}
-    write_baselines(tmp_path, baselines)
-    assert read_baselines(tmp_path) == baselines
-    with pytest.raises(ArtifactError, match="no readable baselines"):
-        read_baselines(tmp_path / "elsewhere")

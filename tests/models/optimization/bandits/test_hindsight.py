@@ -9,10 +9,15 @@ from models.optimization.bandits.decide import decide
 from models.optimization.bandits.errors import ArmError
 from models.optimization.bandits.experiment import Experiment
 from models.optimization.bandits.feedback import learn, record
-from models.optimization.bandits.hindsight import evaluate_policy, judge_policy, logged
+from models.optimization.bandits.hindsight import judge_policy, logged
 from models.optimization.bandits.keyed import keys_of
+from models.optimization.evaluation.evaluate import Evaluation
 
 Start = Callable[..., Experiment]
+
+
+def evaluated(experiment: Experiment, policy: str) -> Evaluation:
+    return judge_policy(experiment, policy).candidate
 
 
 def lived(start: Start, means: list[float], cap: float, steps: int = 1_500) -> Experiment:
@@ -41,15 +46,15 @@ def test_a_better_arm_is_promoted_and_a_worse_one_is_not(start: Start) -> None:
 
 @pytest.mark.parametrize("policy", ["ucb", "thompson", "new"])
 def test_every_policy_can_be_evaluated(start: Start, policy: str) -> None:
-    found = evaluate_policy(lived(start, [0.3, 0.8, 0.1], cap=1.0), policy)
+    found = evaluated(lived(start, [0.3, 0.8, 0.1], cap=1.0), policy)
     assert set(found.estimates) == {"ipw", "snipw", "dm", "dr"}
     assert found.estimates["dr"].lower <= 8.0 <= found.estimates["dr"].upper
 
 
 def test_a_policy_is_not_judged_on_what_taught_it(start: Start) -> None:
     experiment = lived(start, [0.5, 0.5, 0.5], cap=1.0)
-    assert evaluate_policy(experiment, "ucb").overlap.decisions == 750
-    assert evaluate_policy(experiment, "new").overlap.decisions == 1_500
+    assert evaluated(experiment, "ucb").overlap.decisions == 750
+    assert evaluated(experiment, "new").overlap.decisions == 1_500
 
 
 def test_thin_overlap_is_refused_in_words(start: Start) -> None:
@@ -64,7 +69,7 @@ def test_without_a_reward_there_is_nothing_to_judge_by(start: Start, policy: str
     experiment = lived(start, [0.3, 0.8, 0.1], cap=1.0, steps=0)
     for _ in range(2):
         assert "there are no decisions with a reward yet" in judge_policy(experiment, policy).reason
-        assert "no decisions with" in str(evaluate_policy(experiment, policy).refusal)
+        assert "no decisions with" in str(evaluated(experiment, policy).refusal)
         ids = ["a", "b"]  # decided, and nobody has said what became of it
         record(experiment, ids, decide(experiment, {}, keys_of(ids), policy="ucb"), now=0.0)
 
@@ -72,11 +77,9 @@ def test_without_a_reward_there_is_nothing_to_judge_by(start: Start, policy: str
 def test_decisions_from_before_an_arm_existed_are_left_out(start: Start) -> None:
     experiment = lived(start, [0.3, 0.8, 0.1], cap=1.0, steps=200)
     experiment.add_arm("later")
-    assert "gave every arm of this policy a chance" in str(
-        evaluate_policy(experiment, "later").refusal
-    )
+    assert "gave every arm of this policy a chance" in str(evaluated(experiment, "later").refusal)
     with pytest.raises(ArmError, match="no arm 'none'"):
-        evaluate_policy(experiment, "none")
+        evaluated(experiment, "none")
 
 
 def test_only_rewarded_decisions_are_logged_and_in_order(start: Start) -> None:
