@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from launch.errors import (
     GaveUpError,
     LaunchError,
 )
-from launch.front.listening import listen, open_port
+from launch.front.listening import open_port
 from launch.front.process import FrontProcess
 from launch.health_publisher import HealthPublisher
 from launch.life import Life, Lost
@@ -249,20 +248,6 @@ class Supervisor:
         )
         if warning is not None:
             self._progress.console.print(f"[yellow]{warning}", highlight=False)
-
-
-def is_free(host: str, port: int) -> bool:
-    try:
-        listen(host, port).close()
-    except OSError:
-        return False
-    return True
-
-
-def any_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _reachable(host: str) -> str:

@@ -35,11 +35,6 @@ def conformal_quantile(scores: FloatArray, level: float) -> float:
     return float(np.partition(scores, rank - 1)[rank - 1])
 
 
-def cqr_offset(lower: FloatArray, upper: FloatArray, truth: FloatArray, level: float) -> float:
-    """Give the Q of the formula above: what to move both ends out by."""
-    return conformal_quantile(cqr_scores(lower, upper, truth), level)
-
-
 def widen(lower: FloatArray, upper: FloatArray, offset: float) -> tuple[FloatArray, FloatArray]:
     """Move both ends out; ends that a negative offset would make cross meet in the middle."""
     middle = lower + (upper - lower) / 2

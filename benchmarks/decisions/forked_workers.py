@@ -7,6 +7,7 @@ over when the front door answers; a restart when a killed replica's successor do
 import os
 import re
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,6 @@ import httpx
 from benchmarks.decisions.figures import is_quick, show
 from launch import own_processes
 from launch.run_record import RunRecord
-from launch.supervisor import any_free_port
 
 BALLAST = Path(sys.prefix) / "bin" / "ballast"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -121,9 +121,15 @@ def row(name: str, costs: list[Cost]) -> list[str]:
     ]
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def run(*, quick: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="bf-", dir="/var/tmp") as folder:
-        home, port = Path(folder) / "home", any_free_port()
+        home, port = Path(folder) / "home", _free_port()
         measured(home, port, forked=True)
         ways: dict[bool, list[Cost]] = {False: [], True: []}
         for _ in range(1 if quick else 3):

@@ -16,7 +16,7 @@ from scipy import stats
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from benchmarks.quality.row import Row
-from models.conformal import conformal_quantile, coverage, cqr_offset, widen
+from models.conformal import conformal_quantile, coverage, cqr_scores, widen
 from models.online.adaptive import AdaptiveInterval
 
 LEVEL = 0.9
@@ -63,7 +63,8 @@ def _split(inputs: Any, target: Any, seed: int, boosting: dict[str, Any]) -> tup
         _quantile(inputs, inputs[training], target[training], quantile, seed, boosting)
         for quantile in QUANTILES
     )
-    offset = cqr_offset(lower[calibration], upper[calibration], target[calibration], LEVEL)
+    scores = cqr_scores(lower[calibration], upper[calibration], target[calibration])
+    offset = conformal_quantile(scores, LEVEL)
     ends = widen(lower[test], upper[test], offset)
     unit = np.abs(target[training]).mean()
     return coverage(*ends, target[test]), float(np.mean(ends[1] - ends[0]) / unit)

@@ -22,12 +22,12 @@ from scipy.stats import chi2, genpareto
 
 from benchmarks.quality.row import Row
 from models.tail.extremes.block_answer import BlockQuestion, answer_blocks
-from models.tail.extremes.excesses import excesses_over
+from models.tail.extremes.excesses import excesses_over, observed_values
 from models.tail.extremes.gev import GevFit
 from models.tail.extremes.gev_fit import fit_gev
 from models.tail.extremes.gev_intervals import block_return_level, gev_interval
 from models.tail.extremes.gpd import GpdFit
-from models.tail.extremes.gpd_fit import fit_gpd
+from models.tail.extremes.gpd_fit import fit_gpds
 from models.tail.extremes.profile_intervals import Estimate, intervals
 from models.tail.extremes.quantity import SHAPE, return_level
 
@@ -106,8 +106,12 @@ def _level(values: Any) -> Estimate:
     return level
 
 
+def _fit(values: Any, threshold: float) -> GpdFit:
+    return fit_gpds([excesses_over(observed_values(values), threshold)])[0]
+
+
 def rain(values: Any, published: dict[str, Any]) -> Iterator[Row]:
-    fit = fit_gpd(excesses_over(values, published["u"]))
+    fit = _fit(values, published["u"])
     yield from _gpd_rows("rain", fit, published)
     yield _row("rain, log-likelihood", fit.log_likelihood, published["loglik"], 1)
     for i, j in ((0, 0), (0, 1), (1, 1)):
@@ -127,7 +131,7 @@ def rain(values: Any, published: dict[str, Any]) -> Iterator[Row]:
 
 
 def dow_jones(index: Any, published: dict[str, Any]) -> Iterator[Row]:
-    fit = fit_gpd(excesses_over(100 * np.diff(np.log(index)), published["u"]))
+    fit = _fit(100 * np.diff(np.log(index)), published["u"])
     yield from _gpd_rows("Dow Jones", fit, published, decimals=3)
     for name, found, printed in zip(
         ("scale", "shape"), fit.standard_errors, published["se"], strict=True
@@ -190,7 +194,7 @@ def _delta_lower(fit: GevFit, years: int) -> float:
 
 
 def _level_profile(fit: GpdFit, observations: float) -> tuple[float, float]:
-    odds = math.log(observations * fit.sample.peak_rate)
+    odds = math.log(observations * fit.sample.excess.size / fit.sample.observed)
 
     def deviance(level: float) -> float:
         def loss(shape: float) -> float:

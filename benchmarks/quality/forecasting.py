@@ -23,18 +23,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.quality.daily import daily_fits, evenly_back
 from benchmarks.quality.row import Row
 from models.forecasting.answers import measured
 from models.forecasting.blend import Blend, fit_blend
 from models.forecasting.ensemble import EnsembleForecaster
-from models.forecasting.fits import daily_fits, each_fitted
+from models.forecasting.fits import each_fitted
 from models.forecasting.forecaster import Forecaster, HourlySeries
 from models.forecasting.harmonic import HarmonicForecaster, fit_harmonic
 from models.forecasting.prophet import ProphetForecaster
 from models.forecasting.prophet_fit import fit_curve
 from models.forecasting.prophet_reading import curve_of
 from models.forecasting.quiet_prophet import prophet_class
-from models.forecasting.rolling import Fit, Fold, Rolled, cut, evenly_back, roll
+from models.forecasting.rolling import Fit, Fold, Rolled, cut, roll
 from models.forecasting.seasonal_average import SeasonalAverage
 from models.forecasting.seasonal_naive import SeasonalNaive
 from models.online.adaptive import AdaptiveInterval, AdaptiveSettings

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.hours.known import HOUR, NAMES, known_hours
-from features.telemetry import Floats, Telemetry
+from features.telemetry import Floats
 
 MEASURES = ("request_rate", "cpu", "p99_ms", "active_workers")
 LEAST_MINUTES = 30
@@ -44,23 +44,6 @@ class EntityHours:
     def names(self) -> tuple[str, ...]:
         """What the columns of `known` are."""
         return NAMES
-
-
-def hours_of(telemetry: Telemetry, until: int) -> dict[str, EntityHours]:
-    """Take the means of minutes at hand, of the hours that are over at `until`."""
-    columns = telemetry.columns()
-    before = telemetry.ts < until // HOUR * HOUR
-    entities, which = np.unique(telemetry.entity[before], return_inverse=True)
-    hour = telemetry.ts[before] // HOUR
-    means: dict[str, NDArray[Any]] = {}
-    keys, row = np.unique(np.stack([which, hour]), axis=1, return_inverse=True)
-    for name in MEASURES:
-        values = columns[name][before]
-        fine = np.isfinite(values)
-        count = np.bincount(row[fine], minlength=keys.shape[1])
-        total = np.bincount(row[fine], values[fine], minlength=keys.shape[1])
-        means[name] = np.where(count >= LEAST_MINUTES, total / np.maximum(count, 1), np.nan)
-    return laid_out({"entity": entities[keys[0]], "hour": keys[1]} | means, until)
 
 
 def laid_out(rows: Mapping[str, NDArray[Any]], until: int) -> dict[str, EntityHours]:

@@ -1,5 +1,12 @@
 """Isolation forest over the latest points of one stream, grown anew now and then.
 
+Liu, Ting and Zhou, Isolation Forest, ICDM 2008. The score of a row is 2^(-h / c): h is its mean
+depth, c the usual one, so 1/2 is ordinary and 1 as odd as can be.
+
+Attribution: a split that leaves fewer rows than it should, for its one step, has shortened the
+way; c(rows before) - 1 - c(rows after) is by how much. Summed over a path these are exactly c - h,
+so a row's attributions, divided by c, add up to 1 + log2(score): above 0 they speak for oddness.
+
 A point is scored by the trees before it is remembered. The trees depend on nothing but the points
 they were grown from and the seed, so a stream that is written down leaves them out.
 """
@@ -11,7 +18,6 @@ import numpy as np
 
 from models.anomaly import codec
 from models.anomaly.inputs import checked_points, require_within
-from models.anomaly.isolation_forest import IsolationScores
 from models.anomaly.isolation_growth import empty, grow
 from models.anomaly.isolation_kernel import usual_depth, walk
 from models.errors import ArtifactError, ModelError
@@ -20,6 +26,13 @@ from models.protocols import FloatArray
 _KIND = "isolation-stream"
 _FARTHEST = 3e38  # float32
 _ORDINARY = 0.5
+
+
+@dataclass(frozen=True)
+class IsolationScores:
+    score: FloatArray
+    attribution: FloatArray
+    """(rows, dimensions); each row adds up to 1 + log2(score)."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from models.errors import TrainingDataError
 from models.forecasting.forecaster import Forecaster, HourlySeries
-from models.forecasting.harmonic import Harmonic, HarmonicForecaster, fit_harmonic
+from models.forecasting.harmonic import HarmonicForecaster, fit_harmonic
 from models.forecasting.lag_regression import LagRegression, fit_lag_regression
 from models.forecasting.log_scale import LogScale, logarithm, usual_shift
 from models.forecasting.profile import typical_profile
@@ -16,10 +16,6 @@ from models.forecasting.seasonal_average import SeasonalAverage
 from models.forecasting.seasonal_naive import SeasonalNaive
 
 T = TypeVar("T")
-DAILY_LAGS = (364, 7)
-"""Whole weeks, so that a year ago is the same day of the week."""
-DAILY_SEASONS = ((365.25, 6), (7.0, 3))
-DAILY_HALF_LIVES = (7, 28, 91, 364)
 
 
 def cheap_fits(
@@ -52,34 +48,6 @@ def cheap_fits(
         "prophet": prophet,
     }
     return {name: on_logarithms(fit, shifts) for name, fit in members.items()}
-
-
-def daily_fits(*, seed: int, level: float = LEVEL, horizon: int) -> dict[str, Fit]:
-    """Name the members for daily series of some years, asked for months ahead, as they are."""
-
-    def naive(_: Sequence[HourlySeries]) -> Forecaster:
-        return SeasonalNaive(DAILY_LAGS, level)
-
-    def average(_: Sequence[HourlySeries]) -> Forecaster:
-        return SeasonalAverage(DAILY_LAGS[0], level=level)
-
-    def harmonic(series: Sequence[HourlySeries]) -> Forecaster:
-        def fit(one: HourlySeries) -> Harmonic:
-            return fit_harmonic(
-                one, horizon, level=level, seasons=DAILY_SEASONS, half_lives=DAILY_HALF_LIVES
-            )
-
-        return HarmonicForecaster(each_fitted(series, fit), level)
-
-    def prophet(series: Sequence[HourlySeries]) -> Forecaster:
-        return ProphetForecaster(each_fitted(series, lambda one: fit_curve(one, seed=seed)), level)
-
-    return {
-        "seasonal_naive": naive,
-        "seasonal_average": average,
-        "harmonic": harmonic,
-        "prophet": prophet,
-    }
 
 
 def on_logarithms(fit: Fit, shifts: Mapping[str, float]) -> Fit:

@@ -49,12 +49,6 @@ def held_out_week(horizon: int, span: int, every: int) -> Fold:
     return Fold(origins[0], origins)
 
 
-def evenly_back(horizon: int, length: int, *, least: int, every: int, most: int) -> list[Fold]:
-    """Refit at each origin, `every` values apart, while `least` values stay to fit on."""
-    backs = range(horizon, max(length - least, 0) + 1, every)
-    return [Fold(back, (back,)) for back in list(backs)[:most]]
-
-
 def roll(
     series: Sequence[HourlySeries],
     fits: Mapping[str, Fit],

@@ -47,13 +47,6 @@ class Verification:
         return not self.faults
 
 
-def verify_chains(
-    entries: Iterable[Entry], pinned: Mapping[str, Head] = _NOTHING_PINNED
-) -> Verification:
-    """Verify entries in any order, repeated ones included; `pinned` heads must still be there."""
-    return verify_ordered(sorted(entries, key=_place), pinned)
-
-
 def verify_ordered(
     entries: Iterable[Entry], pinned: Mapping[str, Head] = _NOTHING_PINNED
 ) -> Verification:
@@ -65,10 +58,6 @@ def verify_ordered(
         head = pinned[writer]
         result.faults.append(Fault("truncated", writer, head.seq, "the whole chain is missing"))
     return result
-
-
-def _place(entry: Entry) -> tuple[str, int]:
-    return entry.header.writer, entry.header.seq
 
 
 def _replay(chain: Iterable[Entry], result: Verification, pinned: Head | None) -> Iterator[Fault]:

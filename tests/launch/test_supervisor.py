@@ -17,9 +17,10 @@ import pytest
 from deployments.runtime.platform_health import PartHealth, PlatformHealth, read_health
 from launch import own_processes, ray_logs
 from launch.run_record import Run, RunRecord
-from launch.supervisor import MOST_RESTARTS, any_free_port
+from launch.supervisor import MOST_RESTARTS
 from settings.redis_connection import open_redis
 from tests.launch.small_driver import DASHBOARD, FAILURE, STEP
+from tests.ports import any_free_port
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90.0

@@ -16,7 +16,6 @@ import yaml
 from redis import Redis
 
 from launch import own_processes
-from launch.supervisor import is_free
 from tests.live.conftest import (
     BALLAST,
     PATIENCE_SECONDS,
@@ -28,6 +27,7 @@ from tests.live.conftest import (
     eventually,
 )
 from tests.live.load import Load
+from tests.ports import is_free
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
@@ -266,7 +266,7 @@ def test_the_second_start_is_quick_and_ctrl_c_ends_all_of_it(live: Live) -> None
 
 def gone(live: Live, token: str, scratch: str) -> None:
     assert own_processes.marked(token) == []
-    assert is_free("127.0.0.1", int(live.url.rpartition(":")[2]))
+    assert is_free(int(live.url.rpartition(":")[2]))
     assert not Path(scratch).exists()
     assert not (live.home / "run" / "lock").exists()
     assert not (live.home / "run" / "run.json").exists()

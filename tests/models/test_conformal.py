@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import mean_pinball_loss
 
-from models.conformal import conformal_quantile, coverage, cqr_offset, pinball, widen
+from models.conformal import conformal_quantile, coverage, cqr_scores, pinball, widen
 from models.errors import CalibrationError
 
 FINITE = st.floats(-1e6, 1e6)
@@ -44,7 +44,7 @@ def test_coverage_over_many_calibrations_is_what_the_theorem_says() -> None:
     for _ in range(2_000):
         truth = rng.standard_normal(550)
         lower, upper = np.full(550, -0.4), np.full(550, 0.7)
-        offset = cqr_offset(lower[:50], upper[:50], truth[:50], 0.9)
+        offset = conformal_quantile(cqr_scores(lower[:50], upper[:50], truth[:50]), 0.9)
         shares.append(coverage(*widen(lower[50:], upper[50:], offset), truth[50:]))
     assert abs(np.mean(shares) - 46 / 51) < 0.003
 

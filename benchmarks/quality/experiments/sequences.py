@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from benchmarks.quality.experiments.validity import ever_wrong
 from benchmarks.quality.row import Row
-from models.optimization.evaluation.confidence_sequence import ever_wrong, log_wealth
+from models.optimization.evaluation.confidence_sequence import log_wealth
 from models.optimization.evaluation.logged import LoggedDecisions
 from models.optimization.evaluation.reward_model import looking_back, ridge
 from models.optimization.evaluation.scores import PolicyScores, running_mean

@@ -47,13 +47,6 @@ def log_wealth(scores: Scores, guess: float = 0.5) -> FloatArray:
     return np.stack([_log_wealth(scores, stake, guess) for stake in STAKES.tolist()])
 
 
-def ever_wrong(wealth: FloatArray, means: FloatArray, risk: float) -> bool:
-    """Say whether the bound was over the mean so far at any time; for simulations."""
-    at_truth = wealth - STAKES[:, None] * np.cumsum(means)
-    capital = np.logaddexp.reduce(at_truth, axis=0) - math.log(STAKES.size)
-    return bool((capital >= -math.log(risk)).any())
-
-
 def _log_wealth(scores: Scores, stake: float, guess: float) -> FloatArray:
     bearable = _MOST_LOST / stake
     cut = max(bearable - scores.depth - 1, 0.0)  # so that a guess of up to 1 is within bounds

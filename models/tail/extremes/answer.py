@@ -12,7 +12,7 @@ from models.errors import TrainingDataError
 from models.protocols import FloatArray
 from models.tail.extremes.dependence import declustered
 from models.tail.extremes.deviance_roots import log_rate_change
-from models.tail.extremes.excesses import Excesses, from_peaks, observed_values
+from models.tail.extremes.excesses import Excesses, excesses_over, observed_values
 from models.tail.extremes.gpd import GpdFit
 from models.tail.extremes.gpd_fit import REGULAR_SHAPE, fit_gpds
 from models.tail.extremes.profile_intervals import Estimate, intervals
@@ -116,7 +116,7 @@ def _row(question: TailQuestion) -> _Row:
     if question.dependent:
         sample = declustered(question.values, threshold)
     else:
-        sample = from_peaks(seen[seen > threshold], threshold, seen.size)
+        sample = excesses_over(seen, threshold)
     judged = float(seen[-1]) if question.judged is None else question.judged
     row = _Row(question, seen, sample, judged)
     _quantities(row)  # refuses what cannot be asked while the other rows can still be answered

@@ -32,14 +32,6 @@ def intervals_extremal_index(values: ArrayLike, threshold: float) -> float:
     return min(1.0, float(found))
 
 
-def runs_extremal_index(values: ArrayLike, threshold: float, run_length: int) -> float:
-    """Estimate it as clusters an exceedance; clusters lie `run_length` values apart or more."""
-    times = _times(values, threshold)
-    if times.size == 0:
-        raise TrainingDataError(f"no value exceeds {threshold:g}")
-    return _starts(times, run_length).size / times.size
-
-
 def intervals_run_length(values: ArrayLike, threshold: float) -> int:
     """Give the run length at which the clusters are as many as the extremal index says."""
     index = intervals_extremal_index(values, threshold)

@@ -1,6 +1,5 @@
 """What lies above a threshold: all that a peaks-over-threshold model sees of a series."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,11 +33,6 @@ class Excesses:
     """Values above the threshold; more than there are excesses where clusters were thinned."""
 
     @property
-    def peak_rate(self) -> float:
-        """Independent peaks an observation."""
-        return self.excess.size / self.observed
-
-    @property
     def cluster_size(self) -> float:
         """Exceedances a peak; its inverse estimates the extremal index."""
         return self.exceeded / self.excess.size
@@ -65,20 +59,8 @@ def observed_values(values: ArrayLike) -> FloatArray:
     return seen
 
 
-def excesses_over(values: ArrayLike, threshold: float) -> Excesses:
-    """Take the excesses of all values above the threshold, as if they came independently."""
-    if not math.isfinite(threshold):
-        raise TrainingDataError(f"the threshold {threshold} is not a number")
-    seen = observed_values(values)
-    return from_peaks(seen[seen > threshold], threshold, seen.size)
-
-
-def excesses_above_quantile(values: ArrayLike, quantile: float) -> Excesses:
-    """Take the excesses over the series' own quantile."""
-    if not 0 < quantile < 1:
-        raise TrainingDataError(f"threshold quantile {quantile} is not between 0 and 1")
-    seen = observed_values(values)
-    threshold = float(np.quantile(seen, quantile))
+def excesses_over(seen: FloatArray, threshold: float) -> Excesses:
+    """Take the excesses of all observed values above it, as if they came independently."""
     return from_peaks(seen[seen > threshold], threshold, seen.size)
 
 

@@ -31,13 +31,6 @@ class GpdFit:
         scale, shape = np.sqrt(np.diag(self.covariance)).tolist()
         return scale, shape
 
-    @property
-    def upper_end(self) -> float:
-        """Where the fitted law ends; infinite unless the shape is below nought."""
-        if self.shape >= 0:
-            return math.inf
-        return self.sample.threshold - self.scale / self.shape
-
 
 def log_survival(excess: FloatArray, scale: FloatArray, shape: FloatArray) -> FloatArray:
     """Give log P(excess > y); minus infinity beyond the law's end."""

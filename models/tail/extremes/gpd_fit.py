@@ -44,10 +44,6 @@ class Maximum(NamedTuple):
     regular: BoolArray
 
 
-def fit_gpd(sample: Excesses) -> GpdFit:
-    return fit_gpds([sample])[0]
-
-
 def fit_gpds(samples: Sequence[Excesses]) -> list[GpdFit]:
     """Fit each sample; a sample's fit is the same to the bit whatever others are fitted with it."""
     fits: dict[int, GpdFit] = {}

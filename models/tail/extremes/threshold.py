@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from models.errors import TrainingDataError
 from models.protocols import BoolArray, FloatArray
-from models.tail.extremes.excesses import FEWEST, Excesses, from_peaks, observed_values
+from models.tail.extremes.excesses import FEWEST, Excesses, excesses_over, observed_values
 from models.tail.extremes.gpd import GpdFit
 from models.tail.extremes.gpd_fit import fit_gpds
 
@@ -76,7 +76,7 @@ def choose_threshold(
 def _samples(seen: FloatArray, candidates: list[float]) -> tuple[FloatArray, list[Excesses]]:
     thresholds = np.quantile(seen, candidates)
     kept = [
-        (quantile, from_peaks(seen[seen > threshold], float(threshold), seen.size))
+        (quantile, excesses_over(seen, float(threshold)))
         for quantile, threshold in zip(candidates, thresholds.tolist(), strict=True)
         if np.count_nonzero(seen > threshold) >= _FEWEST_TO_JUDGE
     ]

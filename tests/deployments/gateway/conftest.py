@@ -20,7 +20,7 @@ import deployments.history.client
 import deployments.runtime.replica
 import features.store
 from deployments.runtime.transport.tcp import exchange
-from features.hours.series import EntityHours, hours_of
+from features.hours.series import EntityHours
 from features.rows import FeatureRow
 from features.sources.clickhouse import feature_row
 from features.store import publish
@@ -34,6 +34,7 @@ from observability.logs import JsonLines
 from settings.redis_connection import open_redis
 from tests.deployments.house import House, NoHistory, opened
 from tests.fortnight import fortnight
+from tests.hours import hours_of
 from tests.redis_server import RedisServer, running
 
 

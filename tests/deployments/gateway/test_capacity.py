@@ -10,7 +10,6 @@ from deployments.forecasting.service import Forecasts
 from deployments.forecasting.shelf import ModelShelf, registered_name, save_with_kind
 from deployments.runtime.coverage.outcomes import key_of
 from deployments.runtime.state.shelf import USUAL
-from features.hours.series import hours_of
 from models.forecasting.chain import ORDER
 from models.forecasting.ensemble import EnsembleForecaster
 from models.forecasting.forecaster import Forecast, HourlySeries
@@ -22,6 +21,7 @@ from models.registry import CHAMPION
 from tests.deployments.gateway.conftest import hours
 from tests.deployments.house import NOW, House, with_serving
 from tests.fortnight import fortnight
+from tests.hours import hours_of
 from tests.waiting import until
 
 PATH = "/models/capacity-planning"

@@ -19,11 +19,11 @@ from deployments.api.shipped import FAMILIES
 from launch import own_processes
 from launch.dev.__main__ import ROOMS
 from launch.run_record import Run, RunRecord
-from launch.supervisor import any_free_port
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
 from models.tail.xgboost_quantile import TailModel
+from tests.ports import any_free_port
 from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]

@@ -12,8 +12,8 @@ import httpx
 from launch.front.keeper import PROCESSES
 from launch.front.servers import Server, publish
 from launch.own_processes import started_at
-from launch.supervisor import is_free
 from tests.launch.front.conftest import Front, Gateway, eventually, free_port
+from tests.ports import is_free
 
 KILLS = 3
 
@@ -133,7 +133,7 @@ def test_it_ends_with_all_its_processes(front: Front) -> None:
     pids = front.haproxies()
     front.process.stop()
     assert not any(lives(pid) for pid in pids)
-    eventually("the port is closed", lambda: is_free("127.0.0.1", front.port))
+    eventually("the port is closed", lambda: is_free(front.port))
 
 
 def lives(pid: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.forecasting.forecaster import Forecast, Forecaster, HourlySeries
-from models.forecasting.rolling import cut, evenly_back, held_out_week, roll
+from models.forecasting.rolling import cut, held_out_week, roll
 from models.forecasting.seasonal_naive import SeasonalNaive
 from tests.models.forecasting.forecasters import hourly
 
@@ -53,12 +53,6 @@ def test_series_of_several_lengths_share_a_fold() -> None:
     assert np.isfinite(found["long"].truth).all()
     assert np.isnan(found["none"].truth).all()
     assert {each.truth.shape for each in found.values()} == {(7, HORIZON)}
-
-
-def test_refits_lie_evenly_back_while_enough_is_left() -> None:
-    folds = evenly_back(365, 800, least=364, every=30, most=3)
-    assert [fold.fit_until for fold in folds] == [365, 395, 425]
-    assert evenly_back(365, 500, least=364, every=30, most=3) == []
 
 
 def test_progress_is_heard() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.conformal import cqr_offset
+from models.conformal import conformal_quantile, cqr_scores
 from models.tail.calibration import INTERVAL_LEVEL, calibrated_offset, one_request_each
 from models.tail.curve import LEVELS, ordered
 
@@ -17,7 +17,7 @@ def test_mapies_offset_is_the_formulas_to_the_last_bit(data: Any, count: int) ->
     raw = data.draw(arrays(np.float32, (count, len(LEVELS)), elements=VALUES))
     truth = data.draw(arrays(np.float32, count, elements=VALUES)).astype(np.float64)
     quantiles = ordered(raw)
-    own = cqr_offset(quantiles[:, 0], quantiles[:, 2], truth, INTERVAL_LEVEL)
+    own = conformal_quantile(cqr_scores(quantiles[:, 0], quantiles[:, 2], truth), INTERVAL_LEVEL)
     assert calibrated_offset(quantiles, truth) == own
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from observability.ledger.chain import Chain
 from observability.ledger.decision import Decision
 from observability.ledger.entry import Entry, decode, hash_of, seal
-from observability.ledger.verify import Fault, Head, verify_chains
+from observability.ledger.verify import Fault, Head
+from tests.observability.ledger.chains import verify_chains
 
 
 def chain(writer: str, length: int, rows: int = 3) -> list[Entry]:

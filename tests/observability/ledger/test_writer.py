@@ -19,8 +19,8 @@ from observability.ledger.decision import Decision
 from observability.ledger.entry import Entry
 from observability.ledger.spool import Spool
 from observability.ledger.stream import LedgerStream, Sent
-from observability.ledger.verify import verify_chains
 from observability.ledger.writer import LedgerWriter, Timing
+from tests.observability.ledger.chains import verify_chains
 from tests.waiting import PATIENCE_SECONDS
 
 PATIENT = Timing(timeout=PATIENCE_SECONDS, retry=0.02, check=0.1, sweep=0.1)

