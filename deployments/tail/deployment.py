@@ -21,13 +21,13 @@ from deployments.tail.extremes.metrics import FRESH_SECONDS, MetricSeries, wante
 from models.errors import ModelError
 from models.model_version import ModelVersion
 from models.pointer import read_pointer
+from models.protocols import QuantileModel
 from models.registry import Registry
 from models.tail.inputs import BOUNDS
 from models.tail.plan import ACTIONS
 
 if TYPE_CHECKING:
     from deployments.tail.extremes.fitting import Fitting
-    from models.tail.xgboost_quantile import TailModel
 
 # How soon a promoted champion answers; a rollback is promised within five seconds.
 LOOK_FOR_CHAMPION_SECONDS = 1.0
@@ -44,7 +44,7 @@ class Tail(Stage[Named]):
         super().__init__("tail")
         settings = self.replica.settings
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
-        self._champions: Champions[TailModel] = Champions(self._find, _load)
+        self._champions: Champions[QuantileModel] = Champions(self._find, _load)
         await self._champions.get(self.compile(await self.replica.config_once()))
         self._fitting = await asyncio.to_thread(_warm_fitting)
         self._standings = Standings(self.replica.redis, "tail")
@@ -111,7 +111,7 @@ class Tail(Stage[Named]):
         await self._fitting.close()
 
 
-def _load(version: ModelVersion) -> "TailModel":
+def _load(version: ModelVersion) -> QuantileModel:
     # Its kernels are compiled at import, which building the application need not pay.
     from models.tail.xgboost_quantile import TailModel  # noqa: PLC0415 - see above
 
@@ -127,7 +127,7 @@ def _warm_fitting() -> "Fitting":
     return Fitting(Aside())
 
 
-def _answer(model: "TailModel", columns: Columns) -> Columns:
+def _answer(model: QuantileModel, columns: Columns) -> Columns:
     """Predict; a row that the model cannot take gets NaN, which safety turns into the fallback."""
     good = _answerable(columns)
     if not good.all():  # the row's place is kept by an ordinary one, and its answer then struck out
