@@ -25,12 +25,7 @@ from settings.redis_connection import open_redis
 from settings.redis_names import PrefixedRedis
 from tests.redis_server import RedisServer, running
 
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.timeout(600),
-    # Ray leaves processes of its own to the collector, which finds them in the midst of any test.
-    pytest.mark.filterwarnings("ignore:Exception ignored in.*Popen.__del__"),
-]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 FOUND_WITHIN_SECONDS = 120.0
 ID = "0199aaaa-bbbb-7000-8000-{:012x}"

@@ -19,12 +19,7 @@ import pytest
 
 from tests.cluster.tune_run import SAMPLES
 
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.timeout(2000),
-    # Ray leaves processes of its own to the collector, which finds them in the midst of any test.
-    pytest.mark.filterwarnings("ignore:Exception ignored in.*Popen.__del__"),
-]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(2000)]
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 900.0
