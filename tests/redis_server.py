@@ -14,6 +14,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
+from tests.stopping import stop
 from tests.waiting import PATIENCE_SECONDS
 
 # Redis holds writing back for two seconds at most.
@@ -64,7 +65,7 @@ class RedisServer:
     def freeze(self) -> None:
         """Leave it there but silent, as a machine that swaps or a network that drops packets."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
+        stop(self.process.pid)
 
     def thaw(self) -> None:
         assert self.process is not None

@@ -11,6 +11,7 @@ from deployments.runtime.transport.answering import Handler
 from deployments.runtime.transport.tcp.channel import Channel
 from deployments.runtime.transport.tcp.exchange import Exchange
 from deployments.runtime.transport.tcp.server import WireServer
+from tests.stopping import stop
 
 SECRET = b"what the platform's own processes know"
 
@@ -78,7 +79,7 @@ class SilentReplica:
         assert await asyncio.to_thread(self._read) == "asked"
 
     def stop(self) -> None:
-        self._process.send_signal(signal.SIGSTOP)
+        stop(self._process.pid)
 
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)

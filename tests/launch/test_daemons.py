@@ -13,6 +13,7 @@ import pytest
 from launch import own_processes
 from launch.daemons import MOST_RESTARTS, ClusterLostError, Daemons, answers
 from launch.reports import Daemon
+from tests.stopping import stop
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 SERVER = """
@@ -151,7 +152,7 @@ def test_one_that_hangs_is_told_of_and_in_the_end_killed(watched: Watch, clock: 
         return daemons.health()[0].restarts == 1
 
     eventually(well)
-    process.send_signal(signal.SIGSTOP)
+    stop(process.pid)
     clock.now = 9.0
     daemons.probe()
     assert daemons.problems() == {"gcs_server": "gcs_server gives no answer for 4 s"}

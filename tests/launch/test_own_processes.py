@@ -75,16 +75,23 @@ def test_what_is_started_again_meanwhile_is_spared_too_and_nobody_waits_for_it()
     assert stubborn.stdout is not None
     stubborn.stdout.readline()
 
+    known = threading.Lock()
+
     def start_again() -> None:  # as the front's, the zygote's and Redis's keepers do
         lasting.kill()
         lasting.wait()
-        processes.append(spawn("again", SLEEP))
+        with known:  # what is started is spared from its first moment
+            processes.append(spawn("again", SLEEP))
+
+    def spared() -> list[int]:
+        with known:
+            return [each.pid for each in processes]
 
     keeper = threading.Timer(0.2, start_again)
     keeper.start()
     ended = threading.Thread(
         target=own_processes.end,
-        args=("again", 0.6, lambda: [each.pid for each in processes]),
+        args=("again", 0.6, spared),
         daemon=True,
     )
     ended.start()

@@ -21,6 +21,7 @@ from launch.supervisor import MOST_RESTARTS
 from settings.redis_connection import open_redis
 from tests.launch.small_driver import DASHBOARD, FAILURE, STEP
 from tests.ports import any_free_port
+from tests.stopping import stop
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90.0
@@ -190,7 +191,7 @@ def test_who_is_short_of_cpus_is_told_in_the_terminal_and_to_all(platform: Platf
 def test_a_driver_that_hangs_is_told_of(platform: Platform) -> None:
     driver = platform.pid("driver")
     eventually(lambda: "tail: 1 of 3" in platform.said)
-    os.kill(driver, signal.SIGSTOP)
+    stop(driver)
     try:
         eventually(lambda: platform.is_in("driver", "silent"))
         eventually(lambda: "the driver has reported nothing for" in platform.said)

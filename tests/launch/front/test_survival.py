@@ -14,6 +14,7 @@ from launch.front.servers import Server, publish
 from launch.own_processes import started_at
 from tests.launch.front.conftest import Front, Gateway, eventually, free_port
 from tests.ports import is_free
+from tests.stopping import stop
 
 KILLS = 3
 
@@ -96,7 +97,7 @@ def test_one_that_its_keeper_had_no_time_to_note_leaves_too(front: Front) -> Non
 
 def test_a_haproxy_that_hangs_is_taken_over_from(front: Front) -> None:
     victim = front.haproxies()[0]
-    os.kill(victim, signal.SIGSTOP)
+    stop(victim)
     eventually("another one takes over", lambda: front.haproxies()[0] != victim)
     assert front.ask().status_code == 200
     os.kill(victim, signal.SIGCONT)

@@ -16,6 +16,7 @@ from launch.cluster import STARTUP
 from launch.zygote.fork_check import worker_script
 from launch.zygote.order import SOCKET, own_order, send
 from launch.zygote.spawn import ZygoteProcess
+from tests.stopping import stop
 
 # A worker of Ray's that only says what it takes, which importing Ray comes before.
 COMMAND = [sys.executable, worker_script(), "--help"]
@@ -92,7 +93,7 @@ def test_one_that_is_declined_and_gone_by_then_ends_nothing(
     zygote: ZygoteProcess, forking: dict[str, str]
 ) -> None:
     pid = zygote.pid
-    os.kill(pid, signal.SIGSTOP)  # so that it looks when they are gone
+    stop(pid)  # so that it looks when they are gone
     for _ in range(3):
         with socket.socket(socket.AF_UNIX) as gone:
             gone.connect(str(zygote.door))
@@ -114,7 +115,7 @@ def test_a_killed_zygote_is_begun_anew_and_forks_again(
 ) -> None:
     killed = zygote.pid
     if hung:
-        os.kill(killed, signal.SIGSTOP)
+        stop(killed)
     os.kill(killed, signal.SIGKILL)
     deadline = time.monotonic() + READY_SECONDS
     while zygote.pid == killed or started(forking)[1] > 0.4:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -143,11 +142,11 @@ async def test_a_frozen_redis_is_away_after_the_timeout_and_gets_each_entry_once
     """It takes what it was sent, after it woke up: the spool's copy makes that a duplicate."""
     async with writer(client, tmp_path, timing=QUICK) as pen:
         await pen.append(decide(1))
-        os.kill(redis_server.process.pid, signal.SIGSTOP)
+        redis_server.freeze()
         batch = decide(2)
         async with asyncio.timeout(PATIENCE_SECONDS):  # it never wakes up by itself
             assert (await pen.append(batch)).spooled
-        os.kill(redis_server.process.pid, signal.SIGCONT)
+        redis_server.thaw()
         await eventually(lambda: not pen.degraded)
         await pen.append(decide(1))
     entries = await recorded(client)
