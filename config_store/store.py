@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from config_store.document import ConfigDocument, hash_of
 from config_store.earlier import brought_up
 from config_store.errors import (
+    ConfigError,
     CorruptVersionError,
     NoActiveVersionError,
     UnknownVersionError,
@@ -54,6 +55,18 @@ class Version:
     reason: str
     created: datetime
     document: ConfigDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One version as a list names it, with or without a document that this release can read."""
+
+    number: int
+    config_hash: str
+    author: str
+    reason: str
+    created: datetime | None
+    unreadable: str = ""  # why, where it cannot be read
 
 
 class ConfigStore:
@@ -105,15 +118,15 @@ class ConfigStore:
             raise UnknownVersionError(version)
         return _unpack(version, record)
 
-    async def history(self, limit: int = 50) -> tuple[Version, ...]:
-        """List the latest versions, newest first."""
+    async def history(self, limit: int = 50) -> tuple[Listed, ...]:
+        """List the latest versions, newest first; one that cannot be read hides no other."""
         newest = int(await self._redis.hlen(self.versions_key))
         numbers = range(newest, max(newest - limit, 0), -1)
         if not numbers:
             return ()
         records = await self._redis.hmget(self.versions_key, [str(number) for number in numbers])
         return tuple(
-            _unpack(number, record)
+            _listed(number, record)
             for number, record in zip(numbers, records, strict=True)
             if record is not None
         )
@@ -130,6 +143,25 @@ def _pack(document: ConfigDocument, author: str, reason: str, now: datetime) -> 
             "document": canonical.decode(),
         }
     )
+
+
+def _listed(number: int, record: bytes | str) -> Listed:
+    try:
+        version = _unpack(number, record)
+    except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return _unreadable(number, record, str(error))
+    return Listed(number, version.config_hash, version.author, version.reason, version.created)
+
+
+def _unreadable(number: int, record: bytes | str, why: str) -> Listed:
+    """Name what can be named of it."""
+    try:
+        fields = orjson.loads(record)
+        named = {name: str(fields[name]) for name in ("config_hash", "author", "reason")}
+        created = _AWARE.validate_python(fields["created"])
+    except (ValueError, KeyError, TypeError):
+        named, created = dict.fromkeys(("config_hash", "author", "reason"), ""), None
+    return Listed(number, **named, created=created, unreadable=why)
 
 
 _AWARE = TypeAdapter(AwareDatetime)

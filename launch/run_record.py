@@ -1,6 +1,7 @@
 """The record of a run: a lock that dies with its owner, and what others must know of it."""
 
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import orjson
 
 from launch import own_processes
 from launch.errors import AlreadyRunningError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +80,12 @@ class RunRecord:
 
     def write(self, run: Run) -> None:
         draft = self._run_file.with_suffix(".tmp")
-        draft.touch(mode=0o600)
-        draft.write_bytes(orjson.dumps(asdict(run), option=orjson.OPT_INDENT_2))
-        draft.replace(self._run_file)
+        try:
+            draft.touch(mode=0o600)
+            draft.write_bytes(orjson.dumps(asdict(run), option=orjson.OPT_INDENT_2))
+            draft.replace(self._run_file)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def read(self) -> Run | None:
         try:
@@ -123,6 +129,10 @@ class OwnRun:
         """Note the step that begins now."""
         self._note(replace(self._run, step=step, step_since=self._clock()))
 
+    def lose_cluster(self) -> None:
+        """Note that the dashboard is gone: its port may be another platform's by now."""
+        self._note(replace(self._run, dashboard=""))
+
     def found(self, dashboard: str) -> None:
         """Note where the cluster has its dashboard; one that is started again may have another."""
         self._note(replace(self._run, dashboard=dashboard))
@@ -132,8 +142,12 @@ class OwnRun:
         self._note(replace(self._run, step="", step_since=0.0, ready=True))
 
     def _note(self, run: Run) -> None:
+        """Write it down where that can be done: a full disk ends no platform that runs."""
         self._run = run
-        self._record.write(run)
+        try:
+            self._record.write(run)
+        except OSError as error:
+            log.warning("The record of this run cannot be written, and is older now: %s", error)
 
 
 def sweep_last_run(record: RunRecord, patience_s: float) -> list[int]:

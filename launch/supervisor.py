@@ -176,7 +176,12 @@ class Supervisor:
             own_run.finish()  # who waits for it finds all said
 
         own_run.enter("Ray cluster")
-        self._life.run(order, os.environ | variables | store, own_run.enter, own_run.found, ready)
+        try:
+            self._life.run(
+                order, os.environ | variables | store, own_run.enter, own_run.found, ready
+            )
+        finally:
+            own_run.lose_cluster()
 
     def _make_room_for_the_next(self, lost: Lost) -> None:
         """Clear away what is left of a lost cluster, unless it has been lost too often."""

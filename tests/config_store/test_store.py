@@ -99,6 +99,24 @@ async def test_history_is_newest_first_and_limited(redis: Redis) -> None:
     assert [version.reason for version in history] == ["day 5", "day 4", "day 3"]
 
 
+async def test_a_version_that_cannot_be_read_hides_no_other(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    await store.activate(await store.publish(document(1), "ada", "first", NOW))
+    await redis.hset(store.versions_key, "2", b"no JSON")
+    stored = await redis.hget(store.versions_key, "1")
+    assert stored is not None
+    later = orjson.loads(stored)
+    text = later["document"].replace('"features"', '"of_a_later_release"')
+    later |= {"document": text, "config_hash": hash_of(text.encode()), "author": "grace"}
+    await redis.hset(store.versions_key, "3", orjson.dumps(later))
+    third, second, first = await store.history()
+    assert (first.author, first.unreadable) == ("ada", "")
+    assert (second.author, second.created) == ("", None)
+    assert second.unreadable
+    assert (third.author, third.created) == ("grace", NOW)
+    assert "does not fit this release" in third.unreadable
+
+
 async def test_each_change_is_announced(redis: Redis) -> None:
     store = ConfigStore(redis)
     async with redis.pubsub(ignore_subscribe_messages=True) as notices:

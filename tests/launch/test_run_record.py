@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from launch.errors import AlreadyRunningError
-from launch.run_record import Run, RunRecord
+from launch.run_record import OwnRun, Run, RunRecord
 
 RUN = Run("token", 4711, 12.0, "http://127.0.0.1:8000", "/scratch", "http://127.0.0.1:8265")
 
@@ -148,3 +148,37 @@ def test_a_contender_goes_on_when_the_owner_leaves_in_the_meantime(
         second.claim()
         with pytest.raises(AlreadyRunningError):
             third.claim()
+
+
+def test_a_full_disk_ends_no_run(tmp_path: Path) -> None:
+    """Whoever runs goes on with an older record, and leaves no half of a new one."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from launch.run_record import OwnRun, Run, RunRecord\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "record = RunRecord(Path(sys.argv[1])); record.claim()\n"
+        "own = OwnRun(record, Run('token', 1, 1.0, 'url', 'scratch'), lambda: 5.0)\n"
+        "own.finish()\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"  # no byte can be written
+        "own.enter('Ray cluster'); own.found('http://127.0.0.1:8265'); own.lose_cluster()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cannot be written" in done.stderr
+    run = RunRecord(tmp_path).read()
+    assert run is not None
+    assert (run.ready, run.step, run.dashboard) == (True, "", "")
+    assert {each.name for each in (tmp_path / "run").iterdir()} == {"run.json", "lock"}
+
+
+def test_a_lost_cluster_has_no_dashboard(tmp_path: Path) -> None:
+    with RunRecord(tmp_path) as record:
+        record.claim()
+        own = OwnRun(record, RUN, lambda: 5.0)
+        own.found("http://127.0.0.1:8266")
+        own.lose_cluster()
+        run = record.read()
+    assert run is not None
+    assert run.dashboard == ""

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from config_store.errors import UnknownVersionError
-from config_store.store import Version
-from deployments.api.errors import NotFoundError, UnavailableError
+from config_store.errors import ConfigError, UnknownVersionError
+from config_store.store import Listed, Version
+from deployments.api.errors import ConflictError, NotFoundError, UnavailableError
 from deployments.gateway.routes.access import Here, admitted
 from settings.redis_connection import REDIS_AWAY
 
@@ -33,8 +33,9 @@ class ConfigSummary(BaseModel):
     config_hash: str
     author: str
     reason: str
-    created: datetime
+    created: datetime | None
     active: bool
+    unreadable: str = Field("", description="Why this release cannot read it, where it cannot.")
 
 
 def _shown(version: Version) -> dict[str, Any]:
@@ -73,6 +74,7 @@ async def versions(
             reason=each.reason,
             created=each.created,
             active=each.number == now,
+            unreadable=each.unreadable,
         )
         for each in await _history(here, limit)
     ]
@@ -85,11 +87,13 @@ async def version(v: Annotated[int, Path(ge=1, le=2**31)], here: Here) -> Config
     except UnknownVersionError as unknown:
         why = f"There is no configuration version {v}: GET /config/versions lists all there are"
         raise NotFoundError(why) from unknown
+    except ConfigError as unreadable:
+        raise ConflictError(str(unreadable)) from unreadable
     except REDIS_AWAY as away:
         raise UnavailableError("Redis is away, and with it the versions: try again") from away
 
 
-async def _history(here: Here, limit: int) -> tuple[Version, ...]:
+async def _history(here: Here, limit: int) -> tuple[Listed, ...]:
     try:
         return await here.configs.history(limit)
     except REDIS_AWAY as away:

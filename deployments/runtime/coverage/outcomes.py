@@ -18,10 +18,13 @@ from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 from settings.redis_names import redis_name
 
-# Who counted an outcome may be late to say so: what stands there of more outcomes is newer.
+# Who counted an outcome may be late to say so: what stands there of more outcomes is newer. What
+# cannot be read is written over.
 _STAND = """
 local there = redis.call('HGET', KEYS[1], ARGV[1])
-if there and cjson.decode(there).outcomes > tonumber(ARGV[2]) then return 0 end
+local read, standing = pcall(cjson.decode, there or '')
+local outcomes = read and type(standing) == 'table' and tonumber(standing.outcomes)
+if outcomes and outcomes > tonumber(ARGV[2]) then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 """

@@ -32,10 +32,11 @@ def wanted_of(batch: Batch) -> list[Wanted | None]:
 
 
 class MetricSeries:
-    """What was read of each (entity, metric), and when."""
+    """What was read of each (entity, metric), and when it was last asked for."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        # Both in the order in which they were asked for, those of late at the end.
         self._series: OrderedDict[Wanted, FloatArray] = OrderedDict()
         self._asked: dict[Wanted, float] = {}
 
@@ -44,32 +45,41 @@ class MetricSeries:
 
         Those never asked for are read now, the others in the background.
         """
-        now = self._clock()
-        names = set(wanted)
-        for each in names:
-            self._asked[each] = now
+        names = list(dict.fromkeys(wanted))
         absent = [each for each in names if each not in self._series]
-        if absent:
-            await asyncio.gather(*(self._read(each) for each in absent))
-        return {each: self._series[each] for each in names if each in self._series}
+        read = await asyncio.gather(*(_read(each) for each in absent))
+        for each, series in zip(absent, read, strict=True):
+            if series is not None:
+                self._series[each] = series
+        found = {each: self._series[each] for each in names if each in self._series}
+        now = self._clock()
+        for each in found:
+            self._asked[each] = now
+            self._series.move_to_end(each)
+        while len(self._series) > MOST_SERIES:
+            self._forget(next(iter(self._series)))
+        return found
 
     async def refresh(self) -> None:
         """Read again what somebody still asks for."""
         now = self._clock()
         for each in list(self._series):
-            if now - self._asked.get(each, 0.0) > FORGOTTEN_SECONDS:
-                del self._series[each]
-                self._asked.pop(each, None)
-            else:
-                await self._read(each)
+            if each not in self._series:
+                continue  # pushed out while another one was read
+            if now - self._asked[each] > FORGOTTEN_SECONDS:
+                self._forget(each)
+            elif (series := await _read(each)) is not None and each in self._series:
+                self._series[each] = series
 
-    async def _read(self, wanted: Wanted) -> None:
-        try:
-            found: Any = await ask("metric", *wanted, MINUTES)
-        except HistoryAwayError as away:
-            log.warning("The history gives no %s of %s: %s", *wanted[::-1], away.message)
-            return
-        self._series[wanted] = np.asarray(found, dtype=np.float64)
-        while len(self._series) > MOST_SERIES:
-            oldest, _ = self._series.popitem(last=False)
-            self._asked.pop(oldest, None)
+    def _forget(self, each: Wanted) -> None:
+        del self._series[each]
+        del self._asked[each]
+
+
+async def _read(wanted: Wanted) -> FloatArray | None:
+    try:
+        found: Any = await ask("metric", *wanted, MINUTES)
+    except HistoryAwayError as away:
+        log.warning("The history gives no %s of %s: %s", *wanted[::-1], away.message)
+        return None
+    return np.asarray(found, dtype=np.float64)

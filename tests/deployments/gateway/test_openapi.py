@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from access.endpoints import OPEN, needed_role
 from access.keys import Role
-from config_store.document import Lane
+from config_store.document import Lane, hash_of
 from deployments.api.errors import InvalidError
 from deployments.api.shipped import FAMILIES
 from deployments.api.tail import TAIL
@@ -159,6 +159,25 @@ async def test_refusals_are_as_described(house: House, described: dict[str, Any]
         check(unknown, 404)
         assert "GET /config/versions " in unknown.json()["error"]["message"]
         check(await client.get("/nothing"), 404)
+
+
+async def test_a_version_of_another_release_is_listed_and_named(house: House) -> None:
+    stored = await house.redis.hget(house.context.configs.versions_key, "1")
+    assert stored is not None
+    later = orjson.loads(stored)
+    text = later["document"].replace('"features"', '"of_a_later_release"')
+    later |= {"document": text, "config_hash": hash_of(text.encode())}
+    await house.redis.hset(house.context.configs.versions_key, "2", orjson.dumps(later))
+    async with house.client() as client:
+        listed = (await client.get("/config/versions")).json()
+        assert (await client.get("/config/active")).json()["history"] == [2, 1]
+        one = await client.get("/config/versions/2")
+    assert [(each["version"], bool(each["unreadable"])) for each in listed] == [
+        (2, True),
+        (1, False),
+    ]
+    assert one.status_code == 409
+    assert "does not fit this release" in one.json()["error"]["message"]
 
 
 async def answer_in_time(
