@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from launch.errors import LaunchError
 from launch.redis_server import RedisServer
 from observability.clickhouse.home import Home, abandon, known_home, read_mark
-from observability.ledger import noted_heads
+from observability.ledger import lag, noted_heads
 from settings.environment import Settings
 from settings.redis_connection import REDIS_AWAY, open_redis
 
@@ -26,6 +26,7 @@ async def give_up(settings: Settings) -> str:
         _refuse_one_that_is_here(await known_home(redis), settings)
         home = await abandon(redis)
         await noted_heads.forget(redis)  # their chains are given up with it
+        await lag.forget(redis)  # nothing is in the next archive yet
     if home is None:
         return "There is no archive to give up."
     return (

@@ -29,6 +29,7 @@ from deployments.gateway.app import build_app
 from deployments.gateway.decision_path import DecisionPath
 from deployments.gateway.ingress import InferenceIngress
 from deployments.gateway.lookups import LIMITS, DecisionLookups
+from deployments.history.client import FoundDecisions
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.lookup import Lookup
 
@@ -73,7 +74,7 @@ async def _gateway(ids: Sequence[str]) -> None:
 
 async def _from_memory(_: str, ids: Sequence[str]) -> Any:
     await asyncio.sleep(0)
-    return dict.fromkeys(ids, ROW), None
+    return FoundDecisions(dict.fromkeys(ids, ROW))
 
 
 def _scope(key: IssuedKey, decision_id: str) -> Scope:
@@ -154,7 +155,7 @@ async def _clients_on_the_lane(lookup: Lookup, ids: Sequence[str], beside: int) 
     async def ask(_: str, asked: list[str]) -> Any:
         sizes.append(len(asked))
         found = await lookup.rows(asked)
-        return found.rows, found.trouble
+        return FoundDecisions(found.rows)
 
     limits = replace(LIMITS, rows_beside_another=beside)
     lookups = DecisionLookups(time.monotonic, ask, limits=limits)

@@ -15,6 +15,7 @@ from typing import Any
 import ray
 from prometheus_client import CollectorRegistry
 
+from deployments.history.client import FoundDecisions
 from deployments.runtime.log_files import write_logs
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
@@ -29,7 +30,7 @@ from observability.ledger.archive import Archive
 from observability.ledger.audit_report import AuditReport
 from observability.ledger.audit_run import AuditRun
 from observability.ledger.drain import Drain
-from observability.ledger.lookup import Lookup
+from observability.ledger.lookup import FoundRows, Lookup
 from observability.metrics import Metrics
 from observability.schema import create_tables, refine_decisions
 from observability.snapshots import Publisher
@@ -40,6 +41,8 @@ TICK_SECONDS = 5.0
 DRAIN_SECONDS = 5.0
 BASELINE_SECONDS = 3600.0
 PUBLISH_SECONDS = 1.0
+# While the stream is long it may be read from end to end for a proof, but not for those who left.
+PROOF_SECONDS = 8.0
 # Between two steps of what takes a while after an update: the rest of the work is in no hurry.
 REST_SECONDS = 1.0
 CLAIM_AGAIN_SECONDS = 0.5
@@ -159,10 +162,12 @@ class History:
             telemetry_store.latest, self._store, entities, self._normal, int(time.time())
         )
 
-    async def rows(self, decision_ids: list[str]) -> tuple[dict[str, bytes], str | None]:
-        """Find decisions as they were recorded; and why those that are missing may exist."""
-        found = await self._lookup.rows(decision_ids)
-        return found.rows, None if found.trouble is None else str(found.trouble)
+    async def rows(self, decision_ids: list[str]) -> FoundDecisions:
+        return _for_gateways(await self._lookup.rows(decision_ids))
+
+    async def search(self, decision_id: str, within_s: float) -> FoundDecisions:
+        """Look for a decision that `rows` left unsearched; after so long nobody waits for it."""
+        return _for_gateways(await self._lookup.search(decision_id, within_s))
 
     async def decisions(
         self, limit: int, family: str | None, since: datetime | None
@@ -170,7 +175,8 @@ class History:
         return await self._lookup.newest(limit, family=family, since=since)
 
     async def proof(self, decision_id: str) -> dict[str, Any] | None:
-        found = await self._lookup.proof(decision_id)
+        async with asyncio.timeout(PROOF_SECONDS):
+            found = await self._lookup.proof(decision_id)
         return None if found is None else found.to_json()
 
     async def begin_audit(self) -> AuditReport:
@@ -257,3 +263,8 @@ class History:
         ]
         if rows:
             await publish(self._redis, rows)
+
+
+def _for_gateways(found: FoundRows) -> FoundDecisions:
+    trouble = None if found.trouble is None else str(found.trouble)
+    return FoundDecisions(found.rows, trouble, found.unsearched)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from deployments.api.errors import UnavailableError
 from deployments.runtime import own_cluster
@@ -30,6 +30,17 @@ class HistoryAwayError(UnavailableError):
 
 class NoClusterError(Exception):
     """This process belongs to no Ray cluster, so nobody holds a history for it."""
+
+
+class FoundDecisions(NamedTuple):
+    """Decisions by their ids, as they were recorded; and why those that are missing may exist.
+
+    Those that are unsearched may exist too, and take longer to be looked for: `search`.
+    """
+
+    rows: dict[str, bytes]
+    trouble: str | None = None
+    unsearched: tuple[str, ...] = ()
 
 
 class HistoryDiedError(Exception):

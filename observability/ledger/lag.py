@@ -25,16 +25,31 @@ async def drain_lag_s(redis: Redis) -> float:
     there is none.
     """
     stream = LedgerStream(redis)
-    noted: Any = await redis.get(drained_key(stream.name))
-    drained = None if noted is None else noted.decode()
-    last = await last_id(redis, stream.name)
-    if drained is not None and (last is None or order(last) < order(drained)):
-        drained = None  # Redis began anew, and its ids may be lower
+    drained = await drained_id(redis, stream.name)
     undrained = await stream.read(drained, 1)
     if not undrained:
         return 0.0
     seconds, micros = await redis.time()
     return max(seconds + micros / 1e6 - order(undrained[0].id)[0] / 1000, 0.0)
+
+
+async def noted_id(redis: Redis, stream: str) -> str | None:
+    """Tell the last message that a drain noted; another Redis may have begun since."""
+    noted: Any = await redis.get(drained_key(stream))
+    return None if noted is None else str(noted.decode())
+
+
+async def drained_id(redis: Redis, stream: str) -> str | None:
+    """Tell up to which message all is in ClickHouse; none where nothing is known to be."""
+    noted, last = await noted_id(redis, stream), await last_id(redis, stream)
+    if noted is not None and (last is None or order(last) < order(noted)):
+        return None  # Redis began anew, and its ids may be lower
+    return noted
+
+
+async def forget(redis: Redis) -> None:
+    """Begin anew with a new ClickHouse, which has nothing yet."""
+    await redis.delete(drained_key(LedgerStream(redis).name))
 
 
 async def last_id(redis: Redis, stream: str) -> str | None:

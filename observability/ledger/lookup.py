@@ -17,13 +17,16 @@ from observability.clickhouse import Clickhouse
 from observability.errors import ClickhouseError, LedgerUnavailableError
 from observability.ledger.archive import Archive
 from observability.ledger.entry import Entry
-from observability.ledger.lag import last_id
+from observability.ledger.lag import last_id, noted_id, order
 from observability.ledger.proof import Link, Proof, prove
 from observability.ledger.recent import RecentRows
+from observability.ledger.search import StreamSearch
 from observability.ledger.stream import LedgerStream, Message, readable
 from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
+
+SEARCH_SECONDS = 8.0
 
 # What a row of the audit has at least; null where it does not apply.
 AUDIT_FIELDS = (
@@ -52,10 +55,14 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class FoundRows:
-    """Rows by their ids. Where there was trouble, what is not among them may exist all the same."""
+    """Rows by their ids. Where there was trouble, what is not among them may exist all the same.
+
+    So may what is unsearched, in a part of the stream that takes long to look through: `search`.
+    """
 
     rows: dict[str, bytes]
     trouble: ClickhouseError | LedgerUnavailableError | None = None
+    unsearched: tuple[str, ...] = ()
 
 
 class Lookup:
@@ -69,25 +76,51 @@ class Lookup:
         self._redis = redis
         self._stream = LedgerStream(redis, name=stream)
         self._recent = RecentRows(self._stream)
+        self._search = StreamSearch(self._stream, lambda: self._recent.oldest)
         self._archive = Archive(store)
 
     async def find(self, decision_id: str) -> dict[str, Any] | None:
         """Find the decision with this id, as it was recorded."""
         found = await self.rows([decision_id])
+        if found.unsearched:
+            found = await self.search(decision_id, SEARCH_SECONDS)
         row = found.rows.get(decision_id)
         if row is None and found.trouble is not None:
             raise found.trouble
         return None if row is None else orjson.loads(row)
 
     async def rows(self, decision_ids: Sequence[str]) -> FoundRows:
-        """Find the rows of many decisions at once, as they were recorded."""
+        """Find the rows of many decisions at once, as they were recorded.
+
+        It takes no longer where one of them is unknown: what is found waits for nothing else.
+        """
         unseen = await self._refresh_recent()
         rows = {each: row for each in decision_ids if (row := self._recent.get(each)) is not None}
         missing = [each for each in decision_ids if each not in rows]
         if not missing:
             return FoundRows(rows)
         older = await self._older(missing, unseen)
-        return FoundRows(rows | older.rows, older.trouble)
+        return FoundRows(rows | older.rows, older.trouble, older.unsearched)
+
+    async def search(self, decision_id: str, within_s: float) -> FoundRows:
+        """Look for a decision that `rows` left unsearched, for so long and not longer."""
+        limit = asyncio.timeout(within_s)
+        trouble: ClickhouseError | LedgerUnavailableError
+        try:
+            async with limit:
+                return FoundRows(await self._searched(decision_id))
+        except REDIS_AWAY as error:
+            trouble = _unfinished(within_s) if limit.expired() else _unavailable(error)
+        except ClickhouseError as error:
+            trouble = error
+        return FoundRows({}, trouble)
+
+    async def _searched(self, decision_id: str) -> dict[str, bytes]:
+        row = await self._search.find(decision_id)
+        if row is not None:
+            return {decision_id: row}
+        # What was drained and trimmed in front of the search is in the archive by now.
+        return await asyncio.to_thread(self._archive.rows, [decision_id])
 
     async def _refresh_recent(self) -> LedgerUnavailableError | None:
         try:
@@ -100,37 +133,39 @@ class Lookup:
         self, decision_ids: Sequence[str], unseen: LedgerUnavailableError | None
     ) -> FoundRows:
         """Find what is not among the recent rows; `unseen` says why these may be incomplete."""
-        trouble: ClickhouseError | LedgerUnavailableError | None = unseen
+        drained = None
         try:
-            rows = await asyncio.to_thread(self._archive.rows, decision_ids)
-        except ClickhouseError as error:
-            rows, trouble = {}, error
-        missing = [each for each in decision_ids if each not in rows]
-        if missing and unseen is None:
-            try:
-                if not await self._recent_is_all():
-                    rows |= await self._scan(missing)
-            except LedgerUnavailableError as error:
-                trouble = trouble or error
-        return FoundRows(rows, trouble)
-
-    async def _recent_is_all(self) -> bool:
-        """Tell whether the recent rows are all that the stream holds."""
-        try:
-            oldest = await self._stream.read(None, 1)
-            latest = await last_id(self._redis, self._stream.name)
+            # First: what is drained after the archive was asked would be missing in both.
+            drained = None if unseen else await noted_id(self._redis, self._stream.name)
         except REDIS_AWAY as error:
-            raise _unavailable(error) from error
-        return self._recent.covers(oldest[0].id if oldest else None, latest)
+            unseen = _unavailable(error)
+        rows, trouble = await self._archived(decision_ids)
+        missing = tuple(each for each in decision_ids if each not in rows)
+        if unseen or not missing:
+            return FoundRows(rows, trouble or unseen)
+        try:
+            searched = await self._recent_reach(drained)
+        except REDIS_AWAY as error:
+            return FoundRows(rows, trouble or _unavailable(error))
+        return FoundRows(rows, trouble, () if searched else missing)
 
-    async def _scan(self, decision_ids: Sequence[str]) -> dict[str, bytes]:
-        """Look for rows in all of the stream, which is long only while nobody drains it."""
-        found = {}
-        for each in decision_ids:
-            place = await self._in_stream(each)
-            if place is not None:
-                found[each] = place.entry.rows[place.leaf]
-        return found
+    async def _archived(
+        self, decision_ids: Sequence[str]
+    ) -> tuple[dict[str, bytes], ClickhouseError | None]:
+        try:
+            return await asyncio.to_thread(self._archive.rows, decision_ids), None
+        except ClickhouseError as error:
+            return {}, error
+
+    async def _recent_reach(self, drained: str | None) -> bool:
+        """Tell whether the recent rows are all that the stream holds and the archive may not."""
+        latest = await last_id(self._redis, self._stream.name)
+        if drained is not None and latest is not None and order(latest) < order(drained):
+            drained = None  # Redis began anew, and its ids are lower
+        if drained is None:
+            oldest = await self._stream.read(None, 1)
+            drained = oldest[0].id if oldest else None
+        return self._recent.covers(drained, latest)
 
     async def newest(
         self, limit: int, *, family: str | None = None, since: datetime | None = None
@@ -214,6 +249,12 @@ class Lookup:
 def _unavailable(error: Exception) -> LedgerUnavailableError:
     return LedgerUnavailableError(
         f"the latest part of the ledger cannot be read, Redis is away: {error!r}"
+    )
+
+
+def _unfinished(within_s: float) -> LedgerUnavailableError:
+    return LedgerUnavailableError(
+        f"what is not in ClickHouse yet is too much to be looked through within {within_s:g} s"
     )
 
 

@@ -4,8 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-import orjson
-
+from observability.ledger.decision import id_in
 from observability.ledger.lag import order
 from observability.ledger.stream import LedgerStream, Message, readable
 
@@ -48,17 +47,22 @@ class RecentRows:
                     self._add(message)
                 self._drop_oldest()
 
-    def covers(self, oldest: str | None, latest: str | None) -> bool:
-        """Tell whether all of a stream that reaches from the oldest to the latest id is here.
+    @property
+    def oldest(self) -> str | None:
+        """Give the id of the oldest message whose rows are here."""
+        return self._kept[0].message_id if self._kept else None
+
+    def covers(self, begin: str | None, latest: str | None) -> bool:
+        """Tell whether all of a stream from an id to its latest one is here.
 
         A Redis that began anew may give lower ids than before: then the reading begins anew too.
         """
-        if oldest is None or latest is None:
+        if begin is None or latest is None:
             return True
         if self._last is None or order(latest) < order(self._last):
             self._forget()
             return False
-        return bool(self._kept) and order(self._kept[0].message_id) <= order(oldest)
+        return bool(self._kept) and order(self._kept[0].message_id) <= order(begin)
 
     async def _begin(self) -> None:
         """Read the latest part alone: behind it may lie hours that nobody could drain."""
@@ -77,7 +81,7 @@ class RecentRows:
         self._last = message.id
         entry = readable(message)
         rows = () if entry is None else entry.rows
-        ids = tuple(_id_of(row) for row in rows)
+        ids = tuple(map(id_in, rows))
         self._rows.update({each: (message.id, row) for each, row in zip(ids, rows, strict=True)})
         self._kept.append(_Kept(message.id, ids, len(message.data)))
         self._bytes += len(message.data)
@@ -94,11 +98,3 @@ class RecentRows:
         self._rows.clear()
         self._kept.clear()
         self._bytes, self._last = 0, None
-
-
-def _id_of(row: bytes) -> str:
-    """Read a row's own id; others may be mentioned in it."""
-    try:
-        return str(orjson.loads(row)["decision_id"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return ""  # no id that anybody could ask for

@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from launch.cli import app
 from observability.clickhouse.home import claim, known_home
+from observability.ledger.lag import drained_key, noted_id
 from settings.environment import Settings
 
 
@@ -27,9 +28,11 @@ async def test_an_archive_whose_folder_is_gone_is_given_up(
     settings: Settings, redis: Redis
 ) -> None:
     home = await claim(redis, settings.paths.history, "here")
+    await redis.set(drained_key("ballast:ledger"), "1-0")
     shutil.rmtree(settings.paths.history)
     done = await invoke("abandon")
     assert done.exit_code == 0, done.output
     assert f"{home.archive_id} on node here" in done.output
     assert await known_home(redis) is None
+    assert await noted_id(redis, "ballast:ledger") is None  # the next archive has nothing yet
     assert "There is no archive" in (await invoke("abandon")).output

@@ -19,7 +19,7 @@ from deployments.gateway.decision_path import DecisionPath
 from deployments.gateway.ingress import InferenceIngress
 from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.rate_limits import RateLimits
-from deployments.history.client import HistoryAwayError
+from deployments.history.client import FoundDecisions, HistoryAwayError
 from tests.deployments.gateway.uvicorn_protocol import answered, request
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -34,15 +34,15 @@ History = Callable[..., Awaitable[Any]]
 
 
 async def found(_: str, ids: list[str]) -> Any:
-    return dict.fromkeys(ids, ROW), None
+    return FoundDecisions(dict.fromkeys(ids, ROW))
 
 
 async def missing(_: str, __: list[str]) -> Any:
-    return {}, None
+    return FoundDecisions({})
 
 
 async def in_trouble(_: str, __: list[str]) -> Any:
-    return {}, "Redis is away"
+    return FoundDecisions({}, "Redis is away")
 
 
 async def away(*_: Any) -> Any:

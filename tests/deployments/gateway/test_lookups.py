@@ -9,9 +9,9 @@ import pytest
 from access.keys import Role
 from deployments.api.errors import NotFoundError, OverloadedError, UnavailableError
 from deployments.gateway import notices
-from deployments.gateway.lookups import LIMITS, DecisionLookups
+from deployments.gateway.lookups import LIMITS, SEARCH_LIMITS, SEARCH_SECONDS, DecisionLookups
 from deployments.gateway.routes import decisions
-from deployments.history.client import HistoryAwayError
+from deployments.history.client import FoundDecisions, HistoryAwayError
 from tests.deployments.house import House
 from tests.waiting import until
 
@@ -19,21 +19,35 @@ DECISION = "01a1f80f-b119-7000-807c-fcbeaee3293f"
 
 
 class Archive:
-    """The history actor's side: answers ids that begin with an a, when it may."""
+    """The history actor's side: answers ids that begin with an a, when it may.
+
+    Those that begin with a u it has to search for, and with us it finds.
+    """
 
     def __init__(self, trouble: str | None = None) -> None:
         self.asked: list[list[str]] = []
         self.may = asyncio.Event()
         self.trouble = trouble
         self.error: Exception | None = None
+        self.searched: list[tuple[str, float, float]] = []
+        self.may_search = asyncio.Event()
 
-    async def __call__(self, question: str, ids: list[str]) -> Any:
-        assert question == "rows"
+    async def __call__(self, question: str, *args: Any, **within: float) -> FoundDecisions:
+        return await {"rows": self.rows, "search": self.search}[question](*args, **within)
+
+    async def search(self, decision_id: str, by_s: float, *, within_s: float) -> FoundDecisions:
+        self.searched.append((decision_id, by_s, within_s))
+        await self.may_search.wait()
+        found = {decision_id: b"searched"} if decision_id[:2] == "us" else {}
+        return FoundDecisions(found, self.trouble)
+
+    async def rows(self, ids: list[str]) -> FoundDecisions:
         self.asked.append(ids)
         await self.may.wait()
         if self.error is not None:
             raise self.error
-        return {each: f'"{each}"'.encode() for each in ids if each[0] in "a0"}, self.trouble
+        found = {each: f'"{each}"'.encode() for each in ids if each[0] in "a0"}
+        return FoundDecisions(found, self.trouble, tuple(each for each in ids if each[0] == "u"))
 
 
 def clock() -> float:
@@ -109,6 +123,33 @@ async def test_what_may_exist_is_not_told_to_be_missing() -> None:
     assert await lookups.row("a") == b'"a"'
     with pytest.raises(UnavailableError, match="Redis is away"):
         await lookups.row("b")
+
+
+async def test_what_is_found_waits_for_no_search() -> None:
+    archive = Archive()
+    archive.may.set()
+    lookups = DecisionLookups(clock, archive)
+    crowd = SEARCH_LIMITS.batches_in_flight + LIMITS.max_batch_rows
+    searching = [asyncio.create_task(lookups.row(f"u{n}")) for n in range(crowd)]
+    assert await asyncio.gather(*(lookups.row(f"a{n}") for n in range(40)))
+    await until(lambda: len(archive.searched) == SEARCH_LIMITS.batches_in_flight)
+    assert not any(each.done() for each in searching)
+    archive.may_search.set()
+    for found in await asyncio.gather(*searching, return_exceptions=True):
+        assert isinstance(found, NotFoundError)
+    assert await lookups.row("us") == b"searched"
+
+
+async def test_a_search_has_a_deadline_and_what_is_not_done_by_then_may_exist() -> None:
+    archive = Archive("it is too long")
+    archive.may.set()
+    archive.may_search.set()
+    lookups = DecisionLookups(clock, archive)
+    with pytest.raises(UnavailableError, match="it is too long") as refused:
+        await lookups.row("u")
+    assert refused.value.retry_after_s is not None
+    ((_, within_s, patience_s),) = archive.searched
+    assert 0 < within_s <= SEARCH_SECONDS < patience_s
 
 
 @pytest.mark.parametrize("profile", ["fast", "plain"])

@@ -12,7 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from deployments.history import actor as history_actor
-from deployments.history.actor import History
+from deployments.history.actor import PROOF_SECONDS, History
+from deployments.history.client import ANSWER_SECONDS
 from features.sources import clickhouse as telemetry_store
 from observability.clickhouse.home import known_home
 from observability.errors import ArchiveElsewhereError
@@ -59,9 +60,9 @@ async def test_it_drains_and_finds_decisions_and_says_how_its_loops_fare(
     async with LedgerWriter(redis, writer="w", spool_dir=folder, clock=time.time) as pen:
         await pen.append(decisions)
     rows = {each.decision_id: each.row for each in decisions}
-    assert await actor.rows([*rows, "other"]) == (rows, None)
+    assert await actor.rows([*rows, "other"]) == (rows, None, ())
     await actor.drain_now()
-    assert await actor.rows([*rows, "other"]) == (rows, None)
+    assert await actor.rows([*rows, "other"]) == (rows, None, ())
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not (published := await gather(redis)):  # noqa: ASYNC110 - Redis tells nobody
             await asyncio.sleep(0.01)
@@ -69,6 +70,25 @@ async def test_it_drains_and_finds_decisions_and_says_how_its_loops_fare(
     loops = form["background_last_success_age_seconds"]["samples"]
     names = {"drain the ledger", "fill rows by id", "keep up telemetry", "publish metrics"}
     assert {each["labels"]["loop"] for each in loops} == names
+
+
+async def test_a_proof_is_looked_for_no_longer_than_somebody_waits(
+    actor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = asyncio.Event()
+
+    async def hangs(_: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(actor._lookup, "proof", hangs)
+    assert PROOF_SECONDS < ANSWER_SECONDS
+    monkeypatch.setattr(history_actor, "PROOF_SECONDS", 0.01)
+    with pytest.raises(TimeoutError):
+        await actor.proof("01a1f80f-b119-7000-807c-fcbeaee3293f")
+    assert ended.is_set()
 
 
 async def test_the_telemetry_is_kept_up_after_an_exception_that_nobody_thought_of(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.ledger.decision import DecisionIds, writer_name
+from observability.ledger.decision import DecisionIds, id_in, time_of, writer_name
 
 NOW = 1_795_000_000.123
 
@@ -55,3 +55,31 @@ def test_a_restarted_writer_has_another_name_that_a_chain_accepts() -> None:
 @pytest.mark.parametrize("n", [0, 1, 64])
 def test_as_many_ids_as_asked_for(n: int) -> None:
     assert len(DecisionIds(lambda: NOW, os.urandom).take(n)) == n
+
+
+@pytest.mark.parametrize(
+    ("row", "own"),
+    [
+        (b'{"decision_id":"a"}', "a"),
+        (b'{"timestamp":"2026","decision_id":"a","answer":{"decision_id":"b"}}', "a"),
+        (b'{"of":{"decision_id":"b"},"decision_id":"a"}', "a"),
+        (b'{"of":[{"decision_id":"b"}],"decision_id":"a"}', "a"),
+        (b'{"note":"{\\"decision_id\\":\\"b\\"","decision_id":"a"}', "a"),
+        (b'{ "decision_id" : "a" }', "a"),
+        (b'{"decision_id":"a\\u0062"}', "ab"),
+        (b'{"of":{"decision_id":"b"}}', ""),
+        (b'{"decision_id":"\xff"}', "\ufffd"),
+        (b"[1]", ""),
+        (b"no row", ""),
+        (b"", ""),
+    ],
+)
+def test_a_rows_own_id_is_read_and_no_other(row: bytes, own: str) -> None:
+    assert id_in(row) == own
+
+
+def test_an_ids_time_is_read_and_that_of_no_other_text() -> None:
+    (name,) = DecisionIds(lambda: NOW, os.urandom).take(1)
+    assert time_of(name) == int(NOW * 1000)
+    for other in ("", "unknown", "x" * 36, name + "0"):
+        assert time_of(other) is None

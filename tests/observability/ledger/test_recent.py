@@ -15,6 +15,7 @@ from observability.ledger.lookup import Lookup
 from observability.ledger.recent import RecentRows
 from observability.ledger.stream import LedgerStream
 from observability.ledger.writer import LedgerWriter
+from tests.waiting import PATIENCE_SECONDS
 
 Decide = Callable[..., list[Decision]]
 
@@ -73,8 +74,13 @@ async def test_it_keeps_no_more_than_it_may_and_what_it_lacks_is_found_all_the_s
     ids = [each.decision_id for batch in batches for each in batch]
     assert 0 < sum(recent.get(each) is not None for each in ids) < 12
     found = await lookup.rows(ids)
-    assert found.rows == {each.decision_id: each.row for batch in batches for each in batch}
+    assert found.rows.keys() | set(found.unsearched) == set(ids)
+    assert found.unsearched
     assert found.trouble is None
+    rows = dict(found.rows)
+    for each in found.unsearched:
+        rows |= (await lookup.search(each, PATIENCE_SECONDS)).rows
+    assert rows == {each.decision_id: each.row for batch in batches for each in batch}
 
 
 async def test_what_was_drained_and_trimmed_between_two_looks_is_found(
