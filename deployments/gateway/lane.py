@@ -35,7 +35,7 @@ class LaneLimits:
     batches_in_flight: int
     max_waiting_rows: int
     slice_rows: int = 64
-    # So many rows must wait for a batch to go beside another, unless that one is slow.
+    # So many rows must wait for a batch to go beside another, unless all in flight are slow.
     rows_beside_another: int = 1
     slow_s: float = 0.05
 
@@ -106,9 +106,8 @@ class Lane(Generic[Row, Result]):
         self._long_rows = 0
         self._expiry: Expiry[_Request[Row, Result]] = Expiry(clock)
         self._in_flight: set[asyncio.Task[None]] = set()
-        # Whether a batch may go beside another whatever its size; of lanes that would rather wait.
-        self._beside = True
-        self._slow: asyncio.TimerHandle | None = None
+        # Those that are not slow, each with what will say that it is; of lanes that wait for them.
+        self._quick: dict[asyncio.Task[None], asyncio.TimerHandle] = {}
         self._slice_in_flight: asyncio.Task[None] | None = None
         # Since they were last counted.
         self.refused_rows = 0
@@ -173,29 +172,31 @@ class Lane(Generic[Row, Result]):
             self._in_flight.add(task)
             task.add_done_callback(self._landed)
             if self.limits.rows_beside_another > 1:
-                self._let_others_wait()
+                self._let_others_wait(task)
 
-    def _let_others_wait(self) -> None:
-        """Have those that come now share the next batch, unless this one is slow."""
-        if self._slow is not None:
-            self._slow.cancel()
-        self._beside = False
-        self._slow = asyncio.get_running_loop().call_later(self.limits.slow_s, self._go_beside)
+    def _let_others_wait(self, task: "asyncio.Task[None]") -> None:
+        """Have those that come now share the next batch, until this one is slow."""
+        self._quick[task] = asyncio.get_running_loop().call_later(
+            self.limits.slow_s, self._turned_slow, task
+        )
 
-    def _go_beside(self) -> None:
-        self._beside = True
+    def _turned_slow(self, task: "asyncio.Task[None]") -> None:
+        del self._quick[task]
         self._dispatch()
 
     def _may_send(self) -> bool:
-        """Tell whether there is a slot, and whether those that wait may have it."""
-        if not self._in_flight:
-            return True
+        """Tell whether there is a slot, and whether those that wait may have it.
+
+        Beside slow batches alone, the slots that are left are used as if they were all.
+        """
         if len(self._in_flight) >= self.limits.batches_in_flight:
             return False
-        return self._beside or self._short.weight >= self.limits.rows_beside_another
+        return not self._quick or self._short.weight >= self.limits.rows_beside_another
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
         self._in_flight.discard(task)
+        if task in self._quick:
+            self._quick.pop(task).cancel()
         self._dispatch()
 
     def _take(self) -> list[_Request[Row, Result]]:

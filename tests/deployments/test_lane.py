@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from deployments.api.errors import OverloadedError
 from deployments.gateway.lane import MOST_LONG_REQUESTS, Lane, LaneLimits
 from deployments.gateway.turns import Turns
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 class Carrier:
@@ -316,6 +317,29 @@ async def test_rows_of_two_versions_never_share_a_batch_and_keep_their_order() -
     carrier.gate.set()
     await asyncio.gather(*answers)
     assert carrier.batches == [[0], [1, 2], [3, 4], [5], [6]]
+
+
+async def test_beside_a_slow_batch_the_other_slot_is_used_as_if_it_were_the_only_one() -> None:
+    batches, hanging = list[list[int]](), asyncio.Event()
+
+    async def send(rows: list[int]) -> Sequence[int]:
+        batches.append(rows)
+        await (hanging.wait() if rows == [0] else asyncio.sleep(0))
+        return rows
+
+    limits = LaneLimits(64, 2, 100, rows_beside_another=16, slow_s=0.01)
+    lane: Lane[int, int] = Lane(send, limits, Clock())
+    slow = lane.ask([0], 1e6)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await lane.ask([1], 1e6) == [1]  # goes once the first one is slow
+        lane.limits = replace(limits, slow_s=1e6)
+        for row in range(2, 6):
+            assert await lane.ask([row], 1e6) == [row]
+        await until(lambda: lane.batches_in_flight == 1)
+        await asyncio.gather(*(lane.ask([row], 1e6) for row in range(6, 9)))
+    assert batches == [[0], [1], [2], [3], [4], [5], [6], [7, 8]]
+    hanging.set()
+    await slow
 
 
 @given(
