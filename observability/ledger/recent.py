@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from observability.ledger.decision import id_in
 from observability.ledger.lag import order
 from observability.ledger.stream import LedgerStream, Message, readable
+from settings.redis_connection import REDIS_AWAY
 
 MOST_BYTES = 64 * 1024 * 1024
 CHUNK = 512
+TRY_AGAIN_SECONDS = 1.0
 _NONE = ("", b"")
 
 
@@ -32,20 +34,38 @@ class RecentRows:
         self._bytes = 0
         self._last: str | None = None
         self._reading = asyncio.Lock()
+        self._failure: Exception | None = None
+        self._try_again_at = float("-inf")
 
     def get(self, decision_id: str) -> bytes | None:
         found = self._rows.get(decision_id)
         return None if found is None else found[1]
 
     async def refresh(self) -> None:
-        """Take over what has come since; raises what an absent Redis raises."""
+        """Take over what has come since; raises what an absent Redis raises.
+
+        One that hangs costs its whole timeout, so one waits for it and the others share what comes
+        of that: those who wait with it, and for a moment those who come later.
+        """
+        if self._failure is not None and self._reading.locked():
+            raise self._failure  # somebody tries again
         async with self._reading:
-            if self._last is None:
-                await self._begin()
-            while messages := await self._stream.read_in_pieces(self._last, CHUNK):
-                for message in messages:
-                    self._add(message)
-                self._drop_oldest()
+            if self._failure is not None and _now() < self._try_again_at:
+                raise self._failure
+            try:
+                await self._read_on()
+            except REDIS_AWAY as failure:
+                self._failure, self._try_again_at = failure, _now() + TRY_AGAIN_SECONDS
+                raise
+            self._failure = None
+
+    async def _read_on(self) -> None:
+        if self._last is None:
+            await self._begin()
+        while messages := await self._stream.read_in_pieces(self._last, CHUNK):
+            for message in messages:
+                self._add(message)
+            self._drop_oldest()
 
     @property
     def oldest(self) -> str | None:
@@ -98,3 +118,7 @@ class RecentRows:
         self._rows.clear()
         self._kept.clear()
         self._bytes, self._last = 0, None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,5 +1,6 @@
 """The stream's latest rows by their ids: complete, bounded, and no message read twice."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from redis.asyncio import Redis
 
 from observability.clickhouse import Clickhouse
+from observability.ledger import recent as recent_module
+from observability.ledger import stream as stream_module
 from observability.ledger.decision import Decision
 from observability.ledger.drain import Drain
 from observability.ledger.lookup import Lookup
@@ -60,6 +63,45 @@ async def test_large_messages_are_read_a_few_at_a_time(
     assert len(recent._kept) == 21
     asked = (await client.info("commandstats"))["cmdstat_xrevrange"]["calls"]
     assert asked >= 4
+
+
+async def test_a_redis_that_hangs_is_waited_for_by_one_and_not_by_each(
+    redis_server: Any,
+    client: Redis,
+    tmp_path: Path,
+    decide: Decide,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await write(client, tmp_path, decide(1))
+    stream = LedgerStream(client)
+    recent = RecentRows(stream)
+    await recent.refresh()
+    read, tries = stream.read, 0
+
+    async def counted(after: str | None, count: int) -> Any:
+        nonlocal tries
+        tries += 1
+        return await read(after, count)
+
+    monkeypatch.setattr(stream, "read", counted)
+    monkeypatch.setattr(stream_module, "BULK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(recent_module, "TRY_AGAIN_SECONDS", PATIENCE_SECONDS)
+    redis_server.freeze()
+    for _ in ("those who wait for it", "those who come later"):
+        asked = await asyncio.gather(*(recent.refresh() for _ in range(8)), return_exceptions=True)
+        assert [type(each) for each in asked] == [TimeoutError] * 8
+    assert tries == 1
+    monkeypatch.setattr(recent, "_try_again_at", 0.0)  # the moment is over
+    asked = await asyncio.gather(*(recent.refresh() for _ in range(8)), return_exceptions=True)
+    assert [type(each) for each in asked] == [TimeoutError] * 8
+    assert tries == 2
+    redis_server.thaw()
+    monkeypatch.setattr(recent, "_try_again_at", 0.0)
+    monkeypatch.setattr(stream_module, "BULK_TIMEOUT_S", PATIENCE_SECONDS)
+    await recent.refresh()
+    assert tries == 3
+    await recent.refresh()
+    assert tries == 4
 
 
 async def test_it_keeps_no_more_than_it_may_and_what_it_lacks_is_found_all_the_same(
