@@ -141,7 +141,7 @@ class Archive:
         return Link(_header(found[0]), *_hashes(found[0], "root", "entry_hash")) if found else None
 
     def entry(self, writer: str, seq: int) -> Entry | None:
-        return next(iter(self._window(writer, seq, seq)), None)
+        return next(iter(self.window(writer, seq, seq)), None)
 
     def count(self) -> int:
         """Count the entries; one that was stored twice may count twice."""
@@ -152,7 +152,7 @@ class Archive:
         for chain in self._store.query(_CHAINS):
             first = 0
             while first <= chain["last"]:
-                window = self._window(chain["writer"], first, first + WINDOW - 1)
+                window = self.window(chain["writer"], first, first + WINDOW - 1)
                 yield from window
                 first += WINDOW
                 if not window and first <= chain["last"]:  # somebody made the gap: of any size
@@ -171,7 +171,8 @@ class Archive:
         }
         return {each["entry_hash"] for each in self._store.query(_KNOWN, params)}
 
-    def _window(self, writer: str, first: int, last: int) -> list[Entry]:
+    def window(self, writer: str, first: int, last: int) -> list[Entry]:
+        """Read a part of a chain: a few hundred entries cost little more than one."""
         links = self._links(writer, first, last)
         rows = self._rows(writer, links) if links else {}
         return [

@@ -29,28 +29,41 @@ async def audit(
     undrained = Undrained(redis, archive, stream=stream)
     # Redis first: what is drained meanwhile is then seen twice, and not missed.
     await undrained.find()
-    in_redis, count = undrained.entries(asyncio.get_running_loop()), undrained.count
-    verified = await asyncio.to_thread(_verify, archive, in_redis, count, pinned, progress)
+    count = _Count(progress)
+    in_redis = undrained.entries(asyncio.get_running_loop(), count.tell)
+    verified = await asyncio.to_thread(_verify, archive, in_redis, undrained.count, pinned, count)
     verified.faults += undrained.damaged
     return verified
+
+
+class _Count:
+    """Counts what is read, and tells it; the progress may end the audit by raising."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._read = 0
+        self._of = 0
+
+    def tell(self) -> None:
+        self._progress(self._read, max(self._read, self._of))
+
+    def each(self, entries: Iterable[Entry], of: int) -> Iterator[Entry]:
+        self._of = of
+        for entry in entries:
+            self._read += 1
+            self.tell()
+            yield entry
 
 
 def _verify(
     archive: Archive,
     in_redis: Iterator[Entry],
-    count: int,
+    undrained: int,
     pinned: Mapping[str, Head],
-    progress: Progress,
+    count: _Count,
 ) -> Verification:
     merged = heapq.merge(archive.entries(), in_redis, key=_place)
-    total = archive.count() + count
-    return verify_ordered(_counted(merged, total, progress), pinned)
-
-
-def _counted(entries: Iterable[Entry], total: int, progress: Progress) -> Iterator[Entry]:
-    for read, entry in enumerate(entries, 1):
-        progress(read, max(read, total))
-        yield entry
+    return verify_ordered(count.each(merged, archive.count() + undrained), pinned)
 
 
 def _place(entry: Entry) -> tuple[str, int]:

@@ -94,11 +94,14 @@ class LedgerStream:
         async with asyncio.timeout(BULK_TIMEOUT_S):
             return _messages(await self.redis.xrange(self.name, start, END, count=count))
 
-    async def message(self, message_id: str) -> Message | None:
-        """Read one message; none where it was trimmed."""
+    async def at(self, ids: Sequence[str]) -> list[Message | None]:
+        """Read single messages, asked for as one write; none for each that was trimmed."""
+        pipe = self.redis.pipeline(transaction=False)
+        for message_id in ids:
+            pipe.xrange(self.name, message_id, message_id)
         async with asyncio.timeout(BULK_TIMEOUT_S):
-            found = _messages(await self.redis.xrange(self.name, message_id, message_id))
-        return found[0] if found else None
+            answers = await pipe.execute() if ids else []
+        return [next(iter(_messages(each)), None) for each in answers]
 
     async def read_in_pieces(self, after: str | None, count: int) -> list[Message]:
         """Read messages as `read` does, in pieces between which Redis answers others."""
@@ -121,9 +124,8 @@ class LedgerStream:
                 yield message
             end, most = f"({found[-1].id}", _next_piece(most, found)
 
-    async def messages(self, chunk: int = 256) -> AsyncIterator[Message]:
-        """Every message, oldest first."""
-        after = None
+    async def messages(self, chunk: int = 256, after: str | None = None) -> AsyncIterator[Message]:
+        """Every message, oldest first, or those behind an id."""
         while found := await self.read_in_pieces(after, chunk):
             for message in found:
                 yield message

@@ -5,13 +5,13 @@ where each entry stands, then for the entries themselves, in the order in which 
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from observability.ledger.archive import Archive
+from observability.ledger.archive import WINDOW, Archive
 from observability.ledger.dead_letters import DeadLetters
 from observability.ledger.entry import Entry
 from observability.ledger.stream import LedgerStream, Message, readable
@@ -21,12 +21,20 @@ from observability.ledger.verify import Fault
 PIECE = 64
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Place:
+_Number = tuple[str, int]
+
+
+class _Place(NamedTuple):
+    """Where an entry stands; a tuple, since there may be millions to sort."""
+
     writer: str
     seq: int
     stream: str
     id: str
+
+    @property
+    def number(self) -> _Number:
+        return self.writer, self.seq
 
 
 class Undrained:
@@ -37,6 +45,9 @@ class Undrained:
         self._letters = DeadLetters(redis, self._stream.name)
         self._archive = archive
         self._places: list[_Place] = []
+        # The last dead letter that was read, and the places of those that came after `find`.
+        self._last_letter: str | None = None
+        self._later_letters: dict[_Number, str] = {}
         self._damaged: dict[bytes, Fault] = {}
 
     @property
@@ -51,21 +62,34 @@ class Undrained:
     async def find(self) -> None:
         # The stream first: what is set aside meanwhile is then seen twice, and not missed.
         # A dead letter may be sound, and only not storable: its chain then goes on through it.
-        for stream in (self._stream, self._letters.stream):
-            async for message in stream.messages(PIECE):
-                self._note(message, stream.name)
+        async for message in self._stream.messages(PIECE):
+            self._note(message, self._stream.name)
+        async for message in self._letters.stream.messages(PIECE):
+            self._note(message, self._letters.stream.name)
+            self._last_letter = message.id
         self._places.sort()
 
-    def entries(self, loop: asyncio.AbstractEventLoop) -> Iterator[Entry]:
-        """Give each entry again, sorted by writer and number; the loop is the client's own."""
+    def entries(
+        self, loop: asyncio.AbstractEventLoop, nothing_came: Callable[[], None] = lambda: None
+    ) -> Iterator[Entry]:
+        """Give each entry again, sorted by writer and number; the loop is the client's own.
+
+        Calls back where there is nothing to give for a while, as when somebody emptied the stream.
+        """
         for start in range(0, len(self._places), PIECE):
             places = self._places[start : start + PIECE]
             found = asyncio.run_coroutine_threadsafe(self._read(places), loop).result()
-            for place, message in zip(places, found, strict=True):
+            gone = [place for place in places if place not in found]
+            moved = self._moved(gone, loop) if gone else {}
+            came = False
+            for place in places:
+                message = found.get(place)
                 entry = None if message is None else readable(message)
-                entry = entry or self._drained(place, loop)
-                if entry is not None:
-                    yield entry
+                for each in moved.get(place.number, []) if entry is None else [entry]:
+                    yield each
+                    came = True
+            if not came:
+                nothing_came()
 
     def _note(self, message: Message, stream: str) -> None:
         entry = readable(message)
@@ -77,22 +101,54 @@ class Undrained:
             content = sha256(message.data).digest()
             self._damaged.setdefault(content, Fault("damaged", "", 0, why))
 
-    async def _read(self, places: Sequence[_Place]) -> list[Message | None]:
-        found: list[Message | None] = []
-        for place in places:
-            stream = self._stream if place.stream == self._stream.name else self._letters.stream
-            found.append(await stream.message(place.id))
+    async def _read(self, places: Sequence[_Place]) -> dict[_Place, Message]:
+        found: dict[_Place, Message] = {}
+        for stream in (self._stream, self._letters.stream):
+            there = [place for place in places if place.stream == stream.name]
+            messages = await stream.at([place.id for place in there])
+            found |= {
+                place: message
+                for place, message in zip(there, messages, strict=True)
+                if message is not None
+            }
         return found
 
-    def _drained(self, place: _Place, loop: asyncio.AbstractEventLoop) -> Entry | None:
+    def _moved(
+        self, gone: Sequence[_Place], loop: asyncio.AbstractEventLoop
+    ) -> dict[_Number, list[Entry]]:
         """Find what was stored or set aside since: only then is it trimmed."""
-        stored = self._archive.entry(place.writer, place.seq)
-        if stored is not None:
-            return stored
-        return asyncio.run_coroutine_threadsafe(self._set_aside(place), loop).result()
+        moved: dict[_Number, list[Entry]] = {}
+        for writer, first, last in _windows(gone):
+            for entry in self._archive.window(writer, first, last):
+                moved.setdefault((writer, entry.header.seq), []).append(entry)
+        left = {place.number for place in gone} - moved.keys()
+        if left:
+            moved |= asyncio.run_coroutine_threadsafe(self._set_aside(left), loop).result()
+        return moved
 
-    async def _set_aside(self, place: _Place) -> Entry | None:
-        async for entry in self._letters.stream.entries():
-            if (entry.header.writer, entry.header.seq) == (place.writer, place.seq):
-                return entry
-        return None
+    async def _set_aside(self, numbers: set[_Number]) -> dict[_Number, list[Entry]]:
+        """Look among the dead letters that came since; each of them is read through once."""
+        letters = self._letters.stream
+        async for message in letters.messages(PIECE, self._last_letter):
+            self._last_letter = message.id
+            entry = readable(message)
+            if entry is not None:
+                self._later_letters[entry.header.writer, entry.header.seq] = message.id
+        kept = [number for number in numbers if number in self._later_letters]
+        messages = await letters.at([self._later_letters[number] for number in kept])
+        return {
+            number: [entry]
+            for number, message in zip(kept, messages, strict=True)
+            if message is not None and (entry := readable(message)) is not None
+        }
+
+
+def _windows(places: Sequence[_Place]) -> Iterator[tuple[str, int, int]]:
+    """Span sorted places by parts of chains, none of them longer than the archive reads at once."""
+    first = last = places[0]
+    for place in places[1:]:
+        if place.writer != first.writer or place.seq - first.seq >= WINDOW:
+            yield first.writer, first.seq, last.seq
+            first = place
+        last = place
+    yield first.writer, first.seq, last.seq

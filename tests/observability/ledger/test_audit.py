@@ -166,3 +166,102 @@ async def test_what_is_drained_between_the_two_readings_is_no_gap(
     read = await asyncio.to_thread(list, entries)
     assert [each.header.seq for each in read] == list(range(11))
     assert all(each.intact for each in read)
+
+
+async def test_what_was_drained_meanwhile_is_asked_for_many_at_a_time(
+    client: Redis,
+    store: Clickhouse,
+    tmp_path: Path,
+    decide: Decide,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for writer in ("a", "b"):
+        await write(client, tmp_path, writer, *[decide(1) for _ in range(undrained.PIECE)])
+    found = undrained.Undrained(client, archive.Archive(store))
+    await found.find()
+    await Drain(client, store, margin_s=-3600).step()
+    query, asked = store.query, list[Any]()
+
+    def noted(*args: Any) -> Any:
+        asked.append(args)
+        return query(*args)
+
+    monkeypatch.setattr(store, "query", noted)
+    entries = found.entries(asyncio.get_running_loop())
+    read = await asyncio.to_thread(list, entries)
+    order = [(each.header.writer, each.header.seq) for each in read]
+    assert order == [(writer, seq) for writer in "ab" for seq in range(undrained.PIECE + 1)]
+    assert len(asked) <= 2 * (3 + 1)  # links and rows, of three pieces; one of them has two writers
+
+
+def test_a_part_of_a_chain_is_no_longer_than_the_archive_reads_at_once() -> None:
+    def place(writer: str, seq: int) -> undrained._Place:
+        return undrained._Place(writer, seq, "ledger", f"{seq}-0")
+
+    window = archive.WINDOW
+    places = [place("a", 3), place("a", 3), place("a", 2 + window), place("a", 3 + window)]
+    places += [place("b", 10**9)]
+    expected = [("a", 3, 2 + window), ("a", 3 + window, 3 + window), ("b", 10**9, 10**9)]
+    assert list(undrained._windows(places)) == expected
+
+
+async def test_entries_that_are_nowhere_cost_no_walk_each_and_somebody_hears_of_them(
+    client: Redis,
+    store: Clickhouse,
+    tmp_path: Path,
+    decide: Decide,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await write(client, tmp_path, "a", *[decide(1) for _ in range(20)])
+    for _ in range(50):
+        await client.xadd("ballast:ledger:damaged", {b"e": b"torn"})
+    monkeypatch.setattr(undrained, "PIECE", 4)
+    found = undrained.Undrained(client, archive.Archive(store))
+    await found.find()
+    await client.delete("ballast:ledger")
+    await client.config_resetstat()
+    heard: list[None] = []
+    entries = found.entries(asyncio.get_running_loop(), lambda: heard.append(None))
+    assert await asyncio.to_thread(list, entries) == []
+    assert len(heard) == 6
+    calls = (await client.info("commandstats"))["cmdstat_xrange"]["calls"]
+    assert calls <= 21 + 6  # each entry, and for each four whether there are new dead letters
+
+
+async def test_what_is_set_aside_between_the_two_readings_is_no_gap(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, "a", decide(1), decide(1))
+    await client.xadd("ballast:ledger:damaged", {b"e": b"torn"})
+    messages: Any = await client.xrange("ballast:ledger")
+    found = undrained.Undrained(client, archive.Archive(store))
+    await found.find()
+    await client.xdel("ballast:ledger", messages[1][0])
+    await client.xadd("ballast:ledger:damaged", messages[1][1])
+    entries = found.entries(asyncio.get_running_loop())
+    assert [each.header.seq for each in await asyncio.to_thread(list, entries)] == [0, 1, 2]
+
+
+async def test_an_audit_can_be_ended_also_while_it_finds_nothing(
+    client: Redis,
+    store: Clickhouse,
+    tmp_path: Path,
+    decide: Decide,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class EndedError(Exception):
+        """Whoever had it made closes."""
+
+    def end(_read: int, _of: int) -> None:
+        raise EndedError
+
+    find = undrained.Undrained.find
+
+    async def find_and_lose(self: undrained.Undrained) -> None:
+        await find(self)
+        await client.delete("ballast:ledger")
+
+    monkeypatch.setattr(undrained.Undrained, "find", find_and_lose)
+    await write(client, tmp_path, "a", decide(1))
+    with pytest.raises(EndedError):
+        await audit(client, store, pinned={}, progress=end)
