@@ -18,7 +18,7 @@ from observability.ledger.stream import LedgerStream, Message, readable
 PIECE = 32
 # A gateway's clock makes the id, and the clock of Redis the message's, a few milliseconds later.
 BEFORE_MS, AFTER_MS = 200, 3000
-NEAR_BYTES = 8 * 1024 * 1024
+NEAR_BYTES = 2 * 1024 * 1024
 
 # The round of the walk, and the last message in it that was looked at.
 _Place = tuple[int, tuple[int, int]]
