@@ -37,11 +37,13 @@ from deployments.runtime.transport.tcp.greeting import stage_secret
 from deployments.runtime.transport.tcp.tls import Certificates
 from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.lag import drain_lag_s
+from observability.ledger.spools import Spools
 from observability.ledger.writer import LedgerWriter
 from observability.snapshots import Retirement
 from settings.redis_connection import REDIS_AWAY
 
 LAG_SECONDS = 1.0
+SPOOLS_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
 
 __all__ = ["Answered", "Ask", "GatewayContext", "Handles"]
@@ -84,9 +86,8 @@ class GatewayContext:
         self.rate_shares = RateShares(self.replica.redis, self.rates, self.clocks.wall)
         self.admission = Admission(lambda: self.keys.value, self.rates)
         self.listeners = Listeners()
-        self.lookups = DecisionLookups(
-            self.clocks.monotonic, spooled=lambda: self.ledger.spooled_entries
-        )
+        self.spools = Spools(self.replica.redis, Path(self.settings.paths.spool), self.clocks.wall)
+        self.lookups = DecisionLookups(self.clocks.monotonic, why_waiting=self.spools.why_waiting)
         self.outcomes = Outcomes(self.replica.redis, self.clocks.monotonic)
         self._directory = DirectoryWatch(
             ReplicaDirectory(self.replica.redis, self.clocks.monotonic), self.replica.loops
@@ -111,6 +112,11 @@ class GatewayContext:
         # Serve sends requests once the constructor is done: not before they can be admitted.
         await self.keys.first(FIRST_CONFIG_SECONDS)
         await self.ledger.start()
+        with suppress(*REDIS_AWAY):  # before the first decision, which may be spooled
+            await self.spools.note()
+        self._noting = self.replica.loops.start(
+            "note spools", self.spools.note, lambda: SPOOLS_SECONDS, expected=REDIS_AWAY
+        )
         # Not what it opened with: a newer version may have come, and its notice comes once.
         self._configure(await self.replica.config.first(FIRST_CONFIG_SECONDS))
 
@@ -125,6 +131,9 @@ class GatewayContext:
         for transport in self._transports:
             await transport.stop()
         await self.ledger.close()
+        await self.replica.loops.stop(self._noting)
+        with suppress(*REDIS_AWAY):
+            await self.spools.leave()
         await self.keys.stop()
         await self.replica.close()
 

@@ -6,6 +6,7 @@ from typing import Any
 from deployments.api.errors import NotFoundError, RefusedError, UnavailableError
 from deployments.gateway.lane import Lane, LaneLimits
 from deployments.history import client as history
+from settings.redis_connection import REDIS_AWAY
 
 # One question of two dozen ids costs the history little more than one of a single id. So a few wait
 # for the one that is on its way, and share the next.
@@ -23,6 +24,10 @@ Ask = Callable[..., Awaitable[Any]]
 Answer = bytes | RefusedError
 
 
+async def _nowhere(_: str) -> None:
+    """Answer for a gateway without spools."""
+
+
 class DecisionLookups:
     """One for each gateway replica."""
 
@@ -30,13 +35,13 @@ class DecisionLookups:
         self,
         clock: Callable[[], float],
         ask: Ask = history.ask,
-        spooled: Callable[[], int] = lambda: 0,
+        why_waiting: Callable[[str], Awaitable[str | None]] = _nowhere,
         limits: LaneLimits = LIMITS,
     ) -> None:
-        """Take also how many of this gateway's own entries wait for Redis, where nobody looks."""
+        """Take what says why a decision may be in a spool, where the history does not look."""
         self._clock = clock
         self._ask = ask
-        self._spooled = spooled
+        self._why_waiting = why_waiting
         self._lane: Lane[str, Answer | None] = Lane(self._find, limits, clock)
         self._searches: Lane[tuple[str, float], Answer] = Lane(self._search, SEARCH_LIMITS, clock)
 
@@ -47,35 +52,50 @@ class DecisionLookups:
         """
         deadline = self._clock() + PATIENCE_SECONDS
         (found,) = await self._lane.ask([decision_id], deadline, key_id)
-        if found is None:
-            (found,) = await self._searches.ask([(decision_id, deadline)], deadline, key_id)
+        if found is None or isinstance(found, NotFoundError):
+            found = await self._look_again(decision_id, deadline, key_id)
         if isinstance(found, Exception):
             raise found
         return found
 
+    async def _look_again(
+        self, decision_id: str, deadline: float, key_id: str
+    ) -> bytes | Exception:
+        """Look at the spools, once more at what is found at once, and then at all the rest.
+
+        In this order: what was in a spool at the first look, and is in none now, is in the ledger.
+        """
+        why = await self._why_spooled(decision_id)
+        (found,) = await self._lane.ask([decision_id], deadline, key_id)
+        if found is None:
+            (found,) = await self._searches.ask([(decision_id, deadline)], deadline, key_id)
+        return _why_not(decision_id, why) if isinstance(found, NotFoundError) else found
+
+    async def _why_spooled(self, decision_id: str) -> str | None:
+        try:
+            return await self._why_waiting(decision_id)
+        except REDIS_AWAY as error:
+            return f"what waits in spools is not known, Redis is away: {error!r}"
+
     async def _find(self, ids: list[str]) -> Sequence[Answer | None]:
         """Ask for what is found at once; none for what must be searched for."""
-        waiting = self._spooled()  # before the question: it may have been emptied meanwhile
         rows, trouble, unsearched = await self._ask("rows", ids)
         unsearched = set(unsearched)
         return [
-            None if each in unsearched else rows.get(each) or _why_not(each, trouble, waiting)
+            None if each in unsearched else rows.get(each) or _why_not(each, trouble)
             for each in ids
         ]
 
     async def _search(self, asked: list[tuple[str, float]]) -> Sequence[Answer]:
         ((decision_id, deadline),) = asked
-        waiting = self._spooled()
         within_s = min(SEARCH_SECONDS, deadline - self._clock())
         rows, trouble, _ = await self._ask(
             "search", decision_id, within_s, within_s=within_s + GRACE_SECONDS
         )
-        return [rows.get(decision_id) or _why_not(decision_id, trouble, waiting)]
+        return [rows.get(decision_id) or _why_not(decision_id, trouble)]
 
 
-def _why_not(decision_id: str, trouble: str | None, waiting: int) -> RefusedError:
-    if trouble is None and waiting:
-        trouble = f"{waiting} of its entries wait for Redis"
+def _why_not(decision_id: str, trouble: str | None) -> RefusedError:
     if trouble is not None:
         return UnavailableError(f"The ledger cannot be read in full at present: {trouble}")
     return NotFoundError(f"There is no decision {decision_id} in the ledger")

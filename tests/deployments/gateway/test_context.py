@@ -46,6 +46,19 @@ async def test_closing_ends_every_task_and_every_connection(house: House, redis:
     assert any(later <= earlier for earlier, later in pairwise(connected))
 
 
+async def test_a_gateway_notes_its_spools_until_it_closes(house: House, redis: Redis) -> None:
+    async def noted() -> int:
+        found: int = await redis.hlen("ballast:ledger:spools")
+        return found
+
+    await house.context.replica.loops.stop(house.context._noting)
+    await house.context.spools.leave()
+    assert await noted() == 0
+    async with opened(redis):
+        assert await noted() == 1
+    assert await noted() == 0
+
+
 async def test_a_gateway_finds_a_replica_that_serve_does_not_name_until_it_closes(
     house: House,
 ) -> None:

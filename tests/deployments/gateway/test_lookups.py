@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from deployments.gateway import notices
 from deployments.gateway.lookups import LIMITS, SEARCH_LIMITS, SEARCH_SECONDS, DecisionLookups
 from deployments.gateway.routes import decisions
 from deployments.history.client import FoundDecisions, HistoryAwayError
+from observability.ledger.spool import SUFFIX, Spool
 from tests.deployments.house import House
 from tests.waiting import until
 
@@ -31,6 +33,8 @@ class Archive:
         self.error: Exception | None = None
         self.searched: list[tuple[str, float, float]] = []
         self.may_search = asyncio.Event()
+        self.more: list[str] = []
+        self.missing: set[str] = set()
 
     async def __call__(self, question: str, *args: Any, **within: float) -> FoundDecisions:
         return await {"rows": self.rows, "search": self.search}[question](*args, **within)
@@ -39,14 +43,20 @@ class Archive:
         self.searched.append((decision_id, by_s, within_s))
         await self.may_search.wait()
         found = {decision_id: b"searched"} if decision_id[:2] == "us" else {}
+        found |= {each: f'"{each}"'.encode() for each in self.more if each == decision_id}
         return FoundDecisions(found, self.trouble)
+
+    def _has(self, each: str) -> bool:
+        return (
+            (each[0] in "a0" or each in self.more) and each[0] != "u" and each not in self.missing
+        )
 
     async def rows(self, ids: list[str]) -> FoundDecisions:
         self.asked.append(ids)
         await self.may.wait()
         if self.error is not None:
             raise self.error
-        found = {each: f'"{each}"'.encode() for each in ids if each[0] in "a0"}
+        found = {each: f'"{each}"'.encode() for each in ids if self._has(each)}
         return FoundDecisions(found, self.trouble, tuple(each for each in ids if each[0] == "u"))
 
 
@@ -196,17 +206,75 @@ async def test_head_is_answered_where_get_is(house: House, monkeypatch: pytest.M
         assert refused.headers["allow"] == "GET, HEAD"
 
 
-async def test_while_entries_wait_in_the_spool_nothing_is_said_not_to_exist() -> None:
-    archive, spooled = Archive(), 3
+class SomeSpools:
+    """What waits in spools, until it is in the archive."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self.why: str | None = None
+        self.error: Exception | None = None
+        self.asked: list[str] = []
+        self.emptied: list[str] = []
+
+    async def why_waiting(self, decision_id: str) -> str | None:
+        self.asked.append(decision_id)
+        self.archive.more.extend(self.emptied)
+        if self.error is not None:
+            raise self.error
+        return self.why
+
+
+@pytest.mark.parametrize("missing", ["b", "u"])
+async def test_what_may_wait_in_a_spool_is_not_said_not_to_exist(missing: str) -> None:
+    archive = Archive()
     archive.may.set()
-    lookups = DecisionLookups(clock, archive, lambda: spooled)
-    with pytest.raises(UnavailableError, match="3 of its entries wait for Redis") as refused:
-        await lookups.row("b")
+    archive.may_search.set()
+    spools = SomeSpools(archive)
+    lookups = DecisionLookups(clock, archive, spools.why_waiting)
+    spools.why = "it may wait in a spool"
+    with pytest.raises(UnavailableError, match="may wait in a spool") as refused:
+        await lookups.row(missing)
     assert refused.value.retry_after_s is not None
     assert await lookups.row("a") == b'"a"'
-    spooled = 0
+    spools.error = ConnectionError("away")
+    with pytest.raises(UnavailableError, match="Redis is away"):
+        await lookups.row(missing)
+    spools.error = spools.why = None
     with pytest.raises(NotFoundError):
-        await lookups.row("b")
+        await lookups.row(missing)
+    assert spools.asked == [missing] * 3  # nobody looks for what is found
+
+
+@pytest.mark.parametrize("moved", ["b", "u"])
+async def test_what_leaves_the_spool_between_two_looks_is_found(moved: str) -> None:
+    archive = Archive()
+    archive.may.set()
+    archive.may_search.set()
+    spools = SomeSpools(archive)
+    spools.emptied = [moved]
+    lookups = DecisionLookups(clock, archive, spools.why_waiting)
+    assert await lookups.row(moved) == f'"{moved}"'.encode()
+
+
+async def test_what_waits_in_the_spool_of_a_gateway_that_hangs_is_not_said_not_to_exist(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = Archive()
+    archive.may.set()
+    monkeypatch.setattr(house.context.lookups, "_ask", archive)
+    missing = DECISION.replace("01a1f80f", "01a1f80e")
+    archive.missing.add(missing)
+    spool = Spool.create(Path(house.context.settings.paths.spool) / f"gateway-hangs{SUFFIX}")
+    spool.append([b"an entry"])
+    async with house.client(Role.VIEWER) as client:
+        found = await client.get(f"/decisions/{missing}")
+        assert found.status_code == 503
+        assert found.headers["retry-after"] == "1"
+        assert "wait for Redis" in found.json()["error"]["message"]
+        assert (await client.get(f"/decisions/{DECISION}")).status_code == 200
+        spool.drop(spool.peek(100))
+        spool.close()
+        assert (await client.get(f"/decisions/{missing}")).status_code == 404
 
 
 async def test_a_refused_method_names_those_that_the_description_has(house: House) -> None:

@@ -1,0 +1,150 @@
+"""Whether a decision may wait in a spool: of this node, or of one that cannot say so."""
+
+import os
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from observability.ledger.decision import DecisionIds
+from observability.ledger.spool import SUFFIX, Spool
+from observability.ledger.spools import AHEAD_MS, GONE_MS, MARGIN_MS, Spools
+from tests.redis_server import RedisServer
+
+MARGIN_S = MARGIN_MS / 1000
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_795_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def id(self) -> str:
+        """Give an id of this moment."""
+        return DecisionIds(self, os.urandom).take(1)[0]
+
+
+def held(folder: Path) -> Spool:
+    """Open a spool with an entry in it, of a writer that lives."""
+    spool = Spool.create(folder / f"gateway{SUFFIX}")
+    spool.append([b"an entry"])
+    return spool
+
+
+async def test_what_waits_on_the_same_node_is_seen_at_once(client: Redis, tmp_path: Path) -> None:
+    clock = Clock()
+    spools = Spools(client, tmp_path / "spool", clock)
+    assert await spools.why_waiting(clock.id()) is None
+    spool = held(tmp_path / "spool")
+    for decision_id in (clock.id(), "no id of ours"):
+        assert "in 1 spools of this node" in str(await spools.why_waiting(decision_id))
+    spool.drop(spool.peek(100))
+    assert await spools.why_waiting(clock.id()) is None
+    spool.append([b"another"])
+    assert await spools.why_waiting(clock.id()) is not None
+    spool.drop(spool.peek(100))
+    spool.close()
+    assert await spools.why_waiting(clock.id()) is None
+
+
+async def test_a_node_that_says_nothing_since_may_hold_what_was_decided_since(
+    client: Redis, tmp_path: Path
+) -> None:
+    clock = Clock()
+    here, there = (Spools(client, tmp_path / name, clock) for name in ("here", "there"))
+    before = clock.id()
+    clock.now += MARGIN_S
+    await there.note()
+    await here.note()
+    assert await here.why_waiting(before) is None
+    clock.now += 5
+    decision_id = clock.id()
+    clock.now += MARGIN_S
+    await here.note()
+    assert "another node, last heard of 65 s ago" in str(await here.why_waiting(decision_id))
+    assert await here.why_waiting(before) is None
+    await there.note()
+    assert await here.why_waiting(decision_id) is None
+
+
+async def test_a_node_whose_spool_is_not_empty_may_hold_what_was_decided_since(
+    client: Redis, tmp_path: Path
+) -> None:
+    clock = Clock()
+    here, there = (Spools(client, tmp_path / name, clock) for name in ("here", "there"))
+    before = clock.id()
+    clock.now += MARGIN_S
+    await there.note()
+    spool = held(tmp_path / "there")
+    decision_id = clock.id()
+    clock.now += MARGIN_S
+    await there.note()
+    assert await here.why_waiting(decision_id) is not None
+    assert await here.why_waiting(before) is None
+    # It says so again after a restart, when it does not know since when.
+    await Spools(client, tmp_path / "there", clock).note()
+    assert await here.why_waiting(before) is not None
+    spool.drop(spool.peek(100))
+    await there.note()
+    assert await here.why_waiting(decision_id) is None
+
+
+async def test_a_node_that_left_in_good_order_is_not_waited_for(
+    client: Redis, tmp_path: Path
+) -> None:
+    clock = Clock()
+    here, there = (Spools(client, tmp_path / name, clock) for name in ("here", "there"))
+    await there.note()
+    spool = held(tmp_path / "there")
+    clock.now += 1
+    decision_id = clock.id()
+    await there.leave()
+    assert await here.why_waiting(decision_id) is not None
+    spool.drop(spool.peek(100))
+    await there.leave()
+    assert await here.why_waiting(decision_id) is None
+
+
+async def test_a_node_that_is_gone_for_a_day_is_not_waited_for(
+    client: Redis, tmp_path: Path
+) -> None:
+    clock = Clock()
+    here, there = (Spools(client, tmp_path / name, clock) for name in ("here", "there"))
+    await there.note()
+    decision_id = clock.id()
+    clock.now += GONE_MS / 1000
+    assert await here.why_waiting(decision_id) is not None
+    clock.now += 1
+    assert await here.why_waiting(decision_id) is None
+    assert await client.hgetall("ballast:ledger:spools") == {}
+
+
+async def test_an_id_that_nobody_can_have_given_waits_nowhere(
+    client: Redis, tmp_path: Path
+) -> None:
+    clock = Clock()
+    here, there = (Spools(client, tmp_path / name, clock) for name in ("here", "there"))
+    await there.note()
+    clock.now += AHEAD_MS / 1000 + 1
+    ahead = clock.id()
+    clock.now -= AHEAD_MS / 1000 + 1
+    assert await here.why_waiting(ahead) is None
+    assert await here.why_waiting("no id of ours") is None
+    assert await here.why_waiting(clock.id()) is not None
+
+
+async def test_gateways_of_one_node_speak_for_it_together_whatever_it_is_called(
+    client: Redis, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    clock = Clock()
+    first = Spools(client, tmp_path / "spool", clock)
+    await first.note()
+    async with redis_server.client() as other:
+        await Spools(other, tmp_path / "spool", clock).note()
+    assert await client.hlen("ballast:ledger:spools") == 1
+    (tmp_path / "spool").rename(tmp_path / "moved")
+    await Spools(client, tmp_path / "moved", clock).note()
+    assert await client.hlen("ballast:ledger:spools") == 1
+    clock.now += 2 * MARGIN_S
+    assert await first.why_waiting(clock.id()) is None
