@@ -21,6 +21,7 @@ STARTERS = {"create_task", "ensure_future", "Thread", "run_coroutine_threadsafe"
 ALLOWED = {
     ("observability/background.py", "_run"): "it is the one kind",
     ("observability/ledger/writer.py", "_flush"): "ends with what waits, and fails it if it breaks",
+    ("observability/ledger/search.py", "_go"): "ends with who waits, and fails them if it breaks",
     (
         "deployments/runtime/aside/process.py",
         "_read",

@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from deployments.gateway.app import build_app
+from deployments.history.client import FoundDecisions
 from deployments.runtime.coverage.outcomes import standings_key
 from tests.deployments.house import House
 from tests.waiting import until
@@ -17,10 +18,10 @@ class Ledger:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def ask(self, question: str, ids: list[str]) -> tuple[dict[str, bytes], None]:
+    async def ask(self, question: str, ids: list[str]) -> FoundDecisions:
         assert question == "rows"
         rows = {row["decision_id"]: orjson.dumps(row) for row in await self._house.ledger()}
-        return {each: rows[each] for each in ids if each in rows}, None
+        return FoundDecisions({each: rows[each] for each in ids if each in rows})
 
 
 @pytest.fixture(autouse=True)
@@ -61,14 +62,14 @@ async def test_an_interval_from_zero_does_not_count_its_own_offset_as_a_miss(
 ) -> None:
     ledger = Ledger(house)
 
-    async def ask(question: str, ids: list[str]) -> tuple[dict[str, bytes], None]:
+    async def ask(question: str, ids: list[str]) -> FoundDecisions:
         rows = {
-            each: orjson.loads(row) for each, row in (await ledger.ask(question, ids))[0].items()
+            each: orjson.loads(row) for each, row in (await ledger.ask(question, ids)).rows.items()
         }
         for row in rows.values():
             interval = {"lower": 0.0, "upper": 0.0, "online": {"offset": 0.5}}
             row["answer"]["interval"] |= interval
-        return {each: orjson.dumps(row) for each, row in rows.items()}, None
+        return FoundDecisions({each: orjson.dumps(row) for each, row in rows.items()})
 
     monkeypatch.setattr(house.context.lookups, "_ask", ask)
     for counted in range(1, 13):
