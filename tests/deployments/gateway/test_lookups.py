@@ -36,8 +36,11 @@ class Archive:
         self.more: list[str] = []
         self.missing: set[str] = set()
 
-    async def __call__(self, question: str, *args: Any, **within: float) -> FoundDecisions:
-        return await {"rows": self.rows, "search": self.search}[question](*args, **within)
+    async def __call__(self, question: str, *args: Any, within_s: float = 0.0) -> FoundDecisions:
+        if question == "search":
+            return await self.search(*args, within_s=within_s)
+        assert question == "rows"
+        return await self.rows(*args)
 
     async def search(self, decision_id: str, by_s: float, *, within_s: float) -> FoundDecisions:
         self.searched.append((decision_id, by_s, within_s))

@@ -26,16 +26,16 @@ Decide = Callable[..., list[Decision]]
 
 async def filled(client: Redis, *, every_ms: int = 1) -> list[list[Decision]]:
     """Write a message of two decisions each so many milliseconds, the last one now."""
-    now = time.time() - MESSAGES * every_ms / 1000
-    ids = DecisionIds(lambda: now, os.urandom)
+    now_ms = int(time.time() * 1000) - MESSAGES * every_ms
+    ids = DecisionIds(lambda: (now_ms + 0.5) / 1000, os.urandom)
     pipe, written, before = client.pipeline(transaction=False), list[list[Decision]](), NO_HASH
     for seq in range(1, MESSAGES + 1):
-        now += every_ms / 1000
+        now_ms += every_ms
         batch = [Decision(each, orjson.dumps({"decision_id": each})) for each in ids.take(2)]
-        sealed, header = seal(batch), Header("w", seq, int(now * 1000), 2)
+        sealed, header = seal(batch), Header("w", seq, now_ms, 2)
         after = hash_of(before, header, sealed.root)
         data = encode(header, before, after, sealed.body)
-        pipe.xadd("ballast:ledger", {"e": data}, id=f"{int(now * 1000) + 2}-0")
+        pipe.xadd("ballast:ledger", {"e": data}, id=f"{now_ms + 2}-0")
         written.append(batch)
         before = after
     await pipe.execute()
