@@ -1,5 +1,6 @@
 import asyncio
 import itertools
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -303,7 +304,9 @@ async def test_an_answer_that_cannot_be_written_down_does_not_leave(
     house: House, redis_server: RedisServer
 ) -> None:
     await house.ask(BODY)
-    house.context.settings.paths.spool.write_text("a file where the spool's folder should be")
+    folder = house.context.settings.paths.spool
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("a file where the spool's folder should be")
     redis_server.kill()
     async with house.client() as client:
         found = await client.post(PATH, json=BODY)
