@@ -32,6 +32,11 @@ def held(folder: Path) -> Spool:
     return spool
 
 
+def two_nodes(client: Redis, folder: Path, clock: Clock) -> tuple[Spools, Spools]:
+    """Give the spools of the node that is asked, and those of another one."""
+    return Spools(client, folder / "here", clock), Spools(client, folder / "there", clock)
+
+
 async def test_what_waits_on_the_same_node_is_seen_at_once(client: Redis, tmp_path: Path) -> None:
     clock = Clock()
     spools = Spools(client, tmp_path / "spool", clock)
@@ -52,7 +57,7 @@ async def test_a_node_that_says_nothing_since_may_hold_what_was_decided_since(
     client: Redis, tmp_path: Path
 ) -> None:
     clock = Clock()
-    here, there = (Spools(client, tmp_path / name, clock) for name in ("here", "there"))
+    here, there = two_nodes(client, tmp_path, clock)
     before = clock.id()
     clock.now += MARGIN_S
     await there.note()
@@ -72,7 +77,7 @@ async def test_a_node_whose_spool_is_not_empty_may_hold_what_was_decided_since(
     client: Redis, tmp_path: Path
 ) -> None:
     clock = Clock()
-    here, there = (Spools(client, tmp_path / name, clock) for name in ("here", "there"))
+    here, there = two_nodes(client, tmp_path, clock)
     before = clock.id()
     clock.now += MARGIN_S
     await there.note()
@@ -94,7 +99,7 @@ async def test_a_node_that_left_in_good_order_is_not_waited_for(
     client: Redis, tmp_path: Path
 ) -> None:
     clock = Clock()
-    here, there = (Spools(client, tmp_path / name, clock) for name in ("here", "there"))
+    here, there = two_nodes(client, tmp_path, clock)
     await there.note()
     spool = held(tmp_path / "there")
     clock.now += 1
@@ -110,7 +115,7 @@ async def test_a_node_that_is_gone_for_a_day_is_not_waited_for(
     client: Redis, tmp_path: Path
 ) -> None:
     clock = Clock()
-    here, there = (Spools(client, tmp_path / name, clock) for name in ("here", "there"))
+    here, there = two_nodes(client, tmp_path, clock)
     await there.note()
     decision_id = clock.id()
     clock.now += GONE_MS / 1000
@@ -124,7 +129,7 @@ async def test_an_id_that_nobody_can_have_given_waits_nowhere(
     client: Redis, tmp_path: Path
 ) -> None:
     clock = Clock()
-    here, there = (Spools(client, tmp_path / name, clock) for name in ("here", "there"))
+    here, there = two_nodes(client, tmp_path, clock)
     await there.note()
     clock.now += AHEAD_MS / 1000 + 1
     ahead = clock.id()
