@@ -13,7 +13,12 @@ from access.keys import Principal
 from config_store.store import Version
 from deployments.api.endpoint import FamilyBody, InferenceEndpoint
 from deployments.api.errors import RefusedError
-from deployments.gateway.envelope import interval_of, safety_of, why_no_interval
+from deployments.gateway.envelope import (
+    interval_of,
+    safety_of,
+    why_no_interval,
+    withheld_interval,
+)
 from deployments.runtime.batch import Batch, Detail, Judgement, Prediction
 from features.fill import Filled
 from observability.ledger.decision import Decision
@@ -127,6 +132,7 @@ def write_down(
                 },
             }
         )
+        withheld = withheld_interval(prediction, row, violations) if fallback[row] else None
         ledger_row = orjson.dumps(
             {
                 "timestamp": written_at,
@@ -151,6 +157,7 @@ def write_down(
                 "request": ask.body.model_dump(exclude_unset=True),
                 "features": features[row],
                 "answer": orjson.Fragment(envelope),
+                **({} if withheld is None else {"withheld_interval": withheld}),
             }
         )
         answered.append(Answered(decision_id, envelope))

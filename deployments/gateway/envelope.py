@@ -1,8 +1,10 @@
 """The parts of an envelope that say how far an answer may be trusted: interval and safety."""
 
+import math
 from typing import Any
 
 from deployments.api.endpoint import InferenceEndpoint
+from deployments.runtime.batch import Prediction
 from safety.limits import Level
 from safety.open_ends import claims_above, claims_below
 
@@ -26,6 +28,26 @@ def interval_of(
         "method": "fallback" if fallback else family.interval_method,
         **detail,
     }
+
+
+def withheld_interval(
+    prediction: Prediction, row: int, violations: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Give the model's interval of a row that the fallback answered, where it says something.
+
+    It does not where the model did not answer, nor where it was asked what cannot be.
+    """
+    if not {"lower", "upper"} <= prediction.columns.keys():
+        return None
+    stopped = (each for each in violations if each["level"] != Level.WARNING)
+    if any(each["field"] not in prediction.columns for each in stopped):
+        return None
+    lower, upper = (float(prediction.columns[end][row]) for end in ("lower", "upper"))
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        return None
+    said = (prediction.details[row] if prediction.details else None) or {}
+    online = said.get("interval", {}).get("online")
+    return {"lower": lower, "upper": upper, "online": online}
 
 
 def why_no_interval(family: InferenceEndpoint, *, fallback: bool) -> str:

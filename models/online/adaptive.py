@@ -82,25 +82,37 @@ class AdaptiveInterval:
         """Move base intervals out by the offset; asking changes nothing."""
         return widen(lower, upper, self.offset)
 
-    def observe(self, score: float, *, issued: float | None = None, weight: float = 1.0) -> bool:
+    def observe(
+        self,
+        score: float,
+        *,
+        issued: float | None = None,
+        weight: float = 1.0,
+        given: bool = True,
+    ) -> bool:
         """Learn from an outcome; answers whether the interval held it.
 
         `issued` is the offset that its interval had, when that was not the present one. Outcomes
         that come many at a time, or long after their intervals, take a weight under 1: about 1 over
-        their number. A score that is not finite is a gap and changes nothing.
+        their number. A score that is not finite is a gap and changes nothing. Coverage counts what
+        somebody was given: an interval that was withheld teaches, and counts nowhere.
         """
         held = bool(score <= (self.offset if issued is None else issued))
         if not np.isfinite(score):
             return held
-        self._outcomes += 1
-        self._covered += held
-        self._recent = np.append(self._recent, held)[-self.settings.recent :]
+        if given:
+            self._count(held)
         self._scores = np.append(self._scores, score)[-self.settings.window :]
         alpha = 1 - self.settings.level
         moved = self.share + self.settings.rate * alpha * weight * (alpha - (not held))
         self.share = min(max(moved, _LOWEST), _HIGHEST)
         self.offset = self._offset()
         return held
+
+    def _count(self, held: bool) -> None:
+        self._outcomes += 1
+        self._covered += held
+        self._recent = np.append(self._recent, held)[-self.settings.recent :]
 
     def drop_scores_beyond(self, furthest: float) -> None:
         """Forget scores that no outcome can have, and the gaps with them."""

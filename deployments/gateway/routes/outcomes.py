@@ -85,7 +85,7 @@ TOLD: dict[str, Any] = {
     "responses": {
         409: {
             "description": "The outcome of this decision was counted already, "
-            "or the fallback gave its answer."
+            "or the fallback gave its answer, and no model's stands behind it."
         }
     },
 }
@@ -107,12 +107,8 @@ async def _take(told: _Told, here: GatewayContext, principal: Principal) -> Outc
     decision = orjson.loads(await here.lookups.row(told.decision_id, principal.key_id))
     if decision["family"] != told.family:
         raise NotFoundError(f"Decision {told.decision_id} is one of {decision['family']}")
-    # The fallback's interval is a fixed rule's: how often it holds says nothing of the model.
-    if decision["answer"]["safety"]["fallback"]:
-        raise ConflictError(
-            f"The fallback answered decision {told.decision_id}: its outcome does not count"
-        )
-    interval = decision["answer"]["interval"]
+    given = decision["answer"]["interval"]
+    interval = _of_the_model(decision)
     offset = (interval.get("online") or {}).get("offset") or 0.0
     lower, upper = base_ends(interval["lower"], interval["upper"], offset)
     ask = {
@@ -121,9 +117,28 @@ async def _take(told: _Told, here: GatewayContext, principal: Principal) -> Outc
         "upper": upper,
         "offset": offset,
         "truth": told.truth,
+        "given": interval is given,
     }
     try:
         found = await here.outcomes.take(told.family, decision["entity"], ask)
     except REDIS_AWAY as away:
         raise UnavailableError("Redis is away: send the outcome again") from away
+    if interval is not given:  # whoever asks means the interval that they were given
+        found["held"] = given["lower"] <= told.truth <= given["upper"]
     return OutcomeAnswer(decision_id=told.decision_id, **found)
+
+
+def _of_the_model(decision: dict[str, Any]) -> dict[str, Any]:
+    """Give the interval that the decision's outcome is held against.
+
+    The fallback's is a fixed rule's: how often it holds says nothing of the model. Where it stands
+    for an answer that might not leave, the model's counts: one too wide would be so for ever.
+    """
+    interval: dict[str, Any] | None = decision["answer"]["interval"]
+    if decision["answer"]["safety"]["fallback"]:
+        interval = decision.get("withheld_interval")
+    if interval is None:
+        raise ConflictError(
+            f"The fallback answered decision {decision['decision_id']}: its outcome does not count"
+        )
+    return interval

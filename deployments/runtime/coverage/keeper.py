@@ -40,11 +40,18 @@ class Online:
     interval: AdaptiveInterval = field(default_factory=AdaptiveInterval)
     known: deque[str] = field(default_factory=lambda: deque(maxlen=KNOWN_DECISIONS))
 
-    def observe(self, score: float, issued: float, weight: float, decision: str) -> bool:
+    def observe(
+        self,
+        score: float,
+        issued: float,
+        weight: float,
+        decision: str,
+        given: bool = True,
+    ) -> bool:
         self.known.append(decision)
         if math.isfinite(score):  # what is not is a gap, here as in a replay
             score = min(max(score, -FURTHEST_SCORE), FURTHEST_SCORE)
-        return self.interval.observe(score, issued=issued, weight=weight)
+        return self.interval.observe(score, issued=issued, weight=weight, given=given)
 
     def told(self) -> dict[str, Any]:
         """Say what an answer and a dashboard show of it."""
@@ -90,9 +97,9 @@ class CoverageKeeper:
 
     def replay(self, tails: Sequence[tuple[Online, list[Any]]]) -> None:
         for state, events in tails:
-            for score, issued, weight, decision in events:
+            for score, issued, weight, decision, *given in events:
                 # JSON has no infinity: one that was written comes back as null.
-                state.observe(_number(score), _number(issued), weight, decision)
+                state.observe(_number(score), _number(issued), weight, decision, *given)
 
     def answer(self, rows: Sequence[tuple[Online, Asked]]) -> list[Reply]:
         return [self._answer(state, asked.ask) for state, asked in rows]
@@ -118,6 +125,8 @@ class CoverageKeeper:
             why = f"The outcome of decision {decision} was counted already"
             return Reply(refusal={"code": "conflict", "message": why})
         event = [score(ask), ask["offset"], ask.get("weight", 1.0), decision]
+        if not ask.get("given", True):
+            event.append(False)
         held = state.observe(*event)
         return Reply(detail={"data": {"held": held, **state.told()}}, event=event)
 

@@ -1,15 +1,19 @@
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
 from deployments.gateway.app import build_app
+from deployments.gateway.envelope import withheld_interval
 from deployments.history.client import FoundDecisions
+from deployments.runtime.batch import Prediction
 from deployments.runtime.coverage.outcomes import standings_key
 from tests.deployments.house import House
 from tests.waiting import until
 
 BODY = {"entity": "order-gateway", "load": 0.5}
+PREDICTED = {"p99_pred": 5.0, "lower": 2.0, "upper": 9.0}
 
 
 class Ledger:
@@ -164,3 +168,62 @@ async def test_the_outcome_of_a_fallback_does_not_move_the_intervals(house: Hous
     assert (code, told["error"]["code"]) == (409, "conflict")
     assert "fallback" in told["error"]["message"]
     assert not await house.redis.exists(standings_key(house.redis))
+
+
+async def test_an_interval_too_wide_to_act_on_narrows_by_the_outcomes_of_the_fallback(
+    house: House,
+) -> None:
+    """Or one storm of outcomes would leave an entity to the fallback for ever."""
+    body = {**BODY, "entity": "settlement"}
+    tail = house.replicas["tail"][0]
+
+    async def answer_and_tell(latency: float) -> tuple[dict[str, Any], dict[str, Any]]:
+        answer = (await house.ask(body))[0]
+        code, told = await tell(house, answer["meta"]["decision_id"], latency)
+        assert code == 200, told
+        return answer, told
+
+    usual = (await house.ask(body))[0]["data"]["p99_pred"]
+    for _ in range(20):
+        await answer_and_tell(1e12)
+    await tail._standings.refresh()
+    answer, told = await answer_and_tell(usual)
+    assert answer["safety"]["fallback"]
+    assert "width:p99_pred" in {each["rule"] for each in answer["safety"]["violations"]}
+    assert told["held"]  # by the interval that the client was given
+    assert told["outcomes"] == 20  # none is counted that no client was given
+    row = (await house.ledger())[-1]
+    assert row["withheld_interval"]["upper"] > 100 * usual
+    for _ in range(400):
+        await tail._standings.refresh()
+        answer, told = await answer_and_tell(usual)
+        if not answer["safety"]["fallback"]:
+            break
+    assert not answer["safety"]["fallback"]
+    assert answer["interval"]["method"] == "cqr+aci"
+    assert told["outcomes"] == 21
+
+
+@pytest.mark.parametrize(
+    ("field", "level", "kept"),
+    [
+        ("upper", "unsafe", True),
+        ("p99_pred", "critical", True),
+        ("load", "warning", True),
+        ("load", "unsafe", False),
+    ],
+)
+def test_an_interval_of_what_cannot_be_asked_says_nothing(
+    field: str, level: str, kept: bool
+) -> None:
+    columns = {name: np.array([1.0, value]) for name, value in PREDICTED.items()}
+    prediction = Prediction(columns, "tail/xgboost-quantile", "1.0.0")
+    found = withheld_interval(prediction, 1, [{"rule": "any", "field": field, "level": level}])
+    assert found == ({"lower": 2.0, "upper": 9.0, "online": None} if kept else None)
+
+
+@pytest.mark.parametrize("upper", [np.nan, np.inf])
+def test_an_interval_that_is_none_says_nothing(upper: float) -> None:
+    columns = {"lower": np.array([1.0]), "upper": np.array([upper])}
+    assert withheld_interval(Prediction(columns, "any", "1"), 0, []) is None
+    assert withheld_interval(Prediction({}, "any", "1"), 0, []) is None
