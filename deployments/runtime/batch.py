@@ -6,7 +6,7 @@ as JSON, a value a row.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, TypedDict
+from typing import Any, Literal, NotRequired, Self, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from features.fill import Filled
 
 FloatArray = npt.NDArray[np.float64]
 Columns = dict[str, FloatArray]
+# Those of deployments.api.errors.REFUSALS: another one would end the batch in a KeyError.
+RefusalCode = Literal["not_found", "conflict", "invalid", "quota", "unavailable", "unreadable"]
 # An API key, and how many states of the kind it may create.
 Owner = tuple[str, int]
 
@@ -91,12 +93,12 @@ class Detail(TypedDict, total=False):
     meta: dict[str, Any]
 
 
-class Refusal(TypedDict, total=False):
-    """Why one row gets no answer: a code of deployments.api.errors, and words."""
+class Refusal(TypedDict):
+    """Why one row gets no answer, and by field where the body is at fault."""
 
-    code: str
+    code: RefusalCode
     message: str
-    fields: dict[str, str]
+    fields: NotRequired[dict[str, str]]
 
 
 @dataclass(slots=True)

@@ -1,14 +1,16 @@
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from deployments.api.errors import REFUSALS
 from deployments.runtime.batch import (
     Batch,
     Judgement,
     Prediction,
+    RefusalCode,
     filled_from_frame,
     filled_to_frame,
 )
@@ -98,3 +100,7 @@ def test_filled_features_arrive_as_they_left(
     assert_same(again.columns, columns)
     assert (again.stale, again.assumed) == (stale, assumed)
     assert again.event_time.tobytes() == event_time.tobytes()
+
+
+def test_a_family_may_refuse_with_exactly_the_codes_that_the_gateway_can_raise() -> None:
+    assert set(get_args(RefusalCode)) == REFUSALS.keys()

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.runtime.batch import Batch, Prediction
+from deployments.runtime.batch import Batch, Prediction, Refusal
 from deployments.runtime.state.routing import ByKey, holder, together
 from deployments.runtime.state.tags import key_by_tag, tag, tagged
 from deployments.runtime.transport.base import ReplicaLostError
@@ -41,11 +41,12 @@ def test_a_decision_leads_to_the_replica_of_its_key(key: str) -> None:
 
 def test_answers_of_several_holders_come_back_in_place() -> None:
     first = Prediction({"x": np.array([1.0, 2.0])}, "m", "1", [{"data": {"n": 1}}, None])
-    second = Prediction({"x": np.array([3.0])}, "m", "1", [], {0: {"code": "invalid"}})
+    why: Refusal = {"code": "invalid", "message": "no"}
+    second = Prediction({"x": np.array([3.0])}, "m", "1", [], {0: why})
     whole = together([([2, 0], first), ([1], second)], 3)
     assert whole.columns["x"].tolist() == [2.0, 3.0, 1.0]
     assert whole.details == [None, None, {"data": {"n": 1}}]
-    assert whole.refusals == {1: {"code": "invalid"}}
+    assert whole.refusals == {1: why}
 
 
 def test_a_batch_goes_in_parts() -> None:
