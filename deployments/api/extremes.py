@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from config_store.document import Serving
 from deployments.api.endpoint import WHOLE, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
+from deployments.tail.extremes.operations import Fit, FitTail
 
 MOST_VALUES = 100_000
 LEVEL = 0.95
@@ -154,17 +155,29 @@ def _seen(body: ExtremesBody) -> list[float]:
     return found
 
 
-def ask(body: ExtremesBody) -> dict[str, Any]:
-    dependent = body.metric is not None if body.dependent is None else body.dependent
+def ask(body: ExtremesBody) -> FitTail:
+    return {"fit": _fit(body), "values": body.values}
+
+
+def _fit(body: ExtremesBody) -> Fit:
+    if body.block is not None and body.threshold_quantile is not None:
+        return {
+            "method": "block_maxima",
+            "metric": body.metric,
+            "threshold_quantile": body.threshold_quantile,
+            "return_periods": body.return_periods,
+            "confidence": body.confidence,
+            "judged": body.value,
+            "block": body.block,
+        }
     return {
-        "m": body.metric,
-        "v": body.values,
-        "q": body.threshold_quantile,
-        "p": body.return_periods,
-        "c": body.confidence,
-        "j": body.value,
-        "d": dependent,
-        "b": body.block,
+        "method": "peaks_over_threshold",
+        "metric": body.metric,
+        "threshold_quantile": body.threshold_quantile,
+        "return_periods": body.return_periods,
+        "confidence": body.confidence,
+        "judged": body.value,
+        "dependent": body.metric is not None if body.dependent is None else body.dependent,
     }
 
 

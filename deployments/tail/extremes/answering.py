@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from deployments.tail.extremes.estimates import (
     interval,
     refused,
 )
+from deployments.tail.extremes.operations import Fit, FitPeaks
 from models.errors import ModelError, TrainingDataError
 from models.tail.extremes.answer import TailAnswer, TailQuestion, answer_tails
 
@@ -24,19 +24,20 @@ MODEL = "tail/peaks-over-threshold"
 COLUMNS = ("threshold", "scale", "exceedance_probability", "value_at_risk", "lower", "upper")
 
 
-def fit(asks: Sequence[dict[str, Any]], values: Sequence[FloatArray]) -> list[Fitted]:
+def fit(asks: Sequence[Fit], values: Sequence[FloatArray]) -> list[Fitted]:
     """Fit each row's values; the same to the bit whatever rows are fitted with it."""
     rows = list(zip(asks, values, strict=True))
-    tails = iter(answer_tails([_question(*row) for row in rows if not of_blocks(row[0])]))
-    return [fit_blocks(*row) if of_blocks(row[0]) else _fitted(next(tails), row[0]) for row in rows]
+    questions = [
+        _question(ask, each) for ask, each in rows if ask["method"] == "peaks_over_threshold"
+    ]
+    tails = iter(answer_tails(questions))
+    return [
+        fit_blocks(ask, each) if ask["method"] == "block_maxima" else _fitted(next(tails), ask)
+        for ask, each in rows
+    ]
 
 
-def of_blocks(ask: dict[str, Any]) -> bool:
-    """Tell whether block maxima are asked for."""
-    return ask["b"] is not None
-
-
-def _fitted(found: TailAnswer | TrainingDataError, ask: dict[str, Any]) -> Fitted:
+def _fitted(found: TailAnswer | TrainingDataError, ask: FitPeaks) -> Fitted:
     if isinstance(found, ModelError):
         return {"refusal": refused(str(found), ask)}
     return {"numbers": _numbers(found), "detail": _detail(found, ask)}
@@ -62,15 +63,15 @@ def warm() -> None:
     answer_tails([TailQuestion(spread), TailQuestion(spread, dependent=True)])
 
 
-def _question(ask: dict[str, Any], values: FloatArray) -> TailQuestion:
+def _question(ask: FitPeaks, values: FloatArray) -> TailQuestion:
     return TailQuestion(
         values=values,
-        threshold_quantile=ask["q"],
-        confidence=ask["c"],
+        threshold_quantile=ask["threshold_quantile"],
+        confidence=ask["confidence"],
         levels=LEVELS,
-        return_periods=tuple(ask["p"]),
-        judged=ask["j"],
-        dependent=ask["d"],
+        return_periods=tuple(ask["return_periods"]),
+        judged=ask["judged"],
+        dependent=ask["dependent"],
     )
 
 
@@ -83,7 +84,7 @@ def _numbers(found: TailAnswer) -> dict[str, float]:
     }
 
 
-def _detail(found: TailAnswer, ask: dict[str, Any]) -> Detail:
+def _detail(found: TailAnswer, ask: FitPeaks) -> Detail:
     data = {
         "is_extreme": found.is_extreme,
         "judged": found.judged,
@@ -93,11 +94,11 @@ def _detail(found: TailAnswer, ask: dict[str, Any]) -> Detail:
         "exceedance_interval": interval(found.exceedance_probability),
         "var": at_levels(found.value_at_risk),
         "cvar": at_levels(found.conditional_value_at_risk),
-        "return_levels": at_periods(ask["p"], found.return_levels),
+        "return_levels": at_periods(ask["return_periods"], found.return_levels),
         "extremal_index": found.extremal_index,
         "exceedances": int(found.fit.sample.excess.size),
         "location": None,
         "blocks": None,
         "notes": list(found.notes),
     }
-    return {"data": data, "interval": {"level": ask["c"]}}
+    return {"data": data, "interval": {"level": ask["confidence"]}}

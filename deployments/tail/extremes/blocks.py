@@ -1,10 +1,8 @@
 """Block maxima as they are served: a row's answer in the terms that all extremes are told in."""
 
-from typing import Any
-
 import numpy as np
 
-from deployments.runtime.batch import FloatArray
+from deployments.runtime.batch import Detail, FloatArray
 from deployments.tail.extremes.estimates import (
     LEVELS,
     Fitted,
@@ -14,21 +12,22 @@ from deployments.tail.extremes.estimates import (
     interval,
     refused,
 )
+from deployments.tail.extremes.operations import FitBlocks
 from models.errors import TrainingDataError
 from models.tail.extremes.block_answer import BlockAnswer, BlockQuestion, answer_blocks
 
 MODEL = "tail/block-maxima"
 
 
-def fit_blocks(ask: dict[str, Any], values: FloatArray) -> Fitted:
+def fit_blocks(ask: FitBlocks, values: FloatArray) -> Fitted:
     question = BlockQuestion(
         values=values,
-        block=ask["b"],
-        threshold_quantile=ask["q"],
-        confidence=ask["c"],
+        block=ask["block"],
+        threshold_quantile=ask["threshold_quantile"],
+        confidence=ask["confidence"],
         levels=LEVELS,
-        return_periods=tuple(ask["p"]),
-        judged=ask["j"],
+        return_periods=tuple(ask["return_periods"]),
+        judged=ask["judged"],
     )
     try:
         found = answer_blocks(question)
@@ -46,7 +45,7 @@ def _numbers(found: BlockAnswer) -> dict[str, float]:
     }
 
 
-def _detail(found: BlockAnswer, ask: dict[str, Any]) -> Any:
+def _detail(found: BlockAnswer, ask: FitBlocks) -> Detail:
     data = {
         "is_extreme": found.is_extreme,
         "judged": found.judged,
@@ -56,11 +55,11 @@ def _detail(found: BlockAnswer, ask: dict[str, Any]) -> Any:
         "exceedance_interval": {"lower": None, "upper": None},
         "var": at_levels(found.value_at_risk),
         "cvar": [],
-        "return_levels": at_periods(ask["p"], found.return_levels),
+        "return_levels": at_periods(ask["return_periods"], found.return_levels),
         "extremal_index": None,
         "exceedances": int(np.count_nonzero(found.fit.maxima > found.threshold)),
         "location": found.fit.location,
         "blocks": int(found.fit.maxima.size),
         "notes": list(found.notes),
     }
-    return {"data": data, "interval": {"level": ask["c"]}, "meta": {"model": MODEL}}
+    return {"data": data, "interval": {"level": ask["confidence"]}, "meta": {"model": MODEL}}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from deployments.runtime.batch import Detail, Refusal
+from deployments.tail.extremes.operations import Fit
 from models.tail.extremes.profile_intervals import Estimate
 from safety.open_ends import FARTHEST
 
@@ -19,8 +20,8 @@ class Fitted(TypedDict, total=False):
     refusal: Refusal
 
 
-def refused(why: str, ask: dict[str, Any]) -> Refusal:
-    field = "values" if ask["m"] is None else "metric"
+def refused(why: str, ask: Fit) -> Refusal:
+    field = "values" if ask["metric"] is None else "metric"
     return {"code": "invalid", "message": f"No tail can be fitted: {why}", "fields": {field: why}}
 
 

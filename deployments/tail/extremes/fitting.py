@@ -13,12 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 
 from deployments.runtime.aside.process import Aside, AsideLostError
 from deployments.runtime.batch import Batch, FloatArray, Prediction
-from deployments.tail.extremes.answering import fit, of_blocks, prediction_of
+from deployments.tail.extremes.answering import fit, prediction_of
 from deployments.tail.extremes.estimates import Fitted
-from deployments.tail.extremes.metrics import Wanted, wanted_of
+from deployments.tail.extremes.metrics import Wanted, asks_of, wanted_of
+from deployments.tail.extremes.operations import Fit, FitBlocks, FitPeaks
 
 MOST_FITS = 2048
 # About what a fit costs, measured on rows of 120 to 2,000 values.
@@ -44,6 +46,16 @@ _UNREAD: Fitted = {
     }
 }
 _NOTHING = np.zeros(0)
+# What the process beside the replica is started with.
+_USUAL: FitPeaks = {
+    "method": "peaks_over_threshold",
+    "metric": None,
+    "threshold_quantile": 0.95,
+    "return_periods": [],
+    "confidence": 0.95,
+    "judged": None,
+    "dependent": False,
+}
 
 
 class Fitting:
@@ -58,25 +70,27 @@ class Fitting:
     async def answer(
         self, batch: Batch, series: Mapping[Wanted, FloatArray], version: str
     ) -> Prediction:
-        wanted = wanted_of(batch)
+        asks, wanted = asks_of(batch), wanted_of(batch)
         values = [
-            np.asarray(ask["v"], dtype=np.float64) if name is None else series.get(name, _NOTHING)
-            for ask, name in zip(batch.asks, wanted, strict=True)
+            np.asarray(ask["values"], dtype=np.float64)
+            if name is None
+            else series.get(name, _NOTHING)
+            for ask, name in zip(asks, wanted, strict=True)
         ]
         found: dict[int, Fitted] = {}
         by_question: dict[tuple[Any, ...], list[int]] = {}
-        for row, (name, ask) in enumerate(zip(wanted, batch.asks, strict=True)):
+        for row, (name, ask) in enumerate(zip(wanted, asks, strict=True)):
             if name is not None and name not in series:
                 found[row] = _UNREAD
                 continue
-            key = (row,) if name is None else _key(name, ask)
+            key = (row,) if name is None else (*name, orjson.dumps(ask["fit"]))
             kept = self._fits.get(key)
             if kept is not None and kept[0] is values[row]:
                 found[row] = kept[1]
             else:
                 by_question.setdefault(key, []).append(row)
         firsts = [rows[0] for rows in by_question.values()]
-        fitted = await self._fit([batch.asks[row] for row in firsts], [values[r] for r in firsts])
+        fitted = await self._fit([asks[r]["fit"] for r in firsts], [values[r] for r in firsts])
         for (key, rows), each in zip(by_question.items(), fitted, strict=True):
             found |= dict.fromkeys(rows, each)
             if each is not _TOO_MANY and wanted[rows[0]] is not None:
@@ -94,21 +108,21 @@ class Fitting:
         while len(self._fits) > MOST_FITS:
             self._fits.popitem(last=False)
 
-    async def _fit(
-        self, asks: Sequence[dict[str, Any]], values: Sequence[FloatArray]
-    ) -> list[Fitted]:
-        blocks = [at for at, ask in enumerate(asks) if of_blocks(ask)]
+    async def _fit(self, asks: Sequence[Fit], values: Sequence[FloatArray]) -> list[Fitted]:
+        blocks = {at: ask for at, ask in enumerate(asks) if ask["method"] == "block_maxima"}
         if not blocks:
             return await self._fit_tails(asks, values)
-        tails = [at for at, ask in enumerate(asks) if not of_blocks(ask)]
+        tails = [at for at in range(len(asks)) if at not in blocks]
         fitted = await self._fit_tails([asks[at] for at in tails], [values[at] for at in tails])
         found = dict(zip(tails, fitted, strict=True))
-        for at in blocks[:MOST_BLOCK_ROWS]:  # each by itself: fits of other batches come between
-            found[at] = await self._fit_blocks(asks[at], values[at])
-        found |= dict.fromkeys(blocks[MOST_BLOCK_ROWS:], _TOO_MANY)
+        for number, (at, ask) in enumerate(blocks.items()):
+            if number >= MOST_BLOCK_ROWS:
+                found[at] = _TOO_MANY
+            else:  # each by itself: fits of other batches come between
+                found[at] = await self._fit_blocks(ask, values[at])
         return [found[at] for at in range(len(asks))]
 
-    async def _fit_blocks(self, ask: dict[str, Any], values: FloatArray) -> Fitted:
+    async def _fit_blocks(self, ask: FitBlocks, values: FloatArray) -> Fitted:
         """Fit in the process beside, and wait while it starts: a row is too long for a slice."""
         try:
             return (await self._fit_aside([ask], [values]))[0]
@@ -116,9 +130,7 @@ class Fitting:
             log.warning("Block maxima are fitted in the replica: %s", lost)
             return fit([ask], [values])[0]
 
-    async def _fit_tails(
-        self, asks: Sequence[dict[str, Any]], values: Sequence[FloatArray]
-    ) -> list[Fitted]:
+    async def _fit_tails(self, asks: Sequence[Fit], values: Sequence[FloatArray]) -> list[Fitted]:
         if sum(map(cost_ms, values)) <= LONG_MS:
             return await _fit_in_slices(asks, values)
         if self._aside_is_warm:
@@ -134,25 +146,20 @@ class Fitting:
     async def _start_aside(self) -> None:
         """Have the process beside import what it needs: that takes seconds."""
         try:
-            ask: dict[str, Any] = {"m": None, "q": 0.95, "p": [], "c": 0.95, "j": None}
-            ask |= {"d": False, "b": None}
-            await self._fit_aside([ask], [np.arange(400.0)])
+            await self._fit_aside([_USUAL], [np.arange(400.0)])
             self._aside_is_warm = True
         except AsideLostError as lost:
             log.warning("There is no process for long fits: %s", lost)
         finally:
             self._starting = None
 
-    async def _fit_aside(
-        self, asks: Sequence[dict[str, Any]], values: Sequence[FloatArray]
-    ) -> list[Fitted]:
-        bare = [{name: said for name, said in ask.items() if name != "v"} for ask in asks]
+    async def _fit_aside(self, asks: Sequence[Fit], values: Sequence[FloatArray]) -> list[Fitted]:
         sent = [base64.b64encode(each.tobytes()).decode() for each in values]
-        found: list[Fitted] = await self._aside.do("fit", asks=bare, values=sent)
+        found: list[Fitted] = await self._aside.do("fit", asks=list(asks), values=sent)
         return found
 
 
-def fit_sent(asks: Sequence[dict[str, Any]], values: Sequence[str]) -> list[Fitted]:
+def fit_sent(asks: Sequence[Fit], values: Sequence[str]) -> list[Fitted]:
     """Fit what a replica sent; in the process beside it."""
     return fit(asks, [np.frombuffer(base64.b64decode(each)) for each in values])
 
@@ -161,9 +168,7 @@ def cost_ms(values: FloatArray) -> float:
     return ROW_MS + VALUE_MS * values.size
 
 
-async def _fit_in_slices(
-    asks: Sequence[dict[str, Any]], values: Sequence[FloatArray]
-) -> list[Fitted]:
+async def _fit_in_slices(asks: Sequence[Fit], values: Sequence[FloatArray]) -> list[Fitted]:
     found: list[Fitted] = []
     for start, stop in _slices([cost_ms(each) for each in values]):
         if found:
@@ -182,7 +187,3 @@ def _slices(costs_ms: Sequence[float]) -> Iterator[tuple[int, int]]:
         spent += each
     if costs_ms:
         yield start, len(costs_ms)
-
-
-def _key(name: Wanted, ask: dict[str, Any]) -> tuple[Any, ...]:
-    return (*name, ask["q"], *ask["p"], ask["c"], ask["j"], ask["d"], ask["b"])

@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 
 from deployments.history.client import HistoryAwayError, ask
 from deployments.runtime.batch import Batch, FloatArray
+from deployments.tail.extremes.operations import FitTail
 
 MINUTES = 7 * 1440
 # Telemetry comes by the minute; until the next one is read, the last one goes on.
@@ -23,11 +23,16 @@ log = logging.getLogger(__name__)
 Wanted = tuple[str, str]
 
 
+def asks_of(batch: Batch) -> list[FitTail]:
+    """Give the rows' requests, as deployments/api/extremes.py wrote them."""
+    return batch.asks
+
+
 def wanted_of(batch: Batch) -> list[Wanted | None]:
     """Name the telemetry that each row asks of, where it brings no values."""
     return [
-        None if ask["m"] is None else (entity, ask["m"])
-        for entity, ask in zip(batch.entities, batch.asks, strict=True)
+        None if (metric := ask["fit"]["metric"]) is None else (entity, metric)
+        for entity, ask in zip(batch.entities, asks_of(batch), strict=True)
     ]
 
 
@@ -78,7 +83,7 @@ class MetricSeries:
 
 async def _read(wanted: Wanted) -> FloatArray | None:
     try:
-        found: Any = await ask("metric", *wanted, MINUTES)
+        found = await ask("metric", *wanted, MINUTES)
     except HistoryAwayError as away:
         log.warning("The history gives no %s of %s: %s", *wanted[::-1], away.message)
         return None
