@@ -1,6 +1,6 @@
 """What the gateway must know of a family of models to carry its requests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -96,8 +96,8 @@ class InferenceEndpoint:
     features: tuple[str, ...] = ()
     # The deployment that answers; the family's own where it is not named.
     deployment: str = ""
-    # What a body says beyond its numbers, as JSON.
-    ask: Callable[[Any], Any] | None = None
+    # What a body says beyond its numbers, as JSON: one of the operations of its deployment.
+    ask: Callable[[Any], Mapping[str, object]] | None = None
     # The state that a body belongs to: one key lives on one replica.
     key: Callable[[Any], str] | None = None
 

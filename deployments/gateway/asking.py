@@ -23,7 +23,7 @@ class KeyDesk:
         self._ids = ids
         self._active = active
 
-    async def ask(self, family: str, key: str, ask: dict[str, Any]) -> dict[str, Any]:
+    async def ask(self, family: str, key: str, ask: Mapping[str, object]) -> dict[str, Any]:
         """Give what the holder says; its refusal is raised."""
         batch = Batch(family, [key], {}, [ask], [key], self._ids.take(1))
         batch.requests, batch.budget_s = list(request_ids.get()), ASK_SECONDS

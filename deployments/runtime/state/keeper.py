@@ -2,20 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol
+
+from typing_extensions import TypeVar  # with a default, which typing has from Python 3.13 on
 
 from deployments.runtime.batch import Detail, Owner, Refusal
 
 State = TypeVar("State")
+# A family's keeper names what it reads and writes; to all that passes them on they are JSON.
+Ask = TypeVar("Ask", default=Any)
+Event = TypeVar("Event", default=Any)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Generic[Ask]):
     """One row: what it asks of its key's state, and the decision that it will be."""
 
     key: str
     id: str
-    ask: Any
+    ask: Ask
     """What the family's `ask` made of the body."""
     owner: Owner | None = None
     """Whose the key will be if this row begins it, and how many of the kind they may create."""
@@ -28,12 +33,12 @@ Rows = list[tuple[int, Asked]]
 
 
 @dataclass(slots=True)
-class Reply:
+class Reply(Generic[Event]):
     """One row's answer. Without an event it left the state as it was."""
 
     columns: dict[str, float] = field(default_factory=dict)
     detail: Detail | None = None
-    event: Any = None
+    event: Event | None = None
     refusal: Refusal | None = None
     # The key is to be forgotten once this is written down.
     deletes: bool = False
