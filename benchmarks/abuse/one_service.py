@@ -38,7 +38,7 @@ class Flood:
         """Begin a batch of streams, the first of this number."""
         names = [f"s/{number}" for number in range(first, first + ROWS)]
         ids = [f"00000000-0000-7000-8000-{first + row:012x}" for row in range(ROWS)]
-        asks = [{"op": "observe", "v": [1.0, 2.0], "t": 1.0} for _ in names]
+        asks = [{"op": "observe", "values": [1.0, 2.0], "ts": 1.0} for _ in names]
         batch = Batch("regime", names, {}, asks, names, ids)
         await self.service.answer(batch, "m", "1", StreamsConfig())
 

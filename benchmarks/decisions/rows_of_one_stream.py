@@ -31,7 +31,7 @@ _numbers = count()
 async def milliseconds(service: KeyedService[Any], stream: str, bodies: list[list[Any]]) -> float:
     """Send each body as a row of one batch; say how long the answer took."""
     ids = [f"00000000-0000-7000-8000-{next(_numbers):012x}" for _ in bodies]
-    asks = [{"op": "observe", "v": body} for body in bodies]
+    asks = [{"op": "observe", "values": body} for body in bodies]
     names = [stream] * len(bodies)
     batch = Batch(service.keeper.kind, names, {}, asks, names, ids)
     began = time.perf_counter()

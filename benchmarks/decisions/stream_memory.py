@@ -113,7 +113,7 @@ class Replica:
             part = names[first : first + AT_ONCE]
             ids = [f"00000000-0000-7000-8000-{next(_numbers):012x}" for _ in part]
             # As numbers of their own for every stream: a body's are not shared either.
-            asks = [{"op": "observe", "v": (np.array(values) + 0.0).tolist()} for _ in part]
+            asks = [{"op": "observe", "values": (np.array(values) + 0.0).tolist()} for _ in part]
             batch = Batch(self.service.keeper.kind, part, {}, asks, part, ids)
             await self.service.answer(batch, "", "", StreamsConfig())
             self._clock.tick()

@@ -11,15 +11,17 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from zlib import crc32
 
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
+from deployments.anomaly.operations import Choice, JudgeDeploy, Look, Observe, Value
 from deployments.anomaly.order import Place, book, take
-from deployments.anomaly.record import Observed, Record, pack, unpack
+from deployments.anomaly.record import Event, Observed, Record, pack, unpack
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.keeper import Asked, Reply
+from deployments.runtime.state.operations import Show
 from models.errors import ArtifactError
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ Answers = TypeVar("Answers")
 # A stream's record, and what each value of its last body takes, with what was said of it.
 RECORD_BYTES, ANSWER_BYTES = 1_500, 250
 # The event that ends a stream; its next observation begins it anew.
-DELETED: list[Any] = []
+DELETED: Event = []
 
 
 @dataclass(slots=True)
@@ -40,7 +42,7 @@ class Stream:
     record: Record = field(default_factory=Record)
     slot: int | None = None
     # The latest event and what the detectors said of it: for who asks again after a death.
-    last: tuple[Observed, Any] | None = None
+    last: tuple[Observed[Any, Any], Any] | None = None
 
     @property
     def seed(self) -> int:
@@ -48,7 +50,16 @@ class Stream:
         return crc32(self.name.encode())
 
 
-class StreamKeeper(Generic[Answers]):
+class _Row(NamedTuple, Generic[Value, Choice]):
+    """A row that observes: its place in the batch, what it says, and what of that is taken."""
+
+    at: int
+    stream: Stream
+    ask: Observe[Value, Choice]
+    seen: Observed[Value, Choice]
+
+
+class StreamKeeper(Generic[Value, Choice, Answers]):
     """A subclass knows the detectors; deployments/runtime/state/keeper.py says what is owed."""
 
     kind: str
@@ -59,7 +70,7 @@ class StreamKeeper(Generic[Answers]):
         self._clock = clock
 
     @abstractmethod
-    def begin(self, stream: Stream, seen: Observed) -> None:
+    def begin(self, stream: Stream, seen: Observed[Value, Choice]) -> None:
         """Open the stream's slot for its first observations."""
 
     @abstractmethod
@@ -73,11 +84,11 @@ class StreamKeeper(Generic[Answers]):
         """Note what answers need of these as they are, before several rows of each are taken."""
 
     @abstractmethod
-    def advance(self, rows: Sequence[tuple[Stream, Observed]]) -> list[Answers]:
+    def advance(self, rows: Sequence[tuple[Stream, Observed[Value, Choice]]]) -> list[Answers]:
         """Let the detectors take the observations of each row, in order; none of them is empty."""
 
     @abstractmethod
-    def alarms(self, answers: Answers, seen: Observed) -> list[dict[str, Any]]:
+    def alarms(self, answers: Answers, seen: Observed[Value, Choice]) -> list[dict[str, Any]]:
         """Name the alarms among a row's observations."""
 
     @abstractmethod
@@ -85,15 +96,15 @@ class StreamKeeper(Generic[Answers]):
         """Keep what a later reply says of the stream's present state, as JSON."""
 
     @abstractmethod
-    def reply(self, stream: Stream, answers: Answers | None, taken: dict[str, int]) -> Reply:
+    def reply(self, stream: Stream, answers: Answers | None, taken: dict[str, int]) -> Reply[Event]:
         """Say a row's answer; of the present state where nothing was taken."""
 
     @abstractmethod
-    def look(self, stream: Stream, ask: dict[str, Any]) -> dict[str, Any]:
+    def look(self, stream: Stream, ask: Show | JudgeDeploy) -> dict[str, Any]:
         """Answer what only this kind of stream can be asked, changing nothing."""
 
     @abstractmethod
-    def unfit(self, stream: Stream, ask: dict[str, Any]) -> Refusal | None:
+    def unfit(self, stream: Stream, ask: Observe[Value, Choice]) -> Refusal | None:
         """Say why a body does not fit its stream."""
 
     @abstractmethod
@@ -138,7 +149,7 @@ class StreamKeeper(Generic[Answers]):
             self.free(state.record, state.slot)
             state.slot = None
 
-    def replay(self, tails: Sequence[tuple[Stream, list[Any]]]) -> None:
+    def replay(self, tails: Sequence[tuple[Stream, list[Event]]]) -> None:
         """Go through the logs side by side, each up to its next deletion."""
         left = [(stream, _lives(events)) for stream, events in tails]
         while left:
@@ -149,10 +160,12 @@ class StreamKeeper(Generic[Answers]):
                 self.release(stream)
                 stream.record, stream.last = Record(), None
 
-    def answer(self, rows: Sequence[tuple[Stream, Asked]]) -> list[Reply]:
-        replies: list[Reply | None] = [None] * len(rows)
+    def answer(
+        self, rows: Sequence[tuple[Stream, Asked[Observe[Value, Choice] | Look]]]
+    ) -> list[Reply[Event]]:
+        replies: list[Reply[Event] | None] = [None] * len(rows)
         now = self._clock()
-        observations = sum(len(asked.ask.get("v", ())) for _, asked in rows)
+        observations = sum(_size(asked.ask) or 0 for _, asked in rows)
         # They came in one batch, and have one version.
         settings: StreamsConfig = rows[0][1].settings
         share = self._alarm_budget.share(observations, now, settings.alarms_per_day)
@@ -160,35 +173,37 @@ class StreamKeeper(Generic[Answers]):
         while left:
             wave, left = self._wave(rows, left)
             places: dict[str, Place] = {}
-            observed: list[tuple[int, Stream, Observed]] = []
+            observed: list[_Row[Value, Choice]] = []
             for at in wave:
                 stream, asked = rows[at]
-                if asked.ask["op"] != "observe":
-                    replies[at] = self._look(stream, asked)
-                elif why := self.unfit(stream, asked.ask):
+                ask = asked.ask
+                if ask["op"] != "observe":
+                    replies[at] = self._look(stream, asked.key, ask)
+                elif why := self.unfit(stream, ask):
                     replies[at] = Reply(refusal=why)
                 else:
-                    seen = self._observed(places, stream, asked, share, now)
-                    observed.append((at, stream, seen))
-            self._answer(observed, rows, replies)
+                    seen = self._observed(places, stream, ask, asked.id, share, now)
+                    observed.append(_Row(at, stream, ask, seen))
+            self._answer(observed, replies)
         return [reply if reply is not None else Reply() for reply in replies]
 
     def _wave(
-        self, rows: Sequence[tuple[Stream, Asked]], left: Sequence[int]
+        self,
+        rows: Sequence[tuple[Stream, Asked[Observe[Value, Choice] | Look]]],
+        left: Sequence[int],
     ) -> tuple[list[int], list[int]]:
         """Part the rows into those that can be answered together now, and those after them."""
         wave, rest = list[int](), list[int]()
         room: dict[str, int] = {}
         for at in left:
             stream, asked = rows[at]
-            observes = asked.ask["op"] == "observe"
-            size = len(asked.ask["v"]) if observes else 0
+            size = _size(asked.ask)
             if stream.name not in room:
                 wave.append(at)
                 # What a stream is begun with is known when its first row has been taken.
-                alone = not observes or stream.record.latest is None
-                room[stream.name] = -1 if alone else self.most_together(stream) - size
-            elif observes and room[stream.name] >= size:
+                alone = size is None or stream.record.latest is None
+                room[stream.name] = -1 if alone else self.most_together(stream) - (size or 0)
+            elif size is not None and room[stream.name] >= size:
                 wave.append(at)
                 room[stream.name] -= size
             else:
@@ -196,62 +211,63 @@ class StreamKeeper(Generic[Answers]):
                 room[stream.name] = -1  # those behind it keep their order
         return wave, rest
 
-    def removal(self, asked: Asked) -> Reply | None:
-        if asked.ask["op"] != "delete":
-            return None
-        return Reply(detail={"data": {"deleted": asked.key}}, event=DELETED, deletes=True)
+    def removal(self, asked: Asked[Observe[Value, Choice] | Look]) -> Reply[Event] | None:
+        return _deleted(asked.key) if asked.ask["op"] == "delete" else None
 
-    def again(self, state: Stream, asked: Asked) -> Reply:
+    def again(self, state: Stream, asked: Asked[Observe[Value, Choice] | Look]) -> Reply[Event]:
         """Say it again to the bit; of what lies further back, where the stream stands now."""
         if state.last is not None and state.last[0].id == asked.id:
             seen, answers = state.last
             return self.reply(state, answers, _counts(seen))
-        taken = {"taken": 0, "duplicates": len(asked.ask.get("v", ())), "late": 0}
+        taken = {"taken": 0, "duplicates": _size(asked.ask) or 0, "late": 0}
         return self.reply(state, None, taken)
 
-    def withdraw(self, state: Stream, asked: Asked) -> Any:
+    def withdraw(self, state: Stream, asked: Asked[Observe[Value, Choice] | Look]) -> None:
         """Let it stand: sent again with its sequence, it is passed over."""
 
-    def unavailable(self, _: Asked) -> Refusal | None:
+    def unavailable(self, _: Asked[Observe[Value, Choice] | Look]) -> Refusal | None:
         return {
             "code": "unavailable",
             "message": "The streams' log is away, and nothing was taken: send it again",
         }
 
     def _observed(
-        self, places: dict[str, Place], stream: Stream, asked: Asked, share: float, now: float
-    ) -> Observed:
+        self,
+        places: dict[str, Place],
+        stream: Stream,
+        ask: Observe[Value, Choice],
+        decision_id: str,
+        share: float,
+        now: float,
+    ) -> Observed[Value, Choice]:
         """Choose what of a row is taken, after those before it in its wave."""
         place = places.get(stream.name, Place(stream.record.sequence, stream.record.ts))
-        taken = take(place, asked.ask, now)
+        taken = take(place, ask, now)
         places[stream.name] = Place(taken.sequence, taken.ts)
-        choice = asked.ask.get("c")
-        return Observed(*taken, share=share, now=now, choice=choice, id=asked.id)
+        choice = ask.get("choice")
+        return Observed(*taken, share=share, now=now, choice=choice, id=decision_id)
 
     def _answer(
-        self,
-        observed: Sequence[tuple[int, Stream, Observed]],
-        rows: Sequence[tuple[Stream, Asked]],
-        replies: list[Reply | None],
+        self, observed: Sequence[_Row[Value, Choice]], replies: list[Reply[Event] | None]
     ) -> None:
-        sizes = Counter(stream.name for _, stream, _ in observed)
-        several = {stream.name: stream for _, stream, _ in observed if sizes[stream.name] > 1}
+        sizes = Counter(row.stream.name for row in observed)
+        several = {row.stream.name: row.stream for row in observed if sizes[row.stream.name] > 1}
         self.remember(list(several.values()))
 
         def reply(which: int, answers: Answers | None, alarms: list[dict[str, Any]]) -> None:
-            at, stream, seen = observed[which]
-            said = answers if seen.values else _said_before(stream, seen, rows[at][1].ask)
+            at, stream, ask, seen = observed[which]
+            said = answers if seen.values else _said_before(stream, seen, ask)
             found = replies[at] = self.reply(stream, said, _counts(seen))
             found.event = seen.event()
             named = {"kind": self.kind, "stream": stream.name}
             found.notices = [named | alarm for alarm in alarms]
 
-        self._apply([(stream, seen) for _, stream, seen in observed], reply)
+        self._apply([(row.stream, row.seen) for row in observed], reply)
         self.remember(())
 
     def _apply(
         self,
-        rows: Sequence[tuple[Stream, Observed]],
+        rows: Sequence[tuple[Stream, Observed[Value, Choice]]],
         then: Callable[[int, Answers | None, list[dict[str, Any]]], None] | None = None,
     ) -> None:
         """Advance detectors and records by events; the one way by which a stream changes.
@@ -276,37 +292,45 @@ class StreamKeeper(Generic[Answers]):
             if answers is not None:
                 stream.last = (seen, answers)
 
-    def _look(self, stream: Stream, asked: Asked) -> Reply:
-        ask = asked.ask
+    def _look(self, stream: Stream, key: str, ask: Look) -> Reply[Event]:
         if stream.record.updated == 0:
             return Reply(
                 refusal={"code": "not_found", "message": f"There is no stream {stream.name}"}
             )
-        if removal := self.removal(asked):
-            return removal
+        if ask["op"] == "delete":
+            return _deleted(key)
         if ask["op"] == "show":
             shown = asdict(stream.record) | self.look(stream, ask)
             return Reply(detail={"data": {self.kind: shown}})
         return Reply(detail={"data": self.look(stream, ask)})
 
 
-def _said_before(stream: Stream, seen: Observed, ask: dict[str, Any]) -> Any:
+def _size(ask: Observe[Value, Choice] | Look) -> int | None:
+    """Count the observations of a row; None where it asks something else."""
+    return len(ask["values"]) if ask["op"] == "observe" else None
+
+
+def _deleted(key: str) -> Reply[Event]:
+    return Reply(detail={"data": {"deleted": key}}, event=DELETED, deletes=True)
+
+
+def _said_before(stream: Stream, seen: Observed[Value, Choice], ask: Observe[Value, Choice]) -> Any:
     """Give what was said of a body that its client sends again for want of the answer."""
-    if stream.last is None or "s" not in ask:
+    if stream.last is None or "sequence" not in ask:
         return None
     last, answers = stream.last
-    n = len(ask["v"])
-    same = seen.duplicates == n == len(last.values) and ask["s"] + n - 1 == last.sequence
+    n = len(ask["values"])
+    same = seen.duplicates == n == len(last.values) and ask["sequence"] + n - 1 == last.sequence
     return answers if same else None
 
 
-def _counts(seen: Observed) -> dict[str, int]:
+def _counts(seen: Observed[Value, Choice]) -> dict[str, int]:
     return {"taken": len(seen.values), "duplicates": seen.duplicates, "late": seen.late}
 
 
-def _lives(events: Sequence[Any]) -> list[list[Observed]]:
+def _lives(events: Sequence[Event]) -> list[list[Observed[Any, Any]]]:
     """Part a log at its deletions, one of which stands between any two parts."""
-    lives: list[list[Observed]] = [[]]
+    lives: list[list[Observed[Any, Any]]] = [[]]
     for event in events:
         if event == DELETED:
             lives.append([])

@@ -7,8 +7,9 @@ time, so it is counted and left out. Neither is an error: a client that sends ag
 answer gets an answer.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
+from deployments.anomaly.operations import Choice, Observe, Value
 from deployments.anomaly.record import Observed, Record
 
 
@@ -19,8 +20,8 @@ class Place(NamedTuple):
     ts: float | None
 
 
-class Taken(NamedTuple):
-    values: list[Any]
+class Taken(NamedTuple, Generic[Value]):
+    values: list[Value]
     times: list[float]
     sequence: int | None
     ts: float | None
@@ -29,19 +30,19 @@ class Taken(NamedTuple):
     missing: int
 
 
-def take(place: Place, ask: dict[str, Any], now: float) -> Taken:
+def take(place: Place, ask: Observe[Value, Choice], now: float) -> Taken[Value]:
     """Choose from a body's values those that come after this place."""
-    values: list[Any] = ask["v"]
-    times = _times(ask.get("t"), len(values), now)
-    first: int | None = ask.get("s")
+    values, given = ask["values"], ask.get("ts")
+    times = _times(given, len(values), now)
+    first = ask.get("sequence")
     duplicates = missing = 0
     if first is not None and place.sequence is not None:
         duplicates = min(max(place.sequence + 1 - first, 0), len(values))
         missing = max(first - place.sequence - 1, 0)
     values, times = values[duplicates:], times[duplicates:]
-    kept_values, kept_times, latest = list[Any](), list[float](), place.ts
+    kept_values, kept_times, latest = list[Value](), list[float](), place.ts
     for value, at in zip(values, times, strict=True):
-        if ask.get("t") is not None:
+        if given is not None:
             if latest is not None and at < latest:
                 continue
             latest = at
@@ -60,7 +61,7 @@ def _times(given: float | list[float] | None, n: int, now: float) -> list[float]
     return list(given) if isinstance(given, list) else [given] * n
 
 
-def book(record: Record, seen: Observed) -> None:
+def book(record: Record, seen: Observed[Any, Any]) -> None:
     """Note in the record what was taken, and what was not."""
     if record.updated == 0:
         record.created = seen.now

@@ -1,7 +1,7 @@
 """Anomalies in streams of vectors: each point's score, how rare it is, and what it comes from."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,12 @@ import numpy as np
 
 from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.keeper import Stream, StreamKeeper
-from deployments.anomaly.record import Observed, Record
+from deployments.anomaly.operations import JudgeDeploy, ObservePoints, PointChoice
+from deployments.anomaly.record import Event, Observed, Record
 from deployments.api.streams import FLEET, MOST_DIMENSIONS, USUAL_DETECTOR
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.keeper import Reply
+from deployments.runtime.state.operations import Show
 from models.anomaly.fleet import Roster, by_member
 from models.anomaly.streams import AnomalyStreams
 from models.anomaly.watch import AnomalyAnswers
@@ -24,6 +26,8 @@ MOST_TOGETHER = 100_000
 _Z = 1.6448536269514722  # of a 90 % interval
 # A p-value is a rank among at most so many scores (models/anomaly/alarms.py).
 _RANKED = 1536
+
+Points = Observed[list[float], PointChoice]
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ Like = tuple[str, int, int, tuple[float, ...]]
 """What streams of one bank have in common: the detector, the dimensions and, of a fleet, who."""
 
 
-class PointKeeper(StreamKeeper[PointAnswers]):
+class PointKeeper(StreamKeeper[list[float], PointChoice, PointAnswers]):
     """One bank for all streams that are alike."""
 
     kind = "anomaly"
@@ -58,12 +62,12 @@ class PointKeeper(StreamKeeper[PointAnswers]):
     def most_together(self, stream: Stream) -> int:  # noqa: ARG002 - same for all
         return MOST_TOGETHER
 
-    def begin(self, stream: Stream, seen: Observed) -> None:
+    def begin(self, stream: Stream, seen: Points) -> None:
         if not stream.record.observations:
             _choose(stream.record, seen)
         stream.slot = self._bank(stream.record).open(stream.seed)
 
-    def advance(self, rows: Sequence[tuple[Stream, Observed]]) -> list[PointAnswers]:
+    def advance(self, rows: Sequence[tuple[Stream, Points]]) -> list[PointAnswers]:
         found: list[PointAnswers | None] = [None] * len(rows)
         banks: dict[Like, list[int]] = {}
         for at, (stream, _) in enumerate(rows):
@@ -75,7 +79,7 @@ class PointKeeper(StreamKeeper[PointAnswers]):
         return [answers for answers in found if answers is not None]
 
     def _advance(
-        self, bank: AnomalyStreams, rows: Sequence[tuple[Stream, Observed]]
+        self, bank: AnomalyStreams, rows: Sequence[tuple[Stream, Points]]
     ) -> list[PointAnswers]:
         sizes = [len(seen.values) for _, seen in rows]
         found = bank.advance(
@@ -91,7 +95,7 @@ class PointKeeper(StreamKeeper[PointAnswers]):
         ]
         return [PointAnswers(**part, members=members) for part in parts]
 
-    def alarms(self, answers: PointAnswers, seen: Observed) -> list[dict[str, Any]]:
+    def alarms(self, answers: PointAnswers, seen: Points) -> list[dict[str, Any]]:
         rows = np.flatnonzero(answers.is_anomaly).tolist()
         at_fault = answers.at_fault() if rows else []
         return [
@@ -113,7 +117,9 @@ class PointKeeper(StreamKeeper[PointAnswers]):
         }
         return said | ({"member": answers.at_fault()[oddest]} if answers.members else {})
 
-    def reply(self, stream: Stream, answers: PointAnswers | None, taken: dict[str, int]) -> Reply:
+    def reply(
+        self, stream: Stream, answers: PointAnswers | None, taken: dict[str, int]
+    ) -> Reply[Event]:
         """Say what each point is worth that was taken; the oddest one is what safety judges."""
         latest = stream.record.latest
         if latest is None:
@@ -123,8 +129,8 @@ class PointKeeper(StreamKeeper[PointAnswers]):
         data = {"points": points, "detector": stream.record.detector, **taken}
         return Reply(_numbers(latest, stream.record.observations), {"data": data})
 
-    def unfit(self, stream: Stream, ask: dict[str, Any]) -> Refusal | None:
-        record, found, choice = stream.record, len(ask["v"][0]), ask.get("c")
+    def unfit(self, stream: Stream, ask: ObservePoints) -> Refusal | None:
+        record, found, choice = stream.record, len(ask["values"][0]), ask.get("choice")
         if record.latest is None:
             return _too_wide(found, _detector(choice))
         if found != record.dimensions:
@@ -132,7 +138,7 @@ class PointKeeper(StreamKeeper[PointAnswers]):
             return {"code": "invalid", "message": message, "fields": {"points": message}}
         return _another(record, choice)
 
-    def look(self, stream: Stream, ask: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - shown only
+    def look(self, stream: Stream, ask: Show | JudgeDeploy) -> dict[str, Any]:  # noqa: ARG002 - shown only
         return {}
 
     def detector_bytes(self, stream: Stream) -> int:
@@ -161,24 +167,24 @@ class PointKeeper(StreamKeeper[PointAnswers]):
         return self._banks[like]
 
 
-def _choose(record: Record, seen: Observed) -> None:
+def _choose(record: Record, seen: Points) -> None:
     """Note what a stream is begun with, and keeps."""
-    record.detector = _detector(seen.choice) or USUAL_DETECTOR
+    choice = seen.choice
+    record.detector = _detector(choice) or USUAL_DETECTOR
     record.dimensions = len(seen.values[0])
-    if record.detector == FLEET:
-        record.members = seen.choice["members"]
+    if not (choice is None or isinstance(choice, str)):
+        record.members = choice["members"]
         even = [1.0] * (record.dimensions // record.members)
-        record.weights = seen.choice.get("weights", even)
+        record.weights = choice.get("weights", even)
 
 
 def _like(record: Record) -> Like:
     return record.detector, record.dimensions, record.members, tuple(record.weights)
 
 
-def _detector(choice: Any) -> str | None:
+def _detector(choice: PointChoice | None) -> str | None:
     """Name the detector of a choice: itself, or that of what a fleet is begun with."""
-    named: str | None = choice["detector"] if isinstance(choice, dict) else choice
-    return named
+    return choice if choice is None or isinstance(choice, str) else choice["detector"]
 
 
 def _too_wide(found: int, detector: str | None) -> Refusal | None:
@@ -188,9 +194,11 @@ def _too_wide(found: int, detector: str | None) -> Refusal | None:
     return {"code": "invalid", "message": message, "fields": {"points": message}}
 
 
-def _another(record: Record, choice: Any) -> Refusal | None:
+def _another(record: Record, choice: PointChoice | None) -> Refusal | None:
     """Say in what a body chooses otherwise than its stream was begun."""
-    asked = dict(choice) if isinstance(choice, dict) else {"detector": choice}
+    asked: Mapping[str, object] = (
+        {"detector": choice} if choice is None or isinstance(choice, str) else choice
+    )
     for name, found in asked.items():
         kept = getattr(record, name)
         if found not in (None, kept):

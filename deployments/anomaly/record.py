@@ -2,12 +2,16 @@
 
 import struct
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Generic, Self
 
 import orjson
 
+from deployments.anomaly.operations import Choice, Value
+
 _LENGTH = struct.Struct("<I")
 KEPT_ALARMS = 16
+Event = list[Any]
+"""An entry of a stream's log: what `Observed.event` writes, or nothing for a deletion."""
 
 
 @dataclass(slots=True)
@@ -56,10 +60,13 @@ def unpack(saved: bytes) -> tuple[Record, bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """An event: the observations that were taken, and all else that the state depends on."""
+class Observed(Generic[Value, Choice]):
+    """An event: the observations that were taken, and all else that the state depends on.
 
-    values: list[Any]
+    The log holds its fields in this order, so a new one goes to the end, with a default.
+    """
+
+    values: list[Value]
     times: list[float]
     # Of the last value, after it was taken.
     sequence: int | None
@@ -69,15 +76,13 @@ class Observed:
     missing: int
     share: float
     now: float
-    # expected_run_length of this body, or the detector that the stream begins with: its name, or
-    # a fleet as deployments/api/streams.py has it.
-    choice: Any = None
+    choice: Choice | None = None
     # The decision that it is, by which it is known when it is sent again.
     id: str = ""
 
-    def event(self) -> list[Any]:
+    def event(self) -> Event:
         return [getattr(self, name) for name in self.__slots__]
 
     @classmethod
-    def of(cls, event: list[Any]) -> Self:
+    def of(cls, event: Event) -> Self:
         return cls(*event)

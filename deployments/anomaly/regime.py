@@ -12,10 +12,12 @@ from scipy.special import stdtrit
 
 from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.keeper import Stream, StreamKeeper
-from deployments.anomaly.record import Observed, Record
+from deployments.anomaly.operations import JudgeDeploy, ObserveNumbers
+from deployments.anomaly.record import Event, Observed, Record
 from deployments.api.streams import LEVEL
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.keeper import Reply
+from deployments.runtime.state.operations import Show
 from models.anomaly.bocpd import Path, Turn, best_segments
 from models.anomaly.bocpd_snapshot import PATH_TURNS
 from models.anomaly.gate import Gate
@@ -26,6 +28,8 @@ MOST_STREAMS = 100_000
 """In memory on one replica, 20 to 55 kB each; those idle longest leave first."""
 SHOWN_SEGMENTS = 12
 FEWEST_FOR_SPREAD = 2
+
+Numbers = Observed[float, float]
 
 
 class Earlier:
@@ -46,7 +50,7 @@ class Earlier:
         return Path(total, self._turns[max(end - PATH_TURNS, 0) : end])
 
 
-class RegimeKeeper(StreamKeeper[RegimeAnswers]):
+class RegimeKeeper(StreamKeeper[float, float, RegimeAnswers]):
     kind = "regime"
     columns = ("change_probability", "run_length", "mean", "sd", "p_value", "lower", "upper")
 
@@ -69,10 +73,10 @@ class RegimeKeeper(StreamKeeper[RegimeAnswers]):
             if stream.slot is not None
         }
 
-    def begin(self, stream: Stream, seen: Observed) -> None:  # noqa: ARG002 - all begin alike
+    def begin(self, stream: Stream, seen: Numbers) -> None:  # noqa: ARG002 - all begin alike
         stream.slot = self._streams.open(stream.seed)
 
-    def advance(self, rows: Sequence[tuple[Stream, Observed]]) -> list[RegimeAnswers]:
+    def advance(self, rows: Sequence[tuple[Stream, Numbers]]) -> list[RegimeAnswers]:
         sizes = [len(seen.values) for _, seen in rows]
         usual = self._streams.bank.settings.expected_run
         found = self._streams.advance(
@@ -89,7 +93,7 @@ class RegimeKeeper(StreamKeeper[RegimeAnswers]):
             for end, size in zip(ends.tolist(), sizes, strict=True)
         ]
 
-    def alarms(self, answers: RegimeAnswers, seen: Observed) -> list[dict[str, Any]]:
+    def alarms(self, answers: RegimeAnswers, seen: Numbers) -> list[dict[str, Any]]:
         return [
             {
                 "at": seen.times[row],
@@ -111,7 +115,9 @@ class RegimeKeeper(StreamKeeper[RegimeAnswers]):
             "p_value": float(answers.p_value[-1]),
         }
 
-    def reply(self, stream: Stream, answers: RegimeAnswers | None, taken: dict[str, int]) -> Reply:
+    def reply(
+        self, stream: Stream, answers: RegimeAnswers | None, taken: dict[str, int]
+    ) -> Reply[Event]:
         """Say where the stream stands now."""
         latest = stream.record.latest
         if latest is None:
@@ -128,10 +134,10 @@ class RegimeKeeper(StreamKeeper[RegimeAnswers]):
         }
         return Reply(_numbers(latest), {"data": data})
 
-    def unfit(self, stream: Stream, ask: dict[str, Any]) -> Refusal | None:  # noqa: ARG002 - all numbers fit
+    def unfit(self, stream: Stream, ask: ObserveNumbers) -> Refusal | None:  # noqa: ARG002 - all numbers fit
         return None
 
-    def look(self, stream: Stream, ask: dict[str, Any]) -> dict[str, Any]:
+    def look(self, stream: Stream, ask: Show | JudgeDeploy) -> dict[str, Any]:
         if ask["op"] == "show" or stream.slot is None:
             return {"segments": self._segments(stream)}
         found = self._streams.gate(stream.slot, ask["at"], Gate(ask["window"], ask["prior"]))

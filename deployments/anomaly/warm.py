@@ -1,5 +1,6 @@
 """Asks every detector once, so that the first request of a replica waits for no compiler."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -8,6 +9,15 @@ import numpy as np
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.keeper import StreamKeeper
+from deployments.anomaly.operations import (
+    Choice,
+    Look,
+    Observe,
+    ObserveNumbers,
+    ObservePoints,
+    PointChoice,
+    Value,
+)
 from deployments.anomaly.points import PointKeeper
 from deployments.anomaly.regime import RegimeKeeper
 from deployments.runtime.state.keeper import Asked
@@ -20,13 +30,21 @@ def warm() -> None:
     """Go the whole way of a request, with keepers that nobody else has."""
     draw = np.random.default_rng(0)
     values = draw.normal(size=_ROWS).tolist()
-    _follow(RegimeKeeper(AlarmBudget(0.0), _clock), [{"v": values}, {"v": values, "c": 50.0}])
+    numbers: list[ObserveNumbers] = [
+        {"op": "observe", "values": values},
+        {"op": "observe", "values": values, "choice": 50.0},
+    ]
+    _follow(RegimeKeeper(AlarmBudget(0.0), _clock), numbers)
     points = draw.normal(size=(_ROWS, 2)).tolist()
-    for choice in ("both", {"detector": "fleet", "members": 2}):
-        _follow(PointKeeper(AlarmBudget(0.0), _clock), [{"v": points, "c": choice}])
+    choices: tuple[PointChoice, ...] = ("both", {"detector": "fleet", "members": 2})
+    for choice in choices:
+        ask: ObservePoints = {"op": "observe", "values": points, "choice": choice}
+        _follow(PointKeeper(AlarmBudget(0.0), _clock), [ask])
 
 
-def _follow(keeper: StreamKeeper[Any], asks: list[dict[str, object]]) -> None:
+def _follow(
+    keeper: StreamKeeper[Value, Choice, Any], asks: Sequence[Observe[Value, Choice]]
+) -> None:
     stream = keeper.fresh("warm")
     for ask in asks:
         keeper.answer([(stream, _asked(ask))])
@@ -35,8 +53,8 @@ def _follow(keeper: StreamKeeper[Any], asks: list[dict[str, object]]) -> None:
     keeper.release(again)
 
 
-def _asked(ask: dict[str, object]) -> Asked:
-    return Asked("warm", "warm", {"op": "observe", **ask}, settings=StreamsConfig())
+def _asked(ask: Observe[Value, Choice]) -> Asked[Observe[Value, Choice] | Look]:
+    return Asked("warm", "warm", ask, settings=StreamsConfig())
 
 
 def _clock() -> float:

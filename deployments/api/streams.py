@@ -9,11 +9,19 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import Serving
+from deployments.anomaly.operations import (
+    Fleet,
+    Observe,
+    ObserveNumbers,
+    ObservePoints,
+    PointChoice,
+)
 from deployments.api.endpoint import ENTITY_PATTERN, WHOLE, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
 
 LEVEL = 0.9
-USUAL_DETECTOR, FLEET = "rrcf", "fleet"
+USUAL_DETECTOR = "rrcf"
+FLEET: Literal["fleet"] = "fleet"
 MOST_VALUES = 1000
 MOST_DIMENSIONS = 64
 # A fleet's detector is linear in its dimensions, where a forest's cost grows with each of them.
@@ -149,12 +157,14 @@ class AnomalyBody(StreamBody):
             raise ValueError(f"there are {len(self.weights)} weights for {metrics} metrics")
         return self
 
-    def choice(self) -> str | dict[str, Any] | None:
+    def choice(self) -> PointChoice | None:
         """Give what a stream is to begin with: a fleet with its members, as JSON."""
-        if self.detector != FLEET:
+        if self.members is None:
             return self.detector
-        weights = {} if self.weights is None else {"weights": self.weights}
-        return {"detector": FLEET, "members": self.members, **weights}
+        fleet: Fleet = {"detector": FLEET, "members": self.members}
+        if self.weights is not None:
+            fleet["weights"] = self.weights
+        return fleet
 
 
 class Regime(BaseModel):
@@ -207,18 +217,29 @@ def _epoch(moment: float | datetime) -> float:
     return moment.timestamp() if isinstance(moment, datetime) else float(moment)
 
 
-def ask(body: Any) -> dict[str, Any]:
-    """Give what the keepers of deployments/anomaly read."""
-    found: dict[str, Any] = {"op": "observe", "v": body.observed()}
-    if body.ts is not None:
-        several = isinstance(body.ts, list)
-        found["t"] = [_epoch(each) for each in body.ts] if several else _epoch(body.ts)
-    if body.sequence is not None:
-        found["s"] = body.sequence
-    choice = body.expected_run_length if isinstance(body, RegimeBody) else body.choice()
-    if choice is not None:
-        found["c"] = choice
+def ask_for_regime(body: RegimeBody) -> ObserveNumbers:
+    found: ObserveNumbers = {"op": "observe", "values": body.values}
+    _put_order(found, body)
+    if body.expected_run_length is not None:
+        found["choice"] = body.expected_run_length
     return found
+
+
+def ask_for_anomalies(body: AnomalyBody) -> ObservePoints:
+    found: ObservePoints = {"op": "observe", "values": body.points}
+    _put_order(found, body)
+    if (choice := body.choice()) is not None:
+        found["choice"] = choice
+    return found
+
+
+def _put_order(found: Observe[Any, Any], body: StreamBody) -> None:
+    """Put in what the client says of the order of its observations."""
+    if body.ts is not None:
+        times = body.ts
+        found["ts"] = [_epoch(each) for each in times] if isinstance(times, list) else _epoch(times)
+    if body.sequence is not None:
+        found["sequence"] = body.sequence
 
 
 def no_columns(_: Sequence[Any], __: Serving) -> Columns:
@@ -297,7 +318,7 @@ REGIME = InferenceEndpoint(
     interval_method="bocpd-predictive",
     interval_level=LEVEL,
     deployment="anomaly",
-    ask=ask,
+    ask=ask_for_regime,
     key=stream_of,
     creates="streams",
     falls_back=False,
@@ -314,7 +335,7 @@ ANOMALY = InferenceEndpoint(
     answers=anomaly_answers,
     interval_method="conformal-rank",
     interval_level=LEVEL,
-    ask=ask,
+    ask=ask_for_anomalies,
     key=stream_of,
     creates="streams",
     falls_back=False,

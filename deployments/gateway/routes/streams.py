@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from access.keys import Principal
+from deployments.anomaly.operations import JudgeDeploy
 from deployments.api.endpoint import ENTITY_PATTERN
 from deployments.api.errors import NotFoundError, UnavailableError
 from deployments.gateway.listeners import EventStream
@@ -14,6 +15,7 @@ from deployments.gateway.moments import MomentOrEpoch
 from deployments.gateway.notices import Notices, resumed_after
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text, page_of
+from deployments.runtime.state.operations import Delete, Show
 from settings.redis_connection import REDIS_AWAY
 
 router = APIRouter(tags=["streams"], dependencies=[Depends(admitted)])
@@ -110,7 +112,7 @@ async def stream(
     found: dict[str, Any] = {}
     for kind in KINDS:
         try:
-            found |= await here.keyed.ask(kind, id, {"op": "show"})
+            found |= await here.keyed.ask(kind, id, Show(op="show"))
         except NotFoundError:
             continue
     if not found:
@@ -126,7 +128,7 @@ async def forget(
     forgotten = 0
     for kind in KINDS:
         try:
-            await here.keyed.ask(kind, id, {"op": "delete"})
+            await here.keyed.ask(kind, id, Delete(op="delete"))
         except NotFoundError:
             continue
         forgotten += 1
@@ -138,7 +140,7 @@ async def forget(
 @router.post("/models/regime-detection/gate", summary="Say whether a deploy changed the regime")
 async def gate(body: GateBody, here: Here) -> GateShown:
     at = body.deployed_at.timestamp()
-    ask = {"op": "gate", "at": at, "window": body.window_seconds, "prior": body.prior}
-    found = await here.keyed.ask("regime", body.stream, ask)
+    asked = JudgeDeploy(op="gate", at=at, window=body.window_seconds, prior=body.prior)
+    found = await here.keyed.ask("regime", body.stream, asked)
     is_open = found["probability"] < body.threshold
     return GateShown(stream=body.stream, open=is_open, **found)

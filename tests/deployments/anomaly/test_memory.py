@@ -42,7 +42,7 @@ class Replica:
         for at in range(0, len(streams), ROWS):
             part = streams[at : at + ROWS]
             keys = [f"s/{number}" for number in part]
-            asks = [{"op": "observe", "v": values[number], "t": 1.0} for number in part]
+            asks = [{"op": "observe", "values": values[number], "ts": 1.0} for number in part]
             ids = [f"00000000-0000-7000-8000-{self._asked + row:012x}" for row in range(len(part))]
             self._asked += len(part)
             batch = Batch("regime", keys, {}, asks, keys, ids)

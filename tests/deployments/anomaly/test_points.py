@@ -7,12 +7,13 @@ import numpy as np
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.keeper import DELETED, Stream
+from deployments.anomaly.operations import Fleet, Look, ObservePoints, PointChoice
 from deployments.anomaly.points import PointKeeper
-from deployments.anomaly.record import pack
+from deployments.anomaly.record import Event, pack
 from deployments.runtime.state.keeper import Asked, Reply
 
 MEMBERS, METRICS, POINTS = 3, 2, 2_000
-FLEET = {"detector": "fleet", "members": MEMBERS}
+FLEET: Fleet = {"detector": "fleet", "members": MEMBERS}
 
 
 class Clock:
@@ -34,14 +35,18 @@ def points() -> list[list[float]]:
     return found
 
 
-def asked(given: list[list[float]], choice: Any = None, name: str = "x") -> Asked:
-    ask = {"op": "observe", "v": given, "c": choice}
+def asked(
+    given: list[list[float]], choice: PointChoice | None = None, name: str = "x"
+) -> Asked[ObservePoints | Look]:
+    ask: ObservePoints = {"op": "observe", "values": given}
+    if choice is not None:
+        ask["choice"] = choice
     return Asked(name, name, ask, settings=StreamsConfig(alarms_per_day=20.0))
 
 
 def followed(
     keeper: PointKeeper, stream: Stream, given: list[list[float]], size: int
-) -> list[Reply]:
+) -> list[Reply[Event]]:
     return [
         reply
         for at in range(0, len(given), size)
@@ -49,7 +54,11 @@ def followed(
     ]
 
 
-def shown(replies: list[Reply]) -> list[Any]:
+def events(replies: list[Reply[Event]]) -> list[Event]:
+    return [reply.event for reply in replies if reply.event is not None]
+
+
+def shown(replies: list[Reply[Event]]) -> list[Any]:
     return [
         point
         for reply in replies
@@ -77,10 +86,10 @@ def test_replayed_or_put_away_in_between_it_answers_the_same_bits() -> None:
     given, first, second, third = points(), keeper(), keeper(), keeper()
     whole = followed(first, one := first.fresh("x"), given, 20)
     replayed = second.fresh("x")
-    second.replay([(replayed, [reply.event for reply in whole[:17]])])
+    second.replay([(replayed, events(whole[:17]))])
     back = third.decode("x", first.encode(one))
     assert third.encode(back) == first.encode(one)
-    second.replay([(replayed, [reply.event for reply in whole[17:]])])
+    second.replay([(replayed, events(whole[17:]))])
     assert second.encode(replayed) == first.encode(one)
     left = [(first, one), (second, replayed), (third, back)]
     rest = [shown(followed(each, stream, given[:40], 20)) for each, stream in left]
@@ -89,9 +98,9 @@ def test_replayed_or_put_away_in_between_it_answers_the_same_bits() -> None:
 
 def test_fleets_of_one_batch_answer_as_each_alone() -> None:
     given, together = points()[:200], keeper()
-    choices: dict[str, Any] = {
+    choices: dict[str, PointChoice] = {
         "a": FLEET,
-        "b": FLEET | {"weights": [1.0, 0.5]},
+        "b": {**FLEET, "weights": [1.0, 0.5]},
         "c": {"detector": "fleet", "members": 2},
         "d": "isolation_forest",
         "e": FLEET,

@@ -31,3 +31,12 @@ def test_what_a_later_release_kept_beside_is_passed_over() -> None:
 def test_an_event_is_read_as_it_was_written(choice: Any) -> None:
     seen = Observed([[1.0]], [2.0], 3, 2.0, 0, 0, 0, 0.1, 2.0, choice, "id")
     assert Observed.of(orjson.loads(orjson.dumps(seen.event()))) == seen
+
+
+def test_an_event_of_a_release_that_kept_neither_choice_nor_decision_is_read() -> None:
+    event = [[1.5, 2.5], [10.0, 11.0], 5, 11.0, 1, 2, 3, 0.1, 12.0]
+    seen: Observed[float, float] = Observed.of(event)
+    assert (seen.values, seen.times, seen.sequence, seen.ts) == (event[0], event[1], 5, 11.0)
+    assert (seen.duplicates, seen.late, seen.missing) == (1, 2, 3)
+    assert (seen.share, seen.now, seen.choice, seen.id) == (0.1, 12.0, None, "")
+    assert seen.event() == [*event, None, ""]

@@ -15,7 +15,7 @@ from deployments.anomaly.points import PointKeeper
 from deployments.anomaly.regime import RegimeKeeper
 from deployments.runtime.state.keeper import Asked, Reply
 
-Ask = dict[str, Any]
+Ask = Any  # of either kind of stream
 
 
 def of(alarms_per_day: float) -> StreamsConfig:
@@ -40,7 +40,7 @@ def points() -> PointKeeper:
 class Followed:
     """Streams of one keeper, and what they answered."""
 
-    def __init__(self, keeper: StreamKeeper[Any]) -> None:
+    def __init__(self, keeper: StreamKeeper[Any, Any, Any]) -> None:
         self.keeper = keeper
         self.streams: dict[str, Stream] = {}
         self.calls = 0
@@ -67,7 +67,7 @@ def test_the_budget_that_a_batch_shares_is_that_of_its_own_version(make: Any) ->
         keeper = make()
         keeper._alarm_budget = AlarmBudget(clock() - 30.0)
         values = [1.0, 2.0] if keeper.kind == "regime" else [[1.0], [2.0]]
-        asked = Asked("s", "1", {"op": "observe", "v": values}, settings=of(alarms_per_day))
+        asked = Asked("s", "1", {"op": "observe", "values": values}, settings=of(alarms_per_day))
         (reply,) = keeper.answer([(keeper.fresh("s"), asked)])
         shares.append(reply.event[7])
     assert shares == pytest.approx([30 / 86_400 / 2, 24 * 30 / 86_400 / 2])
@@ -95,14 +95,14 @@ def body(draw: random.Random, kind: str) -> list[tuple[str, Ask]]:
             rows.append((name, {"op": "show"}))
             continue
         size = draw.choice([1, 1, 1, 2, 3, 40])
-        ask: Ask = {"op": "observe", "v": values(draw, size, kind)}
+        ask: Ask = {"op": "observe", "values": values(draw, size, kind)}
         if draw.random() < 0.5:
-            ask["t"] = [at[name] + step for step in range(size)]
+            ask["ts"] = [at[name] + step for step in range(size)]
         if draw.random() < 0.3:
-            ask["s"] = max(at[name] - draw.choice([0, 0, 1, size]), 0)
+            ask["sequence"] = max(at[name] - draw.choice([0, 0, 1, size]), 0)
         at[name] += size
         if draw.random() < 0.05 and kind == "points":
-            ask["v"] = [[1.0]]  # does not fit
+            ask["values"] = [[1.0]]  # does not fit
         rows.append((name, ask))
     return rows
 
@@ -151,6 +151,6 @@ def test_a_log_is_replayed_together_to_the_same_bits(kind: str) -> None:
 def test_a_thousand_rows_of_one_stream_are_few_calls() -> None:
     followed = Followed(regime())
     numbers = np.random.default_rng(1).normal(size=1_000).tolist()
-    found = followed.ask([("a", {"op": "observe", "v": [each]}) for each in numbers], 0)
+    found = followed.ask([("a", {"op": "observe", "values": [each]}) for each in numbers], 0)
     assert [reply.columns["run_length"] for reply in found][-1] > 100
     assert followed.calls < 50  # it takes 16 to learn the scale, and then 64 rows at a time
