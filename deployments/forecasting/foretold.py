@@ -19,6 +19,7 @@ from deployments.forecasting.hour_standings import FIRST_HOUR, LAST_HOUR, HourSt
 from deployments.forecasting.kept_hours import Ends, KeptHours
 from deployments.forecasting.past import Past
 from deployments.forecasting.table import NO_HISTORY, Ahead, ForecastTable
+from deployments.runtime.coverage.operations import Came, TakeOutcome
 from deployments.runtime.coverage.outcomes import Outcomes
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON
 from models.forecasting.plan.correction import ratio, remaining
@@ -142,7 +143,7 @@ class Foretold:
             # learned since, would move it for that day without any end.
             ends = ends._replace(offset=self._offsets([entity])[0])
         then = truth_of(past, entity, start - self._horizon.hours * HOUR)
-        outcome = {"decision": f"hour {start}", **outcome_of(ends, then, truth)}
+        outcome: TakeOutcome = {"decision": f"hour {start}", **outcome_of(ends, then, truth)}
         try:
             await self._outcomes.take(self._horizon.family, entity, outcome)
         except UnavailableError:
@@ -186,7 +187,7 @@ def ends_of(ahead: Ahead, horizon: Horizon, offset: float) -> Ends:
     return Ends(lower, upper, offset, ahead.expected, left)
 
 
-def outcome_of(ends: Ends, then: float, truth: float) -> dict[str, float]:
+def outcome_of(ends: Ends, then: float, truth: float) -> Came:
     """Say what came of an interval as whoever gave this rate got it: the mean of the hour then."""
     by = ratio(np.array([then]), np.array([ends.expected]))
     ((left,),) = remaining(by, np.array([ends.left])).tolist()

@@ -17,6 +17,7 @@ from deployments.api.errors import ConflictError, NotFoundError, UnavailableErro
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.routes.access import Here, admitted
 from deployments.runtime.coverage.keeper import base_ends
+from deployments.runtime.coverage.operations import TakeOutcome
 from settings.redis_connection import REDIS_AWAY
 
 router = APIRouter(tags=["inference"], dependencies=[Depends(admitted)])
@@ -111,7 +112,7 @@ async def _take(told: _Told, here: GatewayContext, principal: Principal) -> Outc
     interval = _of_the_model(decision)
     offset = (interval.get("online") or {}).get("offset") or 0.0
     lower, upper = base_ends(interval["lower"], interval["upper"], offset)
-    ask = {
+    ask: TakeOutcome = {
         "decision": told.decision_id,
         "lower": lower,
         "upper": upper,

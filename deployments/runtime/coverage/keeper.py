@@ -10,11 +10,12 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from deployments.runtime.batch import Refusal
+from deployments.runtime.coverage.operations import Came, TakeOutcome
 from deployments.runtime.state.keeper import Asked, Reply
 from models.online.adaptive import AdaptiveInterval, AdaptiveSettings
 
@@ -33,6 +34,18 @@ FURTHEST_SCORE = math.log(_MOST / _LEAST)
 MOST_OFFSET = math.log(1_000)
 
 
+class Taken(NamedTuple):
+    """The places of an event, which is a list: a new one goes to the end, with a default."""
+
+    score: float
+    issued: float
+    """The offset that the interval had."""
+    weight: float
+    decision: str
+    given: bool = True
+    """Whether a client got the interval: what was withheld teaches, and is not counted."""
+
+
 @dataclass(slots=True)
 class Online:
     """One entity's state in one family."""
@@ -40,18 +53,14 @@ class Online:
     interval: AdaptiveInterval = field(default_factory=AdaptiveInterval)
     known: deque[str] = field(default_factory=lambda: deque(maxlen=KNOWN_DECISIONS))
 
-    def observe(
-        self,
-        score: float,
-        issued: float,
-        weight: float,
-        decision: str,
-        given: bool = True,
-    ) -> bool:
-        self.known.append(decision)
+    def observe(self, taken: Taken) -> bool:
+        self.known.append(taken.decision)
+        score = taken.score
         if math.isfinite(score):  # what is not is a gap, here as in a replay
             score = min(max(score, -FURTHEST_SCORE), FURTHEST_SCORE)
-        return self.interval.observe(score, issued=issued, weight=weight, given=given)
+        return self.interval.observe(
+            score, issued=taken.issued, weight=taken.weight, given=taken.given
+        )
 
     def told(self) -> dict[str, Any]:
         """Say what an answer and a dashboard show of it."""
@@ -95,45 +104,51 @@ class CoverageKeeper:
     def give_back(self) -> None:
         """Hold nothing beside the states themselves."""
 
-    def replay(self, tails: Sequence[tuple[Online, list[Any]]]) -> None:
+    def replay(self, tails: Sequence[tuple[Online, list[list[Any]]]]) -> None:
         for state, events in tails:
-            for score, issued, weight, decision, *given in events:
+            for event in events:
+                taken = Taken(*event)
                 # JSON has no infinity: one that was written comes back as null.
-                state.observe(_number(score), _number(issued), weight, decision, *given)
+                state.observe(
+                    taken._replace(score=_number(taken.score), issued=_number(taken.issued))
+                )
 
-    def answer(self, rows: Sequence[tuple[Online, Asked]]) -> list[Reply]:
+    def answer(self, rows: Sequence[tuple[Online, Asked[TakeOutcome]]]) -> list[Reply[list[Any]]]:
         return [self._answer(state, asked.ask) for state, asked in rows]
 
-    def removal(self, _: Asked) -> Reply | None:
+    def removal(self, _: Asked[TakeOutcome]) -> None:
         return None
 
-    def again(self, state: Online, asked: Asked) -> Reply:  # noqa: ARG002 - it says how things stand
+    def again(  # it says how things stand
+        self,
+        state: Online,
+        asked: Asked[TakeOutcome],  # noqa: ARG002 - see above
+    ) -> Reply[list[Any]]:
         return Reply(detail={"data": state.told()})
 
-    def withdraw(self, state: Online, asked: Asked) -> Any:
+    def withdraw(self, state: Online, asked: Asked[TakeOutcome]) -> None:
         """Let it stand: sent again, it is known by its decision."""
 
-    def unavailable(self, _: Asked) -> Refusal | None:
+    def unavailable(self, _: Asked[TakeOutcome]) -> Refusal | None:
         return {
             "code": "unavailable",
             "message": "Redis is away, and the outcome was not taken: send it again",
         }
 
-    def _answer(self, state: Online, ask: dict[str, Any]) -> Reply:
+    def _answer(self, state: Online, ask: TakeOutcome) -> Reply[list[Any]]:
         decision = ask["decision"]
         if decision in state.known:
             why = f"The outcome of decision {decision} was counted already"
             return Reply(refusal={"code": "conflict", "message": why})
-        event = [score(ask), ask["offset"], ask.get("weight", 1.0), decision]
-        if not ask.get("given", True):
-            event.append(False)
-        held = state.observe(*event)
-        return Reply(detail={"data": {"held": held, **state.told()}}, event=event)
+        taken = Taken(score(ask), ask["offset"], 1.0, decision, ask.get("given", True))
+        held = state.observe(taken)
+        return Reply(detail={"data": {"held": held, **state.told()}}, event=list(taken))
 
 
-def score(ask: dict[str, Any]) -> float:
+def score(ask: Came) -> float:
     """Say how far the truth lies outside the base interval."""
-    lower, truth, upper = (math.log(max(ask[name], _LEAST)) for name in ("lower", "truth", "upper"))
+    ends = ask["lower"], ask["truth"], ask["upper"]
+    lower, truth, upper = (math.log(max(each, _LEAST)) for each in ends)
     return max(lower - truth, truth - upper)
 
 

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from deployments.api.errors import REFUSALS
 from deployments.runtime.batch import Batch
 from deployments.runtime.coverage.keeper import CoverageKeeper, Online
+from deployments.runtime.coverage.operations import TakeOutcome
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 from settings.redis_names import redis_name
@@ -45,7 +46,7 @@ class Outcomes:
         log = KeyLog(redis, CoverageKeeper.kind)
         self._service: KeyedService[Online] = KeyedService(CoverageKeeper(), log, clock)
 
-    async def take(self, family: str, entity: str, ask: dict[str, Any]) -> dict[str, Any]:
+    async def take(self, family: str, entity: str, ask: TakeOutcome) -> dict[str, Any]:
         """Count one outcome; answer whether its interval held it, and how things stand."""
         key = key_of(family, entity)
         batch = Batch("coverage", [entity], {}, [ask], [key], [secrets.token_hex(16)])

@@ -17,6 +17,7 @@ from deployments.runtime.coverage.keeper import (
     CoverageKeeper,
     base_ends,
 )
+from deployments.runtime.coverage.operations import Came, Given, TakeOutcome
 from deployments.runtime.coverage.outcomes import Outcomes, key_of, standings_key
 from deployments.runtime.coverage.standings import Standings, Widened
 from deployments.runtime.state.log import Append, Entry, KeyLog
@@ -41,7 +42,7 @@ def clock() -> float:
     return 0.0
 
 
-def base_of(widened: Widened) -> dict[str, float]:
+def base_of(widened: Widened) -> Given:
     """Read off a client's interval what it was before the online layer, as the gateway does."""
     (told,) = widened.told
     offset = told["offset"] if told else 0.0
@@ -56,10 +57,10 @@ async def tell(outcomes: Outcomes, standings: Standings, n: int, spread: float, 
     for at in range(n):
         base = np.array([20 / math.e]), np.array([20 * math.e])
         widened = standings.widen(["auth"], *base)
-        ask = {
+        ask: TakeOutcome = {
             "decision": f"{seed}-{at}",
-            "truth": 20 * math.exp(spread * draw.normal()),
             **base_of(widened),
+            "truth": 20 * math.exp(spread * draw.normal()),
         }
         found = await outcomes.take("tail", "auth", ask)
         held += found["held"]
@@ -98,7 +99,7 @@ async def test_hours_at_zero_do_not_widen_the_intervals(
 async def test_misses_of_any_size_widen_a_thousandfold_at_most(redis: Redis) -> None:
     outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
     for at in range(40):
-        ask = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 10.0 ** (at % 16)}
+        ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 10.0 ** (at % 16)}
         found = await outcomes.take("tail", "auth", {**ask, "decision": str(at)})
         assert found["offset"] <= MOST_OFFSET
     await standings.refresh()
@@ -123,7 +124,7 @@ async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: 
     widened = standings.widen(["auth", "orders"], np.ones(2), np.ones(2))
     assert widened.upper == pytest.approx([1_000.0, 1.0])
     outcomes = Outcomes(redis, clock)
-    ask = {"decision": "c", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
+    ask: TakeOutcome = {"decision": "c", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
     found = await outcomes.take("tail", "auth", ask)
     assert (found["held"], found["outcomes"]) == (True, 2)
     assert found["offset"] <= MOST_OFFSET
@@ -195,7 +196,7 @@ async def test_another_familys_or_entitys_intervals_stay_as_they_are(redis: Redi
 
 
 async def test_an_outcome_counts_once_and_outlives_its_teller(redis: Redis) -> None:
-    ask = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    ask: TakeOutcome = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
     first = await Outcomes(redis, clock).take("tail", "auth", ask)
     assert (first["held"], first["outcomes"], first["coverage"]) == (False, 1, 0.0)
     with pytest.raises(ConflictError):
@@ -207,7 +208,7 @@ async def test_what_could_not_be_shown_when_it_was_counted_is_shown_when_it_is_s
 ) -> None:
     """Redis goes away between the entry and the table, and the retry is a conflict."""
     outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
-    ask = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    ask: TakeOutcome = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
     answer = outcomes._service.answer
 
     async def last_answer(*given: Any) -> Prediction:
@@ -235,7 +236,7 @@ async def test_what_could_not_be_shown_when_it_was_counted_is_shown_when_it_is_s
 async def test_what_redis_lost_counts_anew_where_it_was_taken_too(redis: Redis) -> None:
     """A restart without its data is no reason to say that what is nowhere was counted."""
     outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
-    ask = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    ask: TakeOutcome = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
     await outcomes.take("tail", "auth", {**ask, "decision": "before"})
     await outcomes.take("tail", "auth", ask)
     await redis.flushall()
@@ -252,16 +253,17 @@ async def test_many_tellers_at_once_lose_and_double_nothing(redis: Redis) -> Non
     async def some(which: int) -> int:
         taken = 0
         for at in range(30):
-            ask = {"decision": f"{which}-{at}", "lower": 1.0, "upper": 2.0, "offset": 0.0}
+            given: Given = {"lower": 1.0, "upper": 2.0, "offset": 0.0}
             try:
-                await tellers[which].take("tail", "auth", {**ask, "truth": 1.5})
+                ask: TakeOutcome = {**given, "truth": 1.5, "decision": f"{which}-{at}"}
+                await tellers[which].take("tail", "auth", ask)
             except UnavailableError:
                 continue
             taken += 1
         return taken
 
     taken = sum(await asyncio.gather(*(some(which) for which in range(4))))
-    ask = {"decision": "last", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
+    ask: TakeOutcome = {"decision": "last", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
     assert (await Outcomes(redis, clock).take("tail", "auth", ask))["outcomes"] == taken + 1
 
 
@@ -283,7 +285,7 @@ async def test_a_teller_that_is_late_says_nothing_old(
         return found
 
     monkeypatch.setattr(late._service, "answer", stopped)
-    ask = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
+    ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
     first = asyncio.create_task(late.take("tail", "auth", {**ask, "decision": "first"}))
     await counted.wait()
     second = await other.take("tail", "auth", {**ask, "decision": "second"})
@@ -300,7 +302,7 @@ async def test_while_redis_is_away_nothing_is_taken(server: RedisServer, redis: 
     await tell(outcomes, standings, 30, 3.0, 1)
     before = standings.offsets(["auth"])
     server.kill()
-    ask = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    ask: TakeOutcome = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
     with pytest.raises(UnavailableError):
         await outcomes.take("tail", "auth", ask)
     await standings.refresh()

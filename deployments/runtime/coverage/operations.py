@@ -1,0 +1,26 @@
+"""What the keeper of coverage is asked: to take an outcome."""
+
+from typing import NotRequired, TypedDict
+
+
+class Given(TypedDict):
+    """An interval that a client was given."""
+
+    lower: float
+    upper: float
+    """The ends before the online layer."""
+    offset: float
+    """By which the online layer had moved them."""
+
+
+class Came(Given):
+    """What came true of it."""
+
+    truth: float
+
+
+class TakeOutcome(Came):
+    decision: str
+    """By which an outcome that comes twice is known."""
+    given: NotRequired[bool]
+    """Whether a client got the interval; it is left out where one did."""
