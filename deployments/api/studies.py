@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import Serving
 from deployments.api.endpoint import ENTITY_PATTERN, Bulk, FamilyBody, InferenceEndpoint
+from deployments.optimization.studies import operations
 from deployments.runtime.batch import Columns, Detail
 from models.optimization.bayes.limits import MOST_CONSTRAINTS, MOST_GOALS, MOST_TRIALS
 from models.optimization.bayes.parameters import LARGEST_INTEGER
@@ -87,10 +88,10 @@ class OutcomeBody(BaseModel):
             raise ValueError("a failed trial has no constraints' values")
         return self
 
-    def outcome(self) -> dict[str, Any]:
+    def outcome(self) -> operations.Outcome:
         """Give it as deployments/optimization/studies reads it."""
-        several = self.value if isinstance(self.value, list) else [self.value]
-        values = [] if self.value is None else several
+        value = self.value
+        values = [] if value is None else value if isinstance(value, list) else [value]
         return {"values": values, "constraints": self.constraints, "failed": self.failed}
 
 
@@ -238,8 +239,8 @@ class TellData(Standing):
     state: Literal["told", "failed"]
 
 
-def ask_for_trial(body: StudyBody) -> dict[str, Any]:
-    found: dict[str, Any] = {"op": "ask", "design": _stated(body)}
+def ask_for_trial(body: StudyBody) -> operations.AskTrial:
+    found: operations.AskTrial = {"op": "ask", "design": _stated(body)}
     if body.wait_ms is not None:
         found["wait"] = body.wait_ms / 1000
     if body.history:
@@ -263,7 +264,7 @@ def _stated(body: StudyBody) -> dict[str, Any]:
     return stated
 
 
-def ask_to_learn(body: TellBody) -> dict[str, Any]:
+def ask_to_learn(body: TellBody) -> operations.TellTrial:
     return {"op": "tell", "trial": body.trial_id, **body.outcome()}
 
 

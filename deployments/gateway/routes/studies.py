@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from deployments.api.endpoint import ENTITY_PATTERN
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text, page_of
+from deployments.runtime.state.operations import Delete, Show
 
 router = APIRouter(tags=["studies"], dependencies=[Depends(admitted)])
 
@@ -36,7 +37,7 @@ async def study(
     id: StudyId,  # noqa: A002 - the contract's name
     here: Here,
 ) -> dict[str, Any]:
-    return await here.keyed.ask(FAMILY, id, {"op": "show"})
+    return await here.keyed.ask(FAMILY, id, Show(op="show"))
 
 
 @router.delete("/studies/{id:path}", summary="Forget a study", status_code=204)
@@ -44,5 +45,5 @@ async def forget(
     id: StudyId,  # noqa: A002 - the contract's name
     here: Here,
 ) -> Response:
-    await here.keyed.ask(FAMILY, id, {"op": "delete"})
+    await here.keyed.ask(FAMILY, id, Delete(op="delete"))
     return Response(status_code=204)

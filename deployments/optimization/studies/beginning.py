@@ -3,8 +3,10 @@
 import re
 from typing import Any
 
+from deployments.optimization.studies.events import Event, RunElsewhere
 from deployments.optimization.studies.listed import as_typed, twice
-from deployments.optimization.studies.state import Event, Running
+from deployments.optimization.studies.operations import AskTrial, PastTrial
+from deployments.optimization.studies.state import Running
 from deployments.runtime.batch import Refusal
 from models.optimization.bayes.errors import SpaceError, StudyError, TrialError
 from models.optimization.bayes.limits import MOST_TRIALS
@@ -28,7 +30,7 @@ def invalid(field: str, message: str) -> UnfitError:
     return UnfitError({"code": "invalid", "message": message, "fields": {field: message}})
 
 
-def steps(running: Running | None, ask: dict[str, Any]) -> Event:
+def steps(running: Running | None, ask: AskTrial) -> Event:
     """Say what has to happen before a trial is asked for: mostly nothing."""
     stated, given = ask["design"], ask.get("history", [])
     if running is not None:
@@ -96,9 +98,7 @@ def _same(name: str, value: Any, begun: dict[str, Any], design: Design) -> bool:
     return bool(getattr(found, name) == getattr(design, name))
 
 
-def _history(
-    design: Design, given: list[dict[str, Any]], known: int, trials: int
-) -> list[list[Any]]:
+def _history(design: Design, given: list[PastTrial], known: int, trials: int) -> list[list[Any]]:
     """Put rows that are new to the study as its events list them, once all of them fit."""
     if trials + len(given) > MOST_TRIALS:
         raise invalid("history", f"A study has at most {MOST_TRIALS} trials")
@@ -111,5 +111,5 @@ def _history(
             scratch.add(parameters, each["values"], limits, failed=each["failed"])
         except (SpaceError, TrialError) as error:
             raise invalid(field, str(error)) from error
-        rows.append([parameters, each["values"], limits, each["failed"]])
+        rows.append(list(RunElsewhere(parameters, each["values"], limits, each["failed"])))
     return rows

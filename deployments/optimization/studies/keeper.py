@@ -1,14 +1,13 @@
 """Studies by name: what was asked and told in each, and how its log brings it back."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from deployments.optimization.studies import shown
 from deployments.optimization.studies.beginning import UnfitError, in_order, invalid, steps
+from deployments.optimization.studies.events import DELETED, Event, TrialAsked, TrialTold
+from deployments.optimization.studies.operations import AskTrial, Operation, TellTrial
 from deployments.optimization.studies.shelf import SuggestionShelf
 from deployments.optimization.studies.state import (
-    DELETED,
-    Event,
     Kept,
     Running,
     apply,
@@ -51,52 +50,50 @@ class StudyKeeper:
     def give_back(self) -> None:
         """Hold nothing beside the states themselves."""
 
-    def replay(self, tails: Sequence[tuple[Kept, list[Any]]]) -> None:
+    def replay(self, tails: Sequence[tuple[Kept, list[Event]]]) -> None:
         for kept, events in tails:
             for event in events:
                 apply(kept, event)
 
-    def answer(self, rows: Sequence[tuple[Kept, Asked]]) -> list[Reply]:
+    def answer(self, rows: Sequence[tuple[Kept, Asked[Operation]]]) -> list[Reply[Event]]:
         return [self._answer(kept, asked) for kept, asked in rows]
 
-    def removal(self, asked: Asked) -> Reply | None:
-        if asked.ask["op"] != "delete":
-            return None
-        return Reply(detail={"data": {"deleted": asked.key}}, event=DELETED, deletes=True)
+    def removal(self, asked: Asked[Operation]) -> Reply[Event] | None:
+        return _deleted(asked.key) if asked.ask["op"] == "delete" else None
 
-    def again(self, state: Kept, asked: Asked) -> Reply:
+    def again(self, state: Kept, asked: Asked[Operation]) -> Reply[Event]:
         """Answer from what is kept: nothing is asked or told a second time."""
         running, ask = state.running, asked.ask
         if running is not None and ask["op"] == "tell":
             return shown.told(running, running.study.trial(ask["trial"]))
         if running is None or asked.id not in running.asked:
-            return self._look(state, asked)
+            return self._look(state, ask)
         trial = running.study.trials[running.asked[asked.id]]
         again = Suggested(trial.parameters, "model", running.settled, gain=trial.gain)
         return shown.asked(running, trial, again)
 
-    def withdraw(self, state: Kept, asked: Asked) -> Any:
+    def withdraw(self, state: Kept, asked: Asked[Operation]) -> None:
         """Let it stand: the trial stays pending, as one whose client went away."""
 
-    def unavailable(self, _: Asked) -> Refusal | None:
+    def unavailable(self, _: Asked[Operation]) -> Refusal | None:
         return {
             "code": "unavailable",
             "message": "The studies' log is away, and nothing was taken: send it again",
         }
 
-    def _answer(self, kept: Kept, asked: Asked) -> Reply:
-        op = asked.ask["op"]
+    def _answer(self, kept: Kept, asked: Asked[Operation]) -> Reply[Event]:
+        ask = asked.ask
         try:
-            if op == "ask":
-                return self._ask(kept, asked)
-            if op == "tell":
-                return self._tell(kept, asked.ask)
+            if ask["op"] == "ask":
+                return self._ask(kept, asked.id, ask)
+            if ask["op"] == "tell":
+                return self._tell(kept, ask)
         except UnfitError as unfit:
             return Reply(refusal=unfit.refusal)
-        return self._look(kept, asked)
+        return self._look(kept, ask)
 
-    def _ask(self, kept: Kept, asked: Asked) -> Reply:
-        before = steps(kept.running, asked.ask)
+    def _ask(self, kept: Kept, decision_id: str, ask: AskTrial) -> Reply[Event]:
+        before = steps(kept.running, ask)
         if before:
             apply(kept, before)
         if (running := kept.running) is None:
@@ -105,7 +102,8 @@ class StudyKeeper:
             return Reply(refusal=_none_left(running), event=before or None)
         try:
             suggestion = self._taken(kept.name, running)
-            event: Event = {"ask": [asked.id, suggestion.parameters, suggestion.gain]}
+            wanted = TrialAsked(decision_id, suggestion.parameters, suggestion.gain)
+            event: Event = {"ask": list(wanted)}
             apply(kept, event)
         except TrialError as error:  # the trials that a study may have
             why: Refusal = {"code": "conflict", "message": str(error)}
@@ -124,7 +122,7 @@ class StudyKeeper:
                 return suggestion
         return cheap(running)
 
-    def _tell(self, kept: Kept, ask: dict[str, Any]) -> Reply:
+    def _tell(self, kept: Kept, ask: TellTrial) -> Reply[Event]:
         running = kept.running
         if running is None:
             return Reply(refusal=_no_study(kept.name))
@@ -136,7 +134,7 @@ class StudyKeeper:
             message = f"Trial {number} was told before"
             return Reply(refusal={"code": "conflict", "message": message})
         limits = in_order(ask["constraints"], running.study.design.constraints, "constraints")
-        event: Event = {"tell": [number, ask["values"], limits, ask["failed"]]}
+        event: Event = {"tell": list(TrialTold(number, ask["values"], limits, ask["failed"]))}
         try:
             apply(kept, event)
         except TrialError as error:
@@ -147,16 +145,20 @@ class StudyKeeper:
         reply.event = event
         return reply
 
-    def _look(self, kept: Kept, asked: Asked) -> Reply:
-        ask = asked.ask
+    def _look(self, kept: Kept, ask: Operation) -> Reply[Event]:
+        """Answer what changes nothing; a trial that was asked for long ago shows the study."""
         if kept.running is None:
             return Reply(refusal=_no_study(kept.name))
-        if removal := self.removal(asked):
-            return removal
+        if ask["op"] == "delete":
+            return _deleted(kept.name)
         if ask["op"] == "wake":
             self._suggestions.want(kept.name, kept.running)
             return Reply()
         return Reply(detail={"data": shown.whole(kept.running, kept.name)})
+
+
+def _deleted(name: str) -> Reply[Event]:
+    return Reply(detail={"data": {"deleted": name}}, event=DELETED, deletes=True)
 
 
 def _no_study(name: str) -> Refusal:

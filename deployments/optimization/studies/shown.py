@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from deployments.optimization.studies.events import Event
 from deployments.optimization.studies.state import Running
 from deployments.optimization.studies.suggested import Suggested
 from deployments.runtime.state.keeper import Reply
@@ -14,7 +15,7 @@ from safety.open_ends import OPEN_INTERVAL
 SHOWN_TRIALS = 200
 
 
-def asked(running: Running, trial: Trial, suggestion: Suggested) -> Reply:
+def asked(running: Running, trial: Trial, suggestion: Suggested) -> Reply[Event]:
     gained = _finite(suggestion.expected_improvement)
     data = {
         "trial_id": trial.number,
@@ -30,7 +31,7 @@ def asked(running: Running, trial: Trial, suggestion: Suggested) -> Reply:
     return Reply(columns, {"data": data, "meta": {"suggestion": made}})
 
 
-def told(running: Running, trial: Trial) -> Reply:
+def told(running: Running, trial: Trial) -> Reply[Event]:
     data = {"trial_id": trial.number, "state": trial.state, **standing(running)}
     return Reply({"expected_improvement": 0.0, **OPEN_INTERVAL}, {"data": data})
 

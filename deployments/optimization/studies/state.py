@@ -1,9 +1,4 @@
-"""A study in memory, and the steps of its events: the one way by which it changes.
-
-An event is a JSON object of steps, taken in this order: `start` (the design), `history` (trials
-that were run elsewhere), `ask` (the decision, the parameters, what was hoped for), `tell`,
-`delete`.
-"""
+"""A study in memory, and what its events do to it: the one way by which it changes."""
 
 import struct
 from collections import OrderedDict
@@ -13,13 +8,12 @@ from typing import Any
 
 import orjson
 
+from deployments.optimization.studies.events import Event, RunElsewhere, TrialAsked, TrialTold
 from deployments.optimization.studies.front import Front
 from models.optimization.bayes.candidates import key_of
 from models.optimization.bayes.snapshot import decode, design_from, encode
 from models.optimization.bayes.study import Study, Trial
 
-Event = dict[str, Any]
-DELETED: Event = {"delete": True}
 # Asks that are known when they are sent again.
 KNOWN_ASKS = 512
 _LENGTH = struct.Struct("<I")
@@ -88,20 +82,23 @@ def apply(kept: Kept, event: Event) -> None:
     running = kept.running
     if running is None:
         raise ValueError(f"the log of {kept.name!r} goes on with no beginning: {list(event)}")
-    for parameters, values, constraints, failed in event.get("history", ()):
-        added = running.study.add(parameters, values, constraints, failed=failed)
+    for each in event.get("history", ()):
+        past = RunElsewhere(*each)
+        added = running.study.add(
+            past.parameters, past.values, past.constraints, failed=past.failed
+        )
         running.enters(added)
         running.elsewhere += 1
         running.settled += 1
         running.front.settle(added)
     if "ask" in event:
-        decision_id, parameters, gain = event["ask"]
-        asked = running.study.ask(parameters, gain)
+        wanted = TrialAsked(*event["ask"])
+        asked = running.study.ask(wanted.parameters, wanted.gain)
         running.enters(asked)
-        running.knows(decision_id, asked.number)
+        running.knows(wanted.decision, asked.number)
     if "tell" in event:
-        number, values, constraints, failed = event["tell"]
-        told = running.study.tell(number, values, constraints, failed=failed)
+        came = TrialTold(*event["tell"])
+        told = running.study.tell(came.number, came.values, came.constraints, failed=came.failed)
         running.settled += 1
         running.front.settle(told)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from deployments.optimization.studies.operations import Operation, Wake
 from deployments.optimization.studies.shelf import SuggestionShelf
 from deployments.runtime.batch import Batch
 from deployments.runtime.state.service import KeyedService
@@ -14,14 +15,15 @@ async def wait_for_some(
     batch: Batch, service: KeyedService[Any], suggestions: SuggestionShelf
 ) -> None:
     """Wait outside the service's turn: the other studies are answered meanwhile."""
+    asks: list[Operation] = batch.asks
     waits = {
         key: ask.get("wait", USUAL_SECONDS if suggestions.makes(key) else 0.0)
-        for key, ask in zip(batch.keys, batch.asks, strict=True)
+        for key, ask in zip(batch.keys, asks, strict=True)
         if ask["op"] == "ask"
     }
     waits = {key: seconds for key, seconds in waits.items() if seconds}
     if asleep := [key for key in waits if not suggestions.knows(key)]:
-        asks: list[Any] = [{"op": "wake"}] * len(asleep)
+        wake = [Wake(op="wake")] * len(asleep)
         ids = [f"wake {key}" for key in asleep]
-        await service.answer(Batch(batch.family, asleep, {}, asks, asleep, ids), "", "")
+        await service.answer(Batch(batch.family, asleep, {}, wake, asleep, ids), "", "")
     await suggestions.some(list(waits.items()))

@@ -5,6 +5,7 @@ import orjson
 import pytest
 
 from deployments.optimization.studies.keeper import StudyKeeper
+from deployments.optimization.studies.operations import Operation, TellTrial
 from deployments.optimization.studies.shelf import SuggestionShelf
 from deployments.optimization.studies.state import Kept
 from deployments.optimization.studies.suggested import Suggested
@@ -43,7 +44,7 @@ class Desk:
         self.log: list[bytes] = []
         self.count = 0
 
-    def do(self, ask: dict[str, Any]) -> Reply:
+    def do(self, ask: Any) -> Reply:
         self.count += 1
         (reply,) = self.keeper.answer([(self.kept, Asked("s", f"d{self.count}", ask))])
         if reply.event is not None:
@@ -139,7 +140,14 @@ def test_what_is_sent_again_is_the_same_trial() -> None:
     assert again.detail is not None
     for name in ("trial_id", "parameters"):
         assert again.detail["data"][name] == first.detail["data"][name]
-    asked = Asked("s", "d3", {"op": "tell", "trial": 0, "values": [4.0]})
+    tell: TellTrial = {
+        "op": "tell",
+        "trial": 0,
+        "values": [4.0],
+        "constraints": {},
+        "failed": False,
+    }
+    asked: Asked[Operation] = Asked("s", "d3", tell)
     assert desk.keeper.again(desk.kept, asked).detail == told.detail
     assert desk.keeper.encode(desk.kept) == saved
     kept = desk.keeper.decode("s", saved)  # known still after a replica's death

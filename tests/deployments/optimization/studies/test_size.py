@@ -16,7 +16,7 @@ def begun(candidates: int, dimensions: int, trials: int) -> tuple[Kept, int]:
     listed = [dict.fromkeys(names, (at + 1) / (candidates + 2)) for at in range(candidates)]
     space = {name: {"type": "float", "low": 0.0, "high": 1.0} for name in names}
     stated: dict[str, Any] = {"space": space} | ({"candidates": listed} if listed else {})
-    event = orjson.dumps(steps(None, {"design": stated}))
+    event = orjson.dumps(steps(None, {"op": "ask", "design": stated}))
     tracemalloc.start()
     kept = Kept("s")
     apply(kept, orjson.loads(event))
