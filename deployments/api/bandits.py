@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config_store.document import Serving
 from deployments.api.endpoint import ENTITY_PATTERN, DecisionId, FamilyBody, InferenceEndpoint
+from deployments.optimization.experiments.operations import Decide, Freeze, Policy, Reward
 from deployments.runtime.batch import Columns, Detail
 from deployments.runtime.state.tags import key_by_tag
 
@@ -137,7 +138,7 @@ class BanditBody(FamilyBody):
         "the experiment has not joins it, one that is left out is passed over this time. Those "
         "that are configured where left out, else all.",
     )
-    policy: Literal["ucb", "thompson"] = "thompson"
+    policy: Policy = "thompson"
     design: DesignBody | None = Field(
         None, description="Read with the first request; a later one that differs is refused (409)."
     )
@@ -245,8 +246,8 @@ class EvaluationData(Valued):
     promotion: PromotionShown
 
 
-def ask_for_arm(body: BanditBody) -> dict[str, Any]:
-    found: dict[str, Any] = {"op": "decide", "context": body.context, "policy": body.policy}
+def ask_for_arm(body: BanditBody) -> Decide:
+    found: Decide = {"op": "decide", "context": body.context, "policy": body.policy}
     if body.arms is not None:
         found["arms"] = body.arms
     if body.design is not None:
@@ -254,11 +255,11 @@ def ask_for_arm(body: BanditBody) -> dict[str, Any]:
     return found
 
 
-def ask_to_learn(body: FeedbackBody) -> dict[str, Any]:
-    return {"op": "reward", "id": body.decision_id, "reward": body.reward}
+def ask_to_learn(body: FeedbackBody) -> Reward:
+    return {"op": "reward", "decision": body.decision_id, "reward": body.reward}
 
 
-def ask_to_judge(body: EvaluateBody) -> dict[str, Any]:
+def ask_to_judge(body: EvaluateBody) -> Freeze:
     return {"op": "freeze", "policy": body.policy}
 
 

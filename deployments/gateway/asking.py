@@ -4,13 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from config_store.store import Version
+from deployments.anomaly.operations import JudgeDeploy
 from deployments.api.errors import REFUSALS, StageLostError, UnavailableError
+from deployments.optimization.experiments.operations import ChangeArm
 from deployments.runtime.batch import Batch
 from deployments.runtime.hop import ModelHop
+from deployments.runtime.state.operations import Delete, Show
 from observability.ledger.decision import DecisionIds
 from observability.logs import request_ids
 
 ASK_SECONDS = 2.0
+# What the routes ask of one key; what a lane carries an endpoint makes of its bodies.
+KeyOperation = Show | Delete | JudgeDeploy | ChangeArm
 
 
 class KeyDesk:
@@ -23,7 +28,7 @@ class KeyDesk:
         self._ids = ids
         self._active = active
 
-    async def ask(self, family: str, key: str, ask: Mapping[str, object]) -> dict[str, Any]:
+    async def ask(self, family: str, key: str, ask: KeyOperation) -> dict[str, Any]:
         """Give what the holder says; its refusal is raised."""
         batch = Batch(family, [key], {}, [ask], [key], self._ids.take(1))
         batch.requests, batch.budget_s = list(request_ids.get()), ASK_SECONDS

@@ -9,6 +9,8 @@ from deployments.api.bandits import ARM_PATTERN
 from deployments.api.endpoint import ENTITY_PATTERN
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text, page_of
+from deployments.optimization.experiments.operations import ChangeArm
+from deployments.runtime.state.operations import Delete, Show
 
 router = APIRouter(tags=["experiments"], dependencies=[Depends(admitted)])
 
@@ -39,7 +41,7 @@ async def open_arm(
     arm: ArmName,
     here: Here,
 ) -> dict[str, Any]:
-    return await here.keyed.ask(FAMILY, id, {"op": "arm", "what": "open", "arm": arm})
+    return await here.keyed.ask(FAMILY, id, ChangeArm(op="arm", what="open", arm=arm))
 
 
 @router.delete(
@@ -50,7 +52,7 @@ async def retire_arm(
     arm: ArmName,
     here: Here,
 ) -> dict[str, Any]:
-    return await here.keyed.ask(FAMILY, id, {"op": "arm", "what": "retire", "arm": arm})
+    return await here.keyed.ask(FAMILY, id, ChangeArm(op="arm", what="retire", arm=arm))
 
 
 @router.put(
@@ -61,7 +63,7 @@ async def move_baseline(
     arm: ArmName,
     here: Here,
 ) -> dict[str, Any]:
-    return await here.keyed.ask(FAMILY, id, {"op": "arm", "what": "baseline", "arm": arm})
+    return await here.keyed.ask(FAMILY, id, ChangeArm(op="arm", what="baseline", arm=arm))
 
 
 @router.get("/experiments/{id:path}", summary="What is known of an experiment and of its arms")
@@ -69,7 +71,7 @@ async def experiment(
     id: ExperimentId,  # noqa: A002 - the contract's name
     here: Here,
 ) -> dict[str, Any]:
-    return await here.keyed.ask(FAMILY, id, {"op": "show"})
+    return await here.keyed.ask(FAMILY, id, Show(op="show"))
 
 
 @router.delete("/experiments/{id:path}", summary="Forget an experiment", status_code=204)
@@ -77,5 +79,5 @@ async def forget(
     id: ExperimentId,  # noqa: A002 - the contract's name
     here: Here,
 ) -> Response:
-    await here.keyed.ask(FAMILY, id, {"op": "delete"})
+    await here.keyed.ask(FAMILY, id, Delete(op="delete"))
     return Response(status_code=204)

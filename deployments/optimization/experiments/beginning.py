@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from config_store.document import BanditExperiment
+from deployments.optimization.experiments.operations import Decide
 from deployments.runtime.batch import Refusal
 from models.optimization.bandits.design import Design
 from models.optimization.bandits.snapshot import design_from
@@ -14,13 +15,13 @@ def invalid(field: str, message: str) -> Refusal:
     return {"code": "invalid", "message": message, "fields": {field: message}}
 
 
-def arms_of(ask: dict[str, Any], configured: BanditExperiment) -> Sequence[str]:
+def arms_of(ask: Decide, configured: BanditExperiment) -> Sequence[str]:
     """Name the arms that a request chooses among; none where neither it nor an operator did."""
     arms: Sequence[str] = ask.get("arms") or configured.arms
     return arms
 
 
-def design_of(ask: dict[str, Any]) -> Design:
+def design_of(ask: Decide) -> Design:
     """Make the design: linear in the context's numbers, gaussian where there are none.
 
     DesignError says which setting is wrong.
@@ -34,7 +35,7 @@ def design_of(ask: dict[str, Any]) -> Design:
     return design_from(stated)
 
 
-def baseline_of(ask: dict[str, Any], configured: BanditExperiment, arms: Sequence[str]) -> str:
+def baseline_of(ask: Decide, configured: BanditExperiment, arms: Sequence[str]) -> str:
     """Name the incumbent: the first arm unless somebody said which."""
     stated: str | None = (ask.get("design") or {}).get("baseline")
     return stated or configured.baseline or arms[0]

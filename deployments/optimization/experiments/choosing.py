@@ -1,7 +1,6 @@
 """What a request for an arm must fit before anything is decided, and which arms it leaves open."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,9 @@ from deployments.optimization.experiments.beginning import (
     differing,
     invalid,
 )
-from deployments.optimization.experiments.state import Event, start_step
+from deployments.optimization.experiments.events import Event
+from deployments.optimization.experiments.operations import Decide
+from deployments.optimization.experiments.state import start_step
 from deployments.runtime.batch import Refusal
 from models.optimization.bandits.design import Design
 from models.optimization.bandits.errors import DesignError
@@ -30,9 +31,7 @@ class UnfitError(Exception):
         self.refusal = refusal
 
 
-def steps(
-    experiment: Experiment | None, ask: dict[str, Any], configured: BanditExperiment
-) -> Event:
+def steps(experiment: Experiment | None, ask: Decide, configured: BanditExperiment) -> Event:
     """Say what has to happen before the request can be decided: mostly nothing."""
     if experiment is None:
         return _begin(ask, configured)
@@ -52,7 +51,7 @@ def steps(
 
 
 def passed_over(
-    experiment: Experiment, asks: Sequence[dict[str, Any]], configured: BanditExperiment
+    experiment: Experiment, asks: Sequence[Decide], configured: BanditExperiment
 ) -> BoolArray | None:
     """Mark the arms that each request leaves out, and those that an operator vetoes."""
     named = [arms_of(ask, configured) for ask in asks]
@@ -69,7 +68,7 @@ def passed_over(
     )
 
 
-def _begin(ask: dict[str, Any], configured: BanditExperiment) -> Event:
+def _begin(ask: Decide, configured: BanditExperiment) -> Event:
     arms = arms_of(ask, configured)
     if not arms:
         why = "The experiment has no arms yet: give some, or have an operator configure them"

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import logging
 
+from deployments.optimization.experiments.operations import Freeze
 from deployments.runtime.aside.process import Aside, AsideLostError
 from deployments.runtime.batch import Batch, Prediction
 
@@ -20,11 +21,12 @@ async def judge(batch: Batch, prediction: Prediction, aside: Aside) -> None:
 
 
 async def _judge(batch: Batch, prediction: Prediction, aside: Aside, row: int) -> None:
+    ask: Freeze = batch.asks[row]
     detail = prediction.details[row] or {}
     frozen = base64.b64encode(detail["data"]["frozen"]).decode()
     try:
         async with asyncio.timeout(JUDGING_SECONDS):
-            found = await aside.do("evaluate", frozen=frozen, policy=batch.asks[row]["policy"])
+            found = await aside.do("evaluate", frozen=frozen, policy=ask["policy"])
     except (AsideLostError, TimeoutError) as lost:
         log.warning("A policy was not judged: %r", lost)
         message = "The policy could not be judged just now: ask again"

@@ -6,7 +6,7 @@ the experiment first, or asks for the other policy.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import get_args
 
 import numpy as np
 
@@ -16,9 +16,16 @@ from deployments.optimization.experiments import shown
 from deployments.optimization.experiments.beginning import invalid
 from deployments.optimization.experiments.choosing import UnfitError, passed_over, steps
 from deployments.optimization.experiments.configured import Configured
+from deployments.optimization.experiments.events import DELETED, ArmChanged, Event, Rewarded
+from deployments.optimization.experiments.operations import (
+    ChangeArm,
+    Decide,
+    Look,
+    Operation,
+    Policy,
+    Reward,
+)
 from deployments.optimization.experiments.state import (
-    DELETED,
-    Event,
     Kept,
     apply,
     decide_step,
@@ -33,10 +40,10 @@ from models.optimization.bandits.feedback import Verdict, expire, judge, record
 from models.optimization.bandits.keyed import keys_of
 from models.optimization.bandits.snapshot import decode, encode
 
-Rows = Sequence[tuple[Kept, Asked]]
+Rows = Sequence[tuple[Kept, Asked[Operation]]]
 # Names of columns, a tuple of them for every reply of this kind.
 COLUMNS = ("expected_reward", "lower", "upper", "propensity", "canary_percentage")
-POLICIES = ("ucb", "thompson")
+POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 
 @dataclass(slots=True)
@@ -44,7 +51,8 @@ class _Run:
     """Requests of one experiment that are decided together, and what each brings with it."""
 
     places: list[int] = field(default_factory=list)
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[Asked[Operation]] = field(default_factory=list)
+    asks: list[Decide] = field(default_factory=list)
     before: list[Event] = field(default_factory=list)
 
 
@@ -73,13 +81,13 @@ class ExperimentKeeper:
     def give_back(self) -> None:
         """Hold nothing beside the states themselves."""
 
-    def replay(self, tails: Sequence[tuple[Kept, list[Any]]]) -> None:
+    def replay(self, tails: Sequence[tuple[Kept, list[Event]]]) -> None:
         for kept, events in tails:
             for event in events:
                 apply(kept, event)
 
-    def answer(self, rows: Rows) -> list[Reply]:
-        replies: dict[int, Reply] = {}
+    def answer(self, rows: Rows) -> list[Reply[Event]]:
+        replies: dict[int, Reply[Event]] = {}
         by_key: dict[str, list[int]] = {}
         for place, (kept, _) in enumerate(rows):
             by_key.setdefault(kept.name, []).append(place)
@@ -88,25 +96,23 @@ class ExperimentKeeper:
             self._follow(rows, places, now, replies)
         return [replies[place] for place in range(len(rows))]
 
-    def removal(self, asked: Asked) -> Reply | None:
-        if asked.ask["op"] != "delete":
-            return None
-        return Reply(detail={"data": {"deleted": asked.key}}, event=DELETED, deletes=True)
+    def removal(self, asked: Asked[Operation]) -> Reply[Event] | None:
+        return _deleted(asked.key) if asked.ask["op"] == "delete" else None
 
-    def again(self, state: Kept, asked: Asked) -> Reply:
+    def again(self, state: Kept, asked: Asked[Operation]) -> Reply[Event]:
         """Answer from the record: nothing is decided or counted a second time."""
         experiment, ask = state.experiment, asked.ask
-        wanted = ask.get("id", asked.id)
+        if ask["op"] != "decide" and ask["op"] != "reward":
+            return _look(state, ask)
+        wanted = ask["decision"] if ask["op"] == "reward" else asked.id
         row = None if experiment is None else experiment.log.row_of(wanted)
-        if ask["op"] not in ("decide", "reward"):
-            return self._look(state, asked)
         if experiment is None or row is None:
             return Reply(refusal={"code": "conflict", "message": "This was taken before"})
         if ask["op"] == "reward":
             return shown.rewarded(experiment, state.name, row)
         return shown.recalled(experiment, row)
 
-    def withdraw(self, state: Kept, asked: Asked) -> Any:
+    def withdraw(self, state: Kept, asked: Asked[Operation]) -> Event | None:
         """Take back a decision: its exposure is none, and its reward will never come."""
         if asked.ask["op"] != "decide" or state.experiment is None:
             return None
@@ -114,7 +120,7 @@ class ExperimentKeeper:
         apply(state, event)
         return event
 
-    def unavailable(self, asked: Asked) -> Refusal | None:
+    def unavailable(self, asked: Asked[Operation]) -> Refusal | None:
         """Let the fallback choose an arm, and refuse all else."""
         if asked.ask["op"] == "decide":
             return None
@@ -122,40 +128,42 @@ class ExperimentKeeper:
         return {"code": "unavailable", "message": message}
 
     def _follow(
-        self, rows: Rows, places: Sequence[int], now: float, replies: dict[int, Reply]
+        self, rows: Rows, places: Sequence[int], now: float, replies: dict[int, Reply[Event]]
     ) -> None:
         """Answer one experiment's rows in their order."""
         run, kept = _Run(), rows[places[0]][0]
         for place in places:
             asked = rows[place][1]
-            if asked.ask["op"] != "decide":
+            ask = asked.ask
+            if ask["op"] != "decide":
                 self._decide(kept, run, now, replies)
                 run = _Run()
-                replies[place] = self._other(kept, asked, now)
+                replies[place] = self._other(kept, ask, now)
                 continue
             try:
-                before = steps(kept.experiment, asked.ask, _configured(kept, asked))
+                before = steps(kept.experiment, ask, _configured(kept, asked))
             except UnfitError as unfit:
                 replies[place] = Reply(refusal=unfit.refusal)
                 continue
-            if before or not _joins(kept, run, asked):
+            if before or not _joins(kept, run, ask):
                 self._decide(kept, run, now, replies)
                 run = _Run()
             if before:
                 apply(kept, before)
             run.places.append(place)
             run.asked.append(asked)
+            run.asks.append(ask)
             run.before.append(before)
         self._decide(kept, run, now, replies)
 
-    def _decide(self, kept: Kept, run: _Run, now: float, replies: dict[int, Reply]) -> None:
+    def _decide(self, kept: Kept, run: _Run, now: float, replies: dict[int, Reply[Event]]) -> None:
         experiment = kept.experiment
         if not run.asked or experiment is None:
             return
         expire(experiment, now)
         # They came in one batch, and have one version.
         settings: Configured = run.asked[0].settings
-        asks, ids = [asked.ask for asked in run.asked], [asked.id for asked in run.asked]
+        asks, ids = run.asks, [asked.id for asked in run.asked]
         decisions = decide(
             experiment,
             {
@@ -174,66 +182,70 @@ class ExperimentKeeper:
             reply.event = run.before[row] | {"decide": decide_step(decisions, row, ids[row], now)}
             replies[place] = reply
 
-    def _other(self, kept: Kept, asked: Asked, now: float) -> Reply:
-        ask = asked.ask
+    def _other(self, kept: Kept, ask: Reward | ChangeArm | Look, now: float) -> Reply[Event]:
         if ask["op"] == "reward":
             return self._reward(kept, ask, now)
         if ask["op"] == "arm":
             return _change_arm(kept, ask)
-        return self._look(kept, asked)
+        return _look(kept, ask)
 
-    def _reward(self, kept: Kept, ask: dict[str, Any], now: float) -> Reply:
+    def _reward(self, kept: Kept, ask: Reward, now: float) -> Reply[Event]:
         if why := _unfit(kept.experiment, ask, now):
             return Reply(refusal=why)
-        event = {"reward": [ask["id"], ask["reward"], now]}
+        event: Event = {"reward": list(Rewarded(ask["decision"], ask["reward"], now))}
         apply(kept, event)
         experiment = kept.experiment
-        row = None if experiment is None else experiment.log.row_of(ask["id"])
+        row = None if experiment is None else experiment.log.row_of(ask["decision"])
         if experiment is None or row is None:
-            return Reply(refusal=_no_decision(ask["id"]))
+            return Reply(refusal=_no_decision(ask["decision"]))
         reply = shown.rewarded(experiment, kept.name, row)
         reply.event = event
         return reply
 
-    def _look(self, kept: Kept, asked: Asked) -> Reply:
-        ask = asked.ask
-        experiment = kept.experiment
-        if experiment is None:
-            return Reply(refusal=_no_experiment(kept.name))
-        if removal := self.removal(asked):
-            return removal
-        if ask["op"] == "freeze":
-            return _frozen(experiment, ask["policy"])
-        return Reply(detail={"data": shown.whole(experiment, kept.name)})
+
+def _look(kept: Kept, ask: ChangeArm | Look) -> Reply[Event]:
+    """Answer what changes nothing; a change of an arm that was made before is shown."""
+    experiment = kept.experiment
+    if experiment is None:
+        return Reply(refusal=_no_experiment(kept.name))
+    if ask["op"] == "delete":
+        return _deleted(kept.name)
+    if ask["op"] == "freeze":
+        return _frozen(experiment, ask["policy"])
+    return Reply(detail={"data": shown.whole(experiment, kept.name)})
 
 
-def _configured(kept: Kept, asked: Asked) -> BanditExperiment:
+def _deleted(name: str) -> Reply[Event]:
+    return Reply(detail={"data": {"deleted": name}}, event=DELETED, deletes=True)
+
+
+def _configured(kept: Kept, asked: Asked[Operation]) -> BanditExperiment:
     settings: Configured = asked.settings
     return settings.experiment(kept.name)
 
 
-def _joins(kept: Kept, run: _Run, asked: Asked) -> bool:
+def _joins(kept: Kept, run: _Run, ask: Decide) -> bool:
     """Tell whether a request may be decided in one call with those before it."""
-    if not run.asked or kept.experiment is None:
+    if not run.asks or kept.experiment is None:
         return True
-    if run.asked[-1].ask["policy"] != asked.ask["policy"]:
+    if run.asks[-1]["policy"] != ask["policy"]:
         return False
     # A decision that is pushed out teaches what its missing reward is taken for, and so the next
     # request must see it gone.
     log, missing = kept.experiment.log, kept.experiment.design.missing_reward
-    return missing is None or log.recorded + len(run.asked) < log.capacity
+    return missing is None or log.recorded + len(run.asks) < log.capacity
 
 
-def _unfit(experiment: Experiment | None, ask: dict[str, Any], now: float) -> Refusal | None:
+def _unfit(experiment: Experiment | None, ask: Reward, now: float) -> Refusal | None:
     if experiment is None:
-        return _no_decision(ask["id"])
-    (verdict,) = judge(experiment, [ask["id"]], now)
+        return _no_decision(ask["decision"])
+    (verdict,) = judge(experiment, [ask["decision"]], now)
     if verdict is Verdict.UNKNOWN:
-        return _no_decision(ask["id"])
+        return _no_decision(ask["decision"])
     if verdict is Verdict.DUPLICATE:
-        return {"code": "conflict", "message": f"Decision {ask['id']} has its reward already"}
+        return {"code": "conflict", "message": f"Decision {ask['decision']} has its reward already"}
     if verdict is Verdict.LATE:
-        message = f"The reward of decision {ask['id']} is late: it was given up on"
+        message = f"The reward of decision {ask['decision']} is late: it was given up on"
         return {"code": "conflict", "message": message}
     low, high = experiment.design.reward_low, experiment.design.reward_high
     if not low <= ask["reward"] <= high:
@@ -246,14 +258,14 @@ def _clash(field: str, message: str) -> Refusal:
     return {"code": "conflict", "message": message, "fields": {field: message}}
 
 
-def _change_arm(kept: Kept, ask: dict[str, Any]) -> Reply:
+def _change_arm(kept: Kept, ask: ChangeArm) -> Reply[Event]:
     """Retire an arm, bring one back, or make one the baseline."""
     if kept.experiment is None:
         return Reply(refusal=_no_experiment(kept.name))
     is_new = ask["what"] == "open" and ask["arm"] not in kept.experiment.arms
     if is_new and len(kept.experiment.arms) >= MOST_ARMS:
         return Reply(refusal=_clash("arm", f"An experiment has at most {MOST_ARMS} arms"))
-    event = {"arm": [ask["what"], ask["arm"]]}
+    event: Event = {"arm": list(ArmChanged(ask["what"], ask["arm"]))}
     try:
         apply(kept, event)
     except ArmError as error:
@@ -261,7 +273,7 @@ def _change_arm(kept: Kept, ask: dict[str, Any]) -> Reply:
     return Reply(detail={"data": shown.whole(kept.experiment, kept.name)}, event=event)
 
 
-def _frozen(experiment: Experiment, policy: str) -> Reply:
+def _frozen(experiment: Experiment, policy: str) -> Reply[Event]:
     """Give the experiment as it is now, for what takes too long to be done here."""
     if policy not in (*POLICIES, *experiment.arms):
         known = ", ".join((*POLICIES, *experiment.arms))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from deployments.api.bandits import LEVEL
+from deployments.optimization.experiments.events import Event
 from deployments.runtime.state.keeper import Reply
 from models.optimization.bandits.bernoulli import BernoulliPosterior
 from models.optimization.bandits.contexts import in_units
@@ -15,7 +16,7 @@ from models.optimization.bandits.experiment import Experiment
 from models.protocols import FloatArray
 
 
-def decided(experiment: Experiment, decisions: Decisions, row: int) -> Reply:
+def decided(experiment: Experiment, decisions: Decisions, row: int) -> Reply[Event]:
     return Reply(
         {
             "expected_reward": float(decisions.expected[row]),
@@ -33,7 +34,7 @@ def decided(experiment: Experiment, decisions: Decisions, row: int) -> Reply:
     )
 
 
-def recalled(experiment: Experiment, row: int) -> Reply:
+def recalled(experiment: Experiment, row: int) -> Reply[Event]:
     """Say a decision on record once more, with what is believed of its arm by now."""
     log = experiment.log
     arm, chances = int(log.arms[row]), log.probabilities[row]
@@ -50,7 +51,7 @@ def recalled(experiment: Experiment, row: int) -> Reply:
     return Reply(columns, {"data": {"config": experiment.arms[arm], "exploring": exploring}})
 
 
-def rewarded(experiment: Experiment, name: str, row: int) -> Reply:
+def rewarded(experiment: Experiment, name: str, row: int) -> Reply[Event]:
     """Say what is believed of a decision's arm in its context, now that its reward is known."""
     arm = int(experiment.log.arms[row])
     mean, lower, upper = (

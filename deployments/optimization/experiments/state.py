@@ -1,26 +1,26 @@
-"""An experiment in memory, and the steps of its events: the one way by which it changes.
+"""An experiment in memory, and what its events do to it: the one way by which it changes."""
 
-An event is a JSON object of steps, taken in this order: `start` (design, arms, baseline), `add`
-(names of arms), `decide` (what was decided, to the last bit of its floats), `reward`, `arm` (one
-retired, brought back, or made the baseline), `withdraw` (decisions that nobody was given),
-`delete`.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from deployments.optimization.experiments.events import (
+    ArmChanged,
+    Decided,
+    Event,
+    Rewarded,
+    Started,
+)
+from deployments.optimization.experiments.operations import ArmChange
 from models.optimization.bandits.decide import Decisions
 from models.optimization.bandits.design import Design
 from models.optimization.bandits.experiment import Experiment
 from models.optimization.bandits.feedback import expire, learn, record, withdraw
 from models.optimization.bandits.snapshot import design_from
 
-Event = dict[str, Any]
 EXPERIMENT_BYTES, ID_BYTES = 5_000, 200
-DELETED: Event = {"delete": True}
 
 
 @dataclass(slots=True)
@@ -32,21 +32,22 @@ class Kept:
 
 
 def start_step(design: Design, arms: Sequence[str], baseline: str) -> list[Any]:
-    return [asdict(design), list(arms), baseline]
+    return list(Started(asdict(design), list(arms), baseline))
 
 
 def decide_step(decisions: Decisions, row: int, decision_id: str, now: float) -> list[Any]:
-    """Tell of one decision what the state depends on; JSON carries a float to the bit."""
-    return [
-        decision_id,
-        now,
-        decisions.contexts[row].tolist(),
-        int(decisions.arms[row]),
-        decisions.probabilities[row].tolist(),
-        bool(decisions.on_baseline[row]),
-        float(decisions.prices[row]),
-        float(decisions.credits[row]),
-    ]
+    """Give what is kept of one decision; JSON carries a float to the bit."""
+    decided = Decided(
+        decision=decision_id,
+        at=now,
+        context=decisions.contexts[row].tolist(),
+        arm=int(decisions.arms[row]),
+        probabilities=decisions.probabilities[row].tolist(),
+        on_baseline=bool(decisions.on_baseline[row]),
+        price=float(decisions.prices[row]),
+        credit=float(decisions.credits[row]),
+    )
+    return list(decided)
 
 
 def apply(kept: Kept, event: Event) -> None:
@@ -55,24 +56,25 @@ def apply(kept: Kept, event: Event) -> None:
         kept.experiment = None
         return
     if "start" in event:
-        design, arms, baseline = event["start"]
-        kept.experiment = Experiment.start(design_from(design), arms, baseline)
+        begun = Started(*event["start"])
+        kept.experiment = Experiment.start(design_from(begun.design), begun.arms, begun.baseline)
     experiment = kept.experiment
     if experiment is None:
         raise ValueError(f"the log of {kept.name!r} goes on with no beginning: {list(event)}")
     for name in event.get("add", ()):
         experiment.add_arm(name)
     if "decide" in event:
-        decision_id, now, *recorded = event["decide"]
-        expire(experiment, now)
-        record(experiment, [decision_id], _recorded(*recorded), now)
+        decided = Decided(*event["decide"])
+        expire(experiment, decided.at)
+        record(experiment, [decided.decision], _decisions(decided), decided.at)
     if "reward" in event:
-        decision_id, reward, now = event["reward"]
-        learn(experiment, [decision_id], np.array([reward]), now)
+        rewarded = Rewarded(*event["reward"])
+        learn(experiment, [rewarded.decision], np.array([rewarded.reward]), rewarded.at)
     if "withdraw" in event:
         withdraw(experiment, event["withdraw"])
     if "arm" in event:
-        _ARM_STEPS[event["arm"][0]](experiment, event["arm"][1])
+        changed = ArmChanged(*event["arm"])
+        _ARM_STEPS[changed.what](experiment, changed.arm)
 
 
 def size_of(kept: Kept) -> int:
@@ -88,30 +90,23 @@ def size_of(kept: Kept) -> int:
     return EXPERIMENT_BYTES + arrays + ID_BYTES * experiment.log.kept
 
 
-_ARM_STEPS = {
+_ARM_STEPS: dict[ArmChange, Callable[[Experiment, str], None]] = {
     "retire": Experiment.retire_arm,
     "open": Experiment.add_arm,
     "baseline": Experiment.set_baseline,
 }
 
 
-def _recorded(
-    context: list[float],
-    arm: int,
-    probabilities: list[float],
-    on_baseline: bool,
-    price: float,
-    credit: float,
-) -> Decisions:
-    """Make a decision of what its event tells; what only an answer shows is not in it."""
+def _decisions(decided: Decided) -> Decisions:
+    """Make a decision of what was kept of it; what only an answer shows is not in it."""
     unknown = np.full(1, np.nan)
     return Decisions(
-        contexts=np.array([context]),
-        arms=np.array([arm], np.int64),
-        probabilities=np.array([probabilities]),
-        on_baseline=np.array([on_baseline]),
-        prices=np.array([price]),
-        credits=np.array([credit]),
+        contexts=np.array([decided.context]),
+        arms=np.array([decided.arm], np.int64),
+        probabilities=np.array([decided.probabilities]),
+        on_baseline=np.array([decided.on_baseline]),
+        prices=np.array([decided.price]),
+        credits=np.array([decided.credit]),
         propensity=unknown,
         expected=unknown,
         lower=unknown,

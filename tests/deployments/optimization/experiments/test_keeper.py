@@ -9,6 +9,7 @@ from config_store.document import BanditExperiment, BanditsConfig
 from deployments.api.bandits import MOST_ARMS
 from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.keeper import ExperimentKeeper
+from deployments.optimization.experiments.operations import ChangeArm, Operation, Reward
 from deployments.optimization.experiments.state import Kept
 from deployments.runtime.state.keeper import Asked, Reply
 
@@ -34,7 +35,7 @@ class Desk:
         self.log: list[bytes] = []
         self.count = 0
 
-    def ask(self, *asks: dict[str, Any]) -> list[Reply]:
+    def ask(self, *asks: Operation) -> list[Reply]:
         rows = []
         for ask in asks:
             self.count += 1
@@ -53,18 +54,18 @@ class Desk:
         keeper.replay([(kept, events[at:])])
         return kept
 
-    def refusal(self, ask: dict[str, Any]) -> Any:
+    def refusal(self, ask: Operation) -> Any:
         (reply,) = self.ask(ask)
         return reply.refusal
 
 
-def decide(x: float | None = None, **more: Any) -> dict[str, Any]:
+def decide(x: float | None = None, **more: Any) -> Any:
     context = {} if x is None else {"x": x}
     return {"op": "decide", "context": context, "policy": "thompson", "arms": ARMS, **more}
 
 
-def reward(decision: str, value: float) -> dict[str, Any]:
-    return {"op": "reward", "id": decision, "reward": value}
+def reward(decision: str, value: float) -> Reward:
+    return {"op": "reward", "decision": decision, "reward": value}
 
 
 DESIGNS: list[dict[str, Any]] = [
@@ -182,10 +183,9 @@ def test_refusals_leave_no_trace() -> None:
 def test_what_is_right_by_itself_and_not_for_this_experiment_is_a_conflict() -> None:
     desk = Desk()
     desk.ask(decide(arms=["a", *map(str, range(MOST_ARMS - 1))]))
-    for ask, field in (
-        (reward("d1", 2.0), "reward"),
-        ({"op": "arm", "what": "open", "arm": "one-more"}, "arm"),
-    ):
+    one_more: ChangeArm = {"op": "arm", "what": "open", "arm": "one-more"}
+    clashes: list[tuple[Operation, str]] = [(reward("d1", 2.0), "reward"), (one_more, "arm")]
+    for ask, field in clashes:
         refusal = desk.refusal(ask)
         assert (refusal["code"], list(refusal["fields"])) == ("conflict", [field])
     assert "at most" not in desk.refusal({"op": "arm", "what": "retire", "arm": "z"})["message"]

@@ -305,7 +305,7 @@ async def test_a_row_that_is_refused_is_refused_by_the_present_state(
     one, other = holder_of_experiments(), holder_of_experiments()
     await asked(one, "first", **decide)
     await asked(other, "second", **decide)
-    reward = await asked(one, "third", op="reward", id="second", reward=0.5)
+    reward = await asked(one, "third", op="reward", decision="second", reward=0.5)
     assert reward.refusals == {}
 
 
