@@ -29,7 +29,7 @@ from deployments.gateway.app import build_app
 from deployments.gateway.decision_path import DecisionPath
 from deployments.gateway.ingress import InferenceIngress
 from deployments.gateway.lookups import LIMITS, DecisionLookups
-from deployments.history.client import FoundDecisions
+from deployments.history.questions import FoundDecisions
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.lookup import Lookup
 
@@ -54,7 +54,7 @@ async def _gateway(ids: Sequence[str]) -> None:
     key = issue_key(Role.VIEWER, "bench", NOW, lambda n: b"k" * n)
     ring = KeyRing([key.record])
     admission = Admission(lambda: ring)
-    lookups = DecisionLookups(time.monotonic, _from_memory)
+    lookups = DecisionLookups(time.monotonic, FromMemory())
     context: Any = SimpleNamespace(
         families={}, observe=lambda *_: None, lookups=lookups, admission=admission
     )
@@ -72,9 +72,30 @@ async def _gateway(ids: Sequence[str]) -> None:
         print(f"gateway, {name:>17}: {microseconds:6.0f} us a lookup", flush=True)
 
 
-async def _from_memory(_: str, ids: Sequence[str]) -> Any:
-    await asyncio.sleep(0)
-    return FoundDecisions(dict.fromkeys(ids, ROW))
+class FromMemory:
+    """Knows every decision at once."""
+
+    async def rows(self, decision_ids: list[str]) -> FoundDecisions:
+        await asyncio.sleep(0)
+        return FoundDecisions(dict.fromkeys(decision_ids, ROW))
+
+    async def search(self, decision_id: str, within_s: float) -> FoundDecisions:
+        raise NotImplementedError
+
+
+class FromLedger:
+    """The ledger in this process; notes how many decisions each question was of."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self.sizes: list[int] = []
+
+    async def rows(self, decision_ids: list[str]) -> FoundDecisions:
+        self.sizes.append(len(decision_ids))
+        return FoundDecisions((await self._lookup.rows(decision_ids)).rows)
+
+    async def search(self, decision_id: str, within_s: float) -> FoundDecisions:
+        return FoundDecisions((await self._lookup.search(decision_id, within_s)).rows)
 
 
 def _scope(key: IssuedKey, decision_id: str) -> Scope:
@@ -150,15 +171,9 @@ async def _processor_s(ask: Callable[[], Awaitable[None]], calls: int) -> float:
 async def _clients_on_the_lane(lookup: Lookup, ids: Sequence[str], beside: int) -> None:
     """Let clients look up one after another; so many ids go beside a question on its way."""
     dice = random.Random(1)  # noqa: S311 - a bench's dice
-    sizes: list[int] = []
-
-    async def ask(_: str, asked: list[str]) -> Any:
-        sizes.append(len(asked))
-        found = await lookup.rows(asked)
-        return FoundDecisions(found.rows)
-
+    ledger = FromLedger(lookup)
     limits = replace(LIMITS, rows_beside_another=beside)
-    lookups = DecisionLookups(time.monotonic, ask, limits=limits)
+    lookups = DecisionLookups(time.monotonic, ledger, limits=limits)
     waited: list[float] = []
 
     async def client(times: int) -> None:
@@ -169,7 +184,7 @@ async def _clients_on_the_lane(lookup: Lookup, ids: Sequence[str], beside: int) 
             waited.append(time.perf_counter() - started)
 
     await asyncio.gather(*(client(10) for _ in range(CLIENTS)))
-    sizes.clear()
+    ledger.sizes.clear()
     waited.clear()
     used, started = time.process_time(), time.perf_counter()
     await asyncio.gather(*(client(150) for _ in range(CLIENTS)))
@@ -177,7 +192,7 @@ async def _clients_on_the_lane(lookup: Lookup, ids: Sequence[str], beside: int) 
     waited.sort()
     print(
         f"{CLIENTS} clients, {beside:>2} go beside another: "
-        f"{statistics.mean(sizes):4.1f} ids a question, "
+        f"{statistics.mean(ledger.sizes):4.1f} ids a question, "
         f"{used / len(waited) * 1e6:5.0f} us a lookup; {len(waited) / seconds:5.0f} a second, "
         f"p50 {waited[len(waited) // 2] * 1e3:.1f} ms, "
         f"p99 {waited[int(len(waited) * 0.99)] * 1e3:.1f} ms",

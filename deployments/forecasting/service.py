@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from config_store.shared_loads import SharedLoads
 from deployments.api.capacity import MODELS
@@ -18,6 +17,7 @@ from deployments.forecasting.shelf import ModelShelf, registered_name
 from deployments.forecasting.table import ForecastTable
 from deployments.history import client as history
 from deployments.history.client import HistoryAwayError
+from deployments.history.questions import Questions
 from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.champions import Named
 from deployments.runtime.coverage.outcomes import Outcomes
@@ -160,7 +160,7 @@ class ForecastService:
     async def _read_past(self, hour: int) -> None:
         """Read the past up to an hour; while the history is away the next look tries again."""
         try:
-            stored: dict[str, Any] = await history.ask("hours", HISTORY_DAYS)
+            stored = await history.ask(Questions.hours, HISTORY_DAYS)
         except HistoryAwayError as away:
             log.warning("The history gives no hours: %s", away.message)
             return

@@ -1,11 +1,11 @@
 """Finds decisions by their ids: lookups that come while one is on its way share the next one."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from deployments.api.errors import NotFoundError, RefusedError, UnavailableError
 from deployments.gateway.lane import Lane, LaneLimits
-from deployments.history import client as history
+from deployments.history.client import HistoryDecisions
+from deployments.history.questions import FoundDecisions
 from settings.redis_connection import REDIS_AWAY
 
 # One question of two dozen ids costs the history little more than one of a single id. So a few wait
@@ -16,12 +16,18 @@ LIMITS = LaneLimits(
 PATIENCE_SECONDS = 15.0
 # A question each: what is found must not wait for what is not. The history walks once for all.
 SEARCH_LIMITS = LaneLimits(max_batch_rows=1, batches_in_flight=64, max_waiting_rows=4096)
-# Of the history, which then says how far it came; the gateway waits for that a little longer.
+# Of the history, which then says how far it came.
 SEARCH_SECONDS = 8.0
-GRACE_SECONDS = 1.0
 
-Ask = Callable[..., Awaitable[Any]]
 Answer = bytes | RefusedError
+
+
+class Archive(Protocol):
+    """Where decisions are looked up: what is found at once, and what must be searched for."""
+
+    async def rows(self, decision_ids: list[str]) -> FoundDecisions: ...
+
+    async def search(self, decision_id: str, within_s: float) -> FoundDecisions: ...
 
 
 async def _nowhere(_: str) -> None:
@@ -34,13 +40,13 @@ class DecisionLookups:
     def __init__(
         self,
         clock: Callable[[], float],
-        ask: Ask = history.ask,
+        archive: Archive = HistoryDecisions(),  # noqa: B008 - it holds nothing
         why_waiting: Callable[[str], Awaitable[str | None]] = _nowhere,
         limits: LaneLimits = LIMITS,
     ) -> None:
         """Take what says why a decision may be in a spool, where the history does not look."""
         self._clock = clock
-        self._ask = ask
+        self._archive = archive
         self._why_waiting = why_waiting
         self._lane: Lane[str, Answer | None] = Lane(self._find, limits, clock)
         self._searches: Lane[tuple[str, float], Answer] = Lane(self._search, SEARCH_LIMITS, clock)
@@ -79,20 +85,18 @@ class DecisionLookups:
 
     async def _find(self, ids: list[str]) -> Sequence[Answer | None]:
         """Ask for what is found at once; none for what must be searched for."""
-        rows, trouble, unsearched = await self._ask("rows", ids)
-        unsearched = set(unsearched)
+        found = await self._archive.rows(ids)
+        unsearched = set(found.unsearched)
         return [
-            None if each in unsearched else rows.get(each) or _why_not(each, trouble)
+            None if each in unsearched else found.rows.get(each) or _why_not(each, found.trouble)
             for each in ids
         ]
 
     async def _search(self, asked: list[tuple[str, float]]) -> Sequence[Answer]:
         ((decision_id, deadline),) = asked
         within_s = min(SEARCH_SECONDS, deadline - self._clock())
-        rows, trouble, _ = await self._ask(
-            "search", decision_id, within_s, within_s=within_s + GRACE_SECONDS
-        )
-        return [rows.get(decision_id) or _why_not(decision_id, trouble)]
+        found = await self._archive.search(decision_id, within_s)
+        return [found.rows.get(decision_id) or _why_not(decision_id, found.trouble)]
 
 
 def _why_not(decision_id: str, trouble: str | None) -> RefusedError:

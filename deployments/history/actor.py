@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from prometheus_client import CollectorRegistry
 
-from deployments.history.client import FoundDecisions
+from deployments.history.questions import FoundDecisions
 from deployments.runtime.log_files import write_logs
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from deployments.api.errors import UnavailableError
+from deployments.history.questions import FoundDecisions, Questions
 from deployments.runtime import own_cluster
 from features.errors import SourceAwayError
 from features.rows import FeatureRow
@@ -18,8 +19,15 @@ from observability.errors import ArchiveElsewhereError
 FIND_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
 AGAIN_SECONDS = 0.5
+# Who gave the history a time to answer in waits a little longer than that for the answer.
+GRACE_SECONDS = 1.0
 # Where there is no such actor, and none can be started, everybody would search all the time.
 SEARCH_AGAIN_SECONDS = 2.0
+
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
+Asking = Callable[Concatenate[Questions, P], Coroutine[Any, Any, Answer]]
+"""One of the methods of `Questions`."""
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +38,6 @@ class HistoryAwayError(UnavailableError):
 
 class NoClusterError(Exception):
     """This process belongs to no Ray cluster, so nobody holds a history for it."""
-
-
-class FoundDecisions(NamedTuple):
-    """Decisions by their ids, as they were recorded; and why those that are missing may exist.
-
-    Those that are unsearched may exist too, and take longer to be looked for: `search`.
-    """
-
-    rows: dict[str, bytes]
-    trouble: str | None = None
-    unsearched: tuple[str, ...] = ()
 
 
 class HistoryDiedError(Exception):
@@ -54,7 +51,7 @@ class HistoryFailedError(Exception):
 class AnyHistory(Protocol):
     """Answers questions; raises HistoryDiedError or HistoryFailedError where it does not."""
 
-    async def answer(self, question: str, args: tuple[Any, ...]) -> Any: ...
+    async def answer(self, question: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any: ...
 
 
 def find() -> AnyHistory:
@@ -82,20 +79,29 @@ class HistoryClient:
         self._finding: Future[AnyHistory] | None = None
         self._search_at = float("-inf")
 
-    async def ask(self, question: str, *args: Any, within_s: float = ANSWER_SECONDS) -> Any:
+    async def ask(self, question: Asking[P, Answer], *args: P.args, **named: P.kwargs) -> Answer:
         """Ask, and once more after a moment: the actor may just be starting again."""
+        return await self.ask_within(ANSWER_SECONDS, question, *args, **named)
+
+    async def ask_within(
+        self, seconds: float, question: Asking[P, Answer], *args: P.args, **named: P.kwargs
+    ) -> Answer:
+        """Ask, and once more after a moment; the answer may take so long each time."""
         try:
-            return await self._ask(question, args, within_s)
+            return await self._ask(seconds, question, *args, **named)
         except HistoryAwayError as away:
             log.warning("%s; it is asked again", away.message)
         await asyncio.sleep(AGAIN_SECONDS)
-        return await self._ask(question, args, within_s)
+        return await self._ask(seconds, question, *args, **named)
 
-    async def _ask(self, question: str, args: tuple[Any, ...], within_s: float) -> Any:
+    async def _ask(
+        self, seconds: float, question: Asking[P, Answer], *args: P.args, **named: P.kwargs
+    ) -> Answer:
         found = await self._found()
         try:
-            async with asyncio.timeout(within_s):
-                return await found.answer(question, args)
+            async with asyncio.timeout(seconds):
+                answer: Answer = await found.answer(question.__name__, args, named)
+                return answer
         except HistoryDiedError as died:
             self._finding = None
             raise HistoryAwayError("The history is starting again: try again") from died
@@ -152,9 +158,27 @@ def _in_a_thread(find_: Callable[[], AnyHistory]) -> Future[AnyHistory]:
 _client = HistoryClient()
 
 
-async def ask(question: str, *args: Any, within_s: float = ANSWER_SECONDS) -> Any:
-    """Ask the history actor by the name of its method; raises HistoryAwayError."""
-    return await _client.ask(question, *args, within_s=within_s)
+async def ask(question: Asking[P, Answer], *args: P.args, **named: P.kwargs) -> Answer:
+    """Ask the history actor one of its `Questions`; raises HistoryAwayError."""
+    return await _client.ask(question, *args, **named)
+
+
+async def ask_within(
+    seconds: float, question: Asking[P, Answer], *args: P.args, **named: P.kwargs
+) -> Answer:
+    """Ask what may take another time than usual; raises HistoryAwayError."""
+    return await _client.ask_within(seconds, question, *args, **named)
+
+
+class HistoryDecisions:
+    """The decisions that the history knows, for those who look them up."""
+
+    async def rows(self, decision_ids: list[str]) -> FoundDecisions:
+        return await ask(Questions.rows, decision_ids)
+
+    async def search(self, decision_id: str, within_s: float) -> FoundDecisions:
+        """Look for a decision that `rows` left unsearched; the history says how far it came."""
+        return await ask_within(within_s + GRACE_SECONDS, Questions.search, decision_id, within_s)
 
 
 class HistorySource:
@@ -162,7 +186,6 @@ class HistorySource:
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         try:
-            rows: dict[str, FeatureRow] = await ask("latest", list(entities))
+            return await ask(Questions.latest, list(entities))
         except HistoryAwayError as error:
             raise SourceAwayError("history", error.message) from error
-        return rows

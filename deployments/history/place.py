@@ -30,9 +30,9 @@ class HistoryActor:
     def __init__(self, actor: ActorHandle) -> None:
         self._actor = actor
 
-    async def answer(self, question: str, args: tuple[Any, ...]) -> Any:
+    async def answer(self, question: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         try:
-            return await getattr(self._actor, question).remote(*args)
+            return await getattr(self._actor, question).remote(*args, **named)
         except (ActorDiedError, ActorUnschedulableError) as died:
             raise HistoryDiedError from died
         except RayError as error:

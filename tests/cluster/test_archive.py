@@ -17,6 +17,7 @@ from ray.cluster_utils import Cluster
 
 from deployments.history.client import HistoryAwayError, HistoryClient
 from deployments.history.place import history
+from deployments.history.questions import Questions
 from observability.clickhouse.home import known_home
 from observability.ledger.decision import Decision
 from observability.ledger.stream import LedgerStream
@@ -85,7 +86,7 @@ async def write(redis: Any, folder: Path, n: int) -> Decision:
     return decision
 
 
-async def ask(client: HistoryClient, question: str, *args: Any) -> Any:
+async def ask(client: HistoryClient, question: Any, *args: Any) -> Any:
     """Ask until it answers: an actor takes seconds to start, many on a busy machine."""
     deadline = time.monotonic() + FOUND_WITHIN_SECONDS
     while True:
@@ -103,7 +104,7 @@ async def refusal(client: HistoryClient, decision_id: str) -> str:
     said = ""
     while "is away" not in said and time.monotonic() < deadline:
         try:
-            said = f"it answered {await client.ask('rows', [decision_id])}"
+            said = f"it answered {await client.ask(Questions.rows, [decision_id])}"
         except HistoryAwayError as away:
             said = away.message
         await asyncio.sleep(0.5)
@@ -118,7 +119,7 @@ async def test_a_history_whose_node_is_lost_begins_no_empty_archive_elsewhere(
     await asyncio.to_thread(begin_archive_on_the_other_node)
     client = HistoryClient()
     old = await write(redis, tmp_path / "spool", 1)
-    await ask(client, "drain_now")
+    await ask(client, Questions.drain_now)
     known = await known_home(redis)
     assert known is not None
     assert known.folder == str(home / "history")
@@ -132,9 +133,9 @@ async def test_a_history_whose_node_is_lost_begins_no_empty_archive_elsewhere(
     assert young.row in {row for entry in kept for row in entry.rows}
 
     add_node(nodes, home)  # the same disk, under another node id
-    found = await ask(client, "rows", [old.decision_id, young.decision_id])
+    found = await ask(client, Questions.rows, [old.decision_id, young.decision_id])
     rows = dict(found.rows)
     for unsearched in found.unsearched:
-        rows |= (await ask(client, "search", unsearched, 10.0)).rows
+        rows |= (await ask(client, Questions.search, unsearched, 10.0)).rows
     assert found.trouble is None
     assert rows == {each.decision_id: each.row for each in (old, young)}

@@ -11,6 +11,7 @@ from deployments.api.errors import NotFoundError
 from deployments.gateway.moments import Moment
 from deployments.gateway.routes.access import Here, admitted
 from deployments.history.client import ask
+from deployments.history.questions import Questions
 from observability.ledger.audit_report import AuditReport
 
 router = APIRouter(tags=["decisions"], dependencies=[Depends(admitted)])
@@ -36,15 +37,14 @@ async def decisions(
     family: Annotated[str | None, Query(pattern=r"^[a-z_-]{1,32}$")] = None,
     since: Moment | None = None,
 ) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = await ask("decisions", limit, family, since)
-    return rows
+    return await ask(Questions.decisions, limit, family, since)
 
 
 @router.get("/ledger/proof/{id}", summary="The proof that a decision is in the ledger unchanged")
 async def proof(
     id: IdInPath,  # noqa: A002 - the contract's name
 ) -> dict[str, Any]:
-    found: dict[str, Any] | None = await ask("proof", id)
+    found = await ask(Questions.proof, id)
     if found is None:
         raise NotFoundError(f"There is no decision {id} in the drained ledger; try in a second")
     return found
@@ -52,11 +52,9 @@ async def proof(
 
 @router.get("/ledger/audit", summary="The latest audit of the ledger: how far it is, what it found")
 async def audit() -> AuditReport:
-    found: AuditReport = await ask("audit")
-    return found
+    return await ask(Questions.audit)
 
 
 @router.post("/ledger/audit", summary="Verify the ledger, in the background", status_code=202)
 async def begin_audit() -> AuditReport:
-    begun: AuditReport = await ask("begin_audit")
-    return begun
+    return await ask(Questions.begin_audit)

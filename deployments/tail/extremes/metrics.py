@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from deployments.history.client import HistoryAwayError, ask
+from deployments.history.questions import Questions
 from deployments.runtime.batch import Batch, FloatArray
 from deployments.tail.extremes.operations import FitTail
 
@@ -83,7 +84,7 @@ class MetricSeries:
 
 async def _read(wanted: Wanted) -> FloatArray | None:
     try:
-        found = await ask("metric", *wanted, MINUTES)
+        found = await ask(Questions.metric, *wanted, MINUTES)
     except HistoryAwayError as away:
         log.warning("The history gives no %s of %s: %s", *wanted[::-1], away.message)
         return None

@@ -25,6 +25,7 @@ from deployments.forecasting.service import (
 )
 from deployments.forecasting.shelf import ModelShelf
 from deployments.history.client import HistoryAwayError
+from deployments.history.questions import Questions
 from deployments.runtime.champions import Named
 from deployments.runtime.coverage.outcomes import key_of, standings_key
 from deployments.runtime.replica import Replica
@@ -190,7 +191,7 @@ async def test_what_is_wrong_with_one_entity_takes_no_hour_from_the_others(
 ) -> None:
     await service.look(["champion"], CHAMPION)
     clocks.now += 2 * HOUR
-    past = past_of(await deployments.history.client.ask("hours"))
+    past = past_of(await deployments.history.client.ask(Questions.hours, 14))
     past["auth"] = past["auth"]._replace(start=None)  # type: ignore[arg-type] # it is to fail
     await service.foretold.tell(past, BEGIN // HOUR + 2)
     assert await outcomes(service) == [0, 1]

@@ -20,6 +20,7 @@ import deployments.history.client
 import deployments.runtime.replica
 import features.store
 from deployments.history.client import HistoryAwayError
+from deployments.history.questions import Questions
 from deployments.runtime.transport.tcp import exchange
 from features.hours.series import EntityHours
 from features.rows import FeatureRow
@@ -45,12 +46,12 @@ def fortnight_by_the_hour() -> dict[str, EntityHours]:
     return hours_of(minutes, int(minutes.ts[-1]) + 60)
 
 
-async def hours(question: str, *_: Any) -> dict[str, Any]:
+async def hours(question: object, *_: Any) -> dict[str, Any]:
     """Answer as the history actor: a fortnight's hours, put so that they end with the present.
 
     It stands in the actor's place for all tests of a process: what else they ask, it has not.
     """
-    if question != "hours":
+    if question is not Questions.hours:
         raise HistoryAwayError("There is no history here but that of hours")
     found = fortnight_by_the_hour()
     now = int(time.time()) // 3600 * 3600

@@ -19,7 +19,8 @@ from deployments.gateway.decision_path import DecisionPath
 from deployments.gateway.ingress import InferenceIngress
 from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.rate_limits import RateLimits
-from deployments.history.client import FoundDecisions, HistoryAwayError
+from deployments.history.client import HistoryAwayError
+from deployments.history.questions import FoundDecisions
 from tests.deployments.gateway.uvicorn_protocol import answered, request
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -30,18 +31,18 @@ RING = KeyRing([KEY.record])
 WITH_KEY = f"x-api-key: {KEY.presented}"
 TRACE = "x-request-id: trace-4711"
 
-History = Callable[..., Awaitable[Any]]
+History = Callable[[list[str]], Awaitable[FoundDecisions]]
 
 
-async def found(_: str, ids: list[str]) -> Any:
+async def found(ids: list[str]) -> FoundDecisions:
     return FoundDecisions(dict.fromkeys(ids, ROW))
 
 
-async def missing(_: str, __: list[str]) -> Any:
+async def missing(_: list[str]) -> FoundDecisions:
     return FoundDecisions({})
 
 
-async def in_trouble(_: str, __: list[str]) -> Any:
+async def in_trouble(_: list[str]) -> FoundDecisions:
     return FoundDecisions({}, "Redis is away")
 
 
@@ -58,6 +59,16 @@ async def failing(*_: Any) -> Any:
 
 
 @dataclass
+class Archive:
+    """Where every question is answered alike, and nothing is left unsearched."""
+
+    rows: History
+
+    async def search(self, decision_id: str, within_s: float) -> FoundDecisions:
+        raise NotImplementedError
+
+
+@dataclass
 class Gateway:
     """A gateway as far as lookups go, whose FastAPI side notes what comes to it."""
 
@@ -68,7 +79,7 @@ class Gateway:
     passed_on: list[str] = field(default_factory=list)
 
     def ingress(self, *, own_path: bool) -> ASGIApp:
-        lookups = DecisionLookups(lambda: 0.0, self.history)
+        lookups = DecisionLookups(lambda: 0.0, Archive(self.history))
         rates = RateLimits(lambda: 0.0)
         rates.configure(self.quotas)
         admission = Admission(lambda: self.ring, rates)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from deployments.history.client import HistoryAwayError
+from deployments.history.questions import Questions
 from deployments.tail.extremes import metrics
 from tests.deployments.house import House
 from tests.waiting import PATIENCE_SECONDS
@@ -21,8 +22,8 @@ class Telemetry:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
 
-    async def ask(self, question: str, entity: str, name: str, minutes: int) -> Any:
-        assert question == "metric"
+    async def ask(self, question: object, entity: str, name: str, minutes: int) -> Any:
+        assert question is Questions.metric
         self.asked.append((entity, name))
         if entity == "away":
             raise HistoryAwayError("The history is starting again: try again")

@@ -11,6 +11,7 @@ import pytest
 
 from access.keys import Role
 from deployments.gateway.routes import decisions
+from deployments.history.questions import Questions
 from launch import audit_command, own_processes
 from launch.run_record import Run, RunRecord
 from observability.clickhouse.embedded import EmbeddedClickhouse
@@ -31,12 +32,12 @@ class History:
         self._audit = AuditRun(house.redis, store, time.time)
         self._lookup = Lookup(house.redis, store)
 
-    async def ask(self, question: str, *args: Any) -> Any:
-        match question:
-            case "begin_audit":
-                return self._audit.begin()
-            case "audit":
-                return self._audit.report()
+    async def ask(self, question: object, *args: Any) -> Any:
+        if question is Questions.begin_audit:
+            return self._audit.begin()
+        if question is Questions.audit:
+            return self._audit.report()
+        assert question is Questions.proof
         found = await self._lookup.proof(*args)
         return None if found is None else found.to_json()
 

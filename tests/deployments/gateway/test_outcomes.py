@@ -6,7 +6,7 @@ import pytest
 
 from deployments.gateway.app import build_app
 from deployments.gateway.envelope import withheld_interval
-from deployments.history.client import FoundDecisions
+from deployments.history.questions import FoundDecisions
 from deployments.runtime.batch import Prediction
 from deployments.runtime.coverage.outcomes import standings_key
 from tests.deployments.house import House
@@ -22,15 +22,14 @@ class Ledger:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def ask(self, question: str, ids: list[str]) -> FoundDecisions:
-        assert question == "rows"
+    async def rows(self, ids: list[str]) -> FoundDecisions:
         rows = {row["decision_id"]: orjson.dumps(row) for row in await self._house.ledger()}
         return FoundDecisions({each: rows[each] for each in ids if each in rows})
 
 
 @pytest.fixture(autouse=True)
 def _ledger(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house.context.lookups, "_ask", Ledger(house).ask)
+    monkeypatch.setattr(house.context.lookups, "_archive", Ledger(house))
 
 
 async def tell(house: House, decision: str, latency: float) -> tuple[int, dict[str, Any]]:
@@ -64,18 +63,16 @@ async def test_outcomes_widen_the_intervals_that_follow_and_say_so(house: House)
 async def test_an_interval_from_zero_does_not_count_its_own_offset_as_a_miss(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(house)
+    class Edited(Ledger):
+        async def rows(self, ids: list[str]) -> FoundDecisions:
+            found = (await super().rows(ids)).rows
+            rows = {each: orjson.loads(row) for each, row in found.items()}
+            for row in rows.values():
+                interval = {"lower": 0.0, "upper": 0.0, "online": {"offset": 0.5}}
+                row["answer"]["interval"] |= interval
+            return FoundDecisions({each: orjson.dumps(row) for each, row in rows.items()})
 
-    async def ask(question: str, ids: list[str]) -> FoundDecisions:
-        rows = {
-            each: orjson.loads(row) for each, row in (await ledger.ask(question, ids)).rows.items()
-        }
-        for row in rows.values():
-            interval = {"lower": 0.0, "upper": 0.0, "online": {"offset": 0.5}}
-            row["answer"]["interval"] |= interval
-        return FoundDecisions({each: orjson.dumps(row) for each, row in rows.items()})
-
-    monkeypatch.setattr(house.context.lookups, "_ask", ask)
+    monkeypatch.setattr(house.context.lookups, "_archive", Edited(house))
     for counted in range(1, 13):
         decision = (await house.ask(BODY))[0]["meta"]["decision_id"]
         code, told = await tell(house, decision, 0.0)

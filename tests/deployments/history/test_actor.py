@@ -1,6 +1,7 @@
 """The history actor without a cluster: its own class, a real engine, a real Redis."""
 
 import asyncio
+import inspect
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ from redis.asyncio import Redis
 from deployments.history import actor as history_actor
 from deployments.history.actor import PROOF_SECONDS, History
 from deployments.history.client import ANSWER_SECONDS
+from deployments.history.questions import Questions
 from features.sources import clickhouse as telemetry_store
 from observability.clickhouse.home import known_home
 from observability.errors import ArchiveElsewhereError
@@ -123,3 +125,17 @@ async def test_it_opens_no_folder_but_the_archives(
     with pytest.raises(ArchiveElsewhereError, match="which is away"):
         await make().__init__()
     assert not (tmp_path / "another node" / "history").exists()
+
+
+def test_the_actor_answers_each_question_as_its_askers_believe() -> None:
+    deployed: Any = History
+    plain = deployed.__ray_metadata__.modified_class
+    questions = inspect.getmembers(Questions, inspect.iscoroutinefunction)
+    assert len(questions) > 5
+    for name, question in questions:
+        answers = getattr(plain, name)
+        assert inspect.iscoroutinefunction(answers), name
+        signature = inspect.signature(answers)
+        # Ray puts one of its own behind them.
+        own = [each for each in signature.parameters.values() if not each.name.startswith("_ray")]
+        assert signature.replace(parameters=own) == inspect.signature(question), name

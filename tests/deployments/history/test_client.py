@@ -13,9 +13,12 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 from deployments.history import client as module
 from deployments.history.client import HistoryAwayError, HistoryClient, HistorySource
 from deployments.history.place import HistoryActor, history
+from deployments.history.questions import Questions
 from features.errors import SourceAwayError
 from observability.errors import ArchiveElsewhereError
 
+# The actors here answer their arguments, of whatever type.
+ROWS: Any = Questions.rows
 ROOT = Path(__file__).parents[3]
 
 
@@ -60,20 +63,20 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_it_is_found_once_however_many_ask() -> None:
     found = Found(Actor())
     client = HistoryClient(found)
-    answers = await asyncio.gather(*(client.ask("rows", n) for n in range(20)))
+    answers = await asyncio.gather(*(client.ask(ROWS, n) for n in range(20)))
     assert answers == [(n,) for n in range(20)]
     assert found.searches == 1
 
 
 async def test_one_that_died_is_looked_for_again() -> None:
     found = Found(Actor(ActorDiedError()), Actor())
-    assert await HistoryClient(found).ask("rows", 1) == (1,)
+    assert await HistoryClient(found).ask(ROWS, 1) == (1,)
     assert found.searches == 2
 
 
 async def test_one_that_cannot_be_reached_for_a_moment_is_kept() -> None:
     found = Found(Actor(ActorUnavailableError("busy", None)))
-    assert await HistoryClient(found).ask("rows", 1) == (1,)
+    assert await HistoryClient(found).ask(ROWS, 1) == (1,)
     assert found.searches == 1
 
 
@@ -96,14 +99,16 @@ async def test_while_the_gcs_is_away_the_loop_goes_on_and_the_question_ends_in_t
     turning = asyncio.create_task(turn())
     client = HistoryClient(find)
     with pytest.raises(HistoryAwayError, match="not found at present"):
-        await client.ask("rows", 1)
+        await client.ask(ROWS, 1)
     assert turns > 5
     back.set()
-    assert await client.ask("rows", 1) == (1,)
+    assert await client.ask(ROWS, 1) == (1,)
     turning.cancel()
 
 
-async def test_a_history_that_hangs_is_given_up_in_time() -> None:
+async def test_a_history_that_hangs_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.02)
+
     class Hanging:
         @property
         def rows(self) -> "Hanging":
@@ -114,13 +119,13 @@ async def test_a_history_that_hangs_is_given_up_in_time() -> None:
 
     client = HistoryClient(Found(Hanging()))
     with pytest.raises(HistoryAwayError, match="TimeoutError"):
-        await client.ask("rows", within_s=0.02)
+        await client.ask(ROWS)
 
 
 async def test_an_archive_that_is_away_is_told_in_its_own_words() -> None:
     client = HistoryClient(Found(ArchiveElsewhereError("The archive is on node 10.0.0.7")))
     with pytest.raises(HistoryAwayError, match=r"on node 10\.0\.0\.7") as refusal:
-        await client.ask("rows", 1)
+        await client.ask(ROWS, 1)
     assert refusal.value.status == 503
     assert refusal.value.retry_after_s is not None
 
@@ -134,11 +139,11 @@ async def test_where_there_is_none_nobody_searches_without_a_pause(
     client = HistoryClient(found, lambda: now)
     for _ in range(5):
         with pytest.raises(HistoryAwayError):
-            await client.ask("rows", 1)
+            await client.ask(ROWS, 1)
     assert found.searches == 1
     now = 6.0
     with pytest.raises(HistoryAwayError):
-        await client.ask("rows", 1)
+        await client.ask(ROWS, 1)
     assert found.searches == 2
 
 
@@ -158,7 +163,7 @@ async def test_ray_is_never_asked_for_an_actor_on_a_running_loop(
     with pytest.raises(RuntimeError, match="on an event loop use ask"):
         history()
     with pytest.raises(HistoryAwayError):
-        await module.ask("rows", 1)
+        await module.ask(ROWS, 1)
     monkeypatch.setattr(Actor, "latest", Actor.rows, raising=False)
     with pytest.raises(SourceAwayError):
         await HistorySource().latest(["orders"])
@@ -166,7 +171,7 @@ async def test_ray_is_never_asked_for_an_actor_on_a_running_loop(
 
 async def test_a_process_of_no_cluster_starts_none() -> None:
     with pytest.raises(HistoryAwayError, match="NoClusterError"):
-        await HistoryClient().ask("latest", [])
+        await HistoryClient().ask(Questions.latest, [])
     assert not ray.is_initialized()
 
 

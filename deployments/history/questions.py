@@ -1,0 +1,47 @@
+"""What the history actor is asked by other processes, with the types of its answers.
+
+A client hands one of these methods to `ask`, as in `ask(Questions.rows, ids)`: the actor is asked
+by the method's name, and the answer has the method's type. A test holds them against the actor.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from features.rows import FeatureRow
+from observability.ledger.audit_report import AuditReport
+
+
+class FoundDecisions(NamedTuple):
+    """Decisions by their ids, as they were recorded; and why those that are missing may exist.
+
+    Those that are unsearched may exist too, and take longer to be looked for: `search`.
+    """
+
+    rows: dict[str, bytes]
+    trouble: str | None = None
+    unsearched: tuple[str, ...] = ()
+
+
+class Questions(Protocol):
+    async def hours(self, days: int) -> dict[str, dict[str, Any]]: ...
+
+    async def metric(self, entity: str, metric: str, minutes: int) -> Any: ...
+
+    async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]: ...
+
+    async def rows(self, decision_ids: list[str]) -> FoundDecisions: ...
+
+    async def search(self, decision_id: str, within_s: float) -> FoundDecisions: ...
+
+    async def decisions(
+        self, limit: int, family: str | None, since: datetime | None
+    ) -> list[dict[str, Any]]: ...
+
+    async def proof(self, decision_id: str) -> dict[str, Any] | None: ...
+
+    async def begin_audit(self) -> AuditReport: ...
+
+    async def audit(self) -> AuditReport: ...
+
+    async def drain_now(self) -> None: ...
