@@ -1,9 +1,9 @@
 """What the gateway's routes work with; opened with the replica, closed with it."""
 
 import os
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import Self
 
 from access.key_store import KeyStore
 from access.keys import KeyRing
@@ -14,10 +14,10 @@ from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import UnavailableError
 from deployments.api.shipped import FAMILIES
 from deployments.gateway.admission import Admission
-from deployments.gateway.answers import Answered, Ask
 from deployments.gateway.asking import KeyDesk
 from deployments.gateway.desk import Desk
 from deployments.gateway.documentation.sessions import Sessions
+from deployments.gateway.hops import Handles, Hops
 from deployments.gateway.listeners import Listeners
 from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.pipeline import InferencePipeline, Stages
@@ -25,16 +25,8 @@ from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.timings import Stopwatch
 from deployments.runtime.coverage.outcomes import Outcomes
-from deployments.runtime.hop import AnyReplica, Hop, ModelHop
 from deployments.runtime.replica import FIRST_CONFIG_SECONDS, Replica
-from deployments.runtime.state.routing import ByKey
-from deployments.runtime.transport.base import Transport
-from deployments.runtime.transport.handle import Handle
-from deployments.runtime.transport.replica_directory import DirectoryWatch, ReplicaDirectory
-from deployments.runtime.transport.serve_handle import HandleTransport
-from deployments.runtime.transport.tcp.exchange import Exchange
-from deployments.runtime.transport.tcp.greeting import stage_secret
-from deployments.runtime.transport.tcp.tls import Certificates
+from observability.background import BackgroundLoop
 from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.lag import drain_lag_s
 from observability.ledger.spools import Spools
@@ -46,67 +38,77 @@ LAG_SECONDS = 1.0
 SPOOLS_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
 
-__all__ = ["Answered", "Ask", "GatewayContext", "Handles"]
-
-
-@dataclass(frozen=True, slots=True)
-class Handles:
-    """The deployments behind the gateway, each as a handle of Serve's or as its like."""
-
-    features: Handle
-    safety: Handle
-    models: dict[str, Handle]
-
 
 class GatewayContext:
-    """One gateway replica's desk, ledger pen, key ring and configuration."""
+    """One gateway replica's desk, ledger pen, key ring and configuration.
 
-    def __init__(self, handles: Handles) -> None:
-        self.replica = Replica("gateway", self._configure, self._count_answers)
+    `opened` makes one that admits and answers; the constructor only puts the parts together.
+    """
+
+    def __init__(self, replica: Replica, handles: Handles, secret: bytes) -> None:
+        self.replica = replica
         self._answered: dict[tuple[str, int], list[float]] = {}
-        self._stopwatch = Stopwatch(self.replica.metrics)
-        self.settings = self.replica.settings
-        self.clocks = self.replica.clocks
+        self._stopwatch = Stopwatch(replica.metrics)
+        self.settings = replica.settings
+        self.clocks = replica.clocks
         self.families: dict[str, InferenceEndpoint] = {
             name: family for name, family in FAMILIES.items() if family.stage in handles.models
         }
-        stored = KeyStore(self.replica.redis)
+        stored = KeyStore(replica.redis)
         self.keys: RedisWatch[KeyRing] = RedisWatch(
-            self.replica.redis, stored.channel, stored.ring, _noted, loops=self.replica.loops
+            replica.redis, stored.channel, stored.ring, _noted, loops=replica.loops
         )
-        self.configs = ConfigStore(self.replica.redis)
+        self.configs = ConfigStore(replica.redis)
         self.ledger = LedgerWriter(
-            self.replica.redis,
+            replica.redis,
             writer=writer_name("gateway", os.urandom),
             spool_dir=Path(self.settings.paths.spool),
             clock=self.clocks.wall,
-            loops=self.replica.loops,
+            loops=replica.loops,
         )
         self.rates = RateLimits(self.clocks.monotonic, self._count_refusal)
-        self.rate_shares = RateShares(self.replica.redis, self.rates, self.clocks.wall)
+        self.rate_shares = RateShares(replica.redis, self.rates, self.clocks.wall)
         self.admission = Admission(lambda: self.keys.value, self.rates)
         self.listeners = Listeners()
-        self.spools = Spools(self.replica.redis, Path(self.settings.paths.spool), self.clocks.wall)
+        self.spools = Spools(replica.redis, Path(self.settings.paths.spool), self.clocks.wall)
         self.lookups = DecisionLookups(self.clocks.monotonic, why_waiting=self.spools.why_waiting)
-        self.outcomes = Outcomes(self.replica.redis, self.clocks.monotonic)
-        self._directory = DirectoryWatch(
-            ReplicaDirectory(self.replica.redis, self.clocks.monotonic), self.replica.loops
-        )
-        certificates = Certificates.of(self.settings)
-        self._tls = certificates.for_gateway() if certificates else None
-        self._handles = handles
-        self._transports: list[Transport] = []
-
-    async def open(self) -> None:
-        await self.replica.open()
-        secret = await wire_secret(self.replica.redis)
-        if not self.settings.plain:
-            self._directory.start()
-        self.desk = Desk(self._pipelines(secret), lambda: self.replica.config.value, self.clocks)
+        self.outcomes = Outcomes(replica.redis, self.clocks.monotonic)
         self.sessions = Sessions(secret, lambda: self.keys.value, self.clocks.wall)
+        self.hops = Hops(replica, handles, self.families, secret)
+        ids = DecisionIds(self.clocks.wall, os.urandom)
+        self.keyed = KeyDesk(self.hops.models, ids, self.active)
+        self.desk = Desk(self._pipelines(ids), lambda: replica.config.value, self.clocks)
+        # What is stopped before the parts that it works on.
+        self._working: list[BackgroundLoop] = []
+        # What is stopped after the ledger, whose spool it notes.
+        self._noting: list[BackgroundLoop] = []
+
+    @classmethod
+    async def opened(cls, handles: Handles) -> Self:
+        """Open everything; where one part cannot be opened, close those that were."""
+        replica = Replica("gateway")
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(replica.close)
+            await replica.open()
+            context = cls(replica, handles, await wire_secret(replica.redis))
+            undo.push_async_callback(context._close_own)
+            await context._start()
+            undo.pop_all()
+        return context
+
+    async def close(self) -> None:
+        """Answer what is in the lanes, write it down, and let go of everything."""
+        await self._close_own()
+        await self.replica.close()
+
+    async def _start(self) -> None:
+        self.hops.start()
+        self.replica.before_snapshot(self._count_answers)
         loops = self.replica.loops
-        self._tidying = loops.start("tidy outcomes", self.outcomes.tidy, lambda: 1.0)
-        self._sharing = loops.start("share rates", self._share_rates, lambda: 1.0)
+        self._working += [
+            loops.start("tidy outcomes", self.outcomes.tidy, lambda: 1.0),
+            loops.start("share rates", self._share_rates, lambda: 1.0),
+        ]
         self._start_watching_others()
         await self.keys.start()
         # Serve sends requests once the constructor is done: not before they can be admitted.
@@ -114,28 +116,24 @@ class GatewayContext:
         await self.ledger.start()
         with suppress(*REDIS_AWAY):  # before the first decision, which may be spooled
             await self.spools.note()
-        self._noting = self.replica.loops.start(
-            "note spools", self.spools.note, lambda: SPOOLS_SECONDS, expected=REDIS_AWAY
+        self._noting.append(
+            loops.start("note spools", self.spools.note, lambda: SPOOLS_SECONDS, expected=REDIS_AWAY)
         )
-        # Not what it opened with: a newer version may have come, and its notice comes once.
-        self._configure(await self.replica.config.first(FIRST_CONFIG_SECONDS))
+        self.replica.follow(self._configure)
 
-    async def close(self) -> None:
-        """Answer what is in the lanes, write it down, and let go of everything."""
+    async def _close_own(self) -> None:
+        """Close all but the replica, whether it was started or not."""
         await self.desk.drain()
-        await self.replica.loops.stop(self._tidying, self._sharing)
+        await self.replica.loops.stop(*self._working)
         with suppress(*REDIS_AWAY):
             await self.rate_shares.leave()
         await self.outcomes.close()
-        await self._directory.stop()
-        for transport in self._transports:
-            await transport.stop()
+        await self.hops.stop()
         await self.ledger.close()
-        await self.replica.loops.stop(self._noting)
+        await self.replica.loops.stop(*self._noting)
         with suppress(*REDIS_AWAY):
             await self.spools.leave()
         await self.keys.stop()
-        await self.replica.close()
 
     def _start_watching_others(self) -> None:
         """Begin to measure what must be seen also while those who would measure it are dead."""
@@ -174,8 +172,7 @@ class GatewayContext:
         noted, self._answered = self._answered, {}
         for (endpoint, status), seconds in noted.items():
             self.replica.metrics.answered(endpoint, status, seconds)
-        lanes = self.desk.lanes if hasattr(self, "desk") else {}  # none until it is open
-        for family, lane in lanes.items():
+        for family, lane in self.desk.lanes.items():
             self.replica.metrics.lane_waiting_rows.labels(family).set(lane.waiting_rows)
             refused, lane.refused_rows = lane.refused_rows, 0
             self.replica.metrics.lane_refused_rows.labels(family).inc(refused)
@@ -188,44 +185,11 @@ class GatewayContext:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
         return version
 
-    def _transport(self, stage: str, handle: Handle, secret: bytes) -> Transport:
-        transport: Transport
-        if self.settings.plain:
-            transport = HandleTransport(handle)
-        else:
-            listing = self._directory.listing(stage)
-            own = stage_secret(secret, stage)
-            transport = Exchange(stage, handle, own, self.replica.loops, listing, self._tls)
-        transport.start()
-        self._transports.append(transport)
-        return transport
-
-    def _hop(self, stage: str, handle: Handle, secret: bytes) -> Hop:
-        return Hop(stage, self._transport(stage, handle, secret), self.clocks.monotonic)
-
-    def _model_hop(self, family: InferenceEndpoint, transport: Transport) -> ModelHop:
-        if family.key is None:
-            return AnyReplica(Hop(family.stage, transport, self.clocks.monotonic))
-        clock, falls_back = self.clocks.monotonic, family.falls_back
-        return ByKey(family.stage, transport, clock, falls_back=falls_back)
-
-    def _pipelines(self, secret: bytes) -> dict[str, InferencePipeline]:
-        features = self._hop("features", self._handles.features, secret)
-        safety = self._hop("safety", self._handles.safety, secret)
-        models = {
-            stage: self._transport(stage, handle, secret)
-            for stage, handle in self._handles.models.items()
-        }
-        hops = {
-            name: self._model_hop(family, models[family.stage])
-            for name, family in self.families.items()
-        }
-        ids = DecisionIds(self.clocks.wall, os.urandom)
-        self.keyed = KeyDesk(hops, ids, self.active)
+    def _pipelines(self, ids: DecisionIds) -> dict[str, InferencePipeline]:
         return {
             name: InferencePipeline(
                 family,
-                Stages(features, hops[name], safety),
+                Stages(self.hops.features, self.hops.models[name], self.hops.safety),
                 self.ledger,
                 ids,
                 self.clocks,
@@ -245,8 +209,7 @@ class GatewayContext:
 
     def _configure(self, version: Version) -> None:
         self.rates.configure(version.document.quotas)
-        if hasattr(self, "desk"):
-            self.desk.configure(version)
+        self.desk.configure(version)
 
 
 def _noted(_: KeyRing) -> None:

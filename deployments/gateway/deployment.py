@@ -3,21 +3,23 @@
 from starlette.types import ASGIApp
 
 from deployments.gateway.app import build_ingress
-from deployments.gateway.context import GatewayContext, Handles
+from deployments.gateway.context import GatewayContext
+from deployments.gateway.hops import Handles
 from deployments.gateway.shortcut import open_shortcut
 from deployments.runtime.autoscaling import METRIC
 from deployments.runtime.transport.handle import Handle
 
 
 class Gateway:
+    """A shell around the context: Serve makes it, awaits its constructor and its destructor."""
+
     async def __init__(  # type: ignore[misc] # Serve awaits it
         self,
         features: Handle,
         safety: Handle,
         **models: Handle,
     ) -> None:
-        self._context = GatewayContext(Handles(features, safety, models))
-        await self._context.open()
+        self._context = await GatewayContext.opened(Handles(features, safety, models))
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         ingress = build_ingress(self._context)

@@ -1,6 +1,7 @@
 """Finds decisions by their ids: lookups that come while one is on its way share the next one."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from deployments.api.errors import NotFoundError, RefusedError, UnavailableError
 from deployments.gateway.lane import Lane, LaneLimits

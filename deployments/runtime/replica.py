@@ -24,15 +24,11 @@ PUBLISH_SECONDS = 1.0
 
 
 class Replica:
-    """Opened once in a deployment's constructor, closed in its destructor."""
+    """Opened once when a deployment's replica begins, closed when it ends."""
 
-    def __init__(
-        self,
-        role: str,
-        on_config: Callable[[Version], None],
-        before_snapshot: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._before_snapshot = before_snapshot
+    def __init__(self, role: str) -> None:
+        self._followers: list[Callable[[Version], None]] = []
+        self._counts: list[Callable[[], None]] = []
         self.settings = Settings()
         self.clocks = SystemClocks()
         write_logs(self.settings, role)
@@ -42,8 +38,18 @@ class Replica:
         self.redis: Redis = open_redis(self.settings.redis_address, self.settings.redis_prefix)
         self._publisher = Publisher(self.redis, role)
         self.loops = self.metrics.loops
-        self.config = ConfigWatch(self.redis, on_config, loops=self.loops)
+        self.config = ConfigWatch(self.redis, self._hand_on, loops=self.loops)
         self.storage = StorageWatch(self.redis, self.settings.home)
+
+    def follow(self, on_config: Callable[[Version], None]) -> None:
+        """Hand over the version that is active, where there is one yet, and each that follows."""
+        if (version := self.config.value) is not None:
+            on_config(version)
+        self._followers.append(on_config)
+
+    def before_snapshot(self, count: Callable[[], None]) -> None:
+        """Have this called before each time that the metrics are published."""
+        self._counts.append(count)
 
     async def config_once(self) -> Version:
         """Give the active configuration to a constructor that needs it before it can open."""
@@ -72,8 +78,13 @@ class Replica:
             self.metrics.redis_memory_limit_bytes.set(storage.redis_limit)
             self.metrics.home_disk_free_bytes.set(storage.disk_free)
 
+    def _hand_on(self, version: Version) -> None:
+        for on_config in self._followers:
+            on_config(version)
+
     async def _publish(self) -> None:
-        self._before_snapshot()
+        for count in self._counts:
+            count()
         version = self.config.value
         if version is not None:
             self.metrics.config_version.set(version.number)

@@ -32,11 +32,12 @@ class Stage(Generic[Compiled]):
 
     def __init__(self, role: str) -> None:
         self._role = role
-        self.replica = Replica(role, self.configure)
+        self.replica = Replica(role)
+        self.replica.follow(self.configure)
         self.versions = LiveVersions(ConfigStore(self.replica.redis).get, self.compile)
 
     async def open(self) -> None:
-        self.configure(await self.replica.open())
+        await self.replica.open()
         self._through_serve = HandleServer(self._answer_logged)
         if not self.replica.settings.plain:
             await self._listen()

@@ -18,7 +18,8 @@ from contextlib import AsyncExitStack, contextmanager
 import uvicorn
 
 from deployments.gateway.app import build_ingress
-from deployments.gateway.context import GatewayContext, Handles
+from deployments.gateway.context import GatewayContext
+from deployments.gateway.hops import Handles
 from deployments.gateway.ingress import InferenceIngress
 from deployments.runtime.transport.handle import Handle
 from deployments.stages import MODELS, STAGES
@@ -64,8 +65,7 @@ class DevPlatform:
         self._missing = [name for name in self._missing if name not in first]
         models: dict[str, Handle] = {name: self._replicas[name] for name in MODELS}
         handles = Handles(self._replicas["features"], self._replicas["safety"], models)
-        self._context = context = GatewayContext(handles)
-        await context.open()
+        self._context = context = await GatewayContext.opened(handles)
         self._loops.start("begin missing stages", self._begin_missing, lambda: LOOK_SECONDS)
         self._log_to_the_terminal()
         return build_ingress(context)

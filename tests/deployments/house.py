@@ -18,7 +18,8 @@ from config_store.document import ConfigDocument, Deadlines, FamilyServing
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.gateway.app import build_ingress
-from deployments.gateway.context import GatewayContext, Handles
+from deployments.gateway.context import GatewayContext
+from deployments.gateway.hops import Handles
 from deployments.stages import MODELS, STAGES
 from features.errors import SourceAwayError
 from features.rows import FeatureRow
@@ -102,10 +103,8 @@ class House:
     async def open_gateway(self) -> None:
         directories = self.directories
         models = {name: directories[name] for name in MODELS}
-        self.context = GatewayContext(
-            Handles(directories["features"], directories["safety"], models)
-        )
-        await self.context.open()
+        handles = Handles(directories["features"], directories["safety"], models)
+        self.context = await GatewayContext.opened(handles)
         self.ingress = build_ingress(self.context)
 
     async def close(self) -> None:

@@ -114,7 +114,7 @@ async def service(
     monkeypatch.setattr(
         deployments.runtime.replica, "write_logs", lambda *_: None
     )  # pytest keeps them
-    replica = Replica("forecasting", lambda _: None)
+    replica = Replica("forecasting")
     replica.clocks = clocks  # type: ignore[assignment] # one that can be moved
     service = ForecastService(replica)
     yield service

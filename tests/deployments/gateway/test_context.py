@@ -1,6 +1,7 @@
 import asyncio
 import time
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,15 +9,21 @@ from redis.asyncio import Redis
 
 from access.key_store import KeyStore
 from access.keys import KeyRing, Role
+from config_store.errors import NothingLoadedError
 from config_store.quotas import QuotaChange, QuotasConfig
 from deployments.api.errors import UnavailableError
+from deployments.gateway import context
+from deployments.runtime.replica import Replica
+from deployments.runtime.storage import StorageWatch
 from deployments.runtime.transport import replica_directory
 from deployments.runtime.transport.replica_directory import DirectoryEntry
 from deployments.stages import STAGES
 from launch.dev.replica import end
 from observability.ledger.writer import LedgerWriter
+from tests.deployments.gateway.conftest import stand_in_for_a_cluster
 from tests.deployments.house import PATH, House, opened
-from tests.waiting import until
+from tests.redis_server import RedisServer
+from tests.waiting import PATIENCE_SECONDS, until
 
 BODY = {"entity": "order-gateway", "load": 0.5}
 
@@ -64,7 +71,7 @@ async def test_a_gateway_finds_a_replica_that_serve_does_not_name_until_it_close
 ) -> None:
     late = await house.start("tail")
     house.directories["tail"].addresses.remove(await late.where())
-    exchange = house.context.keyed._hops["tail"]._hop._transport  # type: ignore[attr-defined] # stateless
+    exchange: Any = house.context.hops.transports["tail"]
     await until(lambda: len(exchange.alive()) == 2)
     house.replicas["tail"].remove(late)
     await end(late)
@@ -86,7 +93,7 @@ async def test_a_gateway_keeps_no_connection_to_another_stage_at_an_address_of_t
 
     monkeypatch.setattr(safety._wire, "came", count)
     other = await safety.where()
-    exchange = house.context.keyed._hops["tail"]._hop._transport  # type: ignore[attr-defined] # stateless
+    exchange: Any = house.context.hops.transports["tail"]
     await DirectoryEntry(house.redis, "tail", other, time.time).sign()
     await until(lambda: len(tried) > 1 or other in exchange.alive())
     assert set(exchange.alive()) == {await tail.where()}
@@ -114,11 +121,22 @@ async def test_a_newer_version_that_comes_while_a_gateway_opens_is_what_it_goes_
     quotas = QuotasConfig(roles={Role.CLIENT: one})
     start = LedgerWriter.start
 
+    opening: list[Replica] = []
+
+    def note(role: str) -> Replica:
+        opening.append(Replica(role))
+        return opening[-1]
+
+    def has_the_second() -> bool:
+        (replica,) = opening
+        return replica.config.value is not None and replica.config.value.number == 2
+
     async def start_as_a_version_comes(ledger: LedgerWriter) -> None:
         await start(ledger)
         await house.deploy(house.document.model_copy(update={"quotas": quotas}))
-        await until(lambda: second.context.active().number == 2)
+        await until(has_the_second)
 
+    monkeypatch.setattr(context, "Replica", note)
     monkeypatch.setattr(LedgerWriter, "start", start_as_a_version_comes)
     second = House(house.redis)
     second.keys, second.directories = house.keys, house.directories
@@ -127,6 +145,62 @@ async def test_a_newer_version_that_comes_while_a_gateway_opens_is_what_it_goes_
         statuses = [(await client.post(PATH, json=BODY)).status_code for _ in range(2)]
     await second.close()
     assert statuses == [200, 429]
+
+
+async def fail(*_: object) -> None:
+    raise ConnectionError("planted")
+
+
+@pytest.mark.parametrize(
+    ("owner", "part"),
+    [
+        (StorageWatch, "look"),  # once the replica follows the configuration
+        (context, "wire_secret"),  # once the replica is open
+        (KeyStore, "ring"),  # once the transports look for replicas: there are no keys
+        (LedgerWriter, "start"),  # last of all
+    ],
+)
+@pytest.mark.parametrize("profile", ["fast", "plain"])
+async def test_a_gateway_that_fails_half_way_through_opening_leaves_nothing_open(
+    owner: Any,
+    part: str,
+    profile: str,
+    redis: Redis,
+    redis_server: RedisServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stand_in_for_a_cluster(monkeypatch, tmp_path, redis_server, profile)
+    bare = House(redis)
+    await bare.furnish()
+    tasks, connections = asyncio.all_tasks(), len(await redis.client_list())
+    monkeypatch.setattr(owner, part, fail)
+    monkeypatch.setattr(context, "FIRST_CONFIG_SECONDS", 0.2)
+    with pytest.raises((ConnectionError, NothingLoadedError)):
+        await bare.open_gateway()
+    assert asyncio.all_tasks() == tasks
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(await redis.client_list()) > connections:  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.005)
+
+
+async def test_a_gateway_that_fails_last_of_all_hangs_up_on_the_replicas_that_it_found(
+    redis: Redis, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in_for_a_cluster(monkeypatch, tmp_path, redis_server, "fast")
+    bare = House(redis)
+    await bare.furnish()
+    connections = (await bare.start("safety"))._wire._connections
+
+    async def fail_once_connected(_: LedgerWriter) -> None:
+        await until(lambda: len(connections) == 1)
+        raise ConnectionError("planted")
+
+    monkeypatch.setattr(LedgerWriter, "start", fail_once_connected)
+    with pytest.raises(ConnectionError, match="planted"):
+        await bare.open_gateway()
+    await until(lambda: not connections)
+    await end(bare.replicas["safety"][0])
 
 
 async def test_closing_answers_what_waits_and_writes_it_down(redis: Redis, house: House) -> None:

@@ -28,8 +28,7 @@ async def known(house: House, stage: str, replicas: int) -> None:
     """Wait until the gateway reaches so many replicas; in plain Serve knows them itself."""
     if house.plain:
         return
-    transports: list[Any] = house.context._transports
-    (found,) = (each for each in transports if each._stage == stage)
+    found: Any = house.context.hops.transports[stage]
     await until(lambda: len(found.alive()) == replicas)
 
 

@@ -406,8 +406,8 @@ async def test_a_holder_that_hangs_refuses_its_own_rows_and_what_is_sent_again_c
     house: House,
 ) -> None:
     hanging = (await house.start("anomaly"))._services["regime"]
-    hop = house.context.keyed._hops["regime"]
-    await until(lambda: len(hop._transport.alive()) == 2)  # type: ignore[attr-defined] # by key
+    exchange: Any = house.context.hops.transports["anomaly"]
+    await until(lambda: len(exchange.alive()) == 2)
     names = [f"stream-{n}" for n in range(24)]
 
     def bodies(at: int) -> Body:

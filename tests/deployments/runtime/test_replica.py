@@ -28,7 +28,18 @@ def make(redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         deployments.runtime.replica, "write_logs", lambda *_: None
     )  # pytest keeps them
     monkeypatch.setattr(deployments.runtime.replica, "PUBLISH_SECONDS", 0.02)
-    return Replica
+
+    def make(
+        role: str,
+        on_config: Callable[[Version], None],
+        count: Callable[[], None] = lambda: None,
+    ) -> Replica:
+        replica = Replica(role)
+        replica.follow(on_config)
+        replica.before_snapshot(count)
+        return replica
+
+    return make
 
 
 async def bootstrap(redis: Redis) -> None:
@@ -51,6 +62,20 @@ async def test_it_opens_with_the_active_configuration_and_follows_it(
     assert (await replica.config_once()).number == 1
     version = await replica.open()
     assert (version.number, seen) == (1, [1])
+    await change(redis)
+    await until(lambda: seen == [1, 2])
+    await replica.close()
+
+
+async def test_who_follows_late_is_given_the_version_that_is_active_and_each_later_one(
+    make: Make, redis: Redis
+) -> None:
+    await bootstrap(redis)
+    replica = make("tail", _ignore)
+    await replica.open()
+    seen: list[int] = []
+    replica.follow(lambda version: seen.append(version.number))
+    assert seen == [1]
     await change(redis)
     await until(lambda: seen == [1, 2])
     await replica.close()
