@@ -1,6 +1,7 @@
 """Builds the DAG that serve_config.yaml runs: gateway, features, the families, safety.
 
-Only here are the stages made deployments of Serve: each by itself is a class that needs no Ray.
+Only here are the stages made deployments of Serve: each by itself is a class that needs no Ray. The
+build knows them by name, and each replica imports its own.
 """
 
 from typing import Any
@@ -10,9 +11,7 @@ from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 
 from deployments.gateway.deployment import Gateway
-from deployments.runtime.stage import Stage
-from deployments.runtime.state.stage import KeyedStage
-from deployments.stages import MODELS, STAGES
+from deployments.stages import KEYED, MODELS, STAGES, StageReplica
 from settings.environment import Settings
 
 # For stages whose replicas hold state by key: the places of the plain transport are its sessions.
@@ -23,16 +22,16 @@ BY_SESSION = RequestRouterConfig(
 
 def build() -> Application:
     plain = Settings().plain
-    bound = {name: _deployed(name, stage, plain=plain).bind() for name, stage in STAGES.items()}
+    bound = {name: _deployed(name, plain=plain).bind(name) for name in STAGES}
     models = {name: bound[name] for name in MODELS}
     gateway: Any = serve.deployment(name="gateway")(serve.ingress()(Gateway))
     return gateway.bind(bound["features"], bound["safety"], **models)
 
 
-def _deployed(name: str, stage: type[Stage[Any]], *, plain: bool) -> Any:
+def _deployed(name: str, *, plain: bool) -> Any:
     """Make a deployment; in plain Serve keeps a key on one replica where state lies by key."""
-    deployment = serve.deployment(name=name)(stage)
-    if plain and issubclass(stage, KeyedStage):
+    deployment = serve.deployment(name=name)(StageReplica)
+    if plain and name in KEYED:
         return deployment.options(request_router_config=BY_SESSION)
     return deployment
 

@@ -1,53 +1,34 @@
 """The anomaly deployment: follows streams, each of which lives on one replica and in Redis."""
 
 import asyncio
-import logging
 from typing import Any
 
 from config_store.document import StreamsConfig
 from config_store.store import Version
+from deployments.anomaly import points, regime
 from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.holders import Holders
+from deployments.anomaly.warm import warm
+from deployments.runtime.replica import Replica
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 from deployments.runtime.state.shelf import ShelfLimits
-from deployments.runtime.state.stage import KeyedStage
+from deployments.runtime.state.stage import KeyedStage, bytes_for_each, creation
 from deployments.runtime.version import VERSION
 
 MODELS = {"regime": "anomaly/bocpd", "anomaly": "anomaly/forest"}
 
-log = logging.getLogger(__name__)
-
 
 class Anomaly(KeyedStage[StreamsConfig]):
-    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
-        super().__init__("anomaly")
-        clock = self.replica.clocks.wall
+    def __init__(self, replica: Replica) -> None:
+        clock = replica.clocks.wall
         self._alarm_budget = AlarmBudget(clock())
-        self._holders = Holders(self.replica.redis, clock)
-        await asyncio.to_thread(_warm)
-        await self.open()
+        self._holders = Holders(replica.redis, clock)
+        super().__init__(replica, _services(replica, self._alarm_budget))
 
-    def services(self) -> dict[str, KeyedService[Any]]:
-        clock = self.replica.clocks.wall
-        # The detectors take seconds to import, which building the application need not pay.
-        from deployments.anomaly import points, regime  # noqa: PLC0415 - see above
-
-        redis, monotonic = self.replica.redis, self.replica.clocks.monotonic
-        keepers: dict[Any, int] = {
-            regime.RegimeKeeper(self._alarm_budget, clock): regime.MOST_STREAMS,
-            points.PointKeeper(self._alarm_budget, clock): points.MOST_STREAMS,
-        }
-        return {
-            keeper.kind: KeyedService(
-                keeper,
-                log := KeyLog(redis, keeper.kind),
-                monotonic,
-                ShelfLimits(most_residents=most, most_bytes=self.bytes_for_each(2)),
-                self.creation(log, "streams"),
-            )
-            for keeper, most in keepers.items()
-        }
+    async def prepare(self) -> None:
+        """Compile the kernels: once on a machine, after that they are read from their files."""
+        await asyncio.to_thread(warm)
 
     def model_of(self, family: str) -> tuple[str, str]:
         return MODELS[family], VERSION
@@ -58,12 +39,20 @@ class Anomaly(KeyedStage[StreamsConfig]):
     async def tidy(self) -> None:
         self._alarm_budget.holders = await self._holders.count()
 
-    async def __del__(self) -> None:
-        await self.close()
 
-
-def _warm() -> None:
-    """Compile the kernels: once on a machine, after that they are read from their files."""
-    from deployments.anomaly.warm import warm  # noqa: PLC0415 - heavy, as above
-
-    warm()
+def _services(replica: Replica, budget: AlarmBudget) -> dict[str, KeyedService[Any]]:
+    wall, monotonic = replica.clocks.wall, replica.clocks.monotonic
+    keepers: dict[Any, int] = {
+        regime.RegimeKeeper(budget, wall): regime.MOST_STREAMS,
+        points.PointKeeper(budget, wall): points.MOST_STREAMS,
+    }
+    return {
+        keeper.kind: KeyedService(
+            keeper,
+            log := KeyLog(replica.redis, keeper.kind),
+            monotonic,
+            ShelfLimits(most_residents=most, most_bytes=bytes_for_each(replica, 2)),
+            creation(replica, log, "streams"),
+        )
+        for keeper, most in keepers.items()
+    }

@@ -5,20 +5,18 @@ from config_store.store import Version
 from deployments.api.shipped import FAMILIES
 from deployments.history.client import HistorySource
 from deployments.runtime.batch import Batch, filled_to_frame
+from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
 from features.fill import Freshness, fill
 from features.store import FeatureStore
+from observability.background import BackgroundLoop
 
 
 class Features(Stage[FeatureConfig]):
-    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
-        super().__init__("features")
-        self._store = FeatureStore(self.replica.redis, HistorySource(), self.replica.clocks.wall)
-        await self.open()
-        self._refreshing = self.replica.loops.start(
-            "refresh features", self._refresh, self._refresh_seconds
-        )
+    def __init__(self, replica: Replica) -> None:
+        super().__init__(replica)
+        self._store = FeatureStore(replica.redis, HistorySource(), replica.clocks.wall)
 
     async def answer(self, frame: Frame, compiled: FeatureConfig) -> Frame:
         """Give every feature column that the batch's family needs."""
@@ -34,13 +32,15 @@ class Features(Stage[FeatureConfig]):
     def compile(self, version: Version) -> FeatureConfig:
         return version.document.features
 
+    def start_work(self) -> list[BackgroundLoop]:
+        loops = self.replica.loops
+        return [loops.start("refresh features", self._refresh, self._refresh_seconds)]
+
+    async def close(self) -> None:
+        await self._store.close()
+
     def _refresh_seconds(self) -> float:
         return self.versions.active.compiled.refresh_seconds
 
     async def _refresh(self) -> None:
         await self._store.refresh(self._refresh_seconds())
-
-    async def __del__(self) -> None:
-        await self.replica.loops.stop(self._refreshing)
-        await self._store.close()
-        await self.close()

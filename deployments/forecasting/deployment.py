@@ -1,38 +1,25 @@
 """The forecasting deployment: looks forecasts up on a table, and turns them into plans."""
 
-from typing import TYPE_CHECKING
-
 from config_store.store import Version
+from deployments.forecasting.service import ForecastService
 from deployments.runtime.batch import Batch
 from deployments.runtime.champions import Named
+from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
-
-if TYPE_CHECKING:
-    from deployments.forecasting.service import ForecastService
+from observability.background import BackgroundLoop
 
 LOOK_SECONDS = TIDY_SECONDS = 1.0
 
 
 class Forecasting(Stage[Named]):
-    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
-        super().__init__("forecasting")
-        self._service = await self._furnished(await self.replica.config_once())
-        await self.open()
-        self._looking = self.replica.loops.start(
-            "look for forecasts", self._look, lambda: LOOK_SECONDS
-        )
-        self._tidying = self.replica.loops.start(
-            "tidy outcomes", self._service.tidy, lambda: TIDY_SECONDS
-        )
+    def __init__(self, replica: Replica) -> None:
+        super().__init__(replica)
+        self._service = ForecastService(replica)
 
-    async def _furnished(self, version: Version) -> "ForecastService":
-        # The forecasters take seconds to import, which building the application need not pay.
-        from deployments.forecasting.service import ForecastService  # noqa: PLC0415 - see above
-
-        service = ForecastService(self.replica)
-        await service.of(self.compile(version).alias)
-        return service
+    async def prepare(self) -> None:
+        """Make the forecasts that the active version names."""
+        await self._service.of(self.compile(await self.replica.config_once()).alias)
 
     async def answer(self, frame: Frame, compiled: Named) -> Frame:
         service, alias = self._service, compiled.alias
@@ -47,11 +34,16 @@ class Forecasting(Stage[Named]):
         super().configure(version)
         self._service.prefetch(self.versions.active.compiled.alias)
 
+    def start_work(self) -> list[BackgroundLoop]:
+        loops = self.replica.loops
+        return [
+            loops.start("look for forecasts", self._look, lambda: LOOK_SECONDS),
+            loops.start("tidy outcomes", self._service.tidy, lambda: TIDY_SECONDS),
+        ]
+
+    async def close(self) -> None:
+        await self._service.close()
+
     async def _look(self) -> None:
         aliases = {live.compiled.alias for live in self.versions.alive()}
         await self._service.look(aliases, self.versions.active.compiled)
-
-    async def __del__(self) -> None:
-        await self.replica.loops.stop(self._looking, self._tidying)
-        await self._service.close()
-        await self.close()

@@ -7,13 +7,19 @@ from config_store.quotas import Counted
 from config_store.store import Version
 from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.judging import judge
+from deployments.optimization.experiments.keeper import ExperimentKeeper
+from deployments.optimization.experiments.warm import warm
+from deployments.optimization.studies.keeper import StudyKeeper
+from deployments.optimization.studies.shelf import SuggestionShelf
+from deployments.optimization.studies.waiting import wait_for_some
 from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch
+from deployments.runtime.replica import Replica
 from deployments.runtime.state.keeper import Keeper
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 from deployments.runtime.state.shelf import ShelfLimits
-from deployments.runtime.state.stage import KeyedStage
+from deployments.runtime.state.stage import KeyedStage, bytes_for_each, creation
 from deployments.runtime.transport.frame import Frame
 from deployments.runtime.version import VERSION
 
@@ -31,28 +37,18 @@ SNAPSHOT_AFTER_ENTRIES, MOST_RESIDENTS = 1024, 1000
 
 
 class Optimization(KeyedStage[Configured]):
-    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
-        super().__init__("optimization")
-        # The keepers bring the models with them, which building the application need not pay.
-        from deployments.optimization.experiments.keeper import ExperimentKeeper  # noqa: PLC0415 - see above
-        from deployments.optimization.experiments.warm import warm  # noqa: PLC0415 - see above
-        from deployments.optimization.studies.shelf import SuggestionShelf  # noqa: PLC0415 - see above
-        from deployments.optimization.studies.waiting import wait_for_some  # noqa: PLC0415 - see above
-
-        self._wait_for_some = wait_for_some
+    def __init__(self, replica: Replica) -> None:
         # One for each, so that a suggestion does not wait for a policy to be judged.
         self._judging, self._suggesting = Aside(), Aside()
-        self._suggestions = SuggestionShelf(self._suggesting, self.replica.loops)
-        self._experiments = ExperimentKeeper(self.replica.clocks.wall)
+        self._suggestions = SuggestionShelf(self._suggesting, replica.loops)
+        self._experiments = ExperimentKeeper(replica.clocks.wall)
+        experiments = _service(replica, self._experiments, "experiments")
+        studies = _service(replica, StudyKeeper(self._suggestions), "studies")
+        services = dict.fromkeys(EXPERIMENTS, experiments) | dict.fromkeys(STUDIES, studies)
+        super().__init__(replica, services)
+
+    async def prepare(self) -> None:
         await asyncio.to_thread(warm)
-        await self.open()
-
-    def services(self) -> dict[str, KeyedService[Any]]:
-        from deployments.optimization.studies.keeper import StudyKeeper  # noqa: PLC0415 - as above
-
-        experiments = self._service(self._experiments, "experiments")
-        studies = self._service(StudyKeeper(self._suggestions), "studies")
-        return dict.fromkeys(EXPERIMENTS, experiments) | dict.fromkeys(STUDIES, studies)
 
     def model_of(self, family: str) -> tuple[str, str]:
         return MODELS[family], VERSION
@@ -64,7 +60,7 @@ class Optimization(KeyedStage[Configured]):
         batch = Batch.from_frame(frame)
         service = self._services[batch.family]
         if batch.family == "bayes-opt":
-            await self._wait_for_some(batch, service, self._suggestions)
+            await wait_for_some(batch, service, self._suggestions)
         prediction = await service.answer(batch, *self.model_of(batch.family), compiled)
         if batch.family == "bandit-evaluate":
             await judge(batch, prediction, self._judging)
@@ -76,15 +72,13 @@ class Optimization(KeyedStage[Configured]):
         await self._judging.close()
         await self._suggesting.close()
 
-    async def __del__(self) -> None:
-        await self.close()
 
-    def _service(self, keeper: Keeper[Any], quota: Counted) -> KeyedService[Any]:
-        log = KeyLog(self.replica.redis, keeper.kind)
-        clock, creation = self.replica.clocks.monotonic, self.creation(log, quota)
-        limits = ShelfLimits(
-            snapshot_after_entries=SNAPSHOT_AFTER_ENTRIES,
-            most_residents=MOST_RESIDENTS,
-            most_bytes=self.bytes_for_each(2),
-        )
-        return KeyedService(keeper, log, clock, limits, creation)
+def _service(replica: Replica, keeper: Keeper[Any], quota: Counted) -> KeyedService[Any]:
+    log = KeyLog(replica.redis, keeper.kind)
+    limits = ShelfLimits(
+        snapshot_after_entries=SNAPSHOT_AFTER_ENTRIES,
+        most_residents=MOST_RESIDENTS,
+        most_bytes=bytes_for_each(replica, 2),
+    )
+    begins = creation(replica, log, quota)
+    return KeyedService(keeper, log, replica.clocks.monotonic, limits, begins)

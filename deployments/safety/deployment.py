@@ -68,10 +68,6 @@ def as_dict(violation: Violation) -> dict[str, Any]:
 
 
 class Safety(Stage[dict[str, Judge]]):
-    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
-        super().__init__("safety")
-        await self.open()
-
     async def answer(self, frame: Frame, compiled: dict[str, Judge]) -> Frame:
         batch = Batch.from_frame(frame)
         return compiled[batch.family].judge(batch).to_frame()
@@ -79,6 +75,3 @@ class Safety(Stage[dict[str, Judge]]):
     def compile(self, version: Version) -> dict[str, Judge]:
         families = version.document.safety.families
         return {family: Judge.of(policy) for family, policy in families.items()}
-
-    async def __del__(self) -> None:
-        await self.close()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,12 @@ from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch, Columns, Prediction
 from deployments.runtime.champions import Champions, Named
 from deployments.runtime.coverage.standings import Standings
+from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
 from deployments.runtime.version import VERSION
+from deployments.tail.extremes.answering import warm
+from deployments.tail.extremes.fitting import Fitting
 from deployments.tail.extremes.metrics import FRESH_SECONDS, MetricSeries, wanted_of
 from models.errors import ModelError
 from models.model_version import ModelVersion
@@ -25,9 +28,8 @@ from models.protocols import QuantileModel
 from models.registry import Registry
 from models.tail.inputs import BOUNDS
 from models.tail.plan import ACTIONS
-
-if TYPE_CHECKING:
-    from deployments.tail.extremes.fitting import Fitting
+from models.tail.xgboost_quantile import TailModel
+from observability.background import BackgroundLoop
 
 # How soon a promoted champion answers; a rollback is promised within five seconds.
 LOOK_FOR_CHAMPION_SECONDS = 1.0
@@ -40,19 +42,26 @@ log = logging.getLogger(__name__)
 
 
 class Tail(Stage[Named]):
-    async def __init__(self) -> None:  # type: ignore[misc] # Serve awaits it
-        super().__init__("tail")
-        settings = self.replica.settings
+    def __init__(self, replica: Replica) -> None:
+        super().__init__(replica)
+        settings = replica.settings
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
         self._champions: Champions[QuantileModel] = Champions(self._find, _load)
+        self._fitting = Fitting(Aside())
+        self._standings = Standings(replica.redis, "tail")
+        self._metrics = MetricSeries(replica.clocks.monotonic)
+
+    async def prepare(self) -> None:
+        """Load the champion, and have the fits of extremes compiled."""
         await self._champions.get(self.compile(await self.replica.config_once()))
-        self._fitting = await asyncio.to_thread(_warm_fitting)
-        self._standings = Standings(self.replica.redis, "tail")
-        self._metrics = MetricSeries(self.replica.clocks.monotonic)
-        await self.open()
+        await asyncio.to_thread(warm)
+
+    def start_work(self) -> list[BackgroundLoop]:
         loops = self.replica.loops
-        loops.start("follow the champion", self._follow, lambda: LOOK_FOR_CHAMPION_SECONDS)
-        loops.start("read metric series", self._metrics.refresh, lambda: FRESH_SECONDS)
+        return [
+            loops.start("follow the champion", self._follow, lambda: LOOK_FOR_CHAMPION_SECONDS),
+            loops.start("read metric series", self._metrics.refresh, lambda: FRESH_SECONDS),
+        ]
 
     async def answer(self, frame: Frame, compiled: Named) -> Frame:
         if frame.head["family"] == EXTREMES.name:
@@ -106,25 +115,12 @@ class Tail(Stage[Named]):
         alive = (live.compiled for live in self.versions.alive())
         await self._champions.follow(alive, self.versions.active.compiled)
 
-    async def __del__(self) -> None:
-        await self.close()
+    async def close(self) -> None:
         await self._fitting.close()
 
 
 def _load(version: ModelVersion) -> QuantileModel:
-    # Its kernels are compiled at import, which building the application need not pay.
-    from models.tail.xgboost_quantile import TailModel  # noqa: PLC0415 - see above
-
     return TailModel.load(version.path)
-
-
-def _warm_fitting() -> "Fitting":
-    # Its kernels too; see _load.
-    from deployments.tail.extremes.answering import warm  # noqa: PLC0415 - heavy
-    from deployments.tail.extremes.fitting import Fitting  # noqa: PLC0415 - heavy
-
-    warm()
-    return Fitting(Aside())
 
 
 def _answer(model: QuantileModel, columns: Columns) -> Columns:

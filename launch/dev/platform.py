@@ -22,8 +22,8 @@ from deployments.gateway.context import GatewayContext
 from deployments.gateway.hops import Handles
 from deployments.gateway.ingress import InferenceIngress
 from deployments.runtime.transport.handle import Handle
-from deployments.stages import MODELS, STAGES
-from launch.dev.replica import OneReplica, begin, end
+from deployments.stages import MODELS, STAGES, load, open_stage
+from launch.dev.replica import OneReplica
 from models.pointer import read_pointer
 from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL
@@ -32,6 +32,7 @@ from observability.logs import set_up
 from settings.environment import Settings
 
 LOOK_SECONDS = 0.5
+ALWAYS_FIRST = ("features", "safety")
 # An open event stream would hold up the end for half a minute.
 LAST_ANSWERS_SECONDS = 1
 
@@ -60,7 +61,7 @@ class DevPlatform:
         self.tail_is_trained = self._champion_is_there()
 
     async def open(self) -> InferenceIngress:
-        first = ["features", "safety", *(["tail"] if self.tail_is_trained else [])]
+        first = [*ALWAYS_FIRST, *(["tail"] if self.tail_is_trained else [])]
         await asyncio.gather(*map(self._begin, first))
         self._missing = [name for name in self._missing if name not in first]
         models: dict[str, Handle] = {name: self._replicas[name] for name in MODELS}
@@ -90,9 +91,9 @@ class DevPlatform:
                 say("The tail model is trained, and answers")
 
     async def _begin(self, name: str) -> None:
-        replica = await begin(STAGES[name])
-        self._undo.push_async_callback(end, replica)
-        self._replicas[name].replica = replica
+        opened = await open_stage(name)
+        self._undo.push_async_callback(opened.close)
+        self._replicas[name].replica = opened
 
     async def _begin_or_say_why(self, name: str) -> None:
         try:
@@ -153,6 +154,8 @@ def say(sentence: str) -> None:
 
 
 def main() -> None:
+    for name in ALWAYS_FIRST:  # while Redis starts
+        load(name)
     listening, begun = socket.socket(fileno=int(sys.argv[1])), float(sys.argv[2])
     if sys.stdin.readline():  # else whoever started this has ended meanwhile
         asyncio.run(serve(listening, begun))

@@ -1,40 +1,16 @@
-"""Replicas in one event loop: begun and ended where Serve would do it, and named to the gateway."""
+"""Replicas in one event loop, named to the gateway as Serve's handles name theirs."""
 
 import asyncio
-from typing import Any, Self, TypeVar
+from typing import Self
 
-from deployments.runtime.stage import Stage
-
-AnyStage = TypeVar("AnyStage", bound=Stage[Any])
-
-
-async def begin(stage: type[AnyStage]) -> AnyStage:
-    """Make a replica of the stage and run its constructor, which Serve awaits."""
-    replica = unstarted(stage)
-    begun: Any = replica.__init__()  # type: ignore[misc] # see above
-    await begun
-    return replica
-
-
-def unstarted(stage: type[AnyStage]) -> AnyStage:
-    """Give a replica whose constructor has not run."""
-    # The interpreter would call the destructor too, and nobody would await it.
-    plain = type(stage.__name__, (stage,), {"__del__": lambda _: None})
-    replica: AnyStage = object.__new__(plain)
-    return replica
-
-
-async def end(replica: Stage[Any]) -> None:
-    """Run the destructor, which Serve awaits."""
-    stage: Any = type(replica).__mro__[1]
-    await stage.__del__(replica)
+from deployments.runtime.open_stage import OpenStage
 
 
 class OneReplica:
     """Stands for the one replica of a stage, as a handle of Serve's does for all of them."""
 
     def __init__(self) -> None:
-        self.replica: Stage[Any] | None = None
+        self.replica: OpenStage | None = None
 
     @property
     def where(self) -> "Whereabouts":
@@ -44,7 +20,7 @@ class OneReplica:
         """Give what calls the replica in the plain profile; all sessions are on the same one."""
         return Calls(self, method_name)
 
-    def started(self) -> Stage[Any]:
+    def started(self) -> OpenStage:
         if self.replica is None:
             raise ConnectionError("the stage has not started yet")
         return self.replica

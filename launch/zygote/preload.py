@@ -12,11 +12,12 @@ REST = (
     "deployments.history.actor",
     "deployments.app",
     # What single replicas need besides, so that one that died is back the sooner.
-    "deployments.forecasting.service",
-    "deployments.optimization.studies.shelf",
-    "deployments.anomaly.points",
-    "models.tail.xgboost_quantile",
-    "deployments.tail.extremes.answering",
+    "deployments.features.deployment",
+    "deployments.safety.deployment",
+    "deployments.forecasting.deployment",
+    "deployments.optimization.deployment",
+    "deployments.anomaly.deployment",
+    "deployments.tail.deployment",
 )
 
 

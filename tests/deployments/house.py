@@ -20,10 +20,11 @@ from config_store.store import ConfigStore
 from deployments.gateway.app import build_ingress
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.hops import Handles
-from deployments.stages import MODELS, STAGES
+from deployments.runtime.open_stage import OpenStage
+from deployments.runtime.transport.tcp.server import WireServer
+from deployments.stages import MODELS, STAGES, open_stage
 from features.errors import SourceAwayError
 from features.rows import FeatureRow
-from launch.dev.replica import begin, end
 from observability.ledger.stream import LedgerStream
 from settings.environment import Settings
 from tests.deployments.handles import InProcessHandle
@@ -63,11 +64,18 @@ def waiting(document: ConfigDocument, deadlines: Deadlines) -> ConfigDocument:
     return with_serving(document, **families)
 
 
+def server_of(opened: OpenStage) -> WireServer:
+    assert opened.listener is not None
+    return opened.listener.server
+
+
 class House:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
         self.document = waiting(default_document(), PATIENT)
         self.keys: dict[Role, str] = {}
+        self.open: dict[str, list[OpenStage]] = {name: [] for name in STAGES}
+        # The stages in those, in the same order.
         self.replicas: dict[str, list[Any]] = {name: [] for name in STAGES}
         self.plain = Settings().plain
         # What stands in Serve's place: it names replicas, or calls them.
@@ -84,21 +92,22 @@ class House:
 
     async def start(self, stage: str) -> Any:
         """Start one more replica of a stage, as Serve does."""
-        replica = await begin(STAGES[stage])
-        self.replicas[stage].append(replica)
+        opened = await open_stage(stage)
+        self.open[stage].append(opened)
+        self.replicas[stage].append(opened.stage)
         if self.plain:
-            self.directories[stage].replicas.append(replica)
+            self.directories[stage].replicas.append(opened)
         else:
-            self.directories[stage].addresses.append(await replica.where())
-        return replica
+            self.directories[stage].addresses.append(await opened.where())
+        return opened.stage
 
     def kill(self, stage: str, which: int = 0) -> None:
         """End a replica's connections as kill -9 does; Serve goes on naming it for a while."""
-        replica = self.replicas[stage][which]
+        opened = self.open[stage][which]
         if self.plain:
-            self.directories[stage].kill(replica)
+            self.directories[stage].kill(opened)
         else:
-            kill(replica._wire)
+            kill(server_of(opened))
 
     async def open_gateway(self) -> None:
         directories = self.directories
@@ -109,8 +118,8 @@ class House:
 
     async def close(self) -> None:
         await self.context.close()
-        for replica in (each for replicas in self.replicas.values() for each in replicas):
-            await end(replica)
+        for opened in (each for all_ in self.open.values() for each in all_):
+            await opened.close()
 
     def client(self, role: Role = Role.CLIENT) -> httpx.AsyncClient:
         return self.stranger(headers={"X-API-Key": self.keys[role]})

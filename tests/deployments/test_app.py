@@ -12,7 +12,8 @@ from ray.serve import Deployment
 
 from deployments.app import app, build
 from deployments.gateway.deployment import Gateway
-from deployments.stages import MODELS, STAGES
+from deployments.runtime.state.stage import KeyedStage
+from deployments.stages import KEYED, MODELS, STAGES, StageReplica, load
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,19 +35,33 @@ def test_serve_runs_what_its_configuration_names() -> None:
 def test_the_gateway_and_its_stages_load_without_ray() -> None:
     found = in_a_process_of_its_own(
         "import deployments.gateway.deployment, launch.dev.platform, sys\n"
-        "print('ray' in sys.modules)"
+        "from deployments.stages import STAGES, load\n"
+        "print(*(load(name).__name__ for name in STAGES), 'ray' in sys.modules)"
     )
-    assert found == "False\n"
+    assert found == "Features Safety Tail Forecasting Anomaly Optimization False\n"
+
+
+def test_the_build_imports_no_stage() -> None:
+    """Their models take seconds to import, which only the replicas of each need."""
+    found = in_a_process_of_its_own(
+        "import deployments.app, sys\n"
+        "from deployments.stages import STAGES\n"
+        "print([name for name in STAGES if f'deployments.{name}.deployment' in sys.modules])"
+    )
+    assert found == "[]\n"
+
+
+def test_the_stages_that_hold_state_by_key_are_named() -> None:
+    assert {name for name in STAGES if issubclass(load(name), KeyedStage)} == KEYED
 
 
 def test_a_stage_travels_to_its_replica_as_a_name() -> None:
     """By value a class takes its module's globals along, and is another class there."""
-    for stage in STAGES.values():
-        found = in_a_process_of_its_own(
-            "import pickle, sys; print(pickle.loads(bytes.fromhex(sys.argv[1])).__name__)",
-            ray.cloudpickle.dumps(stage).hex(),
-        )
-        assert found == f"{stage.__name__}\n"
+    found = in_a_process_of_its_own(
+        "import pickle, sys; print(pickle.loads(bytes.fromhex(sys.argv[1])))",
+        ray.cloudpickle.dumps(StageReplica).hex(),
+    )
+    assert found == f"{StageReplica}\n"
 
 
 def test_the_ingress_is_the_gateway() -> None:

@@ -12,8 +12,7 @@ from tests.surface.source import REPOSITORY, last_name, modules
 
 # Who calls each of them is no code of ours, and names it nowhere that is read here.
 CALLED_FROM_ELSEWHERE = {
-    "deployments/gateway/deployment.py: Gateway.record_autoscaling_stats": "Serve's controller",
-    "deployments/runtime/stage.py: Stage.record_autoscaling_stats": "Serve's controller",
+    "deployments/stages.py: StageReplica.record_autoscaling_stats": "Serve's controller",
     "tuning/searcher.py: BayesSearch": "a script of the user's gives it to Tune",
 }
 # A function with one of these decorators is called by what it is registered with.

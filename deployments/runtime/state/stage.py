@@ -1,16 +1,18 @@
 """A stage whose replicas hold state by key: its families' services, kept tidy."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from config_store.quotas import Counted
 from deployments.runtime.batch import Batch
+from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Compiled, Stage
 from deployments.runtime.state.creation import Creation
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 from deployments.runtime.transport.frame import Frame
+from observability.background import BackgroundLoop
 from settings.redis_connection import REDIS_AWAY
 
 TIDY_SECONDS = 1.0
@@ -18,44 +20,32 @@ REPAIR_AGAIN_SECONDS = 10.0
 
 
 class KeyedStage(Stage[Compiled]):
-    """A subclass makes the services, each for one kind of key, and says which answers a family.
+    """A subclass makes the service of each family; families may share one.
 
     State has no version: what a row asks of it goes by the settings of the row's own version.
     """
 
-    @abstractmethod
-    def services(self) -> dict[str, KeyedService[Any]]:
-        """Give the service of each family; families may share one."""
+    def __init__(self, replica: Replica, services: Mapping[str, KeyedService[Any]]) -> None:
+        super().__init__(replica)
+        self._services = services
+        self._evicted: dict[str, int] = {}
 
     @abstractmethod
     def model_of(self, family: str) -> tuple[str, str]:
         """Name the model that answers a family, and its version."""
 
-    async def open(self) -> None:
-        self._services = self.services()
-        self._evicted: dict[str, int] = {}
-        await super().open()
-        self._tidying = self.replica.loops.start("tidy states", self._tidy, lambda: TIDY_SECONDS)
-        # Meanwhile a key that is asked for is repaired then.
-        self._repairing = self.replica.loops.start(
-            "repair states",
-            Repair(self._distinct()).step,
-            lambda: REPAIR_AGAIN_SECONDS,
-            expected=REDIS_AWAY,
-        )
-
-    def bytes_for_each(self, services: int) -> int:
-        """Say how much memory the states of each service may take, of so many in this replica."""
-        return self.replica.settings.replica_state_bytes // services
-
-    def creation(self, log_: KeyLog, quota: Counted) -> Creation:
-        """Make what says which keys may begin, for a service of this stage."""
-        replica = self.replica
-
-        def refused(which: str) -> None:
-            replica.metrics.quota_refusals.labels(which).inc()
-
-        return Creation(replica.redis, log_, quota, replica.storage.refusal, refused)
+    def start_work(self) -> list[BackgroundLoop]:
+        loops = self.replica.loops
+        return [
+            loops.start("tidy states", self._tidy, lambda: TIDY_SECONDS),
+            # Meanwhile a key that is asked for is repaired then.
+            loops.start(
+                "repair states",
+                Repair(self._distinct()).step,
+                lambda: REPAIR_AGAIN_SECONDS,
+                expected=REDIS_AWAY,
+            ),
+        ]
 
     async def answer(self, frame: Frame, compiled: Compiled) -> Frame:
         batch = Batch.from_frame(frame)
@@ -82,13 +72,23 @@ class KeyedStage(Stage[Compiled]):
         return list({id(service): service for service in self._services.values()}.values())
 
     async def close(self) -> None:
-        await self.replica.loops.stop(self._tidying, self._repairing)
-        # What comes in is answered first; then states are saved, so that the next holder need not
-        # replay logs.
-        await self.leave()
+        """Save the states, so that the next holder need not replay logs."""
         for service in self._distinct():
             await service.close()
-        await self.replica.close()
+
+
+def bytes_for_each(replica: Replica, services: int) -> int:
+    """Say how much memory the states of each service may take, of so many in this replica."""
+    return replica.settings.replica_state_bytes // services
+
+
+def creation(replica: Replica, log_: KeyLog, quota: Counted) -> Creation:
+    """Make what says which keys may begin, for a service of a replica."""
+
+    def refused(which: str) -> None:
+        replica.metrics.quota_refusals.labels(which).inc()
+
+    return Creation(replica.redis, log_, quota, replica.storage.refusal, refused)
 
 
 class Repair:

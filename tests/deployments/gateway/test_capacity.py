@@ -204,7 +204,9 @@ class Throwing:
 async def test_a_forecaster_that_throws_is_passed_over(learned: House) -> None:
     (forecasting,) = learned.replicas["forecasting"]
     # A round under way would put its own table in the place of ours.
-    await forecasting.replica.loops.stop(forecasting._looking)
+    loops = forecasting.replica.loops
+    (looking,) = (each for each in loops._running if each.name == "look for forecasts")
+    await loops.stop(looking)
     forecasts = forecasts_of(learned)
     (loaded,) = forecasts.shelf.forecasters.values()
     forecasts.shelf.forecasters["prophet"] = loaded._replace(model=Throwing())

@@ -18,10 +18,9 @@ from deployments.runtime.storage import StorageWatch
 from deployments.runtime.transport import replica_directory
 from deployments.runtime.transport.replica_directory import DirectoryEntry
 from deployments.stages import STAGES
-from launch.dev.replica import end
 from observability.ledger.writer import LedgerWriter
 from tests.deployments.gateway.conftest import stand_in_for_a_cluster
-from tests.deployments.house import PATH, House, opened
+from tests.deployments.house import PATH, House, opened, server_of
 from tests.redis_server import RedisServer
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -44,7 +43,7 @@ async def test_closing_ends_every_task_and_every_connection(house: House, redis:
         async with opened(redis) as second:
             await second.ask(BODY)
             assert await lasting() > tasks
-            wires = [replica._wire for each in second.replicas.values() for replica in each]
+            wires = [server_of(opened) for each in second.open.values() for opened in each]
         assert await lasting() == tasks
         assert not any(wire._connections for wire in wires)
         await house.ask(BODY)
@@ -69,12 +68,13 @@ async def test_a_gateway_notes_its_spools_until_it_closes(house: House, redis: R
 async def test_a_gateway_finds_a_replica_that_serve_does_not_name_until_it_closes(
     house: House,
 ) -> None:
-    late = await house.start("tail")
+    await house.start("tail")
+    late = house.open["tail"].pop()
     house.directories["tail"].addresses.remove(await late.where())
     exchange: Any = house.context.hops.transports["tail"]
     await until(lambda: len(exchange.alive()) == 2)
-    house.replicas["tail"].remove(late)
-    await end(late)
+    house.replicas["tail"].remove(late.stage)
+    await late.close()
     await until(lambda: len(exchange.alive()) == 1)
     assert await house.redis.hlen(replica_directory.key(house.redis)) == len(STAGES)
 
@@ -83,15 +83,16 @@ async def test_a_gateway_keeps_no_connection_to_another_stage_at_an_address_of_t
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The port of a replica that died may be another stage's by the time it is tried."""
-    (safety,), (tail,) = house.replicas["safety"], house.replicas["tail"]
+    (safety,), (tail,) = house.open["safety"], house.open["tail"]
+    server = server_of(safety)
     tried: list[Any] = []
-    came = safety._wire.came
+    came = server.came
 
     def count(connection: Any) -> None:
         tried.append(connection)
         came(connection)
 
-    monkeypatch.setattr(safety._wire, "came", count)
+    monkeypatch.setattr(server, "came", count)
     other = await safety.where()
     exchange: Any = house.context.hops.transports["tail"]
     await DirectoryEntry(house.redis, "tail", other, time.time).sign()
@@ -190,7 +191,9 @@ async def test_a_gateway_that_fails_last_of_all_hangs_up_on_the_replicas_that_it
     stand_in_for_a_cluster(monkeypatch, tmp_path, redis_server, "fast")
     bare = House(redis)
     await bare.furnish()
-    connections = (await bare.start("safety"))._wire._connections
+    await bare.start("safety")
+    (safety,) = bare.open["safety"]
+    connections = server_of(safety)._connections
 
     async def fail_once_connected(_: LedgerWriter) -> None:
         await until(lambda: len(connections) == 1)
@@ -200,7 +203,7 @@ async def test_a_gateway_that_fails_last_of_all_hangs_up_on_the_replicas_that_it
     with pytest.raises(ConnectionError, match="planted"):
         await bare.open_gateway()
     await until(lambda: not connections)
-    await end(bare.replicas["safety"][0])
+    await safety.close()
 
 
 async def test_closing_answers_what_waits_and_writes_it_down(redis: Redis, house: House) -> None:

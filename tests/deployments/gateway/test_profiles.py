@@ -84,6 +84,6 @@ async def test_a_late_stage_costs_its_own_batch_and_what_it_wrote_counts_once(
 
 async def test_only_fast_listens_and_signs(house: House) -> None:
     signed = await house.redis.hlen(replica_directory.key(house.redis))
-    listening = [hasattr(each, "_wire") for all_ in house.replicas.values() for each in all_]
+    listening = [each.listener is not None for all_ in house.open.values() for each in all_]
     assert (signed > 0) is not house.plain
     assert set(listening) == {not house.plain}
