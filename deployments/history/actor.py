@@ -9,11 +9,13 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
 
 import ray
 from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
 
 from deployments.history.questions import FoundDecisions
 from deployments.runtime.log_files import write_logs
@@ -22,9 +24,10 @@ from features.rows import FeatureRow
 from features.sources import clickhouse as telemetry_store
 from features.sources.simulator.platform import Platform
 from features.store import publish
+from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
 from observability.clickhouse.opening import open_store
-from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError
+from observability.errors import ClickhouseUnavailableError
 from observability.exposition import snapshot
 from observability.ledger.archive import Archive
 from observability.ledger.audit_report import AuditReport
@@ -65,15 +68,7 @@ class History:
         os.nice(BACKGROUND)  # answers first: the drain may lag behind them for a while
         self._settings = Settings()
         write_logs(self._settings, "history")
-        self._redis = open_redis(self._settings.redis_address, self._settings.redis_prefix)
-        if self._settings.clickhouse_url is None:
-            await self._claim_archive()
-        self._store = await asyncio.to_thread(
-            open_store, self._settings.clickhouse_url, self._settings.paths.history
-        )
-        await asyncio.to_thread(create_tables, self._store)
-        if self._settings.clickhouse_url is None:
-            await asyncio.to_thread(refine_decisions, self._store)
+        self._redis, self._store = await self._opened(self._settings)
         self._metrics = Metrics(CollectorRegistry())
         self._publisher = Publisher(self._redis, "history")
         dead_letters = self._metrics.ledger_dead_letters
@@ -89,15 +84,31 @@ class History:
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._start_loops()
 
-    async def _claim_archive(self) -> None:
+    @classmethod
+    async def _opened(cls, settings: Settings) -> tuple[Redis, Clickhouse]:
+        """Open Redis and the store; where one cannot be had, close what was opened."""
+        async with AsyncExitStack() as undo:
+            redis = open_redis(settings.redis_address, settings.redis_prefix)
+            undo.push_async_callback(redis.aclose)
+            if settings.clickhouse_url is None:
+                await cls._claim_archive(redis, settings)
+            store = await asyncio.to_thread(
+                open_store, settings.clickhouse_url, settings.paths.history
+            )
+            undo.push_async_callback(asyncio.to_thread, store.close)
+            await asyncio.to_thread(create_tables, store)
+            if settings.clickhouse_url is None:
+                await asyncio.to_thread(refine_decisions, store)
+            undo.pop_all()
+        return redis, store
+
+    @staticmethod
+    async def _claim_archive(redis: Redis, settings: Settings) -> None:
         """Open no folder but the archive's; Redis knows which, and is waited for."""
         node = ray.util.get_node_ip_address()
         while True:
             try:
-                await claim(self._redis, self._settings.paths.history, node)
-            except ArchiveElsewhereError:
-                await self._redis.aclose()
-                raise
+                await claim(redis, settings.paths.history, node)
             except REDIS_AWAY as away:
                 log.warning("Redis is away, and only it knows the archive: %r", away)
                 await asyncio.sleep(CLAIM_AGAIN_SECONDS)

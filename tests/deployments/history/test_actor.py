@@ -18,7 +18,7 @@ from deployments.history.client import ANSWER_SECONDS
 from deployments.history.questions import Questions
 from features.sources import clickhouse as telemetry_store
 from observability.clickhouse.home import known_home
-from observability.errors import ArchiveElsewhereError
+from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError
 from observability.exposition import document, merge
 from observability.ledger.decision import Decision, DecisionIds
 from observability.ledger.writer import LedgerWriter
@@ -139,3 +139,23 @@ def test_the_actor_answers_each_question_as_its_askers_believe() -> None:
         # Ray puts one of its own behind them.
         own = [each for each in signature.parameters.values() if not each.name.startswith("_ray")]
         assert signature.replace(parameters=own) == inspect.signature(question), name
+
+
+async def test_one_that_fails_half_way_through_opening_leaves_nothing_open(
+    make: Make, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise ClickhouseUnavailableError("planted")
+
+    tasks, connections = asyncio.all_tasks(), len(await redis.client_list())
+    with monkeypatch.context() as patch:
+        patch.setattr(history_actor, "create_tables", fail)
+        with pytest.raises(ClickhouseUnavailableError, match="planted"):
+            await make().__init__()
+    assert asyncio.all_tasks() == tasks
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(await redis.client_list()) > connections:  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.005)
+    another = make()
+    await another.__init__()  # one folder is open once at a time
+    await another.close()
