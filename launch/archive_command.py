@@ -58,8 +58,9 @@ async def opened_redis(settings: Settings) -> AsyncIterator[Redis]:
             yield redis
     except REDIS_AWAY as away:
         raise LaunchError(
-            f"Redis gives no answer ({type(away).__name__}), and it knows where the archive is "
-            "and what is not in it yet: start it, or correct REDIS_URL."
+            f"Redis does not answer ({type(away).__name__}), and only Redis knows where "
+            "the archive is and what has not been written to it yet: start it, or "
+            "correct REDIS_URL."
         ) from None
     finally:
         await redis.aclose()

@@ -141,7 +141,8 @@ class Metrics:
         ):
             storage.set(math.nan)  # a process that has not looked must not say that nothing is free
         self.ledger_degraded = self._gauge(
-            "ledger_degraded", "1 while decisions go to the local spool because Redis is away."
+            "ledger_degraded",
+            "1 while decisions are written to the local spool because Redis cannot be reached.",
         )
         self.ledger_spool_entries = self._gauge(
             "ledger_spool_entries", "Entries in local spools, not yet in Redis."

@@ -228,7 +228,10 @@ class StreamKeeper(Generic[Value, Choice, Answers]):
     def unavailable(self, _: Asked[Observe[Value, Choice] | Look]) -> Refusal | None:
         return {
             "code": "unavailable",
-            "message": "The streams' log is away, and nothing was taken: send it again",
+            "message": (
+                "The streams' log in Redis cannot be reached, and nothing was accepted: send "
+                "it again"
+            ),
         }
 
     def _observed(

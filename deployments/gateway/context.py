@@ -124,13 +124,15 @@ class GatewayContext:
     async def _close_own(self) -> None:
         """Close all but the replica, whether it was started or not."""
         await self.desk.drain()
-        await self.replica.loops.stop(*self._working)
+        for loop in self._working:
+            await self.replica.loops.stop(loop)
         with suppress(*REDIS_AWAY):
             await self.rate_shares.leave()
         await self.outcomes.close()
         await self.hops.stop()
         await self.ledger.close()
-        await self.replica.loops.stop(*self._noting)
+        for loop in self._noting:
+            await self.replica.loops.stop(loop)
         with suppress(*REDIS_AWAY):
             await self.spools.leave()
         await self.keys.stop()
@@ -158,9 +160,12 @@ class GatewayContext:
         """Say what is not as it should be."""
         found = []
         if self.replica.config.stale:
-            found.append("The configuration may be behind: Redis is away, or it cannot be read")
+            found.append(
+                "The configuration may be out of date: Redis cannot be reached, or what it "
+                "holds cannot be read"
+            )
         if self.ledger.degraded:
-            found.append("Redis is away, and decisions go to the spool")
+            found.append("Redis cannot be reached, and decisions are written to the spool")
         return found + self.replica.storage.reasons()
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:

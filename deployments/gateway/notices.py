@@ -44,7 +44,10 @@ class Notices:
             try:
                 found: Any = await self._redis.xrange(source, f"({after}", "+", count=_AT_ONCE)
             except REDIS_AWAY as away:
-                log.info("An event source is ended, Redis is away: %s", type(away).__name__)
+                log.info(
+                    "An event stream is closed because Redis cannot be reached: %s",
+                    type(away).__name__,
+                )
                 return
             for name, fields in found:
                 after = name.decode()

@@ -22,7 +22,10 @@ REFUSALS = {
     "413": "The body is too large.",
     "422": "The request does not fit the contract; `fields` names each culprit.",
     "429": "The key has used up a quota; Retry-After says when to try again.",
-    "503": "No room, no time, or a needed part is away; Retry-After says when to try again.",
+    "503": (
+        "No capacity, no time left, or a required part cannot be reached; Retry-After says "
+        "when to try again."
+    ),
 }
 
 

@@ -110,7 +110,9 @@ class History:
             try:
                 await claim(redis, settings.paths.history, node)
             except REDIS_AWAY as away:
-                log.warning("Redis is away, and only it knows the archive: %r", away)
+                log.warning(
+                    "Redis cannot be reached, and only Redis knows where the archive is: %r", away
+                )
                 await asyncio.sleep(CLAIM_AGAIN_SECONDS)
             else:
                 return

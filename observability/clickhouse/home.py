@@ -70,9 +70,9 @@ def elsewhere(known: Home, folder: Path | None = None, node: str | None = None) 
     """Say where the archive is, to whoever looked for it in another folder."""
     here = "" if folder is None else f" {folder} on node {node} is not it."
     return (
-        f"The archive of decisions is on node {known.node} in {known.folder}, which is away.{here} "
-        "Decisions wait in Redis until it is back. To move the archive or to give it up see "
-        "docs/operations.md, The archive's node"
+        f"The archive of decisions is on node {known.node} in {known.folder}, which "
+        f"cannot be reached.{here} Decisions wait in Redis until it can. To move the "
+        "archive or to give it up see docs/operations.md, The archive's node"
     )
 
 

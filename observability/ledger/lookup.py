@@ -248,7 +248,7 @@ class Lookup:
 
 def _unavailable(error: Exception) -> LedgerUnavailableError:
     return LedgerUnavailableError(
-        f"the latest part of the ledger cannot be read, Redis is away: {error!r}"
+        f"the latest part of the ledger cannot be read because Redis cannot be reached: {error!r}"
     )
 
 

@@ -93,9 +93,9 @@ class Outlet:
                 await self._empty(self._spool, leave=0)
                 self.away = False
         except REDIS_AWAY as error:
-            log.debug("Redis is still away: %r", error)
+            log.debug("Redis still cannot be reached: %r", error)
             return
-        log.info("Redis is back, and has all that was spooled")
+        log.info("Redis can be reached again and has every spooled entry")
 
     async def check_restart(self) -> None:
         """Notice a Redis that is away, or was killed and came back between two batches.
@@ -138,7 +138,7 @@ class Outlet:
     def _lose(self, error: Exception) -> None:
         self.away = self._doubtful = True
         self.wake.set()
-        log.warning("Redis is away: decisions go to the spool (%r)", error)
+        log.warning("Redis cannot be reached, and decisions are written to the spool: %r", error)
 
     async def _to_spool(self, entries: list[bytes]) -> None:
         copies = self._unconfirmed.entries() if self._doubtful else []
@@ -165,7 +165,7 @@ class Outlet:
     async def _restore(self) -> None:
         restored = await self._unconfirmed.restore(self._stream, _now())
         if restored:
-            log.warning("Redis came back without %d acknowledged entries: sent again", restored)
+            log.warning("Redis had lost %d acknowledged entries: they were sent again", restored)
 
     async def _empty(self, spool: Spool | None, *, leave: int) -> None:
         """Send the spool's entries in order until no more than `leave` bytes are left."""
@@ -189,7 +189,7 @@ class Outlet:
             await self._empty(spool, leave=0)
         finally:
             await self._on_disk(spool.close)
-        log.info("%d spooled entries of %s, which died, are in the ledger now", count, path.stem)
+        log.info("%d entries spooled by %s, which died, are now in the ledger", count, path.stem)
 
     async def _on_disk(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

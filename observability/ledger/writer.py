@@ -182,9 +182,11 @@ class LedgerWriter:
         # Entries that were numbered are lost, unacknowledged. A new chain leaves no gap behind.
         self._broken_chains += 1
         self._chain = Chain(f"{self._writer}~{self._broken_chains}")
-        log.error("the ledger takes no decisions: %r", error)
+        log.error("the ledger cannot write decisions: %r", error)
         for waiting in group:
-            waiting.failed(LedgerUnavailableError(f"Redis is away, and the spool failed: {error}"))
+            waiting.failed(
+                LedgerUnavailableError(f"Redis cannot be reached, and the spool failed: {error}")
+            )
 
     async def _tend(self) -> None:
         if self._outlet.away:

@@ -102,7 +102,7 @@ async def refusal(client: HistoryClient, decision_id: str) -> str:
     """Ask until the answer is that the archive is away: a lost node is not noticed at once."""
     deadline = time.monotonic() + FOUND_WITHIN_SECONDS
     said = ""
-    while "is away" not in said and time.monotonic() < deadline:
+    while "which cannot be reached" not in said and time.monotonic() < deadline:
         try:
             said = f"it answered {await client.ask(Questions.rows, [decision_id])}"
         except HistoryAwayError as away:
@@ -127,7 +127,7 @@ async def test_a_history_whose_node_is_lost_begins_no_empty_archive_elsewhere(
     nodes.remove_node(node, allow_graceful=False)
     young = await write(redis, tmp_path / "spool", 2)
     said = await refusal(client, old.decision_id)
-    assert f"on node {known.node} in {known.folder}, which is away" in said
+    assert f"on node {known.node} in {known.folder}, which cannot be reached" in said
     assert not (tmp_path / "head" / "history").exists()
     kept = [entry async for entry in LedgerStream(redis).entries()]
     assert young.row in {row for entry in kept for row in entry.rows}

@@ -104,4 +104,4 @@ async def test_without_redis_there_is_no_verdict(
     await record(settings, redis)
     redis_server.kill()
     found = await invoke()
-    assert (found.exit_code, "Redis gives no answer" in found.stderr) == (1, True)
+    assert (found.exit_code, "Redis does not answer" in found.stderr) == (1, True)

@@ -90,11 +90,15 @@ async def version(v: Annotated[int, Path(ge=1, le=2**31)], here: Here) -> Config
     except ConfigError as unreadable:
         raise ConflictError(str(unreadable)) from unreadable
     except REDIS_AWAY as away:
-        raise UnavailableError("Redis is away, and with it the versions: try again") from away
+        raise UnavailableError(
+            "Redis, which holds the versions, cannot be reached: try again"
+        ) from away
 
 
 async def _history(here: Here, limit: int) -> tuple[Listed, ...]:
     try:
         return await here.configs.history(limit)
     except REDIS_AWAY as away:
-        raise UnavailableError("Redis is away, and with it the versions: try again") from away
+        raise UnavailableError(
+            "Redis, which holds the versions, cannot be reached: try again"
+        ) from away

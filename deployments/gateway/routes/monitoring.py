@@ -51,6 +51,6 @@ async def _merged(here: Here) -> list[Metric]:
         snapshots = await gather(here.replica.redis)
     except REDIS_AWAY as away:
         raise UnavailableError(
-            "Redis is away, and with it the other replicas' metrics: try again"
+            "Redis, which holds the other replicas' metrics, cannot be reached: try again"
         ) from away
     return merge(readable(snapshots), now=here.clocks.wall(), rules=GAUGE_RULES)

@@ -123,7 +123,7 @@ async def _take(told: _Told, here: GatewayContext, principal: Principal) -> Outc
     try:
         found = await here.outcomes.take(told.family, decision["entity"], ask)
     except REDIS_AWAY as away:
-        raise UnavailableError("Redis is away: send the outcome again") from away
+        raise UnavailableError("Redis cannot be reached: send the outcome again") from away
     if interval is not given:  # whoever asks means the interval that they were given
         found["held"] = given["lower"] <= told.truth <= given["upper"]
     return OutcomeAnswer(decision_id=told.decision_id, **found)

@@ -23,6 +23,8 @@ async def page_of(
         for kind in kinds:
             names |= set(await KeyLog(here.replica.redis, kind).names(after, limit, prefix))
     except REDIS_AWAY as away:
-        raise UnavailableError("Redis is away, and with it the names: try again") from away
+        raise UnavailableError(
+            "Redis, which holds the names, cannot be reached: try again"
+        ) from away
     page = sorted(names)[:limit]
     return page, page[-1] if len(page) == limit else None

@@ -97,7 +97,9 @@ async def events(
     try:
         start = await resumed_after(here.replica.redis, last_event_id)
     except REDIS_AWAY as away:
-        raise UnavailableError("Redis is away, and with it the alarms: try again") from away
+        raise UnavailableError(
+            "Redis, which holds the alarms, cannot be reached: try again"
+        ) from away
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     here.listeners.admit(principal.key_id)
     lines = notices.of_stream(id, start)

@@ -124,7 +124,10 @@ class ExperimentKeeper:
         """Let the fallback choose an arm, and refuse all else."""
         if asked.ask["op"] == "decide":
             return None
-        message = "The experiments' log is away, and nothing was taken: send it again"
+        message = (
+            "The experiments' log in Redis cannot be reached, and nothing was accepted: send "
+            "it again"
+        )
         return {"code": "unavailable", "message": message}
 
     def _follow(

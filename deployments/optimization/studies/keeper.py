@@ -78,7 +78,10 @@ class StudyKeeper:
     def unavailable(self, _: Asked[Operation]) -> Refusal | None:
         return {
             "code": "unavailable",
-            "message": "The studies' log is away, and nothing was taken: send it again",
+            "message": (
+                "The studies' log in Redis cannot be reached, and nothing was accepted: send "
+                "it again"
+            ),
         }
 
     def _answer(self, kept: Kept, asked: Asked[Operation]) -> Reply[Event]:

@@ -132,7 +132,7 @@ class CoverageKeeper:
     def unavailable(self, _: Asked[TakeOutcome]) -> Refusal | None:
         return {
             "code": "unavailable",
-            "message": "Redis is away, and the outcome was not taken: send it again",
+            "message": "Redis cannot be reached, and the outcome was not accepted: send it again",
         }
 
     def _answer(self, state: Online, ask: TakeOutcome) -> Reply[list[Any]]:

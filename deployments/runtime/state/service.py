@@ -98,7 +98,10 @@ class KeyedService(Generic[State]):
             try:
                 await self.shelf.put_away()
             except REDIS_AWAY as away:
-                log.warning("States stay as logs, Redis is away: %s", type(away).__name__)
+                log.warning(
+                    "No snapshots were written because Redis cannot be reached: %s",
+                    type(away).__name__,
+                )
 
     async def _named(self, keys: Sequence[str]) -> list[str]:
         """Find the names of keys known by their tags alone; unknown ones stay as they are."""

@@ -122,7 +122,7 @@ async def test_it_opens_no_folder_but_the_archives(
     assert home is not None
     assert home.folder == str(tmp_path / "history")
     monkeypatch.setenv("BALLAST_HOME", str(tmp_path / "another node"))
-    with pytest.raises(ArchiveElsewhereError, match="which is away"):
+    with pytest.raises(ArchiveElsewhereError, match="which cannot be reached"):
         await make().__init__()
     assert not (tmp_path / "another node" / "history").exists()
 

@@ -32,7 +32,9 @@ async def test_an_empty_folder_of_another_node_is_refused_and_left_alone(
     client: Redis, tmp_path: Path
 ) -> None:
     await claim(client, tmp_path / "a", "10.0.0.1")
-    with pytest.raises(ArchiveElsewhereError, match=r"10\.0\.0\.1 in .*/a, which is away") as told:
+    with pytest.raises(
+        ArchiveElsewhereError, match=r"10\.0\.0\.1 in .*/a, which cannot be reached"
+    ) as told:
         await claim(client, tmp_path / "b", "10.0.0.2")
     assert "docs/operations.md" in str(told.value)
     assert not (tmp_path / "b").exists()

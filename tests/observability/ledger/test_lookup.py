@@ -169,7 +169,7 @@ async def test_while_redis_is_away_what_was_drained_is_found(
     for decision in batch:
         assert await lookup.find(decision.decision_id) == orjson.loads(decision.row)
     assert len(await lookup.newest(5)) == 2
-    with pytest.raises(LedgerUnavailableError, match="Redis is away"):
+    with pytest.raises(LedgerUnavailableError, match="Redis cannot be reached"):
         await lookup.find("unknown")
 
 

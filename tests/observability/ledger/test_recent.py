@@ -164,4 +164,4 @@ async def test_a_lookup_of_many_tells_which_of_them_may_exist_while_redis_is_awa
     redis_server.kill()
     found = await lookup.rows([known.decision_id, "other"])
     assert found.rows == {known.decision_id: known.row}
-    assert "Redis is away" in str(found.trouble)
+    assert "Redis cannot be reached" in str(found.trouble)
