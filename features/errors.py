@@ -10,8 +10,8 @@ class UnreadableFeaturesError(FeatureError):
 
     def __init__(self, entity: str, reason: str) -> None:
         super().__init__(
-            f"The stored features of {entity!r} cannot be read: {reason}. "
-            "They are written anew with the next minute of telemetry."
+            f"The stored features of {entity!r} cannot be read: {reason}. They are "
+            "written again with the next minute of telemetry."
         )
 
 
@@ -19,4 +19,4 @@ class SourceAwayError(FeatureError):
     """The place that features are computed from gave no answer."""
 
     def __init__(self, source: str, reason: str) -> None:
-        super().__init__(f"The feature source {source!r} gave no answer: {reason}")
+        super().__init__(f"The feature source {source!r} did not answer: {reason}")

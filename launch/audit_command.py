@@ -139,7 +139,7 @@ async def _asked(door: httpx.AsyncClient, method: str, path: str) -> Any:
         ) from None
     except (httpx.HTTPError, OSError) as away:
         raise LaunchError(
-            f"The front door gives no answer: {away or type(away).__name__}"
+            f"The front door does not answer: {away or type(away).__name__}"
         ) from None
 
 

@@ -137,7 +137,7 @@ class Daemons:
     def problems(self) -> dict[str, str]:
         """Give what is wrong, by the process."""
         return {
-            each.daemon.name: f"{each.daemon.name} gives no answer for {each.silent_s:.0f} s"
+            each.daemon.name: f"{each.daemon.name} has not answered for {each.silent_s:.0f} s"
             if each.state == "silent"
             else f"{each.daemon.name} ended"
             for each in self._watched
@@ -148,7 +148,7 @@ class Daemons:
         """Start again what ended; raise when the cluster is beyond that."""
         for each in self._watched:
             if each.alive and each.silent_s > HUNG_AFTER_SECONDS:
-                self._say(f"{each.daemon.name} gave no answer for {each.silent_s:.0f} s.")
+                self._say(f"{each.daemon.name} did not answer for {each.silent_s:.0f} s.")
                 each.kill()
             if not each.alive:
                 self._replace(each)

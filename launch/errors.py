@@ -61,8 +61,8 @@ class NoPermissionError(LaunchError):
 class RedisAwayError(LaunchError):
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"The Redis that REDIS_URL names gives no answer ({reason}). "
-            "Start it, correct the URL, or unset REDIS_URL to use the embedded one."
+            f"The Redis that REDIS_URL names does not answer ({reason}). Start it, "
+            "correct the URL, or unset REDIS_URL to use the embedded one."
         )
 
 

@@ -19,7 +19,7 @@ async def _keys(settings: Settings) -> AsyncIterator[KeyStore]:
         yield KeyStore(redis)
     except REDIS_AWAY:
         raise LaunchError(
-            "Redis gives no answer, and the keys are kept there: start it with `ballast up`."
+            "Redis, which holds the keys, does not answer: start it with `ballast up`."
         ) from None
     finally:
         await redis.aclose()
@@ -34,11 +34,13 @@ async def listed(settings: Settings) -> str:
     async with _keys(settings) as keys:
         records = await keys.list()
     lines = [
-        f"{r.key_id}  {r.role:<9} {r.created:%Y-%m-%d %H:%M}  "
-        f"{'revoked' if r.revoked else 'good':<8} {r.note}"
+        (
+            f"{r.key_id}  {r.role:<9} {r.created:%Y-%m-%d %H:%M}  "
+            f"{('revoked' if r.revoked else 'good'):<8} {r.note}"
+        )
         for r in records
     ]
-    return "\n".join(lines) or "No key was made yet."
+    return "\n".join(lines) or "There are no keys yet."
 
 
 async def revoke(settings: Settings, key_id: str) -> str:

@@ -94,13 +94,13 @@ class Life:
         found = self._daemons.problems() if self._daemons is not None else {}
         if self._driver_silent:
             found["driver"] = (
-                f"the driver has reported nothing for {self._driver.silent_s:.0f} s: "
-                "how the deployments are is not known"
+                f"the driver has reported nothing for {self._driver.silent_s:.0f} s: the "
+                "state of the deployments is not known"
             )
         elif self._driver.serve_silent_s > SERVE_SILENT_AFTER_SECONDS:
             found["serve"] = (
-                f"Serve's controller gives no answer for {self._driver.serve_silent_s:.0f} s: "
-                "nothing is scaled or replaced"
+                "Serve's controller has not answered for "
+                f"{self._driver.serve_silent_s:.0f} s: nothing is scaled or replaced"
             )
         return found | short([each for each in self.deployments if each.in_trouble])
 
@@ -112,7 +112,7 @@ class Life:
         if self._driver.failure:
             self._driver.stop(patience_s=10)
             came_up = bool(self._driver.daemons)
-            raise Lost("it could not start", self._driver.failure, came_up)
+            raise Lost("it could not be started", self._driver.failure, came_up)
         if self._driver.ended:
             raise Lost("the process that drives it ended")
         try:
@@ -139,5 +139,5 @@ class Life:
             if part not in self._said:
                 self._say(f"[yellow]{sentence}[/yellow]")
         for part in self._said.keys() - found.keys():
-            self._say(f"[green]{part} is well again[/green]")
+            self._say(f"[green]{part} works again[/green]")
         self._said = found

@@ -153,7 +153,7 @@ class DeploymentsWatch:
             except (RayError, RuntimeError, TimeoutError):
                 pass  # the cluster is away; how long it has been silent says so
             except Exception:
-                log.exception("The deployments could not be asked for")
+                log.exception("The state of the deployments could not be read")
             self._stopping.wait(ASK_SECONDS)
 
 
@@ -167,7 +167,7 @@ def await_answer(url: str, logs: str) -> None:
         except httpx.HTTPError:
             pass
         time.sleep(0.05)
-    raise NotReadyError(30, "the front door gives no answer", logs)
+    raise NotReadyError(30, "the front door does not answer", logs)
 
 
 def stop() -> None:

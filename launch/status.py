@@ -32,7 +32,7 @@ async def lines_of(settings: Settings, run: Run, now: float) -> Shown:
     try:
         found = await _from_the_door(settings, run)
     except (httpx.HTTPError, OSError) as error:
-        shown.failure = f"The front door gives no answer: {error or type(error).__name__}"
+        shown.failure = f"The front door does not answer: {error or type(error).__name__}"
         return shown
     shown.lines += _door(found, run)
     return shown

@@ -49,8 +49,8 @@ ALIASES = (
         "CLICKHOUSE_URL",
         ("CLICKHOUSE_HOST", "CLICKHOUSE_PORT"),
         _clickhouse_url,
-        "The port is the one for HTTP, 8123 where none is given; over 443 and 8443 it is HTTPS. "
-        "ClickHouse's native ports, 9000 and 9440, give no answer there.",
+        "The port is the HTTP port, 8123 by default; ports 443 and 8443 use HTTPS. "
+        "ClickHouse's native ports, 9000 and 9440, do not answer HTTP.",
     ),
 )
 
@@ -76,5 +76,5 @@ def _warning(alias: Alias, names: str, environment: Mapping[str, str]) -> str:
         return f"{names}: not read, for {alias.older[0]} is not set."
     taken = f"{names}: an older name, taken as {alias.ours}. Better set that."
     if environment.get("CLICKHOUSE_PORT") in NATIVE_PORTS and "CLICKHOUSE_PORT" in alias.older:
-        taken += " ClickHouse's native port gives no answer over HTTP: its usual port is 8123."
+        taken += " ClickHouse's native port does not answer HTTP: its usual HTTP port is 8123."
     return taken

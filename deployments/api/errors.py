@@ -155,5 +155,5 @@ class StageLostError(Exception):
     """A stage of the DAG gave no answer in its time; what that means is the caller's to decide."""
 
     def __init__(self, stage: str, cause: str) -> None:
-        super().__init__(f"The stage {stage!r} gave no answer: {cause}")
+        super().__init__(f"The stage {stage!r} did not answer: {cause}")
         self.stage = stage

@@ -37,7 +37,9 @@ class KeyDesk:
         try:
             prediction = await self._hops[family](batch, ASK_SECONDS)
         except StageLostError as lost:
-            raise UnavailableError("The holder of this gives no answer: try again") from lost
+            raise UnavailableError(
+                "The replica that holds this state does not answer: try again"
+            ) from lost
         if why := prediction.refusals.get(0):
             raise REFUSALS[why["code"]](why["message"], why.get("fields"))
         detail = prediction.details[0] or {}

@@ -127,7 +127,7 @@ class InferencePipeline:
             raise OverloadedError(LATE) from late
         except LedgerError as error:
             raise UnavailableError(
-                "The ledger takes no entries, and no answer leaves unrecorded: try again"
+                "The ledger cannot write entries, and no answer is sent unrecorded: try again"
             ) from error
 
     def _batch(self, asks: list[Ask], version: Version) -> Batch:
@@ -155,7 +155,7 @@ class InferencePipeline:
         try:
             filled = filled_from_frame(await self._stages.features(batch.to_frame(), budget))
         except StageLostError as lost:
-            log.warning("%s; the batch goes on with assumed features", lost)
+            log.warning("%s; the batch continues with assumed features", lost)
         else:
             return filled, False
         config = version.document.features
@@ -171,7 +171,7 @@ class InferencePipeline:
         except StageLostError as lost:
             if not self._family.falls_back:
                 raise UnavailableError(
-                    f"The {self._family.stage} deployment gives no answer: send it again"
+                    f"The deployment {self._family.stage} does not answer: try again"
                 ) from lost
             log.warning("%s; the batch is answered by the fallback", lost)
             return Prediction({}, f"{batch.family}/fallback", "none")
@@ -195,7 +195,7 @@ class InferencePipeline:
             answer = await self._stages.safety(judged.to_frame(), budget)
         except StageLostError as lost:
             raise UnavailableError(
-                "The safety layer gives no answer, and nothing leaves without it: try again"
+                "The safety layer does not answer, and no answer is sent without it: try again"
             ) from lost
         found = Judgement.from_frame(answer)
         return found if items is None else items.fold(found, prediction.details, len(batch))

@@ -90,7 +90,7 @@ class HistoryClient:
         try:
             return await self._ask(seconds, question, *args, **named)
         except HistoryAwayError as away:
-            log.warning("%s; it is asked again", away.message)
+            log.warning("%s; the question is sent again", away.message)
         await asyncio.sleep(AGAIN_SECONDS)
         return await self._ask(seconds, question, *args, **named)
 
@@ -104,13 +104,15 @@ class HistoryClient:
                 return answer
         except HistoryDiedError as died:
             self._finding = None
-            raise HistoryAwayError("The history is starting again: try again") from died
+            raise HistoryAwayError("The history actor is restarting: try again") from died
         except TimeoutError as late:
             raise HistoryAwayError(
-                "The history gives no answer (TimeoutError): try again"
+                "The history actor does not answer (TimeoutError): try again"
             ) from late
         except HistoryFailedError as failed:
-            raise HistoryAwayError(f"The history gives no answer ({failed}): try again") from failed
+            raise HistoryAwayError(
+                f"The history actor does not answer ({failed}): try again"
+            ) from failed
 
     async def _found(self) -> AnyHistory:
         if self._finding is None or self._failed_a_while_ago(self._finding):
@@ -134,10 +136,12 @@ async def _outcome(finding: Future[AnyHistory]) -> AnyHistory:
     except ArchiveElsewhereError as elsewhere:
         raise HistoryAwayError(str(elsewhere), retry_after_s=5) from elsewhere
     except TimeoutError as late:
-        raise HistoryAwayError("The history is not found at present: try again") from late
+        raise HistoryAwayError(
+            "The history actor cannot be found at the moment: try again"
+        ) from late
     except Exception as error:
         raise HistoryAwayError(
-            f"There is no history ({type(error).__name__}): try again"
+            f"There is no history actor ({type(error).__name__}): try again"
         ) from error
 
 

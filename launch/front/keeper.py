@@ -69,7 +69,9 @@ class Keeper:
         elif changed:
             self._start()
         elif self._hangs():
-            log.warning("HAProxy %d gives no answer: another one takes over", self._current.pid)
+            log.warning(
+                "HAProxy %d does not answer: another process replaces it", self._current.pid
+            )
             self._took_over = self._clock()
             self._start()
 
@@ -100,7 +102,7 @@ class Keeper:
         draft = self._folder / f"{CONFIG}.new"
         draft.write_text(configuration(self._folder, self._listener, self._limits, servers))
         if not is_valid(self._binary, draft, self._listener):
-            log.error("HAProxy refuses %s: it goes on with the configuration before", draft)
+            log.error("HAProxy refuses the configuration %s and keeps the previous one", draft)
             return False
         draft.replace(self._folder / CONFIG)
         return True
@@ -110,7 +112,7 @@ class Keeper:
         if now < self._started + self._pause:
             return
         if self._current is not None:
-            log.warning("HAProxy %d has ended: another one is started", self._current.pid)
+            log.warning("HAProxy %d has ended: another process is started", self._current.pid)
         # At once for the first time; one that dies at each start gets longer and longer pauses.
         lived = now - self._started
         self._pause = (

@@ -155,7 +155,7 @@ def test_one_that_hangs_is_told_of_and_in_the_end_killed(watched: Watch, clock: 
     stop(process.pid)
     clock.now = 9.0
     daemons.probe()
-    assert daemons.problems() == {"gcs_server": "gcs_server gives no answer for 4 s"}
+    assert daemons.problems() == {"gcs_server": "gcs_server has not answered for 4 s"}
     daemons.tend()  # it may only be slow
     assert process.poll() is None
     clock.now = 40.0

@@ -83,7 +83,7 @@ def test_a_port_alone_names_no_clickhouse(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_native_port_of_clickhouse_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     read(monkeypatch, {"CLICKHOUSE_HOST": "history", "CLICKHOUSE_PORT": "9000"})
     (line,) = warnings(os.environ)
-    assert "its usual port is 8123" in line
+    assert "its usual HTTP port is 8123" in line
 
 
 @pytest.mark.parametrize(("name", "value"), [("API_PORT", "eighty"), ("LOG_LEVEL", "LOUD")])

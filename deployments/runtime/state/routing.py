@@ -100,7 +100,7 @@ class ByKey:
         whole = together(parts, len(batch))
         if unanswered:
             log.warning(
-                "stage %s: %d of %d rows have no answer", self.stage, len(unanswered), len(batch)
+                "stage %s: %d of %d rows were not answered", self.stage, len(unanswered), len(batch)
             )
         if not self._falls_back:
             whole.refusals |= {row: _refusal(lost) for row, lost in unanswered.items()}

@@ -71,7 +71,7 @@ class HandleLink:
             raise
         except Exception as error:  # a replica's own failures come as answers: this is Serve's
             await asyncio.sleep(AGAIN_SECONDS)
-            raise ReplicaLostError(f"Serve has no answer ({error!r})") from error
+            raise ReplicaLostError(f"Serve did not answer ({error!r})") from error
         return answer
 
 

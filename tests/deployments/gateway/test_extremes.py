@@ -26,7 +26,7 @@ class Telemetry:
         assert question is Questions.metric
         self.asked.append((entity, name))
         if entity == "away":
-            raise HistoryAwayError("The history is starting again: try again")
+            raise HistoryAwayError("The history actor is restarting: try again")
         if entity == "nobody":
             return np.zeros(0)
         return 10 + np.random.default_rng(1).pareto(4, minutes)

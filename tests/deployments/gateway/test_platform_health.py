@@ -18,7 +18,7 @@ from observability.exposition import Snapshot, encode
 from observability.snapshots import key
 from tests.deployments.house import House
 
-PROBLEM = "raylet gives no answer for 3 s"
+PROBLEM = "raylet has not answered for 3 s"
 
 
 def health(written: float, *problems: str) -> PlatformHealth:

@@ -98,7 +98,7 @@ async def test_while_the_gcs_is_away_the_loop_goes_on_and_the_question_ends_in_t
 
     turning = asyncio.create_task(turn())
     client = HistoryClient(find)
-    with pytest.raises(HistoryAwayError, match="not found at present"):
+    with pytest.raises(HistoryAwayError, match="cannot be found at the moment"):
         await client.ask(ROWS, 1)
     assert turns > 5
     back.set()
