@@ -12,4 +12,4 @@ class UnknownKeyError(AccessError):
 
 class DuplicateKeyError(AccessError):
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"The API key id {key_id!r} is taken: create the key again.")
+        super().__init__(f"The API key id {key_id!r} is already in use: create the key again.")

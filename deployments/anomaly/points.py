@@ -123,7 +123,10 @@ class PointKeeper(StreamKeeper[list[float], PointChoice, PointAnswers]):
         """Say what each point is worth that was taken; the oddest one is what safety judges."""
         latest = stream.record.latest
         if latest is None:
-            why = "Nothing of this stream was taken yet, and all of this body is late"
+            why = (
+                "The stream has no observations yet, and every observation of this body is "
+                "late: send later ones"
+            )
             return Reply(refusal={"code": "conflict", "message": why})
         points = [] if answers is None else _points(answers)
         data = {"points": points, "detector": stream.record.detector, **taken}
@@ -134,7 +137,10 @@ class PointKeeper(StreamKeeper[list[float], PointChoice, PointAnswers]):
         if record.latest is None:
             return _too_wide(found, _detector(choice))
         if found != record.dimensions:
-            message = f"The stream has {record.dimensions} dimensions, this body {found}"
+            message = (
+                f"The stream has {record.dimensions} dimensions, but the points of this body "
+                f"have {found}"
+            )
             return {"code": "invalid", "message": message, "fields": {"points": message}}
         return _another(record, choice)
 
@@ -190,7 +196,10 @@ def _detector(choice: PointChoice | None) -> str | None:
 def _too_wide(found: int, detector: str | None) -> Refusal | None:
     if found <= MOST_DIMENSIONS or detector == FLEET:
         return None
-    message = f"A point has {found} dimensions: at most {MOST_DIMENSIONS} but for a fleet"
+    message = (
+        f"A point has {found} dimensions; the most is {MOST_DIMENSIONS}, except with the "
+        "detector fleet"
+    )
     return {"code": "invalid", "message": message, "fields": {"points": message}}
 
 
@@ -202,7 +211,10 @@ def _another(record: Record, choice: PointChoice | None) -> Refusal | None:
     for name, found in asked.items():
         kept = getattr(record, name)
         if found not in (None, kept):
-            message = f"The stream keeps {kept}: delete it to begin with another"
+            message = (
+                f"The stream was created with {name} {kept}, which cannot change: delete the "
+                "stream to choose another"
+            )
             return {"code": "conflict", "message": message, "fields": {name: message}}
     return None
 

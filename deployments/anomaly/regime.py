@@ -121,7 +121,10 @@ class RegimeKeeper(StreamKeeper[float, float, RegimeAnswers]):
         """Say where the stream stands now."""
         latest = stream.record.latest
         if latest is None:
-            why = "Nothing of this stream was taken yet, and all of this body is late"
+            why = (
+                "The stream has no observations yet, and every observation of this body is "
+                "late: send later ones"
+            )
             return Reply(refusal={"code": "conflict", "message": why})
         changes = [] if answers is None else np.flatnonzero(answers.change_point).tolist()
         data = {

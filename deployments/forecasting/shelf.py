@@ -14,7 +14,7 @@ from models.pointer import read_pointer
 
 FORECASTERS = ("seasonal_naive", "prophet", "ensemble", "nbeats", "tft")
 KIND_FILE = "kind"
-NOT_TRAINED = "it is not trained yet"
+NOT_TRAINED = "it has not been trained yet"
 
 log = logging.getLogger(__name__)
 

@@ -31,12 +31,14 @@ class Admission:
             raise UnauthorizedError(_NO_KEY)
         ring = self._ring()
         if ring is None:
-            raise UnavailableError("The keys have not been loaded yet: send it again")
+            raise UnavailableError("The API keys have not been loaded yet: try again")
         principal = ring.verify(presented)
         if principal is None:
             raise UnauthorizedError("The API key is unknown or revoked. " + _NO_KEY)
         if not principal.may(needed):
-            raise ForbiddenError(f"This needs the role {needed}; the key has {principal.role}")
+            raise ForbiddenError(
+                f"This request needs the role {needed}, but the key has the role {principal.role}"
+            )
         if self._rates is not None:
             self._rates.take_request(principal)
         return principal

@@ -106,7 +106,7 @@ def _answer_in_one_shape(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def from_the_router(request: Request, refusal: HTTPException) -> Response:
         if refusal.status_code == MethodNotAllowedError.status:
-            found: RefusedError = MethodNotAllowedError("This path does not take that method")
+            found: RefusedError = MethodNotAllowedError("This path does not accept that method")
             return _response(request, found, {"allow": ", ".join(_methods_of(request))})
         return _response(request, NotFoundError("There is nothing at this path; see /docs"))
 

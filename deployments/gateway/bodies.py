@@ -132,9 +132,12 @@ class BodyReader:
             raise InvalidError(
                 UNFIT,
                 {
-                    "body": f"It holds over {self._bulk.lists} lists and objects, or over "
-                    f"{self._bulk.strings} strings, and cannot be read row by row: send less of "
-                    "them at once, as rows in a list under the name rows and nothing else"
+                    "body": (
+                        f"The body holds over {self._bulk.lists} lists and objects, or over "
+                        f"{self._bulk.strings} strings, and cannot be read row by row: send "
+                        "fewer of them in one body, as rows in a list under the name rows "
+                        "and nothing else"
+                    )
                 },
             )
 
@@ -176,7 +179,9 @@ def invalid(refusal: ValidationError) -> InvalidError:
 
 def _listable(faults: int) -> None:
     if faults > MOST_FAULTS:
-        raise InvalidError(UNFIT, {"body": f"Over {MOST_FAULTS} faults are too many to be named"})
+        raise InvalidError(
+            UNFIT, {"body": f"There are more than {MOST_FAULTS} faults; the others are not listed"}
+        )
 
 
 def _errors_of(refusal: ValidationError) -> list[Any]:

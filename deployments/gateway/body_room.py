@@ -24,13 +24,14 @@ class BodyRoom:
         """Count one more, or refuse it."""
         if self._held[key_id] >= self._per_key:
             raise QuotaError(
-                f"The key sends {self._per_key} large bodies at this moment, as many as it may: "
-                "send fewer at once",
+                f"The key is sending {self._per_key} large bodies at the same time, which "
+                "is the limit: send fewer at once",
                 retry_after_s=1,
             )
         if self._held.total() >= self._in_all:
             raise OverloadedError(
-                f"{self._in_all} large bodies are read here at this moment: try again in a second"
+                f"This gateway is reading {self._in_all} large bodies, which is the limit: try "
+                "again in a second"
             )
         self._held[key_id] += 1
 

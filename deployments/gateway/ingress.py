@@ -107,7 +107,7 @@ class InferenceIngress:
             await self._rest(scope, receive, send)
 
     async def _refuse_method(self, scope: Scope, send: Send) -> None:
-        refusal = MethodNotAllowedError("This path takes POST alone")
+        refusal = MethodNotAllowedError("This path accepts only POST")
         body = refusal.body(request_id_of(scope))
         await respond(send, refusal.status, body, [(b"allow", b"POST")])
 
@@ -171,7 +171,7 @@ def _text(header: bytes) -> str:
 
 def internal_error() -> RefusedError:
     """Say that a request failed, and nothing of how: the log has that."""
-    return RefusedError("Something broke here; the log has it under this request id")
+    return RefusedError("An internal error occurred: look for this request id in the log")
 
 
 async def refuse(send: Send, refusal: RefusedError, request_id: str) -> None:

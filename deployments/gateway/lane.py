@@ -21,7 +21,7 @@ from deployments.gateway.expiry import Expiry
 from deployments.gateway.fair_queue import FairQueue
 from deployments.gateway.turns import Turns
 
-LATE = "The request's deadline is over: try again"
+LATE = "The request's deadline has passed: try again"
 # Requests of many rows that may wait; each is up to the largest body.
 MOST_LONG_REQUESTS = 8
 
@@ -158,9 +158,10 @@ class Lane(Generic[Row, Result]):
         if not room:
             self.refused_rows += len(rows)
             raise OverloadedError(
-                f"{self.waiting_rows} rows wait already, and {self.limits.max_waiting_rows} is "
-                f"the bound, or {MOST_LONG_REQUESTS} requests of more than "
-                f"{self.limits.slice_rows} rows: try again in a second, or add gateway replicas"
+                f"{self.waiting_rows} rows are waiting; the limit is "
+                f"{self.limits.max_waiting_rows} rows, or {MOST_LONG_REQUESTS} requests "
+                f"of more than {self.limits.slice_rows} rows: try again in a second, or "
+                "add gateway replicas"
             )
 
     def _dispatch(self) -> None:

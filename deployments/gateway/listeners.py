@@ -27,13 +27,14 @@ class Listeners:
         """Count one more, or refuse it."""
         if self._open[key_id] >= self._per_key:
             raise QuotaError(
-                f"The key listens to {self._per_key} event streams already, as many as it may: "
+                f"The key has {self._per_key} event streams open, which is the limit: "
                 "close one, or let several readers share one",
                 retry_after_s=COME_AGAIN_SECONDS,
             )
         if self._open.total() >= self._in_all:
             raise QuotaError(
-                f"{self._in_all} event streams are open here, as many as may be",
+                f"This gateway has {self._in_all} event streams open, which is the limit: close "
+                "some, or add gateway replicas",
                 retry_after_s=COME_AGAIN_SECONDS,
             )
         self._open[key_id] += 1

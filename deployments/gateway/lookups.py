@@ -82,7 +82,7 @@ class DecisionLookups:
         try:
             return await self._why_waiting(decision_id)
         except REDIS_AWAY as error:
-            return f"what waits in spools is not known, Redis is away: {error!r}"
+            return f"what waits in the spools is not known: Redis cannot be reached ({error!r})"
 
     async def _find(self, ids: list[str]) -> Sequence[Answer | None]:
         """Ask for what is found at once; none for what must be searched for."""
@@ -102,5 +102,5 @@ class DecisionLookups:
 
 def _why_not(decision_id: str, trouble: str | None) -> RefusedError:
     if trouble is not None:
-        return UnavailableError(f"The ledger cannot be read in full at present: {trouble}")
+        return UnavailableError(f"The ledger cannot be read in full at the moment: {trouble}")
     return NotFoundError(f"There is no decision {decision_id} in the ledger")

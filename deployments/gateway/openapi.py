@@ -14,14 +14,16 @@ from deployments.gateway.bodies import BodyReader
 REF = "#/components/schemas/{model}"
 
 REFUSALS = {
-    "401": "No key, or one that is unknown or revoked.",
+    "401": "The API key is missing, unknown or revoked.",
     "403": "The key's role does not allow this.",
-    "404": "There is nothing there.",
-    "409": "It clashes with what is there: a second feedback, another design, an old number.",
-    "405": "The path does not take this method.",
+    "404": "It does not exist.",
+    "409": (
+        "It conflicts with the present state: a second feedback, another design, an old number."
+    ),
+    "405": "The path does not accept this method.",
     "413": "The body is too large.",
-    "422": "The request does not fit the contract; `fields` names each culprit.",
-    "429": "The key has used up a quota; Retry-After says when to try again.",
+    "422": "The request does not fit the contract; `fields` names each field at fault.",
+    "429": "The key has exceeded a quota; Retry-After says when to try again.",
     "503": (
         "No capacity, no time left, or a required part cannot be reached; Retry-After says "
         "when to try again."

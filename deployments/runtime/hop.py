@@ -37,12 +37,12 @@ class Hop:
                     link = await self._transport.some()
                     return of_same_version(self.stage, frame, await link.call(frame))
             except ReplicaLostError as lost:
-                log.warning("stage %s: %s; trying another", self.stage, lost)
+                log.warning("stage %s: %s; the batch is sent to another replica", self.stage, lost)
             except RemoteFailureError as failure:
                 raise StageLostError(self.stage, f"it failed with {failure}") from failure
             except TimeoutError:
                 break
-        raise StageLostError(self.stage, f"nothing came back within {budget_s:.3f} s")
+        raise StageLostError(self.stage, f"no answer came within {budget_s:.3f} s")
 
 
 def of_same_version(stage: str, asked: Frame, answer: Frame) -> Frame:
@@ -50,8 +50,10 @@ def of_same_version(stage: str, asked: Frame, answer: Frame) -> Frame:
     wanted, used = asked.head.get("version"), answer.head.get("version")
     if used == wanted:
         return answer
-    log.warning("stage %s: answered by version %s where %s was asked for", stage, used, wanted)
-    raise StageLostError(stage, f"it answered by version {used}, not by {wanted}")
+    log.warning(
+        "stage %s: the answer is of version %s, but version %s was requested", stage, used, wanted
+    )
+    raise StageLostError(stage, f"it answered with version {used} instead of version {wanted}")
 
 
 class AnyReplica:

@@ -43,12 +43,13 @@ class Storage:
         found = []
         if self.redis_share >= ALARM:
             found.append(
-                f"Redis uses {self.redis_used // _MB} of {self.redis_limit // _MB} MB: delete "
-                "streams and studies, or give it more (BALLAST_REDIS_MEMORY_MB, or maxmemory)"
+                f"Redis uses {self.redis_used // _MB} of {self.redis_limit // _MB} MB: "
+                "delete streams and studies, or give Redis more memory "
+                "(BALLAST_REDIS_MEMORY_MB, or maxmemory)"
             )
         if self._disk_beyond(ALARM, ALARM_FREE_BYTES):
             found.append(
-                f"The disk under BALLAST_HOME has {self.disk_free // _MB} MB left: make room"
+                f"The disk under BALLAST_HOME has {self.disk_free // _MB} MB left: free some space"
             )
         return found
 
@@ -79,7 +80,7 @@ class StorageWatch:
         self.seen = _storage(memory, self._home)
         reasons = self.seen.reasons()
         if reasons and not self._said:
-            log.warning("Storage fills up. %s", "; ".join(reasons))
+            log.warning("Storage is filling up. %s", "; ".join(reasons))
         self._said = bool(reasons)
 
     def reasons(self) -> list[str]:
@@ -89,7 +90,10 @@ class StorageWatch:
         """Say why no new state may begin at present; None when it may."""
         if self.seen is None or not self.seen.full:
             return None
-        return "Storage is nearly full, and nothing new begins. " + "; ".join(self.seen.reasons())
+        return (
+            "Storage is nearly full, and no new stream, experiment or study can be created. "
+            + "; ".join(self.seen.reasons())
+        )
 
 
 def _storage(memory: dict[str, Any], home: Path) -> Storage:

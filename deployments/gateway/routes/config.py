@@ -85,7 +85,7 @@ async def version(v: Annotated[int, Path(ge=1, le=2**31)], here: Here) -> Config
     try:
         return ConfigVersion(**_shown(await here.configs.get(v)))
     except UnknownVersionError as unknown:
-        why = f"There is no configuration version {v}: GET /config/versions lists all there are"
+        why = f"There is no configuration version {v}: GET /config/versions lists those that exist"
         raise NotFoundError(why) from unknown
     except ConfigError as unreadable:
         raise ConflictError(str(unreadable)) from unreadable

@@ -46,7 +46,9 @@ async def proof(
 ) -> dict[str, Any]:
     found = await ask(Questions.proof, id)
     if found is None:
-        raise NotFoundError(f"There is no decision {id} in the drained ledger; try in a second")
+        raise NotFoundError(
+            f"There is no decision {id} in the drained ledger: try again in a second"
+        )
     return found
 
 

@@ -82,11 +82,11 @@ Caller = Annotated[Principal, Depends(admitted)]
 
 
 TOLD: dict[str, Any] = {
-    "summary": "Tell what came true of a decision",
+    "summary": "Report the true value that a decision predicted",
     "responses": {
         409: {
-            "description": "The outcome of this decision was counted already, "
-            "or the fallback gave its answer, and no model's stands behind it."
+            "description": "The outcome of this decision has already been counted, "
+            "or its answer came from the fallback, and no model's stands behind it."
         }
     },
 }
@@ -107,7 +107,10 @@ async def capacity_outcome(body: CapacityOutcome, here: Here, principal: Caller)
 async def _take(told: _Told, here: GatewayContext, principal: Principal) -> OutcomeAnswer:
     decision = orjson.loads(await here.lookups.row(told.decision_id, principal.key_id))
     if decision["family"] != told.family:
-        raise NotFoundError(f"Decision {told.decision_id} is one of {decision['family']}")
+        raise NotFoundError(
+            f"Decision {told.decision_id} belongs to the family {decision['family']}, "
+            f"not to {told.family}"
+        )
     given = decision["answer"]["interval"]
     interval = _of_the_model(decision)
     offset = (interval.get("online") or {}).get("offset") or 0.0
@@ -140,6 +143,7 @@ def _of_the_model(decision: dict[str, Any]) -> dict[str, Any]:
         interval = decision.get("withheld_interval")
     if interval is None:
         raise ConflictError(
-            f"The fallback answered decision {decision['decision_id']}: its outcome does not count"
+            f"The answer of decision {decision['decision_id']} came from the fallback: "
+            "its outcome is not counted"
         )
     return interval

@@ -118,7 +118,7 @@ async def stream(
         except NotFoundError:
             continue
     if not found:
-        raise NotFoundError(f"There is no stream {id}: its first observation makes it")
+        raise NotFoundError(f"There is no stream {id}: send its first observation to create it")
     return {"stream": id, **found}
 
 

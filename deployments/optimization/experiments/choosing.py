@@ -37,7 +37,10 @@ def steps(experiment: Experiment | None, ask: Decide, configured: BanditExperime
         return _begin(ask, configured)
     design = ask.get("design")
     if design and (setting := differing(design, experiment.design)):
-        message = f"The experiment began with another {setting}: delete it to begin anew"
+        message = (
+            f"The experiment was created with another value of {setting}, which cannot "
+            "change: delete the experiment to create it again"
+        )
         fields = {f"design.{setting}": message}
         raise UnfitError({"code": "conflict", "message": message, "fields": fields})
     _check_context(ask["context"], experiment.design)
@@ -71,7 +74,7 @@ def passed_over(
 def _begin(ask: Decide, configured: BanditExperiment) -> Event:
     arms = arms_of(ask, configured)
     if not arms:
-        why = "The experiment has no arms yet: give some, or have an operator configure them"
+        why = "The experiment has no arms yet: name some, or have an operator configure them"
         raise UnfitError(invalid("arms", why))
     try:
         design = design_of(ask)
@@ -88,9 +91,16 @@ def _check_context(context: dict[str, float], design: Design) -> None:
     if context.keys() == names:
         return
     missing, odd = names - context.keys(), context.keys() - names
-    fields = {f"context.{name}": "The experiment needs this number" for name in sorted(missing)}
-    fields |= {f"context.{name}": "The experiment began without it" for name in sorted(odd)}
-    message = f"The experiment's context is {', '.join(sorted(names)) or 'empty'}"
+    fields = {
+        f"context.{name}": "The experiment's context needs this number" for name in sorted(missing)
+    }
+    fields |= {
+        f"context.{name}": "The experiment's context has no such number" for name in sorted(odd)
+    }
+    message = (
+        f"The experiment's context has the numbers {', '.join(sorted(names)) or 'none'}: send "
+        "exactly these"
+    )
     raise UnfitError({"code": "invalid", "message": message, "fields": fields})
 
 

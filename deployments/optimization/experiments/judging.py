@@ -28,8 +28,8 @@ async def _judge(batch: Batch, prediction: Prediction, aside: Aside, row: int) -
         async with asyncio.timeout(JUDGING_SECONDS):
             found = await aside.do("evaluate", frozen=frozen, policy=ask["policy"])
     except (AsideLostError, TimeoutError) as lost:
-        log.warning("A policy was not judged: %r", lost)
-        message = "The policy could not be judged just now: ask again"
+        log.warning("A policy could not be evaluated: %r", lost)
+        message = "The policy could not be evaluated at the moment: try again"
         prediction.refusals[row] = {"code": "unavailable", "message": message}
         prediction.details[row] = None
         return

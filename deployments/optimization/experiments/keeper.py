@@ -107,7 +107,12 @@ class ExperimentKeeper:
         wanted = ask["decision"] if ask["op"] == "reward" else asked.id
         row = None if experiment is None else experiment.log.row_of(wanted)
         if experiment is None or row is None:
-            return Reply(refusal={"code": "conflict", "message": "This was taken before"})
+            return Reply(
+                refusal={
+                    "code": "conflict",
+                    "message": "The request was already accepted; its decision is no longer kept",
+                }
+            )
         if ask["op"] == "reward":
             return shown.rewarded(experiment, state.name, row)
         return shown.recalled(experiment, row)
@@ -246,13 +251,19 @@ def _unfit(experiment: Experiment | None, ask: Reward, now: float) -> Refusal | 
     if verdict is Verdict.UNKNOWN:
         return _no_decision(ask["decision"])
     if verdict is Verdict.DUPLICATE:
-        return {"code": "conflict", "message": f"Decision {ask['decision']} has its reward already"}
+        return {"code": "conflict", "message": f"Decision {ask['decision']} already has its reward"}
     if verdict is Verdict.LATE:
-        message = f"The reward of decision {ask['decision']} is late: it was given up on"
+        message = (
+            f"The reward of decision {ask['decision']} is too late: the experiment no longer "
+            "accepts it"
+        )
         return {"code": "conflict", "message": message}
     low, high = experiment.design.reward_low, experiment.design.reward_high
     if not low <= ask["reward"] <= high:
-        return _clash("reward", f"{ask['reward']} is outside the experiment's {low} to {high}")
+        return _clash(
+            "reward",
+            f"The reward {ask['reward']} is outside the experiment's range of {low} to {high}",
+        )
     return None
 
 
@@ -289,13 +300,13 @@ def _frozen(experiment: Experiment, policy: str) -> Reply[Event]:
 
 
 def _no_experiment(name: str) -> Refusal:
-    message = f"There is no experiment {name}: its first request begins it"
+    message = f"There is no experiment {name}: its first request creates it"
     return {"code": "not_found", "message": message}
 
 
 def _no_decision(decision_id: str) -> Refusal:
     message = (
-        f"No experiment has decision {decision_id} on record: it was not an experiment's own "
-        "choice, or newer ones have pushed it out"
+        f"No experiment has decision {decision_id} on record: the fallback made it, or "
+        "newer decisions have replaced it"
     )
     return {"code": "not_found", "message": message}

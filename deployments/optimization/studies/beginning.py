@@ -47,14 +47,17 @@ def steps(running: Running | None, ask: AskTrial) -> Event:
 def in_order(constraints: dict[str, float], names: tuple[str, ...], field: str) -> list[float]:
     """List the constraints' values as the study lists their names."""
     if constraints and constraints.keys() != set(names):
-        message = f"The study's constraints are {', '.join(names) or 'none'}"
+        message = (
+            f"The study's constraints are {', '.join(names) or 'none'}: give a value for each "
+            "of them"
+        )
         raise invalid(field, message)
     return [constraints[name] for name in names] if constraints else []
 
 
 def _design(stated: dict[str, Any]) -> Design:
     if "space" not in stated:
-        raise invalid("space", "The study has not begun: give its space")
+        raise invalid("space", "The study does not exist yet: give its space to create it")
     given = [as_typed(stated["space"], each) for each in stated.get("candidates", ())]
     try:
         design = design_from(stated | {"candidates": given})
@@ -63,7 +66,7 @@ def _design(stated: dict[str, Any]) -> Design:
     except StudyError as error:
         raise _no_design(str(error)) from error
     if found := twice(given):
-        raise invalid(f"design.candidates.{found[0]}", f"It is candidate {found[1]} again")
+        raise invalid(f"design.candidates.{found[0]}", f"It is the same as candidate {found[1]}")
     return design
 
 
@@ -84,7 +87,10 @@ def _check_same(stated: dict[str, Any], design: Design) -> None:
     for name, value in stated.items():
         if not _same(name, value, begun, design):
             field = _field(name)
-            message = f"The study began with another {field}: delete it to begin anew"
+            message = (
+                f"The study was created with another value of {field}, which cannot change: "
+                "delete the study to create it again"
+            )
             raise UnfitError({"code": "conflict", "message": message, "fields": {field: message}})
 
 

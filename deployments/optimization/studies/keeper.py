@@ -131,10 +131,12 @@ class StudyKeeper:
             return Reply(refusal=_no_study(kept.name))
         number, trials = ask["trial"], running.study.trials
         if number >= len(trials):
-            message = f"There is no trial {number}; there are {len(trials)}"
+            message = (
+                f"There is no trial {number}: the study has {len(trials)} trials, numbered from 0"
+            )
             return Reply(refusal={"code": "not_found", "message": message})
         if trials[number].state != "pending":
-            message = f"Trial {number} was told before"
+            message = f"Trial {number} already has an outcome"
             return Reply(refusal={"code": "conflict", "message": message})
         limits = in_order(ask["constraints"], running.study.design.constraints, "constraints")
         event: Event = {"tell": list(TrialTold(number, ask["values"], limits, ask["failed"]))}
@@ -167,7 +169,7 @@ def _deleted(name: str) -> Reply[Event]:
 def _no_study(name: str) -> Refusal:
     return {
         "code": "not_found",
-        "message": f"There is no study {name}: its first request begins it",
+        "message": f"There is no study {name}: its first request creates it",
     }
 
 
@@ -175,6 +177,8 @@ def _none_left(running: Running) -> Refusal:
     count = len(running.study.design.candidates)
     return {
         "code": "conflict",
-        "message": f"All {count} candidates were asked for: tell what came of those still pending, "
-        "or begin another study with more",
+        "message": (
+            f"All {count} candidates have been suggested: report the outcomes of the pending "
+            "trials, or create another study with more candidates"
+        ),
     }

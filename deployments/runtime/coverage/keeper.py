@@ -138,7 +138,7 @@ class CoverageKeeper:
     def _answer(self, state: Online, ask: TakeOutcome) -> Reply[list[Any]]:
         decision = ask["decision"]
         if decision in state.known:
-            why = f"The outcome of decision {decision} was counted already"
+            why = f"The outcome of decision {decision} has already been counted"
             return Reply(refusal={"code": "conflict", "message": why})
         taken = Taken(score(ask), ask["offset"], 1.0, decision, ask.get("given", True))
         held = state.observe(taken)

@@ -30,14 +30,18 @@ def unavailable(keeper: Keeper[Any], asked: Asked) -> Reply:
 
 def failed(asked: Asked) -> Reply:
     """Refuse a row that broke over its key's state."""
-    message = f"{asked.key!r} could not take this, and why is in the replica's log: send it again"
+    message = (
+        f"{asked.key!r} could not be updated, and the replica's log says why: send the "
+        "request again"
+    )
     return Reply(refusal={"code": "unavailable", "message": message})
 
 
 def unreadable_refusal(key: str, found: Unreadable) -> Reply:
     """Refuse a row whose key another release wrote."""
     message = (
-        f"The state of {key!r} cannot be read by this release ({type(found.why).__name__}), and "
-        "nothing was taken: run the release that wrote it, or delete it to begin anew"
+        f"The state of {key!r} cannot be read by this release "
+        f"({type(found.why).__name__}), and nothing was accepted: run the release that "
+        "wrote it, or delete it to start again"
     )
     return Reply(refusal={"code": "unreadable", "message": message})

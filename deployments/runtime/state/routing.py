@@ -73,14 +73,16 @@ class ByKey:
                 if isinstance(answer, Prediction):
                     parts.append((rows, answer))
                 elif isinstance(answer, ReplicaLostError):
-                    log.warning("stage %s: %s; its keys go to another", self.stage, answer)
+                    log.warning(
+                        "stage %s: %s; its keys are sent to another replica", self.stage, answer
+                    )
                     left = sorted([*left, *rows])
                 elif isinstance(answer, StageLostError):
                     unanswered |= dict.fromkeys(rows, answer)
                 elif isinstance(answer, Exception):
-                    log.error("stage %s: a part of a batch failed", self.stage, exc_info=answer)
+                    log.error("stage %s: part of a batch failed", self.stage, exc_info=answer)
                     failed = StageLostError(
-                        self.stage, f"asking it failed ({type(answer).__name__})"
+                        self.stage, f"the call failed ({type(answer).__name__})"
                     )
                     unanswered |= dict.fromkeys(rows, failed)
                 else:
@@ -113,7 +115,7 @@ class ByKey:
                 async with asyncio.timeout(remaining):
                     await self._transport.some()
             except TimeoutError as late:
-                raise StageLostError(self.stage, "no replica in time") from late
+                raise StageLostError(self.stage, "no replica could be reached in time") from late
         return alive
 
     def _shares(
@@ -134,7 +136,7 @@ class ByKey:
         except RemoteFailureError as failure:
             raise StageLostError(self.stage, f"it failed with {failure}") from failure
         except TimeoutError as late:
-            raise StageLostError(self.stage, "nothing came back in time") from late
+            raise StageLostError(self.stage, "no answer came in time") from late
         return self._read(answer, len(part))
 
     def _read(self, answer: Frame, rows: int) -> Prediction:
@@ -150,14 +152,17 @@ def _check_rows(found: Prediction, rows: int) -> None:
     """Refuse what belongs to other rows than were asked."""
     columns = {len(column) for column in found.columns.values()}
     if columns - {rows} or len(found.details) not in (0, rows):
-        raise ValueError(f"it is not of {rows} rows")
+        raise ValueError(f"it does not have {rows} rows")
     if any(not 0 <= row < rows for row in found.refusals):
-        raise ValueError(f"it refuses what is none of {rows} rows")
+        raise ValueError(f"it refuses a row that is not one of the {rows} rows")
 
 
 def _refusal(lost: StageLostError) -> Refusal:
     """Refuse a row of which nobody knows whether it was written down."""
-    message = f"{lost}. It may have been taken: send it again, with the same sequence if it has one"
+    message = (
+        f"{lost}. The request may have been accepted: send it again, with the same sequence "
+        "if it has one"
+    )
     return {"code": "unavailable", "message": message}
 
 

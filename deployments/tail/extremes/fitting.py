@@ -36,13 +36,15 @@ Kept = tuple[FloatArray, Fitted]
 _TOO_MANY: Fitted = {
     "refusal": {
         "code": "unavailable",
-        "message": f"Only {MOST_BLOCK_ROWS} fits of block maxima are made at once: try again",
+        "message": (
+            f"At most {MOST_BLOCK_ROWS} fits of block maxima are made at the same time: try again"
+        ),
     }
 }
 _UNREAD: Fitted = {
     "refusal": {
         "code": "unavailable",
-        "message": "The telemetry of this metric cannot be read just now: try again",
+        "message": "The telemetry of this metric cannot be read at the moment: try again",
     }
 }
 _NOTHING = np.zeros(0)

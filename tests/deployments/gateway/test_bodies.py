@@ -90,7 +90,9 @@ async def test_more_faults_than_can_be_listed_are_not_listed(as_rows: bool) -> N
     raw = b'{"rows":[' + row + b"]}" if as_rows else row
     with pytest.raises(InvalidError) as refusal:
         await READER.read_in_turns(raw, Turns())
-    assert refusal.value.fields == {"body": "Over 2000 faults are too many to be named"}
+    assert refusal.value.fields == {
+        "body": "There are more than 2000 faults; the others are not listed"
+    }
 
 
 async def test_a_large_body_rests_no_longer_than_its_deadline_allows() -> None:

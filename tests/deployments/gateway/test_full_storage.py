@@ -90,6 +90,6 @@ async def test_from_nine_tenths_on_nothing_new_begins_and_what_there_is_goes_on(
     assert (await posted(house, "/models/regime-detection", STREAM))[0] == 200
     status, said = await posted(house, "/models/regime-detection", STREAM | {"stream": "t"})
     assert status == 503
-    assert "nothing new begins" in said["error"]["message"]
+    assert "no new stream, experiment or study can be created" in said["error"]["message"]
     assert (await posted(house, "/models/bayes-opt", STUDY))[0] == 503
     assert (await posted(house, "/models/bandit", BANDIT))[0] == 503

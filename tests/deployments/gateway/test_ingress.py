@@ -76,7 +76,7 @@ async def test_who_shows_no_good_key_is_refused(house: House, path: str) -> None
 async def test_a_role_that_may_only_read_is_refused(house: House) -> None:
     async with house.client(Role.VIEWER) as client:
         error = refusal(await client.post(PATH, json=BODY), 403, "forbidden")
-    assert error["message"] == "This needs the role client; the key has viewer"
+    assert error["message"] == "This request needs the role client, but the key has the role viewer"
     assert await house.ledger() == []
 
 

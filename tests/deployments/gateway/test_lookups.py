@@ -129,7 +129,7 @@ async def test_what_may_exist_is_not_told_to_be_missing() -> None:
     archive.may.set()
     lookups = DecisionLookups(clock, archive)
     assert await lookups.row("a") == b'"a"'
-    with pytest.raises(UnavailableError, match="Redis is away"):
+    with pytest.raises(UnavailableError, match="Redis cannot be reached"):
         await lookups.row("b")
 
 

@@ -106,7 +106,7 @@ async def test_what_nobody_decided_or_nobody_can_tell_is_refused(house: House) -
         body = {"decision_id": decision, "values": {"rate": 5.0}}
         assert (await client.post("/models/nothing/outcome", json=body)).status_code == 404
         other = await client.post("/models/capacity-planning/outcome", json=body)
-        assert "one of tail" in other.json()["error"]["message"]
+        assert "belongs to the family tail" in other.json()["error"]["message"]
         assert other.status_code == 404
 
 

@@ -223,7 +223,7 @@ async def test_candidates_are_asked_for_once_each(house: House) -> None:
     assert [each["data"]["candidates_left"] for each in answers] == [6, 5, 4, 3, 2, 1, 0]
     code, error = await refused(house, ASK, {"study": "s", "wait_ms": 5000})
     assert (code, error["code"]) == (409, "conflict")
-    assert error["message"].startswith("All 7 candidates were asked for")
+    assert error["message"].startswith("All 7 candidates have been suggested")
     found = await shown(house, "s")
     assert (found["trials"], found["candidates_left"]) == (7, 0)
     assert (found["design"]["candidates"], found["design"]["sought"]) == (candidates, 3)

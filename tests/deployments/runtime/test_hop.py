@@ -145,9 +145,9 @@ async def test_an_answer_by_another_version_is_as_good_as_none(
     asked = Frame(QUESTION.columns, {"version": 7})
     assert (await hop(asked, PATIENT)).head["version"] == 7
     used = 6
-    with pytest.raises(StageLostError, match="by version 6, not by 7"):
+    with pytest.raises(StageLostError, match="with version 6 instead of version 7"):
         await hop(asked, PATIENT)
-    assert "version 6 where 7 was asked for" in caplog.text
+    assert "is of version 6, but version 7 was requested" in caplog.text
 
 
 async def test_without_any_replica_the_call_ends_with_its_budget(room: Room) -> None:

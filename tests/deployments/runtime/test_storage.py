@@ -69,7 +69,7 @@ async def test_the_alarm_is_logged_once_and_a_nearly_full_redis_refuses_new_stat
     with caplog.at_level(logging.WARNING):
         await watch.look()
         await watch.look()
-    assert len([each for each in caplog.records if "Storage fills up" in each.message]) == 1
+    assert len([each for each in caplog.records if "Storage is filling up" in each.message]) == 1
     said = watch.refusal()
     assert said is not None
     assert "BALLAST_REDIS_MEMORY_MB" in said

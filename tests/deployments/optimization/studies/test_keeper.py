@@ -174,8 +174,8 @@ def test_a_candidate_on_the_shelf_is_not_asked_for_twice() -> None:
     assert refused.event is None
     assert refused.refusal == {
         "code": "conflict",
-        "message": "All 6 candidates were asked for: tell what came of those still pending, "
-        "or begin another study with more",
+        "message": "All 6 candidates have been suggested: report the outcomes of the pending "
+        "trials, or create another study with more candidates",
     }
     assert desk.keeper.encode(desk.replayed(3)) == desk.keeper.encode(desk.kept)
 

@@ -150,7 +150,9 @@ async def test_rows_that_a_holder_answers_by_another_version_have_no_answer(room
     asked.version = 4
     found = await ByKey("stage", house.exchange, time.monotonic)(asked, PATIENT)
     assert sorted(found.refusals) == [0, 2, 4, 6]
-    assert all("by version 3, not by 4" in each["message"] for each in found.refusals.values())
+    assert all(
+        "with version 3 instead of version 4" in each["message"] for each in found.refusals.values()
+    )
     assert found.columns["x"].tolist()[1::2] == [1.0, 3.0, 5.0, 7.0]
     assert found.version == 4
 
@@ -160,7 +162,7 @@ async def test_without_any_answer_the_stage_is_lost(room: Room) -> None:
     house = await two(room, first, second)
     for each in (first, second):
         each.gate.clear()
-    with pytest.raises(StageLostError, match="nothing came back in time"):
+    with pytest.raises(StageLostError, match="no answer came in time"):
         await ByKey("stage", house.exchange, time.monotonic)(rows(house.mixed), IMPATIENT)
 
 

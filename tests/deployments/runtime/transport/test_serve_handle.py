@@ -115,7 +115,7 @@ async def test_an_answer_by_another_version_is_as_good_as_none(
         return Frame(frame.columns, {"version": 6})
 
     handle.replicas.append(Replica(stubborn))
-    with pytest.raises(StageLostError, match="by version 6, not by 7"):
+    with pytest.raises(StageLostError, match="with version 6 instead of version 7"):
         await hop(Frame(QUESTION.columns, {"version": 7}), PATIENT)
 
 
