@@ -130,7 +130,7 @@ class StreamKeeper(Generic[Value, Choice, Answers]):
         try:
             return Stream(key, record, self.read_detector(record, detector) if detector else None)
         except ArtifactError as unfit:
-            log.warning("Stream %s keeps its record, its detector begins anew: %s", key, unfit)
+            log.warning("Stream %s keeps its record, but its detector starts again: %s", key, unfit)
             return Stream(key, record)
 
     @abstractmethod

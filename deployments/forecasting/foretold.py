@@ -75,7 +75,7 @@ class Foretold:
             for start in starts:
                 await self._kept.write(start, self._of(start))
         except AWAY as away:
-            log.info("What is foretold is not kept in Redis yet: %s", type(away).__name__)
+            log.info("The forecasts of open hours are not in Redis yet: %s", type(away).__name__)
             return
         if self._restored:
             self._noted = table, model, offsets
@@ -114,7 +114,10 @@ class Foretold:
             try:
                 await self._kept.remove(over)
             except AWAY as away:
-                log.info("Hours that were counted stay in Redis: %s", type(away).__name__)
+                log.info(
+                    "Hours that have been counted were not removed from Redis: %s",
+                    type(away).__name__,
+                )
 
     async def _count(self, past: Mapping[str, Past], until: int) -> None:
         for key in [key for key in self._waiting if key[0] // HOUR < until]:
@@ -124,7 +127,7 @@ class Foretold:
                 # Behind the others: what keeps one entity's back may be its own state.
                 self._waiting[key] = self._waiting.pop(key)
                 self._again = True
-                log.info("An hour is to be counted again: %s", away)
+                log.info("An hour could not be counted and will be tried again: %s", away)
                 return
             except Exception:
                 # Whatever is wrong with one entity: the others lose nothing by it.
@@ -149,10 +152,10 @@ class Foretold:
         except UnavailableError:
             raise
         except UnreadableError as refusal:  # tried again with the next past
-            log.info("An hour of %s waits: %s", entity, refusal.message)
+            log.info("The outcome of an hour of %s is postponed: %s", entity, refusal.message)
             return
         except RefusedError as refusal:  # another replica counted it
-            log.info("An hour's outcome was not taken: %s", refusal.message)
+            log.info("The outcome of an hour was not accepted: %s", refusal.message)
         del self._waiting[key]
 
     def _give_up(self) -> None:
@@ -163,7 +166,11 @@ class Foretold:
         for key in old:
             del self._waiting[key]
         if old:
-            log.warning("%d outcomes of hours were not known or taken in two days", len(old))
+            log.warning(
+                "%d hours were dropped: their outcomes were not known or not accepted within "
+                "two days",
+                len(old),
+            )
 
     async def _restore(self) -> None:
         """Go on where a replica that ended left off."""
@@ -172,7 +179,10 @@ class Foretold:
         try:
             kept = await self._kept.read()
         except AWAY as away:
-            log.info("What was foretold before is not read yet: %s", type(away).__name__)
+            log.info(
+                "The forecasts of open hours have not been read from Redis yet: %s",
+                type(away).__name__,
+            )
             return
         for start, ends in kept.items():
             for entity, each in ends.items():

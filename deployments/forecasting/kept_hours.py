@@ -58,7 +58,7 @@ class KeptHours:
             try:
                 hours[int(start)] = _read(kept, corrections.get(start, b"{}"))
             except (ValueError, TypeError, AttributeError) as why:
-                log.warning("What was foretold of hour %s cannot be read: %r", start.decode(), why)
+                log.warning("The forecasts of hour %s cannot be read: %r", start.decode(), why)
                 unread += [int(start)] if start.isdigit() else []
         newest = max([*hours, *unread], default=0)
         if over := [start for start in unread if start < newest - KEPT_SECONDS]:

@@ -162,7 +162,7 @@ class ForecastService:
         try:
             stored = await history.ask(Questions.hours, HISTORY_DAYS)
         except HistoryAwayError as away:
-            log.warning("The history gives no hours: %s", away.message)
+            log.warning("The hours cannot be read from the history: %s", away.message)
             return
         found = past_of(stored)
         # The history goes by a clock of its own, which may be behind.

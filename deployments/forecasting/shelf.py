@@ -72,7 +72,9 @@ class ModelShelf:
                 return None
             found = Loaded(load(wanted.path), wanted)
         except (ModelError, OSError, ImportError) as error:
-            log.exception("%s %s cannot be loaded; the chain goes on without", name, self.alias)
+            log.exception(
+                "%s %s cannot be loaded, and the chain continues without it", name, self.alias
+            )
             return f"it cannot be loaded: {type(error).__name__}"
         log.info("now serving %s %s", name, wanted.version)
         return found

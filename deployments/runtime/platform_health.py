@@ -56,7 +56,7 @@ class PlatformHealth(BaseModel):
         age = now - self.written
         if age <= STALE_SECONDS:
             return self
-        problem = f"`ballast up` has not been heard of for {age:.0f} s: nothing is restarted"
+        problem = f"`ballast up` has not reported for {age:.0f} s: nothing is restarted"
         return self.model_copy(update={"state": "impaired", "problems": [problem]})
 
 

@@ -131,7 +131,7 @@ def _answer(model: QuantileModel, columns: Columns) -> Columns:
     try:
         answers = _numbers(model.predict(columns))
     except ModelError:
-        log.exception("The model refused a batch; the fallback answers it")
+        log.exception("The model refused a batch, and the fallback answers it")
         return {}
     if not good.all():
         answers = {name: np.where(good, column, np.nan) for name, column in answers.items()}

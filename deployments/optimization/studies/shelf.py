@@ -117,10 +117,10 @@ class SuggestionShelf:
         try:
             await self._prepare(name, place)
         except TaskFailedError as failed:
-            log.warning("No suggestion for %s: %s", name, failed)
+            log.warning("No suggestion could be prepared for study %s: %s", name, failed)
             place.failed = True  # until the study is asked or told again
         except AsideLostError as lost:
-            log.warning("No suggestion for %s: %s", name, lost)
+            log.warning("No suggestion could be prepared for study %s: %s", name, lost)
             await asyncio.sleep(PAUSE_SECONDS)
         except Exception:
             place.failed = True

@@ -65,9 +65,13 @@ class Aside:
                 return await found
         except TimeoutError as late:
             self._kill()
-            raise AsideLostError(f"the process beside hung over {task}") from late
+            raise AsideLostError(
+                f"the helper process did not finish the task {task} in time"
+            ) from late
         except (ConnectionError, RuntimeError) as broken:
-            raise AsideLostError(f"the process beside took no {task}: {broken}") from broken
+            raise AsideLostError(
+                f"the helper process did not accept the task {task}: {broken}"
+            ) from broken
         finally:
             waiting.pop(number, None)
 
@@ -97,7 +101,7 @@ class Aside:
             self._reading = asyncio.create_task(_read(self._process, self._waiting))
         pipe = self._process.stdin
         if pipe is None:
-            raise AsideLostError("the process beside has no input")
+            raise AsideLostError("the helper process has no input pipe")
         return pipe
 
     async def _begun(self) -> Process:
@@ -129,4 +133,4 @@ async def _read(process: Process, waiting: dict[int, asyncio.Future[Any]]) -> No
     await process.wait()
     for asked in waiting.values():
         if not asked.done():
-            asked.set_exception(AsideLostError("the process beside died"))
+            asked.set_exception(AsideLostError("the helper process died"))

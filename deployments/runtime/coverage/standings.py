@@ -42,7 +42,10 @@ class Standings:
         try:
             found: Any = await self._redis.hgetall(standings_key(self._redis))
         except REDIS_AWAY as away:
-            log.info("Standings stay as they are: %s", type(away).__name__)
+            log.info(
+                "The coverage offsets could not be read, and the last ones stay in use: %s",
+                type(away).__name__,
+            )
             return
         readable, damaged = dict[str, dict[str, Any]](), dict[str, Exception]()
         for key, value in found.items():
@@ -64,7 +67,12 @@ class Standings:
     def _report(self, damaged: Mapping[str, Exception]) -> None:
         """Log what cannot be read, and once: the table is read every second."""
         for entity in damaged.keys() - self._damaged:
-            log.warning("%s's standing of %r: %r", self._family, entity, damaged[entity])
+            log.warning(
+                "The coverage offset of %s for %r cannot be read: %r",
+                self._family,
+                entity,
+                damaged[entity],
+            )
         self._damaged = frozenset(damaged)
 
     def __bool__(self) -> bool:

@@ -25,7 +25,12 @@ async def append_and_know(log_: KeyLog, appends: Sequence[Append]) -> list[bool 
     try:
         return await log_.append(appends)
     except REDIS_AWAY as away:
-        log.warning("The answer to %d entries was lost: %s", len(appends), type(away).__name__)
+        log.warning(
+            "The connection was lost while %d entries were appended, and their state is read "
+            "again: %s",
+            len(appends),
+            type(away).__name__,
+        )
     found = await _read(log_, [each.key for each in appends])
     return [_there(each, saved) for each, saved in zip(appends, found, strict=True)]
 

@@ -257,7 +257,9 @@ class KeyLog:
                 cleared += 1
         if refused:
             key, first = next(iter(refused.items()))
-            log.warning("%d deleted keys cannot be cleared, %r: %s", len(refused), key, first)
+            log.warning(
+                "%d deleted keys cannot be removed, among them %r: %s", len(refused), key, first
+            )
         return cleared
 
     async def save(self, key: str, number: int, state: bytes, rows: Sequence[str]) -> bool:
@@ -334,5 +336,5 @@ def _number(name: bytes | None) -> int:
 def _list(written: bytes) -> list[Any]:
     found = orjson.loads(written)
     if not isinstance(found, list):
-        raise TypeError(f"a list was expected, not {type(found).__name__}")
+        raise TypeError(f"expected a list, found {type(found).__name__}")
     return found

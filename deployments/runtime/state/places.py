@@ -83,7 +83,7 @@ class Places(Generic[State]):
             refusals = await creation.admit(beginning)
             admitted = True
         except REDIS_AWAY as away:
-            log.warning("No place could be taken: %s", type(away).__name__)
+            log.warning("The creators' quotas could not be checked: %s", type(away).__name__)
             return dict.fromkeys(beginning)
         finally:
             if not admitted:  # some of the places may have been taken all the same

@@ -63,7 +63,7 @@ class Rounds(Generic[State]):
         try:
             held = await self._shelf.hold([each.key for _, each in rows])
         except REDIS_AWAY as away:
-            log.warning("States cannot be fetched: %s", type(away).__name__)
+            log.warning("States cannot be read from Redis: %s", type(away).__name__)
             for at, each in rows:
                 replies[at] = unavailable(self._keeper, each)
             return [], []
@@ -99,7 +99,7 @@ class Rounds(Generic[State]):
                 raise
             if len(keys) > 1:
                 return await self._answer_apart(keys, rows, replies)
-            log.exception("%s %r could not answer", self._keeper.kind, keys[0])
+            log.exception("The %s %r failed to answer", self._keeper.kind, keys[0])
             for at, each in rows:
                 replies[at] = failed(each)
             return []
@@ -140,7 +140,7 @@ class Rounds(Generic[State]):
         try:
             (taken,) = await append_and_know(self._log, [last])
         except REDIS_AWAY as away:
-            log.warning("%r could not be deleted: %s", asked.key, type(away).__name__)
+            log.warning("The key %r could not be deleted: %s", asked.key, type(away).__name__)
             return None
         if taken:
             await self._places.free([asked.key])

@@ -89,9 +89,15 @@ class KeyedService(Generic[State]):
     async def repair(self) -> None:
         """Mend once what earlier releases left: keys that begin to be served need not wait."""
         if repaired := await self._log.repair_all():
-            log.warning("%d keys of kind %r were about to expire", repaired, self.keeper.kind)
+            log.warning(
+                "%d keys of kind %r had an expiry, which was removed", repaired, self.keeper.kind
+            )
         if self._creation is not None and (healed := await self._creation.heal()):
-            log.warning("%d places of %r were taken by no key", healed, self.keeper.kind)
+            log.warning(
+                "%d places in the quota of %r belonged to no key and were freed",
+                healed,
+                self.keeper.kind,
+            )
 
     async def close(self) -> None:
         async with self._turn:
@@ -110,5 +116,5 @@ class KeyedService(Generic[State]):
             try:
                 self._by_tag = {BARE + tag(name): name for name in await self._log.every_name()}
             except REDIS_AWAY as away:
-                log.warning("Names cannot be looked up: %s", type(away).__name__)
+                log.warning("Names of keys cannot be read: %s", type(away).__name__)
         return [self._by_tag.get(key, key) for key in keys]

@@ -166,8 +166,8 @@ class Shelf(Generic[State]):
             self._reported.clear()
         self._reported[key] = unreadable.number
         log.error(
-            "The state of %s %r cannot be read as of entry %d: its rows are refused, log and "
-            "snapshot stay as they are",
+            "The state of %s %r cannot be read at entry %d: its rows are refused, and "
+            "its log and snapshot stay unchanged",
             self._keeper.kind,
             key,
             unreadable.number,
@@ -262,7 +262,7 @@ class Shelf(Generic[State]):
         try:
             state = self._keeper.encode(resident.state)
         except Exception:
-            log.exception("No snapshot of %s %r could be made", self._keeper.kind, key)
+            log.exception("A snapshot of %s %r could not be written", self._keeper.kind, key)
             return
         if await self._log.save(key, resident.number, state, ids):
             resident.saved_number = resident.number

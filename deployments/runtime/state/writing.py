@@ -37,7 +37,7 @@ class Writing(Generic[State]):
         try:
             taken = await append_and_know(self._log, appends) if appends else []
         except REDIS_AWAY as away:
-            log.warning("Nothing could be written down: %s", type(away).__name__)
+            log.warning("Events could not be appended to the logs: %s", type(away).__name__)
             for key in written:
                 self._shelf.drop(key)
             self._take_back(rows, found, {*written, *others})
@@ -93,7 +93,7 @@ class Writing(Generic[State]):
             try:
                 await self._log.tell(notices)
             except REDIS_AWAY as away:
-                log.warning("Nobody could be told of alarms: %s", type(away).__name__)
+                log.warning("Alarms could not be published: %s", type(away).__name__)
 
     def _take_back(self, rows: Rows, found: Sequence[Reply], keys: set[str]) -> None:
         """Say of rows that could not be written down, or compared, that they did not happen."""

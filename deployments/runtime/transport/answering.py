@@ -21,7 +21,7 @@ async def answered(handler: Handler, number: int, frame: Frame, call: Call) -> b
     except GivenUpError as nobody_waits:
         return _failure(number, nobody_waits)
     except BatchRefusedError as refused:
-        log.warning("A batch is refused: %s", refused)
+        log.warning("A batch was refused: %s", refused)
         return _failure(number, refused)
     except Exception as error:  # the caller must hear of it, whatever it is
         log.exception("A batch could not be answered")

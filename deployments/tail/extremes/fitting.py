@@ -129,7 +129,9 @@ class Fitting:
         try:
             return (await self._fit_aside([ask], [values]))[0]
         except AsideLostError as lost:
-            log.warning("Block maxima are fitted in the replica: %s", lost)
+            log.warning(
+                "Block maxima are fitted in the replica, not in the helper process: %s", lost
+            )
             return fit([ask], [values])[0]
 
     async def _fit_tails(self, asks: Sequence[Fit], values: Sequence[FloatArray]) -> list[Fitted]:
@@ -139,7 +141,7 @@ class Fitting:
             try:
                 return await self._fit_aside(asks, values)
             except AsideLostError as lost:
-                log.warning("Fits are done in the replica: %s", lost)
+                log.warning("Tails are fitted in the replica, not in the helper process: %s", lost)
                 self._aside_is_warm = False
         elif self._starting is None:
             self._starting = asyncio.create_task(self._start_aside())
@@ -151,7 +153,7 @@ class Fitting:
             await self._fit_aside([_USUAL], [np.arange(400.0)])
             self._aside_is_warm = True
         except AsideLostError as lost:
-            log.warning("There is no process for long fits: %s", lost)
+            log.warning("The helper process for long fits could not be started: %s", lost)
         finally:
             self._starting = None
 

@@ -330,7 +330,7 @@ async def test_hours_that_wait_for_too_long_are_given_up_for_all_entities_alike(
     past.late_hours = 0
     await service.look(["champion"], CHAMPION)
     assert await outcomes(service) == [2, 2]
-    assert "2 outcomes of hours were not known or taken" in caplog.text
+    assert "2 hours were dropped" in caplog.text
 
 
 async def test_an_hour_of_a_state_that_cannot_be_read_waits(

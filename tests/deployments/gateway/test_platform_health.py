@@ -72,7 +72,7 @@ async def test_a_supervisor_that_is_gone_shows_by_the_age_of_its_word(redis: Red
     assert old is not None
     assert (fresh.state, fresh.problems) == ("ready", [])
     assert old.state == "impaired"
-    assert "has not been heard of for 9 s" in old.problems[0]
+    assert "`ballast up` has not reported for 9 s" in old.problems[0]
 
 
 async def test_the_word_of_another_release_is_no_word(redis: Redis) -> None:

@@ -118,10 +118,14 @@ class Channel(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.alive = False
         if not self._greeted.done():
-            self._greeted.set_exception(ReplicaLostError("who listens there is no replica"))
+            self._greeted.set_exception(
+                ReplicaLostError("the process that listens there is not a replica")
+            )
         for answer in self._waiting.values():
             if answer is not None and not answer.done():
-                answer.set_exception(ReplicaLostError(f"the replica is gone ({exc})"))
+                answer.set_exception(
+                    ReplicaLostError(f"the connection to the replica was lost ({exc})")
+                )
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -109,7 +109,10 @@ class Exchange:
     async def _ping(self) -> None:
         for channel in self.alive().values():
             if channel.silent_seconds > LOST_SECONDS:
-                log.warning("A replica of %s was silent for too long", self._stage)
+                log.warning(
+                    "A replica of %s did not answer pings in time, and its connection is closed",
+                    self._stage,
+                )
                 channel.close()
             channel.ping()
 
@@ -141,7 +144,9 @@ class Exchange:
         outcomes = await asyncio.gather(*map(self._connect, addresses), return_exceptions=True)
         for address, outcome in zip(addresses, outcomes, strict=True):
             if isinstance(outcome, Exception):
-                log.info("A replica of %s at %s: %r", self._stage, address, outcome)
+                log.info(
+                    "A replica of %s at %s cannot be reached: %r", self._stage, address, outcome
+                )
             elif outcome is not None:
                 raise outcome
 

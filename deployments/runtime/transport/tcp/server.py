@@ -99,7 +99,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
-            log.info("A gateway is gone: %s", exc)
+            log.info("The connection to a gateway was lost: %s", exc)
         self._end_patience()
         for call in self._calls.values():
             call.given_up = True
@@ -110,7 +110,7 @@ class _Connection(asyncio.Protocol):
             for body in self._assembler.feed(data):
                 self._take(*decode(body))
         except DamagedFrameError as damage:
-            log.warning("A connection is closed: %s", damage)
+            log.warning("A connection is closed because of a damaged frame: %s", damage)
             self._hang_up()
 
     async def finish(self) -> None:

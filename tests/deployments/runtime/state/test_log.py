@@ -166,7 +166,7 @@ async def test_a_deleted_key_that_cannot_be_cleared_holds_up_no_other(
     assert await log.clear_deleted(64) == 1
     assert await redis.zrange(log.deleted, 0, -1) == [b"a", b"c", b"e"]
     (line,) = caplog.messages
-    assert line.startswith("2 deleted keys cannot be cleared, 'a': ")
+    assert line.startswith("2 deleted keys cannot be removed, among them 'a': ")
     assert "WRONGTYPE" in line
     await redis.delete(log._snapshot("a"), log._snapshot("c"))
     assert await log.clear_deleted(64) == 2
