@@ -17,7 +17,7 @@ async def show(settings: Settings) -> str:
     async with opened_redis(settings) as redis:
         home = await known_home(redis)
     if home is None:
-        return "No archive was opened yet; the first folder to be opened becomes it."
+        return "No archive has been opened yet; the first folder to be opened becomes the archive."
     return f"archive {home.archive_id}  on node {home.node}  in {home.folder}"
 
 
@@ -30,8 +30,9 @@ async def give_up(settings: Settings) -> str:
     if home is None:
         return "There is no archive to give up."
     return (
-        f"The archive {home.archive_id} on node {home.node} in {home.folder} is given up: what is "
-        "only there is found no more. The next history to start begins a new archive."
+        f"The archive {home.archive_id} on node {home.node} in {home.folder} is given up: "
+        "decisions that are only there can no longer be found. The next history to start "
+        "creates a new archive."
     )
 
 
@@ -40,8 +41,9 @@ def _refuse_one_that_is_here(known: Home | None, settings: Settings) -> None:
     folder = settings.paths.history
     if settings.clickhouse_url is None and known and known.archive_id == read_mark(folder):
         raise LaunchError(
-            f"The archive {known.archive_id} is not lost, it lies in {folder}. To begin a new one "
-            "all the same, end the platform with `ballast down` and move that folder away first."
+            f"The archive {known.archive_id} is not lost: it is in {folder}. To create a "
+            "new one anyway, end the platform with `ballast down` and move that folder "
+            "away first."
         )
 
 

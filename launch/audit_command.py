@@ -90,7 +90,7 @@ async def _here(settings: Settings, work: Callable[[Redis, Clickhouse], Any]) ->
 async def _refuse_another_folder(settings: Settings, redis: Redis) -> None:
     known, folder = await known_home(redis), settings.paths.history
     if known is None:
-        raise LaunchError("There is no ledger here yet: nothing was started with `ballast up`.")
+        raise LaunchError("There is no ledger here yet: start the platform with `ballast up`.")
     if known.archive_id != read_mark(folder):
         raise LaunchError(elsewhere(known, folder, "this one"))
 
@@ -157,7 +157,7 @@ def _verdict(report: AuditReport) -> Verdict:
     if report["state"] == "failed":
         raise LaunchError(f"The audit could not be made: {report['failure']}")
     if report["state"] == "none":
-        raise LaunchError("The history began anew during the audit: try again.")
+        raise LaunchError("The history actor restarted during the audit: try again.")
     if report["whole"] and not report["entries"]:
         return Verdict(sound=True, lines=["The ledger is empty: it holds no decision yet."])
     entries = _number(report["entries"], "entry", "entries")
@@ -186,7 +186,7 @@ def _proven(decision_id: str, proof: Proof) -> Verdict:
     if not verify_proof(proof) or decision_id.encode() not in proof.row:
         line = f"{decision_id} was ALTERED: {place} does not match its hashes."
         return Verdict(sound=False, lines=[line])
-    lines = [f"{decision_id} is in the ledger as it was written: {place}."]
+    lines = [f"{decision_id} is in the ledger unchanged: {place}."]
     lines.append(f"  entry {entry.header.seq}  {entry.entry_hash.hex()}")
     if after is None:
         lines.append("  no entry follows it yet")

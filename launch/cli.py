@@ -30,7 +30,9 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 app.add_typer(keys, name="key")
-archive = typer.Typer(help="Where the archive of decisions lies.", no_args_is_help=True)
+archive = typer.Typer(
+    help="Show where the archive of decisions is, or give it up.", no_args_is_help=True
+)
 app.add_typer(archive, name="archive")
 
 # Of `ballast audit`: 1 says that no verdict was reached.
@@ -39,7 +41,7 @@ DOWN_WITHIN_SECONDS = 60
 KILLED_WITHIN_SECONDS = 5
 
 ConfigFile = Annotated[
-    Path, typer.Option("--config", help="The Serve configuration that says what runs.")
+    Path, typer.Option("--config", help="The Serve configuration file, which says what runs.")
 ]
 
 
@@ -54,7 +56,10 @@ def _private(
     _: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="The same as `version`."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version, as `version` does.",
         ),
     ] = False,
 ) -> None:
@@ -78,7 +83,8 @@ def _fail(message: str) -> typer.Exit:
 @app.command()
 def up(
     detach: Annotated[
-        bool, typer.Option("--detach", help="Return once it is ready; end it with `ballast down`.")
+        bool,
+        typer.Option("--detach", help="Return when the platform is ready; `ballast down` ends it."),
     ] = False,
     config: ConfigFile = Path("serve_config.yaml"),
 ) -> None:
@@ -90,7 +96,7 @@ def up(
         else:
             _foreground(settings, config)
     except KeyboardInterrupt:
-        raise _fail("Ended before it was ready.") from None
+        raise _fail("Ballast ended before it was ready.") from None
     except typer.Exit:
         raise  # the child has said why
     except Exception as error:  # noqa: BLE001 - whatever it is, one sentence says what to do
@@ -123,7 +129,7 @@ def _detached(settings: Settings, config: Path) -> None:
     _refuse_second(settings)
     if code := start_detached(settings, config, typer.echo):
         raise typer.Exit(code)
-    typer.echo("It goes on in the background; `ballast down` ends it.")
+    typer.echo("Ballast runs in the background; `ballast down` ends it.")
 
 
 @app.command()
@@ -134,7 +140,7 @@ def down() -> None:
     run = record.read()
     if run is None:
         record.clear()  # one that was killed at its very beginning left a lock alone
-        typer.echo("Nothing runs here.")
+        typer.echo("Ballast does not run here.")
         return
     _end_supervisor(run)
     left = own_processes.end(run.token, patience_s=5)
@@ -177,8 +183,8 @@ def status() -> None:
     if run is None or not own_processes.alive(run.pid, run.started):
         if run is not None and own_processes.marked(run.token):
             raise _fail(
-                "`ballast up` was killed. What it started may still answer, but nothing is "
-                "restarted any more: `ballast down` ends it, `ballast up` starts it anew."
+                "`ballast up` was killed. What it started may still answer, but nothing "
+                "is restarted: `ballast down` ends it, and `ballast up` starts it again."
             )
         typer.echo("Ballast does not run here; `ballast up` starts it.")
         raise typer.Exit(3)
@@ -205,7 +211,7 @@ def bootstrap(
     try:
         prepare_cluster(settings, address)
     except KeyboardInterrupt:
-        raise _fail("Ended before it was ready.") from None
+        raise _fail("Ballast ended before it was ready.") from None
     except Exception as error:  # noqa: BLE001 - whatever it is, one sentence says what to do
         raise _fail(str(explain(error, settings))) from None
 
@@ -214,7 +220,7 @@ def bootstrap(
 def audit(
     decision: Annotated[
         str | None,
-        typer.Option("--decision", help="Verify this decision alone, by its id."),
+        typer.Option("--decision", help="Verify only the decision with this id."),
     ] = None,
 ) -> None:
     """Verify that the ledger holds every decision as it was written: exit code 4 if not."""
@@ -252,8 +258,10 @@ def version() -> None:
 
 @keys.command("create")
 def create_key(
-    role: Annotated[Role, typer.Option(help="What the key may do.")],
-    note: Annotated[str, typer.Option(help="Whose key it is; shown in `key list`.")] = "",
+    role: Annotated[Role, typer.Option(help="The key's role: what it may do.")],
+    note: Annotated[
+        str, typer.Option(help="A note of who uses the key; `key list` prints it.")
+    ] = "",
 ) -> None:
     """Make a key and print it; it is shown this once and kept only as a hash."""
     from launch.key_desk import create  # noqa: PLC0415 - opens Redis
@@ -270,7 +278,9 @@ def list_keys() -> None:
 
 
 @keys.command("revoke")
-def revoke_key(key_id: Annotated[str, typer.Argument(help="As `key list` shows it.")]) -> None:
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `key list` prints it.")],
+) -> None:
     """Revoke a key; every gateway refuses it within a second."""
     from launch.key_desk import revoke  # noqa: PLC0415 - opens Redis
 

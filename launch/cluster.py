@@ -45,7 +45,7 @@ def command(name: str) -> Path:
     """Find a command of this installation."""
     found = Path(sys.prefix) / "bin" / name
     if not found.is_file():
-        raise MissingBinaryError(name, "Install the project anew: `make install`.")
+        raise MissingBinaryError(name, "Install the project again: `make install`.")
     return found
 
 

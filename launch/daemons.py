@@ -162,7 +162,7 @@ class Daemons:
                 raise ClusterLostError(f"{name} ended {MOST_RESTARTS} times")
             return
         ended.start_again()
-        self._say(f"{name} ended; it was started again in its place.")
+        self._say(f"{name} ended and was started again.")
 
 
 def answers(port: int) -> bool:
@@ -184,7 +184,7 @@ def _started_as(pid: int) -> tuple[list[str], dict[str, str]]:
         command = _command(pid)
         environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError as gone:
-        raise ClusterLostError(f"process {pid} ended before it was watched") from gone
+        raise ClusterLostError(f"the process {pid} ended before it could be watched") from gone
     pairs = (each.partition(b"=") for each in environment if b"=" in each)
     return [os.fsdecode(part) for part in command], {
         os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs

@@ -77,7 +77,7 @@ def _wait(settings: Settings, child: subprocess.Popen[bytes], shown: _Follower, 
         if run is not None and run.pid == child.pid and run.ready:
             return 0
         time.sleep(LOOK_SECONDS)
-    raise LaunchError(f"It was not ready after {READY_WITHIN_SECONDS:g} s; see {log}.")
+    raise LaunchError(f"Ballast was not ready after {READY_WITHIN_SECONDS:g} s; see {log}.")
 
 
 def _await_end(child: subprocess.Popen[bytes], shown: _Follower) -> None:

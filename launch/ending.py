@@ -10,7 +10,7 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Where Python cannot let an exception through, as in a destructor, it goes unheard: it is raised
 # again until the start is left.
 AGAIN_SECONDS = 0.3
-PATIENCE = "Ending after this step of the start; Ctrl-C once more ends it now."
+PATIENCE = "Ballast ends after this step of the start; press Ctrl-C again to end it now."
 
 
 class Ending:

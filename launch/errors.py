@@ -8,7 +8,7 @@ class LaunchError(Exception):
 class AlreadyRunningError(LaunchError):
     def __init__(self, owner: str) -> None:
         super().__init__(
-            f"Ballast runs already ({owner}). Use it, or end it first with `ballast down`."
+            f"Ballast already runs ({owner}). Use it, or end it first with `ballast down`."
         )
 
 
@@ -23,8 +23,8 @@ class PortTakenError(LaunchError):
 class ForeignAddressError(LaunchError):
     def __init__(self, host: str) -> None:
         super().__init__(
-            f"BALLAST_HOST {host} is no address of this machine. "
-            "Leave it out for 127.0.0.1, or give one that `ip address` lists."
+            f"BALLAST_HOST {host} is not an address of this machine. Leave it out for "
+            "127.0.0.1, or give one that `ip address` lists."
         )
 
 
@@ -77,8 +77,8 @@ class ClickhouseAwayError(LaunchError):
 class RedisNotSharedError(LaunchError):
     def __init__(self) -> None:
         super().__init__(
-            "REDIS_URL is not set, and all nodes of a cluster share one Redis. "
-            "Set it, or start Ballast on this machine alone with `ballast up`."
+            "REDIS_URL is not set, and all nodes of a cluster share one Redis. Set it, "
+            "or start Ballast on only this machine with `ballast up`."
         )
 
 
@@ -93,7 +93,7 @@ class ClusterAwayError(LaunchError):
 
 class UnexpectedError(LaunchError):
     def __init__(self, reason: str, details: str) -> None:
-        super().__init__(f"Ballast could not go on ({reason}). Details: {details}")
+        super().__init__(f"Ballast could not continue ({reason}). Details: {details}")
 
 
 class ArchiveMissingError(LaunchError):
@@ -121,30 +121,30 @@ class MissingBinaryError(LaunchError):
 class ForeignFolderError(LaunchError):
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"The folder {path} belongs to somebody else, so nothing private may go there. "
-            "Remove it, or choose a shorter BALLAST_HOME."
+            f"The folder {path} belongs to another user, so no private files can be "
+            "written there. Remove it, or choose a shorter BALLAST_HOME."
         )
 
 
 class PartDiedError(LaunchError):
     def __init__(self, part: str, log: str) -> None:
-        super().__init__(f"{part} ended while starting. Its log says why: {log}")
+        super().__init__(f"{part} ended during its start. Its log says why: {log}")
 
 
 class RedisDiedError(LaunchError):
     def __init__(self, complaint: str, log: str) -> None:
         super().__init__(
-            f"The embedded Redis ended while starting ({complaint}). Its log: {log}. "
-            "If its files are damaged, put a backup of that folder in place, "
-            "or mend a copy with redis-check-aof."
+            f"The embedded Redis ended during its start ({complaint}). Its log: {log}. If "
+            "its files are damaged, restore a backup of that folder, or repair a copy "
+            "with redis-check-aof."
         )
 
 
 class DeployFailedError(LaunchError):
     def __init__(self, config_file: object, reason: str, logs: str) -> None:
         super().__init__(
-            f"Serve could not deploy what {config_file} says: {reason.rstrip('.')}. "
-            f"Each deployment's log is in {logs}."
+            f"Serve could not deploy {config_file}: {reason.rstrip('.')}. Each "
+            f"deployment's log is in {logs}."
         )
 
 
@@ -163,5 +163,5 @@ class GaveUpError(LaunchError):
     def __init__(self, why: str, restarts: int, minutes: float, logs: str) -> None:
         super().__init__(
             f"The Ray cluster was lost again ({why}) after {restarts} restarts in "
-            f"{minutes:.0f} minutes; Ballast has ended. The logs are in {logs}."
+            f"{minutes:.0f} minutes, and Ballast has ended. The logs are in {logs}."
         )

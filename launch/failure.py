@@ -51,7 +51,7 @@ def _keep(error: Exception, logs: Path) -> str:
             file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')}\n")
             traceback.print_exception(error, file=file)
     except (OSError, NoPermissionError):
-        return "nowhere, for the log could not be written"
+        return "none, because the log could not be written"
     return str(path)
 
 

@@ -35,7 +35,7 @@ def train_missing(settings: Settings, scratch: Path, progress: Progress) -> str:
     if champion is not None:
         progress(1.0, f"Model {champion.name} {champion.version} is ready")
         return champion.version
-    progress(0.0, "Reading history for the first training")
+    progress(0.0, "Reading the history for the first training")
     # XGBoost and scikit-learn take seconds to import, which only the first start needs.
     from models.tail.training import train_tail  # noqa: PLC0415 - see above
 

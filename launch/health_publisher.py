@@ -46,7 +46,7 @@ class HealthPublisher:
                 except REDIS_AWAY:
                     pass  # said elsewhere
                 except Exception:
-                    log.exception("How the platform is could not be written down")
+                    log.exception("The platform's health could not be published")
                 await asyncio.to_thread(self._stopping.wait, WRITTEN_EVERY_SECONDS)
             with suppress(*REDIS_AWAY):
                 await redis.delete(health_name(redis))

@@ -22,13 +22,16 @@ def faults(config: dict[str, Any], folders: Sequence[str]) -> Iterator[str]:
             continue  # it may bring its modules with it
         path = application["import_path"]
         if (fault := _fault(path, folders)) is not None:
-            yield f"application {application.get('name', '')}: import_path is {path!r}: {fault}"
+            yield (
+                f"application {application.get('name', '')}: import_path {path!r} cannot be "
+                f"used: {fault}"
+            )
 
 
 def _fault(path: str, folders: Sequence[str]) -> str | None:
     module, separator, attribute = path.rpartition(":" if ":" in path else ".")
     if not separator or not all(name.isidentifier() for name in [*module.split("."), attribute]):
-        return "it must be a module and a name in it, as package.module:name"
+        return "give a module and a name in it, as package.module:name"
     spec: ModuleSpec | None = None
     for name in _with_parents(module):
         within = spec

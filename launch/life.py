@@ -114,7 +114,7 @@ class Life:
             came_up = bool(self._driver.daemons)
             raise Lost("it could not be started", self._driver.failure, came_up)
         if self._driver.ended:
-            raise Lost("the process that drives it ended")
+            raise Lost("its driver process ended")
         try:
             self._tend()
         except ClusterLostError as lost:

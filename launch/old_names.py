@@ -55,7 +55,7 @@ async def move_old_names(redis: PrefixedRedis, settings: Settings) -> None:
     for parts in STREAMS:
         keys = [":".join(parts), redis_name(redis, *parts)]
         while left := int(await move_stream(keys=keys, args=[CHUNK])):
-            log.info("%s moves to %s, %d entries are left", *keys, left)
+            log.info("%s is being renamed to %s, %d entries are left", *keys, left)
     move_other = redis.register_script(_MOVE_OTHER)
     for parts in OTHERS:
         await move_other(keys=[":".join(parts), redis_name(redis, *parts)])

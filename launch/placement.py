@@ -98,12 +98,12 @@ def _health(
     if "fail" in failure.lower():
         health.waits_for = f"its replicas fail: {one_line(failure)}"
     elif unplaced and cpus > free_cpus + 1e-9 and some_leave:
-        health.waits_for = "it follows replicas that are ending"
+        health.waits_for = "it waits for the replicas that are ending"
         health.starting = True
     elif unplaced and cpus > free_cpus + 1e-9:
         health.waits_for = (
-            f"{unplaced} wait for {cpus:g} CPU each, and of this machine's {total_cpus:g} only "
-            f"{max(free_cpus, 0):.2g} are not reserved: {EDIT}"
+            f"{unplaced} wait for {cpus:g} CPU each, and only {max(free_cpus, 0):.2g} of "
+            f"this machine's {total_cpus:g} CPUs are free: {EDIT}"
         )
     else:
         health.waits_for = "it is starting" if running == 0 else "the others are starting"

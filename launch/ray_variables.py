@@ -67,7 +67,7 @@ AT_START = (
     _both(
         "RAY_SERVE_THROUGHPUT_OPTIMIZED",
         "1",
-        "Replicas run on their own event loop, without a second thread for user code.",
+        "Replicas run user code on their own event loop, without a second thread.",
     ),
     _both(
         "RAY_SERVE_ENABLE_HA_PROXY",

@@ -161,7 +161,7 @@ class RedisServer:
                 if self._stopping.is_set():
                     return
                 self.restarts += 1
-                log.warning("redis-server ended; starting it again on the same files")
+                log.warning("redis-server ended and is started again on the same files")
                 try:
                     self._spawn()
                 except OSError:  # no process or memory left: the next turn tries again

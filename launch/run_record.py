@@ -64,7 +64,7 @@ class RunRecord:
                 os.close(lock)
                 run = self.read()
                 raise AlreadyRunningError(
-                    run.owner if run else "another process is starting it"
+                    run.owner if run else "another process, which is starting it"
                 ) from None
             # An owner that left after the file was opened took its name away: a lock on it keeps
             # nobody out, so it is tried again on the file that has the name now.

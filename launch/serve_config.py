@@ -32,11 +32,11 @@ def read(path: Path, host: str, port: int) -> Config:
         content = yaml.safe_load(path.read_text())
     except OSError as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be opened"
-        raise ConfigFileError(path, f"{what}: run this in the project's folder") from None
+        raise ConfigFileError(path, f"{what}: run this command in the project's folder") from None
     except UnicodeDecodeError:
-        raise ConfigFileError(path, "is no text in UTF-8") from None
+        raise ConfigFileError(path, "is not UTF-8 text") from None
     except yaml.YAMLError as error:
-        raise ConfigFileError(path, f"is no YAML: {' '.join(str(error).split())}") from None
+        raise ConfigFileError(path, f"is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigFileError(path, "has no list of applications")
     if wrong := list(faults(content)):
@@ -75,9 +75,9 @@ def check_fits(asked: list[Demand], cpus: float, config_file: Path) -> str | Non
         return None
     several = [f"{each.deployment} {each.replicas}" for each in asked if each.replicas > 1]
     return (
-        f"{config_file} asks for {total:g} CPUs and this machine has {cpus:g}: not every "
-        f"replica will have a place ({', '.join(several)}). Each deployment gets one first; "
-        "lower num_cpus or num_replicas there."
+        f"{config_file} asks for {total:g} CPUs, and this machine has {cpus:g}: not every "
+        f"replica will be placed ({', '.join(several)}). Each deployment gets one replica "
+        "first; lower num_cpus or num_replicas in that file."
     )
 
 

@@ -183,7 +183,7 @@ def _of_deployments(application: dict[str, Any]) -> Iterator[str]:
         if not isinstance(name, str):
             continue
         if name in names[:at]:
-            yield f"deployment {name} stands there twice: leave one out"
+            yield f"deployment {name} is listed twice: remove one"
         own = application.get("import_path") == OWN_APPLICATION
         if own and name not in OWN_DEPLOYMENTS:
             yield f"deployment {name} does not exist{_instead(name, OWN_DEPLOYMENTS)}"
@@ -196,7 +196,7 @@ def _of_scaling(deployment: dict[str, Any], label: str) -> Iterator[str]:
     if not isinstance(scaling, dict):
         return
     if isinstance(deployment.get("num_replicas"), int):
-        yield f"{label}num_replicas and autoscaling_config exclude each other: leave one out"
+        yield f"{label}num_replicas and autoscaling_config exclude each other: remove one"
     if not wrong:
         yield from _of_bounds(scaling, label)
 
@@ -218,13 +218,13 @@ def _of(found: Any, keys: Keys, label: str, needed: Collection[str] = ()) -> Ite
         return  # the block around it says so
     for key, value in found.items():
         if key not in keys:
-            yield f"{label}{key} is no key{_instead(str(key), keys)}"
+            yield f"{label}{key} is not a known key{_instead(str(key), keys)}"
         elif not keys[key].holds(value):
             shown = "empty" if value is None else repr(value)
             yield f"{label}{key} is {shown}; allowed is {keys[key].allowed}"
     for key in needed:
         if key not in found:
-            yield f"{label}{key} is missing; it is {keys[key].allowed}"
+            yield f"{label}{key} is missing; allowed is {keys[key].allowed}"
 
 
 def _instead(given: str, known: Collection[str]) -> str:

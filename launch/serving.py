@@ -45,7 +45,9 @@ def checked(config: Config, path: Path) -> ServeDeploySchema:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise ConfigFileError(path, f"is not for Serve: {where}: {first['msg']}") from error
+        raise ConfigFileError(
+            path, f"is not a Serve configuration: {where}: {first['msg']}"
+        ) from error
 
 
 def deploy(config: ServeDeploySchema, logs: str) -> None:

@@ -35,4 +35,4 @@ def supervise(settings: Settings, config_file: Path) -> None:
         )
 
     supervisor.run(ready)
-    progress.console.print("Ballast has ended: nothing of it runs any more.")
+    progress.console.print("Ballast has ended: none of its processes runs any more.")

@@ -208,7 +208,7 @@ class Supervisor:
         if lost.came_up or self._restarts >= MOST_SECOND_CHANCES:
             raise lost.as_failed_start(self._settings.paths.logs) from None
         self._restarts += 1
-        self._progress.console.print("[yellow]The Ray cluster did not come up; trying again ...")
+        self._progress.console.print("[yellow]The Ray cluster did not start; trying again ...")
         own_processes.end(self._token, patience_s=0.5, spare=self._lasting)
 
     def _lasting(self) -> list[int]:
@@ -230,7 +230,7 @@ class Supervisor:
         life = self._life
         problems = list(life.problems().values()) if life is not None else []
         if self._state == "restarting":
-            problems = ["the Ray cluster was lost and is starting again", *problems]
+            problems = ["the Ray cluster was lost and is being restarted", *problems]
         return PlatformHealth(
             written=time.time(),
             state="impaired" if problems and self._state == "ready" else self._state,

@@ -130,7 +130,7 @@ class DevRun:
                 said = False
             elif answering.ended is not None and not said:
                 said = True
-                say(f"It ended with code {answering.ended}; the next change starts it anew")
+                say(f"It ended with code {answering.ended}; the next change starts it again")
 
 
 def say(text: str) -> None:
@@ -144,7 +144,7 @@ def main() -> None:
         DevRun(Settings()).run()
     except LaunchError as error:
         sys.exit(str(error))
-    say("Ballast has ended: nothing of it runs any more.")
+    say("Ballast has ended: none of its processes runs any more.")
 
 
 if __name__ == "__main__":

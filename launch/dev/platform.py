@@ -99,7 +99,7 @@ class DevPlatform:
         try:
             await self._begin(name)
         except Exception:
-            log.exception("The stage %s could not begin; its fallback answers", name)
+            log.exception("The stage %s could not be started, and its fallback answers", name)
         self._log_to_the_terminal()
 
     def _log_to_the_terminal(self) -> None:

@@ -28,8 +28,8 @@ OWN_PID = "front.json"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--listener", type=int, help="the socket's number, if it is inherited")
-    parser.add_argument("--parent", type=int, help="end as soon as this process is gone")
+    parser.add_argument("--listener", type=int, help="the file descriptor of an inherited socket")
+    parser.add_argument("--parent", type=int, help="end when this process ends")
     given = parser.parse_args()
     settings = Settings()
     set_up(settings.log_level)

@@ -84,14 +84,14 @@ NOBODY = "nobody.sock"
 
 NOT_FOUND = NotFoundError("There is nothing at this path")
 TOO_MANY = TooManyConnectionsError(
-    "Too many connections from your address: close some, or share them"
+    "There are too many connections from this address: close some, or share them"
 )
 PAGES: dict[int, RefusedError] = {
-    400: InvalidError("This is not HTTP as it can be read here"),
+    400: InvalidError("The request is not valid HTTP"),
     408: TooSlowError("The request took too long to arrive", retry_after_s=1),
-    413: TooLargeError("The request is larger than can be read here"),
-    500: RefusedError("Something broke here"),
-    502: UnavailableError("A gateway broke off its answer: try again"),
+    413: TooLargeError("The request is larger than the limit"),
+    500: RefusedError("An internal error occurred"),
+    502: UnavailableError("A gateway closed the connection before it had answered: try again"),
     503: UnavailableError("No gateway can answer right now: try again"),
     504: OverloadedError("No gateway answered in time: try again"),
 }

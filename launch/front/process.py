@@ -67,7 +67,7 @@ class FrontProcess:
                 try:
                     self._start_keeper(listener)
                 except OSError:  # no process or memory left: the next turn tries again
-                    log.exception("The front door could not be started again")
+                    log.exception("The process of the front door could not be started again")
 
     def _start_keeper(self, listener: socket.socket) -> None:
         command = [sys.executable, "-m", __package__, "--parent", str(os.getpid())]

@@ -40,11 +40,11 @@ class Trainer:
 
     def run(self) -> None:
         series = read_series(self._folder)
-        self._progress(CAPACITY, "learning what a worker carries")
+        self._progress(CAPACITY, "learning how much load a worker carries")
         self._keep(CAPACITY_MODEL, CapacityModel.trained(read_minutes(self._folder)).save, {})
         cheap = self._cheap(series)
         others = self._neural(series)
-        self._progress(JOIN, "weighing all forecasters")
+        self._progress(JOIN, "finding the weights of all forecasters")
         self._keep_forecaster("ensemble", joined(cheap, others, series), {})
         self._progress(1.0, "trained")
 

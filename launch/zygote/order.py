@@ -67,6 +67,6 @@ def exactly(connection: socket.socket, length: int) -> bytes:
     while len(content) < length:
         piece = connection.recv(length - len(content))
         if not piece:
-            raise ConnectionError("the other end closed in the middle")
+            raise ConnectionError("the other end closed the connection in the middle of a message")
         content += piece
     return content

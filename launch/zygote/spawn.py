@@ -82,11 +82,14 @@ class ZygoteProcess:
                 self._begin_again()
 
     def _begin_again(self) -> None:
-        log.warning("The process that workers are forked of ended; starting it again")
+        log.warning("The process that workers are forked from ended and is started again")
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
         self.restarts += 1
         try:
             self._process = self._spawn()
         except OSError:
-            log.exception("It could not be started; workers start as Ray starts them")
+            log.exception(
+                "The process that workers are forked from could not be started; Ray starts "
+                "workers itself"
+            )

@@ -20,7 +20,7 @@ async def test_an_archive_that_is_here_is_not_given_up(settings: Settings, redis
     home = await claim(redis, settings.paths.history, "here")
     done = await invoke("abandon")
     assert done.exit_code == 1
-    assert f"{home.archive_id} is not lost, it lies in {settings.paths.history}" in done.output
+    assert f"{home.archive_id} is not lost: it is in {settings.paths.history}" in done.output
     assert await known_home(redis) == home
 
 

@@ -53,7 +53,7 @@ async def test_a_sound_ledger(settings: Settings, redis: Redis) -> None:
     for each in ids:
         found = await invoke("--decision", each)
         assert found.exit_code == 0, found.output
-        assert f"{each} is in the ledger as it was written" in found.stdout
+        assert f"{each} is in the ledger unchanged" in found.stdout
     absent = await invoke("--decision", ids[0].replace("-7", "-8", 1))
     assert (absent.exit_code, "is not in the ledger" in absent.stdout) == (4, True)
 

@@ -44,7 +44,7 @@ def test_a_start_is_shown_as_it_goes_and_ended_by_ctrl_c(tmp_path: Path) -> None
         start.send_signal(signal.SIGINT)
         said, _ = start.communicate(timeout=PATIENCE_SECONDS)
         assert start.returncode == 1
-        assert "Ended before it was ready." in said
+        assert "Ballast ended before it was ready." in said
         assert not supervisor.is_running()
     finally:  # a platform that goes on would take its time from every test that follows
         if supervisor.is_running():

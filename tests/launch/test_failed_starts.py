@@ -62,7 +62,7 @@ def test_a_taken_port(tmp_path: Path, taken_port: int) -> None:
 @pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.7"])
 def test_an_address_that_is_not_this_machines(tmp_path: Path, host: str) -> None:
     said = failed_start(tmp_path / "home", BALLAST_HOST=host)
-    assert f"BALLAST_HOST {host} is no address of this machine" in said
+    assert f"BALLAST_HOST {host} is not an address of this machine" in said
 
 
 def test_an_older_name_of_host_and_port_is_taken_and_said(tmp_path: Path, taken_port: int) -> None:
@@ -78,7 +78,7 @@ def test_an_older_name_of_host_and_port_is_taken_and_said(tmp_path: Path, taken_
 def test_our_own_name_wins_over_an_older_one(tmp_path: Path) -> None:
     older = {"API_HOST": "127.0.0.1", "BALLAST_HOST": "192.0.2.7"}
     warning, said = all_said(tmp_path / "home", **older)
-    assert "BALLAST_HOST 192.0.2.7 is no address of this machine" in said
+    assert "BALLAST_HOST 192.0.2.7 is not an address of this machine" in said
     assert warning == "API_HOST: not read, for BALLAST_HOST is set and counts."
 
 
@@ -147,9 +147,7 @@ def test_an_application_that_is_not_there_is_refused_before_anything_starts(tmp_
     other = tmp_path / "other.yaml"
     other.write_text("applications: [{name: ours, import_path: 'deployments.apps:app'}]")
     said = failed_start(tmp_path / "home", str(other))
-    assert (
-        f"{other} cannot be used: application ours: import_path is 'deployments.apps:app'" in said
-    )
+    assert f"{other} cannot be used: application ours: import_path 'deployments.apps:app'" in said
     assert said.endswith("there is no module deployments.apps.")
 
 

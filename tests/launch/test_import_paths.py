@@ -71,7 +71,7 @@ def test_what_is_there_or_may_be_is_let_through(folder: Path, path: str) -> None
 )
 def test_what_is_not_there_is_refused(folder: Path, path: str, reason: str) -> None:
     (fault,) = faults(folder, path)
-    assert fault.startswith(f"application a: import_path is {path!r}: ")
+    assert fault.startswith(f"application a: import_path {path!r} cannot be used: ")
     assert reason in fault
 
 

@@ -114,7 +114,7 @@ def scaled(**keys: object) -> Edit:
         (of_tail(num_replicas="two"), ["deployment tail: num_replicas is 'two'", "from 1", "auto"]),
         (of_tail(num_replicas=0), ["num_replicas is 0"]),
         (of_tail(num_replicas=True), ["num_replicas is True"]),
-        (of_tail(num_replica=2), ["num_replica is no key", "did you mean num_replicas?"]),
+        (of_tail(num_replica=2), ["num_replica is not a known key", "did you mean num_replicas?"]),
         (of_tail(max_queued_requests=0), ["max_queued_requests is 0", "from 1 on or -1"]),
         (of_tail(max_queued_requests=-1.0), ["max_queued_requests is -1.0"]),
         (of_tail(health_check_period_s=0), ["health_check_period_s is 0", "above 0"]),
@@ -123,20 +123,29 @@ def scaled(**keys: object) -> Edit:
             of_tail(ray_actor_options={"num_cpus": "many"}),
             ["deployment tail: ray_actor_options.num_cpus is 'many'", "a number from 0 on"],
         ),
-        (of_tail(ray_actor_options={"num_cpu": 1}), ["ray_actor_options.num_cpu is no key"]),
+        (
+            of_tail(ray_actor_options={"num_cpu": 1}),
+            ["ray_actor_options.num_cpu is not a known key"],
+        ),
         (of_tail(autoscaling_config={}), ["num_replicas and autoscaling_config exclude"]),
         (scaled(min_replicas=3, max_replicas=2), ["min_replicas 3 above max_replicas 2"]),
         (scaled(max_replicas=2, initial_replicas=5), ["initial_replicas is 5", "between 1 and 2"]),
         (scaled(max_replicas="8"), ["autoscaling_config.max_replicas is '8'"]),
         (of_tail(name="tails"), ["deployment tails does not exist", "did you mean tail?"]),
         (of_tail(name=7), ["name is 7"]),
-        (of_tail(name="safety"), ["deployment safety stands there twice"]),
-        (lambda content: content.update(application=[]), ["application is no key", "applications"]),
+        (of_tail(name="safety"), ["deployment safety is listed twice"]),
+        (
+            lambda content: content.update(application=[]),
+            ["application is not a known key", "applications"],
+        ),
         (lambda content: content.pop("applications"), ["applications is missing", "a list"]),
         (lambda content: content.update(applications=[]), ["applications is empty"]),
         (lambda content: content.update(applications=["x"]), ["applications has the entry 'x'"]),
         (lambda content: content.update(http_options=None), ["http_options is empty"]),
-        (lambda content: content["http_options"].update(ports=1), ["http_options.ports is no key"]),
+        (
+            lambda content: content["http_options"].update(ports=1),
+            ["http_options.ports is not a known key"],
+        ),
         (lambda content: content["http_options"].update(port="x"), ["http_options.port is 'x'"]),
         (lambda content: content["logging_config"].update(encoding="XML"), ["JSON or TEXT"]),
         (
@@ -161,19 +170,21 @@ def test_what_is_wrong_is_refused_with_its_place_and_what_is_allowed(
 
 def test_a_key_that_is_nearly_one_is_put_right_without_a_list_of_all(tmp_path: Path) -> None:
     path = edited(tmp_path, of_tail(num_replica=2))
-    with pytest.raises(ConfigFileError, match=r"is no key; did you mean num_replicas\?$"):
+    with pytest.raises(ConfigFileError, match=r"is not a known key; did you mean num_replicas\?$"):
         serve_config.read(path, "127.0.0.1", 8123)
 
 
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     path = edited(tmp_path, of_tail(num_replicas="two", num_cpus=1))
-    with pytest.raises(ConfigFileError, match=r"num_cpus is no key.*num_replicas is 'two'"):
+    with pytest.raises(
+        ConfigFileError, match=r"num_cpus is not a known key.*num_replicas is 'two'"
+    ):
         serve_config.read(path, "127.0.0.1", 8123)
 
 
 def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes("applications: [caf\xe9]".encode("latin-1"))
-    with pytest.raises(ConfigFileError, match=r"latin\.yaml is no text in UTF-8"):
+    with pytest.raises(ConfigFileError, match=r"latin\.yaml is not UTF-8 text"):
         serve_config.read(tmp_path / "latin.yaml", "127.0.0.1", 8123)
 
 

@@ -40,7 +40,7 @@ BODY = {"entity": "pricing", "load": 0.5}
 def test_starting_twice_says_so(live: Live) -> None:
     again = live.command("up")
     assert again.returncode == 1
-    assert re.search(rf"runs already.*{live.run.pid}.*ballast down", again.stderr)
+    assert re.search(rf"already runs.*{live.run.pid}.*ballast down", again.stderr)
 
 
 def test_status_tells_what_runs(live: Live) -> None:
@@ -242,7 +242,7 @@ def test_ctrl_c_twice_breaks_off_a_start_and_leaves_nothing(live: Live) -> None:
     with process.stdout:
         rest = process.stdout.read()
     assert process.wait(PATIENCE_SECONDS) == 1, rest
-    assert "Ended before it was ready" in rest
+    assert "Ballast ended before it was ready" in rest
     assert "Traceback" not in rest
     gone(live, run.token, run.scratch)
 
