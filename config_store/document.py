@@ -23,8 +23,8 @@ class Lane(Frozen):
         64,
         ge=1,
         le=4096,
-        description="A request of more rows travels in slices of so many, one after another, "
-        "beside the batches of the others.",
+        description="A request with more rows is sent in slices of this many rows, one "
+        "after another, between the batches of others.",
     )
 
     @model_validator(mode="after")
@@ -32,7 +32,7 @@ class Lane(Frozen):
         if self.max_waiting_rows < self.max_batch_rows:
             raise ValueError(
                 f"max_waiting_rows {self.max_waiting_rows} is less than one batch of "
-                f"{self.max_batch_rows}: batches could never fill"
+                f"{self.max_batch_rows} rows: batches could never fill"
             )
         return self
 
@@ -41,16 +41,18 @@ class Deadlines(Frozen):
     """How long a request may take in all, and each part of it at most, in milliseconds."""
 
     request_ms: float = Field(
-        1000.0, gt=0, description="From when a request was read to when it is answered or refused."
+        1000.0,
+        gt=0,
+        description="From the time a request was read until it is answered or refused.",
     )
     features_ms: float = Field(
-        100.0, gt=0, description="After it the request goes on with assumed features."
+        100.0, gt=0, description="After this time the request continues with assumed features."
     )
-    model_ms: float = Field(500.0, gt=0, description="After it the fallback answers.")
+    model_ms: float = Field(500.0, gt=0, description="After this time the fallback answers.")
     ledger_ms: float = Field(
         300.0,
         gt=0,
-        description="Kept for the ledger: two thirds for Redis, the rest for the spool.",
+        description="Reserved for the ledger: two thirds for Redis, the rest for the spool.",
     )
 
     @model_validator(mode="after")
@@ -79,7 +81,7 @@ class ModelServing(FamilyServing):
 
 
 class TailServing(ModelServing):
-    slo_ms: float = Field(250.0, gt=0, description="Taken when a request names no SLO.")
+    slo_ms: float = Field(250.0, gt=0, description="Used when a request names no SLO.")
 
 
 class Serving(Frozen):
@@ -131,12 +133,15 @@ class BanditExperiment(Frozen):
     """What an operator says of one experiment, whether it has begun or not."""
 
     arms: tuple[str, ...] = Field(
-        (), description="Chosen among where a request names no arms; new ones join on the way."
+        (),
+        description="The arms to choose from when a request names none; more can be added later.",
     )
     baseline: str | None = Field(
-        None, description="The incumbent that it begins with; the first arm where left out."
+        None, description="The incumbent at the start; the first arm where left out."
     )
-    vetoed: tuple[str, ...] = Field((), description="Arms that are not chosen, whoever names them.")
+    vetoed: tuple[str, ...] = Field(
+        (), description="Arms that are never chosen, even when a request names them."
+    )
 
 
 class BanditsConfig(Frozen):
@@ -146,8 +151,8 @@ class BanditsConfig(Frozen):
         0.10,
         ge=0,
         le=1,
-        description="The most of the traffic that arms other than the baseline get; the safety "
-        "policy's limit on canary_percentage holds beside it.",
+        description="The most traffic that arms other than the baseline may get; the "
+        "safety policy's limit on canary_percentage also applies.",
     )
     experiments: dict[str, BanditExperiment] = Field(default_factory=dict)
 
@@ -165,7 +170,9 @@ class ConfigDocument(Frozen):
     @model_validator(mode="after")
     def _nothing_is_served_unjudged(self) -> Self:
         if unjudged := set(self.serving.by_family()) - set(self.safety.families):
-            raise ValueError(f"families are served without a safety policy: {sorted(unjudged)}")
+            raise ValueError(
+                f"these families are served without a safety policy: {sorted(unjudged)}"
+            )
         return self
 
     def canonical(self) -> bytes:

@@ -8,7 +8,7 @@ class ConfigError(Exception):
 class UnknownVersionError(ConfigError):
     def __init__(self, version: int) -> None:
         super().__init__(
-            f"There is no configuration version {version}: ask for the history to see which exist."
+            f"There is no configuration version {version}: list the versions to see which exist."
         )
 
 
@@ -22,8 +22,9 @@ class CorruptVersionError(ConfigError):
 
     def __init__(self, version: int, expected: str, found: str) -> None:
         super().__init__(
-            f"Configuration version {version} was published with hash {expected[:12]} but what is "
-            f"stored hashes to {found[:12]}: activate another version and find out who wrote it."
+            f"Configuration version {version} was published with hash {expected[:12]}, "
+            f"but the stored document has hash {found[:12]}: activate another version, "
+            "and find out who changed it."
         )
 
 
@@ -32,8 +33,8 @@ class UnreadableVersionError(ConfigError):
 
     def __init__(self, version: int, reason: str) -> None:
         super().__init__(
-            f"Configuration version {version} does not fit this release: {reason}. "
-            "Activate a version that does, or run the release that wrote it."
+            f"Configuration version {version} cannot be used by this release: {reason}. "
+            "Activate a version that can, or run the release that wrote it."
         )
 
 
@@ -42,8 +43,8 @@ class VersionAwayError(ConfigError):
 
     def __init__(self, version: int, cause: str) -> None:
         super().__init__(
-            f"Configuration version {version} is not at hand: {cause}. A batch that names it is "
-            "refused until it can be read from Redis."
+            f"Configuration version {version} is not loaded: {cause}. A batch that names "
+            "it is refused until it can be read from Redis."
         )
 
 
@@ -59,4 +60,6 @@ class NothingLoadedError(ConfigError):
 
 class AlreadyWatchingError(ConfigError):
     def __init__(self, channel: str) -> None:
-        super().__init__(f"The watch on {channel!r} runs already: start it once, then stop it.")
+        super().__init__(
+            f"The watch on {channel!r} is already running: start it once, then stop it."
+        )

@@ -24,9 +24,14 @@ class Quota(Frozen):
     requests_per_second: float = Field(50_000.0, gt=0, le=1e9)
     rows_per_second: float = Field(500_000.0, gt=0, le=1e9)
     burst_seconds: float = Field(
-        2.0, gt=0, le=3600, description="So many seconds' requests and rows may come at once."
+        2.0,
+        gt=0,
+        le=3600,
+        description="How many seconds' worth of requests and rows may arrive at once.",
     )
-    streams: int = Field(100_000, ge=0, description="Regime and anomaly streams together.")
+    streams: int = Field(
+        100_000, ge=0, description="Regime streams and anomaly streams, counted together."
+    )
     experiments: int = Field(1_000, ge=0)
     studies: int = Field(1_000, ge=0)
 

@@ -54,7 +54,7 @@ class LiveVersions(Generic[Compiled]):
     def active(self) -> Live[Compiled]:
         """The one of the latest notice, for what is no batch's work."""
         if self._active is None:
-            raise VersionAwayError(0, "none was ever loaded")
+            raise VersionAwayError(0, "no version has been loaded yet")
         return self._alive[self._active]
 
     def alive(self) -> list[Live[Compiled]]:
@@ -86,11 +86,13 @@ class LiveVersions(Generic[Compiled]):
             async with asyncio.timeout(within_seconds):
                 live = await self._reads.get(number, partial(self._fetch, number))
         except TimeoutError as late:
-            raise VersionAwayError(number, "it did not come in time") from late
+            raise VersionAwayError(number, "it was not loaded in time") from late
         except (ConfigError, *REDIS_AWAY) as away:
             raise VersionAwayError(number, str(away) or type(away).__name__) from away
         if live.config_hash != config_hash:
-            raise VersionAwayError(number, f"another document has this number: {live.config_hash}")
+            raise VersionAwayError(
+                number, f"this number belongs to another document: {live.config_hash}"
+            )
         return live
 
     async def _fetch(self, number: int) -> Live[Compiled]:

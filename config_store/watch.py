@@ -92,7 +92,7 @@ class RedisWatch(Generic[T]):
             async with asyncio.timeout(seconds):
                 await self._loaded.wait()
         except TimeoutError:
-            cause = str(self._trouble or "no answer yet")
+            cause = str(self._trouble or "Redis has not answered yet")
             raise NothingLoadedError(self._channel, seconds, cause) from self._trouble
         return self._value  # type: ignore[return-value] # set before the event is; T may hold None
 
@@ -141,7 +141,9 @@ class RedisWatch(Generic[T]):
         except Exception as trouble:
             # A bad value must not end the watch: the next one may be good.
             if str(trouble) != str(self._trouble):
-                log.exception("%s cannot be taken over, the last one stays", self._channel)
+                log.exception(
+                    "The new %s cannot be used, and the previous one stays in use", self._channel
+                )
             self._connected, self._trouble = True, trouble
         else:
             self._connected, self._trouble = True, None

@@ -85,7 +85,11 @@ class BackgroundLoop:
     def note_success(self) -> None:
         """Count a success now; for a step that goes on for long."""
         if self._failed_in_row:
-            log.info("%s works again after %d failures", self.name, self._failed_in_row)
+            log.info(
+                "The background loop %r works again after %d failures",
+                self.name,
+                self._failed_in_row,
+            )
         self._succeeded_at = self._clock()
         self._expect_success()
         self._failed_in_row, self._backoff = 0, 0.0
@@ -127,9 +131,19 @@ class BackgroundLoop:
             return
         self._logged_at = self._clock()
         if expected:
-            log.warning("%s failed (%d in a row): %r", self.name, self._failed_in_row, error)
+            log.warning(
+                "The background loop %r failed (%d times in a row): %r",
+                self.name,
+                self._failed_in_row,
+                error,
+            )
         else:
-            log.error("%s failed (%d in a row)", self.name, self._failed_in_row, exc_info=error)
+            log.error(
+                "The background loop %r failed (%d times in a row)",
+                self.name,
+                self._failed_in_row,
+                exc_info=error,
+            )
 
     def _expect_success(self) -> None:
         if self._late is not None:
@@ -137,7 +151,7 @@ class BackgroundLoop:
         self._late = asyncio.get_running_loop().call_later(LATE_SECONDS, self._report_late)
 
     def _report_late(self) -> None:
-        log.error("%s has been at one step for %.0f s", self.name, LATE_SECONDS)
+        log.error("The background loop %r has been in one step for %.0f s", self.name, LATE_SECONDS)
 
     async def _rest(self) -> None:
         seconds = self._seconds()

@@ -49,7 +49,7 @@ def decode(data: bytes) -> Snapshot:
         form = orjson.loads(data)
         return Snapshot(float(form["at"]), [_from_json(family) for family in form["families"]])
     except (KeyError, TypeError, ValueError) as error:
-        raise SnapshotError(f"not a metrics snapshot: {error!r}") from error
+        raise SnapshotError(f"the bytes are not a metrics snapshot: {error!r}") from error
 
 
 def merge(

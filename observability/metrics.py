@@ -81,14 +81,15 @@ class Metrics:
             "lane_stage_seconds", "One stage of a batch's way through the DAG.", "family", "stage"
         )
         self.lane_waiting_rows = self._gauge(
-            "lane_waiting_rows", "Rows that wait for a free slot of their lane.", "family"
+            "lane_waiting_rows", "Rows waiting for a free slot of their lane.", "family"
         )
         self.lane_refused_rows = self._counter(
             "lane_refused_rows_total", "Rows answered 503 because the lane was full.", "family"
         )
         self.quota_refusals = self._counter(
             "quota_refusals_total",
-            "Refusals because a key had used up a quota: requests, rows, or states it created.",
+            "Refusals because a key had exceeded a quota: requests, rows, or states that it "
+            "created.",
             "quota",
         )
 
@@ -120,19 +121,21 @@ class Metrics:
             "config_version", "The configuration version that answers carry."
         )
         self.state_resident_bytes = self._gauge(
-            "state_resident_bytes", "What states take in the memory of replicas, estimated.", "kind"
+            "state_resident_bytes", "Estimated memory that states use in replicas.", "kind"
         )
         self.state_evictions = self._counter(
-            "state_evictions_total", "States that left memory: idle, or for want of room.", "kind"
+            "state_evictions_total",
+            "States that left memory because they were idle or memory was short.",
+            "kind",
         )
         self.redis_memory_used_bytes = self._gauge(
-            "redis_memory_used_bytes", "Memory that Redis uses for what is kept in it."
+            "redis_memory_used_bytes", "Memory that Redis uses for its data."
         )
         self.redis_memory_limit_bytes = self._gauge(
-            "redis_memory_limit_bytes", "Its maxmemory, or all of its machine's memory."
+            "redis_memory_limit_bytes", "Redis's maxmemory, or its machine's whole memory."
         )
         self.home_disk_free_bytes = self._gauge(
-            "home_disk_free_bytes", "Free on the disk under BALLAST_HOME."
+            "home_disk_free_bytes", "Free space on the disk under BALLAST_HOME."
         )
         for storage in (
             self.redis_memory_used_bytes,
@@ -152,7 +155,7 @@ class Metrics:
         )
         self.ledger_dead_letters = self._counter(
             "ledger_dead_letters_total",
-            "Ledger entries kept in a stream of their own because they cannot be read or stored.",
+            "Ledger entries kept in a separate stream because they cannot be read or stored.",
         )
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:

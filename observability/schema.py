@@ -109,7 +109,11 @@ def create_tables(store: Clickhouse) -> None:
         try:
             store.execute(statement)
         except QueryRejectedError as error:
-            log.warning("ClickHouse takes no table %s, and works without: %s", name, error)
+            log.warning(
+                "ClickHouse cannot create the table %s, and lookups work without it: %s",
+                name,
+                error,
+            )
 
 
 def refine_decisions(store: Clickhouse) -> bool:

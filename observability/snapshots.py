@@ -159,7 +159,7 @@ def _read(name: str, data: bytes) -> Snapshot | None:
     try:
         return decode(data)
     except SnapshotError as error:
-        log.warning("The metrics of %s do not count: %s", name, error)
+        log.warning("The metrics of %s are left out: %s", name, error)
         return None
 
 

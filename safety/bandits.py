@@ -19,7 +19,7 @@ def bandit_policy() -> FamilyPolicy:
                 low=0,
                 high=CANARY_PERCENT,
                 level=Level.UNSAFE,
-                message="More of the traffic would leave the incumbent than is allowed.",
+                message="More traffic would leave the incumbent than is allowed.",
             ),
             Range(
                 field="propensity",
@@ -27,7 +27,7 @@ def bandit_policy() -> FamilyPolicy:
                 high=1,
                 above_low=True,
                 level=Level.CRITICAL,
-                message="An arm without a chance cannot have been drawn.",
+                message="An arm with probability 0 cannot have been drawn.",
             ),
         ),
         relations=(_ordered(),),

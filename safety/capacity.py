@@ -45,21 +45,26 @@ def _range(field: str, low: float, high: float | None, message: str) -> Range:
 
 def _ranges() -> tuple[Range, ...]:
     rates = tuple(
-        _range(field, 0, LARGEST_RATE, "No service is asked so often.")
+        _range(field, 0, LARGEST_RATE, "The request rate is higher than any service's.")
         for field in ("rate", "lower", "upper")
     )
     return (
-        _range("request_rate", 0, LARGEST_RATE, "No service is asked so often."),
-        _range("active_workers", 1, LARGEST_FLEET, "No fleet has this size."),
+        _range("request_rate", 0, LARGEST_RATE, "The request rate is higher than any service's."),
+        _range(
+            "active_workers",
+            1,
+            LARGEST_FLEET,
+            "The number of workers is not one that a fleet can have.",
+        ),
         *rates,
-        _range("queue_capacity", 0, LARGEST_QUEUE, "No queue is so long."),
+        _range("queue_capacity", 0, LARGEST_QUEUE, "The queue is longer than any real queue."),
         Range(
             field="next_hour_workers",
             low=1,
             high=LARGEST_FLEET,
             level=Level.UNSAFE,
             repair=Repair.CLAMP,
-            message="No fleet has this size.",
+            message="The number of workers is not one that a fleet can have.",
         ),
     )
 
@@ -79,7 +84,7 @@ def _relations() -> tuple[Relation, ...]:
             margin=MARGIN_WORKERS,
             level=Level.UNSAFE,
             repair=Repair.CLAMP,
-            message="The fleet would grow by more than one forecast may make it.",
+            message="The fleet would grow by more than one forecast may cause.",
         ),
     )
 

@@ -34,7 +34,8 @@ class Caps(Frozen):
                 low=self.min_admit_fraction,
                 level=Level.UNSAFE,
                 repair=Repair.CLAMP,
-                message="More traffic would be shed than may be shed without a person.",
+                message="More traffic would be shed than is allowed without an "
+                "operator's approval.",
             ),
             Range(
                 field=CANARY_PERCENTAGE,

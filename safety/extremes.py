@@ -25,7 +25,7 @@ def extremes_policy() -> FamilyPolicy:
                 field="scale",
                 low=0,
                 level=Level.CRITICAL,
-                message="No spread is negative.",
+                message="A spread cannot be negative.",
             ),
             Range(
                 field="exceedance_probability",

@@ -78,7 +78,9 @@ class FamilyPolicy(Frozen):
             *((limit.prediction, limit.lower, limit.upper) for limit in self.widths),
         )
         if unknown := set(named) - set(columns):
-            raise ValueError(f"limits name columns that the family has not: {sorted(unknown)}")
+            raise ValueError(
+                f"limits name columns that the family does not have: {sorted(unknown)}"
+            )
         if strays := (set(self.codes) | set(self.whole)) - set(self.outputs):
             raise ValueError(f"codes and whole may only name outputs, not {sorted(strays)}")
         if WORKERS in self.outputs and WORKERS_NOW not in self.inputs:
@@ -103,7 +105,7 @@ class FamilyPolicy(Frozen):
     def _fallback_answers_everything(self) -> Self:
         cooked = tuple(recipe.field for recipe in self.fallback)
         if sorted(cooked) != sorted(self.outputs):
-            raise ValueError(f"the fallback needs one recipe for each output, has {cooked}")
+            raise ValueError(f"the fallback needs one recipe for each output, but has {cooked}")
         for position, recipe in enumerate(self.fallback):
             if early := set(recipe.reads()) & set(cooked[position:]):
                 raise ValueError(f"the recipe for {recipe.field} reads {sorted(early)} too early")
@@ -136,7 +138,7 @@ def _code_range(field: str, names: tuple[str, ...]) -> Range:
         low=0,
         high=len(names) - 1,
         level=Level.CRITICAL,
-        message=f"The code stands for none of {', '.join(names)}.",
+        message=f"The code is not one of {', '.join(names)}.",
     )
 
 

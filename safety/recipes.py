@@ -29,7 +29,7 @@ class Multiple(Frozen):
     field: str
     of: str
     times: float
-    otherwise: float = Field(description="Taken when the other field is absent or not finite.")
+    otherwise: float = Field(description="Used when the other field is absent or not finite.")
     low: float
     high: float
 

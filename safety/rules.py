@@ -208,8 +208,12 @@ def rule_book(policy: FamilyPolicy) -> RuleBook:
 
 def _finite(policy: FamilyPolicy, field: str, at: dict[str, int]) -> FiniteRule:
     if field in policy.outputs:
-        return FiniteRule(field, at[field], Level.CRITICAL, "The model gave no number.")
-    return FiniteRule(field, at[field], policy.missing_input, "Nobody could fill this input.")
+        return FiniteRule(
+            field, at[field], Level.CRITICAL, "The model's value is not a finite number."
+        )
+    return FiniteRule(
+        field, at[field], policy.missing_input, "This input is missing and could not be filled in."
+    )
 
 
 def _range(policy: FamilyPolicy, limit: Range, at: dict[str, int]) -> RangeRule:

@@ -20,8 +20,13 @@ def regime_policy() -> FamilyPolicy:
         ranges=(
             _probability("change_probability"),
             _probability("p_value"),
-            Range(field="sd", low=0, level=Level.CRITICAL, message="No spread is negative."),
-            Range(field="run_length", low=0, level=Level.CRITICAL, message="No run is negative."),
+            Range(field="sd", low=0, level=Level.CRITICAL, message="A spread cannot be negative."),
+            Range(
+                field="run_length",
+                low=0,
+                level=Level.CRITICAL,
+                message="A run length cannot be negative.",
+            ),
         ),
         relations=(_ordered(),),
         fallback=tuple(Constant(field=name, value=value) for name, value in otherwise.items()),
@@ -37,7 +42,9 @@ def anomaly_policy() -> FamilyPolicy:
             _probability("p_value"),
             _probability("lower"),
             _probability("upper"),
-            Range(field="score", low=0, level=Level.CRITICAL, message="No score is negative."),
+            Range(
+                field="score", low=0, level=Level.CRITICAL, message="A score cannot be negative."
+            ),
         ),
         relations=(_ordered(),),
         fallback=tuple(Constant(field=name, value=value) for name, value in otherwise.items()),

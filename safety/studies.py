@@ -17,7 +17,7 @@ def study_policy() -> FamilyPolicy:
                 field="expected_improvement",
                 low=0,
                 level=Level.CRITICAL,
-                message="Nobody expects to improve by less than nothing.",
+                message="An expected improvement cannot be negative.",
             ),
         ),
         relations=(

@@ -64,29 +64,59 @@ def _input_ranges() -> tuple[Range, ...]:
         _range("infra", 0, None, Level.UNSAFE, "An infrastructure reading cannot be negative."),
         _range("request_rate", 0, None, Level.UNSAFE, "A request rate cannot be negative."),
         _range("error_rate", 0, 1, Level.UNSAFE, "An error rate is a fraction."),
-        _range("active_workers", 1, LARGEST_FLEET, Level.UNSAFE, "No fleet has this size."),
-        _range("slo_ms", SHORTEST_MS, LONGEST_MS, Level.UNSAFE, "No SLO has this length."),
+        _range(
+            "active_workers",
+            1,
+            LARGEST_FLEET,
+            Level.UNSAFE,
+            "The number of workers is not one that a fleet can have.",
+        ),
+        _range(
+            "slo_ms",
+            SHORTEST_MS,
+            LONGEST_MS,
+            Level.UNSAFE,
+            "The SLO is outside the range of real latencies.",
+        ),
     )
 
 
 def _output_ranges() -> tuple[Range, ...]:
     latency = tuple(
-        _range(field, SHORTEST_MS, LONGEST_MS, Level.UNSAFE, "No latency has this length.")
+        _range(
+            field,
+            SHORTEST_MS,
+            LONGEST_MS,
+            Level.UNSAFE,
+            "The latency is outside the range of real latencies.",
+        )
         for field in QUANTILES
     )
     return (
         *latency,
-        _range("lower", 0, LONGEST_MS, Level.UNSAFE, "No latency has this length."),
-        _range("upper", 0, LONGEST_MS, Level.UNSAFE, "No latency has this length."),
+        _range(
+            "lower",
+            0,
+            LONGEST_MS,
+            Level.UNSAFE,
+            "The latency is outside the range of real latencies.",
+        ),
+        _range(
+            "upper",
+            0,
+            LONGEST_MS,
+            Level.UNSAFE,
+            "The latency is outside the range of real latencies.",
+        ),
         _range("breach_probability", 0, 1, Level.CRITICAL, "A probability lies in [0, 1]."),
-        _range("autoscale_workers", 1, None, Level.UNSAFE, "A service needs a worker."),
+        _range("autoscale_workers", 1, None, Level.UNSAFE, "A service needs at least one worker."),
         Range(
             field="admit_fraction",
             low=0,
             high=1,
             above_low=True,
             level=Level.CRITICAL,
-            message="An answer that admits nothing takes the platform down by itself.",
+            message="An answer that admits no requests would itself take the platform down.",
         ),
     )
 

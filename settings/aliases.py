@@ -71,10 +71,10 @@ def warnings(environment: Mapping[str, str]) -> list[str]:
 
 def _warning(alias: Alias, names: str, environment: Mapping[str, str]) -> str:
     if alias.is_overruled(environment):
-        return f"{names}: not read, for {alias.ours} is set and counts."
+        return f"{names}: ignored, because {alias.ours} is set."
     if not alias.is_taken(environment):
-        return f"{names}: not read, for {alias.older[0]} is not set."
-    taken = f"{names}: an older name, taken as {alias.ours}. Better set that."
+        return f"{names}: ignored, because {alias.older[0]} is not set."
+    taken = f"{names}: an older name, used as {alias.ours}. Set {alias.ours} instead."
     if environment.get("CLICKHOUSE_PORT") in NATIVE_PORTS and "CLICKHOUSE_PORT" in alias.older:
         taken += " ClickHouse's native port does not answer HTTP: its usual HTTP port is 8123."
     return taken

@@ -88,16 +88,17 @@ class Settings(BaseSettings):
     port: int = setting(8000, "The public port.", read_by="the front; `ballast up`", ge=1, le=65535)
     redis_prefix: str = setting(
         DEFAULT_PREFIX,
-        "What every name in Redis begins with: a word and a colon. Two platforms that share a "
-        "Redis take different ones.",
+        "The prefix of every name in Redis: a word and a colon. Two platforms that share "
+        "a Redis need different ones.",
         read_by="every process",
         pattern=PREFIX_PATTERN,
     )
     max_connections_per_address: int = setting(
         6000,
-        "How many connections one client address may hold, at most those that the process's file "
-        "descriptors allow in all ([what is bounded](operations.md#connections)). All clients "
-        "behind one reverse proxy are one address.",
+        "How many connections one client address may hold, at most as many as the "
+        "process's file descriptors allow in all ([what is "
+        "bounded](operations.md#connections)). All clients behind one reverse proxy "
+        "share one address.",
         read_by="the front",
         ge=1,
     )
@@ -116,33 +117,34 @@ class Settings(BaseSettings):
     )
     redis_memory_mb: int = setting(
         0,
-        "What memory the embedded Redis may use; 0 is a quarter of the machine's. From 80 % on the "
-        "platform says that it is degraded, from 90 % on no new stream, experiment or study "
-        "begins.",
+        "How much memory the embedded Redis may use; 0 is a quarter of the machine's. "
+        "From 80 % on the platform reports that it is degraded; from 90 % on no new "
+        "stream, experiment or study can be created.",
         read_by="`ballast up`",
         ge=0,
     )
     replica_state_mb: int = setting(
         0,
-        "What memory the states of one anomaly or optimization replica may take, half of it for "
-        "each kind; 0 is a 32nd of the machine's, and at least 128. Beyond it those idle longest "
-        "leave memory, and come back from Redis when they are asked for.",
+        "How much memory the states of one anomaly or optimization replica may use, half "
+        "of it for each kind; 0 is a 32nd of the machine's, and at least 128. Beyond it "
+        "the states that were idle longest leave memory; they are read from Redis when "
+        "they are needed again.",
         read_by="anomaly and optimization replicas",
         ge=0,
     )
     profile: Literal["fast", "plain"] = setting(
         "fast",
-        "`fast`: batches go over connections of our own, the inference paths skip Serve's ingress, "
-        "and workers are forked. `plain`: all of it goes the way that Ray and Serve have for it "
-        "([which is for what](decisions/two-transports.md)).",
+        "`fast`: batches travel over Ballast's own connections, the inference paths "
+        "bypass Serve's ingress, and workers are forked. `plain`: everything uses what "
+        "Ray and Serve provide ([which is for what](decisions/two-transports.md)).",
         read_by="every process of the cluster; `ballast up`",
     )
     forked_workers: bool = setting(
         True,
-        "Whether Ray's workers are forked of one process that has everything imported "
-        "([why](decisions/the-zygote.md)). `False` starts each as Ray does, and so does "
-        "`BALLAST_PROFILE=plain`: slower, and the first thing to try when a worker dies at its "
-        "start.",
+        "Whether Ray's workers are forked from one process that has everything imported "
+        "([why](decisions/the-zygote.md)). `False` starts each worker as Ray does, and "
+        "so does `BALLAST_PROFILE=plain`: slower, and the first thing to try when a "
+        "worker dies at its start.",
         read_by="`ballast up`",
     )
     ray_tls_server_cert: Path | None = setting(
@@ -166,9 +168,9 @@ class Settings(BaseSettings):
     )
     ray_use_tls: bool = setting(
         False,
-        "Whether everything within the cluster is encrypted: Ray's own traffic, and the "
-        "connections between gateways and stages. Both ends must then show a certificate of the "
-        "cluster's authority.",
+        "Whether all traffic within the cluster is encrypted: Ray's own, and the "
+        "connections between gateways and stages. Both ends must then present a "
+        "certificate of the cluster's authority.",
         read_by="Ray; replicas and gateways",
         validation_alias="RAY_USE_TLS",
     )
@@ -204,7 +206,7 @@ class Settings(BaseSettings):
         files = ("ray_tls_server_cert", "ray_tls_server_key", "ray_tls_ca_cert")
         lacking = [name.upper() for name in files if info.data.get(name) is None]
         if use and lacking:
-            raise ValueError(f"TLS needs {', '.join(lacking)} too")
+            raise ValueError(f"TLS also needs {', '.join(lacking)}")
         return use
 
     @field_validator("log_level", mode="before")

@@ -53,6 +53,6 @@ def unread(environment: Iterable[str]) -> list[str]:
             continue
         bare = given.removeprefix(prefix)
         near = [bare] if bare in VARIABLES else get_close_matches(given, VARIABLES, n=1)
-        meant = f"did you mean {near[0]}?" if near else "docs/settings.md lists all."
-        lines.append(f"{given} is not a setting, and nothing reads it: {meant}")
+        meant = f"did you mean {near[0]}?" if near else "docs/settings.md lists all settings."
+        lines.append(f"{given} is not a setting and has no effect: {meant}")
     return lines

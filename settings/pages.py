@@ -14,8 +14,8 @@ PAGE, EXAMPLE = Path("docs/settings.md"), Path(".env.example")
 BEGIN, END = "<!-- written by `make generate` -->\n", "<!-- end of what is written -->\n"
 WIDTH = 98
 OLDER = """\
-Older back ends had other names for some of them. These are taken where ours is not set, and
-`ballast up` and `ballast bootstrap` say which were:
+Earlier back ends had other names for some settings. They are used where ours is not set, and
+`ballast up` and `ballast bootstrap` print which were used:
 """
 HEAD = """\
 # Every setting with its default, as docs/settings.md has it. Written by `make generate`.

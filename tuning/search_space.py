@@ -15,7 +15,7 @@ def space_of(config: Mapping[str, Any]) -> Space:
     """Convert uniform and log-uniform floats and integers, and choices; constants are left out."""
     _, _, grids = parse_spec_vars(dict(config))
     if grids:
-        raise SpaceError(f"{_name(grids[0][0])}: a grid is not searched by a model; use choice")
+        raise SpaceError(f"{_name(grids[0][0])}: a model cannot search a grid; use choice")
     _, domains, _ = parse_spec_vars(flatten_dict(dict(config), prevent_delimiter=True))
     return Space.parse({_name(path): _document(_name(path), each) for path, each in domains})
 
@@ -40,7 +40,7 @@ def _document(name: str, domain: Domain) -> dict[str, Any]:
     if isinstance(domain, Categorical):
         return {"type": "categorical", "choices": list(domain.categories)}
     if not isinstance(domain, Float | Integer) or not isinstance(sampler, Uniform | LogUniform):
-        raise SpaceError(f"{name}: {domain!r} has no ends to search between, or is in steps")
+        raise SpaceError(f"{name}: {domain!r} has no bounds to search between, or has steps")
     log = isinstance(sampler, LogUniform)
     if isinstance(domain, Float):
         return {"type": "float", "low": domain.lower, "high": domain.upper, "log": log}

@@ -114,12 +114,17 @@ class BayesSearch(Searcher):  # type: ignore[misc]
         try:
             whole = orjson.loads(Path(checkpoint_path).read_bytes())
             if whole["format"] != FORMAT:
-                raise ArtifactError(f"{checkpoint_path} is of format {whole['format']}")
+                raise ArtifactError(
+                    f"{checkpoint_path} has format {whole['format']}, which this release "
+                    "cannot read"
+                )
             self._study = decode(base64.b64decode(whole["study"]))
             self._metric, self._mode = whole["metric"], whole["mode"]
             self._numbers = dict(whole["running"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ArtifactError(f"{checkpoint_path} holds no search: {error!r}") from error
+            raise ArtifactError(
+                f"{checkpoint_path} does not contain a search: {error!r}"
+            ) from error
         self._space = self._study.design.space
         self._shelf = Shelf()
 

@@ -132,5 +132,5 @@ def _library_calendar(exchange: str, year: int) -> Any:
             )
         except exchange_calendars.errors.InvalidCalendarName as error:
             known = ", ".join(exchange_calendars.get_calendar_names(include_aliases=False))
-            message = f"no calendar for exchange {exchange!r}; use one of {known}"
+            message = f"there is no calendar for exchange {exchange!r}; use one of {known}"
             raise ValueError(message) from error

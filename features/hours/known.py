@@ -59,7 +59,9 @@ _FRIDAY = 4
 def known_hours(exchange: str, start: int, hours: int) -> Floats:
     """Give the matrix (hours, NAMES) of the hours from `start`, which begins an hour."""
     if start % HOUR:
-        raise ValueError(f"{start} is within an hour; give the second that one begins")
+        raise ValueError(
+            f"{start} is not the start of an hour: give the second in which an hour begins"
+        )
     first, last = start // DAY, (start + HOUR * max(hours, 1) - 1) // DAY
     days = np.concatenate([_hours_of_day(exchange, day) for day in range(first, last + 1)])
     skipped = (start - first * DAY) // HOUR

@@ -118,7 +118,7 @@ def metric(
 ) -> npt.NDArray[np.float64]:
     """Give one metric of an entity by the minute, oldest first."""
     if name not in METRICS:
-        raise LookupError(f"no metric {name!r}; there are: {', '.join(METRICS)}")
+        raise LookupError(f"there is no metric {name!r}; the metrics are: {', '.join(METRICS)}")
     window = {"entity": entity, "since": since, "until": until}
     found = store.columns(_METRIC.format(name=name), window)
     return np.asarray(found.get("value", ()), dtype=np.float64)

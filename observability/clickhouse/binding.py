@@ -29,7 +29,7 @@ def insert_target(table: str, columns: Iterable[str]) -> str:
     """Begin an insert. Names cannot be bound as values are, so only plain ones pass."""
     for name in (table, *columns):
         if not _NAME.fullmatch(name):
-            raise ValueError(f"not a plain name for a table or column: {name!r}")
+            raise ValueError(f"the name of a table or column must be plain, not {name!r}")
     return f"INSERT INTO {table} ({', '.join(columns)})"
 
 
@@ -63,5 +63,5 @@ def _element(value: Scalar) -> str:
 
 def _moment(value: datetime) -> str:
     if value.tzinfo is None:
-        raise ValueError(f"a bound time needs a time zone, this one has none: {value!r}")
+        raise ValueError(f"a bound time needs a time zone, but {value!r} has none")
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

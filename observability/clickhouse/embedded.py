@@ -119,7 +119,8 @@ def _claim(path: Path) -> int:
         owner = os.pread(claim, 32, 0).decode() or "unknown"
         os.close(claim)
         raise FolderTakenError(
-            f"{path} is open in process {owner}: stop it, or ask it instead of opening the folder"
+            f"{path} is open in process {owner}: stop that process, or query it instead of "
+            "opening the folder"
         ) from error
     os.ftruncate(claim, 0)
     os.pwrite(claim, str(os.getpid()).encode(), 0)

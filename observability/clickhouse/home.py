@@ -68,7 +68,7 @@ async def abandon(redis: Redis) -> Home | None:
 
 def elsewhere(known: Home, folder: Path | None = None, node: str | None = None) -> str:
     """Say where the archive is, to whoever looked for it in another folder."""
-    here = "" if folder is None else f" {folder} on node {node} is not it."
+    here = "" if folder is None else f" The folder {folder} on node {node} is not this archive."
     return (
         f"The archive of decisions is on node {known.node} in {known.folder}, which "
         f"cannot be reached.{here} Decisions wait in Redis until it can. To move the "

@@ -63,7 +63,7 @@ class AuditRun:
                 self._redis, self._store, self._clock, self._progress
             )
         except (ObservabilityError, *REDIS_AWAY, _EndedError) as error:
-            log.warning("The audit of the ledger could not be made: %r", error)
+            log.warning("The audit of the ledger could not be completed: %r", error)
             self._report = _failed(error)
         except Exception as error:
             # Whoever waits for the end of it must hear of that, whatever it was.

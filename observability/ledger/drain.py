@@ -130,7 +130,9 @@ class Drain:
 
     async def _set_aside(self, message: Message, why: str) -> None:
         if await self._dead_letters.keep(message, why):
-            log.error("ledger message %s is kept as a dead letter: it %s", message.id, why)
+            log.error(
+                "the ledger message %s is kept as a dead letter because it %s", message.id, why
+            )
             self._on_dead_letter()
 
     async def _trim(self, drained: str) -> None:

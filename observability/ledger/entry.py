@@ -78,7 +78,9 @@ def seal(decisions: Sequence[Decision]) -> Sealed:
     # as half the tree.
     for decision in (*decisions[:1], *decisions[-1:]):
         if decision.decision_id.encode() not in decision.row:
-            raise ValueError(f"the row of decision {decision.decision_id!r} does not hold its id")
+            raise ValueError(
+                f"the row of decision {decision.decision_id!r} does not contain this id"
+            )
     rows = [decision.row for decision in decisions]
     lengths = struct.pack(f">{len(rows)}I", *map(len, rows))
     root = merkle.root(merkle.leaf_hashes(rows))
@@ -116,7 +118,9 @@ def checked_name(writer: str) -> str:
 def _header(data: bytes) -> tuple[Header, int]:
     version, seq, created_ms, count, name_length = _HEADER.unpack_from(data)
     if version != VERSION:
-        raise DamagedEntryError(f"ledger entry of version {version}; this reads {VERSION}")
+        raise DamagedEntryError(
+            f"the ledger entry has format {version}, but this release reads {VERSION}"
+        )
     end = _HEADER.size + name_length
     writer = data[_HEADER.size : end].decode()
     return Header(writer, seq, created_ms, count), end
@@ -125,7 +129,8 @@ def _header(data: bytes) -> tuple[Header, int]:
 def _rows(data: bytes, at: int, lengths: Sequence[int]) -> tuple[bytes, ...]:
     if at + sum(lengths) != len(data):
         raise DamagedEntryError(
-            f"a ledger entry of {at + sum(lengths)} bytes has {len(data)}: cut short or added to"
+            f"a ledger entry should have {at + sum(lengths)} bytes, but has {len(data)}: it was "
+            "cut short or extended"
         )
     rows = []
     for length in lengths:

@@ -177,7 +177,7 @@ class Lookup:
         try:
             undrained = await self._newest_in_stream(limit, family, since)
         except LedgerUnavailableError as error:
-            log.warning("decisions are listed without the latest: %s", error)
+            log.warning("the list of decisions lacks the latest ones: %s", error)
             undrained = {}
         drained = await asyncio.to_thread(self._archive.newest, limit, family, since)
         decisions = {row["decision_id"]: row for row in map(orjson.loads, drained)} | undrained

@@ -29,7 +29,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
 def path(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """Collect the siblings from leaf `index` up to the root, lowest first."""
     if not 0 <= index < len(leaves):
-        raise IndexError(f"leaf {index} is not among {len(leaves)}")
+        raise IndexError(f"there is no leaf {index}: the tree has {len(leaves)} leaves")
     level, found = list(leaves), []
     while len(level) > 1:
         sibling = index ^ 1

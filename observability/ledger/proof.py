@@ -60,7 +60,7 @@ class Proof:
                 successor=form["successor"] and _link_from_json(form["successor"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
-            raise LedgerError(f"this is not an inclusion proof: {error!r}") from error
+            raise LedgerError(f"the document is not an inclusion proof: {error!r}") from error
 
 
 def prove(entry: Entry, leaf: int, successor: Link | None) -> Proof:

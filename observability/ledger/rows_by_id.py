@@ -98,5 +98,7 @@ class RowsById:
 
     def _note(self, error: QueryRejectedError) -> None:
         if not self._refused:
-            log.warning("decisions are looked up in the archive's table alone, slower: %s", error)
+            log.warning(
+                "decisions are looked up only in the archive's table, which is slower: %s", error
+            )
         self._refused = True

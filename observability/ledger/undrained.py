@@ -97,7 +97,7 @@ class Undrained:
             place = _Place(entry.header.writer, entry.header.seq, stream, message.id)
             self._places.append(place)
         else:
-            why = f"the message {message.id} in Redis is no entry that can be read"
+            why = f"the message {message.id} in Redis cannot be read as a ledger entry"
             content = sha256(message.data).digest()
             self._damaged.setdefault(content, Fault("damaged", "", 0, why))
 

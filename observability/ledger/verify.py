@@ -80,7 +80,7 @@ def _replay(chain: Iterable[Entry], result: Verification, pinned: Head | None) -
 
 def _altered(entry: Entry) -> Iterator[Fault]:
     if not entry.intact:
-        yield _fault("altered", entry, "header or rows are not those that were hashed")
+        yield _fault("altered", entry, "the header or the rows do not match their hashes")
 
 
 def _repeated(last: Entry, entry: Entry) -> Iterator[Fault]:
@@ -99,12 +99,14 @@ def _joint(last: Entry | None, entry: Entry) -> Iterator[Fault]:
 
 def _rewritten(entry: Entry, pinned: Head) -> Iterator[Fault]:
     if entry.entry_hash != pinned.entry_hash:
-        yield _fault("conflict", entry, "it is not the entry that was noted down")
+        yield _fault("conflict", entry, "it differs from the entry that was noted before")
 
 
 def _cut(last: Entry, pinned: Head | None) -> Iterator[Fault]:
     if pinned is not None and pinned.seq > last.header.seq:
-        yield _fault("truncated", last, f"the chain ends here, but entry {pinned.seq} was known")
+        yield _fault(
+            "truncated", last, f"the chain ends here, but entry {pinned.seq} was noted before"
+        )
 
 
 def _fault(kind: FaultKind, entry: Entry, message: str) -> Fault:

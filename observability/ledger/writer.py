@@ -126,7 +126,7 @@ class LedgerWriter:
         Raises LedgerUnavailableError if neither Redis nor the disk took it.
         """
         if self._closed:
-            raise LedgerClosedError("this ledger writer was closed")
+            raise LedgerClosedError("this ledger writer is closed")
         if not decisions:
             raise ValueError("a batch for the ledger needs at least one decision")
         redis_s = self._timing.timeout if within_s is None else within_s * REDIS_SHARE

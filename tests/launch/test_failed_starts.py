@@ -70,8 +70,8 @@ def test_an_older_name_of_host_and_port_is_taken_and_said(tmp_path: Path, taken_
     *warnings, said = all_said(tmp_path / "home", BALLAST_HOST="", BALLAST_PORT="", **older)
     assert f"Port {taken_port} on 127.0.0.1 is taken by another program" in said
     assert [each.partition(". ")[0] for each in warnings] == [
-        "API_HOST: an older name, taken as BALLAST_HOST",
-        "API_PORT: an older name, taken as BALLAST_PORT",
+        "API_HOST: an older name, used as BALLAST_HOST",
+        "API_PORT: an older name, used as BALLAST_PORT",
     ]
 
 
@@ -79,7 +79,7 @@ def test_our_own_name_wins_over_an_older_one(tmp_path: Path) -> None:
     older = {"API_HOST": "127.0.0.1", "BALLAST_HOST": "192.0.2.7"}
     warning, said = all_said(tmp_path / "home", **older)
     assert "BALLAST_HOST 192.0.2.7 is not an address of this machine" in said
-    assert warning == "API_HOST: not read, for BALLAST_HOST is set and counts."
+    assert warning == "API_HOST: ignored, because BALLAST_HOST is set."
 
 
 def test_a_port_on_an_address_of_ipv6_is_tried_as_it_will_be_opened() -> None:

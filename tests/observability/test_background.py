@@ -113,7 +113,7 @@ async def test_a_step_that_hangs_shows_by_its_age_and_in_the_log(
     metrics.registry = CollectorRegistry()
     metrics.registry.register(metrics.loops)
     metrics.loops.start("hang", lambda: asyncio.sleep(3600), lambda: 0.0)
-    await until(lambda: "at one step" in caplog.text)
+    await until(lambda: "in one step" in caplog.text)
     clock.now += 120
     shown = document(merge([snapshot(metrics.registry, 0)], now=0, rules=GAUGE_RULES))
     (age,) = shown["background_last_success_age_seconds"]["samples"]

@@ -60,8 +60,8 @@ def test_the_smallest_family_is_accepted() -> None:
     ("changes", "said"),
     [
         ({"inputs": ["x", "y"]}, "named twice"),
-        ({"ranges": [limit(field="z")]}, r"has not: \['z'\]"),
-        ({"relations": [relation(greater="z")]}, r"has not: \['z'\]"),
+        ({"ranges": [limit(field="z")]}, r"does not have: \['z'\]"),
+        ({"relations": [relation(greater="z")]}, r"does not have: \['z'\]"),
         ({"ranges": [limit(low=None, high=None)]}, "needs a low or a high"),
         ({"ranges": [limit(low=3)]}, "low 3.0 > high 2.0"),
         ({"ranges": [limit(low=None, above_low=True)]}, "without a low bound"),

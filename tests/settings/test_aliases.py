@@ -32,17 +32,17 @@ def test_each_older_name_stands_in_for_ours(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.clickhouse_url == "http://history:8124"
     said = warnings(os.environ)
     assert [line.partition(". ")[0] for line in said] == [
-        "API_HOST: an older name, taken as BALLAST_HOST",
-        "API_PORT: an older name, taken as BALLAST_PORT",
-        "LOG_LEVEL: an older name, taken as BALLAST_LOG_LEVEL",
-        "CLICKHOUSE_HOST and CLICKHOUSE_PORT: an older name, taken as CLICKHOUSE_URL",
+        "API_HOST: an older name, used as BALLAST_HOST",
+        "API_PORT: an older name, used as BALLAST_PORT",
+        "LOG_LEVEL: an older name, used as BALLAST_LOG_LEVEL",
+        "CLICKHOUSE_HOST and CLICKHOUSE_PORT: an older name, used as CLICKHOUSE_URL",
     ]
 
 
 @pytest.mark.parametrize("ours", ["BALLAST_PORT", "ballast_port"])
 def test_our_own_name_wins(monkeypatch: pytest.MonkeyPatch, ours: str) -> None:
     assert read(monkeypatch, {"API_PORT": "9000", ours: "9001"}).port == 9001
-    assert warnings(os.environ) == ["API_PORT: not read, for BALLAST_PORT is set and counts."]
+    assert warnings(os.environ) == ["API_PORT: ignored, because BALLAST_PORT is set."]
     assert Settings(port=9002).port == 9002
 
 
@@ -50,7 +50,7 @@ def test_our_own_url_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"CLICKHOUSE_HOST": "old", "CLICKHOUSE_URL": "https://new:8443"}
     assert read(monkeypatch, given).clickhouse_url == "https://new:8443"
     (line,) = warnings(os.environ)
-    assert line == "CLICKHOUSE_HOST: not read, for CLICKHOUSE_URL is set and counts."
+    assert line == "CLICKHOUSE_HOST: ignored, because CLICKHOUSE_URL is set."
 
 
 def test_an_empty_name_of_either_kind_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_host_and_port_of_clickhouse_make_a_url(
 
 def test_a_port_alone_names_no_clickhouse(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(monkeypatch, {"CLICKHOUSE_PORT": "8123"}).clickhouse_url is None
-    assert warnings(os.environ) == ["CLICKHOUSE_PORT: not read, for CLICKHOUSE_HOST is not set."]
+    assert warnings(os.environ) == ["CLICKHOUSE_PORT: ignored, because CLICKHOUSE_HOST is not set."]
 
 
 def test_a_native_port_of_clickhouse_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:

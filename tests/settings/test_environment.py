@@ -123,7 +123,9 @@ def test_tls_without_its_files_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ValidationError) as refusal:
         Settings()
     (line,) = refusals(refusal.value)
-    assert line.startswith("RAY_USE_TLS is '1': TLS needs RAY_TLS_SERVER_CERT, RAY_TLS_SERVER_KEY")
+    assert line.startswith(
+        "RAY_USE_TLS is '1': TLS also needs RAY_TLS_SERVER_CERT, RAY_TLS_SERVER_KEY"
+    )
     monkeypatch.setenv("RAY_USE_TLS", "0")
     assert not Settings().ray_use_tls
 

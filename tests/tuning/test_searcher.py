@@ -102,7 +102,7 @@ def test_saved_and_restored_it_goes_on_as_if_nothing_had_happened(tmp_path: Path
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad").write_bytes(b"{}")
-    with pytest.raises(ArtifactError, match="no search"):
+    with pytest.raises(ArtifactError, match="does not contain a search"):
         search().restore(str(tmp_path / "bad"))
 
 

@@ -30,7 +30,7 @@ class Platform:
 
     def __post_init__(self) -> None:
         if len(set(self.entities)) != len(self.services):
-            raise ValueError(f"two services bear one name: {', '.join(self.entities)}")
+            raise ValueError(f"two services have the same name: {', '.join(self.entities)}")
 
     @property
     def entities(self) -> tuple[str, ...]:
@@ -59,7 +59,9 @@ class Platform:
         for service in self.services:
             if service.name == entity:
                 return service
-        raise LookupError(f"no entity {entity!r} here; there are {', '.join(self.entities)}")
+        raise LookupError(
+            f"there is no entity {entity!r}; the entities are: {', '.join(self.entities)}"
+        )
 
 
 def _cut(day: Telemetry, start: int, stop: int) -> Telemetry:

@@ -113,7 +113,7 @@ def test_events_are_counted_in_the_hour_that_feels_them() -> None:
 
 
 def test_a_start_within_an_hour_is_refused() -> None:
-    with pytest.raises(ValueError, match="within an hour"):
+    with pytest.raises(ValueError, match="is not the start of an hour"):
         known_hours("XNYS", at("2026-11-18") + 60, 3)
 
 

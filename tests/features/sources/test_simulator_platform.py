@@ -142,12 +142,14 @@ def test_clients_that_name_no_entity_find_one() -> None:
 
 
 def test_an_unknown_entity_is_named_with_those_that_are_known() -> None:
-    with pytest.raises(LookupError, match=r"no entity 'nobody' here; there are default, order"):
+    with pytest.raises(
+        LookupError, match=r"there is no entity 'nobody'; the entities are: default, order"
+    ):
         Platform(0).minutes("nobody", MONDAY, MONDAY + 60)
 
 
 def test_two_services_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="bear one name"):
+    with pytest.raises(ValueError, match="have the same name"):
         Platform(0, (DEFAULT_SERVICES[0], DEFAULT_SERVICES[0]))
 
 

@@ -64,9 +64,9 @@ def test_a_value_never_becomes_sql(either: Clickhouse, attack: str) -> None:
 
 @pytest.mark.parametrize("name", ["t (a) SELECT 1; --", "t-1", "", "t.u", "a b", "`a`"])
 def test_a_name_never_becomes_sql(either: Clickhouse, name: str) -> None:
-    with pytest.raises(ValueError, match="not a plain name"):
+    with pytest.raises(ValueError, match="must be plain"):
         either.insert(name, {"a": ["x"]})
-    with pytest.raises(ValueError, match="not a plain name"):
+    with pytest.raises(ValueError, match="must be plain"):
         either.insert("t", {name: ["x"]})
 
 

@@ -69,7 +69,7 @@ def test_bytes_that_are_no_entry_are_refused(data: bytes) -> None:
 def test_rows_that_slipped_against_their_ids_are_refused(n: int) -> None:
     slipped = [Decision(f"id{i}", b'{"decision_id":"id%d"}' % (i + 1)) for i in range(n)]
     for batch in (slipped, [Decision("id9", b'{"decision_id":"id9"}'), *slipped]):
-        with pytest.raises(ValueError, match="does not hold its id"):
+        with pytest.raises(ValueError, match="does not contain this id"):
             seal(batch)
 
 

@@ -160,7 +160,9 @@ def test_a_store_that_has_no_such_table_is_searched_as_before(
     assert archive.add([entry(rows)]) == [0]
     assert archive.rows([*rows, an_id(9)]) == rows
     assert archive.fill_rows_by_id() is False
-    warnings = [each.message for each in caplog.records if "table alone" in each.message]
+    warnings = [
+        each.message for each in caplog.records if "only in the archive's table" in each.message
+    ]
     assert len(warnings) == 1
 
 
