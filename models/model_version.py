@@ -64,7 +64,7 @@ def folder_name(name: str) -> str:
     """Spell a name such as tail/xgboost-quantile without the slash MLflow and a folder refuse."""
     if not _NAME.fullmatch(name):
         raise InvalidNameError(
-            f"model name {name!r}: use lower-case words, digits, - and _, parted by /"
+            f"model name {name!r}: use lower-case words, digits, - and _, separated by /"
         )
     return name.replace("/", ".")  # no name has a dot, so the spelling can be undone
 

@@ -35,7 +35,7 @@ def read_pointer(artifact_dir: Path, name: str, alias: str) -> ModelVersion | No
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
-            f"{file} is damaged ({type(error).__name__}: {error}); set the alias again"
+            f"the pointer {file} is damaged ({type(error).__name__}: {error}); set the alias again"
         ) from error
 
 

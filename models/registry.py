@@ -111,7 +111,7 @@ class Registry:
         if version is None:
             return max(taken).next_minor() if taken else FIRST
         if (number := Semver.parse(version)) in taken:
-            raise VersionTakenError(f"model {name!r} has a version {number} already")
+            raise VersionTakenError(f"model {name!r} already has a version {number}")
         return number
 
     def _copy_in(self, source: Path, target: Path) -> None:
@@ -162,7 +162,9 @@ class Registry:
 
     def _found(self, name: str) -> list[Any]:
         if not (found := self._search(name)):
-            raise UnknownModelError(f"no model {name!r}; there are: {', '.join(self.names())}")
+            raise UnknownModelError(
+                f"there is no model {name!r}; the models are: {', '.join(self.names())}"
+            )
         return found
 
     def _search(self, name: str) -> list[Any]:
@@ -187,6 +189,6 @@ def _refuse_lost(found: ModelVersion) -> None:
 def _refuse_changed(found: ModelVersion) -> None:
     if found.digest and digest_of(found.path) != found.digest:
         raise ArtifactError(
-            f"the files of {found.name} {found.version} are not those that were registered; "
-            f"restore {found.path}, or register them as a version of their own"
+            f"the files of {found.name} {found.version} differ from those that were "
+            f"registered; restore {found.path}, or register them as a new version"
         )

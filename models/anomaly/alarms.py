@@ -73,7 +73,7 @@ class AlarmSettings:
         require_within("epoch", self.epoch, 8, 65_536)
         require_within("dependence", self.dependence, 1, 1_000)
         if self.spikes and not self.recorded:
-            raise ModelError("spikes are told by the record: choose recorded, too")
+            raise ModelError("spikes needs the record: set recorded to true as well")
         require_within("learning", self.learning, 16, 1_000_000)
         require_within("era", self.era, 16, 100_000_000)
 
@@ -98,7 +98,9 @@ def checked_shares(shares: FloatArray | float, rows: int) -> FloatArray:
     """Give one a row; InvalidColumnError when there is another count or one is not 0 to 1."""
     spent = checked_rows("shares", shares, rows)
     if spent.size and not (spent.min() >= 0 and spent.max() <= 1):
-        raise InvalidColumnError("shares", "an observation's share of the budget is 0 to 1")
+        raise InvalidColumnError(
+            "shares", "an observation's share of the budget must be from 0 to 1"
+        )
     return spent
 
 
@@ -209,7 +211,10 @@ class AlarmBank:
         """Open a stream as `encode` wrote it; ArtifactError when it is not of these settings."""
         snapshot = codec.decode(data, _KIND)
         if dict(snapshot.settings) != asdict(self.settings):
-            raise ArtifactError(f"the stream was kept with {snapshot.settings}")
+            raise ArtifactError(
+                f"the snapshot was made with the settings {snapshot.settings}, which differ "
+                "from these"
+            )
         slot = self.open(0)
         try:
             fill(self._memory._asdict(), slot, snapshot.arrays)

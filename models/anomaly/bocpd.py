@@ -130,7 +130,9 @@ class RegimeBank:
     def open(self, scale: Scale | None = None) -> int:
         """Begin a stream; without its scale it learns it from its first observations."""
         if scale and not (np.isfinite(scale).all() and (scale.spread > 0).all()):
-            raise ModelError(f"{scale} is no scale: give finite numbers, the spread above 0")
+            raise ModelError(
+                f"{scale} cannot be a scale: give finite numbers, with the spread above 0"
+            )
         slot = self._slots.take()
         if self._slots.capacity > len(self._streams.total):
             self._streams = Streams(**grown(self._streams._asdict(), self._slots.capacity))
@@ -258,11 +260,14 @@ class RegimeBank:
     def _checked(self, values: F64Array, rows: int) -> F64Array:
         given = checked_points(values, self.dimensions, "values")
         if len(given) != rows:
-            raise InvalidColumnError("values", f"has {len(given)} rows, slots has {rows}")
+            raise InvalidColumnError("values", f"has {len(given)} rows, but slots has {rows}")
         if self.settings.family == "poisson":
             bad = np.flatnonzero(((given < 0) | (given != np.floor(given))).any(axis=1))
             if bad.size:
-                reason = f"row {bad[0]} is {given[bad[0]].tolist()}; counts are 0, 1, 2, ..."
+                reason = (
+                    f"row {bad[0]} is {given[bad[0]].tolist()}; counts must be whole numbers "
+                    "from 0 on"
+                )
                 raise InvalidColumnError("values", reason, bad.tolist())
             return np.minimum(given, _MOST_COUNT)
         return given

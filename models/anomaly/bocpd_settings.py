@@ -48,7 +48,7 @@ class BocpdSettings:
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
-            raise ModelError(f"family is {self.family!r}: choose {', '.join(FAMILIES)}")
+            raise ModelError(f"family is {self.family!r}; choose one of {', '.join(FAMILIES)}")
         for name in ("kappa", "slope_kappa", "alpha", "beta"):
             self._within(name, 1e-6, 1e9)
         self._within("expected_run", 1.0 + 1e-6, 1e9)

@@ -54,7 +54,9 @@ def decode(data: bytes, settings: BocpdSettings, dimensions: int) -> dict[str, N
     snapshot = codec.decode(data, _KIND)
     found = _settings(snapshot.settings)
     if found != (settings, dimensions):
-        raise ArtifactError(f"the stream was kept with {found}; this is {(settings, dimensions)}")
+        raise ArtifactError(
+            f"the snapshot was made with {found}, but here are {(settings, dimensions)}"
+        )
     return snapshot.arrays
 
 
@@ -69,4 +71,4 @@ def _settings(stored: Mapping[str, Any]) -> tuple[BocpdSettings, int]:
         dimensions = int(fields.pop("dimensions"))
         return BocpdSettings(**fields), dimensions
     except (KeyError, TypeError, ValueError, ModelError) as error:
-        raise ArtifactError(f"the snapshot's settings are not ones of bocpd: {error}") from error
+        raise ArtifactError(f"the snapshot's settings are not valid for bocpd: {error}") from error

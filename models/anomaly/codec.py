@@ -57,7 +57,7 @@ def decode(data: bytes, kind: str) -> Snapshot:
     """Read what `encode` wrote; ArtifactError when it is damaged or of another kind or release."""
     header, offset = _header(data)
     if header["kind"] != kind:
-        raise ArtifactError(f"the snapshot is of {header['kind']!r}, not of {kind!r}")
+        raise ArtifactError(f"the snapshot is of a {header['kind']!r}, not of a {kind!r}")
     arrays = dict[str, NDArray[Any]]()
     for name, dtype, shape in header["arrays"]:
         arrays[name], offset = _array(data, offset, dtype, shape)
@@ -68,7 +68,7 @@ def decode(data: bytes, kind: str) -> Snapshot:
 
 def _header(data: bytes) -> tuple[dict[str, Any], int]:
     if len(data) < _PREFIX.size + _CHECKSUM.size or data[:4] != _MAGIC:
-        raise ArtifactError("this is no snapshot of a detector")
+        raise ArtifactError("the bytes are not a snapshot of a detector")
     _, version, length = _PREFIX.unpack_from(data)
     if version != _VERSION:
         raise ArtifactError(f"the snapshot has format {version}; this release reads {_VERSION}")

@@ -42,7 +42,8 @@ class Roster:
     def __post_init__(self) -> None:
         if self.members < 1 or not self.weights:
             raise ModelError(
-                f"{self.members} members, {len(self.weights)} metrics: a fleet has one or more"
+                f"{self.members} members and {len(self.weights)} metrics: a fleet needs at least "
+                "one of each"
             )
         given = np.array(self.weights)
         if not (np.isfinite(given).all() and (given > 0).all()):

@@ -65,9 +65,11 @@ def fill(table: Mapping[str, NDArray[Any]], slot: int, state: Mapping[str, NDArr
     for name, rows in table.items():
         array, room = state.get(name), rows.shape[1:]
         if array is None or array.dtype != rows.dtype or array.ndim != len(room):
-            raise ArtifactError(f"the snapshot has no proper {name}")
+            raise ArtifactError(f"the snapshot has no valid {name}")
         if any(n > most for n, most in zip(array.shape, room, strict=True)):
-            raise ArtifactError(f"the snapshot's {name} has shape {array.shape}; here is {room}")
+            raise ArtifactError(
+                f"the snapshot's {name} has shape {array.shape}, but here it must be {room}"
+            )
         part: tuple[int | slice, ...] = (slot, *(slice(0, n) for n in array.shape))
         rows[part] = array
 

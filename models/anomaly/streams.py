@@ -146,7 +146,9 @@ class RegimeStreams:
         """Open a stream as it was written; ArtifactError when it is not of these settings."""
         _, parts = _parted(data, _REGIME)
         if set(parts) != {"regime", "alarm", "reference"}:
-            raise ArtifactError(f"the snapshot holds {sorted(parts)}: no whole stream")
+            raise ArtifactError(
+                f"the snapshot holds only {sorted(parts)}: it is not a complete stream"
+            )
         reference = codec.decode(parts["reference"], _REFERENCE).arrays
         slot = self.bank.restore(parts["regime"])
         try:
@@ -184,7 +186,9 @@ class AnomalyStreams:
         alarms: AlarmSettings | None = None,
     ) -> None:
         if detector not in get_args(Detector):
-            raise ModelError(f"detector is {detector!r}: choose {', '.join(get_args(Detector))}")
+            raise ModelError(
+                f"detector is {detector!r}; choose one of {', '.join(get_args(Detector))}"
+            )
         self.dimensions = dimensions
         self.detector = detector
         self._slots = Slots()
@@ -221,7 +225,7 @@ class AnomalyStreams:
         self._slots.require(rows.tolist())
         given = checked_points(points, self.dimensions)
         if len(given) != rows.size:
-            raise InvalidColumnError("points", f"has {len(given)} rows, slots has {rows.size}")
+            raise InvalidColumnError("points", f"has {len(given)} rows, but slots has {rows.size}")
         spent = checked_shares(shares, rows.size) / len(self._watches)
         answers = [watch.advance(rows, given, spent) for watch in self._watches]
         return answers[0] if len(answers) == 1 else odder(*answers)
@@ -242,7 +246,9 @@ class AnomalyStreams:
         """Open a stream as it was written; ArtifactError when it is not of these settings."""
         fixed, parts = _parted(data, _ANOMALY)
         if fixed.get("detector") != self.detector:
-            raise ArtifactError(f"the stream was kept for {fixed}; this is {self.detector!r}")
+            raise ArtifactError(
+                f"the snapshot is of the detector {fixed}, not of {self.detector!r}"
+            )
         slot, opened = self._slots.take(), list[Watch]()
         try:
             for watch in self._watches:
@@ -275,7 +281,9 @@ def _isolation(dimensions: int, settings: IsolationSettings, alarms: AlarmSettin
 
 def _checked_roster(roster: Roster | None, dimensions: int) -> Roster:
     if roster is None or roster.dimensions != dimensions:
-        raise ModelError(f"the roster is {roster}: a fleet needs one of {dimensions} dimensions")
+        raise ModelError(
+            f"the roster {roster} does not fit: a fleet needs one with {dimensions} dimensions"
+        )
     return roster
 
 
@@ -288,7 +296,7 @@ def _fleet(roster: Roster, settings: FleetSettings, alarms: AlarmSettings) -> Wa
     def read(data: bytes) -> Fleet:
         fleet = of_settings(data)
         if fleet.roster != roster:
-            raise ArtifactError(f"the fleet was kept as {fleet.roster}; this is {roster}")
+            raise ArtifactError(f"the snapshot is of the fleet {fleet.roster}, not of {roster}")
         return fleet
 
     # Before, scores fall as the noise is learnt: on fleets of normal and of t(3) noise the p-values
@@ -303,7 +311,9 @@ def _of(decode: Callable[[bytes], Kept], dimensions: int, settings: Any) -> Call
     def read(data: bytes) -> Kept:
         stream = decode(data)
         if (stream.dimensions, stream.settings) != (dimensions, settings):
-            raise ArtifactError(f"the stream was kept with {stream.settings}; this is {settings}")
+            raise ArtifactError(
+                f"the snapshot was made with the settings {stream.settings}, not with {settings}"
+            )
         return stream
 
     return read

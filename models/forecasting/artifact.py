@@ -35,7 +35,9 @@ def read(folder: Path, kind: str) -> Any:
             f"{folder} holds no readable {kind}: {type(error).__name__}: {error}"
         ) from error
     if found != {"format": FORMAT, "kind": kind}:
-        raise ArtifactError(f"{path} is {found}, this release reads {FORMAT}, {kind}; train again")
+        raise ArtifactError(
+            f"{path} is {found}, but this release reads {FORMAT}, {kind}; train again"
+        )
     if digest != _digest(body):
         raise ArtifactError(f"{path} is not the file that was saved; register it again")
     return body

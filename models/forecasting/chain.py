@@ -17,7 +17,7 @@ from models.forecasting.seasonal_naive import SeasonalNaive
 from models.protocols import FloatArray
 
 ORDER = ("tft", "nbeats", "prophet", "seasonal_naive")
-NO_ANSWER = "it has no answer for this entity's history"
+NO_ANSWER = "it cannot answer from this entity's history"
 
 
 class _Row(NamedTuple):

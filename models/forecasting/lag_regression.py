@@ -98,8 +98,8 @@ def fit_lag_regression(series: HourlySeries, horizon: int, *, level: float = 0.9
     raw = measured(series, _MOST)
     if raw.size < _LEAST + horizon or np.count_nonzero(~np.isnan(raw)) < _LEAST:
         raise TrainingDataError(
-            f"{series.entity}: {np.count_nonzero(~np.isnan(raw))} measured hours; a regression on "
-            f"lags needs {_LEAST + horizon}"
+            f"{series.entity}: only {np.count_nonzero(~np.isnan(raw))} hours were "
+            f"measured; a regression on lags needs {_LEAST + horizon}"
         )
     centre = float(np.nanmean(raw))
     values = filled(raw, (WEEK, DAY)) - centre

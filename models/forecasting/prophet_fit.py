@@ -41,9 +41,7 @@ def fit_curve(
     """
     values = measured(series, settings.most)
     if np.count_nonzero(~np.isnan(values)) < _LEAST:
-        raise TrainingDataError(
-            f"{series.entity}: Prophet needs {_LEAST} measured values, there are fewer"
-        )
+        raise TrainingDataError(f"{series.entity}: Prophet needs at least {_LEAST} measured values")
     names, known = telling(series, values.size)
     columns = [f"known{place}" for place in range(len(names))]  # Prophet reserves some names
     table = pd.DataFrame(known, columns=columns)

@@ -62,7 +62,7 @@ class SeasonalNaive:
             point[open_yet] = found[open_yet]
             if open_yet.any():
                 spread[open_yet] = error_quantile(lagged_errors(values, lag), self.level)
-            sources[f"what stood there {lag} steps before"] = np.count_nonzero(open_yet)
+            sources[f"the value {lag} steps before"] = np.count_nonzero(open_yet)
         last = np.isnan(point)
         sources["the last value"] = np.count_nonzero(last)
         point[last] = values[there[-1]]
@@ -84,5 +84,5 @@ class SeasonalNaive:
     def _without_history(self, series: HourlySeries, horizon: int) -> Answer:
         rows = self.profile.at(series.end, series.step, horizon)
         others = self.profile.entities
-        whose = f"the median of {others} other entities" if others else "nothing is known, nought"
+        whose = f"the median of {others} other entities" if others else "nothing is known, so 0"
         return Answer(*rows, {}, f"no history at all: {whose}")

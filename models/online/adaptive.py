@@ -48,7 +48,8 @@ class AdaptiveSettings:
         fine = _LEAST_LEVEL < self.level < 1 and 0 < self.rate < math.inf
         if not fine or min(self.window, self.recent) < 1:
             raise CalibrationError(
-                f"{self} cannot be: a level lies between {_LEAST_LEVEL} and 1, the rest over 0"
+                f"{self} is not valid: a level must be between {_LEAST_LEVEL} and 1, and all "
+                "other settings above 0"
             )
 
 

@@ -40,11 +40,12 @@ def unpack(kind: str, version: int, data: bytes) -> list[NDArray[Any]]:
     """Read what `pack` wrote; ArtifactError when it is damaged or of another kind or version."""
     body = data[: -_SUM.size]
     if len(data) < _HEAD.size + _SUM.size or _SUM.pack(zlib.crc32(body)) != data[-_SUM.size :]:
-        raise ArtifactError(f"{len(data)} bytes of {kind} state are damaged or cut short")
+        raise ArtifactError(f"{len(data)} bytes of {kind} state are damaged or incomplete")
     magic, found, of_version, count = _HEAD.unpack_from(body)
     if magic != _MAGIC or (found.strip().decode(), of_version) != (kind, version):
         raise ArtifactError(
-            f"state of kind {found!r}, version {of_version}, where {kind} {version} is read"
+            f"the state is of kind {found!r}, version {of_version}, but {kind} {version} was "
+            "expected"
         )
     arrays, place = [], _HEAD.size
     for _ in range(count):

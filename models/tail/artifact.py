@@ -72,7 +72,8 @@ def _match(folder: Path, document: dict[str, object], digest: str) -> None:
     for key, value in expected.items():
         if document.get(key) != value:
             raise ArtifactError(
-                f"{folder} has {key} {document.get(key)}, this release reads {value}; train again"
+                f"{folder} has {key} {document.get(key)}, but this release reads {value}; train "
+                "again"
             )
     if document.get("booster_sha256") != digest:
         raise ArtifactError(

@@ -78,6 +78,7 @@ def fitted_tails(curve: FloatArray, truth: FloatArray) -> Tails:
 def _hill(excess: FloatArray) -> float:
     if excess.size < _LEAST_EXCESSES:
         raise CalibrationError(
-            f"{excess.size} requests beyond the outer quantiles; a tail takes {_LEAST_EXCESSES}"
+            f"only {excess.size} requests are beyond the outer quantiles; fitting a tail needs "
+            f"{_LEAST_EXCESSES}"
         )
     return float(1 / excess.mean())

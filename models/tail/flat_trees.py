@@ -44,7 +44,7 @@ class FlatTrees(NamedTuple):
         try:
             return cls(*_arrays(learner["learner"], inputs))
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ArtifactError(f"these bytes are no booster of trees: {error!r}") from error
+            raise ArtifactError(f"the bytes are not a booster of trees: {error!r}") from error
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Sum the trees for each row: (rows, outputs)."""
@@ -91,7 +91,7 @@ def _refuse_wild(trees: FlatTrees, leaf: NDArray[np.bool_], inputs: int) -> None
     ]
     for child in (trees.left[branch], trees.right[branch]):
         if np.any(child <= branch) or np.any(child >= ends):
-            raise ValueError("a branch that does not lead on in its own tree")
+            raise ValueError("a branch that leads out of its own tree")
     if trees.output.shape != trees.roots.shape or np.any(
         (trees.output < 0) | (trees.output >= trees.base.size)
     ):

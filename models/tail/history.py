@@ -74,6 +74,7 @@ def _refuse_small(split: Split) -> None:
     for name, part in split._asdict().items():
         if part.ts.size < _LEAST_MINUTES:
             raise TrainingDataError(
-                f"{part.ts.size} minutes of history for {name}; it takes {_LEAST_MINUTES}, so give "
-                f"some weeks of telemetry beyond the {TRAILING_DAYS} days for baselines"
+                f"there are {part.ts.size} minutes of history for {name}, and "
+                f"{_LEAST_MINUTES} are needed: give some weeks of telemetry beyond the "
+                f"{TRAILING_DAYS} days for baselines"
             )

@@ -52,7 +52,7 @@ def checked(columns: Columns) -> TailRows:
     arrays = [_numbers(columns, name) for name in TailRows._fields]
     for name, array in zip(TailRows._fields, arrays, strict=True):
         if array.shape != arrays[0].shape:
-            raise InvalidColumnError(name, f"has {array.size} rows, load has {arrays[0].size}")
+            raise InvalidColumnError(name, f"has {array.size} rows, but load has {arrays[0].size}")
     matrix = np.array(arrays, dtype=np.float64)
     _refuse((matrix >= _LOW) & (matrix <= _HIGH), matrix)
     return TailRows(*matrix)

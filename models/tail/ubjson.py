@@ -25,7 +25,7 @@ def decode(document: bytes) -> Any:
     try:
         found, end = _value(document, 0)
     except (struct.error, ValueError, KeyError, IndexError, RecursionError) as error:
-        raise ArtifactError(f"these bytes are no UBJSON: {error!r}") from error
+        raise ArtifactError(f"the bytes are not UBJSON: {error!r}") from error
     if end != len(document):
         raise ArtifactError(f"{len(document) - end} bytes are left over after the UBJSON document")
     return found

@@ -71,7 +71,7 @@ class NBeats:
             return cls(weights, body["lower"], body["upper"], body["level"])
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise ArtifactError(
-                f"{folder} holds no whole {KIND}: {error!r}; train again"
+                f"{folder} holds no complete {KIND}: {error!r}; train again"
             ) from error
 
     def _answer(self, window: Scaled, point: FloatArray) -> Answer | None:

@@ -93,7 +93,7 @@ class TemporalFusionTransformer:
             return cls(arrays.read(body["weights"]), layout, body["offsets"])
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise ArtifactError(
-                f"{folder} holds no whole {KIND}: {error!r}; train again"
+                f"{folder} holds no complete {KIND}: {error!r}; train again"
             ) from error
 
     def _forward(self, views: Sequence[Seen], horizon: int) -> Outputs:

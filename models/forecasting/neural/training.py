@@ -121,7 +121,7 @@ def usable(series: Sequence[HourlySeries]) -> list[HourlySeries]:
     long = [each for each in hourly if len(each.values) - held_hours(each) >= _LEAST]
     if not long:
         raise TrainingDataError(
-            f"none of {len(series)} series is hourly and has some {_LEAST * 4 // 3} hours"
+            f"none of the {len(series)} series is hourly and has about {_LEAST * 4 // 3} hours"
         )
     return long
 

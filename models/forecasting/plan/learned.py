@@ -67,7 +67,9 @@ class Learned:
                 f"{folder} holds no readable capacity model: {type(error).__name__}: {error}"
             ) from error
         if (document.get("format"), document.get("loads")) != (FORMAT, LOADS.tolist()):
-            raise ArtifactError(f"{folder} is of another release; train the capacity model again")
+            raise ArtifactError(
+                f"{folder} was written by another release; train the capacity model again"
+            )
         if document.get("curves_sha256") != sha256(numbers).hexdigest():
             raise ArtifactError(f"{folder / _CURVES} is not the file that was saved")
         minutes, full, p50, p99, log_p99, cpu, peak, lasting = frame.unpack(_KIND, FORMAT, numbers)

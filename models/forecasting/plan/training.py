@@ -25,7 +25,7 @@ def learn(columns: Columns) -> Learned:
     """
     entities = entities_of(columns)
     if not entities:
-        raise TrainingDataError("no entity has enough whole minutes for a plan to learn from")
+        raise TrainingDataError("no entity has enough complete minutes to learn a plan from")
     hours = [Hours.of(each) for each in entities]
     return Learned(
         entities=tuple(each.name for each in entities),
@@ -46,7 +46,9 @@ def _curves(entities: list[Entity], values: list[FloatArray]) -> FloatArray:
     together = _quantiles(np.concatenate(places), np.concatenate(values))
     known = together.count >= _FEWEST
     if not known.any():
-        raise TrainingDataError(f"no load was seen in {_FEWEST} minutes: give a day of telemetry")
+        raise TrainingDataError(
+            f"no load was measured in at least {_FEWEST} minutes: give a day of telemetry"
+        )
     pool = np.interp(LOADS, LOADS[known], together.value[known])
     rows = [_monotone(pool, np.where(known, together.count, 1.0))]
     for place, value in zip(places, values, strict=True):

@@ -35,15 +35,15 @@ def unpack(kind: str, data: bytes) -> tuple[dict[str, Any], Arrays]:
     try:
         header, body = _opened(data)
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{len(data)} bytes hold no {kind}: {error}") from error
+        raise ArtifactError(f"the {len(data)} bytes are not a {kind}: {error}") from error
     if (found := (header.get("format"), header.get("kind"))) != (FORMAT, kind):
-        raise ArtifactError(f"the state is {found}, this release reads {(FORMAT, kind)}")
+        raise ArtifactError(f"the state is {found}, but this release reads {(FORMAT, kind)}")
     return header["facts"], _arrays(header["arrays"], body)
 
 
 def _opened(data: bytes) -> tuple[dict[str, Any], bytes]:
     if data[: len(_MAGIC)] != _MAGIC or zlib.crc32(data[:-_INT]) != _read(data[-_INT:]):
-        raise ValueError("it is cut or damaged")
+        raise ValueError("it is damaged or incomplete")
     start = len(_MAGIC) + _INT
     end = start + _read(data[len(_MAGIC) : start])
     return orjson.loads(data[start:end]), data[end:-_INT]

@@ -96,7 +96,7 @@ def choose(
         return policies.upper_confidence(beliefs, eligible, width)
     if policy == "thompson":
         return policies.thompson(beliefs, eligible, draws, width)
-    raise DesignError(f"policy {policy!r} is not known; there are ucb and thompson")
+    raise DesignError(f"there is no policy {policy!r}; choose ucb or thompson")
 
 
 def _eligible(experiment: Experiment, rows: int, vetoed: BoolArray | None) -> BoolArray:
@@ -106,7 +106,10 @@ def _eligible(experiment: Experiment, rows: int, vetoed: BoolArray | None) -> Bo
     if vetoed.shape != allowed.shape:
         raise InvalidColumnError("vetoed", f"has shape {vetoed.shape}, must be {allowed.shape}")
     if held_up := np.flatnonzero(vetoed[:, experiment.baseline_arm]).tolist():
-        reason = f"row {held_up[0]}: the baseline {experiment.baseline!r} is vetoed; name another"
+        reason = (
+            f"row {held_up[0]}: the baseline {experiment.baseline!r} is vetoed; name another "
+            "baseline"
+        )
         raise InvalidColumnError("vetoed", reason, held_up)
     return allowed & ~vetoed
 
@@ -141,5 +144,5 @@ def _drawn(
 
 def _share(name: str, value: float) -> float:
     if not 0 <= value <= 1:
-        raise DesignError(f"{name} is {value}; it must be a share, 0 to 1")
+        raise DesignError(f"{name} is {value}; it must be a share from 0 to 1")
     return value

@@ -138,5 +138,5 @@ def checked_ids(ids: list[str]) -> list[str]:
             reason = f"row {row} is {name!r}; it must be 1 to {ID_LENGTH} bytes, none of them zero"
             raise InvalidColumnError("decision_id", reason, [row])
     if len(set(ids)) < len(ids):
-        raise InvalidColumnError("decision_id", "two rows have the same")
+        raise InvalidColumnError("decision_id", "two rows have the same id")
     return ids

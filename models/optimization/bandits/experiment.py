@@ -36,7 +36,7 @@ class Experiment:
     @classmethod
     def start(cls, design: Design, arms: list[str], baseline: str) -> Self:
         if not arms or len(set(arms)) < len(arms) or not all(arms):
-            raise ArmError(f"arms {arms}: give at least one, each with a name of its own")
+            raise ArmError(f"arms {arms}: give at least one arm, each with a different name")
         _known(arms, baseline)
         log = DecisionLog.empty(design.capacity, design.width_of_context, len(arms))
         return cls(design, list(arms), set(), baseline, fresh_posterior(design, len(arms)), log)
@@ -57,7 +57,7 @@ class Experiment:
             self.retired.remove(name)
             return
         if not name or name in self.arms:
-            raise ArmError(f"arm {name!r} is there already, or has no name")
+            raise ArmError(f"arm {name!r} already exists, or has no name")
         self.arms.append(name)
         self.posterior.add_arm()
         self.log.add_arm()

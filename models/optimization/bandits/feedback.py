@@ -36,7 +36,9 @@ def record(
     """
     names = checked_ids(list(ids))
     if len(names) != len(decisions.arms):
-        raise InvalidColumnError("decision_id", f"{len(names)} ids, {len(decisions.arms)} rows")
+        raise InvalidColumnError(
+            "decision_id", f"{len(names)} ids were given for {len(decisions.arms)} rows"
+        )
     new = [experiment.log.row_of(name) is None for name in names]
     for row in np.flatnonzero(new).tolist():
         _record_one(experiment, names[row], decisions, row, now)
@@ -63,7 +65,9 @@ def learn(
     """
     scaled = scaled_rewards(experiment.design, rewards)
     if len(ids) != len(scaled):
-        raise InvalidColumnError("reward", f"{len(scaled)} rewards for {len(ids)} decisions")
+        raise InvalidColumnError(
+            "reward", f"{len(scaled)} rewards were given for {len(ids)} decisions"
+        )
     expire(experiment, now)
     verdicts = judge(experiment, ids, now)
     for name, reward, verdict in zip(ids, scaled.tolist(), verdicts, strict=True):

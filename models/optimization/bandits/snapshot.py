@@ -40,7 +40,7 @@ def decode(data: bytes) -> Experiment:
             _posterior(design, arrays), log, facts["balance"], facts["tally"],
         )  # fmt: skip
     except (KeyError, TypeError, DesignError) as error:
-        raise ArtifactError(f"the experiment's state is not whole: {error!r}") from error
+        raise ArtifactError(f"the experiment's state is not complete: {error!r}") from error
 
 
 def design_from(document: dict[str, Any]) -> Design:

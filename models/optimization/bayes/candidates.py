@@ -16,7 +16,7 @@ def untried(study: Study) -> list[int]:
         number for number, each in enumerate(study.design.candidates) if key_of(each) not in tried
     ]
     if not left:
-        raise TrialError(f"all {len(study.design.candidates)} candidates were asked for")
+        raise TrialError(f"all {len(study.design.candidates)} candidates have been suggested")
     return left
 
 

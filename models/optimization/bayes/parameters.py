@@ -69,7 +69,7 @@ class Integer:
     def columns(self, value: Any) -> list[float]:
         number = _number(value)
         if number != int(number) or not self.low <= number <= self.high:
-            raise SpaceError(f"{value!r} is no whole number from {self.low} to {self.high}")
+            raise SpaceError(f"{value!r} is not a whole number from {self.low} to {self.high}")
         return [_share(number, *self._cells, self.log)]
 
     def value(self, columns: FloatArray) -> int:
@@ -88,7 +88,7 @@ class Categorical:
         if not 1 <= len(self.choices) <= MOST_CHOICES:
             raise SpaceError(f"{len(self.choices)} choices: give 1 to {MOST_CHOICES}")
         if not all(isinstance(each, str | int | float | bool) for each in self.choices):
-            raise SpaceError("choices are words, numbers, true or false")
+            raise SpaceError("choices must be words, numbers, true or false")
         if not all(math.isfinite(each) for each in self.choices if isinstance(each, float)):
             raise SpaceError("a choice is not finite")
         if len({(type(each), each) for each in self.choices}) < len(self.choices):
@@ -101,7 +101,7 @@ class Categorical:
     def columns(self, value: Any) -> list[float]:
         taken = [type(each) is type(value) and each == value for each in self.choices]
         if not any(taken):
-            raise SpaceError(f"{value!r} is none of {list(self.choices)}")
+            raise SpaceError(f"{value!r} is not one of {list(self.choices)}")
         return [float(each) for each in taken]
 
     def value(self, columns: FloatArray) -> Value:
@@ -125,7 +125,7 @@ def _check_ends(low: float, high: float, log: bool) -> None:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SpaceError(f"{value!r} is no number")
+        raise SpaceError(f"{value!r} is not a number")
     return float(value)
 
 

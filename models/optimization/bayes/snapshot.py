@@ -30,15 +30,17 @@ def decode(data: bytes) -> Study:
     """Read what `encode` wrote; ArtifactError when it is not that."""
     body = data[_CHECKSUM:]
     if int.from_bytes(data[:_CHECKSUM], "little") != zlib.crc32(body) or not body:
-        raise ArtifactError(f"{len(data)} bytes hold no study: they are cut or damaged")
+        raise ArtifactError(
+            f"the {len(data)} bytes are not a study: they are damaged or incomplete"
+        )
     document = orjson.loads(body)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ArtifactError(f"the study is not of format {FORMAT}, which this release reads")
+        raise ArtifactError(f"the study does not have format {FORMAT}, which this release reads")
     try:
         trials = [_trial(each) for each in document["trials"]]
         return Study(design_from(document["design"]), trials)
     except (KeyError, TypeError, SpaceError, StudyError) as error:
-        raise ArtifactError(f"the study's state is not whole: {error!r}") from error
+        raise ArtifactError(f"the study's state is not complete: {error!r}") from error
 
 
 def design_document(design: Design) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def design_from(document: dict[str, Any]) -> Design:
         settings["space"] = Space.parse(document["space"])
         return Design(**settings)
     except (TypeError, KeyError) as error:
-        raise StudyError(f"the design is not one: {error!r}") from error
+        raise StudyError(f"the document is not a design: {error!r}") from error
 
 
 def _trial(document: dict[str, Any]) -> Trial:

@@ -27,11 +27,11 @@ class Space:
         if any(not isinstance(name, str) or not name for name in names):
             raise SpaceError("a parameter has no name")
         if twice := {name for name in names if names.count(name) > 1}:
-            raise SpaceError(f"parameters of one name: {', '.join(sorted(twice))}")
+            raise SpaceError(f"several parameters have the same name: {', '.join(sorted(twice))}")
         if len(names) > MOST_PARAMETERS or self.width > MOST_COLUMNS:
             raise SpaceError(
-                f"{len(names)} parameters in {self.width} columns (a choice is one): at most "
-                f"{MOST_PARAMETERS} and {MOST_COLUMNS}"
+                f"the space has {len(names)} parameters in {self.width} columns (each "
+                f"choice is one): at most {MOST_PARAMETERS} and {MOST_COLUMNS} are allowed"
             )
 
     @classmethod
@@ -51,7 +51,7 @@ class Space:
     def row(self, values: Mapping[str, Any]) -> FloatArray:
         """Place parameters in the unit cube; SpaceError when they are not of this space."""
         if odd := set(values) ^ {name for name, _ in self.parameters}:
-            raise SpaceError(f"{', '.join(sorted(map(str, odd)))}: missing, or not of the space")
+            raise SpaceError(f"{', '.join(sorted(map(str, odd)))}: missing, or not in the space")
         row: list[float] = []
         for name, parameter in self.parameters:
             try:

@@ -81,7 +81,10 @@ class Study:
     def ask(self, parameters: Mapping[str, Any], gain: float | None = None) -> Trial:
         """Enter a trial that is now on its way; its number is the next."""
         if len(self.trials) >= MOST_TRIALS:
-            raise TrialError(f"the study has {MOST_TRIALS} trials: start another from its best")
+            raise TrialError(
+                f"the study has {MOST_TRIALS} trials, which is the limit: create another "
+                "study and start it from the best ones"
+            )
         self.design.space.row(parameters)
         if gain is not None and not math.isfinite(gain):
             raise TrialError(f"gain {gain}: it must be finite")
@@ -96,7 +99,9 @@ class Study:
         """Enter the outcome of a pending trial, once; refused, nothing has changed."""
         before = self.trial(number)
         if before.state != "pending":
-            raise TrialError(f"trial {number} was told before: {before.state} {before.values}")
+            raise TrialError(
+                f"trial {number} already has an outcome: {before.state} {before.values}"
+            )
         self.trials[number] = told = self._outcome(before, values, constraints, failed)
         return told
 
@@ -112,7 +117,10 @@ class Study:
     def trial(self, number: int) -> Trial:
         whole = isinstance(number, int) and not isinstance(number, bool)
         if not whole or not 0 <= number < len(self.trials):
-            raise TrialError(f"no trial {number!r}; there are {len(self.trials)}, from 0")
+            raise TrialError(
+                f"there is no trial {number!r}: the study has {len(self.trials)} trials, "
+                "numbered from 0"
+            )
         return self.trials[number]
 
     def told(self) -> list[Trial]:
@@ -137,7 +145,7 @@ class Study:
 
 def _numbers(what: str, given: Sequence[float], count: int) -> tuple[float, ...]:
     if len(given) != count:
-        raise TrialError(f"{len(given)} {what}; the study needs {count}")
+        raise TrialError(f"{len(given)} {what} were given; the study needs {count}")
     for each in given:
         number = isinstance(each, int | float) and not isinstance(each, bool)
         if not number or not math.isfinite(each):

@@ -31,23 +31,26 @@ class Overlap:
     def refusal(self) -> str | None:
         """Say in words why no value can be given; None when it can."""
         if self.decisions == 0:
-            return "there are no decisions with a reward yet; let it decide, and report the rewards"
+            return (
+                "there are no decisions with a reward yet; request decisions, and report "
+                "their rewards"
+            )
         if self.usable == 0:
             return (
-                f"none of the {self.decisions} decisions gave every arm of this policy a chance; "
-                "log some with an exploration floor over these arms"
+                f"in none of the {self.decisions} decisions every arm of this policy had "
+                "a chance; log decisions with an exploration floor over these arms"
             )
         if self.effective < LEAST_EFFECTIVE:
             return (
-                f"the log overlaps too little with this policy: its {self.usable} usable decisions "
-                f"are worth {self.effective:.1f} of the policy's own, and it takes "
-                f"{LEAST_EFFECTIVE:.0f}; log more, or explore more"
+                f"the log overlaps too little with this policy: its {self.usable} usable "
+                f"decisions count as {self.effective:.1f} of the policy's own, and "
+                f"{LEAST_EFFECTIVE:.0f} are needed; log more decisions, or explore more"
             )
         if self.largest_share > LARGEST_SHARE:
             return (
-                f"one decision carries {self.largest_share:.0%} of all weight (its weight is "
-                f"{self.largest_weight:.3g}), at most {LARGEST_SHARE:.0%} is fit to judge by; "
-                "log more, or explore more"
+                f"one decision has {self.largest_share:.0%} of all weight (its weight is "
+                f"{self.largest_weight:.3g}), and at most {LARGEST_SHARE:.0%} is allowed; "
+                "log more decisions, or explore more"
             )
         return None
 

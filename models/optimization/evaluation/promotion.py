@@ -41,12 +41,13 @@ class Promotion:
         """Say in words why it is, or is not, to be promoted."""
         for name, found in (("candidate", self.candidate), ("incumbent", self.incumbent)):
             if found.refusal is not None:
-                return f"the {name} cannot be judged: {found.refusal}"
+                return f"the {name} cannot be evaluated: {found.refusal}"
         lows = [found.estimates["dr"].lower for found in (self.candidate, self.incumbent)]
         return (
-            f"the candidate's lower bound is {lows[0]:.4g}, the incumbent's {lows[1]:.4g}, and "
-            f"that of what it earns more {self.gain:.4g}: promoted only when the first is over the "
-            "second and the third over 0"
+            f"the candidate's lower bound is {lows[0]:.4g}, the incumbent's is "
+            f"{lows[1]:.4g}, and the lower bound of the gain is {self.gain:.4g}: a "
+            "candidate is promoted only when the first is above the second and the third "
+            "is above 0"
         )
 
 

@@ -174,9 +174,9 @@ def _is_too_heavy(fit: GpdFit) -> bool:
 def _too_heavy(fit: GpdFit) -> TrainingDataError:
     threshold, largest = fit.sample.threshold, fit.sample.threshold + fit.sample.excess[-1]
     return TrainingDataError(
-        f"the values over {threshold:g}, up to {largest:g}, are spread too widely for any tail "
-        f"(a shape of {MOST_SHAPE:g} is the most that is taken): give their logarithms, or leave "
-        "out what is no measurement"
+        f"the values over {threshold:g}, up to {largest:g}, are spread too widely for any "
+        f"tail (the largest shape accepted is {MOST_SHAPE:g}): send their logarithms, or "
+        "leave out values that are not measurements"
     )
 
 
@@ -198,7 +198,8 @@ def _notes(fit: GpdFit, estimates: list[Estimate]) -> list[str]:
     notes = []
     if count < _FEW:
         notes.append(
-            f"only {count} peaks over the threshold: the intervals hold less often than they say"
+            f"only {count} peaks are over the threshold: the intervals hold less often than their "
+            "confidence says"
         )
     if not fit.regular:
         notes.append(
@@ -206,7 +207,7 @@ def _notes(fit: GpdFit, estimates: list[Estimate]) -> list[str]:
             "largest value, and the intervals are approximate"
         )
     if any(math.isnan(estimate.value) for estimate in estimates):
-        notes.append("a level below the threshold was asked for: read it off the values")
+        notes.append("a requested level is below the threshold: read it from the values")
     if any(math.isinf(estimate.upper) for estimate in estimates):
         notes.append("a shape of 1 is possible: the mean beyond the value at risk may be infinite")
     return notes

@@ -135,13 +135,14 @@ def _notes(fit: GevFit, block: int, *, dependent: bool) -> list[str]:
     notes = ["no interval is claimed for the exceedance probability"]
     if fit.maxima.size < _FEW:
         notes.append(
-            f"only {fit.maxima.size} block maxima: the intervals hold less often than they say "
-            "where values are heavy-tailed, and more often where they are not"
+            f"there are only {fit.maxima.size} block maxima: the intervals hold less "
+            "often than their confidence says where values are heavy-tailed, and more "
+            "often where they are not"
         )
     if block < _SHORT:
         notes.append(
-            f"blocks of {block} values are short: their maxima follow the law of extremes roughly, "
-            "and the intervals leave that out"
+            f"blocks of {block} values are short: their maxima follow the law of extremes "
+            "only roughly, and the intervals do not account for that"
         )
     if not fit.regular:
         notes.append(
@@ -150,7 +151,8 @@ def _notes(fit: GevFit, block: int, *, dependent: bool) -> list[str]:
         )
     if dependent:
         notes.append(
-            "the block maxima follow each other (a trend, a level that shifts or a time of day): "
-            "no interval is claimed; give blocks that are longer than what lasts, such as days"
+            "the block maxima depend on each other (a trend, a changing level or a time "
+            "of day): no interval is claimed; give blocks that are longer than the "
+            "dependence, such as days"
         )
     return notes

@@ -22,7 +22,9 @@ def intervals_extremal_index(values: ArrayLike, threshold: float) -> float:
     """Estimate the extremal index from the times between exceedances; 1 when independent."""
     between = np.diff(_times(values, threshold)).astype(np.float64)
     if between.size == 0:
-        raise TrainingDataError(f"fewer than 2 values exceed {threshold:g}: no time between them")
+        raise TrainingDataError(
+            f"fewer than 2 values exceed {threshold:g}: there is no time between them"
+        )
     if between.max() <= _SHORT:
         found = 2 * between.sum() ** 2 / (between.size * (between**2).sum())
     else:
@@ -62,5 +64,5 @@ def _times(values: ArrayLike, threshold: float) -> IntArray:
 def _starts(times: IntArray, run_length: int) -> IntArray:
     """Give where each cluster starts among the times."""
     if run_length < 1:
-        raise TrainingDataError(f"a run length of {run_length} splits nothing; give at least 1")
+        raise TrainingDataError(f"the run length is {run_length}; give at least 1")
     return np.flatnonzero(np.diff(times, prepend=times[:1] - run_length) >= run_length)

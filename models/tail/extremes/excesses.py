@@ -43,19 +43,21 @@ def observed_values(values: ArrayLike) -> FloatArray:
     try:
         series = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise TrainingDataError(f"a series is made of numbers: {error}") from error
+        raise TrainingDataError(f"a series must consist of numbers: {error}") from error
     if series.ndim != 1:
-        raise TrainingDataError(f"a series has one dimension, not the shape {series.shape}")
+        raise TrainingDataError(f"a series must have one dimension, not the shape {series.shape}")
     seen = series[~np.isnan(series)]
     if seen.size == 0:
-        raise TrainingDataError("the series has no value; give at least a few hundred")
+        raise TrainingDataError("the series has no values; give at least a few hundred")
     low, high = float(seen.min()), float(seen.max())
     if max(-low, high) > _LARGEST:
         raise TrainingDataError(
             f"a value is infinite or over {_LARGEST:g}; leave it out, or give NaN for a gap"
         )
     if high - low < 1 / _LARGEST:
-        raise TrainingDataError(f"all {seen.size} values are {low:g}: a constant has no tail")
+        raise TrainingDataError(
+            f"all {seen.size} values are {low:g}: a constant series has no tail"
+        )
     return seen
 
 
@@ -71,14 +73,14 @@ def from_peaks(
     count = peaks.size
     if count < FEWEST:
         raise TrainingDataError(
-            f"{count} of {observed} values exceed {threshold:g}, at least {FEWEST} must: "
-            "give more values or a lower threshold"
+            f"only {count} of {observed} values exceed {threshold:g}, and at least "
+            f"{FEWEST} must: give more values or a lower threshold"
         )
     excess = np.sort(peaks) - threshold
     different = 1 + np.count_nonzero(np.diff(excess))
     if different < _FEWEST_DIFFERENT:
         raise TrainingDataError(
-            f"the {count} values over {threshold:g} take only {different} different values: "
-            "that is no tail; give a lower threshold, or finer values"
+            f"the {count} values over {threshold:g} have only {different} different "
+            "values, which is not a tail: give a lower threshold, or finer values"
         )
     return Excesses(threshold, excess, observed, count if exceeded is None else exceeded)

@@ -39,7 +39,7 @@ def checked_maxima(maxima: ArrayLike) -> FloatArray:
     seen = np.sort(observed_values(maxima))
     if seen.size < FEWEST_BLOCKS:
         raise TrainingDataError(
-            f"{seen.size} block maxima are too few, at least {FEWEST_BLOCKS} are needed: "
+            f"{seen.size} block maxima are too few; at least {FEWEST_BLOCKS} are needed: "
             "give a longer series or shorter blocks"
         )
     return seen

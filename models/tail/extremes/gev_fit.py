@@ -62,8 +62,8 @@ def _climb(unit: FloatArray, start: FloatArray) -> FloatArray:
             break
     if np.abs(at.slope).max() > 1e-4 * unit.size:
         raise TrainingDataError(
-            f"the likelihood of the {unit.size} maxima has no top: their law may end at the "
-            "largest of them"
+            f"the likelihood of the {unit.size} maxima has no maximum: their distribution "
+            "may end at the largest of them"
         )
     return place
 

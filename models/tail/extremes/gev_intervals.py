@@ -52,7 +52,9 @@ def shape(at: FloatArray) -> Surface:
 def block_return_level(blocks: float) -> GevQuantity:
     """Give the level that one block in so many exceeds."""
     if not 1 < blocks < math.inf:
-        raise TrainingDataError(f"a return period of {blocks:g} blocks is none")
+        raise TrainingDataError(
+            f"the return period of {blocks:g} blocks is not valid: give more than 1"
+        )
     odds = -math.log(-math.log1p(-1 / blocks))
 
     def level(at: FloatArray) -> Surface:

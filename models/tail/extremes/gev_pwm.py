@@ -24,7 +24,7 @@ def pwm_parameters(ascending: FloatArray) -> tuple[float, float, float]:
     ratio = (3 * b2 - b0) / (2 * b1 - b0)
     if not _ratio(_LEAST_SHAPE) < ratio < _ratio(_MOST_SHAPE):
         raise TrainingDataError(
-            f"the moments of the {ascending.size} maxima fit no law of extremes"
+            f"the moments of the {ascending.size} maxima fit no extreme-value distribution"
         )
     root: Callable[..., float] = brentq
     shape = root(lambda x: _ratio(x) - ratio, _LEAST_SHAPE, _MOST_SHAPE, xtol=1e-14)

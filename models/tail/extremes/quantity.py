@@ -43,7 +43,9 @@ def conditional_value_at_risk(level: float) -> Quantity:
 def return_level(observations: float) -> Quantity:
     """Ask for the level that a peak exceeds once in so many observations, on average."""
     if not 1 < observations < math.inf:
-        raise TrainingDataError(f"a return period of {observations:g} observations is none")
+        raise TrainingDataError(
+            f"the return period of {observations:g} observations is not valid: give more than 1"
+        )
     return Quantity(Kind.LEVEL, math.log(observations), of_peaks=True)
 
 

@@ -82,8 +82,8 @@ def _samples(seen: FloatArray, candidates: list[float]) -> tuple[FloatArray, lis
     ]
     if not kept:
         raise TrainingDataError(
-            f"no candidate threshold leaves {_FEWEST_TO_JUDGE} of {seen.size} values above it: "
-            "give more values, or a threshold of your own"
+            f"no candidate threshold leaves {_FEWEST_TO_JUDGE} of {seen.size} values "
+            "above it: give more values, or choose the threshold"
         )
     quantiles, samples = zip(*kept, strict=True)
     return np.array(quantiles), list(samples)

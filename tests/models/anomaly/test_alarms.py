@@ -256,7 +256,7 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
 def test_what_is_not_there_or_kept_otherwise_is_refused() -> None:
     bank, (slot,) = bank_of(1, epoch=16)
     other, _ = bank_of(0, epoch=32)
-    with pytest.raises(ArtifactError, match="kept with"):
+    with pytest.raises(ArtifactError, match="was made with"):
         other.restore(bank.encode(slot))
     with pytest.raises(ModelError, match="no stream has slot 5"):
         bank.advance(np.array([5]), np.array([1.0]), 0.1)

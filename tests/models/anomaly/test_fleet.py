@@ -200,7 +200,7 @@ def test_a_refused_point_leaves_no_trace() -> None:
 
 def test_what_makes_no_fleet_is_refused() -> None:
     for members, metrics in ((0, 1), (1, 0)):
-        with pytest.raises(ModelError, match="one or more"):
+        with pytest.raises(ModelError, match="at least one of each"):
             Roster.even(members, metrics)
     for wrong in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(ModelError, match="numbers above 0"):

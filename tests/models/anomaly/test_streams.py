@@ -177,7 +177,7 @@ def test_an_unknown_detector_is_refused() -> None:
 
 def test_a_fleet_needs_a_roster_of_its_dimensions() -> None:
     for roster in (None, Roster.even(2, 3)):
-        with pytest.raises(ModelError, match="a fleet needs one of 5 dimensions"):
+        with pytest.raises(ModelError, match="a fleet needs one with 5 dimensions"):
             AnomalyStreams(5, "fleet", roster=roster)
 
 
@@ -191,7 +191,7 @@ def test_a_fleet_comes_back_only_to_its_own_roster() -> None:
             if other == roster:
                 target.decode(kept)
                 continue
-            with pytest.raises(ArtifactError, match="the fleet was kept as"):
+            with pytest.raises(ArtifactError, match="the snapshot is of the fleet"):
                 target.decode(kept)
 
 

@@ -23,7 +23,7 @@ def test_it_repeats_the_hour_of_a_week_ago() -> None:
     values = np.random.default_rng(0).random(500)
     said = SeasonalNaive().forecast([of(values)], HORIZON)
     assert np.array_equal(said.point[0], values[-168 : -168 + HORIZON])
-    assert said.basis == ("what stood there 168 steps before",)
+    assert said.basis == ("the value 168 steps before",)
 
 
 def test_under_a_week_it_repeats_yesterday_and_under_a_day_the_last_value() -> None:
@@ -73,7 +73,7 @@ def test_no_history_gets_the_median_of_the_others() -> None:
 def test_no_history_and_no_others_is_said_too() -> None:
     said = SeasonalNaive().forecast([of(np.zeros(0))], HORIZON)
     assert (said.point == 0).all()
-    assert said.basis == ("no history at all: nothing is known, nought",)
+    assert said.basis == ("no history at all: nothing is known, so 0",)
 
 
 def test_a_million_points_take_no_longer_than_a_thousandth_of_them() -> None:

@@ -29,13 +29,13 @@ def test_any_damaged_byte_is_noticed(place: int, flip: int) -> None:
 
 @pytest.mark.parametrize("length", [0, 3, 10, 40])
 def test_what_is_cut_short_is_noticed(length: int) -> None:
-    with pytest.raises(ArtifactError, match="damaged or cut short"):
+    with pytest.raises(ArtifactError, match="damaged or incomplete"):
         unpack("spot", 1, pack("spot", 1, SOME)[:length])
 
 
 def test_another_kind_or_version_is_refused() -> None:
     data = pack("spot", 1, SOME)
-    with pytest.raises(ArtifactError, match="where dspot 1 is read"):
+    with pytest.raises(ArtifactError, match="but dspot 1 was expected"):
         unpack("dspot", 1, data)
-    with pytest.raises(ArtifactError, match="where spot 2 is read"):
+    with pytest.raises(ArtifactError, match="but spot 2 was expected"):
         unpack("spot", 2, data)

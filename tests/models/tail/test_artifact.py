@@ -41,7 +41,7 @@ def test_another_booster_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"format": 99}, "has format 99, this release reads 1"),
+        ({"format": 99}, "has format 99, but this release reads 1"),
         ({"inputs": ["load"]}, "has inputs"),
         ({"levels": [0.5]}, "has levels"),
         ({"meta": {}}, "no readable tail model"),

@@ -76,5 +76,5 @@ def test_hill_finds_the_index_of_a_pareto_tail() -> None:
 
 def test_too_few_far_requests_are_refused() -> None:
     curve = np.zeros((5, len(LEVELS)))
-    with pytest.raises(CalibrationError, match="requests beyond the outer quantiles"):
+    with pytest.raises(CalibrationError, match="requests are beyond the outer quantiles"):
         fitted_tails(curve, np.zeros((5, 8)))

@@ -134,7 +134,7 @@ def test_a_tree_that_runs_in_circles_is_refused(booster: xgboost.Booster) -> Non
     mark = b"right_children[$l#L"
     start = raw.index(mark) + len(mark) + 8
     raw[start : start + 4] = (0).to_bytes(4, "big")
-    with pytest.raises(ArtifactError, match="lead on"):
+    with pytest.raises(ArtifactError, match="leads out of"):
         FlatTrees.of(bytes(raw), 4)
 
 

@@ -43,5 +43,5 @@ def test_too_little_is_refused_in_words(law: Any) -> None:
         history_of({k: v for k, v in law.telemetry(seed=1, days=1).items() if k != "exemplars"})
     with pytest.raises(TrainingDataError, match="no history is left after the 7 days"):
         split_by_time(history_of(law.telemetry(seed=1, days=7)))
-    with pytest.raises(TrainingDataError, match="minutes of history for calibration; it takes"):
+    with pytest.raises(TrainingDataError, match="minutes of history for calibration, and"):
         split_by_time(history_of(law.telemetry(seed=1, days=9)))

@@ -203,7 +203,7 @@ def test_columns_that_are_no_columns_are_refused(trained: Any) -> None:
     rows = one()
     for broken, reason in (
         ({k: v for k, v in rows.items() if k != "infra"}, "'infra': is missing"),
-        (rows | {"infra": np.array([0.1, 0.2])}, "'infra': has 2 rows, load has 1"),
+        (rows | {"infra": np.array([0.1, 0.2])}, "'infra': has 2 rows, but load has 1"),
         (rows | {"infra": np.array(["0.1"])}, "'infra': must be one number a row"),
         (rows | {"infra": np.array([[0.1]])}, "'infra': must be one number a row"),
     ):

@@ -191,7 +191,7 @@ def test_bad_arguments_are_refused(start: Start, ask: Ask) -> None:
     for bad, reason in wrong:
         with pytest.raises(DesignError, match=reason):
             decide(start(), ask(1, 1), keys_of(["a"]), policy="ucb", **bad)
-    with pytest.raises(DesignError, match="'greedy' is not known"):
+    with pytest.raises(DesignError, match="there is no policy 'greedy'"):
         decide(start(), ask(1, 1), keys_of(["a"]), policy="greedy")  # type: ignore[arg-type]  # on purpose
 
 
@@ -236,11 +236,11 @@ def test_arms_come_and_go(start: Start, ask: Ask) -> None:
 def test_arms_that_cannot_be_changed_are_refused(start: Start) -> None:
     experiment = start()
     for change, reason in (
-        (lambda: experiment.add_arm("new"), "is there already"),
+        (lambda: experiment.add_arm("new"), "already exists"),
         (lambda: experiment.retire_arm("old"), "is the baseline"),
         (lambda: experiment.retire_arm("none"), "no arm 'none'; there are: old, new, odd"),
         (lambda: experiment.set_baseline("none"), "no arm 'none'"),
-        (lambda: Experiment.start(experiment.design, ["a", "a"], "a"), "a name of its own"),
+        (lambda: Experiment.start(experiment.design, ["a", "a"], "a"), "a different name"),
         (lambda: Experiment.start(experiment.design, [], "a"), "at least one"),
     ):
         with pytest.raises(ArmError, match=reason):

@@ -61,7 +61,7 @@ def test_thin_overlap_is_refused_in_words(start: Start) -> None:
     found = judge_policy(lived(start, [0.5, 0.9, 0.5], cap=0.02, steps=400), "odd")
     assert not found.promote
     assert found.gain is None
-    assert "the candidate cannot be judged: the log overlaps too little" in found.reason
+    assert "the candidate cannot be evaluated: the log overlaps too little" in found.reason
 
 
 @pytest.mark.parametrize("policy", ["ucb", "thompson", "new"])
@@ -77,7 +77,7 @@ def test_without_a_reward_there_is_nothing_to_judge_by(start: Start, policy: str
 def test_decisions_from_before_an_arm_existed_are_left_out(start: Start) -> None:
     experiment = lived(start, [0.3, 0.8, 0.1], cap=1.0, steps=200)
     experiment.add_arm("later")
-    assert "gave every arm of this policy a chance" in str(evaluated(experiment, "later").refusal)
+    assert "every arm of this policy had a chance" in str(evaluated(experiment, "later").refusal)
     with pytest.raises(ArmError, match="no arm 'none'"):
         evaluated(experiment, "none")
 

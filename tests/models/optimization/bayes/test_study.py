@@ -107,9 +107,9 @@ def test_a_trial_is_told_once() -> None:
     one = study()
     one.ask(HERE)
     one.tell(0, [1.0])
-    with pytest.raises(TrialError, match="told before"):
+    with pytest.raises(TrialError, match="already has an outcome"):
         one.tell(0, [1.0])
-    with pytest.raises(TrialError, match="told before"):
+    with pytest.raises(TrialError, match="already has an outcome"):
         one.tell(0, failed=True)
 
 

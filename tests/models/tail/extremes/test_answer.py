@@ -150,7 +150,7 @@ def test_numbers_on_the_wrong_scale_are_refused_with_what_to_give_instead() -> N
     *refused, answer = answer_tails([TailQuestion(values) for values in questions])
     for refusal in refused:
         assert isinstance(refusal, TrainingDataError)
-        assert "give their logarithms" in str(refusal)
+        assert "send their logarithms" in str(refusal)
     assert isinstance(answer, TailAnswer)
 
 

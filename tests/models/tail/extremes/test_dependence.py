@@ -88,5 +88,5 @@ def test_longer_runs_never_make_more_clusters(places: list[int], run_length: int
 def test_what_has_no_clusters_is_refused() -> None:
     with pytest.raises(TrainingDataError, match="fewer than 2"):
         intervals_extremal_index(np.eye(10)[0], 0.5)
-    with pytest.raises(TrainingDataError, match="splits nothing"):
+    with pytest.raises(TrainingDataError, match="give at least 1"):
         declustered(by_hand(), 1.0, run_length=0)
