@@ -21,7 +21,10 @@ Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 FeatureName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
 Arm = Annotated[str, Field(pattern=ARM_PATTERN)]
 ExperimentName = Annotated[
-    str, Field(pattern=ENTITY_PATTERN, description="Which experiment; its first request begins it.")
+    str,
+    Field(
+        pattern=ENTITY_PATTERN, description="The experiment's name; its first request creates it."
+    ),
 ]
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, strict=True)
 
@@ -41,10 +44,10 @@ class BudgetBody(BaseModel):
     model_config = _STRICT
 
     share: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.05, description="Of what the baseline earns."
+        0.05, description="A share of the baseline's reward."
     )
     reserve: Annotated[float, Field(ge=1, le=1e6)] = Field(
-        1.0, description="The most that is saved up, in whole ranges of the reward."
+        1.0, description="The most that can be saved up, in multiples of the reward's range."
     )
     pricing: Literal["worst_case", "confidence"] = "worst_case"
     risk: Annotated[float, Field(gt=0, lt=1)] = 0.05
@@ -56,36 +59,41 @@ class DesignBody(BaseModel):
     model_config = _STRICT
 
     family: Literal["linear", "gaussian", "bernoulli"] | None = Field(
-        None, description="Linear where there is a context, else gaussian."
+        None, description="By default linear with a context, and gaussian without."
     )
     features: Annotated[dict[FeatureName, FeatureRange], Field(max_length=MOST_FEATURES)] | None = (
-        Field(None, description="The context's numbers and their ranges, 0 to 1 where left out.")
+        Field(
+            None,
+            description="The context's numbers and their ranges; a range is 0 to 1 where left out.",
+        )
     )
     reward_low: Number = Field(0.0, description="Rewards outside low and high are refused.")
     reward_high: Number = 1.0
     width: Annotated[float, Field(ge=0, le=100)] = Field(
-        1.25, description="Standard deviations that ucb adds."
+        1.25, description="How many standard deviations ucb adds."
     )
     thompson_width: Annotated[float, Field(gt=0, le=100)] | None = Field(
         None,
-        description="What thompson multiplies its standard deviations by; left out, 0.6 where "
-        "there is a context and 1 where there is none.",
+        description="The factor of thompson's standard deviations; by default 0.6 with a "
+        "context and 1 without.",
     )
     floor: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.05, description="Probability spread evenly over the arms, within the canary's share."
+        0.05,
+        description="The probability that is spread evenly over the arms, within the "
+        "canary's share.",
     )
     discount: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="What a reward counts after each later one."
+        1.0, description="The factor of a reward's weight after each later reward."
     )
     prior_weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     deadline_s: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
-        None, description="A later reward is refused."
+        None, description="A reward that arrives later is refused."
     )
     missing_reward: Number | None = Field(
-        None, description="What counts where no reward came in time, or ever."
+        None, description="The reward that counts where none arrived in time."
     )
     capacity: Annotated[int, Field(ge=100, le=16_384)] = Field(
-        4_096, description="Decisions kept for their rewards and for evaluation."
+        4_096, description="How many decisions are kept, for their rewards and for evaluation."
     )
     budget: BudgetBody | None = None
     baseline: Arm | None = Field(None, description="The incumbent; the first arm if left out.")
@@ -129,24 +137,27 @@ class BanditBody(FamilyBody):
     experiment: ExperimentName
     context: Annotated[dict[FeatureName, Number], Field(max_length=MOST_FEATURES)] = Field(
         default_factory=dict,
-        description="The same names in every request of an experiment; ranges are the design's, "
-        "0 to 1 unless it says otherwise.",
+        description="Every request of an experiment has the same names; the design gives "
+        "their ranges, 0 to 1 by default.",
     )
     arms: Annotated[list[Arm], Field(min_length=1, max_length=MOST_ARMS)] | None = Field(
         None,
-        description="Chosen among for this request, the baseline always one of them; an arm that "
-        "the experiment has not joins it, one that is left out is passed over this time. Those "
-        "that are configured where left out, else all.",
+        description="The arms to choose from for this request, which must include the "
+        "baseline. A new arm is added to the experiment; an arm that is not "
+        "named is not chosen this time. Where left out: the configured arms, "
+        "or else all arms.",
     )
     policy: Policy = "thompson"
     design: DesignBody | None = Field(
-        None, description="Read with the first request; a later one that differs is refused (409)."
+        None,
+        description="Used with the experiment's first request; a later request with "
+        "another design is refused (409).",
     )
 
     @model_validator(mode="after")
     def _arms_differ(self) -> Self:
         if self.arms and len(set(self.arms)) < len(self.arms):
-            raise ValueError("arms: one is named twice")
+            raise ValueError("arms: the same arm is named twice")
         return self
 
 
@@ -176,13 +187,16 @@ class EvaluateBody(FamilyBody):
     )
 
     experiment: ExperimentName
-    policy: Arm = Field(description="ucb, thompson, or an arm: always that one.")
+    policy: Arm = Field(
+        description="ucb, thompson, or an arm's name, for the policy that always chooses that arm."
+    )
 
 
 class BanditData(BaseModel):
     config: str | None = Field(
-        description="The arm. Where the fallback answers, the first that the request names; null "
-        "where it names none: keep what you run. A fallback's decision takes no feedback."
+        description="The chosen arm. Where the fallback answers, it is the first arm "
+        "that the request names, or null where it names none: then keep what "
+        "runs now. A fallback's decision accepts no feedback."
     )
     canary_percentage: float = Field(ge=0, le=100)
     propensity: float = Field(gt=0, le=1)
@@ -191,10 +205,10 @@ class BanditData(BaseModel):
 
 
 class Posterior(BaseModel):
-    mean: float = Field(description="Of the arm's reward, in the decision's context.")
+    mean: float = Field(description="The expected reward of the arm in the decision's context.")
     lower: float
     upper: float
-    weight: float = Field(ge=0, description="How many rewards it counts.")
+    weight: float = Field(ge=0, description="How many rewards the estimate is based on.")
 
 
 class FeedbackData(BaseModel):
@@ -220,7 +234,7 @@ class Estimates(BaseModel):
 
 class Diagnostics(BaseModel):
     decisions: int
-    usable: int = Field(description="Those at which every arm of the policy had a chance.")
+    usable: int = Field(description="The decisions in which every arm of the policy had a chance.")
     effective_sample_size: float
     largest_weight: float
     largest_share: float
@@ -306,7 +320,7 @@ def decided_in(body: FeedbackBody) -> str:
 BANDIT = InferenceEndpoint(
     name="bandit",
     path="/models/bandit",
-    summary="Choose an arm, within the canary's share, and say what chance it had",
+    summary="Choose an arm, within the canary's share, and report the probability of that choice",
     takes_feedback=True,
     body=BanditBody,
     data=BanditData,
@@ -324,7 +338,7 @@ BANDIT = InferenceEndpoint(
 FEEDBACK = InferenceEndpoint(
     name="bandit-feedback",
     path="/models/bandit/feedback",
-    summary="Learn what a decision was worth, once",
+    summary="Report the reward of a decision, once",
     body=FeedbackBody,
     data=FeedbackData,
     columns=no_columns,
@@ -340,9 +354,10 @@ FEEDBACK = InferenceEndpoint(
 EVALUATE = InferenceEndpoint(
     name="bandit-evaluate",
     path="/models/bandit/evaluate",
-    summary="Value a policy on the logged decisions, and say whether to promote it",
+    summary="Evaluate a policy on the logged decisions, and say whether to promote it",
     unjudged=("estimates", "promotion"),
-    no_interval="The log says too little to value the policy: `refusal` says what is missing",
+    no_interval="The log has too little data to evaluate the policy: `refusal` says what "
+    "is missing",
     body=EvaluateBody,
     data=EvaluationData,
     columns=no_columns,

@@ -32,22 +32,22 @@ class CapacityBody(FamilyBody):
         }
     )
 
-    ingest_rate: Rate | None = Field(None, description="Requests a second now.")
+    ingest_rate: Rate | None = Field(None, description="The present number of requests per second.")
     cpu: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="Processor use of the workers now, 0 to 1."
+        None, description="The present processor use of the workers, 0 to 1."
     )
     p99: Annotated[float, Field(ge=0, le=1e7)] | None = Field(
-        None, description="99th percentile of the latency now, ms."
+        None, description="The present 99th percentile of the latency, in ms."
     )
     calendar_events: Annotated[int, Field(ge=0, le=1000), WHOLE] = Field(
-        0, description="How many events are to come that no calendar of an exchange knows of."
+        0, description="How many events are expected that are in no exchange's calendar."
     )
     horizon_hours: Annotated[int, Field(ge=1, le=24), WHOLE] = 24
     model: Literal["prophet", "tft", "nbeats", "ensemble"] | None = Field(
-        None, description="Which forecaster; the active configuration's where left out."
+        None, description="The forecaster to use; by default the active configuration's."
     )
     slo_ms: Annotated[float, Field(ge=1e-3, le=1e7)] | None = Field(
-        None, description="The p99 that must hold; the service's own usual one where left out."
+        None, description="The p99 that must hold, in ms; by default the service's usual p99."
     )
 
 
@@ -70,10 +70,12 @@ class CapacityData(BaseModel):
     forecast: list[HourShown]
     workers: list[int]
     drivers: Drivers
-    basis: str = Field(description="What the forecast rests on, in words.")
-    plan_basis: str = Field(description="What the workers rest on, in words.")
-    reachable: bool = Field(description="Whether workers can meet the targets at all.")
-    passed_over: dict[str, str] = Field(description="Forecasters that did not answer, and why.")
+    basis: str = Field(description="What the forecast is based on, in words.")
+    plan_basis: str = Field(description="What the number of workers is based on, in words.")
+    reachable: bool = Field(description="Whether any number of workers can meet the targets.")
+    passed_over: dict[str, str] = Field(
+        description="The forecasters that did not answer, each with the reason."
+    )
 
 
 def _column(bodies: Sequence[CapacityBody], name: str) -> Any:

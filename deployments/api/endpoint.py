@@ -34,7 +34,7 @@ class FamilyBody(BaseModel):
     entity: str = Field(
         "default",
         pattern=ENTITY_PATTERN,
-        description="The service, desk or tenant whose history and features are meant.",
+        description="The service, desk or tenant whose history and features are used.",
     )
 
 

@@ -59,30 +59,35 @@ class ExtremesBody(FamilyBody):
             "p999_ms",
         ]
         | None
-    ) = Field(None, description="The entity's last week of it, by the minute.")
+    ) = Field(None, description="A metric of the entity: its last week, minute by minute.")
     values: Annotated[list[Value], Field(min_length=1, max_length=MOST_VALUES)] | None = None
     threshold_quantile: Annotated[float, Field(ge=0.5, lt=1)] | None = Field(
-        0.95, description="Where the tail begins; null leaves it to a rule with diagnostics."
+        0.95,
+        description="Where the tail begins; null leaves the choice to a rule with diagnostics.",
     )
     return_periods: Annotated[list[Period], Field(max_length=16)] = Field(
-        default=[100.0, 1000.0], description="In observations; with block_maxima in blocks."
+        default=[100.0, 1000.0],
+        description="Return periods in observations; with block_maxima, in blocks.",
     )
     confidence: Annotated[float, Field(ge=0.5, le=0.999)] = LEVEL
-    value: Value | None = Field(None, description="The value to be judged; the latest if left out.")
+    value: Value | None = Field(None, description="The value to judge; by default the latest.")
     dependent: bool | None = Field(
         None,
-        description="Whether extremes come in clusters, of which one peak each then counts; "
-        "taken so for a metric, and not for values, where left out.",
+        description="Whether extremes come in clusters; then only one peak of each "
+        "cluster counts. By default true for a metric and false for values.",
     )
 
     method: Literal["peaks_over_threshold", "block_maxima"] = Field(
         "peaks_over_threshold",
-        description="Fit what exceeds a threshold, or the largest value of each block: then all "
-        "that is said, thresholds and probabilities too, is of the largest value of a block. "
-        "Maxima that follow each other get no interval.",
+        description="peaks_over_threshold fits what exceeds a threshold; block_maxima "
+        "fits the largest value of each block. With block_maxima the whole "
+        "answer, with its thresholds and probabilities, is about the largest "
+        "value of a block. Maxima that depend on each other get no interval.",
     )
     block: Annotated[int, Field(ge=2, le=MOST_VALUES), WHOLE] | None = Field(
-        None, description="How many observations a block has: with block_maxima, and only then."
+        None,
+        description="How many observations a block has; required with block_maxima, and "
+        "not allowed without.",
     )
 
     @model_validator(mode="after")
@@ -135,8 +140,10 @@ class ExtremesData(BaseModel):
     return_levels: list[AtPeriod]
     extremal_index: float | None
     exceedances: int
-    location: float | None = Field(None, description="Of the law of block maxima.")
-    blocks: int | None = Field(None, description="How many block maxima were fitted.")
+    location: float | None = Field(
+        None, description="The location of the distribution of block maxima."
+    )
+    blocks: int | None = Field(None, description="How many block maxima the fit used.")
     notes: list[str]
 
 
@@ -214,13 +221,13 @@ _NO_FIT: dict[str, Any] = {
     "exceedances": 0,
     "location": None,
     "blocks": None,
-    "notes": ["no model answered: these are quantiles of the values, where there were any"],
+    "notes": ["no model answered: these are quantiles of the values, if there are any"],
 }
 
 EXTREMES = InferenceEndpoint(
     name="extremes",
     path="/models/extreme-events",
-    summary="Fit the tail of a series and say how far its extremes reach",
+    summary="Fit the tail of a series and estimate its extremes",
     unjudged=(
         "shape",
         "shape_interval",

@@ -31,7 +31,9 @@ MOST_MEMBERS = 512
 # JSON has no infinity but 1e999; whatever is finite is taken.
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Moment = Annotated[float, Field(ge=0, le=1e11)] | AwareDatetime
-StreamName = Annotated[str, Field(pattern=ENTITY_PATTERN, description="Which stream; any name.")]
+StreamName = Annotated[
+    str, Field(pattern=ENTITY_PATTERN, description="The stream's name; any name is allowed.")
+]
 Members = Annotated[int, Field(ge=2, le=MOST_MEMBERS), WHOLE]
 Weight = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Weights = Annotated[list[Weight], Field(min_length=1, max_length=MOST_FLEET_DIMENSIONS // 2)]
@@ -44,13 +46,14 @@ class StreamBody(FamilyBody):
     stream: StreamName
     ts: Moment | Annotated[list[Moment], Field(max_length=MOST_VALUES)] | None = Field(
         None,
-        description="When it was observed, epoch seconds or RFC 3339; one for all or one each. "
-        "Observations older than the latest are late and are not taken.",
+        description="The time of observation, in epoch seconds or RFC 3339; one for all "
+        "observations or one for each. Observations older than the latest "
+        "are late and are not accepted.",
     )
     sequence: Sequence_ | None = Field(
         None,
-        description="Your number of the body's first observation: what was taken once is passed "
-        "over when it is sent again.",
+        description="The client's number of the body's first observation: observations "
+        "that were accepted before are skipped when they are sent again.",
     )
 
     @abstractmethod
@@ -64,7 +67,7 @@ class StreamBody(FamilyBody):
                 raise ValueError(f"ts has {len(self.ts)} times for {len(self.observed())} values")
             moments = [_epoch(each) for each in self.ts]
             if any(later < earlier for earlier, later in pairwise(moments)):
-                raise ValueError("ts goes backwards: observations are sent in their order")
+                raise ValueError("ts goes backwards: send the observations in order of time")
         return self
 
 
@@ -82,7 +85,7 @@ class RegimeBody(StreamBody):
 
     values: Annotated[list[Number], Field(min_length=1, max_length=MOST_VALUES)]
     expected_run_length: Annotated[float, Field(gt=1, le=1e9)] | None = Field(
-        None, description="How many observations a regime lasts on average; 100 where left out."
+        None, description="How many observations a regime lasts on average; 100 by default."
     )
 
     def observed(self) -> list[Any]:
@@ -113,20 +116,21 @@ class AnomalyBody(StreamBody):
         Field(
             min_length=1,
             max_length=MOST_VALUES,
-            description=f"Each has at most {MOST_DIMENSIONS} numbers; of a fleet it is its "
-            "members' metrics, one member after another.",
+            description=f"Each point has at most {MOST_DIMENSIONS} numbers; a point of a "
+            "fleet lists its members' metrics, one member after another.",
         ),
     ]
     detector: Literal["rrcf", "isolation_forest", "both", "fleet"] | None = Field(
-        None, description="Chosen with a stream's first points and then kept; rrcf if left out."
+        None,
+        description="Chosen with a stream's first points and fixed from then on; rrcf by default.",
     )
     members: Members | None = Field(
-        None, description="How many members a fleet has: with the detector fleet, and no other."
+        None, description="How many members a fleet has; only with the detector fleet."
     )
     weights: Weights | None = Field(
         None,
-        description="What each metric of a fleet's members counts, 1 if left out: of metrics "
-        "that measure one quantity, one over their number.",
+        description="The weight of each metric of a fleet's members, 1 by default: for "
+        "metrics that measure the same quantity, one over their number.",
     )
 
     def observed(self) -> list[Any]:
@@ -180,7 +184,7 @@ class SegmentShown(BaseModel):
 
 
 class Taken(BaseModel):
-    taken: int = Field(description="How many of the body's observations were taken.")
+    taken: int = Field(description="How many of the body's observations were accepted.")
     duplicates: int
     late: int
 
@@ -191,7 +195,9 @@ class RegimeData(Taken):
     change_probability: float = Field(ge=0, le=1)
     run_length: int = Field(ge=0)
     p_value: float = Field(ge=0, le=1)
-    alarm: bool = Field(description="Within the budget of false alarms a day.")
+    alarm: bool = Field(
+        description="Whether this is an alarm, within the daily budget of false alarms."
+    )
     regime: Regime
     segments: list[SegmentShown]
 
@@ -203,8 +209,8 @@ class PointShown(BaseModel):
     attribution: list[float]
     member: int | None = Field(
         None,
-        description="Of a fleet: which of its members, counted from 0, scores highest; null where "
-        "none scores. The score is that member's.",
+        description="For a fleet: the member with the highest score, counted from 0; "
+        "null where no member has a score. The score is that member's.",
     )
 
 
@@ -308,9 +314,9 @@ def stream_of(body: Any) -> str:
 REGIME = InferenceEndpoint(
     name="regime",
     path="/models/regime-detection",
-    summary="Follow a stream and say when its regime changes",
+    summary="Follow a stream and report when its regime changes",
     unjudged=("segments",),
-    no_interval="The regime has one observation yet, which says nothing of its spread",
+    no_interval="The regime has only one observation, which says nothing about its spread",
     body=RegimeBody,
     data=RegimeData,
     columns=no_columns,
@@ -327,7 +333,7 @@ REGIME = InferenceEndpoint(
 ANOMALY = InferenceEndpoint(
     name="anomaly",
     path="/models/anomaly",
-    summary="Follow a stream of vectors and say which are odd",
+    summary="Follow a stream of vectors and report which are anomalous",
     unjudged=("points",),
     body=AnomalyBody,
     data=AnomalyData,

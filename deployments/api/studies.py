@@ -13,7 +13,7 @@ from models.optimization.bayes.limits import MOST_CONSTRAINTS, MOST_GOALS, MOST_
 from models.optimization.bayes.parameters import LARGEST_INTEGER
 
 LEVEL = 0.9
-NOTHING_CLAIMED = "Nothing is claimed of how a trial will come out"
+NOTHING_CLAIMED = "The outcome of a trial is not predicted"
 # A list is kept in the study's first event, and every suggestion looks through what is left of it.
 MOST_LISTED = 2_000
 MOST_SOUGHT = 1_000
@@ -28,7 +28,8 @@ Goal = Literal["minimise", "maximise"]
 Limits = Annotated[dict[Name, Number], Field(max_length=MOST_CONSTRAINTS)]
 Values = Number | Annotated[list[Number], Field(min_length=1, max_length=MOST_GOALS)]
 StudyName = Annotated[
-    str, Field(pattern=ENTITY_PATTERN, description="Which study; its first request begins it.")
+    str,
+    Field(pattern=ENTITY_PATTERN, description="The study's name; its first request creates it."),
 ]
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, strict=True)
 
@@ -77,13 +78,14 @@ class OutcomeBody(BaseModel):
     value: Values | None = Field(None, description="A list where the study has several goals.")
     failed: bool = False
     constraints: Limits = Field(
-        default_factory=dict, description="The value of each constraint; at most 0 is kept."
+        default_factory=dict,
+        description="The value of each constraint; a value of at most 0 meets it.",
     )
 
     @model_validator(mode="after")
     def _one_outcome(self) -> Self:
         if self.failed is (self.value is not None):
-            raise ValueError("give a value, or failed, and not both")
+            raise ValueError("give either a value or failed, not both")
         if self.failed and self.constraints:
             raise ValueError("a failed trial has no constraints' values")
         return self
@@ -108,20 +110,22 @@ class StudyDesign(BaseModel):
 
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
     starts: Annotated[int, Field(ge=2, le=1000)] = Field(
-        5, description="Trials spread evenly before a model is asked."
+        5, description="How many trials are spread evenly before a model suggests."
     )
     tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
         1e-3,
-        description="Converged when three suggestions in a row hope for less, as a share of "
-        "the outcomes' standard deviation.",
+        description="The study has converged when three suggestions in a row expect to "
+        "gain less than this share of the outcomes' standard deviation.",
     )
     candidates: Annotated[list[Parameters], Field(min_length=1, max_length=MOST_LISTED)] = Field(
         default_factory=list,
-        description="Where given, only these are suggested, each once. Each names all parameters "
-        "of the space, with values inside it; none is given twice.",
+        description="Where given, only these are suggested, each once. Each names all "
+        "parameters of the space, with values inside it; no two are the same.",
     )
     sought: Annotated[int, Field(ge=1, le=MOST_SOUGHT)] = Field(
-        1, description="How many good trials are wanted: improvement counts over that many best."
+        1,
+        description="How many good trials are wanted: the improvement is measured over "
+        "that many of the best.",
     )
 
 
@@ -166,25 +170,28 @@ class StudyBody(FamilyBody):
 
     study: StudyName
     space: Annotated[dict[Name, ParameterBody], Field(min_length=1, max_length=50)] | None = Field(
-        None, description="Needed with the first request; a later one that differs is refused."
+        None,
+        description="Required with the first request; a later request with another space "
+        "is refused.",
     )
     goal: Goal | Annotated[list[Goal], Field(min_length=1, max_length=MOST_GOALS)] | None = Field(
-        None, description="minimise where left out; a list for several goals."
+        None, description="minimise by default; a list for several goals."
     )
     constraints: Annotated[list[Name], Field(max_length=MOST_CONSTRAINTS)] | None = Field(
-        None, description="Names of outcomes that must come out at 0 or under."
+        None, description="Names of outcomes that must be 0 or less."
     )
     history: Annotated[list[PastTrial], Field(max_length=MOST_TRIALS)] | None = Field(
         None,
-        description="Trials that were run elsewhere, in order. Rows that the study took before "
-        "are passed over by their number, so the same list may grow from request to request.",
+        description="Trials that were run elsewhere, in order. Rows that the study "
+        "already has are skipped by their number, so the same list may grow "
+        "from request to request.",
     )
     design: StudyDesign | None = None
     wait_ms: Annotated[float, Field(ge=0, le=5000)] | None = Field(
         None,
-        description="How long to wait for a model's suggestion where none is ready; a few ms, and "
-        "only while one is being made, where left out. Then a cheap one is taken, and "
-        "meta.suggestion.source says so.",
+        description="How long to wait for a model's suggestion where none is ready; by "
+        "default a few ms, and only while one is being made. After that a "
+        "cheap suggestion is used, and meta.suggestion.source says so.",
     )
 
 
@@ -220,17 +227,24 @@ class TrialShown(BaseModel):
 class Standing(BaseModel):
     trial_id: int
     trials: int
-    pending: int = Field(description="Trials that were asked for and not told yet.")
+    pending: int = Field(description="Trials that were suggested and have no outcome yet.")
     candidates_left: int | None = Field(
-        description="Candidates that were not asked for yet; null where none were listed."
+        description="Candidates that have not been suggested yet; null where the study "
+        "has no candidates."
     )
-    best: TrialShown | None = Field(description="Null while none is feasible, or of several goals.")
-    front: list[TrialShown] | None = Field(description="Of several goals: what none other beats.")
+    best: TrialShown | None = Field(
+        description="Null while no trial is feasible, and for studies with several goals."
+    )
+    front: list[TrialShown] | None = Field(
+        description="For several goals: the trials that no other trial beats."
+    )
 
 
 class StudyData(Standing):
     parameters: dict[str, bool | int | float | str]
-    expected_improvement: float | None = Field(description="Null where no model was asked.")
+    expected_improvement: float | None = Field(
+        description="Null where no model made the suggestion."
+    )
     acquisition: float | None
     converged: bool
 
@@ -305,7 +319,7 @@ STUDY = InferenceEndpoint(
 TELL = InferenceEndpoint(
     name="bayes-opt-tell",
     path="/models/bayes-opt/tell",
-    summary="Learn what came of a trial, once",
+    summary="Report the outcome of a trial, once",
     unjudged=("best", "front"),
     no_interval=NOTHING_CLAIMED,
     body=TellBody,

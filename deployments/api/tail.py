@@ -36,14 +36,14 @@ class TailBody(FamilyBody):
         }
     )
 
-    load: Share | None = Field(None, description="Offered work a worker (utilisation).")
+    load: Share | None = Field(None, description="Offered work per worker (utilisation).")
     infra: Share | None = Field(None, description="Infrastructure pressure, 0 to 1.")
-    request_rate: Amount | None = Field(None, description="Requests a second.")
+    request_rate: Amount | None = Field(None, description="Requests per second.")
     error_rate: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="Share of requests that fail."
+        None, description="The share of requests that fail."
     )
     slo_ms: Annotated[float, Field(ge=1e-3, le=1e7)] | None = Field(
-        None, description="The latency that must hold; the configuration's where left out."
+        None, description="The latency that must hold, in ms; by default the configuration's."
     )
 
     @model_validator(mode="after")
@@ -112,7 +112,7 @@ def answers(columns: Columns, _: Sequence[Detail | None]) -> list[dict[str, Any]
 TAIL = InferenceEndpoint(
     name="tail",
     path="/models/tail-slo",
-    summary="Bound the tail latency of a service and say what to do about it",
+    summary="Bound the tail latency of a service and recommend how to keep to it",
     body=TailBody,
     data=TailData,
     features=FEATURES,

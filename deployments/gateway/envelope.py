@@ -53,7 +53,7 @@ def withheld_interval(
 def why_no_interval(family: InferenceEndpoint, *, fallback: bool) -> str:
     """Say why nothing is claimed."""
     if fallback:
-        return "The fallback answered, and claims no interval"
+        return "The fallback answered, which gives no interval"
     return family.no_interval
 
 

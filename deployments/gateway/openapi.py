@@ -57,8 +57,8 @@ class Online(BaseModel):
 class Interval(BaseModel):
     """The whole is null where nothing is claimed; meta.interval_reason then says why."""
 
-    lower: float | None = Field(description="Null where the interval is open below.")
-    upper: float | None = Field(description="Null where the interval is open above.")
+    lower: float | None = Field(description="Null where the interval has no lower end.")
+    upper: float | None = Field(description="Null where the interval has no upper end.")
     level: float = Field(gt=0, lt=1)
     method: str
     online: Online | None = Field(default=None, json_schema_extra={"readOnly": True})
@@ -72,7 +72,8 @@ class ViolationShown(BaseModel):
     level: Literal["warning", "unsafe", "critical"]
     message: str
     hour: int | None = Field(
-        default=None, description="Of a capacity plan: which of its hours, where not the next one."
+        default=None,
+        description="For a capacity plan: the hour that is meant, where it is not the next one.",
     )
 
 
@@ -81,9 +82,7 @@ class SafetyShown(BaseModel):
     violations: list[ViolationShown]
     fallback: bool
     override: str | None
-    unjudged: list[str] = Field(
-        description="Parts of `data` that no limit of the policy is held against."
-    )
+    unjudged: list[str] = Field(description="Parts of `data` that the policy has no limits for.")
 
 
 class FeaturesShown(BaseModel):
@@ -101,15 +100,15 @@ class Meta(BaseModel):
     degraded: bool
     latency_ms: float
     deadline_left_ms: float = Field(
-        description="What was left of the request's deadline when this was written down."
+        description="How much of the request's deadline was left when the answer was recorded."
     )
     interval_reason: str = Field(
-        default="", description="Only where the interval is null: why nothing is claimed."
+        default="", description="Only where the interval is null: why there is none."
     )
     feedback: bool = Field(
         default=True,
-        description="Only of families that learn: whether this decision takes feedback. One that "
-        "the fallback gave takes none.",
+        description="Only for families that learn: whether this decision accepts "
+        "feedback. A fallback's decision does not.",
     )
 
 

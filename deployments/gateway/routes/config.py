@@ -49,19 +49,19 @@ def _shown(version: Version) -> dict[str, Any]:
     }
 
 
-@router.get("/config/active", summary="The active configuration, and the versions before it")
+@router.get("/config/active", summary="Get the active configuration, and the versions before it")
 async def active(here: Here) -> ConfigHistory:
     version = here.active()
     numbers = [each.number for each in await _history(here, 50)]
     return ConfigHistory(**_shown(version), history=numbers)
 
 
-@router.get("/config", summary="The active configuration")
+@router.get("/config", summary="Get the active configuration")
 async def current(here: Here) -> ConfigVersion:
     return ConfigVersion(**_shown(here.active()))
 
 
-@router.get("/config/versions", summary="All versions, newest first")
+@router.get("/config/versions", summary="List all versions, newest first")
 async def versions(
     here: Here, limit: Annotated[int, Query(ge=1, le=500)] = 50
 ) -> list[ConfigSummary]:
@@ -80,7 +80,7 @@ async def versions(
     ]
 
 
-@router.get("/config/versions/{v}", summary="One version")
+@router.get("/config/versions/{v}", summary="Get one version")
 async def version(v: Annotated[int, Path(ge=1, le=2**31)], here: Here) -> ConfigVersion:
     try:
         return ConfigVersion(**_shown(await here.configs.get(v)))

@@ -20,7 +20,7 @@ IdInPath = Annotated[str, Path(pattern=f"^{DECISION_ID}$")]
 
 
 @router.get(
-    "/decisions/{id}", summary="One decision, as it was written down", response_model=dict[str, Any]
+    "/decisions/{id}", summary="Get one decision, as it was recorded", response_model=dict[str, Any]
 )
 async def decision(
     id: IdInPath,  # noqa: A002 - the contract's name
@@ -31,7 +31,7 @@ async def decision(
     return Response(await here.lookups.row(id, principal.key_id), media_type="application/json")
 
 
-@router.get("/metrics/decisions", summary="The latest decisions")
+@router.get("/metrics/decisions", summary="List the latest decisions")
 async def decisions(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     family: Annotated[str | None, Query(pattern=r"^[a-z_-]{1,32}$")] = None,
@@ -40,7 +40,9 @@ async def decisions(
     return await ask(Questions.decisions, limit, family, since)
 
 
-@router.get("/ledger/proof/{id}", summary="The proof that a decision is in the ledger unchanged")
+@router.get(
+    "/ledger/proof/{id}", summary="Get the proof that a decision is in the ledger unchanged"
+)
 async def proof(
     id: IdInPath,  # noqa: A002 - the contract's name
 ) -> dict[str, Any]:
@@ -52,7 +54,9 @@ async def proof(
     return found
 
 
-@router.get("/ledger/audit", summary="The latest audit of the ledger: how far it is, what it found")
+@router.get(
+    "/ledger/audit", summary="Get the latest audit of the ledger: its progress and what it found"
+)
 async def audit() -> AuditReport:
     return await ask(Questions.audit)
 

@@ -24,7 +24,7 @@ class ExperimentNames(BaseModel):
     next: str | None = Field(description="Give it as `after` for the next page; null at the end.")
 
 
-@router.get("/experiments", summary="Name the experiments, in order, a page at a time")
+@router.get("/experiments", summary="List the names of the experiments, in order, a page at a time")
 async def experiments(
     here: Here,
     limit: Limit = 100,
@@ -45,7 +45,7 @@ async def open_arm(
 
 
 @router.delete(
-    "/experiments/{id:path}/arms/{arm}", summary="Retire an arm: it is chosen no more, and kept"
+    "/experiments/{id:path}/arms/{arm}", summary="Retire an arm: it is no longer chosen, but kept"
 )
 async def retire_arm(
     id: ExperimentId,  # noqa: A002 - the contract's name
@@ -66,7 +66,7 @@ async def move_baseline(
     return await here.keyed.ask(FAMILY, id, ChangeArm(op="arm", what="baseline", arm=arm))
 
 
-@router.get("/experiments/{id:path}", summary="What is known of an experiment and of its arms")
+@router.get("/experiments/{id:path}", summary="Get what is known about an experiment and its arms")
 async def experiment(
     id: ExperimentId,  # noqa: A002 - the contract's name
     here: Here,
@@ -74,7 +74,7 @@ async def experiment(
     return await here.keyed.ask(FAMILY, id, Show(op="show"))
 
 
-@router.delete("/experiments/{id:path}", summary="Forget an experiment", status_code=204)
+@router.delete("/experiments/{id:path}", summary="Delete an experiment", status_code=204)
 async def forget(
     id: ExperimentId,  # noqa: A002 - the contract's name
     here: Here,

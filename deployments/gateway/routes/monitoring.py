@@ -28,12 +28,12 @@ EITHER: dict[int | str, dict[str, Any]] = {
             "text/plain": {"schema": {"type": "string"}},
             "application/json": {"schema": {"type": "object"}},
         },
-        "description": "Prometheus text, or JSON for those who accept only that",
+        "description": "Prometheus text, or JSON for clients that accept only JSON",
     }
 }
 
 
-@router.get("/metrics", summary="All metrics, merged over the replicas", responses=EITHER)
+@router.get("/metrics", summary="Get all metrics, merged over the replicas", responses=EITHER)
 async def metrics(request: Request, here: Here) -> Response:
     merged = await _merged(here)
     if "application/json" in request.headers.get("accept", ""):
@@ -41,7 +41,7 @@ async def metrics(request: Request, here: Here) -> Response:
     return Response(text(merged), media_type=TEXT)
 
 
-@router.get("/metrics/prometheus", summary="The same, always as text", responses=AS_TEXT)
+@router.get("/metrics/prometheus", summary="Get all metrics, always as text", responses=AS_TEXT)
 async def prometheus(here: Here) -> Response:
     return Response(text(await _merged(here)), media_type=TEXT)
 

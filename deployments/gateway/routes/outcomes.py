@@ -34,11 +34,13 @@ class _About(_Strict):
 
 
 class Latency(_Strict):
-    latency_ms: Positive = Field(description="Of a request that met what was asked about.")
+    latency_ms: Positive = Field(
+        description="The latency of a request that ran under the conditions of the decision."
+    )
 
 
 class Rate(_Strict):
-    rate: Positive = Field(description="The next hour's mean.")
+    rate: Positive = Field(description="The mean rate of the hour that was predicted.")
 
 
 def _example(values: JsonDict) -> ConfigDict:
@@ -47,14 +49,14 @@ def _example(values: JsonDict) -> ConfigDict:
 
 
 class TailOutcome(_About):
-    """The truth about one decision of tail-slo."""
+    """The true value that one decision of tail-slo predicted."""
 
     model_config = _example({"latency_ms": 21.7})
     values: Latency
 
 
 class CapacityOutcome(_About):
-    """The truth about one decision of capacity-planning."""
+    """The true value that one decision of capacity-planning predicted."""
 
     model_config = _example({"rate": 3400.0})
     values: Rate
@@ -62,12 +64,16 @@ class CapacityOutcome(_About):
 
 class OutcomeAnswer(BaseModel):
     decision_id: str
-    held: bool = Field(description="Whether the decision's interval held the truth.")
+    held: bool = Field(description="Whether the true value was inside the decision's interval.")
     outcomes: int
-    coverage: float | None = Field(description="Share of this entity's outcomes that were held.")
-    recent_coverage: float | None = Field(description="The same of the latest 200.")
-    holds: bool = Field(description="Whether the latest intervals held as often as they say.")
-    offset: float = Field(description="By which factor, as a logarithm, intervals are widened.")
+    coverage: float | None = Field(
+        description="The share of this entity's outcomes that were inside their intervals."
+    )
+    recent_coverage: float | None = Field(description="The same share of the latest 200 outcomes.")
+    holds: bool = Field(
+        description="Whether the latest intervals contained the true value as often as they should."
+    )
+    offset: float = Field(description="The factor by which intervals are widened, as a logarithm.")
 
 
 class _Told(NamedTuple):

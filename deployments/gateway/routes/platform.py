@@ -37,19 +37,21 @@ class Status(BaseModel):
     version: str
     degraded: bool
     degraded_reasons: list[str] = Field(
-        description="What stands behind it; empty when all is well."
+        description="The reasons for it; empty when everything works."
     )
     config_version: int | None
     families: list[str]
     lanes: dict[str, dict[str, int]]
     ledger: dict[str, Any]
     background_ages_s: dict[str, int] = Field(
-        description="Of each background loop, how many seconds ago it last did its work: of all "
-        "replicas the longest; without Redis, of the gateway that answers."
+        description="For each background loop, how many seconds ago it last completed "
+        "its work: the longest of all replicas; without Redis, only of the "
+        "gateway that answers."
     )
-    storage: StorageShown | None = Field(description="Null until it was first looked at.")
+    storage: StorageShown | None = Field(description="Null until it was first measured.")
     platform: PlatformHealth | None = Field(
-        description="What `ballast up` sees of the processes on its machine; null on a cluster."
+        description="What `ballast up` reports about the processes on its machine; null "
+        "on a cluster."
     )
 
 
@@ -59,15 +61,20 @@ class Front(BaseModel):
     links: dict[str, str]
 
 
-@open_router.get("/health", summary="Say that the process is alive")
+@open_router.get("/health", summary="Report that the process is alive")
 async def health() -> Health:
     return Health()
 
 
 @router.get(
     "/ready",
-    summary="Say whether requests would be answered, part by part",
-    responses={503: {"model": Ready, "description": "Not yet, or not any more."}},
+    summary="Report for each part whether requests would be answered",
+    responses={
+        503: {
+            "model": Ready,
+            "description": "Requests cannot be answered yet, or can no longer be answered.",
+        }
+    },
 )
 async def ready(here: Here, response: Response) -> Ready:
     parts = {
@@ -84,7 +91,7 @@ async def ready(here: Here, response: Response) -> Ready:
     return found
 
 
-@router.get("/status", summary="Tell what runs, and how well")
+@router.get("/status", summary="Report what runs, and how well")
 async def status(here: Here) -> Status:
     version, seen = here.replica.config.value, here.replica.storage.seen
     platform = await _platform(here)
@@ -115,7 +122,7 @@ async def status(here: Here) -> Status:
     )
 
 
-@router.get("/", summary="Name, version and links")
+@router.get("/", summary="Get the name, the version and links")
 async def front() -> Front:
     links = {
         "docs": "/docs",

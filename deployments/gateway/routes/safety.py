@@ -15,7 +15,7 @@ class PolicyInForce(BaseModel):
     policy: dict[str, Any]
 
 
-@router.get("/safety/policy", summary="The policy in force")
+@router.get("/safety/policy", summary="Get the policy that is in force")
 async def policy(here: Here) -> PolicyInForce:
     version = here.active()
     return PolicyInForce(

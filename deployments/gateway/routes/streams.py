@@ -45,26 +45,35 @@ class GateBody(BaseModel):
         description="When the deploy began: RFC 3339, or epoch seconds."
     )
     window_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        900.0, description="A change that begins within it is laid to the deploy."
+        900.0, description="A change that begins within this time is attributed to the deploy."
     )
     prior: Annotated[float, Field(ge=1e-6, le=1 - 1e-6)] = Field(
-        0.5, description="How many of such deploys change the regime, before one has looked."
+        0.5, description="The prior probability that such a deploy changes the regime."
     )
     threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.5, description="From which probability on the gate closes."
+        0.5, description="The probability from which on the gate closes."
     )
 
 
 class GateShown(BaseModel):
     stream: str
     open: bool = Field(description="Whether the deploy may go on.")
-    probability: float = Field(ge=0, le=1, description="That the deploy changed the regime.")
-    before: float = Field(ge=0, le=1, description="That it had changed in as long before.")
-    verdict: str = Field(description="changed, unchanged, undecided or changed before.")
-    observations: int = Field(description="Those since the deploy that can tell.")
+    probability: float = Field(
+        ge=0, le=1, description="The probability that the deploy changed the regime."
+    )
+    before: float = Field(
+        ge=0,
+        le=1,
+        description="The probability that the regime had changed in the same time before the "
+        "deploy.",
+    )
+    verdict: str = Field(description="One of changed, unchanged, undecided and changed before.")
+    observations: int = Field(
+        description="The number of observations since the deploy that can show a change."
+    )
 
 
-@router.get("/streams", summary="Name the streams, in order, a page at a time")
+@router.get("/streams", summary="List the names of the streams, in order, a page at a time")
 async def streams(
     here: Here,
     limit: Limit = 100,
@@ -77,7 +86,7 @@ async def streams(
 
 @router.get(
     "/streams/{id:path}/events",
-    summary="A stream's alarms as they happen, as server-sent events",
+    summary="Follow a stream's alarms as they happen, as server-sent events",
     response_class=StreamingResponse,
     responses={
         200: {
@@ -106,7 +115,7 @@ async def events(
     return EventStream(lines, here.listeners, principal.key_id, headers=headers)
 
 
-@router.get("/streams/{id:path}", summary="What is known of a stream")
+@router.get("/streams/{id:path}", summary="Get what is known about a stream")
 async def stream(
     id: StreamId,  # noqa: A002 - the contract's name
     here: Here,
@@ -122,7 +131,7 @@ async def stream(
     return {"stream": id, **found}
 
 
-@router.delete("/streams/{id:path}", summary="Forget a stream", status_code=204)
+@router.delete("/streams/{id:path}", summary="Delete a stream", status_code=204)
 async def forget(
     id: StreamId,  # noqa: A002 - the contract's name
     here: Here,
@@ -139,7 +148,7 @@ async def forget(
     return Response(status_code=204)
 
 
-@router.post("/models/regime-detection/gate", summary="Say whether a deploy changed the regime")
+@router.post("/models/regime-detection/gate", summary="Report whether a deploy changed the regime")
 async def gate(body: GateBody, here: Here) -> GateShown:
     at = body.deployed_at.timestamp()
     asked = JudgeDeploy(op="gate", at=at, window=body.window_seconds, prior=body.prior)

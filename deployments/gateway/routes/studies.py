@@ -21,7 +21,7 @@ class StudyNames(BaseModel):
     next: str | None = Field(description="Give it as `after` for the next page; null at the end.")
 
 
-@router.get("/studies", summary="Name the studies, in order, a page at a time")
+@router.get("/studies", summary="List the names of the studies, in order, a page at a time")
 async def studies(
     here: Here,
     limit: Limit = 100,
@@ -32,7 +32,7 @@ async def studies(
     return StudyNames(studies=names, next=following)
 
 
-@router.get("/studies/{id:path}", summary="What is known of a study, with its latest trials")
+@router.get("/studies/{id:path}", summary="Get what is known about a study, with its latest trials")
 async def study(
     id: StudyId,  # noqa: A002 - the contract's name
     here: Here,
@@ -40,7 +40,7 @@ async def study(
     return await here.keyed.ask(FAMILY, id, Show(op="show"))
 
 
-@router.delete("/studies/{id:path}", summary="Forget a study", status_code=204)
+@router.delete("/studies/{id:path}", summary="Delete a study", status_code=204)
 async def forget(
     id: StudyId,  # noqa: A002 - the contract's name
     here: Here,

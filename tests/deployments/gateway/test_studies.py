@@ -65,7 +65,7 @@ async def test_a_suggestion_claims_no_interval_and_says_that_nobody_judged_it(
 ) -> None:
     answer = await post(house, ASK, {"study": "s", "space": SPACE})
     assert answer["interval"] is None
-    assert "Nothing is claimed" in answer["meta"]["interval_reason"]
+    assert "is not predicted" in answer["meta"]["interval_reason"]
     assert answer["safety"]["unjudged"] == ["parameters"]
 
 
