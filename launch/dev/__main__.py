@@ -38,7 +38,7 @@ GREETING = """\
 {url}
   admin key   {key_file}
   docs        {url}/docs
-A change under {root} starts it anew. Ctrl-C ends it.
+A change under {root} restarts it. Ctrl-C ends it.
 """
 
 

@@ -67,7 +67,7 @@ class DevPlatform:
         models: dict[str, Handle] = {name: self._replicas[name] for name in MODELS}
         handles = Handles(self._replicas["features"], self._replicas["safety"], models)
         self._context = context = await GatewayContext.opened(handles)
-        self._loops.start("begin missing stages", self._begin_missing, lambda: LOOK_SECONDS)
+        self._loops.start("start missing stages", self._begin_missing, lambda: LOOK_SECONDS)
         self._log_to_the_terminal()
         return build_ingress(context)
 

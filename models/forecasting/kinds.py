@@ -29,6 +29,6 @@ def kind_of(forecaster: Forecaster) -> str:
 def load_member(kind: str, folder: Path) -> Forecaster:
     """Load a forecaster of a kind; ArtifactError when there is none such."""
     if kind not in KINDS:
-        raise ArtifactError(f"{folder} holds a {kind!r}; there are: {', '.join(KINDS)}")
+        raise ArtifactError(f"{folder} holds a {kind!r}; the known kinds are: {', '.join(KINDS)}")
     module, name = KINDS[kind]
     return cast("Forecaster", getattr(import_module(module), name).load(folder))

@@ -137,7 +137,7 @@ def _locked(path: Path, flags: int, lock: int) -> int | None:
         fcntl.flock(descriptor, lock)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise SpoolTakenError(f"{path} is held by a living process") from error
+        raise SpoolTakenError(f"{path} is locked by a running process") from error
     if _is_at(path, descriptor):
         return descriptor
     os.close(descriptor)

@@ -60,7 +60,9 @@ def apply(kept: Kept, event: Event) -> None:
         kept.experiment = Experiment.start(design_from(begun.design), begun.arms, begun.baseline)
     experiment = kept.experiment
     if experiment is None:
-        raise ValueError(f"the log of {kept.name!r} goes on with no beginning: {list(event)}")
+        raise ValueError(
+            f"the log of {kept.name!r} lacks its first event; it has {list(event)} instead"
+        )
     for name in event.get("add", ()):
         experiment.add_arm(name)
     if "decide" in event:

@@ -81,7 +81,9 @@ def apply(kept: Kept, event: Event) -> None:
         kept.running = Running.of(Study.start(design_from(event["start"])))
     running = kept.running
     if running is None:
-        raise ValueError(f"the log of {kept.name!r} goes on with no beginning: {list(event)}")
+        raise ValueError(
+            f"the log of {kept.name!r} lacks its first event; it has {list(event)} instead"
+        )
     for each in event.get("history", ()):
         past = RunElsewhere(*each)
         added = running.study.add(

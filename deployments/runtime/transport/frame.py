@@ -64,7 +64,7 @@ def decode(body: bytes | memoryview) -> tuple[int, int, Frame]:
     except (struct.error, ValueError, TypeError) as error:
         raise DamagedFrameError(f"not a frame: {error}") from error
     if not isinstance(head, dict) or not all(isinstance(name, str) for name in columns):
-        raise DamagedFrameError("not a frame: its head is no object, or a column has no name")
+        raise DamagedFrameError("not a frame: its head is not an object, or a column has no name")
     return number, kind, Frame(columns, head)
 
 

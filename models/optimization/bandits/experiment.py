@@ -88,5 +88,5 @@ def fresh_posterior(design: Design, arms: int, many: int = 1) -> Posterior:
 
 def _known(arms: list[str], name: str) -> int:
     if name not in arms:
-        raise ArmError(f"no arm {name!r}; there are: {', '.join(arms)}")
+        raise ArmError(f"there is no arm {name!r}; the arms are: {', '.join(arms)}")
     return arms.index(name)

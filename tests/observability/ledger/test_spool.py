@@ -109,7 +109,7 @@ def test_zeros_that_a_power_cut_leaves_are_not_entries(path: Path) -> None:
 
 def test_a_living_writers_spool_is_not_adopted(path: Path) -> None:
     spool = Spool.create(path)
-    with pytest.raises(SpoolTakenError, match="living process"):
+    with pytest.raises(SpoolTakenError, match="running process"):
         Spool.adopt(path)
     spool.close()
 

@@ -238,7 +238,7 @@ def test_arms_that_cannot_be_changed_are_refused(start: Start) -> None:
     for change, reason in (
         (lambda: experiment.add_arm("new"), "already exists"),
         (lambda: experiment.retire_arm("old"), "is the baseline"),
-        (lambda: experiment.retire_arm("none"), "no arm 'none'; there are: old, new, odd"),
+        (lambda: experiment.retire_arm("none"), "no arm 'none'; the arms are: old, new, odd"),
         (lambda: experiment.set_baseline("none"), "no arm 'none'"),
         (lambda: Experiment.start(experiment.design, ["a", "a"], "a"), "a different name"),
         (lambda: Experiment.start(experiment.design, [], "a"), "at least one"),
