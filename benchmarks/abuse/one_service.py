@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
-from deployments.anomaly.keeper import Stream
-from deployments.anomaly.regime import RegimeKeeper
+from deployments.anomaly.handler import Stream
+from deployments.anomaly.regime import RegimeHandler
 from deployments.runtime.batch import Batch
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
@@ -29,10 +29,10 @@ ROWS = 1_000
 
 class Flood:
     def __init__(self, redis: Redis, limit_mb: int) -> None:
-        keeper = RegimeKeeper(AlarmBudget(0.0), time.time)
+        handler = RegimeHandler(AlarmBudget(0.0), time.time)
         limits = ShelfLimits(most_bytes=limit_mb * MB)
-        log = KeyLog(redis, keeper.kind)
-        self.service: KeyedService[Stream] = KeyedService(keeper, log, time.monotonic, limits)
+        log = KeyLog(redis, handler.kind)
+        self.service: KeyedService[Stream] = KeyedService(handler, log, time.monotonic, limits)
 
     async def begin(self, first: int) -> None:
         """Begin a batch of streams, the first of this number."""

@@ -25,8 +25,8 @@ from benchmarks.decisions.figures import is_quick, show
 from benchmarks.speed.redis_server import redis_running
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
-from deployments.anomaly.points import PointKeeper
-from deployments.anomaly.regime import RegimeKeeper
+from deployments.anomaly.points import PointHandler
+from deployments.anomaly.regime import RegimeHandler
 from deployments.runtime.batch import Batch
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
@@ -59,12 +59,12 @@ class Case:
         for _ in range(self.rounds):
             yield rng.standard_normal(shape).tolist()
 
-    def keeper(self, clock: Callable[[], float]) -> Any:
+    def handler(self, clock: Callable[[], float]) -> Any:
         alarm_budget = AlarmBudget(clock())
         return (
-            PointKeeper(alarm_budget, clock)
+            PointHandler(alarm_budget, clock)
             if self.dimensions
-            else RegimeKeeper(alarm_budget, clock)
+            else RegimeHandler(alarm_budget, clock)
         )
 
 
@@ -103,9 +103,9 @@ class Replica:
 
     def __init__(self, case: Case, redis: Redis) -> None:
         self._clock = Clock()
-        keeper = case.keeper(self._clock)
-        self._log, self._redis = KeyLog(redis, keeper.kind), redis
-        self.service = KeyedService(keeper, self._log, self._clock, ShelfLimits())
+        handler = case.handler(self._clock)
+        self._log, self._redis = KeyLog(redis, handler.kind), redis
+        self.service = KeyedService(handler, self._log, self._clock, ShelfLimits())
 
     async def take(self, names: list[str], values: list[Any]) -> None:
         """Send the same body to each stream, as many a batch as a batch holds."""
@@ -114,7 +114,7 @@ class Replica:
             ids = [f"00000000-0000-7000-8000-{next(_numbers):012x}" for _ in part]
             # As numbers of their own for every stream: a body's are not shared either.
             asks = [{"op": "observe", "values": (np.array(values) + 0.0).tolist()} for _ in part]
-            batch = Batch(self.service.keeper.kind, part, {}, asks, part, ids)
+            batch = Batch(self.service.handler.kind, part, {}, asks, part, ids)
             await self.service.answer(batch, "", "", StreamsConfig())
             self._clock.tick()
             await self.service.tidy()

@@ -27,7 +27,7 @@ from deployments.forecasting.hour_standings import HourStandings
 from deployments.forecasting.kept_hours import Ends
 from deployments.forecasting.past import Past
 from deployments.forecasting.table import Ahead, ForecastTable
-from deployments.runtime.coverage.keeper import Online, Taken, score
+from deployments.runtime.coverage.handler import Online, Taken, score
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON
 from models.forecasting.lasting import USUAL
 from models.forecasting.seasonal_naive import SeasonalNaive

@@ -42,17 +42,17 @@ class Anomaly(KeyedStage[StreamsConfig]):
 
 def _services(replica: Replica, budget: AlarmBudget) -> dict[str, KeyedService[Any]]:
     wall, monotonic = replica.clocks.wall, replica.clocks.monotonic
-    keepers: dict[Any, int] = {
-        regime.RegimeKeeper(budget, wall): regime.MOST_STREAMS,
-        points.PointKeeper(budget, wall): points.MOST_STREAMS,
+    handlers: dict[Any, int] = {
+        regime.RegimeHandler(budget, wall): regime.MOST_STREAMS,
+        points.PointHandler(budget, wall): points.MOST_STREAMS,
     }
     return {
-        keeper.kind: KeyedService(
-            keeper,
-            log := KeyLog(replica.redis, keeper.kind),
+        handler.kind: KeyedService(
+            handler,
+            log := KeyLog(replica.redis, handler.kind),
             monotonic,
             ShelfLimits(most_residents=most, most_bytes=bytes_for_each(replica, 2)),
             creation(replica, log, "streams"),
         )
-        for keeper, most in keepers.items()
+        for handler, most in handlers.items()
     }

@@ -1,4 +1,4 @@
-"""What streams are asked: the gateway writes it, the keepers of this deployment read it."""
+"""What streams are asked: the gateway writes it, the handlers of this deployment read it."""
 
 from typing import Generic, Literal, NotRequired, TypedDict, TypeVar
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from deployments.anomaly.alarm_budget import AlarmBudget
-from deployments.anomaly.keeper import Stream, StreamKeeper
+from deployments.anomaly.handler import Stream, StreamHandler
 from deployments.anomaly.operations import JudgeDeploy, ObservePoints, PointChoice
 from deployments.anomaly.record import Event, Observed, Record
 from deployments.api.streams import FLEET, MOST_DIMENSIONS, USUAL_DETECTOR
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.keeper import Reply
+from deployments.runtime.state.handler import Reply
 from deployments.runtime.state.operations import Show
 from models.anomaly.fleet import Roster, by_member
 from models.anomaly.streams import AnomalyStreams
@@ -49,7 +49,7 @@ Like = tuple[str, int, int, tuple[float, ...]]
 """What streams of one bank have in common: the detector, the dimensions and, of a fleet, who."""
 
 
-class PointKeeper(StreamKeeper[list[float], PointChoice, PointAnswers]):
+class PointHandler(StreamHandler[list[float], PointChoice, PointAnswers]):
     """One bank for all streams that are alike."""
 
     kind = "anomaly"

@@ -11,12 +11,12 @@ import numpy as np
 from scipy.special import stdtrit
 
 from deployments.anomaly.alarm_budget import AlarmBudget
-from deployments.anomaly.keeper import Stream, StreamKeeper
+from deployments.anomaly.handler import Stream, StreamHandler
 from deployments.anomaly.operations import JudgeDeploy, ObserveNumbers
 from deployments.anomaly.record import Event, Observed, Record
 from deployments.api.streams import LEVEL
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.keeper import Reply
+from deployments.runtime.state.handler import Reply
 from deployments.runtime.state.operations import Show
 from models.anomaly.bocpd import Path, Turn, best_segments
 from models.anomaly.bocpd_snapshot import PATH_TURNS
@@ -50,7 +50,7 @@ class Earlier:
         return Path(total, self._turns[max(end - PATH_TURNS, 0) : end])
 
 
-class RegimeKeeper(StreamKeeper[float, float, RegimeAnswers]):
+class RegimeHandler(StreamHandler[float, float, RegimeAnswers]):
     kind = "regime"
     columns = ("change_probability", "run_length", "mean", "sd", "p_value", "lower", "upper")
 

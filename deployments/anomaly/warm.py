@@ -8,7 +8,7 @@ import numpy as np
 
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
-from deployments.anomaly.keeper import StreamKeeper
+from deployments.anomaly.handler import StreamHandler
 from deployments.anomaly.operations import (
     Choice,
     Look,
@@ -18,39 +18,39 @@ from deployments.anomaly.operations import (
     PointChoice,
     Value,
 )
-from deployments.anomaly.points import PointKeeper
-from deployments.anomaly.regime import RegimeKeeper
-from deployments.runtime.state.keeper import Asked
+from deployments.anomaly.points import PointHandler
+from deployments.anomaly.regime import RegimeHandler
+from deployments.runtime.state.handler import Asked
 
 _ROWS = 600  # past the warm-ups, so that all branches are compiled
 
 
 @cache
 def warm() -> None:
-    """Go the whole way of a request, with keepers that nobody else has."""
+    """Go the whole way of a request, with handlers that nobody else has."""
     draw = np.random.default_rng(0)
     values = draw.normal(size=_ROWS).tolist()
     numbers: list[ObserveNumbers] = [
         {"op": "observe", "values": values},
         {"op": "observe", "values": values, "choice": 50.0},
     ]
-    _follow(RegimeKeeper(AlarmBudget(0.0), _clock), numbers)
+    _follow(RegimeHandler(AlarmBudget(0.0), _clock), numbers)
     points = draw.normal(size=(_ROWS, 2)).tolist()
     choices: tuple[PointChoice, ...] = ("both", {"detector": "fleet", "members": 2})
     for choice in choices:
         ask: ObservePoints = {"op": "observe", "values": points, "choice": choice}
-        _follow(PointKeeper(AlarmBudget(0.0), _clock), [ask])
+        _follow(PointHandler(AlarmBudget(0.0), _clock), [ask])
 
 
 def _follow(
-    keeper: StreamKeeper[Value, Choice, Any], asks: Sequence[Observe[Value, Choice]]
+    handler: StreamHandler[Value, Choice, Any], asks: Sequence[Observe[Value, Choice]]
 ) -> None:
-    stream = keeper.fresh("warm")
+    stream = handler.fresh("warm")
     for ask in asks:
-        keeper.answer([(stream, _asked(ask))])
-    again = keeper.decode("warm", keeper.encode(stream))
-    keeper.answer([(again, _asked(asks[0]))])
-    keeper.release(again)
+        handler.answer([(stream, _asked(ask))])
+    again = handler.decode("warm", handler.encode(stream))
+    handler.answer([(again, _asked(asks[0]))])
+    handler.release(again)
 
 
 def _asked(ask: Observe[Value, Choice]) -> Asked[Observe[Value, Choice] | Look]:

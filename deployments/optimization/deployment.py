@@ -6,16 +6,16 @@ from typing import Any
 from config_store.quotas import Counted
 from config_store.store import Version
 from deployments.optimization.experiments.configured import Configured
+from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.judging import judge
-from deployments.optimization.experiments.keeper import ExperimentKeeper
 from deployments.optimization.experiments.warm import warm
-from deployments.optimization.studies.keeper import StudyKeeper
+from deployments.optimization.studies.handler import StudyHandler
 from deployments.optimization.studies.shelf import SuggestionShelf
 from deployments.optimization.studies.waiting import wait_for_some
 from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch
 from deployments.runtime.replica import Replica
-from deployments.runtime.state.keeper import Keeper
+from deployments.runtime.state.handler import StateHandler
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 from deployments.runtime.state.shelf import ShelfLimits
@@ -41,9 +41,9 @@ class Optimization(KeyedStage[Configured]):
         # One for each, so that a suggestion does not wait for a policy to be judged.
         self._judging, self._suggesting = Aside(), Aside()
         self._suggestions = SuggestionShelf(self._suggesting, replica.loops)
-        self._experiments = ExperimentKeeper(replica.clocks.wall)
+        self._experiments = ExperimentHandler(replica.clocks.wall)
         experiments = _service(replica, self._experiments, "experiments")
-        studies = _service(replica, StudyKeeper(self._suggestions), "studies")
+        studies = _service(replica, StudyHandler(self._suggestions), "studies")
         services = dict.fromkeys(EXPERIMENTS, experiments) | dict.fromkeys(STUDIES, studies)
         super().__init__(replica, services)
 
@@ -73,12 +73,12 @@ class Optimization(KeyedStage[Configured]):
         await self._suggesting.close()
 
 
-def _service(replica: Replica, keeper: Keeper[Any], quota: Counted) -> KeyedService[Any]:
-    log = KeyLog(replica.redis, keeper.kind)
+def _service(replica: Replica, handler: StateHandler[Any], quota: Counted) -> KeyedService[Any]:
+    log = KeyLog(replica.redis, handler.kind)
     limits = ShelfLimits(
         snapshot_after_entries=SNAPSHOT_AFTER_ENTRIES,
         most_residents=MOST_RESIDENTS,
         most_bytes=bytes_for_each(replica, 2),
     )
     begins = creation(replica, log, quota)
-    return KeyedService(keeper, log, replica.clocks.monotonic, limits, begins)
+    return KeyedService(handler, log, replica.clocks.monotonic, limits, begins)

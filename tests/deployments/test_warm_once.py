@@ -12,7 +12,7 @@ from deployments.tail.extremes import answering as extremes
 
 @pytest.mark.parametrize(
     ("module", "asks"),
-    [(experiments, "ExperimentKeeper"), (extremes, "answer_tails"), (streams, "_follow")],
+    [(experiments, "ExperimentHandler"), (extremes, "answer_tails"), (streams, "_follow")],
 )
 def test_only_the_first_replica_of_a_process_asks_the_models(
     module: ModuleType, asks: str, monkeypatch: pytest.MonkeyPatch

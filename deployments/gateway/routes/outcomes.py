@@ -16,7 +16,7 @@ from deployments.api.endpoint import DecisionId
 from deployments.api.errors import ConflictError, NotFoundError, UnavailableError
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.routes.access import Here, admitted
-from deployments.runtime.coverage.keeper import base_ends
+from deployments.runtime.coverage.handler import base_ends
 from deployments.runtime.coverage.operations import TakeOutcome
 from settings.redis_connection import REDIS_AWAY
 

@@ -1,4 +1,4 @@
-"""What experiments are asked: the gateway writes it, the keeper of experiments reads it."""
+"""What experiments are asked: the gateway writes it, the handler of experiments reads it."""
 
 from typing import Any, Literal, NotRequired, TypedDict
 

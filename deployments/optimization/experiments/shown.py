@@ -7,7 +7,7 @@ import numpy as np
 
 from deployments.api.bandits import LEVEL
 from deployments.optimization.experiments.events import Event
-from deployments.runtime.state.keeper import Reply
+from deployments.runtime.state.handler import Reply
 from models.optimization.bandits.bernoulli import BernoulliPosterior
 from models.optimization.bandits.contexts import in_units
 from models.optimization.bandits.decide import Decisions

@@ -1,4 +1,4 @@
-"""What studies are asked: the gateway writes it, the keeper of studies reads it."""
+"""What studies are asked: the gateway writes it, the handler of studies reads it."""
 
 from typing import Any, Literal, NotRequired, TypedDict
 

@@ -6,7 +6,7 @@ from typing import Any
 from deployments.optimization.studies.events import Event
 from deployments.optimization.studies.state import Running
 from deployments.optimization.studies.suggested import Suggested
-from deployments.runtime.state.keeper import Reply
+from deployments.runtime.state.handler import Reply
 from models.optimization.bayes.converged import converged
 from models.optimization.bayes.snapshot import design_document
 from models.optimization.bayes.study import Study, Trial

@@ -1,4 +1,4 @@
-"""What the keeper of coverage is asked: to take an outcome."""
+"""What the handler of coverage is asked: to take an outcome."""
 
 from typing import NotRequired, TypedDict
 

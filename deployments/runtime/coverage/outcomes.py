@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from deployments.api.errors import REFUSALS
 from deployments.runtime.batch import Batch
-from deployments.runtime.coverage.keeper import CoverageKeeper, Online
+from deployments.runtime.coverage.handler import CoverageHandler, Online
 from deployments.runtime.coverage.operations import TakeOutcome
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
@@ -43,8 +43,8 @@ class Outcomes:
     def __init__(self, redis: Redis, clock: Callable[[], float]) -> None:
         self._redis = redis
         self._stand = redis.register_script(_STAND)
-        log = KeyLog(redis, CoverageKeeper.kind)
-        self._service: KeyedService[Online] = KeyedService(CoverageKeeper(), log, clock)
+        log = KeyLog(redis, CoverageHandler.kind)
+        self._service: KeyedService[Online] = KeyedService(CoverageHandler(), log, clock)
 
     async def take(self, family: str, entity: str, ask: TakeOutcome) -> dict[str, Any]:
         """Count one outcome; answer whether its interval held it, and how things stand."""

@@ -9,7 +9,7 @@ import orjson
 from redis.asyncio import Redis
 
 from deployments.runtime.batch import FloatArray
-from deployments.runtime.coverage.keeper import bounded
+from deployments.runtime.coverage.handler import bounded
 from deployments.runtime.coverage.outcomes import key_of, standings_key
 from models.elementwise import exp
 from settings.redis_connection import REDIS_AWAY

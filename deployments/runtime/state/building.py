@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deployments.runtime.state.keeper import Keeper, State
+from deployments.runtime.state.handler import State, StateHandler
 from deployments.runtime.state.log import Saved
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ class Unreadable:
 
 
 def build(
-    keeper: Keeper[State], found: Mapping[str, Saved]
+    handler: StateHandler[State], found: Mapping[str, Saved]
 ) -> tuple[dict[str, State], dict[str, Unreadable]]:
     """Give the states that could be read, each as of its latest entry, and what could not."""
     states, unreadable = dict[str, State](), dict[str, Unreadable]()
@@ -29,40 +29,42 @@ def build(
             unreadable[key] = Unreadable(saved.number, saved.unread)
             continue
         try:
-            begun = keeper.fresh(key) if saved.state is None else keeper.decode(key, saved.state)
+            begun = handler.fresh(key) if saved.state is None else handler.decode(key, saved.state)
         except Exception as why:  # noqa: BLE001 - whatever another release may have written
             unreadable[key] = Unreadable(saved.number, why)
         else:
             states[key] = begun
     try:
-        _replay(keeper, states, found)
+        _replay(handler, states, found)
     except Exception as why:  # noqa: BLE001 - same
         for state in states.values():
-            let_go(keeper, state)
+            let_go(handler, state)
         if len(states) == 1:
             return {}, unreadable | {key: Unreadable(found[key].number, why) for key in states}
         # One of them cannot be replayed, or several: only each by itself can tell.
         read = dict[str, State]()
         for key in states:
-            alone, not_read = build(keeper, {key: found[key]})
+            alone, not_read = build(handler, {key: found[key]})
             read, unreadable = read | alone, unreadable | not_read
         return read, unreadable
     return states, unreadable
 
 
-def let_go(keeper: Keeper[State], state: State) -> None:
+def let_go(handler: StateHandler[State], state: State) -> None:
     """Free what a state holds, also one that broke half-way."""
     try:
-        keeper.release(state)
+        handler.release(state)
     except Exception:
-        log.exception("A state of kind %r could not be released", keeper.kind)
+        log.exception("A state of kind %r could not be released", handler.kind)
 
 
-def _replay(keeper: Keeper[State], states: Mapping[str, State], found: Mapping[str, Saved]) -> None:
+def _replay(
+    handler: StateHandler[State], states: Mapping[str, State], found: Mapping[str, Saved]
+) -> None:
     tails = [
         (state, [event for entry in found[key].tail for event in entry.events])
         for key, state in states.items()
         if found[key].tail
     ]
     if tails:
-        keeper.replay(tails)
+        handler.replay(tails)

@@ -11,7 +11,7 @@ from typing import Any, Generic
 
 from deployments.runtime.batch import Owner, Refusal
 from deployments.runtime.state.creation import Creation
-from deployments.runtime.state.keeper import Asked, Keeper, Reply, Rows, State
+from deployments.runtime.state.handler import Asked, Reply, Rows, State, StateHandler
 from deployments.runtime.state.log import Place
 from deployments.runtime.state.replies import unavailable
 from deployments.runtime.state.shelf import Resident, Shelf
@@ -24,9 +24,9 @@ class Places(Generic[State]):
     """Not for use by two tasks at once. Without `creation` any key may begin at any time."""
 
     def __init__(
-        self, keeper: Keeper[State], creation: Creation | None, shelf: Shelf[State]
+        self, handler: StateHandler[State], creation: Creation | None, shelf: Shelf[State]
     ) -> None:
-        self._keeper = keeper
+        self._handler = handler
         self._creation = creation
         self._shelf = shelf
         # Keys that this batch is to begin.
@@ -64,12 +64,12 @@ class Places(Generic[State]):
         refusals = await self._refusals(self._creation, beginning)
         left = Rows()
         for at, each in rows:
-            if each.key not in refusals or self._keeper.removal(each) is not None:
+            if each.key not in refusals or self._handler.removal(each) is not None:
                 left.append((at, each))
             elif (why := refusals[each.key]) is not None:
                 replies[at] = Reply(refusal=why)
             else:
-                replies[at] = unavailable(self._keeper, each)
+                replies[at] = unavailable(self._handler, each)
         for key in refusals.keys() - {each.key for _, each in left}:
             self._shelf.drop(key)
         return left
@@ -121,4 +121,4 @@ class Places(Generic[State]):
     def _begins(self, resident: Resident[Any] | None, asked: Asked) -> bool:
         if resident is None or not resident.empty or resident.knows(asked.id):
             return False
-        return self._keeper.removal(asked) is None
+        return self._handler.removal(asked) is None

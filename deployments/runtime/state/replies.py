@@ -7,7 +7,7 @@ import numpy as np
 
 from deployments.runtime.batch import Columns, Prediction
 from deployments.runtime.state.building import Unreadable
-from deployments.runtime.state.keeper import Asked, Keeper, Reply
+from deployments.runtime.state.handler import Asked, Reply, StateHandler
 
 
 def prediction_of(
@@ -23,9 +23,9 @@ def prediction_of(
     return Prediction(columns, model, version, details, refusals)
 
 
-def unavailable(keeper: Keeper[Any], asked: Asked) -> Reply:
+def unavailable(handler: StateHandler[Any], asked: Asked) -> Reply:
     """Say of a row that it was not taken, or leave it to its fallback."""
-    return Reply(refusal=keeper.unavailable(asked))
+    return Reply(refusal=handler.unavailable(asked))
 
 
 def failed(asked: Asked) -> Reply:

@@ -6,7 +6,7 @@ from typing import Generic
 
 from deployments.runtime.state.appending import append_and_know
 from deployments.runtime.state.building import Unreadable
-from deployments.runtime.state.keeper import Asked, Keeper, Reply, Rows, State
+from deployments.runtime.state.handler import Asked, Reply, Rows, State, StateHandler
 from deployments.runtime.state.log import Append, Entry, KeyLog
 from deployments.runtime.state.places import Places
 from deployments.runtime.state.replies import failed, unavailable, unreadable_refusal
@@ -26,13 +26,13 @@ class Rounds(Generic[State]):
     """Not for use by two tasks at once: who uses it holds the replica's lock."""
 
     def __init__(
-        self, keeper: Keeper[State], log_: KeyLog, shelf: Shelf[State], places: Places[State]
+        self, handler: StateHandler[State], log_: KeyLog, shelf: Shelf[State], places: Places[State]
     ) -> None:
-        self._keeper = keeper
+        self._handler = handler
         self._log = log_
         self._shelf = shelf
         self._places = places
-        self._writing = Writing(keeper, log_, shelf, places)
+        self._writing = Writing(handler, log_, shelf, places)
 
     async def answer(self, rows: Rows, replies: list[Reply | None]) -> Rows:
         """Answer the rows, in as many rounds as it takes; give those that kept moving on."""
@@ -53,7 +53,7 @@ class Rounds(Generic[State]):
         due, later, deleted = Rows(), Rows(), set[str]()
         for at, each in rows:
             (later if each.key in deleted else due).append((at, each))
-            if self._keeper.removal(each) is not None:
+            if self._handler.removal(each) is not None:
                 deleted.add(each.key)
         return due, later
 
@@ -65,7 +65,7 @@ class Rounds(Generic[State]):
         except REDIS_AWAY as away:
             log.warning("States cannot be read from Redis: %s", type(away).__name__)
             for at, each in rows:
-                replies[at] = unavailable(self._keeper, each)
+                replies[at] = unavailable(self._handler, each)
             return [], []
         _check_wanted()
         rows, put_off = self._places.part(rows, held.residents)
@@ -88,7 +88,7 @@ class Rounds(Generic[State]):
         self, rows: Rows, held: dict[str, Resident[State]], replies: list[Reply | None]
     ) -> Rows:
         try:
-            found = self._keeper.answer([(held[each.key].state, each) for _, each in rows])
+            found = self._handler.answer([(held[each.key].state, each) for _, each in rows])
             lost = await self._writing.write(rows, found, held)
         except BaseException as failure:
             # Whatever it was, these states may be ahead of their logs now.
@@ -99,7 +99,7 @@ class Rounds(Generic[State]):
                 raise
             if len(keys) > 1:
                 return await self._answer_apart(keys, rows, replies)
-            log.exception("The %s %r failed to answer", self._keeper.kind, keys[0])
+            log.exception("The %s %r failed to answer", self._handler.kind, keys[0])
             for at, each in rows:
                 replies[at] = failed(each)
             return []
@@ -126,11 +126,11 @@ class Rounds(Generic[State]):
         for at, each in rows:
             if (found := unreadable.get(each.key)) is None:
                 continue
-            if (removal := self._keeper.removal(each)) is None:
+            if (removal := self._handler.removal(each)) is None:
                 replies[at] = unreadable_refusal(each.key, found)
                 continue
             taken = await self._remove(each, removal, found.number)
-            replies[at] = unavailable(self._keeper, each) if taken is None else removal
+            replies[at] = unavailable(self._handler, each) if taken is None else removal
             lost += [(at, each)] if taken is False else []
         return lost
 
@@ -148,7 +148,7 @@ class Rounds(Generic[State]):
 
     def _again(self, resident: Resident[State], asked: Asked) -> Reply:
         """Answer a row that is known already; nothing of it is written a second time."""
-        reply = self._keeper.removal(asked) or self._keeper.again(resident.state, asked)
+        reply = self._handler.removal(asked) or self._handler.again(resident.state, asked)
         reply.event = None
         return reply
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.state.creation import Creation
-from deployments.runtime.state.keeper import Asked, Keeper, Reply, State
+from deployments.runtime.state.handler import Asked, Reply, State, StateHandler
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.places import Places
 from deployments.runtime.state.replies import prediction_of, unavailable
@@ -31,20 +31,20 @@ class KeyedService(Generic[State]):
 
     def __init__(
         self,
-        keeper: Keeper[State],
+        handler: StateHandler[State],
         log_: KeyLog,
         clock: Callable[[], float],
         limits: ShelfLimits = USUAL,
         creation: Creation | None = None,
     ) -> None:
         """Without `creation` any key may begin at any time."""
-        self.keeper = keeper
+        self.handler = handler
         self._log = log_
         self._creation = creation
-        self.shelf = Shelf(keeper, log_, clock, limits)
-        self._places = Places(keeper, creation, self.shelf)
-        self._rounds = Rounds(keeper, log_, self.shelf, self._places)
-        self._withdrawing = Withdrawing(keeper, log_, self.shelf)
+        self.shelf = Shelf(handler, log_, clock, limits)
+        self._places = Places(handler, creation, self.shelf)
+        self._rounds = Rounds(handler, log_, self.shelf, self._places)
+        self._withdrawing = Withdrawing(handler, log_, self.shelf)
         # Batches follow each other: a state may be asked only when what it was asked before is
         # written down, and every batch shares one write anyway.
         self._turn = asyncio.Lock()
@@ -69,8 +69,8 @@ class KeyedService(Generic[State]):
                 if given_up_for_good():
                     await self._withdrawing.withdraw(asked, replies)
         for at, each in rows:
-            replies[at] = unavailable(self.keeper, each)
-        return prediction_of(replies, self.keeper.columns, model, version)
+            replies[at] = unavailable(self.handler, each)
+        return prediction_of(replies, self.handler.columns, model, version)
 
     async def look(self, key: str, show: Callable[[State], Shown]) -> Shown | None:
         """Show a key's state, as of its latest entry that this replica knows, where it is read."""
@@ -90,13 +90,13 @@ class KeyedService(Generic[State]):
         """Mend once what earlier releases left: keys that begin to be served need not wait."""
         if repaired := await self._log.repair_all():
             log.warning(
-                "%d keys of kind %r had an expiry, which was removed", repaired, self.keeper.kind
+                "%d keys of kind %r had an expiry, which was removed", repaired, self.handler.kind
             )
         if self._creation is not None and (healed := await self._creation.heal()):
             log.warning(
                 "%d places in the quota of %r belonged to no key and were freed",
                 healed,
-                self.keeper.kind,
+                self.handler.kind,
             )
 
     async def close(self) -> None:

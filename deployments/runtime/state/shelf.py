@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Generic
 
 from deployments.runtime.state.building import Unreadable, build, let_go
-from deployments.runtime.state.keeper import Keeper, State
+from deployments.runtime.state.handler import State, StateHandler
 from deployments.runtime.state.log import Append, KeyLog, Saved
 from models.memory import trim_heap
 from settings.redis_connection import REDIS_AWAY
@@ -87,7 +87,7 @@ class ShelfLimits:
     most_residents: int = 100_000
     """Beyond it those that were idle longest leave memory first, before anything is answered."""
     most_bytes: int = 256 * 1024 * 1024
-    """The same, by what their keeper estimates that they take."""
+    """The same, by what their handler estimates that they take."""
     most_saves_a_round: int = 64
 
 
@@ -99,12 +99,12 @@ class Shelf(Generic[State]):
 
     def __init__(
         self,
-        keeper: Keeper[State],
+        handler: StateHandler[State],
         log_: KeyLog,
         clock: Callable[[], float],
         limits: ShelfLimits = USUAL,
     ) -> None:
-        self._keeper = keeper
+        self._handler = handler
         self._log = log_
         self._clock = clock
         self._limits = limits
@@ -145,7 +145,7 @@ class Shelf(Generic[State]):
 
     def _fetch(self, found: dict[str, Saved]) -> dict[str, Unreadable]:
         """Take into memory what can be read of these, and give what cannot."""
-        states, unreadable = build(self._keeper, found)
+        states, unreadable = build(self._handler, found)
         for key, state in states.items():
             saved = found[key]
             resident = self._residents[key] = Resident(
@@ -168,7 +168,7 @@ class Shelf(Generic[State]):
         log.error(
             "The state of %s %r cannot be read at entry %d: its rows are refused, and "
             "its log and snapshot stay unchanged",
-            self._keeper.kind,
+            self._handler.kind,
             key,
             unreadable.number,
             exc_info=unreadable.why,
@@ -196,7 +196,7 @@ class Shelf(Generic[State]):
         resident = self._residents.pop(key, None)
         if resident is not None:
             self.bytes -= resident.size
-            let_go(self._keeper, resident.state)
+            let_go(self._handler, resident.state)
 
     async def tidy(self) -> None:
         """Save what has grown long, and put away what is idle; a bounded number at a time."""
@@ -214,7 +214,7 @@ class Shelf(Generic[State]):
         await self.make_room(())
         if self.evicted > self._given_back:
             self._given_back = self.evicted
-            self._keeper.give_back()
+            self._handler.give_back()
             trim_heap()
 
     async def make_room(self, keep: Iterable[str]) -> None:
@@ -240,7 +240,7 @@ class Shelf(Generic[State]):
 
     def _measure(self, resident: Resident[State]) -> None:
         known = KNOWN_BYTES * len(resident.ids or ())
-        size = RESIDENT_BYTES + known + self._keeper.size(resident.state)
+        size = RESIDENT_BYTES + known + self._handler.size(resident.state)
         self.bytes += size - resident.size
         resident.size = size
 
@@ -260,9 +260,9 @@ class Shelf(Generic[State]):
             return
         key, ids = resident.key, list(resident.ids or ())
         try:
-            state = self._keeper.encode(resident.state)
+            state = self._handler.encode(resident.state)
         except Exception:
-            log.exception("A snapshot of %s %r could not be written", self._keeper.kind, key)
+            log.exception("A snapshot of %s %r could not be written", self._handler.kind, key)
             return
         if await self._log.save(key, resident.number, state, ids):
             resident.saved_number = resident.number

@@ -62,7 +62,7 @@ class KeyedStage(Stage[Compiled]):
             self._note_states(service)
 
     def _note_states(self, service: KeyedService[Any]) -> None:
-        kind, shelf, metrics = service.keeper.kind, service.shelf, self.replica.metrics
+        kind, shelf, metrics = service.handler.kind, service.shelf, self.replica.metrics
         metrics.state_resident_bytes.labels(kind).set(shelf.bytes)
         evicted = shelf.evicted - self._evicted.get(kind, 0)
         metrics.state_evictions.labels(kind).inc(evicted)

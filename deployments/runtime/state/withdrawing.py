@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Generic
 
-from deployments.runtime.state.keeper import Asked, Keeper, Reply, State
+from deployments.runtime.state.handler import Asked, Reply, State, StateHandler
 from deployments.runtime.state.log import Append, Entry, KeyLog
 from deployments.runtime.state.shelf import Resident, Shelf
 from settings.redis_connection import REDIS_AWAY
 
 
 class Withdrawing(Generic[State]):
-    """Where a row may simply stand, its keeper has no event for this."""
+    """Where a row may simply stand, its handler has no event for this."""
 
-    def __init__(self, keeper: Keeper[State], log_: KeyLog, shelf: Shelf[State]) -> None:
-        self._keeper = keeper
+    def __init__(self, handler: StateHandler[State], log_: KeyLog, shelf: Shelf[State]) -> None:
+        self._handler = handler
         self._log = log_
         self._shelf = shelf
 
@@ -32,7 +32,7 @@ class Withdrawing(Generic[State]):
                 resident = held.get(each.key)
                 if resident is None or not resident.knows(each.id):
                     continue
-                if (event := self._keeper.withdraw(resident.state, each)) is not None:
+                if (event := self._handler.withdraw(resident.state, each)) is not None:
                     entries.setdefault(each.key, Entry([], [])).events.append(event)
             if entries:
                 await self._append(entries, held)

@@ -6,7 +6,7 @@ from typing import Any, Generic
 
 from deployments.runtime.batch import Owner
 from deployments.runtime.state.appending import append_and_know
-from deployments.runtime.state.keeper import Keeper, Reply, Rows, State
+from deployments.runtime.state.handler import Reply, Rows, State, StateHandler
 from deployments.runtime.state.log import Append, Entry, KeyLog, Place
 from deployments.runtime.state.places import Places
 from deployments.runtime.state.replies import unavailable
@@ -20,9 +20,9 @@ class Writing(Generic[State]):
     """The way of one family's events into their logs."""
 
     def __init__(
-        self, keeper: Keeper[State], log_: KeyLog, shelf: Shelf[State], places: Places[State]
+        self, handler: StateHandler[State], log_: KeyLog, shelf: Shelf[State], places: Places[State]
     ) -> None:
-        self._keeper = keeper
+        self._handler = handler
         self._log = log_
         self._shelf = shelf
         self._places = places
@@ -99,7 +99,7 @@ class Writing(Generic[State]):
         """Say of rows that could not be written down, or compared, that they did not happen."""
         for (_, each), reply in zip(rows, found, strict=True):
             if each.key in keys:
-                away = unavailable(self._keeper, each)
+                away = unavailable(self._handler, each)
                 reply.columns, reply.detail, reply.refusal = away.columns, None, away.refusal
                 reply.event = None
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
-from deployments.anomaly.regime import RegimeKeeper
+from deployments.anomaly.regime import RegimeHandler
 from deployments.runtime.batch import Batch
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
@@ -30,10 +30,10 @@ def resident_bytes() -> int:
 
 class Replica:
     def __init__(self, redis: Redis) -> None:
-        keeper = RegimeKeeper(AlarmBudget(0.0), lambda: 1_000.0)
+        handler = RegimeHandler(AlarmBudget(0.0), lambda: 1_000.0)
         limits = ShelfLimits(most_bytes=LIMIT, idle_seconds=1e9)
         self.now = 0.0
-        self.service: Any = KeyedService(keeper, KeyLog(redis, "regime"), lambda: self.now, limits)
+        self.service: Any = KeyedService(handler, KeyLog(redis, "regime"), lambda: self.now, limits)
         self._asked = 0
 
     async def observe(self, streams: range, values: list[list[float]]) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ async def test_streams_that_left_give_their_pages_back(redis: Redis) -> None:
     replica = Replica(redis)
     values = np.random.default_rng(3).normal(size=(1_000, 8)).tolist()
     await replica.observe(range(1_000), values)
-    table = replica.service.keeper._streams.alarms._memory.scores
+    table = replica.service.handler._streams.alarms._memory.scores
     table[:1_000] = 1.0  # every page is there now, whoever touched it
     before = resident_bytes()
     replica.now = 1e10

@@ -1,4 +1,4 @@
-"""Fleets in the keeper of points: alarms, replay, and nothing left of those that are gone."""
+"""Fleets in the handler of points: alarms, replay, and nothing left of those that are gone."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
-from deployments.anomaly.keeper import DELETED, Stream
+from deployments.anomaly.handler import DELETED, Stream
 from deployments.anomaly.operations import Fleet, Look, ObservePoints, PointChoice
-from deployments.anomaly.points import PointKeeper
+from deployments.anomaly.points import PointHandler
 from deployments.anomaly.record import Event, pack
-from deployments.runtime.state.keeper import Asked, Reply
+from deployments.runtime.state.handler import Asked, Reply
 
 MEMBERS, METRICS, POINTS = 3, 2, 2_000
 FLEET: Fleet = {"detector": "fleet", "members": MEMBERS}
@@ -24,8 +24,8 @@ class Clock:
         return self.now
 
 
-def keeper() -> PointKeeper:
-    return PointKeeper(AlarmBudget(0.0), Clock())
+def handler() -> PointHandler:
+    return PointHandler(AlarmBudget(0.0), Clock())
 
 
 def points() -> list[list[float]]:
@@ -45,12 +45,12 @@ def asked(
 
 
 def followed(
-    keeper: PointKeeper, stream: Stream, given: list[list[float]], size: int
+    handler: PointHandler, stream: Stream, given: list[list[float]], size: int
 ) -> list[Reply[Event]]:
     return [
         reply
         for at in range(0, len(given), size)
-        for reply in keeper.answer([(stream, asked(given[at : at + size], FLEET))])
+        for reply in handler.answer([(stream, asked(given[at : at + size], FLEET))])
     ]
 
 
@@ -68,7 +68,7 @@ def shown(replies: list[Reply[Event]]) -> list[Any]:
 
 
 def test_an_alarm_names_the_member_and_gives_its_metrics() -> None:
-    own = keeper()
+    own = handler()
     stream, given = own.fresh("x"), points()
     replies = followed(own, stream, given, 20)
     notices = [notice for reply in replies for notice in reply.notices]
@@ -83,7 +83,7 @@ def test_an_alarm_names_the_member_and_gives_its_metrics() -> None:
 
 
 def test_replayed_or_put_away_in_between_it_answers_the_same_bits() -> None:
-    given, first, second, third = points(), keeper(), keeper(), keeper()
+    given, first, second, third = points(), handler(), handler(), handler()
     whole = followed(first, one := first.fresh("x"), given, 20)
     replayed = second.fresh("x")
     second.replay([(replayed, events(whole[:17]))])
@@ -97,7 +97,7 @@ def test_replayed_or_put_away_in_between_it_answers_the_same_bits() -> None:
 
 
 def test_fleets_of_one_batch_answer_as_each_alone() -> None:
-    given, together = points()[:200], keeper()
+    given, together = points()[:200], handler()
     choices: dict[str, PointChoice] = {
         "a": FLEET,
         "b": {**FLEET, "weights": [1.0, 0.5]},
@@ -109,13 +109,13 @@ def test_fleets_of_one_batch_answer_as_each_alone() -> None:
     rows = [(streams[name], asked(given, choice, name)) for name, choice in choices.items()]
     mixed = together.answer(rows)
     for (name, choice), reply in zip(choices.items(), mixed, strict=True):
-        alone = keeper()
+        alone = handler()
         (expected,) = alone.answer([(alone.fresh(name), asked(given, choice, name))])
         assert shown([reply]) == shown([expected])
 
 
 def test_nothing_is_left_of_a_fleet_that_is_gone() -> None:
-    own, given = keeper(), points()[:10]
+    own, given = handler(), points()[:10]
     for members in (2, 3):
         stream = own.fresh("x")
         own.answer([(stream, asked(given, {"detector": "fleet", "members": members}))])
@@ -129,7 +129,7 @@ def test_nothing_is_left_of_a_fleet_that_is_gone() -> None:
 
 
 def test_a_detector_of_another_release_begins_anew_and_the_record_stays() -> None:
-    own, given = keeper(), points()[:100]
+    own, given = handler(), points()[:100]
     stream = own.fresh("x")
     own.answer([(stream, asked(given, FLEET))])
     kept = pack(stream.record, b"written by another release")

@@ -10,10 +10,10 @@ import pytest
 
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
-from deployments.anomaly.keeper import Stream, StreamKeeper
-from deployments.anomaly.points import PointKeeper
-from deployments.anomaly.regime import RegimeKeeper
-from deployments.runtime.state.keeper import Asked, Reply
+from deployments.anomaly.handler import Stream, StreamHandler
+from deployments.anomaly.points import PointHandler
+from deployments.anomaly.regime import RegimeHandler
+from deployments.runtime.state.handler import Asked, Reply
 
 Ask = Any  # of either kind of stream
 
@@ -29,46 +29,46 @@ def clock() -> float:
     return 1_000.0
 
 
-def regime() -> RegimeKeeper:
-    return RegimeKeeper(AlarmBudget(0.0), clock)
+def regime() -> RegimeHandler:
+    return RegimeHandler(AlarmBudget(0.0), clock)
 
 
-def points() -> PointKeeper:
-    return PointKeeper(AlarmBudget(0.0), clock)
+def points() -> PointHandler:
+    return PointHandler(AlarmBudget(0.0), clock)
 
 
 class Followed:
-    """Streams of one keeper, and what they answered."""
+    """Streams of one handler, and what they answered."""
 
-    def __init__(self, keeper: StreamKeeper[Any, Any, Any]) -> None:
-        self.keeper = keeper
+    def __init__(self, handler: StreamHandler[Any, Any, Any]) -> None:
+        self.handler = handler
         self.streams: dict[str, Stream] = {}
         self.calls = 0
-        advance = keeper.advance
+        advance = handler.advance
 
         def counted(rows: Any) -> Any:
             self.calls += 1
             return advance(rows)
 
-        keeper.advance = counted  # type: ignore[method-assign] # it only counts
+        handler.advance = counted  # type: ignore[method-assign] # it only counts
 
     def ask(self, asks: Sequence[tuple[str, Ask]], first: int) -> list[Reply]:
         rows = []
         for at, (name, ask) in enumerate(asks):
-            stream = self.streams.setdefault(name, self.keeper.fresh(name))
+            stream = self.streams.setdefault(name, self.handler.fresh(name))
             rows.append((stream, Asked(name, f"id-{first + at}", ask, settings=OFTEN)))
-        return self.keeper.answer(rows)
+        return self.handler.answer(rows)
 
 
 @pytest.mark.parametrize("make", [regime, points])
 def test_the_budget_that_a_batch_shares_is_that_of_its_own_version(make: Any) -> None:
     shares = []
     for alarms_per_day in (1.0, 24.0):
-        keeper = make()
-        keeper._alarm_budget = AlarmBudget(clock() - 30.0)
-        values = [1.0, 2.0] if keeper.kind == "regime" else [[1.0], [2.0]]
+        handler = make()
+        handler._alarm_budget = AlarmBudget(clock() - 30.0)
+        values = [1.0, 2.0] if handler.kind == "regime" else [[1.0], [2.0]]
         asked = Asked("s", "1", {"op": "observe", "values": values}, settings=of(alarms_per_day))
-        (reply,) = keeper.answer([(keeper.fresh("s"), asked)])
+        (reply,) = handler.answer([(handler.fresh("s"), asked)])
         shares.append(reply.event[7])
     assert shares == pytest.approx([30 / 86_400 / 2, 24 * 30 / 86_400 / 2])
 
@@ -115,7 +115,7 @@ def test_rows_together_are_answered_as_one_by_one_to_the_bit(kind: str, seed: in
     together, apart = Followed(make()), Followed(make())
     # The budget has the same share for every observation, whatever batch it comes in.
     for each in (together, apart):
-        each.keeper._alarm_budget.share = lambda *_: 0.01  # type: ignore[method-assign]
+        each.handler._alarm_budget.share = lambda *_: 0.01  # type: ignore[method-assign]
     count = 0
     for _ in range(8):
         asks = body(draw, kind)
@@ -124,7 +124,7 @@ def test_rows_together_are_answered_as_one_by_one_to_the_bit(kind: str, seed: in
         assert [told(each) for each in found] == [told(each) for each in expected]
         count += len(asks)
     for name, stream in together.streams.items():
-        assert together.keeper.encode(stream) == apart.keeper.encode(apart.streams[name])
+        assert together.handler.encode(stream) == apart.handler.encode(apart.streams[name])
     assert together.calls < apart.calls / 2
 
 
@@ -140,12 +140,12 @@ def test_a_log_is_replayed_together_to_the_same_bits(kind: str) -> None:
             if reply.event is not None:
                 events.setdefault(name, []).append(orjson.loads(orjson.dumps(reply.event)))
     back = Followed(make())
-    tails = [(back.keeper.fresh(name), told) for name, told in events.items()]
-    back.keeper.replay(tails)
+    tails = [(back.handler.fresh(name), told) for name, told in events.items()]
+    back.handler.replay(tails)
     assert back.calls == 1
     for stream, _ in tails:
-        kept = followed.keeper.encode(followed.streams[stream.name])
-        assert back.keeper.encode(stream) == kept
+        kept = followed.handler.encode(followed.streams[stream.name])
+        assert back.handler.encode(stream) == kept
 
 
 def test_a_thousand_rows_of_one_stream_are_few_calls() -> None:

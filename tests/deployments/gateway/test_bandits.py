@@ -209,7 +209,7 @@ async def test_a_replica_that_dies_loses_nothing_and_counts_nothing_twice(house:
     fresh = await house.start("optimization")
     service = fresh._services["bandit"]
     held = (await service.shelf.hold(["quaked"])).residents
-    assert service.keeper.encode(held["quaked"].state) == replica._experiments.encode(live)
+    assert service.handler.encode(held["quaked"].state) == replica._experiments.encode(live)
 
 
 async def test_a_kill_among_many_requests_keeps_every_answer(house: House) -> None:

@@ -302,7 +302,7 @@ async def test_a_replica_that_dies_loses_no_trial_and_counts_none_twice(house: H
     fresh = await house.start("optimization")
     service = fresh._services["bayes-opt"]
     held = (await service.shelf.hold(["quaked"])).residents
-    assert service.keeper.encode(held["quaked"].state) == service.keeper.encode(live)
+    assert service.handler.encode(held["quaked"].state) == service.handler.encode(live)
 
 
 async def test_a_kill_among_many_requests_keeps_every_trial(house: House) -> None:

@@ -6,9 +6,9 @@ import orjson
 import pytest
 
 from deployments.optimization.experiments.configured import Configured
-from deployments.optimization.experiments.keeper import ExperimentKeeper
+from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.operations import Operation
-from deployments.runtime.state.keeper import Asked
+from deployments.runtime.state.handler import Asked
 from models.optimization.bandits.decision_log import Status
 from models.optimization.bandits.experiment import Experiment
 
@@ -29,10 +29,10 @@ EARLIER = b"""
 
 def replayed(events: int) -> Experiment:
     """Read so many of the log's events."""
-    keeper = ExperimentKeeper(lambda: 2_000.0)
-    kept = keeper.fresh("e")
+    handler = ExperimentHandler(lambda: 2_000.0)
+    kept = handler.fresh("e")
     lines = EARLIER.replace(b",\n", b",").split()
-    keeper.replay([(kept, [orjson.loads(line) for line in lines[:events]])])
+    handler.replay([(kept, [orjson.loads(line) for line in lines[:events]])])
     assert kept.experiment is not None
     return kept.experiment
 
@@ -55,11 +55,11 @@ def test_what_an_earlier_release_wrote_is_read_place_by_place() -> None:
 
 def test_it_is_written_with_the_same_places() -> None:
     now = 1_000.0
-    keeper = ExperimentKeeper(lambda: now)
-    kept = keeper.fresh("e")
+    handler = ExperimentHandler(lambda: now)
+    kept = handler.fresh("e")
 
     def event(row: str, ask: Operation) -> Any:
-        (reply,) = keeper.answer([(kept, Asked("e", row, ask, settings=Configured()))])
+        (reply,) = handler.answer([(kept, Asked("e", row, ask, settings=Configured()))])
         return orjson.loads(orjson.dumps(reply.event))
 
     first = event(

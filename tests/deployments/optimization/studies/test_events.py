@@ -4,11 +4,11 @@ from typing import Any
 
 import orjson
 
-from deployments.optimization.studies.keeper import StudyKeeper
+from deployments.optimization.studies.handler import StudyHandler
 from deployments.optimization.studies.operations import Operation
 from deployments.optimization.studies.shelf import SuggestionShelf
 from deployments.runtime.aside.process import Aside
-from deployments.runtime.state.keeper import Asked
+from deployments.runtime.state.handler import Asked
 
 # In the form of the releases that knew these steps as lists without names; the numbers are made up.
 EARLIER = b"""
@@ -20,12 +20,12 @@ EARLIER = b"""
 """
 
 
-def keeper() -> StudyKeeper:
-    return StudyKeeper(SuggestionShelf(Aside()))
+def handler() -> StudyHandler:
+    return StudyHandler(SuggestionShelf(Aside()))
 
 
 def test_what_an_earlier_release_wrote_is_read_place_by_place() -> None:
-    reader = keeper()
+    reader = handler()
     kept = reader.fresh("s")
     lines = EARLIER.replace(b",\n", b",").split()
     reader.replay([(kept, [orjson.loads(line) for line in lines])])
@@ -42,7 +42,7 @@ def test_what_an_earlier_release_wrote_is_read_place_by_place() -> None:
 
 
 def test_it_is_written_with_the_same_places() -> None:
-    writer = keeper()
+    writer = handler()
     kept = writer.fresh("s")
 
     def event(row: str, ask: Operation) -> Any:

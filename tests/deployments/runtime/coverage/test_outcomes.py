@@ -11,10 +11,10 @@ from redis.exceptions import RedisError
 
 from deployments.api.errors import ConflictError, UnavailableError
 from deployments.runtime.batch import Prediction
-from deployments.runtime.coverage.keeper import (
+from deployments.runtime.coverage.handler import (
     FURTHEST_SCORE,
     MOST_OFFSET,
-    CoverageKeeper,
+    CoverageHandler,
     base_ends,
 )
 from deployments.runtime.coverage.operations import Came, Given, TakeOutcome
@@ -108,12 +108,12 @@ async def test_misses_of_any_size_widen_a_thousandfold_at_most(redis: Redis) -> 
 
 async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: Redis) -> None:
     """A snapshot and a log entry with scores that no outcome can have, and such a standing."""
-    log, keeper, key = KeyLog(redis, "coverage"), CoverageKeeper(), key_of("tail", "auth")
-    state = keeper.fresh(key)
+    log, handler, key = KeyLog(redis, "coverage"), CoverageHandler(), key_of("tail", "auth")
+    state = handler.fresh(key)
     state.interval = AdaptiveInterval(scores=[0.1] * 30 + [13.9, 454.0, 3720.0] * 10)
     events = [[454.0, 454.0, 1.0, "a"], [None, None, 1.0, "b"]]
     assert await log.append([Append.of(key, 1, Entry([], ["1"]), begins=True)]) == [True]
-    assert await log.save(key, 1, keeper.encode(state), ["1"])
+    assert await log.save(key, 1, handler.encode(state), ["1"])
     assert await log.append([Append.of(key, 2, Entry(events, ["2"]))]) == [True]
     table = standings_key(redis)
     await redis.hset(table, key, b'{"outcomes":1,"coverage":0.0,"offset":3720.0}')
@@ -131,7 +131,7 @@ async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: 
     await outcomes.close()  # writes a snapshot
     (saved,) = await log.read([key])
     assert saved.state is not None
-    assert np.max(keeper.decode(key, saved.state).interval._scores) <= FURTHEST_SCORE
+    assert np.max(handler.decode(key, saved.state).interval._scores) <= FURTHEST_SCORE
 
 
 DAMAGED = {

@@ -10,7 +10,7 @@ from deployments.runtime.state.service import KeyedService
 from deployments.runtime.state.shelf import ShelfLimits
 from tests.deployments.runtime.state.asking import SMALL, Clock, Service
 from tests.deployments.runtime.state.creating import Replicas
-from tests.deployments.runtime.state.tally import TallyKeeper
+from tests.deployments.runtime.state.tally import TallyHandler
 from tests.redis_server import RedisServer, running
 
 
@@ -49,9 +49,9 @@ def service(redis: Redis) -> Callable[..., Service]:
     def make(
         limits: ShelfLimits = SMALL,
         clock: Callable[[], float] | None = None,
-        keeper: TallyKeeper | None = None,
+        handler: TallyHandler | None = None,
     ) -> Service:
         log = KeyLog(redis, "tally")
-        return KeyedService(keeper or TallyKeeper(), log, clock or Clock(), limits)
+        return KeyedService(handler or TallyHandler(), log, clock or Clock(), limits)
 
     return make

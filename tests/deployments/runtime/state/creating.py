@@ -10,7 +10,7 @@ from deployments.runtime.state.creation import Creation
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 from tests.deployments.runtime.state.asking import SMALL, Clock, Service
-from tests.deployments.runtime.state.tally import TallyKeeper
+from tests.deployments.runtime.state.tally import TallyHandler
 
 ADA, BOB = ("ada", 2), ("bob", 2)
 Row = tuple[str, Any, Owner | None]
@@ -34,7 +34,7 @@ class Replicas:
 
     def another(self, creation: Creation | None = None) -> Service:
         log = KeyLog(self.redis, "tally")
-        return KeyedService(TallyKeeper(), log, Clock(), SMALL, creation or self.creation())
+        return KeyedService(TallyHandler(), log, Clock(), SMALL, creation or self.creation())
 
     async def expect(self, owner_of: dict[str, str]) -> None:
         """Check for whom each key counts, and that the counts agree."""

@@ -28,7 +28,7 @@ from deployments.runtime.state.service import KeyedService
 from deployments.runtime.state.shelf import ShelfLimits
 from deployments.runtime.transport.call import Call, GivenUpError, current_call
 from tests.deployments.runtime.state.earlier_log import EarlierKeyLog
-from tests.deployments.runtime.state.journal import Journal, JournalKeeper, LaterJournalKeeper
+from tests.deployments.runtime.state.journal import Journal, JournalHandler, LaterJournalHandler
 from tests.deployments.runtime.state.lockstep import KilledError, Lockstep, Turn
 from tests.redis_server import running
 
@@ -110,11 +110,11 @@ class Holder:
     def __init__(self, world: "World", release: str, number: int) -> None:
         self.process = f"holder-{number}-{release}"
         self.alive = True
-        keeper = LaterJournalKeeper() if release == "next" else JournalKeeper()
-        log = (EarlierKeyLog if release == "earlier" else KeyLog)(world.redis, keeper.kind)
+        handler = LaterJournalHandler() if release == "next" else JournalHandler()
+        log = (EarlierKeyLog if release == "earlier" else KeyLog)(world.redis, handler.kind)
         stopping = _stopping(log, world.steps, world.books, world.rows_of)
         self.service: KeyedService[Journal] = KeyedService(
-            keeper, stopping, lambda: world.now, LIMITS
+            handler, stopping, lambda: world.now, LIMITS
         )
         self.service._turn = Turn(world.steps.pause)  # type: ignore[assignment] # what stands for it
         self._steps = world.steps
@@ -280,7 +280,7 @@ class World:
         if "earlier" not in self.releases:  # what that release did is repaired by who reads it
             await self._check_names()
         reader: KeyedService[Journal] = KeyedService(
-            LaterJournalKeeper(), KeyLog(self.redis, "journal"), lambda: self.now
+            LaterJournalHandler(), KeyLog(self.redis, "journal"), lambda: self.now
         )
         for key in KEYS:
             batch = Batch("journal", [key], {}, ["show"], [key], ["reader"])

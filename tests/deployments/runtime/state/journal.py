@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.keeper import Asked, Reply
+from deployments.runtime.state.handler import Asked, Reply
 
 REMOVED = "removed"
 
@@ -28,7 +28,7 @@ class Journal:
         return int(number) <= self.latest.get(client, -1)
 
 
-class JournalKeeper:
+class JournalHandler:
     """Of the release at hand: what is not above a client's latest number was taken."""
 
     kind = "journal"
@@ -94,7 +94,7 @@ class JournalKeeper:
         return {"code": "unavailable", "message": "nothing was taken"}
 
 
-class LaterJournalKeeper(JournalKeeper):
+class LaterJournalHandler(JournalHandler):
     """Of the next release: it reads both formats, and nobody else reads what it writes."""
 
     def encode(self, state: Journal) -> bytes:

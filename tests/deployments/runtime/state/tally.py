@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.keeper import Asked, Reply
+from deployments.runtime.state.handler import Asked, Reply
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Tally:
         return self.total
 
 
-class TallyKeeper:
+class TallyHandler:
     kind = "tally"
     columns = ("total",)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from deployments.runtime.state.keeper import Asked
+from deployments.runtime.state.handler import Asked
 from deployments.runtime.state.shelf import Held
 from tests.deployments.runtime.state.creating import ADA, BOB, Replicas
-from tests.deployments.runtime.state.tally import Tally, TallyKeeper
+from tests.deployments.runtime.state.tally import Tally, TallyHandler
 from tests.redis_server import RedisServer
 
 
@@ -64,14 +64,14 @@ async def test_a_row_whose_neighbour_fails_keeps_its_place(
     replicas: Replicas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = replicas.another()
-    answer = TallyKeeper.answer
+    answer = TallyHandler.answer
 
-    def failing(self: TallyKeeper, rows: Any) -> Any:
+    def failing(self: TallyHandler, rows: Any) -> Any:
         if any(asked.key == "bad" for _, asked in rows):
             raise RuntimeError("this key breaks")
         return answer(self, rows)
 
-    monkeypatch.setattr(TallyKeeper, "answer", failing)
+    monkeypatch.setattr(TallyHandler, "answer", failing)
     assert await replicas.ask(service, ("a", 1, ADA), ("bad", 1, ADA)) == ["", "unavailable"]
     assert await replicas.ask(service, ("b", 1, ADA), ("c", 1, ADA)) == ["", "quota"]
 

@@ -11,10 +11,10 @@ from redis.asyncio import Redis
 
 from deployments.api.errors import StageLostError
 from deployments.optimization.experiments.configured import Configured
-from deployments.optimization.experiments.keeper import ExperimentKeeper
+from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.state import Kept
 from deployments.runtime.batch import Batch, Prediction
-from deployments.runtime.state.keeper import Asked
+from deployments.runtime.state.handler import Asked
 from deployments.runtime.state.log import Append, KeyLog
 from deployments.runtime.state.routing import ByKey, holder
 from deployments.runtime.state.service import KeyedService
@@ -24,7 +24,7 @@ from deployments.runtime.transport.tcp import exchange as exchange_module
 from deployments.runtime.transport.tcp.exchange import Exchange
 from tests.deployments.replicas import Directory, Replica, Room, SilentReplica
 from tests.deployments.runtime.state.asking import Service, ask, expected, totals
-from tests.deployments.runtime.state.tally import Tally, TallyKeeper
+from tests.deployments.runtime.state.tally import Tally, TallyHandler
 from tests.redis_server import RedisServer
 from tests.waiting import until
 
@@ -230,7 +230,7 @@ async def test_the_keys_of_a_replica_that_hangs_are_asked_of_others_until_it_is_
     assert len(exchange.alive()) == 2
 
 
-class Hesitant(TallyKeeper):
+class Hesitant(TallyHandler):
     """Takes back what nobody was told of, by taking as much away."""
 
     def withdraw(self, state: Tally, asked: Asked) -> Any:
@@ -241,7 +241,7 @@ class Hesitant(TallyKeeper):
 async def test_what_was_written_while_the_caller_gave_up_is_taken_back(
     service: Callable[..., Service], for_good: bool
 ) -> None:
-    one, call = service(keeper=Hesitant()), Call()
+    one, call = service(handler=Hesitant()), Call()
     log, append = one._log, one._log.append
 
     async def slow(appends: Sequence[Append]) -> list[bool | None]:
@@ -262,7 +262,7 @@ async def test_what_was_written_while_the_caller_gave_up_is_taken_back(
 async def test_also_where_the_caller_gave_up_between_two_rounds(
     service: Callable[..., Service],
 ) -> None:
-    one, call = service(keeper=Hesitant()), Call()
+    one, call = service(handler=Hesitant()), Call()
     await ask(one, ("a", 1.0))
     await ask(service(), ("a", 2.0))  # so that a's row takes a second round
     log, append = one._log, one._log.append
@@ -296,7 +296,7 @@ async def test_a_row_that_is_refused_is_refused_by_the_present_state(
 ) -> None:
     def holder_of_experiments() -> KeyedService[Kept]:
         return KeyedService(
-            ExperimentKeeper(time.time), KeyLog(redis, "experiment"), time.monotonic
+            ExperimentHandler(time.time), KeyLog(redis, "experiment"), time.monotonic
         )
 
     async def asked(of: KeyedService[Kept], row: str, **asks: Any) -> Prediction:

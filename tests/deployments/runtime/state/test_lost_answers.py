@@ -11,7 +11,7 @@ from deployments.runtime.state.log import Append, KeyLog
 from deployments.runtime.state.service import KeyedService
 from tests.deployments.runtime.state.asking import SMALL, Clock, Service, ask, expected, totals
 from tests.deployments.runtime.state.creating import ADA, Replicas
-from tests.deployments.runtime.state.tally import TallyKeeper
+from tests.deployments.runtime.state.tally import TallyHandler
 from tests.redis_server import RedisServer
 
 Appending = Callable[[Sequence[Append]], Awaitable[list[bool | None]]]
@@ -102,7 +102,7 @@ async def test_a_redis_that_hung_over_them_has_taken_them(
         finally:
             server.thaw()
 
-    one = KeyedService(TallyKeeper(), KeyLog(impatient, "tally"), Clock(), SMALL)
+    one = KeyedService(TallyHandler(), KeyLog(impatient, "tally"), Clock(), SMALL)
     await ask(one, ("a", 1.0))
     losing(one._log, hung)
     assert await totals(one, ("a", 2.0)) == [expected([1.0, 2.0])]

@@ -86,7 +86,7 @@ async def test_also_when_a_snapshot_has_taken_it_up(service: Callable[[], Servic
     other = service()
     again = await ask(other, ("a", 1.0), ids=["id-2"])
     assert again.details == [{"data": {"again": "id-2"}}]
-    assert other.keeper.replayed == 0  # type: ignore[attr-defined] # the tally's
+    assert other.handler.replayed == 0  # type: ignore[attr-defined] # the tally's
 
 
 async def test_ids_leave_memory_when_nobody_would_send_again(
@@ -111,7 +111,7 @@ async def test_a_heavy_log_is_saved_before_it_is_long(service: Callable[..., Ser
         await one.tidy()
     other = service()
     assert await totals(other, ("a", None)) == [expected([1.0] * 20)]
-    assert other.keeper.replayed < 10  # type: ignore[attr-defined] # the tally's
+    assert other.handler.replayed < 10  # type: ignore[attr-defined] # the tally's
 
 
 async def test_a_refused_row_changes_nothing_and_the_others_are_answered(
@@ -134,7 +134,7 @@ async def test_idle_keys_leave_memory_and_come_back_to_the_same_bits(
     clock.now = 11.0
     await one.tidy()
     assert len(one.shelf) == 0
-    assert one.keeper.released == ["a"]  # type: ignore[attr-defined] # the tally's
+    assert one.handler.released == ["a"]  # type: ignore[attr-defined] # the tally's
     for number in numbers[10:]:
         await ask(one, ("a", number))
     assert await totals(one, ("a", None)) == [expected(numbers)]
@@ -217,7 +217,7 @@ async def test_a_replica_that_ends_in_peace_leaves_no_log_to_replay(
     await one.close()
     other = service()
     assert await totals(other, ("a", None), ("b", None)) == [1.0, 2.0]
-    assert other.keeper.replayed == 0  # type: ignore[attr-defined] # the tally's
+    assert other.handler.replayed == 0  # type: ignore[attr-defined] # the tally's
 
 
 async def test_a_key_is_found_by_the_tag_in_its_decisions(service: Callable[[], Service]) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from deployments.runtime.state.keeper import Asked, Reply
+from deployments.runtime.state.handler import Asked, Reply
 from tests.deployments.runtime.state.asking import Service, ask, expected, totals
-from tests.deployments.runtime.state.tally import Tally, TallyKeeper
+from tests.deployments.runtime.state.tally import Tally, TallyHandler
 
 
-class Later(TallyKeeper):
+class Later(TallyHandler):
     """Of a later release: it writes snapshots and events that this one cannot read."""
 
     def encode(self, state: Tally) -> bytes:
@@ -31,7 +31,7 @@ class Later(TallyKeeper):
         super().replay([(tally, [event["add"] for event in events]) for tally, events in tails])
 
 
-class Brittle(TallyKeeper):
+class Brittle(TallyHandler):
     """Fails altogether when one of its keys is asked a certain thing, in the middle of a batch."""
 
     def _answer(self, state: Tally, asked: Asked) -> Reply:
@@ -49,7 +49,7 @@ async def stored(redis: Redis, key: str) -> tuple[Any, Any]:
 async def test_a_key_that_cannot_be_read_refuses_its_own_rows_and_no_others(
     redis: Redis, service: Callable[..., Service], saved: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one, later = service(), service(keeper=Later())
+    one, later = service(), service(handler=Later())
     for value in (1.0, 2.0, 3.0):
         await ask(one, ("a", value), ("c", value))
         await ask(later, ("b", value))
@@ -69,7 +69,7 @@ async def test_a_key_that_cannot_be_read_refuses_its_own_rows_and_no_others(
         await back.tidy()
     await back.close()
     assert await stored(redis, "b") == before
-    assert await totals(service(keeper=Later()), ("b", None)) == [expected([1.0, 2.0, 3.0])]
+    assert await totals(service(handler=Later()), ("b", None)) == [expected([1.0, 2.0, 3.0])]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ async def test_neither_does_a_key_whose_log_has_another_form(
 ) -> None:
     one = service()
     await ask(one, ("a", 1.0), ("b", 1.0))
-    state = TallyKeeper().encode(one.shelf._residents["b"].state)
+    state = TallyHandler().encode(one.shelf._residents["b"].state)
     if entry is not None:
         await redis.xadd("ballast:tally:log:b", entry, id="2-0")
     else:
@@ -98,7 +98,7 @@ async def test_neither_does_a_key_whose_log_has_another_form(
 async def test_its_neighbours_keep_their_events_when_they_come_from_their_logs(
     redis: Redis, service: Callable[..., Service]
 ) -> None:
-    one, later = service(), service(keeper=Later())
+    one, later = service(), service(handler=Later())
     for value in (1.0, 2.0, 3.0):
         await ask(one, ("a", value))
     await ask(later, ("b", 1.0))
@@ -118,20 +118,20 @@ async def test_its_neighbours_keep_their_events_when_they_come_from_their_logs(
 async def test_a_key_that_cannot_be_read_can_be_deleted_and_begun_anew(
     service: Callable[..., Service],
 ) -> None:
-    later = service(keeper=Later())
+    later = service(handler=Later())
     await ask(later, ("b", 1.0))
     await later.close()
     one = service()
     assert (await ask(one, ("b", "delete"))).refusals == {}
     assert await totals(one, ("b", 2.0)) == [2.0]
-    found = await ask(service(keeper=Later()), ("b", None))
+    found = await ask(service(handler=Later()), ("b", None))
     assert found.refusals[0]["code"] == "unreadable"
 
 
 async def test_a_row_that_fails_leaves_the_other_keys_rows_answered(
     redis: Redis, service: Callable[..., Service]
 ) -> None:
-    one = service(keeper=Brittle())
+    one = service(handler=Brittle())
     answer = await ask(one, ("a", 1.0), ("b", 2.0), ("b", 13.0), ("a", 3.0), ("c", None))
     assert sorted(answer.refusals) == [1, 2]
     assert answer.refusals[2]["code"] == "unavailable"
@@ -144,16 +144,16 @@ async def test_a_row_that_fails_leaves_the_other_keys_rows_answered(
 async def test_a_state_that_makes_no_snapshot_does_not_hold_up_the_others(
     service: Callable[..., Service],
 ) -> None:
-    class Stuck(TallyKeeper):
+    class Stuck(TallyHandler):
         def encode(self, state: Tally) -> bytes:
             if state.key == "a":
                 raise OverflowError("too large")
             return super().encode(state)
 
-    one = service(keeper=Stuck())
+    one = service(handler=Stuck())
     for _ in range(5):
         await ask(one, ("a", 1.0), ("b", 1.0))
     await one.tidy()
     other = service()
     await ask(other, ("a", None), ("b", None))
-    assert other.keeper.replayed == 5  # type: ignore[attr-defined] # the tally's
+    assert other.handler.replayed == 5  # type: ignore[attr-defined] # the tally's

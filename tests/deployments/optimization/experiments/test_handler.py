@@ -8,10 +8,10 @@ import pytest
 from config_store.document import BanditExperiment, BanditsConfig
 from deployments.api.bandits import MOST_ARMS
 from deployments.optimization.experiments.configured import Configured
-from deployments.optimization.experiments.keeper import ExperimentKeeper
+from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.operations import ChangeArm, Operation, Reward
 from deployments.optimization.experiments.state import Kept
-from deployments.runtime.state.keeper import Asked, Reply
+from deployments.runtime.state.handler import Asked, Reply
 
 ARMS = ["a", "b", "c"]
 
@@ -29,8 +29,8 @@ class Desk:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.keeper = ExperimentKeeper(self.clock)
-        self.kept = self.keeper.fresh("e")
+        self.handler = ExperimentHandler(self.clock)
+        self.kept = self.handler.fresh("e")
         self.settings = Configured()
         self.log: list[bytes] = []
         self.count = 0
@@ -40,18 +40,18 @@ class Desk:
         for ask in asks:
             self.count += 1
             rows.append((self.kept, Asked("e", f"d{self.count}", ask, settings=self.settings)))
-        replies = self.keeper.answer(rows)
+        replies = self.handler.answer(rows)
         self.log += [orjson.dumps(reply.event) for reply in replies if reply.event is not None]
         return replies
 
     def replayed(self, at: int = 0) -> Kept:
         """Bring the state back from a snapshot of its beginning and its log."""
-        keeper = ExperimentKeeper(self.clock)
-        kept = keeper.fresh("e")
+        handler = ExperimentHandler(self.clock)
+        kept = handler.fresh("e")
         events = [orjson.loads(line) for line in self.log]
-        keeper.replay([(kept, events[:at])])
-        kept = keeper.decode("e", keeper.encode(kept))
-        keeper.replay([(kept, events[at:])])
+        handler.replay([(kept, events[:at])])
+        kept = handler.decode("e", handler.encode(kept))
+        handler.replay([(kept, events[at:])])
         return kept
 
     def refusal(self, ask: Operation) -> Any:
@@ -100,9 +100,9 @@ def test_a_log_brings_the_state_back_to_the_bit(design: dict[str, Any], context:
         if step == 40:
             desk.ask({"op": "arm", "what": "retire", "arm": "c"})
             desk.ask({"op": "arm", "what": "baseline", "arm": "b"})
-    saved = desk.keeper.encode(desk.kept)
+    saved = desk.handler.encode(desk.kept)
     for at in (0, 1, 50, len(desk.log)):
-        assert desk.keeper.encode(desk.replayed(at)) == saved
+        assert desk.handler.encode(desk.replayed(at)) == saved
 
 
 @pytest.mark.parametrize("design", DESIGNS)
@@ -117,28 +117,28 @@ def test_requests_together_are_decided_as_one_by_one(design: dict[str, Any]) -> 
     assert [(each.columns, each.detail) for each in found] == [
         (each.columns, each.detail) for each in expected
     ]
-    assert together.keeper.encode(together.kept) == apart.keeper.encode(apart.kept)
+    assert together.handler.encode(together.kept) == apart.handler.encode(apart.kept)
 
 
 def test_a_decision_that_is_sent_again_is_the_same_one() -> None:
     desk = Desk()
     replies = desk.ask(*(decide(x / 10) for x in range(8)))
-    saved = desk.keeper.encode(desk.kept)
+    saved = desk.handler.encode(desk.kept)
     for number, reply in enumerate(replies, 1):
-        again = desk.keeper.again(desk.kept, Asked("e", f"d{number}", decide((number - 1) / 10)))
+        again = desk.handler.again(desk.kept, Asked("e", f"d{number}", decide((number - 1) / 10)))
         assert again.columns == pytest.approx(reply.columns)
         assert again.detail is not None
         assert reply.detail is not None
         assert again.detail["data"]["config"] == reply.detail["data"]["config"]
         assert again.event is None
-    assert desk.keeper.encode(desk.kept) == saved
+    assert desk.handler.encode(desk.kept) == saved
 
 
 def test_a_reward_that_is_sent_again_is_answered_and_not_counted() -> None:
     desk = Desk()
     desk.ask(decide())
     (first,) = desk.ask(reward("d1", 0.5))
-    again = desk.keeper.again(desk.kept, Asked("e", "d2", reward("d1", 0.5)))
+    again = desk.handler.again(desk.kept, Asked("e", "d2", reward("d1", 0.5)))
     assert (again.columns, again.detail) == (first.columns, first.detail)
     assert desk.refusal(reward("d1", 0.5))["code"] == "conflict"
 
@@ -154,13 +154,13 @@ def test_late_rewards_are_refused() -> None:
     (shown,) = desk.ask({"op": "show"})
     assert shown.detail is not None
     assert (shown.detail["data"]["missing"], shown.detail["data"]["rewards"]) == (1, 1)
-    assert desk.keeper.encode(desk.replayed()) == desk.keeper.encode(desk.kept)
+    assert desk.handler.encode(desk.replayed()) == desk.handler.encode(desk.kept)
 
 
 def test_refusals_leave_no_trace() -> None:
     desk = Desk()
     desk.ask(decide(0.5, design={"deadline_s": 5.0, "missing_reward": 0.0}))
-    saved = desk.keeper.encode(desk.kept)
+    saved = desk.handler.encode(desk.kept)
     desk.clock.now += 100  # a decision now would give up on the first one
     bad = [
         decide(),
@@ -177,7 +177,7 @@ def test_refusals_leave_no_trace() -> None:
         (reply,) = desk.ask(ask)
         assert reply.refusal is not None, ask
         assert reply.event is None
-    assert desk.keeper.encode(desk.kept) == saved
+    assert desk.handler.encode(desk.kept) == saved
 
 
 def test_what_is_right_by_itself_and_not_for_this_experiment_is_a_conflict() -> None:
@@ -204,9 +204,9 @@ def test_vetoed_arms_are_never_chosen_and_others_share_the_cap() -> None:
 
 
 def test_what_needs_no_log_is_left_to_the_fallback() -> None:
-    keeper = ExperimentKeeper(Clock())
-    assert keeper.unavailable(Asked("e", "d", decide())) is None
-    why = keeper.unavailable(Asked("e", "d", reward("d1", 1.0)))
+    handler = ExperimentHandler(Clock())
+    assert handler.unavailable(Asked("e", "d", decide())) is None
+    why = handler.unavailable(Asked("e", "d", reward("d1", 1.0)))
     assert why is not None
     assert why["code"] == "unavailable"
 
@@ -214,7 +214,7 @@ def test_what_needs_no_log_is_left_to_the_fallback() -> None:
 def test_a_decision_that_nobody_was_given_counts_for_nothing() -> None:
     desk, design = Desk(), {"deadline_s": 30.0, "missing_reward": 0.0}
     desk.ask(decide(design=design), decide(design=design))
-    event = desk.keeper.withdraw(desk.kept, Asked("e", "d1", decide()))
+    event = desk.handler.withdraw(desk.kept, Asked("e", "d1", decide()))
     desk.log.append(orjson.dumps(event))
     (shown,) = desk.ask({"op": "show"})
     assert shown.detail is not None
@@ -226,5 +226,5 @@ def test_a_decision_that_nobody_was_given_counts_for_nothing() -> None:
     desk.ask(decide(design=design))
     assert desk.kept.experiment is not None
     assert desk.kept.experiment.tally["missing"] == 1
-    assert desk.keeper.encode(desk.replayed()) == desk.keeper.encode(desk.kept)
-    assert desk.keeper.withdraw(desk.kept, Asked("e", "d9", {"op": "show"})) is None
+    assert desk.handler.encode(desk.replayed()) == desk.handler.encode(desk.kept)
+    assert desk.handler.withdraw(desk.kept, Asked("e", "d9", {"op": "show"})) is None

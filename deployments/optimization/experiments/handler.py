@@ -32,7 +32,7 @@ from deployments.optimization.experiments.state import (
     size_of,
 )
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.keeper import Asked, Reply
+from deployments.runtime.state.handler import Asked, Reply
 from models.optimization.bandits.decide import decide
 from models.optimization.bandits.errors import ArmError
 from models.optimization.bandits.experiment import Experiment
@@ -56,7 +56,7 @@ class _Run:
     before: list[Event] = field(default_factory=list)
 
 
-class ExperimentKeeper:
+class ExperimentHandler:
     kind = "experiment"
     columns = COLUMNS
 

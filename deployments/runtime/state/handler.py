@@ -1,4 +1,4 @@
-"""What a family with state tells of it, so that the house can keep it through any death."""
+"""What a family with state provides, so that its states survive the death of any process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing_extensions import TypeVar  # with a default, which typing has from P
 from deployments.runtime.batch import Detail, Owner, Refusal
 
 State = TypeVar("State")
-# A family's keeper names what it reads and writes; to all that passes them on they are JSON.
+# A family's handler names what it reads and writes; to all that passes them on they are JSON.
 Ask = TypeVar("Ask", default=Any)
 Event = TypeVar("Event", default=Any)
 
@@ -46,7 +46,7 @@ class Reply(Generic[Event]):
     notices: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Keeper(Protocol[State]):
+class StateHandler(Protocol[State]):
     """Turns asks into replies and events, and events back into state.
 
     `answer` may change a state only by what its events tell: replaying the events of a log, in any

@@ -20,7 +20,7 @@ from deployments.anomaly.operations import Choice, JudgeDeploy, Look, Observe, V
 from deployments.anomaly.order import Place, book, take
 from deployments.anomaly.record import Event, Observed, Record, pack, unpack
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.keeper import Asked, Reply
+from deployments.runtime.state.handler import Asked, Reply
 from deployments.runtime.state.operations import Show
 from models.errors import ArtifactError
 
@@ -59,8 +59,8 @@ class _Row(NamedTuple, Generic[Value, Choice]):
     seen: Observed[Value, Choice]
 
 
-class StreamKeeper(Generic[Value, Choice, Answers]):
-    """A subclass knows the detectors; deployments/runtime/state/keeper.py says what is owed."""
+class StreamHandler(Generic[Value, Choice, Answers]):
+    """A subclass knows the detectors; deployments/runtime/state/handler.py says what is owed."""
 
     kind: str
     columns: tuple[str, ...]

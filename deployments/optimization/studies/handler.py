@@ -18,13 +18,13 @@ from deployments.optimization.studies.state import (
 from deployments.optimization.studies.stopgap import cheap, starting
 from deployments.optimization.studies.suggested import Suggested
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.keeper import Asked, Reply
+from deployments.runtime.state.handler import Asked, Reply
 from models.optimization.bayes.errors import TrialError
 
 COLUMNS = ("expected_improvement", "lower", "upper")
 
 
-class StudyKeeper:
+class StudyHandler:
     kind = "study"
     columns = COLUMNS
 

@@ -4,13 +4,13 @@ from typing import Any
 import orjson
 import pytest
 
-from deployments.optimization.studies.keeper import StudyKeeper
+from deployments.optimization.studies.handler import StudyHandler
 from deployments.optimization.studies.operations import Operation, TellTrial
 from deployments.optimization.studies.shelf import SuggestionShelf
 from deployments.optimization.studies.state import Kept
 from deployments.optimization.studies.suggested import Suggested
 from deployments.runtime.aside.process import Aside
-from deployments.runtime.state.keeper import Asked, Reply
+from deployments.runtime.state.handler import Asked, Reply
 from models.optimization.bayes.candidates import untried
 from models.optimization.bayes.converged import best, pareto
 
@@ -38,15 +38,15 @@ class Still(SuggestionShelf):
 class Desk:
     def __init__(self, **design: Any) -> None:
         self.shelf = Still()
-        self.keeper = StudyKeeper(self.shelf)
-        self.kept = self.keeper.fresh("s")
+        self.handler = StudyHandler(self.shelf)
+        self.kept = self.handler.fresh("s")
         self.design = {"space": SPACE} | design
         self.log: list[bytes] = []
         self.count = 0
 
     def do(self, ask: Any) -> Reply:
         self.count += 1
-        (reply,) = self.keeper.answer([(self.kept, Asked("s", f"d{self.count}", ask))])
+        (reply,) = self.handler.answer([(self.kept, Asked("s", f"d{self.count}", ask))])
         if reply.event is not None:
             self.log.append(orjson.dumps(reply.event))
         return reply
@@ -59,12 +59,12 @@ class Desk:
         return self.do({"op": "tell", "trial": number, **outcome})
 
     def replayed(self, at: int) -> Kept:
-        keeper = StudyKeeper(Still())
-        kept = keeper.fresh("s")
+        handler = StudyHandler(Still())
+        kept = handler.fresh("s")
         events = [orjson.loads(line) for line in self.log]
-        keeper.replay([(kept, events[:at])])
-        kept = keeper.decode("s", keeper.encode(kept))
-        keeper.replay([(kept, events[at:])])
+        handler.replay([(kept, events[:at])])
+        kept = handler.decode("s", handler.encode(kept))
+        handler.replay([(kept, events[at:])])
         return kept
 
 
@@ -87,9 +87,9 @@ def test_a_log_brings_the_state_back_to_the_bit(goals: list[str]) -> None:
         number = draw.randint(0, step + 1)
         desk.tell(number, [draw.random() for _ in goals], c=draw.random() - 0.7)
         desk.tell(draw.randint(0, step + 1), [], failed=True)
-    saved = desk.keeper.encode(desk.kept)
+    saved = desk.handler.encode(desk.kept)
     for at in (0, 1, 50, len(desk.log)):
-        assert desk.keeper.encode(desk.replayed(at)) == saved
+        assert desk.handler.encode(desk.replayed(at)) == saved
 
 
 @pytest.mark.parametrize("goals", [["minimise"], ["maximise"], ["minimise", "maximise"]])
@@ -113,7 +113,7 @@ def test_the_best_is_what_the_engine_calls_best(goals: list[str]) -> None:
 def test_refusals_leave_no_trace() -> None:
     desk = Desk()
     desk.ask()
-    saved = desk.keeper.encode(desk.kept)
+    saved = desk.handler.encode(desk.kept)
     bad: list[Reply] = [
         desk.ask(history=[past(1.0), past(1.0, x=7.0)]),
         desk.ask(history=[past(1.0)] * 10_000),
@@ -126,7 +126,7 @@ def test_refusals_leave_no_trace() -> None:
     for reply in bad:
         assert reply.refusal is not None
         assert reply.event is None
-    assert desk.keeper.encode(desk.kept) == saved
+    assert desk.handler.encode(desk.kept) == saved
 
 
 def test_what_is_sent_again_is_the_same_trial() -> None:
@@ -134,8 +134,8 @@ def test_what_is_sent_again_is_the_same_trial() -> None:
     first = desk.ask()
     desk.ask()
     told = desk.tell(0, [4.0])
-    saved = desk.keeper.encode(desk.kept)
-    again = desk.keeper.again(desk.kept, Asked("s", "d1", {"op": "ask", "design": {}}))
+    saved = desk.handler.encode(desk.kept)
+    again = desk.handler.again(desk.kept, Asked("s", "d1", {"op": "ask", "design": {}}))
     assert first.detail is not None
     assert again.detail is not None
     for name in ("trial_id", "parameters"):
@@ -148,10 +148,10 @@ def test_what_is_sent_again_is_the_same_trial() -> None:
         "failed": False,
     }
     asked: Asked[Operation] = Asked("s", "d3", tell)
-    assert desk.keeper.again(desk.kept, asked).detail == told.detail
-    assert desk.keeper.encode(desk.kept) == saved
-    kept = desk.keeper.decode("s", saved)  # known still after a replica's death
-    revived = desk.keeper.again(kept, Asked("s", "d1", {"op": "ask", "design": {}}))
+    assert desk.handler.again(desk.kept, asked).detail == told.detail
+    assert desk.handler.encode(desk.kept) == saved
+    kept = desk.handler.decode("s", saved)  # known still after a replica's death
+    revived = desk.handler.again(kept, Asked("s", "d1", {"op": "ask", "design": {}}))
     assert revived.detail is not None
     assert revived.detail["data"]["trial_id"] == 0
 
@@ -177,7 +177,7 @@ def test_a_candidate_on_the_shelf_is_not_asked_for_twice() -> None:
         "message": "All 6 candidates have been suggested: report the outcomes of the pending "
         "trials, or create another study with more candidates",
     }
-    assert desk.keeper.encode(desk.replayed(3)) == desk.keeper.encode(desk.kept)
+    assert desk.handler.encode(desk.replayed(3)) == desk.handler.encode(desk.kept)
 
 
 def test_candidates_left_are_counted_wherever_a_trial_comes_from() -> None:

@@ -16,7 +16,7 @@ import orjson
 
 from deployments.runtime.batch import Refusal
 from deployments.runtime.coverage.operations import Came, TakeOutcome
-from deployments.runtime.state.keeper import Asked, Reply
+from deployments.runtime.state.handler import Asked, Reply
 from models.online.adaptive import AdaptiveInterval, AdaptiveSettings
 
 # Outcomes that come twice are told from new ones by their decisions, for as long as these last.
@@ -74,7 +74,7 @@ class Online:
         }
 
 
-class CoverageKeeper:
+class CoverageHandler:
     kind = "coverage"
     columns: tuple[str, ...] = ()
 
