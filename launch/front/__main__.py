@@ -16,10 +16,10 @@ import orjson
 from launch import own_processes
 from launch.front.configuration import Limits
 from launch.front.haproxy_process import real_binary
-from launch.front.keeper import TICK_SECONDS, Keeper, processes_of
 from launch.front.listening import listen
 from launch.front.servers import FOLDER_VARIABLE
 from launch.front.wake import Wake
+from launch.front.watchdog import TICK_SECONDS, Watchdog, processes_of
 from observability.logs import set_up
 from settings.environment import Settings
 
@@ -37,11 +37,11 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with Wake() as wake, _listener(given.listener, settings, folder) as listener:
         limits = Limits.of_this_machine(settings.max_connections_per_address)
-        keeper = Keeper(listener, folder, real_binary(), limits, time.monotonic)
+        watchdog = Watchdog(listener, folder, real_binary(), limits, time.monotonic)
         while not wake.end_ordered and given.parent in (None, os.getppid()):
-            keeper.tend()
+            watchdog.tend()
             wake.wait(TICK_SECONDS)
-        keeper.stop()
+        watchdog.stop()
 
 
 def _listener(inherited: int | None, settings: Settings, folder: Path) -> socket.socket:

@@ -27,7 +27,7 @@ class HAProxy:
 
     pid: int
     started: float  # so that a recycled process id is not taken for it
-    child: "subprocess.Popen[bytes] | None" = None  # None: of a keeper that was killed
+    child: "subprocess.Popen[bytes] | None" = None  # None: of a watchdog that was killed
 
     @classmethod
     def start(

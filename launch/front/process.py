@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 
 from launch.errors import PortTakenError
-from launch.front.keeper import processes_of
 from launch.front.listening import listen
 from launch.front.servers import FOLDER_VARIABLE
+from launch.front.watchdog import processes_of
 
 ENDS_WITHIN_SECONDS = 5.0
 AGAIN_AFTER_SECONDS = 0.1
@@ -20,18 +20,18 @@ log = logging.getLogger(__name__)
 
 
 class FrontProcess:
-    """Holds the listening socket for the keeper, so that not even a killed keeper closes it."""
+    """Holds the listening socket for the watchdog, so that not even a killed watchdog closes it."""
 
     def __init__(self, folder: Path, log: Path) -> None:
         self._folder = folder
         self._log = log
         self._ending = threading.Event()
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
         self.restarts = 0
 
     @property
     def pid(self) -> int:
-        return -1 if self._keeper is None else self._keeper.pid
+        return -1 if self._watchdog is None else self._watchdog.pid
 
     @property
     def pids(self) -> list[int]:
@@ -44,35 +44,35 @@ class FrontProcess:
             listener = listen(host, port)
         except OSError as error:
             raise PortTakenError(host, port, "BALLAST_PORT") from error
-        self._start_keeper(listener)
+        self._start_watchdog(listener)
         threading.Thread(target=self._keep, args=(listener,), name="front", daemon=True).start()
 
     def stop(self) -> None:
         self._ending.set()
-        if self._keeper is None:
+        if self._watchdog is None:
             return
-        self._keeper.terminate()
+        self._watchdog.terminate()
         try:
-            self._keeper.wait(ENDS_WITHIN_SECONDS)
+            self._watchdog.wait(ENDS_WITHIN_SECONDS)
         except subprocess.TimeoutExpired:
-            self._keeper.kill()
+            self._watchdog.kill()
 
     def _keep(self, listener: socket.socket) -> None:
         with listener:
-            while self._keeper is not None:
-                self._keeper.wait()
+            while self._watchdog is not None:
+                self._watchdog.wait()
                 if self._ending.wait(AGAIN_AFTER_SECONDS):
                     return
                 self.restarts += 1
                 try:
-                    self._start_keeper(listener)
+                    self._start_watchdog(listener)
                 except OSError:  # no process or memory left: the next turn tries again
                     log.exception("The process of the front door could not be started again")
 
-    def _start_keeper(self, listener: socket.socket) -> None:
+    def _start_watchdog(self, listener: socket.socket) -> None:
         command = [sys.executable, "-m", __package__, "--parent", str(os.getpid())]
         with self._log.open("ab") as log:
-            self._keeper = subprocess.Popen(
+            self._watchdog = subprocess.Popen(
                 [*command, "--listener", str(listener.fileno())],
                 env=os.environ | {FOLDER_VARIABLE: str(self._folder)},
                 pass_fds=[listener.fileno()],

@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 10.0
 JOB = "RAY_JOB_ID"
 NO_JOB = "ffffffff"
 # A worker ends when this process does. Ray means the raylet, which there is not yet.
-KEEPER = "RAY_RAYLET_PID"
+RAYLET_PID = "RAY_RAYLET_PID"
 
 Order = dict[str, Any]
 

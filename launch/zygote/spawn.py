@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from launch.zygote.order import JOB, KEEPER, NO_JOB, SOCKET
+from launch.zygote.order import JOB, NO_JOB, RAYLET_PID, SOCKET
 
 ENDS_WITHIN_SECONDS = 5.0
 # One that dies at once, again and again, must not take a processor for itself.
@@ -38,7 +38,7 @@ class ZygoteProcess:
 
     def start(self, variables: Mapping[str, str]) -> dict[str, str]:
         """Begin it under these variables; give those by which workers find it."""
-        self._variables = {**variables, JOB: NO_JOB, KEEPER: str(os.getpid())}
+        self._variables = {**variables, JOB: NO_JOB, RAYLET_PID: str(os.getpid())}
         self._process = self._spawn()
         self._guard.start()
         return {SOCKET: str(self.door)}

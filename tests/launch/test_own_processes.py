@@ -77,7 +77,7 @@ def test_what_is_started_again_meanwhile_is_spared_too_and_nobody_waits_for_it()
 
     known = threading.Lock()
 
-    def start_again() -> None:  # as the front's, the zygote's and Redis's keepers do
+    def start_again() -> None:  # as the watchdogs of the front, the zygote and Redis do
         lasting.kill()
         lasting.wait()
         with known:  # what is started is spared from its first moment
@@ -87,8 +87,8 @@ def test_what_is_started_again_meanwhile_is_spared_too_and_nobody_waits_for_it()
         with known:
             return [each.pid for each in processes]
 
-    keeper = threading.Timer(0.2, start_again)
-    keeper.start()
+    restart = threading.Timer(0.2, start_again)
+    restart.start()
     ended = threading.Thread(
         target=own_processes.end,
         args=("again", 0.6, spared),

@@ -12,9 +12,9 @@ import httpx
 import orjson
 import pytest
 
-from launch.front.keeper import PROCESSES
 from launch.front.process import FrontProcess
 from launch.front.servers import Server, publish
+from launch.front.watchdog import PROCESSES
 
 
 class QuietServer(ThreadingHTTPServer):

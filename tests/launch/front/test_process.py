@@ -51,10 +51,10 @@ def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> N
     )
     with launcher:
         assert launcher.stdout is not None
-        keeper = int(launcher.stdout.readline())
+        watchdog = int(launcher.stdout.readline())
         eventually("it answers", lambda: answers(port))
         launcher.kill()
-    eventually("the keeper is gone", lambda: started_at(keeper) is None)
+    eventually("the watchdog is gone", lambda: started_at(watchdog) is None)
     eventually("the port is closed", lambda: refuses(port))
 
 

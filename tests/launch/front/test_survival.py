@@ -9,8 +9,8 @@ from typing import Self
 
 import httpx
 
-from launch.front.keeper import PROCESSES
 from launch.front.servers import Server, publish
+from launch.front.watchdog import PROCESSES
 from launch.own_processes import started_at
 from tests.launch.front.conftest import Front, Gateway, eventually, free_port
 from tests.ports import is_free
@@ -64,20 +64,20 @@ def test_killed_haproxy_is_back_and_nobody_is_refused(front: Front) -> None:
     assert asking.seen["broken off"] <= KILLS * 4
 
 
-def test_every_haproxy_at_once_and_the_keeper_too(front: Front) -> None:
-    keeper = front.process.pid
-    for pid in [keeper, *front.haproxies()]:
+def test_every_haproxy_at_once_and_the_watchdog_too(front: Front) -> None:
+    watchdog = front.process.pid
+    for pid in [watchdog, *front.haproxies()]:
         with suppress(ProcessLookupError):  # one that was leaving may be gone
             os.kill(pid, signal.SIGKILL)
     assert front.ask().status_code == 200
-    assert front.process.pid != keeper
+    assert front.process.pid != watchdog
 
 
-def test_haproxy_goes_on_without_its_keeper_and_gets_a_new_one(front: Front) -> None:
-    keeper, haproxy = front.process.pid, front.haproxies()[0]
-    os.kill(keeper, signal.SIGKILL)
+def test_haproxy_goes_on_without_its_watchdog_and_gets_a_new_one(front: Front) -> None:
+    watchdog, haproxy = front.process.pid, front.haproxies()[0]
+    os.kill(watchdog, signal.SIGKILL)
     with Asking(front) as asking:
-        eventually("there is another keeper", lambda: front.process.pid != keeper)
+        eventually("there is another watchdog", lambda: front.process.pid != watchdog)
         eventually("it has its own HAProxy", lambda: front.haproxies()[:1] != [haproxy])
         eventually("the old one is gone", lambda: not lives(haproxy))
         answered = asking.seen["200"]
@@ -85,11 +85,11 @@ def test_haproxy_goes_on_without_its_keeper_and_gets_a_new_one(front: Front) -> 
     assert set(asking.seen) == {"200"}
 
 
-def test_one_that_its_keeper_had_no_time_to_note_leaves_too(front: Front) -> None:
-    """A keeper can be killed between starting a HAProxy and writing down that it did."""
-    keeper, unnoted = front.process.pid, front.haproxies()[0]
+def test_one_that_its_watchdog_had_no_time_to_note_leaves_too(front: Front) -> None:
+    """A watchdog can be killed between starting a HAProxy and writing down that it did."""
+    watchdog, unnoted = front.process.pid, front.haproxies()[0]
     (front.folder / PROCESSES).unlink()
-    os.kill(keeper, signal.SIGKILL)
+    os.kill(watchdog, signal.SIGKILL)
     eventually("another HAProxy is at work", front.haproxies)
     eventually("the one before is gone", lambda: not lives(unnoted))
     assert front.ask().status_code == 200

@@ -29,7 +29,7 @@ PROGRAM = "haproxy"
 log = logging.getLogger(__name__)
 
 
-class Keeper:
+class Watchdog:
     """One listening socket and the HAProxy processes that serve it."""
 
     def __init__(
@@ -131,7 +131,7 @@ class Keeper:
         self._current = HAProxy.start(self._binary, self._folder, self._listener, self._leaving)
         self._started = self._heard = self._asked = self._clock()
         rows = [(each.pid, each.started) for each in (self._current, *self._leaving)]
-        # For whoever looks; the keeper itself asks the system. At once or not at all.
+        # For whoever looks; the watchdog itself asks the system. At once or not at all.
         draft = self._folder / f"{PROCESSES}.tmp"
         draft.write_bytes(orjson.dumps(rows))
         draft.replace(self._folder / PROCESSES)
@@ -147,9 +147,9 @@ class Keeper:
 
 
 def processes_of(folder: Path) -> list[HAProxy]:
-    """Find every HAProxy that serves this folder, whichever keeper started it.
+    """Find every HAProxy that serves this folder, whichever watchdog started it.
 
-    The system is asked, not a list in a file: a keeper that is killed between starting one and
+    The system is asked, not a list in a file: a watchdog that is killed between starting one and
     writing it down would leave it behind with the port open, answering for gateways long gone.
     """
     return [HAProxy(*each) for each in own_processes.running(PROGRAM, str(folder / CONFIG))]

