@@ -17,9 +17,9 @@ from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.handler import Stream
 from deployments.anomaly.regime import RegimeHandler
 from deployments.runtime.batch import Batch
+from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
-from deployments.runtime.state.shelf import ShelfLimits
 from launch.redis_server import RedisServer
 from settings.redis_connection import open_redis
 
@@ -30,7 +30,7 @@ ROWS = 1_000
 class Flood:
     def __init__(self, redis: Redis, limit_mb: int) -> None:
         handler = RegimeHandler(AlarmBudget(0.0), time.time)
-        limits = ShelfLimits(most_bytes=limit_mb * MB)
+        limits = StateCacheLimits(most_bytes=limit_mb * MB)
         log = KeyLog(redis, handler.kind)
         self.service: KeyedService[Stream] = KeyedService(handler, log, time.monotonic, limits)
 
@@ -64,7 +64,7 @@ async def measure(address: str, streams: int, limit_mb: int) -> None:
     print(f"{streams} streams, a limit of {limit_mb} MB, {seconds:.1f} s")
     print(f"  the process grew by {grown:.0f} MB, and is at {resident_mb() - own:.0f} after a tidy")
     print(f"  Redis grew by {await redis_mb(redis) - in_redis:.0f} MB")
-    print(f"  {len(flood.service.shelf)} streams are in memory")
+    print(f"  {len(flood.service.cache)} streams are in memory")
     await redis.aclose()
 
 

@@ -28,9 +28,9 @@ from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.points import PointHandler
 from deployments.anomaly.regime import RegimeHandler
 from deployments.runtime.batch import Batch
+from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
-from deployments.runtime.state.shelf import ShelfLimits
 
 AT_ONCE = 256  # rows of a batch
 BATCHES_A_SECOND = 2  # so that a stream is asked every two seconds at most
@@ -105,7 +105,7 @@ class Replica:
         self._clock = Clock()
         handler = case.handler(self._clock)
         self._log, self._redis = KeyLog(redis, handler.kind), redis
-        self.service = KeyedService(handler, self._log, self._clock, ShelfLimits())
+        self.service = KeyedService(handler, self._log, self._clock, StateCacheLimits())
 
     async def take(self, names: list[str], values: list[Any]) -> None:
         """Send the same body to each stream, as many a batch as a batch holds."""

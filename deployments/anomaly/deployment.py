@@ -10,9 +10,9 @@ from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.holders import Holders
 from deployments.anomaly.warm import warm
 from deployments.runtime.replica import Replica
+from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
-from deployments.runtime.state.shelf import ShelfLimits
 from deployments.runtime.state.stage import KeyedStage, bytes_for_each, creation
 from deployments.runtime.version import VERSION
 
@@ -51,7 +51,7 @@ def _services(replica: Replica, budget: AlarmBudget) -> dict[str, KeyedService[A
             handler,
             log := KeyLog(replica.redis, handler.kind),
             monotonic,
-            ShelfLimits(most_residents=most, most_bytes=bytes_for_each(replica, 2)),
+            StateCacheLimits(most_residents=most, most_bytes=bytes_for_each(replica, 2)),
             creation(replica, log, "streams"),
         )
         for handler, most in handlers.items()

@@ -15,10 +15,10 @@ from deployments.optimization.studies.waiting import wait_for_some
 from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch
 from deployments.runtime.replica import Replica
+from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.handler import StateHandler
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
-from deployments.runtime.state.shelf import ShelfLimits
 from deployments.runtime.state.stage import KeyedStage, bytes_for_each, creation
 from deployments.runtime.transport.frame import Frame
 from deployments.runtime.version import VERSION
@@ -75,7 +75,7 @@ class Optimization(KeyedStage[Configured]):
 
 def _service(replica: Replica, handler: StateHandler[Any], quota: Counted) -> KeyedService[Any]:
     log = KeyLog(replica.redis, handler.kind)
-    limits = ShelfLimits(
+    limits = StateCacheLimits(
         snapshot_after_entries=SNAPSHOT_AFTER_ENTRIES,
         most_residents=MOST_RESIDENTS,
         most_bytes=bytes_for_each(replica, 2),

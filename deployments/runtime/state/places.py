@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from typing import Any, Generic
 
 from deployments.runtime.batch import Owner, Refusal
+from deployments.runtime.state.cache import Resident, StateCache
 from deployments.runtime.state.creation import Creation
 from deployments.runtime.state.handler import Asked, Reply, Rows, State, StateHandler
 from deployments.runtime.state.log import Place
 from deployments.runtime.state.replies import unavailable
-from deployments.runtime.state.shelf import Resident, Shelf
 from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
@@ -24,11 +24,11 @@ class Places(Generic[State]):
     """Not for use by two tasks at once. Without `creation` any key may begin at any time."""
 
     def __init__(
-        self, handler: StateHandler[State], creation: Creation | None, shelf: Shelf[State]
+        self, handler: StateHandler[State], creation: Creation | None, cache: StateCache[State]
     ) -> None:
         self._handler = handler
         self._creation = creation
-        self._shelf = shelf
+        self._cache = cache
         # Keys that this batch is to begin.
         self._beginning = set[str]()
         # Keys whose places are to be given back once Redis answers.
@@ -71,7 +71,7 @@ class Places(Generic[State]):
             else:
                 replies[at] = unavailable(self._handler, each)
         for key in refusals.keys() - {each.key for _, each in left}:
-            self._shelf.drop(key)
+            self._cache.drop(key)
         return left
 
     async def _refusals(
@@ -98,7 +98,7 @@ class Places(Generic[State]):
         """Give back the places of keys that did not begin; `but` these, which may do so yet."""
         kept = set(but)
         left = self._beginning - kept
-        unused = [key for key in left if self._shelf.is_empty(key) is not False]
+        unused = [key for key in left if self._cache.is_empty(key) is not False]
         self._beginning &= kept
         if unused:
             await self.free(unused)

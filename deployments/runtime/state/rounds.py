@@ -6,11 +6,11 @@ from typing import Generic
 
 from deployments.runtime.state.appending import append_and_know
 from deployments.runtime.state.building import Unreadable
+from deployments.runtime.state.cache import Resident, StateCache
 from deployments.runtime.state.handler import Asked, Reply, Rows, State, StateHandler
 from deployments.runtime.state.log import Append, Entry, KeyLog
 from deployments.runtime.state.places import Places
 from deployments.runtime.state.replies import failed, unavailable, unreadable_refusal
-from deployments.runtime.state.shelf import Resident, Shelf
 from deployments.runtime.state.writing import Writing
 from deployments.runtime.transport.call import GivenUpError, given_up
 from settings.redis_connection import REDIS_AWAY
@@ -26,13 +26,17 @@ class Rounds(Generic[State]):
     """Not for use by two tasks at once: who uses it holds the replica's lock."""
 
     def __init__(
-        self, handler: StateHandler[State], log_: KeyLog, shelf: Shelf[State], places: Places[State]
+        self,
+        handler: StateHandler[State],
+        log_: KeyLog,
+        cache: StateCache[State],
+        places: Places[State],
     ) -> None:
         self._handler = handler
         self._log = log_
-        self._shelf = shelf
+        self._cache = cache
         self._places = places
-        self._writing = Writing(handler, log_, shelf, places)
+        self._writing = Writing(handler, log_, cache, places)
 
     async def answer(self, rows: Rows, replies: list[Reply | None]) -> Rows:
         """Answer the rows, in as many rounds as it takes; give those that kept moving on."""
@@ -61,7 +65,7 @@ class Rounds(Generic[State]):
         """Answer the rows; give back those whose key had moved on, and those put off."""
         _check_wanted()
         try:
-            held = await self._shelf.hold([each.key for _, each in rows])
+            held = await self._cache.hold([each.key for _, each in rows])
         except REDIS_AWAY as away:
             log.warning("States cannot be read from Redis: %s", type(away).__name__)
             for at, each in rows:
@@ -71,7 +75,7 @@ class Rounds(Generic[State]):
         rows, put_off = self._places.part(rows, held.residents)
         lost = await self._unreadable(rows, held.unreadable, replies)
         rows = await self._places.admit(rows, held.residents, replies)
-        await self._shelf.make_room(held.residents)
+        await self._cache.make_room(held.residents)
         _check_wanted()
         fresh = Rows()
         for at, each in rows:
@@ -94,7 +98,7 @@ class Rounds(Generic[State]):
             # Whatever it was, these states may be ahead of their logs now.
             keys = list(dict.fromkeys(each.key for _, each in rows))
             for key in keys:
-                self._shelf.drop(key)
+                self._cache.drop(key)
             if not isinstance(failure, Exception):
                 raise
             if len(keys) > 1:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from deployments.runtime.batch import Batch, Prediction
+from deployments.runtime.state.cache import USUAL, StateCache, StateCacheLimits
 from deployments.runtime.state.creation import Creation
 from deployments.runtime.state.handler import Asked, Reply, State, StateHandler
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.places import Places
 from deployments.runtime.state.replies import prediction_of, unavailable
 from deployments.runtime.state.rounds import Rounds
-from deployments.runtime.state.shelf import USUAL, Shelf, ShelfLimits
 from deployments.runtime.state.tags import BARE, tag
 from deployments.runtime.state.withdrawing import Withdrawing
 from deployments.runtime.transport.call import given_up_for_good
@@ -34,17 +34,17 @@ class KeyedService(Generic[State]):
         handler: StateHandler[State],
         log_: KeyLog,
         clock: Callable[[], float],
-        limits: ShelfLimits = USUAL,
+        limits: StateCacheLimits = USUAL,
         creation: Creation | None = None,
     ) -> None:
         """Without `creation` any key may begin at any time."""
         self.handler = handler
         self._log = log_
         self._creation = creation
-        self.shelf = Shelf(handler, log_, clock, limits)
-        self._places = Places(handler, creation, self.shelf)
-        self._rounds = Rounds(handler, log_, self.shelf, self._places)
-        self._withdrawing = Withdrawing(handler, log_, self.shelf)
+        self.cache = StateCache(handler, log_, clock, limits)
+        self._places = Places(handler, creation, self.cache)
+        self._rounds = Rounds(handler, log_, self.cache, self._places)
+        self._withdrawing = Withdrawing(handler, log_, self.cache)
         # Batches follow each other: a state may be asked only when what it was asked before is
         # written down, and every batch shares one write anyway.
         self._turn = asyncio.Lock()
@@ -75,13 +75,13 @@ class KeyedService(Generic[State]):
     async def look(self, key: str, show: Callable[[State], Shown]) -> Shown | None:
         """Show a key's state, as of its latest entry that this replica knows, where it is read."""
         async with self._turn:
-            resident = (await self.shelf.hold([key])).residents.get(key)
+            resident = (await self.cache.hold([key])).residents.get(key)
             return None if resident is None else show(resident.state)
 
     async def tidy(self) -> None:
         async with self._turn:
             await self._places.pay()
-            await self.shelf.tidy()
+            await self.cache.tidy()
         if self._clock() - self._cleared > CLEAR_EVERY_SECONDS:
             self._cleared = self._clock()
             await self._log.clear_deleted(CLEARED_AT_ONCE)
@@ -102,7 +102,7 @@ class KeyedService(Generic[State]):
     async def close(self) -> None:
         async with self._turn:
             try:
-                await self.shelf.put_away()
+                await self.cache.put_away()
             except REDIS_AWAY as away:
                 log.warning(
                     "No snapshots were written because Redis cannot be reached: %s",

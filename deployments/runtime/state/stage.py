@@ -62,11 +62,11 @@ class KeyedStage(Stage[Compiled]):
             self._note_states(service)
 
     def _note_states(self, service: KeyedService[Any]) -> None:
-        kind, shelf, metrics = service.handler.kind, service.shelf, self.replica.metrics
-        metrics.state_resident_bytes.labels(kind).set(shelf.bytes)
-        evicted = shelf.evicted - self._evicted.get(kind, 0)
+        kind, cache, metrics = service.handler.kind, service.cache, self.replica.metrics
+        metrics.state_resident_bytes.labels(kind).set(cache.bytes)
+        evicted = cache.evicted - self._evicted.get(kind, 0)
         metrics.state_evictions.labels(kind).inc(evicted)
-        self._evicted[kind] = shelf.evicted
+        self._evicted[kind] = cache.evicted
 
     def _distinct(self) -> list[KeyedService[Any]]:
         return list({id(service): service for service in self._services.values()}.values())

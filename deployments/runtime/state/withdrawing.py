@@ -4,19 +4,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Generic
 
+from deployments.runtime.state.cache import Resident, StateCache
 from deployments.runtime.state.handler import Asked, Reply, State, StateHandler
 from deployments.runtime.state.log import Append, Entry, KeyLog
-from deployments.runtime.state.shelf import Resident, Shelf
 from settings.redis_connection import REDIS_AWAY
 
 
 class Withdrawing(Generic[State]):
     """Where a row may simply stand, its handler has no event for this."""
 
-    def __init__(self, handler: StateHandler[State], log_: KeyLog, shelf: Shelf[State]) -> None:
+    def __init__(
+        self, handler: StateHandler[State], log_: KeyLog, cache: StateCache[State]
+    ) -> None:
         self._handler = handler
         self._log = log_
-        self._shelf = shelf
+        self._cache = cache
 
     async def withdraw(self, asked: Sequence[Asked], replies: Sequence[Reply | None]) -> None:
         """Take back what these rows wrote; where Redis is away, it stands."""
@@ -26,7 +28,7 @@ class Withdrawing(Generic[State]):
             if reply is not None and reply.event is not None and not reply.deletes
         ]
         with suppress(*REDIS_AWAY):
-            held = (await self._shelf.hold([each.key for each in written])).residents
+            held = (await self._cache.hold([each.key for each in written])).residents
             entries: dict[str, Entry] = {}
             for each in written:
                 resident = held.get(each.key)
@@ -43,8 +45,8 @@ class Withdrawing(Generic[State]):
         try:
             for append, good in zip(appends, await self._log.append(appends), strict=True):
                 if good:
-                    self._shelf.wrote(held[append.key], append)
+                    self._cache.wrote(held[append.key], append)
                     kept.add(append.key)
         finally:
             for key in entries.keys() - kept:
-                self._shelf.drop(key)
+                self._cache.drop(key)

@@ -6,11 +6,11 @@ from typing import Any, Generic
 
 from deployments.runtime.batch import Owner
 from deployments.runtime.state.appending import append_and_know
+from deployments.runtime.state.cache import Resident, StateCache
 from deployments.runtime.state.handler import Reply, Rows, State, StateHandler
 from deployments.runtime.state.log import Append, Entry, KeyLog, Place
 from deployments.runtime.state.places import Places
 from deployments.runtime.state.replies import unavailable
-from deployments.runtime.state.shelf import Resident, Shelf
 from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
@@ -20,11 +20,15 @@ class Writing(Generic[State]):
     """The way of one family's events into their logs."""
 
     def __init__(
-        self, handler: StateHandler[State], log_: KeyLog, shelf: Shelf[State], places: Places[State]
+        self,
+        handler: StateHandler[State],
+        log_: KeyLog,
+        cache: StateCache[State],
+        places: Places[State],
     ) -> None:
         self._handler = handler
         self._log = log_
-        self._shelf = shelf
+        self._cache = cache
         self._places = places
 
     async def write(
@@ -39,14 +43,14 @@ class Writing(Generic[State]):
         except REDIS_AWAY as away:
             log.warning("Events could not be appended to the logs: %s", type(away).__name__)
             for key in written:
-                self._shelf.drop(key)
+                self._cache.drop(key)
             self._take_back(rows, found, {*written, *others})
             return set()
         for append, good in zip(appends, taken, strict=True):
             if good and not append.ends:
-                self._shelf.wrote(held[append.key], append)
+                self._cache.wrote(held[append.key], append)
             else:
-                self._shelf.drop(append.key)
+                self._cache.drop(append.key)
         outcomes = dict(zip((append.key for append in appends), taken, strict=True))
         lost = {key for key, good in outcomes.items() if good is False}
         refused = {key for key, good in outcomes.items() if good is None}
@@ -79,7 +83,7 @@ class Writing(Generic[State]):
             key for key, number in zip(keys, numbers, strict=True) if number != held[key].number
         }
         for key in moved:
-            self._shelf.drop(key)
+            self._cache.drop(key)
         return moved
 
     async def _tell(self, rows: Rows, found: Sequence[Reply], lost: set[str]) -> None:

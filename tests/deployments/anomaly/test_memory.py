@@ -12,9 +12,9 @@ from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.regime import RegimeHandler
 from deployments.runtime.batch import Batch
+from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
-from deployments.runtime.state.shelf import ShelfLimits
 from models.anomaly.streams import RegimeStreams
 
 MB = 1024 * 1024
@@ -31,7 +31,7 @@ def resident_bytes() -> int:
 class Replica:
     def __init__(self, redis: Redis) -> None:
         handler = RegimeHandler(AlarmBudget(0.0), lambda: 1_000.0)
-        limits = ShelfLimits(most_bytes=LIMIT, idle_seconds=1e9)
+        limits = StateCacheLimits(most_bytes=LIMIT, idle_seconds=1e9)
         self.now = 0.0
         self.service: Any = KeyedService(handler, KeyLog(redis, "regime"), lambda: self.now, limits)
         self._asked = 0
@@ -66,9 +66,9 @@ async def test_a_flood_of_streams_stays_within_the_limit_and_each_answers_to_the
     before = resident_bytes()
     await replica.observe(range(ROWS, STREAMS), values)
     await replica.service.tidy()
-    shelf = replica.service.shelf
-    assert shelf.bytes <= LIMIT
-    assert len(shelf) < STREAMS / 4
+    cache = replica.service.cache
+    assert cache.bytes <= LIMIT
+    assert len(cache) < STREAMS / 4
     # The heap is not the array's neat rows, so twice the limit; without it, it would be six times.
     assert resident_bytes() - before < 2 * LIMIT
     answers = await replica.observe(range(STREAMS), more)
@@ -90,7 +90,7 @@ async def test_streams_that_left_give_their_pages_back(redis: Redis) -> None:
     table[:1_000] = 1.0  # every page is there now, whoever touched it
     before = resident_bytes()
     replica.now = 1e10
-    while len(replica.service.shelf):
+    while len(replica.service.cache):
         await replica.service.tidy()
     assert resident_bytes() < before - table[:1_000].nbytes // 2
     assert not table[100:900].any()

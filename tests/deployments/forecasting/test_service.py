@@ -340,7 +340,7 @@ async def test_an_hour_of_a_state_that_cannot_be_read_waits(
         await service.look(["champion"], CHAMPION)
         clocks.now += HOUR
     await service._outcomes.close()  # writes snapshots
-    service._outcomes._service.shelf.drop(key_of("capacity", "auth"))
+    service._outcomes._service.cache.drop(key_of("capacity", "auth"))
     snapshot = KeyLog(redis, "coverage")._snapshot(key_of("capacity", "auth"))
     saved = await redis.hget(snapshot, "s")
     assert saved is not None

@@ -205,10 +205,10 @@ async def test_a_replica_that_dies_loses_nothing_and_counts_nothing_twice(house:
     assert (found["decisions"], found["rewards"], found["pending"]) == (96, 96, 0)
     assert sum(each["weight"] for each in found["arms"]) == 96
     replica = house.replicas["optimization"][-1]
-    live = replica._services["bandit"].shelf._residents["quaked"].state
+    live = replica._services["bandit"].cache._residents["quaked"].state
     fresh = await house.start("optimization")
     service = fresh._services["bandit"]
-    held = (await service.shelf.hold(["quaked"])).residents
+    held = (await service.cache.hold(["quaked"])).residents
     assert service.handler.encode(held["quaked"].state) == replica._experiments.encode(live)
 
 

@@ -9,7 +9,7 @@ from deployments.forecasting.past import past_of
 from deployments.forecasting.service import Forecasts
 from deployments.forecasting.shelf import ModelShelf, registered_name, save_with_kind
 from deployments.runtime.coverage.outcomes import key_of
-from deployments.runtime.state.shelf import USUAL
+from deployments.runtime.state.cache import USUAL
 from models.forecasting.chain import ORDER
 from models.forecasting.ensemble import EnsembleForecaster
 from models.forecasting.forecaster import Forecast, HourlySeries
@@ -273,5 +273,5 @@ async def test_outcomes_that_the_replica_took_are_tidied(house: House) -> None:
     for at in range(USUAL.snapshot_after_entries):
         ask = {"decision": f"hour {at}", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
         await outcomes.take("capacity", "auth", ask)
-    state = outcomes._service.shelf._residents[key_of("capacity", "auth")]
+    state = outcomes._service.cache._residents[key_of("capacity", "auth")]
     await until(lambda: state.unsaved == 0)

@@ -56,7 +56,7 @@ async def test_a_stream_goes_on_when_its_holder_dies(house: House) -> None:
     await known(house, "anomaly", 2)
     for at in (0, 1):
         assert all("data" in row for row in await post(house, REGIME, observed(at)))
-    states = [each._services["regime"].shelf.bytes for each in house.replicas["anomaly"]]
+    states = [each._services["regime"].cache.bytes for each in house.replicas["anomaly"]]
     assert all(states)  # both hold some
     house.kill("anomaly")
     assert all("data" in row for row in await post(house, REGIME, observed(2)))

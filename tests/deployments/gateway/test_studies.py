@@ -298,10 +298,10 @@ async def test_a_replica_that_dies_loses_no_trial_and_counts_none_twice(house: H
     found = await shown(house, "quaked")
     assert (found["trials"], found["pending"]) == (18, 0)
     replica = house.replicas["optimization"][-1]
-    live = replica._services["bayes-opt"].shelf._residents["quaked"].state
+    live = replica._services["bayes-opt"].cache._residents["quaked"].state
     fresh = await house.start("optimization")
     service = fresh._services["bayes-opt"]
-    held = (await service.shelf.hold(["quaked"])).residents
+    held = (await service.cache.hold(["quaked"])).residents
     assert service.handler.encode(held["quaked"].state) == service.handler.encode(live)
 
 

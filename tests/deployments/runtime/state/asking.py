@@ -3,12 +3,12 @@
 from itertools import count
 
 from deployments.runtime.batch import Batch, Prediction
+from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.service import KeyedService
-from deployments.runtime.state.shelf import ShelfLimits
 from tests.deployments.runtime.state.tally import Tally
 
 Service = KeyedService[Tally]
-SMALL = ShelfLimits(snapshot_after_entries=4, idle_seconds=10, most_residents=8)
+SMALL = StateCacheLimits(snapshot_after_entries=4, idle_seconds=10, most_residents=8)
 
 _numbers = count()
 

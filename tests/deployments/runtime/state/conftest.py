@@ -5,9 +5,9 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
-from deployments.runtime.state.shelf import ShelfLimits
 from tests.deployments.runtime.state.asking import SMALL, Clock, Service
 from tests.deployments.runtime.state.creating import Replicas
 from tests.deployments.runtime.state.tally import TallyHandler
@@ -47,7 +47,7 @@ def service(redis: Redis) -> Callable[..., Service]:
     """Make one more replica over the same Redis."""
 
     def make(
-        limits: ShelfLimits = SMALL,
+        limits: StateCacheLimits = SMALL,
         clock: Callable[[], float] | None = None,
         handler: TallyHandler | None = None,
     ) -> Service:

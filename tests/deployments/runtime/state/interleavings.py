@@ -23,9 +23,9 @@ from typing import Any
 from redis.asyncio import Redis
 
 from deployments.runtime.batch import Batch, Prediction
+from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.log import Append, KeyLog, Saved
 from deployments.runtime.state.service import KeyedService
-from deployments.runtime.state.shelf import ShelfLimits
 from deployments.runtime.transport.call import Call, GivenUpError, current_call
 from tests.deployments.runtime.state.earlier_log import EarlierKeyLog
 from tests.deployments.runtime.state.journal import Journal, JournalHandler, LaterJournalHandler
@@ -33,7 +33,7 @@ from tests.deployments.runtime.state.lockstep import KilledError, Lockstep, Turn
 from tests.redis_server import running
 
 KEYS = ("a", "b", "c")
-LIMITS = ShelfLimits(snapshot_after_entries=2, idle_seconds=10, most_residents=2)
+LIMITS = StateCacheLimits(snapshot_after_entries=2, idle_seconds=10, most_residents=2)
 RELEASES = ("present", "earlier", "next")
 # What a client hears that may try again.
 AGAIN = ("unavailable", "unreadable")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from deployments.runtime.state.cache import Held
 from deployments.runtime.state.handler import Asked
-from deployments.runtime.state.shelf import Held
 from tests.deployments.runtime.state.creating import ADA, BOB, Replicas
 from tests.deployments.runtime.state.tally import Tally, TallyHandler
 from tests.redis_server import RedisServer
@@ -91,13 +91,13 @@ async def test_a_replica_that_was_stopped_before_it_wrote_has_its_place_all_the_
 ) -> None:
     """It took a place and stood still; another one began, and gave back what no key had."""
     service = replicas.another()
-    make_room = service.shelf.make_room
+    make_room = service.cache.make_room
 
     async def stopped(held: Any) -> None:
         assert await replicas.creation().heal(wait_seconds=0) == 1
         await make_room(held)
 
-    monkeypatch.setattr(service.shelf, "make_room", stopped)
+    monkeypatch.setattr(service.cache, "make_room", stopped)
     assert await replicas.ask(service, ("a", 1, ADA)) == [""]
     monkeypatch.undo()
     assert await replicas.creation().heal(wait_seconds=0) == 0
@@ -119,13 +119,13 @@ async def test_a_key_counts_for_who_began_it_also_where_another_had_the_place_me
 ) -> None:
     """Its holder took the place and stood still; the next one took it over and came too late."""
     one, other = replicas.another(), replicas.another()
-    make_room = one.shelf.make_room
+    make_room = one.cache.make_room
 
     async def stopped(held: Any) -> None:
         assert await replicas.creation().admit({"a": BOB}) == {}
         await make_room(held)
 
-    monkeypatch.setattr(one.shelf, "make_room", stopped)
+    monkeypatch.setattr(one.cache, "make_room", stopped)
     assert await replicas.ask(one, ("a", 1, ADA)) == [""]
     assert await replicas.ask(other, ("a", 1, BOB)) == [""]
     await replicas.expect({"a": "ada"})
@@ -139,7 +139,7 @@ async def test_a_place_of_a_key_that_began_meanwhile_is_not_taken_over(
 ) -> None:
     """The next holder read that there is no such key, and then the first one began it."""
     one, other = replicas.another(), replicas.another()
-    hold = other.shelf.hold
+    hold = other.cache.hold
 
     async def slow(keys: Sequence[str]) -> Held[Tally]:
         found = await hold(keys)
@@ -147,7 +147,7 @@ async def test_a_place_of_a_key_that_began_meanwhile_is_not_taken_over(
         assert await replicas.ask(one, ("a", 1, ADA)) == [""]
         return found
 
-    monkeypatch.setattr(other.shelf, "hold", slow)
+    monkeypatch.setattr(other.cache, "hold", slow)
     assert await replicas.ask(other, ("a", 1, ("bob", most))) == [""]
     await replicas.expect({"a": "ada"})
 

@@ -253,7 +253,7 @@ async def test_what_was_written_while_the_caller_gave_up_is_taken_back(
     current_call.set(call)
     await ask(one, ("a", 3.0), ("b", None))
     current_call.set(None)
-    assert one.shelf._residents["a"].number == 1 + for_good
+    assert one.cache._residents["a"].number == 1 + for_good
     left = expected([3.0, -3.0] if for_good else [3.0])
     assert await totals(service(), ("a", None)) == [left]
     assert await totals(one, ("a", None)) == [left]

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 
+from deployments.runtime.state.cache import SHORT_LOG_ENTRIES, StateCacheLimits
 from deployments.runtime.state.log import KeyLog
-from deployments.runtime.state.shelf import SHORT_LOG_ENTRIES, ShelfLimits
 from tests.deployments.runtime.state.asking import Clock, Service, expected, totals
 from tests.redis_server import RedisServer
 
-FEW = ShelfLimits(most_residents=10, idle_seconds=1e9)
-SMALL = ShelfLimits(most_bytes=20_000, idle_seconds=1e9)  # about ten tallies
+FEW = StateCacheLimits(most_residents=10, idle_seconds=1e9)
+SMALL = StateCacheLimits(most_bytes=20_000, idle_seconds=1e9)  # about ten tallies
 Make = Callable[..., Service]
 
 
@@ -20,10 +20,10 @@ async def test_those_idle_longest_leave_at_once_when_many_come(service: Make) ->
         await totals(one, *[(f"first-{at}", 1) for at in range(10)])
         await totals(one, *[(f"{at}", 1) for at in range(500)])
         # A batch's own keys stay until the next one.
-        assert len(one.shelf) <= 500
+        assert len(one.cache) <= 500
         await totals(one, ("0", 1))
-        assert len(one.shelf) <= 10
-        assert one.shelf.bytes <= max(limits.most_bytes, 20_000)
+        assert len(one.cache) <= 10
+        assert one.cache.bytes <= max(limits.most_bytes, 20_000)
 
 
 async def test_what_left_is_as_it_was(service: Make) -> None:
@@ -38,7 +38,7 @@ async def test_what_left_is_as_it_was(service: Make) -> None:
 async def test_a_short_log_is_left_as_it_is_and_a_long_one_becomes_a_snapshot(
     service: Make, redis: Redis
 ) -> None:
-    limits = ShelfLimits(snapshot_after_entries=1_000, most_residents=1, idle_seconds=1e9)
+    limits = StateCacheLimits(snapshot_after_entries=1_000, most_residents=1, idle_seconds=1e9)
     one = service(limits)
     await totals(one, ("short", 1))
     for at in range(SHORT_LOG_ENTRIES + 1):
@@ -53,22 +53,22 @@ async def test_a_short_log_is_left_as_it_is_and_a_long_one_becomes_a_snapshot(
 
 async def test_bytes_are_counted_as_states_come_and_go(service: Make) -> None:
     clock = Clock()
-    one = service(ShelfLimits(idle_seconds=10), clock)
+    one = service(StateCacheLimits(idle_seconds=10), clock)
     await totals(one, *[(f"{at}", 1) for at in range(20)])
-    assert one.shelf.bytes > 20 * 1_000
+    assert one.cache.bytes > 20 * 1_000
     clock.now = 100.0
     await one.tidy()
-    assert (len(one.shelf), one.shelf.bytes) == (0, 0)
-    assert one.shelf.evicted == 20
+    assert (len(one.cache), one.cache.bytes) == (0, 0)
+    assert one.cache.evicted == 20
 
 
 async def test_room_is_made_while_redis_is_away(service: Make, server: RedisServer) -> None:
-    one = service(ShelfLimits(most_residents=5, idle_seconds=1e9))
+    one = service(StateCacheLimits(most_residents=5, idle_seconds=1e9))
     for _ in range(SHORT_LOG_ENTRIES + 2):
         await totals(one, *[(f"{at}", 1) for at in range(8)])
     server.kill()
-    await one.shelf.make_room(())
-    assert len(one.shelf) == 5
+    await one.cache.make_room(())
+    assert len(one.cache) == 5
     server.start()
     found = await totals(one, *[(f"{at}", None) for at in range(8)])
     assert found == [expected([1] * (SHORT_LOG_ENTRIES + 2))] * 8

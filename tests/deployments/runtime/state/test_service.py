@@ -7,7 +7,7 @@ import numpy as np
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from deployments.runtime.state.shelf import KNOWN_SECONDS, USUAL, ShelfLimits
+from deployments.runtime.state.cache import KNOWN_SECONDS, USUAL, StateCacheLimits
 from deployments.runtime.state.tags import key_by_tag, tagged
 from tests.deployments.runtime.state.asking import (
     SMALL,
@@ -62,7 +62,7 @@ async def test_two_holders_of_one_key_never_fork_it(service: Callable[[], Servic
     taken = sum(await asyncio.gather(*(write(replica) for replica in replicas)))
     fourth = service()
     await ask(fourth, ("a", None))
-    assert fourth.shelf._residents["a"].state.count == taken
+    assert fourth.cache._residents["a"].state.count == taken
     found = {(await totals(replica, ("a", 1.0)))[0] for replica in (replicas[0],)}
     last = service()
     assert set(await totals(last, ("a", None))) == found
@@ -100,12 +100,12 @@ async def test_ids_leave_memory_when_nobody_would_send_again(
     for passed, left in ((KNOWN_SECONDS + 1, ["new"]), (2 * KNOWN_SECONDS, None)):
         clock.now = passed
         await one.tidy()
-        ids = one.shelf._residents["a"].ids
+        ids = one.cache._residents["a"].ids
         assert (ids and list(ids)) == left
 
 
 async def test_a_heavy_log_is_saved_before_it_is_long(service: Callable[..., Service]) -> None:
-    one = service(ShelfLimits(snapshot_after_entries=1_000, least_log_bytes=40))
+    one = service(StateCacheLimits(snapshot_after_entries=1_000, least_log_bytes=40))
     for _ in range(4):
         await ask(one, *(("a", 1.0) for _ in range(5)))
         await one.tidy()
@@ -133,7 +133,7 @@ async def test_idle_keys_leave_memory_and_come_back_to_the_same_bits(
         await ask(one, ("a", number))
     clock.now = 11.0
     await one.tidy()
-    assert len(one.shelf) == 0
+    assert len(one.cache) == 0
     assert one.handler.released == ["a"]  # type: ignore[attr-defined] # the tally's
     for number in numbers[10:]:
         await ask(one, ("a", number))
@@ -143,9 +143,9 @@ async def test_idle_keys_leave_memory_and_come_back_to_the_same_bits(
 async def test_memory_is_bounded(service: Callable[[], Service]) -> None:
     one = service()
     await ask(one, *((f"key-{n}", float(n)) for n in range(30)))
-    assert len(one.shelf) == 30
+    assert len(one.cache) == 30
     await one.tidy()
-    assert len(one.shelf) == SMALL.most_residents
+    assert len(one.cache) == SMALL.most_residents
     everything = await totals(one, *((f"key-{n}", None) for n in range(30)))
     assert everything == [float(n) for n in range(30)]
 
@@ -246,5 +246,5 @@ async def test_a_snapshot_that_fails_each_time_keeps_no_other_waiting(
     for _ in range(2):
         with suppress(RedisError):
             await one.tidy()
-    saved = {key: each.saved_number for key, each in one.shelf._residents.items()}
+    saved = {key: each.saved_number for key, each in one.cache._residents.items()}
     assert saved == {"a": 0, "b": SMALL.snapshot_after_entries}

@@ -80,7 +80,7 @@ async def test_neither_does_a_key_whose_log_has_another_form(
 ) -> None:
     one = service()
     await ask(one, ("a", 1.0), ("b", 1.0))
-    state = TallyHandler().encode(one.shelf._residents["b"].state)
+    state = TallyHandler().encode(one.cache._residents["b"].state)
     if entry is not None:
         await redis.xadd("ballast:tally:log:b", entry, id="2-0")
     else:
@@ -111,7 +111,7 @@ async def test_its_neighbours_keep_their_events_when_they_come_from_their_logs(
     assert await totals(service(), ("a", None)) == [expected([1.0, 2.0, 3.0, *[0.0] * 5])]
     other = service()
     await ask(other, ("a", None))
-    assert other.shelf._residents["a"].state.count == 8
+    assert other.cache._residents["a"].state.count == 8
     assert await redis.xlen("ballast:tally:log:a") == 0
 
 

@@ -77,7 +77,7 @@ class Held(Generic[State]):
 
 
 @dataclass(frozen=True, slots=True)
-class ShelfLimits:
+class StateCacheLimits:
     """A snapshot is due after so many entries, or when the log outweighs the last one."""
 
     snapshot_after_entries: int = 256
@@ -91,10 +91,10 @@ class ShelfLimits:
     most_saves_a_round: int = 64
 
 
-USUAL = ShelfLimits()
+USUAL = StateCacheLimits()
 
 
-class Shelf(Generic[State]):
+class StateCache(Generic[State]):
     """Not for use by two tasks at once: who uses it holds the replica's lock."""
 
     def __init__(
@@ -102,7 +102,7 @@ class Shelf(Generic[State]):
         handler: StateHandler[State],
         log_: KeyLog,
         clock: Callable[[], float],
-        limits: ShelfLimits = USUAL,
+        limits: StateCacheLimits = USUAL,
     ) -> None:
         self._handler = handler
         self._log = log_
