@@ -26,7 +26,7 @@ from benchmarks.chaos.load import PACES, Load
 from benchmarks.chaos.outages import Outages, watch
 from benchmarks.chaos.schedule import Step, plan
 from benchmarks.platform import ROOT, Platform, free_url
-from deployments.forecasting.shelf import FORECASTERS, registered_name
+from deployments.forecasting.loaded_models import FORECASTERS, registered_name
 from launch import own_processes
 from launch.run_record import Run
 from models.forecasting.plan.model import CAPACITY_MODEL

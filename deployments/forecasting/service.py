@@ -12,8 +12,8 @@ from deployments.api.capacity import MODELS
 from deployments.forecasting import planner
 from deployments.forecasting.foretold import DAY_AHEAD, Foretold
 from deployments.forecasting.hour_standings import HourStandings
+from deployments.forecasting.loaded_models import LoadedModels, registered_name
 from deployments.forecasting.past import Past, end_of, past_of
-from deployments.forecasting.shelf import ModelShelf, registered_name
 from deployments.forecasting.table import ForecastTable
 from deployments.history import client as history
 from deployments.history.client import HistoryAwayError
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 class Forecasts:
     """The models that one alias names, and what they foretell."""
 
-    shelf: ModelShelf
+    models: LoadedModels
     table: ForecastTable
 
 
@@ -85,9 +85,9 @@ class ForecastService:
     def answer(self, batch: Batch, forecasts: Forecasts) -> Prediction:
         started = time.perf_counter()
         names = [MODELS[int(code)] for code in batch.columns["model"].tolist()]
-        table, shelf = forecasts.table, forecasts.shelf
+        table, models = forecasts.table, forecasts.models
         ahead = [table.ahead(*each) for each in zip(batch.entities, names, strict=True)]
-        capacity = shelf.capacity
+        capacity = models.capacity
         plan = None if capacity is None else capacity.model
         columns, details = planner.answer(
             batch.columns, batch.entities, ahead, plan, self.standings
@@ -96,23 +96,23 @@ class ForecastService:
             if detail is not None:
                 detail["meta"] = {
                     "model": registered_name(each.answered_by),
-                    "model_version": shelf.version_of(each.answered_by),
+                    "model_version": models.version_of(each.answered_by),
                     "degraded": each.answered_by != wanted or plan is None,
                 }
         self._replica.metrics.inferred("capacity", time.perf_counter() - started)
         return Prediction(columns, "forecasting/chain", "1", details)
 
-    def make(self, shelf: ModelShelf) -> ForecastTable:
+    def make(self, models: LoadedModels) -> ForecastTable:
         """Forecast everything anew. Blocking: for a thread."""
-        forecasters = {name: each.model for name, each in shelf.forecasters.items()}
+        forecasters = {name: each.model for name, each in models.forecasters.items()}
         forecasters.setdefault(SeasonalNaive.name, SeasonalNaive())
         now = self._replica.clocks.wall()
-        return ForecastTable(forecasters, shelf.missing, self.past, now, MODELS)
+        return ForecastTable(forecasters, models.missing, self.past, now, MODELS)
 
     async def _begin(self, alias: str) -> Forecasts:
-        shelf = ModelShelf(self._replica.settings.paths.models, alias)
-        await asyncio.to_thread(shelf.look)
-        found = Forecasts(shelf, await asyncio.to_thread(self.make, shelf))
+        models = LoadedModels(self._replica.settings.paths.models, alias)
+        await asyncio.to_thread(models.look)
+        found = Forecasts(models, await asyncio.to_thread(self.make, models))
         self._by_alias[alias] = found
         return found
 
@@ -149,9 +149,9 @@ class ForecastService:
         """Make an alias's table anew where its models, the hour or the past have changed."""
         forecasts = await self.of(alias)
         before = forecasts.table
-        changed = await asyncio.to_thread(forecasts.shelf.look)
+        changed = await asyncio.to_thread(forecasts.models.look)
         if changed or hour > before.hour or before.past is not self.past:
-            forecasts.table = await asyncio.to_thread(self.make, forecasts.shelf)
+            forecasts.table = await asyncio.to_thread(self.make, forecasts.models)
 
     def _settled_hour(self) -> int:
         """Give the present hour; shortly after its begin still the one before."""

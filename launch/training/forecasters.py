@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from deployments.forecasting.shelf import registered_name, save_with_kind
+from deployments.forecasting.loaded_models import registered_name, save_with_kind
 from launch.training.champion import make_champion
 from launch.training.low_priority import step_back
 from launch.training.past import read_minutes, read_series

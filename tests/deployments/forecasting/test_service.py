@@ -16,6 +16,7 @@ import deployments.runtime.replica
 from deployments.forecasting import foretold
 from deployments.forecasting.foretold import outcome_of
 from deployments.forecasting.kept_hours import Ends
+from deployments.forecasting.loaded_models import LoadedModels
 from deployments.forecasting.past import past_of
 from deployments.forecasting.service import (
     HOUR,
@@ -23,7 +24,6 @@ from deployments.forecasting.service import (
     SETTLED_SECONDS,
     ForecastService,
 )
-from deployments.forecasting.shelf import ModelShelf
 from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
 from deployments.runtime.champions import Named
@@ -386,14 +386,14 @@ async def test_a_damaged_pointer_of_another_alias_takes_no_hour(
 async def test_an_alias_that_cannot_be_followed_takes_no_hour_and_is_reported(
     service: ForecastService, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = ModelShelf.look
+    look = LoadedModels.look
 
-    def fail_for_one(shelf: ModelShelf) -> bool:
-        if shelf.alias == "canary":
-            raise ValueError(shelf.alias)
-        return look(shelf)
+    def fail_for_one(models: LoadedModels) -> bool:
+        if models.alias == "canary":
+            raise ValueError(models.alias)
+        return look(models)
 
-    monkeypatch.setattr(ModelShelf, "look", fail_for_one)
+    monkeypatch.setattr(LoadedModels, "look", fail_for_one)
     for counted in (0, 0, 1, 2):
         with pytest.raises(ValueError, match="canary"):
             await service.look(["canary", "champion"], CHAMPION)
@@ -409,13 +409,13 @@ async def test_an_hour_that_ends_between_two_aliases_is_not_lost(
     clocks.now += HOUR
     await service.look(aliases, CHAMPION)
     clocks.now = BEGIN + 2 * HOUR + SETTLED_SECONDS - 1.0
-    look = ModelShelf.look
+    look = LoadedModels.look
 
-    def look_as_the_hour_ends(shelf: ModelShelf) -> bool:
+    def look_as_the_hour_ends(models: LoadedModels) -> bool:
         clocks.now = BEGIN + 2 * HOUR + SETTLED_SECONDS + 1.0
-        return look(shelf)
+        return look(models)
 
-    monkeypatch.setattr(ModelShelf, "look", look_as_the_hour_ends)
+    monkeypatch.setattr(LoadedModels, "look", look_as_the_hour_ends)
     for _ in range(2):
         await service.look(aliases, CHAMPION)
     assert await outcomes(service) == [1, 1]
@@ -441,7 +441,7 @@ async def test_a_board_that_is_made_anew_before_the_hour_has_settled_loses_none(
 ) -> None:
     await service.look(["champion"], CHAMPION)
     with monkeypatch.context() as changed:
-        changed.setattr(ModelShelf, "look", lambda _: True)
+        changed.setattr(LoadedModels, "look", lambda _: True)
         clocks.now = BEGIN + HOUR + SETTLED_SECONDS / 2
         await service.look(["champion"], CHAMPION)
     for later in (1, 2, 3):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from deployments.forecasting.foretold import Foretold
+from deployments.forecasting.loaded_models import LoadedModels, registered_name, save_with_kind
 from deployments.forecasting.past import past_of
 from deployments.forecasting.service import Forecasts
-from deployments.forecasting.shelf import ModelShelf, registered_name, save_with_kind
 from deployments.runtime.coverage.outcomes import key_of
 from deployments.runtime.state.cache import USUAL
 from models.forecasting.chain import ORDER
@@ -51,13 +51,13 @@ def register(
     house: House, name: str, model: Any, number: str = "1.0.0", alias: str = CHAMPION
 ) -> None:
     """Give a model an alias, as the registry does."""
-    shelf: ModelShelf = forecasts_of(house).shelf
-    folder = shelf._folder / folder_name(name) / number
+    models: LoadedModels = forecasts_of(house).models
+    folder = models._folder / folder_name(name) / number
     if name == CAPACITY_MODEL:
         model.save(folder)
     else:
         save_with_kind(model, folder)
-    write_pointer(shelf._folder, alias, ModelVersion(name, number, folder, NOW))
+    write_pointer(models._folder, alias, ModelVersion(name, number, folder, NOW))
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ async def learned(house: House) -> House:
     register(
         house, registered_name("ensemble"), EnsembleForecaster([SeasonalAverage(seasons=1)], {})
     )
-    await until(lambda: forecasts_of(house).shelf.capacity is not None)
-    # The replica looks by itself, and its table is made after its shelf.
+    await until(lambda: forecasts_of(house).models.capacity is not None)
+    # The replica looks by itself, and its table is made after it has loaded the models.
     await until(lambda: answered_by(house, "ensemble") == "ensemble")
     return house
 
@@ -208,9 +208,9 @@ async def test_a_forecaster_that_throws_is_passed_over(learned: House) -> None:
     (looking,) = (each for each in loops._running if each.name == "look for forecasts")
     await loops.stop(looking)
     forecasts = forecasts_of(learned)
-    (loaded,) = forecasts.shelf.forecasters.values()
-    forecasts.shelf.forecasters["prophet"] = loaded._replace(model=Throwing())
-    forecasts.table = forecasting._service.make(forecasts.shelf)
+    (loaded,) = forecasts.models.forecasters.values()
+    forecasts.models.forecasters["prophet"] = loaded._replace(model=Throwing())
+    forecasts.table = forecasting._service.make(forecasts.models)
     answer = await post(learned, {**BODY, "model": "prophet"})
     assert answer["meta"]["degraded"]
     assert "too many for me" in answer["data"]["passed_over"]["prophet"]

@@ -13,7 +13,7 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 CHAMPION, CHALLENGER = Named("tail/x", "champion"), Named("tail/x", "challenger")
 
 
-class Shelf:
+class Registry:
     """Where models lie: what each alias points at, and what was loaded."""
 
     def __init__(self) -> None:
@@ -34,78 +34,82 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf() -> Shelf:
-    return Shelf()
+def registry() -> Registry:
+    return Registry()
 
 
 @pytest.fixture
-def champions(shelf: Shelf) -> Champions[str]:
-    return Champions(shelf.find, shelf.load)
+def champions(registry: Registry) -> Champions[str]:
+    return Champions(registry.find, registry.load)
 
 
-async def test_each_alias_answers_by_its_own_model(shelf: Shelf, champions: Champions[str]) -> None:
+async def test_each_alias_answers_by_its_own_model(
+    registry: Registry, champions: Champions[str]
+) -> None:
     for _ in range(2):
         found = [(await champions.get(named)).model for named in (CHAMPION, CHALLENGER)]
         assert found == ["model 1.0.0", "model 1.1.0"]
-    assert shelf.loads == ["1.0.0", "1.1.0"]
+    assert registry.loads == ["1.0.0", "1.1.0"]
 
 
-async def test_two_names_of_one_model_share_it(shelf: Shelf, champions: Champions[str]) -> None:
-    shelf.points[CHALLENGER] = "1.0.0"
+async def test_two_names_of_one_model_share_it(
+    registry: Registry, champions: Champions[str]
+) -> None:
+    registry.points[CHALLENGER] = "1.0.0"
     first, second = [await champions.get(named) for named in (CHAMPION, CHALLENGER)]
     assert first is second
-    assert shelf.loads == ["1.0.0"]
+    assert registry.loads == ["1.0.0"]
 
 
 async def test_a_model_is_loaded_ahead_and_those_who_come_meanwhile_wait_for_it(
-    shelf: Shelf, champions: Champions[str]
+    registry: Registry, champions: Champions[str]
 ) -> None:
-    shelf.gate.clear()
+    registry.gate.clear()
     champions.prefetch(CHAMPION)
     waiting = [asyncio.create_task(champions.get(CHAMPION)) for _ in range(3)]
     assert champions.loaded(CHAMPION) is None
-    shelf.gate.set()
+    registry.gate.set()
     assert {found.model for found in await asyncio.gather(*waiting)} == {"model 1.0.0"}
     champions.prefetch(CHAMPION)
-    assert shelf.loads == ["1.0.0"]
+    assert registry.loads == ["1.0.0"]
 
 
 async def test_a_new_champion_takes_over_and_the_old_one_answers_until_then(
-    shelf: Shelf, champions: Champions[str]
+    registry: Registry, champions: Champions[str]
 ) -> None:
     await champions.get(CHAMPION)
-    shelf.gate.clear()
-    shelf.points[CHAMPION] = "2.0.0"
+    registry.gate.clear()
+    registry.points[CHAMPION] = "2.0.0"
     following = asyncio.create_task(champions.follow([CHAMPION], CHAMPION))
     await asyncio.sleep(0)
     assert (await champions.get(CHAMPION)).model == "model 1.0.0"
-    shelf.gate.set()
+    registry.gate.set()
     await following
     assert (await champions.get(CHAMPION)).model == "model 2.0.0"
     await champions.follow([CHAMPION], CHAMPION)
-    assert shelf.loads == ["1.0.0", "2.0.0"]
+    assert registry.loads == ["1.0.0", "2.0.0"]
 
 
 async def test_what_no_version_names_any_more_is_let_go(
-    shelf: Shelf, champions: Champions[str]
+    registry: Registry, champions: Champions[str]
 ) -> None:
     for named in (CHAMPION, CHALLENGER):
         await champions.get(named)
     await champions.follow([CHALLENGER], CHALLENGER)
     assert champions.loaded(CHAMPION) is None
     assert champions.loaded(CHALLENGER) is not None
-    assert shelf.loads == ["1.0.0", "1.1.0"]
+    assert registry.loads == ["1.0.0", "1.1.0"]
 
 
 async def test_an_alias_without_a_model_keeps_none_of_the_others_back(
-    shelf: Shelf, champions: Champions[str]
+    registry: Registry, champions: Champions[str]
 ) -> None:
     nobody = Named("tail/x", "nobody")
     champions.prefetch(nobody)
     await until(lambda: not champions._loads._running)
     for named in (CHAMPION, CHALLENGER):
         await champions.get(named)
-    shelf.points[CHAMPION] = "2.0.0"
+    registry.points[CHAMPION] = "2.0.0"
     with pytest.raises(FileNotFoundError):
         await champions.follow([nobody, CHAMPION, CHALLENGER], nobody)
     assert (await champions.get(CHAMPION)).model == "model 2.0.0"
@@ -114,5 +118,5 @@ async def test_an_alias_without_a_model_keeps_none_of_the_others_back(
     await champions.follow([nobody, CHAMPION, CHALLENGER], CHAMPION)
     with pytest.raises(FileNotFoundError):
         await champions.get(nobody)
-    shelf.points[nobody] = "1.0.0"
+    registry.points[nobody] = "1.0.0"
     assert (await champions.get(nobody)).model == "model 1.0.0"

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from deployments.forecasting.shelf import ModelShelf, registered_name, save_with_kind
+from deployments.forecasting.loaded_models import LoadedModels, registered_name, save_with_kind
 from models.forecasting.forecaster import Forecaster
 from models.forecasting.seasonal_average import SeasonalAverage
 from models.forecasting.seasonal_naive import SeasonalNaive
@@ -21,11 +21,11 @@ def promote(folder: Path, database: str, forecaster: Forecaster) -> None:
 
 
 def test_a_new_model_under_the_same_number_is_loaded(tmp_path: Path) -> None:
-    shelf = ModelShelf(tmp_path / "models", CHAMPION)
+    models = LoadedModels(tmp_path / "models", CHAMPION)
     promote(tmp_path, "first.db", SeasonalNaive())
-    assert shelf.look()
-    assert not shelf.look()
+    assert models.look()
+    assert not models.look()
     promote(tmp_path, "after a loss.db", SeasonalAverage(seasons=2))
-    assert shelf.look()
-    assert isinstance(shelf.forecasters["ensemble"].model, SeasonalAverage)
-    assert not shelf.look()
+    assert models.look()
+    assert isinstance(models.forecasters["ensemble"].model, SeasonalAverage)
+    assert not models.look()

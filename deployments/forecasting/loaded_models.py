@@ -28,7 +28,7 @@ class Loaded(NamedTuple):
     version: ModelVersion
 
 
-class ModelShelf:
+class LoadedModels:
     """What is loaded of one alias; looking again loads only what has changed."""
 
     def __init__(self, folder: Path, alias: str) -> None:
