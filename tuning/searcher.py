@@ -18,8 +18,8 @@ from models.optimization.bayes.errors import StudyError
 from models.optimization.bayes.snapshot import decode, encode
 from models.optimization.bayes.space import Space
 from models.optimization.bayes.study import Design, Direction, Study
+from tuning.next_suggestion import NextSuggestion
 from tuning.search_space import flat, nested, space_of
-from tuning.shelf import Shelf
 
 FORMAT = 1
 _DIRECTIONS: dict[str, Direction] = {"min": "minimise", "max": "maximise"}
@@ -44,7 +44,7 @@ class BayesSearch(Searcher):  # type: ignore[misc]
         self._space = space_of(space) if isinstance(space, dict) else space
         self._study: Study | None = None
         self._numbers: dict[str, int] = {}
-        self._shelf = Shelf()
+        self._next = NextSuggestion()
         self._begin()
 
     def set_search_properties(
@@ -71,12 +71,12 @@ class BayesSearch(Searcher):  # type: ignore[misc]
         live = len(self.study.pending())
         if self._most and live >= self._most:
             return None
-        suggestion = self._shelf.take(self.study, wait=not live)
+        suggestion = self._next.take(self.study, wait=not live)
         if suggestion is None:
             return None
         trial = self.study.ask(suggestion.parameters, suggestion.gain)
         self._numbers[trial_id] = trial.number
-        self._shelf.prepare(self.study)
+        self._next.prepare(self.study)
         return nested(suggestion.parameters)
 
     def on_trial_complete(
@@ -87,7 +87,7 @@ class BayesSearch(Searcher):  # type: ignore[misc]
             return
         values = None if error else self._values(result or {})
         self.study.tell(number, values or (), failed=values is None)
-        self._shelf.prepare(self.study)
+        self._next.prepare(self.study)
 
     def add_evaluated_point(
         self, parameters: dict[str, Any], value: float, error: bool = False, pruned: bool = False,
@@ -97,7 +97,7 @@ class BayesSearch(Searcher):  # type: ignore[misc]
         failed = error or pruned or not math.isfinite(value)
         outcome = () if failed else (float(value),)
         self.study.add(flat(parameters, self.study.design.space), outcome, failed=failed)
-        self._shelf.prepare(self.study)
+        self._next.prepare(self.study)
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         self._most = max_concurrent
@@ -126,7 +126,7 @@ class BayesSearch(Searcher):  # type: ignore[misc]
                 f"{checkpoint_path} does not contain a search: {error!r}"
             ) from error
         self._space = self._study.design.space
-        self._shelf = Shelf()
+        self._next = NextSuggestion()
 
     def _begin(self) -> None:
         if self._space is None or not self._metric or not self._mode:

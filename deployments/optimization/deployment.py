@@ -10,7 +10,7 @@ from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.judging import judge
 from deployments.optimization.experiments.warm import warm
 from deployments.optimization.studies.handler import StudyHandler
-from deployments.optimization.studies.shelf import SuggestionShelf
+from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.optimization.studies.waiting import wait_for_some
 from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch
@@ -40,7 +40,7 @@ class Optimization(KeyedStage[Configured]):
     def __init__(self, replica: Replica) -> None:
         # One for each, so that a suggestion does not wait for a policy to be judged.
         self._judging, self._suggesting = Aside(), Aside()
-        self._suggestions = SuggestionShelf(self._suggesting, replica.loops)
+        self._suggestions = SuggestionQueue(self._suggesting, replica.loops)
         self._experiments = ExperimentHandler(replica.clocks.wall)
         experiments = _service(replica, self._experiments, "experiments")
         studies = _service(replica, StudyHandler(self._suggestions), "studies")

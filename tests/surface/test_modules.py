@@ -17,7 +17,7 @@ ENTRIES = {
 LATER = {
     "tuning.search_space": "sweeps get their command with the room of tuning",
     "tuning.searcher": "same",
-    "tuning.shelf": "same",
+    "tuning.next_suggestion": "same",
 }
 
 Trees = Mapping[str, ast.Module]

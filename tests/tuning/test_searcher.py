@@ -64,7 +64,7 @@ def test_the_same_seed_searches_the_same() -> None:
 def test_while_a_trial_runs_it_does_not_wait_for_a_fit() -> None:
     searcher, fitted = search(), threading.Event()
     run(searcher, 6)
-    searcher._shelf._thread.submit(fitted.wait)  # no fit that is begun from now on ends before
+    searcher._next._thread.submit(fitted.wait)  # no fit that is begun from now on ends before
     assert searcher.suggest("running") is not None
     assert searcher.suggest("next") is None
     fitted.set()
@@ -73,8 +73,8 @@ def test_while_a_trial_runs_it_does_not_wait_for_a_fit() -> None:
 def test_no_more_run_at_once_than_allowed() -> None:
     searcher = search(max_concurrent=1)
     assert searcher.suggest("a") is not None
-    assert searcher._shelf._coming is not None
-    searcher._shelf._coming.result()  # a suggestion is ready, and still it is not given
+    assert searcher._next._coming is not None
+    searcher._next._coming.result()  # a suggestion is ready, and still it is not given
     assert searcher.suggest("b") is None
 
 

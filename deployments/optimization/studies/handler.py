@@ -6,7 +6,6 @@ from deployments.optimization.studies import shown
 from deployments.optimization.studies.beginning import UnfitError, in_order, invalid, steps
 from deployments.optimization.studies.events import DELETED, Event, TrialAsked, TrialTold
 from deployments.optimization.studies.operations import AskTrial, Operation, TellTrial
-from deployments.optimization.studies.shelf import SuggestionShelf
 from deployments.optimization.studies.state import (
     Kept,
     Running,
@@ -17,6 +16,7 @@ from deployments.optimization.studies.state import (
 )
 from deployments.optimization.studies.stopgap import cheap, starting
 from deployments.optimization.studies.suggested import Suggested
+from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Asked, Reply
 from models.optimization.bayes.errors import TrialError
@@ -28,7 +28,7 @@ class StudyHandler:
     kind = "study"
     columns = COLUMNS
 
-    def __init__(self, suggestions: SuggestionShelf) -> None:
+    def __init__(self, suggestions: SuggestionQueue) -> None:
         self._suggestions = suggestions
 
     def fresh(self, key: str) -> Kept:
@@ -117,7 +117,7 @@ class StudyHandler:
         return reply
 
     def _taken(self, name: str, running: Running) -> Suggested:
-        """Take from the shelf; from a list of candidates each only once."""
+        """Take from the queue; from a list of candidates each only once."""
         if starting(running):
             return cheap(running)
         while suggestion := self._suggestions.take(name):

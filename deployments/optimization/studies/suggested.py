@@ -1,4 +1,4 @@
-"""A suggestion as it lies on the shelf."""
+"""A suggestion as it waits in the queue."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

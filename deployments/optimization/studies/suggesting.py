@@ -15,7 +15,7 @@ _hints: OrderedDict[str, Hints] = OrderedDict()
 def suggested(
     name: str, design: dict[str, Any], trials: list[dict[str, Any]], ahead: list[list[Any]]
 ) -> dict[str, Any]:
-    """Suggest for a study as it would be once what lies ahead on the shelf was asked for."""
+    """Suggest for a study as it would be once the suggestions ahead of it were used."""
     found = Study(design_from(design), [_trial(**each) for each in trials])
     for parameters, gain in ahead:
         found.ask(parameters, gain)

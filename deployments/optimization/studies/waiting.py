@@ -3,7 +3,7 @@
 from typing import Any
 
 from deployments.optimization.studies.operations import Operation, Wake
-from deployments.optimization.studies.shelf import SuggestionShelf
+from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.batch import Batch
 from deployments.runtime.state.service import KeyedService
 
@@ -12,7 +12,7 @@ USUAL_SECONDS = 0.004
 
 
 async def wait_for_some(
-    batch: Batch, service: KeyedService[Any], suggestions: SuggestionShelf
+    batch: Batch, service: KeyedService[Any], suggestions: SuggestionQueue
 ) -> None:
     """Wait outside the service's turn: the other studies are answered meanwhile."""
     asks: list[Operation] = batch.asks

@@ -1,6 +1,6 @@
 """What to try next: a pure function of a study, a seed and, if given, earlier fits to start from.
 
-It changes nothing, so it may run in another thread or process and wait on a shelf. The middle of
+It changes nothing, so it may run in another thread or process and wait in a queue. The middle of
 the space and Sobol points come first; then Gaussian processes and log expected improvement, or,
 with several goals, log expected hypervolume improvement by BoTorch. Where several good ones of a
 list are sought, see `pool.py`. Trials on their way are believed to come out as expected, so that

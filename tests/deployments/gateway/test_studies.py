@@ -73,8 +73,8 @@ async def test_a_model_takes_over_after_the_start_and_finds_what_is_best(house: 
     (replica,) = house.replicas["optimization"]
     for _ in range(12):
         last = await run(house, "s", 1)
-        place = replica._suggestions._places["s"]
-        await until(lambda place=place: place.fresh > 0 or not place.lacks, BEGINS_WITHIN_SECONDS)  # type: ignore[misc] # bound now
+        queue = replica._suggestions._queues["s"]
+        await until(lambda queue=queue: queue.fresh > 0 or not queue.lacks, BEGINS_WITHIN_SECONDS)  # type: ignore[misc] # bound now
     assert last["meta"]["suggestion"]["source"] == "model"
     assert last["data"]["expected_improvement"] >= 0
     assert last["data"]["best"]["value"] < 4.0  # a trial at random costs 20
@@ -83,8 +83,8 @@ async def test_a_model_takes_over_after_the_start_and_finds_what_is_best(house: 
 async def test_with_nothing_on_the_shelf_a_cheap_suggestion_says_so(house: House) -> None:
     (replica,) = house.replicas["optimization"]
     await run(house, "s", 5)
-    replica._suggestions._places["s"].failed = True  # nothing comes
-    replica._suggestions._places["s"].ready.clear()
+    replica._suggestions._queues["s"].failed = True  # nothing comes
+    replica._suggestions._queues["s"].ready.clear()
     rows = [{"study": "s", "wait_ms": 0}] * 4
     answers = await post(house, ASK, {"rows": rows})
     sources = [each["meta"]["suggestion"]["source"] for each in answers]
@@ -95,8 +95,8 @@ async def test_with_nothing_on_the_shelf_a_cheap_suggestion_says_so(house: House
 async def test_several_asks_at_once_differ_and_rest_on_a_model(house: House) -> None:
     await run(house, "s", 8, wait_ms=5000)
     (replica,) = house.replicas["optimization"]
-    place = replica._suggestions._places["s"]
-    await until(lambda: place.fresh == 3, BEGINS_WITHIN_SECONDS)
+    queue = replica._suggestions._queues["s"]
+    await until(lambda: queue.fresh == 3, BEGINS_WITHIN_SECONDS)
     answers = await post(house, ASK, {"rows": [{"study": "s"}] * 3})
     assert [each["meta"]["suggestion"]["source"] for each in answers] == ["model"] * 3
     assert len({json.dumps(each["data"]["parameters"]) for each in answers}) == 3
@@ -237,7 +237,7 @@ async def test_a_model_chooses_among_candidates_to_the_last(house: House) -> Non
     (replica,) = house.replicas["optimization"]
     for at in range(len(candidates)):
         if at >= 3:  # the process beside takes a while, on a busy machine longer than one waits
-            await until(lambda: replica._suggestions._places["s"].fresh > 0, BEGINS_WITHIN_SECONDS)
+            await until(lambda: replica._suggestions._queues["s"].fresh > 0, BEGINS_WITHIN_SECONDS)
         body = {"study": "s", "space": LINE, "design": design, "wait_ms": 5000}
         answer = await post(house, ASK, body)
         asked.append(answer["data"]["parameters"])
@@ -247,7 +247,7 @@ async def test_a_model_chooses_among_candidates_to_the_last(house: House) -> Non
         await post(house, TELL, told)
     assert sorted(each["x"] for each in asked) == sorted(each["x"] for each in candidates)
     assert (await refused(house, ASK, {"study": "s", "wait_ms": 5000}))[0] == 409
-    assert not replica._suggestions._places["s"].failed  # nothing was wanted of an empty list
+    assert not replica._suggestions._queues["s"].failed  # nothing was wanted of an empty list
 
 
 async def test_a_candidate_that_was_run_elsewhere_is_not_asked_for(house: House) -> None:
@@ -330,7 +330,7 @@ async def test_the_process_beside_may_die(house: House) -> None:
     replica._suggesting._process.kill()
     last = await run(house, "s", 2, wait_ms=5000)
     assert last["data"]["trial_id"] == 8
-    await until(lambda: replica._suggestions._places["s"].fresh > 0, BEGINS_WITHIN_SECONDS)
+    await until(lambda: replica._suggestions._queues["s"].fresh > 0, BEGINS_WITHIN_SECONDS)
 
 
 async def test_studies_are_listed_shown_and_forgotten(house: House) -> None:

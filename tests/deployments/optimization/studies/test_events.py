@@ -6,7 +6,7 @@ import orjson
 
 from deployments.optimization.studies.handler import StudyHandler
 from deployments.optimization.studies.operations import Operation
-from deployments.optimization.studies.shelf import SuggestionShelf
+from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.aside.process import Aside
 from deployments.runtime.state.handler import Asked
 
@@ -21,7 +21,7 @@ EARLIER = b"""
 
 
 def handler() -> StudyHandler:
-    return StudyHandler(SuggestionShelf(Aside()))
+    return StudyHandler(SuggestionQueue(Aside()))
 
 
 def test_what_an_earlier_release_wrote_is_read_place_by_place() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from deployments.optimization.studies.handler import StudyHandler
 from deployments.optimization.studies.operations import Operation, TellTrial
-from deployments.optimization.studies.shelf import SuggestionShelf
 from deployments.optimization.studies.state import Kept
 from deployments.optimization.studies.suggested import Suggested
+from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.aside.process import Aside
 from deployments.runtime.state.handler import Asked, Reply
 from models.optimization.bayes.candidates import untried
@@ -21,8 +21,8 @@ SPACE: dict[str, Any] = {
 }
 
 
-class Still(SuggestionShelf):
-    """A shelf that nobody fills but the test."""
+class Still(SuggestionQueue):
+    """A queue that only the test fills."""
 
     def __init__(self) -> None:
         super().__init__(Aside())
@@ -37,8 +37,8 @@ class Still(SuggestionShelf):
 
 class Desk:
     def __init__(self, **design: Any) -> None:
-        self.shelf = Still()
-        self.handler = StudyHandler(self.shelf)
+        self.queue = Still()
+        self.handler = StudyHandler(self.queue)
         self.kept = self.handler.fresh("s")
         self.design = {"space": SPACE} | design
         self.log: list[bytes] = []
@@ -82,7 +82,7 @@ def test_a_log_brings_the_state_back_to_the_bit(goals: list[str]) -> None:
         if step % 3 == 0:
             point = {"x": draw.random(), "n": draw.randint(1, 9), "kind": "a"}
             gain = draw.random() / 3
-            desk.shelf.ready.append(Suggested(point, "model", 0, gain, 1.0, gain))
+            desk.queue.ready.append(Suggested(point, "model", 0, gain, 1.0, gain))
         desk.ask(history=history if step > 20 else history[:1])
         number = draw.randint(0, step + 1)
         desk.tell(number, [draw.random() for _ in goals], c=draw.random() - 0.7)
@@ -156,7 +156,7 @@ def test_what_is_sent_again_is_the_same_trial() -> None:
     assert revived.detail["data"]["trial_id"] == 0
 
 
-def test_a_candidate_on_the_shelf_is_not_asked_for_twice() -> None:
+def test_a_candidate_in_the_queue_is_not_suggested_twice() -> None:
     points = [{"x": x / 10, "n": 1, "kind": 3} for x in range(6)]
     desk = Desk(candidates=points, starts=2)
     for number in range(2):
@@ -165,7 +165,7 @@ def test_a_candidate_on_the_shelf_is_not_asked_for_twice() -> None:
     running = desk.kept.running
     assert running is not None
     tried = running.study.trials[0].parameters
-    desk.shelf.ready = [Suggested(tried, "model", 2)]
+    desk.queue.ready = [Suggested(tried, "model", 2)]
     for _ in range(4):
         desk.ask()
     found = [trial.parameters["x"] for trial in running.study.trials]

@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from deployments.optimization.studies import shelf as shelf_module
-from deployments.optimization.studies.shelf import DEPTH, SuggestionShelf
+from deployments.optimization.studies import suggestion_queue
 from deployments.optimization.studies.state import Kept, apply
 from deployments.optimization.studies.suggesting import suggested
+from deployments.optimization.studies.suggestion_queue import DEPTH, SuggestionQueue
 from deployments.runtime.aside.process import Aside, AsideLostError, TaskFailedError
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -49,43 +49,43 @@ def aside() -> Scripted:
 
 
 @pytest.fixture
-async def shelf(aside: Scripted) -> AsyncIterator[SuggestionShelf]:
-    made = SuggestionShelf(aside)
+async def queue(aside: Scripted) -> AsyncIterator[SuggestionQueue]:
+    made = SuggestionQueue(aside)
     yield made
     await made.close()
 
 
-def want(shelf: SuggestionShelf, kept: Kept) -> None:
+def want(queue: SuggestionQueue, kept: Kept) -> None:
     assert kept.running is not None
-    shelf.want(kept.name, kept.running)
+    queue.want(kept.name, kept.running)
 
 
 async def test_a_study_gets_a_few_each_made_as_if_the_others_were_on_their_way(
-    shelf: SuggestionShelf, aside: Scripted
+    queue: SuggestionQueue, aside: Scripted
 ) -> None:
-    want(shelf, study("s", 8))
+    want(queue, study("s", 8))
     await until(lambda: len(aside.asked) == DEPTH)
     await asyncio.sleep(0.02)
     assert aside.asked == [("s", 8, ahead) for ahead in range(DEPTH)]
-    taken = [shelf.take("s") for _ in range(DEPTH + 1)]
+    taken = [queue.take("s") for _ in range(DEPTH + 1)]
     assert [each.parameters["x"] for each in taken if each] == [0.001, 0.002, 0.003]
     assert taken[-1] is None
 
 
 async def test_nothing_is_made_before_a_model_would_be_asked(
-    shelf: SuggestionShelf, aside: Scripted
+    queue: SuggestionQueue, aside: Scripted
 ) -> None:
-    want(shelf, study("s", 4))
+    want(queue, study("s", 4))
     await asyncio.sleep(0.02)
     assert aside.asked == []
 
 
 async def test_empty_places_come_first_and_then_who_waited_longest(
-    shelf: SuggestionShelf, aside: Scripted
+    queue: SuggestionQueue, aside: Scripted
 ) -> None:
     aside.going.clear()
     for name in ("a", "b", "c"):
-        want(shelf, study(name, 8))
+        want(queue, study(name, 8))
     await asyncio.sleep(0)
     aside.going.set()
     await until(lambda: len(aside.asked) == 3 * DEPTH)
@@ -93,67 +93,67 @@ async def test_empty_places_come_first_and_then_who_waited_longest(
 
 
 async def test_what_is_older_than_the_latest_outcome_stands_until_a_fresh_one_comes(
-    shelf: SuggestionShelf, aside: Scripted
+    queue: SuggestionQueue, aside: Scripted
 ) -> None:
     kept = study("s", 8)
-    want(shelf, kept)
+    want(queue, kept)
     await until(lambda: len(aside.asked) == DEPTH)
     await asyncio.sleep(0.01)
     aside.going.clear()
     apply(kept, {"history": [[{"x": 0.9}, [0.9], [], False]]})
-    want(shelf, kept)
+    want(queue, kept)
     await asyncio.sleep(0.01)
-    old = shelf.take("s")
+    old = queue.take("s")
     assert old is not None
     assert old.basis == 8
     aside.going.set()
     await until(lambda: len(aside.asked) == 2 * DEPTH)
     await asyncio.sleep(0.01)
-    found = [shelf.take("s") for _ in range(DEPTH)]
+    found = [queue.take("s") for _ in range(DEPTH)]
     assert [each.basis for each in found if each] == [9] * DEPTH
 
 
 async def test_who_waits_is_told_as_soon_as_something_is_there(
-    shelf: SuggestionShelf, aside: Scripted
+    queue: SuggestionQueue, aside: Scripted
 ) -> None:
     aside.going.clear()
-    want(shelf, study("s", 8))
-    waiting = asyncio.create_task(shelf.some([("s", 60.0)]))
+    want(queue, study("s", 8))
+    waiting = asyncio.create_task(queue.some([("s", 60.0)]))
     await asyncio.sleep(0.01)
-    assert shelf.makes("s")
+    assert queue.makes("s")
     assert not waiting.done()
     aside.going.set()
     await waiting
-    assert shelf.take("s") is not None
-    await shelf.some([("nobody", 60.0)])  # nothing will come of that one
+    assert queue.take("s") is not None
+    await queue.some([("nobody", 60.0)])  # nothing will come of that one
 
 
 async def test_trouble_with_one_study_is_not_the_others(
-    shelf: SuggestionShelf, aside: Scripted, monkeypatch: pytest.MonkeyPatch
+    queue: SuggestionQueue, aside: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf_module, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(suggestion_queue, "PAUSE_SECONDS", 0.0)
     aside.troubles = [TaskFailedError("bad"), AsideLostError("dead"), ValueError("odd")]
     bad, good = study("bad", 8), study("good", 8)
-    want(shelf, bad)
-    want(shelf, good)
+    want(queue, bad)
+    want(queue, good)
     await until(lambda: len(aside.asked) == 3)
-    want(shelf, good)
+    want(queue, good)
     await until(lambda: len(aside.asked) == 3 + DEPTH)
-    assert shelf.take("good") is not None
-    assert shelf.take("bad") is None
-    want(shelf, bad)
-    await until(lambda: shelf.take("bad") is not None)
+    assert queue.take("good") is not None
+    assert queue.take("bad") is None
+    want(queue, bad)
+    await until(lambda: queue.take("bad") is not None)
 
 
-async def test_what_left_memory_is_forgotten(shelf: SuggestionShelf, aside: Scripted) -> None:
+async def test_what_left_memory_is_forgotten(queue: SuggestionQueue, aside: Scripted) -> None:
     aside.going.clear()
-    want(shelf, study("s", 8))
+    want(queue, study("s", 8))
     await asyncio.sleep(0.01)
-    shelf.forget("s")
+    queue.forget("s")
     aside.going.set()
     await until(lambda: len(aside.asked) == 1)
     await asyncio.sleep(0.01)
-    assert shelf.take("s") is None
+    assert queue.take("s") is None
     assert len(aside.asked) == 1
 
 
@@ -181,35 +181,35 @@ def listing(left: int) -> Kept:
 
 
 async def test_no_more_is_made_than_there_are_candidates_left(
-    shelf: SuggestionShelf, aside: Scripted
+    queue: SuggestionQueue, aside: Scripted
 ) -> None:
     kept = listing(2)
-    want(shelf, kept)
+    want(queue, kept)
     await until(lambda: len(aside.asked) == 2)
     for number in range(2):
         await asyncio.sleep(0.02)
         assert len(aside.asked) == 2
-        taken = shelf.take("s")
+        taken = queue.take("s")
         assert taken is not None
         apply(kept, {"ask": [f"d{number}", taken.parameters, None]})
-        want(shelf, kept)
+        want(queue, kept)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await shelf.some([("s", 60.0)])  # there is nothing to wait for
+        await queue.some([("s", 60.0)])  # there is nothing to wait for
 
 
-async def test_a_candidate_that_was_asked_for_meanwhile_leaves_the_shelf(
-    shelf: SuggestionShelf, aside: Scripted
+async def test_a_candidate_that_was_suggested_meanwhile_leaves_the_queue(
+    queue: SuggestionQueue, aside: Scripted
 ) -> None:
     kept = listing(9)
-    want(shelf, kept)
+    want(queue, kept)
     await until(lambda: len(aside.asked) == DEPTH)
     aside.going.clear()
     # The second lies ready; the fourth is what will be made next.
     apply(kept, {"ask": ["d0", {"x": 0.002}, None]})
     apply(kept, {"ask": ["d1", {"x": 0.004}, None]})
-    want(shelf, kept)
+    want(queue, kept)
     aside.going.set()
     await until(lambda: len(aside.asked) == DEPTH + 2)
     await asyncio.sleep(0.02)
-    taken = [shelf.take("s") for _ in range(DEPTH + 1)]
+    taken = [queue.take("s") for _ in range(DEPTH + 1)]
     assert [each.parameters["x"] for each in taken if each] == [0.001, 0.003, 0.005]

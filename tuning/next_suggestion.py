@@ -8,7 +8,7 @@ from models.optimization.bayes.study import Study
 from models.optimization.bayes.suggest import Suggestion, suggest
 
 
-class Shelf:
+class NextSuggestion:
     """Holds one suggestion at most; pickled, it is empty."""
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """Suggestions prepared in the process beside the replica, a few for each study.
 
-After each tell, and each ask, the study is wanted again. Studies with nothing on the shelf come
+After each tell, and each ask, the study is wanted again. Studies with an empty queue come
 first, and among equals the one that has waited longest. Each suggestion is made as if those before
 it were on their way, so that several asks at once differ; one that was made before the latest
 outcome is good until a fresh one comes. None of this is state: lost, it is made again.
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Place:
-    """One study's part of the shelf."""
+class _StudyQueue:
+    """The suggestions that are ready for one study."""
 
     running: Running
     turn: int
@@ -50,11 +50,11 @@ class _Place:
         return not self.failed and not starting(self.running) and self.fresh < most
 
 
-class SuggestionShelf:
+class SuggestionQueue:
     def __init__(self, aside: Aside, loops: Loops | None = None) -> None:
         self._aside = aside
         self._loops = loops or Loops()
-        self._places: dict[str, _Place] = {}
+        self._queues: dict[str, _StudyQueue] = {}
         self._turns = itertools.count()
         self._wanted = asyncio.Event()
         self._filling: BackgroundLoop | None = None
@@ -65,16 +65,16 @@ class SuggestionShelf:
         return self._making == name
 
     def knows(self, name: str) -> bool:
-        return name in self._places
+        return name in self._queues
 
     def want(self, name: str, running: Running) -> None:
         """Prepare suggestions for the study as it is now, as soon as there is time."""
-        place = self._places.get(name)
-        if place is None or place.running is not running:
-            place = self._places[name] = _Place(running, next(self._turns))
-        place.failed = False
-        place.ready = deque(each for each in place.ready if running.open_to(each.parameters))
-        if place.lacks:
+        queue = self._queues.get(name)
+        if queue is None or queue.running is not running:
+            queue = self._queues[name] = _StudyQueue(running, next(self._turns))
+        queue.failed = False
+        queue.ready = deque(each for each in queue.ready if running.open_to(each.parameters))
+        if queue.lacks:
             self._wanted.set()
             if self._filling is None:
                 self._filling = self._loops.start(
@@ -82,14 +82,14 @@ class SuggestionShelf:
                 )
 
     def take(self, name: str) -> Suggested | None:
-        place = self._places.get(name)
-        return place.ready.popleft() if place and place.ready else None
+        queue = self._queues.get(name)
+        return queue.ready.popleft() if queue and queue.ready else None
 
     def forget(self, name: str) -> None:
-        self._places.pop(name, None)
+        self._queues.pop(name, None)
 
     async def some(self, waits: Sequence[tuple[str, float]]) -> None:
-        """Wait until each of these studies has something on the shelf, or for so long."""
+        """Wait until each of these studies has a suggestion ready, or for so long."""
         await asyncio.gather(*(self._some(name, seconds) for name, seconds in waits))
 
     async def close(self) -> None:
@@ -97,41 +97,41 @@ class SuggestionShelf:
             await self._loops.stop(self._filling)
 
     async def _some(self, name: str, seconds: float) -> None:
-        place = self._places.get(name)
-        if place is None or place.ready or not place.lacks:
+        queue = self._queues.get(name)
+        if queue is None or queue.ready or not queue.lacks:
             return
-        place.arrived.clear()
+        queue.arrived.clear()
         try:
             async with asyncio.timeout(seconds):
-                await place.arrived.wait()
+                await queue.arrived.wait()
         except TimeoutError:
             return
 
     async def _fill(self) -> bool:
         """Prepare one suggestion; says whether more may be lacking."""
-        lacking = [(name, place) for name, place in self._places.items() if place.lacks]
+        lacking = [(name, queue) for name, queue in self._queues.items() if queue.lacks]
         if not lacking:
             return False
-        name, place = min(lacking, key=lambda each: (len(each[1].ready), each[1].turn))
-        place.turn, self._making = next(self._turns), name
+        name, queue = min(lacking, key=lambda each: (len(each[1].ready), each[1].turn))
+        queue.turn, self._making = next(self._turns), name
         try:
-            await self._prepare(name, place)
+            await self._prepare(name, queue)
         except TaskFailedError as failed:
             log.warning("No suggestion could be prepared for study %s: %s", name, failed)
-            place.failed = True  # until the study is asked or told again
+            queue.failed = True  # until the study is asked or told again
         except AsideLostError as lost:
             log.warning("No suggestion could be prepared for study %s: %s", name, lost)
             await asyncio.sleep(PAUSE_SECONDS)
         except Exception:
-            place.failed = True
+            queue.failed = True
             raise
         finally:
             self._making = None
         return True
 
-    async def _prepare(self, name: str, place: _Place) -> None:
-        running, basis = place.running, place.running.settled
-        ahead = [each for each in place.ready if each.basis == basis]
+    async def _prepare(self, name: str, queue: _StudyQueue) -> None:
+        running, basis = queue.running, queue.running.settled
+        ahead = [each for each in queue.ready if each.basis == basis]
         found = await self._aside.do(
             "suggest",
             name=name,
@@ -139,12 +139,12 @@ class SuggestionShelf:
             trials=running.study.trials,
             ahead=[[each.parameters, each.gain] for each in ahead],
         )
-        if self._places.get(name) is not place:
+        if self._queues.get(name) is not queue:
             return
         suggested = Suggested(basis=basis, **found)
         if not running.open_to(suggested.parameters):
             return  # its candidate was asked for meanwhile
         if suggested.basis == running.settled:
-            place.ready = deque(each for each in place.ready if each.basis == basis)
-        place.ready.append(suggested)
-        place.arrived.set()
+            queue.ready = deque(each for each in queue.ready if each.basis == basis)
+        queue.ready.append(suggested)
+        queue.arrived.set()
