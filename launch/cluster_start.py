@@ -10,7 +10,7 @@ from pathlib import Path
 
 import ray
 
-from deployments.history.place import NAMESPACE
+from deployments.history.discovery import NAMESPACE
 from launch import bootstrap, first_data
 from launch.errors import ClusterAwayError, RedisNotSharedError
 from launch.progress import Progress

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import ray
 
-from deployments.history.place import history
+from deployments.history.discovery import history
 from launch import first_data, ray_head, ray_logs, ray_messages, serve_config
 from launch.cluster import CPUS
 from launch.ending import Ending

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ray
 
-from deployments.history.place import history
+from deployments.history.discovery import history
 from launch.training.champion import make_champion
 from models.pointer import read_pointer
 from models.registry import CHAMPION, Registry

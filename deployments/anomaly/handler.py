@@ -17,7 +17,7 @@ from zlib import crc32
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.operations import Choice, JudgeDeploy, Look, Observe, Value
-from deployments.anomaly.order import Place, book, take
+from deployments.anomaly.order import Position, book, take
 from deployments.anomaly.record import Event, Observed, Record, pack, unpack
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Asked, Reply
@@ -51,7 +51,7 @@ class Stream:
 
 
 class _Row(NamedTuple, Generic[Value, Choice]):
-    """A row that observes: its place in the batch, what it says, and what of that is taken."""
+    """A row that observes: its position in the batch, what it says, and what of that is taken."""
 
     at: int
     stream: Stream
@@ -172,7 +172,7 @@ class StreamHandler(Generic[Value, Choice, Answers]):
         left = list(range(len(rows)))
         while left:
             wave, left = self._wave(rows, left)
-            places: dict[str, Place] = {}
+            positions: dict[str, Position] = {}
             observed: list[_Row[Value, Choice]] = []
             for at in wave:
                 stream, asked = rows[at]
@@ -182,7 +182,7 @@ class StreamHandler(Generic[Value, Choice, Answers]):
                 elif why := self.unfit(stream, ask):
                     replies[at] = Reply(refusal=why)
                 else:
-                    seen = self._observed(places, stream, ask, asked.id, share, now)
+                    seen = self._observed(positions, stream, ask, asked.id, share, now)
                     observed.append(_Row(at, stream, ask, seen))
             self._answer(observed, replies)
         return [reply if reply is not None else Reply() for reply in replies]
@@ -236,7 +236,7 @@ class StreamHandler(Generic[Value, Choice, Answers]):
 
     def _observed(
         self,
-        places: dict[str, Place],
+        positions: dict[str, Position],
         stream: Stream,
         ask: Observe[Value, Choice],
         decision_id: str,
@@ -244,9 +244,9 @@ class StreamHandler(Generic[Value, Choice, Answers]):
         now: float,
     ) -> Observed[Value, Choice]:
         """Choose what of a row is taken, after those before it in its wave."""
-        place = places.get(stream.name, Place(stream.record.sequence, stream.record.ts))
-        taken = take(place, ask, now)
-        places[stream.name] = Place(taken.sequence, taken.ts)
+        position = positions.get(stream.name, Position(stream.record.sequence, stream.record.ts))
+        taken = take(position, ask, now)
+        positions[stream.name] = Position(taken.sequence, taken.ts)
         choice = ask.get("choice")
         return Observed(*taken, share=share, now=now, choice=choice, id=decision_id)
 

@@ -13,7 +13,7 @@ from deployments.anomaly.operations import Choice, Observe, Value
 from deployments.anomaly.record import Observed, Record
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a stream stands in its client's order: the latest observation's number and time."""
 
     sequence: int | None
@@ -30,17 +30,17 @@ class Taken(NamedTuple, Generic[Value]):
     missing: int
 
 
-def take(place: Place, ask: Observe[Value, Choice], now: float) -> Taken[Value]:
-    """Choose from a body's values those that come after this place."""
+def take(position: Position, ask: Observe[Value, Choice], now: float) -> Taken[Value]:
+    """Choose from a body's values those that come after this position."""
     values, given = ask["values"], ask.get("ts")
     times = _times(given, len(values), now)
     first = ask.get("sequence")
     duplicates = missing = 0
-    if first is not None and place.sequence is not None:
-        duplicates = min(max(place.sequence + 1 - first, 0), len(values))
-        missing = max(first - place.sequence - 1, 0)
+    if first is not None and position.sequence is not None:
+        duplicates = min(max(position.sequence + 1 - first, 0), len(values))
+        missing = max(first - position.sequence - 1, 0)
     values, times = values[duplicates:], times[duplicates:]
-    kept_values, kept_times, latest = list[Value](), list[float](), place.ts
+    kept_values, kept_times, latest = list[Value](), list[float](), position.ts
     for value, at in zip(values, times, strict=True):
         if given is not None:
             if latest is not None and at < latest:
@@ -48,7 +48,7 @@ def take(place: Place, ask: Observe[Value, Choice], now: float) -> Taken[Value]:
             latest = at
         kept_values.append(value)
         kept_times.append(at)
-    sequence = place.sequence
+    sequence = position.sequence
     if first is not None and values:
         sequence = first + duplicates + len(values) - 1
     late = len(values) - len(kept_values)

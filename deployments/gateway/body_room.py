@@ -41,8 +41,8 @@ class BodyRoom:
             del self._held[key_id]
 
 
-class Place:
-    """The place of one request, taken only when its body turns out to be large."""
+class BodyPermit:
+    """The permit of one request, taken only when its body turns out to be large."""
 
     __slots__ = ("_key_id", "_room", "_taken")
 

@@ -17,7 +17,7 @@ from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import MethodNotAllowedError, RefusedError
 from deployments.gateway.admission import Admission
 from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
-from deployments.gateway.body_room import Place
+from deployments.gateway.body_room import BodyPermit
 from deployments.gateway.desk import Desk
 from deployments.gateway.large_answers import PIECE_BYTES, length_of, pieces_of, send_pieces
 from deployments.gateway.one_write import Header, send_at_once
@@ -48,14 +48,14 @@ class InferencePath:
         """Give an envelope for each row, and whether they leave as a list."""
         # The key comes first: what a stranger sends is not even read.
         principal = self._admission.admit(scope["headers"], self._role)
-        place = Place(self._desk.room, principal.key_id)
+        permit = BodyPermit(self._desk.room, principal.key_id)
         try:
-            raw = await read_body(receive, large=place.take)
+            raw = await read_body(receive, large=permit.take)
             # A slow upload is the client's own time; what follows is ours.
             received = self._desk.now()
             bodies, as_list = await self._reader.read_in_turns(raw, self._desk.turns)
         finally:
-            place.give_back()
+            permit.give_back()
         self._admission.admit_rows(principal, len(bodies))
         answers = await self._desk.ask(
             self._family, bodies, principal, received, request_id_of(scope)

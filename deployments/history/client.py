@@ -61,7 +61,7 @@ def find() -> AnyHistory:
     """
     if not own_cluster.belongs_to_one():
         raise NoClusterError
-    from deployments.history.place import HistoryActor, history  # noqa: PLC0415 - Ray is loaded
+    from deployments.history.discovery import HistoryActor, history  # noqa: PLC0415 - Ray is loaded
 
     return HistoryActor(history())
 

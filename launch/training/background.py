@@ -12,7 +12,7 @@ from pathlib import Path
 import ray
 
 from deployments.forecasting.loaded_models import FORECASTERS, registered_name
-from deployments.history.place import history
+from deployments.history.discovery import history
 from launch.training import past
 from models.forecasting.plan.model import CAPACITY_MODEL
 from models.pointer import read_pointer

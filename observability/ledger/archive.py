@@ -78,7 +78,7 @@ SETTINGS output_format_arrow_string_as_string = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RowPosition:
     """Where a decision's row stands: the leaf of an entry."""
 
     writer: str
@@ -127,9 +127,9 @@ class Archive:
             found = self._store.query(_FIRST_ROWS_BY_ID, params)
         return {each["decision_id"].decode(): each["row"] for each in found}
 
-    def place(self, decision_id: str) -> Place | None:
+    def position(self, decision_id: str) -> RowPosition | None:
         found = self._store.query(_PLACE, {"id": decision_id})
-        return Place(**found[0]) if found else None
+        return RowPosition(**found[0]) if found else None
 
     def newest(self, limit: int, family: str | None, since: datetime | None) -> list[bytes]:
         """List the newest rows; what was stored twice once."""

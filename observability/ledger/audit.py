@@ -62,9 +62,9 @@ def _verify(
     pinned: Mapping[str, Head],
     count: _Count,
 ) -> Verification:
-    merged = heapq.merge(archive.entries(), in_redis, key=_place)
+    merged = heapq.merge(archive.entries(), in_redis, key=_position)
     return verify_ordered(count.each(merged, archive.count() + undrained), pinned)
 
 
-def _place(entry: Entry) -> tuple[str, int]:
+def _position(entry: Entry) -> tuple[str, int]:
     return entry.header.writer, entry.header.seq

@@ -186,11 +186,13 @@ class Lookup:
 
     async def proof(self, decision_id: str) -> Proof | None:
         """Prove that the decision is in the ledger; none if it is not."""
-        place = await asyncio.to_thread(self._archive.place, decision_id)
-        if place is not None:
-            entry = await asyncio.to_thread(self._archive.entry, place.writer, place.seq)
+        position = await asyncio.to_thread(self._archive.position, decision_id)
+        if position is not None:
+            entry = await asyncio.to_thread(self._archive.entry, position.writer, position.seq)
             if entry is not None:
-                return prove(entry, place.leaf, await self._link(place.writer, place.seq + 1))
+                return prove(
+                    entry, position.leaf, await self._link(position.writer, position.seq + 1)
+                )
         # Not drained, or its drain was killed half way: then the stream still has it.
         found = await self._in_stream(decision_id)
         if found is None:

@@ -3,7 +3,7 @@
 There is such a part only while nobody drains the stream, and then it may be gigabytes. A decision
 is looked for first where the time in its id says that it should be. What is not there is looked for
 everywhere, by one walk for all: who comes while it is under way joins it, and has seen everything
-when the walk has come round to that place again.
+when the walk has come round to that position again.
 """
 
 import asyncio
@@ -21,18 +21,18 @@ BEFORE_MS, AFTER_MS = 200, 3000
 NEAR_BYTES = 2 * 1024 * 1024
 
 # The round of the walk, and the last message in it that was looked at.
-_Place = tuple[int, tuple[int, int]]
+_Position = tuple[int, tuple[int, int]]
 _BEGIN = (0, 0)
 
 
 @dataclass(eq=False, slots=True)
 class _Seeker:
-    joined: _Place
+    joined: _Position
     answer: asyncio.Future[bytes | None]
 
-    def seen_all(self, place: _Place) -> bool:
+    def seen_all(self, position: _Position) -> bool:
         round_, at = self.joined
-        return place >= (round_ + 1, at)
+        return position >= (round_ + 1, at)
 
     def tell(self, row: bytes | None) -> None:
         if not self.answer.done():  # whoever waited may have left
@@ -51,7 +51,7 @@ class StreamSearch:
         self._stream = stream
         self._end = end
         self._seekers: dict[str, list[_Seeker]] = {}
-        self._place: _Place = (0, _BEGIN)
+        self._position: _Position = (0, _BEGIN)
         self._walk: asyncio.Task[None] | None = None
 
     async def find(self, decision_id: str) -> bytes | None:
@@ -79,10 +79,10 @@ class StreamSearch:
 
     async def _everywhere(self, decision_id: str) -> bytes | None:
         if self._walk is None:
-            self._place = (self._place[0] + 1, _BEGIN)
+            self._position = (self._position[0] + 1, _BEGIN)
             # It walks for whoever comes: what it logs belongs to no request.
             self._walk = asyncio.create_task(self._go(), name="ledger search", context=Context())
-        seeker = _Seeker(self._place, asyncio.get_running_loop().create_future())
+        seeker = _Seeker(self._position, asyncio.get_running_loop().create_future())
         self._seekers.setdefault(decision_id, []).append(seeker)
         try:
             return await seeker.answer
@@ -108,10 +108,10 @@ class StreamSearch:
             for message in piece:
                 self._look(message)
             if not piece or self._is_end(piece[-1].id):
-                self._move((self._place[0] + 1, _BEGIN))
+                self._move((self._position[0] + 1, _BEGIN))
                 return
             after = piece[-1].id
-            self._move((self._place[0], order(after)))
+            self._move((self._position[0], order(after)))
 
     def _is_end(self, message_id: str) -> bool:
         end = self._end()
@@ -123,11 +123,11 @@ class StreamSearch:
             for seeker in self._seekers.pop(decision_id):
                 seeker.tell(rows[decision_id])
 
-    def _move(self, place: _Place) -> None:
+    def _move(self, position: _Position) -> None:
         """Note how far the walk is, and answer those who have seen all of it in vain."""
-        self._place = place
+        self._position = position
         for seeker in self._all():
-            if seeker.seen_all(place):
+            if seeker.seen_all(position):
                 seeker.tell(None)
         self._seekers = {
             each: left

@@ -24,7 +24,7 @@ PIECE = 64
 _Number = tuple[str, int]
 
 
-class _Place(NamedTuple):
+class _Position(NamedTuple):
     """Where an entry stands; a tuple, since there may be millions to sort."""
 
     writer: str
@@ -44,15 +44,15 @@ class Undrained:
         self._stream = LedgerStream(redis, name=stream)
         self._letters = DeadLetters(redis, self._stream.name)
         self._archive = archive
-        self._places: list[_Place] = []
-        # The last dead letter that was read, and the places of those that came after `find`.
+        self._positions: list[_Position] = []
+        # The last dead letter that was read, and the positions of those that came after `find`.
         self._last_letter: str | None = None
         self._later_letters: dict[_Number, str] = {}
         self._damaged: dict[bytes, Fault] = {}
 
     @property
     def count(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     @property
     def damaged(self) -> list[Fault]:
@@ -67,7 +67,7 @@ class Undrained:
         async for message in self._letters.stream.messages(PIECE):
             self._note(message, self._letters.stream.name)
             self._last_letter = message.id
-        self._places.sort()
+        self._positions.sort()
 
     def entries(
         self, loop: asyncio.AbstractEventLoop, nothing_came: Callable[[], None] = lambda: None
@@ -76,16 +76,16 @@ class Undrained:
 
         Calls back where there is nothing to give for a while, as when somebody emptied the stream.
         """
-        for start in range(0, len(self._places), PIECE):
-            places = self._places[start : start + PIECE]
-            found = asyncio.run_coroutine_threadsafe(self._read(places), loop).result()
-            gone = [place for place in places if place not in found]
+        for start in range(0, len(self._positions), PIECE):
+            positions = self._positions[start : start + PIECE]
+            found = asyncio.run_coroutine_threadsafe(self._read(positions), loop).result()
+            gone = [position for position in positions if position not in found]
             moved = self._moved(gone, loop) if gone else {}
             came = False
-            for place in places:
-                message = found.get(place)
+            for position in positions:
+                message = found.get(position)
                 entry = None if message is None else readable(message)
-                for each in moved.get(place.number, []) if entry is None else [entry]:
+                for each in moved.get(position.number, []) if entry is None else [entry]:
                     yield each
                     came = True
             if not came:
@@ -94,34 +94,34 @@ class Undrained:
     def _note(self, message: Message, stream: str) -> None:
         entry = readable(message)
         if entry is not None:
-            place = _Place(entry.header.writer, entry.header.seq, stream, message.id)
-            self._places.append(place)
+            position = _Position(entry.header.writer, entry.header.seq, stream, message.id)
+            self._positions.append(position)
         else:
             why = f"the message {message.id} in Redis cannot be read as a ledger entry"
             content = sha256(message.data).digest()
             self._damaged.setdefault(content, Fault("damaged", "", 0, why))
 
-    async def _read(self, places: Sequence[_Place]) -> dict[_Place, Message]:
-        found: dict[_Place, Message] = {}
+    async def _read(self, positions: Sequence[_Position]) -> dict[_Position, Message]:
+        found: dict[_Position, Message] = {}
         for stream in (self._stream, self._letters.stream):
-            there = [place for place in places if place.stream == stream.name]
-            messages = await stream.at([place.id for place in there])
+            there = [position for position in positions if position.stream == stream.name]
+            messages = await stream.at([position.id for position in there])
             found |= {
-                place: message
-                for place, message in zip(there, messages, strict=True)
+                position: message
+                for position, message in zip(there, messages, strict=True)
                 if message is not None
             }
         return found
 
     def _moved(
-        self, gone: Sequence[_Place], loop: asyncio.AbstractEventLoop
+        self, gone: Sequence[_Position], loop: asyncio.AbstractEventLoop
     ) -> dict[_Number, list[Entry]]:
         """Find what was stored or set aside since: only then is it trimmed."""
         moved: dict[_Number, list[Entry]] = {}
         for writer, first, last in _windows(gone):
             for entry in self._archive.window(writer, first, last):
                 moved.setdefault((writer, entry.header.seq), []).append(entry)
-        left = {place.number for place in gone} - moved.keys()
+        left = {position.number for position in gone} - moved.keys()
         if left:
             moved |= asyncio.run_coroutine_threadsafe(self._set_aside(left), loop).result()
         return moved
@@ -143,12 +143,12 @@ class Undrained:
         }
 
 
-def _windows(places: Sequence[_Place]) -> Iterator[tuple[str, int, int]]:
-    """Span sorted places by parts of chains, none of them longer than the archive reads at once."""
-    first = last = places[0]
-    for place in places[1:]:
-        if place.writer != first.writer or place.seq - first.seq >= WINDOW:
+def _windows(positions: Sequence[_Position]) -> Iterator[tuple[str, int, int]]:
+    """Span sorted positions by parts of chains, none longer than the archive reads at once."""
+    first = last = positions[0]
+    for position in positions[1:]:
+        if position.writer != first.writer or position.seq - first.seq >= WINDOW:
             yield first.writer, first.seq, last.seq
-            first = place
-        last = place
+            first = position
+        last = position
     yield first.writer, first.seq, last.seq

@@ -16,7 +16,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from deployments.history.client import HistoryAwayError, HistoryClient
-from deployments.history.place import history
+from deployments.history.discovery import history
 from deployments.history.questions import Questions
 from observability.clickhouse.home import known_home
 from observability.ledger.decision import Decision

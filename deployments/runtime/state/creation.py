@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from config_store.quotas import Counted
 from deployments.runtime.batch import Owner, Refusal
-from deployments.runtime.state.log import KeyLog, Place
+from deployments.runtime.state.log import KeyLog, QuotaPlace
 from settings.redis_names import redis_name
 
 # Takes places for keys as long as the owner has any left; gives a 1 or 0 for each, then the count.
@@ -106,10 +106,10 @@ class Creation:
         names = [*self._names, self._log.index]
         return int(await self._free(keys=names, args=[self._place(""), *freed]))
 
-    def place(self, key: str, owner: Owner) -> Place:
+    def place(self, key: str, owner: Owner) -> QuotaPlace:
         """Name the place that the first entry of a key takes, should it be lost by then."""
         owners, owned = self._names
-        return Place(owners, owned, self._place(key), owner[0])
+        return QuotaPlace(owners, owned, self._place(key), owner[0])
 
     async def heal(self, wait_seconds: float = ON_THEIR_WAY_SECONDS) -> int:
         """Give back the places of keys that do not exist; give how many there were."""

@@ -45,7 +45,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QuotaPlace:
     """Where a key counts for who created it (see creation.py)."""
 
     owners: str
@@ -67,7 +67,7 @@ class Append:
     # Its last one: the key is deleted. Its rows are all that shall still be known.
     ends: bool = False
     # Of a key that begins: the place that it shall have from now on, whatever became of it.
-    place: Place | None = None
+    place: QuotaPlace | None = None
 
     @classmethod
     def of(
@@ -78,7 +78,7 @@ class Append:
         *,
         begins: bool = False,
         ends: bool = False,
-        place: Place | None = None,
+        place: QuotaPlace | None = None,
     ) -> Self:
         return cls(key, number, orjson.dumps(entry.events), entry.ids, begins, ends, place)
 

@@ -9,7 +9,7 @@ from deployments.runtime.state.building import Unreadable
 from deployments.runtime.state.cache import Resident, StateCache
 from deployments.runtime.state.handler import Asked, Reply, Rows, State, StateHandler
 from deployments.runtime.state.log import Append, Entry, KeyLog
-from deployments.runtime.state.places import Places
+from deployments.runtime.state.quota_places import QuotaPlaces
 from deployments.runtime.state.replies import failed, unavailable, unreadable_refusal
 from deployments.runtime.state.writing import Writing
 from deployments.runtime.transport.call import GivenUpError, given_up
@@ -30,7 +30,7 @@ class Rounds(Generic[State]):
         handler: StateHandler[State],
         log_: KeyLog,
         cache: StateCache[State],
-        places: Places[State],
+        places: QuotaPlaces[State],
     ) -> None:
         self._handler = handler
         self._log = log_

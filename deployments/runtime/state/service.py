@@ -10,7 +10,7 @@ from deployments.runtime.state.cache import USUAL, StateCache, StateCacheLimits
 from deployments.runtime.state.creation import Creation
 from deployments.runtime.state.handler import Asked, Reply, State, StateHandler
 from deployments.runtime.state.log import KeyLog
-from deployments.runtime.state.places import Places
+from deployments.runtime.state.quota_places import QuotaPlaces
 from deployments.runtime.state.replies import prediction_of, unavailable
 from deployments.runtime.state.rounds import Rounds
 from deployments.runtime.state.tags import BARE, tag
@@ -42,7 +42,7 @@ class KeyedService(Generic[State]):
         self._log = log_
         self._creation = creation
         self.cache = StateCache(handler, log_, clock, limits)
-        self._places = Places(handler, creation, self.cache)
+        self._places = QuotaPlaces(handler, creation, self.cache)
         self._rounds = Rounds(handler, log_, self.cache, self._places)
         self._withdrawing = Withdrawing(handler, log_, self.cache)
         # Batches follow each other: a state may be asked only when what it was asked before is

@@ -8,8 +8,8 @@ from deployments.runtime.batch import Owner
 from deployments.runtime.state.appending import append_and_know
 from deployments.runtime.state.cache import Resident, StateCache
 from deployments.runtime.state.handler import Reply, Rows, State, StateHandler
-from deployments.runtime.state.log import Append, Entry, KeyLog, Place
-from deployments.runtime.state.places import Places
+from deployments.runtime.state.log import Append, Entry, KeyLog, QuotaPlace
+from deployments.runtime.state.quota_places import QuotaPlaces
 from deployments.runtime.state.replies import unavailable
 from settings.redis_connection import REDIS_AWAY
 
@@ -24,7 +24,7 @@ class Writing(Generic[State]):
         handler: StateHandler[State],
         log_: KeyLog,
         cache: StateCache[State],
-        places: Places[State],
+        places: QuotaPlaces[State],
     ) -> None:
         self._handler = handler
         self._log = log_
@@ -112,7 +112,7 @@ def _appends(
     rows: Rows,
     found: Sequence[Reply],
     held: dict[str, Resident[Any]],
-    place_of: Callable[[str, Owner], Place | None],
+    place_of: Callable[[str, Owner], QuotaPlace | None],
 ) -> list[Append]:
     """Put the events of each key into its next entry."""
     entries: dict[str, Entry] = {}

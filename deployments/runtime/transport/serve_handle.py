@@ -17,7 +17,7 @@ from deployments.runtime.transport.frame import ANSWER, ASK, Frame, body_of, dec
 from deployments.runtime.transport.handle import Caller, Handle
 
 # A batch is sent in at most so many parts, and so many replicas of a stage can hold keys.
-PLACES = 32
+SESSIONS = 32
 # Serve learns of a replica's death by itself; until then it may choose it again.
 AGAIN_SECONDS = 0.05
 
@@ -28,9 +28,9 @@ class HandleTransport:
     def __init__(self, handle: Handle) -> None:
         by_value = handle.options(method_name="answer_bytes", _by_reference=False)
         self._any = HandleLink(by_value)
-        self._places = {
+        self._sessions = {
             ("place", n): HandleLink(by_value.options(session_id=f"place-{n}"))
-            for n in range(PLACES)
+            for n in range(SESSIONS)
         }
 
     def start(self) -> None:
@@ -43,7 +43,7 @@ class HandleTransport:
         return self._any
 
     def responsive(self) -> Mapping[Address, Link]:
-        return self._places
+        return self._sessions
 
 
 class HandleLink:

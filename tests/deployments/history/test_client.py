@@ -12,7 +12,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 
 from deployments.history import client as module
 from deployments.history.client import HistoryAwayError, HistoryClient, HistorySource
-from deployments.history.place import HistoryActor, history
+from deployments.history.discovery import HistoryActor, history
 from deployments.history.questions import Questions
 from features.errors import SourceAwayError
 from observability.errors import ArchiveElsewhereError

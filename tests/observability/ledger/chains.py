@@ -10,8 +10,8 @@ def verify_chains(
     entries: Iterable[Entry], pinned: Mapping[str, Head] | None = None
 ) -> Verification:
     """Verify entries, repeated ones included; `pinned` heads must still be there."""
-    return verify_ordered(sorted(entries, key=_place), pinned or {})
+    return verify_ordered(sorted(entries, key=_position), pinned or {})
 
 
-def _place(entry: Entry) -> tuple[str, int]:
+def _position(entry: Entry) -> tuple[str, int]:
     return entry.header.writer, entry.header.seq

@@ -2,7 +2,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from deployments.runtime.state.log import KEPT_IDS, Append, Entry, KeyLog, Place
+from deployments.runtime.state.log import KEPT_IDS, Append, Entry, KeyLog, QuotaPlace
 from tests.redis_server import RedisServer
 
 
@@ -119,7 +119,7 @@ async def test_what_makes_room_is_not_refused_by_a_full_redis(redis: Redis) -> N
 async def test_a_first_entry_that_cannot_be_counted_or_listed_is_not_appended(
     redis: Redis, broken: str
 ) -> None:
-    log, place = KeyLog(redis, "tally"), Place("owners", "owned", "tally:a", "ada")
+    log, place = KeyLog(redis, "tally"), QuotaPlace("owners", "owned", "tally:a", "ada")
     await redis.hset("owned", "ada", "none" if broken == "owned as a number" else 0)
     if broken != "owned as a number":
         name = {"index": log.index, "deleted": log.deleted}.get(broken, broken)

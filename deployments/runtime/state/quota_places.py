@@ -13,14 +13,14 @@ from deployments.runtime.batch import Owner, Refusal
 from deployments.runtime.state.cache import Resident, StateCache
 from deployments.runtime.state.creation import Creation
 from deployments.runtime.state.handler import Asked, Reply, Rows, State, StateHandler
-from deployments.runtime.state.log import Place
+from deployments.runtime.state.log import QuotaPlace
 from deployments.runtime.state.replies import unavailable
 from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
 
-class Places(Generic[State]):
+class QuotaPlaces(Generic[State]):
     """Not for use by two tasks at once. Without `creation` any key may begin at any time."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Places(Generic[State]):
         self._beginning |= beginning.keys() - refusals
         return {**refusals}
 
-    def of(self, key: str, owner: Owner) -> Place | None:
+    def of(self, key: str, owner: Owner) -> QuotaPlace | None:
         return None if self._creation is None else self._creation.place(key, owner)
 
     async def settle(self, but: Iterable[str] = ()) -> None:
