@@ -264,7 +264,7 @@ def create_key(
     ] = "",
 ) -> None:
     """Make a key and print it; it is shown this once and kept only as a hash."""
-    from launch.key_desk import create  # noqa: PLC0415 - opens Redis
+    from launch.key_command import create  # noqa: PLC0415 - opens Redis
 
     typer.echo(_with_redis(create(_settings(), role, note, datetime.now(UTC))))
 
@@ -272,7 +272,7 @@ def create_key(
 @keys.command("list")
 def list_keys() -> None:
     """List the keys that were made, without their secrets."""
-    from launch.key_desk import listed  # noqa: PLC0415 - opens Redis
+    from launch.key_command import listed  # noqa: PLC0415 - opens Redis
 
     typer.echo(_with_redis(listed(_settings())))
 
@@ -282,7 +282,7 @@ def revoke_key(
     key_id: Annotated[str, typer.Argument(help="The key's id, as `key list` prints it.")],
 ) -> None:
     """Revoke a key; every gateway refuses it within a second."""
-    from launch.key_desk import revoke  # noqa: PLC0415 - opens Redis
+    from launch.key_command import revoke  # noqa: PLC0415 - opens Redis
 
     typer.echo(_with_redis(revoke(_settings(), key_id)))
 

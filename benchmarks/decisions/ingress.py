@@ -23,8 +23,8 @@ from config_store.store import Version
 from deployments.api.tail import TAIL, TailBody
 from deployments.gateway.admission import Admission
 from deployments.gateway.answers import Answered
-from deployments.gateway.desk import Desk
 from deployments.gateway.ingress import InferenceIngress, InferencePath
+from deployments.gateway.lanes import Lanes
 from deployments.runtime.clocks import SystemClocks
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -38,18 +38,18 @@ async def at_once(asks: list[Any]) -> list[Answered]:
     return [Answered("", ANSWER) for _ in asks]
 
 
-def open_desk() -> Desk:
+def open_lanes() -> Lanes:
     document = default_document()
     version = Version(1, document.config_hash, "bench", "bench", NOW, document)
     pipeline: Any = SimpleNamespace(carry=at_once)
-    return Desk({TAIL.name: pipeline}, lambda: version, SystemClocks())
+    return Lanes({TAIL.name: pipeline}, lambda: version, SystemClocks())
 
 
-def our_ingress(admission: Admission, desk: Desk) -> ASGIApp:
-    return InferenceIngress(FastAPI(), [InferencePath(TAIL, desk, admission)], lambda *_: None)
+def our_ingress(admission: Admission, lanes: Lanes) -> ASGIApp:
+    return InferenceIngress(FastAPI(), [InferencePath(TAIL, lanes, admission)], lambda *_: None)
 
 
-def plain_fastapi(admission: Admission, desk: Desk) -> ASGIApp:
+def plain_fastapi(admission: Admission, lanes: Lanes) -> ASGIApp:
     app = FastAPI()
 
     def admitted(request: Request) -> Any:
@@ -57,7 +57,7 @@ def plain_fastapi(admission: Admission, desk: Desk) -> ASGIApp:
 
     @app.post(TAIL.path)
     async def infer(body: TailBody, principal: Annotated[Any, Depends(admitted)]) -> Response:
-        (answer,) = await desk.ask(TAIL.name, (body,), principal, time.monotonic(), "")
+        (answer,) = await lanes.ask(TAIL.name, (body,), principal, time.monotonic(), "")
         return Response(answer.envelope, media_type="application/json")
 
     return app
@@ -114,12 +114,12 @@ async def measured(name: str, app: ASGIApp, scope: Scope, calls: int) -> list[st
 
 async def run(*, quick: bool) -> None:
     key = issue_key(Role.CLIENT, "bench", NOW, lambda n: b"k" * n)
-    admission, desk = Admission(lambda: KeyRing([key.record])), open_desk()
+    admission, lanes = Admission(lambda: KeyRing([key.record])), open_lanes()
     calls = 300 if quick else 5_000
     scope = scope_with(key)
     rows = [
-        await measured("the ingress", our_ingress(admission, desk), scope, calls),
-        await measured("a FastAPI route", plain_fastapi(admission, desk), scope, calls),
+        await measured("the ingress", our_ingress(admission, lanes), scope, calls),
+        await measured("a FastAPI route", plain_fastapi(admission, lanes), scope, calls),
     ]
     show("A request with its key, its validation and its answer", ("", "CPU µs"), rows)
 

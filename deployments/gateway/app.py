@@ -52,7 +52,7 @@ def build_ingress(context: GatewayContext) -> InferenceIngress:
     if not context.settings.plain:
         rest = DecisionPath(rest, context.lookups, context.admission, context.observe)
     paths = [
-        InferencePath(family, context.desk, context.admission)
+        InferencePath(family, context.lanes, context.admission)
         for family in context.families.values()
     ]
     return InferenceIngress(rest, paths, context.observe)

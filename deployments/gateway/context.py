@@ -14,15 +14,15 @@ from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import UnavailableError
 from deployments.api.shipped import FAMILIES
 from deployments.gateway.admission import Admission
-from deployments.gateway.asking import KeyDesk
-from deployments.gateway.desk import Desk
 from deployments.gateway.documentation.sessions import Sessions
 from deployments.gateway.hops import Handles, Hops
+from deployments.gateway.lanes import Lanes
 from deployments.gateway.listeners import Listeners
 from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.pipeline import InferencePipeline, Stages
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
+from deployments.gateway.state_client import StateClient
 from deployments.gateway.timings import Stopwatch
 from deployments.runtime.coverage.outcomes import Outcomes
 from deployments.runtime.replica import FIRST_CONFIG_SECONDS, Replica
@@ -40,7 +40,7 @@ RETIRE_SECONDS = 10.0
 
 
 class GatewayContext:
-    """One gateway replica's desk, ledger pen, key ring and configuration.
+    """One gateway replica's lanes, ledger writer, key ring and configuration.
 
     `opened` makes one that admits and answers; the constructor only puts the parts together.
     """
@@ -76,8 +76,8 @@ class GatewayContext:
         self.sessions = Sessions(secret, lambda: self.keys.value, self.clocks.wall)
         self.hops = Hops(replica, handles, self.families, secret)
         ids = DecisionIds(self.clocks.wall, os.urandom)
-        self.keyed = KeyDesk(self.hops.models, ids, self.active)
-        self.desk = Desk(self._pipelines(ids), lambda: replica.config.value, self.clocks)
+        self.keyed = StateClient(self.hops.models, ids, self.active)
+        self.lanes = Lanes(self._pipelines(ids), lambda: replica.config.value, self.clocks)
         # What is stopped before the parts that it works on.
         self._working: list[BackgroundLoop] = []
         # What is stopped after the ledger, whose spool it notes.
@@ -123,7 +123,7 @@ class GatewayContext:
 
     async def _close_own(self) -> None:
         """Close all but the replica, whether it was started or not."""
-        await self.desk.drain()
+        await self.lanes.drain()
         for loop in self._working:
             await self.replica.loops.stop(loop)
         with suppress(*REDIS_AWAY):
@@ -177,7 +177,7 @@ class GatewayContext:
         noted, self._answered = self._answered, {}
         for (endpoint, status), seconds in noted.items():
             self.replica.metrics.answered(endpoint, status, seconds)
-        for family, lane in self.desk.lanes.items():
+        for family, lane in self.lanes.by_family.items():
             self.replica.metrics.lane_waiting_rows.labels(family).set(lane.waiting_rows)
             refused, lane.refused_rows = lane.refused_rows, 0
             self.replica.metrics.lane_refused_rows.labels(family).inc(refused)
@@ -214,7 +214,7 @@ class GatewayContext:
 
     def _configure(self, version: Version) -> None:
         self.rates.configure(version.document.quotas)
-        self.desk.configure(version)
+        self.lanes.configure(version)
 
 
 def _noted(_: KeyRing) -> None:

@@ -1,7 +1,7 @@
 """The ingress: an ASGI app that takes the inference paths itself and leaves the rest to FastAPI.
 
 FastAPI's layers cost more than the whole of our own work on a small request, so the paths that
-carry the load are read, checked and answered here; one desk answers behind both.
+carry the load are read, checked and answered here; the same lanes are behind both.
 """
 
 import logging
@@ -18,7 +18,7 @@ from deployments.api.errors import MethodNotAllowedError, RefusedError
 from deployments.gateway.admission import Admission
 from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
 from deployments.gateway.body_room import BodyPermit
-from deployments.gateway.desk import Desk
+from deployments.gateway.lanes import Lanes
 from deployments.gateway.large_answers import PIECE_BYTES, length_of, pieces_of, send_pieces
 from deployments.gateway.one_write import Header, send_at_once
 from observability.logs import request_ids
@@ -36,11 +36,11 @@ Observe = Callable[[str, int, float], None]
 class InferencePath:
     """One family's hot path."""
 
-    def __init__(self, family: InferenceEndpoint, desk: Desk, admission: Admission) -> None:
+    def __init__(self, family: InferenceEndpoint, lanes: Lanes, admission: Admission) -> None:
         self.path = family.path
         self._role = needed_role("POST", family.path) or Role.ADMIN
         self._family = family.name
-        self._desk = desk
+        self._lanes = lanes
         self._admission = admission
         self._reader = BodyReader(family)
 
@@ -48,16 +48,16 @@ class InferencePath:
         """Give an envelope for each row, and whether they leave as a list."""
         # The key comes first: what a stranger sends is not even read.
         principal = self._admission.admit(scope["headers"], self._role)
-        permit = BodyPermit(self._desk.room, principal.key_id)
+        permit = BodyPermit(self._lanes.room, principal.key_id)
         try:
             raw = await read_body(receive, large=permit.take)
             # A slow upload is the client's own time; what follows is ours.
-            received = self._desk.now()
-            bodies, as_list = await self._reader.read_in_turns(raw, self._desk.turns)
+            received = self._lanes.now()
+            bodies, as_list = await self._reader.read_in_turns(raw, self._lanes.turns)
         finally:
             permit.give_back()
         self._admission.admit_rows(principal, len(bodies))
-        answers = await self._desk.ask(
+        answers = await self._lanes.ask(
             self._family, bodies, principal, received, request_id_of(scope)
         )
         if not as_list and answers[0].refusal is not None:
@@ -73,7 +73,7 @@ class InferencePath:
             await send(
                 {"type": "http.response.start", "status": 200, "headers": _headers(length, [])}
             )
-            await send_pieces(send, envelopes, self._desk.turns)
+            await send_pieces(send, envelopes, self._lanes.turns)
 
 
 class InferenceIngress:

@@ -104,7 +104,7 @@ async def status(here: Here) -> Status:
         families=sorted(here.families),
         lanes={
             family: {"waiting_rows": lane.waiting_rows, "batches_in_flight": lane.batches_in_flight}
-            for family, lane in here.desk.lanes.items()
+            for family, lane in here.lanes.by_family.items()
         },
         ledger={
             "degraded": here.ledger.degraded,

@@ -209,7 +209,7 @@ async def test_a_gateway_that_fails_last_of_all_hangs_up_on_the_replicas_that_it
 async def test_closing_answers_what_waits_and_writes_it_down(redis: Redis, house: House) -> None:
     async with opened(redis) as second:
         asked = [asyncio.create_task(second.ask(BODY | {"load": at / 100})) for at in range(40)]
-        await until(lambda: second.context.desk.lanes["tail"].waiting_rows > 0)
+        await until(lambda: second.context.lanes.by_family["tail"].waiting_rows > 0)
     answers = [answer for (answer,) in await asyncio.gather(*asked)]
     written = {row["decision_id"]: row["answer"] for row in await house.ledger()}
     assert [written[answer["meta"]["decision_id"]] for answer in answers] == answers

@@ -165,7 +165,7 @@ async def test_a_refusal_carries_the_callers_request_id(house: House) -> None:
 
 
 async def test_what_breaks_here_says_nothing_of_itself(house: House, log_lines: LogLines) -> None:
-    house.context.desk.lanes.clear()
+    house.context.lanes.by_family.clear()
     async with house.client() as client:
         found = await client.post(PATH, json=BODY, headers={"X-Request-ID": "trace-4711"})
     error = refusal(found, 500, "internal")

@@ -223,9 +223,9 @@ async def test_a_request_that_waited_in_the_lane_has_that_much_less(house: House
     for stage in ("features", "tail", "safety"):
         (replica,) = house.replicas[stage]
         replica.answer = _noted(replica.answer, sent)
-    desk = house.context.desk
-    (answered,) = await desk.ask(
-        "tail", [TailBody(load=0.5)], Principal("k", Role.CLIENT), desk.now() - 80.0, "r"
+    lanes = house.context.lanes
+    (answered,) = await lanes.ask(
+        "tail", [TailBody(load=0.5)], Principal("k", Role.CLIENT), lanes.now() - 80.0, "r"
     )
     # 100 s in all, 6 of them the ledger's.
     assert {frame.head["family"] for frame in sent} == {"tail"}
@@ -449,7 +449,7 @@ async def test_what_waits_in_the_lane_goes_by_the_version_it_came_under(house: H
 
     replica.answer = held_up
     body = {name: value for name, value in BODY.items() if name != "slo_ms"}
-    lane = house.context.desk.lanes["tail"]
+    lane = house.context.lanes.by_family["tail"]
     before = [asyncio.create_task(house.ask(body)) for _ in range(4)]
     await until(lambda: lane.waiting_rows == 3)
     number = await house.deploy(document_with(house.document, slo_ms=0.5))

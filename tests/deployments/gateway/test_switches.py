@@ -82,7 +82,7 @@ class Load:
     """Clients that ask again as soon as they are answered, until they are to stop."""
 
     def __init__(self, house: House) -> None:
-        self._desk = house.context.desk
+        self._lanes = house.context.lanes
         self._ids = count()
         self._first = 0
         self._ended = False
@@ -98,7 +98,7 @@ class Load:
     async def client(self, family: str, bodies: Sequence[FamilyBody]) -> None:
         while not self._ended:
             own = next(self._ids)
-            found = await self._desk.ask(family, bodies, WHO, self._desk.now(), f"r{own}")
+            found = await self._lanes.ask(family, bodies, WHO, self._lanes.now(), f"r{own}")
             named = {orjson.loads(each.envelope)["meta"]["config_version"] for each in found}
             if len(named) > 1:
                 self.split.append(named)
@@ -141,7 +141,7 @@ async def under_load(
             documents[number] = document
             await store.activate(number)
             await until(_is_at(house.context.replica.config, number))
-            house.context.desk.lanes["tail"].limits = LaneLimits(4, 2, 1024, slice_rows=3)
+            house.context.lanes.by_family["tail"].limits = LaneLimits(4, 2, 1024, slice_rows=3)
             notices.send(Version(number, document.config_hash, "ada", "a change", NOW, document))
             await load.one_more()
         load.end()

@@ -25,7 +25,7 @@ async def test_more_large_bodies_than_a_key_may_send_are_refused_and_nobody_else
     house: House, url: str
 ) -> None:
     end = asyncio.Event()
-    room = house.context.desk.room
+    room = house.context.lanes.room
     key, other = (
         {"X-API-Key": house.keys[role], "content-type": "application/json"}
         for role in (Role.CLIENT, Role.OPERATOR)

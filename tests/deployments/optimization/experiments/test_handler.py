@@ -24,7 +24,7 @@ class Clock:
         return self.now
 
 
-class Desk:
+class Client:
     """One experiment and its log; what is asked is answered, and what happened is kept as JSON."""
 
     def __init__(self) -> None:
@@ -82,9 +82,9 @@ DESIGNS: list[dict[str, Any]] = [
 def test_a_log_brings_the_state_back_to_the_bit(design: dict[str, Any], context: bool) -> None:
     if design.get("family") == "bernoulli" and context:
         return
-    desk, draw = Desk(), random.Random(7)  # noqa: S311 - a test
+    client, draw = Client(), random.Random(7)  # noqa: S311 - a test
     for step in range(60):
-        desk.clock.now += 1.0
+        client.clock.now += 1.0
         asks = [
             decide(
                 draw.random() if context else None,
@@ -94,23 +94,23 @@ def test_a_log_brings_the_state_back_to_the_bit(design: dict[str, Any], context:
             )
             for _ in range(draw.randint(1, 4))
         ]
-        asks += [reward(f"d{draw.randint(1, desk.count + 1)}", draw.random()) for _ in range(2)]
+        asks += [reward(f"d{draw.randint(1, client.count + 1)}", draw.random()) for _ in range(2)]
         draw.shuffle(asks)
-        desk.ask(*asks)
+        client.ask(*asks)
         if step == 40:
-            desk.ask({"op": "arm", "what": "retire", "arm": "c"})
-            desk.ask({"op": "arm", "what": "baseline", "arm": "b"})
-    saved = desk.handler.encode(desk.kept)
-    for at in (0, 1, 50, len(desk.log)):
-        assert desk.handler.encode(desk.replayed(at)) == saved
+            client.ask({"op": "arm", "what": "retire", "arm": "c"})
+            client.ask({"op": "arm", "what": "baseline", "arm": "b"})
+    saved = client.handler.encode(client.kept)
+    for at in (0, 1, 50, len(client.log)):
+        assert client.handler.encode(client.replayed(at)) == saved
 
 
 @pytest.mark.parametrize("design", DESIGNS)
 def test_requests_together_are_decided_as_one_by_one(design: dict[str, Any]) -> None:
-    together, apart = Desk(), Desk()
-    for desk in (together, apart):
-        desk.ask(decide(design=design))
-        desk.ask(*(reward("d1", 0.7),))
+    together, apart = Client(), Client()
+    for client in (together, apart):
+        client.ask(decide(design=design))
+        client.ask(*(reward("d1", 0.7),))
     asks = [decide(design=design, policy="ucb" if at % 5 else "thompson") for at in range(40)]
     found = together.ask(*asks)
     expected = [apart.ask(ask)[0] for ask in asks]
@@ -121,47 +121,49 @@ def test_requests_together_are_decided_as_one_by_one(design: dict[str, Any]) -> 
 
 
 def test_a_decision_that_is_sent_again_is_the_same_one() -> None:
-    desk = Desk()
-    replies = desk.ask(*(decide(x / 10) for x in range(8)))
-    saved = desk.handler.encode(desk.kept)
+    client = Client()
+    replies = client.ask(*(decide(x / 10) for x in range(8)))
+    saved = client.handler.encode(client.kept)
     for number, reply in enumerate(replies, 1):
-        again = desk.handler.again(desk.kept, Asked("e", f"d{number}", decide((number - 1) / 10)))
+        again = client.handler.again(
+            client.kept, Asked("e", f"d{number}", decide((number - 1) / 10))
+        )
         assert again.columns == pytest.approx(reply.columns)
         assert again.detail is not None
         assert reply.detail is not None
         assert again.detail["data"]["config"] == reply.detail["data"]["config"]
         assert again.event is None
-    assert desk.handler.encode(desk.kept) == saved
+    assert client.handler.encode(client.kept) == saved
 
 
 def test_a_reward_that_is_sent_again_is_answered_and_not_counted() -> None:
-    desk = Desk()
-    desk.ask(decide())
-    (first,) = desk.ask(reward("d1", 0.5))
-    again = desk.handler.again(desk.kept, Asked("e", "d2", reward("d1", 0.5)))
+    client = Client()
+    client.ask(decide())
+    (first,) = client.ask(reward("d1", 0.5))
+    again = client.handler.again(client.kept, Asked("e", "d2", reward("d1", 0.5)))
     assert (again.columns, again.detail) == (first.columns, first.detail)
-    assert desk.refusal(reward("d1", 0.5))["code"] == "conflict"
+    assert client.refusal(reward("d1", 0.5))["code"] == "conflict"
 
 
 def test_late_rewards_are_refused() -> None:
-    desk = Desk()
-    desk.ask(decide(design={"deadline_s": 10.0, "missing_reward": 0.0}))
-    desk.clock.now += 11
-    assert "late" in desk.refusal(reward("d1", 0.5))["message"]
-    desk.ask(decide())
-    desk.clock.now += 1
-    desk.ask(reward("d3", 0.5))
-    (shown,) = desk.ask({"op": "show"})
+    client = Client()
+    client.ask(decide(design={"deadline_s": 10.0, "missing_reward": 0.0}))
+    client.clock.now += 11
+    assert "late" in client.refusal(reward("d1", 0.5))["message"]
+    client.ask(decide())
+    client.clock.now += 1
+    client.ask(reward("d3", 0.5))
+    (shown,) = client.ask({"op": "show"})
     assert shown.detail is not None
     assert (shown.detail["data"]["missing"], shown.detail["data"]["rewards"]) == (1, 1)
-    assert desk.handler.encode(desk.replayed()) == desk.handler.encode(desk.kept)
+    assert client.handler.encode(client.replayed()) == client.handler.encode(client.kept)
 
 
 def test_refusals_leave_no_trace() -> None:
-    desk = Desk()
-    desk.ask(decide(0.5, design={"deadline_s": 5.0, "missing_reward": 0.0}))
-    saved = desk.handler.encode(desk.kept)
-    desk.clock.now += 100  # a decision now would give up on the first one
+    client = Client()
+    client.ask(decide(0.5, design={"deadline_s": 5.0, "missing_reward": 0.0}))
+    saved = client.handler.encode(client.kept)
+    client.clock.now += 100  # a decision now would give up on the first one
     bad = [
         decide(),
         decide(0.5, arms=["b", "c"]),
@@ -174,28 +176,28 @@ def test_refusals_leave_no_trace() -> None:
         {"op": "freeze", "policy": "z"},
     ]
     for ask in bad:
-        (reply,) = desk.ask(ask)
+        (reply,) = client.ask(ask)
         assert reply.refusal is not None, ask
         assert reply.event is None
-    assert desk.handler.encode(desk.kept) == saved
+    assert client.handler.encode(client.kept) == saved
 
 
 def test_what_is_right_by_itself_and_not_for_this_experiment_is_a_conflict() -> None:
-    desk = Desk()
-    desk.ask(decide(arms=["a", *map(str, range(MOST_ARMS - 1))]))
+    client = Client()
+    client.ask(decide(arms=["a", *map(str, range(MOST_ARMS - 1))]))
     one_more: ChangeArm = {"op": "arm", "what": "open", "arm": "one-more"}
     clashes: list[tuple[Operation, str]] = [(reward("d1", 2.0), "reward"), (one_more, "arm")]
     for ask, field in clashes:
-        refusal = desk.refusal(ask)
+        refusal = client.refusal(ask)
         assert (refusal["code"], list(refusal["fields"])) == ("conflict", [field])
-    assert "at most" not in desk.refusal({"op": "arm", "what": "retire", "arm": "z"})["message"]
+    assert "at most" not in client.refusal({"op": "arm", "what": "retire", "arm": "z"})["message"]
 
 
 def test_vetoed_arms_are_never_chosen_and_others_share_the_cap() -> None:
-    desk = Desk()
+    client = Client()
     of_e = BanditExperiment(arms=("a", "b", "c"), vetoed=("b",))
-    desk.settings = Configured(BanditsConfig(experiments={"e": of_e}), 0.4)
-    replies = desk.ask(*(decide(arms=None) for _ in range(600)))
+    client.settings = Configured(BanditsConfig(experiments={"e": of_e}), 0.4)
+    replies = client.ask(*(decide(arms=None) for _ in range(600)))
     chosen = [reply.detail["data"]["config"] for reply in replies if reply.detail]
     assert set(chosen) == {"a", "c"}
     share = np.mean([each == "c" for each in chosen])
@@ -212,19 +214,21 @@ def test_what_needs_no_log_is_left_to_the_fallback() -> None:
 
 
 def test_a_decision_that_nobody_was_given_counts_for_nothing() -> None:
-    desk, design = Desk(), {"deadline_s": 30.0, "missing_reward": 0.0}
-    desk.ask(decide(design=design), decide(design=design))
-    event = desk.handler.withdraw(desk.kept, Asked("e", "d1", decide()))
-    desk.log.append(orjson.dumps(event))
-    (shown,) = desk.ask({"op": "show"})
+    client, design = Client(), {"deadline_s": 30.0, "missing_reward": 0.0}
+    client.ask(decide(design=design), decide(design=design))
+    event = client.handler.withdraw(client.kept, Asked("e", "d1", decide()))
+    client.log.append(orjson.dumps(event))
+    (shown,) = client.ask({"op": "show"})
     assert shown.detail is not None
     found = shown.detail["data"]
     assert (found["decisions"], found["withdrawn"], found["pending"]) == (1, 1, 1)
     assert sum(arm["decisions"] for arm in found["arms"]) == 1
-    assert desk.refusal(reward("d1", 0.5))["code"] == "conflict"
-    desk.clock.now += 60.0  # the other one's reward is missing, and is taken for what it stands for
-    desk.ask(decide(design=design))
-    assert desk.kept.experiment is not None
-    assert desk.kept.experiment.tally["missing"] == 1
-    assert desk.handler.encode(desk.replayed()) == desk.handler.encode(desk.kept)
-    assert desk.handler.withdraw(desk.kept, Asked("e", "d9", {"op": "show"})) is None
+    assert client.refusal(reward("d1", 0.5))["code"] == "conflict"
+    client.clock.now += (
+        60.0  # the other one's reward is missing, and is taken for what it stands for
+    )
+    client.ask(decide(design=design))
+    assert client.kept.experiment is not None
+    assert client.kept.experiment.tally["missing"] == 1
+    assert client.handler.encode(client.replayed()) == client.handler.encode(client.kept)
+    assert client.handler.withdraw(client.kept, Asked("e", "d9", {"op": "show"})) is None

@@ -35,7 +35,7 @@ class Still(SuggestionQueue):
         return self.ready.pop(0) if self.ready else None
 
 
-class Desk:
+class Client:
     def __init__(self, **design: Any) -> None:
         self.queue = Still()
         self.handler = StudyHandler(self.queue)
@@ -75,34 +75,34 @@ def past(value: float, x: float = 0.5) -> dict[str, Any]:
 
 @pytest.mark.parametrize("goals", [["minimise"], ["maximise"], ["minimise", "maximise"]])
 def test_a_log_brings_the_state_back_to_the_bit(goals: list[str]) -> None:
-    desk, draw = Desk(goals=goals, constraints=["c"]), random.Random(3)  # noqa: S311 - a test
+    client, draw = Client(goals=goals, constraints=["c"]), random.Random(3)  # noqa: S311 - a test
     history = [{**past(0.1 * at), "values": [0.1 * at] * len(goals), "constraints": {"c": -1.0}}
                for at in range(3)]  # fmt: skip
     for step in range(60):
         if step % 3 == 0:
             point = {"x": draw.random(), "n": draw.randint(1, 9), "kind": "a"}
             gain = draw.random() / 3
-            desk.queue.ready.append(Suggested(point, "model", 0, gain, 1.0, gain))
-        desk.ask(history=history if step > 20 else history[:1])
+            client.queue.ready.append(Suggested(point, "model", 0, gain, 1.0, gain))
+        client.ask(history=history if step > 20 else history[:1])
         number = draw.randint(0, step + 1)
-        desk.tell(number, [draw.random() for _ in goals], c=draw.random() - 0.7)
-        desk.tell(draw.randint(0, step + 1), [], failed=True)
-    saved = desk.handler.encode(desk.kept)
-    for at in (0, 1, 50, len(desk.log)):
-        assert desk.handler.encode(desk.replayed(at)) == saved
+        client.tell(number, [draw.random() for _ in goals], c=draw.random() - 0.7)
+        client.tell(draw.randint(0, step + 1), [], failed=True)
+    saved = client.handler.encode(client.kept)
+    for at in (0, 1, 50, len(client.log)):
+        assert client.handler.encode(client.replayed(at)) == saved
 
 
 @pytest.mark.parametrize("goals", [["minimise"], ["maximise"], ["minimise", "maximise"]])
 def test_the_best_is_what_the_engine_calls_best(goals: list[str]) -> None:
-    desk, draw = Desk(goals=goals, constraints=["c"]), random.Random(5)  # noqa: S311 - a test
+    client, draw = Client(goals=goals, constraints=["c"]), random.Random(5)  # noqa: S311 - a test
     order = list(range(40))
     draw.shuffle(order)
     for _ in order:
-        desk.ask()
+        client.ask()
     for number in order:
         values = [round(draw.random(), 1 if len(goals) == 1 else 6) for _ in goals]
-        desk.tell(number, values, c=draw.random() - 0.5)
-        running = desk.kept.running
+        client.tell(number, values, c=draw.random() - 0.5)
+        running = client.kept.running
         assert running is not None
         if len(goals) == 1:
             assert running.front.best() == best(running.study)
@@ -111,31 +111,31 @@ def test_the_best_is_what_the_engine_calls_best(goals: list[str]) -> None:
 
 
 def test_refusals_leave_no_trace() -> None:
-    desk = Desk()
-    desk.ask()
-    saved = desk.handler.encode(desk.kept)
+    client = Client()
+    client.ask()
+    saved = client.handler.encode(client.kept)
     bad: list[Reply] = [
-        desk.ask(history=[past(1.0), past(1.0, x=7.0)]),
-        desk.ask(history=[past(1.0)] * 10_000),
-        desk.tell(3, [1.0]),
-        desk.tell(0, [1.0, 2.0]),
-        desk.tell(0, [1.0], c=1.0),
+        client.ask(history=[past(1.0), past(1.0, x=7.0)]),
+        client.ask(history=[past(1.0)] * 10_000),
+        client.tell(3, [1.0]),
+        client.tell(0, [1.0, 2.0]),
+        client.tell(0, [1.0], c=1.0),
     ]
-    desk.design = {"space": SPACE, "seed": 9}
-    bad.append(desk.ask())
+    client.design = {"space": SPACE, "seed": 9}
+    bad.append(client.ask())
     for reply in bad:
         assert reply.refusal is not None
         assert reply.event is None
-    assert desk.handler.encode(desk.kept) == saved
+    assert client.handler.encode(client.kept) == saved
 
 
 def test_what_is_sent_again_is_the_same_trial() -> None:
-    desk = Desk()
-    first = desk.ask()
-    desk.ask()
-    told = desk.tell(0, [4.0])
-    saved = desk.handler.encode(desk.kept)
-    again = desk.handler.again(desk.kept, Asked("s", "d1", {"op": "ask", "design": {}}))
+    client = Client()
+    first = client.ask()
+    client.ask()
+    told = client.tell(0, [4.0])
+    saved = client.handler.encode(client.kept)
+    again = client.handler.again(client.kept, Asked("s", "d1", {"op": "ask", "design": {}}))
     assert first.detail is not None
     assert again.detail is not None
     for name in ("trial_id", "parameters"):
@@ -148,54 +148,54 @@ def test_what_is_sent_again_is_the_same_trial() -> None:
         "failed": False,
     }
     asked: Asked[Operation] = Asked("s", "d3", tell)
-    assert desk.handler.again(desk.kept, asked).detail == told.detail
-    assert desk.handler.encode(desk.kept) == saved
-    kept = desk.handler.decode("s", saved)  # known still after a replica's death
-    revived = desk.handler.again(kept, Asked("s", "d1", {"op": "ask", "design": {}}))
+    assert client.handler.again(client.kept, asked).detail == told.detail
+    assert client.handler.encode(client.kept) == saved
+    kept = client.handler.decode("s", saved)  # known still after a replica's death
+    revived = client.handler.again(kept, Asked("s", "d1", {"op": "ask", "design": {}}))
     assert revived.detail is not None
     assert revived.detail["data"]["trial_id"] == 0
 
 
 def test_a_candidate_in_the_queue_is_not_suggested_twice() -> None:
     points = [{"x": x / 10, "n": 1, "kind": 3} for x in range(6)]
-    desk = Desk(candidates=points, starts=2)
+    client = Client(candidates=points, starts=2)
     for number in range(2):
-        desk.ask()
-        desk.tell(number, [1.0])
-    running = desk.kept.running
+        client.ask()
+        client.tell(number, [1.0])
+    running = client.kept.running
     assert running is not None
     tried = running.study.trials[0].parameters
-    desk.queue.ready = [Suggested(tried, "model", 2)]
+    client.queue.ready = [Suggested(tried, "model", 2)]
     for _ in range(4):
-        desk.ask()
+        client.ask()
     found = [trial.parameters["x"] for trial in running.study.trials]
     assert sorted(found) == [point["x"] for point in points]
-    refused = desk.ask()
+    refused = client.ask()
     assert refused.event is None
     assert refused.refusal == {
         "code": "conflict",
         "message": "All 6 candidates have been suggested: report the outcomes of the pending "
         "trials, or create another study with more candidates",
     }
-    assert desk.handler.encode(desk.replayed(3)) == desk.handler.encode(desk.kept)
+    assert client.handler.encode(client.replayed(3)) == client.handler.encode(client.kept)
 
 
 def test_candidates_left_are_counted_wherever_a_trial_comes_from() -> None:
-    desk = Desk(candidates=[{"x": x / 10, "n": 3, "kind": True} for x in range(8)])
-    desk.ask(history=[past(1.0, x=0.3), past(1.0, x=0.3), past(1.0, x=0.35)])
-    desk.ask()
-    for at in range(len(desk.log) + 1):
-        running = desk.replayed(at).running
+    client = Client(candidates=[{"x": x / 10, "n": 3, "kind": True} for x in range(8)])
+    client.ask(history=[past(1.0, x=0.3), past(1.0, x=0.3), past(1.0, x=0.35)])
+    client.ask()
+    for at in range(len(client.log) + 1):
+        running = client.replayed(at).running
         assert running is not None
         assert running.left == 5
         assert list(running.unasked.values()) == untried(running.study)
 
 
 def test_a_history_of_all_candidates_is_kept_though_nothing_is_left() -> None:
-    desk = Desk(candidates=[{"x": 0.5, "n": 3, "kind": True}])
-    reply = desk.ask(history=[past(1.0)])
+    client = Client(candidates=[{"x": 0.5, "n": 3, "kind": True}])
+    reply = client.ask(history=[past(1.0)])
     assert reply.refusal is not None
     assert reply.event is not None
-    running = desk.replayed(0).running
+    running = client.replayed(0).running
     assert running is not None
     assert (len(running.study.trials), running.left) == (1, 0)

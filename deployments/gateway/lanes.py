@@ -1,4 +1,4 @@
-"""The desk: puts a request's rows into the lane of their family, and gives the answers back."""
+"""Puts a request's rows into the lane of their family, and gives the answers back."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,7 +22,7 @@ def limits_of(config: LaneConfig) -> LaneLimits:
     )
 
 
-class Desk:
+class Lanes:
     """The lanes of all families."""
 
     def __init__(
@@ -35,14 +35,14 @@ class Desk:
         self._clocks = clocks
         self.turns = Turns()
         self.room = BodyRoom()
-        self.lanes: dict[str, Lane[Ask, Answered]] = {
+        self.by_family: dict[str, Lane[Ask, Answered]] = {
             family: Lane(pipeline.carry, LaneLimits(64, 1, 1024), clocks.monotonic, self.turns)
             for family, pipeline in pipelines.items()
         }
 
     def configure(self, version: Version) -> None:
         """Take over the lane limits of a new configuration; what waits is not lost."""
-        for family, lane in self.lanes.items():
+        for family, lane in self.by_family.items():
             lane.limits = limits_of(version.document.serving.of(family).lane)
 
     def now(self) -> float:
@@ -63,11 +63,11 @@ class Desk:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
         deadline = received + version.document.serving.of(family).deadlines.request_ms / 1000
         rows = [Ask(body, principal, received, deadline, request_id, version) for body in bodies]
-        found = await self.lanes[family].ask(rows, deadline, principal.key_id, version.number)
+        found = await self.by_family[family].ask(rows, deadline, principal.key_id, version.number)
         return [_answer_of(each, family, request_id) for each in found]
 
     async def drain(self) -> None:
-        for lane in self.lanes.values():
+        for lane in self.by_family.values():
             await lane.drain()
 
 

@@ -7,8 +7,8 @@ from access.keys import Principal, Role
 from config_store.document import Lane
 from deployments.api.errors import UnavailableError
 from deployments.api.tail import TailBody
-from deployments.gateway.desk import Desk, limits_of
 from deployments.gateway.lane import LaneLimits
+from deployments.gateway.lanes import Lanes, limits_of
 from deployments.runtime.transport.frame import Frame
 from tests.deployments.house import House, document_with
 
@@ -24,25 +24,27 @@ def test_a_lanes_limits_are_the_configurations() -> None:
 
 
 async def test_before_the_first_configuration_nothing_is_carried(house: House) -> None:
-    desk = Desk({}, lambda: None, house.context.clocks)
+    lanes = Lanes({}, lambda: None, house.context.clocks)
     with pytest.raises(UnavailableError, match="No configuration has been loaded") as refusal:
-        await desk.ask("tail", [BODY], WHO, desk.now(), "r")
+        await lanes.ask("tail", [BODY], WHO, lanes.now(), "r")
     assert (refusal.value.status, refusal.value.retry_after_s) == (503, 1)
 
 
 async def test_a_new_configuration_changes_the_lanes_that_are_open(house: House) -> None:
-    lane = house.context.desk.lanes["tail"]
+    lane = house.context.lanes.by_family["tail"]
     wide = Lane(max_batch_rows=7, batches_in_flight=2, max_waiting_rows=70)
     await house.deploy(document_with(house.document, lane=wide))
-    assert house.context.desk.lanes["tail"] is lane
+    assert house.context.lanes.by_family["tail"] is lane
     assert lane.limits == limits_of(wide)
 
 
 async def test_draining_waits_for_what_is_in_flight(house: House) -> None:
-    desk = house.context.desk
-    asked = [asyncio.create_task(desk.ask("tail", [BODY], WHO, desk.now(), "r")) for _ in range(9)]
+    lanes = house.context.lanes
+    asked = [
+        asyncio.create_task(lanes.ask("tail", [BODY], WHO, lanes.now(), "r")) for _ in range(9)
+    ]
     await asyncio.sleep(0)
-    await desk.drain()
+    await lanes.drain()
     assert [len(task.result()) for task in asked] == [1] * 9
 
 
@@ -50,7 +52,7 @@ async def test_of_a_long_request_rows_keep_their_answers_when_a_later_slice_fail
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (replica,) = house.replicas["safety"]
-    answer, lane = replica.answer, house.context.desk.lanes["extremes"]
+    answer, lane = replica.answer, house.context.lanes.by_family["extremes"]
     lane.limits = LaneLimits(4, 1, 1024, slice_rows=4)
 
     async def fail_after_the_first_slice(frame: Frame, compiled: Any) -> Frame:
@@ -76,7 +78,7 @@ async def test_a_family_whose_rows_are_not_refused_one_by_one_refuses_the_whole(
 ) -> None:
     (replica,) = house.replicas["safety"]
     answer = replica.answer
-    house.context.desk.lanes["tail"].limits = LaneLimits(4, 1, 1024, slice_rows=4)
+    house.context.lanes.by_family["tail"].limits = LaneLimits(4, 1, 1024, slice_rows=4)
 
     async def fail_after_the_first_slice(frame: Frame, compiled: Any) -> Frame:
         if await house.ledger():

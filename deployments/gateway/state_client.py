@@ -18,7 +18,7 @@ ASK_SECONDS = 2.0
 KeyOperation = Show | Delete | JudgeDeploy | ChangeArm
 
 
-class KeyDesk:
+class StateClient:
     """One question at a time, outside the lanes: for people, not for load."""
 
     def __init__(
