@@ -70,7 +70,7 @@ ParameterBody = Annotated[
 ]
 
 
-class OutcomeBody(BaseModel):
+class TrialOutcomeBody(BaseModel):
     """What came of a trial: its value, or that it failed."""
 
     model_config = _STRICT
@@ -90,14 +90,14 @@ class OutcomeBody(BaseModel):
             raise ValueError("a failed trial has no constraints' values")
         return self
 
-    def outcome(self) -> operations.Outcome:
+    def outcome(self) -> operations.TrialOutcome:
         """Give it as deployments/optimization/studies reads it."""
         value = self.value
         values = [] if value is None else value if isinstance(value, list) else [value]
         return {"values": values, "constraints": self.constraints, "failed": self.failed}
 
 
-class PastTrial(OutcomeBody):
+class PastTrial(TrialOutcomeBody):
     """A trial that was run elsewhere."""
 
     parameters: Parameters
@@ -195,7 +195,7 @@ class StudyBody(FamilyBody):
     )
 
 
-class TellBody(OutcomeBody, FamilyBody):
+class TellBody(TrialOutcomeBody, FamilyBody):
     """What came of a trial of a study; told once."""
 
     model_config = ConfigDict(

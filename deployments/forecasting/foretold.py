@@ -20,7 +20,7 @@ from deployments.forecasting.kept_hours import Ends, KeptHours
 from deployments.forecasting.past import Past
 from deployments.forecasting.table import NO_HISTORY, Ahead, ForecastTable
 from deployments.runtime.coverage.operations import Came, TakeOutcome
-from deployments.runtime.coverage.outcomes import Outcomes
+from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON
 from models.forecasting.plan.correction import ratio, remaining
 from settings.redis_connection import REDIS_AWAY
@@ -47,7 +47,11 @@ class Foretold:
     """Each hour counts once for each entity, whichever replica counts it first."""
 
     def __init__(
-        self, redis: Redis, outcomes: Outcomes, standings: HourStandings, horizon: Horizon = NEXT
+        self,
+        redis: Redis,
+        outcomes: OutcomeRecorder,
+        standings: HourStandings,
+        horizon: Horizon = NEXT,
     ) -> None:
         self._horizon = horizon
         self._outcomes = outcomes

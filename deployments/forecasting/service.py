@@ -20,7 +20,7 @@ from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
 from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.champions import Named
-from deployments.runtime.coverage.outcomes import Outcomes
+from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from deployments.runtime.replica import Replica
 from models.forecasting.seasonal_naive import SeasonalNaive
 
@@ -53,7 +53,7 @@ class ForecastService:
         self._by_alias: dict[str, Forecasts] = {}
         self._begun: SharedLoads[str, Forecasts] = SharedLoads()
         self.standings = HourStandings(replica.redis)
-        self._outcomes = Outcomes(replica.redis, replica.clocks.monotonic)
+        self._outcomes = OutcomeRecorder(replica.redis, replica.clocks.monotonic)
         self.foretold = Foretold(replica.redis, self._outcomes, self.standings)
         self.day_ahead = Foretold(replica.redis, self._outcomes, self.standings, DAY_AHEAD)
         self.past: dict[str, Past] = {}

@@ -61,7 +61,7 @@ class Circumstances:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StageResults:
     """All that the stages said of a batch."""
 
     batch: Batch
@@ -74,24 +74,24 @@ def write_down(
     family: InferenceEndpoint,
     asks: Sequence[Ask],
     ids: Sequence[str],
-    outcome: Outcome,
+    results: StageResults,
     shared: Circumstances,
 ) -> tuple[list[Answered], list[Decision]]:
     """Encode each row once; the ledger's row embeds the very bytes that the client gets."""
-    judged, prediction = outcome.judgement, outcome.prediction
+    judged, prediction = results.judgement, results.prediction
     fallback = judged.fallback.astype(bool).tolist()
     details = _details(family, asks, prediction, fallback)
     data = family.answers(judged.columns, details)
     lower, upper = judged.columns["lower"].tolist(), judged.columns["upper"].tolist()
     levels = judged.levels.astype(int).tolist()
-    event_times = outcome.filled.event_time.tolist()
-    features = _features_by_row(family, outcome.filled, len(asks))
+    event_times = results.filled.event_time.tolist()
+    features = _features_by_row(family, results.filled, len(asks))
     written_at = isoformat(shared.now)
-    stages = _stages(family, outcome, shared)
+    stages = _stages(family, results, shared)
     answered, decisions = [], []
     for row, (ask, decision_id) in enumerate(zip(asks, ids, strict=True)):
         latency_ms = round((shared.monotonic - ask.received) * 1000, 3)
-        assumed = outcome.filled.assumed.get(row, ())
+        assumed = results.filled.assumed.get(row, ())
         violations = judged.violations.get(row, [])
         level = LEVELS[levels[row]]
         detail = details[row] or _NO_DETAIL
@@ -118,7 +118,7 @@ def write_down(
                     "model_version": prediction.model_version,
                     "config_version": shared.version.number,
                     "features": {
-                        "stale": outcome.filled.stale.get(row, ()),
+                        "stale": results.filled.stale.get(row, ()),
                         "assumed": assumed,
                         "event_time": isoformat(event_times[row]),
                     },
@@ -165,12 +165,14 @@ def write_down(
     return answered, decisions
 
 
-def _stages(family: InferenceEndpoint, outcome: Outcome, shared: Circumstances) -> dict[str, Any]:
+def _stages(
+    family: InferenceEndpoint, results: StageResults, shared: Circumstances
+) -> dict[str, Any]:
     """Name what each stage answered the batch by; null for one that was not asked, or was lost."""
     filled = bool(family.features) and not shared.features_lost
-    prediction, judgement = outcome.prediction, outcome.judgement
+    prediction, judgement = results.prediction, results.judgement
     return {
-        "features": {"version": outcome.batch.version} if filled else None,
+        "features": {"version": results.batch.version} if filled else None,
         "model": None
         if prediction.version is None
         else {

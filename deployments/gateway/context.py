@@ -24,7 +24,7 @@ from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.state_client import StateClient
 from deployments.gateway.timings import Stopwatch
-from deployments.runtime.coverage.outcomes import Outcomes
+from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from deployments.runtime.replica import FIRST_CONFIG_SECONDS, Replica
 from observability.background import BackgroundLoop
 from observability.ledger.decision import DecisionIds, writer_name
@@ -72,7 +72,7 @@ class GatewayContext:
         self.listeners = Listeners()
         self.spools = Spools(replica.redis, Path(self.settings.paths.spool), self.clocks.wall)
         self.lookups = DecisionLookups(self.clocks.monotonic, why_waiting=self.spools.why_waiting)
-        self.outcomes = Outcomes(replica.redis, self.clocks.monotonic)
+        self.outcomes = OutcomeRecorder(replica.redis, self.clocks.monotonic)
         self.sessions = Sessions(secret, lambda: self.keys.value, self.clocks.wall)
         self.hops = Hops(replica, handles, self.families, secret)
         ids = DecisionIds(self.clocks.wall, os.urandom)

@@ -13,7 +13,7 @@ from config_store.quotas import Counted, QuotasConfig
 from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import OverloadedError, StageLostError, UnavailableError
-from deployments.gateway.answers import Answered, Ask, Circumstances, Outcome, write_down
+from deployments.gateway.answers import Answered, Ask, Circumstances, StageResults, write_down
 from deployments.gateway.lane import LATE
 from deployments.gateway.nested import Items
 from deployments.gateway.refusals import in_place, refused
@@ -101,9 +101,9 @@ class InferencePipeline:
             now=self._clocks.wall(),
             monotonic=self._clocks.monotonic(),
         )
-        outcome = Outcome(batch, filled, prediction, judgement)
+        results = StageResults(batch, filled, prediction, judgement)
         ids = self._own_ids(batch.ids, judgement)
-        written, decisions = write_down(self._family, asks, ids, outcome, shared)
+        written, decisions = write_down(self._family, asks, ids, results, shared)
         lap("encode")
         await self._record(decisions, left)
         lap("ledger")

@@ -5,7 +5,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 from deployments.runtime.state.operations import Delete, Show
 
 
-class Outcome(TypedDict):
+class TrialOutcome(TypedDict):
     """What came of a trial."""
 
     values: list[float]
@@ -14,7 +14,7 @@ class Outcome(TypedDict):
     failed: bool
 
 
-class PastTrial(Outcome):
+class PastTrial(TrialOutcome):
     """A trial that was run elsewhere."""
 
     parameters: dict[str, Any]
@@ -31,7 +31,7 @@ class AskTrial(TypedDict):
     history: NotRequired[list[PastTrial]]
 
 
-class TellTrial(Outcome):
+class TellTrial(TrialOutcome):
     """Learn what came of a trial."""
 
     op: Literal["tell"]

@@ -39,7 +39,7 @@ def key_of(family: str, entity: str) -> str:
     return f"{family}|{entity}"
 
 
-class Outcomes:
+class OutcomeRecorder:
     def __init__(self, redis: Redis, clock: Callable[[], float]) -> None:
         self._redis = redis
         self._stand = redis.register_script(_STAND)

@@ -13,7 +13,7 @@ from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.shipped import FAMILIES
 from deployments.api.tail import FEATURES, TAIL, TailBody
-from deployments.gateway.answers import Ask, Circumstances, Outcome, isoformat, write_down
+from deployments.gateway.answers import Ask, Circumstances, StageResults, isoformat, write_down
 from deployments.runtime.batch import Batch, Judgement, Prediction
 from features.fill import Filled
 from observability.ledger.lookup import AUDIT_FIELDS
@@ -33,7 +33,7 @@ SHARED = Circumstances(
 )
 
 
-def outcome() -> Outcome:
+def results() -> StageResults:
     features = {name: np.array([0.5, 0.25]) for name in FEATURES}
     answers = {
         name: np.array([1.0 + at, 2.0 + at])
@@ -46,7 +46,7 @@ def outcome() -> Outcome:
         "lower": np.array([0.5, 0.75]),
         "upper": np.array([9.0, 9.5]),
     }
-    return Outcome(
+    return StageResults(
         Batch("tail", ["auth", "default"], features, version=14),
         Filled(features, {0: ("infra",)}, {}, np.array([1_772_461_740.0, math.nan])),
         Prediction(answers, "tail/xgboost-quantile", "1.2.0", digest="d1", version=14),
@@ -54,7 +54,7 @@ def outcome() -> Outcome:
     )
 
 
-def written(found: Outcome, shared: Circumstances = SHARED) -> list[tuple[Any, Any]]:
+def written(found: StageResults, shared: Circumstances = SHARED) -> list[tuple[Any, Any]]:
     """Give each row's answer and what the ledger keeps of it."""
     answered, decisions = write_down(TAIL, ASKS, IDS, found, shared)
     assert [each.decision_id for each in answered] == IDS
@@ -66,7 +66,7 @@ def written(found: Outcome, shared: Circumstances = SHARED) -> list[tuple[Any, A
 
 
 def test_an_answer_is_the_whole_envelope() -> None:
-    (first, _), _ = written(outcome())
+    (first, _), _ = written(results())
     assert first == {
         "data": {
             "p50_pred": 1.0,
@@ -104,13 +104,13 @@ def test_an_answer_is_the_whole_envelope() -> None:
 
 
 def test_the_ledger_keeps_the_very_bytes_that_the_client_gets() -> None:
-    answered, decisions = write_down(TAIL, ASKS, IDS, outcome(), SHARED)
+    answered, decisions = write_down(TAIL, ASKS, IDS, results(), SHARED)
     for answer, decision in zip(answered, decisions, strict=True):
         assert decision.row.count(b'"answer":' + answer.envelope) == 1
 
 
 def test_the_ledgers_row_has_what_an_audit_asks_for_and_a_replay_needs() -> None:
-    (_, first), (_, second) = written(outcome())
+    (_, first), (_, second) = written(results())
     assert set(AUDIT_FIELDS) | {"symbol"} <= set(first)
     assert first["request"] == {"entity": "auth", "load": 0.5, "slo_ms": 20.0}
     assert second["request"] == {"infra": 0.25}
@@ -126,7 +126,7 @@ def test_the_ledgers_row_has_what_an_audit_asks_for_and_a_replay_needs() -> None
 
 
 def test_the_ledgers_row_names_what_each_stage_used() -> None:
-    (_, row), _ = written(outcome())
+    (_, row), _ = written(results())
     assert row["stages"] == {
         "features": {"version": 14},
         "model": {
@@ -140,7 +140,7 @@ def test_the_ledgers_row_names_what_each_stage_used() -> None:
 
 
 def test_a_stage_that_was_lost_is_named_as_none() -> None:
-    found = outcome()
+    found = results()
     found = replace(found, prediction=Prediction({}, "tail/fallback", "none"))
     (_, row), _ = written(found, replace(SHARED, features_lost=True))
     assert row["stages"] == {
@@ -151,11 +151,11 @@ def test_a_stage_that_was_lost_is_named_as_none() -> None:
 
 
 def test_each_row_has_the_latency_of_its_own_request() -> None:
-    assert [answer["meta"]["latency_ms"] for answer, _ in written(outcome())] == [750.0, 250.0]
+    assert [answer["meta"]["latency_ms"] for answer, _ in written(results())] == [750.0, 250.0]
 
 
 def test_only_the_row_that_was_replaced_or_assumed_is_degraded() -> None:
-    found = outcome()
+    found = results()
     found = replace(
         found,
         filled=replace(found.filled, assumed={1: ("load", "infra")}),
@@ -171,7 +171,7 @@ def test_only_the_row_that_was_replaced_or_assumed_is_degraded() -> None:
 
 
 def test_what_befalls_the_platform_marks_every_row() -> None:
-    rows = written(outcome(), replace(SHARED, degraded=True))
+    rows = written(results(), replace(SHARED, degraded=True))
     assert [answer["meta"]["degraded"] for answer, _ in rows] == [True, True]
 
 
@@ -180,7 +180,7 @@ def test_what_befalls_the_platform_marks_every_row() -> None:
     [(Level.SAFE, True), (Level.WARNING, True), (Level.UNSAFE, False), (Level.CRITICAL, False)],
 )
 def test_the_reasons_are_those_of_safety(level: Level, allowed: bool) -> None:
-    found = outcome()
+    found = results()
     found.judgement.levels[1] = level.code
     violation = {"rule": "p99_pred range", "field": "p99_pred", "level": level, "value": None}
     found.judgement.violations[1] = [violation, violation | {"rule": "p99 <= p99.9"}]
@@ -194,13 +194,13 @@ def test_the_reasons_are_those_of_safety(level: Level, allowed: bool) -> None:
 def test_nothing_known_has_no_time() -> None:
     assert isoformat(math.nan) is None
     assert isoformat(0.0) == "1970-01-01T00:00:00.000Z"
-    (first, _), (second, _) = written(outcome())
+    (first, _), (second, _) = written(results())
     assert first["meta"]["features"]["event_time"] is not None
     assert second["meta"]["features"]["event_time"] is None
 
 
 def test_where_nothing_is_claimed_there_is_no_interval_but_a_reason() -> None:
-    found = outcome()
+    found = results()
     found.judgement.columns["lower"][:] = (-1e300, 0.25)
     found.judgement.columns["upper"][:] = (1e300, 1e300)
     (first, _), (second, _) = written(found)

@@ -18,7 +18,7 @@ from deployments.runtime.coverage.handler import (
     base_ends,
 )
 from deployments.runtime.coverage.operations import Came, Given, TakeOutcome
-from deployments.runtime.coverage.outcomes import Outcomes, key_of, standings_key
+from deployments.runtime.coverage.outcomes import OutcomeRecorder, key_of, standings_key
 from deployments.runtime.coverage.standings import Standings, Widened
 from deployments.runtime.state.log import Append, Entry, KeyLog
 from models.online.adaptive import AdaptiveInterval
@@ -50,7 +50,9 @@ def base_of(widened: Widened) -> Given:
     return {"lower": lower, "upper": upper, "offset": offset}
 
 
-async def tell(outcomes: Outcomes, standings: Standings, n: int, spread: float, seed: int) -> float:
+async def tell(
+    outcomes: OutcomeRecorder, standings: Standings, n: int, spread: float, seed: int
+) -> float:
     """Tell so many outcomes of intervals of a fixed base width; give the share that was held."""
     draw = np.random.default_rng(seed)
     held = 0
@@ -70,7 +72,7 @@ async def tell(outcomes: Outcomes, standings: Standings, n: int, spread: float, 
 
 
 async def test_intervals_that_miss_too_often_are_widened_until_they_hold(redis: Redis) -> None:
-    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
     assert not standings
     await tell(outcomes, standings, 150, 1.5, 1)
     assert 0.86 < await tell(outcomes, standings, 300, 1.5, 2) < 0.94
@@ -84,7 +86,7 @@ async def test_intervals_that_miss_too_often_are_widened_until_they_hold(redis: 
 async def test_hours_at_zero_do_not_widen_the_intervals(
     redis: Redis, base: tuple[float, float]
 ) -> None:
-    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
     await tell(outcomes, standings, 60, 1.5, 1)
     before = float(standings.offsets(["auth"])[0])
     assert before > 0.5
@@ -97,7 +99,7 @@ async def test_hours_at_zero_do_not_widen_the_intervals(
 
 
 async def test_misses_of_any_size_widen_a_thousandfold_at_most(redis: Redis) -> None:
-    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
     for at in range(40):
         ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 10.0 ** (at % 16)}
         found = await outcomes.take("tail", "auth", {**ask, "decision": str(at)})
@@ -123,7 +125,7 @@ async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: 
     await standings.refresh()
     widened = standings.widen(["auth", "orders"], np.ones(2), np.ones(2))
     assert widened.upper == pytest.approx([1_000.0, 1.0])
-    outcomes = Outcomes(redis, clock)
+    outcomes = OutcomeRecorder(redis, clock)
     ask: TakeOutcome = {"decision": "c", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
     found = await outcomes.take("tail", "auth", ask)
     assert (found["held"], found["outcomes"]) == (True, 2)
@@ -180,7 +182,7 @@ async def test_ends_that_are_drawn_in_meet_and_do_not_cross(redis: Redis) -> Non
 
 
 async def test_another_familys_or_entitys_intervals_stay_as_they_are(redis: Redis) -> None:
-    outcomes = Outcomes(redis, clock)
+    outcomes = OutcomeRecorder(redis, clock)
     standings, other = Standings(redis, "tail"), Standings(redis, "capacity")
     await tell(outcomes, standings, 60, 3.0, 1)
     await other.refresh()
@@ -197,17 +199,17 @@ async def test_another_familys_or_entitys_intervals_stay_as_they_are(redis: Redi
 
 async def test_an_outcome_counts_once_and_outlives_its_teller(redis: Redis) -> None:
     ask: TakeOutcome = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
-    first = await Outcomes(redis, clock).take("tail", "auth", ask)
+    first = await OutcomeRecorder(redis, clock).take("tail", "auth", ask)
     assert (first["held"], first["outcomes"], first["coverage"]) == (False, 1, 0.0)
     with pytest.raises(ConflictError):
-        await Outcomes(redis, clock).take("tail", "auth", ask)
+        await OutcomeRecorder(redis, clock).take("tail", "auth", ask)
 
 
 async def test_what_could_not_be_shown_when_it_was_counted_is_shown_when_it_is_sent_again(
     server: RedisServer, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis goes away between the entry and the table, and the retry is a conflict."""
-    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
     ask: TakeOutcome = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
     answer = outcomes._service.answer
 
@@ -223,7 +225,7 @@ async def test_what_could_not_be_shown_when_it_was_counted_is_shown_when_it_is_s
     server.start()
     await standings.refresh()
     assert standings.told(["auth"]) == [None]
-    for late in (outcomes, Outcomes(redis, clock)):
+    for late in (outcomes, OutcomeRecorder(redis, clock)):
         with pytest.raises(ConflictError):
             await late.take("tail", "auth", ask)
         await standings.refresh()
@@ -235,7 +237,7 @@ async def test_what_could_not_be_shown_when_it_was_counted_is_shown_when_it_is_s
 
 async def test_what_redis_lost_counts_anew_where_it_was_taken_too(redis: Redis) -> None:
     """A restart without its data is no reason to say that what is nowhere was counted."""
-    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
     ask: TakeOutcome = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
     await outcomes.take("tail", "auth", {**ask, "decision": "before"})
     await outcomes.take("tail", "auth", ask)
@@ -248,7 +250,7 @@ async def test_what_redis_lost_counts_anew_where_it_was_taken_too(redis: Redis) 
 
 
 async def test_many_tellers_at_once_lose_and_double_nothing(redis: Redis) -> None:
-    tellers = [Outcomes(redis, clock) for _ in range(4)]
+    tellers = [OutcomeRecorder(redis, clock) for _ in range(4)]
 
     async def some(which: int) -> int:
         taken = 0
@@ -264,15 +266,15 @@ async def test_many_tellers_at_once_lose_and_double_nothing(redis: Redis) -> Non
 
     taken = sum(await asyncio.gather(*(some(which) for which in range(4))))
     ask: TakeOutcome = {"decision": "last", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
-    assert (await Outcomes(redis, clock).take("tail", "auth", ask))["outcomes"] == taken + 1
+    assert (await OutcomeRecorder(redis, clock).take("tail", "auth", ask))["outcomes"] == taken + 1
 
 
 async def test_a_teller_that_is_late_says_nothing_old(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late, other, standings = (
-        Outcomes(redis, clock),
-        Outcomes(redis, clock),
+        OutcomeRecorder(redis, clock),
+        OutcomeRecorder(redis, clock),
         Standings(redis, "tail"),
     )
     counted, go_on = asyncio.Event(), asyncio.Event()
@@ -298,7 +300,7 @@ async def test_a_teller_that_is_late_says_nothing_old(
 
 
 async def test_while_redis_is_away_nothing_is_taken(server: RedisServer, redis: Redis) -> None:
-    outcomes, standings = Outcomes(redis, clock), Standings(redis, "tail")
+    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
     await tell(outcomes, standings, 30, 3.0, 1)
     before = standings.offsets(["auth"])
     server.kill()
