@@ -20,7 +20,7 @@ from deployments.anomaly.operations import Choice, JudgeDeploy, Look, Observe, V
 from deployments.anomaly.order import Position, book, take
 from deployments.anomaly.record import Event, Observed, Record, pack, unpack
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.handler import Asked, Reply
+from deployments.runtime.state.handler import Reply, StateRequest
 from deployments.runtime.state.operations import Show
 from models.errors import ArtifactError
 
@@ -161,11 +161,11 @@ class StreamHandler(Generic[Value, Choice, Answers]):
                 stream.record, stream.last = Record(), None
 
     def answer(
-        self, rows: Sequence[tuple[Stream, Asked[Observe[Value, Choice] | Look]]]
+        self, rows: Sequence[tuple[Stream, StateRequest[Observe[Value, Choice] | Look]]]
     ) -> list[Reply[Event]]:
         replies: list[Reply[Event] | None] = [None] * len(rows)
         now = self._clock()
-        observations = sum(_size(asked.ask) or 0 for _, asked in rows)
+        observations = sum(_size(request.ask) or 0 for _, request in rows)
         # They came in one batch, and have one version.
         settings: StreamsConfig = rows[0][1].settings
         share = self._alarm_budget.share(observations, now, settings.alarms_per_day)
@@ -175,29 +175,29 @@ class StreamHandler(Generic[Value, Choice, Answers]):
             positions: dict[str, Position] = {}
             observed: list[_Row[Value, Choice]] = []
             for at in wave:
-                stream, asked = rows[at]
-                ask = asked.ask
+                stream, request = rows[at]
+                ask = request.ask
                 if ask["op"] != "observe":
-                    replies[at] = self._look(stream, asked.key, ask)
+                    replies[at] = self._look(stream, request.key, ask)
                 elif why := self.unfit(stream, ask):
                     replies[at] = Reply(refusal=why)
                 else:
-                    seen = self._observed(positions, stream, ask, asked.id, share, now)
+                    seen = self._observed(positions, stream, ask, request.id, share, now)
                     observed.append(_Row(at, stream, ask, seen))
             self._answer(observed, replies)
         return [reply if reply is not None else Reply() for reply in replies]
 
     def _wave(
         self,
-        rows: Sequence[tuple[Stream, Asked[Observe[Value, Choice] | Look]]],
+        rows: Sequence[tuple[Stream, StateRequest[Observe[Value, Choice] | Look]]],
         left: Sequence[int],
     ) -> tuple[list[int], list[int]]:
         """Part the rows into those that can be answered together now, and those after them."""
         wave, rest = list[int](), list[int]()
         room: dict[str, int] = {}
         for at in left:
-            stream, asked = rows[at]
-            size = _size(asked.ask)
+            stream, request = rows[at]
+            size = _size(request.ask)
             if stream.name not in room:
                 wave.append(at)
                 # What a stream is begun with is known when its first row has been taken.
@@ -211,21 +211,23 @@ class StreamHandler(Generic[Value, Choice, Answers]):
                 room[stream.name] = -1  # those behind it keep their order
         return wave, rest
 
-    def removal(self, asked: Asked[Observe[Value, Choice] | Look]) -> Reply[Event] | None:
-        return _deleted(asked.key) if asked.ask["op"] == "delete" else None
+    def removal(self, request: StateRequest[Observe[Value, Choice] | Look]) -> Reply[Event] | None:
+        return _deleted(request.key) if request.ask["op"] == "delete" else None
 
-    def again(self, state: Stream, asked: Asked[Observe[Value, Choice] | Look]) -> Reply[Event]:
+    def again(
+        self, state: Stream, request: StateRequest[Observe[Value, Choice] | Look]
+    ) -> Reply[Event]:
         """Say it again to the bit; of what lies further back, where the stream stands now."""
-        if state.last is not None and state.last[0].id == asked.id:
+        if state.last is not None and state.last[0].id == request.id:
             seen, answers = state.last
             return self.reply(state, answers, _counts(seen))
-        taken = {"taken": 0, "duplicates": _size(asked.ask) or 0, "late": 0}
+        taken = {"taken": 0, "duplicates": _size(request.ask) or 0, "late": 0}
         return self.reply(state, None, taken)
 
-    def withdraw(self, state: Stream, asked: Asked[Observe[Value, Choice] | Look]) -> None:
+    def withdraw(self, state: Stream, request: StateRequest[Observe[Value, Choice] | Look]) -> None:
         """Let it stand: sent again with its sequence, it is passed over."""
 
-    def unavailable(self, _: Asked[Observe[Value, Choice] | Look]) -> Refusal | None:
+    def unavailable(self, _: StateRequest[Observe[Value, Choice] | Look]) -> Refusal | None:
         return {
             "code": "unavailable",
             "message": (

@@ -205,10 +205,10 @@ def _too_wide(found: int, detector: str | None) -> Refusal | None:
 
 def _another(record: Record, choice: PointChoice | None) -> Refusal | None:
     """Say in what a body chooses otherwise than its stream was begun."""
-    asked: Mapping[str, object] = (
+    chosen: Mapping[str, object] = (
         {"detector": choice} if choice is None or isinstance(choice, str) else choice
     )
-    for name, found in asked.items():
+    for name, found in chosen.items():
         kept = getattr(record, name)
         if found not in (None, kept):
             message = (

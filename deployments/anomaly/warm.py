@@ -20,7 +20,7 @@ from deployments.anomaly.operations import (
 )
 from deployments.anomaly.points import PointHandler
 from deployments.anomaly.regime import RegimeHandler
-from deployments.runtime.state.handler import Asked
+from deployments.runtime.state.handler import StateRequest
 
 _ROWS = 600  # past the warm-ups, so that all branches are compiled
 
@@ -53,8 +53,8 @@ def _follow(
     handler.release(again)
 
 
-def _asked(ask: Observe[Value, Choice]) -> Asked[Observe[Value, Choice] | Look]:
-    return Asked("warm", "warm", ask, settings=StreamsConfig())
+def _asked(ask: Observe[Value, Choice]) -> StateRequest[Observe[Value, Choice] | Look]:
+    return StateRequest("warm", "warm", ask, settings=StreamsConfig())
 
 
 def _clock() -> float:

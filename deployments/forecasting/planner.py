@@ -20,7 +20,7 @@ TARGET_CPU = 0.7
 HOUR = 3600
 
 
-class Asked:
+class PlanInputs:
     """The rows' columns as the plan takes them."""
 
     def __init__(self, columns: Columns, ahead: Sequence[Ahead]) -> None:
@@ -50,16 +50,16 @@ def answer(
     standings: HourStandings,
 ) -> tuple[Columns, list[Detail | None]]:
     """Plan every row; the same to the bit whatever others ride along."""
-    asked = Asked(columns, ahead)
+    inputs = PlanInputs(columns, ahead)
     lower, upper = (np.stack([getattr(row, end) for row in ahead]) for end in ("lower", "upper"))
     point = np.stack([row.point for row in ahead])
     told: list[dict[str, Any] | None] = [None] * len(ahead)
     if standings:
-        offsets = standings.by_hour(entities, asked.lasting)
+        offsets = standings.by_hour(entities, inputs.lasting)
         lower, upper = moved(lower, upper, offsets)
         told = standings.told(entities)
-    plan = _plan(asked, upper, entities, ahead, capacity)
-    point, lower, upper = (each * asked.corrected for each in (point, lower, upper))
+    plan = _plan(inputs, upper, entities, ahead, capacity)
+    point, lower, upper = (each * inputs.corrected for each in (point, lower, upper))
     outputs = {
         "next_hour_workers": plan.workers[:, 0].astype(np.float64),
         "queue_capacity": plan.queue_capacity.astype(np.float64),
@@ -68,43 +68,43 @@ def answer(
         "upper": upper[:, 0],
     }
     details: list[Detail | None] = [
-        _detail(row, asked, (point, lower, upper), ahead[row], plan, told[row])
+        _detail(row, inputs, (point, lower, upper), ahead[row], plan, told[row])
         for row in range(len(ahead))
     ]
     return outputs, details
 
 
 def _plan(
-    asked: Asked,
+    inputs: PlanInputs,
     upper: FloatArray,
     entities: Sequence[str],
     ahead: Sequence[Ahead],
     capacity: CapacityModel | None,
 ) -> CapacityPlan:
     if capacity is None:
-        return _unlearned(asked, upper)
+        return _unlearned(inputs, upper)
     return capacity.plan(
         upper,
-        asked.slo,
-        asked.target_cpu,
+        inputs.slo,
+        inputs.target_cpu,
         entities=entities,
         start=np.array([each.start for each in ahead], dtype=np.int64),
-        now=asked.now,
-        calendar_events=asked.events,
-        corrected=asked.corrected,
+        now=inputs.now,
+        calendar_events=inputs.events,
+        corrected=inputs.corrected,
     )
 
 
-def _unlearned(asked: Asked, upper: FloatArray) -> CapacityPlan:
+def _unlearned(inputs: PlanInputs, upper: FloatArray) -> CapacityPlan:
     """Plan by proportion alone, as autoscalers do, until it is learnt what a worker carries."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        rate = without_history.foreseen(upper, asked.now)
-        rate[:, 0] = np.fmax(rate[:, 0], asked.rate)
-        each = asked.rate / asked.now.active_workers
-        needed = without_history.workers(rate, asked.now, asked.slo, asked.target_cpu, math.nan)
+        rate = without_history.foreseen(upper, inputs.now)
+        rate[:, 0] = np.fmax(rate[:, 0], inputs.rate)
+        each = inputs.rate / inputs.now.active_workers
+        needed = without_history.workers(rate, inputs.now, inputs.slo, inputs.target_cpu, math.nan)
         needed = np.where(np.isnan(needed), rate / each[:, None], needed)
     workers: IntArray = np.ceil(np.clip(np.nan_to_num(needed, nan=1.0), 1.0, 1e6)).astype(np.int64)
-    objective = np.where(asked.slo > 0, asked.slo, 1.0)
+    objective = np.where(inputs.slo > 0, inputs.slo, 1.0)
     return CapacityPlan(
         workers=workers,
         queue_capacity=queue_capacity(rate[:, 0], objective, objective / 2, workers[:, 0]),
@@ -117,13 +117,13 @@ def _unlearned(asked: Asked, upper: FloatArray) -> CapacityPlan:
 
 def _detail(
     row: int,
-    asked: Asked,
+    inputs: PlanInputs,
     rates: tuple[FloatArray, FloatArray, FloatArray],
     ahead: Ahead,
     plan: CapacityPlan,
     told: dict[str, Any] | None,
 ) -> Detail:
-    hours = asked.hours[row]
+    hours = inputs.hours[row]
     point, lower, upper = (each[row, :hours].tolist() for each in rates)
     data = {
         "start": ahead.start,

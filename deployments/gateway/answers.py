@@ -28,7 +28,7 @@ _NO_DETAIL: Detail = {}
 _NOTHING: dict[str, Any] = {}
 
 
-class Ask(NamedTuple):
+class LaneRow(NamedTuple):
     """One row of one request, as it enters the lane; one is made for every row."""
 
     body: FamilyBody
@@ -72,7 +72,7 @@ class StageResults:
 
 def write_down(
     family: InferenceEndpoint,
-    asks: Sequence[Ask],
+    asks: Sequence[LaneRow],
     ids: Sequence[str],
     results: StageResults,
     shared: Circumstances,
@@ -186,7 +186,10 @@ def _stages(
 
 
 def _details(
-    family: InferenceEndpoint, asks: Sequence[Ask], prediction: Prediction, fallback: Sequence[bool]
+    family: InferenceEndpoint,
+    asks: Sequence[LaneRow],
+    prediction: Prediction,
+    fallback: Sequence[bool],
 ) -> list[Detail | None]:
     """Give what the model said beside its columns, and of rows that fell back their family."""
     otherwise = family.otherwise

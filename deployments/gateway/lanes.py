@@ -8,7 +8,7 @@ from config_store.store import Version
 from deployments.api.endpoint import FamilyBody
 from deployments.api.errors import RefusedError, UnavailableError
 from deployments.api.shipped import FAMILIES
-from deployments.gateway.answers import Answered, Ask
+from deployments.gateway.answers import Answered, LaneRow
 from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.lane import Lane, LaneLimits
 from deployments.gateway.pipeline import InferencePipeline
@@ -35,7 +35,7 @@ class Lanes:
         self._clocks = clocks
         self.turns = Turns()
         self.room = BodyRoom()
-        self.by_family: dict[str, Lane[Ask, Answered]] = {
+        self.by_family: dict[str, Lane[LaneRow, Answered]] = {
             family: Lane(pipeline.carry, LaneLimits(64, 1, 1024), clocks.monotonic, self.turns)
             for family, pipeline in pipelines.items()
         }
@@ -62,7 +62,9 @@ class Lanes:
         if version is None:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
         deadline = received + version.document.serving.of(family).deadlines.request_ms / 1000
-        rows = [Ask(body, principal, received, deadline, request_id, version) for body in bodies]
+        rows = [
+            LaneRow(body, principal, received, deadline, request_id, version) for body in bodies
+        ]
         found = await self.by_family[family].ask(rows, deadline, principal.key_id, version.number)
         return [_answer_of(each, family, request_id) for each in found]
 

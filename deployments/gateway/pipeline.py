@@ -13,7 +13,7 @@ from config_store.quotas import Counted, QuotasConfig
 from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import OverloadedError, StageLostError, UnavailableError
-from deployments.gateway.answers import Answered, Ask, Circumstances, StageResults, write_down
+from deployments.gateway.answers import Answered, Circumstances, LaneRow, StageResults, write_down
 from deployments.gateway.lane import LATE
 from deployments.gateway.nested import Items
 from deployments.gateway.refusals import in_place, refused
@@ -72,7 +72,7 @@ class InferencePipeline:
         self._config_stale = config_stale
         self._stopwatch = stopwatch
 
-    async def carry(self, asks: list[Ask]) -> Sequence[Answered]:
+    async def carry(self, asks: list[LaneRow]) -> Sequence[Answered]:
         version = asks[0].version  # the lane's rows of one batch have the same
         lap = self._stopwatch.start(self._family.name, len(asks))
         deadlines = version.document.serving.of(self._family.name).deadlines
@@ -130,7 +130,7 @@ class InferencePipeline:
                 "The ledger cannot write entries, and no answer is sent unrecorded: try again"
             ) from error
 
-    def _batch(self, asks: list[Ask], version: Version) -> Batch:
+    def _batch(self, asks: list[LaneRow], version: Version) -> Batch:
         family = self._family
         bodies = [ask.body for ask in asks]
         columns = family.columns(bodies, version.document.serving)
@@ -201,7 +201,7 @@ class InferencePipeline:
         return found if items is None else items.fold(found, prediction.details, len(batch))
 
 
-def _owners(asks: Sequence[Ask], quotas: QuotasConfig, counted: Counted) -> list[Owner | None]:
+def _owners(asks: Sequence[LaneRow], quotas: QuotasConfig, counted: Counted) -> list[Owner | None]:
     """Name each row's key, and how many states it may create."""
     principals = dict.fromkeys(ask.principal for ask in asks)
     owners = {each: (each.key_id, int(getattr(quotas.of(each), counted))) for each in principals}

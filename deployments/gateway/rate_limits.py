@@ -108,7 +108,7 @@ class RateLimits:
             if full and now - limits.used > IDLE_SECONDS:
                 del self.keys[key]
 
-    def asked(self) -> dict[str, tuple[int, int]]:
+    def demand(self) -> dict[str, tuple[int, int]]:
         """Count each key's requests and rows since the shares were last agreed."""
         return {
             key: (limits.requests.asked, limits.rows.asked)

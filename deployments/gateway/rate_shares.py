@@ -21,7 +21,7 @@ ALIVE_SECONDS = 3.0
 # What a gateway that was asked nothing keeps, all such gateways together.
 IDLE_SHARE = 0.05
 
-Asked = Mapping[str, tuple[float, float]]
+Demand = Mapping[str, tuple[float, float]]
 
 
 class RateShares:
@@ -34,7 +34,7 @@ class RateShares:
 
     async def agree(self) -> None:
         """Write down what was asked here, and take the shares that follow for all gateways."""
-        now, own = self._wall(), self._limits.asked()
+        now, own = self._wall(), self._limits.demand()
         pipe = self._redis.pipeline(transaction=False)
         pipe.hset(self._key, self._name, orjson.dumps({"at": now, "keys": own}))
         pipe.hgetall(self._key)
@@ -54,7 +54,7 @@ class RateShares:
         await self._redis.hdel(self._key, self._name)
 
 
-def shares_of(own: Asked, others: list[Asked]) -> dict[str, tuple[float, float]]:
+def shares_of(own: Demand, others: list[Demand]) -> dict[str, tuple[float, float]]:
     """Give this gateway's share of each key's requests and rows."""
     gateways = len(others) + 1
     keys = own.keys() | {key for each in others for key in each}
@@ -64,7 +64,7 @@ def shares_of(own: Asked, others: list[Asked]) -> dict[str, tuple[float, float]]
     }
 
 
-def _share(key: str, which: int, own: Asked, others: list[Asked], gateways: int) -> float:
+def _share(key: str, which: int, own: Demand, others: list[Demand], gateways: int) -> float:
     here = own.get(key, (0, 0))[which]
     total = here + sum(each.get(key, (0, 0))[which] for each in others)
     if total == 0:

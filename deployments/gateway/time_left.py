@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from config_store.document import Deadlines
 from deployments.api.errors import OverloadedError
-from deployments.gateway.answers import Ask
+from deployments.gateway.answers import LaneRow
 from deployments.gateway.lane import LATE
 
 
@@ -20,7 +20,7 @@ class TimeLeft:
     """One batch's remaining time, in seconds."""
 
     def __init__(
-        self, asks: Sequence[Ask], deadlines: Deadlines, clock: Callable[[], float]
+        self, asks: Sequence[LaneRow], deadlines: Deadlines, clock: Callable[[], float]
     ) -> None:
         self._deadline = max(ask.deadline for ask in asks)
         self._limits = deadlines

@@ -32,7 +32,7 @@ from deployments.optimization.experiments.state import (
     size_of,
 )
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.handler import Asked, Reply
+from deployments.runtime.state.handler import Reply, StateRequest
 from models.optimization.bandits.decide import decide
 from models.optimization.bandits.errors import ArmError
 from models.optimization.bandits.experiment import Experiment
@@ -40,7 +40,7 @@ from models.optimization.bandits.feedback import Verdict, expire, judge, record
 from models.optimization.bandits.keyed import keys_of
 from models.optimization.bandits.snapshot import decode, encode
 
-Rows = Sequence[tuple[Kept, Asked[Operation]]]
+Rows = Sequence[tuple[Kept, StateRequest[Operation]]]
 # Names of columns, a tuple of them for every reply of this kind.
 COLUMNS = ("expected_reward", "lower", "upper", "propensity", "canary_percentage")
 POLICIES: tuple[Policy, ...] = get_args(Policy)
@@ -51,7 +51,7 @@ class _Run:
     """Requests of one experiment that are decided together, and what each brings with it."""
 
     places: list[int] = field(default_factory=list)
-    asked: list[Asked[Operation]] = field(default_factory=list)
+    requests: list[StateRequest[Operation]] = field(default_factory=list)
     asks: list[Decide] = field(default_factory=list)
     before: list[Event] = field(default_factory=list)
 
@@ -96,15 +96,15 @@ class ExperimentHandler:
             self._follow(rows, places, now, replies)
         return [replies[place] for place in range(len(rows))]
 
-    def removal(self, asked: Asked[Operation]) -> Reply[Event] | None:
-        return _deleted(asked.key) if asked.ask["op"] == "delete" else None
+    def removal(self, request: StateRequest[Operation]) -> Reply[Event] | None:
+        return _deleted(request.key) if request.ask["op"] == "delete" else None
 
-    def again(self, state: Kept, asked: Asked[Operation]) -> Reply[Event]:
+    def again(self, state: Kept, request: StateRequest[Operation]) -> Reply[Event]:
         """Answer from the record: nothing is decided or counted a second time."""
-        experiment, ask = state.experiment, asked.ask
+        experiment, ask = state.experiment, request.ask
         if ask["op"] != "decide" and ask["op"] != "reward":
             return _look(state, ask)
-        wanted = ask["decision"] if ask["op"] == "reward" else asked.id
+        wanted = ask["decision"] if ask["op"] == "reward" else request.id
         row = None if experiment is None else experiment.log.row_of(wanted)
         if experiment is None or row is None:
             return Reply(
@@ -117,17 +117,17 @@ class ExperimentHandler:
             return shown.rewarded(experiment, state.name, row)
         return shown.recalled(experiment, row)
 
-    def withdraw(self, state: Kept, asked: Asked[Operation]) -> Event | None:
+    def withdraw(self, state: Kept, request: StateRequest[Operation]) -> Event | None:
         """Take back a decision: its exposure is none, and its reward will never come."""
-        if asked.ask["op"] != "decide" or state.experiment is None:
+        if request.ask["op"] != "decide" or state.experiment is None:
             return None
-        event: Event = {"withdraw": [asked.id]}
+        event: Event = {"withdraw": [request.id]}
         apply(state, event)
         return event
 
-    def unavailable(self, asked: Asked[Operation]) -> Refusal | None:
+    def unavailable(self, request: StateRequest[Operation]) -> Refusal | None:
         """Let the fallback choose an arm, and refuse all else."""
-        if asked.ask["op"] == "decide":
+        if request.ask["op"] == "decide":
             return None
         message = (
             "The experiments' log in Redis cannot be reached, and nothing was accepted: send "
@@ -141,15 +141,15 @@ class ExperimentHandler:
         """Answer one experiment's rows in their order."""
         run, kept = _Run(), rows[places[0]][0]
         for place in places:
-            asked = rows[place][1]
-            ask = asked.ask
+            request = rows[place][1]
+            ask = request.ask
             if ask["op"] != "decide":
                 self._decide(kept, run, now, replies)
                 run = _Run()
                 replies[place] = self._other(kept, ask, now)
                 continue
             try:
-                before = steps(kept.experiment, ask, _configured(kept, asked))
+                before = steps(kept.experiment, ask, _configured(kept, request))
             except UnfitError as unfit:
                 replies[place] = Reply(refusal=unfit.refusal)
                 continue
@@ -159,19 +159,19 @@ class ExperimentHandler:
             if before:
                 apply(kept, before)
             run.places.append(place)
-            run.asked.append(asked)
+            run.requests.append(request)
             run.asks.append(ask)
             run.before.append(before)
         self._decide(kept, run, now, replies)
 
     def _decide(self, kept: Kept, run: _Run, now: float, replies: dict[int, Reply[Event]]) -> None:
         experiment = kept.experiment
-        if not run.asked or experiment is None:
+        if not run.requests or experiment is None:
             return
         expire(experiment, now)
         # They came in one batch, and have one version.
-        settings: Configured = run.asked[0].settings
-        asks, ids = run.asks, [asked.id for asked in run.asked]
+        settings: Configured = run.requests[0].settings
+        asks, ids = run.asks, [request.id for request in run.requests]
         decisions = decide(
             experiment,
             {
@@ -227,8 +227,8 @@ def _deleted(name: str) -> Reply[Event]:
     return Reply(detail={"data": {"deleted": name}}, event=DELETED, deletes=True)
 
 
-def _configured(kept: Kept, asked: Asked[Operation]) -> BanditExperiment:
-    settings: Configured = asked.settings
+def _configured(kept: Kept, request: StateRequest[Operation]) -> BanditExperiment:
+    settings: Configured = request.settings
     return settings.experiment(kept.name)
 
 

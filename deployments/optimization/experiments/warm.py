@@ -6,7 +6,7 @@ from typing import get_args
 from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.operations import Decide, Policy
-from deployments.runtime.state.handler import Asked
+from deployments.runtime.state.handler import StateRequest
 
 
 @cache
@@ -16,4 +16,6 @@ def warm() -> None:
     policies: tuple[Policy, ...] = get_args(Policy)
     for policy in policies:
         ask = Decide(op="decide", context={"x": 0.5}, policy=policy, arms=["a", "b"])
-        handler.answer([(handler.fresh("warm"), Asked("warm", "warm", ask, settings=Configured()))])
+        handler.answer(
+            [(handler.fresh("warm"), StateRequest("warm", "warm", ask, settings=Configured()))]
+        )

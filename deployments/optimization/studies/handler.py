@@ -18,7 +18,7 @@ from deployments.optimization.studies.stopgap import cheap, starting
 from deployments.optimization.studies.suggested import Suggested
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.handler import Asked, Reply
+from deployments.runtime.state.handler import Reply, StateRequest
 from models.optimization.bayes.errors import TrialError
 
 COLUMNS = ("expected_improvement", "lower", "upper")
@@ -55,27 +55,27 @@ class StudyHandler:
             for event in events:
                 apply(kept, event)
 
-    def answer(self, rows: Sequence[tuple[Kept, Asked[Operation]]]) -> list[Reply[Event]]:
-        return [self._answer(kept, asked) for kept, asked in rows]
+    def answer(self, rows: Sequence[tuple[Kept, StateRequest[Operation]]]) -> list[Reply[Event]]:
+        return [self._answer(kept, request) for kept, request in rows]
 
-    def removal(self, asked: Asked[Operation]) -> Reply[Event] | None:
-        return _deleted(asked.key) if asked.ask["op"] == "delete" else None
+    def removal(self, request: StateRequest[Operation]) -> Reply[Event] | None:
+        return _deleted(request.key) if request.ask["op"] == "delete" else None
 
-    def again(self, state: Kept, asked: Asked[Operation]) -> Reply[Event]:
+    def again(self, state: Kept, request: StateRequest[Operation]) -> Reply[Event]:
         """Answer from what is kept: nothing is asked or told a second time."""
-        running, ask = state.running, asked.ask
+        running, ask = state.running, request.ask
         if running is not None and ask["op"] == "tell":
             return shown.told(running, running.study.trial(ask["trial"]))
-        if running is None or asked.id not in running.asked:
+        if running is None or request.id not in running.asked:
             return self._look(state, ask)
-        trial = running.study.trials[running.asked[asked.id]]
+        trial = running.study.trials[running.asked[request.id]]
         again = Suggested(trial.parameters, "model", running.settled, gain=trial.gain)
         return shown.asked(running, trial, again)
 
-    def withdraw(self, state: Kept, asked: Asked[Operation]) -> None:
+    def withdraw(self, state: Kept, request: StateRequest[Operation]) -> None:
         """Let it stand: the trial stays pending, as one whose client went away."""
 
-    def unavailable(self, _: Asked[Operation]) -> Refusal | None:
+    def unavailable(self, _: StateRequest[Operation]) -> Refusal | None:
         return {
             "code": "unavailable",
             "message": (
@@ -84,11 +84,11 @@ class StudyHandler:
             ),
         }
 
-    def _answer(self, kept: Kept, asked: Asked[Operation]) -> Reply[Event]:
-        ask = asked.ask
+    def _answer(self, kept: Kept, request: StateRequest[Operation]) -> Reply[Event]:
+        ask = request.ask
         try:
             if ask["op"] == "ask":
-                return self._ask(kept, asked.id, ask)
+                return self._ask(kept, request.id, ask)
             if ask["op"] == "tell":
                 return self._tell(kept, ask)
         except UnfitError as unfit:

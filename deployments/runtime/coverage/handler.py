@@ -16,7 +16,7 @@ import orjson
 
 from deployments.runtime.batch import Refusal
 from deployments.runtime.coverage.operations import Came, TakeOutcome
-from deployments.runtime.state.handler import Asked, Reply
+from deployments.runtime.state.handler import Reply, StateRequest
 from models.online.adaptive import AdaptiveInterval, AdaptiveSettings
 
 # Outcomes that come twice are told from new ones by their decisions, for as long as these last.
@@ -113,23 +113,25 @@ class CoverageHandler:
                     taken._replace(score=_number(taken.score), issued=_number(taken.issued))
                 )
 
-    def answer(self, rows: Sequence[tuple[Online, Asked[TakeOutcome]]]) -> list[Reply[list[Any]]]:
-        return [self._answer(state, asked.ask) for state, asked in rows]
+    def answer(
+        self, rows: Sequence[tuple[Online, StateRequest[TakeOutcome]]]
+    ) -> list[Reply[list[Any]]]:
+        return [self._answer(state, request.ask) for state, request in rows]
 
-    def removal(self, _: Asked[TakeOutcome]) -> None:
+    def removal(self, _: StateRequest[TakeOutcome]) -> None:
         return None
 
     def again(  # it says how things stand
         self,
         state: Online,
-        asked: Asked[TakeOutcome],  # noqa: ARG002 - see above
+        request: StateRequest[TakeOutcome],  # noqa: ARG002 - see above
     ) -> Reply[list[Any]]:
         return Reply(detail={"data": state.told()})
 
-    def withdraw(self, state: Online, asked: Asked[TakeOutcome]) -> None:
+    def withdraw(self, state: Online, request: StateRequest[TakeOutcome]) -> None:
         """Let it stand: sent again, it is known by its decision."""
 
-    def unavailable(self, _: Asked[TakeOutcome]) -> Refusal | None:
+    def unavailable(self, _: StateRequest[TakeOutcome]) -> Refusal | None:
         return {
             "code": "unavailable",
             "message": "Redis cannot be reached, and the outcome was not accepted: send it again",

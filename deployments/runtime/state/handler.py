@@ -15,7 +15,7 @@ Event = TypeVar("Event", default=Any)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Generic[Ask]):
+class StateRequest(Generic[Ask]):
     """One row: what it asks of its key's state, and the decision that it will be."""
 
     key: str
@@ -29,7 +29,7 @@ class Asked(Generic[Ask]):
 
 
 # Each with its place in the batch.
-Rows = list[tuple[int, Asked]]
+Rows = list[tuple[int, StateRequest]]
 
 
 @dataclass(slots=True)
@@ -80,20 +80,20 @@ class StateHandler(Protocol[State]):
     def replay(self, tails: Sequence[tuple[State, list[Any]]]) -> None:
         """Apply each state's events, oldest first."""
 
-    def answer(self, rows: Sequence[tuple[State, Asked]]) -> list[Reply]:
+    def answer(self, rows: Sequence[tuple[State, StateRequest]]) -> list[Reply]:
         """Answer the rows in their order; rows of one key follow each other."""
 
-    def removal(self, asked: Asked) -> Reply | None:
+    def removal(self, request: StateRequest) -> Reply | None:
         """Give the reply to a row that deletes its key, whatever its state; else nothing."""
 
-    def again(self, state: State, asked: Asked) -> Reply:
+    def again(self, state: State, request: StateRequest) -> Reply:
         """Answer a row whose event is in the state already: it was sent twice, and counts once."""
 
-    def withdraw(self, state: State, asked: Asked) -> Any:
+    def withdraw(self, state: State, request: StateRequest) -> Any:
         """Take back what was written for a row that nobody was told of; give the event, if any.
 
         Only where the caller gave up meanwhile, and where it may not simply stand.
         """
 
-    def unavailable(self, asked: Asked) -> Refusal | None:
+    def unavailable(self, request: StateRequest) -> Refusal | None:
         """Say what a row is told while Redis is away; nothing when its fallback may answer."""

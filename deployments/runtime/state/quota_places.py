@@ -12,7 +12,7 @@ from typing import Any, Generic
 from deployments.runtime.batch import Owner, Refusal
 from deployments.runtime.state.cache import Resident, StateCache
 from deployments.runtime.state.creation import Creation
-from deployments.runtime.state.handler import Asked, Reply, Rows, State, StateHandler
+from deployments.runtime.state.handler import Reply, Rows, State, StateHandler, StateRequest
 from deployments.runtime.state.log import QuotaPlace
 from deployments.runtime.state.replies import unavailable
 from settings.redis_connection import REDIS_AWAY
@@ -118,7 +118,7 @@ class QuotaPlaces(Generic[State]):
             return
         self._owed.clear()
 
-    def _begins(self, resident: Resident[Any] | None, asked: Asked) -> bool:
-        if resident is None or not resident.empty or resident.knows(asked.id):
+    def _begins(self, resident: Resident[Any] | None, request: StateRequest) -> bool:
+        if resident is None or not resident.empty or resident.knows(request.id):
             return False
-        return self._handler.removal(asked) is None
+        return self._handler.removal(request) is None

@@ -7,7 +7,7 @@ import numpy as np
 
 from deployments.runtime.batch import Columns, Prediction
 from deployments.runtime.state.building import Unreadable
-from deployments.runtime.state.handler import Asked, Reply, StateHandler
+from deployments.runtime.state.handler import Reply, StateHandler, StateRequest
 
 
 def prediction_of(
@@ -23,15 +23,15 @@ def prediction_of(
     return Prediction(columns, model, version, details, refusals)
 
 
-def unavailable(handler: StateHandler[Any], asked: Asked) -> Reply:
+def unavailable(handler: StateHandler[Any], request: StateRequest) -> Reply:
     """Say of a row that it was not taken, or leave it to its fallback."""
-    return Reply(refusal=handler.unavailable(asked))
+    return Reply(refusal=handler.unavailable(request))
 
 
-def failed(asked: Asked) -> Reply:
+def failed(request: StateRequest) -> Reply:
     """Refuse a row that broke over its key's state."""
     message = (
-        f"{asked.key!r} could not be updated, and the replica's log says why: send the "
+        f"{request.key!r} could not be updated, and the replica's log says why: send the "
         "request again"
     )
     return Reply(refusal={"code": "unavailable", "message": message})

@@ -7,7 +7,7 @@ from typing import Generic
 from deployments.runtime.state.appending import append_and_know
 from deployments.runtime.state.building import Unreadable
 from deployments.runtime.state.cache import Resident, StateCache
-from deployments.runtime.state.handler import Asked, Reply, Rows, State, StateHandler
+from deployments.runtime.state.handler import Reply, Rows, State, StateHandler, StateRequest
 from deployments.runtime.state.log import Append, Entry, KeyLog
 from deployments.runtime.state.quota_places import QuotaPlaces
 from deployments.runtime.state.replies import failed, unavailable, unreadable_refusal
@@ -138,21 +138,21 @@ class Rounds(Generic[State]):
             lost += [(at, each)] if taken is False else []
         return lost
 
-    async def _remove(self, asked: Asked, removal: Reply, number: int) -> bool | None:
+    async def _remove(self, request: StateRequest, removal: Reply, number: int) -> bool | None:
         """Delete a key as of this entry; see `KeyLog.append` for what comes of it."""
-        last = Append.of(asked.key, number + 1, Entry([removal.event], [asked.id]), ends=True)
+        last = Append.of(request.key, number + 1, Entry([removal.event], [request.id]), ends=True)
         try:
             (taken,) = await append_and_know(self._log, [last])
         except REDIS_AWAY as away:
-            log.warning("The key %r could not be deleted: %s", asked.key, type(away).__name__)
+            log.warning("The key %r could not be deleted: %s", request.key, type(away).__name__)
             return None
         if taken:
-            await self._places.free([asked.key])
+            await self._places.free([request.key])
         return taken
 
-    def _again(self, resident: Resident[State], asked: Asked) -> Reply:
+    def _again(self, resident: Resident[State], request: StateRequest) -> Reply:
         """Answer a row that is known already; nothing of it is written a second time."""
-        reply = self._handler.removal(asked) or self._handler.again(resident.state, asked)
+        reply = self._handler.removal(request) or self._handler.again(resident.state, request)
         reply.event = None
         return reply
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.state.cache import USUAL, StateCache, StateCacheLimits
 from deployments.runtime.state.creation import Creation
-from deployments.runtime.state.handler import Asked, Reply, State, StateHandler
+from deployments.runtime.state.handler import Reply, State, StateHandler, StateRequest
 from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.quota_places import QuotaPlaces
 from deployments.runtime.state.replies import prediction_of, unavailable
@@ -59,15 +59,15 @@ class KeyedService(Generic[State]):
         keys = await self._named(batch.keys)
         owners = batch.owners or [None] * len(keys)
         rows_asked = zip(keys, batch.ids, batch.asks, owners, strict=True)
-        asked = [Asked(*each, settings) for each in rows_asked]
-        replies: list[Reply | None] = [None] * len(asked)
-        rows = list(enumerate(asked))
+        requests = [StateRequest(*each, settings) for each in rows_asked]
+        replies: list[Reply | None] = [None] * len(requests)
+        rows = list(enumerate(requests))
         async with self._turn:
             try:
                 rows = await self._rounds.answer(rows, replies)
             finally:  # also where it ends between two rounds
                 if given_up_for_good():
-                    await self._withdrawing.withdraw(asked, replies)
+                    await self._withdrawing.withdraw(requests, replies)
         for at, each in rows:
             replies[at] = unavailable(self.handler, each)
         return prediction_of(replies, self.handler.columns, model, version)

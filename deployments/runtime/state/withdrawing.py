@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Generic
 
 from deployments.runtime.state.cache import Resident, StateCache
-from deployments.runtime.state.handler import Asked, Reply, State, StateHandler
+from deployments.runtime.state.handler import Reply, State, StateHandler, StateRequest
 from deployments.runtime.state.log import Append, Entry, KeyLog
 from settings.redis_connection import REDIS_AWAY
 
@@ -20,11 +20,13 @@ class Withdrawing(Generic[State]):
         self._log = log_
         self._cache = cache
 
-    async def withdraw(self, asked: Sequence[Asked], replies: Sequence[Reply | None]) -> None:
+    async def withdraw(
+        self, requests: Sequence[StateRequest], replies: Sequence[Reply | None]
+    ) -> None:
         """Take back what these rows wrote; where Redis is away, it stands."""
         written = [
             each
-            for each, reply in zip(asked, replies, strict=True)
+            for each, reply in zip(requests, replies, strict=True)
             if reply is not None and reply.event is not None and not reply.deletes
         ]
         with suppress(*REDIS_AWAY):

@@ -10,7 +10,7 @@ from deployments.anomaly.handler import DELETED, Stream
 from deployments.anomaly.operations import Fleet, Look, ObservePoints, PointChoice
 from deployments.anomaly.points import PointHandler
 from deployments.anomaly.record import Event, pack
-from deployments.runtime.state.handler import Asked, Reply
+from deployments.runtime.state.handler import Reply, StateRequest
 
 MEMBERS, METRICS, POINTS = 3, 2, 2_000
 FLEET: Fleet = {"detector": "fleet", "members": MEMBERS}
@@ -37,11 +37,11 @@ def points() -> list[list[float]]:
 
 def asked(
     given: list[list[float]], choice: PointChoice | None = None, name: str = "x"
-) -> Asked[ObservePoints | Look]:
+) -> StateRequest[ObservePoints | Look]:
     ask: ObservePoints = {"op": "observe", "values": given}
     if choice is not None:
         ask["choice"] = choice
-    return Asked(name, name, ask, settings=StreamsConfig(alarms_per_day=20.0))
+    return StateRequest(name, name, ask, settings=StreamsConfig(alarms_per_day=20.0))
 
 
 def followed(

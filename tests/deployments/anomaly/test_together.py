@@ -13,7 +13,7 @@ from deployments.anomaly.alarm_budget import AlarmBudget
 from deployments.anomaly.handler import Stream, StreamHandler
 from deployments.anomaly.points import PointHandler
 from deployments.anomaly.regime import RegimeHandler
-from deployments.runtime.state.handler import Asked, Reply
+from deployments.runtime.state.handler import Reply, StateRequest
 
 Ask = Any  # of either kind of stream
 
@@ -56,7 +56,7 @@ class Followed:
         rows = []
         for at, (name, ask) in enumerate(asks):
             stream = self.streams.setdefault(name, self.handler.fresh(name))
-            rows.append((stream, Asked(name, f"id-{first + at}", ask, settings=OFTEN)))
+            rows.append((stream, StateRequest(name, f"id-{first + at}", ask, settings=OFTEN)))
         return self.handler.answer(rows)
 
 
@@ -67,7 +67,9 @@ def test_the_budget_that_a_batch_shares_is_that_of_its_own_version(make: Any) ->
         handler = make()
         handler._alarm_budget = AlarmBudget(clock() - 30.0)
         values = [1.0, 2.0] if handler.kind == "regime" else [[1.0], [2.0]]
-        asked = Asked("s", "1", {"op": "observe", "values": values}, settings=of(alarms_per_day))
+        asked = StateRequest(
+            "s", "1", {"op": "observe", "values": values}, settings=of(alarms_per_day)
+        )
         (reply,) = handler.answer([(handler.fresh("s"), asked)])
         shares.append(reply.event[7])
     assert shares == pytest.approx([30 / 86_400 / 2, 24 * 30 / 86_400 / 2])

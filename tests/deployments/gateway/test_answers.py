@@ -13,7 +13,7 @@ from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.shipped import FAMILIES
 from deployments.api.tail import FEATURES, TAIL, TailBody
-from deployments.gateway.answers import Ask, Circumstances, StageResults, isoformat, write_down
+from deployments.gateway.answers import Circumstances, LaneRow, StageResults, isoformat, write_down
 from deployments.runtime.batch import Batch, Judgement, Prediction
 from features.fill import Filled
 from observability.ledger.lookup import AUDIT_FIELDS
@@ -24,8 +24,8 @@ WHO = Principal("k1", Role.CLIENT)
 MADE = datetime(2026, 3, 2, tzinfo=UTC)
 VERSION = Version(14, "abc", "ada", "a start", MADE, default_document())
 ASKS = [
-    Ask(TailBody(entity="auth", load=0.5, slo_ms=20), WHO, 100.0, 101.0, "req-0", VERSION),
-    Ask(TailBody(infra=0.25), WHO, 100.5, 101.5, "req-1", VERSION),
+    LaneRow(TailBody(entity="auth", load=0.5, slo_ms=20), WHO, 100.0, 101.0, "req-0", VERSION),
+    LaneRow(TailBody(infra=0.25), WHO, 100.5, 101.5, "req-1", VERSION),
 ]
 IDS = ["id-0", "id-1"]
 SHARED = Circumstances(

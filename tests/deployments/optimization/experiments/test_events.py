@@ -8,7 +8,7 @@ import pytest
 from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.operations import Operation
-from deployments.runtime.state.handler import Asked
+from deployments.runtime.state.handler import StateRequest
 from models.optimization.bandits.decision_log import Status
 from models.optimization.bandits.experiment import Experiment
 
@@ -59,7 +59,7 @@ def test_it_is_written_with_the_same_places() -> None:
     kept = handler.fresh("e")
 
     def event(row: str, ask: Operation) -> Any:
-        (reply,) = handler.answer([(kept, Asked("e", row, ask, settings=Configured()))])
+        (reply,) = handler.answer([(kept, StateRequest("e", row, ask, settings=Configured()))])
         return orjson.loads(orjson.dumps(reply.event))
 
     first = event(

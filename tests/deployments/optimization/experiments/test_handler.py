@@ -11,7 +11,7 @@ from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.operations import ChangeArm, Operation, Reward
 from deployments.optimization.experiments.state import Kept
-from deployments.runtime.state.handler import Asked, Reply
+from deployments.runtime.state.handler import Reply, StateRequest
 
 ARMS = ["a", "b", "c"]
 
@@ -39,7 +39,9 @@ class Client:
         rows = []
         for ask in asks:
             self.count += 1
-            rows.append((self.kept, Asked("e", f"d{self.count}", ask, settings=self.settings)))
+            rows.append(
+                (self.kept, StateRequest("e", f"d{self.count}", ask, settings=self.settings))
+            )
         replies = self.handler.answer(rows)
         self.log += [orjson.dumps(reply.event) for reply in replies if reply.event is not None]
         return replies
@@ -126,7 +128,7 @@ def test_a_decision_that_is_sent_again_is_the_same_one() -> None:
     saved = client.handler.encode(client.kept)
     for number, reply in enumerate(replies, 1):
         again = client.handler.again(
-            client.kept, Asked("e", f"d{number}", decide((number - 1) / 10))
+            client.kept, StateRequest("e", f"d{number}", decide((number - 1) / 10))
         )
         assert again.columns == pytest.approx(reply.columns)
         assert again.detail is not None
@@ -140,7 +142,7 @@ def test_a_reward_that_is_sent_again_is_answered_and_not_counted() -> None:
     client = Client()
     client.ask(decide())
     (first,) = client.ask(reward("d1", 0.5))
-    again = client.handler.again(client.kept, Asked("e", "d2", reward("d1", 0.5)))
+    again = client.handler.again(client.kept, StateRequest("e", "d2", reward("d1", 0.5)))
     assert (again.columns, again.detail) == (first.columns, first.detail)
     assert client.refusal(reward("d1", 0.5))["code"] == "conflict"
 
@@ -207,8 +209,8 @@ def test_vetoed_arms_are_never_chosen_and_others_share_the_cap() -> None:
 
 def test_what_needs_no_log_is_left_to_the_fallback() -> None:
     handler = ExperimentHandler(Clock())
-    assert handler.unavailable(Asked("e", "d", decide())) is None
-    why = handler.unavailable(Asked("e", "d", reward("d1", 1.0)))
+    assert handler.unavailable(StateRequest("e", "d", decide())) is None
+    why = handler.unavailable(StateRequest("e", "d", reward("d1", 1.0)))
     assert why is not None
     assert why["code"] == "unavailable"
 
@@ -216,7 +218,7 @@ def test_what_needs_no_log_is_left_to_the_fallback() -> None:
 def test_a_decision_that_nobody_was_given_counts_for_nothing() -> None:
     client, design = Client(), {"deadline_s": 30.0, "missing_reward": 0.0}
     client.ask(decide(design=design), decide(design=design))
-    event = client.handler.withdraw(client.kept, Asked("e", "d1", decide()))
+    event = client.handler.withdraw(client.kept, StateRequest("e", "d1", decide()))
     client.log.append(orjson.dumps(event))
     (shown,) = client.ask({"op": "show"})
     assert shown.detail is not None
@@ -231,4 +233,4 @@ def test_a_decision_that_nobody_was_given_counts_for_nothing() -> None:
     assert client.kept.experiment is not None
     assert client.kept.experiment.tally["missing"] == 1
     assert client.handler.encode(client.replayed()) == client.handler.encode(client.kept)
-    assert client.handler.withdraw(client.kept, Asked("e", "d9", {"op": "show"})) is None
+    assert client.handler.withdraw(client.kept, StateRequest("e", "d9", {"op": "show"})) is None

@@ -8,7 +8,7 @@ from deployments.optimization.studies.handler import StudyHandler
 from deployments.optimization.studies.operations import Operation
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.aside.process import Aside
-from deployments.runtime.state.handler import Asked
+from deployments.runtime.state.handler import StateRequest
 
 # In the form of the releases that knew these steps as lists without names; the numbers are made up.
 EARLIER = b"""
@@ -46,7 +46,7 @@ def test_it_is_written_with_the_same_places() -> None:
     kept = writer.fresh("s")
 
     def event(row: str, ask: Operation) -> Any:
-        (reply,) = writer.answer([(kept, Asked("s", row, ask))])
+        (reply,) = writer.answer([(kept, StateRequest("s", row, ask))])
         return orjson.loads(orjson.dumps(reply.event))
 
     space = {"x": {"type": "float", "low": 0.0, "high": 1.0, "log": False}}

@@ -10,7 +10,7 @@ from deployments.optimization.studies.state import Kept
 from deployments.optimization.studies.suggested import Suggested
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.aside.process import Aside
-from deployments.runtime.state.handler import Asked, Reply
+from deployments.runtime.state.handler import Reply, StateRequest
 from models.optimization.bayes.candidates import untried
 from models.optimization.bayes.converged import best, pareto
 
@@ -46,7 +46,7 @@ class Client:
 
     def do(self, ask: Any) -> Reply:
         self.count += 1
-        (reply,) = self.handler.answer([(self.kept, Asked("s", f"d{self.count}", ask))])
+        (reply,) = self.handler.answer([(self.kept, StateRequest("s", f"d{self.count}", ask))])
         if reply.event is not None:
             self.log.append(orjson.dumps(reply.event))
         return reply
@@ -135,7 +135,7 @@ def test_what_is_sent_again_is_the_same_trial() -> None:
     client.ask()
     told = client.tell(0, [4.0])
     saved = client.handler.encode(client.kept)
-    again = client.handler.again(client.kept, Asked("s", "d1", {"op": "ask", "design": {}}))
+    again = client.handler.again(client.kept, StateRequest("s", "d1", {"op": "ask", "design": {}}))
     assert first.detail is not None
     assert again.detail is not None
     for name in ("trial_id", "parameters"):
@@ -147,11 +147,11 @@ def test_what_is_sent_again_is_the_same_trial() -> None:
         "constraints": {},
         "failed": False,
     }
-    asked: Asked[Operation] = Asked("s", "d3", tell)
+    asked: StateRequest[Operation] = StateRequest("s", "d3", tell)
     assert client.handler.again(client.kept, asked).detail == told.detail
     assert client.handler.encode(client.kept) == saved
     kept = client.handler.decode("s", saved)  # known still after a replica's death
-    revived = client.handler.again(kept, Asked("s", "d1", {"op": "ask", "design": {}}))
+    revived = client.handler.again(kept, StateRequest("s", "d1", {"op": "ask", "design": {}}))
     assert revived.detail is not None
     assert revived.detail["data"]["trial_id"] == 0
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.handler import Asked, Reply
+from deployments.runtime.state.handler import Reply, StateRequest
 
 REMOVED = "removed"
 
@@ -66,31 +66,31 @@ class JournalHandler:
         else:
             journal.add(event)
 
-    def answer(self, rows: Sequence[tuple[Journal, Asked]]) -> list[Reply]:
-        return [self._answer(journal, asked) for journal, asked in rows]
+    def answer(self, rows: Sequence[tuple[Journal, StateRequest]]) -> list[Reply]:
+        return [self._answer(journal, request) for journal, request in rows]
 
-    def _answer(self, journal: Journal, asked: Asked) -> Reply:
-        if asked.ask == "show":
+    def _answer(self, journal: Journal, request: StateRequest) -> Reply:
+        if request.ask == "show":
             return Reply(detail={"data": {"rows": list(journal.rows)}})
-        if asked.ask == "remove":
-            return self.removal(asked) if journal.rows else Reply(refusal=_missing)  # type: ignore[return-value] # it is one
-        if asked.ask.startswith("poison"):
-            raise ZeroDivisionError(asked.ask)
-        if journal.has(asked.ask):
+        if request.ask == "remove":
+            return self.removal(request) if journal.rows else Reply(refusal=_missing)  # type: ignore[return-value] # it is one
+        if request.ask.startswith("poison"):
+            raise ZeroDivisionError(request.ask)
+        if journal.has(request.ask):
             return Reply(detail={"data": {"taken": 0}})
-        journal.add(asked.ask)
-        return Reply(detail={"data": {"taken": 1}}, event=self.event(asked.ask))
+        journal.add(request.ask)
+        return Reply(detail={"data": {"taken": 1}}, event=self.event(request.ask))
 
-    def removal(self, asked: Asked) -> Reply | None:
-        return Reply(event=REMOVED, deletes=True) if asked.ask == "remove" else None
+    def removal(self, request: StateRequest) -> Reply | None:
+        return Reply(event=REMOVED, deletes=True) if request.ask == "remove" else None
 
-    def again(self, state: Journal, asked: Asked) -> Reply:  # noqa: ARG002 - it says how things stand
+    def again(self, state: Journal, request: StateRequest) -> Reply:  # noqa: ARG002 - it says how things stand
         return Reply(detail={"data": {"taken": 0}})
 
-    def withdraw(self, state: Journal, asked: Asked) -> Any:
+    def withdraw(self, state: Journal, request: StateRequest) -> Any:
         """Let it stand: sent again, it is known by its number."""
 
-    def unavailable(self, _: Asked) -> Refusal | None:
+    def unavailable(self, _: StateRequest) -> Refusal | None:
         return {"code": "unavailable", "message": "nothing was taken"}
 
 

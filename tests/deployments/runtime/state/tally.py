@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deployments.runtime.batch import Refusal
-from deployments.runtime.state.handler import Asked, Reply
+from deployments.runtime.state.handler import Reply, StateRequest
 
 
 @dataclass
@@ -54,30 +54,30 @@ class TallyHandler:
                 state.add(event)
                 self.replayed += 1
 
-    def answer(self, rows: Sequence[tuple[Tally, Asked]]) -> list[Reply]:
-        return [self._answer(state, asked) for state, asked in rows]
+    def answer(self, rows: Sequence[tuple[Tally, StateRequest]]) -> list[Reply]:
+        return [self._answer(state, request) for state, request in rows]
 
-    def _answer(self, state: Tally, asked: Asked) -> Reply:
-        if asked.ask is None:
+    def _answer(self, state: Tally, request: StateRequest) -> Reply:
+        if request.ask is None:
             return Reply({"total": state.total})
-        if removal := self.removal(asked):
+        if removal := self.removal(request):
             return removal
-        if asked.ask < 0:
+        if request.ask < 0:
             return Reply(refusal={"code": "invalid", "message": "no negative numbers"})
-        return Reply({"total": state.add(asked.ask)}, event=asked.ask)
+        return Reply({"total": state.add(request.ask)}, event=request.ask)
 
-    def removal(self, asked: Asked) -> Reply | None:
-        if asked.ask != "delete":
+    def removal(self, request: StateRequest) -> Reply | None:
+        if request.ask != "delete":
             return None
         return Reply({"total": 0.0}, event="delete", deletes=True)
 
-    def again(self, state: Tally, asked: Asked) -> Reply:
-        return Reply({"total": state.total}, {"data": {"again": asked.id}})
+    def again(self, state: Tally, request: StateRequest) -> Reply:
+        return Reply({"total": state.total}, {"data": {"again": request.id}})
 
-    def withdraw(self, state: Tally, asked: Asked) -> Any:
+    def withdraw(self, state: Tally, request: StateRequest) -> Any:
         """Let it stand."""
 
-    def unavailable(self, asked: Asked) -> Refusal | None:
-        if asked.ask is None:
+    def unavailable(self, request: StateRequest) -> Refusal | None:
+        if request.ask is None:
             return None
         return {"code": "unavailable", "message": "nothing was taken"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deployments.runtime.state.cache import Held
-from deployments.runtime.state.handler import Asked
+from deployments.runtime.state.handler import StateRequest
 from tests.deployments.runtime.state.creating import ADA, BOB, Replicas
 from tests.deployments.runtime.state.tally import Tally, TallyHandler
 from tests.redis_server import RedisServer
@@ -209,4 +209,4 @@ async def test_while_redis_is_away_no_place_is_lost(
 
 
 def test_a_row_without_an_owner_counts_for_nobody() -> None:
-    assert Asked("a", "1", 1).owner is None
+    assert StateRequest("a", "1", 1).owner is None

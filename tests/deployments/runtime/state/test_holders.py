@@ -14,7 +14,7 @@ from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.state import Kept
 from deployments.runtime.batch import Batch, Prediction
-from deployments.runtime.state.handler import Asked
+from deployments.runtime.state.handler import StateRequest
 from deployments.runtime.state.log import Append, KeyLog
 from deployments.runtime.state.routing import ByKey, holder
 from deployments.runtime.state.service import KeyedService
@@ -233,8 +233,8 @@ async def test_the_keys_of_a_replica_that_hangs_are_asked_of_others_until_it_is_
 class Hesitant(TallyHandler):
     """Takes back what nobody was told of, by taking as much away."""
 
-    def withdraw(self, state: Tally, asked: Asked) -> Any:
-        return -asked.ask if state.add(-asked.ask) is not None else None
+    def withdraw(self, state: Tally, request: StateRequest) -> Any:
+        return -request.ask if state.add(-request.ask) is not None else None
 
 
 @pytest.mark.parametrize("for_good", [False, True])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from deployments.runtime.state.handler import Asked, Reply
+from deployments.runtime.state.handler import Reply, StateRequest
 from tests.deployments.runtime.state.asking import Service, ask, expected, totals
 from tests.deployments.runtime.state.tally import Tally, TallyHandler
 
@@ -20,7 +20,7 @@ class Later(TallyHandler):
     def decode(self, key: str, saved: bytes) -> Tally:
         return super().decode(key, saved.removeprefix(b"2"))
 
-    def answer(self, rows: Sequence[tuple[Tally, Asked]]) -> list[Reply]:
+    def answer(self, rows: Sequence[tuple[Tally, StateRequest]]) -> list[Reply]:
         replies = super().answer(rows)
         for reply in replies:
             if reply.event is not None:
@@ -34,10 +34,10 @@ class Later(TallyHandler):
 class Brittle(TallyHandler):
     """Fails altogether when one of its keys is asked a certain thing, in the middle of a batch."""
 
-    def _answer(self, state: Tally, asked: Asked) -> Reply:
-        if asked.ask == 13.0:
+    def _answer(self, state: Tally, request: StateRequest) -> Reply:
+        if request.ask == 13.0:
             raise ZeroDivisionError("thirteen")
-        return super()._answer(state, asked)
+        return super()._answer(state, request)
 
 
 async def stored(redis: Redis, key: str) -> tuple[Any, Any]:
