@@ -43,7 +43,7 @@ class Metrics:
         registry.register(self.loops)
         self._count_requests()
         self._count_models()
-        self._count_house()
+        self._count_platform()
 
     def answered(self, endpoint: str, status: int, seconds: Values) -> None:
         """Count requests that were answered with one status, each with its latency."""
@@ -110,7 +110,7 @@ class Metrics:
             "interval_coverage", "Share of outcomes that fell into their interval.", "model"
         )
 
-    def _count_house(self) -> None:
+    def _count_platform(self) -> None:
         self.feature_cache_hits = self._counter(
             "feature_cache_hits_total", "Features found in the cache."
         )

@@ -204,7 +204,7 @@ def _too_wide(found: int, detector: str | None) -> Refusal | None:
 
 
 def _another(record: Record, choice: PointChoice | None) -> Refusal | None:
-    """Say in what a body chooses otherwise than its stream was begun."""
+    """Refuse a choice that differs from the one that the stream was created with."""
     chosen: Mapping[str, object] = (
         {"detector": choice} if choice is None or isinstance(choice, str) else choice
     )

@@ -91,7 +91,7 @@ class InferenceEndpoint:
     interval_method: str
     interval_level: float
     # What is said beside the numbers of a row that fell back; nothing where left out.
-    otherwise: Callable[[Any], Detail] | None = None
+    fallback_detail: Callable[[Any], Detail] | None = None
     # The features that the model needs and that the feature store may fill.
     features: tuple[str, ...] = ()
     # The deployment that answers; the family's own where it is not named.

@@ -192,10 +192,10 @@ def _details(
     fallback: Sequence[bool],
 ) -> list[Detail | None]:
     """Give what the model said beside its columns, and of rows that fell back their family."""
-    otherwise = family.otherwise
+    fallback_detail = family.fallback_detail
     said = prediction.details or [None] * len(fallback)
     return [
-        detail if not fell_back else otherwise(ask.body) if otherwise else None
+        detail if not fell_back else fallback_detail(ask.body) if fallback_detail else None
         for ask, detail, fell_back in zip(asks, said, fallback, strict=True)
     ]
 

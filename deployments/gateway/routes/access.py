@@ -11,13 +11,13 @@ from deployments.gateway.context import GatewayContext
 
 
 # FastAPI would run plain functions in a thread each.
-async def premises_of(request: Request) -> GatewayContext:
+async def context_of(request: Request) -> GatewayContext:
     found: GatewayContext = request.app.state.context
     return found
 
 
 async def admitted(
-    request: Request, context: Annotated[GatewayContext, Depends(premises_of)]
+    request: Request, context: Annotated[GatewayContext, Depends(context_of)]
 ) -> Principal:
     route = request.scope["route"]
     path = route.path if isinstance(route, Route) else request.url.path
@@ -25,4 +25,4 @@ async def admitted(
     return context.admission.admit(request.scope["headers"], needed)
 
 
-Here = Annotated[GatewayContext, Depends(premises_of)]
+Here = Annotated[GatewayContext, Depends(context_of)]

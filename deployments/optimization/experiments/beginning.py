@@ -41,8 +41,8 @@ def baseline_of(ask: Decide, configured: BanditExperiment, arms: Sequence[str]) 
     return stated or configured.baseline or arms[0]
 
 
-def differing(stated: dict[str, Any], design: Design) -> str | None:
-    """Name the first setting that a request states otherwise than the experiment began with."""
+def changed_setting(stated: dict[str, Any], design: Design) -> str | None:
+    """Name the first setting whose value in a request differs from the experiment's."""
     begun = asdict(design)
     for name, value in stated.items():
         if name == "baseline":

@@ -9,8 +9,8 @@ from deployments.api.bandits import MOST_ARMS
 from deployments.optimization.experiments.beginning import (
     arms_of,
     baseline_of,
+    changed_setting,
     design_of,
-    differing,
     invalid,
 )
 from deployments.optimization.experiments.events import Event
@@ -36,7 +36,7 @@ def steps(experiment: Experiment | None, ask: Decide, configured: BanditExperime
     if experiment is None:
         return _begin(ask, configured)
     design = ask.get("design")
-    if design and (setting := differing(design, experiment.design)):
+    if design and (setting := changed_setting(design, experiment.design)):
         message = (
             f"The experiment was created with another value of {setting}, which cannot "
             "change: delete the experiment to create it again"
@@ -53,7 +53,7 @@ def steps(experiment: Experiment | None, ask: Decide, configured: BanditExperime
     return {"add": added} if added else {}
 
 
-def passed_over(
+def excluded_arms(
     experiment: Experiment, asks: Sequence[Decide], configured: BanditExperiment
 ) -> BoolArray | None:
     """Mark the arms that each request leaves out, and those that an operator vetoes."""

@@ -14,7 +14,7 @@ from config_store.document import BanditExperiment
 from deployments.api.bandits import LEVEL, MOST_ARMS
 from deployments.optimization.experiments import shown
 from deployments.optimization.experiments.beginning import invalid
-from deployments.optimization.experiments.choosing import UnfitError, passed_over, steps
+from deployments.optimization.experiments.choosing import UnfitError, excluded_arms, steps
 from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.events import DELETED, ArmChanged, Event, Rewarded
 from deployments.optimization.experiments.operations import (
@@ -181,7 +181,7 @@ class ExperimentHandler:
             keys_of(ids, kept.name),
             policy=asks[0]["policy"],
             cap=settings.cap,
-            vetoed=passed_over(experiment, asks, settings.experiment(kept.name)),
+            vetoed=excluded_arms(experiment, asks, settings.experiment(kept.name)),
             level=LEVEL,
         )
         record(experiment, ids, decisions, now)

@@ -81,7 +81,7 @@ def _field(setting: str) -> str:
 
 
 def _check_same(stated: dict[str, Any], design: Design) -> None:
-    """Refuse a setting that is stated otherwise than the study began with."""
+    """Refuse a setting whose value differs from the study's."""
     # Without its candidates, each of which would be placed in the space again at every ask.
     begun = design_document(design) | {"candidates": ()}
     for name, value in stated.items():
