@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from deployments.optimization.studies import shown
 from deployments.optimization.studies.beginning import UnfitError, in_order, invalid, steps
+from deployments.optimization.studies.cheap_suggestions import cheap, starting
 from deployments.optimization.studies.events import DELETED, Event, TrialAsked, TrialTold
 from deployments.optimization.studies.operations import AskTrial, Operation, TellTrial
 from deployments.optimization.studies.state import (
@@ -14,7 +15,6 @@ from deployments.optimization.studies.state import (
     size_of,
     unpack,
 )
-from deployments.optimization.studies.stopgap import cheap, starting
 from deployments.optimization.studies.suggested import Suggested
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.batch import Refusal

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from deployments.optimization.studies.cheap_suggestions import starting
 from deployments.optimization.studies.state import Running
-from deployments.optimization.studies.stopgap import starting
 from deployments.optimization.studies.suggested import Suggested
 from deployments.runtime.aside.process import Aside, AsideLostError, TaskFailedError
 from models.optimization.bayes.snapshot import design_document

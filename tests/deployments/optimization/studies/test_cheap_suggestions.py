@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from deployments.optimization.studies.cheap_suggestions import cheap
 from deployments.optimization.studies.state import Running
-from deployments.optimization.studies.stopgap import cheap
 from models.optimization.bayes.snapshot import design_from
 from models.optimization.bayes.study import Study
 from models.optimization.bayes.suggest import suggest
