@@ -30,7 +30,7 @@ MOST_MEMBERS = 512
 
 # JSON has no infinity but 1e999; whatever is finite is taken.
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Moment = Annotated[float, Field(ge=0, le=1e11)] | AwareDatetime
+Timestamp = Annotated[float, Field(ge=0, le=1e11)] | AwareDatetime
 StreamName = Annotated[
     str, Field(pattern=ENTITY_PATTERN, description="The stream's name; any name is allowed.")
 ]
@@ -44,7 +44,7 @@ class StreamBody(FamilyBody):
     """What the bodies of all streams share."""
 
     stream: StreamName
-    ts: Moment | Annotated[list[Moment], Field(max_length=MOST_VALUES)] | None = Field(
+    ts: Timestamp | Annotated[list[Timestamp], Field(max_length=MOST_VALUES)] | None = Field(
         None,
         description="The time of observation, in epoch seconds or RFC 3339; one for all "
         "observations or one for each. Observations older than the latest "
@@ -65,8 +65,8 @@ class StreamBody(FamilyBody):
         if isinstance(self.ts, list):
             if len(self.ts) != len(self.observed()):
                 raise ValueError(f"ts has {len(self.ts)} times for {len(self.observed())} values")
-            moments = [_epoch(each) for each in self.ts]
-            if any(later < earlier for earlier, later in pairwise(moments)):
+            times = [_epoch(each) for each in self.ts]
+            if any(later < earlier for earlier, later in pairwise(times)):
                 raise ValueError("ts goes backwards: send the observations in order of time")
         return self
 

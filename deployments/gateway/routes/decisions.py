@@ -8,8 +8,8 @@ from starlette.responses import Response
 from access.keys import Principal
 from deployments.api.endpoint import DECISION_ID
 from deployments.api.errors import NotFoundError
-from deployments.gateway.moments import Moment
 from deployments.gateway.routes.access import Here, admitted
+from deployments.gateway.timestamps import Timestamp
 from deployments.history.client import ask
 from deployments.history.questions import Questions
 from observability.ledger.audit_report import AuditReport
@@ -35,7 +35,7 @@ async def decision(
 async def decisions(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     family: Annotated[str | None, Query(pattern=r"^[a-z_-]{1,32}$")] = None,
-    since: Moment | None = None,
+    since: Timestamp | None = None,
 ) -> list[dict[str, Any]]:
     return await ask(Questions.decisions, limit, family, since)
 

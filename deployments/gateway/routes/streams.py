@@ -11,10 +11,10 @@ from deployments.anomaly.operations import JudgeDeploy
 from deployments.api.endpoint import ENTITY_PATTERN
 from deployments.api.errors import NotFoundError, UnavailableError
 from deployments.gateway.listeners import EventStream
-from deployments.gateway.moments import MomentOrEpoch
 from deployments.gateway.notices import Notices, resumed_after
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text, page_of
+from deployments.gateway.timestamps import TimestampOrEpoch
 from deployments.runtime.state.operations import Delete, Show
 from settings.redis_connection import REDIS_AWAY
 
@@ -41,7 +41,7 @@ class GateBody(BaseModel):
     )
 
     stream: Annotated[str, Field(pattern=ENTITY_PATTERN)]
-    deployed_at: MomentOrEpoch = Field(
+    deployed_at: TimestampOrEpoch = Field(
         description="When the deploy began: RFC 3339, or epoch seconds."
     )
     window_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(

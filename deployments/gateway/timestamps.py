@@ -1,4 +1,4 @@
-"""Moments as clients write them: all of RFC 3339, brought into the years in which things happen.
+"""Timestamps as clients write them: all of RFC 3339, brought into the years in which things happen.
 
 What the description calls a date and time has years from 0 to 9999, leap seconds, and fractions of
 any length, of which Python and the column store each take a part only.
@@ -24,7 +24,7 @@ _TEXT = {"type": "string", "format": "date-time"}
 _EPOCH = {"type": "number", "minimum": 0.0, "maximum": MOST_EPOCH_SECONDS}
 
 
-def read_moment(value: object) -> datetime:
+def read_timestamp(value: object) -> datetime:
     """Read RFC 3339, and no number, which pydantic would take for seconds; raises ValueError."""
     found = _RFC_3339.fullmatch(value.upper()) if isinstance(value, str) else None
     if found is None:
@@ -35,30 +35,30 @@ def read_moment(value: object) -> datetime:
     offset = found["offset"].replace(" ", "+")
     fraction = found["fraction"] or ""
     try:
-        moment = datetime.fromisoformat(
+        timestamp = datetime.fromisoformat(
             f"{year}{found['day']}{found['minute']}{second}{fraction}{offset}"
         )
     except ValueError as error:
         raise ValueError(f"{_AN_EXAMPLE}: {error}") from None
     if year_0:
         return EARLIEST
-    return _within(moment) + timedelta(seconds=leap)
+    return _within(timestamp) + timedelta(seconds=leap)
 
 
-def read_moment_or_epoch(value: object) -> datetime:
+def read_timestamp_or_epoch(value: object) -> datetime:
     """Read RFC 3339, or seconds since 1970."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 <= value <= MOST_EPOCH_SECONDS:
             raise ValueError(f"seconds since 1970 are between 0 and {MOST_EPOCH_SECONDS:.0f}")
         return _within(datetime.fromtimestamp(value, UTC))
-    return read_moment(value)
+    return read_timestamp(value)
 
 
-def _within(moment: datetime) -> datetime:
-    return min(max(moment, EARLIEST), LATEST)
+def _within(timestamp: datetime) -> datetime:
+    return min(max(timestamp, EARLIEST), LATEST)
 
 
-Moment = Annotated[datetime, BeforeValidator(read_moment), WithJsonSchema(_TEXT)]
-MomentOrEpoch = Annotated[
-    datetime, BeforeValidator(read_moment_or_epoch), WithJsonSchema({"anyOf": [_TEXT, _EPOCH]})
+Timestamp = Annotated[datetime, BeforeValidator(read_timestamp), WithJsonSchema(_TEXT)]
+TimestampOrEpoch = Annotated[
+    datetime, BeforeValidator(read_timestamp_or_epoch), WithJsonSchema({"anyOf": [_TEXT, _EPOCH]})
 ]

@@ -5,20 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from deployments.gateway.moments import (
+from deployments.gateway.timestamps import (
     EARLIEST,
     LATEST,
-    Moment,
-    MomentOrEpoch,
-    read_moment,
-    read_moment_or_epoch,
+    Timestamp,
+    TimestampOrEpoch,
+    read_timestamp,
+    read_timestamp_or_epoch,
 )
 
 AT_SEVEN = datetime(2026, 11, 20, 7, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "timestamp"),
     [
         ("2026-11-20T07:00:00Z", AT_SEVEN),
         ("2026-11-20t07:00:00z", AT_SEVEN),
@@ -32,8 +32,8 @@ AT_SEVEN = datetime(2026, 11, 20, 7, tzinfo=UTC)
         ("9999-12-31T23:59:59-23:59", LATEST),
     ],
 )
-def test_all_of_rfc_3339_is_read(text: str, moment: datetime) -> None:
-    assert read_moment(text) == moment
+def test_all_of_rfc_3339_is_read(text: str, timestamp: datetime) -> None:
+    assert read_timestamp(text) == timestamp
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def test_all_of_rfc_3339_is_read(text: str, moment: datetime) -> None:
 )
 def test_what_is_no_moment_is_refused_with_an_example(value: object) -> None:
     with pytest.raises(ValueError, match="such as 2026-11-20T08:00:00Z"):
-        read_moment(value)
+        read_timestamp(value)
 
 
 def test_seconds_since_1970_have_bounds() -> None:
-    assert read_moment_or_epoch(AT_SEVEN.timestamp()) == AT_SEVEN
-    assert read_moment_or_epoch(1e11) == LATEST
+    assert read_timestamp_or_epoch(AT_SEVEN.timestamp()) == AT_SEVEN
+    assert read_timestamp_or_epoch(1e11) == LATEST
     for value in (-1, 1.1e11, float("nan")):
         with pytest.raises(ValueError, match="between 0 and"):
-            read_moment_or_epoch(value)
+            read_timestamp_or_epoch(value)
 
 
 @st.composite
@@ -78,18 +78,18 @@ def date_times(draw: st.DrawFn) -> str:
 
 
 class Asked(BaseModel):
-    moment: Moment
-    either: MomentOrEpoch
+    timestamp: Timestamp
+    either: TimestampOrEpoch
 
 
 @given(date_times(), date_times() | st.floats(0, 1e11) | st.integers(0, 10**11))
-def test_whatever_fits_the_description_is_taken(moment: str, either: str | float) -> None:
-    asked = Asked.model_validate({"moment": moment, "either": either})
-    for found in (asked.moment, asked.either):
+def test_whatever_fits_the_description_is_taken(timestamp: str, either: str | float) -> None:
+    asked = Asked.model_validate({"timestamp": timestamp, "either": either})
+    for found in (asked.timestamp, asked.either):
         assert EARLIEST <= found <= LATEST + timedelta(seconds=1)
 
 
 def test_the_description_says_what_is_taken() -> None:
     shown = Asked.model_json_schema()["properties"]
-    assert shown["moment"]["format"] == "date-time"
+    assert shown["timestamp"]["format"] == "date-time"
     assert [each["type"] for each in shown["either"]["anyOf"]] == ["string", "number"]
