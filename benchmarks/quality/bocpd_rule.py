@@ -1,7 +1,7 @@
 """Chooses settings from a series alone: no labels, and the same rule for every series.
 
 1. A lone spike is not a regime: it is set to the middle of itself and its neighbours.
-2. What a regime is, a level or a trend, is what foretells the series better (Bayes factor).
+2. What a regime is, a level or a trend, is what predicts the series better (Bayes factor).
 3. Observations that repeat each other count for less: with lag-1 correlation rho of what is left
    when regimes are taken away, n of them say as much as n (1 - rho) / (1 + rho) independent ones
    (Bayley and Hammersley 1946). Splitting and measuring rho take turns until they agree.

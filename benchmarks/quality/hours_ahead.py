@@ -22,10 +22,10 @@ from redis.asyncio import Redis
 from benchmarks.quality.hourly_rates import KINDS, MOVED
 from benchmarks.quality.row import Row
 from deployments.forecasting import planner
-from deployments.forecasting.foretold import DAY_AHEAD, NEXT, Horizon, ends_of, outcome_of
 from deployments.forecasting.hour_standings import HourStandings
 from deployments.forecasting.kept_hours import Ends
 from deployments.forecasting.past import Past
+from deployments.forecasting.pending_forecasts import DAY_AHEAD, NEXT, Horizon, ends_of, outcome_of
 from deployments.forecasting.table import Ahead, ForecastTable
 from deployments.runtime.coverage.handler import Online, Taken, score
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON

@@ -1,7 +1,7 @@
 """How much of the crossed barrel can be known: `python -m benchmarks.quality.knowable --data DIR`.
 
-The bench asks for the best 5 % of 600 materials within 50 trials. Here every material is foretold
-by a forest that was shown the outcomes of all others (ten folds), and the 50 foretold best are
+The bench asks for the best 5 % of 600 materials within 50 trials. Here every material is predicted
+by a forest that was shown the outcomes of all others (ten folds), and the 50 predicted best are
 taken; a search, which begins with nothing, is not to be expected to find more. And who is among the
 best is partly luck: each outcome is the mean of three or so measurements, which are drawn anew here
 from the material's mean and the usual error of such a mean.
@@ -29,8 +29,8 @@ def best(outcomes: FloatArray, count: int) -> set[int]:
     return set(np.argsort(-outcomes)[:count].tolist())
 
 
-def foretold(rows: FloatArray, outcomes: FloatArray, seed: int) -> FloatArray:
-    """Foretell each material from the outcomes of those outside its fold."""
+def predicted(rows: FloatArray, outcomes: FloatArray, seed: int) -> FloatArray:
+    """Predict each material from the outcomes of those outside its fold."""
     generator = np.random.default_rng(seed)
     fold: IntArray = generator.permutation(len(rows)) % FOLDS
     found = np.empty(len(rows))
@@ -46,7 +46,7 @@ def measured_again(means: FloatArray, error: float, seed: int) -> FloatArray:
 
 
 def shares(table: pd.DataFrame) -> tuple[list[float], list[float], float, float]:
-    """Give the shares foretold, those that would be among the best again, the error, the spread."""
+    """Give the predicted shares, the shares that are best again, the error and the spread."""
     groups = table.groupby(MATERIAL)["toughness"]
     means = groups.mean()
     outcomes = means.to_numpy()
@@ -56,7 +56,7 @@ def shares(table: pd.DataFrame) -> tuple[list[float], list[float], float, float]
     top = best(outcomes, round(TOP * len(outcomes)))
     standard = (outcomes - outcomes.mean()) / outcomes.std()
     told = [
-        len(top & best(foretold(rows, standard, seed), POOL_BUDGET)) / len(top)
+        len(top & best(predicted(rows, standard, seed), POOL_BUDGET)) / len(top)
         for seed in range(REPEATS)
     ]
     again = [

@@ -18,7 +18,7 @@ class Segmentation:
     starts: IntArray
     """The first observation of each regime after the first, counted from 0."""
     log_evidence: float
-    """How well the model foretold the series, step by step: what settings are compared by."""
+    """How well the model predicted the series, step by step: what settings are compared by."""
 
 
 def segment(values: FloatArray, settings: BocpdSettings | None = None) -> Segmentation:

@@ -1,4 +1,4 @@
-"""What was foretold of hours that are not counted yet, in Redis: a replica that ends loses none."""
+"""Forecasts of hours that are not counted yet, in Redis: a replica that ends loses none."""
 
 import logging
 import math

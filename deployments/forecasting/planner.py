@@ -1,4 +1,4 @@
-"""A batch of requests into plans: what the table foretells, what the moment says, what it needs."""
+"""A batch of requests into plans: what the table predicts, what the present says, what it needs."""
 
 import math
 from collections.abc import Sequence

@@ -10,10 +10,10 @@ from functools import partial
 from config_store.shared_loads import SharedLoads
 from deployments.api.capacity import MODELS
 from deployments.forecasting import planner
-from deployments.forecasting.foretold import DAY_AHEAD, Foretold
 from deployments.forecasting.hour_standings import HourStandings
 from deployments.forecasting.loaded_models import LoadedModels, registered_name
 from deployments.forecasting.past import Past, end_of, past_of
+from deployments.forecasting.pending_forecasts import DAY_AHEAD, PendingForecasts
 from deployments.forecasting.table import ForecastTable
 from deployments.history import client as history
 from deployments.history.client import HistoryAwayError
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Forecasts:
-    """The models that one alias names, and what they foretell."""
+    """The models that one alias names, and what they predict."""
 
     models: LoadedModels
     table: ForecastTable
@@ -54,8 +54,8 @@ class ForecastService:
         self._begun: SharedLoads[str, Forecasts] = SharedLoads()
         self.standings = HourStandings(replica.redis)
         self._outcomes = OutcomeRecorder(replica.redis, replica.clocks.monotonic)
-        self.foretold = Foretold(replica.redis, self._outcomes, self.standings)
-        self.day_ahead = Foretold(replica.redis, self._outcomes, self.standings, DAY_AHEAD)
+        self.next_hour = PendingForecasts(replica.redis, self._outcomes, self.standings)
+        self.day_ahead = PendingForecasts(replica.redis, self._outcomes, self.standings, DAY_AHEAD)
         self.past: dict[str, Past] = {}
         # The past holds all of every hour before this one.
         self._past_until = 0
@@ -138,10 +138,10 @@ class ForecastService:
                 await self._follow(alias, hour)
             except Exception as failure:  # noqa: BLE001 - whatever it is, the others are followed
                 failures.append(failure)
-        for foretold in (self.foretold, self.day_ahead):
+        for pending in (self.next_hour, self.day_ahead):
             if (answering := self.known(usual.alias)) is not None:
-                await foretold.note(answering.table, usual.model)
-            await foretold.tell(self.past, self._past_until)
+                await pending.note(answering.table, usual.model)
+            await pending.settle(self.past, self._past_until)
         if failures:
             raise failures[0]
 

@@ -100,7 +100,7 @@ class Regimes:
     segment: I64Array
     """Where the last segment of the best segmentation begins."""
     warming: BoolArray
-    """While the scale is being learnt: nothing was foretold, so nothing can surprise."""
+    """While the scale is being learnt: nothing was predicted, so nothing can surprise."""
     log_odds: F64Array
     """Of the change probability; it still tells 1 - 1e-9 from 1 - 1e-12. 0 in warm-up."""
 

@@ -1,4 +1,4 @@
-"""How well a regime foretells its next observation: the four families, and what they remember.
+"""How well a regime predicts its next observation: the four families, and what they remember.
 
 Statistics of a dimension are its mean and the sum of squares about it; a line adds level, slope
 and half the sum of squared innovations; Wishart adds, after all dimensions, the Cholesky factor of
@@ -106,7 +106,7 @@ def _add_to_factor(factor: Any, vector: Any) -> None:
 
 
 @compiled
-def foretell(prior: Prior, stats: Any, n: int, x: Any, scale: Any, scratch: Any) -> float:
+def predict(prior: Prior, stats: Any, n: int, x: Any, scale: Any, scratch: Any) -> float:
     """Give the log density of an observation after n others of its regime, and take it in."""
     d, width = x.size, 5 if prior.family == TREND else 2
     gamma = 0.0 if prior.family == POISSON else _gamma(prior, n, d)

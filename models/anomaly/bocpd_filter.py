@@ -1,13 +1,13 @@
 """One step of Bayesian online change-point detection for one stream.
 
-The step weighs every hypothesis by how well it foretold the observation, lets each end with the
+The step weighs every hypothesis by how well it predicted the observation, lets each end with the
 probability `hazard`, and opens a new one that begins with the next observation.
 """
 
 import math
 from typing import Any
 
-from models.anomaly.bocpd_densities import foretell
+from models.anomaly.bocpd_densities import predict
 from models.anomaly.bocpd_state import WISHART, Prior, Streams
 from models.compiled import compiled
 
@@ -36,7 +36,7 @@ def _weigh(
     most, most_plain = -math.inf, -math.inf
     for i in range(size):
         n = total - streams.start[slot, i]
-        density = foretell(prior, streams.stats[slot, i], n, x, streams.scale[slot], scratch)
+        density = predict(prior, streams.stats[slot, i], n, x, streams.scale[slot], scratch)
         p[i] = log_p[i] + density
         log_p[i] += prior.weight * density
         streams.log_own[slot, i] += prior.weight * density

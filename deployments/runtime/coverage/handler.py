@@ -28,7 +28,7 @@ STATE_BYTES, KNOWN_BYTES = 20_000, 100
 # than their ratio's logarithm.
 _LEAST, _MOST = 1e-9, 1e15
 FURTHEST_SCORE = math.log(_MOST / _LEAST)
-# An interval from a thousandth to a thousand times of what a model foretold says nothing that a
+# An interval from a thousandth to a thousand times of what a model predicted says nothing that a
 # plan could use, and where that does not hold the truth a factor is no remedy: no factor reaches
 # zero. Without a bound one service that rests at night asks for workers by the million.
 MOST_OFFSET = math.log(1_000)

@@ -1,13 +1,13 @@
 """Which candidate of a list comes next when many good ones are sought and the outcome is rough.
 
-Rough: Gaussian processes foretell the trials they are not shown badly. A forest of trees then has
+Rough: Gaussian processes predict the trials they are not shown badly. A forest of trees then has
 as much say as they, and the lowest plausible outcome is taken, expectation less a standard
 deviation (Cox & John 1992): a good candidate counts though it does not improve on the best. Where
-they foretell well, as of Branin's function, improvement on the best few found more, so
+they predict well, as of Branin's function, improvement on the best few found more, so
 `suggest.py` stays with that.
 
 Chosen on 16 seeds, from 100, of the measured materials that the bench counts on seeds 0 to 9, and
-on lists made of known functions. Weights by how well each foretells (stacking: Yao et al. 2018)
+on lists made of known functions. Weights by how well each predicts (stacking: Yao et al. 2018)
 found fewer of the materials, 33 % against 40 % of 24 seeds, both without the test for roughness.
 With it the gain over improvement alone is 2.5 points, its standard error 2.1.
 """
@@ -28,7 +28,7 @@ BOLDNESS = 1.0
 """Standard deviations that a candidate may come out better than expected."""
 FOREST_SHARE = 0.5
 ROUGH = 0.5
-"""The share of the outcomes' variance that the Gaussian processes fail to foretell.
+"""The share of the outcomes' variance that the Gaussian processes fail to predict.
 
 At 0.3 a list of Branin's lost 6 points (8 seeds), at 0.5 none (12 seeds)."""
 
@@ -76,7 +76,7 @@ class Plausible:
 
 
 def rough(members: list[Member]) -> bool:
-    """Tell whether the trials are foretold badly, each from all the others.
+    """Tell whether the trials are predicted badly, each from all the others.
 
     Rasmussen & Williams 2006, eq. 5.12.
     """

@@ -1,4 +1,4 @@
-"""What becomes of the hours that were foretold, by a clock that a test moves."""
+"""What becomes of the hours that were forecast, by a clock that a test moves."""
 
 import math
 from collections.abc import AsyncIterator
@@ -13,11 +13,11 @@ from scipy.signal import lfilter
 
 import deployments.history.client
 import deployments.runtime.replica
-from deployments.forecasting import foretold
-from deployments.forecasting.foretold import outcome_of
+from deployments.forecasting import pending_forecasts
 from deployments.forecasting.kept_hours import Ends
 from deployments.forecasting.loaded_models import LoadedModels
 from deployments.forecasting.past import past_of
+from deployments.forecasting.pending_forecasts import outcome_of
 from deployments.forecasting.service import (
     HOUR,
     READ_AGAIN_SECONDS,
@@ -147,7 +147,7 @@ async def test_each_hour_is_an_outcome_once_it_is_over(
 async def test_hours_count_by_the_intervals_that_clients_were_given(
     service: ForecastService, clocks: Clocks, past: History
 ) -> None:
-    """Once these are wide enough they hold, though what the model itself foretold would not."""
+    """Once these are wide enough they hold, though what the model itself predicted would not."""
     past.spread = 1.0
     held = []
     for _ in range(62):
@@ -193,7 +193,7 @@ async def test_what_is_wrong_with_one_entity_takes_no_hour_from_the_others(
     clocks.now += 2 * HOUR
     past = past_of(await deployments.history.client.ask(Questions.hours, 14))
     past["auth"] = past["auth"]._replace(start=None)  # type: ignore[arg-type] # it is to fail
-    await service.foretold.tell(past, BEGIN // HOUR + 2)
+    await service.next_hour.settle(past, BEGIN // HOUR + 2)
     assert await outcomes(service) == [0, 1]
 
 
@@ -245,7 +245,7 @@ def test_an_outcome_is_of_the_interval_as_it_was_corrected() -> None:
         assert (found["lower"], found["upper"]) == (80.0, 120.0)
 
 
-async def test_hours_count_as_foretold_a_day_ahead_too(
+async def test_hours_count_as_forecast_a_day_ahead_too(
     service: ForecastService, clocks: Clocks
 ) -> None:
     await hours_that_pass(service, clocks, 28)
@@ -263,10 +263,10 @@ async def test_a_replica_that_begins_anew_holds_hours_against_the_same(
         await redis.hgetall("ballast:forecasts:foretold"),
         await redis.hgetall("ballast:forecasts:foretold-corrections"),
     )
-    kept = service.foretold._waiting
+    kept = service.next_hour._waiting
     again = ForecastService(service._replica)
-    await again.foretold._restore()
-    assert again.foretold._waiting == kept
+    await again.next_hour._restore()
+    assert again.next_hour._waiting == kept
     assert any(each.left > 0.5 for each in kept.values())
     await again.close()
     assert before[0].keys() == before[1].keys()
@@ -322,7 +322,7 @@ async def test_hours_that_wait_for_too_long_are_given_up_for_all_entities_alike(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(foretold, "MOST_HOURS", 3)
+    monkeypatch.setattr(pending_forecasts, "MOST_HOURS", 3)
     past.late_hours = 10
     for _ in range(8):
         await service.look(["champion"], CHAMPION)

@@ -4,9 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.forecasting.foretold import Foretold
 from deployments.forecasting.loaded_models import LoadedModels, registered_name, save_with_kind
 from deployments.forecasting.past import past_of
+from deployments.forecasting.pending_forecasts import PendingForecasts
 from deployments.forecasting.service import Forecasts
 from deployments.runtime.coverage.outcomes import key_of
 from deployments.runtime.state.cache import USUAL
@@ -235,9 +235,9 @@ async def test_an_hour_that_is_over_is_an_outcome(learned: House) -> None:
         each["rate"] = np.append(each["rate"], [3e4, 3e4])
     service = forecasting._service
     for _ in range(2):  # another replica does the same
-        foretold = Foretold(learned.redis, service._outcomes, service.standings)
-        await foretold.note(table, "forecasting/ensemble")
-        await foretold.tell(past_of(past), table.hour + 3)
+        pending = PendingForecasts(learned.redis, service._outcomes, service.standings)
+        await pending.note(table, "forecasting/ensemble")
+        await pending.settle(past_of(past), table.hour + 3)
     await service.standings.refresh()
     told = forecasting._service.standings.told(["order-gateway", "nobody"])
     assert told[0]["outcomes"] == 1

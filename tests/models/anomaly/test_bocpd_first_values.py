@@ -120,7 +120,7 @@ def test_the_published_protocol_is_reached_by_giving_the_scale() -> None:
     assert (settings.kappa, settings.alpha, settings.beta) == (1.0, 1.0, 1.0)
     answer = told(standardised, UNIT)
     assert not answer.warming.any()
-    assert answer.surprise.min() > 0  # foretold from the first value on, by the fixed prior
+    assert answer.surprise.min() > 0  # predicted from the first value on, by the fixed prior
 
 
 def test_a_stream_that_an_older_release_left_while_it_learnt_goes_on() -> None:

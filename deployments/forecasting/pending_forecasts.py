@@ -1,9 +1,9 @@
-"""What was foretold of each hour, until it is known what came of it and the intervals learn.
+"""Forecasts of hours that are not over: each waits for its true value, and the intervals learn.
 
 An hour waits for at most MOST_HOURS, entity by entity: while the history or Redis is away, while
 its telemetry is late, while the state that would learn from it cannot be read by this release.
-Redis keeps it too, so that a replica that begins anew goes on with it; lost is only what was
-foretold while Redis was away, if all replicas end before it is back.
+Redis keeps it too, so that a replica that starts again continues with it. Only what was forecast
+while Redis could not be reached is lost, if all replicas end before it can.
 """
 
 import logging
@@ -43,7 +43,7 @@ NEXT = Horizon(1, FIRST_HOUR, "foretold")
 DAY_AHEAD = Horizon(LONGEST_HORIZON, LAST_HOUR, "foretold-day")
 
 
-class Foretold:
+class PendingForecasts:
     """Each hour counts once for each entity, whichever replica counts it first."""
 
     def __init__(
@@ -99,13 +99,13 @@ class Foretold:
                 continue
             start = ahead.start + (self._horizon.hours - 1) * HOUR
             key, ends = (start, entity), ends_of(ahead, self._horizon, offset)
-            # An hour in progress stays as it was foretold before it began.
+            # An hour in progress stays as it was forecast before it began.
             if ahead.start > table.hour * HOUR or key not in self._waiting:
                 self._waiting[key] = ends
             starts.add(start)
         return starts
 
-    async def tell(self, past: Mapping[str, Past], until: int) -> None:
+    async def settle(self, past: Mapping[str, Past], until: int) -> None:
         """Count what came of the hours before `until`, as far as the past holds it."""
         before, known_until = self._held_against
         if past is before and until == known_until and not self._again:
