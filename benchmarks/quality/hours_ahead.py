@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 from benchmarks.quality.hourly_rates import KINDS, MOVED
 from benchmarks.quality.row import Row
 from deployments.forecasting import planner
-from deployments.forecasting.hour_standings import HourStandings
+from deployments.forecasting.hourly_offsets import HourlyOffsets
 from deployments.forecasting.kept_hours import Ends
 from deployments.forecasting.past import Past
 from deployments.forecasting.pending_forecasts import DAY_AHEAD, NEXT, Horizon, ends_of, outcome_of
@@ -67,7 +67,7 @@ class Replay:
         self._rates, self._fixed = rates, fixed
         self._names = [f"entity-{row}" for row in range(len(rates))]
         self._states = {each: [Online() for _ in rates] for each in (NEXT, DAY_AHEAD)}
-        self._standings = HourStandings(Redis())  # which is never asked
+        self._online = HourlyOffsets(Redis())  # which is never asked
         self._waiting: dict[tuple[int, Horizon], list[Ends]] = {}
 
     def run(self, before: int, hours: int) -> Given:
@@ -88,7 +88,7 @@ class Replay:
             }.items()
         }  # fmt: skip
         columns["request_rate"] = self._rates[:, hour]
-        _, details = planner.answer(columns, self._names, ahead, None, self._standings)
+        _, details = planner.answer(columns, self._names, ahead, None, self._online)
         answers = [each["data"] for each in details if each is not None]
         return Given(*(np.array([each[name] for each in answers]) for name in Given._fields))
 
@@ -103,7 +103,7 @@ class Replay:
         return [replace(each, lasting=USUAL) for each in ahead] if self._fixed else ahead
 
     def _note(self, hour: int, horizon: Horizon, ahead: Sequence[Ahead]) -> None:
-        offsets = self._standings.offsets_at(horizon.hours, self._names)
+        offsets = self._online.offsets_at(horizon.hours, self._names)
         self._waiting[hour + horizon.hours, horizon] = [
             ends_of(each, horizon, offset) for each, offset in zip(ahead, offsets, strict=True)
         ]
@@ -113,9 +113,9 @@ class Replay:
         for horizon, states in self._states.items():
             for row, ends in enumerate(self._waiting.pop((hour, horizon), [])):
                 self._learn(hour, horizon, row, ends)
-            told = zip(self._names, [each.told() for each in states], strict=True)
-            standings = self._standings if horizon is NEXT else self._standings.last
-            standings.take({name: each for name, each in told if each["outcomes"]})
+            told = zip(self._names, [each.summary() for each in states], strict=True)
+            online = self._online if horizon is NEXT else self._online.last
+            online.take({name: each for name, each in told if each["outcomes"]})
 
     def _learn(self, hour: int, horizon: Horizon, row: int, ends: Ends) -> None:
         then, truth = self._rates[row, [hour - horizon.hours, hour]].tolist()
@@ -124,7 +124,7 @@ class Replay:
         told = outcome_of(ends._replace(expected=math.nan) if self._fixed else ends, then, truth)
         offset = told["offset"]
         if horizon is DAY_AHEAD:
-            (offset,) = self._standings.offsets_at(horizon.hours, [self._names[row]])
+            (offset,) = self._online.offsets_at(horizon.hours, [self._names[row]])
         self._states[horizon][row].observe(Taken(score(told), offset, 1.0, str(hour)))
 
 

@@ -224,7 +224,7 @@ class TrialShown(BaseModel):
     constraints: dict[str, float]
 
 
-class Standing(BaseModel):
+class StudyProgress(BaseModel):
     trial_id: int
     trials: int
     pending: int = Field(description="Trials that were suggested and have no outcome yet.")
@@ -240,7 +240,7 @@ class Standing(BaseModel):
     )
 
 
-class StudyData(Standing):
+class StudyData(StudyProgress):
     parameters: dict[str, bool | int | float | str]
     expected_improvement: float | None = Field(
         description="Null where no model made the suggestion."
@@ -249,7 +249,7 @@ class StudyData(Standing):
     converged: bool
 
 
-class TellData(Standing):
+class TellData(StudyProgress):
     state: Literal["told", "failed"]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from deployments.api.errors import RefusedError, UnavailableError, UnreadableError
-from deployments.forecasting.hour_standings import FIRST_HOUR, LAST_HOUR, HourStandings
+from deployments.forecasting.hourly_offsets import FIRST_HOUR, LAST_HOUR, HourlyOffsets
 from deployments.forecasting.kept_hours import Ends, KeptHours
 from deployments.forecasting.past import Past
 from deployments.forecasting.table import NO_HISTORY, Ahead, ForecastTable
@@ -50,12 +50,12 @@ class PendingForecasts:
         self,
         redis: Redis,
         outcomes: OutcomeRecorder,
-        standings: HourStandings,
+        online: HourlyOffsets,
         horizon: Horizon = NEXT,
     ) -> None:
         self._horizon = horizon
         self._outcomes = outcomes
-        self._standings = standings
+        self._online = online
         self._kept = KeptHours(redis, horizon.kept)
         self._restored = False
         self._noted: tuple[ForecastTable, str, list[float]] | None = None
@@ -88,7 +88,7 @@ class PendingForecasts:
         return {entity: each for (at, entity), each in self._waiting.items() if at == start}
 
     def _offsets(self, entities: list[str]) -> list[float]:
-        return self._standings.offsets_at(self._horizon.hours, entities)
+        return self._online.offsets_at(self._horizon.hours, entities)
 
     def _take_up(self, table: ForecastTable, model: str, offsets: list[float]) -> set[int]:
         """Let a table's hour wait for its truth; give the hours that now do."""

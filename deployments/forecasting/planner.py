@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from deployments.forecasting.hour_standings import HourStandings
+from deployments.forecasting.hourly_offsets import HourlyOffsets
 from deployments.forecasting.table import Ahead
 from deployments.runtime.batch import Columns, Detail, FloatArray
-from deployments.runtime.coverage.standings import moved
+from deployments.runtime.coverage.online_offsets import moved
 from models.forecasting.plan import without_history
 from models.forecasting.plan.correction import Moment, ratio, remaining
 from models.forecasting.plan.model import CapacityModel, CapacityPlan
@@ -47,17 +47,17 @@ def answer(
     entities: Sequence[str],
     ahead: Sequence[Ahead],
     capacity: CapacityModel | None,
-    standings: HourStandings,
+    online: HourlyOffsets,
 ) -> tuple[Columns, list[Detail | None]]:
     """Plan every row; the same to the bit whatever others ride along."""
     inputs = PlanInputs(columns, ahead)
     lower, upper = (np.stack([getattr(row, end) for row in ahead]) for end in ("lower", "upper"))
     point = np.stack([row.point for row in ahead])
-    told: list[dict[str, Any] | None] = [None] * len(ahead)
-    if standings:
-        offsets = standings.by_hour(entities, inputs.lasting)
+    records: list[dict[str, Any] | None] = [None] * len(ahead)
+    if online:
+        offsets = online.by_hour(entities, inputs.lasting)
         lower, upper = moved(lower, upper, offsets)
-        told = standings.told(entities)
+        records = online.records(entities)
     plan = _plan(inputs, upper, entities, ahead, capacity)
     point, lower, upper = (each * inputs.corrected for each in (point, lower, upper))
     outputs = {
@@ -68,7 +68,7 @@ def answer(
         "upper": upper[:, 0],
     }
     details: list[Detail | None] = [
-        _detail(row, inputs, (point, lower, upper), ahead[row], plan, told[row])
+        _detail(row, inputs, (point, lower, upper), ahead[row], plan, records[row])
         for row in range(len(ahead))
     ]
     return outputs, details
@@ -121,7 +121,7 @@ def _detail(
     rates: tuple[FloatArray, FloatArray, FloatArray],
     ahead: Ahead,
     plan: CapacityPlan,
-    told: dict[str, Any] | None,
+    record: dict[str, Any] | None,
 ) -> Detail:
     hours = inputs.hours[row]
     point, lower, upper = (each[row, :hours].tolist() for each in rates)
@@ -138,6 +138,6 @@ def _detail(
         "passed_over": dict(ahead.passed_over),
     }
     detail: Detail = {"data": data}
-    if told is not None:
-        detail["interval"] = {"method": "conformal+aci", "online": told}
+    if record is not None:
+        detail["interval"] = {"method": "conformal+aci", "online": record}
     return detail

@@ -10,7 +10,7 @@ from functools import partial
 from config_store.shared_loads import SharedLoads
 from deployments.api.capacity import MODELS
 from deployments.forecasting import planner
-from deployments.forecasting.hour_standings import HourStandings
+from deployments.forecasting.hourly_offsets import HourlyOffsets
 from deployments.forecasting.loaded_models import LoadedModels, registered_name
 from deployments.forecasting.past import Past, end_of, past_of
 from deployments.forecasting.pending_forecasts import DAY_AHEAD, PendingForecasts
@@ -52,10 +52,10 @@ class ForecastService:
         self._replica = replica
         self._by_alias: dict[str, Forecasts] = {}
         self._begun: SharedLoads[str, Forecasts] = SharedLoads()
-        self.standings = HourStandings(replica.redis)
+        self.online = HourlyOffsets(replica.redis)
         self._outcomes = OutcomeRecorder(replica.redis, replica.clocks.monotonic)
-        self.next_hour = PendingForecasts(replica.redis, self._outcomes, self.standings)
-        self.day_ahead = PendingForecasts(replica.redis, self._outcomes, self.standings, DAY_AHEAD)
+        self.next_hour = PendingForecasts(replica.redis, self._outcomes, self.online)
+        self.day_ahead = PendingForecasts(replica.redis, self._outcomes, self.online, DAY_AHEAD)
         self.past: dict[str, Past] = {}
         # The past holds all of every hour before this one.
         self._past_until = 0
@@ -89,9 +89,7 @@ class ForecastService:
         ahead = [table.ahead(*each) for each in zip(batch.entities, names, strict=True)]
         capacity = models.capacity
         plan = None if capacity is None else capacity.model
-        columns, details = planner.answer(
-            batch.columns, batch.entities, ahead, plan, self.standings
-        )
+        columns, details = planner.answer(batch.columns, batch.entities, ahead, plan, self.online)
         for detail, wanted, each in zip(details, names, ahead, strict=True):
             if detail is not None:
                 detail["meta"] = {
@@ -117,12 +115,12 @@ class ForecastService:
         return found
 
     async def look(self, aliases: Iterable[str], usual: Named) -> None:
-        """Take new champions, new hours and new standings into account.
+        """Take new champions, new hours and new offsets into account.
 
         Of aliases that no version alive names it lets go; `usual` is what the active one names.
         """
-        await self.standings.refresh()
-        if (coverage := self.standings.mean_coverage()) is not None:
+        await self.online.refresh()
+        if (coverage := self.online.mean_coverage()) is not None:
             self._replica.metrics.interval_coverage.labels("capacity").set(coverage)
         wanted = set(aliases)
         for alias in self._by_alias.keys() - wanted:

@@ -13,7 +13,7 @@ from deployments.api.extremes import EXTREMES
 from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch, Columns, Prediction
 from deployments.runtime.champions import Champions, Named
-from deployments.runtime.coverage.standings import Standings
+from deployments.runtime.coverage.online_offsets import OnlineOffsets
 from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
@@ -48,7 +48,7 @@ class Tail(Stage[Named]):
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
         self._champions: Champions[QuantileModel] = Champions(self._find, _load)
         self._fitting = Fitting(Aside())
-        self._standings = Standings(replica.redis, "tail")
+        self._online = OnlineOffsets(replica.redis, "tail")
         self._metrics = MetricSeries(replica.clocks.monotonic)
 
     async def prepare(self) -> None:
@@ -72,7 +72,7 @@ class Tail(Stage[Named]):
         columns = _answer(champion.model, frame.columns)
         self.replica.metrics.inferred(version.name, time.perf_counter() - started)
         prediction = Prediction(columns, version.name, version.version, digest=version.digest)
-        if self._standings and columns:
+        if self._online and columns:
             self._widen(prediction, frame.head["entities"])
         return prediction.to_frame()
 
@@ -87,11 +87,11 @@ class Tail(Stage[Named]):
     def _widen(self, prediction: Prediction, entities: list[str]) -> None:
         """Widen the intervals of entities whose outcomes have come back."""
         columns = prediction.columns
-        widened = self._standings.widen(entities, columns["lower"], columns["upper"])
+        widened = self._online.widen(entities, columns["lower"], columns["upper"])
         columns["lower"], columns["upper"] = widened.lower, widened.upper
         prediction.details = [
-            None if told is None else {"interval": {"method": "cqr+aci", "online": told}}
-            for told in widened.told
+            None if record is None else {"interval": {"method": "cqr+aci", "online": record}}
+            for record in widened.records
         ]
 
     def compile(self, version: Version) -> Named:
@@ -109,8 +109,8 @@ class Tail(Stage[Named]):
 
     async def _follow(self) -> None:
         """Serve the models that the aliases name now; the loaded ones go on until then."""
-        await self._standings.refresh()
-        if (coverage := self._standings.mean_coverage()) is not None:
+        await self._online.refresh()
+        if (coverage := self._online.mean_coverage()) is not None:
             self.replica.metrics.interval_coverage.labels("tail").set(coverage)
         alive = (live.compiled for live in self.versions.alive())
         await self._champions.follow(alive, self.versions.active.compiled)

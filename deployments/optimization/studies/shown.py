@@ -23,7 +23,7 @@ def asked(running: Running, trial: Trial, suggestion: Suggested) -> Reply[Event]
         "expected_improvement": gained,
         "acquisition": _finite(suggestion.acquisition),
         "converged": converged(running.study),
-        **standing(running),
+        **progress(running),
     }
     made = {"source": suggestion.source, "outcomes_since": running.settled - suggestion.basis}
     # Nothing is claimed of how a trial will come out.
@@ -32,11 +32,11 @@ def asked(running: Running, trial: Trial, suggestion: Suggested) -> Reply[Event]
 
 
 def told(running: Running, trial: Trial) -> Reply[Event]:
-    data = {"trial_id": trial.number, "state": trial.state, **standing(running)}
+    data = {"trial_id": trial.number, "state": trial.state, **progress(running)}
     return Reply({"expected_improvement": 0.0, **OPEN_INTERVAL}, {"data": data})
 
 
-def standing(running: Running) -> dict[str, Any]:
+def progress(running: Running) -> dict[str, Any]:
     """Say how many trials there are, and which is the best."""
     study = running.study
     best = running.front.best()
@@ -62,13 +62,13 @@ def shown(study: Study, trial: Trial) -> dict[str, Any]:
 
 
 def whole(running: Running, name: str) -> dict[str, Any]:
-    """Show the design, the standing and the latest trials."""
+    """Show the design, the progress and the latest trials."""
     study = running.study
     return {
         "study": name,
         "design": design_document(study.design),
         "converged": converged(study),
-        **standing(running),
+        **progress(running),
         "latest": [shown(study, trial) for trial in study.trials[-SHOWN_TRIALS:]],
     }
 

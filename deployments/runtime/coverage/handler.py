@@ -62,7 +62,7 @@ class Online:
             score, issued=taken.issued, weight=taken.weight, given=taken.given
         )
 
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """Say what an answer and a dashboard show of it."""
         coverage = self.interval.coverage
         return {
@@ -126,7 +126,7 @@ class CoverageHandler:
         state: Online,
         request: StateRequest[TakeOutcome],  # noqa: ARG002 - see above
     ) -> Reply[list[Any]]:
-        return Reply(detail={"data": state.told()})
+        return Reply(detail={"data": state.summary()})
 
     def withdraw(self, state: Online, request: StateRequest[TakeOutcome]) -> None:
         """Let it stand: sent again, it is known by its decision."""
@@ -144,7 +144,7 @@ class CoverageHandler:
             return Reply(refusal={"code": "conflict", "message": why})
         taken = Taken(score(ask), ask["offset"], 1.0, decision, ask.get("given", True))
         held = state.observe(taken)
-        return Reply(detail={"data": {"held": held, **state.told()}}, event=list(taken))
+        return Reply(detail={"data": {"held": held, **state.summary()}}, event=list(taken))
 
 
 def score(ask: Came) -> float:

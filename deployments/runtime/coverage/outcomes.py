@@ -21,7 +21,7 @@ from settings.redis_names import redis_name
 
 # Who counted an outcome may be late to say so: what stands there of more outcomes is newer. What
 # cannot be read is written over.
-_STAND = """
+_PUBLISH_NEWER = """
 local there = redis.call('HGET', KEYS[1], ARGV[1])
 local read, standing = pcall(cjson.decode, there or '')
 local outcomes = read and type(standing) == 'table' and tonumber(standing.outcomes)
@@ -31,7 +31,7 @@ return 1
 """
 
 
-def standings_key(redis: Redis) -> str:
+def offsets_key(redis: Redis) -> str:
     return redis_name(redis, "coverage", "standings")
 
 
@@ -42,7 +42,7 @@ def key_of(family: str, entity: str) -> str:
 class OutcomeRecorder:
     def __init__(self, redis: Redis, clock: Callable[[], float]) -> None:
         self._redis = redis
-        self._stand = redis.register_script(_STAND)
+        self._publish_newer = redis.register_script(_PUBLISH_NEWER)
         log = KeyLog(redis, CoverageHandler.kind)
         self._service: KeyedService[Online] = KeyedService(CoverageHandler(), log, clock)
 
@@ -53,19 +53,19 @@ class OutcomeRecorder:
         prediction = await self._service.answer(batch, "coverage/adaptive", "1")
         if why := prediction.refusals.get(0):
             if why["code"] == "conflict":  # who counted it may not have come to say so
-                standing_now = await self._service.look(key, Online.told)
-                if standing_now is not None:
-                    await self._show(key, standing_now)
+                summary = await self._service.look(key, Online.summary)
+                if summary is not None:
+                    await self._publish(key, summary)
             raise REFUSALS[why["code"]](why["message"], why.get("fields"))
         detail = prediction.details[0] or {}
         found: dict[str, Any] = detail.get("data", {})
-        standing = {name: value for name, value in found.items() if name != "held"}
-        await self._show(key, standing)
+        record = {name: value for name, value in found.items() if name != "held"}
+        await self._publish(key, record)
         return found
 
-    async def _show(self, key: str, standing: dict[str, Any]) -> None:
-        values = [key, standing["outcomes"], orjson.dumps(standing)]
-        await self._stand(keys=[standings_key(self._redis)], args=values)
+    async def _publish(self, key: str, record: dict[str, Any]) -> None:
+        values = [key, record["outcomes"], orjson.dumps(record)]
+        await self._publish_newer(keys=[offsets_key(self._redis)], args=values)
 
     async def tidy(self) -> None:
         await self._service.tidy()

@@ -6,7 +6,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from deployments.forecasting import planner
-from deployments.forecasting.hour_standings import HourStandings
+from deployments.forecasting.hourly_offsets import HourlyOffsets
 from deployments.forecasting.past import Past
 from deployments.forecasting.table import ForecastTable
 from models.forecasting.forecaster import HOUR
@@ -29,8 +29,8 @@ def table() -> ForecastTable:
     return ForecastTable({MODEL: SeasonalNaive()}, {}, past, now, [MODEL])
 
 
-def standings(first: float = 0.0, last: float | None = None, outcomes: int = 20) -> HourStandings:
-    found = HourStandings(Redis())  # which is never asked
+def online(first: float = 0.0, last: float | None = None, outcomes: int = 20) -> HourlyOffsets:
+    found = HourlyOffsets(Redis())  # which is never asked
     if first:
         found.take({name: {"offset": first, "outcomes": 20} for name in NAMES})
     if last is not None:
@@ -38,7 +38,7 @@ def standings(first: float = 0.0, last: float | None = None, outcomes: int = 20)
     return found
 
 
-def answered(over: float, standings: HourStandings) -> list[dict[str, Any]]:
+def answered(over: float, online: HourlyOffsets) -> list[dict[str, Any]]:
     """Answer both entities, when the present rate is so many times the one expected."""
     made = table()
     ahead = [made.ahead(name, MODEL) for name in NAMES]
@@ -48,7 +48,7 @@ def answered(over: float, standings: HourStandings) -> list[dict[str, Any]]:
         "slo_ms": np.full(2, 100.0), "calendar_events": np.zeros(2),
         "horizon_hours": np.full(2, 24.0),
     }  # fmt: skip
-    _, details = planner.answer(columns, NAMES, ahead, None, standings)
+    _, details = planner.answer(columns, NAMES, ahead, None, online)
     return [each["data"] for each in details if each is not None]
 
 
@@ -59,7 +59,7 @@ def factors(end: str, changed: list[dict[str, Any]], usual: list[dict[str, Any]]
 
 
 def test_a_surprise_moves_the_hours_by_what_lasts_of_it() -> None:
-    surprised, usual = answered(2.0, standings()), answered(1.0, standings())
+    surprised, usual = answered(2.0, online()), answered(1.0, online())
     for end in ("point", "upper"):
         of_noise, of_lasting = factors(end, surprised, usual)
         np.testing.assert_array_equal(of_noise, 1.0)
@@ -69,8 +69,8 @@ def test_a_surprise_moves_the_hours_by_what_lasts_of_it() -> None:
 
 
 def test_the_last_hour_is_widened_by_its_own_offset_and_those_between_by_what_lasts() -> None:
-    widened = answered(1.0, standings(first=0.1, last=0.5))
-    _, of_lasting = factors("upper", widened, answered(1.0, standings()))
+    widened = answered(1.0, online(first=0.1, last=0.5))
+    _, of_lasting = factors("upper", widened, answered(1.0, online()))
     offsets = np.log(of_lasting)
     np.testing.assert_allclose(offsets[[0, -1]], [0.1, 0.5])
     assert (np.diff(offsets) > 0).all()
@@ -78,6 +78,6 @@ def test_the_last_hour_is_widened_by_its_own_offset_and_those_between_by_what_la
 
 
 def test_until_the_last_hour_has_outcomes_enough_it_goes_by_the_first_ones_offset() -> None:
-    widened = answered(1.0, standings(first=0.1, last=0.0, outcomes=8))
-    for of_one in factors("upper", widened, answered(1.0, standings())):
+    widened = answered(1.0, online(first=0.1, last=0.0, outcomes=8))
+    for of_one in factors("upper", widened, answered(1.0, online())):
         np.testing.assert_allclose(np.log(of_one), 0.1)

@@ -27,7 +27,7 @@ from deployments.forecasting.service import (
 from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
 from deployments.runtime.champions import Named
-from deployments.runtime.coverage.outcomes import key_of, standings_key
+from deployments.runtime.coverage.outcomes import key_of, offsets_key
 from deployments.runtime.replica import Replica
 from deployments.runtime.state.log import KeyLog
 from models.pointer import _file
@@ -124,8 +124,8 @@ async def service(
 
 async def outcomes(service: ForecastService) -> list[int]:
     """Tell how many hours of each entity were counted."""
-    await service.standings.refresh()
-    return [0 if each is None else each["outcomes"] for each in service.standings.told(ENTITIES)]
+    await service.online.refresh()
+    return [0 if each is None else each["outcomes"] for each in service.online.records(ENTITIES)]
 
 
 async def hours_that_pass(service: ForecastService, clocks: Clocks, hours: int) -> None:
@@ -152,7 +152,7 @@ async def test_hours_count_by_the_intervals_that_clients_were_given(
     held = []
     for _ in range(62):
         await service.look(["champion"], CHAMPION)
-        (told, _) = service.standings.told(ENTITIES)
+        (told, _) = service.online.records(ENTITIES)
         told = told or {"coverage": 0.0, "outcomes": 0, "offset": 0.0}
         held.append(told["coverage"] * told["outcomes"])
         clocks.now += HOUR
@@ -169,14 +169,14 @@ async def test_a_service_that_rests_at_night_takes_no_hour_from_the_others(
         await service.look(["champion"], CHAMPION)
         assert await outcomes(service) == [max(hour - 1, 0)] * 2
         clocks.now += HOUR
-    assert float(service.standings.offsets(["auth"])[0]) < 1.0
+    assert float(service.online.offsets(["auth"])[0]) < 1.0
 
 
 async def test_an_offset_that_an_earlier_release_left_takes_no_hour(
     service: ForecastService, clocks: Clocks, redis: Redis
 ) -> None:
     await redis.hset(
-        standings_key(redis),
+        offsets_key(redis),
         key_of("capacity", "auth"),
         b'{"outcomes":0,"coverage":null,"offset":3720.0}',
     )
@@ -230,7 +230,7 @@ async def test_an_hour_is_held_against_what_a_client_got_by_the_rate_before_it(
     past.lasting = True
     await hours_that_pass(service, clocks, 40)
     assert await outcomes(service) == [38, 38]
-    (told, _) = service.standings.told(ENTITIES)
+    (told, _) = service.online.records(ENTITIES)
     assert told is not None
     assert told["coverage"] > 0.7
     assert told["offset"] < -0.1
@@ -250,7 +250,7 @@ async def test_hours_count_as_forecast_a_day_ahead_too(
 ) -> None:
     await hours_that_pass(service, clocks, 28)
     assert await outcomes(service) == [26, 26]
-    day = [each and each["outcomes"] for each in service.standings.last.told(ENTITIES)]
+    day = [each and each["outcomes"] for each in service.online.last.records(ENTITIES)]
     assert day == [3, 3]
 
 

@@ -235,11 +235,11 @@ async def test_an_hour_that_is_over_is_an_outcome(learned: House) -> None:
         each["rate"] = np.append(each["rate"], [3e4, 3e4])
     service = forecasting._service
     for _ in range(2):  # another replica does the same
-        pending = PendingForecasts(learned.redis, service._outcomes, service.standings)
+        pending = PendingForecasts(learned.redis, service._outcomes, service.online)
         await pending.note(table, "forecasting/ensemble")
         await pending.settle(past_of(past), table.hour + 3)
-    await service.standings.refresh()
-    told = forecasting._service.standings.told(["order-gateway", "nobody"])
+    await service.online.refresh()
+    told = forecasting._service.online.records(["order-gateway", "nobody"])
     assert told[0]["outcomes"] == 1
     assert told[0]["coverage"] == 0.0
     assert told[1] is None

@@ -8,7 +8,7 @@ from deployments.gateway.app import build_app
 from deployments.gateway.envelope import withheld_interval
 from deployments.history.questions import FoundDecisions
 from deployments.runtime.batch import Prediction
-from deployments.runtime.coverage.outcomes import standings_key
+from deployments.runtime.coverage.outcomes import offsets_key
 from tests.deployments.house import House
 from tests.waiting import until
 
@@ -49,8 +49,8 @@ async def test_outcomes_widen_the_intervals_that_follow_and_say_so(house: House)
         code, told = await tell(house, answer["meta"]["decision_id"], truth)
         assert (code, told["held"]) == (200, False)
     (tail,) = house.replicas["tail"]
-    await until(lambda: bool(tail._standings))
-    await tail._standings.refresh()
+    await until(lambda: bool(tail._online))
+    await tail._online.refresh()
     after = (await house.ask(BODY))[0]
     assert after["interval"]["upper"] > 1.2 * before["interval"]["upper"]
     assert after["interval"]["method"] == "cqr+aci"
@@ -164,7 +164,7 @@ async def test_the_outcome_of_a_fallback_does_not_move_the_intervals(house: Hous
     code, told = await tell(house, decision["meta"]["decision_id"], truth)
     assert (code, told["error"]["code"]) == (409, "conflict")
     assert "fallback" in told["error"]["message"]
-    assert not await house.redis.exists(standings_key(house.redis))
+    assert not await house.redis.exists(offsets_key(house.redis))
 
 
 async def test_an_interval_too_wide_to_act_on_narrows_by_the_outcomes_of_the_fallback(
@@ -183,7 +183,7 @@ async def test_an_interval_too_wide_to_act_on_narrows_by_the_outcomes_of_the_fal
     usual = (await house.ask(body))[0]["data"]["p99_pred"]
     for _ in range(20):
         await answer_and_tell(1e12)
-    await tail._standings.refresh()
+    await tail._online.refresh()
     answer, told = await answer_and_tell(usual)
     assert answer["safety"]["fallback"]
     assert "width:p99_pred" in {each["rule"] for each in answer["safety"]["violations"]}
@@ -192,7 +192,7 @@ async def test_an_interval_too_wide_to_act_on_narrows_by_the_outcomes_of_the_fal
     row = (await house.ledger())[-1]
     assert row["withheld_interval"]["upper"] > 100 * usual
     for _ in range(400):
-        await tail._standings.refresh()
+        await tail._online.refresh()
         answer, told = await answer_and_tell(usual)
         if not answer["safety"]["fallback"]:
             break

@@ -100,7 +100,7 @@ async def test_the_deployment_names_the_model_that_answered(tail_model: TailMode
     created = datetime(2026, 3, 2, tzinfo=UTC)
     version = ModelVersion(TailModel.name, "1.4.0", Path("somewhere"), created, digest="d1")
     tail._champions = Champions(lambda _: version, lambda _: tail_model)
-    tail._standings = ()  # nobody has told an outcome
+    tail._online = ()  # nobody has told an outcome
     columns = tail_rows(3, seed=5)
     named = Named(TailModel.name, "champion")
     found = Prediction.from_frame(await tail.answer(Frame(columns, {"family": "tail"}), named))

@@ -17,9 +17,9 @@ from deployments.runtime.coverage.handler import (
     CoverageHandler,
     base_ends,
 )
+from deployments.runtime.coverage.online_offsets import OnlineOffsets, Widened
 from deployments.runtime.coverage.operations import Came, Given, TakeOutcome
-from deployments.runtime.coverage.outcomes import OutcomeRecorder, key_of, standings_key
-from deployments.runtime.coverage.standings import Standings, Widened
+from deployments.runtime.coverage.outcomes import OutcomeRecorder, key_of, offsets_key
 from deployments.runtime.state.log import Append, Entry, KeyLog
 from models.online.adaptive import AdaptiveInterval
 from tests.redis_server import RedisServer, running
@@ -44,21 +44,21 @@ def clock() -> float:
 
 def base_of(widened: Widened) -> Given:
     """Read off a client's interval what it was before the online layer, as the gateway does."""
-    (told,) = widened.told
+    (told,) = widened.records
     offset = told["offset"] if told else 0.0
     lower, upper = base_ends(float(widened.lower[0]), float(widened.upper[0]), offset)
     return {"lower": lower, "upper": upper, "offset": offset}
 
 
 async def tell(
-    outcomes: OutcomeRecorder, standings: Standings, n: int, spread: float, seed: int
+    outcomes: OutcomeRecorder, online: OnlineOffsets, n: int, spread: float, seed: int
 ) -> float:
     """Tell so many outcomes of intervals of a fixed base width; give the share that was held."""
     draw = np.random.default_rng(seed)
     held = 0
     for at in range(n):
         base = np.array([20 / math.e]), np.array([20 * math.e])
-        widened = standings.widen(["auth"], *base)
+        widened = online.widen(["auth"], *base)
         ask: TakeOutcome = {
             "decision": f"{seed}-{at}",
             **base_of(widened),
@@ -67,17 +67,17 @@ async def tell(
         found = await outcomes.take("tail", "auth", ask)
         held += found["held"]
         assert found["outcomes"] >= at + 1
-        await standings.refresh()
+        await online.refresh()
     return held / n
 
 
 async def test_intervals_that_miss_too_often_are_widened_until_they_hold(redis: Redis) -> None:
-    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
-    assert not standings
-    await tell(outcomes, standings, 150, 1.5, 1)
-    assert 0.86 < await tell(outcomes, standings, 300, 1.5, 2) < 0.94
-    assert 0.86 < await tell(outcomes, standings, 300, 0.5, 3) < 0.97  # and drawn in again
-    coverage = standings.mean_coverage()
+    outcomes, online = OutcomeRecorder(redis, clock), OnlineOffsets(redis, "tail")
+    assert not online
+    await tell(outcomes, online, 150, 1.5, 1)
+    assert 0.86 < await tell(outcomes, online, 300, 1.5, 2) < 0.94
+    assert 0.86 < await tell(outcomes, online, 300, 0.5, 3) < 0.97  # and drawn in again
+    coverage = online.mean_coverage()
     assert coverage is not None
     assert 0.85 < coverage < 0.95
 
@@ -86,26 +86,26 @@ async def test_intervals_that_miss_too_often_are_widened_until_they_hold(redis: 
 async def test_hours_at_zero_do_not_widen_the_intervals(
     redis: Redis, base: tuple[float, float]
 ) -> None:
-    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
-    await tell(outcomes, standings, 60, 1.5, 1)
-    before = float(standings.offsets(["auth"])[0])
+    outcomes, online = OutcomeRecorder(redis, clock), OnlineOffsets(redis, "tail")
+    await tell(outcomes, online, 60, 1.5, 1)
+    before = float(online.offsets(["auth"])[0])
     assert before > 0.5
     lower, upper = (np.array([each]) for each in base)
     for at in range(60):
-        ask = base_of(standings.widen(["auth"], lower, upper))
+        ask = base_of(online.widen(["auth"], lower, upper))
         await outcomes.take("tail", "auth", {**ask, "decision": f"zero {at}", "truth": 0.0})
-        await standings.refresh()
-        assert float(standings.offsets(["auth"])[0]) <= before
+        await online.refresh()
+        assert float(online.offsets(["auth"])[0]) <= before
 
 
 async def test_misses_of_any_size_widen_a_thousandfold_at_most(redis: Redis) -> None:
-    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
+    outcomes, online = OutcomeRecorder(redis, clock), OnlineOffsets(redis, "tail")
     for at in range(40):
         ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 10.0 ** (at % 16)}
         found = await outcomes.take("tail", "auth", {**ask, "decision": str(at)})
         assert found["offset"] <= MOST_OFFSET
-    await standings.refresh()
-    assert standings.offsets(["auth"]) == pytest.approx(math.log(1_000))
+    await online.refresh()
+    assert online.offsets(["auth"]) == pytest.approx(math.log(1_000))
 
 
 async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: Redis) -> None:
@@ -117,13 +117,13 @@ async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: 
     assert await log.append([Append.of(key, 1, Entry([], ["1"]), begins=True)]) == [True]
     assert await log.save(key, 1, handler.encode(state), ["1"])
     assert await log.append([Append.of(key, 2, Entry(events, ["2"]))]) == [True]
-    table = standings_key(redis)
+    table = offsets_key(redis)
     await redis.hset(table, key, b'{"outcomes":1,"coverage":0.0,"offset":3720.0}')
     await redis.hset(table, key_of("tail", "orders"), b'{"outcomes":1,"coverage":0,"offset":null}')
 
-    standings = Standings(redis, "tail")
-    await standings.refresh()
-    widened = standings.widen(["auth", "orders"], np.ones(2), np.ones(2))
+    online = OnlineOffsets(redis, "tail")
+    await online.refresh()
+    widened = online.widen(["auth", "orders"], np.ones(2), np.ones(2))
     assert widened.upper == pytest.approx([1_000.0, 1.0])
     outcomes = OutcomeRecorder(redis, clock)
     ask: TakeOutcome = {"decision": "c", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
@@ -149,50 +149,50 @@ DAMAGED = {
 async def test_a_standing_that_cannot_be_read_takes_none_from_the_others(
     redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    table = standings_key(redis)
+    table = offsets_key(redis)
     good = b'{"outcomes":50,"coverage":0.9,"offset":0.5}'
     await redis.hset(table, key_of("tail", "auth"), good)
     await redis.hset(table, b"tail|\xff", good)
     for entity, written in DAMAGED.items():
         await redis.hset(table, key_of("tail", entity), written)
-    standings = Standings(redis, "tail")
+    online = OnlineOffsets(redis, "tail")
     for _ in range(2):
-        await standings.refresh()
-        assert standings.offsets(["auth", *DAMAGED]).tolist() == [0.5, *[0.0] * len(DAMAGED)]
-        assert standings.mean_coverage() == pytest.approx(0.9)
+        await online.refresh()
+        assert online.offsets(["auth", *DAMAGED]).tolist() == [0.5, *[0.0] * len(DAMAGED)]
+        assert online.mean_coverage() == pytest.approx(0.9)
     assert len(caplog.messages) == len(DAMAGED)  # each is said once
     await redis.hset(table, key_of("tail", "cut"), good)
-    await standings.refresh()
+    await online.refresh()
     await redis.hset(table, key_of("tail", "cut"), DAMAGED["cut"])
-    await standings.refresh()
+    await online.refresh()
     assert len(caplog.messages) == len(DAMAGED) + 1  # it was damaged anew
 
 
 async def test_ends_that_are_drawn_in_meet_and_do_not_cross(redis: Redis) -> None:
     """Learned from wide intervals, an offset may be more than half of a narrow one."""
     standing = b'{"outcomes":50,"coverage":1.0,"offset":-1.0}'
-    await redis.hset(standings_key(redis), key_of("tail", "auth"), standing)
-    standings = Standings(redis, "tail")
-    await standings.refresh()
+    await redis.hset(offsets_key(redis), key_of("tail", "auth"), standing)
+    online = OnlineOffsets(redis, "tail")
+    await online.refresh()
     wide, narrow, zero = (1.0, 100.0), (4.0, 9.0), (0.0, 9.0)
     lower, upper = (np.array([each]) for each in zip(wide, narrow, zero, strict=True))
-    found = standings.widen(["auth"], lower, upper)
+    found = online.widen(["auth"], lower, upper)
     assert found.lower[0] == pytest.approx([math.e, 6.0, 0.0])
     assert found.upper[0] == pytest.approx([100 / math.e, 6.0, 9 / math.e])
 
 
 async def test_another_familys_or_entitys_intervals_stay_as_they_are(redis: Redis) -> None:
     outcomes = OutcomeRecorder(redis, clock)
-    standings, other = Standings(redis, "tail"), Standings(redis, "capacity")
-    await tell(outcomes, standings, 60, 3.0, 1)
+    online, other = OnlineOffsets(redis, "tail"), OnlineOffsets(redis, "capacity")
+    await tell(outcomes, online, 60, 3.0, 1)
     await other.refresh()
     assert not other
     lower, upper = np.array([1.0, 2.0]), np.array([3.0, 4.0])
-    widened = standings.widen(["auth", "nobody"], lower, upper)
+    widened = online.widen(["auth", "nobody"], lower, upper)
     assert widened.upper[0] > 3.0
     assert (widened.lower[1], widened.upper[1]) == (2.0, 4.0)
-    assert widened.told[1] is None
-    hours = standings.widen(["auth"], np.ones((1, 24)), np.ones((1, 24)))
+    assert widened.records[1] is None
+    hours = online.widen(["auth"], np.ones((1, 24)), np.ones((1, 24)))
     assert np.unique(hours.upper).size == 1
     assert hours.upper[0, 0] == pytest.approx(widened.upper[0] / 3.0)
 
@@ -209,7 +209,7 @@ async def test_what_could_not_be_shown_when_it_was_counted_is_shown_when_it_is_s
     server: RedisServer, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis goes away between the entry and the table, and the retry is a conflict."""
-    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
+    outcomes, online = OutcomeRecorder(redis, clock), OnlineOffsets(redis, "tail")
     ask: TakeOutcome = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
     answer = outcomes._service.answer
 
@@ -223,28 +223,28 @@ async def test_what_could_not_be_shown_when_it_was_counted_is_shown_when_it_is_s
         await outcomes.take("tail", "auth", ask)
     monkeypatch.undo()
     server.start()
-    await standings.refresh()
-    assert standings.told(["auth"]) == [None]
+    await online.refresh()
+    assert online.records(["auth"]) == [None]
     for late in (outcomes, OutcomeRecorder(redis, clock)):
         with pytest.raises(ConflictError):
             await late.take("tail", "auth", ask)
-        await standings.refresh()
-        (told,) = standings.told(["auth"])
+        await online.refresh()
+        (told,) = online.records(["auth"])
         assert told is not None
         assert told["outcomes"] == 1
-        await redis.delete(standings_key(redis))
+        await redis.delete(offsets_key(redis))
 
 
 async def test_what_redis_lost_counts_anew_where_it_was_taken_too(redis: Redis) -> None:
     """A restart without its data is no reason to say that what is nowhere was counted."""
-    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
+    outcomes, online = OutcomeRecorder(redis, clock), OnlineOffsets(redis, "tail")
     ask: TakeOutcome = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
     await outcomes.take("tail", "auth", {**ask, "decision": "before"})
     await outcomes.take("tail", "auth", ask)
     await redis.flushall()
     assert (await outcomes.take("tail", "auth", ask))["outcomes"] == 1
-    await standings.refresh()
-    assert standings.mean_coverage() == 0.0
+    await online.refresh()
+    assert online.mean_coverage() == 0.0
     with pytest.raises(ConflictError):
         await outcomes.take("tail", "auth", ask)
 
@@ -272,10 +272,10 @@ async def test_many_tellers_at_once_lose_and_double_nothing(redis: Redis) -> Non
 async def test_a_teller_that_is_late_says_nothing_old(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late, other, standings = (
+    late, other, online = (
         OutcomeRecorder(redis, clock),
         OutcomeRecorder(redis, clock),
-        Standings(redis, "tail"),
+        OnlineOffsets(redis, "tail"),
     )
     counted, go_on = asyncio.Event(), asyncio.Event()
     answer = late._service.answer
@@ -293,22 +293,22 @@ async def test_a_teller_that_is_late_says_nothing_old(
     second = await other.take("tail", "auth", {**ask, "decision": "second"})
     go_on.set()
     assert ((await first)["outcomes"], second["outcomes"]) == (1, 2)
-    await standings.refresh()
-    (told,) = standings.told(["auth"])
+    await online.refresh()
+    (told,) = online.records(["auth"])
     assert told is not None
     assert told["outcomes"] == 2
 
 
 async def test_while_redis_is_away_nothing_is_taken(server: RedisServer, redis: Redis) -> None:
-    outcomes, standings = OutcomeRecorder(redis, clock), Standings(redis, "tail")
-    await tell(outcomes, standings, 30, 3.0, 1)
-    before = standings.offsets(["auth"])
+    outcomes, online = OutcomeRecorder(redis, clock), OnlineOffsets(redis, "tail")
+    await tell(outcomes, online, 30, 3.0, 1)
+    before = online.offsets(["auth"])
     server.kill()
     ask: TakeOutcome = {"decision": "d", "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
     with pytest.raises(UnavailableError):
         await outcomes.take("tail", "auth", ask)
-    await standings.refresh()
-    assert standings.offsets(["auth"]) == before
+    await online.refresh()
+    assert online.offsets(["auth"]) == before
     server.start()
     assert (await outcomes.take("tail", "auth", ask))["outcomes"] == 31
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from deployments.runtime.batch import FloatArray
 from deployments.runtime.coverage.handler import bounded
-from deployments.runtime.coverage.outcomes import key_of, standings_key
+from deployments.runtime.coverage.outcomes import key_of, offsets_key
 from models.elementwise import exp
 from settings.redis_connection import REDIS_AWAY
 
@@ -21,26 +21,26 @@ class Widened(NamedTuple):
     lower: FloatArray
     upper: FloatArray
     # What the answer says of each row's interval; None for entities without outcomes.
-    told: list[dict[str, Any] | None]
+    records: list[dict[str, Any] | None]
 
 
-class Standings:
+class OnlineOffsets:
     """A family's part of the table in Redis, read again every second."""
 
     def __init__(self, redis: Redis, family: str) -> None:
         self._redis = redis
         self._family = family
         self._prefix = key_of(family, "")
-        self._told: dict[str, dict[str, Any]] = {}
+        self._records: dict[str, dict[str, Any]] = {}
         self._damaged = frozenset[str]()
 
     async def refresh(self) -> None:
         """Read the table; while Redis is away the last one goes on.
 
-        A standing that cannot be read is passed over, and its entity has none.
+        A record that cannot be read is left out, and its entity has no offset.
         """
         try:
-            found: Any = await self._redis.hgetall(standings_key(self._redis))
+            found: Any = await self._redis.hgetall(offsets_key(self._redis))
         except REDIS_AWAY as away:
             log.info(
                 "The coverage offsets could not be read, and the last ones stay in use: %s",
@@ -54,15 +54,15 @@ class Standings:
                 continue
             entity = entity.removeprefix(self._prefix)
             try:
-                readable[entity] = _standing(value)
+                readable[entity] = _record(value)
             except (ValueError, TypeError, KeyError, OverflowError) as why:
                 damaged[entity] = why
         self.take(readable)
         self._report(damaged)
 
-    def take(self, told: dict[str, dict[str, Any]]) -> None:
+    def take(self, records: dict[str, dict[str, Any]]) -> None:
         """Go by these from now on."""
-        self._told = told
+        self._records = records
 
     def _report(self, damaged: Mapping[str, Exception]) -> None:
         """Log what cannot be read, and once: the table is read every second."""
@@ -76,28 +76,28 @@ class Standings:
         self._damaged = frozenset(damaged)
 
     def __bool__(self) -> bool:
-        return bool(self._told)
+        return bool(self._records)
 
     def mean_coverage(self) -> float | None:
         """Say which share of all outcomes was held."""
-        counted = [each for each in self._told.values() if each["outcomes"]]
+        counted = [each for each in self._records.values() if each["outcomes"]]
         if not counted:
             return None
         held = sum(each["coverage"] * each["outcomes"] for each in counted)
         return float(held / sum(each["outcomes"] for each in counted))
 
     def offsets(self, entities: Sequence[str]) -> FloatArray:
-        told = self._told
-        return np.array([told[each]["offset"] if each in told else 0.0 for each in entities])
+        records = self._records
+        return np.array([records[each]["offset"] if each in records else 0.0 for each in entities])
 
     def widen(self, entities: Sequence[str], lower: FloatArray, upper: FloatArray) -> Widened:
         """Move both ends out by each entity's factor; rows (n,) or rows by hours (n, h)."""
         offsets = self.offsets(entities)
         shaped = offsets if lower.ndim == 1 else offsets[:, None]
-        return Widened(*moved(lower, upper, shaped), self.told(entities))
+        return Widened(*moved(lower, upper, shaped), self.records(entities))
 
-    def told(self, entities: Sequence[str]) -> list[dict[str, Any] | None]:
-        return [self._told.get(entity) for entity in entities]
+    def records(self, entities: Sequence[str]) -> list[dict[str, Any] | None]:
+        return [self._records.get(entity) for entity in entities]
 
 
 def moved(
@@ -116,10 +116,10 @@ def moved(
     return low, high
 
 
-def _standing(written: bytes) -> dict[str, Any]:
-    """Read what stands of an entity; earlier releases wrote offsets of any size, or null."""
-    standing: dict[str, Any] = orjson.loads(written)
-    if standing["outcomes"]:  # before the first one there is no coverage
-        standing["coverage"] = float(standing["coverage"])
-    standing["offset"] = bounded(float(standing["offset"] or 0.0))
-    return standing | {"outcomes": int(standing["outcomes"])}
+def _record(written: bytes) -> dict[str, Any]:
+    """Read an entity's record; earlier releases wrote offsets of any size, or null."""
+    record: dict[str, Any] = orjson.loads(written)
+    if record["outcomes"]:  # before the first one there is no coverage
+        record["coverage"] = float(record["coverage"])
+    record["offset"] = bounded(float(record["offset"] or 0.0))
+    return record | {"outcomes": int(record["outcomes"])}

@@ -12,7 +12,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from deployments.runtime.batch import FloatArray
-from deployments.runtime.coverage.standings import Standings
+from deployments.runtime.coverage.online_offsets import OnlineOffsets
 from models.elementwise import log
 
 FIRST_HOUR, LAST_HOUR = "capacity", "capacity-day"
@@ -23,12 +23,12 @@ _SURE = 1e-3
 """Of a surprise that is left whole, nothing would be uncertain an hour later."""
 
 
-class HourStandings(Standings):
+class HourlyOffsets(OnlineOffsets):
     """The first hour's, and beside them the last one's."""
 
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis, FIRST_HOUR)
-        self.last = Standings(redis, LAST_HOUR)
+        self.last = OnlineOffsets(redis, LAST_HOUR)
 
     async def refresh(self) -> None:
         await super().refresh()
@@ -36,8 +36,8 @@ class HourStandings(Standings):
 
     def last_offsets(self, entities: Sequence[str]) -> FloatArray:
         """Give the last hour's; the first one's until it has outcomes enough of its own."""
-        told = self.last.told(entities)
-        enough = [each is not None and each["outcomes"] >= _FEWEST for each in told]
+        records = self.last.records(entities)
+        enough = [each is not None and each["outcomes"] >= _FEWEST for each in records]
         return np.where(enough, self.last.offsets(entities), self.offsets(entities))
 
     def offsets_at(self, hours: int, entities: Sequence[str]) -> list[float]:
