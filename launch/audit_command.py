@@ -107,18 +107,18 @@ def _door(settings: Settings, run: Run) -> httpx.AsyncClient:
 
 
 async def _from_the_door(door: httpx.AsyncClient, progress: Progress) -> AuditReport:
-    report: AuditReport = await _asked(door, "POST", "/ledger/audit")
+    report: AuditReport = await _fetch(door, "POST", "/ledger/audit")
     while report["state"] == "running":
         if report["of"]:  # until the entries are counted there is no share to give
             progress(report["entries"], report["of"])
         await asyncio.sleep(LOOK_SECONDS)
-        report = await _asked(door, "GET", "/ledger/audit")
+        report = await _fetch(door, "GET", "/ledger/audit")
     return report
 
 
 async def _proof_from_the_door(door: httpx.AsyncClient, decision_id: str) -> Proof | None:
     try:
-        return Proof.from_json(await _asked(door, "GET", f"/ledger/proof/{decision_id}"))
+        return Proof.from_json(await _fetch(door, "GET", f"/ledger/proof/{decision_id}"))
     except _MissingError:
         return None
 
@@ -127,7 +127,7 @@ class _MissingError(LaunchError):
     """The platform knows of no such thing."""
 
 
-async def _asked(door: httpx.AsyncClient, method: str, path: str) -> Any:
+async def _fetch(door: httpx.AsyncClient, method: str, path: str) -> Any:
     try:
         answer = await door.request(method, path)
         if answer.status_code == httpx.codes.NOT_FOUND:

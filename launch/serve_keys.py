@@ -34,7 +34,7 @@ class Kind:
 Keys = Mapping[str, Kind]
 
 
-def _whole(least: int, most: float = float("inf")) -> Kind:
+def _whole_number(least: int, most: float = float("inf")) -> Kind:
     bounds = f"from {least} on" if most == float("inf") else f"from {least} to {most:g}"
     return Kind(
         f"a whole number {bounds}", lambda value: type(value) is int and least <= value <= most
@@ -52,8 +52,8 @@ def _word(*words: str) -> Kind:
     return Kind(" or ".join(words), lambda value: value in words)
 
 
-COUNT = _whole(1)
-COUNT_FROM_0 = _whole(0)
+COUNT = _whole_number(1)
+COUNT_FROM_0 = _whole_number(0)
 SHARE = _number(lambda value: value >= 0, "a number from 0 on")
 POSITIVE = _number(lambda value: value > 0, "a number above 0")
 PERCENTAGE = _number(lambda value: 0 <= value / 100 <= 1, "a number from 0 to 100")
@@ -75,7 +75,7 @@ FILE: Keys = {
 }
 HTTP_OPTIONS: Keys = {
     "host": TEXT,
-    "port": _whole(1, 65535),
+    "port": _whole_number(1, 65535),
     "root_path": Kind("a text", lambda value: isinstance(value, str)),
     "request_timeout_s": SHARE | NOTHING,
     "keep_alive_timeout_s": COUNT_FROM_0,
@@ -123,7 +123,7 @@ DEPLOYMENT: Keys = {
     "gang_scheduling_config": BLOCK | NOTHING,
     "deployment_actors": LIST | NOTHING,
     "rolling_update_percentage": _number(lambda value: 0 < value <= 1, "a number above 0, up to 1"),
-    "max_surge_percent": _whole(0, 100),
+    "max_surge_percent": _whole_number(0, 100),
 }
 SCALING: Keys = {
     "min_replicas": COUNT_FROM_0,

@@ -156,8 +156,8 @@ def judge(series: HourlySeries, fits: Mapping[str, Fit], protocol: Protocol) -> 
         members = {name: fit([past]) for name, fit in fits.items()}
         ensemble = EnsembleForecaster(tuple(members.values()), {series.entity: blend}, LEVEL)
         for name, member in {**members, "ensemble": ensemble}.items():
-            said[name].append(_asked(member, past, protocol.horizon).point[0])
-        whole = _asked(ensemble, past, protocol.horizon)
+            said[name].append(_ask(member, past, protocol.horizon).point[0])
+        whole = _ask(ensemble, past, protocol.horizon)
         scores = np.maximum(whole.lower[0] - came, came - whole.upper[0])
         scores = scores[np.isfinite(scores)]
         issued.extend((scores <= 0).tolist())
@@ -207,7 +207,7 @@ def _past_scores(rolled: Rolled, blend: Blend) -> Any:
     return scores[np.isfinite(scores)]
 
 
-def _asked(forecaster: Forecaster, series: HourlySeries, horizon: int) -> Any:
+def _ask(forecaster: Forecaster, series: HourlySeries, horizon: int) -> Any:
     return forecaster.forecast([series], horizon)
 
 
@@ -241,10 +241,10 @@ def _hourly() -> Iterator[Row]:
     series = HourlySeries("made up", 0, values, known, ("x", "flag"))
     forecaster = ProphetForecaster({"made up": curve_of(model)})
     future = table[size:]
-    apart = np.abs(_asked(forecaster, series, HOURS).point[0] - model.predict(future)["yhat"])
+    apart = np.abs(_ask(forecaster, series, HOURS).point[0] - model.predict(future)["yhat"])
     far = float(apart.max() / np.max(np.abs(values)))
     yield Row("served Prophet, hourly, apart", far, SAME, "most", far <= SAME)
-    ours = _milliseconds(lambda: _asked(forecaster, series, HOURS), 10 * REPEATS)
+    ours = _milliseconds(lambda: _ask(forecaster, series, HOURS), 10 * REPEATS)
     theirs = _milliseconds(lambda: model.predict(future), REPEATS)
     yield Row("served Prophet, 24 hours, ms", ours, QUICK_MS, "most", ours < QUICK_MS)
     ratio = theirs / ours

@@ -47,13 +47,13 @@ def _follow(
 ) -> None:
     stream = handler.fresh("warm")
     for ask in asks:
-        handler.answer([(stream, _asked(ask))])
+        handler.answer([(stream, _request(ask))])
     again = handler.decode("warm", handler.encode(stream))
-    handler.answer([(again, _asked(asks[0]))])
+    handler.answer([(again, _request(asks[0]))])
     handler.release(again)
 
 
-def _asked(ask: Observe[Value, Choice]) -> StateRequest[Observe[Value, Choice] | Look]:
+def _request(ask: Observe[Value, Choice]) -> StateRequest[Observe[Value, Choice] | Look]:
     return StateRequest("warm", "warm", ask, settings=StreamsConfig())
 
 

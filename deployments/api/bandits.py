@@ -304,7 +304,7 @@ def arm_answers(columns: Columns, details: Sequence[Detail | None]) -> list[dict
     ]
 
 
-def told(_: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
+def feedback_answers(_: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
     """Give what the holder said; these families have no fallback that could say else."""
     return [{} if detail is None else detail["data"] for detail in details]
 
@@ -342,7 +342,7 @@ FEEDBACK = InferenceEndpoint(
     body=FeedbackBody,
     data=FeedbackData,
     columns=no_columns,
-    answers=told,
+    answers=feedback_answers,
     interval_method="credible",
     interval_level=LEVEL,
     deployment="optimization",
@@ -361,7 +361,7 @@ EVALUATE = InferenceEndpoint(
     body=EvaluateBody,
     data=EvaluationData,
     columns=no_columns,
-    answers=told,
+    answers=feedback_answers,
     interval_method="confidence-sequence",
     interval_level=JUDGED_LEVEL,
     deployment="optimization",

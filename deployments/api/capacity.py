@@ -123,7 +123,7 @@ def _hours(detail: Detail | None, workers: float) -> dict[str, Any]:
     planned = [int(workers), *said["workers"][1:]]
     return {
         "forecast": [
-            {"ts": _shown(said["start"] + HOUR * at), "rate": rate, "lower": low, "upper": high}
+            {"ts": _timestamp(said["start"] + HOUR * at), "rate": rate, "lower": low, "upper": high}
             for at, (rate, low, high) in enumerate(hours)
         ],
         "workers": planned,
@@ -132,7 +132,7 @@ def _hours(detail: Detail | None, workers: float) -> dict[str, Any]:
     }
 
 
-def _shown(epoch: int) -> str:
+def _timestamp(epoch: int) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

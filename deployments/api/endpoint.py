@@ -17,13 +17,13 @@ DECISION_ID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 DecisionId = Annotated[str, Field(pattern=f"^{DECISION_ID}$")]
 
 
-def _whole(value: object) -> object:
+def _check_whole_number(value: object) -> object:
     """Take 7.0 for 7: JSON knows no difference, and some clients write every number so."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # For whole numbers in bodies, which are strict otherwise.
-WHOLE = BeforeValidator(_whole)
+WHOLE = BeforeValidator(_check_whole_number)
 
 
 class FamilyBody(BaseModel):

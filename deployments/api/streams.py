@@ -273,10 +273,11 @@ def _regime(
             "id": said["regime_id"],
             "mean": mean,
             "sd": sd,
-            "since": _shown(said["since"]),
+            "since": _timestamp(said["since"]),
         },
         "segments": [
-            {"start": each["start"], "since": _shown(each["since"])} for each in said["segments"]
+            {"start": each["start"], "since": _timestamp(each["since"])}
+            for each in said["segments"]
         ],
         "taken": said["taken"],
         "duplicates": said["duplicates"],
@@ -301,7 +302,7 @@ _NOTHING_OBSERVED: dict[str, Any] = {
 _NO_POINTS: dict[str, Any] = {"points": [], "detector": USUAL_DETECTOR, **_COUNTS}
 
 
-def _shown(epoch: float) -> str:
+def _timestamp(epoch: float) -> str:
     stamp = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")
     return stamp.replace("+00:00", "Z")
 

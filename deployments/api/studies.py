@@ -286,7 +286,7 @@ def no_columns(_: Sequence[Any], __: Serving) -> Columns:
     return {}
 
 
-def told(_: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
+def trial_answers(_: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
     """Give what the holder said; these families have no fallback that could say else."""
     return [{} if detail is None else detail["data"] for detail in details]
 
@@ -304,7 +304,7 @@ STUDY = InferenceEndpoint(
     body=StudyBody,
     data=StudyData,
     columns=no_columns,
-    answers=told,
+    answers=trial_answers,
     interval_method="none",
     interval_level=LEVEL,
     deployment="optimization",
@@ -325,7 +325,7 @@ TELL = InferenceEndpoint(
     body=TellBody,
     data=TellData,
     columns=no_columns,
-    answers=told,
+    answers=trial_answers,
     interval_method="none",
     interval_level=LEVEL,
     deployment="optimization",

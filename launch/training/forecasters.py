@@ -85,7 +85,7 @@ class Trainer:
         return report
 
 
-def told(share: float, what: str) -> None:
+def report(share: float, what: str) -> None:
     line: dict[str, Any] = {"share": round(share, 4), "what": what}
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
@@ -93,7 +93,7 @@ def told(share: float, what: str) -> None:
 
 def main(folder: str) -> None:
     step_back()
-    Trainer(Settings(), Path(folder), told).run()
+    Trainer(Settings(), Path(folder), report).run()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def hand_over() -> None:
     order, door = order_of(sys.orig_argv), os.environ.get(SOCKET)
     if order is None or door is None:
         return
-    status = asked(door, order)
+    status = fork_worker(door, order)
     if status is not None:
         # Nothing was begun here that would have to be ended.
         os._exit(status)
@@ -40,7 +40,7 @@ def order_of(command: list[str]) -> Order | None:
     return None
 
 
-def asked(door: str, order: Order) -> int | None:
+def fork_worker(door: str, order: Order) -> int | None:
     """Let the zygote begin the worker and wait for its end; None when the zygote does not."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(PATIENCE_SECONDS)

@@ -59,7 +59,7 @@ class Chain:
             rows = [row for row, each in enumerate(found) if each is None]
             if not rows:
                 break
-            for row, (said, why) in zip(rows, _asked(member, series, rows, horizon), strict=True):
+            for row, (said, why) in zip(rows, _ask(member, series, rows, horizon), strict=True):
                 if said is None:
                     reasons[row][member.name] = why
                 else:
@@ -79,7 +79,7 @@ def chain_of(
     return Chain(members, absent)
 
 
-def _asked(
+def _ask(
     member: Forecaster, series: Sequence[HourlySeries], rows: Sequence[int], horizon: int
 ) -> list[tuple[tuple[Forecast, int] | None, str]]:
     """Ask for all rows at once, and one by one when that throws: a bad row costs only itself."""
@@ -95,7 +95,7 @@ def _asked(
     except Exception as error:  # noqa: BLE001  whatever a model throws, the next one answers
         if len(rows) == 1:
             return [(None, f"{type(error).__name__}: {error}")]
-        return [_asked(member, series, [row], horizon)[0] for row in rows]
+        return [_ask(member, series, [row], horizon)[0] for row in rows]
 
 
 def _is_whole(said: Forecast, row: int) -> bool:

@@ -38,7 +38,7 @@ class ConfigSummary(BaseModel):
     unreadable: str = Field("", description="Why this release cannot read it, where it cannot.")
 
 
-def _shown(version: Version) -> dict[str, Any]:
+def _describe(version: Version) -> dict[str, Any]:
     return {
         "version": version.number,
         "config_hash": version.config_hash,
@@ -53,12 +53,12 @@ def _shown(version: Version) -> dict[str, Any]:
 async def active(here: Here) -> ConfigHistory:
     version = here.active()
     numbers = [each.number for each in await _history(here, 50)]
-    return ConfigHistory(**_shown(version), history=numbers)
+    return ConfigHistory(**_describe(version), history=numbers)
 
 
 @router.get("/config", summary="Get the active configuration")
 async def current(here: Here) -> ConfigVersion:
-    return ConfigVersion(**_shown(here.active()))
+    return ConfigVersion(**_describe(here.active()))
 
 
 @router.get("/config/versions", summary="List all versions, newest first")
@@ -83,7 +83,7 @@ async def versions(
 @router.get("/config/versions/{v}", summary="Get one version")
 async def version(v: Annotated[int, Path(ge=1, le=2**31)], here: Here) -> ConfigVersion:
     try:
-        return ConfigVersion(**_shown(await here.configs.get(v)))
+        return ConfigVersion(**_describe(await here.configs.get(v)))
     except UnknownVersionError as unknown:
         why = f"There is no configuration version {v}: GET /config/versions lists those that exist"
         raise NotFoundError(why) from unknown

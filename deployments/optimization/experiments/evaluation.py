@@ -13,7 +13,7 @@ def evaluated(frozen: bytes, policy: str) -> dict[str, Any]:
     """Value the policy and the baseline, and say whether to promote it; a refusal is an answer."""
     experiment = decode(frozen)
     judged = judge_policy(experiment, policy, JUDGED_LEVEL)
-    found = _told(judged.candidate)
+    found = _describe(judged.candidate)
     return {
         "policy": policy,
         **found,
@@ -21,12 +21,12 @@ def evaluated(frozen: bytes, policy: str) -> dict[str, Any]:
             "promote": judged.promote,
             "reason": judged.reason,
             "gain_lower_bound": judged.gain,
-            "incumbent": {"policy": experiment.baseline, **_told(judged.incumbent)},
+            "incumbent": {"policy": experiment.baseline, **_describe(judged.incumbent)},
         },
     }
 
 
-def _told(evaluation: Evaluation) -> dict[str, Any]:
+def _describe(evaluation: Evaluation) -> dict[str, Any]:
     names = ("ipw", "snipw", "dm", "dr")
     estimates = {name: evaluation.estimates.get(name) for name in names}
     overlap = evaluation.overlap

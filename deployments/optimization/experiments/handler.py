@@ -12,7 +12,7 @@ import numpy as np
 
 from config_store.document import BanditExperiment
 from deployments.api.bandits import LEVEL, MOST_ARMS
-from deployments.optimization.experiments import shown
+from deployments.optimization.experiments import responses
 from deployments.optimization.experiments.beginning import invalid
 from deployments.optimization.experiments.choosing import UnfitError, excluded_arms, steps
 from deployments.optimization.experiments.configured import Configured
@@ -114,8 +114,8 @@ class ExperimentHandler:
                 }
             )
         if ask["op"] == "reward":
-            return shown.rewarded(experiment, state.name, row)
-        return shown.recalled(experiment, row)
+            return responses.reply_to_reward(experiment, state.name, row)
+        return responses.repeat_decision(experiment, row)
 
     def withdraw(self, state: Kept, request: StateRequest[Operation]) -> Event | None:
         """Take back a decision: its exposure is none, and its reward will never come."""
@@ -186,7 +186,7 @@ class ExperimentHandler:
         )
         record(experiment, ids, decisions, now)
         for row, place in enumerate(run.places):
-            reply = shown.decided(experiment, decisions, row)
+            reply = responses.reply_to_decide(experiment, decisions, row)
             reply.event = run.before[row] | {"decide": decide_step(decisions, row, ids[row], now)}
             replies[place] = reply
 
@@ -206,7 +206,7 @@ class ExperimentHandler:
         row = None if experiment is None else experiment.log.row_of(ask["decision"])
         if experiment is None or row is None:
             return Reply(refusal=_no_decision(ask["decision"]))
-        reply = shown.rewarded(experiment, kept.name, row)
+        reply = responses.reply_to_reward(experiment, kept.name, row)
         reply.event = event
         return reply
 
@@ -220,7 +220,7 @@ def _look(kept: Kept, ask: ChangeArm | Look) -> Reply[Event]:
         return _deleted(kept.name)
     if ask["op"] == "freeze":
         return _frozen(experiment, ask["policy"])
-    return Reply(detail={"data": shown.whole(experiment, kept.name)})
+    return Reply(detail={"data": responses.describe(experiment, kept.name)})
 
 
 def _deleted(name: str) -> Reply[Event]:
@@ -284,7 +284,7 @@ def _change_arm(kept: Kept, ask: ChangeArm) -> Reply[Event]:
         apply(kept, event)
     except ArmError as error:
         return Reply(refusal={"code": "conflict", "message": str(error)})
-    return Reply(detail={"data": shown.whole(kept.experiment, kept.name)}, event=event)
+    return Reply(detail={"data": responses.describe(kept.experiment, kept.name)}, event=event)
 
 
 def _frozen(experiment: Experiment, policy: str) -> Reply[Event]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from deployments.optimization.studies import shown
+from deployments.optimization.studies import responses
 from deployments.optimization.studies.beginning import UnfitError, in_order, invalid, steps
 from deployments.optimization.studies.cheap_suggestions import cheap, starting
 from deployments.optimization.studies.events import DELETED, Event, TrialAsked, TrialTold
@@ -65,12 +65,12 @@ class StudyHandler:
         """Answer from what is kept: nothing is asked or told a second time."""
         running, ask = state.running, request.ask
         if running is not None and ask["op"] == "tell":
-            return shown.told(running, running.study.trial(ask["trial"]))
+            return responses.reply_to_tell(running, running.study.trial(ask["trial"]))
         if running is None or request.id not in running.asked:
             return self._look(state, ask)
         trial = running.study.trials[running.asked[request.id]]
         again = Suggested(trial.parameters, "model", running.settled, gain=trial.gain)
-        return shown.asked(running, trial, again)
+        return responses.reply_to_ask(running, trial, again)
 
     def withdraw(self, state: Kept, request: StateRequest[Operation]) -> None:
         """Let it stand: the trial stays pending, as one whose client went away."""
@@ -112,7 +112,7 @@ class StudyHandler:
             why: Refusal = {"code": "conflict", "message": str(error)}
             return Reply(refusal=why, event=before or None)
         self._suggestions.want(kept.name, running)
-        reply = shown.asked(running, running.study.trials[-1], suggestion)
+        reply = responses.reply_to_ask(running, running.study.trials[-1], suggestion)
         reply.event = before | event
         return reply
 
@@ -146,7 +146,7 @@ class StudyHandler:
             field = "constraints" if "constraints" in str(error) else "value"
             raise invalid(field, str(error)) from error
         self._suggestions.want(kept.name, running)
-        reply = shown.told(running, trials[number])
+        reply = responses.reply_to_tell(running, trials[number])
         reply.event = event
         return reply
 
@@ -159,7 +159,7 @@ class StudyHandler:
         if ask["op"] == "wake":
             self._suggestions.want(kept.name, kept.running)
             return Reply()
-        return Reply(detail={"data": shown.whole(kept.running, kept.name)})
+        return Reply(detail={"data": responses.describe(kept.running, kept.name)})
 
 
 def _deleted(name: str) -> Reply[Event]:

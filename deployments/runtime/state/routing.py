@@ -87,9 +87,9 @@ class ByKey:
                     unanswered |= dict.fromkeys(rows, failed)
                 else:
                     raise answer
-        return self._whole(batch, parts, unanswered)
+        return self._merge(batch, parts, unanswered)
 
-    def _whole(
+    def _merge(
         self,
         batch: Batch,
         parts: Sequence[tuple[list[int], Prediction]],

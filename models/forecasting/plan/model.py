@@ -98,7 +98,7 @@ class CapacityModel:
             each, reachable = self._carried(row, objective, target_cpu)
             asked = without_history.workers(rate, now, target_p99, target_cpu, self._lent)
             needed = np.where(strange[:, None], asked, rate / each[:, None])
-        workers = _whole(needed)
+        workers = _whole_workers(needed)
         return CapacityPlan(
             workers=workers,
             queue_capacity=queue_capacity(rate[:, 0], objective, p50, workers[:, 0]),
@@ -167,7 +167,7 @@ class CapacityModel:
         return np.where(row < 0, 2, little)
 
 
-def _whole(needed: FloatArray) -> IntArray:
+def _whole_workers(needed: FloatArray) -> IntArray:
     """Round up to whole workers, at least one."""
     whole: IntArray = np.ceil(np.clip(needed * _ALMOST, 1.0, MOST_WORKERS)).astype(np.int64)
     return whole

@@ -123,7 +123,7 @@ class Study:
             )
         return self.trials[number]
 
-    def told(self) -> list[Trial]:
+    def completed(self) -> list[Trial]:
         return [trial for trial in self.trials if trial.state == "told"]
 
     def pending(self) -> list[Trial]:

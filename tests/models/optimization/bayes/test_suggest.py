@@ -146,7 +146,7 @@ def test_noise_is_not_taken_for_a_discovery() -> None:
 
 def test_equal_outcomes_are_no_obstacle() -> None:
     study = played(Study.start(Design(SQUARE)), lambda _: 1.0, 8)
-    assert len(study.told()) == 8
+    assert len(study.completed()) == 8
 
 
 def test_ten_thousand_trials_are_answered_in_bounded_time() -> None:

@@ -16,7 +16,7 @@ from models.optimization.bandits.experiment import Experiment
 from models.protocols import FloatArray
 
 
-def decided(experiment: Experiment, decisions: Decisions, row: int) -> Reply[Event]:
+def reply_to_decide(experiment: Experiment, decisions: Decisions, row: int) -> Reply[Event]:
     return Reply(
         {
             "expected_reward": float(decisions.expected[row]),
@@ -34,7 +34,7 @@ def decided(experiment: Experiment, decisions: Decisions, row: int) -> Reply[Eve
     )
 
 
-def recalled(experiment: Experiment, row: int) -> Reply[Event]:
+def repeat_decision(experiment: Experiment, row: int) -> Reply[Event]:
     """Say a decision on record once more, with what is believed of its arm by now."""
     log = experiment.log
     arm, chances = int(log.arms[row]), log.probabilities[row]
@@ -51,7 +51,7 @@ def recalled(experiment: Experiment, row: int) -> Reply[Event]:
     return Reply(columns, {"data": {"config": experiment.arms[arm], "exploring": exploring}})
 
 
-def rewarded(experiment: Experiment, name: str, row: int) -> Reply[Event]:
+def reply_to_reward(experiment: Experiment, name: str, row: int) -> Reply[Event]:
     """Say what is believed of a decision's arm in its context, now that its reward is known."""
     arm = int(experiment.log.arms[row])
     mean, lower, upper = (
@@ -63,7 +63,7 @@ def rewarded(experiment: Experiment, name: str, row: int) -> Reply[Event]:
     return Reply(columns, {"data": data})
 
 
-def whole(experiment: Experiment, name: str) -> dict[str, Any]:
+def describe(experiment: Experiment, name: str) -> dict[str, Any]:
     """Show the design, the arms in the middle of every feature's range, and the counts."""
     middle = np.zeros((1, experiment.design.width_of_context))
     middle[0, 0] = 1.0

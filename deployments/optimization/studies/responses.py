@@ -15,7 +15,7 @@ from safety.open_ends import OPEN_INTERVAL
 SHOWN_TRIALS = 200
 
 
-def asked(running: Running, trial: Trial, suggestion: Suggested) -> Reply[Event]:
+def reply_to_ask(running: Running, trial: Trial, suggestion: Suggested) -> Reply[Event]:
     gained = _finite(suggestion.expected_improvement)
     data = {
         "trial_id": trial.number,
@@ -31,7 +31,7 @@ def asked(running: Running, trial: Trial, suggestion: Suggested) -> Reply[Event]
     return Reply(columns, {"data": data, "meta": {"suggestion": made}})
 
 
-def told(running: Running, trial: Trial) -> Reply[Event]:
+def reply_to_tell(running: Running, trial: Trial) -> Reply[Event]:
     data = {"trial_id": trial.number, "state": trial.state, **progress(running)}
     return Reply({"expected_improvement": 0.0, **OPEN_INTERVAL}, {"data": data})
 
@@ -45,12 +45,14 @@ def progress(running: Running) -> dict[str, Any]:
         "trials": len(study.trials),
         "pending": len(study.trials) - running.settled,
         "candidates_left": running.left,
-        "best": None if best is None else shown(study, best),
-        "front": [shown(study, each) for each in running.front.trials()] if several else None,
+        "best": None if best is None else describe_trial(study, best),
+        "front": [describe_trial(study, each) for each in running.front.trials()]
+        if several
+        else None,
     }
 
 
-def shown(study: Study, trial: Trial) -> dict[str, Any]:
+def describe_trial(study: Study, trial: Trial) -> dict[str, Any]:
     values = list(trial.values)
     return {
         "trial_id": trial.number,
@@ -61,7 +63,7 @@ def shown(study: Study, trial: Trial) -> dict[str, Any]:
     }
 
 
-def whole(running: Running, name: str) -> dict[str, Any]:
+def describe(running: Running, name: str) -> dict[str, Any]:
     """Show the design, the progress and the latest trials."""
     study = running.study
     return {
@@ -69,7 +71,7 @@ def whole(running: Running, name: str) -> dict[str, Any]:
         "design": design_document(study.design),
         "converged": converged(study),
         **progress(running),
-        "latest": [shown(study, trial) for trial in study.trials[-SHOWN_TRIALS:]],
+        "latest": [describe_trial(study, trial) for trial in study.trials[-SHOWN_TRIALS:]],
     }
 
 
