@@ -149,11 +149,15 @@ class Bench:
         draw = random.Random(SEED)  # noqa: S311 - made-up outcomes
         with httpx.Client(base_url=self._url, headers=self._headers, timeout=60) as client:
             for at in range(STUDIES):
-                body = {"study": f"bench-{at}", "space": SPACE, "history": list(told(draw, trials))}
+                body = {
+                    "study": f"bench-{at}",
+                    "space": SPACE,
+                    "history": list(past_trials(draw, trials)),
+                }
                 client.post("/models/bayes-opt", json=body).raise_for_status()
 
 
-def told(draw: random.Random, trials: int) -> Iterator[dict[str, Any]]:
+def past_trials(draw: random.Random, trials: int) -> Iterator[dict[str, Any]]:
     for _ in range(trials):
         workers, batch = draw.randint(1, 64), draw.randint(1, 512)
         timeout = draw.uniform(0.001, 1.0)

@@ -277,19 +277,19 @@ def _answers(rows: int, dimensions: int) -> Steps:
     def zeros() -> F64Array:
         return np.zeros(rows)
 
-    def whole() -> I64Array:
+    def integer_zeros() -> I64Array:
         return np.zeros(rows, dtype=np.int64)
 
     return Steps(
         change=zeros(),
         announced=np.zeros(rows, dtype=np.bool_),
-        start=whole(),
+        start=integer_zeros(),
         began=zeros(),
-        run=whole(),
+        run=integer_zeros(),
         mean=np.zeros((rows, dimensions)),
         sd=np.zeros((rows, dimensions)),
         surprise=zeros(),
-        segment=whole(),
+        segment=integer_zeros(),
         warming=np.zeros(rows, dtype=np.bool_),
         log_odds=zeros(),
     )

@@ -23,7 +23,7 @@ def report(runs: list[Run]) -> Report:
     )
 
 
-def shown(report: Report) -> str:
+def render(report: Report) -> str:
     page = io.StringIO()
     show(report, Console(file=page, width=140))
     return page.getvalue()
@@ -36,32 +36,32 @@ def row_with(page: str, *parts: str) -> str:
 
 
 def test_each_server_has_its_row(report: Report) -> None:
-    cells = [cell.strip() for cell in row_with(shown(report), "│ mlserver", " 64 ").split("│")]
+    cells = [cell.strip() for cell in row_with(render(report), "│ mlserver", " 64 ").split("│")]
     expected = ["mlserver", "default", "64", "1,780", "2.00", "20.0", "40.0", "0"]
     assert cells[1:-1] == expected
 
 
 def test_open_loop_counts_what_was_refused_and_what_was_lost(report: Report) -> None:
-    row = row_with(shown(report), "1,990 of 2,000")
+    row = row_with(render(report), "1,990 of 2,000")
     assert row.split("│")[-2].strip() == "10"
 
 
 def test_hops_are_shown_in_milliseconds(report: Report) -> None:
-    assert "0.512" in row_with(shown(report), "stage=safety", "1,234")
+    assert "0.512" in row_with(render(report), "stage=safety", "1,234")
 
 
 def test_promises_say_whether_they_were_kept(report: Report) -> None:
-    page = shown(report)
+    page = render(report)
     assert "kept" in row_with(page, "multiple of mlserver's", "2.25")
     assert "MISSED" in row_with(page, "p99 at 200 requests a second", "61.00", "60.00")
 
 
 def test_notes_stand_below(report: Report) -> None:
-    assert "note: Ballast stayed up" in shown(report)
+    assert "note: Ballast stayed up" in render(report)
 
 
 def test_nothing_measured_prints_no_empty_table() -> None:
-    assert shown(Report(datetime(2026, 1, 2, tzinfo=UTC), {}, {})) == ""
+    assert render(Report(datetime(2026, 1, 2, tzinfo=UTC), {}, {})) == ""
 
 
 def test_markdown_has_a_row_a_server_and_a_column_a_count(report: Report) -> None:

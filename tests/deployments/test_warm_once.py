@@ -20,8 +20,8 @@ def test_only_the_first_replica_of_a_process_asks_the_models(
     warm: Callable[[], None] = module.warm
     warm()
 
-    def asked(*_: object) -> None:
+    def refuse(*_: object) -> None:
         raise AssertionError("a model was asked again")
 
-    monkeypatch.setattr(module, asks, asked)
+    monkeypatch.setattr(module, asks, refuse)
     warm()

@@ -19,7 +19,7 @@ def deployment(*, runs: bool) -> dict[str, Any]:
     return {"target_num_replicas": 1, "replicas": [replica]}
 
 
-def told(status: str = "DEPLOYING", message: str = "", **runs: bool) -> dict[str, Any]:
+def status_of(status: str = "DEPLOYING", message: str = "", **runs: bool) -> dict[str, Any]:
     parts = {name: deployment(runs=each) for name, each in runs.items()}
     return {"applications": {"ours": {"status": status, "message": message, "deployments": parts}}}
 
@@ -32,8 +32,8 @@ def tell(monkeypatch: pytest.MonkeyPatch, *looks: dict[str, Any]) -> None:
 
 
 def test_the_share_is_that_of_the_deployments_which_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    a, b = told(gateway=False, tail=False), told(gateway=False, tail=True)
-    tell(monkeypatch, told(), a, b, told("RUNNING", gateway=True, tail=True))
+    a, b = status_of(gateway=False, tail=False), status_of(gateway=False, tail=True)
+    tell(monkeypatch, status_of(), a, b, status_of("RUNNING", gateway=True, tail=True))
     seen: list[tuple[float, str]] = []
     serving.await_begun(lambda *each: seen.append(each), CONFIG, "/logs")
     assert [share for share, _ in seen] == [0.0, 0.0, 0.5]
@@ -44,7 +44,7 @@ def test_a_failure_names_the_file_that_was_given_and_serves_own_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     message = "Deploying app 'ours' failed with exception:\nTraceback:\n  File x\nKeyError: 'home'"
-    tell(monkeypatch, told(), told("DEPLOY_FAILED", message))
+    tell(monkeypatch, status_of(), status_of("DEPLOY_FAILED", message))
     with pytest.raises(DeployFailedError) as failure:
         serving.await_begun(lambda *_: None, CONFIG, "/logs")
     for part in (str(CONFIG), "KeyError: 'home'", "/logs"):
@@ -53,6 +53,6 @@ def test_a_failure_names_the_file_that_was_given_and_serves_own_reason(
 
 
 def test_a_failure_without_a_reason_says_what_was_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
-    tell(monkeypatch, told("DEPLOY_FAILED", tail=False))
+    tell(monkeypatch, status_of("DEPLOY_FAILED", tail=False))
     with pytest.raises(DeployFailedError, match="starting tail"):
         serving.await_begun(lambda *_: None, CONFIG, "/logs")

@@ -59,14 +59,14 @@ class Platform:
         return found
 
     def health(self) -> PlatformHealth | None:
-        async def asked() -> PlatformHealth | None:
+        async def current_health() -> PlatformHealth | None:
             redis = open_redis(f"unix://{self.home}/redis/redis.sock")
             try:
                 return await read_health(redis, time.time())
             finally:
                 await redis.aclose()
 
-        return asyncio.run(asked())
+        return asyncio.run(current_health())
 
     def part(self, name: str) -> PartHealth | None:
         found = self.health()

@@ -109,9 +109,9 @@ async def test_it_gives_up_when_the_load_is_over() -> None:
 
 
 def test_it_waits_as_long_as_it_is_told_within_reason() -> None:
-    def told(seconds: str | None) -> float:
+    def pause_after(seconds: str | None) -> float:
         return waits(Answer(503, "application/json", seconds, b""))
 
-    assert told("3") == 3.0
-    assert told("3600") == 10.0
-    assert told(None) == told("Thu, 01 Jan 1970 00:00:00 GMT") == 0.25
+    assert pause_after("3") == 3.0
+    assert pause_after("3600") == 10.0
+    assert pause_after(None) == pause_after("Thu, 01 Jan 1970 00:00:00 GMT") == 0.25

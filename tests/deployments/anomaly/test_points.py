@@ -35,7 +35,7 @@ def points() -> list[list[float]]:
     return found
 
 
-def asked(
+def make_request(
     given: list[list[float]], choice: PointChoice | None = None, name: str = "x"
 ) -> StateRequest[ObservePoints | Look]:
     ask: ObservePoints = {"op": "observe", "values": given}
@@ -50,7 +50,7 @@ def followed(
     return [
         reply
         for at in range(0, len(given), size)
-        for reply in handler.answer([(stream, asked(given[at : at + size], FLEET))])
+        for reply in handler.answer([(stream, make_request(given[at : at + size], FLEET))])
     ]
 
 
@@ -58,7 +58,7 @@ def events(replies: list[Reply[Event]]) -> list[Event]:
     return [reply.event for reply in replies if reply.event is not None]
 
 
-def shown(replies: list[Reply[Event]]) -> list[Any]:
+def points_of(replies: list[Reply[Event]]) -> list[Any]:
     return [
         point
         for reply in replies
@@ -74,7 +74,7 @@ def test_an_alarm_names_the_member_and_gives_its_metrics() -> None:
     notices = [notice for reply in replies for notice in reply.notices]
     assert [notice["member"] for notice in notices] == [1] * len(notices)
     assert notices
-    at = [point["is_anomaly"] for point in shown(replies)].index(True)
+    at = [point["is_anomaly"] for point in points_of(replies)].index(True)
     assert at >= POINTS - 5
     assert notices[0]["value"] == given[at][METRICS : 2 * METRICS]
     assert stream.record.latest_alarms[0]["member"] == 1
@@ -92,7 +92,7 @@ def test_replayed_or_put_away_in_between_it_answers_the_same_bits() -> None:
     second.replay([(replayed, events(whole[17:]))])
     assert second.encode(replayed) == first.encode(one)
     left = [(first, one), (second, replayed), (third, back)]
-    rest = [shown(followed(each, stream, given[:40], 20)) for each, stream in left]
+    rest = [points_of(followed(each, stream, given[:40], 20)) for each, stream in left]
     assert rest[0] == rest[1] == rest[2]
 
 
@@ -106,23 +106,23 @@ def test_fleets_of_one_batch_answer_as_each_alone() -> None:
         "e": FLEET,
     }
     streams = {name: together.fresh(name) for name in choices}
-    rows = [(streams[name], asked(given, choice, name)) for name, choice in choices.items()]
+    rows = [(streams[name], make_request(given, choice, name)) for name, choice in choices.items()]
     mixed = together.answer(rows)
     for (name, choice), reply in zip(choices.items(), mixed, strict=True):
         alone = handler()
-        (expected,) = alone.answer([(alone.fresh(name), asked(given, choice, name))])
-        assert shown([reply]) == shown([expected])
+        (expected,) = alone.answer([(alone.fresh(name), make_request(given, choice, name))])
+        assert points_of([reply]) == points_of([expected])
 
 
 def test_nothing_is_left_of_a_fleet_that_is_gone() -> None:
     own, given = handler(), points()[:10]
     for members in (2, 3):
         stream = own.fresh("x")
-        own.answer([(stream, asked(given, {"detector": "fleet", "members": members}))])
+        own.answer([(stream, make_request(given, {"detector": "fleet", "members": members}))])
         own.release(stream)
     assert not own._banks
     stream = own.fresh("x")
-    own.answer([(stream, asked(given, FLEET))])
+    own.answer([(stream, make_request(given, FLEET))])
     own.replay([(stream, [DELETED])])
     assert not own._banks
     assert stream.record.members == 0
@@ -131,11 +131,11 @@ def test_nothing_is_left_of_a_fleet_that_is_gone() -> None:
 def test_a_detector_of_another_release_begins_anew_and_the_record_stays() -> None:
     own, given = handler(), points()[:100]
     stream = own.fresh("x")
-    own.answer([(stream, asked(given, FLEET))])
+    own.answer([(stream, make_request(given, FLEET))])
     kept = pack(stream.record, b"written by another release")
     back = own.decode("x", kept)
     assert (back.record, back.slot) == (stream.record, None)
-    (reply,) = own.answer([(back, asked(given))])
+    (reply,) = own.answer([(back, make_request(given))])
     assert back.record.observations == 200
     assert back.record.detector == "fleet"
-    assert len(shown([reply])) == 100
+    assert len(points_of([reply])) == 100

@@ -75,7 +75,7 @@ def test_the_budget_that_a_batch_shares_is_that_of_its_own_version(make: Any) ->
     assert shares == pytest.approx([30 / 86_400 / 2, 24 * 30 / 86_400 / 2])
 
 
-def told(reply: Reply) -> bytes:
+def bytes_of(reply: Reply) -> bytes:
     """Give all of a reply but its share of the budget, which depends on the batch."""
     event = reply.event and [*reply.event[:7], *reply.event[8:]]
     said = [reply.columns, reply.detail, event, reply.refusal, reply.notices]
@@ -123,7 +123,7 @@ def test_rows_together_are_answered_as_one_by_one_to_the_bit(kind: str, seed: in
         asks = body(draw, kind)
         found = together.ask(asks, count)
         expected = [apart.ask([ask], count + at)[0] for at, ask in enumerate(asks)]
-        assert [told(each) for each in found] == [told(each) for each in expected]
+        assert [bytes_of(each) for each in found] == [bytes_of(each) for each in expected]
         count += len(asks)
     for name, stream in together.streams.items():
         assert together.handler.encode(stream) == apart.handler.encode(apart.streams[name])

@@ -18,7 +18,7 @@ ARMS = ["a", "b", "c"]
 Body = dict[str, Any]
 
 
-async def shown(house: House, name: str) -> Body:
+async def show(house: House, name: str) -> Body:
     async with house.client() as client:
         found = await client.get(f"/experiments/{name}")
     assert found.status_code == 200, found.text
@@ -69,7 +69,7 @@ async def test_a_reward_is_learnt_once(house: House) -> None:
     assert told["interval"]["lower"] == posterior["lower"] < posterior["upper"]
     code, error = await refused(house, FEEDBACK, given)
     assert (code, error["code"]) == (409, "conflict")
-    assert (await shown(house, "e"))["rewards"] == 1
+    assert (await show(house, "e"))["rewards"] == 1
 
 
 async def test_rewards_that_nobody_waits_for_are_refused(house: House) -> None:
@@ -84,7 +84,7 @@ async def test_rewards_that_nobody_waits_for_are_refused(house: House) -> None:
     assert (await refused(house, FEEDBACK, {"decision_id": "mine", "reward": 1.0}))[0] == 422
     body = f'{{"decision_id": "{own}", "reward": NaN}}'
     assert (await refused(house, FEEDBACK, body))[0] == 422
-    assert (await shown(house, "e"))["rewards"] == 0
+    assert (await show(house, "e"))["rewards"] == 0
 
 
 @pytest.mark.asyncio(loop_scope="class")
@@ -114,7 +114,7 @@ class TestNoDecision:
         await post(shared_house, BANDIT, body)
         code, error = await refused(shared_house, BANDIT, body | changes)
         assert (code, list(error["fields"])) == (422, [field])
-        assert (await shown(shared_house, name))["decisions"] == 1
+        assert (await show(shared_house, name))["decisions"] == 1
 
 
 async def test_numbers_that_are_none_are_refused(house: House) -> None:
@@ -142,7 +142,7 @@ async def test_an_experiment_keeps_its_design(house: House) -> None:
     body = {"experiment": "e", "arms": ARMS, "design": design | {"baseline": "b"}}
     await post(house, BANDIT, body)
     await post(house, BANDIT, body)
-    found = await shown(house, "e")
+    found = await show(house, "e")
     assert (found["baseline"], found["design"]["discount"]) == ("b", 0.99)
     assert found["design"]["budget"]["share"] == 0.02
     for change in ({"discount": 0.5}, {"budget": None}, {"family": "gaussian"}):
@@ -155,7 +155,7 @@ async def test_configured_arms_are_taken_and_vetoes_hold(house: House) -> None:
     await configure(house, experiments={"e": of_e})
     answers = await post(house, BANDIT, {"rows": [{"experiment": "e", "policy": "ucb"}] * 200})
     assert {each["data"]["config"] for each in answers} == {"a", "b"}
-    found = await shown(house, "e")
+    found = await show(house, "e")
     assert [each["config"] for each in found["arms"]] == ["a", "b", "c"]
     assert found["baseline"] == "b"
     await configure(house, experiments={"e": BanditExperiment(vetoed=("b",))})
@@ -201,7 +201,7 @@ async def test_a_replica_that_dies_loses_nothing_and_counts_nothing_twice(house:
         await post(house, FEEDBACK, {"rows": given})
         twice = await post(house, FEEDBACK, {"rows": given})
         assert [each["error"]["code"] for each in twice] == ["conflict"] * 2
-    found = await shown(house, "quaked")
+    found = await show(house, "quaked")
     assert (found["decisions"], found["rewards"], found["pending"]) == (96, 96, 0)
     assert sum(each["weight"] for each in found["arms"]) == 96
     replica = house.replicas["optimization"][-1]
@@ -227,7 +227,7 @@ async def test_a_kill_among_many_requests_keeps_every_answer(house: House) -> No
     house.directories["optimization"].addresses.pop(0)
     house.kill("optimization")
     await asyncio.gather(*asked)
-    counts = [await shown(house, f"e{number}") for number in range(3)]
+    counts = [await show(house, f"e{number}") for number in range(3)]
     assert sum(each["decisions"] for each in counts) == 60
     assert sum(each["rewards"] for each in counts) == 60
     assert sum(arm["weight"] for each in counts for arm in each["arms"]) == 60
@@ -308,7 +308,7 @@ async def test_without_redis_the_incumbent_answers_and_nothing_is_learnt(
         assert each["meta"]["degraded"]
     await redis.config_set("maxmemory", "0")
     await post(house, FEEDBACK, given)
-    assert (await shown(house, "e"))["decisions"] == 1
+    assert (await show(house, "e"))["decisions"] == 1
     lost = {"decision_id": answers[0]["meta"]["decision_id"], "reward": 0.5}
     assert (await refused(house, FEEDBACK, lost))[0] == 404
 

@@ -149,19 +149,19 @@ async def test_every_other_path_is_served_under_the_prefix_too(house: House) -> 
 async def test_a_refusal_carries_the_callers_request_id(house: House) -> None:
     async with house.stranger() as client:
 
-        async def shown(*sent: str | bytes) -> str:
+        async def request_id_of(*sent: str | bytes) -> str:
             headers = [(b"X-Request-ID", x if isinstance(x, bytes) else x.encode()) for x in sent]
             found = await client.post(PATH, json=BODY, headers=headers)
             request_id: str = found.json()["error"]["request_id"]
             return request_id
 
-        assert await shown("trace-4711") == "trace-4711"
+        assert await request_id_of("trace-4711") == "trace-4711"
         for name in ("caf\xe9", "\u2013 7", "\u5927\u962a"):
-            assert await shown(name) == name
-        assert await shown("caf\xe9".encode("latin-1")) == "caf\xe9"
+            assert await request_id_of(name) == name
+        assert await request_id_of("caf\xe9".encode("latin-1")) == "caf\xe9"
         for useless in ("", "x" * 65, "a\tb", b"\xff\x85"):
-            assert len(await shown(useless)) == 32
-        assert await shown() != await shown()
+            assert len(await request_id_of(useless)) == 32
+        assert await request_id_of() != await request_id_of()
 
 
 async def test_what_breaks_here_says_nothing_of_itself(house: House, log_lines: LogLines) -> None:

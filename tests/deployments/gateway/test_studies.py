@@ -23,7 +23,7 @@ BEGINS_WITHIN_SECONDS = 150.0
 Body = dict[str, Any]
 
 
-async def shown(house: House, name: str) -> Body:
+async def show(house: House, name: str) -> Body:
     async with house.client() as client:
         found = await client.get(f"/studies/{name}")
     assert found.status_code == 200, found.text
@@ -168,7 +168,7 @@ async def test_outcomes_that_are_none_are_refused(house: House) -> None:
     for number in ("NaN", "1e999", '"1"'):
         body = f'{{"study": "s", "trial_id": 0, "value": {number}}}'
         assert (await refused(house, TELL, body))[0] == 422
-    assert (await shown(house, "s"))["pending"] == 1
+    assert (await show(house, "s"))["pending"] == 1
     await post(house, TELL, told)
 
 
@@ -224,7 +224,7 @@ async def test_candidates_are_asked_for_once_each(house: House) -> None:
     code, error = await refused(house, ASK, {"study": "s", "wait_ms": 5000})
     assert (code, error["code"]) == (409, "conflict")
     assert error["message"].startswith("All 7 candidates have been suggested")
-    found = await shown(house, "s")
+    found = await show(house, "s")
     assert (found["trials"], found["candidates_left"]) == (7, 0)
     assert (found["design"]["candidates"], found["design"]["sought"]) == (candidates, 3)
 
@@ -257,7 +257,7 @@ async def test_a_candidate_that_was_run_elsewhere_is_not_asked_for(house: House)
     answers = await post(house, ASK, {"rows": [body | {"wait_ms": 0}] * 2})
     assert sorted(each["data"]["parameters"]["x"] for each in answers) == [1, 3]
     assert (await refused(house, ASK, body))[0] == 409
-    assert (await shown(house, "s"))["trials"] == 5
+    assert (await show(house, "s"))["trials"] == 5
 
 
 async def test_a_long_list_lies_once_in_the_log(house: House, redis: Redis) -> None:
@@ -295,7 +295,7 @@ async def test_a_replica_that_dies_loses_no_trial_and_counts_none_twice(house: H
         told = {"study": "quaked", "trial_id": step, "value": cost(answer["data"]["parameters"])}
         await post(house, TELL, told)
         assert (await refused(house, TELL, told))[0] == 409
-    found = await shown(house, "quaked")
+    found = await show(house, "quaked")
     assert (found["trials"], found["pending"]) == (18, 0)
     replica = house.replicas["optimization"][-1]
     live = replica._services["bayes-opt"].cache._residents["quaked"].state
@@ -320,7 +320,7 @@ async def test_a_kill_among_many_requests_keeps_every_trial(house: House) -> Non
     house.kill("optimization")
     trials = await asyncio.gather(*asked)
     assert len(set(trials)) == 45
-    counts = [await shown(house, f"s{number}") for number in range(3)]
+    counts = [await show(house, f"s{number}") for number in range(3)]
     assert [(each["trials"], each["pending"]) for each in counts] == [(15, 0)] * 3
 
 
@@ -360,4 +360,4 @@ async def test_without_redis_nothing_is_taken(house: House, redis: Redis) -> Non
     assert (await refused(house, TELL, {"study": "s", "trial_id": 0, "value": 1}))[0] == 503
     await redis.config_set("maxmemory", "0")
     await post(house, TELL, {"study": "s", "trial_id": 0, "value": 1})
-    assert (await shown(house, "s"))["trials"] == 1
+    assert (await show(house, "s"))["trials"] == 1

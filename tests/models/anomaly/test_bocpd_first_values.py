@@ -14,7 +14,7 @@ SHIFTED = np.array([1.0, 1.1, 0.9, 1.05, 5.0, 5.1, 4.9])
 UNIT = Scale(np.zeros(1), np.ones(1))
 
 
-def told(values: FloatArray, scale: Scale | None = None, by: int = 0) -> Regimes:
+def regimes_of(values: FloatArray, scale: Scale | None = None, by: int = 0) -> Regimes:
     """Advance a new stream by these values, all in one call or so many at a time."""
     bank = RegimeBank()
     slot = bank.open(scale)
@@ -28,7 +28,7 @@ def told(values: FloatArray, scale: Scale | None = None, by: int = 0) -> Regimes
 
 
 def test_a_shift_among_the_first_values_is_a_change_point() -> None:
-    answer = told(SHIFTED)
+    answer = regimes_of(SHIFTED)
     assert np.flatnonzero(answer.change_point).tolist() == [5]  # the second value of the new level
     assert answer.change_probability[5:].min() > 0.9
     assert answer.start[-1] == 4
@@ -38,7 +38,7 @@ def test_a_shift_among_the_first_values_is_a_change_point() -> None:
 def test_it_is_announced_once_and_stays_the_regime_when_the_scale_is_learnt() -> None:
     rng = np.random.default_rng(3)
     values = np.concatenate([rng.normal(1, 0.1, 6), rng.normal(5, 0.1, 30)])
-    answer = told(values)
+    answer = regimes_of(values)
     (announced,) = np.flatnonzero(answer.change_point)
     assert 6 <= announced <= 9
     assert answer.start[-1] == 6
@@ -51,14 +51,14 @@ def test_it_is_announced_once_and_stays_the_regime_when_the_scale_is_learnt() ->
 )
 def test_neither_unit_nor_origin_matters(values: list[int], factor: float, origin: float) -> None:
     given_ = np.array(values, dtype=np.float64)
-    plain, other = told(given_), told((given_ + origin) * factor)
+    plain, other = regimes_of(given_), regimes_of((given_ + origin) * factor)
     np.testing.assert_allclose(plain.change_probability, other.change_probability, atol=1e-6)
 
 
 @pytest.mark.parametrize("by", [1, 2, 5])
 def test_one_by_one_and_all_at_once_are_the_same_to_the_bit(by: int) -> None:
     values = np.random.default_rng(7).normal(size=30)
-    whole, parts = told(values), told(values, by=by)
+    whole, parts = regimes_of(values), regimes_of(values, by=by)
     for name, column in vars(whole).items():
         assert column.tobytes() == vars(parts)[name].tobytes(), name
 
@@ -91,10 +91,10 @@ def test_a_large_shift_after_eight_values_is_nearly_always_announced() -> None:
 
 def test_a_lone_spike_is_no_change_and_a_level_that_repeats_is_one() -> None:
     spike = np.array([1.0, 1.1, 0.9, 1.05, 0.95, 50.0, 1.0, 1.02, 0.98, 1.1])
-    assert not told(spike).change_point.any()
-    assert not told(spike).change_probability.any()
+    assert not regimes_of(spike).change_point.any()
+    assert not regimes_of(spike).change_probability.any()
     step = np.repeat([0.0, 5.0], 6)
-    answer = told(step)
+    answer = regimes_of(step)
     assert answer.change_point.sum() == 1
     assert answer.start[-1] == 6
 
@@ -109,7 +109,7 @@ def test_a_long_expected_run_asks_for_more_evidence() -> None:
 def test_what_began_among_the_first_values_needs_more_evidence_afterwards() -> None:
     """The scale was learnt from them: two of the noise's own values are not enough."""
     values = np.random.default_rng(5).standard_normal(20) + np.repeat([0.0, 3.0], [13, 7])
-    given, learnt = told(values, UNIT), told(values)
+    given, learnt = regimes_of(values, UNIT), regimes_of(values)
     assert given.change_point[:16].any()
     assert not learnt.change_point[:16].any()
 
@@ -118,7 +118,7 @@ def test_the_published_protocol_is_reached_by_giving_the_scale() -> None:
     standardised = (SHIFTED - SHIFTED.mean()) / SHIFTED.std(ddof=1)
     settings = BocpdSettings()
     assert (settings.kappa, settings.alpha, settings.beta) == (1.0, 1.0, 1.0)
-    answer = told(standardised, UNIT)
+    answer = regimes_of(standardised, UNIT)
     assert not answer.warming.any()
     assert answer.surprise.min() > 0  # predicted from the first value on, by the fixed prior
 
@@ -134,4 +134,6 @@ def test_a_stream_that_an_older_release_left_while_it_learnt_goes_on() -> None:
     again = RegimeBank()
     restored = again.restore(bank.encode(slot))
     answer = again.advance(np.array([restored]), SHIFTED[6:, None])
-    assert answer.change_probability.tobytes() == told(SHIFTED).change_probability[-1:].tobytes()
+    assert (
+        answer.change_probability.tobytes() == regimes_of(SHIFTED).change_probability[-1:].tobytes()
+    )

@@ -371,11 +371,11 @@ async def test_kill_9_of_a_gateway_loses_no_answer_that_left_it(
     names = {line.strip() for line in answered if line.endswith(b"\n")}
     async with writer(client, tmp_path, "gateway-next", PATIENT):
 
-        async def whole() -> bool:
+        async def is_complete() -> bool:
             found = b"".join(rows(await recorded(client)))
             return all(name in found for name in names)
 
-        await eventually(whole)
+        await eventually(is_complete)
         await eventually(lambda: not files(tmp_path))
     assert verify_chains(await recorded(client)).whole
 

@@ -26,7 +26,7 @@ class Lockstep:
     def start(self, process: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a task of a process; it runs to its first stop when it is drawn."""
 
-        async def whole() -> Any:
+        async def call() -> Any:
             try:
                 await self.pause()
             except KilledError:
@@ -34,7 +34,7 @@ class Lockstep:
                 raise
             return await work
 
-        task = asyncio.get_running_loop().create_task(whole())
+        task = asyncio.get_running_loop().create_task(call())
         self._tasks[task] = process
         task.add_done_callback(self._ended)
         return task

@@ -299,15 +299,15 @@ async def test_a_row_that_is_refused_is_refused_by_the_present_state(
             ExperimentHandler(time.time), KeyLog(redis, "experiment"), time.monotonic
         )
 
-    async def asked(of: KeyedService[Kept], row: str, **asks: Any) -> Prediction:
+    async def answer_of(of: KeyedService[Kept], row: str, **asks: Any) -> Prediction:
         batch = Batch("bandit", ["e"], {}, [asks], ["e"], [row])
         return await of.answer(batch, "m", "1", Configured())
 
     decide = {"op": "decide", "context": {}, "policy": "ucb", "arms": ["x", "y"]}
     one, other = holder_of_experiments(), holder_of_experiments()
-    await asked(one, "first", **decide)
-    await asked(other, "second", **decide)
-    reward = await asked(one, "third", op="reward", decision="second", reward=0.5)
+    await answer_of(one, "first", **decide)
+    await answer_of(other, "second", **decide)
+    reward = await answer_of(one, "third", op="reward", decision="second", reward=0.5)
     assert reward.refusals == {}
 
 

@@ -16,7 +16,7 @@ def test_tft_quantiles(lesson: Lesson) -> None:
         network, data = theirs.tft_raw(lesson.modules, lesson.trained, PLANS[1], lesson.series)
         model = lesson.trained.tft
         rows = theirs.table(UNSEEN, model.layout.known, MEASURED)
-        expected = theirs.asked(lesson.modules, network, data, rows, mode="quantiles")
+        expected = theirs.ask(lesson.modules, network, data, rows, mode="quantiles")
     views = [view for each in UNSEEN if (view := seen(each, 24, model.layout))]
     quantiles = model._forward(views, 24).quantiles
     found = np.stack([view.scale.back(row) for view, row in zip(views, quantiles, strict=True)])
@@ -30,7 +30,7 @@ def test_tft_interpretation(lesson: Lesson) -> None:
         network, data = theirs.tft_raw(lesson.modules, lesson.trained, PLANS[1], lesson.series)
         model = lesson.trained.tft
         rows = theirs.table(UNSEEN, model.layout.known, MEASURED)
-        raw = theirs.asked(lesson.modules, network, data, rows, mode="raw")
+        raw = theirs.ask(lesson.modules, network, data, rows, mode="raw")
         expected = network.interpret_output(raw)
     found = model.explain(UNSEEN, 24)
     attention = np.asarray(raw["encoder_attention"]).mean(axis=2)
@@ -43,6 +43,6 @@ def test_tft_interpretation(lesson: Lesson) -> None:
 def test_nbeats_points(lesson: Lesson) -> None:
     with quiet():
         network, data = theirs.nbeats_raw(lesson.modules, lesson.trained, PLANS[0], lesson.series)
-        expected = theirs.asked(lesson.modules, network, data, theirs.table(UNSEEN, (), 168))
+        expected = theirs.ask(lesson.modules, network, data, theirs.table(UNSEEN, (), 168))
     found = lesson.trained.nbeats.forecast(UNSEEN, 24).point
     assert found == pytest.approx(np.asarray(expected), rel=1e-4)

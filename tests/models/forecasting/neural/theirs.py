@@ -58,7 +58,7 @@ def nbeats_raw(
     return _with_weights(modules, nbeats_network(modules, data, plan), trained.nbeats.weights), data
 
 
-def asked(modules: Libraries, network: Any, data: Any, rows: pd.DataFrame, **more: Any) -> Any:
+def ask(modules: Libraries, network: Any, data: Any, rows: pd.DataFrame, **more: Any) -> Any:
     """Ask the network's own `predict` for the last 24 hours of each group."""
     # A copy: `predict` leaves its callback in what it is given, and answers nothing the next time.
     return network.predict(_asking(modules, data, rows), **more, trainer_kwargs=dict(_TRAINER))

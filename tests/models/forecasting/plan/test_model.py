@@ -34,7 +34,7 @@ requests = st.fixed_dictionaries(
 )
 
 
-def asked(model: CapacityModel, rows: list[dict[str, Any]]) -> CapacityPlan:
+def plan_for(model: CapacityModel, rows: list[dict[str, Any]]) -> CapacityPlan:
     def column(name: str) -> Any:
         return np.array([row[name] for row in rows], dtype=np.float64)
 
@@ -55,7 +55,7 @@ def one(model: CapacityModel, **changes: Any) -> CapacityPlan:
         "p99": np.nan, "active_workers": 20.0, "expected_rate": 5_000.0, "calendar_events": 0.0,
         "target_p99": 1e9, "target_cpu": 0.5,
     }  # fmt: skip
-    return asked(model, [row | changes])
+    return plan_for(model, [row | changes])
 
 
 @given(row=requests, share=st.floats(1, 10), hour=st.integers(0, HORIZON - 1))
@@ -72,7 +72,7 @@ def test_more_load_never_gives_fewer_workers(
         row | {"p99": row["p99"] * share},
         row | {"calendar_events": row["calendar_events"] + np.floor(share)},
     ]
-    plan = asked(model, [row, *more])
+    plan = plan_for(model, [row, *more])
     assert np.all(plan.workers[1:] >= plan.workers[0])
     assert np.all(plan.queue_capacity[1:] >= plan.queue_capacity[0])
     assert plan.workers.min() >= 1
@@ -84,7 +84,7 @@ def test_a_stricter_target_never_gives_fewer_workers(
     model: CapacityModel, row: dict[str, Any], share: float
 ) -> None:
     stricter = [row | {name: row[name] / share} for name in ("target_p99", "target_cpu")]
-    plan = asked(model, [row, *stricter])
+    plan = plan_for(model, [row, *stricter])
     assert np.all(plan.workers[1:] >= plan.workers[0])
 
 
@@ -93,9 +93,9 @@ def test_a_stricter_target_never_gives_fewer_workers(
 def test_a_row_gets_the_same_bits_alone_and_in_a_batch(
     model: CapacityModel, rows: list[dict[str, Any]]
 ) -> None:
-    together = asked(model, rows)
+    together = plan_for(model, rows)
     for place, row in enumerate(rows):
-        alone = asked(model, [row])
+        alone = plan_for(model, [row])
         for one_column, all_columns in zip(alone, together, strict=True):
             assert one_column.tobytes() == all_columns[place : place + 1].tobytes()
 
