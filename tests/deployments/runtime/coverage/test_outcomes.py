@@ -315,11 +315,11 @@ async def test_while_redis_is_away_nothing_is_taken(server: RedisServer, redis: 
 
 @pytest.mark.parametrize("damaged", [b"{", b"{}", b"[]", b'{"outcomes": null}', b"7"])
 async def test_a_damaged_standing_is_written_over(redis: Redis, damaged: bytes) -> None:
-    outcomes, key = Outcomes(redis, clock), key_of("tail", "auth")
-    await redis.hset(standings_key(redis), key, damaged)
-    ask = {"decision": "d", "lower": 1.0, "upper": 9.0, "offset": 0.0, "truth": 5.0}
+    outcomes, key = OutcomeRecorder(redis, clock), key_of("tail", "auth")
+    await redis.hset(offsets_key(redis), key, damaged)
+    ask: TakeOutcome = {"decision": "d", "lower": 1.0, "upper": 9.0, "offset": 0.0, "truth": 5.0}
     found = await outcomes.take("tail", "auth", ask)
     assert found["outcomes"] == 1
-    stands = await redis.hget(standings_key(redis), key)
+    stands = await redis.hget(offsets_key(redis), key)
     assert stands is not None
     assert orjson.loads(stands)["outcomes"] == 1

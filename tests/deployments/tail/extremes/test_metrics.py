@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from deployments.history.client import HistoryAwayError
+from deployments.history.questions import Questions
 from deployments.tail.extremes import metrics
 from deployments.tail.extremes.metrics import FORGOTTEN_SECONDS, MetricSeries, Wanted
 
@@ -24,8 +25,9 @@ class History:
         self._goes_on = asyncio.Event()
         self._goes_on.set()
 
-    async def ask(self, question: str, entity: str, name: str, minutes: int) -> Any:
-        assert (question, name, minutes) == ("metric", "p99_ms", metrics.MINUTES)
+    async def ask(self, question: object, entity: str, name: str, minutes: int) -> Any:
+        assert question is Questions.metric
+        assert (name, minutes) == ("p99_ms", metrics.MINUTES)
         await self._goes_on.wait()
         if self.away:
             raise HistoryAwayError("The history is starting again: try again")
