@@ -114,7 +114,7 @@ async def test_a_version_that_cannot_be_read_hides_no_other(redis: Redis) -> Non
     assert (second.author, second.created) == ("", None)
     assert second.unreadable
     assert (third.author, third.created) == ("grace", NOW)
-    assert "does not fit this release" in third.unreadable
+    assert "cannot be used by this release" in third.unreadable
 
 
 async def test_each_change_is_announced(redis: Redis) -> None:

@@ -30,7 +30,9 @@ def test_a_role_may_what_it_includes_and_no_more(role: Role, needed: Role) -> No
         principal = ADMISSION.admit(headers, needed)
         assert (principal.role, principal.key_id) == (role, KEYS[role].record.key_id)
     else:
-        with pytest.raises(ForbiddenError, match=f"needs the role {needed}; the key has {role}"):
+        with pytest.raises(
+            ForbiddenError, match=f"needs the role {needed}, but the key has the role {role}"
+        ):
             ADMISSION.admit(headers, needed)
 
 

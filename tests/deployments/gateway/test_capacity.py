@@ -8,6 +8,7 @@ from deployments.forecasting.loaded_models import LoadedModels, registered_name,
 from deployments.forecasting.past import past_of
 from deployments.forecasting.pending_forecasts import PendingForecasts
 from deployments.forecasting.service import Forecasts
+from deployments.history.questions import Questions
 from deployments.runtime.coverage.outcomes import key_of
 from deployments.runtime.state.cache import USUAL
 from models.forecasting.chain import ORDER
@@ -230,7 +231,7 @@ async def test_without_any_replica_the_fallback_answers(learned: House) -> None:
 async def test_an_hour_that_is_over_is_an_outcome(learned: House) -> None:
     (forecasting,) = learned.replicas["forecasting"]
     table = forecasts_of(learned).table
-    past = await hours("hours", 1)
+    past = await hours(Questions.hours, 1)
     for each in past.values():  # two hours later, with three times the rate
         each["rate"] = np.append(each["rate"], [3e4, 3e4])
     service = forecasting._service

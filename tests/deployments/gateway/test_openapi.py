@@ -177,7 +177,7 @@ async def test_a_version_of_another_release_is_listed_and_named(house: House) ->
         (1, False),
     ]
     assert one.status_code == 409
-    assert "does not fit this release" in one.json()["error"]["message"]
+    assert "cannot be used by this release" in one.json()["error"]["message"]
 
 
 async def answer_in_time(

@@ -56,7 +56,7 @@ def test_a_lost_end_is_noticed(length: int) -> None:
 
 
 def test_another_kind_is_refused() -> None:
-    with pytest.raises(ArtifactError, match="is of 'thing', not of 'other'"):
+    with pytest.raises(ArtifactError, match="is of a 'thing', not of a 'other'"):
         codec.decode(WRITTEN, "other")
 
 

@@ -47,5 +47,5 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path, text: bytes) -> None:
 
 
 def test_a_kind_outside_the_table_is_never_imported(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="there are: prophet"):
+    with pytest.raises(ArtifactError, match="the known kinds are: prophet"):
         load_member("os", tmp_path)

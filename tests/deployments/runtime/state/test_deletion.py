@@ -176,7 +176,7 @@ async def test_also_when_redis_was_away_as_the_replica_began(
     server.kill()
     loops, repair = Loops(), Repair([service()])
     loops.start("repair states", repair.step, lambda: 0.01, expected=(RedisError, OSError))
-    await until(lambda: "repair states failed" in caplog.text)
+    await until(lambda: "'repair states' failed" in caplog.text)
     server.start()
     await until(lambda: repair.done)
     await loops.stop()

@@ -41,7 +41,7 @@ def test_json_comes_back_as_it_was_read() -> None:
         ({"x": {"type": "categorical", "choices": list(range(101))}}, "101 choices"),
         ({"x": {"type": "colour"}}, "type"),
         ({"x": {"type": "float", "low": 0}}, "'x'"),
-        ({"x": {"type": "float", "low": "0", "high": 1}}, "no number"),
+        ({"x": {"type": "float", "low": "0", "high": 1}}, "not a number"),
         ({"": {"type": "float", "low": 0, "high": 1}}, "no name"),
         ({f"x{i}": {"type": "float", "low": 0, "high": 1} for i in range(51)}, "at most"),
     ],
@@ -53,7 +53,7 @@ def test_a_space_that_cannot_be_is_refused(document: Any, message: str) -> None:
 
 def test_two_parameters_of_one_name_are_refused() -> None:
     one = Space.parse({"x": WHOLE["x"]}).parameters[0]
-    with pytest.raises(SpaceError, match="one name: x"):
+    with pytest.raises(SpaceError, match="same name: x"):
         Space((one, one))
 
 

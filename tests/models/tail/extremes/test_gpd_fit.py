@@ -135,7 +135,7 @@ def test_gaps_count_neither_as_values_nor_as_exceedances() -> None:
         ([2.5] * 5_000, "constant"),
         ([1.0, math.inf] * 50, "infinite"),
         ([[1.0, 2.0]] * 50, "dimension"),
-        (np.arange(100.0), "5 of 100 values exceed 94.05, at least 20 must"),
+        (np.arange(100.0), "5 of 100 values exceed 94.05, and at least 20 must"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_in_words(values: Any, said: str) -> None:

@@ -59,9 +59,9 @@ def test_no_interval_is_claimed_for_hours_that_follow_the_time_of_day() -> None:
     for each in (*daily.return_levels, *daily.value_at_risk, daily.scale, daily.shape):
         assert math.isfinite(each.value)
         assert (each.lower, each.upper) == (-math.inf, math.inf)
-    assert any("follow each other" in note for note in daily.notes)
+    assert any("depend on each other" in note for note in daily.notes)
     assert all(math.isfinite(each.upper) for each in plain.return_levels)
-    assert not any("follow each other" in note for note in plain.notes)
+    assert not any("depend on each other" in note for note in plain.notes)
 
 
 def test_short_blocks_are_said_to_be_short() -> None:

@@ -81,7 +81,7 @@ async def test_a_replica_that_is_still_absent_later_is_a_warning(
 ) -> None:
     monkeypatch.setattr(exchange_module, "STARTS_WITHIN_SECONDS", 0.0)
     room.exchange(Directory())
-    await until(lambda: "find replicas of stage failed" in "".join(warnings(caplog)))
+    await until(lambda: "'find replicas of stage' failed" in "".join(warnings(caplog)))
 
 
 async def test_the_last_replica_that_is_lost_is_a_warning_at_once(
@@ -92,7 +92,7 @@ async def test_the_last_replica_that_is_lost_is_a_warning_at_once(
     await room.exchange(directory).some()
     directory.addresses.clear()
     replica.kill()
-    await until(lambda: "find replicas of stage failed" in "".join(warnings(caplog)))
+    await until(lambda: "'find replicas of stage' failed" in "".join(warnings(caplog)))
 
 
 async def test_a_lost_replica_is_picked_no_more(
