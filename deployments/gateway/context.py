@@ -117,7 +117,9 @@ class GatewayContext:
         with suppress(*REDIS_AWAY):  # before the first decision, which may be spooled
             await self.spools.note()
         self._noting.append(
-            loops.start("note spools", self.spools.note, lambda: SPOOLS_SECONDS, expected=REDIS_AWAY)
+            loops.start(
+                "note spools", self.spools.note, lambda: SPOOLS_SECONDS, expected=REDIS_AWAY
+            )
         )
         self.replica.follow(self._configure)
 
