@@ -2,9 +2,11 @@
 
 import signal
 import sys
-import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
+
+from launch.wish import Wish
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Where Python cannot let an exception through, as in a destructor, it goes unheard: it is raised
@@ -18,15 +20,15 @@ class Ending:
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
-        self._wished = threading.Event()
+        self._wish = Wish()
         self._may_break_off = True
 
     @property
     def wished(self) -> bool:
-        return self._wished.is_set()
+        return self._wish.said
 
     def wait(self, seconds: float) -> bool:
-        return self._wished.wait(seconds)
+        return self._wish.wait(seconds)
 
     def listen(self) -> None:
         """Take the signals; called again once Ray has put its own in their place."""
@@ -43,9 +45,11 @@ class Ending:
             sys.unraisablehook = _unheard
             signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
             raise KeyboardInterrupt
+        self._wish.say()
         if self._may_break_off:
-            self._say(PATIENCE)
-        self._wished.set()
+            # What the signal interrupted may be at the same output, which then refuses.
+            with suppress(RuntimeError):
+                self._say(PATIENCE)
 
 
 def _unheard(what: "sys.UnraisableHookArgs") -> None:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from tests.stopping import stop
 from tests.waiting import PATIENCE_SECONDS
@@ -73,6 +75,14 @@ class RedisServer:
 
     def client(self) -> Redis:
         return Redis(unix_socket_path=str(self.socket))
+
+    def patient_client(self) -> Redis:
+        """Give a client that waits for an answer as long as it takes, and asks nothing twice.
+
+        The library's own asks again after 5 s, and what was taken the first time is refused then.
+        """
+        once = Retry(NoBackoff(), 0)
+        return Redis(unix_socket_path=str(self.socket), socket_timeout=None, retry=once)
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -150,7 +150,8 @@ class PendingForecasts:
             # learned since, would move it for that day without any end.
             ends = ends._replace(offset=self._offsets([entity])[0])
         then = truth_of(past, entity, start - self._horizon.hours * HOUR)
-        outcome: TakeOutcome = {"decision": f"hour {start}", **outcome_of(ends, then, truth)}
+        came = outcome_of(ends, then, truth)
+        outcome: TakeOutcome = {"decision": f"hour {start}", **came, "given": True}
         try:
             await self._outcomes.take(self._horizon.family, entity, outcome)
         except UnavailableError:

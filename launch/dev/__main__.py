@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from launch.errors import LaunchError
 from launch.front.listening import open_port
 from launch.private_files import close_to_others, keep_private
 from launch.run_record import Run, RunRecord, sweep_last_run
+from launch.wish import Wish
 from models.pointer import read_pointer
 from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL
@@ -45,13 +45,13 @@ A change under {root} restarts it. Ctrl-C ends it.
 class DevRun:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._ending = threading.Event()
+        self._ending = Wish()
         self._token = secrets.token_hex(8)
         self.url = f"http://{settings.host}:{settings.port}"
 
     def run(self) -> None:
         for number in NUMBERS:
-            signal.signal(number, lambda *_: self._ending.set())
+            signal.signal(number, lambda *_: self._ending.say())
         with ExitStack() as undo:
             listening = self._claim(undo)
             answering = Answering(listening)
@@ -116,12 +116,11 @@ class DevRun:
         for changes in watch(
             *folders,
             watch_filter=PythonFilter(),
-            stop_event=self._ending,
             rust_timeout=LOOK_MILLISECONDS,
             yield_on_timeout=True,
             raise_interrupt=False,
         ):
-            if self._ending.is_set():
+            if self._ending.said:
                 return
             if changes:
                 names = sorted({str(Path(path).relative_to(ROOT)) for _, path in changes})

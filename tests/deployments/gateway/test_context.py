@@ -57,7 +57,7 @@ async def test_a_gateway_notes_its_spools_until_it_closes(house: House, redis: R
         found: int = await redis.hlen("ballast:ledger:spools")
         return found
 
-    await house.context.replica.loops.stop(house.context._noting)
+    await house.context.replica.loops.stop(*house.context._noting)
     await house.context.spools.leave()
     assert await noted() == 0
     async with opened(redis):

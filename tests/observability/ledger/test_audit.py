@@ -195,14 +195,19 @@ async def test_what_was_drained_meanwhile_is_asked_for_many_at_a_time(
 
 
 def test_a_part_of_a_chain_is_no_longer_than_the_archive_reads_at_once() -> None:
-    def place(writer: str, seq: int) -> undrained._Place:
-        return undrained._Place(writer, seq, "ledger", f"{seq}-0")
+    def position(writer: str, seq: int) -> undrained._Position:
+        return undrained._Position(writer, seq, "ledger", f"{seq}-0")
 
     window = archive.WINDOW
-    places = [place("a", 3), place("a", 3), place("a", 2 + window), place("a", 3 + window)]
-    places += [place("b", 10**9)]
+    positions = [
+        position("a", 3),
+        position("a", 3),
+        position("a", 2 + window),
+        position("a", 3 + window),
+    ]
+    positions += [position("b", 10**9)]
     expected = [("a", 3, 2 + window), ("a", 3 + window, 3 + window), ("b", 10**9, 10**9)]
-    assert list(undrained._windows(places)) == expected
+    assert list(undrained._windows(positions)) == expected
 
 
 async def test_entries_that_are_nowhere_cost_no_walk_each_and_somebody_hears_of_them(

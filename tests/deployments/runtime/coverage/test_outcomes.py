@@ -63,6 +63,7 @@ async def tell(
             "decision": f"{seed}-{at}",
             **base_of(widened),
             "truth": 20 * math.exp(spread * draw.normal()),
+            "given": True,
         }
         found = await outcomes.take("tail", "auth", ask)
         held += found["held"]
@@ -93,7 +94,8 @@ async def test_hours_at_zero_do_not_widen_the_intervals(
     lower, upper = (np.array([each]) for each in base)
     for at in range(60):
         ask = base_of(online.widen(["auth"], lower, upper))
-        await outcomes.take("tail", "auth", {**ask, "decision": f"zero {at}", "truth": 0.0})
+        zero: TakeOutcome = {**ask, "decision": f"zero {at}", "truth": 0.0, "given": True}
+        await outcomes.take("tail", "auth", zero)
         await online.refresh()
         assert float(online.offsets(["auth"])[0]) <= before
 
@@ -102,7 +104,7 @@ async def test_misses_of_any_size_widen_a_thousandfold_at_most(redis: Redis) -> 
     outcomes, online = OutcomeRecorder(redis, clock), OnlineOffsets(redis, "tail")
     for at in range(40):
         ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 10.0 ** (at % 16)}
-        found = await outcomes.take("tail", "auth", {**ask, "decision": str(at)})
+        found = await outcomes.take("tail", "auth", {**ask, "decision": str(at), "given": True})
         assert found["offset"] <= MOST_OFFSET
     await online.refresh()
     assert online.offsets(["auth"]) == pytest.approx(math.log(1_000))
@@ -257,7 +259,12 @@ async def test_many_tellers_at_once_lose_and_double_nothing(redis: Redis) -> Non
         for at in range(30):
             given: Given = {"lower": 1.0, "upper": 2.0, "offset": 0.0}
             try:
-                ask: TakeOutcome = {**given, "truth": 1.5, "decision": f"{which}-{at}"}
+                ask: TakeOutcome = {
+                    **given,
+                    "truth": 1.5,
+                    "decision": f"{which}-{at}",
+                    "given": True,
+                }
                 await tellers[which].take("tail", "auth", ask)
             except UnavailableError:
                 continue
@@ -287,10 +294,13 @@ async def test_a_teller_that_is_late_says_nothing_old(
         return found
 
     monkeypatch.setattr(late._service, "answer", stopped)
-    ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
-    first = asyncio.create_task(late.take("tail", "auth", {**ask, "decision": "first"}))
+
+    def ask(decision: str) -> TakeOutcome:
+        return {"decision": decision, "lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 1.5}
+
+    first = asyncio.create_task(late.take("tail", "auth", ask("first")))
     await counted.wait()
-    second = await other.take("tail", "auth", {**ask, "decision": "second"})
+    second = await other.take("tail", "auth", ask("second"))
     go_on.set()
     assert ((await first)["outcomes"], second["outcomes"]) == (1, 2)
     await online.refresh()

@@ -353,7 +353,7 @@ async def main() -> None:
     given = options.parse_args()
     logging.disable(logging.CRITICAL)
     with running() as server:
-        redis, began = server.client(), time.monotonic()
+        redis, began = server.patient_client(), time.monotonic()
         happened = await run_many(redis, given.seed, given.runs)
         await redis.aclose()
     took = time.monotonic() - began

@@ -14,7 +14,7 @@ RUNS = tries(40, long=1_000)
 
 @pytest.mark.parametrize("first", range(1, 5 * RUNS, RUNS))
 async def test_nothing_is_lost_and_nothing_counts_twice(server: RedisServer, first: int) -> None:
-    redis = server.client()
+    redis = server.patient_client()
     happened = await run_many(redis, first, RUNS)
     await redis.aclose()
     # All of it did happen.
@@ -23,7 +23,7 @@ async def test_nothing_is_lost_and_nothing_counts_twice(server: RedisServer, fir
 
 
 async def test_a_seed_comes_again(server: RedisServer) -> None:
-    redis = server.client()
+    redis = server.patient_client()
     for seed in (3, 40, 77):
         assert await run(redis, seed) == await run(redis, seed)
     await redis.aclose()
