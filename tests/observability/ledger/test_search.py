@@ -179,7 +179,7 @@ async def test_all_who_wait_hear_of_a_redis_that_goes_away(
     redis_server.kill()
     stream.go_on.set()
     for found in await asyncio.gather(*asking):
-        assert "Redis is away" in str(found.trouble)
+        assert "Redis cannot be reached" in str(found.trouble)
 
 
 async def test_what_is_drained_needs_no_search(client: Redis, store: Clickhouse) -> None:
