@@ -80,7 +80,8 @@ class FromMemory:
         return FoundDecisions(dict.fromkeys(decision_ids, ROW))
 
     async def search(self, decision_id: str, within_s: float) -> FoundDecisions:
-        raise NotImplementedError
+        del within_s  # it is there at once
+        return FoundDecisions({decision_id: ROW})
 
 
 class FromLedger:

@@ -68,7 +68,8 @@ class Archive:
         return await self.answer(decision_ids)
 
     async def search(self, decision_id: str, within_s: float) -> FoundDecisions:
-        raise NotImplementedError
+        del within_s  # nobody waits here
+        return await self.answer([decision_id])
 
 
 @dataclass
