@@ -7,6 +7,7 @@ import orjson
 from pydantic import ConfigDict, Field, model_validator
 
 from config_store.quotas import QuotasConfig
+from config_store.sources import SourcesConfig
 from safety.policy import SafetyPolicy
 from settings.frozen import Frozen
 
@@ -166,6 +167,7 @@ class ConfigDocument(Frozen):
     streams: StreamsConfig = StreamsConfig()
     bandits: BanditsConfig = BanditsConfig()
     quotas: QuotasConfig = QuotasConfig()
+    sources: SourcesConfig = SourcesConfig()
 
     @model_validator(mode="after")
     def _nothing_is_served_unjudged(self) -> Self:

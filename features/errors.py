@@ -20,3 +20,10 @@ class SourceAwayError(FeatureError):
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"The feature source {source!r} did not answer: {reason}")
+
+
+class SourceRefusedError(FeatureError):
+    """The source answered that it will not: the mapping, the key or the address is wrong."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"The source {source!r} refused: {reason}")

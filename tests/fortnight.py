@@ -4,7 +4,7 @@ from functools import cache
 
 from features.calendars.days import DAY
 from features.sources.simulator.platform import Platform
-from features.telemetry import Telemetry
+from features.telemetry.columns import Telemetry
 
 # One answers within milliseconds, the other within a fifth of a second.
 ENTITIES = ("order-gateway", "settlement")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from features.hours.known import HOUR
 from features.hours.series import LEAST_MINUTES, MEASURES, EntityHours, laid_out
-from features.telemetry import Telemetry
+from features.telemetry.columns import Telemetry
 
 
 def hours_of(telemetry: Telemetry, until: int) -> dict[str, EntityHours]:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.decisions.figures import is_quick, show
-from features.sources import clickhouse as telemetry_store
 from features.sources.simulator.platform import Platform
-from features.telemetry import Telemetry
+from features.telemetry import stored as telemetry_store
+from features.telemetry.columns import Telemetry
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.schema import create_tables
 

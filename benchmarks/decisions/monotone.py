@@ -14,7 +14,7 @@ import xgboost
 
 from benchmarks.decisions.figures import is_quick, show
 from features.sources.simulator.platform import Platform
-from features.telemetry import Telemetry
+from features.telemetry.columns import Telemetry
 from models.conformal import pinball
 from models.protocols import FloatArray
 from models.tail.booster import _SHAPE, ROUNDS_A_STAGE, STAGES, fit_booster

@@ -21,9 +21,9 @@ from deployments.history.questions import FoundDecisions
 from deployments.runtime.log_files import write_logs
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
-from features.sources import clickhouse as telemetry_store
 from features.sources.simulator.platform import Platform
 from features.store import publish
+from features.telemetry import stored as telemetry_store
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
 from observability.clickhouse.opening import open_store

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from features.telemetry import Ints
+from features.telemetry.columns import Ints
 
 MINUTE = 60
 DAY = 86_400

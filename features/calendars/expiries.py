@@ -7,7 +7,7 @@ import numpy as np
 
 from features.calendars.days import date_of, day_number
 from features.calendars.sessions import session_days
-from features.telemetry import Bools, Ints
+from features.telemetry.columns import Bools, Ints
 
 _FRIDAY = 4
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from features.calendars.days import DAY, MINUTE, MINUTES_A_DAY
 from features.calendars.sessions import sessions_between
-from features.telemetry import Ints, Texts
+from features.telemetry.columns import Ints, Texts
 
 PHASES = (
     "closed",

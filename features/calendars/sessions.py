@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from features.calendars.days import DAY, MINUTE, date_of
-from features.telemetry import Bools, Floats, Ints
+from features.telemetry.columns import Bools, Floats, Ints
 
 # Longer than any closure that matters here: Tokyo's Golden Week of 2019 took ten days.
 _LONGEST_CLOSURE = 21 * DAY

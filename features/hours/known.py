@@ -21,7 +21,7 @@ from features.calendars.sessions import (
     sessions_between,
     timezone,
 )
-from features.telemetry import Bools, Floats, Ints
+from features.telemetry.columns import Bools, Floats, Ints
 
 HOUR = 3_600
 NAMES = (

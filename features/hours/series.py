@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.hours.known import HOUR, NAMES, known_hours
-from features.telemetry import Floats
+from features.telemetry.columns import Floats
 
 MEASURES = ("request_rate", "cpu", "p99_ms", "active_workers")
 LEAST_MINUTES = 30

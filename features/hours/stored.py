@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from features.hours.known import HOUR
 from features.hours.series import LEAST_MINUTES, MEASURES, EntityHours, laid_out
-from features.sources.clickhouse import ColumnStore
+from features.telemetry.stored import ColumnStore
 
 DAY = 86_400
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from features.sources.simulator.platform import Platform
-from features.telemetry import Telemetry
+from features.telemetry.columns import Telemetry
 from launch.training.champion import make_champion
 from launch.training.low_priority import step_back
 from models.registry import Registry

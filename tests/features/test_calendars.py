@@ -19,7 +19,7 @@ from features.calendars.sessions import (
     minutes_to_open,
     sessions_between,
 )
-from features.telemetry import Ints
+from features.telemetry.columns import Ints
 
 # Weekdays without trading in 2026, as the exchanges publish them.
 HOLIDAYS_2026 = {

@@ -1,5 +1,5 @@
 from features.definitions import FEATURES, LIVE, NAMES, TRAILING_DAYS
-from features.telemetry import COLUMNS
+from features.telemetry.columns import COLUMNS
 from models.tail import baselines
 
 

@@ -10,7 +10,7 @@ from features.sources.simulator.deploys import rolling
 from features.sources.simulator.draws import decaying_sum
 from features.sources.simulator.expectation import expected_rate
 from features.sources.simulator.services import Service
-from features.telemetry import Floats
+from features.telemetry.columns import Floats
 
 _AHEAD = 10  # minutes by which scheduled scaling comes before the demand
 _LATE = 2  # minutes until a worker that was asked for takes requests

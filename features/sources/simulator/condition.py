@@ -12,7 +12,7 @@ from features.sources.simulator.draws import wander
 from features.sources.simulator.incidents import Strain
 from features.sources.simulator.queueing import shed
 from features.sources.simulator.services import Service
-from features.telemetry import Floats
+from features.telemetry.columns import Floats
 
 _TWO_DAYS = 2_880.0
 _ERRORS = 2.5e-4

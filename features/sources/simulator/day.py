@@ -17,7 +17,7 @@ from features.sources.simulator.latency import LatencyLaw, exemplars, latency_la
 from features.sources.simulator.queueing import waiting
 from features.sources.simulator.regimes import regime_at
 from features.sources.simulator.services import Service
-from features.telemetry import Labels, Telemetry
+from features.telemetry.columns import Labels, Telemetry
 
 _UNSEEN = 0.04  # what moves latency and no feature shows: logarithm, standard deviation
 

@@ -10,7 +10,7 @@ from features.sources.simulator.expectation import expected_rate, growth
 from features.sources.simulator.incidents import strain
 from features.sources.simulator.regimes import DEMAND, UNREST, regime_at
 from features.sources.simulator.services import Service
-from features.telemetry import Floats, Labels
+from features.telemetry.columns import Floats, Labels
 
 _SLOW_NOISE, _FAST_NOISE, _KEEP = 0.12, 0.04, 0.96
 _QUIET_FLOOD = 0.1  # floods at night build on at least this share of the trading rate

@@ -13,7 +13,7 @@ import numpy as np
 from features.calendars.days import DAY, MINUTE
 from features.sources.simulator.draws import generator
 from features.sources.simulator.weeks import week_start, weeks_touching
-from features.telemetry import Floats, Ints
+from features.telemetry.columns import Floats, Ints
 
 _REGRESSIONS = 0.12
 _ROLLING_MINUTES = 5

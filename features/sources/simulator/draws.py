@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from features.calendars.days import MINUTES_A_DAY
-from features.telemetry import Floats
+from features.telemetry.columns import Floats
 
 _SMALLEST = 1e-17
 _WORD = 1 << 64

@@ -19,7 +19,7 @@ from features.calendars.sessions import (
     timezone,
 )
 from features.sources.simulator.services import Service
-from features.telemetry import Floats
+from features.telemetry.columns import Floats
 
 _FOUNDED = day_number(date(2025, 1, 1))
 _GROWTH_YEARS = 3.0

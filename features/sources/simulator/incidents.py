@@ -14,7 +14,7 @@ import numpy as np
 from features.calendars.days import MINUTE
 from features.sources.simulator.draws import generator
 from features.sources.simulator.weeks import WEEK, week_start, weeks_touching
-from features.telemetry import Floats, Ints, Texts
+from features.telemetry.columns import Floats, Ints, Texts
 
 _A_WEEK = 1.05
 _LEAK = "memory_leak"

@@ -14,7 +14,7 @@ from scipy.special import log_ndtr, ndtr, ndtri
 from features.sources.simulator.condition import Condition
 from features.sources.simulator.queueing import waiting
 from features.sources.simulator.services import Service
-from features.telemetry import EXEMPLARS, Floats
+from features.telemetry.columns import EXEMPLARS, Floats
 
 LEVELS = (0.5, 0.95, 0.99, 0.999)
 

@@ -9,7 +9,7 @@ from features.sources.simulator.deploys import Deploy, deploys_between
 from features.sources.simulator.incidents import Incident, incidents_between
 from features.sources.simulator.regimes import RegimeChange, regime_changes
 from features.sources.simulator.services import DEFAULT_SERVICES, Service
-from features.telemetry import Telemetry
+from features.telemetry.columns import Telemetry
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from features.telemetry import Floats
+from features.telemetry.columns import Floats
 
 _SOFTNESS = 0.05
 _WEIGHT = 0.15

@@ -14,7 +14,7 @@ import numpy as np
 from features.calendars.days import MINUTE
 from features.sources.simulator.draws import generator
 from features.sources.simulator.weeks import WEEK, week_start, weeks_touching
-from features.telemetry import Ints, Labels
+from features.telemetry.columns import Ints, Labels
 
 REGIMES = ("calm", "busy", "volatile")
 """A regime's label in the telemetry is its place here."""

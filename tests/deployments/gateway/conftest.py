@@ -24,8 +24,8 @@ from deployments.history.questions import Questions
 from deployments.runtime.transport.tcp import exchange
 from features.hours.series import EntityHours
 from features.rows import FeatureRow
-from features.sources.clickhouse import feature_row
 from features.store import publish
+from features.telemetry.stored import feature_row
 from models.memory import trim_heap
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer

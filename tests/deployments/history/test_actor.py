@@ -16,7 +16,7 @@ from deployments.history import actor as history_actor
 from deployments.history.actor import PROOF_SECONDS, History
 from deployments.history.client import ANSWER_SECONDS
 from deployments.history.questions import Questions
-from features.sources import clickhouse as telemetry_store
+from features.telemetry import stored as telemetry_store
 from observability.clickhouse.home import known_home
 from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError
 from observability.exposition import document, merge

@@ -10,8 +10,8 @@ from features.calendars.days import DAY, MINUTE
 from features.hours.known import HOUR, NAMES, known_hours
 from features.hours.series import LEAST_MINUTES, MEASURES, EntityHours
 from features.hours.stored import stored_hours, worker_minutes
-from features.sources import clickhouse
-from features.telemetry import Telemetry
+from features.telemetry import stored as clickhouse
+from features.telemetry.columns import Telemetry
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.schema import create_tables
 from tests.fortnight import ENTITIES, START, STOP, fortnight

@@ -5,7 +5,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from features.calendars.days import DAY
 from features.sources.simulator.platform import Platform
-from features.telemetry import Floats, Telemetry
+from features.telemetry.columns import Floats, Telemetry
 
 MONDAY = 1_772_409_600  # 2026-03-02 00:00 UTC
 

@@ -14,7 +14,7 @@ from features.sources.simulator.incidents import Incident
 from features.sources.simulator.platform import Platform
 from features.sources.simulator.regimes import REGIMES
 from features.sources.simulator.services import DEFAULT_SERVICES, Service
-from features.telemetry import Floats, Telemetry
+from features.telemetry.columns import Floats, Telemetry
 
 BY_NAME = {service.name: service for service in DEFAULT_SERVICES}
 TRADING = ["order-gateway", "matching-engine", "market-data", "risk-check", "pricing", "settlement"]

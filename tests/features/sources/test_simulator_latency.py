@@ -20,7 +20,7 @@ from features.sources.simulator.latency import (
 from features.sources.simulator.platform import Platform
 from features.sources.simulator.queueing import waiting
 from features.sources.simulator.services import DEFAULT_SERVICES
-from features.telemetry import Floats
+from features.telemetry.columns import Floats
 
 MONDAY = 1_772_409_600  # 2026-03-02 00:00 UTC
 

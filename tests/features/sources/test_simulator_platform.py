@@ -20,7 +20,7 @@ from features.sources.simulator.expectation import expected_rate
 from features.sources.simulator.incidents import KINDS, Incident
 from features.sources.simulator.platform import Platform
 from features.sources.simulator.services import DEFAULT_SERVICES
-from features.telemetry import Telemetry
+from features.telemetry.columns import Telemetry
 
 MONDAY = 1_772_409_600  # 2026-03-02 00:00 UTC
 ENTITIES = tuple(service.name for service in DEFAULT_SERVICES)

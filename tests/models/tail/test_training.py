@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from features.sources.simulator.platform import Platform
-from features.telemetry import Telemetry
+from features.telemetry.columns import Telemetry
 from models.errors import TrainingDataError
 from models.tail.history import history_of
 from models.tail.training import train_tail

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from features.definitions import LIVE, TRAILING_DAYS
 from features.rows import FeatureRow
-from features.telemetry import COLUMNS, Telemetry
+from features.telemetry.columns import COLUMNS, Telemetry
 
 DAY = 86_400
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from features.sources.simulator.platform import Platform
-from features.telemetry import COLUMNS, EXEMPLARS, Telemetry
+from features.telemetry.columns import COLUMNS, EXEMPLARS, Telemetry
 
 NOON = 1_773_144_000  # 2026-03-10 12:00 UTC
 

@@ -7,7 +7,7 @@ import pytest
 from features.calendars.days import DAY, MINUTE
 from features.definitions import LIVE, NAMES, TRAILING_DAYS
 from features.rows import FeatureRow
-from features.sources import clickhouse
+from features.telemetry import stored as clickhouse
 from models.tail.baselines import entity_baselines, trailing_baselines
 from models.tail.history import history_of
 from observability.clickhouse.embedded import EmbeddedClickhouse

@@ -1,0 +1,67 @@
+"""What every source of telemetry does, whoever stands behind it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from features.telemetry.columns import Telemetry
+
+Fault = Literal[
+    "schema",  # not the columns or types that were agreed
+    "not a number",  # NaN or infinity where a value was given
+    "out of bounds",  # a share over 1, a negative rate
+    "clock skew",  # measured in the future, or said to be
+    "duplicate",  # two values of one metric, entity and interval
+    "gap",  # intervals that the source has nothing of
+    "counter reset",  # a counter that fell: its process started anew
+    "ambiguous labels",  # two label sets that name one entity's one metric
+    "unknown metric",
+]
+
+
+class Complaint(NamedTuple):
+    """What was wrong with telemetry, how often, and one example that a person can look up."""
+
+    fault: Fault
+    count: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a source gave; the telemetry is what was right of it."""
+
+    telemetry: Telemetry
+    complaints: tuple[Complaint, ...] = ()
+
+
+class Source(Protocol):
+    """A place that is asked for telemetry.
+
+    `range` raises SourceAwayError where nobody answers, and SourceRefusedError where what was
+    asked is refused: asking again will not help then.
+    """
+
+    @property
+    def cadence_seconds(self) -> int: ...
+
+    async def range(self, start: int, stop: int) -> Gathered:
+        """Give the whole intervals that begin in [start, stop), epoch seconds."""
+        ...
+
+    async def oldest(self) -> int | None:
+        """Tell how far back the source goes, epoch seconds; None where it has nothing."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def add_up(complaints: Iterable[Complaint]) -> tuple[Complaint, ...]:
+    """Give one complaint for each fault, with the first example."""
+    counts: Counter[Fault] = Counter()
+    examples: dict[Fault, str] = {}
+    for each in complaints:
+        counts[each.fault] += each.count
+        examples.setdefault(each.fault, each.example)
+    return tuple(Complaint(fault, count, examples[fault]) for fault, count in counts.items())
