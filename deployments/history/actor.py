@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import ray
@@ -37,11 +38,17 @@ from observability.ledger.lookup import FoundRows, Lookup
 from observability.metrics import Metrics
 from observability.schema import create_tables, refine_decisions
 from observability.snapshots import Publisher
+from observability.timeline import store as timeline_store
+from observability.timeline.drain import TimelineDrain
+from observability.timeline.kinds import Kind
+from observability.timeline.store import Page
 from settings.environment import Settings
 from settings.redis_connection import REDIS_AWAY, open_redis
 
 TICK_SECONDS = 5.0
 DRAIN_SECONDS = 5.0
+# Who just changed something looks for it on the timeline.
+TIMELINE_SECONDS = 1.0
 BASELINE_SECONDS = 3600.0
 PUBLISH_SECONDS = 1.0
 # While the stream is long it may be read from end to end for a proof, but not for those who left.
@@ -73,6 +80,7 @@ class History:
         self._publisher = Publisher(self._redis, "history")
         dead_letters = self._metrics.ledger_dead_letters
         self._drain = Drain(self._redis, self._store, on_dead_letter=dead_letters.inc)
+        self._timeline_drain = TimelineDrain(self._redis, self._store, time.time)
         self._lookup = Lookup(self._redis, self._store)
         self._archive = Archive(self._store)
         self._audit = AuditRun(self._redis, self._store, time.time)
@@ -122,6 +130,9 @@ class History:
         loops = self._metrics.loops
         away = (*REDIS_AWAY, ClickhouseUnavailableError)
         loops.start("drain the ledger", self._drain.go_on, lambda: DRAIN_SECONDS, expected=away)
+        loops.start(
+            "drain the timeline", self._timeline_drain.step, lambda: TIMELINE_SECONDS, expected=away
+        )
         loops.start("fill rows by id", self._fill_rows_by_id, lambda: REST_SECONDS, expected=away)
         loops.start("keep up telemetry", self._keep_up, lambda: TICK_SECONDS)
         loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=REDIS_AWAY)
@@ -186,6 +197,30 @@ class History:
         self, limit: int, family: str | None, since: datetime | None
     ) -> list[dict[str, Any]]:
         return await self._lookup.newest(limit, family=family, since=since)
+
+    async def timeline(
+        self,
+        limit: int,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        kinds: Sequence[Kind] = (),
+        entity: str | None = None,
+        before: str | None = None,
+    ) -> Page:
+        """Read what changed, newest first; `before` is the `next` of the page in front."""
+        return await asyncio.to_thread(
+            partial(
+                timeline_store.read,
+                self._store,
+                limit,
+                since=since,
+                until=until,
+                kinds=kinds,
+                entity=entity,
+                before=before,
+            )
+        )
 
     async def proof(self, decision_id: str) -> dict[str, Any] | None:
         async with asyncio.timeout(PROOF_SECONDS):
