@@ -1,7 +1,7 @@
 """The `sources` section: where telemetry comes from, and what is known of the entities.
 
-Rules are data: a Prometheus source writes them as PromQL, and the remote-write receiver evaluates
-them itself, so that both give the same numbers. They change without a restart.
+How series become metrics is said by the rules of features/sources/rules.py. All of it changes
+without a restart.
 """
 
 from typing import Annotated, Literal, Self
@@ -9,113 +9,12 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, HttpUrl, model_validator
 
+from features.sources.rules import Mapping
 from settings.frozen import Frozen
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-SeriesName = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]{0,254}$")]
-LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,127}$")]
-
-# What a source may give of an entity; each is a column of telemetry (features/telemetry).
-Metric = Literal[
-    "request_rate",
-    "error_rate",
-    "load",
-    "infra",
-    "cpu",
-    "memory",
-    "queue_depth",
-    "active_workers",
-    "p50_ms",
-    "p95_ms",
-    "p99_ms",
-    "p999_ms",
-]
-
 # Shorter ones would hold one sample or none of what is scraped every 15 s.
 Cadence = Annotated[int, Field(ge=15, le=3600, multiple_of=15)]
-
-
-class Matcher(Frozen):
-    """Which series count, by one label."""
-
-    label: LabelName
-    op: Literal["=", "!=", "=~", "!~"] = "="
-    value: str = Field(max_length=1000)
-
-
-class Selector(Frozen):
-    """Series by their name and labels."""
-
-    name: SeriesName
-    where: tuple[Matcher, ...] = ()
-
-
-class Rate(Frozen):
-    """The sum of counters' increase a second."""
-
-    kind: Literal["rate"] = "rate"
-    of: Selector
-    times: float = 1.0
-
-
-class Ratio(Frozen):
-    """One sum of rates by another; 0 where the upper one has no series yet."""
-
-    kind: Literal["ratio"] = "ratio"
-    of: Selector
-    by: Selector
-
-
-class Quantile(Frozen):
-    """A quantile of a histogram, classic (`_bucket` series) or native."""
-
-    kind: Literal["quantile"] = "quantile"
-    of: Selector = Field(description="The histogram's name without `_bucket`.")
-    native: bool = False
-    level: float = Field(gt=0, lt=1)
-    times: float = Field(1000.0, description="From the histogram's unit to the metric's.")
-
-
-class Gauge(Frozen):
-    """Gauges, taken together over the entity's series."""
-
-    kind: Literal["gauge"] = "gauge"
-    of: Selector
-    over: Literal["sum", "avg", "min", "max", "count"] = "sum"
-    times: float = 1.0
-
-
-class GaugeRatio(Frozen):
-    """The sum of gauges by the sum of others."""
-
-    kind: Literal["gauge_ratio"] = "gauge_ratio"
-    of: Selector
-    by: Selector
-
-
-class Expression(Frozen):
-    """PromQL of the user's own; `$interval` stands for the cadence. Only a Prometheus runs it."""
-
-    kind: Literal["expression"] = "expression"
-    promql: str = Field(min_length=1, max_length=10_000)
-
-
-Rule = Annotated[
-    Rate | Ratio | Quantile | Gauge | GaugeRatio | Expression, Field(discriminator="kind")
-]
-
-
-class Mapping(Frozen):
-    """How series become metrics of entities."""
-
-    entity: LabelName = Field(
-        description="The label that names the entity, such as `job` or `service_name`."
-    )
-    metrics: dict[Metric, Rule] = Field(min_length=1)
-    deploys: Selector | None = Field(
-        None,
-        description="Gauges of processes' start times: where one moves, a deploy began.",
-    )
 
 
 class _Source(Frozen):
