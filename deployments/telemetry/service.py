@@ -19,12 +19,12 @@ from config_store.store import Version
 from config_store.watch import ConfigWatch
 from deployments.telemetry.building import build
 from deployments.telemetry.demo import Demo
-from deployments.telemetry.followed import Followed, Place, Stretch
+from deployments.telemetry.events import SourceEvents
+from deployments.telemetry.followed import Followed
+from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
 from features.sources.breaker import Breaker
 from features.sources.simulator.source import DEMO
-from features.sources.source import Gathered
-from features.telemetry import stored
 from observability.background import BackgroundLoop, Loops
 
 APPLY_SECONDS = 1.0
@@ -103,6 +103,8 @@ class TelemetryService:
         for name, running in tuple(self._running.items()):
             if name != DEMO and wanted.get(name) != running.config:
                 await self._stop(name)
+                if name not in self._wanted.named:
+                    await SourceEvents(name, self._store, self._wall).removed()
         for name, config in wanted.items():
             if name not in self._running:
                 source = build(name, config, self._wall)
@@ -119,12 +121,15 @@ class TelemetryService:
             await self._stop(DEMO)
         if not wanted and (gone := await self._demo.remove()):
             await self.features.withdraw(gone)
+            first = next(iter(self._wanted.named), "") if self._wanted else ""
+            await SourceEvents(first, self._store, self._wall).demo_removed()
 
     def _follow(self, name: str, config: SourceConfig | None, source: Any, days: int) -> None:
+        place = SourcePlace(name, source.cadence_seconds, self._store, self.features, self._wall)
         followed = Followed(
             name,
             source,
-            Place(lambda: self._stretch(name), lambda g, newest: self._take_in(name, g, newest)),
+            place,
             Breaker(self._monotonic, random.random),
             history_days=days,
             wall=self._wall,
@@ -136,19 +141,6 @@ class TelemetryService:
         running = self._running.pop(name)
         await self._loops.stop(running.loop)
         await running.followed.close()
-
-    async def _stretch(self, name: str) -> Stretch:
-        found = await asyncio.to_thread(stored.stretch_of, self._store, name)
-        return Stretch() if found is None else Stretch(*found)
-
-    async def _take_in(self, name: str, gathered: Gathered, newest: bool) -> None:
-        telemetry = gathered.telemetry
-        known_ms = int(self._wall() * 1000) + 1
-        await asyncio.to_thread(
-            stored.append, self._store, telemetry, source=name, known_ms=known_ms
-        )
-        if newest:
-            await self.features.publish(sorted(set(telemetry.entity.tolist())))
 
     def _say_what_is_filled(self) -> None:
         """Let a start go on.

@@ -1,0 +1,68 @@
+"""Where one source's rows go: the column store, the features of replicas, and the timeline."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from deployments.telemetry.events import SourceEvents
+from deployments.telemetry.followed import Stretch
+from deployments.telemetry.publishing import FeaturePublisher
+from features.sources.breaker import Breaker
+from features.sources.simulator.source import DEMO
+from features.sources.source import Gathered
+from features.telemetry import stored
+
+
+class SourcePlace:
+    """Takes in what one source gives."""
+
+    def __init__(
+        self,
+        name: str,
+        cadence_seconds: int,
+        store: Any,
+        features: FeaturePublisher,
+        wall: Callable[[], float],
+    ) -> None:
+        self._name = name
+        self._cadence_seconds = cadence_seconds
+        self._store = store
+        self._features = features
+        self._wall = wall
+        self._events = SourceEvents(name, store, wall)
+        self._empty = False
+
+    async def stretch(self) -> Stretch:
+        found = await asyncio.to_thread(stored.stretch_of, self._store, self._name)
+        self._empty = found is None
+        last = await asyncio.to_thread(stored.last_of_each, self._store, self._name)
+        self._events.know(last)
+        return Stretch() if found is None else Stretch(*found)
+
+    async def take_in(self, gathered: Gathered, *, newest: bool) -> None:
+        telemetry = gathered.telemetry
+        await asyncio.to_thread(
+            stored.append,
+            self._store,
+            telemetry,
+            source=self._name,
+            # Rounded up: what came in within a millisecond was not known when it began.
+            known_ms=int(self._wall() * 1000) + 1,
+        )
+        if newest:
+            await self._features.publish(sorted(set(telemetry.entity.tolist())))
+        if self._name != DEMO:
+            await self._note(gathered, newest=newest)
+
+    async def answered(self) -> None:
+        await self._events.answered()
+
+    async def failed(self, reason: str, breaker: Breaker) -> None:
+        opened = breaker.state == "open"
+        await self._events.failed(reason, breaker.failed_in_row, opened=opened)
+
+    async def _note(self, gathered: Gathered, *, newest: bool) -> None:
+        if self._empty:
+            self._empty = False
+            await self._events.connected()
+        await self._events.rows(gathered.telemetry, self._cadence_seconds, newest=newest)
