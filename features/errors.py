@@ -51,3 +51,7 @@ class IntakeFullError(FeatureError):
             f"rows again in {retry_after_s} s"
         )
         self.retry_after_s = retry_after_s
+
+
+class TooMuchAskedError(SourceRefusedError):
+    """The answer is larger, or takes longer, than the source or we allow; less may be asked."""
