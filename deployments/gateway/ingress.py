@@ -20,8 +20,8 @@ from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
 from deployments.gateway.body_room import BodyPermit
 from deployments.gateway.lanes import Lanes
 from deployments.gateway.large_answers import PIECE_BYTES, length_of, pieces_of, send_pieces
-from deployments.gateway.own_bodies import reads_its_own
 from deployments.gateway.one_write import Header, send_at_once
+from deployments.gateway.own_bodies import reads_its_own
 from observability.logs import request_ids
 
 log = logging.getLogger(__name__)

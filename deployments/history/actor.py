@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -51,6 +52,8 @@ REST_SECONDS = 1.0
 CLAIM_AGAIN_SECONDS = 0.5
 BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
+# An entity of which nothing came for so long is not listed any more.
+ENTITY_DAYS = 60
 # What an entity that the platform does not know of is taken to follow.
 USUAL_EXCHANGE = "XNYS"
 # A week at a time keeps the progress moving and the memory flat.
@@ -174,6 +177,12 @@ class History:
         return await asyncio.to_thread(
             telemetry_store.latest, self._store, entities, self._normal, int(time.time())
         )
+
+    async def entities(self) -> list[dict[str, Any]]:
+        """Tell which entities were measured lately, by whom and how completely."""
+        since = int(time.time()) - ENTITY_DAYS * DAY
+        found = await asyncio.to_thread(telemetry_store.entities, self._store, since)
+        return [asdict(each) for each in found]
 
     async def rows(self, decision_ids: list[str]) -> FoundDecisions:
         return _for_gateways(await self._lookup.rows(decision_ids))

@@ -23,8 +23,9 @@ _NAMED_ROWS = 3
 
 
 class Posted(NamedTuple):
-    """The rows that could be read, and what was wrong with the others."""
+    """How many rows a body has, those that could be read, and what was wrong with the others."""
 
+    count: int
     rows: RawRows
     complaints: tuple[Complaint, ...]
 
@@ -84,7 +85,7 @@ class _Table:
             complaints = (Complaint("schema", self._faulty, "; ".join(self._examples)),)
         given = {name: self._metrics[name] for name in METRICS if name in self._given}
         deploy = self._deploy if "deploy" in self._given else None
-        return Posted(RawRows(self._entity, self._ts, given, deploy), complaints)
+        return Posted(self._count, RawRows(self._entity, self._ts, given, deploy), complaints)
 
     def _note(self, faults: Faults) -> None:
         self._faulty += len(faults)

@@ -15,7 +15,8 @@ NAMES = ("entity", "ts", *METRICS, "deploy")
 NEEDED = NAMES[:2]
 
 # A name that no request could ask for is refused here, where somebody can still change it.
-_ENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
+ENTITY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
+_ENTITY = re.compile(ENTITY_PATTERN)
 # As seconds it would be the year 5138, as milliseconds it is 1973.
 _MILLISECONDS_FROM = 1e11
 _SHOWN = 40
