@@ -39,15 +39,15 @@ class SourcePlace:
         self._events.know(last)
         return Stretch() if found is None else Stretch(*found)
 
-    async def take_in(self, gathered: Gathered, *, newest: bool) -> None:
+    async def take_in(
+        self, gathered: Gathered, *, newest: bool, known_ms: int | None = None
+    ) -> None:
+        """Store rows, known since now where nothing else is said."""
         telemetry = gathered.telemetry
+        # Rounded up: what came in within a millisecond was not known when it began.
+        known = int(self._wall() * 1000) + 1 if known_ms is None else known_ms
         await asyncio.to_thread(
-            stored.append,
-            self._store,
-            telemetry,
-            source=self._name,
-            # Rounded up: what came in within a millisecond was not known when it began.
-            known_ms=int(self._wall() * 1000) + 1,
+            stored.append, self._store, telemetry, source=self._name, known_ms=known
         )
         if newest:
             await self._features.publish(sorted(set(telemetry.entity.tolist())))

@@ -21,13 +21,22 @@ from deployments.telemetry.building import build
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.followed import Followed
+from deployments.telemetry.intakes import IntakeDrain
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
+from deployments.telemetry.states import paused, state_of_followed, state_of_posted
 from features.sources.breaker import Breaker
 from features.sources.simulator.source import DEMO
+from features.telemetry.intake import Intake
+from features.telemetry.source_states import publish_states
 from observability.background import BackgroundLoop, Loops
+from observability.errors import ClickhouseUnavailableError
+from settings.redis_connection import REDIS_AWAY
 
 APPLY_SECONDS = 1.0
+INTAKE_SECONDS = 0.5
+STATES_SECONDS = 2.0
+AWAY = (*REDIS_AWAY, ClickhouseUnavailableError)
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +60,7 @@ class TelemetryService:
         loops: Loops,
         demo: Demo,
         *,
+        on_dead_letter: Callable[[], None],
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -60,9 +70,13 @@ class TelemetryService:
         self._wall = wall
         self._monotonic = monotonic
         self.features = FeaturePublisher(store, redis, wall, monotonic)
+        self._redis = redis
         self._running: dict[str, Running] = {}
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
+        self._intake = IntakeDrain(
+            Intake(redis, on_dead_letter=on_dead_letter), self._place, lambda: self._wanted
+        )
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._config = ConfigWatch(redis, self._want, loops=loops)
 
@@ -125,7 +139,7 @@ class TelemetryService:
             await SourceEvents(first, self._store, self._wall).demo_removed()
 
     def _follow(self, name: str, config: SourceConfig | None, source: Any, days: int) -> None:
-        place = SourcePlace(name, source.cadence_seconds, self._store, self.features, self._wall)
+        place = self._place(name, source.cadence_seconds)
         followed = Followed(
             name,
             source,
@@ -141,6 +155,24 @@ class TelemetryService:
         running = self._running.pop(name)
         await self._loops.stop(running.loop)
         await running.followed.close()
+
+    def _place(self, name: str, cadence_seconds: int) -> SourcePlace:
+        return SourcePlace(name, cadence_seconds, self._store, self.features, self._wall)
+
+    async def _tell_states(self) -> None:
+        """Tell gateways how the sources fare, those of the configuration and the demo."""
+        named = {} if self._wanted is None else self._wanted.named
+        followed = [
+            state_of_followed(name, each.config, each.followed)
+            for name, each in self._running.items()
+        ]
+        posted = [
+            state_of_posted(name, each, self._intake.by_source.get(name), self._wall())
+            for name, each in named.items()
+            if each.kind == "push" and not each.paused
+        ]
+        states = sorted([*followed, *posted, *paused(named)], key=lambda each: each.name)
+        await publish_states(self._redis, states, self._wall())
 
     def _say_what_is_filled(self) -> None:
         """Let a start go on.
