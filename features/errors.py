@@ -27,3 +27,7 @@ class SourceRefusedError(FeatureError):
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"The source {source!r} refused: {reason}")
+
+
+class TooMuchAskedError(SourceRefusedError):
+    """The answer is larger, or takes longer, than the source or we allow; less may be asked."""
