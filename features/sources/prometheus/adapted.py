@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import orjson
 
-from features.sources.prometheus.promql import written
+from features.sources.prometheus.promql import expression_of
 from features.sources.rules import Expression, Matcher, Rule, Selector
 
 # A matcher is no longer than this (features/sources/rules.py).
@@ -20,36 +21,45 @@ def left_out(label: str, values: Iterable[str]) -> Matcher | None:
     return Matcher(label=label, op="!~", value=pattern)
 
 
-def adapt(rule: Rule, entity: str, but: Matcher | None) -> Rule:
-    """Fill in the entity label and what is left out."""
-    if isinstance(rule, Expression):
-        text = "" if but is None else f"{but.label}{but.op}{orjson.dumps(but.value).decode()}"
-        filled = rule.promql.replace("$entity", entity).replace("$but", text)
-        return Expression(promql=filled)
-    if but is None:
-        return rule
-    selectors = {
-        name: each.model_copy(update={"where": (*each.where, but)})
-        for name, each in rule
-        if isinstance(each, Selector)
-    }
-    return rule.model_copy(update=selectors)
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """How one source names its entities, and how often it is asked."""
+
+    entity: str
+    cadence_seconds: int
+
+    def adapt(self, rule: Rule, but: Matcher | None, entity: str | None = None) -> Rule:
+        """Fill in the entity label and what is left out; another label may name the entities."""
+        if isinstance(rule, Expression):
+            return _filled(rule, entity or self.entity, but)
+        if but is None:
+            return rule
+        selectors = {
+            name: each.model_copy(update={"where": (*each.where, but)})
+            for name, each in rule
+            if isinstance(each, Selector)
+        }
+        return rule.model_copy(update=selectors)
+
+    def renamed(self, rule: Rule, by: str, present: Rule) -> Rule:
+        """Let the values of another label name the entities, for those that `present` has."""
+        text = expression_of(rule, by, self.cadence_seconds)
+        named = f'label_replace({text}, "{self.entity}", "$1", "{by}", "(.*)")'
+        summed = f"sum by ({self.entity}) ({named})"
+        return Expression(promql=f"{summed} and on ({self.entity}) ({self.written(present)})")
+
+    def first_of(self, rules: list[Rule]) -> Rule:
+        """Take each entity's value from the first rule that has one of it."""
+        if len(rules) == 1:
+            return rules[0]
+        return Expression(promql=" or ".join(f"({self.written(rule)})" for rule in rules))
+
+    def written(self, rule: Rule) -> str:
+        return expression_of(rule, self.entity, self.cadence_seconds)
 
 
-def renamed(rule: Rule, by: str, entity: str, present: Rule) -> Rule:
-    """Let the values of another label name the entities, for those that `present` has."""
-    text = f'label_replace({_text(rule, by)}, "{entity}", "$1", "{by}", "(.*)")'
-    return Expression(
-        promql=f"sum by ({entity}) ({text}) and on ({entity}) ({_text(present, entity)})"
-    )
-
-
-def first_of(rules: list[Rule], entity: str) -> Rule:
-    """Take each entity's value from the first rule that has one of it."""
-    if len(rules) == 1:
-        return rules[0]
-    return Expression(promql=" or ".join(f"({_text(rule, entity)})" for rule in rules))
-
-
-def _text(rule: Rule, entity: str) -> str:
-    return written(rule, entity, "$interval")
+def _filled(rule: Expression, entity: str, but: Matcher | None) -> Rule:
+    only = f'{entity}!=""'
+    if but is not None:
+        only += f",{but.label}{but.op}{orjson.dumps(but.value).decode()}"
+    return Expression(promql=rule.promql.replace("$entity", entity).replace("$only", only))

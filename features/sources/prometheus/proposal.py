@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from features.errors import NothingUsableError
-from features.sources.prometheus.adapted import left_out
+from features.sources.prometheus.adapted import Adapter, left_out
 from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.catalogue.convention import Convention
 from features.sources.prometheus.catalogue.conventions import (
@@ -15,9 +15,9 @@ from features.sources.prometheus.catalogue.conventions import (
 )
 from features.sources.prometheus.entity_label import choose_label
 from features.sources.prometheus.inventory import Inventory, take_inventory
-from features.sources.prometheus.proposed import Proposal, missing
+from features.sources.prometheus.proposed import METRICS, Proposal, missing
 from features.sources.prometheus.trial import Trial
-from features.sources.rules import Mapping, Matcher, Selector
+from features.sources.rules import Mapping, Selector
 
 # What was not there in the last hour is not there.
 LOOKBACK_SECONDS = 3600
@@ -78,17 +78,17 @@ class _Proposer:
         traffic = _traffic(fitting)
         entity = self._named_by(traffic or _first_series(fitting))
         leave = set() if alone else self._no_services(entity, traffic, _first_series(fitting))
-        but = left_out(entity, leave)
-        trial = Trial(self._api, self._inventory, entity, but, self._at, self._cadence)
-        chosen = await trial.choose(fitting)
-        if not chosen:
+        adapter = Adapter(entity, self._cadence)
+        chosen = await Trial(self._api, self._inventory, adapter, leave, self._at).choose(fitting)
+        if not any(each.newest for each in chosen):
             return None
+        chosen.sort(key=lambda each: METRICS.index(each.metric))
         mapping = Mapping(
             entity=entity,
             metrics={each.metric: each.rule for each in chosen},
-            deploys=self._deploys(entity, but),
+            deploys=self._deploys(entity, leave),
         )
-        return Proposal(mapping, chosen, missing(chosen, self._names), tuple(sorted(leave)))
+        return Proposal(mapping, tuple(chosen), missing(chosen, self._names), tuple(sorted(leave)))
 
     def _fits(self, convention: Convention) -> bool:
         there = self._inventory.series
@@ -126,9 +126,11 @@ class _Proposer:
         services = label.values(traffic) - watchers
         return everyone - services if services else everyone & watchers
 
-    def _deploys(self, entity: str, but: Matcher | None) -> Selector | None:
+    def _deploys(self, entity: str, leave: set[str]) -> Selector | None:
         for name in STARTS:
-            if self._inventory.label(entity).on(name):
+            there = self._inventory.label(entity).values([name])
+            if there - leave:
+                but = left_out(entity, leave & there)
                 return Selector(name=name, where=() if but is None else (but,))
         return None
 

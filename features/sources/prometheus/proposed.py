@@ -1,6 +1,5 @@
 """What is proposed for a Prometheus, and what it lacks."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import get_args
@@ -14,21 +13,22 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 NAMED = 3
 
 _ASSUMED = "a request that does not state it is answered with an assumed value, and says so"
-_TAIL = "no tail model can be trained on this source"
+_NO_TAIL = "no tail model can be trained on this source"
+_LESS = "the tail model learns less of slow requests"
 # What an answer lacks without a metric.
 FOLLOWS: dict[Metric, str] = {
     "request_rate": f"no load can be forecast; {_ASSUMED}",
     "error_rate": _ASSUMED,
-    "load": f"{_ASSUMED}; {_TAIL}",
+    "load": _ASSUMED,
     "infra": _ASSUMED,
     "cpu": "plans of capacity go by the rate and the latency alone",
     "memory": "no answer uses it yet",
     "queue_depth": "no answer uses it yet",
     "active_workers": f"plans of capacity do not know what one worker carries; {_ASSUMED}",
-    "p50_ms": _TAIL,
-    "p95_ms": _TAIL,
-    "p99_ms": f"{_TAIL}; plans of capacity go by the rate alone",
-    "p999_ms": _TAIL,
+    "p50_ms": _NO_TAIL,
+    "p95_ms": _LESS,
+    "p99_ms": f"{_LESS}; plans of capacity go by the rate alone",
+    "p999_ms": _LESS,
 }
 
 # By these words of a name a person may find what no convention covers.
@@ -49,11 +49,8 @@ class Chosen:
     rule: Rule
     promql: str
     conventions: tuple[Convention, ...]
-    values: Mapping[str, float]  # NaN where the entity has series and no value now
-
-    @property
-    def measured(self) -> dict[str, float]:
-        return {name: value for name, value in self.values.items() if math.isfinite(value)}
+    entities: frozenset[str]  # it gives a value of these, be it not in each interval
+    newest: Mapping[str, float]  # what it gave in the newest interval
 
     @property
     def why(self) -> str:
@@ -82,7 +79,13 @@ class Proposal:
 
     @property
     def entities(self) -> tuple[str, ...]:
-        return tuple(sorted({name for each in self.chosen for name in each.values}))
+        return tuple(sorted({name for each in self.chosen for name in each.entities}))
+
+
+    @property
+    def silent(self) -> tuple[Metric, ...]:
+        """The metrics that no entity has in the newest interval."""
+        return tuple(each.metric for each in self.chosen if not each.newest)
 
 
 def missing(chosen: Iterable[Chosen], names: Iterable[str]) -> tuple[Missing, ...]:

@@ -25,8 +25,8 @@ APPLICATIONS = (
     Requests(
         "FastAPI instrumentator, fine buckets",
         rank=30,
-        counter="http_requests_total",
         durations="http_request_duration_highr_seconds",
+        failures=(),  # it has no label of the status
     ),
     Requests(
         "client libraries, HTTP",

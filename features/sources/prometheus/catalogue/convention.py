@@ -22,8 +22,8 @@ LEVELS: dict[Metric, float] = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "p
 class Convention:
     """One rule that gives one metric where certain series are there.
 
-    An expression's `$entity` stands for the label that names the entity, and `$but` for what
-    leaves entities out; both are filled in once they are known.
+    An expression's `$entity` stands for the label that names the entity, and `$only` for the
+    matchers that say which entities count; both are filled in once they are known.
     """
 
     software: str
@@ -110,7 +110,7 @@ class Requests:
 
     def _text(self, name: str, *further: str) -> str:
         own = (f'{each.label}{each.op}"{each.value}"' for each in self.where)
-        return f"{name}{{{','.join((*own, *further, '$but'))}}}"
+        return f"{name}{{{','.join((*own, *further, '$only'))}}}"
 
     def _latencies(self, metric: Metric, level: float, name: str) -> Iterator[Convention]:
         of = self._of(name)

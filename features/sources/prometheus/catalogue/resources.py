@@ -11,7 +11,7 @@ PROCESS = "process exporter of the client libraries"
 HOST = "node exporter"
 
 # The pause container, and the sum over the pod that is a series too, have no image of their own.
-_CONTAINERS = 'container!="",container!="POD",$but'
+_CONTAINERS = 'container!="",container!="POD",$only'
 
 
 def _gauge(
@@ -57,8 +57,8 @@ USE = (
         "Go runtime",
         "cpu",
         30,
-        "sum by ($entity) (rate(process_cpu_seconds_total{$but}[$interval]))"
-        " / sum by ($entity) (go_sched_gomaxprocs_threads{$but})",
+        "sum by ($entity) (rate(process_cpu_seconds_total{$only}[$interval]))"
+        " / sum by ($entity) (go_sched_gomaxprocs_threads{$only})",
         "process_cpu_seconds_total",
         "go_sched_gomaxprocs_threads",
     ),
@@ -66,7 +66,7 @@ USE = (
         PROCESS,
         "cpu",
         40,
-        "clamp_max(avg by ($entity) (rate(process_cpu_seconds_total{$but}[$interval])), 1)",
+        "clamp_max(avg by ($entity) (rate(process_cpu_seconds_total{$only}[$interval])), 1)",
         "process_cpu_seconds_total",
         caveat="the share of one core that a process uses on average; one that uses more counts as 1",
     ),
@@ -151,15 +151,15 @@ HOSTS = (
         HOST,
         "cpu",
         900,
-        '1 - avg by ($entity) (rate(node_cpu_seconds_total{mode="idle",$but}[$interval]))',
+        '1 - avg by ($entity) (rate(node_cpu_seconds_total{mode="idle",$only}[$interval]))',
         "node_cpu_seconds_total",
     ),
     _text(
         HOST,
         "memory",
         900,
-        "1 - sum by ($entity) (node_memory_MemAvailable_bytes{$but})"
-        " / sum by ($entity) (node_memory_MemTotal_bytes{$but})",
+        "1 - sum by ($entity) (node_memory_MemAvailable_bytes{$only})"
+        " / sum by ($entity) (node_memory_MemTotal_bytes{$only})",
         "node_memory_MemAvailable_bytes",
         "node_memory_MemTotal_bytes",
     ),
@@ -167,7 +167,7 @@ HOSTS = (
         HOST,
         "infra",
         900,
-        "avg by ($entity) (rate(node_pressure_cpu_waiting_seconds_total{$but}[$interval]))",
+        "avg by ($entity) (rate(node_pressure_cpu_waiting_seconds_total{$only}[$interval]))",
         "node_pressure_cpu_waiting_seconds_total",
         caveat="the share of time in which something waited for a processor",
     ),
