@@ -27,6 +27,7 @@ class SourceRefusedError(FeatureError):
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"The source {source!r} refused: {reason}")
+        self.reason = reason
 
 
 class TooMuchAskedError(SourceRefusedError):
