@@ -47,4 +47,7 @@ async def test_the_fallback_answers_and_says_why_until_there_is_a_champion(
     await until(lambda: replica._champions.loaded(named) is not None)
     (answer,) = await young_house.ask(BODY)
     assert answer["safety"]["fallback"] is False
-    assert (answer["meta"]["model_version"], "fallback_reason" in answer["meta"]) == ("1.0.0", False)
+    assert (answer["meta"]["model_version"], "fallback_reason" in answer["meta"]) == (
+        "1.0.0",
+        False,
+    )
