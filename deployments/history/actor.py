@@ -26,6 +26,7 @@ from deployments.telemetry.service import TelemetryService
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
 from features.telemetry import stored as telemetry_store
+from features.telemetry.tables import create_measurements, drop_made_up
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
 from observability.clickhouse.opening import open_store
@@ -105,8 +106,10 @@ class History:
             )
             undo.push_async_callback(asyncio.to_thread, store.close)
             await asyncio.to_thread(create_tables, store)
+            await asyncio.to_thread(create_measurements, store)
             if settings.clickhouse_url is None:
                 await asyncio.to_thread(refine_decisions, store)
+                await asyncio.to_thread(drop_made_up, store)
             undo.pop_all()
         return redis, store
 

@@ -10,7 +10,8 @@ from deployments.telemetry.publishing import FeaturePublisher
 from features.sources.breaker import Breaker
 from features.sources.simulator.source import DEMO
 from features.sources.source import Gathered
-from features.telemetry import stored
+from features.telemetry.by_source import extent, newest_of_each
+from features.telemetry.tables import append, milliseconds
 
 
 class SourcePlace:
@@ -33,24 +34,21 @@ class SourcePlace:
         self._empty = False
 
     async def stretch(self) -> Stretch:
-        found = await asyncio.to_thread(stored.stretch_of, self._store, self._name)
+        found = await asyncio.to_thread(extent, self._store, self._name)
         self._empty = found is None
-        last = await asyncio.to_thread(stored.last_of_each, self._store, self._name)
-        self._events.know(last)
-        return Stretch() if found is None else Stretch(*found)
+        self._events.know(await asyncio.to_thread(newest_of_each, self._store, self._name))
+        return Stretch() if found is None else Stretch(found.oldest, found.newest)
 
     async def take_in(
         self, gathered: Gathered, *, newest: bool, known_ms: int | None = None
     ) -> None:
         """Store rows, known since now where nothing else is said."""
         telemetry = gathered.telemetry
-        # Rounded up: what came in within a millisecond was not known when it began.
-        known = int(self._wall() * 1000) + 1 if known_ms is None else known_ms
-        await asyncio.to_thread(
-            stored.append, self._store, telemetry, source=self._name, known_ms=known
-        )
+        known = milliseconds(self._wall()) if known_ms is None else known_ms
+        await asyncio.to_thread(append, self._store, telemetry, source=self._name, known_ms=known)
         if newest:
-            await self._features.publish(sorted(set(telemetry.entity.tolist())))
+            entities = sorted(set(telemetry.entity.tolist()))
+            await self._features.publish(entities, self._cadence_seconds)
         if self._name != DEMO:
             await self._note(gathered, newest=newest)
 

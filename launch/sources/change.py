@@ -6,7 +6,7 @@ from datetime import datetime
 
 from redis.asyncio import Redis
 
-from config_store.errors import ConfigError, NoActiveVersionError
+from config_store.errors import ConfigError
 from config_store.sources import SourceConfig, SourcesConfig
 from config_store.store import ConfigStore
 from launch.archive_command import opened_redis

@@ -116,9 +116,7 @@ class _Proposer:
         there = [each for each in ENTITY_LABELS if self._inventory.label(each).values(names)]
         return f"they have {', '.join(there)}" if there else "leave --entity-label out"
 
-    def _no_services(
-        self, entity: str, traffic: Sequence[str], names: Sequence[str]
-    ) -> set[str]:
+    def _no_services(self, entity: str, traffic: Sequence[str], names: Sequence[str]) -> set[str]:
         """Give who serves no requests; where nobody does, who only watches the others."""
         label = self._inventory.label(entity)
         watchers = label.values(WATCHERS)

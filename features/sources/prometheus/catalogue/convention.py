@@ -101,7 +101,9 @@ class Requests:
 
     def _native_counts(self, name: str) -> Iterator[Convention]:
         """Give what the counters give, from a native histogram, which has no `_count` series."""
-        yield self._convention("request_rate", Expression(promql=_counts(self._text(name))), name, 2)
+        yield self._convention(
+            "request_rate", Expression(promql=_counts(self._text(name))), name, 2
+        )
         for each in self.failures:
             failed = self._text(name, f'{each.label}=~"{each.pattern}"')
             every = _counts(self._text(name))
@@ -121,7 +123,12 @@ class Requests:
         ready = self._of(name, Matcher(label="quantile", value=f"{level:g}"))
         summary = Gauge(of=ready, over="avg", times=self.times)
         yield Convention(
-            f"{self.software}, summary", metric, summary, self.rank + 2, (name,), ("quantile",),
+            f"{self.software}, summary",
+            metric,
+            summary,
+            self.rank + 2,
+            (name,),
+            ("quantile",),
             "the mean of the processes' own quantiles, which is not the quantile of all requests",
         )
 

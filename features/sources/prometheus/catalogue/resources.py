@@ -28,7 +28,9 @@ def _text(
     return Convention(software, metric, Expression(promql=promql), rank, series, caveat=caveat)
 
 
-def _ratio(software: str, metric: Metric, rank: int, of: str, by: str, rule: type[Rule]) -> Convention:
+def _ratio(
+    software: str, metric: Metric, rank: int, of: str, by: str, rule: type[Rule]
+) -> Convention:
     return Convention(software, metric, rule(of=Of(name=of), by=Of(name=by)), rank, (of, by))
 
 
@@ -124,7 +126,14 @@ WORKERS = (
         40,
         ("process_start_time_seconds",),
     ),
-    _ratio("Tomcat", "load", 10, "tomcat_threads_busy_threads", "tomcat_threads_config_max_threads", GaugeRatio),
+    _ratio(
+        "Tomcat",
+        "load",
+        10,
+        "tomcat_threads_busy_threads",
+        "tomcat_threads_config_max_threads",
+        GaugeRatio,
+    ),
     _ratio("Jetty", "load", 20, "jetty_threads_busy", "jetty_threads_config_max", GaugeRatio),
     _ratio("PHP-FPM", "load", 30, "phpfpm_active_processes", "phpfpm_total_processes", GaugeRatio),
 )
