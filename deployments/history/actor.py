@@ -26,6 +26,7 @@ from deployments.telemetry.service import TelemetryService
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
 from features.telemetry import stored as telemetry_store
+from features.telemetry.seen import entities as entities_seen
 from features.telemetry.tables import create_measurements, drop_made_up
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
@@ -188,7 +189,7 @@ class History:
     async def entities(self) -> list[dict[str, Any]]:
         """Tell which entities were measured lately, by whom and how completely."""
         since = int(time.time()) - ENTITY_DAYS * DAY
-        found = await asyncio.to_thread(telemetry_store.entities, self._store, since)
+        found = await asyncio.to_thread(entities_seen, self._store, since)
         return [asdict(each) for each in found]
 
     async def rows(self, decision_ids: list[str]) -> FoundDecisions:

@@ -82,7 +82,10 @@ class TelemetryService:
 
     async def start(self) -> None:
         await self._config.start()
-        self._loops.start("apply sources", self._apply, lambda: APPLY_SECONDS, wake=self._changed)
+        start = self._loops.start
+        start("apply sources", self._apply, lambda: APPLY_SECONDS, wake=self._changed)
+        start("store posted telemetry", self._intake.step, lambda: INTAKE_SECONDS, expected=AWAY)
+        start("tell source states", self._tell_states, lambda: STATES_SECONDS, expected=REDIS_AWAY)
 
     async def close(self) -> None:
         await self._config.stop()
