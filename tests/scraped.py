@@ -1,4 +1,4 @@
-"""Series as a Prometheus would have scraped them, as OpenMetrics text with a time on each sample."""
+"""Series as a Prometheus would have scraped them, as OpenMetrics with a time on each sample."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -40,11 +40,14 @@ def histogram(
 def openmetrics(series: Iterable[Scraped], until: int) -> str:
     """Write the last ten minutes of the series, one sample every 15 s."""
     begin = until - SCRAPED_SECONDS
-    return "".join(
-        f"{each.name}{_labels(each.labels)} {each.value + each.slope * (ts - begin):.9g} {ts}\n"
-        for each in series
-        for ts in range(begin, until + 1, SCRAPE_SECONDS)
-    ) + "# EOF\n"
+    return (
+        "".join(
+            f"{each.name}{_labels(each.labels)} {each.value + each.slope * (ts - begin):.9g} {ts}\n"
+            for each in series
+            for ts in range(begin, until + 1, SCRAPE_SECONDS)
+        )
+        + "# EOF\n"
+    )
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -16,12 +16,14 @@ from launch.errors import LaunchError
 connect = typer.Typer(help="Connect a source of telemetry.", no_args_is_help=True)
 sources = typer.Typer(help="List, check, pause and remove sources.", no_args_is_help=True)
 
+T = TypeVar("T")
+
 Name = Annotated[str, typer.Argument(help="The source's name, as `sources list` prints it.")]
 Cadence = Annotated[
     int,
     typer.Option(
-        help="The seconds of an interval: a multiple of 15, and at least twice the time between "
-        "two scrapes."
+        help="The seconds of an interval: a multiple of 15, and at least four times what lies "
+        "between two scrapes."
     ),
 ]
 
@@ -131,7 +133,7 @@ def _confirm(*, yes: bool) -> None:
         raise typer.Exit
 
 
-def _run[T](work: Coroutine[Any, Any, T]) -> T:
+def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except (LaunchError, FeatureError) as error:

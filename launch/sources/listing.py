@@ -38,9 +38,7 @@ async def remove_source(settings: Settings, name: str, now: datetime) -> str:
 async def set_paused(settings: Settings, name: str, now: datetime, *, paused: bool) -> str:
     done = "paused" if paused else "resumed"
     async with configuration(settings) as redis:
-        version = await change_sources(
-            redis, pause(name, paused=paused), f"{name} is {done}", now
-        )
+        version = await change_sources(redis, pause(name, paused=paused), f"{name} is {done}", now)
     return f"{name} is {done}: configuration version {version} is active."
 
 
@@ -58,9 +56,7 @@ async def states_by_name(settings: Settings) -> dict[str, dict[str, Any]] | str:
         return f"the platform does not tell how they are: {error or type(error).__name__}"
 
 
-def _state(
-    name: str, source: SourceConfig, states: dict[str, dict[str, Any]] | str
-) -> str:
+def _state(name: str, source: SourceConfig, states: dict[str, dict[str, Any]] | str) -> str:
     if source.paused:
         return "paused"
     if isinstance(states, str):

@@ -81,7 +81,6 @@ class Proposal:
     def entities(self) -> tuple[str, ...]:
         return tuple(sorted({name for each in self.chosen for name in each.entities}))
 
-
     @property
     def silent(self) -> tuple[Metric, ...]:
         """The metrics that no entity has in the newest interval."""
