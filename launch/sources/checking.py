@@ -11,6 +11,7 @@ from config_store.sources import PrometheusSource, SourceConfig
 from config_store.store import ConfigStore
 from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.proposed import METRICS
+from features.sources.prometheus.source import SETTLING_SECONDS
 from features.sources.prometheus.source import PrometheusSource as AskedPrometheus
 from features.sources.source import Complaint, Gathered
 from features.telemetry.columns import Telemetry
@@ -38,7 +39,8 @@ async def _ask(name: str, config: PrometheusSource, now: datetime) -> Gathered:
         verify_tls=config.verify_tls,
     )
     source = AskedPrometheus(name, api, config.mapping, config.cadence_seconds, now.timestamp)
-    stop = int(now.timestamp()) // config.cadence_seconds * config.cadence_seconds
+    over = int(now.timestamp() - SETTLING_SECONDS)
+    stop = over // config.cadence_seconds * config.cadence_seconds
     try:
         return await source.range(stop - INTERVALS * config.cadence_seconds, stop)
     finally:

@@ -14,14 +14,13 @@ from config_store.store import ConfigStore
 from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.proposal import propose
 from features.sources.prometheus.proposed import Proposal
+from features.sources.prometheus.source import SETTLING_SECONDS
 from features.sources.rules import Mapping
 from launch.errors import LaunchError
 from launch.sources.change import add, change_sources, configuration, refuse_taken
 from settings.environment import Settings
 
 _URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
-# What is scraped now is seen in the next interval; the newest one that is over is complete.
-SETTLED_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ async def refuse_taken_name(settings: Settings, name: str) -> None:
 
 async def look_at(wish: PrometheusWish, entity: str | None, now: datetime) -> Proposal:
     """Ask the Prometheus what it has, and propose a mapping of it."""
-    at = int(now.timestamp() - SETTLED_SECONDS)
+    at = int(now.timestamp() - SETTLING_SECONDS)
     async with _asked(wish) as api:
         return await propose(
             api,

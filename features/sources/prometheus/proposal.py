@@ -46,8 +46,8 @@ async def propose(
             return proposal
     few = ", ".join(sorted(_names(services, others))[:SHOWN_NAMES])
     raise NothingUsableError(
-        f"its {few} gave no value in the last {cadence_seconds} s. Where it scrapes less often than "
-        "four times in that time, give a longer --cadence"
+        f"its {few} gave no value in the last {cadence_seconds} s. Where it scrapes less often "
+        "than four times in that time, give a longer --cadence"
     )
 
 

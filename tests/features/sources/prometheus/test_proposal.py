@@ -11,6 +11,7 @@ from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.proposal import propose
 from features.sources.prometheus.proposed import Chosen, Proposal
 from features.sources.rules import Expression, Gauge, Metric, Quantile, Ratio
+from tests.native_histograms import write_counts
 from tests.prometheus_server import running
 from tests.scraped import Scraped, counter, gauge, histogram, openmetrics
 
@@ -197,3 +198,21 @@ async def test_an_empty_prometheus_says_so() -> None:
 async def test_series_that_no_label_of_a_service_names_are_refused() -> None:
     with pytest.raises(NothingUsableError, match="--entity-label"):
         await proposed([counter("http_requests_total", 1, desk="fx", status="200")])
+
+
+async def test_native_histograms_are_taken_where_there_are_no_buckets() -> None:
+    with running() as server:
+        for status, a_second in (("200", 3), ("500", 1)):
+            labels = {"__name__": "http_request_duration_seconds", "job": "orders"}
+            counts = {at: a_second * (at - NOW + 120) for at in range(NOW - 120, NOW + 1, 15)}
+            write_counts(server.url, {**labels, "status": status}, counts, index=-3)
+        api = PrometheusApi("prometheus", server.url, random=random)
+        proposal = await propose(api, at=NOW, cadence_seconds=60)
+        await api.close()
+    assert of(proposal, "request_rate").newest == pytest.approx({"orders": 4})
+    assert of(proposal, "error_rate").newest == pytest.approx({"orders": 0.25})
+    rule = of(proposal, "p99_ms").rule
+    assert isinstance(rule, Quantile)
+    assert rule.native
+    assert 62.5 < of(proposal, "p50_ms").newest["orders"] < of(proposal, "p99_ms").newest["orders"]
+    assert of(proposal, "p999_ms").newest["orders"] <= 125
