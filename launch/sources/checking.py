@@ -26,11 +26,16 @@ async def check(settings: Settings, name: str, now: datetime) -> str:
     async with configuration(settings) as redis:
         config = source_of((await ConfigStore(redis).active()).document.sources, name)
     if isinstance(config, PrometheusSource):
-        return "\n".join(_text(name, await _ask(name, config, now), config))
+        return await ask(name, config, now)
     return await _as_the_platform_sees_it(settings, name, config)
 
 
-async def _ask(name: str, config: PrometheusSource, now: datetime) -> Gathered:
+async def ask(name: str, config: PrometheusSource, now: datetime) -> str:
+    """Ask a Prometheus for its newest intervals, and say what came."""
+    return "\n".join(_text(name, await _gathered(name, config, now), config))
+
+
+async def _gathered(name: str, config: PrometheusSource, now: datetime) -> Gathered:
     api = PrometheusApi(
         name,
         str(config.url),

@@ -68,6 +68,16 @@ _ANY_MAPPING = {
 }
 
 
+def read_mapping(file: Path) -> Mapping:
+    """Read a mapping of the user's own."""
+    try:
+        return Mapping.model_validate_json(file.read_bytes())
+    except ValidationError as refusal:
+        raise LaunchError(f"The mapping in {file} cannot be used: {_first(refusal)}") from None
+    except OSError as error:
+        raise LaunchError(f"The mapping {file} cannot be read: {error.strerror}.") from None
+
+
 async def refuse_taken_name(settings: Settings, name: str) -> None:
     """Say that a name is taken before a server is looked through for it."""
     async with configuration(settings) as redis:
@@ -120,6 +130,10 @@ def _named(name: str, source: SourceConfig) -> None:
 
 
 def _wrong(refusal: ValidationError) -> LaunchError:
+    return LaunchError(f"This cannot be connected: {_first(refusal)}")
+
+
+def _first(refusal: ValidationError) -> str:
     first = refusal.errors()[0]
     where = " ".join(str(part) for part in first["loc"] if part not in ("named", "[key]"))
-    return LaunchError(f"{where or 'The URL'}: {first['msg']} (given: {first['input']}).")
+    return f"{where}{': ' if where else ''}{first['msg']} (given: {first['input']})."

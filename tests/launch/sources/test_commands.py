@@ -1,12 +1,14 @@
 """`ballast connect` and `ballast sources` with a real Redis and a real Prometheus."""
 
 import asyncio
+import json
 import os
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from redis import Redis as SyncRedis
@@ -243,3 +245,28 @@ async def test_a_version_that_became_active_meanwhile_is_changed_instead(
     named = await sources(redis)
     assert set(named) == {"desk", "second"}
     assert named["desk"].paused  # which ada did
+
+
+async def test_a_mapping_is_saved_corrected_and_connected(
+    redis: Redis, prometheus: PrometheusServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "mapping.json"
+    saved = await invoke(
+        "connect", "prometheus", prometheus.url, "--dry-run", "--save-mapping", str(file)
+    )
+    assert saved.exit_code == 0, saved.output
+    content = json.loads(file.read_text())
+    content["metrics"] = {"request_rate": content["metrics"]["request_rate"]}
+    file.write_text(json.dumps(content))
+    words = ["connect", "prometheus", prometheus.url, "--yes", "--mapping", str(file)]
+    done = await invoke(*words)
+    assert done.exit_code == 0, done.output
+    assert "request_rate    in 100% of the rows, from 10 to 10" in done.output
+    source = (await sources(redis))["prometheus"]
+    assert isinstance(source, PrometheusSource)
+    assert set(source.mapping.metrics) == {"request_rate"}
+
+    file.write_text('{"entity": "job"}')
+    refused = await invoke(*words)
+    assert refused.exit_code == 1
+    assert f"The mapping in {file} cannot be used: metrics: Field required" in refused.output

@@ -132,7 +132,6 @@ WORKERS = (
 
 QUEUES = (
     _gauge("Envoy", "queue_depth", 10, "envoy_cluster_upstream_rq_pending_active"),
-    _gauge("Micrometer executors", "queue_depth", 20, "executor_queued_tasks"),
     _gauge("Jetty", "queue_depth", 30, "jetty_threads_jobs"),
     _gauge("PHP-FPM", "queue_depth", 40, "phpfpm_listen_queue"),
     _gauge("Puma", "queue_depth", 50, "puma_backlog"),
@@ -141,9 +140,9 @@ QUEUES = (
     _gauge("Triton", "queue_depth", 80, "nv_inference_pending_request_count"),
     _gauge("RabbitMQ", "queue_depth", 90, "rabbitmq_queue_messages_ready"),
     _gauge("Celery exporter", "queue_depth", 100, "celery_queue_length"),
-    _gauge("of their own", "queue_depth", 110, "request_queue_length"),
-    _gauge("of their own", "queue_depth", 120, "queue_length"),
-    _gauge("of their own", "queue_depth", 130, "queue_depth"),
+    _gauge("applications' own", "queue_depth", 110, "request_queue_length"),
+    _gauge("applications' own", "queue_depth", 120, "queue_length"),
+    _gauge("applications' own", "queue_depth", 130, "queue_depth"),
 )
 
 # A host is no service: taken where nothing else is there.
