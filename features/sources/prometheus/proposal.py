@@ -44,10 +44,10 @@ async def propose(
         proposal = await proposer.propose(conventions, alone=alone)
         if proposal is not None:
             return proposal
+    few = ", ".join(sorted(_names(services, others))[:SHOWN_NAMES])
     raise NothingUsableError(
-        f"its {', '.join(sorted(_names(services, others))[:SHOWN_NAMES])} gave no value in the last "
-        f"{cadence_seconds} s. Where they are scraped less often than twice in that time, give a "
-        "longer --cadence"
+        f"its {few} gave no value in the last {cadence_seconds} s. Where it scrapes less often "
+        "than four times in that time, give a longer --cadence"
     )
 
 
