@@ -1,10 +1,12 @@
 import asyncio
 import json
+import re
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from redis.asyncio import Redis
 
@@ -24,6 +26,7 @@ from features.telemetry.intake import Intake
 from features.telemetry.source_states import SourceState, publish_states
 from tests.deployments.house import House
 from tests.redis_server import RedisServer
+from tests.surface.source import REPOSITORY
 
 PUSH = PushSource()
 PULL = PrometheusSource(
@@ -305,3 +308,20 @@ async def test_entities_are_listed_a_page_at_a_time_and_each_is_found(house: Hou
     assert (await get(house, "/entities/gate%20way"))["stated"] is None
     async with house.client() as client:
         error(await client.get("/entities/other"), 404)
+
+
+async def test_what_the_page_on_pushing_shows_is_taken(house: House, redis: Redis) -> None:
+    await configure(house, cron=PUSH)
+    page = (REPOSITORY / "docs/sources/push.md").read_text()
+    posts = re.findall(r"^curl (.*)<<'ROWS'\n(.*?)\nROWS$", page, re.MULTILINE | re.DOTALL)
+    (shown,) = re.findall(r"```json\n(.*)\n```", page)
+    telemetry = []
+    for options, body in posts:
+        kind = "text/csv" if "text/csv" in options else "application/x-www-form-urlencoded"
+        found = await post(house, body, **{"content-type": kind})
+        assert found.json() == json.loads(shown)
+        telemetry.append((await Intake(redis).read(10))[-1].gathered.telemetry)
+    assert len(telemetry) == 3
+    for each in telemetry[1:]:
+        for name, values in each.columns().items():
+            np.testing.assert_array_equal(values, telemetry[0].columns()[name])
