@@ -313,7 +313,7 @@ async def test_entities_are_listed_a_page_at_a_time_and_each_is_found(house: Hou
 async def test_what_the_page_on_pushing_shows_is_taken(house: House, redis: Redis) -> None:
     await configure(house, cron=PUSH)
     page = (REPOSITORY / "docs/sources/push.md").read_text()
-    posts = re.findall(r"^curl (.*)<<'ROWS'\n(.*?)\nROWS$", page, re.MULTILINE | re.DOTALL)
+    posts = re.findall(r"^curl ([^\n]*)<<'ROWS'\n(.*?)\nROWS$", page, re.MULTILINE | re.DOTALL)
     (shown,) = re.findall(r"```json\n(.*)\n```", page)
     telemetry = []
     for options, body in posts:
