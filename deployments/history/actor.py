@@ -24,6 +24,7 @@ from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
 from features.sources.simulator.platform import Platform
 from features.store import publish
+from features.telemetry import seen
 from features.telemetry import stored as telemetry_store
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
@@ -181,7 +182,7 @@ class History:
     async def entities(self) -> list[dict[str, Any]]:
         """Tell which entities were measured lately, by whom and how completely."""
         since = int(time.time()) - ENTITY_DAYS * DAY
-        found = await asyncio.to_thread(telemetry_store.entities, self._store, since)
+        found = await asyncio.to_thread(seen.entities, self._store, since)
         return [asdict(each) for each in found]
 
     async def rows(self, decision_ids: list[str]) -> FoundDecisions:

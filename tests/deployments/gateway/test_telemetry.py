@@ -275,7 +275,14 @@ async def test_sources_are_those_of_the_configuration_with_what_was_told(
 
 
 ENTITIES = [
-    {"name": name, "sources": ["prom"], "cadence_seconds": 60}
+    {
+        "entity": name,
+        "first": 60,
+        "last": 120,
+        "sources": ["prom"],
+        "cadence_seconds": 60,
+        "missing": {"load": 0.5},
+    }
     for name in ("pay/eu", "auth", "gate way", "pay/us")
 ]
 
@@ -297,9 +304,9 @@ def _entities(
 async def test_entities_are_listed_a_page_at_a_time_and_each_is_found(house: House) -> None:
     await configure(house, entities={"pay/eu": EntityFacts(exchange="XLON", target_ms=50.0)})
     found = await get(house, "/entities?limit=2")
-    assert [each["name"] for each in found["entities"]] == ["auth", "gate way"]
+    assert [each["entity"] for each in found["entities"]] == ["auth", "gate way"]
     found = await get(house, f"/entities?limit=2&after={found['next']}")
-    assert [each["name"] for each in found["entities"]] == ["pay/eu", "pay/us"]
+    assert [each["entity"] for each in found["entities"]] == ["pay/eu", "pay/us"]
     assert found["next"] is None
     found = await get(house, "/entities?prefix=pay/")
     assert len(found["entities"]) == 2
