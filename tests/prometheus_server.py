@@ -4,13 +4,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 from tests.ports import any_free_port
 from tests.waiting import PATIENCE_SECONDS
@@ -90,8 +87,7 @@ class PrometheusServer:
 def running(
     past: str | None = None, config: str = NOTHING_TO_SCRAPE, *options: str
 ) -> Iterator[PrometheusServer]:
-    if shutil.which("prometheus") is None:
-        pytest.skip("prometheus is not installed: run scripts/install-system")
+    assert shutil.which("prometheus"), "prometheus is not installed: run scripts/install-system"
     folder = Path(tempfile.mkdtemp(prefix="prometheus-"))
     server = PrometheusServer(folder)
     try:

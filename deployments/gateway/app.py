@@ -40,6 +40,7 @@ from deployments.gateway.routes import (
     streams,
     studies,
     telemetry,
+    timeline,
 )
 from deployments.gateway.routes import safety as safety_routes
 from deployments.gateway.small_bodies import SmallBodies
@@ -84,6 +85,7 @@ def build_app(context: GatewayContext) -> FastAPI:
         experiments,
         studies,
         telemetry,
+        timeline,
     )
     for room in rooms:
         app.include_router(room.router)

@@ -106,6 +106,10 @@ class Meta(BaseModel):
     interval_reason: str = Field(
         default="", description="Only where the interval is null: why there is none."
     )
+    fallback_reason: str = Field(
+        default="",
+        description="Only where no model could answer: why, such as that none is trained yet.",
+    )
     feedback: bool = Field(
         default=True,
         description="Only for families that learn: whether this decision accepts "

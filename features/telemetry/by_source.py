@@ -9,6 +9,10 @@ SELECT count() AS rows, toUnixTimestamp(min(ts)) AS oldest, toUnixTimestamp(max(
 FROM measurements WHERE source = {source:String}
 """
 _PRESENT = "SELECT source, count() AS rows FROM measurements GROUP BY source ORDER BY source"
+_NEWEST_OF_EACH = """
+SELECT entity, toUnixTimestamp(max(ts)) AS newest
+FROM measurements WHERE source = {source:String} GROUP BY entity
+"""
 _PARTITIONS = """
 SELECT DISTINCT _partition_id AS id FROM measurements WHERE source = {source:String}
 """
@@ -29,6 +33,12 @@ def extent(store: ColumnStore, source: str) -> Extent | None:
     if not found["rows"]:
         return None
     return Extent(int(found["oldest"]), int(found["newest"]), int(found["rows"]))
+
+
+def newest_of_each(store: ColumnStore, source: str) -> dict[str, int]:
+    """Tell at which second the last interval begins that a source gave of each entity."""
+    found = store.query(_NEWEST_OF_EACH, {"source": source})
+    return {row["entity"]: int(row["newest"]) for row in found}
 
 
 def sources_present(store: ColumnStore) -> dict[str, int]:

@@ -1,0 +1,192 @@
+"""Brings telemetry in: follows the sources that the configuration names, or the demo.
+
+It lives in the history actor, which alone may write into the embedded store. The configuration is
+watched; a source that is changed there is followed anew, the others go on.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from config_store.sources import EntityFacts, SourceConfig, SourcesConfig
+from config_store.store import Version
+from config_store.watch import ConfigWatch
+from deployments.telemetry.building import build
+from deployments.telemetry.demo import Demo
+from deployments.telemetry.events import SourceEvents
+from deployments.telemetry.followed import Followed
+from deployments.telemetry.intakes import IntakeDrain
+from deployments.telemetry.place import SourcePlace
+from deployments.telemetry.publishing import FeaturePublisher
+from deployments.telemetry.states import paused, state_of_followed, state_of_posted
+from features.sources.breaker import Breaker
+from features.sources.simulator.source import DEMO
+from features.telemetry.intake import Intake
+from features.telemetry.source_states import publish_states
+from observability.background import BackgroundLoop, Loops
+from observability.errors import ClickhouseUnavailableError
+from settings.redis_connection import REDIS_AWAY
+
+APPLY_SECONDS = 1.0
+INTAKE_SECONDS = 0.5
+STATES_SECONDS = 2.0
+AWAY = (*REDIS_AWAY, ClickhouseUnavailableError)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A source that is followed, and by which configuration."""
+
+    config: SourceConfig | None
+    followed: Followed
+    loop: BackgroundLoop
+
+
+class TelemetryService:
+    """Everything that comes in, whoever sends it."""
+
+    def __init__(
+        self,
+        store: Any,
+        redis: Redis,
+        loops: Loops,
+        demo: Demo,
+        *,
+        on_dead_letter: Callable[[], None],
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._loops = loops
+        self._demo = demo
+        self._wall = wall
+        self._monotonic = monotonic
+        self.features = FeaturePublisher(store, redis, wall, monotonic)
+        self._redis = redis
+        self._running: dict[str, Running] = {}
+        self._wanted: SourcesConfig | None = None
+        self._changed = asyncio.Event()
+        self._intake = IntakeDrain(
+            Intake(redis, on_dead_letter=on_dead_letter), self._place, lambda: self._wanted
+        )
+        self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._config = ConfigWatch(redis, self._want, loops=loops)
+
+    async def start(self) -> None:
+        await self._config.start()
+        start = self._loops.start
+        start("apply sources", self._apply, lambda: APPLY_SECONDS, wake=self._changed)
+        start("store posted telemetry", self._intake.step, lambda: INTAKE_SECONDS, expected=AWAY)
+        start("tell source states", self._tell_states, lambda: STATES_SECONDS, expected=REDIS_AWAY)
+
+    async def close(self) -> None:
+        await self._config.stop()
+        for name in tuple(self._running):
+            await self._stop(name)
+
+    async def filled(self) -> int:
+        """Wait until there is what a start needs, and count the rows that came in."""
+        return await asyncio.shield(self._filled)
+
+    def progress(self) -> tuple[str, float]:
+        """Tell what comes in, and which share of it has."""
+        if not self._running:
+            return "Waiting for the configuration of sources", 0.0
+        shares = [each.followed.past_share for each in self._running.values()]
+        return f"Reading {', '.join(sorted(self._running))}", sum(shares) / len(shares)
+
+    def facts_of(self, entity: str) -> EntityFacts:
+        """Tell what is stated of an entity; of most nothing is."""
+        stated = None if self._wanted is None else self._wanted.entities.get(entity)
+        return stated or self._demo.facts_of(entity) or EntityFacts()
+
+    def _want(self, version: Version) -> None:
+        self._wanted = version.document.sources
+        self._changed.set()
+
+    async def _apply(self) -> None:
+        """Follow what the configuration names, and nothing else."""
+        if self._wanted is None:
+            return
+        wanted = {name: each for name, each in self._wanted.named.items() if not each.paused}
+        for name, running in tuple(self._running.items()):
+            if name != DEMO and wanted.get(name) != running.config:
+                await self._stop(name)
+                if name not in self._wanted.named:
+                    await SourceEvents(name, self._store, self._wall).removed()
+        for name, config in wanted.items():
+            if name not in self._running:
+                source = build(name, config, self._wall)
+                if source is not None:
+                    self._follow(name, config, source, getattr(config, "history_days", 0))
+        await self._apply_demo(connected=bool(self._wanted.named))
+        self._say_what_is_filled()
+
+    async def _apply_demo(self, *, connected: bool) -> None:
+        wanted = await self._demo.wanted(connected=connected)
+        if wanted and DEMO not in self._running:
+            self._follow(DEMO, None, self._demo.source, self._demo.history_days)
+        elif not wanted and DEMO in self._running:
+            await self._stop(DEMO)
+        if not wanted and (gone := await self._demo.remove()):
+            await self.features.withdraw(gone)
+            first = next(iter(self._wanted.named), "") if self._wanted else ""
+            await SourceEvents(first, self._store, self._wall).demo_removed()
+
+    def _follow(self, name: str, config: SourceConfig | None, source: Any, days: int) -> None:
+        place = self._place(name, source.cadence_seconds)
+        followed = Followed(
+            name,
+            source,
+            place,
+            Breaker(self._monotonic, random.random),
+            history_days=days,
+            wall=self._wall,
+        )
+        loop = self._loops.start(f"follow {name}", followed.step, followed.pause_seconds)
+        self._running[name] = Running(config, followed, loop)
+
+    async def _stop(self, name: str) -> None:
+        running = self._running.pop(name)
+        await self._loops.stop(running.loop)
+        await running.followed.close()
+
+    def _place(self, name: str, cadence_seconds: int) -> SourcePlace:
+        return SourcePlace(name, cadence_seconds, self._store, self.features, self._wall)
+
+    async def _tell_states(self) -> None:
+        """Tell gateways how the sources fare, those of the configuration and the demo."""
+        named = {} if self._wanted is None else self._wanted.named
+        followed = [
+            state_of_followed(name, each.config, each.followed)
+            for name, each in self._running.items()
+        ]
+        posted = [
+            state_of_posted(name, each, self._intake.by_source.get(name), self._wall())
+            for name, each in named.items()
+            if each.kind == "push" and not each.paused
+        ]
+        states = sorted([*followed, *posted, *paused(named)], key=lambda each: each.name)
+        await publish_states(self._redis, states, self._wall())
+
+    def _say_what_is_filled(self) -> None:
+        """Let a start go on.
+
+        It waits for the demo's past, since models train on it; for others only until each was asked
+        once.
+        """
+        if self._filled.done():
+            return
+        followed = [each.followed for each in self._running.values()]
+        if all(each.attempted for each in followed) and (
+            DEMO not in self._running or self._running[DEMO].followed.past_share >= 1.0
+        ):
+            self._filled.set_result(sum(each.rows for each in followed))
