@@ -4,6 +4,7 @@ The bodies are described here and read elsewhere (features/sources/posted.py), a
 one may have fifty thousand rows.
 """
 
+import types
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -50,7 +51,7 @@ TelemetryRow = create_model(
     **_fields(),
 )
 _rows: Any = Annotated[
-    list[TelemetryRow],  # type: ignore[valid-type] # made above
+    list[TelemetryRow],
     Field(min_length=1, max_length=MOST_ROWS),
 ]
 TelemetryRows = create_model(
@@ -59,8 +60,10 @@ TelemetryRows = create_model(
     __doc__="Rows of one or more entities and intervals, in any order.",
     rows=(_rows, ...),
 )
-_column: dict[str, Any] = {name: (list[kind], field) for name, (kind, field) in _fields().items()}
-_Columns = create_model("TelemetryColumnValues", __config__=ConfigDict(extra="forbid"), **_column)
+_lists: dict[str, Any] = {
+    name: (types.GenericAlias(list, kind), field) for name, (kind, field) in _fields().items()
+}
+_Columns = create_model("TelemetryColumnValues", __config__=ConfigDict(extra="forbid"), **_lists)
 TelemetryColumns = create_model(
     "TelemetryColumns",
     __config__=ConfigDict(extra="forbid"),
@@ -96,8 +99,35 @@ class SourcesShown(BaseModel):
     )
 
 
-class EntityNames(BaseModel):
+class EntityShown(BaseModel):
+    """What is measured of one entity."""
+
+    entity: str
+    first: int = Field(description="When its first interval began, epoch seconds.")
+    last: int = Field(description="When its newest interval began, epoch seconds.")
+    sources: list[str]
+    cadence_seconds: int | None = Field(
+        description="How far its intervals mostly lie apart; null where there is but one."
+    )
+    missing: dict[str, float] = Field(
+        description="The share of its last day's intervals without a number, by metric."
+    )
+
+
+class EntityPage(BaseModel):
     """One page of the entities that are measured."""
 
-    entities: list[dict[str, Any]]
+    entities: list[EntityShown]
     next: str | None = Field(description="Give it as `after` for the next page; null at the end.")
+
+
+class Stated(BaseModel):
+    """What the configuration says of an entity, since nobody can measure it."""
+
+    exchange: str | None
+    time_zone: str | None
+    target_ms: float | None
+
+
+class OneEntity(EntityShown):
+    stated: Stated | None = Field(description="Null where the configuration says nothing of it.")
