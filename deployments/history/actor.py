@@ -22,6 +22,7 @@ from deployments.runtime.log_files import write_logs
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
 from features.sources.simulator.platform import Platform
+from features.sources.simulator.services import DEFAULT_SERVICES
 from features.store import publish
 from features.telemetry import stored as telemetry_store
 from observability.clickhouse import Clickhouse
@@ -51,8 +52,6 @@ REST_SECONDS = 1.0
 CLAIM_AGAIN_SECONDS = 0.5
 BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
-# What an entity that the platform does not know of is taken to follow.
-USUAL_EXCHANGE = "XNYS"
 # A week at a time keeps the progress moving and the memory flat.
 FILL_CHUNK = 7 * DAY
 
@@ -144,15 +143,14 @@ class History:
         )
 
     async def hours(self, days: int) -> dict[str, dict[str, Any]]:
-        """Give every entity's request rate by the hour, and the exchange whose clock it follows."""
+        """Give every entity's request rate by the hour, and its exchange where it has one."""
         until = int(time.time())
         found = await asyncio.to_thread(stored_hours, self._store, until, days)
-        exchanges = {each.name: each.exchange for each in self._platform.services}
         return {
             entity: {
                 "start": each.start,
                 "rate": each.request_rate,
-                "exchange": exchanges.get(entity, USUAL_EXCHANGE),
+                "exchange": exchange_of(entity),
             }
             for entity, each in found.items()
         }
@@ -276,6 +274,11 @@ class History:
         ]
         if rows:
             await publish(self._redis, rows)
+
+
+def exchange_of(entity: str) -> str | None:
+    """Name the exchange whose calendar an entity follows; None where nobody has said."""
+    return next((each.exchange for each in DEFAULT_SERVICES if each.name == entity), None)
 
 
 def _for_gateways(found: FoundRows) -> FoundDecisions:

@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from deployments.history import actor as history_actor
-from deployments.history.actor import PROOF_SECONDS, History
+from deployments.history.actor import PROOF_SECONDS, History, exchange_of
 from deployments.history.client import ANSWER_SECONDS
 from deployments.history.questions import Questions
 from features.telemetry import stored as telemetry_store
@@ -159,3 +159,9 @@ async def test_one_that_fails_half_way_through_opening_leaves_nothing_open(
     another = make()
     await another.__init__()  # one folder is open once at a time
     await another.close()
+
+
+def test_only_an_entity_of_which_it_is_said_follows_an_exchange() -> None:
+    assert exchange_of("order-gateway") == "XNYS"
+    assert exchange_of("settlement") == "XLON"
+    assert exchange_of("checkout") is None
