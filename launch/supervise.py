@@ -14,6 +14,7 @@ GREETING = """
 Ballast answers at {url}
   admin key   {key_file}
   docs        {url}/docs
+  telemetry   {telemetry}
 
 Try it:
   curl -s {url}/models/tail-slo -H "X-API-Key: $(cat {key_file})" -d '{body}'

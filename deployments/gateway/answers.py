@@ -105,6 +105,8 @@ def write_down(
         )
         if interval is None:
             meta = meta | {"interval_reason": why_no_interval(family, fallback=fallback[row])}
+        if prediction.reason:
+            meta = meta | {"fallback_reason": prediction.reason}
         if family.takes_feedback:
             meta = meta | {"feedback": not fallback[row]}
         envelope = orjson.dumps(

@@ -116,6 +116,8 @@ class Prediction:
     digest: str = ""
     # The configuration that it was said by; none where no stage answered.
     version: int | None = None
+    # Why there is no model that could answer, for people; empty where one did.
+    reason: str = ""
 
     def take(self, rows: Sequence[int]) -> Self:
         """Give what was said of these rows, which are none of the refused ones."""
@@ -127,6 +129,7 @@ class Prediction:
             _taken(self.details, rows),
             digest=self.digest,
             version=self.version,
+            reason=self.reason,
         )
 
     def to_frame(self) -> Frame:
@@ -137,6 +140,8 @@ class Prediction:
             head["refusals"] = self.refusals
         if self.digest:
             head["digest"] = self.digest
+        if self.reason:
+            head["reason"] = self.reason
         return Frame(self.columns, head)
 
     @classmethod
