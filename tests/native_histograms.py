@@ -7,8 +7,6 @@ import struct
 import urllib.request
 from collections.abc import Mapping
 
-Field = tuple[int, int | float | bytes]
-
 
 def write_counts(
     url: str, labels: Mapping[str, str], counts: Mapping[int, int], index: int
@@ -17,11 +15,12 @@ def write_counts(
 
     The counts are by the epoch second at which each was reached.
     """
-    named = [
-        _message((1, _message((1, k.encode()), (2, v.encode())))) for k, v in sorted(labels.items())
-    ]
-    histograms = (_message((4, _histogram(at, count, index))) for at, count in counts.items())
-    body = _message((1, b"".join((*named, *histograms))))
+    named = (
+        _bytes(1, _bytes(1, name.encode()) + _bytes(2, value.encode()))
+        for name, value in sorted(labels.items())
+    )
+    histograms = (_bytes(4, _histogram(at, count, index)) for at, count in counts.items())
+    body = _bytes(1, b"".join((*named, *histograms)))
     headers = {
         "content-encoding": "snappy",
         "content-type": "application/x-protobuf",
@@ -33,24 +32,25 @@ def write_counts(
 
 
 def _histogram(at: int, count: int, index: int) -> bytes:
-    span = _message((1, _zigzag(index)), (2, 1))
-    sum_seconds = count * 2.0**index
-    return _message(
-        (1, count), (3, sum_seconds), (4, _zigzag(0)), (5, 1e-9), (6, 0),
-        (11, span), (12, _varint(_zigzag(count))), (15, at * 1000),
+    span = _number(1, _zigzag(index)) + _number(2, 1)
+    parts = (
+        _number(1, count), _double(3, count * 2.0**index), _number(4, _zigzag(0)),
+        _double(5, 1e-9), _number(6, 0), _bytes(11, span), _bytes(12, _varint(_zigzag(count))),
+        _number(15, at * 1000),
     )  # fmt: skip
+    return b"".join(parts)
 
 
-def _message(*fields: Field) -> bytes:
-    return b"".join(_field(number, value) for number, value in fields)
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
 
 
-def _field(number: int, value: float | bytes) -> bytes:
-    if isinstance(value, bytes):
-        return _varint(number << 3 | 2) + _varint(len(value)) + value
-    if isinstance(value, float):
-        return _varint(number << 3 | 1) + struct.pack("<d", value)
-    return _varint(number << 3) + _varint(value)
+def _double(field: int, value: float) -> bytes:
+    return _varint(field << 3 | 1) + struct.pack("<d", value)
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
 
 
 def _varint(value: int) -> bytes:

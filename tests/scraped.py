@@ -25,7 +25,12 @@ def gauge(name: str, value: float, **labels: str) -> Scraped:
 
 
 def histogram(
-    name: str, a_second: float, *, unit: float = 1.0, even_to: float = 0.1, **labels: str
+    name: str,
+    a_second: float,
+    labels: Mapping[str, str],
+    *,
+    unit: float = 1.0,
+    even_to: float = 0.1,
 ) -> Iterator[Scraped]:
     """Give a histogram of durations that lie evenly between 0 and `even_to` seconds."""
     for bound in BUCKETS:

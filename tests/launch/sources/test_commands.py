@@ -50,7 +50,7 @@ def prometheus() -> Iterator[PrometheusServer]:
             counter("http_requests_total", rate, job="orders", status=status)
             for status, rate in (("200", 9.0), ("500", 1.0))
         ),
-        *histogram("http_request_duration_seconds", 10, job="orders"),
+        *histogram("http_request_duration_seconds", 10, {"job": "orders"}),
         gauge("up", 1, job="orders"),
         gauge("up", 1, job="prometheus"),
         gauge("prometheus_build_info", 1, job="prometheus"),

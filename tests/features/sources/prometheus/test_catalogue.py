@@ -57,10 +57,8 @@ def series_of(convention: Convention, job: str) -> Iterator[Scraped]:
     """Give the series that it needs: of two requests a second one fails."""
     rule = convention.rule
     if isinstance(rule, Quantile):
-        unit = 1000.0 / rule.times
-        yield from histogram(
-            rule.of.name, 2, unit=unit, job=job, **labels_of(convention, rule.of.name)
-        )
+        labels = {"job": job, **labels_of(convention, rule.of.name)}
+        yield from histogram(rule.of.name, 2, labels, unit=1000.0 / rule.times)
         return
     for name in convention.series:
         labels = labels_of(convention, name)

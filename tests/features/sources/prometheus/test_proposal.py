@@ -38,7 +38,7 @@ def web(job: str, a_second: float, **labels: str) -> Iterator[Scraped]:
     common = {"job": job, "instance": f"{job}:80", **labels}
     yield counter("http_requests_total", a_second * 0.99, **common, status="200")
     yield counter("http_requests_total", a_second * 0.01, **common, status="503")
-    yield from histogram("http_request_duration_seconds", a_second, **common)
+    yield from histogram("http_request_duration_seconds", a_second, common)
     yield gauge("up", 1, **common)
     yield gauge("process_start_time_seconds", NOW - 9000, **common)
     yield counter("process_cpu_seconds_total", 0.25, **common)
@@ -48,7 +48,7 @@ def grpc(job: str, a_second: float) -> Iterator[Scraped]:
     ok = {"job": job, "instance": f"{job}:80", "grpc_code": "OK"}
     yield counter("grpc_server_handled_total", a_second * 0.75, **ok)
     yield counter("grpc_server_handled_total", a_second * 0.25, **ok | {"grpc_code": "Internal"})
-    yield from histogram("grpc_server_handling_seconds", a_second, even_to=0.2, job=job)
+    yield from histogram("grpc_server_handling_seconds", a_second, {"job": job}, even_to=0.2)
 
 
 def monitoring() -> Iterator[Scraped]:
@@ -130,7 +130,7 @@ async def test_quantiles_that_are_ready_made_are_taken_where_there_is_no_histogr
 
 
 async def test_without_a_label_of_the_status_the_error_rate_is_missing() -> None:
-    bare = [*histogram("http_request_duration_seconds", 10, job="orders")]
+    bare = [*histogram("http_request_duration_seconds", 10, {"job": "orders"})]
     proposal = await proposed([*bare, gauge("orders_queue_size", 3, job="orders")])
     lacking = {each.metric: each for each in proposal.missing}
     assert "error_rate" in lacking
@@ -163,9 +163,8 @@ async def test_containers_that_are_named_like_services_are_joined_by_that_name()
 
 
 async def test_milliseconds_are_milliseconds() -> None:
-    series = histogram(
-        "http_server_duration_milliseconds", 6, unit=1000, job="orders", http_status_code="500"
-    )
+    labels = {"job": "orders", "http_status_code": "500"}
+    series = histogram("http_server_duration_milliseconds", 6, labels, unit=1000)
     proposal = await proposed(series)
     assert isinstance(of(proposal, "p95_ms").rule, Quantile)
     assert of(proposal, "p95_ms").newest == pytest.approx({"orders": 95})
@@ -196,7 +195,9 @@ async def test_an_empty_prometheus_says_so() -> None:
 
 
 async def test_series_that_no_label_of_a_service_names_are_refused() -> None:
-    with pytest.raises(NothingUsableError, match="--entity-label"):
+    with pytest.raises(
+        NothingUsableError, match="it has desk, status: name one with --entity-label"
+    ):
         await proposed([counter("http_requests_total", 1, desk="fx", status="200")])
 
 
