@@ -66,7 +66,7 @@ def test_without_any_past_the_present_rate_is_all_that_is_gone_by(rate: float) -
     assert detail["data"]["basis"].startswith(NO_HISTORY)
     if rate > 0:
         assert (detail["data"]["lower"], detail["data"]["upper"]) == ([0.0] * 24, [1_000.0] * 24)
-        assert outputs["next_hour_workers"].tolist() == [8.0]
+        assert outputs["next_hour_workers"].tolist() == [5.0]
 
 
 def test_no_exchange_is_nobodys_calendar() -> None:
