@@ -38,7 +38,8 @@ def fill(
 ) -> Filled:
     """Take a value from the request, else from the entity's row, else from the defaults."""
     known = [rows.get(entity) for entity in entities]
-    event_time = np.array([np.nan if row is None else row.event_time for row in known])
+    # One that was withdrawn has no values, and so no time.
+    event_time = np.array([row.event_time if row and row.values else np.nan for row in known])
     cadence = np.array([MINUTE if row is None else row.cadence_seconds for row in known])
     longest = freshness.stale_after_seconds * np.maximum(cadence / MINUTE, 1.0)
     old = freshness.now - event_time > longest
