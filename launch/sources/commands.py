@@ -105,6 +105,7 @@ def connect_push(
     with _sentences():
         source = connecting.push_source(name, cadence)
     typer.echo(_run(connecting.connect(settings, name, source, datetime.now(UTC))))
+    typer.echo(connecting.how_to_push(settings, name))
 
 
 @sources.command("list")

@@ -113,6 +113,16 @@ def push_source(name: str, cadence_seconds: int) -> PushSource:
     return source
 
 
+def how_to_push(settings: Settings, name: str) -> str:
+    """Give a line to paste that posts a row."""
+    return (
+        "Post rows with a key of the role client, such as:\n"
+        f"curl 'http://{settings.host}:{settings.port}/telemetry?source={name}' "
+        f'-H "X-API-Key: $(cat {settings.paths.key_file})" \\\n  -d \'{{"rows": [{{"entity": '
+        '"checkout", "ts": "2026-03-02T14:30:00Z", "request_rate": 812.5, "p99_ms": 41.0}]}\''
+    )
+
+
 @asynccontextmanager
 async def _asked(wish: PrometheusWish) -> AsyncIterator[PrometheusApi]:
     api = PrometheusApi(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from config_store.sources import PrometheusSource, PushSource, SourceConfig, SourcesConfig
 from config_store.store import ConfigStore
+from deployments.api.telemetry import TelemetryRows
 from features.sources.rules import Rate, Selector
 from launch import own_processes
 from launch.cli import app
@@ -123,7 +125,12 @@ async def test_a_source_is_paused_checked_resumed_and_removed(
 
 @pytest.mark.parametrize("word", ["check", "pause", "resume", "remove"])
 async def test_an_unknown_source_is_named_with_those_there_are(redis: Redis, word: str) -> None:
-    assert (await invoke("connect", "push", "desk", "--cadence", "30")).exit_code == 0
+    pushed = await invoke("connect", "push", "desk", "--cadence", "30")
+    assert pushed.exit_code == 0, pushed.output
+    body = re.search(r"-d '(.*)'", pushed.output)
+    assert body is not None
+    TelemetryRows.model_validate_json(body[1])
+    assert "/telemetry?source=desk" in pushed.output
     assert (await sources(redis))["desk"] == PushSource(cadence_seconds=30)
     done = await invoke("sources", word, "desc")
     assert done.exit_code == 1

@@ -46,7 +46,7 @@ class Failures:
 # HTTP counts the server's failures by 5xx. Some exporters write the class alone, as "5xx".
 HTTP = tuple(
     Failures(label, "5..")
-    for label in ("http_response_status_code", "status_code", "status", "code", "http_status_code")
+    for label in ("status", "code", "status_code", "http_response_status_code", "http_status_code")
 )
 # What OpenTelemetry counts as the server's own failures among gRPC's codes.
 GRPC = (

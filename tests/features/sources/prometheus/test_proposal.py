@@ -134,7 +134,9 @@ async def test_without_a_label_of_the_status_the_error_rate_is_missing() -> None
     proposal = await proposed([*bare, gauge("orders_queue_size", 3, job="orders")])
     lacking = {each.metric: each for each in proposal.missing}
     assert "error_rate" in lacking
-    assert "assumed" in lacking["error_rate"].follows
+    assert lacking["error_rate"].gives[0] == (
+        "http_request_duration_seconds_count with the label status"
+    )
     assert lacking["queue_depth"].looks_like == ("orders_queue_size",)
     assert of(proposal, "request_rate").newest == pytest.approx({"orders": 10})
 
