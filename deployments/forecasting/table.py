@@ -128,4 +128,3 @@ def present_alone(ahead: Ahead, rate: float) -> Ahead:
     same = np.full(len(ahead.point), rate)
     basis = f"{NO_HISTORY} or any other: the present rate"
     return replace(ahead, point=same, lower=0 * same, upper=2 * same, basis=basis)
-

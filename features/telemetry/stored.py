@@ -9,11 +9,13 @@ import numpy.typing as npt
 from features.definitions import LIVE, TRAILING_DAYS
 from features.rows import FeatureRow
 from features.telemetry.columns import COLUMNS, Telemetry
+from features.telemetry.derive import load_of
 
 DAY = 86_400
 
 # An alias that bears a column's name would stand for the aggregate in the WHERE as well.
-_LIVE = ", ".join(f"argMax({each.name}, ts) AS last_{each.name}" for each in LIVE)
+_READ = (*(each.name for each in LIVE), "cpu")  # a load that was not measured follows from it
+_LIVE = ", ".join(f"argMax({name}, ts) AS last_{name}" for name in _READ)
 
 # As models learn them: the quantile is the inclusive one, which interpolates as numpy does; the
 # rate is the one at which the median request arrived, so that nights hardly count. FINAL, for a
@@ -41,7 +43,7 @@ _NEWEST = "SELECT entity, toUnixTimestamp(max(ts)) AS ts FROM telemetry GROUP BY
 
 _TRAINING = """
 SELECT toUnixTimestamp(ts) AS ts, entity, load, infra, request_rate, error_rate, active_workers,
-       p50_ms, exemplars
+       cpu, p50_ms, p95_ms, p99_ms, p999_ms, exemplars
 FROM telemetry FINAL
 WHERE ts >= toDateTime({since:Int64}) AND ts < toDateTime({until:Int64})
 ORDER BY entity, ts
@@ -98,7 +100,7 @@ def latest(
     rows = {}
     for found in store.query(_LATEST, params):
         entity = found["entity"]
-        values = {feature.name: float(found[f"last_{feature.name}"]) for feature in LIVE}
+        values = _live({name: float(found[f"last_{name}"]) for name in _READ})
         rows[entity] = FeatureRow(values | normal.get(entity, {}), float(found["last_ts"]))
     return rows
 
@@ -110,6 +112,7 @@ def training_rows(store: ColumnStore, since: int, until: int) -> dict[str, npt.N
     columns["exemplars"] = np.asarray(columns["exemplars"], dtype=np.float64)
     columns["entity"] = columns["entity"].astype(str)
     columns["ts"] = columns["ts"].astype(np.int64)  # as Telemetry has it: differences stay signed
+    columns["load"] = load_of(columns["load"], columns["cpu"], columns["active_workers"])
     return columns
 
 
@@ -127,5 +130,12 @@ def metric(
 def feature_row(minute: Telemetry, normal: dict[str, float]) -> FeatureRow:
     """Read a feature row off the last of these minutes, before it is even stored."""
     columns = minute.columns()
-    values = {feature.name: float(columns[feature.name][-1]) for feature in LIVE}
+    values = _live({name: float(columns[name][-1]) for name in _READ})
     return FeatureRow(values | normal, float(minute.ts[-1]))
+
+
+def _live(read: Mapping[str, float]) -> dict[str, float]:
+    """Give the live features of what was read, derived where they were not measured."""
+    load, cpu, workers = (np.array([read[name]]) for name in ("load", "cpu", "active_workers"))
+    derived = {"load": float(load_of(load, cpu, workers)[0])}
+    return {feature.name: read[feature.name] for feature in LIVE} | derived
