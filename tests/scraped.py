@@ -1,10 +1,9 @@
-"""Series as a Prometheus would have scraped them, as OpenMetrics text with a time on each sample."""
+"""Series as a Prometheus would have scraped them, as OpenMetrics with a time on each sample."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 SCRAPE_SECONDS = 15
-SCRAPED_SECONDS = 600
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -26,7 +25,12 @@ def gauge(name: str, value: float, **labels: str) -> Scraped:
 
 
 def histogram(
-    name: str, a_second: float, *, unit: float = 1.0, even_to: float = 0.1, **labels: str
+    name: str,
+    a_second: float,
+    labels: Mapping[str, str],
+    *,
+    unit: float = 1.0,
+    even_to: float = 0.1,
 ) -> Iterator[Scraped]:
     """Give a histogram of durations that lie evenly between 0 and `even_to` seconds."""
     for bound in BUCKETS:
@@ -37,9 +41,9 @@ def histogram(
     yield counter(f"{name}_sum", a_second * even_to / 2 * unit, **labels)
 
 
-def openmetrics(series: Iterable[Scraped], until: int) -> str:
-    """Write the last ten minutes of the series, one sample every 15 s."""
-    begin = until - SCRAPED_SECONDS
+def openmetrics(series: Iterable[Scraped], until: int, seconds: int = 600) -> str:
+    """Write the series up to a time, one sample every 15 s."""
+    begin = until - seconds
     return (
         "".join(
             f"{each.name}{_labels(each.labels)} {each.value + each.slope * (ts - begin):.9g} {ts}\n"

@@ -92,6 +92,7 @@ def write_down(
     for row, (ask, decision_id) in enumerate(zip(asks, ids, strict=True)):
         latency_ms = round((shared.monotonic - ask.received) * 1000, 3)
         assumed = results.filled.assumed.get(row, ())
+        missing = results.filled.missing.get(row, ())
         violations = judged.violations.get(row, [])
         level = LEVELS[levels[row]]
         detail = details[row] or _NO_DETAIL
@@ -122,6 +123,7 @@ def write_down(
                     "features": {
                         "stale": results.filled.stale.get(row, ()),
                         "assumed": assumed,
+                        "missing": missing,
                         "event_time": isoformat(event_times[row]),
                     },
                     "latency_ms": latency_ms,

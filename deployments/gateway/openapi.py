@@ -88,7 +88,12 @@ class SafetyShown(BaseModel):
 
 class FeaturesShown(BaseModel):
     stale: list[str]
-    assumed: list[str]
+    assumed: list[str] = Field(
+        description="Of entities that nobody measures: taken from the configuration's defaults."
+    )
+    missing: list[str] = Field(
+        description="Of entities that are measured, though not in this: the model did without."
+    )
     event_time: str | None
 
 

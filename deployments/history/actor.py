@@ -158,7 +158,7 @@ class History:
         )
 
     async def hours(self, days: int) -> dict[str, dict[str, Any]]:
-        """Give every entity's request rate by the hour, and the exchange whose clock it follows."""
+        """Give every entity's request rate by the hour, and its exchange where it has one."""
         until = int(time.time())
         found = await asyncio.to_thread(stored_hours, self._store, until, days)
         return {

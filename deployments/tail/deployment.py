@@ -24,6 +24,7 @@ from deployments.tail.extremes.fitting import Fitting
 from deployments.tail.extremes.metrics import FRESH_SECONDS, MetricSeries, wanted_of
 from models.errors import ModelError, UnknownModelError
 from models.model_version import ModelVersion, folder_name
+from models.needs import TAIL
 from models.pointer import read_pointer
 from models.protocols import QuantileModel
 from models.registry import Registry
@@ -171,9 +172,13 @@ def _numbers(answers: dict[str, npt.NDArray[Any]]) -> Columns:
 
 
 def _answerable(columns: Columns) -> npt.NDArray[np.bool_]:
-    """Say which rows lie within what the model takes; comparisons with NaN are false."""
+    """Say which rows lie within what the model takes; comparisons with NaN are false.
+
+    What it can do without may be missing.
+    """
     within = [
         (columns[name] >= bounds.low) & (columns[name] <= bounds.high)
+        | (np.isnan(columns[name]) & (name in TAIL.can_do_without))
         for name, bounds in BOUNDS.items()
     ]
     good: npt.NDArray[np.bool_] = np.logical_and.reduce(within)

@@ -36,7 +36,7 @@ class EntityHours:
         """Epoch seconds of the first hour that is not in it."""
         return self.start + HOUR * len(self.request_rate)
 
-    def known(self, exchange: str, ahead: int) -> Floats:
+    def known(self, exchange: str | None, ahead: int) -> Floats:
         """Give the calendar's columns (see known.NAMES) of its hours and `ahead` more."""
         return known_hours(exchange, self.start, len(self.request_rate) + ahead)
 

@@ -12,17 +12,19 @@ import numpy.typing as npt
 from features.definitions import LIVE, TRAILING_DAYS
 from features.rows import FeatureRow
 from features.telemetry.columns import COLUMNS, Telemetry
+from features.telemetry.derive import load_of
 from features.telemetry.merged import IN_ORDER, Scope, interval_rows, known, merged, moment, plain
 from features.telemetry.tables import METRICS, ColumnStore
 
 DAY = 86_400
 
 _TRAINING = (
-    *("load", "infra", "request_rate", "error_rate", "active_workers", "p50_ms"),
-    "exemplars",
+    *("load", "infra", "request_rate", "error_rate", "active_workers", "cpu"),
+    *("p50_ms", "p95_ms", "p99_ms", "p999_ms", "exemplars"),
 )
 _STORED = tuple(each.name for each in COLUMNS if each.name not in {"ts", "entity"})
-_LIVE = tuple(each.name for each in LIVE)
+# A load that was not measured follows from the processor's.
+_READ = (*(each.name for each in LIVE), "cpu")
 
 # As models learn them: the quantile is the inclusive one, which interpolates as numpy does; the
 # rate is the one at which the median request arrived, so that nights hardly count. An interval that
@@ -89,11 +91,11 @@ def latest(
         f"{scope.where} AND (entity, ts) IN"  # noqa: S608 - no text from outside
         f" (SELECT entity, max(ts) FROM measurements WHERE {scope.where} GROUP BY entity)"
     )
-    sql = f"SELECT *, toUnixTimestamp(ts) AS at FROM ({merged(_LIVE, newest_of_each)})"  # noqa: S608 - see above
+    sql = f"SELECT *, toUnixTimestamp(ts) AS at FROM ({merged(_READ, newest_of_each)})"  # noqa: S608 - see above
     rows = {}
     for found in store.query(sql, scope.params):
         entity = found["entity"]
-        values = {name: float(found[name]) for name in _LIVE}
+        values = _live({name: float(found[name]) for name in _READ})
         rows[entity] = FeatureRow(values | normal.get(entity, {}), float(found["at"]))
     return rows
 
@@ -103,7 +105,9 @@ def training_rows(
 ) -> dict[str, npt.NDArray[Any]]:
     """Give the intervals that models learn from, as columns."""
     scope = Scope(since, until, known_until_ms=known_until_ms)
-    return interval_rows(store, _TRAINING, scope)
+    columns = interval_rows(store, _TRAINING, scope)
+    columns["load"] = load_of(columns["load"], columns["cpu"], columns["active_workers"])
+    return columns
 
 
 def metric(
@@ -141,5 +145,12 @@ def between(
 def feature_row(intervals: Telemetry, normal: dict[str, float]) -> FeatureRow:
     """Read a feature row off the last of these intervals, before it is even stored."""
     columns = intervals.columns()
-    values = {name: float(columns[name][-1]) for name in _LIVE}
+    values = _live({name: float(columns[name][-1]) for name in _READ})
     return FeatureRow(values | normal, float(intervals.ts[-1]))
+
+
+def _live(read: Mapping[str, float]) -> dict[str, float]:
+    """Give the live features of what was read, derived where they were not measured."""
+    load, cpu, workers = (np.array([read[name]]) for name in ("load", "cpu", "active_workers"))
+    derived = {"load": float(load_of(load, cpu, workers)[0])}
+    return {feature.name: read[feature.name] for feature in LIVE} | derived

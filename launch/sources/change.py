@@ -43,8 +43,7 @@ async def change_sources(redis: Redis, change: Change, reason: str, now: datetim
         sources = change(before.document.sources)
         document = before.document.model_copy(update={"sources": sources})
         number = await store.publish(document, AUTHOR, reason, now)
-        if (await store.active()).number == before.number:
-            await store.activate(number)
+        if await store.activate_after(number, before.number):
             return number
     raise LaunchError(
         f"Nothing was changed: other versions became active {ATTEMPTS} times meanwhile. "

@@ -2,10 +2,11 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -13,15 +14,21 @@ from features.errors import FeatureError
 from launch.command import failed, read_settings
 from launch.errors import LaunchError
 
+if TYPE_CHECKING:
+    from features.sources.rules import Mapping
+    from launch.sources.connecting import PrometheusWish
+
 connect = typer.Typer(help="Connect a source of telemetry.", no_args_is_help=True)
 sources = typer.Typer(help="List, check, pause and remove sources.", no_args_is_help=True)
+
+T = TypeVar("T")
 
 Name = Annotated[str, typer.Argument(help="The source's name, as `sources list` prints it.")]
 Cadence = Annotated[
     int,
     typer.Option(
-        help="The seconds of an interval: a multiple of 15, and at least twice the time between "
-        "two scrapes."
+        help="The seconds of an interval: a multiple of 15, and at least four times what lies "
+        "between two scrapes."
     ),
 ]
 
@@ -38,6 +45,13 @@ def connect_prometheus(
     token_file: Annotated[
         Path | None, typer.Option(help="A file with the bearer token that the server asks for.")
     ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="A mapping of your own, as JSON, in place of the one proposed."),
+    ] = None,
+    save_mapping: Annotated[
+        Path | None, typer.Option(help="A file to write the proposed mapping to, as JSON.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Connect without asking.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be connected.")
@@ -45,22 +59,39 @@ def connect_prometheus(
 ) -> None:
     """Look at a Prometheus, show how its series would be used, and connect it."""
     from launch.sources import connecting  # noqa: PLC0415 - keeps `ballast version` quick
-    from launch.sources.proposal_text import show  # noqa: PLC0415 - rich takes a moment
 
-    settings, now = read_settings(), datetime.now(UTC)
-    try:
+    settings = read_settings()
+    with _sentences():
         wish = connecting.prometheus_wish(name, url, cadence, token_file)
-    except LaunchError as error:
-        raise failed(str(error)) from None
+        own = None if mapping is None else connecting.read_mapping(mapping)
     if not dry_run:
         _run(connecting.refuse_taken_name(settings, name))
-    proposal = _run(connecting.look_at(wish, entity_label, now))
-    show(proposal, url)
+    used = own or _proposed(wish, entity_label)
+    if own is not None:
+        _show_rows(wish, own)
+    if save_mapping is not None:
+        save_mapping.write_text(used.model_dump_json(indent=2) + "\n")
     if dry_run:
         return
     _confirm(yes=yes)
-    source = wish.source(proposal.mapping)
-    typer.echo(_run(connecting.connect(settings, name, source, datetime.now(UTC))))
+    typer.echo(_run(connecting.connect(settings, name, wish.source(used), datetime.now(UTC))))
+
+
+def _proposed(wish: "PrometheusWish", entity_label: str | None) -> "Mapping":
+    """Show what is proposed, and give its mapping."""
+    from launch.sources.connecting import look_at  # noqa: PLC0415 - see above
+    from launch.sources.proposal_text import show  # noqa: PLC0415 - rich takes a moment
+
+    proposal = _run(look_at(wish, entity_label, datetime.now(UTC)))
+    show(proposal, wish.url)
+    return proposal.mapping
+
+
+def _show_rows(wish: "PrometheusWish", mapping: "Mapping") -> None:
+    """Show what a mapping of the user's gives now."""
+    from launch.sources.checking import ask  # noqa: PLC0415 - see above
+
+    typer.echo(_run(ask(wish.name, wish.source(mapping), datetime.now(UTC))))
 
 
 @connect.command("push")
@@ -71,11 +102,10 @@ def connect_push(
     from launch.sources import connecting  # noqa: PLC0415 - keeps `ballast version` quick
 
     settings = read_settings()
-    try:
+    with _sentences():
         source = connecting.push_source(name, cadence)
-    except LaunchError as error:
-        raise failed(str(error)) from None
     typer.echo(_run(connecting.connect(settings, name, source, datetime.now(UTC))))
+    typer.echo(connecting.how_to_push(settings, name))
 
 
 @sources.command("list")
@@ -131,8 +161,15 @@ def _confirm(*, yes: bool) -> None:
         raise typer.Exit
 
 
-def _run[T](work: Coroutine[Any, Any, T]) -> T:
-    try:
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    with _sentences():
         return asyncio.run(work)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Fail with the sentence alone where something was refused."""
+    try:
+        yield
     except (LaunchError, FeatureError) as error:
         raise failed(str(error)) from None

@@ -14,14 +14,13 @@ from config_store.store import ConfigStore
 from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.proposal import propose
 from features.sources.prometheus.proposed import Proposal
+from features.sources.prometheus.source import SETTLING_SECONDS
 from features.sources.rules import Mapping
 from launch.errors import LaunchError
 from launch.sources.change import add, change_sources, configuration, refuse_taken
 from settings.environment import Settings
 
 _URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
-# What is scraped now is seen in the next interval; the newest one that is over is complete.
-SETTLED_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,16 @@ _ANY_MAPPING = {
 }
 
 
+def read_mapping(file: Path) -> Mapping:
+    """Read a mapping of the user's own."""
+    try:
+        return Mapping.model_validate_json(file.read_bytes())
+    except ValidationError as refusal:
+        raise LaunchError(f"The mapping in {file} cannot be used: {_first(refusal)}") from None
+    except OSError as error:
+        raise LaunchError(f"The mapping {file} cannot be read: {error.strerror}.") from None
+
+
 async def refuse_taken_name(settings: Settings, name: str) -> None:
     """Say that a name is taken before a server is looked through for it."""
     async with configuration(settings) as redis:
@@ -77,7 +86,7 @@ async def refuse_taken_name(settings: Settings, name: str) -> None:
 
 async def look_at(wish: PrometheusWish, entity: str | None, now: datetime) -> Proposal:
     """Ask the Prometheus what it has, and propose a mapping of it."""
-    at = int(now.timestamp() - SETTLED_SECONDS)
+    at = int(now.timestamp() - SETTLING_SECONDS)
     async with _asked(wish) as api:
         return await propose(
             api,
@@ -104,6 +113,16 @@ def push_source(name: str, cadence_seconds: int) -> PushSource:
     return source
 
 
+def how_to_push(settings: Settings, name: str) -> str:
+    """Give a line to paste that posts a row."""
+    return (
+        "Post rows with a key of the role client, such as:\n"
+        f"curl 'http://{settings.host}:{settings.port}/telemetry?source={name}' "
+        f'-H "X-API-Key: $(cat {settings.paths.key_file})" \\\n  -d \'{{"rows": [{{"entity": '
+        '"checkout", "ts": "2026-03-02T14:30:00Z", "request_rate": 812.5, "p99_ms": 41.0}]}\''
+    )
+
+
 @asynccontextmanager
 async def _asked(wish: PrometheusWish) -> AsyncIterator[PrometheusApi]:
     api = PrometheusApi(
@@ -121,6 +140,10 @@ def _named(name: str, source: SourceConfig) -> None:
 
 
 def _wrong(refusal: ValidationError) -> LaunchError:
+    return LaunchError(f"This cannot be connected: {_first(refusal)}")
+
+
+def _first(refusal: ValidationError) -> str:
     first = refusal.errors()[0]
     where = " ".join(str(part) for part in first["loc"] if part not in ("named", "[key]"))
-    return LaunchError(f"{where or 'The URL'}: {first['msg']} (given: {first['input']}).")
+    return f"{where}{': ' if where else ''}{first['msg']} (given: {first['input']})."

@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from features.sources.prometheus.proposed import Chosen, Missing, Proposal
+from features.sources.prometheus.proposed import Chosen, Proposal
 from features.telemetry.columns import COLUMNS
+from launch.sources.consequences import follows
 
 SHOWN_ENTITIES = 12
 # In a log or a pipe nobody knows the width; narrower, PromQL could not be read.
@@ -25,7 +26,7 @@ def show(proposal: Proposal, url: str) -> None:
     console.print(_used(proposal))
     if proposal.missing:
         console.print()
-        console.print(_lacking(proposal.missing))
+        console.print(_lacking(proposal))
 
 
 def _found(proposal: Proposal, url: str) -> Iterable[str]:
@@ -73,11 +74,12 @@ def _example(chosen: Chosen) -> str:
     return f"{name}: {newest[name]:.4g}{shown}"
 
 
-def _lacking(missing: Iterable[Missing]) -> Table:
+def _lacking(proposal: Proposal) -> Table:
+    there = {each.metric for each in proposal.chosen}
     table = _table("missing", "without it", "what would give it")
-    for each in missing:
+    for each in proposal.missing:
         alike = f"\n  perhaps, by hand: {', '.join(each.looks_like)}" if each.looks_like else ""
-        table.add_row(each.metric, each.follows, f"{', '.join(each.gives)}{alike}")
+        table.add_row(each.metric, follows(each.metric, there), f"{', '.join(each.gives)}{alike}")
     return table
 
 

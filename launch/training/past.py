@@ -28,7 +28,7 @@ def write_rows(folder: Path, rows: dict[str, Any]) -> None:
 
 
 def read_series(folder: Path) -> list[HourlySeries]:
-    who = json.loads((folder / WHO).read_text())
+    who: dict[str, Any] = json.loads((folder / WHO).read_text())
     with np.load(folder / HOURS, allow_pickle=False) as rates:
         stored = {
             name: {"start": start, "exchange": exchange, "rate": rates[f"rate{at}"]}

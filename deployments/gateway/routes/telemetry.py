@@ -1,5 +1,6 @@
 """Telemetry that is posted, the sources that it comes from, and the entities that it is of."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -91,7 +92,7 @@ async def post_telemetry(
         source=name,
         rows=posted.received,
         accepted=ready.rows,
-        complaints=[ComplaintShown(**each._asdict()) for each in ready.complaints],
+        complaints=[ComplaintShown(**asdict(each)) for each in ready.complaints],
     )
 
 

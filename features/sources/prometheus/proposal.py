@@ -44,10 +44,10 @@ async def propose(
         proposal = await proposer.propose(conventions, alone=alone)
         if proposal is not None:
             return proposal
+    few = ", ".join(sorted(_names(services, others))[:SHOWN_NAMES])
     raise NothingUsableError(
-        f"its {', '.join(sorted(_names(services, others))[:SHOWN_NAMES])} gave no value in the last "
-        f"{cadence_seconds} s. Where they are scraped less often than twice in that time, give a "
-        "longer --cadence"
+        f"its {few} gave no value in the last {cadence_seconds} s. Where it scrapes less often "
+        "than four times in that time, give a longer --cadence"
     )
 
 
@@ -76,7 +76,7 @@ class _Proposer:
         if not fitting:
             return None
         traffic = _traffic(fitting)
-        entity = self._named_by(traffic or _first_series(fitting))
+        entity = await self._named_by(traffic or _first_series(fitting))
         leave = set() if alone else self._no_services(entity, traffic, _first_series(fitting))
         adapter = Adapter(entity, self._cadence)
         chosen = await Trial(self._api, self._inventory, adapter, leave, self._at).choose(fitting)
@@ -96,7 +96,7 @@ class _Proposer:
             self._inventory.label(label).on(convention.series[0]) for label in convention.labels
         )
 
-    def _named_by(self, names: Sequence[str]) -> str:
+    async def _named_by(self, names: Sequence[str]) -> str:
         if self._entity is not None:
             if self._inventory.label(self._entity).values(names):
                 return self._entity
@@ -106,9 +106,11 @@ class _Proposer:
             )
         found = choose_label(self._inventory, names)
         if found is None:
+            there = await self._api.label_names(list(names), self._at - LOOKBACK_SECONDS, self._at)
+            others = ", ".join(label for label in there if not label.startswith("__"))
             raise NothingUsableError(
-                f"no label of {', '.join(names[:SHOWN_NAMES])} is known to name a service: name "
-                "one with --entity-label"
+                f"no label of {', '.join(names[:SHOWN_NAMES])} is known to name a service; it has "
+                f"{others}: name one with --entity-label"
             )
         return found.label
 
@@ -160,5 +162,5 @@ def _unknown(names: set[str]) -> str:
     few = ", ".join(sorted(names)[:SHOWN_NAMES])
     return (
         f"none of its {len(names)} metrics is of a known convention (it has {few}). "
-        "docs/sources/prometheus.md lists them, and shows how to write a mapping by hand"
+        "docs/sources.md lists them, and docs/sources/prometheus.md shows how to write a mapping"
     )

@@ -12,25 +12,6 @@ from features.sources.rules import Metric, Rule
 METRICS: tuple[Metric, ...] = get_args(Metric)
 NAMED = 3
 
-_ASSUMED = "a request that does not state it is answered with an assumed value, and says so"
-_NO_TAIL = "no tail model can be trained on this source"
-_LESS = "the tail model learns less of slow requests"
-# What an answer lacks without a metric.
-FOLLOWS: dict[Metric, str] = {
-    "request_rate": f"no load can be forecast; {_ASSUMED}",
-    "error_rate": _ASSUMED,
-    "load": _ASSUMED,
-    "infra": _ASSUMED,
-    "cpu": "plans of capacity go by the rate and the latency alone",
-    "memory": "no answer uses it yet",
-    "queue_depth": "no answer uses it yet",
-    "active_workers": f"plans of capacity do not know what one worker carries; {_ASSUMED}",
-    "p50_ms": _NO_TAIL,
-    "p95_ms": _LESS,
-    "p99_ms": f"{_LESS}; plans of capacity go by the rate alone",
-    "p999_ms": _LESS,
-}
-
 # By these words of a name a person may find what no convention covers.
 _LOOKS_LIKE: dict[Metric, tuple[str, ...]] = {
     "request_rate": ("requests_total", "requests_count"),
@@ -65,7 +46,6 @@ class Missing:
     metric: Metric
     gives: tuple[str, ...]  # series that would give it
     looks_like: tuple[str, ...]  # series that are there, which a mapping by hand may use
-    follows: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +67,32 @@ class Proposal:
         return tuple(each.metric for each in self.chosen if not each.newest)
 
 
-def missing(chosen: Iterable[Chosen], names: Iterable[str]) -> tuple[Missing, ...]:
-    """Tell what is lacking, and what would give it."""
+def missing(chosen: Iterable[Chosen], names: set[str]) -> tuple[Missing, ...]:
+    """Tell what is lacking, and what would give it; what needs only a label more comes first."""
     there = {each.metric for each in chosen}
     return tuple(
-        Missing(metric, _givers(metric), _alike(metric, names), FOLLOWS[metric])
+        Missing(metric, _givers(metric, names), _alike(metric, names))
         for metric in METRICS
         if metric not in there
     )
 
 
-def _givers(metric: Metric) -> tuple[str, ...]:
-    fitting = sorted((each for each in CONVENTIONS if each.metric == metric), key=lambda c: c.rank)
-    # Series that go together are named together: neither is enough.
-    return tuple(dict.fromkeys(" with ".join(each.series) for each in fitting))[:NAMED]
+def _givers(metric: Metric, names: set[str]) -> tuple[str, ...]:
+    fitting = sorted(
+        (each for each in CONVENTIONS if each.metric == metric),
+        key=lambda each: (not names.issuperset(each.series), each.rank),
+    )
+    # One of each software: it has its own names, and the user knows which one runs.
+    each_software: dict[str, Convention] = {}
+    for each in fitting:
+        each_software.setdefault(each.software, each)
+    return tuple(map(_needed, each_software.values()))[:NAMED]
+
+
+def _needed(convention: Convention) -> str:
+    """Name the series that go together, as neither is enough, and the label that one has."""
+    label = f" with the label {convention.labels[0]}" if convention.labels else ""
+    return " with ".join(convention.series) + label
 
 
 def _alike(metric: Metric, names: Iterable[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A platform without any tail model: it starts, answers by the fallback, and takes the first one up."""
+"""A platform without a tail model starts, answers by the fallback, and takes the first one up."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -6,6 +6,7 @@ from features.sources.prometheus.catalogue.convention import (
     Failures,
     Requests,
 )
+from features.sources.rules import Matcher
 
 # An application knows best which of its requests failed, and a histogram of its own has no network
 # in it: these go before what a mesh or a proxy in front of it says.
@@ -104,5 +105,25 @@ APPLICATIONS = (
         durations="rpc_server_duration_milliseconds",
         times=1.0,
         failures=GRPC_BY_NUMBER,
+    ),
+    # Made of traces, which may be sampled: behind what counts each request.
+    Requests(
+        "spans, by the OpenTelemetry collector",
+        rank=160,
+        counter="traces_span_metrics_calls_total",
+        durations="traces_span_metrics_duration_milliseconds",
+        times=1.0,
+        failures=(Failures("status_code", "STATUS_CODE_ERROR"),),
+        where=(Matcher(label="span_kind", value="SPAN_KIND_SERVER"),),
+        caveat="counted from traces: sampled ones give too low a rate",
+    ),
+    Requests(
+        "spans, by Tempo",
+        rank=170,
+        counter="traces_spanmetrics_calls_total",
+        durations="traces_spanmetrics_latency",
+        failures=(Failures("status_code", "STATUS_CODE_ERROR"),),
+        where=(Matcher(label="span_kind", value="SPAN_KIND_SERVER"),),
+        caveat="counted from traces: sampled ones give too low a rate",
     ),
 )

@@ -46,7 +46,7 @@ class Failures:
 # HTTP counts the server's failures by 5xx. Some exporters write the class alone, as "5xx".
 HTTP = tuple(
     Failures(label, "5..")
-    for label in ("http_response_status_code", "status_code", "status", "code", "http_status_code")
+    for label in ("status", "code", "status_code", "http_response_status_code", "http_status_code")
 )
 # What OpenTelemetry counts as the server's own failures among gRPC's codes.
 GRPC = (
@@ -101,13 +101,11 @@ class Requests:
 
     def _native_counts(self, name: str) -> Iterator[Convention]:
         """Give what the counters give, from a native histogram, which has no `_count` series."""
-        yield self._convention(
-            "request_rate", Expression(promql=_counts(self._text(name))), name, 2
-        )
+        every = _counts(self._text(name))
+        yield self._convention("request_rate", Expression(promql=every), name, 2)
         for each in self.failures:
             failed = self._text(name, f'{each.label}=~"{each.pattern}"')
-            every = _counts(self._text(name))
-            share = f"({_counts(failed)} or 0 * {every}) / {every}"
+            share = f"({_counts(failed)} or 0 * {every}) / ({every} > 0)"
             yield self._convention("error_rate", Expression(promql=share), name, 2, each.label)
 
     def _text(self, name: str, *further: str) -> str:

@@ -1,7 +1,7 @@
 """How processors, memory, workers and queues are measured: containers, processes, hosts."""
 
 from features.sources.prometheus.catalogue.convention import Convention
-from features.sources.rules import Expression, Gauge, GaugeRatio, Matcher, Metric, Ratio, Rule
+from features.sources.rules import Expression, Gauge, GaugeRatio, Matcher, Metric, Ratio
 from features.sources.rules import Selector as Of
 
 CADVISOR = "cAdvisor"
@@ -28,10 +28,9 @@ def _text(
     return Convention(software, metric, Expression(promql=promql), rank, series, caveat=caveat)
 
 
-def _ratio(
-    software: str, metric: Metric, rank: int, of: str, by: str, rule: type[Rule]
-) -> Convention:
-    return Convention(software, metric, rule(of=Of(name=of), by=Of(name=by)), rank, (of, by))
+def _busy(software: str, rank: int, of: str, by: str) -> Convention:
+    rule = GaugeRatio(of=Of(name=of), by=Of(name=by))
+    return Convention(software, "load", rule, rank, (of, by))
 
 
 _HEAP = (Matcher(label="area", value="heap"),)
@@ -70,7 +69,7 @@ USE = (
         40,
         "clamp_max(avg by ($entity) (rate(process_cpu_seconds_total{$only}[$interval])), 1)",
         "process_cpu_seconds_total",
-        caveat="the share of one core that a process uses on average; one that uses more counts as 1",
+        caveat="a process' share of one core, on average; more counts as 1",
     ),
     _text(
         CADVISOR,
@@ -126,21 +125,13 @@ WORKERS = (
         40,
         ("process_start_time_seconds",),
     ),
-    _ratio(
-        "Tomcat",
-        "load",
-        10,
-        "tomcat_threads_busy_threads",
-        "tomcat_threads_config_max_threads",
-        GaugeRatio,
-    ),
-    _ratio("Jetty", "load", 20, "jetty_threads_busy", "jetty_threads_config_max", GaugeRatio),
-    _ratio("PHP-FPM", "load", 30, "phpfpm_active_processes", "phpfpm_total_processes", GaugeRatio),
+    _busy("Tomcat", 10, "tomcat_threads_busy_threads", "tomcat_threads_config_max_threads"),
+    _busy("Jetty", 20, "jetty_threads_busy", "jetty_threads_config_max"),
+    _busy("PHP-FPM", 30, "phpfpm_active_processes", "phpfpm_total_processes"),
 )
 
 QUEUES = (
     _gauge("Envoy", "queue_depth", 10, "envoy_cluster_upstream_rq_pending_active"),
-    _gauge("Micrometer executors", "queue_depth", 20, "executor_queued_tasks"),
     _gauge("Jetty", "queue_depth", 30, "jetty_threads_jobs"),
     _gauge("PHP-FPM", "queue_depth", 40, "phpfpm_listen_queue"),
     _gauge("Puma", "queue_depth", 50, "puma_backlog"),
@@ -149,9 +140,9 @@ QUEUES = (
     _gauge("Triton", "queue_depth", 80, "nv_inference_pending_request_count"),
     _gauge("RabbitMQ", "queue_depth", 90, "rabbitmq_queue_messages_ready"),
     _gauge("Celery exporter", "queue_depth", 100, "celery_queue_length"),
-    _gauge("of their own", "queue_depth", 110, "request_queue_length"),
-    _gauge("of their own", "queue_depth", 120, "queue_length"),
-    _gauge("of their own", "queue_depth", 130, "queue_depth"),
+    _gauge("applications' own", "queue_depth", 110, "request_queue_length"),
+    _gauge("applications' own", "queue_depth", 120, "queue_length"),
+    _gauge("applications' own", "queue_depth", 130, "queue_depth"),
 )
 
 # A host is no service: taken where nothing else is there.
