@@ -161,4 +161,6 @@ async def entity(
 
 def _stated(here: GatewayContext, entity: str) -> Stated | None:
     facts = here.active().document.sources.entities.get(entity)
-    return None if facts is None else Stated(**facts.model_dump(mode="json"))
+    if facts is None:
+        return None
+    return Stated(exchange=facts.exchange, time_zone=facts.time_zone, target_ms=facts.target_ms)

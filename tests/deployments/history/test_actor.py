@@ -5,6 +5,7 @@ import inspect
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
+from config_store.shipped import default_document
+from config_store.store import ConfigStore
+from deployments.api.telemetry import EntityShown
 from deployments.history import actor as history_actor
 from deployments.history.actor import PROOF_SECONDS, History
 from deployments.history.client import ANSWER_SECONDS
@@ -105,6 +109,17 @@ async def test_it_opens_no_folder_but_the_archives(
     with pytest.raises(ArchiveElsewhereError, match="which cannot be reached"):
         await make().__init__()
     assert not (tmp_path / "another node" / "history").exists()
+
+
+async def test_it_tells_of_entities_what_clients_are_shown(actor: Any, redis: Redis) -> None:
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    await ConfigStore(redis).bootstrap(default_document(), "ada", "a start", start)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await actor.filled()
+    found = [EntityShown(**each) for each in await actor.entities()]
+    assert found
+    assert {source for each in found for source in each.sources} == {"demo"}
+    assert all(each.cadence_seconds == 60 and each.missing["load"] == 0 for each in found)
 
 
 def test_the_actor_answers_each_question_as_its_askers_believe() -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from features.sources.simulator.platform import Platform
 from features.sources.source import Complaint, Gathered
 from features.telemetry.columns import Telemetry
 from features.telemetry.intake import ENTRY_ROWS, Intake, Waiting, packed_entries
+from features.telemetry.tables import append, create_measurements
+from observability.clickhouse.embedded import EmbeddedClickhouse
 from settings.redis_connection import open_redis
 from tests.redis_server import RedisServer
 
@@ -24,13 +27,11 @@ class Table:
 
     def __init__(self) -> None:
         self.rows: dict[Key, float] = {}
-        self.inserted = 0
 
     def insert(self, waiting: Waiting) -> None:
         rows = waiting.gathered.telemetry
         for entity, ts, load in zip(rows.entity, rows.ts, rows.load, strict=True):
             self.rows[str(entity), int(ts), waiting.source, waiting.known_ms] = float(load)
-            self.inserted += 1
 
 
 async def test_what_is_added_is_read_until_it_is_done(redis: Redis) -> None:
@@ -53,19 +54,30 @@ async def test_the_known_time_is_when_redis_took_it(redis: Redis) -> None:
     assert 0 <= waiting.known_ms - (seconds * 1000 + micros // 1000) < 60_000
 
 
-async def test_a_crash_between_insert_and_done_doubles_nothing(redis: Redis) -> None:
-    table = Table()
-    await Intake(redis).add("agent", ENTRIES)
-    (waiting,) = await Intake(redis).read(1)
-    table.insert(waiting)
-    # Here it dies, and another one comes.
-    after = Intake(redis)
-    (again,) = await after.read(1)
-    table.insert(again)
-    await after.done([again])
-    assert table.inserted == 2 * len(HOUR)
-    assert len(table.rows) == len(HOUR)
-    assert await after.read(1) == []
+async def test_a_crash_between_insert_and_done_doubles_nothing(
+    redis: Redis, tmp_path: Path
+) -> None:
+    with EmbeddedClickhouse(tmp_path / "chdb") as store:
+        create_measurements(store)
+
+        def insert(each: Waiting) -> None:
+            rows = each.gathered.telemetry
+            append(store, rows, source=each.source, known_ms=each.known_ms)
+
+        await Intake(redis).add("agent", ENTRIES)
+        (waiting,) = await Intake(redis).read(1)
+        insert(waiting)
+        # Here it dies, and another one comes.
+        after = Intake(redis)
+        (again,) = await after.read(1)
+        insert(again)
+        await after.done([again])
+        assert await after.read(1) == []
+        # A later post of the same is another row: what was known when can be read again.
+        await after.add("agent", ENTRIES)
+        insert((await after.read(1))[0])
+        (found,) = store.query("SELECT count() AS rows, max(load) AS load FROM measurements FINAL")
+        assert found == {"rows": 2 * len(HOUR), "load": HOUR.load.max()}
 
 
 async def test_two_gateways_at_once_lose_nothing_and_share_no_known_time(
