@@ -41,6 +41,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /decisions/{id}",
         "GET /ledger/proof/{id}",
         "GET /ledger/audit",
+        "GET /timeline",
         "GET /streams",
         "GET /streams/{id:path}",
         "GET /streams/{id:path}/events",

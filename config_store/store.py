@@ -16,6 +16,7 @@ from config_store.errors import (
     UnknownVersionError,
     UnreadableVersionError,
 )
+from observability.timeline.stream import NOTE, stream_keys
 from settings.redis_names import redis_name
 
 # Lua runs as one step in Redis: two publishers never get the same number, and nobody sees a
@@ -27,20 +28,53 @@ redis.call('PUBLISH', ARGV[2], 'published ' .. version)
 return version
 """
 
-_ACTIVATE = """
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
-redis.call('SET', KEYS[2], ARGV[1])
-redis.call('PUBLISH', ARGV[2], 'activated ' .. ARGV[1])
+# An activation and its event on the timeline are one step too; to activate what is active changes
+# nothing. A version that cannot be read any more is activated all the same, as far as it is known.
+_SWITCH = f"""
+{NOTE}
+local function switch(version, record, channel)
+    local before = redis.call('GET', KEYS[2])
+    if before ~= version then
+        local read, fields = pcall(cjson.decode, record)
+        local function text(name)
+            local value = read and type(fields) == 'table' and fields[name]
+            return type(value) == 'string' and value or 'unknown'
+        end
+        local now = redis.call('TIME')
+        note(KEYS[3], KEYS[4], cjson.encode({{
+            kind = 'config_activated',
+            time_ms = now[1] * 1000 + math.floor(now[2] / 1000),
+            entity = '',
+            source = '',
+            details = {{
+                version = tonumber(version),
+                before = tonumber(before or 0),
+                author = text('author'),
+                reason = text('reason'),
+                config_hash = text('config_hash'),
+            }},
+        }}))
+    end
+    redis.call('SET', KEYS[2], version)
+    redis.call('PUBLISH', channel, 'activated ' .. version)
+end
+"""
+
+_ACTIVATE = f"""
+{_SWITCH}
+local record = redis.call('HGET', KEYS[1], ARGV[1])
+if not record then return 0 end
+switch(ARGV[1], record, ARGV[2])
 return 1
 """
 
-_BOOTSTRAP = """
+_BOOTSTRAP = f"""
+{_SWITCH}
 local active = redis.call('GET', KEYS[2])
 if active then return tonumber(active) end
 local version = redis.call('HLEN', KEYS[1]) + 1
 redis.call('HSET', KEYS[1], version, ARGV[1])
-redis.call('SET', KEYS[2], version)
-redis.call('PUBLISH', ARGV[2], 'activated ' .. version)
+switch(tostring(version), ARGV[1], ARGV[2])
 return version
 """
 
@@ -77,6 +111,7 @@ class ConfigStore:
         self.versions_key = redis_name(redis, "config", "versions")
         self.active_key = redis_name(redis, "config", "active")
         self.channel = redis_name(redis, "config", "changed")
+        self._timeline_keys = stream_keys(redis)
         self._publish = redis.register_script(_PUBLISH)
         self._activate = redis.register_script(_ACTIVATE)
         self._bootstrap = redis.register_script(_BOOTSTRAP)
@@ -90,7 +125,7 @@ class ConfigStore:
 
     async def activate(self, version: int) -> None:
         """Make a version the one that every replica goes by."""
-        keys = [self.versions_key, self.active_key]
+        keys = [self.versions_key, self.active_key, *self._timeline_keys]
         if not await self._activate(keys=keys, args=[version, self.channel]):
             raise UnknownVersionError(version)
 
@@ -102,7 +137,7 @@ class ConfigStore:
         Any number of processes may start a fresh machine at once: one of them wins.
         """
         record = _pack(document, author, reason, now)
-        keys = [self.versions_key, self.active_key]
+        keys = [self.versions_key, self.active_key, *self._timeline_keys]
         return int(await self._bootstrap(keys=keys, args=[record, self.channel]))
 
     async def active(self) -> Version:

@@ -27,3 +27,8 @@ class SourceRefusedError(FeatureError):
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"The source {source!r} refused: {reason}")
+        self.reason = reason
+
+
+class TooMuchAskedError(SourceRefusedError):
+    """The answer is larger, or takes longer, than the source or we allow; less may be asked."""

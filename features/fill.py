@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from features.rows import FeatureRow
+from features.rows import MINUTE, FeatureRow
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -25,7 +25,7 @@ class Filled:
 @dataclass(frozen=True, slots=True)
 class Freshness:
     now: float
-    stale_after_seconds: float
+    stale_after_seconds: float  # of what comes by the minute; of the hour's, sixty times as long
 
 
 def fill(
@@ -39,7 +39,9 @@ def fill(
     """Take a value from the request, else from the entity's row, else from the defaults."""
     known = [rows.get(entity) for entity in entities]
     event_time = np.array([np.nan if row is None else row.event_time for row in known])
-    old = freshness.now - event_time > freshness.stale_after_seconds
+    cadence = np.array([MINUTE if row is None else row.cadence_seconds for row in known])
+    longest = freshness.stale_after_seconds * np.maximum(cadence / MINUTE, 1.0)
+    old = freshness.now - event_time > longest
     columns: dict[str, FloatArray] = {}
     stale: dict[int, list[str]] = {}
     assumed: dict[int, list[str]] = {}

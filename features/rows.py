@@ -8,14 +8,23 @@ import orjson
 
 from features.errors import UnreadableFeaturesError
 
+MINUTE = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureRow:
     values: dict[str, float]  # NaN where the telemetry had no number
     event_time: float  # epoch seconds of the telemetry that the row was read off
+    cadence_seconds: float = MINUTE  # how often there is a new one
 
     def encode(self) -> bytes:
-        return orjson.dumps({"values": self.values, "event_time": self.event_time})
+        return orjson.dumps(
+            {
+                "values": self.values,
+                "event_time": self.event_time,
+                "cadence_seconds": self.cadence_seconds,
+            }
+        )
 
 
 def decode(entity: str, stored: bytes | str) -> FeatureRow:
@@ -26,6 +35,7 @@ def decode(entity: str, stored: bytes | str) -> FeatureRow:
             name: math.nan if value is None else float(value)
             for name, value in content["values"].items()
         }
-        return FeatureRow(values, float(content["event_time"]))
+        cadence = float(content.get("cadence_seconds", MINUTE))  # an earlier release wrote none
+        return FeatureRow(values, float(content["event_time"]), cadence)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableFeaturesError(entity, str(error)) from error

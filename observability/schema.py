@@ -96,7 +96,30 @@ CREATE TABLE IF NOT EXISTS telemetry (
 ORDER BY (entity, ts)
 """
 
-TABLES = {"decisions": DECISIONS, "ledger_entries": LEDGER_ENTRIES, "telemetry": TELEMETRY}
+# The id is a hash of the content: what is equal in it is equal in all but when it was known, of
+# which the first counts. What is stored here is trimmed from Redis, hence the fsyncs.
+TIMELINE = """
+CREATE TABLE IF NOT EXISTS timeline (
+    time DateTime64(3, 'UTC') CODEC(Delta, ZSTD),
+    known DateTime64(3, 'UTC') CODEC(Delta, ZSTD),
+    kind LowCardinality(String),
+    entity LowCardinality(String),
+    source LowCardinality(String),
+    summary String CODEC(ZSTD),
+    details String CODEC(ZSTD),
+    id String,
+    earliness UInt64 MATERIALIZED 9223372036854775807 - toUnixTimestamp64Milli(known)
+) ENGINE = ReplacingMergeTree(earliness)
+ORDER BY (time, id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+"""
+
+TABLES = {
+    "decisions": DECISIONS,
+    "ledger_entries": LEDGER_ENTRIES,
+    "telemetry": TELEMETRY,
+    "timeline": TIMELINE,
+}
 # What a server may be built without.
 OPTIONAL_TABLES = {"decision_rows": DECISION_ROWS}
 

@@ -38,6 +38,7 @@ from deployments.gateway.routes import (
     platform,
     streams,
     studies,
+    timeline,
 )
 from deployments.gateway.routes import safety as safety_routes
 from deployments.gateway.small_bodies import SmallBodies
@@ -81,6 +82,7 @@ def build_app(context: GatewayContext) -> FastAPI:
         outcomes,
         experiments,
         studies,
+        timeline,
     )
     for room in rooms:
         app.include_router(room.router)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import ray
@@ -19,10 +20,10 @@ from redis.asyncio import Redis
 
 from deployments.history.questions import FoundDecisions
 from deployments.runtime.log_files import write_logs
+from deployments.telemetry.demo import Demo
+from deployments.telemetry.service import TelemetryService
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
-from features.sources.simulator.platform import Platform
-from features.store import publish
 from features.telemetry import stored as telemetry_store
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
@@ -37,12 +38,16 @@ from observability.ledger.lookup import FoundRows, Lookup
 from observability.metrics import Metrics
 from observability.schema import create_tables, refine_decisions
 from observability.snapshots import Publisher
+from observability.timeline import store as timeline_store
+from observability.timeline.drain import TimelineDrain
+from observability.timeline.kinds import Kind
+from observability.timeline.store import Page
 from settings.environment import Settings
 from settings.redis_connection import REDIS_AWAY, open_redis
 
-TICK_SECONDS = 5.0
 DRAIN_SECONDS = 5.0
-BASELINE_SECONDS = 3600.0
+# Who just changed something looks for it on the timeline.
+TIMELINE_SECONDS = 1.0
 PUBLISH_SECONDS = 1.0
 # While the stream is long it may be read from end to end for a proof, but not for those who left.
 PROOF_SECONDS = 8.0
@@ -51,10 +56,6 @@ REST_SECONDS = 1.0
 CLAIM_AGAIN_SECONDS = 0.5
 BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
-# What an entity that the platform does not know of is taken to follow.
-USUAL_EXCHANGE = "XNYS"
-# A week at a time keeps the progress moving and the memory flat.
-FILL_CHUNK = 7 * DAY
 
 
 log = logging.getLogger(__name__)
@@ -73,15 +74,13 @@ class History:
         self._publisher = Publisher(self._redis, "history")
         dead_letters = self._metrics.ledger_dead_letters
         self._drain = Drain(self._redis, self._store, on_dead_letter=dead_letters.inc)
+        self._timeline_drain = TimelineDrain(self._redis, self._store, time.time)
         self._lookup = Lookup(self._redis, self._store)
         self._archive = Archive(self._store)
         self._audit = AuditRun(self._redis, self._store, time.time)
-        self._platform = Platform(self._settings.seed)
-        self._normal: dict[str, dict[str, float]] = {}
-        self._learned_at = float("-inf")
-        self._newest: dict[str, int] = {}
-        self._progress = ("Opening the history", 0.0)
-        self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        loops, demo = self._metrics.loops, Demo(self._store, self._settings)
+        self._telemetry = TelemetryService(self._store, self._redis, loops, demo)
+        await self._telemetry.start()
         self._start_loops()
 
     @classmethod
@@ -122,8 +121,10 @@ class History:
         loops = self._metrics.loops
         away = (*REDIS_AWAY, ClickhouseUnavailableError)
         loops.start("drain the ledger", self._drain.go_on, lambda: DRAIN_SECONDS, expected=away)
+        loops.start(
+            "drain the timeline", self._timeline_drain.step, lambda: TIMELINE_SECONDS, expected=away
+        )
         loops.start("fill rows by id", self._fill_rows_by_id, lambda: REST_SECONDS, expected=away)
-        loops.start("keep up telemetry", self._keep_up, lambda: TICK_SECONDS)
         loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=REDIS_AWAY)
 
     async def _fill_rows_by_id(self) -> None:
@@ -131,11 +132,11 @@ class History:
 
     def progress(self) -> tuple[str, float]:
         """Tell what the actor is at, and which share of it is done."""
-        return self._progress
+        return self._telemetry.progress()
 
     async def filled(self) -> int:
-        """Wait until the telemetry has reached the present minute; count the rows that it took."""
-        return await asyncio.shield(self._filled)
+        """Wait until there is the telemetry that a start needs; count the rows that came in."""
+        return await self._telemetry.filled()
 
     async def training_rows(self, days: int) -> dict[str, Any]:
         until = int(time.time())
@@ -147,12 +148,11 @@ class History:
         """Give every entity's request rate by the hour, and the exchange whose clock it follows."""
         until = int(time.time())
         found = await asyncio.to_thread(stored_hours, self._store, until, days)
-        exchanges = {each.name: each.exchange for each in self._platform.services}
         return {
             entity: {
                 "start": each.start,
                 "rate": each.request_rate,
-                "exchange": exchanges.get(entity, USUAL_EXCHANGE),
+                "exchange": self._telemetry.facts_of(entity).exchange,
             }
             for entity, each in found.items()
         }
@@ -171,9 +171,7 @@ class History:
         )
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
-        return await asyncio.to_thread(
-            telemetry_store.latest, self._store, entities, self._normal, int(time.time())
-        )
+        return await self._telemetry.features.latest(entities)
 
     async def rows(self, decision_ids: list[str]) -> FoundDecisions:
         return _for_gateways(await self._lookup.rows(decision_ids))
@@ -186,6 +184,30 @@ class History:
         self, limit: int, family: str | None, since: datetime | None
     ) -> list[dict[str, Any]]:
         return await self._lookup.newest(limit, family=family, since=since)
+
+    async def timeline(
+        self,
+        limit: int,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        kinds: Sequence[Kind] = (),
+        entity: str | None = None,
+        before: str | None = None,
+    ) -> Page:
+        """Read what changed, newest first; `before` is the `next` of the page in front."""
+        return await asyncio.to_thread(
+            partial(
+                timeline_store.read,
+                self._store,
+                limit,
+                since=since,
+                until=until,
+                kinds=kinds,
+                entity=entity,
+                before=before,
+            )
+        )
 
     async def proof(self, decision_id: str) -> dict[str, Any] | None:
         async with asyncio.timeout(PROOF_SECONDS):
@@ -206,76 +228,14 @@ class History:
             continue
 
     async def close(self) -> None:
+        await self._telemetry.close()
         await self._metrics.loops.stop()
         await self._audit.close()
         await asyncio.to_thread(self._store.close)
         await self._redis.aclose()
 
-    def _fill_all(self, now: int) -> int:
-        newest = telemetry_store.newest(self._store)
-        start_of_history = (now // DAY - self._settings.history_days) * DAY
-        stop = now // MINUTE * MINUTE
-        added = 0
-        entities = self._platform.entities
-        for at, entity in enumerate(entities):
-            start = max(newest.get(entity, 0) + MINUTE, start_of_history)
-            added += self._fill_entity(entity, start, stop, at / len(entities))
-            self._newest[entity] = stop - MINUTE
-        self._progress = ("Filling the telemetry", 1.0)
-        return added
-
-    def _fill_entity(self, entity: str, start: int, stop: int, done: float) -> int:
-        added = 0
-        for chunk in range(start, stop, FILL_CHUNK):
-            minutes = self._platform.minutes(entity, chunk, min(chunk + FILL_CHUNK, stop))
-            telemetry_store.append(self._store, minutes)
-            added += len(minutes)
-            share = (chunk - start) / max(stop - start, 1) / len(self._platform.entities)
-            self._progress = (f"Filling the telemetry of {entity}", done + share)
-        return added
-
-    async def _keep_up(self) -> None:
-        """Append the minutes that have passed, and publish what they say."""
-        stop = int(time.time()) // MINUTE * MINUTE
-        if self._newest and all(newest + MINUTE >= stop for newest in self._newest.values()):
-            return
-        try:
-            added = await asyncio.to_thread(self._fill_all, int(time.time()))
-            await self._learn_normal()
-            await self._publish_features()
-        except Exception as error:
-            self._tell_waiters(error)
-            raise
-        if not self._filled.done():
-            self._filled.set_result(added)
-
-    def _tell_waiters(self, error: Exception) -> None:
-        """Let those who wait for the telemetry hear of a failure; later ones wait anew."""
-        if self._filled.done():
-            return
-        self._filled.set_exception(error)
-        self._filled.exception()  # it is told, even where nobody waits
-        self._filled = asyncio.get_running_loop().create_future()
-
-    async def _learn_normal(self) -> None:
-        now = time.monotonic()
-        if now - self._learned_at >= BASELINE_SECONDS:
-            until = int(time.time())
-            self._normal = await asyncio.to_thread(telemetry_store.baselines, self._store, until)
-            self._learned_at = now
-
     async def _publish(self) -> None:
         await self._publisher.publish(snapshot(self._metrics.registry, time.time()))
-
-    async def _publish_features(self) -> None:
-        now = time.time()
-        rows = [
-            (entity, telemetry_store.feature_row(self._platform.live(entity, now), normal))
-            for entity, normal in self._normal.items()
-            if entity in self._platform.entities
-        ]
-        if rows:
-            await publish(self._redis, rows)
 
 
 def _for_gateways(found: FoundRows) -> FoundDecisions:

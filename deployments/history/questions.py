@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 from features.rows import FeatureRow
 from observability.ledger.audit_report import AuditReport
+from observability.timeline.kinds import Kind
+from observability.timeline.store import Page
 
 
 class FoundDecisions(NamedTuple):
@@ -37,6 +39,17 @@ class Questions(Protocol):
     async def decisions(
         self, limit: int, family: str | None, since: datetime | None
     ) -> list[dict[str, Any]]: ...
+
+    async def timeline(
+        self,
+        limit: int,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        kinds: Sequence[Kind] = (),
+        entity: str | None = None,
+        before: str | None = None,
+    ) -> Page: ...
 
     async def proof(self, decision_id: str) -> dict[str, Any] | None: ...
 

@@ -34,6 +34,8 @@ class Gathered:
 
     telemetry: Telemetry
     complaints: tuple[Complaint, ...] = ()
+    until: int | None = None
+    """Intervals from here on may still come, and are to be asked for again; None: none will."""
 
 
 class Source(Protocol):

@@ -1,9 +1,11 @@
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from config_store.document import ConfigDocument, FeatureConfig, hash_of
 from config_store.errors import (
@@ -14,6 +16,9 @@ from config_store.errors import (
 )
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
+from observability.timeline.event import Event, read_event
+from observability.timeline.stream import TimelineStream
+from settings.redis_names import redis_name
 from tests.waiting import PATIENCE_SECONDS
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -211,3 +216,57 @@ async def test_a_version_of_a_newer_release_is_refused_by_field(redis: Redis) ->
     await store_text(redis, orjson.dumps(fields).decode())
     with pytest.raises(UnreadableVersionError, match="signal_filter"):
         await ConfigStore(redis).get(1)
+
+
+async def activations(redis: Redis) -> list[Event]:
+    return [read_event(each.data) for each in await TimelineStream(redis).read(100)]
+
+
+async def test_what_is_activated_is_noted_for_the_timeline_in_the_same_step(redis: Redis) -> None:
+    store, before = ConfigStore(redis), time.time()
+    await store.bootstrap(document(1), "machine", "fresh", NOW)
+    await store.bootstrap(document(9), "machine", "fresh", NOW)
+    number = await store.publish(document(2), "adá", 'so "slow"', NOW)
+    await store.activate(number)
+    await store.activate(number)  # which changes nothing
+    first, second = await activations(redis)
+    assert first.summary == "Configuration 1 by machine was activated: fresh"
+    assert first.details["before"] == 0
+    assert second.summary == 'Configuration 2 by adá was activated: so "slow"'
+    assert second.details == {
+        "version": 2,
+        "before": 1,
+        "author": "adá",
+        "reason": 'so "slow"',
+        "config_hash": document(2).config_hash,
+    }
+    assert before - 1 < first.time <= second.time < time.time() + 1
+
+
+async def test_of_many_that_start_a_machine_at_once_one_activation_is_noted(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    await asyncio.gather(
+        *(store.bootstrap(document(s), f"author {s}", "race", NOW) for s in range(1, 11))
+    )
+    assert len(await activations(redis)) == 1
+
+
+@pytest.mark.parametrize("record", [b"\xff", b"[1]", b'{"author": 3}'])
+async def test_a_version_that_cannot_be_read_is_noted_as_far_as_it_is_known(
+    redis: Redis, record: bytes
+) -> None:
+    store = ConfigStore(redis)
+    await redis.hset(store.versions_key, "1", record)
+    await store.activate(1)
+    (noted,) = await activations(redis)
+    assert noted.summary == "Configuration 1 by unknown was activated: unknown"
+
+
+async def test_an_activation_that_cannot_be_noted_does_not_happen(redis: Redis) -> None:
+    store = ConfigStore(redis)
+    number = await store.publish(document(1), "ada", "first", NOW)
+    await redis.set(redis_name(redis, "timeline"), "no stream")
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await store.activate(number)
+    with pytest.raises(NoActiveVersionError):
+        await store.active()

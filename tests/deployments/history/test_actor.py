@@ -24,6 +24,8 @@ from observability.ledger.decision import Decision, DecisionIds
 from observability.ledger.writer import LedgerWriter
 from observability.metrics import GAUGE_RULES
 from observability.snapshots import gather
+from observability.timeline.event import Event
+from observability.timeline.stream import TimelineStream
 from tests.redis_server import RedisServer
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -70,7 +72,13 @@ async def test_it_drains_and_finds_decisions_and_says_how_its_loops_fare(
             await asyncio.sleep(0.01)
     form = document(merge(published.values(), now=time.time(), rules=GAUGE_RULES))
     loops = form["background_last_success_age_seconds"]["samples"]
-    names = {"drain the ledger", "fill rows by id", "keep up telemetry", "publish metrics"}
+    names = {
+        "drain the ledger",
+        "drain the timeline",
+        "fill rows by id",
+        "keep up telemetry",
+        "publish metrics",
+    }
     assert {each["labels"]["loop"] for each in loops} == names
 
 
@@ -159,3 +167,16 @@ async def test_one_that_fails_half_way_through_opening_leaves_nothing_open(
     another = make()
     await another.__init__()  # one folder is open once at a time
     await another.close()
+
+
+async def test_what_another_process_noted_comes_onto_the_timeline(actor: Any, redis: Redis) -> None:
+    at = time.time()
+    events = [Event("deploy", at + second, "orders", "prod") for second in range(3)]
+    await TimelineStream(redis).add(events)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len((page := await actor.timeline(2, kinds=["deploy"])).events) < 2:  # noqa: ASYNC110 - the actor tells nobody
+            await asyncio.sleep(0.01)
+    assert [each["id"] for each in page.events] == [events[2].id, events[1].id]
+    rest = await actor.timeline(2, kinds=["deploy"], entity="orders", before=page.next)
+    assert [each["id"] for each in rest.events] == [events[0].id]
+    assert rest.next is None

@@ -1,0 +1,179 @@
+"""Follows one source: the newest intervals first, then its past, backwards.
+
+Nothing of this is remembered but in the store: where the newest row is, and the oldest, says where
+to go on after a restart.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from features.errors import SourceAwayError, SourceRefusedError
+from features.sources.breaker import Breaker
+from features.sources.source import Complaint, Gathered, Source, add_up
+
+# An interval is over when its last second is, and what measures it needs a moment.
+SETTLED_SECONDS = 2
+# A refused source is asked again seldom: somebody has to change something first.
+REFUSED_SECONDS = 60.0
+# So many rows at a time keep the progress moving and the memory flat.
+MOST_ROWS, FEW_ROWS = 400_000, 100_000
+FIRST_CHUNK, LONGEST_CHUNK = 500, 10_000
+"""In intervals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What the store holds of a source: its oldest and newest interval, None before the first."""
+
+    oldest: int | None = None
+    newest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where rows go, and what is there already."""
+
+    stretch: Callable[[], Awaitable[Stretch]]
+    take_in: Callable[[Gathered, bool], Awaitable[None]]
+    """Told whether the rows are the newest, of which features are made."""
+
+
+class Followed:
+    """One source; `step` does the next piece of work and says whether there is more at once."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        place: Place,
+        breaker: Breaker,
+        *,
+        history_days: int,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self.breaker = breaker
+        self.trouble: str = ""
+        self.refused = False
+        self.complaints: tuple[Complaint, ...] = ()
+        self.rows = 0
+        self.stretch: Stretch | None = None
+        self.attempted = False
+        """Whether the source was asked once, be it in vain."""
+        self._source = source
+        self._place = place
+        self._history_seconds = history_days * 86_400
+        self._wall = wall
+        self._begins: int | None = None
+        self._chunk = FIRST_CHUNK
+
+    @property
+    def cadence_seconds(self) -> int:
+        return self._source.cadence_seconds
+
+    @property
+    def past_share(self) -> float:
+        """Tell how much of the past that is wanted has been fetched."""
+        if self.stretch is None or self.stretch.oldest is None or self._begins is None:
+            return 0.0
+        wanted = self._last_whole() - self._begins
+        left = max(self.stretch.oldest - self._begins, 0)
+        return 1.0 - left / wanted if wanted > 0 else 1.0
+
+    def pause_seconds(self) -> float:
+        if self.refused:
+            return REFUSED_SECONDS
+        return min(self.cadence_seconds / 4, 15.0)
+
+    async def step(self) -> bool:
+        if not self.breaker.allows:
+            return False
+        try:
+            more = await self._next()
+        except SourceAwayError as away:
+            self.trouble, self.refused = str(away), False
+            self.breaker.fail()
+            return False
+        except SourceRefusedError as refused:
+            self.trouble, self.refused = str(refused), True
+            return False
+        finally:
+            self.attempted = True
+        self.trouble, self.refused = "", False
+        self.breaker.succeed()
+        return more
+
+    async def close(self) -> None:
+        await self._source.close()
+
+    async def _next(self) -> bool:
+        if self.stretch is None:
+            self.stretch = await self._place.stretch()
+        if self._newest_wanted() is not None:
+            return await self._go_on()
+        return await self._go_back()
+
+    def _last_whole(self) -> int:
+        """Give the end of the last interval that is over."""
+        cadence = self.cadence_seconds
+        return int(self._wall() - SETTLED_SECONDS) // cadence * cadence
+
+    def _newest_wanted(self) -> tuple[int, int] | None:
+        stop, cadence = self._last_whole(), self.cadence_seconds
+        newest = None if self.stretch is None else self.stretch.newest
+        start = stop - cadence if newest is None else newest + cadence
+        return (start, stop) if start < stop else None
+
+    async def _go_on(self) -> bool:
+        """Fetch what has passed since the newest row; first of all the latest interval."""
+        wanted = self._newest_wanted()
+        if wanted is None:
+            return False
+        start, stop = wanted[0], min(wanted[1], wanted[0] + self._chunk * self.cadence_seconds)
+        gathered = await self._source.range(start, stop)
+        await self._keep(gathered, newest=True)
+        # What the source has nothing of is not asked for again and again.
+        settled = stop if gathered.until is None else min(stop, gathered.until)
+        if settled <= start:
+            return False
+        oldest = None if self.stretch is None else self.stretch.oldest
+        newest = settled - self.cadence_seconds
+        self.stretch = Stretch(start if oldest is None else oldest, newest)
+        return True
+
+    async def _go_back(self) -> bool:
+        """Fetch a piece of the past, the newest first."""
+        if self.stretch is None or self.stretch.oldest is None:
+            return False
+        begins = await self._wanted_beginning()
+        stop = self.stretch.oldest
+        if begins is None or stop - begins < self.cadence_seconds:
+            return False
+        start = max(begins, stop - self._chunk * self.cadence_seconds)
+        gathered = await self._source.range(start, stop)
+        await self._keep(gathered, newest=False)
+        self.stretch = Stretch(start, self.stretch.newest)
+        self._fit_chunk(len(gathered.telemetry))
+        return True
+
+    async def _wanted_beginning(self) -> int | None:
+        if self._begins is None:
+            oldest = await self._source.oldest()
+            if oldest is None:
+                return None
+            begins = max(oldest, int(self._wall()) - self._history_seconds)
+            self._begins = -(-begins // self.cadence_seconds) * self.cadence_seconds
+        return self._begins
+
+    async def _keep(self, gathered: Gathered, *, newest: bool) -> None:
+        if len(gathered.telemetry):
+            await self._place.take_in(gathered, newest)
+        self.rows += len(gathered.telemetry)
+        self.complaints = add_up([*self.complaints, *gathered.complaints])
+
+    def _fit_chunk(self, rows: int) -> None:
+        if rows > MOST_ROWS:
+            self._chunk = max(self._chunk // 2, 1)
+        elif rows < FEW_ROWS:
+            self._chunk = min(self._chunk * 2, LONGEST_CHUNK)

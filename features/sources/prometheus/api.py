@@ -1,0 +1,144 @@
+"""The HTTP API of a Prometheus, as far as telemetry and the catalogue of its series need it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+from features.errors import SourceRefusedError
+from features.sources.prometheus.answers import (
+    Labels,
+    MetricFacts,
+    Sample,
+    Series,
+    facts_in,
+    label_sets_in,
+    samples_in,
+    series_in,
+    texts_in,
+)
+from features.sources.prometheus.connection import (
+    DEFAULT_LIMITS,
+    Answer,
+    Connection,
+    Fields,
+    Limits,
+)
+from features.sources.prometheus.refusals import content_of
+from features.sources.prometheus.token import TokenFile
+
+PREFIX: Final = "api/v1/"
+
+T = TypeVar("T")
+
+
+class PrometheusApi:
+    """Asks a Prometheus, or what speaks its API.
+
+    Every method raises SourceAwayError where nobody answers in time, and SourceRefusedError where
+    asking again will not help; TooMuchAskedError, one of these, where asking for less would.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        url: str,
+        *,
+        random: Callable[[], float],
+        token_file: str | Path | None = None,
+        verify_tls: bool = True,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._source = source
+        self._limits = limits
+        self._connection = Connection(
+            source,
+            url,
+            token=None if token_file is None else TokenFile(token_file),
+            verify_tls=verify_tls,
+            limits=limits,
+            random=random,
+        )
+
+    async def query(self, promql: str, at: float) -> list[Sample]:
+        """Evaluate at one instant, epoch seconds."""
+        fields = [("query", promql), *_instant("time", at), *self._query_options()]
+        return await self._post("query", fields, samples_in)
+
+    async def query_range(
+        self, promql: str, start: float, stop: float, step_seconds: int
+    ) -> list[Series]:
+        """Evaluate at start, a step later and so on, up to and with stop."""
+        period = [*_instant("start", start), *_instant("end", stop)]
+        fields = [("query", promql), *period, ("step", str(step_seconds))]
+        return await self._post("query_range", [*fields, *self._query_options()], series_in)
+
+    async def label_names(
+        self, matching: Sequence[str], start: float | None = None, stop: float | None = None
+    ) -> list[str]:
+        """List the labels of the series that match any of the selectors."""
+        return await self._post("labels", _filter(matching, start, stop), texts_in)
+
+    async def label_values(
+        self,
+        name: str,
+        matching: Sequence[str] = (),
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> list[str]:
+        """List a label's values; those of `__name__` are the names of all series."""
+        fields = _filter(matching, start, stop)
+        return await self._get(f"label/{name}/values", fields, texts_in)
+
+    async def series(
+        self, matching: Sequence[str], start: float | None = None, stop: float | None = None
+    ) -> list[Labels]:
+        """List the label sets of the series that match any of the selectors."""
+        return await self._post("series", _filter(matching, start, stop), label_sets_in)
+
+    async def metadata(self, name: str | None = None) -> dict[str, MetricFacts]:
+        """Tell the type, unit and help text of metrics, by name, as their exporters state them."""
+        fields = [("limit_per_metric", "1"), *([] if name is None else [("metric", name)])]
+        return await self._get("metadata", fields, facts_in)
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    def _query_options(self) -> Fields:
+        # The server gives up when we do. Thanos would answer with a part of the series and call
+        # it a success; the others pass over that word.
+        return (("timeout", f"{self._limits.answer_seconds:g}s"), ("partial_response", "false"))
+
+    async def _post(self, path: str, fields: Fields, read: Callable[[object], T]) -> T:
+        answer = await self._connection.ask("POST", f"{PREFIX}{path}", fields)
+        return await self._read(path, answer, read)
+
+    async def _get(self, path: str, fields: Fields, read: Callable[[object], T]) -> T:
+        answer = await self._connection.ask("GET", f"{PREFIX}{path}", fields)
+        return await self._read(path, answer, read)
+
+    async def _read(self, path: str, answer: Answer, read: Callable[[object], T]) -> T:
+        # In a thread: megabytes of JSON would hold the loop up.
+        return await asyncio.to_thread(_content, self._source, path, answer, read)
+
+
+def _content(source: str, path: str, answer: Answer, read: Callable[[object], T]) -> T:
+    content = content_of(source, answer)
+    try:
+        return read(content)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise SourceRefusedError(
+            source,
+            f"{path} has not the form of the Prometheus API ({type(error).__name__}: "
+            f"{str(error)[:100]}). See what stands at its url.",
+        ) from None
+
+
+def _filter(matching: Sequence[str], start: float | None, stop: float | None) -> Fields:
+    period = [*_instant("start", start), *_instant("end", stop)]
+    return [*(("match[]", selector) for selector in matching), *period]
+
+
+def _instant(name: str, at: float | None) -> Fields:
+    # All digits: an exponent, as Python's shortest form may have, is no time to a server.
+    return [] if at is None else [(name, f"{at:.3f}")]

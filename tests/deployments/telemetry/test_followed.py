@@ -1,0 +1,197 @@
+"""A source is followed live first, then backwards, and goes on where the store says."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from deployments.telemetry.followed import FIRST_CHUNK, Followed, Place, Stretch
+from features.errors import SourceAwayError, SourceRefusedError
+from features.sources.breaker import FAILURES, Breaker
+from features.sources.source import Complaint, Gathered
+from features.telemetry.columns import Telemetry
+
+DAY, NOW = 86_400, 1_800_000_030.0
+CADENCE = 60
+
+
+class Measured:
+    """A source that has a value for every interval since `begins`, but where it fails."""
+
+    cadence_seconds = CADENCE
+
+    def __init__(self, begins: int) -> None:
+        self.begins = begins
+        self.asked: list[tuple[int, int]] = []
+        self.trouble: Exception | None = None
+        self.until: int | None = None
+        self.complaint: tuple[Complaint, ...] = ()
+
+    async def range(self, start: int, stop: int) -> Gathered:
+        self.asked.append((start, stop))
+        if self.trouble is not None:
+            raise self.trouble
+        ts = np.arange(max(start, self.begins), stop, CADENCE, dtype=np.int64)
+        if self.until is not None:
+            ts = ts[ts < self.until]
+        return Gathered(rows(ts), self.complaint, self.until)
+
+    async def oldest(self) -> int | None:
+        return self.begins
+
+    async def close(self) -> None: ...
+
+
+def rows(ts: np.ndarray) -> Telemetry:
+    count = len(ts)
+    values = {
+        name: np.full((count, 8) if name == "exemplars" else count, math.nan)
+        for name, column in Telemetry.empty().columns().items()
+        if column.dtype.kind == "f"
+    }
+    return Telemetry(
+        ts=ts,
+        entity=np.full(count, "shop"),
+        session=np.full(count, ""),
+        incident=np.full(count, ""),
+        regime=np.zeros(count, dtype=np.int8),
+        deploy=np.zeros(count, dtype=np.int8),
+        **values,
+    )
+
+
+class Kept:
+    """What a store would hold."""
+
+    def __init__(self) -> None:
+        self.ts: list[int] = []
+        self.newest_first: list[bool] = []
+
+    async def stretch(self) -> Stretch:
+        return Stretch(min(self.ts), max(self.ts)) if self.ts else Stretch()
+
+    async def take_in(self, gathered: Gathered, newest: bool) -> None:
+        self.ts += gathered.telemetry.ts.tolist()
+        self.newest_first.append(newest)
+
+
+class World:
+    def __init__(self, begins: float, days: int = 30) -> None:
+        self.now = NOW
+        self.source = Measured(int(begins) // CADENCE * CADENCE)
+        self.kept = Kept()
+        self.followed = self.begin(days)
+
+    def begin(self, days: int = 30) -> Followed:
+        """Begin anew, as after a restart: only what was kept is remembered."""
+        self.followed = Followed(
+            "prom",
+            self.source,
+            Place(self.kept.stretch, self.kept.take_in),
+            Breaker(lambda: self.now, lambda: 1.0),
+            history_days=days,
+            wall=lambda: self.now,
+        )
+        return self.followed
+
+    async def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        while await self.followed.step() and not until():
+            pass
+
+
+@pytest.fixture
+def world() -> World:
+    return World(begins=NOW - 3 * DAY)
+
+
+def whole(world: World) -> list[int]:
+    last = int(world.now - 2) // CADENCE * CADENCE
+    return list(range(world.source.begins, last, CADENCE))
+
+
+async def test_the_newest_interval_comes_first_and_then_all_of_the_past(world: World) -> None:
+    await world.run()
+    assert world.source.asked[0] == (int(NOW) // 60 * 60 - 60, int(NOW) // 60 * 60)
+    assert sorted(world.kept.ts) == whole(world)
+    assert world.kept.newest_first == [True] + [False] * (len(world.kept.newest_first) - 1)
+    assert world.followed.past_share == 1.0
+
+
+async def test_no_more_of_the_past_is_fetched_than_is_wanted() -> None:
+    world = World(begins=NOW - 3 * DAY, days=1)
+    await world.run()
+    assert min(world.kept.ts) >= NOW - DAY
+    assert min(world.kept.ts) < NOW - DAY + CADENCE
+
+
+async def test_a_restart_anywhere_loses_and_doubles_nothing(world: World) -> None:
+    for _ in range(200):
+        await world.followed.step()
+        world.begin()
+    assert sorted(world.kept.ts) == whole(world)
+
+
+async def test_what_passed_meanwhile_is_fetched_after_an_outage(world: World) -> None:
+    await world.run()
+    world.source.trouble = SourceAwayError("prom", "connection refused")
+    for _ in range(10):
+        world.now += CADENCE
+        assert not await world.followed.step()
+    assert "connection refused" in world.followed.trouble
+    world.source.trouble = None
+    world.now += DAY
+    await world.run()
+    assert sorted(world.kept.ts) == whole(world)
+    assert world.followed.trouble == ""
+
+
+async def test_a_source_that_is_away_is_spared(world: World) -> None:
+    world.source.trouble = SourceAwayError("prom", "no route")
+    for _ in range(20):
+        await world.followed.step()
+    assert len(world.source.asked) == FAILURES
+    assert world.followed.attempted
+
+
+async def test_a_source_that_refuses_is_asked_seldom(world: World) -> None:
+    world.source.trouble = SourceRefusedError("prom", "401")
+    await world.followed.step()
+    assert world.followed.refused
+    assert world.followed.pause_seconds() == 60
+    world.source.trouble = None
+    await world.followed.step()
+    assert not world.followed.refused
+
+
+async def test_what_may_still_come_is_asked_for_again(world: World) -> None:
+    await world.run()
+    world.now += 3 * CADENCE
+    world.source.until = whole(world)[-2]
+    await world.run()
+    world.source.until = None
+    await world.run()
+    assert sorted(world.kept.ts) == whole(world)
+
+
+async def test_an_interval_that_is_not_over_is_not_asked_for(world: World) -> None:
+    world.now = 1_800_000_061.0  # a second after it: not settled
+    await world.run()
+    assert max(world.kept.ts) == 1_800_000_000 - CADENCE
+    world.now += 2
+    await world.run()
+    assert max(world.kept.ts) == 1_800_000_000
+
+
+async def test_complaints_are_added_up(world: World) -> None:
+    world.source.complaint = (Complaint("gap", 2, "shop at 12:00"),)
+    await world.followed.step()
+    await world.followed.step()
+    assert world.followed.complaints == (Complaint("gap", 4, "shop at 12:00"),)
+
+
+async def test_pieces_are_of_so_many_intervals(world: World) -> None:
+    await world.run()
+    spans = [(stop - start) // CADENCE for start, stop in world.source.asked[1:-1]]
+    assert spans[0] == FIRST_CHUNK
+    assert spans[1] == 2 * FIRST_CHUNK
