@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from deployments.api.endpoint import InferenceEndpoint
+from deployments.api.telemetry import TelemetryColumns, TelemetryRows
 from deployments.gateway.bodies import BodyReader
 
 REF = "#/components/schemas/{model}"
@@ -135,6 +136,7 @@ def _build(app: FastAPI, families: Mapping[str, InferenceEndpoint]) -> dict[str,
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas |= _schemas([Error, Online, Interval, SafetyShown, Meta])
+    schemas |= _schemas([TelemetryRows, TelemetryColumns])
     for family in families.values():
         schemas |= _schemas([BodyReader(family).many, family.body, family.data])
         schemas[_answer(family)] = _answer_schema(family)

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -56,6 +57,8 @@ REST_SECONDS = 1.0
 CLAIM_AGAIN_SECONDS = 0.5
 BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
+# An entity of which nothing came for so long is not listed any more.
+ENTITY_DAYS = 60
 
 
 log = logging.getLogger(__name__)
@@ -172,6 +175,12 @@ class History:
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         return await self._telemetry.features.latest(entities)
+
+    async def entities(self) -> list[dict[str, Any]]:
+        """Tell which entities were measured lately, by whom and how completely."""
+        since = int(time.time()) - ENTITY_DAYS * DAY
+        found = await asyncio.to_thread(telemetry_store.entities, self._store, since)
+        return [asdict(each) for each in found]
 
     async def rows(self, decision_ids: list[str]) -> FoundDecisions:
         return _for_gateways(await self._lookup.rows(decision_ids))
