@@ -84,7 +84,7 @@ class SeriesFields(NamedTuple):
 
 def labels_of_parts(encoded: bytes) -> dict[str, str]:
     """Give a series' labels as version 1.0 writes them."""
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     for label in parts(encoded, 0, len(encoded)):
         message_of(label)
         if label.stop - label.start > _MOST_LABEL_BYTES or len(pairs) > MOST_LABELS:
