@@ -102,10 +102,8 @@ class Evaluation:
         order = np.lexsort((bounds, entities))
         entities, bounds, counts = entities[order], bounds[order], found.values[which][order]
         # Series of one bucket of one entity are added up.
-        bucket = np.cumsum(
-            (np.diff(entities, prepend=-1) != 0) | (np.diff(bounds, prepend=-1) != 0)
-        )
-        _, starts = np.unique(bucket, return_index=True)
+        another = (entities[1:] != entities[:-1]) | (bounds[1:] != bounds[:-1])
+        starts = np.flatnonzero(np.append(True, another)[: len(entities)])
         counts = np.add.reduceat(counts, starts) if len(starts) else counts
         entities, bounds = entities[starts], bounds[starts]
         values = np.full(self._count, np.nan)

@@ -69,7 +69,7 @@ class Windows:
     ) -> None:
         self.finished_to = finished_to
         self._mapping = mapping
-        self._cadence = cadence_seconds
+        self.cadence_seconds = cadence_seconds
         self._edition = edition
         self._registry = Registry(mapping)
         self._log = SampleLog()
@@ -142,8 +142,8 @@ class Windows:
             self._faults.add_where("gap", times <= self.finished_to * 1000, example)
 
     def _note(self, kept: Columns, newest: int, received_ms: int) -> None:
-        cadence_ms = self._cadence * 1000
-        ends = np.unique(-(-kept.times // cadence_ms)) * self._cadence
+        cadence_ms = self.cadence_seconds * 1000
+        ends = np.unique(-(-kept.times // cadence_ms)) * self.cadence_seconds
         self._ends.update(end for end in ends.tolist() if end > self.finished_to)
         if not self._progress or newest > self._progress[-1].newest_ms:
             self._progress.append(_Progress(newest, received_ms))
@@ -164,7 +164,9 @@ class Windows:
         return now >= max(passed, end) + LATENESS_SECONDS
 
     def _evaluated(self, end: int, now: float) -> Gathered:
-        found = Evaluation(self._registry, self._log.sorted(), end, self._cadence, self._edition)
+        found = Evaluation(
+            self._registry, self._log.sorted(), end, self.cadence_seconds, self._edition
+        )
         metrics = {name: found.rule(rule) for name, rule in self._mapping.metrics.items()}
         began = self._deploys(end)
         there = began.copy()
@@ -174,11 +176,11 @@ class Windows:
         names = self._registry.entities
         rows = RawRows(
             entity=[names[number] for number in which.tolist()],
-            ts=[end - self._cadence] * len(which),
+            ts=[end - self.cadence_seconds] * len(which),
             metrics={name: _column(vector, which) for name, vector in metrics.items()},
             deploy=began[which].tolist(),
         )
-        gathered = checked(rows, now=now, cadence_seconds=self._cadence)
+        gathered = checked(rows, now=now, cadence_seconds=self.cadence_seconds)
         return Gathered(gathered.telemetry, (*gathered.complaints, *self._of_interval(found, end)))
 
     def _of_interval(self, found: Evaluation, end: int) -> list[Complaint]:
@@ -193,10 +195,10 @@ class Windows:
         starts, samples = self._mapping.deploys, self._starts.sorted()
         if starts is None:
             return np.zeros(len(self._registry.entities), np.bool_)
-        return deploys(self._registry, starts, samples, end, self._cadence, self._edition)
+        return deploys(self._registry, starts, samples, end, self.cadence_seconds, self._edition)
 
     def _starts_from_ms(self) -> int:
-        return (self.finished_to - max(LONGEST_RESTART_SECONDS, self._cadence)) * 1000
+        return (self.finished_to - max(LONGEST_RESTART_SECONDS, self.cadence_seconds)) * 1000
 
     def _forget_series(self) -> None:
         """Forget series that ended, when they are many."""
@@ -209,7 +211,7 @@ class Windows:
     def _done_up_to(self) -> str | None:
         done = None
         # For a deploy the interval before counts, too.
-        back = 0 if self._mapping.deploys is None else self._cadence
+        back = 0 if self._mapping.deploys is None else self.cadence_seconds
         while self._entries and self._entries[0].newest_ms < (self.finished_to - back) * 1000:
             done = self._entries.popleft().id
         return done
