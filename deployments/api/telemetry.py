@@ -4,6 +4,7 @@ The bodies are described here and read elsewhere (features/sources/posted.py), a
 one may have fifty thousand rows.
 """
 
+import types
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -50,7 +51,7 @@ TelemetryRow = create_model(
     **_fields(),
 )
 _rows: Any = Annotated[
-    list[TelemetryRow],  # type: ignore[valid-type] # made above
+    list[TelemetryRow],
     Field(min_length=1, max_length=MOST_ROWS),
 ]
 TelemetryRows = create_model(
@@ -59,8 +60,10 @@ TelemetryRows = create_model(
     __doc__="Rows of one or more entities and intervals, in any order.",
     rows=(_rows, ...),
 )
-_column: dict[str, Any] = {name: (list[kind], field) for name, (kind, field) in _fields().items()}
-_Columns = create_model("TelemetryColumnValues", __config__=ConfigDict(extra="forbid"), **_column)
+_lists: dict[str, Any] = {
+    name: (types.GenericAlias(list, kind), field) for name, (kind, field) in _fields().items()
+}
+_Columns = create_model("TelemetryColumnValues", __config__=ConfigDict(extra="forbid"), **_lists)
 TelemetryColumns = create_model(
     "TelemetryColumns",
     __config__=ConfigDict(extra="forbid"),

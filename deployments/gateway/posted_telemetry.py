@@ -89,7 +89,9 @@ async def check(posted: Posted, now: float, cadence_seconds: int) -> Ready:
     """Check the rows and pack what is right; InvalidError where nothing is."""
     ready = await asyncio.to_thread(_checked, posted, now, cadence_seconds)
     if not ready.entries:
-        faults = {each.fault: f"{each.count} times; {each.example}" for each in ready.complaints}
+        faults: dict[str, str] = {
+            each.fault: f"{each.count} times; {each.example}" for each in ready.complaints
+        }
         if not faults:
             faults = {"rows": "nothing was measured in any of them"}
         raise InvalidError("No row of the posted telemetry can be taken", faults)

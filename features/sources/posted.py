@@ -25,7 +25,7 @@ _NAMED_ROWS = 3
 class Posted(NamedTuple):
     """How many rows a body has, those that could be read, and what was wrong with the others."""
 
-    count: int
+    received: int
     rows: RawRows
     complaints: tuple[Complaint, ...]
 
@@ -37,7 +37,7 @@ def steps(raw: bytes, *, csv: bool) -> Generator[None, None, Posted]:
     """
     table = _Table()
     for block in csv_blocks(raw) if csv else json_blocks(raw):
-        if block.count:
+        if block.rows:
             table.add(block)
         yield
     return table.posted()
@@ -58,7 +58,7 @@ class _Table:
 
     def add(self, block: Block) -> None:
         self._given.update(block.columns)
-        nothing = (None,) * block.count
+        nothing = (None,) * block.rows
         names, faults = entities(block.columns.get("entity", nothing))
         ts, wrong = times(block.columns.get("ts", nothing))
         faults = wrong | faults
@@ -69,8 +69,8 @@ class _Table:
         began, wrong = deploys(block.columns.get("deploy", nothing))
         faults = wrong | faults
         self._note(faults)
-        self._count += block.count
-        right = [at for at in range(block.count) if at not in faults]
+        self._count += block.rows
+        right = [at for at in range(block.rows) if at not in faults]
         self._entity += [names[at] for at in right]
         self._ts += [ts[at] for at in right]
         self._deploy += [began[at] for at in right]
@@ -80,7 +80,7 @@ class _Table:
     def posted(self) -> Posted:
         if not self._count:
             raise PostRefusedError("rows", "the body has no rows")
-        complaints = ()
+        complaints: tuple[Complaint, ...] = ()
         if self._faulty:
             complaints = (Complaint("schema", self._faulty, "; ".join(self._examples)),)
         given = {name: self._metrics[name] for name in METRICS if name in self._given}

@@ -29,7 +29,7 @@ Faults = dict[int, str]
 class Block(NamedTuple):
     """Some rows of a body as columns: numbers, text, true and false, or None where nothing is."""
 
-    count: int
+    rows: int
     columns: Mapping[str, Cells]
 
 

@@ -131,7 +131,7 @@ class Intake:
         after = "-"
         while len(found) < count:
             # One at a time: Redis answers others in between.
-            messages = await self._redis.xrange(self.name, after, "+", count=1)
+            messages: Any = await self._redis.xrange(self.name, after, "+", count=1)
             if not messages:
                 break
             ((message_id, fields),) = messages

@@ -8,7 +8,6 @@ another release refuses what it does not know; it never guesses.
 
 import struct
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,12 @@ _LEVEL = 1
 _MOST_BYTES = 256 * 1024 * 1024
 _LENGTH = struct.Struct("<I")
 _KINDS = {column.name: column.kind for column in COLUMNS}
-_TYPES = {"f": np.dtype("<f8"), "i": np.dtype("<i8"), "b": np.dtype("i1"), "U": np.dtype("<i4")}
+_TYPES: dict[str, np.dtype[Any]] = {
+    "f": np.dtype("<f8"),
+    "i": np.dtype("<i8"),
+    "b": np.dtype("i1"),
+    "U": np.dtype("<i4"),
+}
 
 Column = NDArray[Any]
 
@@ -93,7 +97,7 @@ def _unpacked(body: bytes) -> Gathered:
         size = int(np.prod(shape)) * _TYPES[kind].itemsize
         if at + size > len(body):
             raise ValueError(f"column {name} was cut short")
-        values = np.frombuffer(body, _TYPES[kind], int(np.prod(shape)), at).reshape(shape)
+        values = np.frombuffer(body, _TYPES[kind], int(np.prod(shape)), at).reshape(shape).copy()
         columns[name] = np.array(head["words"][name])[values] if kind == "U" else values
         at += size
     if at != len(body):
@@ -107,9 +111,10 @@ def _shape(name: str, rows: int) -> tuple[int, ...]:
 
 
 def _nothing(name: str, rows: int) -> Column:
-    make: dict[str, Callable[[], Column]] = {
-        "f": lambda: np.full(_shape(name, rows), np.nan),
-        "U": lambda: np.full(rows, "", dtype="U1"),
-    }
-    kind = _KINDS[name]
-    return make[kind]() if kind in make else np.zeros(rows, dtype=_TYPES[kind])
+    match _KINDS[name]:
+        case "f":
+            return np.full(_shape(name, rows), np.nan)
+        case "U":
+            return np.full(rows, "", dtype="U1")
+        case kind:
+            return np.zeros(rows, _TYPES[kind])

@@ -86,7 +86,7 @@ async def post_telemetry(
     metrics.telemetry_posted_rows.labels(name).inc(ready.rows)
     return PostedAnswer(
         source=name,
-        rows=posted.count,
+        rows=posted.received,
         accepted=ready.rows,
         complaints=[ComplaintShown(**each._asdict()) for each in ready.complaints],
     )
