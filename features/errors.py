@@ -56,3 +56,10 @@ class IntakeFullError(FeatureError):
 
 class TooMuchAskedError(SourceRefusedError):
     """The answer is larger, or takes longer, than the source or we allow; less may be asked."""
+
+
+class NothingUsableError(FeatureError):
+    """Telemetry was looked for, and none was found that can be mapped."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Nothing there can be used: {reason}.")

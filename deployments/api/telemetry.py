@@ -99,8 +99,35 @@ class SourcesShown(BaseModel):
     )
 
 
-class EntityNames(BaseModel):
+class EntityShown(BaseModel):
+    """What is measured of one entity."""
+
+    entity: str
+    first: int = Field(description="When its first interval began, epoch seconds.")
+    last: int = Field(description="When its newest interval began, epoch seconds.")
+    sources: list[str]
+    cadence_seconds: int | None = Field(
+        description="How far its intervals mostly lie apart; null where there is but one."
+    )
+    missing: dict[str, float] = Field(
+        description="The share of its last day's intervals without a number, by metric."
+    )
+
+
+class EntityPage(BaseModel):
     """One page of the entities that are measured."""
 
-    entities: list[dict[str, Any]]
+    entities: list[EntityShown]
     next: str | None = Field(description="Give it as `after` for the next page; null at the end.")
+
+
+class Stated(BaseModel):
+    """What the configuration says of an entity, since nobody can measure it."""
+
+    exchange: str | None
+    time_zone: str | None
+    target_ms: float | None
+
+
+class OneEntity(EntityShown):
+    stated: Stated | None = Field(description="Null where the configuration says nothing of it.")

@@ -88,7 +88,12 @@ class SafetyShown(BaseModel):
 
 class FeaturesShown(BaseModel):
     stale: list[str]
-    assumed: list[str]
+    assumed: list[str] = Field(
+        description="Of entities that nobody measures: taken from the configuration's defaults."
+    )
+    missing: list[str] = Field(
+        description="Of entities that are measured, though not in this: the model did without."
+    )
     event_time: str | None
 
 
@@ -105,6 +110,10 @@ class Meta(BaseModel):
     )
     interval_reason: str = Field(
         default="", description="Only where the interval is null: why there is none."
+    )
+    fallback_reason: str = Field(
+        default="",
+        description="Only where no model could answer: why, such as that none is trained yet.",
     )
     feedback: bool = Field(
         default=True,

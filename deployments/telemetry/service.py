@@ -19,15 +19,24 @@ from config_store.store import Version
 from config_store.watch import ConfigWatch
 from deployments.telemetry.building import build
 from deployments.telemetry.demo import Demo
-from deployments.telemetry.followed import Followed, Place, Stretch
+from deployments.telemetry.events import SourceEvents
+from deployments.telemetry.followed import Followed
+from deployments.telemetry.intakes import IntakeDrain
+from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
+from deployments.telemetry.states import paused, state_of_followed, state_of_posted
 from features.sources.breaker import Breaker
 from features.sources.simulator.source import DEMO
-from features.sources.source import Gathered
-from features.telemetry import stored
+from features.telemetry.intake import Intake
+from features.telemetry.source_states import publish_states
 from observability.background import BackgroundLoop, Loops
+from observability.errors import ClickhouseUnavailableError
+from settings.redis_connection import REDIS_AWAY
 
 APPLY_SECONDS = 1.0
+INTAKE_SECONDS = 0.5
+STATES_SECONDS = 2.0
+AWAY = (*REDIS_AWAY, ClickhouseUnavailableError)
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +60,7 @@ class TelemetryService:
         loops: Loops,
         demo: Demo,
         *,
+        on_dead_letter: Callable[[], None],
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -60,15 +70,22 @@ class TelemetryService:
         self._wall = wall
         self._monotonic = monotonic
         self.features = FeaturePublisher(store, redis, wall, monotonic)
+        self._redis = redis
         self._running: dict[str, Running] = {}
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
+        self._intake = IntakeDrain(
+            Intake(redis, on_dead_letter=on_dead_letter), self._place, lambda: self._wanted
+        )
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._config = ConfigWatch(redis, self._want, loops=loops)
 
     async def start(self) -> None:
         await self._config.start()
-        self._loops.start("apply sources", self._apply, lambda: APPLY_SECONDS, wake=self._changed)
+        start = self._loops.start
+        start("apply sources", self._apply, lambda: APPLY_SECONDS, wake=self._changed)
+        start("store posted telemetry", self._intake.step, lambda: INTAKE_SECONDS, expected=AWAY)
+        start("tell source states", self._tell_states, lambda: STATES_SECONDS, expected=REDIS_AWAY)
 
     async def close(self) -> None:
         await self._config.stop()
@@ -103,6 +120,8 @@ class TelemetryService:
         for name, running in tuple(self._running.items()):
             if name != DEMO and wanted.get(name) != running.config:
                 await self._stop(name)
+                if name not in self._wanted.named:
+                    await SourceEvents(name, self._store, self._wall).removed()
         for name, config in wanted.items():
             if name not in self._running:
                 source = build(name, config, self._wall)
@@ -119,12 +138,15 @@ class TelemetryService:
             await self._stop(DEMO)
         if not wanted and (gone := await self._demo.remove()):
             await self.features.withdraw(gone)
+            first = next(iter(self._wanted.named), "") if self._wanted else ""
+            await SourceEvents(first, self._store, self._wall).demo_removed()
 
     def _follow(self, name: str, config: SourceConfig | None, source: Any, days: int) -> None:
+        place = self._place(name, source.cadence_seconds)
         followed = Followed(
             name,
             source,
-            Place(lambda: self._stretch(name), lambda g, newest: self._take_in(name, g, newest)),
+            place,
             Breaker(self._monotonic, random.random),
             history_days=days,
             wall=self._wall,
@@ -137,18 +159,23 @@ class TelemetryService:
         await self._loops.stop(running.loop)
         await running.followed.close()
 
-    async def _stretch(self, name: str) -> Stretch:
-        found = await asyncio.to_thread(stored.stretch_of, self._store, name)
-        return Stretch() if found is None else Stretch(*found)
+    def _place(self, name: str, cadence_seconds: int) -> SourcePlace:
+        return SourcePlace(name, cadence_seconds, self._store, self.features, self._wall)
 
-    async def _take_in(self, name: str, gathered: Gathered, newest: bool) -> None:
-        telemetry = gathered.telemetry
-        known_ms = int(self._wall() * 1000) + 1
-        await asyncio.to_thread(
-            stored.append, self._store, telemetry, source=name, known_ms=known_ms
-        )
-        if newest:
-            await self.features.publish(sorted(set(telemetry.entity.tolist())))
+    async def _tell_states(self) -> None:
+        """Tell gateways how the sources fare, those of the configuration and the demo."""
+        named = {} if self._wanted is None else self._wanted.named
+        followed = [
+            state_of_followed(name, each.config, each.followed)
+            for name, each in self._running.items()
+        ]
+        posted = [
+            state_of_posted(name, each, self._intake.by_source.get(name), self._wall())
+            for name, each in named.items()
+            if each.kind == "push" and not each.paused
+        ]
+        states = sorted([*followed, *posted, *paused(named)], key=lambda each: each.name)
+        await publish_states(self._redis, states, self._wall())
 
     def _say_what_is_filled(self) -> None:
         """Let a start go on.

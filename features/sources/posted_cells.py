@@ -38,7 +38,8 @@ def check_names(names: Iterable[str]) -> None:
     unknown = sorted(set(names).difference(NAMES))
     if unknown:
         raise PostRefusedError(
-            unknown[0][:_SHOWN], f"there is no such column: the columns are {', '.join(NAMES)}"
+            unknown[0][:_SHOWN] or "columns",
+            f"there is no such column: the columns are {', '.join(NAMES)}",
         )
 
 

@@ -8,6 +8,7 @@ another release refuses what it does not know; it never guesses.
 
 import struct
 import zlib
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def pack(gathered: Gathered) -> bytes:
             "rows": len(gathered.telemetry),
             "columns": list(said),
             "words": words,
-            "complaints": [list(each) for each in gathered.complaints],
+            "complaints": [astuple(each) for each in gathered.complaints],
         }
     )
     body = b"".join((_LENGTH.pack(len(head)), head, *parts))

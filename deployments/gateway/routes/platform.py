@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from deployments.gateway.routes.access import Here, admitted
 from deployments.runtime.platform_health import PlatformHealth, read_health
 from deployments.runtime.version import VERSION
+from features.telemetry.source_states import read_states
 from observability.background import LOOP_AGES
 from observability.exposition import merge
 from observability.metrics import GAUGE_RULES
@@ -47,6 +48,10 @@ class Status(BaseModel):
         description="For each background loop, how many seconds ago it last completed "
         "its work: the longest of all replicas; without Redis, only of the "
         "gateway that answers."
+    )
+    demo: bool | None = Field(
+        description="Whether features and forecasts are of the made-up demo platform, because no "
+        "source of telemetry is connected; null while Redis, which knows, cannot be reached."
     )
     storage: StorageShown | None = Field(description="Null until it was first measured.")
     platform: PlatformHealth | None = Field(
@@ -111,6 +116,7 @@ async def status(here: Here) -> Status:
             "spooled_entries": here.ledger.spooled_entries,
         },
         background_ages_s=await _background_ages(here),
+        demo=await _is_demo(here),
         storage=None
         if seen is None
         else StorageShown(
@@ -147,6 +153,14 @@ async def _background_ages(here: Here) -> dict[str, int]:
                 loop = sample.labels["loop"]
                 ages[loop] = max(ages.get(loop, 0.0), sample.value)
     return {loop: int(age) for loop, age in sorted(ages.items())}
+
+
+async def _is_demo(here: Here) -> bool | None:
+    try:
+        published = await read_states(here.replica.redis)
+    except REDIS_AWAY:
+        return None
+    return published is not None and any(each.state == "demo" for each in published.states)
 
 
 async def _platform(here: Here) -> PlatformHealth | None:

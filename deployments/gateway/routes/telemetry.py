@@ -1,5 +1,6 @@
 """Telemetry that is posted, the sources that it comes from, and the entities that it is of."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,9 +12,12 @@ from config_store.sources import NAME, SourceConfig
 from deployments.api.errors import NotFoundError, UnavailableError
 from deployments.api.telemetry import (
     ComplaintShown,
-    EntityNames,
+    EntityPage,
+    EntityShown,
+    OneEntity,
     PostedAnswer,
     SourcesShown,
+    Stated,
 )
 from deployments.gateway.bodies import ClientGoneError, read_body
 from deployments.gateway.body_room import BodyPermit
@@ -88,7 +92,7 @@ async def post_telemetry(
         source=name,
         rows=posted.received,
         accepted=ready.rows,
-        complaints=[ComplaintShown(**each._asdict()) for each in ready.complaints],
+        complaints=[ComplaintShown(**asdict(each)) for each in ready.complaints],
     )
 
 
@@ -132,12 +136,12 @@ async def entities(
     limit: Limit = 100,
     after: Text = "",
     prefix: Text = "",
-) -> EntityNames:
+) -> EntityPage:
     found = await history.ask(Questions.entities)
-    rest = [each for each in found if each["name"] > after and each["name"].startswith(prefix)]
-    page = sorted(rest, key=lambda each: str(each["name"]))[:limit]
-    following = page[-1]["name"] if len(rest) > limit else None
-    return EntityNames(entities=page, next=following)
+    rest = [each for each in found if each["entity"] > after and each["entity"].startswith(prefix)]
+    page = sorted(rest, key=lambda each: str(each["entity"]))[:limit]
+    following = page[-1]["entity"] if len(rest) > limit else None
+    return EntityPage(entities=[EntityShown(**each) for each in page], next=following)
 
 
 @router.get(
@@ -146,15 +150,15 @@ async def entities(
 )
 async def entity(
     entity: Annotated[str, Path(min_length=1, max_length=LONGEST_NAME)], here: Here
-) -> dict[str, Any]:
+) -> OneEntity:
     for each in await history.ask(Questions.entities):
-        if each["name"] == entity:
-            return each | {"stated": _stated(here, entity)}
+        if each["entity"] == entity:
+            return OneEntity(**each, stated=_stated(here, entity))
     raise NotFoundError(
         f"Nothing was measured of an entity {entity!r}: GET /entities lists those that are known"
     )
 
 
-def _stated(here: GatewayContext, entity: str) -> dict[str, Any] | None:
+def _stated(here: GatewayContext, entity: str) -> Stated | None:
     facts = here.active().document.sources.entities.get(entity)
-    return None if facts is None else facts.model_dump(mode="json")
+    return None if facts is None else Stated(**facts.model_dump(mode="json"))

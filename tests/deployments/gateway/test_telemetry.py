@@ -275,7 +275,14 @@ async def test_sources_are_those_of_the_configuration_with_what_was_told(
 
 
 ENTITIES = [
-    {"name": name, "sources": ["prom"], "cadence_seconds": 60}
+    {
+        "entity": name,
+        "first": 60,
+        "last": 120,
+        "sources": ["prom"],
+        "cadence_seconds": 60,
+        "missing": {"load": 0.5},
+    }
     for name in ("pay/eu", "auth", "gate way", "pay/us")
 ]
 
@@ -297,9 +304,9 @@ def _entities(
 async def test_entities_are_listed_a_page_at_a_time_and_each_is_found(house: House) -> None:
     await configure(house, entities={"pay/eu": EntityFacts(exchange="XLON", target_ms=50.0)})
     found = await get(house, "/entities?limit=2")
-    assert [each["name"] for each in found["entities"]] == ["auth", "gate way"]
+    assert [each["entity"] for each in found["entities"]] == ["auth", "gate way"]
     found = await get(house, f"/entities?limit=2&after={found['next']}")
-    assert [each["name"] for each in found["entities"]] == ["pay/eu", "pay/us"]
+    assert [each["entity"] for each in found["entities"]] == ["pay/eu", "pay/us"]
     assert found["next"] is None
     found = await get(house, "/entities?prefix=pay/")
     assert len(found["entities"]) == 2
@@ -313,7 +320,7 @@ async def test_entities_are_listed_a_page_at_a_time_and_each_is_found(house: Hou
 async def test_what_the_page_on_pushing_shows_is_taken(house: House, redis: Redis) -> None:
     await configure(house, cron=PUSH)
     page = (REPOSITORY / "docs/sources/push.md").read_text()
-    posts = re.findall(r"^curl (.*)<<'ROWS'\n(.*?)\nROWS$", page, re.MULTILINE | re.DOTALL)
+    posts = re.findall(r"^curl ([^\n]*)<<'ROWS'\n(.*?)\nROWS$", page, re.MULTILINE | re.DOTALL)
     (shown,) = re.findall(r"```json\n(.*)\n```", page)
     telemetry = []
     for options, body in posts:
