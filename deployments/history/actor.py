@@ -24,6 +24,7 @@ from features.rows import FeatureRow
 from features.sources.simulator.platform import Platform
 from features.store import publish
 from features.telemetry import stored as telemetry_store
+from features.telemetry import tables as telemetry_tables
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
 from observability.clickhouse.opening import open_store
@@ -53,6 +54,8 @@ BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
 # What an entity that the platform does not know of is taken to follow.
 USUAL_EXCHANGE = "XNYS"
+# The simulator's name among the sources.
+DEMO = "demo"
 # A week at a time keeps the progress moving and the memory flat.
 FILL_CHUNK = 7 * DAY
 
@@ -97,8 +100,10 @@ class History:
             )
             undo.push_async_callback(asyncio.to_thread, store.close)
             await asyncio.to_thread(create_tables, store)
+            await asyncio.to_thread(telemetry_tables.create_measurements, store)
             if settings.clickhouse_url is None:
                 await asyncio.to_thread(refine_decisions, store)
+                await asyncio.to_thread(telemetry_tables.drop_made_up, store)
             undo.pop_all()
         return redis, store
 
@@ -228,7 +233,8 @@ class History:
         added = 0
         for chunk in range(start, stop, FILL_CHUNK):
             minutes = self._platform.minutes(entity, chunk, min(chunk + FILL_CHUNK, stop))
-            telemetry_store.append(self._store, minutes)
+            known_ms = telemetry_tables.milliseconds(time.time())
+            telemetry_tables.append(self._store, minutes, source=DEMO, known_ms=known_ms)
             added += len(minutes)
             share = (chunk - start) / max(stop - start, 1) / len(self._platform.entities)
             self._progress = (f"Filling the telemetry of {entity}", done + share)

@@ -16,7 +16,7 @@ from deployments.history import actor as history_actor
 from deployments.history.actor import PROOF_SECONDS, History
 from deployments.history.client import ANSWER_SECONDS
 from deployments.history.questions import Questions
-from features.telemetry import stored as telemetry_store
+from features.telemetry import tables as telemetry_tables
 from observability.clickhouse.home import known_home
 from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError
 from observability.exposition import document, merge
@@ -97,14 +97,14 @@ async def test_the_telemetry_is_kept_up_after_an_exception_that_nobody_thought_o
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those who wait for it hear of the failure; the next round brings it up to date."""
-    append, failures = telemetry_store.append, [KeyError("minute")]
+    append, failures = telemetry_tables.append, [KeyError("minute")]
 
-    def once_odd(*args: Any) -> None:
+    def once_odd(*args: Any, **named: Any) -> None:
         if failures:
             raise failures.pop()
-        append(*args)
+        append(*args, **named)
 
-    monkeypatch.setattr(telemetry_store, "append", once_odd)
+    monkeypatch.setattr(telemetry_tables, "append", once_odd)
     actor = make()
     await actor.__init__()
     with pytest.raises(KeyError):
