@@ -73,6 +73,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /models/bayes-opt",
         "POST /models/bayes-opt/tell",
         "POST /telemetry",
+        "POST /write",
     ),
     Role.OPERATOR: (
         "POST /ledger/audit",

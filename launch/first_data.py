@@ -43,7 +43,10 @@ def train_missing(settings: Settings, scratch: Path, progress: Progress) -> str 
     # XGBoost and scikit-learn take seconds to import, which only the first start needs.
     from models.tail.training import train_tail  # noqa: PLC0415 - see above
 
-    columns = ray.get(history().training_rows.remote(settings.history_days))
+    actor = history()
+    made_up, columns = ray.get(
+        [actor.made_up.remote(), actor.training_rows.remote(settings.history_days)]
+    )
     threads = os.cpu_count() or 1
     try:
         trained = train_tail(columns, seed=settings.seed, threads=threads, progress=progress)
@@ -51,6 +54,8 @@ def train_missing(settings: Settings, scratch: Path, progress: Progress) -> str 
         progress(1.0, f"None yet, the fallback answers: {short}")
         return None
     registry = Registry(settings.tracking_uri, paths.models)
-    version = make_champion(registry, scratch, TAIL_MODEL, trained.model.save, trained.metrics)
+    version = make_champion(
+        registry, scratch, TAIL_MODEL, trained.model.save, trained.metrics, made_up=made_up
+    )
     progress(1.0, f"Model {version.name} {version.version} is trained")
     return version.version

@@ -158,6 +158,17 @@ class Metrics:
             "Intervals of entities that clients posted and that were taken.",
             "source",
         )
+        self.remote_write_samples = self._counter(
+            "remote_write_samples_total",
+            "Samples of needed series that a Prometheus wrote, taken or refused.",
+            "source",
+            "outcome",
+        )
+        self.remote_write_unneeded_series = self._counter(
+            "remote_write_unneeded_series_total",
+            "Series in remote writes that no rule of the source's mapping needs.",
+            "source",
+        )
         self.telemetry_dead_letters = self._counter(
             "telemetry_dead_letters_total",
             "Posted telemetry kept in a separate stream because it cannot be read or stored.",

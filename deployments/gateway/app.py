@@ -37,6 +37,7 @@ from deployments.gateway.routes import (
     monitoring,
     outcomes,
     platform,
+    remote_write,
     streams,
     studies,
     telemetry,
@@ -85,6 +86,7 @@ def build_app(context: GatewayContext) -> FastAPI:
         experiments,
         studies,
         telemetry,
+        remote_write,
         timeline,
     )
     for room in rooms:

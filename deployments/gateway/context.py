@@ -23,6 +23,7 @@ from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.pipeline import InferencePipeline, Stages
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
+from deployments.gateway.remote_write import RemoteWrites
 from deployments.gateway.state_client import StateClient
 from deployments.gateway.timings import Stopwatch
 from deployments.runtime.coverage.outcomes import OutcomeRecorder
@@ -86,6 +87,7 @@ class GatewayContext:
         ids = DecisionIds(self.clocks.wall, os.urandom)
         self.keyed = StateClient(self.hops.models, ids, self.active)
         self.lanes = Lanes(self._pipelines(ids), lambda: replica.config.value, self.clocks)
+        self.remote_writes = RemoteWrites(replica.redis, self.lanes.turns)
         # What is stopped before the parts that it works on.
         self._working: list[BackgroundLoop] = []
         # What is stopped after the ledger, whose spool it notes.

@@ -7,7 +7,7 @@ from starlette.types import Scope
 
 from access.endpoints import V1
 
-PATHS = frozenset({"/telemetry"})
+PATHS = frozenset({"/telemetry", "/write"})
 
 
 def reads_its_own(scope: Scope) -> bool:

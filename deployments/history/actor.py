@@ -151,6 +151,11 @@ class History:
         """Wait until there is the telemetry that a start needs; count the rows that came in."""
         return await self._telemetry.filled()
 
+    async def made_up(self) -> bool:
+        """Tell whether the telemetry is the demo's; waits until that is known."""
+        await self._telemetry.filled()
+        return self._telemetry.made_up
+
     async def training_rows(self, days: int) -> dict[str, Any]:
         until = int(time.time())
         return await asyncio.to_thread(

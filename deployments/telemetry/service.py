@@ -103,6 +103,11 @@ class TelemetryService:
         shares = [each.followed.past_share for each in self._running.values()]
         return f"Reading {', '.join(sorted(self._running))}", sum(shares) / len(shares)
 
+    @property
+    def made_up(self) -> bool:
+        """Whether what is stored is the demo's."""
+        return DEMO in self._running
+
     def facts_of(self, entity: str) -> EntityFacts:
         """Tell what is stated of an entity; of most nothing is."""
         stated = None if self._wanted is None else self._wanted.entities.get(entity)

@@ -17,7 +17,7 @@ from launch.training.champion import make_champion
 from launch.training.due import HISTORY_HOURS, due
 from launch.training.lines import tell_lack, tell_progress
 from launch.training.low_priority import step_back
-from launch.training.past import read_minutes, read_series
+from launch.training.past import is_made_up, read_minutes, read_series
 from models.errors import TrainingDataError
 from models.forecasting.forecaster import HOUR, Forecaster, HourlySeries
 from models.forecasting.joining import joined
@@ -54,7 +54,9 @@ class Trainer:
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
         self._progress = progress
         self._lack = lack
-        self._due = set(due(settings.paths.models, full_hours((CAPACITY_MODEL, *FORECASTERS)), now))
+        self._made_up = is_made_up(folder)
+        full = full_hours((CAPACITY_MODEL, *FORECASTERS))
+        self._due = set(due(settings.paths.models, full, now, made_up=self._made_up))
         self._history: dict[str, float] = {}
 
     def run(self) -> None:
@@ -140,7 +142,7 @@ class Trainer:
         self._keep(registered_name(name), save, metrics | self._history)
 
     def _keep(self, name: str, save: Callable[[Path], None], metrics: dict[str, float]) -> None:
-        make_champion(self._registry, self._folder, name, save, metrics)
+        make_champion(self._registry, self._folder, name, save, metrics, made_up=self._made_up)
 
     def _part(self, start: float, stop: float) -> Progress:
         def report(share: float, what: str) -> None:

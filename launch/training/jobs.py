@@ -15,6 +15,8 @@ from models.needs import full_hours
 from models.tail.naming import TAIL_MODEL
 from settings.environment import Settings
 
+ANSWERS_WITHIN_SECONDS = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -31,17 +33,22 @@ class Job:
 def jobs(settings: Settings) -> list[Job]:
     folder, days = settings.paths.models, settings.history_days
 
+    def made_up() -> bool:
+        return bool(ray.get(history().made_up.remote(), timeout=ANSWERS_WITHIN_SECONDS))
+
     def tail_rows(into: Path) -> None:
+        past.write_origin(into, made_up=made_up())
         past.write_rows(into, ray.get(history().training_rows.remote(days)))
 
     def hours_and_minutes(into: Path) -> None:
         actor = history()
+        past.write_origin(into, made_up=made_up())
         hours, minutes = ray.get([actor.hours.remote(days), actor.worker_minutes.remote(days)])
         past.write(into, hours, minutes)
 
     def due_of(*names: str) -> Callable[[float], list[str]]:
         full = full_hours(names)
-        return lambda now: due(folder, full, now)
+        return lambda now: due(folder, full, now, made_up=made_up())
 
     forecasters = map(registered_name, FORECASTERS)
     return [

@@ -10,7 +10,16 @@ from deployments.forecasting.past import Past, past_of, series_of
 from models.forecasting.forecaster import HourlySeries
 
 HOURS, MINUTES, ROWS = "hours.npz", "minutes.npz", "rows.npz"
-WHO = "entities.json"
+WHO, ORIGIN = "entities.json", "origin.json"
+
+
+def write_origin(folder: Path, *, made_up: bool) -> None:
+    """Write whether the history is the demo's."""
+    (folder / ORIGIN).write_text(json.dumps({"made_up": made_up}))
+
+
+def is_made_up(folder: Path) -> bool:
+    return bool(json.loads((folder / ORIGIN).read_text())["made_up"])
 
 
 def write(folder: Path, hours: dict[str, dict[str, Any]], minutes: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from launch.training.champion import make_champion
 from launch.training.lines import tell_lack, tell_progress
 from launch.training.low_priority import step_back
-from launch.training.past import read_rows
+from launch.training.past import is_made_up, read_rows
 from models.errors import TrainingDataError
 from models.registry import Registry
 from models.tail.naming import TAIL_MODEL
@@ -28,7 +28,14 @@ def train(settings: Settings, folder: Path) -> None:
         tell_lack(TAIL_MODEL, str(short))
         return
     registry = Registry(settings.tracking_uri, settings.paths.models)
-    make_champion(registry, folder, TAIL_MODEL, trained.model.save, trained.metrics)
+    make_champion(
+        registry,
+        folder,
+        TAIL_MODEL,
+        trained.model.save,
+        trained.metrics,
+        made_up=is_made_up(folder),
+    )
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 Only training imports this: serving needs no more than the number.
 """
 
-import math
-
 import numpy as np
 from mapie.regression import ConformalizedQuantileRegressor
 
@@ -13,6 +11,7 @@ from models.protocols import FloatArray
 from models.tail.curve import LEVELS
 
 INTERVAL_LEVEL = 0.9
+MOST_CAUTIOUS = 0.99
 # MAPIE's order. The sorted quantiles come in as features, so each estimator picks its column.
 _LOWER, _UPPER, _MEDIAN = (LEVELS.index(level) for level in (0.05, 0.95, 0.5))
 
@@ -48,11 +47,11 @@ def cautious_offset(quantiles: FloatArray, truth: FloatArray, stretches: int) ->
     """Find the offset on a short history, of so many stretches of time and entities.
 
     Requests of one stretch share its luck, so only stretches count in the finite-sample
-    correction: the quantile of the scores is taken at ceil((n + 1) level) / n of n stretches, and
-    is the largest score under nine. Nor is the interval ever made narrower than the booster's own.
+    correction: the quantile of the scores is taken at level x (n + 1) / n of n stretches, at most
+    at MOST_CAUTIOUS. Nor is the interval ever made narrower than the booster's own.
     """
     scores = cqr_scores(quantiles[:, _LOWER], quantiles[:, _UPPER], truth)
-    share = min(math.ceil((stretches + 1) * INTERVAL_LEVEL - 1e-9) / max(stretches, 1), 1.0)
+    share = min(INTERVAL_LEVEL * (stretches + 1) / stretches, MOST_CAUTIOUS)
     return max(float(np.quantile(scores, share, method="higher")), 0.0)
 
 

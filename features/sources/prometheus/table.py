@@ -13,6 +13,8 @@ from features.telemetry.columns import Bools, Floats, Ints
 
 # More is a label that names requests or users, not services; each entity has its own features.
 MOST_ENTITIES = 10_000
+# In steps: times are given in milliseconds.
+_SAME_TIME = 1e-3
 
 
 class Grid(NamedTuple):
@@ -95,14 +97,12 @@ class Table:
 
     def _steps(self, series: Series) -> Ints:
         steps = (series.at - self._grid.first) / self._grid.step
-        whole: Ints = np.rint(steps).astype(np.int64)
-        if not (np.abs(steps - whole) < 1e-3).all() or (  # noqa: PLR2004 - a time in milliseconds
-            len(whole) and (whole[0] < 0 or whole[-1] >= self._grid.steps)
-        ):
+        whole = np.rint(np.clip(steps, 0, self._grid.steps - 1))
+        if (np.abs(steps - whole) > _SAME_TIME).any():
             raise SourceRefusedError(
                 self._source, "it gave values of times that it was not asked for."
             )
-        return whole
+        return whole.astype(np.int64)
 
 
 def _column(keys: Ints, points: Points) -> list[float | None]:

@@ -12,7 +12,7 @@ import pytest
 from launch.training.due import HISTORY_HOURS, due
 from launch.training.jobs import Job
 from launch.training.later import RETRY_SECONDS, TrainingLater
-from models.model_version import ModelVersion, folder_name
+from models.model_version import DEMO, MEASURED, TELEMETRY, ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
 
@@ -182,4 +182,26 @@ def test_a_model_of_a_short_history_is_due_again_as_it_doubles(
             tmp_path, CHAMPION, ModelVersion(NAME, "1.0.0", folder, made, metrics=metrics)
         )
     now = made.timestamp() + age_hours * 3_600
-    assert due(tmp_path, {NAME: 500.0}, now) == expected
+    assert due(tmp_path, {NAME: 500.0}, now, made_up=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("learned_from", "made_up", "expected"),
+    [
+        (DEMO, True, []),
+        (DEMO, False, [NAME]),
+        (MEASURED, False, []),
+        (None, False, []),
+    ],
+)
+def test_a_model_of_the_demo_is_due_once_something_real_is_measured(
+    tmp_path: Path, learned_from: str | None, made_up: bool, expected: list[str]
+) -> None:
+    made = datetime(2026, 3, 2, tzinfo=UTC)
+    folder = tmp_path / folder_name(NAME) / "1.0.0"
+    folder.mkdir(parents=True)
+    tags = {} if learned_from is None else {TELEMETRY: learned_from}
+    version = ModelVersion(NAME, "1.0.0", folder, made, metrics={HISTORY_HOURS: 500.0}, tags=tags)
+    write_pointer(tmp_path, CHAMPION, version)
+    now = made.timestamp()
+    assert due(tmp_path, {NAME: 500.0}, now, made_up=made_up) == expected

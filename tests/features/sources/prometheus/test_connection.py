@@ -224,16 +224,3 @@ async def test_few_are_asked_at_once() -> None:
     async with serving(answer) as url, asking(url) as api:
         await asyncio.gather(*(api.query("up", START) for _ in range(30)))
     assert most <= QUICK.at_once
-
-
-async def test_questions_that_were_given_up_leave_room_for_others() -> None:
-    async with lying(*[SILENCE] * 40, GOOD) as liar, asking(liar.url) as api:
-        for round_ in range(10):
-            tasks = [asyncio.ensure_future(api.query("up", START)) for _ in range(8)]
-            # Some wait for a turn, some connect, some wait for the answer.
-            await asyncio.wait(tasks, timeout=0.001 * round_)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        liar.replies = [GOOD]
-        assert len(await api.query("up", START)) == 1

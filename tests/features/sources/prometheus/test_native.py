@@ -58,7 +58,7 @@ def histogram(count: int, at: int) -> bytes:
 def written(histograms: Iterable[bytes]) -> bytes:
     labels = label("__name__", "seconds") + label("job", "shop")
     request = part(1, labels, *histograms)
-    return pa.compress(request, codec="snappy", asbytes=True)
+    return bytes(pa.compress(request, codec="snappy", asbytes=True))
 
 
 async def test_quantiles_of_native_histograms() -> None:

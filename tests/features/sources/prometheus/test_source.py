@@ -1,5 +1,6 @@
 """Against a real prometheus, whose past was written for these tests."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from features.errors import SourceRefusedError, TooMuchAskedError
 from features.sources.prometheus.api import PrometheusApi
+from features.sources.prometheus.connection import Limits
 from features.sources.prometheus.source import PrometheusSource
 from features.sources.rules import Mapping
 from features.sources.source import Complaint, Gathered
@@ -278,3 +280,15 @@ async def test_the_oldest_is_found(api: PrometheusApi, metrics: dict[str, Any]) 
 
 async def test_the_oldest_of_a_server_without_its_series(api: PrometheusApi) -> None:
     assert await source(api, {"request_rate": rate("nobody_total")}).oldest() is None
+
+
+async def test_questions_that_were_given_up_leave_room_for_others(server: PrometheusServer) -> None:
+    api = PrometheusApi("prod", server.url, random=lambda: 0.5, limits=Limits(answer_seconds=9.0))
+    for tenth in range(100):
+        asked = asyncio.ensure_future(source(api, ALL).range(START, START + MINUTE))
+        # Some questions wait for a turn, some connect, some wait for the answer.
+        await asyncio.wait([asked], timeout=tenth / 10_000)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+    assert len((await source(api, ALL).range(START, START + MINUTE)).telemetry) == 1
+    await api.close()
