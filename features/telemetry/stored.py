@@ -74,9 +74,7 @@ def baselines(
 ) -> dict[str, dict[str, float]]:
     """Tell what is normal for each entity, from the trailing days; NaN where nothing says."""
     scope = Scope(until - TRAILING_DAYS * DAY, until, known_until_ms=known_until_ms)
-    rows = store.query(
-        _BASELINES.format(rows=plain(_BASELINE_COLUMNS, scope)), scope.params
-    )
+    rows = store.query(_BASELINES.format(rows=plain(_BASELINE_COLUMNS, scope)), scope.params)
     if any(row["doubled"] for row in rows):
         sql = _BASELINES.format(rows=merged(_BASELINE_COLUMNS, scope)) + IN_ORDER
         rows = store.query(sql, scope.params)

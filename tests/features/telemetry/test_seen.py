@@ -25,7 +25,7 @@ def test_an_entity_is_described(empty: EmbeddedClickhouse, cadence: int) -> None
     assert (found.entity, found.sources) == ("auth", ("batch", "shop"))
     assert (found.first, found.last) == (NOON - 2 * DAY, NOON - cadence)
     assert found.cadence_seconds == cadence
-    assert found.missing == {name: 1.0 for name in METRICS} | {"load": 0.0, "cpu": 0.5}
+    assert found.missing == dict.fromkeys(METRICS, 1.0) | {"load": 0.0, "cpu": 0.5}
 
 
 def test_an_interval_that_is_not_there_is_missing_too(empty: EmbeddedClickhouse) -> None:
