@@ -52,7 +52,7 @@ def train_cheap(
     longest = max((int(np.isfinite(each.values).sum()) for each in series), default=0)
     if longest < ENSEMBLE.least_hours:
         raise TrainingDataError(
-            f"forecasters need {ENSEMBLE.least_hours:g} measured hour of one entity at least, and "
+            f"forecasters need {ENSEMBLE.least_hours:g} measured hour of at least one entity, and "
             f"{longest} are there of {len(series)} entities"
         )
     shifts = {each.entity: usual_shift(each) for each in series}

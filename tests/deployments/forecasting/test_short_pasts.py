@@ -27,9 +27,7 @@ def past(hours: int, gaps: float, seed: int = 1) -> Past:
 def trained(pasts: dict[str, Past]) -> dict[str, Forecaster]:
     series = [series_of(name, each) for name, each in pasts.items()]
     if not any(np.isfinite(each.values).any() for each in series):
-        with pytest.raises(
-            TrainingDataError, match="1 measured hour of one entity at least, and 0"
-        ):
+        with pytest.raises(TrainingDataError, match="of at least one entity, and 0 are"):
             train_cheap(series, seed=1)
         return {}
     cheap = train_cheap(series, seed=1)
