@@ -100,13 +100,13 @@ def _read(columns: Columns, baselines: Baselines, seed: int) -> tuple[History, T
     TAIL.refuse_without([name for name in columns if _is_there(columns, name)])
     baseline_ms, baseline_rate = baselines(columns)
     ratio = columns["request_rate"] / baseline_rate
-    optional = [_input(columns, name) for name in TAIL.can_do_without]
-    inputs = design(*optional, ratio)
+    optional = {name: _input(columns, name) for name in TAIL.can_do_without}
+    inputs = design(**optional, rate_ratio=ratio)
     # A generator of its own: what else is drawn is the same whether requests are drawn or not.
     requests = requests_of(columns, np.random.default_rng([seed, _SEED_OF_DRAWS]))
     targets = np.log(requests.latencies / baseline_ms[:, None])
     whole: BoolArray = np.isfinite(np.hstack([inputs[:, -1:], targets])).all(axis=1)
-    for column in optional:
+    for column in optional.values():
         lacks = np.isnan(column)
         if lacks[whole].mean() < SELDOM if whole.any() else False:
             whole &= ~lacks
@@ -155,8 +155,8 @@ def _refuse_short(columns: Columns, cadence: float) -> None:
 
 
 def _measured(values: FloatArray) -> BoolArray:
-    finite: BoolArray = np.isfinite(values)
-    return finite.all(axis=1) if finite.ndim > 1 else finite
+    finite: BoolArray = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    return finite
 
 
 def _refuse_small(split: Split, least: int) -> None:
