@@ -223,7 +223,12 @@ def _asked(server: PrometheusServer, cadence: int, first: int, last: int) -> Val
     found: Values = {}
     with httpx.Client(base_url=server.url) as client:
         for metric, query in promql.items():
-            asked = {"query": query, "start": first, "end": last, "step": cadence}
+            asked: dict[str, str | int] = {
+                "query": query,
+                "start": first,
+                "end": last,
+                "step": cadence,
+            }
             answer: Any = client.get("/api/v1/query_range", params=asked).json()
             assert answer["status"] == "success", answer
             for each in answer["data"]["result"]:
