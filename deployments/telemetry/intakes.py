@@ -6,6 +6,7 @@ from config_store.sources import SourcesConfig
 from deployments.telemetry.place import SourcePlace
 from features.sources.source import Complaint, add_up
 from features.telemetry.intake import Intake, Waiting
+from observability.errors import QueryRejectedError
 
 # At once: an entry is at most 2,048 rows, and the store takes many rows as fast as few.
 ENTRIES = 50
@@ -37,12 +38,23 @@ class IntakeDrain:
     async def step(self) -> bool:
         """Store the oldest entries; says whether there is more to do at once."""
         waiting = await self._intake.read(ENTRIES)
+        refused: list[tuple[Waiting, QueryRejectedError]] = []
         for each in waiting:
-            place = await self._place(each.source)
-            await place.take_in(each.gathered, newest=True, known_ms=each.known_ms)
-            self._count(each)
-            await self._intake.done([each])
+            try:
+                await self._store(each)
+            except QueryRejectedError as refusal:
+                refused.append((each, refusal))
+        if len(refused) == len(waiting) and refused:
+            raise refused[0][1]  # it is the store that refuses: nothing is wrong with the entries
+        for each, refusal in refused:
+            await self._intake.refuse(each, f"the store refuses it: {refusal}")
         return len(waiting) == ENTRIES
+
+    async def _store(self, entry: Waiting) -> None:
+        place = await self._place(entry.source)
+        await place.take_in(entry.gathered, newest=True, known_ms=entry.known_ms)
+        self._count(entry)
+        await self._intake.done([entry])
 
     async def _place(self, source: str) -> SourcePlace:
         if source not in self._places:

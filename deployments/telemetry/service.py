@@ -14,10 +14,17 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from config_store.sources import EntityFacts, SourceConfig, SourcesConfig
+from config_store.sources import (
+    EntityFacts,
+    PushSource,
+    RemoteWriteSource,
+    SourceConfig,
+    SourcesConfig,
+)
+from config_store.sources import PrometheusSource as PrometheusConfig
 from config_store.store import Version
 from config_store.watch import ConfigWatch
-from deployments.telemetry.building import build
+from deployments.telemetry.building import prometheus_source
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.followed import Followed
@@ -25,7 +32,9 @@ from deployments.telemetry.intakes import IntakeDrain
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
 from deployments.telemetry.states import paused, state_of_followed, state_of_posted
+from deployments.telemetry.written import PAUSE_SECONDS, WrittenSource
 from features.sources.breaker import Breaker
+from features.sources.remote_write.stream import SampleStream
 from features.sources.simulator.source import DEMO
 from features.telemetry.intake import Intake
 from features.telemetry.source_states import publish_states
@@ -47,6 +56,15 @@ class Running:
 
     config: SourceConfig | None
     followed: Followed
+    loop: BackgroundLoop
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """A source whose samples are evaluated, and by which configuration."""
+
+    config: RemoteWriteSource
+    written: WrittenSource
     loop: BackgroundLoop
 
 
@@ -72,6 +90,7 @@ class TelemetryService:
         self.features = FeaturePublisher(store, redis, wall, monotonic)
         self._redis = redis
         self._running: dict[str, Running] = {}
+        self._receiving: dict[str, Receiving] = {}
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
         self._intake = IntakeDrain(
@@ -89,7 +108,7 @@ class TelemetryService:
 
     async def close(self) -> None:
         await self._config.stop()
-        for name in tuple(self._running):
+        for name in [*self._running, *self._receiving]:
             await self._stop(name)
 
     async def filled(self) -> int:
@@ -122,16 +141,14 @@ class TelemetryService:
         if self._wanted is None:
             return
         wanted = {name: each for name, each in self._wanted.named.items() if not each.paused}
-        for name, running in tuple(self._running.items()):
-            if name != DEMO and wanted.get(name) != running.config:
+        for name, known in [*self._running.items(), *self._receiving.items()]:
+            if name != DEMO and wanted.get(name) != known.config:
                 await self._stop(name)
                 if name not in self._wanted.named:
-                    await SourceEvents(name, self._store, self._wall).removed()
+                    await self._note_removal(name)
         for name, config in wanted.items():
-            if name not in self._running:
-                source = build(name, config, self._wall)
-                if source is not None:
-                    self._follow(name, config, source, getattr(config, "history_days", 0))
+            if name not in self._running and name not in self._receiving:
+                self._begin(name, config)
         await self._apply_demo(connected=bool(self._wanted.named))
         self._say_what_is_filled()
 
@@ -145,6 +162,26 @@ class TelemetryService:
             await self.features.withdraw(gone)
             first = next(iter(self._wanted.named), "") if self._wanted else ""
             await SourceEvents(first, self._store, self._wall).demo_removed()
+
+    def _begin(self, name: str, config: SourceConfig) -> None:
+        """Begin with a source; what clients post under its name needs no beginning."""
+        match config:
+            case PrometheusConfig():
+                source = prometheus_source(name, config, self._wall)
+                self._follow(name, config, source, config.history_days)
+            case RemoteWriteSource():
+                self._receive(name, config)
+            case PushSource():
+                pass
+
+    def _receive(self, name: str, config: RemoteWriteSource) -> None:
+        place = self._place(name, config.cadence_seconds)
+        stream = SampleStream(self._redis, name)
+        written = WrittenSource(name, config, stream, place, self._wall)
+        loop = self._loops.start(
+            f"evaluate {name}", written.step, lambda: PAUSE_SECONDS, expected=AWAY
+        )
+        self._receiving[name] = Receiving(config, written, loop)
 
     def _follow(self, name: str, config: SourceConfig | None, source: Any, days: int) -> None:
         place = self._place(name, source.cadence_seconds)
@@ -160,9 +197,17 @@ class TelemetryService:
         self._running[name] = Running(config, followed, loop)
 
     async def _stop(self, name: str) -> None:
+        if (receiving := self._receiving.pop(name, None)) is not None:
+            await self._loops.stop(receiving.loop)
+            return
         running = self._running.pop(name)
         await self._loops.stop(running.loop)
         await running.followed.close()
+
+    async def _note_removal(self, name: str) -> None:
+        """Note it, and let go of samples that nobody will evaluate."""
+        await SampleStream(self._redis, name).let_go("+")
+        await SourceEvents(name, self._store, self._wall).removed()
 
     def _place(self, name: str, cadence_seconds: int) -> SourcePlace:
         return SourcePlace(name, cadence_seconds, self._store, self.features, self._wall)
@@ -178,6 +223,10 @@ class TelemetryService:
             state_of_posted(name, each, self._intake.by_source.get(name), self._wall())
             for name, each in named.items()
             if each.kind == "push" and not each.paused
+        ]
+        posted += [
+            state_of_posted(name, each.config, each.written, self._wall())
+            for name, each in self._receiving.items()
         ]
         states = sorted([*followed, *posted, *paused(named)], key=lambda each: each.name)
         await publish_states(self._redis, states, self._wall())

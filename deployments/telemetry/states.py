@@ -1,10 +1,10 @@
 """How each source fares, as gateways show it."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from config_store.sources import SourceConfig
 from deployments.telemetry.followed import Followed
-from deployments.telemetry.intakes import Posted
 from features.sources.simulator.source import DEMO
 from features.sources.source import Complaint
 from features.telemetry.source_states import ComplaintCount, SourceState, State
@@ -29,13 +29,27 @@ def state_of_followed(name: str, config: SourceConfig | None, followed: Followed
     )
 
 
+class Received(Protocol):
+    """What came in by a source that others send to."""
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def newest(self) -> int | None: ...
+
+    @property
+    def complaints(self) -> tuple[Complaint, ...]: ...
+
+
 def state_of_posted(
-    name: str, config: SourceConfig, posted: Posted | None, now: float
+    name: str, config: SourceConfig, posted: Received | None, now: float
 ) -> SourceState:
-    """Describe a source that is posted to."""
+    """Describe a source that others send to."""
     newest = None if posted is None else posted.newest
     quiet = newest is None or now - newest > (QUIET_INTERVALS + 1) * config.cadence_seconds
-    why = "" if not quiet else f"Nothing was posted to /telemetry?source={name} lately"
+    path = "/api/v1/write" if config.kind == "remote_write" else "/telemetry"
+    why = "" if not quiet else f"Nothing was sent to {path}?source={name} lately"
     return SourceState(
         name=name,
         kind=config.kind,

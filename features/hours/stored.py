@@ -71,11 +71,11 @@ def stored_hours(
     """Read every entity's hours of so many days, up to the last that is over at `until`."""
     end = until // HOUR * HOUR
     scope = Scope(end - days * DAY, end, known_until_ms=known_until_ms)
-    found = store.columns(_HOURLY.format(rows=plain(MEASURES, scope.where)), scope.params)
+    found = store.columns(_HOURLY.format(rows=plain(MEASURES, scope)), scope.params)
     if not found:
         return {}
     if found["doubled"].any():
-        sql = _HOURLY.format(rows=merged(MEASURES, scope.where)) + IN_ORDER
+        sql = _HOURLY.format(rows=merged(MEASURES, scope)) + IN_ORDER
         found = store.columns(sql, scope.params)
     rows: dict[str, NDArray[Any]] = {name: found[f"measured_{name}"] for name in MEASURES}
     rows["entity"] = found["entity"].astype(str)

@@ -23,14 +23,11 @@ IN_ORDER = "SETTINGS optimize_aggregation_in_order = 1"
 """Ends a statement that merges: the engine then holds a few intervals at a time, not all."""
 
 # Moment, place of the source's name and content in one number, for the engine compares numbers
-# several times faster than tuples.
-_PLACE = (
-    "indexOf((SELECT arraySort(groupUniqArray(toString(source))) FROM measurements),"
-    " toString(source))"
-)
+# several times faster than tuples. Sources are counted where the rows are read, not in all of them.
 _RANK = (
-    f"bitOr(bitShiftLeft(toUInt128(toUnixTimestamp64Milli(known) * 65536 + {_PLACE}), 64),"
-    " toUInt128(content))"
+    "bitOr(bitShiftLeft(toUInt128(toUnixTimestamp64Milli(known) * 65536 + indexOf((SELECT"
+    " arraySort(groupUniqArray(toString(source))) FROM measurements WHERE {scope.where}),"
+    " toString(source))), 64), toUInt128(content))"
 )
 _LATEST = {
     **{
@@ -88,19 +85,20 @@ def moment(until_ms: int | None) -> dict[str, Any]:
     return {} if until_ms is None else {"known_until_ms": until_ms}
 
 
-def plain(names: Iterable[str], where: str) -> str:
+def plain(names: Iterable[str], scope: Scope) -> str:
     """Select these columns of every row."""
-    return f"SELECT entity, ts, {', '.join(names)} FROM measurements WHERE {where}"  # noqa: S608 - names of COLUMNS
+    return f"SELECT entity, ts, {', '.join(names)} FROM measurements WHERE {scope.where}"  # noqa: S608 - names of COLUMNS
 
 
-def merged(names: Sequence[str], where: str) -> str:
+def merged(names: Sequence[str], scope: Scope) -> str:
     """Select these columns of every interval, each with its latest known number."""
     # Under other names: an alias that bears a column's name would stand for it in the aggregates.
     raw = ", ".join(f"{name} AS raw_{name}" for name in names)
     latest = ", ".join(f"{_LATEST[name]} AS {name}" for name in names)
+    rank = _RANK.format(scope=scope)
     return (
         f"SELECT entity, ts, {latest} FROM ("  # noqa: S608 - names of COLUMNS
-        f"SELECT entity, ts, {_RANK} AS rank, {raw} FROM measurements WHERE {where}"
+        f"SELECT entity, ts, {rank} AS rank, {raw} FROM measurements WHERE {scope.where}"
         ") GROUP BY entity, ts"
     )
 
@@ -109,9 +107,9 @@ def interval_rows(
     store: ColumnStore, names: Sequence[str], scope: Scope
 ) -> dict[str, npt.NDArray[Any]]:
     """Read one row an interval, by entity and time: `ts`, `entity`, and the columns named."""
-    rows = _read(store, plain(names, scope.where), names, scope, "")
+    rows = _read(store, plain(names, scope), names, scope, "")
     if _is_doubled(rows):
-        rows = _read(store, merged(names, scope.where), names, scope, IN_ORDER)
+        rows = _read(store, merged(names, scope), names, scope, IN_ORDER)
     return rows
 
 

@@ -4,6 +4,7 @@ Every reader takes `known_until_ms`: it then answers as it would have at that mo
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,20 @@ FROM (
     GROUP BY entity
 )
 """
+# An alias that bears a column's name would stand for the aggregate in the WHERE as well.
+_LATEST = f"""
+SELECT entity, toUnixTimestamp(max(ts)) AS at,
+       {", ".join(f"argMax({name}, ts) AS last_{name}" for name in _READ)},
+       countEqual(groupArray(ts), max(ts)) > 1 AS doubled
+FROM measurements WHERE {{scope.where}}
+GROUP BY entity
+"""  # noqa: S608 - the names come from this release's own definitions
+_MERGED_LATEST = f"""
+SELECT entity, toUnixTimestamp(ts) AS at,
+       {", ".join(f"{name} AS last_{name}" for name in _READ)}
+FROM ({{rows}})
+"""  # noqa: S608 - see above
+
 _BASELINE_COLUMNS = ("p50_ms", "request_rate")
 
 
@@ -61,9 +76,9 @@ def baselines(
 ) -> dict[str, dict[str, float]]:
     """Tell what is normal for each entity, from the trailing days; NaN where nothing says."""
     scope = Scope(until - TRAILING_DAYS * DAY, until, known_until_ms=known_until_ms)
-    rows = store.query(_BASELINES.format(rows=plain(_BASELINE_COLUMNS, scope.where)), scope.params)
+    rows = store.query(_BASELINES.format(rows=plain(_BASELINE_COLUMNS, scope)), scope.params)
     if any(row["doubled"] for row in rows):
-        sql = _BASELINES.format(rows=merged(_BASELINE_COLUMNS, scope.where)) + IN_ORDER
+        sql = _BASELINES.format(rows=merged(_BASELINE_COLUMNS, scope)) + IN_ORDER
         rows = store.query(sql, scope.params)
     return {
         row["entity"]: {
@@ -87,17 +102,27 @@ def latest(
     What was not measured in it is NaN: an older number would pass for a present one.
     """
     scope = Scope(now - DAY, now + 1, entities, known_until_ms)
-    newest_of_each = (
-        f"{scope.where} AND (entity, ts) IN"  # noqa: S608 - no text from outside
-        f" (SELECT entity, max(ts) FROM measurements WHERE {scope.where} GROUP BY entity)"
-    )
-    sql = f"SELECT *, toUnixTimestamp(ts) AS at FROM ({merged(_READ, newest_of_each)})"  # noqa: S608 - see above
-    rows = {}
-    for found in store.query(sql, scope.params):
-        entity = found["entity"]
-        values = _live({name: float(found[name]) for name in _READ})
-        rows[entity] = FeatureRow(values | normal.get(entity, {}), float(found["at"]))
-    return rows
+    found = {row["entity"]: row for row in store.query(_LATEST.format(scope=scope), scope.params)}
+    doubled = [entity for entity, row in found.items() if row["doubled"]]
+    if doubled:
+        found |= _merged_latest(store, {name: int(found[name]["at"]) for name in doubled}, scope)
+    return {
+        entity: FeatureRow(
+            _live({name: float(row[f"last_{name}"]) for name in _READ}) | normal.get(entity, {}),
+            float(row["at"]),
+        )
+        for entity, row in found.items()
+    }
+
+
+def _merged_latest(
+    store: ColumnStore, at: Mapping[str, int], scope: Scope
+) -> dict[str, dict[str, Any]]:
+    """Put together the rows of each entity's newest interval, which begins `at`."""
+    times = at.values()
+    within = replace(scope, since=min(times), until=max(times) + 1, entities=[*at])
+    rows = store.query(_MERGED_LATEST.format(rows=merged(_READ, within)), within.params)
+    return {row["entity"]: row for row in rows if int(row["at"]) == at[row["entity"]]}
 
 
 def training_rows(

@@ -72,7 +72,7 @@ class Connection:
         self._pauses = Pauses(limits.pause_seconds, limits.longest_pause_seconds, random)
         self._turns = asyncio.Semaphore(limits.at_once)
         self._url = url.rstrip("/")
-        self._trust = _trust(verify=verify_tls)
+        self._trust = _trust(verify=verify_tls and url.startswith("https:"))
         self._opened: aiohttp.ClientSession | None = None
 
     async def ask(self, method: Literal["GET", "POST"], path: str, fields: Fields) -> Answer:
@@ -184,7 +184,7 @@ class Connection:
 
 
 def _trust(*, verify: bool) -> ssl.SSLContext | bool:
-    # The system's authorities, where a company installs its own.
+    # The system's authorities, where a company installs its own. Reading them takes a while.
     return ssl.create_default_context() if verify else False
 
 

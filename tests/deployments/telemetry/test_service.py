@@ -27,6 +27,7 @@ from features.telemetry.intake import Intake, packed_entries
 from features.telemetry.source_states import read_states
 from features.telemetry.tables import create_measurements
 from observability.clickhouse.embedded import EmbeddedClickhouse
+from observability.errors import QueryRejectedError
 from observability.metrics import Metrics
 from observability.schema import create_tables
 from observability.timeline.store import read
@@ -45,13 +46,17 @@ class Service:
         self.store = store
         self.redis = redis
         self.metrics = Metrics(CollectorRegistry())
+        self.dead_letters = 0
         self.service = TelemetryService(
             store,
             redis,
             self.metrics.loops,
             Demo(store, settings),
-            on_dead_letter=lambda: None,
+            on_dead_letter=self._count,
         )
+
+    def _count(self) -> None:
+        self.dead_letters += 1
 
     async def close(self) -> None:
         await self.service.close()
@@ -184,6 +189,28 @@ async def test_a_failing_store_loses_nothing_that_was_posted(
         return not await Intake(running.redis).read(10)
 
     await eventually(empty)
+
+
+async def test_one_entry_that_the_store_refuses_keeps_no_other(
+    begin: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = place.append
+
+    def picky(store: Any, telemetry: Telemetry, **named: Any) -> None:
+        if telemetry.entity[0] == "odd":
+            raise QueryRejectedError("planted")
+        append(store, telemetry, **named)
+
+    monkeypatch.setattr(place, "append", picky)
+    running = await begin()
+    await running.activate(PUSH)
+    minute = int(time.time()) // MINUTE * MINUTE - 10 * MINUTE
+    await running.post("odd", minute, 1.0)
+    await eventually(lambda: running.metrics.loops.failures()["store posted telemetry"] > 1)
+    assert running.dead_letters == 0  # it may be the store that is at fault
+    await running.post("billing", minute, 1.0)
+    await eventually(lambda: running.present() == {"cron": 1})
+    await eventually(lambda: running.dead_letters == 1)
 
 
 async def test_nothing_made_up_is_written_into_a_server_that_was_named(

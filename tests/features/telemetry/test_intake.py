@@ -1,6 +1,7 @@
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,7 +163,7 @@ async def test_an_unreadable_entry_is_set_aside_and_its_neighbours_go_on(
     assert [each.source for each in found] == ["a", "c"]
     assert len(counted) == 2
     assert caplog.text.count("dead letter") == 2
-    kept = await redis.xrange(f"{intake.name}:damaged")
+    kept: Any = await redis.xrange(f"{intake.name}:damaged")
     assert kept[0][1][b"rows"] == b"\x07 from another release"
     assert b"format 7" in kept[0][1][b"why"]
     assert kept[1][1][b"something"] == b"else"
@@ -175,7 +176,7 @@ async def test_one_that_is_set_aside_twice_is_kept_once(redis: Redis) -> None:
     await intake.set_aside("5-0", {b"rows": b"x"}, "it was refused")
     await intake.set_aside("5-0", {b"rows": b"x"}, "it was refused")
     await intake.set_aside("3-0", {b"rows": b"y"}, "it was refused")
-    kept = await redis.xrange(f"{intake.name}:damaged")
+    kept: Any = await redis.xrange(f"{intake.name}:damaged")
     assert [fields[b"rows"] for _, fields in kept] == [b"x", b"y"]
 
 

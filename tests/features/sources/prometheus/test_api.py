@@ -32,7 +32,8 @@ async def test_what_a_real_one_knows() -> None:
             assert await api.label_values("__name__", ["x"], at[0], at[-1]) == ["x"]
             assert await api.label_values("job") == ["a"]
             assert await api.series(['{job="a"}']) == [{"__name__": "x", "job": "a"}]
-            assert sample == ({"job": "a"}, at[3], 6.0)
+            assert sample.labels == {"job": "a"}
+            assert (sample.at, sample.value) == (at[3], 6.0)
             assert series.at.tolist() == at[::2]
             assert series.values.tolist() == [0, 2, 4, 6]
             assert names == ["__name__", "job"]

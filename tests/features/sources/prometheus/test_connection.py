@@ -224,3 +224,14 @@ async def test_few_are_asked_at_once() -> None:
     async with serving(answer) as url, asking(url) as api:
         await asyncio.gather(*(api.query("up", START) for _ in range(30)))
     assert most <= QUICK.at_once
+
+
+async def test_the_token_goes_to_no_other_place(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    async with lying(GOOD) as other:
+        moved = reply(307, b"", f"location: {other.url}/api/v1/query")
+        async with lying(moved) as liar, asking(liar.url, token_file=file) as api:
+            with pytest.raises(SourceRefusedError, match="answered 307"):
+                await api.query("up", START)
+    assert other.asked == []

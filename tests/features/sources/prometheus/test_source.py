@@ -229,6 +229,12 @@ def _by_entity(values: Any, gathered: Gathered) -> Any:
     return values[np.lexsort((gathered.telemetry.ts, gathered.telemetry.entity))]
 
 
+async def test_only_intervals_that_begin_in_the_range_are_given(api: PrometheusApi) -> None:
+    begun = START + 10 * MINUTE
+    found = of("shop", await source(api, ALL).range(begun + 1, begun + 2 * MINUTE + 1))
+    assert found.ts.tolist() == [begun + MINUTE, begun + 2 * MINUTE]
+
+
 async def test_only_intervals_that_are_over_are_given(api: PrometheusApi) -> None:
     end = START + 10 * MINUTE
     over = await source(api, ALL, now=end + 5).range(START, end + 5 * MINUTE)
