@@ -170,20 +170,20 @@ class Codec:
 
     def _v2(self, content: bytes, written: Written) -> Iterator[int]:
         symbols: list[str] = []
+        series: list[Part] = []
         for part in parts(content, 0, len(content)):
             if part.number == _SYMBOLS:
                 symbols.append(text_of(content, part))
                 if len(symbols) > MOST_SYMBOLS:
                     raise WriteTooLargeError(f"it holds over {MOST_SYMBOLS} symbols")
-            yield _STEP
-        # A second time, for the schema lets the symbols follow the series.
-        for part in parts(content, 0, len(content)):
-            if part.number == _SERIES:
+            elif part.number == _SERIES:
+                series.append(message_of(part))
                 written.seen_series += 1
-                self._series_v2(content, message_of(part), symbols, written)
-                yield part.stop - part.start
-            else:
-                yield _STEP
+            yield _STEP
+        # Only now, for the schema lets the symbols follow the series.
+        for part in series:
+            self._series_v2(content, part, symbols, written)
+            yield part.stop - part.start
 
     def _series_v2(
         self, content: bytes, series: Part, symbols: list[str], written: Written

@@ -15,6 +15,8 @@ class Edition(NamedTuple):
     same_bucket: float
 
 
-# As of 2.42, which Debian 12 has.
-PROMETHEUS_2 = Edition(left_closed=True, zero_first=True, same_bucket=0.0)
-PROMETHEUS_3 = Edition(left_closed=False, zero_first=False, same_bucket=1e-12)
+# By the major release; 2 is as of 2.42, which Debian 12 has.
+EDITIONS = {
+    2: Edition(left_closed=True, zero_first=True, same_bucket=0.0),
+    3: Edition(left_closed=False, zero_first=False, same_bucket=1e-12),
+}

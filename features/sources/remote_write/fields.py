@@ -130,9 +130,16 @@ def references_of(encoded: bytes) -> Iterator[int]:
         if part.kind == VARINT:
             yield part.value
             continue
-        at = message_of(part).start
-        while at < part.stop:
-            number, at = varint(encoded, at, part.stop)
+        at, stop = message_of(part).start, part.stop
+        while at < stop:
+            number = encoded[at]
+            if number < LONG:
+                at += 1
+            elif at + 1 < stop and encoded[at + 1] < LONG:  # as nearly all of the others are
+                number += (encoded[at + 1] - 1) * LONG
+                at += 2
+            else:
+                number, at = varint(encoded, at, stop)
             yield number
 
 

@@ -6,6 +6,7 @@ whoever evaluates them may die and begin again; when it came is in its id, by th
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from redis.asyncio import Redis
@@ -80,7 +81,7 @@ class SampleStream:
 
         One that cannot be read is given without samples, so that it is let go of in its turn.
         """
-        messages = await self._redis.xrange(self.name, f"({after}", "+", count=count)
+        messages: Any = await self._redis.xrange(self.name, f"({after}", "+", count=count)
         return [_arrived(each.decode(), fields.get(_SAMPLES, b"")) for each, fields in messages]
 
     async def let_go(self, up_to: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from features.sources.checks import RawRows, checked
 from features.sources.faults import Faults
 from features.sources.remote_write.deploys import LONGEST_RESTART_SECONDS, deploys
-from features.sources.remote_write.editions import PROMETHEUS_3, Edition
+from features.sources.remote_write.editions import Edition
 from features.sources.remote_write.evaluation import Evaluation
 from features.sources.remote_write.log import Columns, SampleLog
 from features.sources.remote_write.registry import Registry
@@ -64,8 +64,8 @@ class Windows:
         mapping: Mapping,
         cadence_seconds: int,
         *,
+        edition: Edition,
         finished_to: int = 0,
-        edition: Edition = PROMETHEUS_3,
     ) -> None:
         self.finished_to = finished_to
         self._mapping = mapping

@@ -4,7 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import (  # type: ignore[import-untyped] # it has no types of its own
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+)
 
 _KINDS = {
     "double": descriptor_pb2.FieldDescriptorProto.TYPE_DOUBLE,
@@ -95,7 +99,8 @@ def write_v1(series: Iterable[Given]) -> bytes:
             added.labels.add(name=name, value=labels[name])
         for time, value in samples:
             added.samples.add(timestamp=time, value=value)
-    return request.SerializeToString()
+    content: bytes = request.SerializeToString()
+    return content
 
 
 def write_v2(series: Iterable[Given]) -> bytes:
@@ -109,9 +114,11 @@ def write_v2(series: Iterable[Given]) -> bytes:
         for time, value in samples:
             added.samples.add(timestamp=time, value=value)
     request.symbols.extend(numbers)
-    return request.SerializeToString()
+    content: bytes = request.SerializeToString()
+    return content
 
 
 def pack(content: bytes) -> bytes:
     """Pack a body as senders do."""
-    return pa.compress(content, codec="snappy", asbytes=True)
+    packed: bytes = pa.compress(content, codec="snappy", asbytes=True)
+    return packed

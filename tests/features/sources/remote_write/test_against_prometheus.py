@@ -18,7 +18,7 @@ import pytest
 from features.sources.prometheus.promql import deploys_of, expression_of
 from features.sources.remote_write.codec import Codec, Message
 from features.sources.remote_write.compression import unpack
-from features.sources.remote_write.editions import PROMETHEUS_2
+from features.sources.remote_write.editions import EDITIONS
 from features.sources.remote_write.needed import Needed
 from features.sources.remote_write.samples import decode, encode
 from features.sources.remote_write.windows import Windows
@@ -81,7 +81,7 @@ def prometheus() -> Iterator[PrometheusServer]:
 def test_the_server_is_of_the_edition_that_is_compared() -> None:
     command = ("prometheus", "--version")
     said = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert said.stdout.startswith("prometheus, version 2."), "compare with PROMETHEUS_3 then"
+    assert said.stdout.startswith("prometheus, version 2."), "compare with the edition 3 then"
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -92,7 +92,7 @@ def test_every_rule_gives_what_the_server_gives(prometheus: PrometheusServer, se
     start = (START + seed * APART * 20) // 3600 * 3600
     series = _drawn(draw, start, cadence, scrape)
     _push(prometheus, series)
-    windows = Windows(MAPPING, cadence, edition=PROMETHEUS_2)
+    windows = Windows(MAPPING, cadence, edition=EDITIONS[2])
     stop = start + 8 * cadence
     _write(windows, draw, series)
     found = _rows(windows, float(stop))
@@ -223,7 +223,12 @@ def _asked(server: PrometheusServer, cadence: int, first: int, last: int) -> Val
     found: Values = {}
     with httpx.Client(base_url=server.url) as client:
         for metric, query in promql.items():
-            asked = {"query": query, "start": first, "end": last, "step": cadence}
+            asked: dict[str, str | int] = {
+                "query": query,
+                "start": first,
+                "end": last,
+                "step": cadence,
+            }
             answer: Any = client.get("/api/v1/query_range", params=asked).json()
             assert answer["status"] == "success", answer
             for each in answer["data"]["result"]:

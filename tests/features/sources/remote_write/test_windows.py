@@ -5,6 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pytest
 
+from features.sources.remote_write.editions import EDITIONS
 from features.sources.remote_write.needed import Series, identity_of
 from features.sources.remote_write.samples import Samples
 from features.sources.remote_write.windows import LATENESS_SECONDS, PATIENCE_SECONDS, Windows
@@ -15,6 +16,7 @@ RATE = Rate(of=Selector(name="requests_total"))
 QUEUE = Gauge(of=Selector(name="queue"))
 PLAIN = Mapping(entity="job", metrics={"request_rate": RATE, "queue_depth": QUEUE})
 WITH_STARTS = PLAIN.model_copy(update={"deploys": Selector(name="started")})
+LATEST = EDITIONS[3]
 # An entry of the stream: its id, its samples, and when it came.
 Entry = tuple[str, Samples, int]
 T = 1_764_000_000 // 60 * 60
@@ -51,7 +53,7 @@ def faults_of(gathered: Gathered) -> dict[str, int]:
 
 
 def test_an_interval_is_over_some_time_after_the_first_sample_that_follows_it() -> None:
-    windows = Windows(PLAIN, 60)
+    windows = Windows(PLAIN, 60, edition=LATEST)
     windows.add("1-0", counted(T + 5, T + 60), (T + 60) * 1000)
     assert windows.finished(T + 60 + LATENESS_SECONDS + 60).until is None
     windows.add("2-0", counted(T + 65, T + 66), (T + 70) * 1000)
@@ -63,7 +65,7 @@ def test_an_interval_is_over_some_time_after_the_first_sample_that_follows_it() 
 
 def test_an_interval_waits_through_an_outage_for_what_is_sent_after_it() -> None:
     """What was sent before and after it counts together, as it does in the sender itself."""
-    windows, hour = Windows(PLAIN, 60), 3600
+    windows, hour = Windows(PLAIN, 60, edition=LATEST), 3600
     windows.add("1-0", counted(T + 5, T + 25), (T + 25) * 1000)
     assert windows.finished(T + hour).until is None
     for number, start in enumerate(range(T + 25, T + hour, 60)):
@@ -77,14 +79,14 @@ def test_an_interval_waits_through_an_outage_for_what_is_sent_after_it() -> None
 
 
 def test_an_interval_after_which_nothing_comes_is_given_as_it_is_in_the_end() -> None:
-    windows = Windows(PLAIN, 60)
+    windows = Windows(PLAIN, 60, edition=LATEST)
     windows.add("1-0", counted(T + 5, T + 60), (T + 60) * 1000)
     assert windows.finished(T + 59 + PATIENCE_SECONDS).until is None
     assert windows.finished(T + 60 + PATIENCE_SECONDS).until == T + 60
 
 
 def test_what_is_not_stored_is_given_again_and_what_is_stored_is_not() -> None:
-    windows = Windows(PLAIN, 60)
+    windows = Windows(PLAIN, 60, edition=LATEST)
     windows.add("1-0", counted(T + 5, T + 130), (T + 130) * 1000)
     now = T + 150
     first, second = windows.finished(now), windows.finished(now)
@@ -95,7 +97,7 @@ def test_what_is_not_stored_is_given_again_and_what_is_stored_is_not() -> None:
 
 
 def test_an_entry_is_let_go_of_once_nothing_can_need_it() -> None:
-    windows = Windows(PLAIN, 60)
+    windows = Windows(PLAIN, 60, edition=LATEST)
     for number, (start, stop) in enumerate(((5, 35), (35, 70), (75, 95), (95, 195))):
         windows.add(f"{number}-0", counted(T + start, T + stop), (T + stop) * 1000)
     found = windows.finished(T + 300)
@@ -124,7 +126,7 @@ def test_a_restart_goes_on_with_what_was_not_let_go_of(mapping: Mapping) -> None
 def rows_through(
     mapping: Mapping, entries: list[Entry], restart_after: Collection[int]
 ) -> dict[int, tuple[float, int]]:
-    windows = Windows(mapping, 60)
+    windows = Windows(mapping, 60, edition=LATEST)
     stream: list[Entry] = []
     found: dict[int, tuple[float, int]] = {}
     for number, entry in enumerate(entries):
@@ -142,14 +144,14 @@ def rows_through(
             if gone is not None:
                 stream = stream[[each[0] for each in stream].index(gone) + 1 :]
         if number in restart_after:
-            windows = Windows(mapping, 60, finished_to=windows.finished_to)
+            windows = Windows(mapping, 60, edition=LATEST, finished_to=windows.finished_to)
             for each in stream:
                 windows.add(*each)
     return found
 
 
 def test_late_skewed_and_contradicting_samples_are_complained_of() -> None:
-    windows = Windows(PLAIN, 60)
+    windows = Windows(PLAIN, 60, edition=LATEST)
     windows.add("1-0", counted(T + 5, T + 130), (T + 130) * 1000)
     windows.stored(windows.finished(T + 150).until or 0, T + 150)
     of = series("requests_total")
@@ -164,7 +166,7 @@ def test_late_skewed_and_contradicting_samples_are_complained_of() -> None:
 
 
 def test_what_comes_twice_counts_once_and_is_no_fault() -> None:
-    windows, twice = Windows(PLAIN, 60), Windows(PLAIN, 60)
+    windows, twice = Windows(PLAIN, 60, edition=LATEST), Windows(PLAIN, 60, edition=LATEST)
     entry = counted(T + 5, T + 70)
     windows.add("1-0", entry, (T + 70) * 1000)
     for entry_id in ("1-0", "2-0"):
@@ -175,7 +177,7 @@ def test_what_comes_twice_counts_once_and_is_no_fault() -> None:
 
 def test_series_that_nobody_needs_any_more_are_not_taken() -> None:
     """A gateway may go by a configuration that is a moment older."""
-    windows = Windows(PLAIN, 60)
+    windows = Windows(PLAIN, 60, edition=LATEST)
     windows.add("1-0", samples(series("others"), [(T + 5.0, 1.0)]), (T + 70) * 1000)
     windows.add("2-0", counted(T + 65, T + 66), (T + 70) * 1000)
     assert windows.finished(T + 100).until is None
@@ -183,7 +185,7 @@ def test_series_that_nobody_needs_any_more_are_not_taken() -> None:
 
 def test_series_that_ended_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("features.sources.remote_write.windows._FEW", 3)
-    windows, now = Windows(PLAIN, 60), 0.0
+    windows, now = Windows(PLAIN, 60, edition=LATEST), 0.0
     for minute in range(30):
         start = T + 60 * minute
         for pod in (str(minute), "steady"):
