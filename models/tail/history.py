@@ -149,7 +149,7 @@ def _refuse_short(columns: Columns, cadence: float) -> None:
     there = np.ones(len(columns["ts"]), dtype=np.bool_)
     for choice in TAIL.required:
         any_of = [_measured(columns[name]) for name in choice if name in columns]
-        there &= np.any(any_of, axis=0)
+        there &= np.asarray(np.any(any_of, axis=0), np.bool_)
     entities = len(np.unique(columns["entity"][there]))
     TAIL.refuse_short(int(there.sum()), cadence, entities)
 
