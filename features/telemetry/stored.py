@@ -167,13 +167,6 @@ def between(
     return Telemetry(**columns)
 
 
-def feature_row(intervals: Telemetry, normal: dict[str, float]) -> FeatureRow:
-    """Read a feature row off the last of these intervals, before it is even stored."""
-    columns = intervals.columns()
-    values = _live({name: float(columns[name][-1]) for name in _READ})
-    return FeatureRow(values | normal, float(intervals.ts[-1]))
-
-
 def _live(read: Mapping[str, float]) -> dict[str, float]:
     """Give the live features of what was read, derived where they were not measured."""
     load, cpu, workers = (np.array([read[name]]) for name in ("load", "cpu", "active_workers"))

@@ -25,14 +25,6 @@ class Series(NamedTuple):
     values: Floats
 
 
-class MetricFacts(NamedTuple):
-    """What an exporter states of a metric; the unit is empty where it states none."""
-
-    type: str
-    unit: str
-    help: str
-
-
 def series_in(content: object) -> list[Series]:
     found = _results(content, "matrix")
     return [_series(each) for each in found]
@@ -49,18 +41,6 @@ def texts_in(content: object) -> list[str]:
 
 def label_sets_in(content: object) -> list[Labels]:
     return [_labels(each) for each in _list(content)]
-
-
-def facts_in(content: object) -> dict[str, MetricFacts]:
-    """Take the first statement about each metric: targets may differ, and rarely do."""
-    if not isinstance(content, dict):
-        raise TypeError("no metrics by name")
-    return {name: _facts(stated[0]) for name, stated in content.items() if _list(stated)}
-
-
-def _facts(stated: Any) -> MetricFacts:
-    unit = _text(stated.get("unit", ""))
-    return MetricFacts(_text(stated["type"]), unit, _text(stated.get("help", "")))
 
 
 def _results(content: Any, kind: str) -> list[Any]:

@@ -8,10 +8,8 @@ from typing import Final, TypeVar
 from features.errors import SourceRefusedError
 from features.sources.prometheus.answers import (
     Labels,
-    MetricFacts,
     Sample,
     Series,
-    facts_in,
     label_sets_in,
     samples_in,
     series_in,
@@ -95,11 +93,6 @@ class PrometheusApi:
     ) -> list[Labels]:
         """List the label sets of the series that match any of the selectors."""
         return await self._post("series", _filter(matching, start, stop), label_sets_in)
-
-    async def metadata(self, name: str | None = None) -> dict[str, MetricFacts]:
-        """Tell the type, unit and help text of metrics, by name, as their exporters state them."""
-        fields = [("limit_per_metric", "1"), *([] if name is None else [("metric", name)])]
-        return await self._get("metadata", fields, facts_in)
 
     async def close(self) -> None:
         await self._connection.close()

@@ -22,15 +22,16 @@ import features.store
 from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
 from deployments.runtime.transport.tcp import exchange
+from features.definitions import LIVE
 from features.hours.series import EntityHours
 from features.rows import FeatureRow
 from features.store import publish
-from features.telemetry.stored import feature_row
+from features.telemetry.columns import Telemetry
 from models.memory import trim_heap
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
-from models.tail.baselines import entity_baselines
+from models.tail.baselines import Baseline, entity_baselines
 from models.tail.xgboost_quantile import TailModel
 from observability.logs import JsonLines
 from settings.redis_connection import open_redis
@@ -85,9 +86,15 @@ def home(tmp_path: Path, tail_model: TailModel) -> Path:
 def rows_of_the_fortnight() -> dict[str, FeatureRow]:
     minutes = fortnight()
     return {
-        entity: feature_row(minutes.rows(minutes.entity == entity), baseline._asdict())
+        entity: _last_row(minutes.rows(minutes.entity == entity), baseline)
         for entity, baseline in entity_baselines(minutes.columns()).items()
     }
+
+
+def _last_row(minutes: Telemetry, baseline: Baseline) -> FeatureRow:
+    columns = minutes.columns()
+    values = {each.name: float(columns[each.name][-1]) for each in LIVE}
+    return FeatureRow(values | baseline._asdict(), float(minutes.ts[-1]))
 
 
 def measured_a_minute_ago() -> dict[str, FeatureRow]:

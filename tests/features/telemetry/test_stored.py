@@ -76,14 +76,6 @@ def test_the_latest_row_is_read_off_the_last_stored_minute(store: EmbeddedClickh
         assert set(found[entity].values) == set(NAMES)
 
 
-def test_a_row_read_before_it_is_stored_is_the_one_read_after(store: EmbeddedClickhouse) -> None:
-    normal = clickhouse.baselines(store, STOP)
-    telemetry = fortnight()
-    for entity, row in clickhouse.latest(store, ENTITIES, normal, STOP).items():
-        minutes = telemetry.rows(telemetry.entity == entity)
-        assert clickhouse.feature_row(minutes, normal[entity]) == row
-
-
 def test_an_entity_without_a_baseline_still_has_its_readings(store: EmbeddedClickhouse) -> None:
     found = clickhouse.latest(store, ["settlement"], {}, STOP)
     assert set(found["settlement"].values) == {feature.name for feature in LIVE}

@@ -1,13 +1,10 @@
 """What a server says, right or wrong, is read strictly."""
 
-import asyncio
-import time
 from urllib.parse import parse_qs
 
 import pytest
 
 from features.errors import SourceRefusedError, TooMuchAskedError
-from features.sources.prometheus.api import PrometheusApi
 from tests.features.sources.prometheus.lying import (
     GOOD,
     START,
@@ -41,26 +38,6 @@ async def test_what_a_real_one_knows() -> None:
                 await api.query_range("x", 0, START, 60)
             with pytest.raises(SourceRefusedError, match="parse error"):
                 await api.query("x{", START)
-
-
-async def test_what_exporters_state_of_their_metrics() -> None:
-    config = (
-        "global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: itself\n"
-        "  static_configs: [{targets: [ITSELF]}]\n"
-    )
-    with running(None, config) as server:
-        async with asking(server.url) as api:
-            facts = await _stated(api)
-    assert facts == "counter"
-
-
-async def _stated(api: PrometheusApi) -> str:
-    name = "prometheus_http_requests_total"
-    deadline = time.monotonic() + 60
-    while name not in (found := await api.metadata()):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-    return found[name].type
 
 
 async def test_a_query_is_a_form_that_holds_any_letters() -> None:
