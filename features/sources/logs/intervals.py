@@ -33,7 +33,7 @@ class Tally:
     failed: int = 0
     deploy: bool = False
     restarts: list[float] = field(default_factory=list)
-    latencies: array[float] = field(default_factory=lambda: array("d"))
+    latencies: "array[float]" = field(default_factory=lambda: array("d"))
 
     def add(self, line: LineRead) -> None:
         self.requests += line.request

@@ -81,6 +81,7 @@ class LogSource:
         return found
 
     async def oldest(self) -> int | None:
+        """Tell how far back the lines go; before the first call of `range` nothing is read."""
         await self._open()
         return await asyncio.to_thread(self._oldest)
 
@@ -111,8 +112,6 @@ class LogSource:
 
     def _oldest(self) -> int | None:
         with self._reading:
-            if self._closed is None:
-                self._poll()
             there = (ts for _, ts in (*self._past, *self._tallies) if ts >= self._complete_from)
             return min(there, default=None)
 
