@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
+from features.sources.logs.names import FileKey, file_key
+
 CHUNK = 256 * 1024
 # A line that fills a chunk is no line of a log: it is passed over to its end.
 LONGEST_LINE = CHUNK
@@ -35,7 +37,7 @@ class Noted(NamedTuple):
     """What a later process needs to find the content again, and the place to go on at."""
 
     path: str
-    key: tuple[int, int]
+    key: FileKey
     first: Mark
     recent: Mark
     offset: int
@@ -70,10 +72,9 @@ class Content:
     quiet_since: float | None = None
 
     @property
-    def key(self) -> tuple[int, int]:
-        """The device and inode: which file it is, whatever its name."""
-        stat = os.fstat(self.fd)
-        return stat.st_dev, stat.st_ino
+    def key(self) -> FileKey:
+        """Which file it is, whatever its name."""
+        return file_key(self.fd)
 
     @property
     def size(self) -> int:

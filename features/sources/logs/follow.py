@@ -9,20 +9,20 @@ Every call blocks: not for an event loop.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import orjson
 
-from features.sources.logs.content import FIRST, Content, Mark, Noted, Sink, resumed
-from features.sources.logs.names import FileKey, beside, named_by, opened
+from features.sources.logs.content import FIRST, Content, Mark, Noted, Sink
+from features.sources.logs.lost import LostContents, is_same
+from features.sources.logs.names import FileKey, file_key, named_by, opened
 
 # Who writes goes on in a renamed file until it hears of the rotation.
 QUIET_SECONDS = 60.0
 MOST_FILES = 500
 # What is truncated again while it is read is read on in the next poll.
 ROUNDS = 3
-REMEMBERED = 32
 
 
 class Positions(NamedTuple):
@@ -64,12 +64,12 @@ class Follower:
         self._contents: list[Content] = []
         # Files that hold what is read elsewhere, by their first bytes.
         self._copies: dict[FileKey, Mark] = {}
-        self._former: list[bytes] = []
+        self._lost = LostContents()
         self.found = 0
         self.unreadable: tuple[str, ...] = ()
         if positions is not None:
             self._copies = dict(positions.copies)
-            self._resume(positions.contents)
+        self._noted = () if positions is None else positions.contents
 
     @property
     def files(self) -> int:
@@ -77,6 +77,9 @@ class Follower:
 
     def poll(self, sink: Sink, now: float) -> None:
         """Give the sink every whole line that was written before this call."""
+        for noted in self._noted:
+            self._lost.note(noted, now)
+        self._noted = ()
         for _ in range(ROUNDS):
             named = named_by(self._patterns)
             if len(named) > MOST_FILES:
@@ -85,7 +88,7 @@ class Follower:
                     "can be followed: name fewer"
                 )
             self.found = len(named)
-            self._leave_truncated()
+            self._go_on_elsewhere(now)
             self._begin_new(named)
             if self._read_all(sink, now):
                 break
@@ -110,97 +113,63 @@ class Follower:
         there = tuple(each for each in noted if each is not None)
         if len(there) < len(noted):
             return None
-        return Positions(self._patterns, there, tuple(self._copies.items()))
+        sought = (*self._noted, *self._lost.noted)
+        return Positions(self._patterns, there + sought, tuple(self._copies.items()))
 
     def close(self) -> None:
         for each in self._contents:
             os.close(each.fd)
         self._contents.clear()
 
-    def _resume(self, contents: Iterable[Noted]) -> None:
-        named = named_by(self._patterns)
-        for noted in contents:
-            own = [named[noted.key]] if noted.key in named else []
-            # Its own file first, be it renamed; then a copy, if it was truncated.
-            near = [*own, noted.path, *beside(noted.path)]
-            found = self._resumed(noted, near, own=True) or self._resumed(noted, near, own=False)
-            if found is not None:
-                self._contents.append(found)
-
-    def _resumed(self, noted: Noted, paths: Iterable[str], *, own: bool) -> Content | None:
-        if not own and not noted.first.length:
-            return None  # nothing was read of it, so everything looks like it
-        taken = self._keys()
-        for path in paths:
-            fd = opened(path)
-            if fd is None:
-                continue
-            key = _key(fd)
-            if key not in taken and (key == noted.key) == own:
-                content = resumed(noted, path, fd)
-                if content is not None:
-                    self._copies.pop(key, None)
-                    return content
-            os.close(fd)
-        return None
-
     def _keys(self) -> set[FileKey]:
         return {each.key for each in self._contents}
 
-    def _leave_truncated(self) -> None:
-        """Go on in the copies of what was truncated; what has none is let go of."""
+    def _go_on_elsewhere(self, now: float) -> None:
+        """Go on with what was truncated, or renamed before this process began, where it is now."""
         for content in tuple(self._contents):
-            if not content.is_in(content.fd) and not self._move_to_copy(content):
-                os.close(content.fd)
+            if not content.is_in(content.fd):
                 self._contents.remove(content)
-                self._former = [*self._former, content.first][-REMEMBERED:]
-
-    def _move_to_copy(self, content: Content) -> bool:
-        taken = self._keys()
-        for path in beside(content.path) if content.first else ():
-            fd = opened(path)
-            if fd is None:
-                continue
-            if _key(fd) not in taken and content.is_in(fd):
-                self._copies.pop(_key(fd), None)
-                content.move_to(path, fd)
-                return True
-            os.close(fd)
-        return False
+                self._lost.add(content, now)
+        for content in self._lost.search(self._keys(), now):
+            self._copies.pop(content.key, None)
+            self._contents.append(content)
 
     def _begin_new(self, named: dict[FileKey, str]) -> None:
-        taken = self._keys()
         unreadable = []
         for key, path in named.items():
-            if key in taken:
+            if key in self._keys():
                 continue
             fd = opened(path)
             if fd is None:
                 unreadable.append(path)
-            elif _key(fd) in taken or not self._begin(path, fd):
+            elif file_key(fd) in self._keys() or not self._begin(path, fd):
                 os.close(fd)
         self.unreadable = tuple(unreadable)
 
     def _begin(self, path: str, fd: int) -> bool:
         """Begin to read a file, unless it is a copy, or has no whole line yet to tell by."""
+        content = self._lost.found_in(path, fd) or self._begun(path, fd)
+        if content is None:
+            return False
+        self._copies.pop(file_key(fd), None)
+        self._contents.append(content)
+        return True
+
+    def _begun(self, path: str, fd: int) -> Content | None:
         first = os.pread(fd, FIRST, 0)
         whole = len(first) if len(first) == FIRST else first.rfind(b"\n") + 1
-        if not whole:
-            return False
-        key, first = _key(fd), first[:whole]
-        if self._is_copy(key, first, fd):
-            return False
-        self._copies.pop(key, None)
+        first = first[:whole]
+        if not whole or self._is_copy(file_key(fd), first, fd):
+            return None
         content = Content(path, fd, first=first)
         past = self._most_of_past
         if past is not None and content.size > past:
             content.start_at(content.size - past)
-        self._contents.append(content)
-        return True
+        return content
 
     def _is_copy(self, key: FileKey, first: bytes, fd: int) -> bool:
         for content in self._contents:
-            if _is_same(first, content.first):
+            if is_same(first, content.first):
                 # Of two that are equal, the one that grows is the one that is written.
                 if os.fstat(fd).st_size <= content.size or not content.is_in(fd):
                     self._copies[key] = Mark.of(first)
@@ -208,7 +177,7 @@ class Follower:
                 self._copies[content.key] = Mark.of(content.first)
                 content.move_to(content.path, os.dup(fd))
                 return True
-        if any(_is_same(first, former) for former in self._former):
+        if self._lost.began_like(first):
             self._copies[key] = Mark.of(first)
         # One that grew and looks like none any more was never a copy, but began like one.
         return self._copies.get(key) == Mark.of(first)
@@ -232,15 +201,3 @@ class Follower:
             elif not content.starts and now - (content.quiet_since or now) > QUIET_SECONDS:
                 os.close(content.fd)
                 self._contents.remove(content)
-
-
-def _is_same(first: bytes, other: bytes) -> bool:
-    """Tell whether two files begin alike, by one line at least."""
-    length = min(len(first), len(other))
-    line = first.find(b"\n") + 1 or FIRST
-    return length >= line and first[:length] == other[:length]
-
-
-def _key(fd: int) -> FileKey:
-    status = os.fstat(fd)
-    return status.st_dev, status.st_ino

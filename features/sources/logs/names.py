@@ -46,3 +46,8 @@ def opened(path: str) -> int | None:
         os.close(fd)
         return None
     return fd
+
+
+def file_key(fd: int) -> FileKey:
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
