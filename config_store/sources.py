@@ -64,11 +64,11 @@ class LogsSource(_Source):
 
     @model_validator(mode="after")
     def _ends_in_time(self) -> Self:
-        # Of the first interval that is asked for there is no end else: the next one is over first.
+        # Else the first interval that is asked for would not end before the next one is over.
         if self.lateness_seconds > 0.75 * self.cadence_seconds:
             raise ValueError(
                 f"lines may be {self.lateness_seconds} s late in intervals of "
-                f"{self.cadence_seconds} s: give a cadence that is a third longer than that at least"
+                f"{self.cadence_seconds} s: give a cadence that is a third longer at least"
             )
         return self
 
