@@ -49,6 +49,9 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /experiments/{id:path}",
         "GET /studies",
         "GET /studies/{id:path}",
+        "GET /sources",
+        "GET /entities",
+        "GET /entities/{entity:path}",
     ),
     Role.CLIENT: (
         "POST /models/capacity-planning",
@@ -69,6 +72,8 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /models/bandit/evaluate",
         "POST /models/bayes-opt",
         "POST /models/bayes-opt/tell",
+        "POST /telemetry",
+        "POST /write",
     ),
     Role.OPERATOR: (
         "POST /ledger/audit",

@@ -47,6 +47,9 @@ class RemoteWriteSource(_Source):
 
     kind: Literal["remote_write"] = "remote_write"
     mapping: Mapping
+    prometheus: Literal[2, 3] = Field(
+        3, description="The major release whose rules rates and quantiles follow, to the digit."
+    )
 
 
 class LogsSource(_Source):

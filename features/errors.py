@@ -27,7 +27,39 @@ class SourceRefusedError(FeatureError):
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"The source {source!r} refused: {reason}")
+        self.reason = reason
+
+
+class PostRefusedError(FeatureError):
+    """A body of posted telemetry that cannot be read at all; `field` names its part at fault."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class UnreadableTelemetryError(FeatureError):
+    """Packed telemetry that is damaged, or written by another release."""
+
+
+class IntakeFullError(FeatureError):
+    """So much posted telemetry waits to be stored that no more is taken."""
+
+    def __init__(self, waiting: str, limit: str, retry_after_s: int) -> None:
+        super().__init__(
+            f"{waiting} of telemetry wait to be stored, and the limit is {limit}: post the same "
+            f"rows again in {retry_after_s} s"
+        )
+        self.retry_after_s = retry_after_s
 
 
 class TooMuchAskedError(SourceRefusedError):
     """The answer is larger, or takes longer, than the source or we allow; less may be asked."""
+
+
+class NothingUsableError(FeatureError):
+    """Telemetry was looked for, and none was found that can be mapped."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Nothing there can be used: {reason}.")

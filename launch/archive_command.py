@@ -48,7 +48,10 @@ def _refuse_one_that_is_here(known: Home | None, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def opened_redis(settings: Settings) -> AsyncIterator[Redis]:
+async def opened_redis(
+    settings: Settings,
+    only_redis_knows: str = "where the archive is and what has not been written to it yet",
+) -> AsyncIterator[Redis]:
     """Open Redis; the embedded one is started for this where the platform does not run."""
     redis = open_redis(settings.redis_address, settings.redis_prefix)
     try:
@@ -60,9 +63,8 @@ async def opened_redis(settings: Settings) -> AsyncIterator[Redis]:
             yield redis
     except REDIS_AWAY as away:
         raise LaunchError(
-            f"Redis does not answer ({type(away).__name__}), and only Redis knows where "
-            "the archive is and what has not been written to it yet: start it, or "
-            "correct REDIS_URL."
+            f"Redis does not answer ({type(away).__name__}), and only Redis knows "
+            f"{only_redis_knows}: start it, or correct REDIS_URL."
         ) from None
     finally:
         await redis.aclose()

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from access.keys import Role
 from launch import own_processes
 from launch.cluster import before_ray
+from launch.command import failed, read_settings
 from launch.detached import start_detached
 from launch.errors import AlreadyRunningError, LaunchError
 from launch.failure import explain
 from launch.private_files import keep_private
 from launch.run_record import Run, RunRecord
+from launch.sources.commands import connect, sources
 from settings import aliases
 from settings.environment import Settings
-from settings.names import refusals, unread
+from settings.names import unread
 
 app = typer.Typer(
     help="Ballast: model serving for the people who keep a trading platform upright.",
@@ -30,6 +31,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 app.add_typer(keys, name="key")
+app.add_typer(connect, name="connect")
+app.add_typer(sources, name="sources")
 archive = typer.Typer(
     help="Show where the archive of decisions is, or give it up.", no_args_is_help=True
 )
@@ -66,20 +69,6 @@ def _private(
     keep_private()
 
 
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as refusal:
-        for line in refusals(refusal):
-            typer.secho(line, fg="red", err=True)
-        raise typer.Exit(2) from None
-
-
-def _fail(message: str) -> typer.Exit:
-    typer.secho(message, fg="red", err=True)
-    return typer.Exit(1)
-
-
 @app.command()
 def up(
     detach: Annotated[
@@ -89,18 +78,18 @@ def up(
     config: ConfigFile = Path("serve_config.yaml"),
 ) -> None:
     """Start everything on this machine: Redis, Ray, the history, the models, the API."""
-    settings = _settings()
+    settings = read_settings()
     try:
         if detach:
             _detached(settings, config)
         else:
             _foreground(settings, config)
     except KeyboardInterrupt:
-        raise _fail("Ballast ended before it was ready.") from None
+        raise failed("Ballast ended before it was ready.") from None
     except typer.Exit:
         raise  # the child has said why
     except Exception as error:  # noqa: BLE001 - whatever it is, one sentence says what to do
-        raise _fail(str(explain(error, settings))) from None
+        raise failed(str(explain(error, settings))) from None
 
 
 def _foreground(settings: Settings, config: Path) -> None:
@@ -135,7 +124,7 @@ def _detached(settings: Settings, config: Path) -> None:
 @app.command()
 def down() -> None:
     """End every process that `ballast up` started, and only those."""
-    settings = _settings()
+    settings = read_settings()
     record = RunRecord(settings.home)
     run = record.read()
     if run is None:
@@ -178,11 +167,11 @@ def _clear(record: RunRecord, run: Run) -> None:
 @app.command()
 def status() -> None:
     """Tell whether the platform runs here, and how well."""
-    settings = _settings()
+    settings = read_settings()
     run = RunRecord(settings.home).read()
     if run is None or not own_processes.alive(run.pid, run.started):
         if run is not None and own_processes.marked(run.token):
-            raise _fail(
+            raise failed(
                 "`ballast up` was killed. What it started may still answer, but nothing "
                 "is restarted: `ballast down` ends it, and `ballast up` starts it again."
             )
@@ -194,7 +183,7 @@ def status() -> None:
     for line in shown.lines:
         typer.echo(line)
     if shown.failure:
-        raise _fail(shown.failure)
+        raise failed(shown.failure)
 
 
 @app.command()
@@ -204,16 +193,16 @@ def bootstrap(
     ] = "auto",
 ) -> None:
     """Give a Ray cluster that runs what it needs once: a configuration, a key, history, a model."""
-    settings = _settings()
+    settings = read_settings()
     _warn()
     from launch.cluster_start import prepare_cluster  # noqa: PLC0415 - imports Ray
 
     try:
         prepare_cluster(settings, address)
     except KeyboardInterrupt:
-        raise _fail("Ballast ended before it was ready.") from None
+        raise failed("Ballast ended before it was ready.") from None
     except Exception as error:  # noqa: BLE001 - whatever it is, one sentence says what to do
-        raise _fail(str(explain(error, settings))) from None
+        raise failed(str(explain(error, settings))) from None
 
 
 @app.command()
@@ -224,7 +213,7 @@ def audit(
     ] = None,
 ) -> None:
     """Verify that the ledger holds every decision as it was written: exit code 4 if not."""
-    settings = _settings()
+    settings = read_settings()
     from launch.audit_command import (  # noqa: PLC0415 - opens the column store
         verify_decision,
         verify_ledger,
@@ -241,7 +230,7 @@ def audit(
                 )
                 verdict = asyncio.run(work)
     except LaunchError as error:
-        raise _fail(str(error)) from None
+        raise failed(str(error)) from None
     for line in verdict.lines:
         typer.secho(line, fg=None if verdict.sound else "red")
     if not verdict.sound:
@@ -266,7 +255,7 @@ def create_key(
     """Make a key and print it; it is shown this once and kept only as a hash."""
     from launch.key_command import create  # noqa: PLC0415 - opens Redis
 
-    typer.echo(_with_redis(create(_settings(), role, note, datetime.now(UTC))))
+    typer.echo(_with_redis(create(read_settings(), role, note, datetime.now(UTC))))
 
 
 @keys.command("list")
@@ -274,7 +263,7 @@ def list_keys() -> None:
     """List the keys that were made, without their secrets."""
     from launch.key_command import listed  # noqa: PLC0415 - opens Redis
 
-    typer.echo(_with_redis(listed(_settings())))
+    typer.echo(_with_redis(listed(read_settings())))
 
 
 @keys.command("revoke")
@@ -284,7 +273,7 @@ def revoke_key(
     """Revoke a key; every gateway refuses it within a second."""
     from launch.key_command import revoke  # noqa: PLC0415 - opens Redis
 
-    typer.echo(_with_redis(revoke(_settings(), key_id)))
+    typer.echo(_with_redis(revoke(read_settings(), key_id)))
 
 
 @archive.command("show")
@@ -292,7 +281,7 @@ def show_archive() -> None:
     """Say on which node the archive of decisions lies, and in which folder."""
     from launch.archive_command import show  # noqa: PLC0415 - opens Redis
 
-    typer.echo(_with_redis(show(_settings())))
+    typer.echo(_with_redis(show(read_settings())))
 
 
 @archive.command("abandon")
@@ -300,14 +289,14 @@ def abandon_archive() -> None:
     """Give up an archive that will not come back; the next start begins a new one."""
     from launch.archive_command import give_up  # noqa: PLC0415 - opens Redis
 
-    typer.echo(_with_redis(give_up(_settings())))
+    typer.echo(_with_redis(give_up(read_settings())))
 
 
 def _with_redis(work: object) -> str:
     try:
         return asyncio.run(work)  # type: ignore[arg-type] # each of them is a coroutine of text
     except LaunchError as error:
-        raise _fail(str(error)) from None
+        raise failed(str(error)) from None
 
 
 if __name__ == "__main__":

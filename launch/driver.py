@@ -55,7 +55,7 @@ class Driver:
             self._ending.settle()
             if not self._ending.wished:
                 self._reports.write(Report(kind="ready"))
-                self._train_forecasters(undo)
+                self._train_later(undo)
                 self._stay(undo)
 
     def _start(self, undo: ExitStack) -> None:
@@ -112,31 +112,22 @@ class Driver:
             serving.await_answer(self._order.url, self._logs)
             bar(1.0, "Every deployment answers")
 
-    def _train_forecasters(self, undo: ExitStack) -> None:
+    def _train_later(self, undo: ExitStack) -> None:
         """Train what is missing beside the answers: simpler rules stand in until then."""
         # Brings the forecasters with it, which the start need not wait for.
-        from launch.training.background import (  # noqa: PLC0415 - see above
-            ForecasterTraining,
-            missing,
+        from launch.training.jobs import jobs  # noqa: PLC0415 - see above
+        from launch.training.later import TrainingLater  # noqa: PLC0415 - see above
+
+        settings, console = self._settings, self._progress.console
+        todo = jobs(settings)
+        if names := [name for job in todo for name in job.due(time.time())]:
+            console.print(f"Training {len(names)} models in the background; simpler rules answer.")
+        log_file = settings.paths.logs / "training.log"
+        later = TrainingLater(
+            todo, self._order.scratch, log_file, heard=self._progress.note, say=console.print
         )
-
-        absent = missing(self._settings)
-        if not absent:
-            return
-        console, started = self._progress.console, time.monotonic()
-        console.print(f"Training {len(absent)} forecasters in the background; simpler ones answer.")
-
-        def over(code: int) -> None:
-            took = time.monotonic() - started
-            if code == 0:
-                console.print(f"[green]✓[/green] Forecasters are trained: {took:.0f} s")
-            elif not self._ending.wished:
-                log_file = self._settings.paths.logs / "training.log"
-                console.print(f"[yellow]The forecasters' training failed; see {log_file}")
-
-        training = ForecasterTraining(self._settings, self._order.scratch)
-        undo.callback(training.stop)
-        training.start(self._progress.note, over)
+        undo.callback(later.stop)
+        later.start()
 
     def _stay(self, undo: ExitStack) -> None:
         """Report how the deployments are, until the end is wished."""

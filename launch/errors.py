@@ -1,5 +1,7 @@
 """Why the platform cannot start or stop, each in a sentence that says what to do."""
 
+from collections.abc import Iterable
+
 
 class LaunchError(Exception):
     """The root: the command line shows its message and nothing else."""
@@ -165,3 +167,10 @@ class GaveUpError(LaunchError):
             f"The Ray cluster was lost again ({why}) after {restarts} restarts in "
             f"{minutes:.0f} minutes, and Ballast has ended. The logs are in {logs}."
         )
+
+
+class UnknownSourceError(LaunchError):
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        others = ", ".join(sorted(known))
+        there = f"there are {others}" if others else "none is connected; see `ballast connect`"
+        super().__init__(f"There is no source named {name}: {there}.")

@@ -8,6 +8,7 @@ import ray
 
 from deployments.history.discovery import history
 from launch.training.champion import make_champion
+from models.errors import TrainingDataError
 from models.pointer import read_pointer
 from models.registry import CHAMPION, Registry
 from models.tail.naming import TAIL_MODEL
@@ -28,8 +29,11 @@ def fill_history(progress: Progress) -> int:
     return added
 
 
-def train_missing(settings: Settings, scratch: Path, progress: Progress) -> str:
-    """Train the tail model and make it champion, unless there is one."""
+def train_missing(settings: Settings, scratch: Path, progress: Progress) -> str | None:
+    """Train the tail model and make it champion, unless there is one.
+
+    None where the history is too short: the fallback answers, and TrainingLater tries again.
+    """
     paths = settings.paths
     champion = read_pointer(paths.models, TAIL_MODEL, CHAMPION)
     if champion is not None:
@@ -39,10 +43,19 @@ def train_missing(settings: Settings, scratch: Path, progress: Progress) -> str:
     # XGBoost and scikit-learn take seconds to import, which only the first start needs.
     from models.tail.training import train_tail  # noqa: PLC0415 - see above
 
-    columns = ray.get(history().training_rows.remote(settings.history_days))
+    actor = history()
+    made_up, columns = ray.get(
+        [actor.made_up.remote(), actor.training_rows.remote(settings.history_days)]
+    )
     threads = os.cpu_count() or 1
-    trained = train_tail(columns, seed=settings.seed, threads=threads, progress=progress)
+    try:
+        trained = train_tail(columns, seed=settings.seed, threads=threads, progress=progress)
+    except TrainingDataError as short:
+        progress(1.0, f"None yet, the fallback answers: {short}")
+        return None
     registry = Registry(settings.tracking_uri, paths.models)
-    version = make_champion(registry, scratch, TAIL_MODEL, trained.model.save, trained.metrics)
+    version = make_champion(
+        registry, scratch, TAIL_MODEL, trained.model.save, trained.metrics, made_up=made_up
+    )
     progress(1.0, f"Model {version.name} {version.version} is trained")
     return version.version

@@ -75,6 +75,11 @@ def _door(found: dict[str, Any], run: Run) -> list[str]:
         f"degraded {'yes' if found['degraded'] else 'no'}",
         *(f"         {reason}" for reason in found["degraded_reasons"]),
         f"families {', '.join(found['families'])}",
+        *(
+            ["sources  none: the demo platform is shown; `ballast connect` brings yours"]
+            if found["demo"]
+            else []
+        ),
         f"cluster  {run.dashboard}   to apply an edited {run.config_file}:",
         f"         RAY_AUTH_MODE=token serve deploy {file} -a {run.dashboard}",
     ]

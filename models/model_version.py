@@ -35,6 +35,8 @@ class Semver(NamedTuple):
 
 
 FIRST = Semver(1, 0, 0)
+# The tag that says whose telemetry a version learned from.
+TELEMETRY, DEMO, MEASURED = "telemetry", "demo", "measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class ModelVersion:
     tags: dict[str, str] = field(default_factory=dict)
     # Of the files; empty for a version that release 0.1.0 registered.
     digest: str = ""
+
+    @property
+    def of_demo(self) -> bool:
+        """Whether it learned from made-up telemetry."""
+        return self.tags.get(TELEMETRY) == DEMO
 
     def is_same_model(self, other: "ModelVersion") -> bool:
         """Tell whether both name the same files: a number alone may be given out twice.

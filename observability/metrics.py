@@ -153,6 +153,26 @@ class Metrics:
         self.ledger_drain_lag_seconds = self._gauge(
             "ledger_drain_lag_seconds", "Age of the oldest decision that is not in ClickHouse yet."
         )
+        self.telemetry_posted_rows = self._counter(
+            "telemetry_posted_rows_total",
+            "Intervals of entities that clients posted and that were taken.",
+            "source",
+        )
+        self.remote_write_samples = self._counter(
+            "remote_write_samples_total",
+            "Samples of needed series that a Prometheus wrote, taken or refused.",
+            "source",
+            "outcome",
+        )
+        self.remote_write_unneeded_series = self._counter(
+            "remote_write_unneeded_series_total",
+            "Series in remote writes that no rule of the source's mapping needs.",
+            "source",
+        )
+        self.telemetry_dead_letters = self._counter(
+            "telemetry_dead_letters_total",
+            "Posted telemetry kept in a separate stream because it cannot be read or stored.",
+        )
         self.ledger_dead_letters = self._counter(
             "ledger_dead_letters_total",
             "Ledger entries kept in a separate stream because they cannot be read or stored.",

@@ -1,4 +1,4 @@
-"""The tables of the column store.
+"""The tables of the ledger in the column store; features/telemetry/tables.py has telemetry's.
 
 Rows may arrive twice (a drain killed between its insert and its mark): the tables collapse equal
 keys, and queries that count say FINAL.
@@ -71,31 +71,6 @@ PRIMARY KEY decision_id
 SETTINGS optimize_for_bulk_insert = 0
 """
 
-TELEMETRY = """
-CREATE TABLE IF NOT EXISTS telemetry (
-    ts DateTime('UTC'),
-    entity LowCardinality(String),
-    request_rate Float64,
-    error_rate Float64,
-    load Float64,
-    infra Float64,
-    cpu Float64,
-    memory Float64,
-    queue_depth Float64,
-    active_workers Float64,
-    p50_ms Float64,
-    p95_ms Float64,
-    p99_ms Float64,
-    p999_ms Float64,
-    exemplars Array(Float32),
-    session LowCardinality(String),
-    regime Int16,
-    deploy UInt8,
-    incident LowCardinality(String)
-) ENGINE = ReplacingMergeTree
-ORDER BY (entity, ts)
-"""
-
 # The id is a hash of the content: what is equal in it is equal in all but when it was known, of
 # which the first counts. What is stored here is trimmed from Redis, hence the fsyncs.
 TIMELINE = """
@@ -114,12 +89,7 @@ ORDER BY (time, id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 """
 
-TABLES = {
-    "decisions": DECISIONS,
-    "ledger_entries": LEDGER_ENTRIES,
-    "telemetry": TELEMETRY,
-    "timeline": TIMELINE,
-}
+TABLES = {"decisions": DECISIONS, "ledger_entries": LEDGER_ENTRIES, "timeline": TIMELINE}
 # What a server may be built without.
 OPTIONAL_TABLES = {"decision_rows": DECISION_ROWS}
 

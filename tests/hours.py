@@ -1,4 +1,4 @@
-"""Telemetry by the hour of minutes at hand: what the history does in SQL, in NumPy."""
+"""Telemetry by the hour of intervals at hand: what the history does in SQL, in NumPy."""
 
 from typing import Any
 
@@ -6,22 +6,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.hours.known import HOUR
-from features.hours.series import LEAST_MINUTES, MEASURES, EntityHours, laid_out
-from features.telemetry.columns import Telemetry
+from features.hours.series import LEAST_SHARE, MEASURES, EntityHours, laid_out
+from features.hours.stored import AROUND
+from features.telemetry.columns import Floats, Ints, Telemetry
 
 
 def hours_of(telemetry: Telemetry, until: int) -> dict[str, EntityHours]:
-    """Take the means of minutes at hand, of the hours that are over at `until`."""
-    columns = telemetry.columns()
-    before = telemetry.ts < until // HOUR * HOUR
-    entities, which = np.unique(telemetry.entity[before], return_inverse=True)
-    hour = telemetry.ts[before] // HOUR
-    means: dict[str, NDArray[Any]] = {}
-    keys, row = np.unique(np.stack([which, hour]), axis=1, return_inverse=True)
-    for name in MEASURES:
-        values = columns[name][before]
-        fine = np.isfinite(values)
-        count = np.bincount(row[fine], minlength=keys.shape[1])
-        total = np.bincount(row[fine], values[fine], minlength=keys.shape[1])
-        means[name] = np.where(count >= LEAST_MINUTES, total / np.maximum(count, 1), np.nan)
-    return laid_out({"entity": entities[keys[0]], "hour": keys[1]} | means, until)
+    """Take the means of intervals at hand, of the hours that are over at `until`."""
+    before = telemetry.rows(telemetry.ts < until // HOUR * HOUR)
+    parts: list[dict[str, NDArray[Any]]] = []
+    for entity in np.unique(before.entity):
+        own = before.rows(before.entity == entity)
+        hours = np.unique(own.ts // HOUR)
+        means = {name: _means(own.ts, own.columns()[name], hours) for name in MEASURES}
+        parts.append({"entity": np.full(hours.size, entity), "hour": hours} | means)
+    if not parts:
+        return {}
+    rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return laid_out(rows, until)
+
+
+def _means(ts: Ints, values: Floats, hours: Ints) -> Floats:
+    fine = np.isfinite(values)
+    ts, values = ts[fine], values[fine]
+    of_hour = [ts // HOUR == hour for hour in hours]
+    steps = np.array([np.diff(ts[own]).min() if own.sum() > 1 else np.nan for own in of_hour])
+    found = np.full(hours.size, np.nan)
+    for at, own in enumerate(of_hour):
+        near = steps[(np.abs(hours - hours[at]) <= AROUND) & ~np.isnan(steps)]
+        cadence = np.sort(near)[(near.size - 1) // 2] if near.size else HOUR
+        if own.sum() * cadence >= HOUR * LEAST_SHARE:
+            found[at] = values[own].mean()
+    return found

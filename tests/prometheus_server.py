@@ -4,13 +4,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 from tests.ports import any_free_port
 from tests.waiting import PATIENCE_SECONDS
@@ -34,18 +31,26 @@ class PrometheusServer:
     def give_past(self, openmetrics: str) -> None:
         """Write samples with their times as blocks; before it starts, or its next start."""
         text = self.folder / "past.om"
-        text.write_text(openmetrics)
-        command = ("promtool", "tsdb", "create-blocks-from", "openmetrics", text, self._data)
+        text.write_text(f"{openmetrics}# EOF\n")
+        command = (
+            _binary("promtool"),
+            "tsdb",
+            "create-blocks-from",
+            "openmetrics",
+            text,
+            self._data,
+        )
         made = subprocess.run(command, capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stderr
 
     def start(self, config: str = NOTHING_TO_SCRAPE, *options: str) -> None:
+        """Start it; ITSELF in the configuration stands for where it listens."""
         file = self.folder / "prometheus.yml"
-        file.write_text(config)
+        file.write_text(config.replace("ITSELF", f"127.0.0.1:{self.port}"))
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    "prometheus",
+                    _binary("prometheus"),
                     f"--config.file={file}",
                     f"--storage.tsdb.path={self._data}",
                     "--storage.tsdb.retention.time=20y",
@@ -86,12 +91,21 @@ class PrometheusServer:
             return False
 
 
+def samples(series: str, at: Iterable[float], values: Iterable[float]) -> str:
+    """Write samples of one series, such as `up{job="a"}`, as OpenMetrics."""
+    return "".join(f"{series} {value} {time}\n" for time, value in zip(at, values, strict=True))
+
+
+def _binary(name: str) -> str:
+    path = shutil.which(name)
+    assert path, f"{name} is not installed: run scripts/install-system"
+    return path
+
+
 @contextmanager
 def running(
     past: str | None = None, config: str = NOTHING_TO_SCRAPE, *options: str
 ) -> Iterator[PrometheusServer]:
-    if shutil.which("prometheus") is None:
-        pytest.skip("prometheus is not installed: run scripts/install-system")
     folder = Path(tempfile.mkdtemp(prefix="prometheus-"))
     server = PrometheusServer(folder)
     try:

@@ -15,8 +15,8 @@ from benchmarks.decisions.figures import is_quick, show
 from features.sources.simulator.platform import Platform
 from features.telemetry import stored as telemetry_store
 from features.telemetry.columns import Telemetry
+from features.telemetry.tables import append, create_measurements, milliseconds
 from observability.clickhouse.embedded import EmbeddedClickhouse
-from observability.schema import create_tables
 
 DAY = 86_400
 UNTIL = 20_500 * DAY
@@ -45,7 +45,11 @@ def figures(store: EmbeddedClickhouse, minutes: Telemetry, days: int) -> list[li
     rows, entities = len(minutes), sorted(set(minutes.entity.tolist()))
     since = UNTIL - days * DAY
     return [
-        measured("append", rows, lambda: telemetry_store.append(store, minutes)),
+        measured(
+            "append",
+            rows,
+            lambda: append(store, minutes, source="demo", known_ms=milliseconds(UNTIL)),
+        ),
         measured(
             "read all of it for training",
             rows,
@@ -77,7 +81,7 @@ def run(*, quick: bool) -> None:
     )
     with tempfile.TemporaryDirectory(prefix="bench-history-") as folder:
         store = EmbeddedClickhouse(Path(folder) / "history")
-        create_tables(store)
+        create_measurements(store)
         rows = figures(store, minutes, days)
         second = a_second_process(Path(folder) / "history")
         store.close()

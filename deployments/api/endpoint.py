@@ -94,6 +94,8 @@ class InferenceEndpoint:
     fallback_detail: Callable[[Any], Detail] | None = None
     # The features that the model needs and that the feature store may fill.
     features: tuple[str, ...] = ()
+    # Those of them that it can do without: NaN where the entity's telemetry has no such metric.
+    optional_features: tuple[str, ...] = ()
     # The deployment that answers; the family's own where it is not named.
     deployment: str = ""
     # What a body says beyond its numbers, as JSON: one of the operations of its deployment.

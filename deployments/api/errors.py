@@ -37,6 +37,12 @@ class RefusedError(Exception):
         )
 
 
+class BadRequestError(RefusedError):
+    """The body is not what its protocol says."""
+
+    status, code = 400, "bad_request"
+
+
 class UnauthorizedError(RefusedError):
     status, code = 401, "unauthorized"
 
@@ -67,6 +73,12 @@ class TooSlowError(RefusedError):
 
 class TooLargeError(RefusedError):
     status, code = 413, "too_large"
+
+
+class UnsupportedMediaTypeError(RefusedError):
+    """The body is of a type or an encoding that is not read."""
+
+    status, code = 415, "unsupported_media_type"
 
 
 class InvalidError(RefusedError):

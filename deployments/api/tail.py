@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from config_store.document import Serving
 from deployments.api.endpoint import FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail, FloatArray
+from models.needs import TAIL as TAIL_NEEDS
 from models.tail.plan import ACTIONS
 
 GIVEN = ("load", "infra", "request_rate", "error_rate")
@@ -116,6 +117,7 @@ TAIL = InferenceEndpoint(
     body=TailBody,
     data=TailData,
     features=FEATURES,
+    optional_features=TAIL_NEEDS.can_do_without,
     columns=columns,
     answers=answers,
     interval_method="cqr",

@@ -25,8 +25,16 @@ class Features(Stage[FeatureConfig]):
         rows = await self._store.rows(batch.entities)
         self.replica.metrics.cached(self._store.hits - hits, self._store.misses - misses)
         fresh = Freshness(self.replica.clocks.wall(), compiled.stale_after_seconds)
-        needed = FAMILIES[batch.family].features
-        filled = fill(needed, batch.entities, batch.columns, rows, compiled.defaults, fresh)
+        family = FAMILIES[batch.family]
+        filled = fill(
+            family.features,
+            batch.entities,
+            batch.columns,
+            rows,
+            compiled.defaults,
+            fresh,
+            family.optional_features,
+        )
         return filled_to_frame(filled)
 
     def compile(self, version: Version) -> FeatureConfig:

@@ -9,16 +9,14 @@ from features.hours.known import HOUR, NAMES, known_hours
 from models.forecasting.forecaster import LONGEST_HORIZON, HourlySeries
 from models.protocols import FloatArray
 
-# What an entity that nobody has told us of is taken to follow.
-USUAL_EXCHANGE = "XNYS"
-
 
 class Past(NamedTuple):
     """One entity's hours up to the present one."""
 
     start: int
     rate: FloatArray
-    exchange: str
+    exchange: str | None
+    """Whose calendar the rate follows; none where nobody has said."""
 
 
 def past_of(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Past]:
@@ -41,9 +39,9 @@ def series_of(entity: str, past: Past, ahead: int = LONGEST_HORIZON) -> HourlySe
 
 
 def stranger(entity: str, now: float) -> HourlySeries:
-    """Make the series of an entity that nobody has measured: no past, and the usual calendar."""
+    """Make the series of an entity that nobody has measured: no past, and nobody's calendar."""
     start = int(now) // HOUR * HOUR
-    known = known_hours(USUAL_EXCHANGE, start, LONGEST_HORIZON + 1)
+    known = known_hours(None, start, LONGEST_HORIZON + 1)
     return HourlySeries(entity, start, np.zeros(0), known, NAMES)
 
 

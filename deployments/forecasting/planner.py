@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from deployments.forecasting.hourly_offsets import HourlyOffsets
-from deployments.forecasting.table import Ahead
+from deployments.forecasting.table import Ahead, present_alone
 from deployments.runtime.batch import Columns, Detail, FloatArray
 from deployments.runtime.coverage.online_offsets import moved
 from models.forecasting.plan import without_history
@@ -50,6 +50,10 @@ def answer(
     online: HourlyOffsets,
 ) -> tuple[Columns, list[Detail | None]]:
     """Plan every row; the same to the bit whatever others ride along."""
+    ahead = [
+        present_alone(row, rate)
+        for row, rate in zip(ahead, columns["request_rate"].tolist(), strict=True)
+    ]
     inputs = PlanInputs(columns, ahead)
     lower, upper = (np.stack([getattr(row, end) for row in ahead]) for end in ("lower", "upper"))
     point = np.stack([row.point for row in ahead])

@@ -7,7 +7,7 @@ what a client gets begins with the next full hour.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -90,13 +90,17 @@ def make(
     if not series:
         return []
     present = chain.forecast(series, 1).forecast.point[:, 0]
-    moved = [_moved(each, rate) for each, rate in zip(series, present.tolist(), strict=True)]
+    there = [bool(np.isfinite(each.values).any()) for each in series]
+    moved = [
+        with_hour(each, rate) if measured else each
+        for each, rate, measured in zip(series, present.tolist(), there, strict=True)
+    ]
     chained = chain.forecast(moved, LONGEST_HORIZON)
     found = chained.forecast
     return [
         Ahead(
-            start=each.end if each.values.size else each.start + HOUR,
-            expected=float(present[row]) if each.values.size else float("nan"),
+            start=each.end if there[row] else each.end + HOUR,
+            expected=float(present[row]) if there[row] else float("nan"),
             point=np.maximum(found.point[row], 0.0),
             lower=np.maximum(found.lower[row], 0.0),
             upper=np.maximum(found.upper[row], 0.0),
@@ -107,12 +111,20 @@ def make(
             },
             answered_by=chained.answered_by[row],
             passed_over=chained.passed_over[row],
-            basis=found.basis[row] if each.values.size else NO_HISTORY,
+            basis=found.basis[row] if there[row] else NO_HISTORY,
             lasting=lasting[row],
         )
         for row, each in enumerate(moved)
     ]
 
 
-def _moved(series: HourlySeries, rate: float) -> HourlySeries:
-    return with_hour(series, rate) if series.values.size else series
+def present_alone(ahead: Ahead, rate: float) -> Ahead:
+    """Go by the present rate where neither the entity nor any other has a past.
+
+    The interval says how little that is: from nothing to twice as much.
+    """
+    if not rate > 0 or np.any(ahead.upper > 0) or ahead.basis != NO_HISTORY:
+        return ahead
+    same = np.full(len(ahead.point), rate)
+    basis = f"{NO_HISTORY} or any other: the present rate"
+    return replace(ahead, point=same, lower=0 * same, upper=2 * same, basis=basis)

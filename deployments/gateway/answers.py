@@ -92,6 +92,7 @@ def write_down(
     for row, (ask, decision_id) in enumerate(zip(asks, ids, strict=True)):
         latency_ms = round((shared.monotonic - ask.received) * 1000, 3)
         assumed = results.filled.assumed.get(row, ())
+        missing = results.filled.missing.get(row, ())
         violations = judged.violations.get(row, [])
         level = LEVELS[levels[row]]
         detail = details[row] or _NO_DETAIL
@@ -105,6 +106,8 @@ def write_down(
         )
         if interval is None:
             meta = meta | {"interval_reason": why_no_interval(family, fallback=fallback[row])}
+        if prediction.reason:
+            meta = meta | {"fallback_reason": prediction.reason}
         if family.takes_feedback:
             meta = meta | {"feedback": not fallback[row]}
         envelope = orjson.dumps(
@@ -120,6 +123,7 @@ def write_down(
                     "features": {
                         "stale": results.filled.stale.get(row, ()),
                         "assumed": assumed,
+                        "missing": missing,
                         "event_time": isoformat(event_times[row]),
                     },
                     "latency_ms": latency_ms,

@@ -28,6 +28,7 @@ from deployments.gateway.ingress import (
     internal_error,
     request_id_of,
 )
+from deployments.gateway.own_bodies import reads_its_own
 from deployments.gateway.routes import (
     config,
     decisions,
@@ -36,8 +37,10 @@ from deployments.gateway.routes import (
     monitoring,
     outcomes,
     platform,
+    remote_write,
     streams,
     studies,
+    telemetry,
     timeline,
 )
 from deployments.gateway.routes import safety as safety_routes
@@ -82,6 +85,8 @@ def build_app(context: GatewayContext) -> FastAPI:
         outcomes,
         experiments,
         studies,
+        telemetry,
+        remote_write,
         timeline,
     )
     for room in rooms:
@@ -173,17 +178,23 @@ class HeadAsGet:
 class BodiesAreJson:
     """Reads every body as JSON, whatever it is called: `curl -d` calls it a form.
 
-    The families' endpoints go by this already. Only the sign-in to the documentation is a form.
+    The families' endpoints go by this already. Only the sign-in to the documentation is a form, and
+    telemetry may be CSV.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].endswith("/docs/sign-in"):
+        if scope["type"] == "http" and not self._has_another_form(scope):
             others = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
             scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
         await self._app(scope, receive, send)
+
+    @staticmethod
+    def _has_another_form(scope: Scope) -> bool:
+        path: str = scope["path"]
+        return path.endswith("/docs/sign-in") or reads_its_own(scope)
 
 
 class Counted:

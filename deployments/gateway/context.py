@@ -14,6 +14,7 @@ from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import UnavailableError
 from deployments.api.shipped import FAMILIES
 from deployments.gateway.admission import Admission
+from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.documentation.sessions import Sessions
 from deployments.gateway.hops import Handles, Hops
 from deployments.gateway.lanes import Lanes
@@ -22,10 +23,12 @@ from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.pipeline import InferencePipeline, Stages
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
+from deployments.gateway.remote_write import RemoteWrites
 from deployments.gateway.state_client import StateClient
 from deployments.gateway.timings import Stopwatch
 from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from deployments.runtime.replica import FIRST_CONFIG_SECONDS, Replica
+from features.telemetry.intake import Intake
 from observability.background import BackgroundLoop
 from observability.ledger.decision import DecisionIds, writer_name
 from observability.ledger.lag import drain_lag_s
@@ -37,6 +40,10 @@ from settings.redis_connection import REDIS_AWAY
 LAG_SECONDS = 1.0
 SPOOLS_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
+# Of posted telemetry, whose bodies are twice as large and become ten times as much while they are
+# read.
+POSTS_PER_KEY = 4
+POSTS_IN_ALL = 8
 
 
 class GatewayContext:
@@ -72,12 +79,15 @@ class GatewayContext:
         self.listeners = Listeners()
         self.spools = Spools(replica.redis, Path(self.settings.paths.spool), self.clocks.wall)
         self.lookups = DecisionLookups(self.clocks.monotonic, why_waiting=self.spools.why_waiting)
+        self.intake = Intake(replica.redis)
+        self.post_room = BodyRoom(POSTS_PER_KEY, POSTS_IN_ALL)
         self.outcomes = OutcomeRecorder(replica.redis, self.clocks.monotonic)
         self.sessions = Sessions(secret, lambda: self.keys.value, self.clocks.wall)
         self.hops = Hops(replica, handles, self.families, secret)
         ids = DecisionIds(self.clocks.wall, os.urandom)
         self.keyed = StateClient(self.hops.models, ids, self.active)
         self.lanes = Lanes(self._pipelines(ids), lambda: replica.config.value, self.clocks)
+        self.remote_writes = RemoteWrites(replica.redis, self.lanes.turns)
         # What is stopped before the parts that it works on.
         self._working: list[BackgroundLoop] = []
         # What is stopped after the ledger, whose spool it notes.

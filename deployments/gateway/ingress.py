@@ -21,6 +21,7 @@ from deployments.gateway.body_room import BodyPermit
 from deployments.gateway.lanes import Lanes
 from deployments.gateway.large_answers import PIECE_BYTES, length_of, pieces_of, send_pieces
 from deployments.gateway.one_write import Header, send_at_once
+from deployments.gateway.own_bodies import reads_its_own
 from observability.logs import request_ids
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,11 @@ class InferenceIngress:
 
     def answers(self, scope: Scope) -> bool:
         """Tell whether an HTTP request is spared Serve's machinery: they come by the thousand."""
-        return self.takes(scope) or scope["path"].removeprefix(V1).startswith(LOOKUPS)
+        return (
+            self.takes(scope)
+            or scope["path"].removeprefix(V1).startswith(LOOKUPS)
+            or reads_its_own(scope)  # Serve would read it to its end first, however large it is
+        )
 
     def takes(self, scope: Scope) -> bool:
         """Tell whether the ingress answers this HTTP request itself."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from deployments.api.endpoint import InferenceEndpoint
+from deployments.api.telemetry import TelemetryColumns, TelemetryRows
 from deployments.gateway.bodies import BodyReader
 
 REF = "#/components/schemas/{model}"
@@ -87,7 +88,12 @@ class SafetyShown(BaseModel):
 
 class FeaturesShown(BaseModel):
     stale: list[str]
-    assumed: list[str]
+    assumed: list[str] = Field(
+        description="Of entities that nobody measures: taken from the configuration's defaults."
+    )
+    missing: list[str] = Field(
+        description="Of entities that are measured, though not in this: the model did without."
+    )
     event_time: str | None
 
 
@@ -104,6 +110,10 @@ class Meta(BaseModel):
     )
     interval_reason: str = Field(
         default="", description="Only where the interval is null: why there is none."
+    )
+    fallback_reason: str = Field(
+        default="",
+        description="Only where no model could answer: why, such as that none is trained yet.",
     )
     feedback: bool = Field(
         default=True,
@@ -135,6 +145,7 @@ def _build(app: FastAPI, families: Mapping[str, InferenceEndpoint]) -> dict[str,
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas |= _schemas([Error, Online, Interval, SafetyShown, Meta])
+    schemas |= _schemas([TelemetryRows, TelemetryColumns])
     for family in families.values():
         schemas |= _schemas([BodyReader(family).many, family.body, family.data])
         schemas[_answer(family)] = _answer_schema(family)

@@ -1,4 +1,4 @@
-"""Bounds the body of every request that the ingress does not read itself.
+"""Bounds the body of every request that neither the ingress nor its route reads itself.
 
 FastAPI and Serve take in a whole body, of any size, before anybody has asked for the key.
 """
@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments.api.errors import RefusedError
 from deployments.gateway.bodies import ClientGoneError, read_body
 from deployments.gateway.ingress import refuse, request_id_of
+from deployments.gateway.own_bodies import reads_its_own
 
 # An outcome, a deploy to be judged, a form to sign in: none has more than a few hundred bytes.
 MOST_BYTES = 16 * 1024
@@ -20,7 +21,7 @@ class SmallBodies:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or reads_its_own(scope):
             await self._app(scope, receive, send)
             return
         try:

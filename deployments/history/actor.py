@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -25,6 +26,8 @@ from deployments.telemetry.service import TelemetryService
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
 from features.telemetry import stored as telemetry_store
+from features.telemetry.seen import entities as entities_seen
+from features.telemetry.tables import create_measurements, drop_made_up
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
 from observability.clickhouse.opening import open_store
@@ -56,6 +59,8 @@ REST_SECONDS = 1.0
 CLAIM_AGAIN_SECONDS = 0.5
 BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
+# An entity of which nothing came for so long is not listed any more.
+ENTITY_DAYS = 60
 
 
 log = logging.getLogger(__name__)
@@ -79,7 +84,13 @@ class History:
         self._archive = Archive(self._store)
         self._audit = AuditRun(self._redis, self._store, time.time)
         loops, demo = self._metrics.loops, Demo(self._store, self._settings)
-        self._telemetry = TelemetryService(self._store, self._redis, loops, demo)
+        self._telemetry = TelemetryService(
+            self._store,
+            self._redis,
+            loops,
+            demo,
+            on_dead_letter=self._metrics.telemetry_dead_letters.inc,
+        )
         await self._telemetry.start()
         self._start_loops()
 
@@ -96,8 +107,10 @@ class History:
             )
             undo.push_async_callback(asyncio.to_thread, store.close)
             await asyncio.to_thread(create_tables, store)
+            await asyncio.to_thread(create_measurements, store)
             if settings.clickhouse_url is None:
                 await asyncio.to_thread(refine_decisions, store)
+                await asyncio.to_thread(drop_made_up, store)
             undo.pop_all()
         return redis, store
 
@@ -138,6 +151,11 @@ class History:
         """Wait until there is the telemetry that a start needs; count the rows that came in."""
         return await self._telemetry.filled()
 
+    async def made_up(self) -> bool:
+        """Tell whether the telemetry is the demo's; waits until that is known."""
+        await self._telemetry.filled()
+        return self._telemetry.made_up
+
     async def training_rows(self, days: int) -> dict[str, Any]:
         until = int(time.time())
         return await asyncio.to_thread(
@@ -145,7 +163,7 @@ class History:
         )
 
     async def hours(self, days: int) -> dict[str, dict[str, Any]]:
-        """Give every entity's request rate by the hour, and the exchange whose clock it follows."""
+        """Give every entity's request rate by the hour, and its exchange where it has one."""
         until = int(time.time())
         found = await asyncio.to_thread(stored_hours, self._store, until, days)
         return {
@@ -172,6 +190,12 @@ class History:
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         return await self._telemetry.features.latest(entities)
+
+    async def entities(self) -> list[dict[str, Any]]:
+        """Tell which entities were measured lately, by whom and how completely."""
+        since = int(time.time()) - ENTITY_DAYS * DAY
+        found = await asyncio.to_thread(entities_seen, self._store, since)
+        return [asdict(each) for each in found]
 
     async def rows(self, decision_ids: list[str]) -> FoundDecisions:
         return _for_gateways(await self._lookup.rows(decision_ids))

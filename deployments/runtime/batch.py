@@ -116,6 +116,8 @@ class Prediction:
     digest: str = ""
     # The configuration that it was said by; none where no stage answered.
     version: int | None = None
+    # Why there is no model that could answer, for people; empty where one did.
+    reason: str = ""
 
     def take(self, rows: Sequence[int]) -> Self:
         """Give what was said of these rows, which are none of the refused ones."""
@@ -127,6 +129,7 @@ class Prediction:
             _taken(self.details, rows),
             digest=self.digest,
             version=self.version,
+            reason=self.reason,
         )
 
     def to_frame(self) -> Frame:
@@ -137,6 +140,8 @@ class Prediction:
             head["refusals"] = self.refusals
         if self.digest:
             head["digest"] = self.digest
+        if self.reason:
+            head["reason"] = self.reason
         return Frame(self.columns, head)
 
     @classmethod
@@ -187,31 +192,36 @@ def _taken(values: list[Any], rows: Sequence[int]) -> list[Any]:
 
 
 def filled_to_frame(filled: Filled) -> Frame:
-    head = {"stale": filled.stale, "assumed": filled.assumed}
+    head = {"stale": filled.stale, "assumed": filled.assumed, "missing": filled.missing}
     return Frame({**filled.columns, "_event_time": filled.event_time}, head)
 
 
 def filled_from_frame(frame: Frame) -> Filled:
     columns = dict(frame.columns)
     event_time = columns.pop("_event_time")
-    stale, assumed = (
-        {int(row): tuple(names) for row, names in frame.head[which].items()}
-        for which in ("stale", "assumed")
+    # A replica of an earlier release names none that are missing.
+    stale, assumed, missing = (
+        {int(row): tuple(names) for row, names in frame.head.get(which, {}).items()}
+        for which in ("stale", "assumed", "missing")
     )
-    return Filled(columns, stale, assumed, event_time)
+    return Filled(columns, stale, assumed, event_time, missing)
 
 
 def nothing_filled(rows: int) -> Filled:
-    """Say of a family without features that none are stale, and none assumed."""
+    """Say of a family without features that none are stale, assumed or missing."""
     return Filled({}, {}, {}, np.full(rows, np.nan))
 
 
 def take_filled(filled: Filled, rows: Sequence[int]) -> Filled:
-    stale, assumed = (
+    stale, assumed, missing = (
         {place: names[row] for place, row in enumerate(rows) if row in names}
-        for names in (filled.stale, filled.assumed)
+        for names in (filled.stale, filled.assumed, filled.missing)
     )
     which = np.asarray(rows, dtype=np.intp)
     return Filled(
-        take_columns(filled.columns, rows), stale, assumed, np.asarray(filled.event_time)[which]
+        take_columns(filled.columns, rows),
+        stale,
+        assumed,
+        np.asarray(filled.event_time)[which],
+        missing,
     )

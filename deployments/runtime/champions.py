@@ -8,6 +8,7 @@ from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from config_store.shared_loads import SharedLoads
+from models.errors import UnknownModelError
 from models.model_version import ModelVersion
 
 Model = TypeVar("Model")
@@ -39,9 +40,14 @@ class Champions(Generic[Model]):
         self._load = load
         self._loaded: dict[Named, Loaded[Model]] = {}
         self._loads: SharedLoads[Named, Loaded[Model]] = SharedLoads()
+        self._absent: dict[Named, str] = {}
 
     def loaded(self, named: Named) -> Loaded[Model] | None:
         return self._loaded.get(named)
+
+    def absent(self, named: Named) -> str | None:
+        """Say why the alias names no model; None where it names one, or nobody has looked yet."""
+        return self._absent.get(named)
 
     async def get(self, named: Named) -> Loaded[Model]:
         """Give what the alias names, loading it where that was not done yet."""
@@ -56,28 +62,46 @@ class Champions(Generic[Model]):
         """Load what these aliases name now, and let go of what no version alive names.
 
         A model that answers goes on until another is loaded in its place. What only an older
-        version names, and could never be loaded, is left until a batch asks for it.
+        version names, and could never be loaded, is left until a batch asks for it. That an alias
+        names no model yet is no failure: `absent` says so until it does.
         """
         names = {*wanted, active}
         for named in self._loaded.keys() - names:
             del self._loaded[named]
-        failures = []
-        for named in (names & self._loaded.keys()) | {active}:
+        for named in self._absent.keys() - names:
+            del self._absent[named]
+        failures: list[Exception] = []
+        known = self._loaded.keys() | self._absent.keys()
+        for named in (names & known) | {active}:
             try:
                 await self._loads.get(named, partial(self._fetch, named))
+            except UnknownModelError as unknown:
+                if named in self._loaded:
+                    failures.append(unknown)
             except Exception as failure:  # noqa: BLE001 - whatever it is, the others are followed
                 failures.append(failure)
         if failures:
             raise failures[0]
 
     async def _fetch(self, named: Named) -> Loaded[Model]:
-        version = await asyncio.to_thread(self._find, named)
+        version = await self._version(named)
         found = self._known(version)
         if found is None:
             found = Loaded(await asyncio.to_thread(self._load, version), version)
             log.info("now serving %s %s as %s", version.name, version.version, named.alias)
         self._loaded[named] = found
+        self._absent.pop(named, None)
         return found
+
+    async def _version(self, named: Named) -> ModelVersion:
+        """Find what the alias names, and keep in mind why it names nothing."""
+        try:
+            return await asyncio.to_thread(self._find, named)
+        except UnknownModelError as unknown:
+            if self._absent.get(named) != str(unknown):
+                log.warning("%s", unknown)
+            self._absent[named] = str(unknown)
+            raise
 
     def _known(self, version: ModelVersion) -> Loaded[Model] | None:
         """Find a model that is loaded already, under whatever alias."""

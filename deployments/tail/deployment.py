@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from config_store.store import Version
 from deployments.api.extremes import EXTREMES
 from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch, Columns, Prediction
-from deployments.runtime.champions import Champions, Named
+from deployments.runtime.champions import Champions, Loaded, Named
 from deployments.runtime.coverage.online_offsets import OnlineOffsets
 from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
@@ -21,8 +22,9 @@ from deployments.runtime.version import VERSION
 from deployments.tail.extremes.answering import warm
 from deployments.tail.extremes.fitting import Fitting
 from deployments.tail.extremes.metrics import FRESH_SECONDS, MetricSeries, wanted_of
-from models.errors import ModelError
-from models.model_version import ModelVersion
+from models.errors import ModelError, UnknownModelError
+from models.model_version import ModelVersion, folder_name
+from models.needs import TAIL
 from models.pointer import read_pointer
 from models.protocols import QuantileModel
 from models.registry import Registry
@@ -36,6 +38,9 @@ LOOK_FOR_CHAMPION_SECONDS = 1.0
 
 # Within the bounds of every column.
 _ORDINARY = 1.0
+# What is named as the model where there is none.
+FALLBACK = "tail/fallback"
+NO_MODEL = "none has been trained yet; one is as soon as the telemetry's history is long enough"
 _CODES = {action: code for code, action in enumerate(ACTIONS)}
 
 log = logging.getLogger(__name__)
@@ -52,8 +57,9 @@ class Tail(Stage[Named]):
         self._metrics = MetricSeries(replica.clocks.monotonic)
 
     async def prepare(self) -> None:
-        """Load the champion, and have the fits of extremes compiled."""
-        await self._champions.get(self.compile(await self.replica.config_once()))
+        """Load the champion where there is one, and have the fits of extremes compiled."""
+        with suppress(UnknownModelError):  # the fallback answers until one is trained
+            await self._champions.get(self.compile(await self.replica.config_once()))
         await asyncio.to_thread(warm)
 
     def start_work(self) -> list[BackgroundLoop]:
@@ -66,7 +72,10 @@ class Tail(Stage[Named]):
     async def answer(self, frame: Frame, compiled: Named) -> Frame:
         if frame.head["family"] == EXTREMES.name:
             return await self._answer_extremes(Batch.from_frame(frame))
-        champion = self._champions.loaded(compiled) or await self._champions.get(compiled)
+        champion = await self._champion(compiled)
+        if champion is None:
+            why = self._champions.absent(compiled) or NO_MODEL
+            return Prediction({}, FALLBACK, "none", reason=why).to_frame()
         version = champion.version
         started = time.perf_counter()
         columns = _answer(champion.model, frame.columns)
@@ -75,6 +84,14 @@ class Tail(Stage[Named]):
         if self._online and columns:
             self._widen(prediction, frame.head["entities"])
         return prediction.to_frame()
+
+    async def _champion(self, compiled: Named) -> Loaded[QuantileModel] | None:
+        """Give the model that the alias names; None where it names none."""
+        loaded = self._champions.loaded(compiled)
+        if loaded is None and self._champions.absent(compiled) is None:
+            with suppress(UnknownModelError):
+                return await self._champions.get(compiled)
+        return loaded
 
     async def _answer_extremes(self, batch: Batch) -> Frame:
         named = [name for name in wanted_of(batch) if name is not None]
@@ -103,9 +120,16 @@ class Tail(Stage[Named]):
         self._champions.prefetch(self.versions.active.compiled)
 
     def _find(self, named: Named) -> ModelVersion:
-        """Read the alias's pointer file; only where there is none is MLflow itself asked."""
+        """Read the alias's pointer file; only where there is none is MLflow itself asked.
+
+        Nor is it where no version lies in the folder: there is none that it could name.
+        """
         folder = self.replica.settings.paths.models
-        return read_pointer(folder, *named) or self._registry.resolve(*named)
+        if (pointed := read_pointer(folder, *named)) is not None:
+            return pointed
+        if not (folder / folder_name(named.model)).is_dir():
+            raise UnknownModelError(f"model {named.model!r}: {NO_MODEL}")
+        return self._registry.resolve(*named)
 
     async def _follow(self) -> None:
         """Serve the models that the aliases name now; the loaded ones go on until then."""
@@ -148,9 +172,13 @@ def _numbers(answers: dict[str, npt.NDArray[Any]]) -> Columns:
 
 
 def _answerable(columns: Columns) -> npt.NDArray[np.bool_]:
-    """Say which rows lie within what the model takes; comparisons with NaN are false."""
+    """Say which rows lie within what the model takes; comparisons with NaN are false.
+
+    What it can do without may be missing.
+    """
     within = [
         (columns[name] >= bounds.low) & (columns[name] <= bounds.high)
+        | (np.isnan(columns[name]) & (name in TAIL.can_do_without))
         for name, bounds in BOUNDS.items()
     ]
     good: npt.NDArray[np.bool_] = np.logical_and.reduce(within)

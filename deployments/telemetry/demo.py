@@ -7,7 +7,7 @@ from typing import Any
 from config_store.sources import EntityFacts
 from features.sources.simulator.platform import Platform
 from features.sources.simulator.source import DEMO, DemoSource
-from features.telemetry import stored
+from features.telemetry.by_source import forget_source, sources_present
 from settings.environment import Settings
 
 
@@ -30,7 +30,7 @@ class Demo:
         if connected or self._removed or not self._allowed:
             return False
         if self._measured is None:
-            present = await asyncio.to_thread(stored.sources_present, self._store)
+            present = await asyncio.to_thread(sources_present, self._store)
             self._measured = bool(set(present) - {DEMO})
         return not self._measured
 
@@ -38,9 +38,9 @@ class Demo:
         """Take the demo's rows out of the store; gives the entities that there were."""
         if self._removed or not self._allowed:
             return ()
-        present = await asyncio.to_thread(stored.sources_present, self._store)
+        present = await asyncio.to_thread(sources_present, self._store)
         if DEMO in present:
-            await asyncio.to_thread(stored.forget_source, self._store, DEMO)
+            await asyncio.to_thread(forget_source, self._store, DEMO)
         self._removed = True
         return self._platform.entities if DEMO in present else ()
 

@@ -5,8 +5,9 @@ to go on after a restart.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from features.errors import SourceAwayError, SourceRefusedError
 from features.sources.breaker import Breaker
@@ -30,13 +31,18 @@ class Stretch:
     newest: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Protocol):
     """Where rows go, and what is there already."""
 
-    stretch: Callable[[], Awaitable[Stretch]]
-    take_in: Callable[[Gathered, bool], Awaitable[None]]
-    """Told whether the rows are the newest, of which features are made."""
+    async def stretch(self) -> Stretch: ...
+
+    async def take_in(self, gathered: Gathered, *, newest: bool) -> None:
+        """Store rows; of the newest, features are made."""
+        ...
+
+    async def answered(self) -> None: ...
+
+    async def failed(self, reason: str, breaker: Breaker) -> None: ...
 
 
 class Followed:
@@ -94,6 +100,7 @@ class Followed:
         except SourceAwayError as away:
             self.trouble, self.refused = str(away), False
             self.breaker.fail()
+            await self._place.failed(self.trouble, self.breaker)
             return False
         except SourceRefusedError as refused:
             self.trouble, self.refused = str(refused), True
@@ -102,6 +109,7 @@ class Followed:
             self.attempted = True
         self.trouble, self.refused = "", False
         self.breaker.succeed()
+        await self._place.answered()
         return more
 
     async def close(self) -> None:
@@ -168,7 +176,7 @@ class Followed:
 
     async def _keep(self, gathered: Gathered, *, newest: bool) -> None:
         if len(gathered.telemetry):
-            await self._place.take_in(gathered, newest)
+            await self._place.take_in(gathered, newest=newest)
         self.rows += len(gathered.telemetry)
         self.complaints = add_up([*self.complaints, *gathered.complaints])
 

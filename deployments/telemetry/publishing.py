@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from redis.asyncio import Redis
 
-from features.rows import FeatureRow
+from features.rows import MINUTE, FeatureRow
 from features.store import publish
 from features.telemetry import stored
 
@@ -31,15 +32,21 @@ class FeaturePublisher:
         self._monotonic = monotonic
         self._normal: dict[str, dict[str, float]] = {}
         self._learned_at = float("-inf")
+        self._cadence: dict[str, int] = {}
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         """Read the feature rows of these entities off their newest stored interval."""
         await self._learn_normal(entities)
-        return await asyncio.to_thread(
+        rows = await asyncio.to_thread(
             stored.latest, self._store, list(entities), self._normal, int(self._wall())
         )
+        return {
+            entity: replace(row, cadence_seconds=float(self._cadence.get(entity, MINUTE)))
+            for entity, row in rows.items()
+        }
 
-    async def publish(self, entities: Sequence[str]) -> None:
+    async def publish(self, entities: Sequence[str], cadence_seconds: int) -> None:
+        self._cadence |= dict.fromkeys(entities, cadence_seconds)
         if rows := await self.latest(entities):
             await publish(self._redis, rows.items())
 

@@ -14,20 +14,38 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from config_store.sources import EntityFacts, SourceConfig, SourcesConfig
+from config_store.sources import (
+    EntityFacts,
+    PushSource,
+    RemoteWriteSource,
+    SourceConfig,
+    SourcesConfig,
+)
+from config_store.sources import PrometheusSource as PrometheusConfig
 from config_store.store import Version
 from config_store.watch import ConfigWatch
-from deployments.telemetry.building import build
+from deployments.telemetry.building import prometheus_source
 from deployments.telemetry.demo import Demo
-from deployments.telemetry.followed import Followed, Place, Stretch
+from deployments.telemetry.events import SourceEvents
+from deployments.telemetry.followed import Followed
+from deployments.telemetry.intakes import IntakeDrain
+from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
+from deployments.telemetry.states import paused, state_of_followed, state_of_posted
+from deployments.telemetry.written import PAUSE_SECONDS, WrittenSource
 from features.sources.breaker import Breaker
+from features.sources.remote_write.stream import SampleStream
 from features.sources.simulator.source import DEMO
-from features.sources.source import Gathered
-from features.telemetry import stored
+from features.telemetry.intake import Intake
+from features.telemetry.source_states import publish_states
 from observability.background import BackgroundLoop, Loops
+from observability.errors import ClickhouseUnavailableError
+from settings.redis_connection import REDIS_AWAY
 
 APPLY_SECONDS = 1.0
+INTAKE_SECONDS = 0.5
+STATES_SECONDS = 2.0
+AWAY = (*REDIS_AWAY, ClickhouseUnavailableError)
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +59,15 @@ class Running:
     loop: BackgroundLoop
 
 
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """A source whose samples are evaluated, and by which configuration."""
+
+    config: RemoteWriteSource
+    written: WrittenSource
+    loop: BackgroundLoop
+
+
 class TelemetryService:
     """Everything that comes in, whoever sends it."""
 
@@ -51,6 +78,7 @@ class TelemetryService:
         loops: Loops,
         demo: Demo,
         *,
+        on_dead_letter: Callable[[], None],
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -60,19 +88,27 @@ class TelemetryService:
         self._wall = wall
         self._monotonic = monotonic
         self.features = FeaturePublisher(store, redis, wall, monotonic)
+        self._redis = redis
         self._running: dict[str, Running] = {}
+        self._receiving: dict[str, Receiving] = {}
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
+        self._intake = IntakeDrain(
+            Intake(redis, on_dead_letter=on_dead_letter), self._place, lambda: self._wanted
+        )
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._config = ConfigWatch(redis, self._want, loops=loops)
 
     async def start(self) -> None:
         await self._config.start()
-        self._loops.start("apply sources", self._apply, lambda: APPLY_SECONDS, wake=self._changed)
+        start = self._loops.start
+        start("apply sources", self._apply, lambda: APPLY_SECONDS, wake=self._changed)
+        start("store posted telemetry", self._intake.step, lambda: INTAKE_SECONDS, expected=AWAY)
+        start("tell source states", self._tell_states, lambda: STATES_SECONDS, expected=REDIS_AWAY)
 
     async def close(self) -> None:
         await self._config.stop()
-        for name in tuple(self._running):
+        for name in [*self._running, *self._receiving]:
             await self._stop(name)
 
     async def filled(self) -> int:
@@ -85,6 +121,11 @@ class TelemetryService:
             return "Waiting for the configuration of sources", 0.0
         shares = [each.followed.past_share for each in self._running.values()]
         return f"Reading {', '.join(sorted(self._running))}", sum(shares) / len(shares)
+
+    @property
+    def made_up(self) -> bool:
+        """Whether what is stored is the demo's."""
+        return DEMO in self._running
 
     def facts_of(self, entity: str) -> EntityFacts:
         """Tell what is stated of an entity; of most nothing is."""
@@ -100,14 +141,18 @@ class TelemetryService:
         if self._wanted is None:
             return
         wanted = {name: each for name, each in self._wanted.named.items() if not each.paused}
-        for name, running in tuple(self._running.items()):
-            if name != DEMO and wanted.get(name) != running.config:
+        known: dict[str, SourceConfig | None] = {
+            name: each.config for name, each in self._running.items() if name != DEMO
+        }
+        known |= {name: each.config for name, each in self._receiving.items()}
+        for name, config in known.items():
+            if wanted.get(name) != config:
                 await self._stop(name)
-        for name, config in wanted.items():
-            if name not in self._running:
-                source = build(name, config, self._wall)
-                if source is not None:
-                    self._follow(name, config, source, getattr(config, "history_days", 0))
+                if name not in self._wanted.named:
+                    await self._note_removal(name)
+        for name, named in wanted.items():
+            if name not in self._running and name not in self._receiving:
+                self._begin(name, named)
         await self._apply_demo(connected=bool(self._wanted.named))
         self._say_what_is_filled()
 
@@ -119,12 +164,35 @@ class TelemetryService:
             await self._stop(DEMO)
         if not wanted and (gone := await self._demo.remove()):
             await self.features.withdraw(gone)
+            first = next(iter(self._wanted.named), "") if self._wanted else ""
+            await SourceEvents(first, self._store, self._wall).demo_removed()
+
+    def _begin(self, name: str, config: SourceConfig) -> None:
+        """Begin with a source; what clients post under its name needs no beginning."""
+        match config:
+            case PrometheusConfig():
+                source = prometheus_source(name, config, self._wall)
+                self._follow(name, config, source, config.history_days)
+            case RemoteWriteSource():
+                self._receive(name, config)
+            case PushSource():
+                pass
+
+    def _receive(self, name: str, config: RemoteWriteSource) -> None:
+        place = self._place(name, config.cadence_seconds)
+        stream = SampleStream(self._redis, name)
+        written = WrittenSource(name, config, stream, place, self._wall)
+        loop = self._loops.start(
+            f"evaluate {name}", written.step, lambda: PAUSE_SECONDS, expected=AWAY
+        )
+        self._receiving[name] = Receiving(config, written, loop)
 
     def _follow(self, name: str, config: SourceConfig | None, source: Any, days: int) -> None:
+        place = self._place(name, source.cadence_seconds)
         followed = Followed(
             name,
             source,
-            Place(lambda: self._stretch(name), lambda g, newest: self._take_in(name, g, newest)),
+            place,
             Breaker(self._monotonic, random.random),
             history_days=days,
             wall=self._wall,
@@ -133,22 +201,39 @@ class TelemetryService:
         self._running[name] = Running(config, followed, loop)
 
     async def _stop(self, name: str) -> None:
+        if (receiving := self._receiving.pop(name, None)) is not None:
+            await self._loops.stop(receiving.loop)
+            return
         running = self._running.pop(name)
         await self._loops.stop(running.loop)
         await running.followed.close()
 
-    async def _stretch(self, name: str) -> Stretch:
-        found = await asyncio.to_thread(stored.stretch_of, self._store, name)
-        return Stretch() if found is None else Stretch(*found)
+    async def _note_removal(self, name: str) -> None:
+        """Note it, and let go of samples that nobody will evaluate."""
+        await SampleStream(self._redis, name).let_go("+")
+        await SourceEvents(name, self._store, self._wall).removed()
 
-    async def _take_in(self, name: str, gathered: Gathered, newest: bool) -> None:
-        telemetry = gathered.telemetry
-        known_ms = int(self._wall() * 1000) + 1
-        await asyncio.to_thread(
-            stored.append, self._store, telemetry, source=name, known_ms=known_ms
-        )
-        if newest:
-            await self.features.publish(sorted(set(telemetry.entity.tolist())))
+    def _place(self, name: str, cadence_seconds: int) -> SourcePlace:
+        return SourcePlace(name, cadence_seconds, self._store, self.features, self._wall)
+
+    async def _tell_states(self) -> None:
+        """Tell gateways how the sources fare, those of the configuration and the demo."""
+        named = {} if self._wanted is None else self._wanted.named
+        followed = [
+            state_of_followed(name, each.config, each.followed)
+            for name, each in self._running.items()
+        ]
+        posted = [
+            state_of_posted(name, each, self._intake.by_source.get(name), self._wall())
+            for name, each in named.items()
+            if each.kind == "push" and not each.paused
+        ]
+        posted += [
+            state_of_posted(name, each.config, each.written, self._wall())
+            for name, each in self._receiving.items()
+        ]
+        states = sorted([*followed, *posted, *paused(named)], key=lambda each: each.name)
+        await publish_states(self._redis, states, self._wall())
 
     def _say_what_is_filled(self) -> None:
         """Let a start go on.

@@ -48,6 +48,10 @@ NAMES = (
 which with `opening` marks the hour after an open and the one before a close; how far the next open
 and the next close are, in days, a day at most; then what kind of local date it is."""
 
+NEUTRAL = np.array([float(name in ("hours_to_open", "hours_to_close")) for name in NAMES])
+"""No session near, and no kind of date; a column that never changes teaches a model nothing."""
+NEUTRAL.setflags(write=False)
+
 _SHARES = ("pre", "post", "lunch", "open_auction", "close_auction")
 _TRADING = ("continuous", "half_day", "open_auction", "close_auction")
 _HOURS_A_DAY = 24
@@ -56,12 +60,17 @@ _QUARTER = 3
 _FRIDAY = 4
 
 
-def known_hours(exchange: str, start: int, hours: int) -> Floats:
-    """Give the matrix (hours, NAMES) of the hours from `start`, which begins an hour."""
+def known_hours(exchange: str | None, start: int, hours: int) -> Floats:
+    """Give the matrix (hours, NAMES) of the hours from `start`, which begins an hour.
+
+    Of what follows no exchange no hour is special: every row is NEUTRAL.
+    """
     if start % HOUR:
         raise ValueError(
             f"{start} is not the start of an hour: give the second in which an hour begins"
         )
+    if exchange is None:
+        return np.tile(NEUTRAL, (hours, 1))
     first, last = start // DAY, (start + HOUR * max(hours, 1) - 1) // DAY
     days = np.concatenate([_hours_of_day(exchange, day) for day in range(first, last + 1)])
     skipped = (start - first * DAY) // HOUR

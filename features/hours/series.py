@@ -1,4 +1,4 @@
-"""Telemetry by the hour: an entity's means, NaN where too few of the hour's minutes were measured.
+"""Telemetry by the hour: an entity's means, NaN where too little of the hour was measured.
 
 Every series lies on whole hours and runs to the same end, so that those of many entities can be
 forecast together.
@@ -15,8 +15,8 @@ from features.hours.known import HOUR, NAMES, known_hours
 from features.telemetry.columns import Floats
 
 MEASURES = ("request_rate", "cpu", "p99_ms", "active_workers")
-LEAST_MINUTES = 30
-"""An hour of which fewer minutes were measured counts as a gap."""
+LEAST_SHARE = 0.5
+"""An hour of whose intervals a smaller share was measured counts as a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class EntityHours:
         """Epoch seconds of the first hour that is not in it."""
         return self.start + HOUR * len(self.request_rate)
 
-    def known(self, exchange: str, ahead: int) -> Floats:
+    def known(self, exchange: str | None, ahead: int) -> Floats:
         """Give the calendar's columns (see known.NAMES) of its hours and `ahead` more."""
         return known_hours(exchange, self.start, len(self.request_rate) + ahead)
 

@@ -26,6 +26,10 @@ class Breaker:
         self._seconds = FIRST_SECONDS
 
     @property
+    def failed_in_row(self) -> int:
+        return self._failed_in_row
+
+    @property
     def state(self) -> BreakerState:
         if self._open_until is None:
             return "closed"

@@ -46,7 +46,7 @@ class Selector(Frozen):
 
 
 class Rate(Frozen):
-    """The sum of counters' increase a second."""
+    """The sum of counters' increase a second; it takes two samples in an interval to see one."""
 
     kind: Literal["rate"] = "rate"
     of: Selector
@@ -54,7 +54,10 @@ class Rate(Frozen):
 
 
 class Ratio(Frozen):
-    """One sum of rates by another; 0 where the upper one has no series yet."""
+    """One sum of rates by another; 0 where the upper one has no series yet.
+
+    Where the lower one is 0 nothing happened, and nothing was measured.
+    """
 
     kind: Literal["ratio"] = "ratio"
     of: Selector
@@ -72,7 +75,11 @@ class Quantile(Frozen):
 
 
 class Gauge(Frozen):
-    """Gauges, taken together over the entity's series."""
+    """Gauges, taken together over the entity's series.
+
+    The latest sample of each series counts, if it lies in the interval and the series has not
+    ended by then.
+    """
 
     kind: Literal["gauge"] = "gauge"
     of: Selector
@@ -81,7 +88,7 @@ class Gauge(Frozen):
 
 
 class GaugeRatio(Frozen):
-    """The sum of gauges by the sum of others."""
+    """The sum of gauges by the sum of others; nothing where that is 0."""
 
     kind: Literal["gauge_ratio"] = "gauge_ratio"
     of: Selector

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 from features.telemetry.columns import Telemetry
 
@@ -21,7 +21,8 @@ Fault = Literal[
 ]
 
 
-class Complaint(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Complaint:
     """What was wrong with telemetry, how often, and one example that a person can look up."""
 
     fault: Fault

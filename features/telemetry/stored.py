@@ -1,7 +1,11 @@
-"""Telemetry in ClickHouse: appended by the minute, read for baselines, features and training."""
+"""Telemetry read out of ClickHouse: for baselines, features, training and charts.
+
+Every reader takes `known_until_ms`: it then answers as it would have at that moment.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,123 +13,169 @@ import numpy.typing as npt
 from features.definitions import LIVE, TRAILING_DAYS
 from features.rows import FeatureRow
 from features.telemetry.columns import COLUMNS, Telemetry
+from features.telemetry.derive import load_of
+from features.telemetry.merged import IN_ORDER, Scope, interval_rows, known, merged, moment, plain
+from features.telemetry.tables import METRICS, ColumnStore
 
 DAY = 86_400
 
-# An alias that bears a column's name would stand for the aggregate in the WHERE as well.
-_LIVE = ", ".join(f"argMax({each.name}, ts) AS last_{each.name}" for each in LIVE)
+_TRAINING = (
+    *("load", "infra", "request_rate", "error_rate", "active_workers", "cpu"),
+    *("p50_ms", "p95_ms", "p99_ms", "p999_ms", "exemplars"),
+)
+_STORED = tuple(each.name for each in COLUMNS if each.name not in {"ts", "entity"})
+# A load that was not measured follows from the processor's.
+_READ = (*(each.name for each in LIVE), "cpu")
 
 # As models learn them: the quantile is the inclusive one, which interpolates as numpy does; the
-# rate is the one at which the median request arrived, so that nights hardly count. FINAL, for a
-# minute may have been stored twice.
+# rate is the one at which the median request arrived, so that nights hardly count. An interval that
+# counts twice in a column shows itself, see merged.py.
 _BASELINES = """
 WITH arrayCumSum(risen) AS arrived
-SELECT entity, baseline_ms,
-       arrayFirst((rate, so_far) -> so_far >= arrived[-1] / 2, risen, arrived) AS baseline_rate
+SELECT entity, baseline_ms, doubled,
+       if(empty(risen), nan,
+          arrayFirst((rate, so_far) -> so_far >= arrived[-1] / 2, risen, arrived)) AS baseline_rate
 FROM (
     SELECT entity, quantileExactInclusiveIf(0.5)(p50_ms, isFinite(p50_ms)) AS baseline_ms,
-           arraySort(groupArrayIf(request_rate, isFinite(request_rate))) AS risen
-    FROM telemetry FINAL
-    WHERE ts >= toDateTime({since:Int64}) AND ts < toDateTime({until:Int64})
+           arraySort(groupArrayIf(request_rate, isFinite(request_rate))) AS risen,
+           length(risen) > uniqExactIf(ts, isFinite(request_rate))
+           OR countIf(isFinite(p50_ms)) > uniqExactIf(ts, isFinite(p50_ms)) AS doubled
+    FROM ({rows})
     GROUP BY entity
 )
 """
-
+# An alias that bears a column's name would stand for the aggregate in the WHERE as well.
 _LATEST = f"""
-SELECT entity, toUnixTimestamp(max(ts)) AS last_ts, {_LIVE}
-FROM telemetry WHERE entity IN {{entities:Array(String)}} AND ts >= toDateTime({{since:Int64}})
+SELECT entity, toUnixTimestamp(max(ts)) AS at,
+       {", ".join(f"argMax({name}, ts) AS last_{name}" for name in _READ)},
+       countEqual(groupArray(ts), max(ts)) > 1 AS doubled
+FROM measurements WHERE {{scope.where}}
 GROUP BY entity
 """  # noqa: S608 - the names come from this release's own definitions
+_MERGED_LATEST = f"""
+SELECT entity, toUnixTimestamp(ts) AS at,
+       {", ".join(f"{name} AS last_{name}" for name in _READ)}
+FROM ({{rows}})
+"""  # noqa: S608 - see above
 
-_NEWEST = "SELECT entity, toUnixTimestamp(max(ts)) AS ts FROM telemetry GROUP BY entity"
-
-_TRAINING = """
-SELECT toUnixTimestamp(ts) AS ts, entity, load, infra, request_rate, error_rate, active_workers,
-       p50_ms, exemplars
-FROM telemetry FINAL
-WHERE ts >= toDateTime({since:Int64}) AND ts < toDateTime({until:Int64})
-ORDER BY entity, ts
-"""
-
-# Only a name of METRICS is ever put in.
-_METRIC = """
-SELECT {name} AS value FROM telemetry FINAL
-WHERE entity = {{entity:String}} AND ts >= toDateTime({{since:Int64}})
-  AND ts < toDateTime({{until:Int64}})
-ORDER BY ts
-"""
-METRICS = tuple(each.name for each in COLUMNS if each.kind == "f" and each.name != "exemplars")
+_BASELINE_COLUMNS = ("p50_ms", "request_rate")
 
 
-class ColumnStore(Protocol):
-    """The little of ClickHouse that this source asks for."""
-
-    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]: ...
-
-    def columns(
-        self, sql: str, params: Mapping[str, Any] | None = None
-    ) -> Mapping[str, npt.NDArray[Any]]: ...
-
-    def insert(self, table: str, columns: Mapping[str, npt.NDArray[Any]]) -> None: ...
+def newest(store: ColumnStore, *, known_until_ms: int | None = None) -> dict[str, int]:
+    """Tell the last interval that is stored of each entity."""
+    sql = (
+        "SELECT entity, toUnixTimestamp(max(ts)) AS last FROM measurements"  # noqa: S608 - no text from outside
+        f" WHERE true{known(known_until_ms)} GROUP BY entity"
+    )
+    found = store.query(sql, moment(known_until_ms))
+    return {row["entity"]: int(row["last"]) for row in found}
 
 
-def append(store: ColumnStore, telemetry: Telemetry) -> None:
-    store.insert("telemetry", telemetry.columns())
-
-
-def newest(store: ColumnStore) -> dict[str, int]:
-    """Tell the last minute that is stored of each entity."""
-    return {row["entity"]: int(row["ts"]) for row in store.query(_NEWEST)}
-
-
-def baselines(store: ColumnStore, until: int) -> dict[str, dict[str, float]]:
-    """Tell what is normal for each entity, from the trailing days."""
-    window = {"since": until - TRAILING_DAYS * DAY, "until": until}
+def baselines(
+    store: ColumnStore, until: int, *, known_until_ms: int | None = None
+) -> dict[str, dict[str, float]]:
+    """Tell what is normal for each entity, from the trailing days; NaN where nothing says."""
+    scope = Scope(until - TRAILING_DAYS * DAY, until, known_until_ms=known_until_ms)
+    rows = store.query(_BASELINES.format(rows=plain(_BASELINE_COLUMNS, scope)), scope.params)
+    if any(row["doubled"] for row in rows):
+        sql = _BASELINES.format(rows=merged(_BASELINE_COLUMNS, scope)) + IN_ORDER
+        rows = store.query(sql, scope.params)
     return {
         row["entity"]: {
             "baseline_ms": float(row["baseline_ms"]),
             "baseline_rate": float(row["baseline_rate"]),
         }
-        for row in store.query(_BASELINES, window)
+        for row in rows
     }
 
 
 def latest(
-    store: ColumnStore, entities: Sequence[str], normal: Mapping[str, dict[str, float]], now: int
+    store: ColumnStore,
+    entities: Sequence[str],
+    normal: Mapping[str, dict[str, float]],
+    now: int,
+    *,
+    known_until_ms: int | None = None,
 ) -> dict[str, FeatureRow]:
-    """Read the feature rows of these entities off their last stored minute."""
-    params = {"entities": list(entities), "since": now - DAY}
-    rows = {}
-    for found in store.query(_LATEST, params):
-        entity = found["entity"]
-        values = {feature.name: float(found[f"last_{feature.name}"]) for feature in LIVE}
-        rows[entity] = FeatureRow(values | normal.get(entity, {}), float(found["last_ts"]))
-    return rows
+    """Read the feature rows of these entities off their newest interval of the last day.
+
+    What was not measured in it is NaN: an older number would pass for a present one.
+    """
+    scope = Scope(now - DAY, now + 1, entities, known_until_ms)
+    found = {row["entity"]: row for row in store.query(_LATEST.format(scope=scope), scope.params)}
+    doubled = [entity for entity, row in found.items() if row["doubled"]]
+    if doubled:
+        found |= _merged_latest(store, {name: int(found[name]["at"]) for name in doubled}, scope)
+    return {
+        entity: FeatureRow(
+            _live({name: float(row[f"last_{name}"]) for name in _READ}) | normal.get(entity, {}),
+            float(row["at"]),
+        )
+        for entity, row in found.items()
+    }
 
 
-def training_rows(store: ColumnStore, since: int, until: int) -> dict[str, npt.NDArray[Any]]:
-    """Give the minutes that models learn from, as columns."""
-    window = {"since": since, "until": until}
-    columns = dict(store.columns(_TRAINING, window))
-    columns["exemplars"] = np.asarray(columns["exemplars"], dtype=np.float64)
-    columns["entity"] = columns["entity"].astype(str)
-    columns["ts"] = columns["ts"].astype(np.int64)  # as Telemetry has it: differences stay signed
+def _merged_latest(
+    store: ColumnStore, at: Mapping[str, int], scope: Scope
+) -> dict[str, dict[str, Any]]:
+    """Put together the rows of each entity's newest interval, which begins `at`."""
+    times = at.values()
+    within = replace(scope, since=min(times), until=max(times) + 1, entities=[*at])
+    rows = store.query(_MERGED_LATEST.format(rows=merged(_READ, within)), within.params)
+    return {row["entity"]: row for row in rows if int(row["at"]) == at[row["entity"]]}
+
+
+def training_rows(
+    store: ColumnStore, since: int, until: int, *, known_until_ms: int | None = None
+) -> dict[str, npt.NDArray[Any]]:
+    """Give the intervals that models learn from, as columns."""
+    scope = Scope(since, until, known_until_ms=known_until_ms)
+    columns = interval_rows(store, _TRAINING, scope)
+    columns["load"] = load_of(columns["load"], columns["cpu"], columns["active_workers"])
     return columns
 
 
 def metric(
-    store: ColumnStore, entity: str, name: str, since: int, until: int
+    store: ColumnStore,
+    entity: str,
+    name: str,
+    since: int,
+    until: int,
+    *,
+    known_until_ms: int | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Give one metric of an entity by the minute, oldest first."""
+    """Give one metric of an entity by the interval, oldest first."""
     if name not in METRICS:
         raise LookupError(f"there is no metric {name!r}; the metrics are: {', '.join(METRICS)}")
-    window = {"entity": entity, "since": since, "until": until}
-    found = store.columns(_METRIC.format(name=name), window)
-    return np.asarray(found.get("value", ()), dtype=np.float64)
+    scope = Scope(since, until, (entity,), known_until_ms)
+    return np.asarray(interval_rows(store, (name,), scope)[name], dtype=np.float64)
 
 
-def feature_row(minute: Telemetry, normal: dict[str, float]) -> FeatureRow:
-    """Read a feature row off the last of these minutes, before it is even stored."""
-    columns = minute.columns()
-    values = {feature.name: float(columns[feature.name][-1]) for feature in LIVE}
-    return FeatureRow(values | normal, float(minute.ts[-1]))
+def between(
+    store: ColumnStore,
+    since: int,
+    until: int,
+    *,
+    entities: Sequence[str] | None = None,
+    known_until_ms: int | None = None,
+) -> Telemetry:
+    """Give all that is stored of [since, until), by entity and time."""
+    scope = Scope(since, until, entities, known_until_ms)
+    columns = interval_rows(store, _STORED, scope)
+    columns |= {name: columns[name].astype(np.int8) for name in ("regime", "deploy")}
+    columns |= {name: columns[name].astype(str) for name in ("session", "incident")}
+    return Telemetry(**columns)
+
+
+def feature_row(intervals: Telemetry, normal: dict[str, float]) -> FeatureRow:
+    """Read a feature row off the last of these intervals, before it is even stored."""
+    columns = intervals.columns()
+    values = _live({name: float(columns[name][-1]) for name in _READ})
+    return FeatureRow(values | normal, float(intervals.ts[-1]))
+
+
+def _live(read: Mapping[str, float]) -> dict[str, float]:
+    """Give the live features of what was read, derived where they were not measured."""
+    load, cpu, workers = (np.array([read[name]]) for name in ("load", "cpu", "active_workers"))
+    derived = {"load": float(load_of(load, cpu, workers)[0])}
+    return {feature.name: read[feature.name] for feature in LIVE} | derived

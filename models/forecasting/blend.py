@@ -18,6 +18,7 @@ from scipy.optimize import nnls
 from models.forecasting.rolling import Rolled
 from models.protocols import FloatArray
 
+_FEWEST_ORIGINS = 4  # of one or two, no error may be in sight
 _DOUBT = 4.0  # separate looks at which the found and the equal weights count the same
 _SUM_WEIGHT = 1e4  # how hard the sum of the weights is held to one, in units of the errors
 _NEIGHBOURS = 8  # a distance ahead pools the errors of the nearest eighth on either side
@@ -43,7 +44,7 @@ def fit_blend(rolled: Rolled, level: float) -> Blend | None:
         return None
     columns = np.stack([rolled.points[name] for name in judged], axis=-1)
     there = np.isfinite(columns).all(axis=-1) & np.isfinite(rolled.truth)
-    if not there.any():
+    if np.count_nonzero(there.any(axis=1)) < _FEWEST_ORIGINS:
         return None
     weights = blend_weights(columns[there], rolled.truth[there], rolled.stretches)
     errors = rolled.truth - (columns * weights).sum(axis=-1)

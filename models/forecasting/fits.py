@@ -1,5 +1,6 @@
 """The members that need no PyTorch, each as a function from series to a forecaster."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -17,6 +18,9 @@ from models.forecasting.seasonal_naive import SeasonalNaive
 
 T = TypeVar("T")
 
+DOUBT = math.log(3.0)
+"""Until a day was seen a rate is expected within a third and the threefold of the last one."""
+
 
 def cheap_fits(
     shifts: Mapping[str, float], *, seed: int, level: float = LEVEL, horizon: int
@@ -24,7 +28,7 @@ def cheap_fits(
     """Name the hourly members; all work on logarithms, each entity with its shift."""
 
     def naive(series: Sequence[HourlySeries]) -> Forecaster:
-        return SeasonalNaive(level=level, profile=typical_profile(series, level))
+        return SeasonalNaive(level=level, profile=typical_profile(series, level), doubt=DOUBT)
 
     def average(_: Sequence[HourlySeries]) -> Forecaster:
         return SeasonalAverage(level=level)

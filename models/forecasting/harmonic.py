@@ -14,12 +14,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from models.errors import TrainingDataError
 from models.forecasting import artifact
 from models.forecasting.answers import Answer, measured, stacked
 from models.forecasting.forecaster import Forecast, HourlySeries
 from models.forecasting.fourier import waves
 from models.forecasting.known import known_about, telling
+from models.forecasting.least import refuse_short
 from models.forecasting.spread import error_quantile
 from models.protocols import FloatArray
 
@@ -103,11 +103,10 @@ def fit_harmonic(
     seasons: Seasons = HOURLY_SEASONS,
     half_lives: Sequence[int] = HALF_LIVES,
 ) -> Harmonic:
-    """Fit season and half-life; TrainingDataError when there is nothing to fit."""
+    """Fit season and half-life; TrainingDataError when there is too little to fit."""
     values = measured(series, _MOST)
     there = ~np.isnan(values)
-    if not there.any():
-        raise TrainingDataError(f"{series.entity}: no value was measured, nothing can be fitted")
+    refuse_short(series, int(there.sum()), "a season")
     fine = tuple(seasons)
     names, known = telling(series, values.size)
     sines = waves(series.end - series.step * values.size, series.step, values.size, fine)
@@ -149,6 +148,7 @@ def _errors_ahead(left: FloatArray, half_life: int, horizon: int) -> FloatArray:
         levels[place] = top / bottom if bottom else np.nan
     first = left.size // 2
     distances = sorted({max(1, round(horizon * share)) for share in (0.05, 0.25, 0.5, 0.75, 1)})
+    distances = [d for d in distances if first + d < left.size] or [left.size - first]
     parts = [left[first + d :] - levels[first : levels.size - d] for d in distances]
     errors = np.concatenate(parts)
     return np.asarray(errors[~np.isnan(errors)])

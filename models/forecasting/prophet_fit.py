@@ -11,11 +11,11 @@ from models.forecasting.answers import measured
 from models.forecasting.forecaster import HourlySeries
 from models.forecasting.fourier import times
 from models.forecasting.known import telling
+from models.forecasting.least import refuse_short
 from models.forecasting.prophet_curve import ProphetCurve
 from models.forecasting.prophet_reading import curve_of
 from models.forecasting.quiet_prophet import prophet_class
 
-_LEAST = 2
 _PATIENCE = 60  # seconds, for a fit that takes a quarter of one
 
 
@@ -37,11 +37,10 @@ def fit_curve(
     """Fit the series with its known columns as regressors.
 
     A column that never changed in training says nothing and is left out. TrainingDataError when
-    fewer than two values were measured.
+    too few values were measured.
     """
     values = measured(series, settings.most)
-    if np.count_nonzero(~np.isnan(values)) < _LEAST:
-        raise TrainingDataError(f"{series.entity}: Prophet needs at least {_LEAST} measured values")
+    refuse_short(series, int(np.isfinite(values).sum()), "Prophet")
     names, known = telling(series, values.size)
     columns = [f"known{place}" for place in range(len(names))]  # Prophet reserves some names
     table = pd.DataFrame(known, columns=columns)

@@ -21,6 +21,7 @@ from models.protocols import FloatArray
 
 KIND = "seasonal_naive"
 LAGS = (168, 24)
+FEWEST_OTHERS = 5
 _SEASONS = 8
 """How many seasons back a gap is bridged, and over how many errors are counted."""
 
@@ -31,23 +32,33 @@ class SeasonalNaive:
     name = KIND
 
     def __init__(
-        self, lags: Sequence[int] = LAGS, level: float = 0.9, profile: Profile = NOTHING
+        self,
+        lags: Sequence[int] = LAGS,
+        level: float = 0.9,
+        profile: Profile = NOTHING,
+        doubt: float | None = None,
     ) -> None:
+        """`doubt` is the spread until a season was seen; a value's own size where it is None.
+
+        On a scale of logarithms a value has no size of its own.
+        """
         self.lags = tuple(lags)
         self.level = level
         self.profile = profile
+        self.doubt = doubt
 
     def forecast(self, series: Sequence[HourlySeries], horizon: int) -> Forecast:
         return stacked([self._answer(each, horizon) for each in series], horizon, self.level)
 
     def save(self, folder: Path) -> None:
         body = {"lags": self.lags, "level": self.level, "profile": self.profile.document()}
-        artifact.write(folder, KIND, body)
+        artifact.write(folder, KIND, body | {"doubt": self.doubt})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         body = artifact.read(folder, KIND)
-        return cls(body["lags"], body["level"], Profile.of(body["profile"]))
+        # Earlier releases knew of no doubt.
+        return cls(body["lags"], body["level"], Profile.of(body["profile"]), body.get("doubt"))
 
     def _answer(self, series: HourlySeries, horizon: int) -> Answer:
         values = measured(series, _SEASONS * max(self.lags))
@@ -72,17 +83,22 @@ class SeasonalNaive:
         return Answer(point, point - spread, point + spread, {}, basis)
 
     def _ignorance(self, values: FloatArray, horizon: int) -> FloatArray:
-        """Widen by the errors of the last value at each distance; of one value, by its own size."""
+        """Widen by the errors of the last value at each distance, and until a season by doubt."""
         distances = range(1, min(horizon, len(values)) + 1)
         sizes = [error_quantile(lagged_errors(values, each), self.level) for each in distances]
         known = np.array([each for each in sizes if not math.isnan(each)])
+        doubt = float(np.nanmax(np.abs(values))) if self.doubt is None else self.doubt
         if known.size == 0:
-            return np.full(horizon, float(np.nanmax(np.abs(values))))
+            return np.full(horizon, doubt)
         grown = np.maximum.accumulate(known)
-        return grown[np.minimum(np.arange(horizon), grown.size - 1)]
+        spread = grown[np.minimum(np.arange(horizon), grown.size - 1)]
+        # What the night is like, an afternoon does not tell.
+        return np.maximum(spread, doubt) if len(values) < 2 * min(self.lags) else spread
 
     def _without_history(self, series: HourlySeries, horizon: int) -> Answer:
-        rows = self.profile.at(series.end, series.step, horizon)
+        point, lower, upper = self.profile.at(series.end, series.step, horizon)
         others = self.profile.entities
+        if self.doubt is not None and 0 < others < FEWEST_OTHERS:  # too few to say how they differ
+            lower, upper = point - self.doubt, point + self.doubt
         whose = f"the median of {others} other entities" if others else "nothing is known, so 0"
-        return Answer(*rows, {}, f"no history at all: {whose}")
+        return Answer(point, lower, upper, {}, f"no history at all: {whose}")

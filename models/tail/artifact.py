@@ -4,16 +4,25 @@ No pickle: reading one runs nothing, and imports nothing of XGBoost.
 """
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import orjson
 
 from models.errors import ArtifactError
 from models.tail.curve import LEVELS
 from models.tail.inputs import INPUTS
+from models.tail.requests import Target
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
+"""Format 1 named neither cadence nor target, and had all inputs in every interval."""
+_BY_INPUT = (
+    "input_low", "input_high", "input_usual", "input_usual_low", "input_usual_high",
+    "input_missing",
+)  # fmt: skip
 _BOOSTER, _META = "booster.ubj", "meta.json"
 
 
@@ -37,6 +46,26 @@ class TailMeta:
     """Requests the booster was fitted on."""
     seed: int
     libraries: dict[str, str]
+    input_usual: tuple[float, ...] = ()
+    """The median of each input in training; NaN of one that was never measured."""
+    input_usual_low: tuple[float, ...] = ()
+    input_usual_high: tuple[float, ...] = ()
+    """Its 5 % and 95 % quantiles."""
+    input_missing: tuple[float, ...] = ()
+    """In which share of the training's intervals each input was missing."""
+    cadence_seconds: float = 60.0
+    target: Target = "exemplars"
+    """What its quantiles are of: sampled requests, or ones drawn from intervals' quantiles."""
+    history_hours: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Take the whole range of an input as usual where an earlier release did not say."""
+        if not self.input_usual:
+            low, high = np.array(self.input_low), np.array(self.input_high)
+            object.__setattr__(self, "input_usual", tuple(((low + high) / 2).tolist()))
+            object.__setattr__(self, "input_usual_low", self.input_low)
+            object.__setattr__(self, "input_usual_high", self.input_high)
+            object.__setattr__(self, "input_missing", (0.0,) * len(self.input_low))
 
 
 def write(folder: Path, trees: bytes, meta: TailMeta) -> None:
@@ -58,7 +87,7 @@ def read(folder: Path) -> tuple[bytes, TailMeta]:
         trees, text = (folder / _BOOSTER).read_bytes(), (folder / _META).read_bytes()
         document = orjson.loads(text)
         meta = document["meta"]
-        found = TailMeta(**meta | {key: tuple(meta[key]) for key in ("input_low", "input_high")})
+        found = TailMeta(**meta | {key: _numbers(meta[key]) for key in _BY_INPUT if key in meta})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"{folder} holds no readable tail model: {type(error).__name__}: {error}"
@@ -67,8 +96,17 @@ def read(folder: Path) -> tuple[bytes, TailMeta]:
     return trees, found
 
 
+def _numbers(values: list[float | None]) -> tuple[float, ...]:
+    return tuple(math.nan if value is None else value for value in values)  # JSON has no NaN
+
+
 def _match(folder: Path, document: dict[str, object], digest: str) -> None:
-    expected = {"format": FORMAT, "levels": list(LEVELS), "inputs": list(INPUTS)}
+    if document.get("format") not in READABLE:
+        raise ArtifactError(
+            f"{folder} has format {document.get('format')}, but this release reads "
+            f"{' and '.join(map(str, READABLE))}; train again"
+        )
+    expected = {"levels": list(LEVELS), "inputs": list(INPUTS)}
     for key, value in expected.items():
         if document.get(key) != value:
             raise ArtifactError(

@@ -23,14 +23,20 @@ class Baseline(NamedTuple):
 def entity_baselines(columns: Columns) -> dict[str, Baseline]:
     """Take each entity's baseline at the end of its history.
 
-    Wants the columns entity, ts, p50_ms and request_rate.
+    Wants the columns entity, ts, p50_ms and request_rate. An entity without traffic has none.
     """
-    found = {}
+    found, idle = {}, []
     for entity in np.unique(columns["entity"]):
         rows = columns["entity"] == entity
         ts, p50, rate = (columns[name][rows] for name in ("ts", "p50_ms", "request_rate"))
         recent = ts > ts.max() - TRAILING_DAYS * _DAY
-        found[str(entity)] = _baseline(str(entity), p50[recent], rate[recent])
+        baseline = _baseline(p50[recent], rate[recent])
+        if baseline is None:
+            idle.append(str(entity))
+        else:
+            found[str(entity)] = baseline
+    if idle and not found:
+        raise TrainingDataError(f"entity {idle[0]!r} has no traffic for a baseline, nor any other")
     return found
 
 
@@ -45,11 +51,40 @@ def trailing_baselines(columns: Columns) -> tuple[FloatArray, FloatArray]:
         rows = np.flatnonzero(columns["entity"] == entity)
         rows = rows[np.argsort(columns["ts"][rows], kind="stable")]
         for today, before in _days(columns["ts"][rows]):
-            history = rows[before]
-            ms[rows[today]], rate[rows[today]] = _baseline(
-                str(entity), columns["p50_ms"][history], columns["request_rate"][history]
-            )
+            _fill(columns, (ms, rate), rows[today], rows[before])
     return ms, rate
+
+
+def growing_baselines(columns: Columns, since: int, block: int) -> tuple[FloatArray, FloatArray]:
+    """Give each row what was normal before its block of seconds began, for a short history.
+
+    As a young platform is served: by all that there is so far, up to the trailing days. NaN before
+    `since`, by when some history is there.
+    """
+    ms, rate = np.full(len(columns["ts"]), np.nan), np.full(len(columns["ts"]), np.nan)
+    for entity in np.unique(columns["entity"]):
+        rows = np.flatnonzero(columns["entity"] == entity)
+        rows = rows[np.argsort(columns["ts"][rows], kind="stable")]
+        ts = columns["ts"][rows]
+        starts = np.arange(since, ts[-1] + 1, block)
+        edges = [
+            np.searchsorted(ts, edge)
+            for edge in (starts - TRAILING_DAYS * _DAY, starts, starts + block)
+        ]
+        for first, now, end in zip(*edges, strict=True):
+            if first < now < end:
+                _fill(columns, (ms, rate), rows[now:end], rows[first:now])
+    return ms, rate
+
+
+def _fill(
+    columns: Columns, into: tuple[FloatArray, FloatArray], rows: IntArray, history: IntArray
+) -> None:
+    """Give rows the baseline of a history; they keep NaN where that had no traffic."""
+    baseline = _baseline(columns["p50_ms"][history], columns["request_rate"][history])
+    if baseline is not None:
+        for column, value in zip(into, baseline, strict=True):
+            column[rows] = value
 
 
 def _days(ts: IntArray) -> list[tuple[slice, slice]]:
@@ -60,11 +95,12 @@ def _days(ts: IntArray) -> list[tuple[slice, slice]]:
     return [(slice(b, c), slice(a, b)) for a, b, c in zip(*edges, strict=True) if a < b < c]
 
 
-def _baseline(entity: str, p50_ms: FloatArray, request_rate: FloatArray) -> Baseline:
+def _baseline(p50_ms: FloatArray, request_rate: FloatArray) -> Baseline | None:
+    """Take the baseline; None where there was no traffic."""
+    if not np.isfinite(p50_ms).any():
+        return None
     found = Baseline(float(np.nanmedian(p50_ms)), _rate_of_median_request(request_rate))
-    if not min(found) > 0:
-        raise TrainingDataError(f"entity {entity!r} has no traffic for a baseline: {found}")
-    return found
+    return found if min(found) > 0 else None
 
 
 def _rate_of_median_request(rate: FloatArray) -> float:

@@ -6,10 +6,12 @@ Only training imports this: serving needs no more than the number.
 import numpy as np
 from mapie.regression import ConformalizedQuantileRegressor
 
+from models.conformal import cqr_scores
 from models.protocols import FloatArray
 from models.tail.curve import LEVELS
 
 INTERVAL_LEVEL = 0.9
+MOST_CAUTIOUS = 0.99
 # MAPIE's order. The sorted quantiles come in as features, so each estimator picks its column.
 _LOWER, _UPPER, _MEDIAN = (LEVELS.index(level) for level in (0.05, 0.95, 0.5))
 
@@ -39,6 +41,18 @@ def calibrated_offset(quantiles: FloatArray, truth: FloatArray) -> float:
     probe[0, [_MEDIAN, _UPPER]] = 1e6, 2e6
     _, interval = regressor.predict_interval(probe, symmetric_correction=True)
     return -float(interval[0, 0, 0])
+
+
+def cautious_offset(quantiles: FloatArray, truth: FloatArray, stretches: int) -> float:
+    """Find the offset on a short history, of so many stretches of time and entities.
+
+    Requests of one stretch share its luck, so only stretches count in the finite-sample
+    correction: the quantile of the scores is taken at level x (n + 1) / n of n stretches, at most
+    at MOST_CAUTIOUS. Nor is the interval ever made narrower than the booster's own.
+    """
+    scores = cqr_scores(quantiles[:, _LOWER], quantiles[:, _UPPER], truth)
+    share = min(INTERVAL_LEVEL * (stretches + 1) / stretches, MOST_CAUTIOUS)
+    return max(float(np.quantile(scores, share, method="higher")), 0.0)
 
 
 def one_request_each(targets: FloatArray, rng: np.random.Generator) -> FloatArray:

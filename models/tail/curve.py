@@ -24,6 +24,7 @@ _LOG_ODDS = np.array([math.log(level / (1 - level)) for level in LEVELS])
 _LEAST_GAP = 1e-4  # of a latency: a vertical curve has no slope to read a probability from
 _GAPS = _LEAST_GAP * np.arange(len(LEVELS))
 _LEAST_EXCESSES = 30
+_HEAVY = 1.0
 _MOST_ODDS = 30.0  # 1e-13: further out a float64 probability rounds to 0 or 1
 
 
@@ -73,6 +74,19 @@ def fitted_tails(curve: FloatArray, truth: FloatArray) -> Tails:
     short = curve[:, [0]] - truth
     long = truth - curve[:, [P99]]
     return Tails(_hill(short[short > 0]), _hill(long[long > 0]))
+
+
+def cautious_tails(curve: FloatArray, truth: FloatArray) -> Tails:
+    """Estimate as far as there are excesses enough; a tail that few are beyond is taken as heavy.
+
+    For a short history: under an index of 1 latencies would have no mean.
+    """
+    short, long = curve[:, [0]] - truth, truth - curve[:, [P99]]
+    estimates = (
+        _hill(each[each > 0]) if (each > 0).sum() >= _LEAST_EXCESSES else _HEAVY
+        for each in (short, long)
+    )
+    return Tails(*estimates)
 
 
 def _hill(excess: FloatArray) -> float:

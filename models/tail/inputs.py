@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InvalidColumnError
+from models.needs import TAIL
 from models.protocols import BoolArray, Columns, FloatArray
 
 
@@ -38,23 +39,29 @@ BOUNDS = {
     "baseline_rate": Bounds(1e-6, 1e9),
     "slo_ms": Bounds(1e-6, 1e9),
 }
+SELDOM = 0.01
+"""An input that lacks in fewer intervals of the history is taken to be there always."""
 INPUTS = ("load", "infra", "error_rate", "rate_ratio")
 """The booster's inputs, in its order."""
 MONOTONE = (True, True, True, False)
 """Which of them can only lengthen latency; not the rate: cold caches slow a quiet service too."""
 
+_MAY_LACK = np.array([[name in TAIL.can_do_without] for name in TailRows._fields])
 _LOW = np.array([[BOUNDS[name].low] for name in TailRows._fields])
 _HIGH = np.array([[BOUNDS[name].high] for name in TailRows._fields])
 
 
 def checked(columns: Columns) -> TailRows:
-    """Take the columns as float64; InvalidColumnError for the first one at fault."""
+    """Take the columns as float64; InvalidColumnError for the first one at fault.
+
+    NaN says that an input was not measured: only what the model can do without may lack.
+    """
     arrays = [_numbers(columns, name) for name in TailRows._fields]
     for name, array in zip(TailRows._fields, arrays, strict=True):
         if array.shape != arrays[0].shape:
             raise InvalidColumnError(name, f"has {array.size} rows, but load has {arrays[0].size}")
     matrix = np.array(arrays, dtype=np.float64)
-    _refuse((matrix >= _LOW) & (matrix <= _HIGH), matrix)
+    _refuse((matrix >= _LOW) & (matrix <= _HIGH) | (_MAY_LACK & np.isnan(matrix)), matrix)
     return TailRows(*matrix)
 
 

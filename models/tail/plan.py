@@ -11,6 +11,9 @@ also by admitting less. The lowest rung whose p99 meets the objective decides:
       NEAR_CERTAIN breach       most meanwhile
 
 The p99 never falls when load rises, so neither do the workers, and the admitted share never rises.
+Where no load was measured, neither now nor in training, nothing says what relief would do: the
+plan keeps the fleet and admits all, and calls a person when the objective is missed.
+
 Workers are never taken away: that is for capacity planning, which looks hours ahead. The rate of
 requests is held while asking, so a shed request counts as one that still arrives: the plan errs on
 the side of room.
@@ -45,11 +48,18 @@ def relieved(load: FloatArray) -> FloatArray:
     return rungs
 
 
-def plan(p99: FloatArray, objective: FloatArray, breach: FloatArray, active: FloatArray) -> Plan:
+def plan(
+    p99: FloatArray,
+    objective: FloatArray,
+    breach: FloatArray,
+    active: FloatArray,
+    relievable: BoolArray,
+) -> Plan:
     """Judge each row by its p99 at every rung (rows x rungs), on the objective's scale."""
     meets = p99 <= objective[:, None]
     possible: BoolArray = np.any(meets, axis=1)
     relief = np.where(possible, _RELIEF[meets.argmax(axis=1)], _RELIEF[-1])
+    relief = np.where(relievable, relief, _RELIEF[0])
     return Plan(
         action=_ACTIONS[_action(relief, possible, breach)],
         workers=np.ceil(active * np.minimum(relief, MOST_SCALING)).astype(np.int64),

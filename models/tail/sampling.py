@@ -31,17 +31,20 @@ def state_weights(inputs: FloatArray) -> FloatArray:
     """Give the probability of drawing each minute."""
     load, infra, errors = (inputs[:, INPUTS.index(n)] for n in ("load", "infra", "error_rate"))
     spread = (load, infra, np.log(errors + _ERROR_FLOOR))
-    even = np.mean([_evenly(values) for values in spread], axis=0)
+    evenly = [_evenly(values) for values in spread if not np.isnan(values).all()]
+    even = np.mean(evenly, axis=0) if evenly else np.full(len(inputs), 1 / len(inputs))
     weights: FloatArray = _EVEN_SHARE * even + (1 - _EVEN_SHARE) / len(inputs)
     weights /= weights.sum()  # to the last bit, as the draw demands
     return weights
 
 
 def _evenly(values: FloatArray) -> FloatArray:
-    """Weights under which every occupied bin of the range weighs the same."""
-    low, high = values.min(), np.quantile(values, _TOP)
+    """Weights under which every occupied bin of the range weighs the same; one is of the gaps."""
+    there = ~np.isnan(values)
+    low, high = values[there].min(), np.quantile(values[there], _TOP)
     width = max(high - low, np.finfo(np.float64).tiny)
-    bins = np.clip(((values - low) / width * _BINS).astype(np.int64), 0, _BINS - 1)
-    count = np.bincount(bins, minlength=_BINS)
+    places = ((np.where(there, values, low) - low) / width * _BINS).astype(np.int64)
+    bins = np.where(there, np.clip(places, 0, _BINS - 1), _BINS)
+    count = np.bincount(bins, minlength=_BINS + 1)
     weights: FloatArray = 1 / count[bins] / np.count_nonzero(count)
     return weights

@@ -8,13 +8,20 @@ import numpy as np
 import xgboost
 
 from models.conformal import coverage, pinball, widen
-from models.protocols import Columns
+from models.needs import TAIL
+from models.protocols import Columns, FloatArray
 from models.tail.artifact import TailMeta
 from models.tail.baselines import Baseline, entity_baselines
 from models.tail.booster import fit_booster, predicted
-from models.tail.calibration import INTERVAL_LEVEL, calibrated_offset, one_request_each
-from models.tail.curve import LEVELS, fitted_tails
-from models.tail.history import History, Split, history_of, split_by_time
+from models.tail.calibration import (
+    INTERVAL_LEVEL,
+    calibrated_offset,
+    cautious_offset,
+    one_request_each,
+)
+from models.tail.curve import LEVELS, cautious_tails, fitted_tails
+from models.tail.history import History, Prepared, prepare
+from models.tail.inputs import INPUTS
 from models.tail.sampling import draw_requests
 from models.tail.xgboost_quantile import TailModel
 
@@ -24,13 +31,17 @@ REQUESTS = 160_000
 Progress = Callable[[float, str], None]
 _LOWER, _UPPER = LEVELS.index(0.05), LEVELS.index(0.95)
 _HULL = (0.001, 0.999)
+_USUAL = (0.5, 0.05, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedTail:
     model: TailModel
     metrics: dict[str, float]
-    """Held out: coverage, mean_length (log latency), pinball_* for each level, minutes."""
+    """Held out: coverage, mean_length (log latency), pinball_* for each level, minutes.
+
+    Of requests that were drawn from quantiles, where the telemetry has no exemplars.
+    """
     baselines: dict[str, Baseline]
     """Each entity's, as of the end of the history."""
 
@@ -38,14 +49,22 @@ class TrainedTail:
 def train_tail(
     columns: Columns, *, seed: int, threads: int, progress: Progress, requests: int = REQUESTS
 ) -> TrainedTail:
-    """Fit, calibrate and judge; wants the columns of history.WANTED, a row an entity and minute.
+    """Fit, calibrate and judge; wants the columns of needs.TAIL, a row an entity and interval.
 
-    The same columns, seed and threads give the same model to the bit. `progress` hears the share
-    done and what follows.
+    Of a history too short for baselines of a week the interval is wider (see `cautious_offset`).
+    TrainingDataError says what is missing where there is too little to train on at all. The same
+    columns, seed and threads give the same model to the bit. `progress` hears the share done and
+    what follows.
     """
     rng = np.random.default_rng(seed)
     progress(0.0, "reading history")
-    split = split_by_time(history_of(columns))
+    prepared = prepare(columns, seed)
+    split = prepared.split
+    for metric, without in TAIL.optional:
+        if np.isnan(split.train.inputs[:, INPUTS.index(metric)]).all():
+            progress(0.05, f"there is no {metric}: {without}")
+    if prepared.short:  # more would only show the same intervals again
+        requests = min(requests, split.train.targets.size)
     inputs, targets = draw_requests(split.train, requests, rng)
 
     def grown(share: float) -> None:
@@ -54,10 +73,11 @@ def train_tail(
     grown(0.0)
     booster = fit_booster(inputs, targets, seed=seed, threads=threads, grown=grown)
     progress(0.8, "calibrating the interval")
-    meta = _meta(booster, split, rng, requests, seed)
+    meta = _meta(booster, prepared, rng, requests, seed)
     model = TailModel(bytes(booster.save_raw("ubj")), meta)
     progress(0.9, "judging on held-out hours")
-    trained = TrainedTail(model, held_out_metrics(model, split.held_out), entity_baselines(columns))
+    metrics = held_out_metrics(model, split.held_out) | {"history_hours": prepared.hours}
+    trained = TrainedTail(model, metrics, entity_baselines(columns))
     progress(1.0, "trained")
     return trained
 
@@ -79,22 +99,50 @@ def held_out_metrics(model: TailModel, held_out: History) -> dict[str, float]:
 
 
 def _meta(
-    booster: xgboost.Booster, split: Split, rng: np.random.Generator, requests: int, seed: int
+    booster: xgboost.Booster, prepared: Prepared, rng: np.random.Generator, requests: int, seed: int
 ) -> TailMeta:
-    calibration = split.calibration
+    train, calibration = prepared.split.train, prepared.split.calibration
     quantiles = predicted(booster, calibration.inputs)
-    tails = fitted_tails(quantiles, calibration.targets)
-    low, high = np.quantile(split.train.inputs, _HULL, axis=0)
+    truth = one_request_each(calibration.targets, rng)
+    if prepared.short:
+        tails = cautious_tails(quantiles, calibration.targets)
+        offset = cautious_offset(quantiles, truth, _stretches(calibration, prepared.turn_seconds))
+    else:
+        tails = fitted_tails(quantiles, calibration.targets)
+        offset = calibrated_offset(quantiles, truth)
+    low, high = _by_input(train.inputs, _HULL)
+    usual, usual_low, usual_high = _by_input(train.inputs, _USUAL)
     return TailMeta(
-        offset=calibrated_offset(quantiles, one_request_each(calibration.targets, rng)),
+        offset=offset,
         interval_level=INTERVAL_LEVEL,
         tail_lower=tails.lower,
         tail_upper=tails.upper,
-        input_low=tuple(low.tolist()),
-        input_high=tuple(high.tolist()),
-        trained_from=int(split.train.ts.min()),
-        trained_to=int(max(part.ts.max() for part in split)),
+        input_low=low,
+        input_high=high,
+        trained_from=int(train.ts.min()),
+        trained_to=int(max(part.ts.max() for part in prepared.split)),
         requests=requests,
         seed=seed,
         libraries={name: version(name) for name in ("xgboost-cpu", "mapie", "numpy")},
+        input_usual=usual,
+        input_usual_low=usual_low,
+        input_usual_high=usual_high,
+        input_missing=tuple(np.isnan(train.inputs).mean(axis=0).tolist()),
+        cadence_seconds=prepared.cadence_seconds,
+        target=prepared.target,
+        history_hours=prepared.hours,
     )
+
+
+def _stretches(calibration: History, turn_seconds: int) -> int:
+    """Count the turns: what lies within one is no separate look."""
+    return int(np.unique(calibration.ts // turn_seconds).size)
+
+
+def _by_input(inputs: FloatArray, levels: tuple[float, ...]) -> list[tuple[float, ...]]:
+    """Take quantiles of each input over what was measured; NaN of one that never was."""
+    found = np.full((len(levels), inputs.shape[1]), np.nan)
+    for at, column in enumerate(inputs.T):
+        if (there := column[~np.isnan(column)]).size:
+            found[:, at] = np.quantile(there, levels)
+    return [tuple(row) for row in found.tolist()]

@@ -17,7 +17,7 @@ from models.tail import artifact
 from models.tail.artifact import TailMeta
 from models.tail.curve import LEVELS, P99, Tails, exceedance, ordered
 from models.tail.flat_trees import FlatTrees
-from models.tail.inputs import INPUTS, TailRows, checked, design
+from models.tail.inputs import INPUTS, SELDOM, TailRows, checked, design
 from models.tail.naming import TAIL_MODEL
 from models.tail.plan import RELIEF, Plan, plan, relieved
 
@@ -38,6 +38,10 @@ class TailModel:
         self.meta = meta
         self._booster = booster
         self._low, self._high = np.array(meta.input_low), np.array(meta.input_high)
+        self._usual = np.array([meta.input_usual, meta.input_usual_low, meta.input_usual_high])
+        missing = np.array(meta.input_missing)
+        self._seen_missing = missing >= SELDOM
+        self._knows_load = bool(missing[_LOAD] < 1)
         self._tails = Tails(meta.tail_lower, meta.tail_upper)
         self._trees = FlatTrees.of(booster, len(INPUTS))
         self.quantiles(np.zeros((1, len(INPUTS))))  # the first call compiles the walk
@@ -45,16 +49,18 @@ class TailModel:
     def predict(self, columns: Columns) -> dict[str, NDArray[Any]]:
         """Answer every row; InvalidColumnError when one cannot be."""
         rows = checked(columns)
-        inputs = _design(rows)
+        given = _design(rows)
+        inputs = np.where(self._unlearned(given), self._usual[0], given)
         now, objective = self.quantiles(inputs), log(rows.slo_ms / rows.baseline_ms)
         breach = exceedance(now, objective, self._tails)
         p99 = self._p99_at_each_relief(inputs, now[:, P99], objective)
-        steps = plan(p99, objective, breach, rows.active_workers)
+        relievable = np.isfinite(given[:, _LOAD]) & self._knows_load
+        steps = plan(p99, objective, breach, rows.active_workers, relievable)
         return {
-            **self._latencies(now, rows.baseline_ms),
+            **self._latencies(now, self._ends(now, given), rows.baseline_ms),
             "breach_probability": breach,
             **_named(steps),
-            "extrapolated": self._outside(inputs),
+            "extrapolated": self._outside(given),
         }
 
     def quantiles(self, inputs: FloatArray) -> FloatArray:
@@ -85,8 +91,34 @@ class TailModel:
             p99[late, 1:] = relaxed.reshape(late.size, -1)
         return p99
 
-    def _latencies(self, curve: FloatArray, baseline_ms: FloatArray) -> dict[str, FloatArray]:
-        lower, upper = widen(curve[:, _LOWER], curve[:, _UPPER], self.meta.offset)
+    def _unlearned(self, inputs: FloatArray) -> BoolArray:
+        """Say where an input is missing that never was in training: no tree knows what follows."""
+        unlearned: BoolArray = np.isnan(inputs) & ~self._seen_missing
+        return unlearned
+
+    def _ends(self, now: FloatArray, given: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Give both ends of the interval before it is widened.
+
+        Of a row that lacks an input which training always had, it reaches from what the model says
+        at that input's lower usual values to what it says at the higher ones.
+        """
+        lower, upper = now[:, _LOWER], now[:, _UPPER]
+        unlearned = self._unlearned(given)
+        rows = np.flatnonzero(unlearned.any(axis=1))
+        if rows.size:
+            low, high = (
+                self.quantiles(np.where(unlearned[rows], values, given[rows]))
+                for values in self._usual[1:]
+            )
+            lower, upper = lower.copy(), upper.copy()
+            lower[rows] = np.minimum(lower[rows], low[:, _LOWER])
+            upper[rows] = np.maximum(upper[rows], high[:, _UPPER])
+        return lower, upper
+
+    def _latencies(
+        self, curve: FloatArray, ends: tuple[FloatArray, FloatArray], baseline_ms: FloatArray
+    ) -> dict[str, FloatArray]:
+        lower, upper = widen(*ends, self.meta.offset)
         logs = np.stack([*curve[:, 1:].T, lower, upper])
         return dict(zip((*_SHOWN, "lower", "upper"), baseline_ms * exp(logs), strict=True))
 

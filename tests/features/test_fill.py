@@ -9,6 +9,7 @@ from features.fill import Filled, FloatArray, Freshness, fill
 from features.rows import FeatureRow
 
 NEEDED = ("load", "infra", "baseline_ms")
+OPTIONAL = ("infra", "error_rate")
 FRESH = Freshness(now=1_000.0, stale_after_seconds=120.0)
 FRESH_AT, OLD_AT = 900.0, 800.0
 
@@ -28,7 +29,8 @@ class Case(NamedTuple):
     defaults: dict[str, float]
 
     def fill(self) -> Filled:
-        return fill(NEEDED, self.entities, self.given, self.rows, self.defaults, FRESH)
+        given = (NEEDED, self.entities, self.given, self.rows, self.defaults)
+        return fill(*given, FRESH, optional=OPTIONAL)
 
     def alone(self, row: int) -> "Case":
         given = {name: column[row : row + 1] for name, column in self.given.items()}
@@ -52,6 +54,7 @@ class Cell(NamedTuple):
     value: float
     stale: bool
     assumed: bool
+    missing: bool = False
 
 
 def expected(case: Case, row: int, name: str) -> Cell:
@@ -61,6 +64,8 @@ def expected(case: Case, row: int, name: str) -> Cell:
         return Cell(asked, stale=False, assumed=False)
     known = case.rows.get(case.entities[row])
     stored = math.nan if known is None else known.values.get(name, math.nan)
+    if known is not None and math.isnan(stored) and name in OPTIONAL:
+        return Cell(math.nan, stale=False, assumed=False, missing=True)
     if known is None or math.isnan(stored):
         return Cell(case.defaults.get(name, math.nan), stale=False, assumed=True)
     return Cell(stored, stale=known.event_time == OLD_AT, assumed=False)
@@ -76,6 +81,7 @@ def test_every_cell_comes_from_the_request_else_the_row_else_the_defaults(case: 
                 filled.columns[name][row],
                 name in filled.stale.get(row, ()),
                 name in filled.assumed.get(row, ()),
+                name in filled.missing.get(row, ()),
             )
             np.testing.assert_equal(found, expected(case, row, name))
         known = case.rows.get(case.entities[row])
@@ -91,6 +97,7 @@ def test_a_row_is_filled_alike_alone_and_among_others(case: Case) -> None:
             assert alone.columns[name].tobytes() == together.columns[name][row].tobytes()
         assert alone.stale.get(0) == together.stale.get(row)
         assert alone.assumed.get(0) == together.assumed.get(row)
+        assert alone.missing.get(0) == together.missing.get(row)
 
 
 @given(cases())

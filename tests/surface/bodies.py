@@ -9,12 +9,13 @@ Bodies = dict[str, dict[str, Any]]
 
 
 def example_bodies(page: dict[str, Any]) -> Bodies:
-    """Give the first example of each endpoint that takes a body, by its path."""
+    """Give the first example of each endpoint that takes a body of JSON, by its path."""
     return {
-        path: _example(page, operation["requestBody"]["content"]["application/json"]["schema"])
+        path: _example(page, content["application/json"]["schema"])
         for path, methods in sorted(page["paths"].items())
         for operation in methods.values()
-        if "requestBody" in operation
+        for content in (operation.get("requestBody", {}).get("content", {}),)
+        if "application/json" in content
     }
 
 

@@ -1,5 +1,6 @@
 """Liveness, readiness, status, and the front page of the API."""
 
+import asyncio
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Response
@@ -8,6 +9,10 @@ from pydantic import BaseModel, Field
 from deployments.gateway.routes.access import Here, admitted
 from deployments.runtime.platform_health import PlatformHealth, read_health
 from deployments.runtime.version import VERSION
+from features.telemetry.source_states import read_states
+from models.needs import NEEDS
+from models.pointer import read_pointer
+from models.registry import CHAMPION
 from observability.background import LOOP_AGES
 from observability.exposition import merge
 from observability.metrics import GAUGE_RULES
@@ -47,6 +52,14 @@ class Status(BaseModel):
         description="For each background loop, how many seconds ago it last completed "
         "its work: the longest of all replicas; without Redis, only of the "
         "gateway that answers."
+    )
+    demo: bool | None = Field(
+        description="Whether features and forecasts are of the made-up demo platform, because no "
+        "source of telemetry is connected; null while Redis, which knows, cannot be reached."
+    )
+    models_of_demo: list[str] = Field(
+        description="Models that answer though they learned from the demo platform, while real "
+        "sources are connected: each is trained anew as soon as there is enough telemetry."
     )
     storage: StorageShown | None = Field(description="Null until it was first measured.")
     platform: PlatformHealth | None = Field(
@@ -94,7 +107,7 @@ async def ready(here: Here, response: Response) -> Ready:
 @router.get("/status", summary="Report what runs, and how well")
 async def status(here: Here) -> Status:
     version, seen = here.replica.config.value, here.replica.storage.seen
-    platform = await _platform(here)
+    platform, demo = await _platform(here), await _is_demo(here)
     reasons = [*here.degraded_reasons(), *_problems(platform)]
     return Status(
         version=VERSION,
@@ -111,6 +124,8 @@ async def status(here: Here) -> Status:
             "spooled_entries": here.ledger.spooled_entries,
         },
         background_ages_s=await _background_ages(here),
+        demo=demo,
+        models_of_demo=[] if demo else await asyncio.to_thread(_models_of_demo, here),
         storage=None
         if seen is None
         else StorageShown(
@@ -147,6 +162,20 @@ async def _background_ages(here: Here) -> dict[str, int]:
                 loop = sample.labels["loop"]
                 ages[loop] = max(ages.get(loop, 0.0), sample.value)
     return {loop: int(age) for loop, age in sorted(ages.items())}
+
+
+def _models_of_demo(here: Here) -> list[str]:
+    folder = here.settings.paths.models
+    found = {name: read_pointer(folder, name, CHAMPION) for name in NEEDS}
+    return sorted(name for name, version in found.items() if version and version.of_demo)
+
+
+async def _is_demo(here: Here) -> bool | None:
+    try:
+        published = await read_states(here.replica.redis)
+    except REDIS_AWAY:
+        return None
+    return published is not None and any(each.state == "demo" for each in published.states)
 
 
 async def _platform(here: Here) -> PlatformHealth | None:

@@ -27,7 +27,7 @@ from features.sources.prometheus.connection import (
 from features.sources.prometheus.refusals import content_of
 from features.sources.prometheus.token import TokenFile
 
-PREFIX: Final = "api/v1/"
+_PREFIX: Final = "api/v1/"
 
 T = TypeVar("T")
 
@@ -110,11 +110,11 @@ class PrometheusApi:
         return (("timeout", f"{self._limits.answer_seconds:g}s"), ("partial_response", "false"))
 
     async def _post(self, path: str, fields: Fields, read: Callable[[object], T]) -> T:
-        answer = await self._connection.ask("POST", f"{PREFIX}{path}", fields)
+        answer = await self._connection.ask("POST", f"{_PREFIX}{path}", fields)
         return await self._read(path, answer, read)
 
     async def _get(self, path: str, fields: Fields, read: Callable[[object], T]) -> T:
-        answer = await self._connection.ask("GET", f"{PREFIX}{path}", fields)
+        answer = await self._connection.ask("GET", f"{_PREFIX}{path}", fields)
         return await self._read(path, answer, read)
 
     async def _read(self, path: str, answer: Answer, read: Callable[[object], T]) -> T:

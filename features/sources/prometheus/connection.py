@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal, NamedTuple
 
-import httpx
+import aiohttp
 
 from features.errors import SourceAwayError, SourceRefusedError, TooMuchAskedError
 from features.sources.prometheus.pauses import Pauses, asked_for
@@ -71,14 +71,9 @@ class Connection:
         self._limits = limits
         self._pauses = Pauses(limits.pause_seconds, limits.longest_pause_seconds, random)
         self._turns = asyncio.Semaphore(limits.at_once)
-        self._client = httpx.AsyncClient(
-            base_url=url,
-            timeout=limits.answer_seconds,
-            limits=httpx.Limits(max_connections=limits.at_once),
-            verify=_trust(verify=verify_tls) if url.startswith("https:") else False,
-            # A proxy or a .netrc of the machine's is not for what stands in this cluster.
-            trust_env=False,
-        )
+        self._url = url.rstrip("/")
+        self._trust = _trust(verify=verify_tls and url.startswith("https:"))
+        self._opened: aiohttp.ClientSession | None = None
 
     async def ask(self, method: Literal["GET", "POST"], path: str, fields: Fields) -> Answer:
         """Give the answer of any status that asking again would not change."""
@@ -86,7 +81,8 @@ class Connection:
             return await self._ask_patiently(method, path, fields)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if self._opened is not None:
+            await self._opened.close()
 
     async def _ask_patiently(self, method: str, path: str, fields: Fields) -> Answer:
         for attempt in range(1, self._limits.attempts + 1):
@@ -106,49 +102,57 @@ class Connection:
         try:
             async with asyncio.timeout(self._limits.answer_seconds):
                 return await self._exchange(method, path, fields, headers)
-        except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
+        except TimeoutError:
             # Not again: the server may still be busy with the first one.
             seconds = self._limits.answer_seconds
             raise SourceAwayError(
                 self._source, f"{path} took over {seconds:g} s. See whether it is overloaded."
             ) from None
-        except httpx.TransportError as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise self._broken(error) from None
-        except httpx.DecodingError:
+        except ValueError:
+            # What it says holds the url, and that may hold a password.
             raise SourceRefusedError(
-                self._source, "its answer cannot be decompressed. See what stands at its url."
+                self._source, "its url cannot be asked. A password in it goes without token_file."
             ) from None
 
     async def _exchange(
         self, method: str, path: str, fields: Fields, headers: dict[str, str]
     ) -> Answer:
-        request = self._request(method, path, fields, headers)
-        answer = await self._client.send(request, stream=True)
-        try:
+        is_form = method == "POST"
+        asked = self._session().request(
+            method,
+            f"{self._url}/{path}",
+            headers=headers,
+            ssl=self._trust,
+            # Another place would be told the key.
+            allow_redirects=False,
+            data=list(fields) if is_form else None,
+            params=None if is_form else list(fields),
+        )
+        async with asked as answer:
             body = await self._bounded(answer)
-        finally:
-            await answer.aclose()
-        if answer.status_code in _MAY_BE_ASKED_AGAIN and not _gave_up_on_the_query(body):
+        if answer.status in _MAY_BE_ASKED_AGAIN and not _gave_up_on_the_query(body):
             wait = asked_for(answer.headers.get("retry-after"), answer.headers.get("date"))
-            raise _AskAgainError(f"it answered {answer.status_code}", wait)
-        return Answer(answer.status_code, _without_secret(body, headers))
+            raise _AskAgainError(f"it answered {answer.status}", wait)
+        return Answer(answer.status, _without_secret(body, headers))
 
-    def _request(
-        self, method: str, path: str, fields: Fields, headers: dict[str, str]
-    ) -> httpx.Request:
-        if method == "GET":
-            parameters = httpx.QueryParams(tuple(fields))
-            return self._client.build_request(method, path, params=parameters, headers=headers)
-        content = str(httpx.QueryParams(tuple(fields))).encode()
-        headers = headers | {"content-type": "application/x-www-form-urlencoded"}
-        return self._client.build_request(method, path, content=content, headers=headers)
+    def _session(self) -> aiohttp.ClientSession:
+        if self._opened is None:
+            self._opened = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._limits.at_once),
+                timeout=aiohttp.ClientTimeout(total=None),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._opened
 
-    async def _bounded(self, answer: httpx.Response) -> bytes:
+    async def _bounded(self, answer: aiohttp.ClientResponse) -> bytes:
         parts, size = [], 0
-        async for part in answer.aiter_bytes():
+        async for part in answer.content.iter_any():
             parts.append(part)
             size += len(part)
             if size > self._limits.most_bytes:
+                answer.close()  # rather than read the rest, to use the connection again
                 raise TooMuchAskedError(
                     self._source, f"its answer is over {self._limits.most_bytes} bytes"
                 )
@@ -163,33 +167,36 @@ class Connection:
             raise SourceRefusedError(self._source, f"its token_file: {error}") from None
         return {"authorization": f"Bearer {token}"}
 
-    def _broken(self, error: httpx.TransportError) -> Exception:
-        if _is_distrust(error):
+    def _broken(self, error: Exception) -> Exception:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return SourceRefusedError(
                 self._source,
-                f"its certificate is not trusted ({error}). Install the authority that signed "
-                "it, or set verify_tls to false.",
+                f"its certificate is not trusted ({error.certificate_error}). Install the "
+                "authority that signed it, or set verify_tls to false.",
             )
-        if isinstance(error, httpx.UnsupportedProtocol):
-            return SourceRefusedError(self._source, f"{error} Give an http or https url.")
-        return _AskAgainError(f"{error}" or type(error).__name__)
+        if isinstance(error, aiohttp.ClientResponseError) or _is_garbled(error):
+            return SourceRefusedError(
+                self._source, "its answer cannot be read. See what stands at its url."
+            )
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return _AskAgainError(f"no connection: {error.strerror or error.os_error}")
+        return _AskAgainError(f"the connection broke ({type(error).__name__})")
+
+
+def _trust(*, verify: bool) -> ssl.SSLContext | bool:
+    # The system's authorities, where a company installs its own. Reading them takes a while.
+    return ssl.create_default_context() if verify else False
+
+
+def _is_garbled(error: Exception) -> bool:
+    cause = error.__cause__ or error.__context__
+    return isinstance(cause, aiohttp.http_exceptions.ContentEncodingError)
 
 
 def _without_secret(body: bytes, headers: dict[str, str]) -> bytes:
     """Take our key out of what a server echoes: reasons are quoted in messages and logs."""
     secret = headers.get("authorization", "").removeprefix("Bearer ").encode()
     return body.replace(secret, b"***") if secret else body
-
-
-def _trust(*, verify: bool) -> ssl.SSLContext | bool:
-    # The system's authorities, where a company installs its own; not those that httpx brings.
-    return ssl.create_default_context() if verify else False
-
-
-def _is_distrust(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def _gave_up_on_the_query(body: bytes) -> bool:

@@ -5,14 +5,14 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from models.forecasting.plan.telemetry import Entity
+from models.forecasting.plan.telemetry import Entity, cadence
 from models.protocols import FloatArray, IntArray
 
 PERSISTENCE = 0.7
 """Share of a surprise that is left an hour later, where history is too short to say."""
 
 HOUR, WEEK_HOURS = 3_600, 168
-_FULL_HOUR = 45  # minutes
+_FULL_HOUR = 0.75  # of its rows
 _PEAK_MINUTE, _PEAKED_HOUR = 0.95, 0.75
 _STEADIEST, _MOST_FLEETING = 0.95, 0.3
 _FEWEST_WEEKS = 2
@@ -37,7 +37,7 @@ class Hours(NamedTuple):
         size = np.diff(np.append(starts, hour.size))
         mean = np.add.reduceat(rate, starts) / size
         peak = rate[starts + np.floor(_PEAK_MINUTE * (size - 1)).astype(np.int64)]
-        full = size >= _FULL_HOUR
+        full = size >= _FULL_HOUR * HOUR / cadence(entity.ts)
         return cls(hour[starts][full], mean[full], (peak / mean)[full])
 
 

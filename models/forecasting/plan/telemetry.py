@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.errors import TrainingDataError
+from models.needs import CAPACITY
 from models.protocols import BoolArray, Columns, FloatArray, IntArray
 
 WANTED = ("ts", "entity", "request_rate", "cpu", "p50_ms", "p99_ms", "active_workers")
-LEAST_MINUTES = 120
-"""Below, an entity counts as one without history."""
+LEAST_MINUTES = round(60 * CAPACITY.least_hours)
+"""Below, an entity counts as one without history: rows, and two hours however close they are."""
+MINUTE = 60.0
 
 _WEEK = 7 * 86_400
 _BUSY = 0.8  # the quantile of the rate per worker from which on a worker is busy
@@ -39,8 +40,7 @@ class Entity(NamedTuple):
 
 def entities_of(columns: Columns) -> list[Entity]:
     """Take apart the columns of WANTED; entities with too few whole minutes are left out."""
-    if missing := [name for name in WANTED if name not in columns]:
-        raise TrainingDataError(f"the telemetry lacks {', '.join(missing)}")
+    CAPACITY.refuse_without([name for name in WANTED if _is_there(columns, name)])
     whole = np.all(
         [np.isfinite(columns[name]) & (columns[name] > 0) for name in WANTED if name != "entity"],
         axis=0,
@@ -50,8 +50,23 @@ def entities_of(columns: Columns) -> list[Entity]:
     return [
         _entity(str(name), columns, own)
         for name, own in zip(names, rows, strict=True)
-        if np.count_nonzero(own) >= LEAST_MINUTES
+        if np.count_nonzero(own) >= _least(columns["ts"][own])
     ]
+
+
+def cadence(ts: IntArray) -> float:
+    """Find how many seconds lie between two rows of an entity; a minute where nothing tells."""
+    apart = np.diff(np.unique(ts))
+    return float(np.median(apart)) if apart.size else MINUTE
+
+
+def _least(ts: IntArray) -> float:
+    return max(LEAST_MINUTES, LEAST_MINUTES * MINUTE / cadence(ts))
+
+
+def _is_there(columns: Columns, name: str) -> bool:
+    """Whether it was measured at all."""
+    return name in columns and (name in ("ts", "entity") or bool(np.isfinite(columns[name]).any()))
 
 
 def _entity(name: str, columns: Columns, own: BoolArray) -> Entity:

@@ -7,7 +7,8 @@ from models.errors import TrainingDataError
 from models.forecasting.plan.curves import LOADS, rising
 from models.forecasting.plan.learned import Learned
 from models.forecasting.plan.rates import Hours, peaks, persistence
-from models.forecasting.plan.telemetry import Entity, entities_of
+from models.forecasting.plan.telemetry import LEAST_MINUTES, Entity, entities_of
+from models.needs import CAPACITY
 from models.protocols import Columns, FloatArray, IntArray
 
 CARRIED = 0.9
@@ -25,7 +26,10 @@ def learn(columns: Columns) -> Learned:
     """
     entities = entities_of(columns)
     if not entities:
-        raise TrainingDataError("no entity has enough complete minutes to learn a plan from")
+        raise TrainingDataError(
+            f"no entity has {LEAST_MINUTES} complete intervals, over {CAPACITY.least_hours:g} h at "
+            f"least, in which {', '.join(name for (name,) in CAPACITY.required)} were all measured"
+        )
     hours = [Hours.of(each) for each in entities]
     return Learned(
         entities=tuple(each.name for each in entities),

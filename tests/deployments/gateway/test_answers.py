@@ -94,6 +94,7 @@ def test_an_answer_is_the_whole_envelope() -> None:
             "features": {
                 "stale": ["infra"],
                 "assumed": [],
+                "missing": [],
                 "event_time": "2026-03-02T14:29:00.000Z",
             },
             "degraded": False,

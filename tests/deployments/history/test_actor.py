@@ -5,6 +5,7 @@ import inspect
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
+from config_store.shipped import default_document
+from config_store.store import ConfigStore
+from deployments.api.telemetry import EntityShown
 from deployments.history import actor as history_actor
 from deployments.history.actor import PROOF_SECONDS, History
 from deployments.history.client import ANSWER_SECONDS
 from deployments.history.questions import Questions
-from features.telemetry import stored as telemetry_store
 from observability.clickhouse.home import known_home
 from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError
 from observability.exposition import document, merge
@@ -27,7 +30,7 @@ from observability.snapshots import gather
 from observability.timeline.event import Event
 from observability.timeline.stream import TimelineStream
 from tests.redis_server import RedisServer
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.waiting import PATIENCE_SECONDS
 
 Make = Callable[[], Any]
 
@@ -38,7 +41,6 @@ def make(redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("BALLAST_HISTORY_DAYS", "1")
     monkeypatch.setenv("REDIS_URL", redis_server.url)
     monkeypatch.setattr(history_actor, "write_logs", lambda *_: None)  # pytest keeps them
-    monkeypatch.setattr(history_actor, "TICK_SECONDS", 0.02)
     monkeypatch.setattr(os, "nice", lambda _: 0)
     deployed: Any = History
     plain = deployed.__ray_metadata__.modified_class
@@ -72,14 +74,9 @@ async def test_it_drains_and_finds_decisions_and_says_how_its_loops_fare(
             await asyncio.sleep(0.01)
     form = document(merge(published.values(), now=time.time(), rules=GAUGE_RULES))
     loops = form["background_last_success_age_seconds"]["samples"]
-    names = {
-        "drain the ledger",
-        "drain the timeline",
-        "fill rows by id",
-        "keep up telemetry",
-        "publish metrics",
-    }
-    assert {each["labels"]["loop"] for each in loops} == names
+    names = {"drain the ledger", "drain the timeline", "fill rows by id", "publish metrics"}
+    names |= {"apply sources", "store posted telemetry", "tell source states"}
+    assert names <= {each["labels"]["loop"] for each in loops}
 
 
 async def test_a_proof_is_looked_for_no_longer_than_somebody_waits(
@@ -101,27 +98,6 @@ async def test_a_proof_is_looked_for_no_longer_than_somebody_waits(
     assert ended.is_set()
 
 
-async def test_the_telemetry_is_kept_up_after_an_exception_that_nobody_thought_of(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Those who wait for it hear of the failure; the next round brings it up to date."""
-    append, failures = telemetry_store.append, [KeyError("minute")]
-
-    def once_odd(*args: Any) -> None:
-        if failures:
-            raise failures.pop()
-        append(*args)
-
-    monkeypatch.setattr(telemetry_store, "append", once_odd)
-    actor = make()
-    await actor.__init__()
-    with pytest.raises(KeyError):
-        await actor.filled()
-    assert await actor.filled() > 0
-    await until(lambda: actor._metrics.loops.failures()["keep up telemetry"] == 1)
-    await actor.close()
-
-
 @pytest.mark.usefixtures("actor")
 async def test_it_opens_no_folder_but_the_archives(
     make: Make, redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -133,6 +109,17 @@ async def test_it_opens_no_folder_but_the_archives(
     with pytest.raises(ArchiveElsewhereError, match="which cannot be reached"):
         await make().__init__()
     assert not (tmp_path / "another node" / "history").exists()
+
+
+async def test_it_tells_of_entities_what_clients_are_shown(actor: Any, redis: Redis) -> None:
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    await ConfigStore(redis).bootstrap(default_document(), "ada", "a start", start)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await actor.filled()
+    found = [EntityShown(**each) for each in await actor.entities()]
+    assert found
+    assert {source for each in found for source in each.sources} == {"demo"}
+    assert all(each.cadence_seconds == 60 and each.missing["load"] == 0 for each in found)
 
 
 def test_the_actor_answers_each_question_as_its_askers_believe() -> None:

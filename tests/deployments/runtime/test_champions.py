@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deployments.runtime.champions import Champions, Named
+from models.errors import UnknownModelError
 from models.model_version import ModelVersion
 from tests.waiting import until
 
@@ -19,10 +20,13 @@ class Registry:
     def __init__(self) -> None:
         self.points = {CHAMPION: "1.0.0", CHALLENGER: "1.1.0"}
         self.loads: list[str] = []
+        self.unknown: set[Named] = set()
         self.gate = threading.Event()
         self.gate.set()
 
     def find(self, named: Named) -> ModelVersion:
+        if named in self.unknown:
+            raise UnknownModelError(f"no {named.model} is trained")
         if named not in self.points:
             raise FileNotFoundError(f"no {named.alias} was ever registered")
         return ModelVersion(named.model, self.points[named], Path("somewhere"), NOW)
@@ -120,3 +124,26 @@ async def test_an_alias_without_a_model_keeps_none_of_the_others_back(
         await champions.get(nobody)
     registry.points[nobody] = "1.0.0"
     assert (await champions.get(nobody)).model == "model 1.0.0"
+
+
+async def test_an_alias_that_names_nothing_yet_is_no_failure_and_is_picked_up(
+    registry: Registry, champions: Champions[str]
+) -> None:
+    young = Named("tail/young", "champion")
+    registry.unknown.add(young)
+    with pytest.raises(UnknownModelError):
+        await champions.get(young)
+    assert champions.absent(young) == "no tail/young is trained"
+    await champions.follow([CHAMPION, young], CHAMPION)
+    await champions.follow([young], young)
+    assert champions.loaded(young) is None
+    registry.unknown.clear()
+    registry.points[young] = "1.0.0"
+    await champions.follow([CHAMPION, young], CHAMPION)
+    assert champions.loaded(young) is not None
+    assert champions.absent(young) is None
+    # One that answers is missed when its alias is taken away.
+    registry.unknown.add(young)
+    with pytest.raises(UnknownModelError):
+        await champions.follow([young], young)
+    assert champions.loaded(young) is not None

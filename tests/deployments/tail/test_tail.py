@@ -13,6 +13,7 @@ from deployments.runtime.champions import Champions, Named
 from deployments.runtime.transport.frame import Frame
 from deployments.tail.deployment import _ORDINARY, Tail, _answer, _answerable, _numbers
 from models.model_version import ModelVersion
+from models.needs import TAIL
 from models.tail.inputs import BOUNDS
 from models.tail.plan import ACTIONS
 from models.tail.xgboost_quantile import TailModel
@@ -32,7 +33,8 @@ def test_a_row_is_answerable_up_to_the_bounds_of_each_column(name: str) -> None:
     values = np.array([low, high, *outside, math.nan, math.inf, -math.inf])
     columns = {other: np.full(len(values), _ORDINARY) for other in BOUNDS}
     good = _answerable(columns | {name: values})
-    assert good.tolist() == [True, True, False, False, False, False, False]
+    missing = name in TAIL.can_do_without
+    assert good.tolist() == [True, True, False, False, missing, False, False]
 
 
 def test_the_place_of_a_refused_row_is_kept_by_one_that_is_answerable() -> None:
@@ -76,6 +78,7 @@ def test_a_row_that_the_model_cannot_take_costs_no_other_its_answer(tail_model: 
 
 def test_a_batch_of_nothing_but_refused_rows_is_answered_too(tail_model: TailModel) -> None:
     columns = {name: np.full(3, math.nan) for name in BOUNDS}
+    assert not _answerable(columns).any()
     assert all(np.isnan(column).all() for column in _answer(tail_model, columns).values())
 
 

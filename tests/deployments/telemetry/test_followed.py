@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from deployments.telemetry.followed import FIRST_CHUNK, Followed, Place, Stretch
+from deployments.telemetry.followed import FIRST_CHUNK, Followed, Stretch
 from features.errors import SourceAwayError, SourceRefusedError
 from features.sources.breaker import FAILURES, Breaker
 from features.sources.source import Complaint, Gathered
@@ -67,13 +67,21 @@ class Kept:
     def __init__(self) -> None:
         self.ts: list[int] = []
         self.newest_first: list[bool] = []
+        self.answers = 0
+        self.failures: list[tuple[str, str]] = []
 
     async def stretch(self) -> Stretch:
         return Stretch(min(self.ts), max(self.ts)) if self.ts else Stretch()
 
-    async def take_in(self, gathered: Gathered, newest: bool) -> None:
+    async def take_in(self, gathered: Gathered, *, newest: bool) -> None:
         self.ts += gathered.telemetry.ts.tolist()
         self.newest_first.append(newest)
+
+    async def answered(self) -> None:
+        self.answers += 1
+
+    async def failed(self, reason: str, breaker: Breaker) -> None:
+        self.failures.append((reason, breaker.state))
 
 
 class World:
@@ -88,7 +96,7 @@ class World:
         self.followed = Followed(
             "prom",
             self.source,
-            Place(self.kept.stretch, self.kept.take_in),
+            self.kept,
             Breaker(lambda: self.now, lambda: 1.0),
             history_days=days,
             wall=lambda: self.now,
@@ -152,6 +160,7 @@ async def test_a_source_that_is_away_is_spared(world: World) -> None:
         await world.followed.step()
     assert len(world.source.asked) == FAILURES
     assert world.followed.attempted
+    assert [state for _, state in world.kept.failures] == ["closed"] * (FAILURES - 1) + ["open"]
 
 
 async def test_a_source_that_refuses_is_asked_seldom(world: World) -> None:

@@ -73,7 +73,7 @@ def test_known_columns_are_used_for_the_hours_to_come() -> None:
 def test_too_little_history_is_refused_in_words() -> None:
     with pytest.raises(TrainingDataError, match="a: only 100 hours were measured"):
         fit_lag_regression(of(np.ones(100)), HORIZON)
-    with pytest.raises(TrainingDataError, match="no value was measured"):
+    with pytest.raises(TrainingDataError, match="a: 0 values were measured, and a season needs 48"):
         fit_harmonic(of(np.full(100, np.nan)), HORIZON)
 
 

@@ -152,7 +152,7 @@ def test_a_fit_looks_at_the_latest_values_only() -> None:
 
 def test_too_few_values_are_refused_in_words() -> None:
     empty = HourlySeries("a", 0, np.full(9, np.nan), np.zeros((33, 0)), ())
-    with pytest.raises(TrainingDataError, match="a: Prophet needs at least 2"):
+    with pytest.raises(TrainingDataError, match="a: 0 values were measured, and Prophet needs 48"):
         fit_curve(empty, seed=0)
 
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -41,7 +42,7 @@ def test_another_booster_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"format": 99}, "has format 99, but this release reads 1"),
+        ({"format": 99}, "has format 99, but this release reads 1 and 2"),
         ({"inputs": ["load"]}, "has inputs"),
         ({"levels": [0.5]}, "has levels"),
         ({"meta": {}}, "no readable tail model"),
@@ -59,3 +60,22 @@ def test_a_damaged_description_is_refused(folder: Path, text: bytes) -> None:
     (folder / "meta.json").write_bytes(text)
     with pytest.raises(ArtifactError, match="no readable tail model"):
         TailModel.load(folder)
+
+
+def test_a_model_of_the_earlier_format_answers_as_before(
+    trained: Any, ask: Any, folder: Path
+) -> None:
+    """Its description lacks what format 2 added."""
+    described = orjson.loads((folder / "meta.json").read_bytes())
+    added = ("input_usual", "input_usual_low", "input_usual_high", "input_missing")
+    added = (*added, "cadence_seconds", "target", "history_hours")
+    meta = {name: each for name, each in described["meta"].items() if name not in added}
+    edit(folder, format=1, meta=meta)
+    loaded, rows = TailModel.load(folder), ask(50, 3)
+    ours, theirs = trained.model.predict(rows), loaded.predict(rows)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    assert loaded.meta.target == "exemplars"
+    # What lacks may have been anything that it was trained on.
+    without = loaded.predict(rows | {"infra": np.full(50, np.nan)})
+    assert np.isfinite(without["upper"]).all()
+    assert (without["upper"] >= without["p95_pred"]).all()

@@ -39,9 +39,9 @@ def test_the_recent_quarter_alternates_and_is_never_trained_on(law: Any) -> None
 
 
 def test_too_little_is_refused_in_words(law: Any) -> None:
-    with pytest.raises(TrainingDataError, match="the telemetry lacks exemplars"):
+    with pytest.raises(TrainingDataError, match="the telemetry lacks exemplars or p95_ms or p99"):
         history_of({k: v for k, v in law.telemetry(seed=1, days=1).items() if k != "exemplars"})
     with pytest.raises(TrainingDataError, match="no history is left after the 7 days"):
         split_by_time(history_of(law.telemetry(seed=1, days=7)))
-    with pytest.raises(TrainingDataError, match="minutes of history for calibration, and"):
+    with pytest.raises(TrainingDataError, match="intervals of history for calibration, and"):
         split_by_time(history_of(law.telemetry(seed=1, days=9)))

@@ -28,7 +28,11 @@ def test_the_lowest_rung_that_meets_the_objective_decides(
     rung: float, breach: float, action: str, workers: int, admitted: float
 ) -> None:
     steps = plan(
-        np.array([p99_that_meets_from(rung)]), np.array([1.0]), np.array([breach]), np.array([7.0])
+        np.array([p99_that_meets_from(rung)]),
+        np.array([1.0]),
+        np.array([breach]),
+        np.array([7.0]),
+        np.array([True]),
     )
     assert (steps.action[0], steps.workers[0], steps.admit_fraction[0]) == (
         action,
@@ -43,3 +47,12 @@ def test_the_ladder_starts_with_the_row_as_it_is() -> None:
     assert loads[:, 0].tolist() == [0.9, 0.0]
     assert loads[0, RELIEF.index(MOST_SCALING)] == 0.9 / 3
     assert (np.diff(loads[0]) < 0).all()
+
+
+@pytest.mark.parametrize(("p99", "breach", "action"), [(0.9, 0.01, "none"), (1.1, 0.1, "page")])
+def test_where_no_load_was_measured_the_fleet_is_kept_and_a_person_called(
+    p99: float, breach: float, action: str
+) -> None:
+    rungs = np.full((1, len(RELIEF)), p99)
+    steps = plan(rungs, np.ones(1), np.array([breach]), np.array([7.0]), np.array([False]))
+    assert (steps.action[0], steps.workers[0], steps.admit_fraction[0]) == (action, 7, 1.0)

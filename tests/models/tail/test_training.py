@@ -115,6 +115,17 @@ def test_progress_goes_up_to_the_end(law: Any) -> None:
     assert (shares[0], heard[-1]) == (0.0, (1.0, "trained"))
 
 
-def test_a_week_is_too_little(law: Any, train: Any) -> None:
-    with pytest.raises(TrainingDataError, match="no history is left"):
-        train(law.telemetry(seed=1, days=7))
+def test_half_a_day_of_two_is_too_little_and_says_how_much_is_missing(law: Any, train: Any) -> None:
+    columns = {name: each[:600] for name, each in law.telemetry(seed=1, days=7).items()}
+    message = "2,000 intervals needed, 600 are there: about 23 h more at a cadence of 60 s from 1"
+    with pytest.raises(TrainingDataError, match=message):
+        train(columns)
+
+
+def test_a_week_does_and_the_interval_is_no_narrower(law: Any, train: Any) -> None:
+    trained = train(law.telemetry(seed=1, days=7))
+    assert trained.metrics["history_hours"] == pytest.approx(7 * 24, abs=0.1)
+    assert trained.model.meta.offset >= 0
+    start = law.first_day + law.days
+    fresh = law.telemetry(seed=7, first_day=start - 7, days=9)
+    assert 0.88 <= fresh_coverage(trained.model, fresh, start * DAY) <= 0.97

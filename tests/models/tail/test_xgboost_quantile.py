@@ -177,8 +177,8 @@ def test_only_rows_unlike_the_history_are_marked(trained: Any) -> None:
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("load", np.nan),
         ("load", -0.1),
+        ("request_rate", np.nan),
         ("infra", np.inf),
         ("request_rate", -1.0),
         ("error_rate", 1.5),

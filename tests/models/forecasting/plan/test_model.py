@@ -249,9 +249,9 @@ def test_telemetry_that_teaches_nothing_is_refused_in_words(law: Any) -> None:
     columns = law.telemetry(days=1)
     with pytest.raises(TrainingDataError, match="lacks cpu"):
         CapacityModel.trained({k: v for k, v in columns.items() if k != "cpu"})
-    with pytest.raises(TrainingDataError, match="complete minutes"):
+    with pytest.raises(TrainingDataError, match="120 complete intervals"):
         CapacityModel.trained({k: v[:50] for k, v in columns.items()})
-    with pytest.raises(TrainingDataError, match="complete minutes"):
+    with pytest.raises(TrainingDataError, match="lacks cpu"):
         CapacityModel.trained(columns | {"cpu": np.full(len(columns["ts"]), np.nan)})
 
 

@@ -1,0 +1,171 @@
+"""Takes remote writes in: finds the source, reads the body in turns, queues what is needed."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from starlette.datastructures import Headers
+
+from config_store.sources import RemoteWriteSource, SourcesConfig
+from deployments.api.errors import (
+    BadRequestError,
+    ConflictError,
+    NotFoundError,
+    OverloadedError,
+    TooLargeError,
+    UnavailableError,
+    UnsupportedMediaTypeError,
+)
+from deployments.gateway.body_room import BodyRoom
+from deployments.gateway.turns import Turns
+from features.errors import IntakeFullError
+from features.sources.remote_write.codec import Codec, Message, Written
+from features.sources.remote_write.compression import unpack
+from features.sources.remote_write.errors import UnreadableWriteError, WriteTooLargeError
+from features.sources.remote_write.needed import Needed
+from features.sources.remote_write.samples import encode
+from features.sources.remote_write.stream import SampleStream
+from features.sources.rules import Mapping
+from settings.redis_connection import REDIS_AWAY
+
+# Packed: a sender's usual 2,000 samples are some 60 KB.
+MOST_BYTES = 4 * 1024 * 1024
+# Bodies that are on their way in at once. One sender may have all of them, for its shards send at
+# the same time; those that find no room are sent again.
+_MOST_BODIES = 32
+# Unpacked, a body may be 32 MiB, and what is read of it takes more: so few at a time are safe.
+AT_ONCE = 2
+# Of all rests while a body is read; a sender waits 30 s.
+_MOST_REST_SECONDS = 5.0
+_PAUSED_SECONDS = 60
+_MEDIA_TYPE = "application/x-protobuf"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """What reads the writes of one source, as long as its mapping stays."""
+
+    mapping: Mapping
+    codec: Codec
+
+
+class RemoteWrites:
+    """The remote writes of one gateway."""
+
+    def __init__(
+        self, redis: Redis, turns: Turns, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        # No key meets a limit of its own: the answer to that would be one that many senders take
+        # as a reason to drop what they have.
+        self.room = BodyRoom(_MOST_BODIES + 1, _MOST_BODIES)
+        self._redis = redis
+        self._turns = turns
+        self._clock = clock
+        self._readers: dict[str, _Reader] = {}
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def take(
+        self, name: str, source: RemoteWriteSource, raw: bytes, message: Message
+    ) -> Written:
+        """Read a body and queue the samples that the source's mapping needs."""
+        codec = self._codec_of(name, source.mapping)
+        async with self._at_once:
+            try:
+                content = await asyncio.to_thread(unpack, raw)
+                written = await self._read(codec, content, message)
+            except UnreadableWriteError as broken:
+                raise BadRequestError(str(broken)) from broken
+            except WriteTooLargeError as too_large:
+                raise TooLargeError(str(too_large)) from too_large
+            if written.times:
+                await self._queue(name, await asyncio.to_thread(_encoded, written))
+        return written
+
+    async def _read(self, codec: Codec, content: bytes, message: Message) -> Written:
+        """Read in parts; others get their turn after each."""
+        rest_left, started = _MOST_REST_SECONDS, self._clock()
+        written = Written()
+        for written in codec.read(content, message):  # noqa: B007 - the last one has it all
+            rest_left -= await self._turns.give(self._clock() - started, rest_left)
+            started = self._clock()
+        return written
+
+    async def _queue(self, name: str, entry: bytes) -> None:
+        try:
+            await SampleStream(self._redis, name).add(entry)
+        except IntakeFullError as full:
+            raise OverloadedError(str(full), retry_after_s=full.retry_after_s) from full
+        except REDIS_AWAY as away:
+            raise UnavailableError(
+                "Redis, which holds samples until they are stored, cannot be reached: send the "
+                "same again"
+            ) from away
+
+    def _codec_of(self, name: str, mapping: Mapping) -> Codec:
+        reader = self._readers.get(name)
+        if reader is None or reader.mapping != mapping:
+            reader = self._readers[name] = _Reader(mapping, Codec(Needed(mapping)))
+        return reader.codec
+
+
+def _encoded(written: Written) -> bytes:
+    return encode(written.taken())
+
+
+def message_of(headers: Headers) -> Message:
+    """Tell which message a body is, by what its headers say; 415 for one that is not known."""
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding != "snappy":
+        raise UnsupportedMediaTypeError(
+            f"The content encoding is {encoding!r}; the one that is read is snappy, in its block "
+            "format"
+        )
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    if media_type.strip().lower() != _MEDIA_TYPE:
+        raise UnsupportedMediaTypeError(
+            f"The content type is {media_type.strip()[:80]!r}; the one that is read is "
+            f"{_MEDIA_TYPE}"
+        )
+    for parameter in parameters.split(";"):
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "proto":
+            return _known(value.strip().strip('"'))
+    return Message.V1
+
+
+def _known(name: str) -> Message:
+    try:
+        return Message(name)
+    except ValueError:
+        raise UnsupportedMediaTypeError(
+            f"The message is {name[:80]!r}; those that are read are {', '.join(Message)}"
+        ) from None
+
+
+def source_of(sources: SourcesConfig, name: str | None) -> tuple[str, RemoteWriteSource]:
+    """Find the source that samples belong to: the one that is named, or the only one."""
+    written = {
+        key: each for key, each in sources.named.items() if isinstance(each, RemoteWriteSource)
+    }
+    if name is None and len(written) == 1:
+        name = next(iter(written))
+    if name is None:
+        raise ConflictError(
+            "There are several sources of the kind remote_write: name one in the sender's url, as "
+            f"in /api/v1/write?source={min(written)}"
+            if written
+            else "No source of the kind remote_write is configured: docs/sources/remote-write.md "
+            "says how to"
+        )
+    source = written.get(name)
+    if source is None:
+        raise NotFoundError(
+            f"There is no source {name!r} of the kind remote_write; there are: "
+            f"{', '.join(sorted(written)) or 'none'}"
+        )
+    if source.paused:
+        # The sender keeps what it could not send, for about two hours.
+        raise UnavailableError(f"The source {name!r} is paused", retry_after_s=_PAUSED_SECONDS)
+    return name, source

@@ -1,0 +1,80 @@
+"""Stores what clients posted, in the order in which the platform learned of it."""
+
+from collections.abc import Callable
+
+from config_store.sources import SourcesConfig
+from deployments.telemetry.place import SourcePlace
+from features.sources.source import Complaint, add_up
+from features.telemetry.intake import Intake, Waiting
+from observability.errors import QueryRejectedError
+
+# At once: an entry is at most 2,048 rows, and the store takes many rows as fast as few.
+ENTRIES = 50
+
+MakePlace = Callable[[str, int], SourcePlace]
+
+
+class Posted:
+    """What came in by one push source since the platform started."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.newest: int | None = None
+        self.complaints: tuple[Complaint, ...] = ()
+
+
+class IntakeDrain:
+    """Moves entries from Redis into the column store; one that is killed stores them again."""
+
+    def __init__(
+        self, intake: Intake, make_place: MakePlace, config: Callable[[], SourcesConfig | None]
+    ) -> None:
+        self._intake = intake
+        self._make_place = make_place
+        self._config = config
+        self._places: dict[str, SourcePlace] = {}
+        self.by_source: dict[str, Posted] = {}
+
+    async def step(self) -> bool:
+        """Store the oldest entries; says whether there is more to do at once."""
+        waiting = await self._intake.read(ENTRIES)
+        refused: list[tuple[Waiting, QueryRejectedError]] = []
+        for each in waiting:
+            try:
+                await self._store(each)
+            except QueryRejectedError as refusal:
+                refused.append((each, refusal))
+        if len(refused) == len(waiting) and refused:
+            raise refused[0][1]  # it is the store that refuses: nothing is wrong with the entries
+        for each, why in refused:
+            await self._intake.refuse(each, f"the store refuses it: {why}")
+        return len(waiting) == ENTRIES
+
+    async def _store(self, entry: Waiting) -> None:
+        place = await self._place(entry.source)
+        await place.take_in(entry.gathered, newest=True, known_ms=entry.known_ms)
+        self._count(entry)
+        await self._intake.done([entry])
+
+    async def _place(self, source: str) -> SourcePlace:
+        if source not in self._places:
+            place = self._make_place(source, self._cadence(source))
+            stretch = await place.stretch()
+            posted = self.by_source.setdefault(source, Posted())
+            posted.newest = stretch.newest
+            self._places[source] = place
+        return self._places[source]
+
+    def _cadence(self, source: str) -> int:
+        config = self._config()
+        named = None if config is None else config.named.get(source)
+        return 60 if named is None else named.cadence_seconds
+
+    def _count(self, entry: Waiting) -> None:
+        posted = self.by_source[entry.source]
+        telemetry = entry.gathered.telemetry
+        posted.rows += len(telemetry)
+        posted.complaints = add_up([*posted.complaints, *entry.gathered.complaints])
+        if len(telemetry):
+            newest = int(telemetry.ts.max())
+            posted.newest = newest if posted.newest is None else max(posted.newest, newest)

@@ -1,0 +1,66 @@
+"""Where one source's rows go: the column store, the features of replicas, and the timeline."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from deployments.telemetry.events import SourceEvents
+from deployments.telemetry.followed import Stretch
+from deployments.telemetry.publishing import FeaturePublisher
+from features.sources.breaker import Breaker
+from features.sources.simulator.source import DEMO
+from features.sources.source import Gathered
+from features.telemetry.by_source import extent, newest_of_each
+from features.telemetry.tables import append, milliseconds
+
+
+class SourcePlace:
+    """Takes in what one source gives."""
+
+    def __init__(
+        self,
+        name: str,
+        cadence_seconds: int,
+        store: Any,
+        features: FeaturePublisher,
+        wall: Callable[[], float],
+    ) -> None:
+        self._name = name
+        self._cadence_seconds = cadence_seconds
+        self._store = store
+        self._features = features
+        self._wall = wall
+        self._events = SourceEvents(name, store, wall)
+        self._empty = False
+
+    async def stretch(self) -> Stretch:
+        found = await asyncio.to_thread(extent, self._store, self._name)
+        self._empty = found is None
+        self._events.know(await asyncio.to_thread(newest_of_each, self._store, self._name))
+        return Stretch() if found is None else Stretch(found.oldest, found.newest)
+
+    async def take_in(
+        self, gathered: Gathered, *, newest: bool, known_ms: int | None = None
+    ) -> None:
+        """Store rows, known since now where nothing else is said."""
+        telemetry = gathered.telemetry
+        known = milliseconds(self._wall()) if known_ms is None else known_ms
+        await asyncio.to_thread(append, self._store, telemetry, source=self._name, known_ms=known)
+        if newest:
+            entities = sorted(set(telemetry.entity.tolist()))
+            await self._features.publish(entities, self._cadence_seconds)
+        if self._name != DEMO:
+            await self._note(gathered, newest=newest)
+
+    async def answered(self) -> None:
+        await self._events.answered()
+
+    async def failed(self, reason: str, breaker: Breaker) -> None:
+        opened = breaker.state == "open"
+        await self._events.failed(reason, breaker.failed_in_row, opened=opened)
+
+    async def _note(self, gathered: Gathered, *, newest: bool) -> None:
+        if self._empty:
+            self._empty = False
+            await self._events.connected()
+        await self._events.rows(gathered.telemetry, self._cadence_seconds, newest=newest)

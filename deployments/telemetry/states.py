@@ -1,0 +1,86 @@
+"""How each source fares, as gateways show it."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from config_store.sources import SourceConfig
+from deployments.telemetry.followed import Followed
+from features.sources.simulator.source import DEMO
+from features.sources.source import Complaint
+from features.telemetry.source_states import ComplaintCount, SourceState, State
+
+# As many cadences without a row, and who posts them seems to have stopped.
+QUIET_INTERVALS = 3
+
+
+def state_of_followed(name: str, config: SourceConfig | None, followed: Followed) -> SourceState:
+    """Describe a source that is asked; without a configuration it is the demo."""
+    stretch = followed.stretch
+    return SourceState(
+        name=name,
+        kind=DEMO if config is None else config.kind,
+        state=_followed_state(config, followed),
+        why=followed.trouble,
+        breaker=followed.breaker.state,
+        newest=None if stretch is None else stretch.newest,
+        rows=followed.rows,
+        complaints=_counts(followed.complaints),
+        backfill_share=followed.past_share,
+    )
+
+
+class Received(Protocol):
+    """What came in by a source that others send to."""
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def newest(self) -> int | None: ...
+
+    @property
+    def complaints(self) -> tuple[Complaint, ...]: ...
+
+
+def state_of_posted(
+    name: str, config: SourceConfig, posted: Received | None, now: float
+) -> SourceState:
+    """Describe a source that others send to."""
+    newest = None if posted is None else posted.newest
+    quiet = newest is None or now - newest > (QUIET_INTERVALS + 1) * config.cadence_seconds
+    path = "/api/v1/write" if config.kind == "remote_write" else "/telemetry"
+    why = "" if not quiet else f"Nothing was sent to {path}?source={name} lately"
+    return SourceState(
+        name=name,
+        kind=config.kind,
+        state="waiting" if quiet else "live",
+        why=why,
+        newest=newest,
+        rows=0 if posted is None else posted.rows,
+        complaints=() if posted is None else _counts(posted.complaints),
+    )
+
+
+def paused(named: Mapping[str, SourceConfig]) -> list[SourceState]:
+    return [
+        SourceState(name=name, kind=each.kind, state="paused", why="Its configuration says so")
+        for name, each in named.items()
+        if each.paused
+    ]
+
+
+def _followed_state(config: SourceConfig | None, followed: Followed) -> State:
+    if config is None:
+        return "demo"
+    if followed.refused:
+        return "refused"
+    if followed.trouble:
+        return "away"
+    return "live" if followed.rows else "waiting"
+
+
+def _counts(complaints: tuple[Complaint, ...]) -> tuple[ComplaintCount, ...]:
+    return tuple(
+        ComplaintCount(fault=each.fault, count=each.count, example=each.example)
+        for each in complaints
+    )

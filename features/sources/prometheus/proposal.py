@@ -1,0 +1,166 @@
+"""Proposes how the series of a Prometheus become metrics: what is there, and what is missing."""
+
+from collections.abc import Iterable, Sequence
+
+from features.errors import NothingUsableError
+from features.sources.prometheus.adapted import Adapter, left_out
+from features.sources.prometheus.api import PrometheusApi
+from features.sources.prometheus.catalogue.convention import Convention
+from features.sources.prometheus.catalogue.conventions import (
+    CONVENTIONS,
+    ENTITY_LABELS,
+    LAST_RESORT,
+    STARTS,
+    WATCHERS,
+)
+from features.sources.prometheus.entity_label import choose_label
+from features.sources.prometheus.inventory import Inventory, take_inventory
+from features.sources.prometheus.proposed import METRICS, Proposal, missing
+from features.sources.prometheus.trial import Trial
+from features.sources.rules import Mapping, Selector
+
+# What was not there in the last hour is not there.
+LOOKBACK_SECONDS = 3600
+SHOWN_NAMES = 5
+
+
+async def propose(
+    api: PrometheusApi, *, at: int, cadence_seconds: int, entity: str | None = None
+) -> Proposal:
+    """Look at what is there at a time, epoch seconds, and propose a mapping of it.
+
+    NothingUsableError says why there is none. A Prometheus that only measures itself and hosts is
+    proposed as such.
+    """
+    names = set(await api.label_values("__name__", start=at - LOOKBACK_SECONDS, stop=at))
+    services, others = _with_series(CONVENTIONS, names), _with_series(LAST_RESORT, names)
+    if not services and not others:
+        raise NothingUsableError(_unknown(names))
+    inventory = await take_inventory(
+        api, _names(services, others) | names & {*WATCHERS, *STARTS}, _labels(entity), at
+    )
+    proposer = _Proposer(api, inventory, names, at, cadence_seconds, entity)
+    for conventions, alone in ((services, False), ([*others, *services], True)):
+        proposal = await proposer.propose(conventions, alone=alone)
+        if proposal is not None:
+            return proposal
+    few = ", ".join(sorted(_names(services, others))[:SHOWN_NAMES])
+    raise NothingUsableError(
+        f"its {few} gave no value in the last {cadence_seconds} s. Where it scrapes less often "
+        "than four times in that time, give a longer --cadence"
+    )
+
+
+class _Proposer:
+    """What is known of one Prometheus while a proposal is made."""
+
+    def __init__(
+        self,
+        api: PrometheusApi,
+        inventory: Inventory,
+        names: set[str],
+        at: int,
+        cadence_seconds: int,
+        entity: str | None,
+    ) -> None:
+        self._api = api
+        self._inventory = inventory
+        self._names = names
+        self._at = at
+        self._cadence = cadence_seconds
+        self._entity = entity
+
+    async def propose(self, conventions: Sequence[Convention], *, alone: bool) -> Proposal | None:
+        """Propose what these conventions give; alone, nothing better is there, and all count."""
+        fitting = [each for each in conventions if self._fits(each)]
+        if not fitting:
+            return None
+        traffic = _traffic(fitting)
+        entity = await self._named_by(traffic or _first_series(fitting))
+        leave = set() if alone else self._no_services(entity, traffic, _first_series(fitting))
+        adapter = Adapter(entity, self._cadence)
+        chosen = await Trial(self._api, self._inventory, adapter, leave, self._at).choose(fitting)
+        if not any(each.newest for each in chosen):
+            return None
+        chosen.sort(key=lambda each: METRICS.index(each.metric))
+        mapping = Mapping(
+            entity=entity,
+            metrics={each.metric: each.rule for each in chosen},
+            deploys=self._deploys(entity, leave),
+        )
+        return Proposal(mapping, tuple(chosen), missing(chosen, self._names), tuple(sorted(leave)))
+
+    def _fits(self, convention: Convention) -> bool:
+        there = self._inventory.series
+        return all(name in there for name in convention.series) and all(
+            self._inventory.label(label).on(convention.series[0]) for label in convention.labels
+        )
+
+    async def _named_by(self, names: Sequence[str]) -> str:
+        if self._entity is not None:
+            if self._inventory.label(self._entity).values(names):
+                return self._entity
+            raise NothingUsableError(
+                f"none of {', '.join(names[:SHOWN_NAMES])} has the label {self._entity}; "
+                f"{self._labels_there(names)}"
+            )
+        found = choose_label(self._inventory, names)
+        if found is None:
+            there = await self._api.label_names(list(names), self._at - LOOKBACK_SECONDS, self._at)
+            others = ", ".join(label for label in there if not label.startswith("__"))
+            raise NothingUsableError(
+                f"no label of {', '.join(names[:SHOWN_NAMES])} is known to name a service; it has "
+                f"{others}: name one with --entity-label"
+            )
+        return found.label
+
+    def _labels_there(self, names: Sequence[str]) -> str:
+        there = [each for each in ENTITY_LABELS if self._inventory.label(each).values(names)]
+        return f"they have {', '.join(there)}" if there else "leave --entity-label out"
+
+    def _no_services(self, entity: str, traffic: Sequence[str], names: Sequence[str]) -> set[str]:
+        """Give who serves no requests; where nobody does, who only watches the others."""
+        label = self._inventory.label(entity)
+        watchers = label.values(WATCHERS)
+        everyone = label.values(names)
+        services = label.values(traffic) - watchers
+        return everyone - services if services else everyone & watchers
+
+    def _deploys(self, entity: str, leave: set[str]) -> Selector | None:
+        for name in STARTS:
+            there = self._inventory.label(entity).values([name])
+            if there - leave:
+                but = left_out(entity, leave & there)
+                return Selector(name=name, where=() if but is None else (but,))
+        return None
+
+
+def _with_series(conventions: Iterable[Convention], names: set[str]) -> list[Convention]:
+    return [each for each in conventions if names.issuperset(each.series)]
+
+
+def _names(*conventions: Iterable[Convention]) -> set[str]:
+    return {name for group in conventions for each in group for name in each.series}
+
+
+def _first_series(conventions: Iterable[Convention]) -> list[str]:
+    return sorted({each.series[0] for each in conventions})
+
+
+def _traffic(conventions: Iterable[Convention]) -> list[str]:
+    return _first_series(each for each in conventions if each.metric == "request_rate")
+
+
+def _labels(entity: str | None) -> set[str]:
+    needed = {label for each in (*CONVENTIONS, *LAST_RESORT) for label in each.labels}
+    return {*ENTITY_LABELS, *needed, *([] if entity is None else [entity])}
+
+
+def _unknown(names: set[str]) -> str:
+    if not names:
+        return "it has had no series in the last hour. See whether it scrapes anything"
+    few = ", ".join(sorted(names)[:SHOWN_NAMES])
+    return (
+        f"none of its {len(names)} metrics is of a known convention (it has {few}). "
+        "docs/sources.md lists them, and docs/sources/prometheus.md shows how to write a mapping"
+    )

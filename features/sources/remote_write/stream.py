@@ -1,0 +1,101 @@
+"""Samples that wait in Redis: gateways add, the history's owner reads and lets go.
+
+One stream for each source. An entry stays until the intervals that it is part of are stored, so
+whoever evaluates them may die and begin again; when it came is in its id, by the clock of Redis.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from redis.asyncio import Redis
+
+from features.errors import IntakeFullError
+from features.sources.remote_write.errors import UnreadableSamplesError
+from features.sources.remote_write.samples import Samples, decode
+from settings.redis_names import redis_name
+
+log = logging.getLogger(__name__)
+
+# Three intervals of 100,000 series, scraped every 10 s, take some 40 MB (docs/sources).
+MOST_BYTES = 256 * 1024 * 1024
+RETRY_AFTER_S = 10
+_SAMPLES = b"samples"
+# Redis answers nobody else while it lets go of these.
+_AT_ONCE = 64
+
+# The bytes that wait are counted beside the stream: to add them up would mean to read it all.
+_ADD = """
+local bytes = tonumber(redis.call('GET', KEYS[2]) or '0')
+if redis.call('EXISTS', KEYS[1]) == 0 then bytes = 0 end
+if bytes + #ARGV[1] > tonumber(ARGV[2]) then return bytes end
+redis.call('XADD', KEYS[1], '*', 'samples', ARGV[1])
+redis.call('SET', KEYS[2], bytes + #ARGV[1])
+return -1
+"""
+_LET_GO = """
+local gone = redis.call('XRANGE', KEYS[1], '-', ARGV[1], 'COUNT', ARGV[2])
+local bytes = 0
+for _, entry in ipairs(gone) do
+    bytes = bytes + #entry[2][2]
+    redis.call('XDEL', KEYS[1], entry[1])
+end
+if redis.call('XLEN', KEYS[1]) == 0 then
+    redis.call('SET', KEYS[2], 0)
+else
+    redis.call('DECRBY', KEYS[2], bytes)
+end
+return #gone
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An entry of a stream, and when it came."""
+
+    id: str
+    received_ms: int
+    samples: Samples
+
+
+class SampleStream:
+    """The samples of one source, behind a client that answers bytes."""
+
+    def __init__(self, redis: Redis, source: str, *, most_bytes: int = MOST_BYTES) -> None:
+        self._redis = redis
+        self.name = redis_name(redis, "telemetry", "samples", source)
+        self._bytes = redis_name(redis, "telemetry", "samples-bytes", source)
+        self._most_bytes = most_bytes
+        self._add = redis.register_script(_ADD)
+        self._let_go = redis.register_script(_LET_GO)
+
+    async def add(self, entry: bytes) -> None:
+        """Append what `samples.encode` made; IntakeFullError where too much waits."""
+        found = await self._add(keys=[self.name, self._bytes], args=[entry, self._most_bytes])
+        if found >= 0:
+            raise IntakeFullError(f"{found} bytes", f"{self._most_bytes} bytes", RETRY_AFTER_S)
+
+    async def read(self, after: str, count: int) -> list[Arrived]:
+        """Read the entries that follow one, at most so many; `0-0` stands before the first.
+
+        One that cannot be read is given without samples, so that it is let go of in its turn.
+        """
+        messages: Any = await self._redis.xrange(self.name, f"({after}", "+", count=count)
+        return [_arrived(each.decode(), fields.get(_SAMPLES, b"")) for each, fields in messages]
+
+    async def let_go(self, up_to: str) -> None:
+        """Let go of an entry and all before it."""
+        keys = [self.name, self._bytes]
+        while await self._let_go(keys=keys, args=[up_to, _AT_ONCE]) == _AT_ONCE:
+            continue
+
+
+def _arrived(entry_id: str, entry: bytes) -> Arrived:
+    received_ms = int(entry_id.partition("-")[0])
+    try:
+        return Arrived(entry_id, received_ms, decode(entry))
+    except UnreadableSamplesError:
+        log.exception("The samples %s of %d bytes are passed over", entry_id, len(entry))
+    nothing = Samples([], np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0))
+    return Arrived(entry_id, received_ms, nothing)

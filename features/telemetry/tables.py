@@ -1,0 +1,105 @@
+"""The table of measurements: what each source said of an interval, and when that was known.
+
+Nothing is overwritten: a correction is a row of its own, so that what was known at any moment can
+be read again. Readers put an interval's rows together (features/telemetry/merged.py).
+"""
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.telemetry.columns import COLUMNS, Telemetry
+
+METRICS = tuple(each.name for each in COLUMNS if each.kind == "f" and each.name != "exemplars")
+_NOT_IN_THE_KEY = (*METRICS, "exemplars", "session", "regime", "deploy", "incident")
+
+# An insert that is repeated after a crash gives equal rows, which collapse. `content` keeps two
+# different rows apart that one source gave within a millisecond. A partition is a source: to forget
+# one drops its files, and an insert, which is one source's, never has too many partitions.
+MEASUREMENTS = f"""
+CREATE TABLE IF NOT EXISTS measurements (
+    ts DateTime('UTC'),
+    entity LowCardinality(String),
+    source LowCardinality(String),
+    known DateTime64(3, 'UTC') CODEC(Delta, ZSTD),
+    {"".join(f"{name} Float64, " for name in METRICS)}
+    exemplars Array(Float32),
+    session LowCardinality(String),
+    regime Int16,
+    deploy UInt8,
+    incident LowCardinality(String),
+    content UInt64 MATERIALIZED sipHash64({", ".join(_NOT_IN_THE_KEY)})
+) ENGINE = ReplacingMergeTree
+PARTITION BY source
+PRIMARY KEY (entity, ts)
+ORDER BY (entity, ts, known, source, content)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+"""
+
+
+class ColumnStore(Protocol):
+    """The little of ClickHouse that this room asks for."""
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]: ...
+
+    def columns(
+        self, sql: str, params: Mapping[str, Any] | None = None
+    ) -> Mapping[str, npt.NDArray[Any]]: ...
+
+    def insert(self, table: str, columns: Mapping[str, Any]) -> None: ...
+
+    def execute(self, sql: str) -> None: ...
+
+
+def create_measurements(store: ColumnStore) -> None:
+    """Make the table where it is missing."""
+    store.execute(MEASUREMENTS)
+
+
+def drop_made_up(store: ColumnStore) -> None:
+    """Drop the table of earlier releases, which held the simulator's telemetry and no other.
+
+    Only for an engine that is this platform's own: on a user's server a table of so plain a name
+    may be somebody else's.
+    """
+    store.execute("DROP TABLE IF EXISTS telemetry SYNC")
+
+
+def milliseconds(moment: float) -> int:
+    """Write epoch seconds as whole milliseconds, rounded up: nothing is known before its time."""
+    return math.ceil(Fraction(moment) * 1000)
+
+
+def append(store: ColumnStore, telemetry: Telemetry, *, source: str, known_ms: int) -> None:
+    """Store what a source gave, and that it was known at `known_ms`.
+
+    To repeat an insert that may have failed half way, repeat it with the same `known_ms`.
+    """
+    if not len(telemetry):
+        return
+    columns: dict[str, Any] = dict(telemetry.columns())
+    columns |= {name: _finite_or_nan(columns[name]) for name in METRICS}
+    columns["exemplars"] = _measured_exemplars(telemetry.exemplars)
+    columns["source"] = np.full(len(telemetry), source)
+    columns["known"] = np.full(len(telemetry), known_ms).astype("datetime64[ms]")
+    store.insert("measurements", columns)
+
+
+def _finite_or_nan(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _measured_exemplars(exemplars: npt.NDArray[np.float64]) -> Any:
+    """Leave an interval's list empty where none of its requests was sampled."""
+    kept = exemplars.astype(np.float32)
+    measured = ~np.isnan(kept).all(axis=1)
+    if measured.all():
+        return kept
+    ends = np.cumsum(measured * kept.shape[1])
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(kept[measured].ravel()))

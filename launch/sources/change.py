@@ -1,0 +1,108 @@
+"""Changes the configuration's sources: a new version, made of the one that is active."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from redis.asyncio import Redis
+
+from config_store.errors import ConfigError
+from config_store.sources import SourceConfig, SourcesConfig
+from config_store.store import ConfigStore
+from launch.archive_command import opened_redis
+from launch.bootstrap import prepare_redis
+from launch.errors import LaunchError, UnknownSourceError
+from settings.environment import Settings
+
+AUTHOR = "ballast"
+ATTEMPTS = 5
+
+Change = Callable[[SourcesConfig], SourcesConfig]
+
+
+@asynccontextmanager
+async def configuration(settings: Settings) -> AsyncIterator[Redis]:
+    """Open the Redis that holds the configuration; a fresh one gets the shipped one first."""
+    async with opened_redis(settings, "the configuration") as redis:
+        try:
+            if await redis.get(ConfigStore(redis).active_key) is None:
+                await prepare_redis(settings)
+            yield redis
+        except ConfigError as error:
+            raise LaunchError(str(error)) from None
+
+
+async def change_sources(redis: Redis, change: Change, reason: str, now: datetime) -> int:
+    """Publish and activate what a change makes of the active sources; gives the version.
+
+    Where another version became active meanwhile, the change is made to that one.
+    """
+    store = ConfigStore(redis)
+    for _ in range(ATTEMPTS):
+        before = await store.active()
+        sources = change(before.document.sources)
+        document = before.document.model_copy(update={"sources": sources})
+        number = await store.publish(document, AUTHOR, reason, now)
+        if await store.activate_after(number, before.number):
+            return number
+    raise LaunchError(
+        f"Nothing was changed: other versions became active {ATTEMPTS} times meanwhile. "
+        "See who activates them, and run the command again."
+    )
+
+
+def add(name: str, source: SourceConfig) -> Change:
+    """Make a change that adds a source; it refuses a name that is taken."""
+
+    def change(sources: SourcesConfig) -> SourcesConfig:
+        refuse_taken(sources, name)
+        return _with(sources, {**sources.named, name: source})
+
+    return change
+
+
+def remove(name: str) -> Change:
+    def change(sources: SourcesConfig) -> SourcesConfig:
+        source_of(sources, name)
+        return _with(sources, {key: each for key, each in sources.named.items() if key != name})
+
+    return change
+
+
+def pause(name: str, *, paused: bool) -> Change:
+    def change(sources: SourcesConfig) -> SourcesConfig:
+        source = source_of(sources, name).model_copy(update={"paused": paused})
+        return _with(sources, {**sources.named, name: source})
+
+    return change
+
+
+def source_of(sources: SourcesConfig, name: str) -> SourceConfig:
+    """Give the source of this name, or say which there are."""
+    found = sources.named.get(name)
+    if found is None:
+        raise UnknownSourceError(name, sources.named)
+    return found
+
+
+def refuse_taken(sources: SourcesConfig, name: str) -> None:
+    if name in sources.named:
+        raise LaunchError(
+            f"A source named {name} is connected already ({where(sources.named[name])}). Give "
+            f"another --name, or remove that one first: `ballast sources remove {name}`."
+        )
+
+
+def where(source: SourceConfig) -> str:
+    """Say in a few words where a source's telemetry comes from."""
+    match source.kind:
+        case "prometheus":
+            return str(source.url)
+        case "push":
+            return "rows posted to /telemetry"
+        case "remote_write":
+            return "samples written to /api/v1/write"
+
+
+def _with(sources: SourcesConfig, named: dict[str, SourceConfig]) -> SourcesConfig:
+    return SourcesConfig(named=named, entities=sources.entities)

@@ -1,0 +1,90 @@
+"""Asks one source once, and says what it gives and what is wrong with it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from random import SystemRandom
+from typing import Any
+
+import numpy as np
+
+from config_store.sources import PrometheusSource, SourceConfig
+from config_store.store import ConfigStore
+from features.sources.prometheus.api import PrometheusApi
+from features.sources.prometheus.proposed import METRICS
+from features.sources.prometheus.source import SETTLING_SECONDS
+from features.sources.prometheus.source import PrometheusSource as AskedPrometheus
+from features.sources.source import Complaint, Gathered
+from features.telemetry.columns import Telemetry
+from launch.sources.change import configuration, source_of
+from launch.sources.listing import states_by_name
+from settings.environment import Settings
+
+INTERVALS = 10
+
+
+async def check(settings: Settings, name: str, now: datetime) -> str:
+    async with configuration(settings) as redis:
+        config = source_of((await ConfigStore(redis).active()).document.sources, name)
+    if isinstance(config, PrometheusSource):
+        return await ask(name, config, now)
+    return await _as_the_platform_sees_it(settings, name, config)
+
+
+async def ask(name: str, config: PrometheusSource, now: datetime) -> str:
+    """Ask a Prometheus for its newest intervals, and say what came."""
+    return "\n".join(_text(name, await _gathered(name, config, now), config))
+
+
+async def _gathered(name: str, config: PrometheusSource, now: datetime) -> Gathered:
+    api = PrometheusApi(
+        name,
+        str(config.url),
+        random=SystemRandom().random,
+        token_file=config.token_file,
+        verify_tls=config.verify_tls,
+    )
+    source = AskedPrometheus(name, api, config.mapping, config.cadence_seconds, now.timestamp)
+    over = int(now.timestamp() - SETTLING_SECONDS)
+    stop = over // config.cadence_seconds * config.cadence_seconds
+    try:
+        return await source.range(stop - INTERVALS * config.cadence_seconds, stop)
+    finally:
+        await source.close()
+
+
+def _text(name: str, gathered: Gathered, config: PrometheusSource) -> Iterable[str]:
+    rows = gathered.telemetry
+    minutes = INTERVALS * config.cadence_seconds / 60
+    entities = sorted(set(rows.entity.tolist()))
+    yield (
+        f"{name} answers: {len(rows)} rows of {len(entities)} entities in the last {minutes:g} min"
+        f"{': ' + ', '.join(entities) if entities else ''}."
+    )
+    for metric in METRICS:
+        if metric in config.mapping.metrics:
+            yield f"  {metric:<15} {_values(rows, metric)}"
+    yield from _complaints(gathered.complaints)
+
+
+def _values(rows: Telemetry, metric: str) -> str:
+    values = rows.columns()[metric]
+    measured = values[np.isfinite(values)]
+    if not len(measured):
+        return "no value"
+    share = len(measured) / len(values)
+    return f"in {share:.0%} of the rows, from {measured.min():.4g} to {measured.max():.4g}"
+
+
+def _complaints(complaints: Iterable[Complaint]) -> Iterable[str]:
+    for each in complaints:
+        yield f"  {each.fault}, {each.count} times: {each.example}"
+
+
+async def _as_the_platform_sees_it(settings: Settings, name: str, config: SourceConfig) -> str:
+    """Give what the platform says: what is sent to it cannot be asked for."""
+    states = await states_by_name(settings)
+    if isinstance(states, str):
+        return f"{name} is sent to the platform ({config.kind}), and {states}."
+    seen: dict[str, Any] = states.get(name, {})
+    shown = ", ".join(f"{key} {value}" for key, value in seen.items() if key != "name" and value)
+    return f"{name} is sent to the platform: {shown or 'nothing has come yet'}."

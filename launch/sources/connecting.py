@@ -1,0 +1,149 @@
+"""Looks at what is to be connected, and connects it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from random import SystemRandom
+
+from pydantic import HttpUrl, TypeAdapter, ValidationError
+
+from config_store.sources import PrometheusSource, PushSource, SourceConfig, SourcesConfig
+from config_store.store import ConfigStore
+from features.sources.prometheus.api import PrometheusApi
+from features.sources.prometheus.proposal import propose
+from features.sources.prometheus.proposed import Proposal
+from features.sources.prometheus.source import SETTLING_SECONDS
+from features.sources.rules import Mapping
+from launch.errors import LaunchError
+from launch.sources.change import add, change_sources, configuration, refuse_taken
+from settings.environment import Settings
+
+_URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusWish:
+    """The Prometheus that a user names."""
+
+    name: str
+    url: str
+    cadence_seconds: int
+    token_file: Path | None
+
+    def source(self, mapping: Mapping) -> PrometheusSource:
+        return PrometheusSource(
+            url=_URL.validate_python(self.url),
+            cadence_seconds=self.cadence_seconds,
+            token_file=None if self.token_file is None else str(self.token_file),
+            mapping=mapping,
+        )
+
+
+def prometheus_wish(
+    name: str, url: str, cadence_seconds: int, token_file: Path | None
+) -> PrometheusWish:
+    """Check what the user wrote, before anything is asked."""
+    url = url if "://" in url else f"http://{url}"
+    file = None if token_file is None else token_file.absolute()
+    wish = PrometheusWish(name, url, cadence_seconds, file)
+    try:
+        parsed = _URL.validate_python(url)
+        _named(name, wish.source(Mapping.model_validate(_ANY_MAPPING)))
+    except ValidationError as refusal:
+        raise _wrong(refusal) from None
+    if parsed.username or parsed.password:
+        raise LaunchError(
+            "The URL holds a password, and the configuration holds no secret: leave it out, and "
+            "name a file that holds a token with --token-file."
+        )
+    return wish
+
+
+# What the other fields are checked with, before there is a mapping.
+_ANY_MAPPING = {
+    "entity": "job",
+    "metrics": {"active_workers": {"kind": "gauge", "of": {"name": "up"}}},
+}
+
+
+def read_mapping(file: Path) -> Mapping:
+    """Read a mapping of the user's own."""
+    try:
+        return Mapping.model_validate_json(file.read_bytes())
+    except ValidationError as refusal:
+        raise LaunchError(f"The mapping in {file} cannot be used: {_first(refusal)}") from None
+    except OSError as error:
+        raise LaunchError(f"The mapping {file} cannot be read: {error.strerror}.") from None
+
+
+async def refuse_taken_name(settings: Settings, name: str) -> None:
+    """Say that a name is taken before a server is looked through for it."""
+    async with configuration(settings) as redis:
+        refuse_taken((await ConfigStore(redis).active()).document.sources, name)
+
+
+async def look_at(wish: PrometheusWish, entity: str | None, now: datetime) -> Proposal:
+    """Ask the Prometheus what it has, and propose a mapping of it."""
+    at = int(now.timestamp() - SETTLING_SECONDS)
+    async with _asked(wish) as api:
+        return await propose(
+            api,
+            at=at // wish.cadence_seconds * wish.cadence_seconds,
+            cadence_seconds=wish.cadence_seconds,
+            entity=entity,
+        )
+
+
+async def connect(settings: Settings, name: str, source: SourceConfig, now: datetime) -> str:
+    """Add the source to the configuration."""
+    async with configuration(settings) as redis:
+        version = await change_sources(redis, add(name, source), f"{name} is connected", now)
+    return f"{name} is connected: configuration version {version} is active."
+
+
+def push_source(name: str, cadence_seconds: int) -> PushSource:
+    """Give a source of rows that clients post."""
+    try:
+        source = PushSource(cadence_seconds=cadence_seconds)
+        _named(name, source)
+    except ValidationError as refusal:
+        raise _wrong(refusal) from None
+    return source
+
+
+def how_to_push(settings: Settings, name: str) -> str:
+    """Give a line to paste that posts a row."""
+    return (
+        "Post rows with a key of the role client, such as:\n"
+        f"curl 'http://{settings.host}:{settings.port}/telemetry?source={name}' "
+        f'-H "X-API-Key: $(cat {settings.paths.key_file})" \\\n  -d \'{{"rows": [{{"entity": '
+        '"checkout", "ts": "2026-03-02T14:30:00Z", "request_rate": 812.5, "p99_ms": 41.0}]}\''
+    )
+
+
+@asynccontextmanager
+async def _asked(wish: PrometheusWish) -> AsyncIterator[PrometheusApi]:
+    api = PrometheusApi(
+        wish.name, wish.url, random=SystemRandom().random, token_file=wish.token_file
+    )
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+def _named(name: str, source: SourceConfig) -> None:
+    """Check the name by the rules of the configuration."""
+    SourcesConfig(named={name: source})
+
+
+def _wrong(refusal: ValidationError) -> LaunchError:
+    return LaunchError(f"This cannot be connected: {_first(refusal)}")
+
+
+def _first(refusal: ValidationError) -> str:
+    first = refusal.errors()[0]
+    where = " ".join(str(part) for part in first["loc"] if part not in ("named", "[key]"))
+    return f"{where}{': ' if where else ''}{first['msg']} (given: {first['input']})."

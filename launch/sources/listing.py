@@ -1,0 +1,64 @@
+"""Lists, pauses and removes sources, for the command line."""
+
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from config_store.sources import SourceConfig
+from config_store.store import ConfigStore
+from launch import own_processes
+from launch.run_record import RunRecord
+from launch.sources.change import change_sources, configuration, pause, remove, where
+from settings.environment import Settings
+
+DOOR_ANSWERS_WITHIN_SECONDS = 5.0
+NOT_RUNNING = "the platform does not run here"
+
+
+async def listed(settings: Settings) -> str:
+    async with configuration(settings) as redis:
+        sources = (await ConfigStore(redis).active()).document.sources
+    if not sources.named:
+        return "No source is connected; `ballast connect` connects one."
+    states = await states_by_name(settings)
+    lines = [
+        f"{name:<16} {each.kind:<12} {_state(name, each, states):<12} {where(each)}"
+        for name, each in sorted(sources.named.items())
+    ]
+    return "\n".join(lines if isinstance(states, dict) else [*lines, f"({states})"])
+
+
+async def remove_source(settings: Settings, name: str, now: datetime) -> str:
+    async with configuration(settings) as redis:
+        version = await change_sources(redis, remove(name), f"{name} is removed", now)
+    return f"{name} is removed: configuration version {version} is active. What it gave is kept."
+
+
+async def set_paused(settings: Settings, name: str, now: datetime, *, paused: bool) -> str:
+    done = "paused" if paused else "resumed"
+    async with configuration(settings) as redis:
+        version = await change_sources(redis, pause(name, paused=paused), f"{name} is {done}", now)
+    return f"{name} is {done}: configuration version {version} is active."
+
+
+async def states_by_name(settings: Settings) -> dict[str, dict[str, Any]] | str:
+    """Ask the platform how its sources are; a text says why it cannot tell."""
+    run = RunRecord(settings.home).read()
+    if run is None or not run.ready or not own_processes.alive(run.pid, run.started):
+        return NOT_RUNNING
+    try:
+        key = settings.paths.key_file.read_text().strip()
+        async with httpx.AsyncClient(timeout=DOOR_ANSWERS_WITHIN_SECONDS) as client:
+            answer = await client.get(f"{run.url}/sources", headers={"X-API-Key": key})
+        return {each["name"]: each for each in answer.raise_for_status().json()["sources"]}
+    except (httpx.HTTPError, OSError, ValueError) as error:
+        return f"the platform does not tell how they are: {error or type(error).__name__}"
+
+
+def _state(name: str, source: SourceConfig, states: dict[str, dict[str, Any]] | str) -> str:
+    if source.paused:
+        return "paused"
+    if isinstance(states, str):
+        return "unknown"
+    return str(states.get(name, {}).get("state", "not yet known"))

@@ -1,0 +1,90 @@
+"""Prints what was found at a Prometheus, and how it would be used."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from features.sources.prometheus.proposed import Chosen, Proposal
+from features.telemetry.columns import COLUMNS
+from launch.sources.consequences import follows
+
+SHOWN_ENTITIES = 12
+# In a log or a pipe nobody knows the width; narrower, PromQL could not be read.
+PLAIN_WIDTH = 120
+
+_UNITS = {column.name: column.unit for column in COLUMNS}
+
+
+def show(proposal: Proposal, url: str) -> None:
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    for line in _found(proposal, url):
+        console.print(line)
+    console.print(_used(proposal))
+    if proposal.missing:
+        console.print()
+        console.print(_lacking(proposal))
+
+
+def _found(proposal: Proposal, url: str) -> Iterable[str]:
+    entities = proposal.entities
+    yield (
+        f"{url} measures {len(entities)} {'service' if len(entities) == 1 else 'services'}, "
+        f"named by the label {proposal.mapping.entity}: {_few(entities)}."
+    )
+    if proposal.left_out:
+        yield f"Left out, as they serve no requests: {_few(proposal.left_out)}."
+    if proposal.mapping.deploys is not None:
+        yield f"Deploys are seen by {proposal.mapping.deploys.name}."
+    if proposal.silent:
+        yield (
+            f"Nothing has {_few(proposal.silent)} in the newest interval. Where it is scraped less "
+            "often than four times in an interval, give a longer --cadence."
+        )
+    yield ""
+
+
+def _few(names: tuple[str, ...]) -> str:
+    more = len(names) - SHOWN_ENTITIES
+    return ", ".join(names[:SHOWN_ENTITIES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _used(proposal: Proposal) -> Table:
+    table = _table("metric", "services", "newest", "made of")
+    for each in proposal.chosen:
+        table.add_row(
+            each.metric,
+            f"{len(each.newest)} of {len(proposal.entities)}",
+            _example(each),
+            f"{each.promql}\n  {each.why}",
+        )
+    return table
+
+
+def _example(chosen: Chosen) -> str:
+    newest = chosen.newest
+    if not newest:
+        return "none now"
+    name = min(newest)
+    unit = _UNITS[chosen.metric]
+    shown = {"1": "", "0-1": "", "1/s": "/s"}.get(unit, f" {unit}")
+    return f"{name}: {newest[name]:.4g}{shown}"
+
+
+def _lacking(proposal: Proposal) -> Table:
+    there = {each.metric for each in proposal.chosen}
+    table = _table("missing", "without it", "what would give it")
+    for each in proposal.missing:
+        alike = f"\n  perhaps, by hand: {', '.join(each.looks_like)}" if each.looks_like else ""
+        table.add_row(each.metric, follows(each.metric, there), f"{', '.join(each.gives)}{alike}")
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(Text(column, style="bold"), overflow="fold", no_wrap=column == "metric")
+    return table

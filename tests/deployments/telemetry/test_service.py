@@ -1,0 +1,244 @@
+"""Telemetry comes in by what the configuration says, into a real store, with a real Redis."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from config_store.shipped import default_document
+from config_store.sources import EntityFacts, PushSource, SourcesConfig
+from config_store.store import ConfigStore
+from deployments.telemetry import place
+from deployments.telemetry.demo import Demo
+from deployments.telemetry.service import TelemetryService
+from features.sources.source import Gathered
+from features.store import key
+from features.telemetry import tables
+from features.telemetry.by_source import sources_present
+from features.telemetry.columns import Telemetry
+from features.telemetry.intake import Intake, packed_entries
+from features.telemetry.source_states import read_states
+from features.telemetry.tables import create_measurements
+from observability.clickhouse.embedded import EmbeddedClickhouse
+from observability.errors import QueryRejectedError
+from observability.metrics import Metrics
+from observability.schema import create_tables
+from observability.timeline.store import read
+from settings.environment import Settings
+from tests.deployments.telemetry.test_followed import rows
+from tests.waiting import PATIENCE_SECONDS
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+MINUTE = 60
+
+
+class Service:
+    """The service over a store in a folder, and what an operator and a client do."""
+
+    def __init__(self, store: EmbeddedClickhouse, redis: Redis, settings: Settings) -> None:
+        self.store = store
+        self.redis = redis
+        self.metrics = Metrics(CollectorRegistry())
+        self.dead_letters = 0
+        self.service = TelemetryService(
+            store,
+            redis,
+            self.metrics.loops,
+            Demo(store, settings),
+            on_dead_letter=self._count,
+        )
+
+    def _count(self) -> None:
+        self.dead_letters += 1
+
+    async def close(self) -> None:
+        await self.service.close()
+        await self.metrics.loops.stop()
+
+    async def activate(self, sources: SourcesConfig) -> None:
+        store = ConfigStore(self.redis)
+        document = default_document().model_copy(update={"sources": sources})
+        await store.activate(await store.publish(document, "a test", "sources", NOW))
+
+    async def post(self, entity: str, ts: int, rate: float, source: str = "cron") -> None:
+        columns = rows(np.array([ts])).columns()
+        columns["entity"] = np.array([entity])
+        columns["request_rate"] = np.array([rate])
+        await Intake(self.redis).add(source, packed_entries(Gathered(Telemetry(**columns))))
+
+    def present(self) -> dict[str, int]:
+        return sources_present(self.store)
+
+    async def states(self) -> dict[str, str]:
+        published = await read_states(self.redis)
+        return {} if published is None else {each.name: each.state for each in published.states}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("BALLAST_HOME", str(tmp_path))
+    monkeypatch.setenv("BALLAST_HISTORY_DAYS", "1")
+    return Settings()
+
+
+@pytest_asyncio.fixture
+async def begin(
+    redis: Redis, tmp_path: Path, settings: Settings
+) -> AsyncIterator[Callable[[], Any]]:
+    """Begin a service, as often as a test likes: one at a time."""
+    running: list[Service] = []
+    with EmbeddedClickhouse(tmp_path / "history") as store:
+        create_tables(store)
+        create_measurements(store)
+
+        async def start() -> Service:
+            if running:
+                await running.pop().close()
+            service = Service(store, redis, settings)
+            running.append(service)
+            await service.service.start()
+            return service
+
+        yield start
+        if running:
+            await running.pop().close()
+
+
+PUSH = SourcesConfig(named={"cron": PushSource()})
+
+
+async def eventually(holds: Callable[[], Any]) -> None:
+    """Wait until it is so: of another process's parts nobody is told."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        found = holds()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.01)
+
+
+async def test_without_a_source_the_demo_is_followed_with_all_its_past(
+    begin: Callable[[], Any], redis: Redis
+) -> None:
+    running = await begin()
+    await running.activate(SourcesConfig())
+    assert await running.service.filled() > 1_440
+    assert running.present().keys() == {"demo"}
+    await eventually(lambda: redis.exists(key(redis, "order-gateway")))
+
+    async def shown() -> bool:
+        return bool(await running.states() == {"demo": "demo"})
+
+    await eventually(shown)
+    assert running.service.facts_of("order-gateway").exchange is not None
+    assert running.service.facts_of("somebody's").exchange is None
+
+
+async def test_the_first_source_takes_the_demo_away(begin: Callable[[], Any], redis: Redis) -> None:
+    running = await begin()
+    await running.activate(SourcesConfig())
+    await running.service.filled()
+    await running.activate(PUSH)
+    await eventually(lambda: running.present() == {})
+    await eventually(lambda: read(running.store, 10, kinds=["demo_removed"]).events)
+    withdrawn: Any = await redis.get(key(redis, "order-gateway"))
+    assert b'"values":{}' in withdrawn
+    minute = int(time.time()) // MINUTE * MINUTE - MINUTE
+    await running.post("billing", minute, 12.0)
+    await eventually(lambda: running.present() == {"cron": 1})
+    await eventually(lambda: redis.exists(key(redis, "billing")))
+    (row,) = (await running.service.features.latest(["billing"])).values()
+    assert (row.values["request_rate"], row.event_time) == (12.0, minute)
+    # Nobody makes anything up after that, also not where the source is removed again.
+    await running.activate(SourcesConfig())
+    again = await begin()
+    await again.service.filled()
+    assert again.present() == {"cron": 1}
+
+
+async def test_a_failing_store_loses_nothing_that_was_posted(
+    begin: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, failures = tables.append, [KeyError("planted"), KeyError("planted")]
+
+    def odd(*args: Any, **named: Any) -> None:
+        if failures:
+            raise failures.pop()
+        append(*args, **named)
+
+    monkeypatch.setattr(place, "append", odd)
+    running = await begin()
+    await running.activate(PUSH)
+    minute = int(time.time()) // MINUTE * MINUTE - 10 * MINUTE
+    for at in range(5):
+        await running.post("billing", minute + at * MINUTE, float(at))
+    await eventually(lambda: running.present() == {"cron": 5})
+    assert running.metrics.loops.failures()["store posted telemetry"] == 2
+
+    async def empty() -> bool:
+        return not await Intake(running.redis).read(10)
+
+    await eventually(empty)
+
+
+async def test_one_entry_that_the_store_refuses_keeps_no_other(
+    begin: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = tables.append
+
+    def picky(store: Any, telemetry: Telemetry, **named: Any) -> None:
+        if telemetry.entity[0] == "odd":
+            raise QueryRejectedError("planted")
+        append(store, telemetry, **named)
+
+    monkeypatch.setattr(place, "append", picky)
+    running = await begin()
+    await running.activate(PUSH)
+    minute = int(time.time()) // MINUTE * MINUTE - 10 * MINUTE
+    await running.post("odd", minute, 1.0)
+    await eventually(lambda: running.metrics.loops.failures()["store posted telemetry"] > 1)
+    assert running.dead_letters == 0  # it may be the store that is at fault
+    await running.post("billing", minute, 1.0)
+    await eventually(lambda: running.present() == {"cron": 1})
+    await eventually(lambda: running.dead_letters == 1)
+
+
+async def test_nothing_made_up_is_written_into_a_server_that_was_named(
+    begin: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLICKHOUSE_URL", "http://127.0.0.1:8123")
+    running = await begin()
+    demo = Demo(running.store, Settings())
+    assert not await demo.wanted(connected=False)
+    assert demo.facts_of("order-gateway") is None
+    assert await demo.remove() == ()
+
+
+async def test_what_is_stated_of_an_entity_is_known(begin: Callable[[], Any]) -> None:
+    running = await begin()
+    facts = {"billing": EntityFacts(exchange="XLON", target_ms=50.0)}
+    await running.activate(PUSH.model_copy(update={"entities": facts}))
+    await eventually(lambda: running.service.facts_of("billing").exchange == "XLON")
+    # The demo's are no longer, once it is gone.
+    await eventually(lambda: running.service.facts_of("order-gateway").exchange is None)
+
+
+async def test_a_paused_source_is_shown_so(begin: Callable[[], Any]) -> None:
+    running = await begin()
+    await running.activate(SourcesConfig(named={"cron": PushSource(paused=True)}))
+
+    async def shown() -> bool:
+        return bool(await running.states() == {"cron": "paused"})
+
+    await eventually(shown)

@@ -1,0 +1,68 @@
+"""Samples wait in Redis until they are let go of, and not more than there is room for."""
+
+import numpy as np
+import pytest
+from redis.asyncio import Redis
+
+from features.errors import IntakeFullError
+from features.sources.remote_write.needed import Series
+from features.sources.remote_write.samples import Samples, encode
+from features.sources.remote_write.stream import SampleStream
+
+SERIES = Series(7, "queue", (("job", "orders"),))
+
+
+def entry(value: float) -> bytes:
+    one = np.array([value])
+    return encode(Samples([SERIES], np.zeros(1, np.uint32), np.array([1000]), one))
+
+
+async def read(stream: SampleStream, after: str = "0-0") -> list[float]:
+    return [float(each.samples.values.sum()) for each in await stream.read(after, 1000)]
+
+
+async def test_what_is_added_is_read_in_order_until_it_is_let_go_of(redis: Redis) -> None:
+    stream = SampleStream(redis, "main")
+    for value in range(200):
+        await stream.add(entry(value))
+    entries = await stream.read("0-0", 1000)
+    assert [each.samples.values.tolist() for each in entries] == [[value] for value in range(200)]
+    assert await read(stream, entries[150].id) == list(range(151, 200))
+    assert [each.received_ms for each in entries] == [int(e.id.split("-")[0]) for e in entries]
+    await stream.let_go(entries[149].id)
+    assert await read(stream) == list(range(150, 200))
+    assert await read(SampleStream(redis, "other")) == []
+
+
+async def test_more_than_there_is_room_for_is_refused_and_room_comes_back(redis: Redis) -> None:
+    size = len(entry(1.0))
+    stream = SampleStream(redis, "main", most_bytes=3 * size)
+    for value in range(3):
+        await stream.add(entry(value))
+    with pytest.raises(IntakeFullError, match=f"{3 * size} bytes"):
+        await stream.add(entry(3))
+    entries = await stream.read("0-0", 10)
+    await stream.let_go(entries[0].id)
+    await stream.add(entry(4))
+    with pytest.raises(IntakeFullError):
+        await stream.add(entry(5))
+    assert await read(stream) == [1, 2, 4]
+
+
+async def test_a_stream_that_somebody_deleted_has_room(redis: Redis) -> None:
+    stream = SampleStream(redis, "main", most_bytes=len(entry(1.0)))
+    await stream.add(entry(1.0))
+    await redis.delete(stream.name)
+    await stream.add(entry(2.0))
+    assert await read(stream) == [2.0]
+
+
+async def test_an_entry_that_cannot_be_read_is_passed_over(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = SampleStream(redis, "main")
+    await stream.add(entry(1.0))
+    await stream.add(b"from another release")
+    await stream.add(entry(2.0))
+    assert await read(stream) == [1.0, 0.0, 2.0]
+    assert "passed over" in caplog.text

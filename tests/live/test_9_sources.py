@@ -1,0 +1,182 @@
+"""A user's own telemetry: a real Prometheus that scrapes two real services is connected.
+
+It comes last: connecting a source takes the demo away.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.little_service import LittleService
+from tests.live.conftest import Live, answer_of, eventually
+from tests.prometheus_server import PrometheusServer, running
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+
+CADENCE = 15
+SCRAPE = 3
+SLOW_MS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """Two services under load, and the Prometheus that scrapes them and itself."""
+
+    orders: LittleService
+    basket: LittleService
+    prometheus: PrometheusServer
+    config: str
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Shop]:
+    with ExitStack() as undo:
+        orders = undo.enter_context(LittleService(4.0, rate=20))
+        basket = undo.enter_context(LittleService(2.0, rate=10))
+        config = scrape_config({"orders": orders.port, "basket": basket.port})
+        prometheus = undo.enter_context(running(None, config))
+        yield Shop(orders, basket, prometheus, config)
+
+
+def scrape_config(ports: dict[str, int]) -> str:
+    jobs = "".join(
+        f"  - job_name: {job}\n    static_configs: [{{targets: ['127.0.0.1:{port}']}}]\n"
+        for job, port in ports.items()
+    )
+    return f"global: {{scrape_interval: {SCRAPE}s}}\nscrape_configs:\n{jobs}"
+
+
+def source(client: httpx.Client) -> dict[str, Any]:
+    named = {each["name"]: each for each in client.get("/sources").json()["sources"]}
+    found: dict[str, Any] = named.get("prometheus", {})
+    return found
+
+
+def timeline(client: httpx.Client, kind: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get("/timeline", params={"kind": kind}).json()["events"]
+    return found
+
+
+def ages(client: httpx.Client, entity: str) -> tuple[float, list[str]]:
+    """Give how old the features of an answer are, and which of them are stale."""
+    features = answer_of(client, {"entity": entity, "error_rate": 0.01})["meta"]["features"]
+    if features["event_time"] is None:
+        return float("inf"), []
+    event_time = datetime.fromisoformat(features["event_time"]).timestamp()
+    return time.time() - event_time, features["stale"]
+
+
+def test_before_anything_is_connected_the_demo_is_shown_and_says_so(
+    live: Live, client: httpx.Client
+) -> None:
+    assert client.get("/status").json()["demo"] is True
+    assert "demo" in live.greeting
+    assert [each["state"] for each in client.get("/sources").json()["sources"]] == ["demo"]
+
+
+def test_a_prometheus_is_connected_without_a_line_written_by_hand(
+    live: Live, client: httpx.Client, shop: Shop
+) -> None:
+    def proposed() -> bool:  # it must have been scraped for an interval
+        shown = live.command(
+            *("connect", "prometheus", shop.prometheus.url, "--dry-run", "--cadence", str(CADENCE))
+        )
+        return shown.returncode == 0 and re.search(r"p99_ms\s+2 of 2", shown.stdout) is not None
+
+    eventually(proposed)
+    connected = live.command(
+        *("connect", "prometheus", shop.prometheus.url, "--cadence", str(CADENCE), "--yes")
+    )
+    assert connected.returncode == 0, connected.stderr
+    assert re.search(r"request_rate\s+2 of 2", connected.stdout)
+    eventually(lambda: source(client).get("state") == "live")
+    assert client.get("/status").json()["demo"] is False
+    names = {each["name"] for each in client.get("/entities").json()["entities"]}
+    assert names == {"orders", "basket"}
+
+
+def test_features_follow_a_scrape_within_an_interval(client: httpx.Client, shop: Shop) -> None:
+    """An interval of 15 s is known at its end, settles for 5 s, and is published then."""
+    eventually(lambda: ages(client, "orders")[0] < 60)
+    assert shop.prometheus.process is not None
+    oldest = 0.0
+    until = time.monotonic() + 3 * CADENCE
+    while time.monotonic() < until:
+        age, stale = ages(client, "orders")
+        oldest = max(oldest, age)
+        assert stale == []
+        time.sleep(0.5)
+    # The interval itself, the next one under way, and what it takes until it is known.
+    assert oldest < 2 * CADENCE + 15
+
+
+def test_the_models_answer_about_these_services(client: httpx.Client) -> None:
+    tail = answer_of(client, {"entity": "orders", "error_rate": 0.02})
+    assert "request_rate" not in tail["meta"]["features"]["assumed"]
+    assert tail["data"]["p99_pred"] > 0
+    body = {"entity": "orders", "ingest_rate": 20, "cpu": 0.2, "p99": 9.0}
+    plan = answer_of(client, body, "/models/capacity-planning")
+    assert plan["data"]["next_hour_workers"] >= 1
+    extremes = {"entity": "orders", "metric": "p99_ms"}
+    answer = client.post("/models/extreme-events", json=extremes)
+    assert answer.status_code in {200, 422}  # an hour has to pass until there is enough
+    assert "order-gateway" not in answer.text
+
+
+def test_a_deploy_is_on_the_timeline(client: httpx.Client, shop: Shop) -> None:
+    before = {each["id"] for each in timeline(client, "deploy")}
+    shop.orders.deploy(SLOW_MS)
+    eventually(lambda: {each["id"] for each in timeline(client, "deploy")} > before)
+    newest = timeline(client, "deploy")[0]
+    assert (newest["entity"], newest["source"]) == ("orders", "prometheus")
+    assert time.time() - datetime.fromisoformat(newest["time"]).timestamp() < 90
+    assert {each["entity"] for each in timeline(client, "entity_appeared")} == {"orders", "basket"}
+
+
+def test_a_prometheus_that_is_away_leaves_marks_and_no_gap(
+    client: httpx.Client, shop: Shop
+) -> None:
+    shop.prometheus.end()
+    degraded = 0
+
+    def marked() -> bool:
+        nonlocal degraded
+        answer = answer_of(client, {"entity": "orders", "error_rate": 0.01})
+        degraded += answer["meta"]["degraded"]
+        return bool(answer["meta"]["features"]["stale"])
+
+    eventually(marked, within_s=300)
+    away = source(client)
+    assert away["state"] == "away"
+    assert "127.0.0.1" in away["why"]
+    assert timeline(client, "source_away")
+    shop.prometheus.start(shop.config)
+    eventually(lambda: not ages(client, "orders")[1], within_s=300)
+    assert source(client)["state"] == "live"
+    assert timeline(client, "source_back")
+
+
+def test_rows_of_a_cron_job_become_features(live: Live, client: httpx.Client) -> None:
+    refused = client.post("/telemetry", json=[{"entity": "batch", "ts": 1, "request_rate": 1}])
+    assert refused.status_code == 409
+    assert "ballast connect push" in refused.json()["error"]["message"]
+    connected = live.command("connect", "push", "cron")
+    assert connected.returncode == 0, connected.stderr
+
+    def posted() -> bool:
+        ts = int(time.time()) // 60 * 60 - 60
+        row = {"entity": "batch", "ts": ts, "request_rate": 3.5, "p50_ms": 80.0}
+        return client.post("/telemetry", json=[row]).status_code == 202
+
+    eventually(posted)
+    eventually(lambda: "batch" in {e["name"] for e in client.get("/entities").json()["entities"]})
+    eventually(lambda: ages(client, "batch")[0] < 180)
+    features = answer_of(client, {"entity": "batch", "error_rate": 0.0})["meta"]["features"]
+    assert "request_rate" not in features["assumed"]
