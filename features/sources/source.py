@@ -30,7 +30,8 @@ class Complaint:
     example: str
 
 
-class Happened(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Happened:
     """Something that a source saw, for the timeline; deploys are a column of the telemetry."""
 
     kind: Literal["restart"]

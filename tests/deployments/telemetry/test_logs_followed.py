@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.telemetry.followed import Followed, Place, Stretch
+from deployments.telemetry.followed import Followed, Stretch
 from features.errors import SourceAwayError, SourceRefusedError
 from features.sources.breaker import Breaker
 from features.sources.logs.config import LogRules
@@ -83,7 +83,7 @@ class World:
         self.followed = Followed(
             "app",
             self.source,
-            Place(self.stretch, self.take_in),
+            self,
             Breaker(lambda: self.now, lambda: 0.5),
             history_days=1,
             wall=lambda: self.now,
@@ -93,7 +93,13 @@ class World:
         times = [ts for _, ts in self.rows]
         return Stretch(min(times), max(times)) if times else Stretch()
 
-    async def take_in(self, gathered: Gathered, _: bool) -> None:
+    async def answered(self) -> None: ...
+
+    async def failed(self, reason: str, breaker: Breaker) -> None:
+        raise AssertionError(f"{reason}: {breaker.state}")
+
+    async def take_in(self, gathered: Gathered, *, newest: bool) -> None:
+        assert isinstance(newest, bool)
         if self.dies == "before the rows are kept":
             raise KilledError
         found = gathered.telemetry
