@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, HttpUrl, model_validator
 
+from features.sources.logs.config import LogRules
 from features.sources.rules import Mapping
 from settings.frozen import Frozen
 
@@ -51,8 +52,32 @@ class RemoteWriteSource(_Source):
     )
 
 
+class LogsSource(_Source):
+    """Files of JSON lines that the machine of the history can read."""
+
+    kind: Literal["logs"] = "logs"
+    lines: LogRules
+    lateness_seconds: int = Field(
+        5, ge=0, le=600, description="How long after its interval a line may be written."
+    )
+    history_days: int = Field(7, ge=0, le=365, description="How much of the past is taken.")
+    past_mb: int = Field(
+        64, ge=0, le=4096, description="How much is read of the end of each file that is there."
+    )
+
+    @model_validator(mode="after")
+    def _ends_in_time(self) -> Self:
+        # Else the first interval that is asked for would not end before the next one is over.
+        if self.lateness_seconds > 0.75 * self.cadence_seconds:
+            raise ValueError(
+                f"lines may be {self.lateness_seconds} s late in intervals of "
+                f"{self.cadence_seconds} s: give a cadence that is a third longer at least"
+            )
+        return self
+
+
 SourceConfig = Annotated[
-    PrometheusSource | PushSource | RemoteWriteSource, Field(discriminator="kind")
+    PrometheusSource | PushSource | RemoteWriteSource | LogsSource, Field(discriminator="kind")
 ]
 
 

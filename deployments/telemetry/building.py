@@ -3,7 +3,12 @@
 import random
 from collections.abc import Callable
 
+from redis.asyncio import Redis
+
+from config_store.sources import LogsSource
 from config_store.sources import PrometheusSource as PrometheusConfig
+from features.sources.logs.positions import RedisPositions
+from features.sources.logs.source import LogSource
 from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.source import PrometheusSource
 
@@ -20,3 +25,17 @@ def prometheus_source(
         verify_tls=config.verify_tls,
     )
     return PrometheusSource(name, api, config.mapping, config.cadence_seconds, wall)
+
+
+def log_source(name: str, config: LogsSource, redis: Redis, wall: Callable[[], float]) -> LogSource:
+    """Make a source of log files, which reads none yet."""
+    return LogSource(
+        name,
+        config.lines,
+        RedisPositions(redis, name),
+        wall,
+        cadence_seconds=config.cadence_seconds,
+        lateness_seconds=config.lateness_seconds,
+        history_days=config.history_days,
+        past_mb=config.past_mb,
+    )

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from features.sources.source import Happened
 from features.telemetry.columns import Telemetry
 from observability.timeline.deploys import deploys
 from observability.timeline.event import Event
@@ -34,6 +35,15 @@ class SourceEvents:
         if newest:
             found += self._appeared(telemetry) + self._fallen_silent(telemetry, cadence_seconds)
         await self._append(found)
+
+    async def happened(self, found: Sequence[Happened]) -> None:
+        """Note what the source itself saw."""
+        await self._append(
+            [
+                Event(each.kind, each.time, each.entity, self._source, {"times": each.times})
+                for each in found
+            ]
+        )
 
     async def answered(self) -> None:
         if self._away:

@@ -175,7 +175,7 @@ class Followed:
         return self._begins
 
     async def _keep(self, gathered: Gathered, *, newest: bool) -> None:
-        if len(gathered.telemetry):
+        if len(gathered.telemetry) or gathered.events:
             await self._place.take_in(gathered, newest=newest)
         self.rows += len(gathered.telemetry)
         self.complaints = add_up([*self.complaints, *gathered.complaints])

@@ -45,8 +45,10 @@ class SourcePlace:
         """Store rows, known since now where nothing else is said."""
         telemetry = gathered.telemetry
         known = milliseconds(self._wall()) if known_ms is None else known_ms
+        # First: a source whose rows are stored is not asked for these again.
+        await self._events.happened(gathered.events)
         await asyncio.to_thread(append, self._store, telemetry, source=self._name, known_ms=known)
-        if newest:
+        if newest and len(telemetry):
             entities = sorted(set(telemetry.entity.tolist()))
             await self._features.publish(entities, self._cadence_seconds)
         if self._name != DEMO:
@@ -63,4 +65,5 @@ class SourcePlace:
         if self._empty:
             self._empty = False
             await self._events.connected()
-        await self._events.rows(gathered.telemetry, self._cadence_seconds, newest=newest)
+        if len(gathered.telemetry):
+            await self._events.rows(gathered.telemetry, self._cadence_seconds, newest=newest)

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from config_store.sources import (
     EntityFacts,
+    LogsSource,
     PushSource,
     RemoteWriteSource,
     SourceConfig,
@@ -24,7 +25,7 @@ from config_store.sources import (
 from config_store.sources import PrometheusSource as PrometheusConfig
 from config_store.store import Version
 from config_store.watch import ConfigWatch
-from deployments.telemetry.building import prometheus_source
+from deployments.telemetry.building import log_source, prometheus_source
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.followed import Followed
@@ -173,6 +174,9 @@ class TelemetryService:
             case PrometheusConfig():
                 source = prometheus_source(name, config, self._wall)
                 self._follow(name, config, source, config.history_days)
+            case LogsSource():
+                logs = log_source(name, config, self._redis, self._wall)
+                self._follow(name, config, logs, config.history_days)
             case RemoteWriteSource():
                 self._receive(name, config)
             case PushSource():

@@ -17,6 +17,7 @@ Fault = Literal[
     "counter reset",  # a counter that fell: its process started anew
     "ambiguous labels",  # two label sets that name one entity's one metric
     "unknown metric",
+    "late",  # came after its interval was closed
 ]
 
 
@@ -30,6 +31,16 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True)
+class Happened:
+    """Something that a source saw, for the timeline; deploys are a column of the telemetry."""
+
+    kind: Literal["restart"]
+    time: float  # epoch seconds, of the first of so many in an interval
+    entity: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class Gathered:
     """What a source gave; the telemetry is what was right of it."""
 
@@ -37,6 +48,7 @@ class Gathered:
     complaints: tuple[Complaint, ...] = ()
     until: int | None = None
     """Intervals from here on may still come, and are to be asked for again; None: none will."""
+    events: tuple[Happened, ...] = ()
 
 
 class Source(Protocol):

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from config_store.shipped import default_document
-from config_store.sources import EntityFacts, PushSource, SourcesConfig
+from config_store.sources import EntityFacts, LogsSource, PushSource, SourcesConfig
 from config_store.store import ConfigStore
 from deployments.telemetry import place
 from deployments.telemetry.demo import Demo
@@ -242,3 +243,35 @@ async def test_a_paused_source_is_shown_so(begin: Callable[[], Any]) -> None:
         return bool(await running.states() == {"cron": "paused"})
 
     await eventually(shown)
+
+
+async def test_logs_are_read_and_their_restarts_come_onto_the_timeline(
+    begin: Callable[[], Any], tmp_path: Path
+) -> None:
+    minute = int(time.time()) // MINUTE * MINUTE
+    with (tmp_path / "shop.log").open("wb") as file:
+        for ago in (3, 2, 1):
+            for n in range(6):
+                at = minute - ago * MINUTE + n
+                line = {"at": at, "ms": n, "msg": "listening" if n == 0 else "GET /"}
+                file.write(orjson.dumps(line) + b"\n")
+    lines = {
+        "paths": [str(tmp_path / "shop.log")],
+        "entity_name": "shop",
+        "time": {"field": "at", "format": "s"},
+        "latency": {"field": "ms"},
+        "patterns": [{"kind": "restart", "where": [{"field": "msg", "equals": "listening"}]}],
+    }
+    logs = LogsSource.model_validate({"lines": lines, "lateness_seconds": 0})
+    running = await begin()
+    await running.activate(SourcesConfig(named={"shop-logs": logs}))
+
+    def restarts() -> list[int]:
+        found = read(running.store, 10, kinds=["restart"]).events
+        return [int(each["time"].timestamp()) for each in found]
+
+    await eventually(lambda: len(restarts()) == 3)
+    assert restarts() == [minute - ago * MINUTE for ago in (1, 2, 3)]
+    await eventually(lambda: running.present() == {"shop-logs": 3})
+    found = running.store.query("SELECT request_rate, p99_ms FROM measurements")
+    assert found == [{"request_rate": 0.1, "p99_ms": 5.0}] * 3
