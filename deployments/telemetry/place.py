@@ -45,14 +45,15 @@ class SourcePlace:
         """Store rows, known since now where nothing else is said."""
         telemetry = gathered.telemetry
         known = milliseconds(self._wall()) if known_ms is None else known_ms
-        # First: a source whose rows are stored is not asked for these again.
+        # First: a source whose rows are stored is not asked for these again, and an event that is
+        # noted again is the same one.
         await self._events.happened(gathered.events)
+        if self._name != DEMO:
+            await self._note(gathered, newest=newest)
         await asyncio.to_thread(append, self._store, telemetry, source=self._name, known_ms=known)
         if newest and len(telemetry):
             entities = sorted(set(telemetry.entity.tolist()))
             await self._features.publish(entities, self._cadence_seconds)
-        if self._name != DEMO:
-            await self._note(gathered, newest=newest)
 
     async def answered(self) -> None:
         await self._events.answered()

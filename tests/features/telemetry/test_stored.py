@@ -139,11 +139,11 @@ def test_a_metric_that_the_newest_interval_lacks_is_not_taken_from_an_older_one(
     store: EmbeddedClickhouse,
 ) -> None:
     last = fortnight().rows(fortnight().ts == STOP - MINUTE)
-    coming = replace(last, ts=last.ts + MINUTE, load=np.full(len(last), np.nan))
+    coming = replace(last, ts=last.ts + MINUTE, infra=np.full(len(last), np.nan))
     add(store, coming)
     for row in clickhouse.latest(store, ENTITIES, {}, STOP).values():
         assert row.event_time == STOP
-        assert np.isnan(row.values["load"])
+        assert np.isnan(row.values["infra"])
         assert np.isfinite(row.values["request_rate"])
 
 
