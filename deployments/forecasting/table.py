@@ -119,12 +119,12 @@ def make(
 
 
 def present_alone(ahead: Ahead, rate: float) -> Ahead:
-    """Go by the present rate where neither the entity nor any other has a past.
+    """Go by the present rate where the entity has no past and no forecaster knows of others.
 
     The interval says how little that is: from nothing to twice as much.
     """
     if not rate > 0 or np.any(ahead.upper > 0) or ahead.basis != NO_HISTORY:
         return ahead
     same = np.full(len(ahead.point), rate)
-    basis = f"{NO_HISTORY} or any other: the present rate"
+    basis = f"{NO_HISTORY}: the present rate"
     return replace(ahead, point=same, lower=0 * same, upper=2 * same, basis=basis)

@@ -172,7 +172,7 @@ async def test_more_load_never_needs_fewer_workers(learned: House) -> None:
 
 async def test_an_entity_without_history_gets_an_answer_that_says_so(learned: House) -> None:
     answer = await post(learned, {**BODY, "entity": "nobody-knows-me"})
-    assert answer["data"]["basis"] == "no history of this entity"
+    assert answer["data"]["basis"] == "no history of this entity: the present rate"
     assert answer["data"]["plan_basis"] == "no history"
     assert answer["data"]["next_hour_workers"] >= 1
 
