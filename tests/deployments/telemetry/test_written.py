@@ -44,7 +44,7 @@ def of_pod(pod: int, begin: int) -> bytes:
     series = Series(identity_of(labels), "requests_total", (("job", "orders"),))
     times = np.arange(begin + 5, begin + 150, 10, dtype=np.int64)
     rows = np.zeros(len(times), np.uint32)
-    return encode(Samples([series], rows, times * 1000, 1000.0 + times - begin))
+    return encode(Samples([series], rows, times * 1000, (times - begin + 1000).astype(np.float64)))
 
 
 @pytest.mark.parametrize("restart", [False, True])
