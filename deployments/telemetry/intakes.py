@@ -46,8 +46,8 @@ class IntakeDrain:
                 refused.append((each, refusal))
         if len(refused) == len(waiting) and refused:
             raise refused[0][1]  # it is the store that refuses: nothing is wrong with the entries
-        for each, refusal in refused:
-            await self._intake.refuse(each, f"the store refuses it: {refusal}")
+        for each, why in refused:
+            await self._intake.refuse(each, f"the store refuses it: {why}")
         return len(waiting) == ENTRIES
 
     async def _store(self, entry: Waiting) -> None:

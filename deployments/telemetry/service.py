@@ -141,14 +141,18 @@ class TelemetryService:
         if self._wanted is None:
             return
         wanted = {name: each for name, each in self._wanted.named.items() if not each.paused}
-        for name, known in [*self._running.items(), *self._receiving.items()]:
-            if name != DEMO and wanted.get(name) != known.config:
+        known: dict[str, SourceConfig | None] = {
+            name: each.config for name, each in self._running.items() if name != DEMO
+        }
+        known |= {name: each.config for name, each in self._receiving.items()}
+        for name, config in known.items():
+            if wanted.get(name) != config:
                 await self._stop(name)
                 if name not in self._wanted.named:
                     await self._note_removal(name)
-        for name, config in wanted.items():
+        for name, named in wanted.items():
             if name not in self._running and name not in self._receiving:
-                self._begin(name, config)
+                self._begin(name, named)
         await self._apply_demo(connected=bool(self._wanted.named))
         self._say_what_is_filled()
 

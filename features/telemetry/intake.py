@@ -149,10 +149,11 @@ class Intake:
 
     async def refuse(self, entry: Waiting, why: str) -> None:
         """Set an entry aside that the store does not take, so that the others go on."""
-        for _, fields in await self._redis.xrange(self.name, entry.id, entry.id):
-            await self._set_aside(entry.id, fields, why)
+        messages: Any = await self._redis.xrange(self.name, entry.id, entry.id)
+        for _, fields in messages:
+            await self.set_aside(entry.id, fields, why)
 
-    async def _set_aside(self, entry_id: str, fields: Any, why: str) -> None:
+    async def set_aside(self, entry_id: str, fields: Any, why: str) -> None:
         """Keep an entry that can be neither read nor stored in a stream of its own."""
         kept: Any = {**fields, b"why": why.encode()}
         try:
@@ -170,7 +171,7 @@ class Intake:
             known_ms = int(entry_id.partition("-")[0])
             return Waiting(entry_id, source, known_ms, unpack(data), len(data))
         except (KeyError, UnicodeDecodeError, UnreadableTelemetryError) as error:
-            await self._set_aside(entry_id, fields, f"it cannot be read: {error!r}")
+            await self.set_aside(entry_id, fields, f"it cannot be read: {error!r}")
         return None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from launch.training.jobs import Job
 from launch.training.process import Outcome, TrainingProcess
+from models.needs import until_trained
 
 RETRY_SECONDS = 600.0
 
@@ -88,7 +89,7 @@ class TrainingLater:
         lacks = {lack.model: lack.why for lack in outcome.lacks}
         trained = [name for name in names if name not in lacks]
         done = f"[green]✓[/green] Trained {', '.join(trained)}: {seconds:.0f} s" if trained else ""
-        wanting = [f"Not trained yet: {name}: {why}" for name, why in lacks.items()]
+        wanting = [_wanting(name, why) for name, why in lacks.items()]
         return "\n".join([*([done] if done else []), *wanting])
 
     def _tell(self, job: Job, sentence: str) -> None:
@@ -96,6 +97,11 @@ class TrainingLater:
         if self._said.get(job.title) != sentence:
             self._said[job.title] = sentence
             self._say(sentence)
+
+
+def _wanting(name: str, why: str) -> str:
+    meanwhile = until_trained(name)
+    return f"Not trained yet: {name}: {why}" + (f"; until then {meanwhile}" if meanwhile else "")
 
 
 def _capital(title: str) -> str:

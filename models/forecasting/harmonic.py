@@ -106,7 +106,7 @@ def fit_harmonic(
     """Fit season and half-life; TrainingDataError when there is too little to fit."""
     values = measured(series, _MOST)
     there = ~np.isnan(values)
-    refuse_short(series, np.count_nonzero(there), "a season")
+    refuse_short(series, int(there.sum()), "a season")
     fine = tuple(seasons)
     names, known = telling(series, values.size)
     sines = waves(series.end - series.step * values.size, series.step, values.size, fine)

@@ -40,7 +40,7 @@ def fit_curve(
     too few values were measured.
     """
     values = measured(series, settings.most)
-    refuse_short(series, np.count_nonzero(~np.isnan(values)), "Prophet")
+    refuse_short(series, int(np.isfinite(values).sum()), "Prophet")
     names, known = telling(series, values.size)
     columns = [f"known{place}" for place in range(len(names))]  # Prophet reserves some names
     table = pd.DataFrame(known, columns=columns)

@@ -13,6 +13,7 @@ from models.forecasting.forecaster import LONGEST_HORIZON, Forecaster, HourlySer
 from models.forecasting.log_scale import on_scale, usual_shift
 from models.forecasting.prophet import LEVEL
 from models.forecasting.rolling import Fit, Fold, Rolled, held_out_week, roll
+from models.needs import ENSEMBLE
 from models.protocols import FloatArray
 
 Progress = Callable[[float, str], None]
@@ -48,8 +49,12 @@ def train_cheap(
     The same series and seed give the same forecasters to the bit. An entity too short for a member
     is left to the others. `others` joins further members into the ensemble.
     """
-    if not series:
-        raise TrainingDataError("no series: forecasters need the history of at least one entity")
+    longest = max((int(np.isfinite(each.values).sum()) for each in series), default=0)
+    if longest < ENSEMBLE.least_hours:
+        raise TrainingDataError(
+            f"forecasters need {ENSEMBLE.least_hours:g} measured hour of at least one entity, and "
+            f"{longest} are there of {len(series)} entities"
+        )
     shifts = {each.entity: usual_shift(each) for each in series}
     fits = {**cheap_fits(shifts, seed=seed, level=level, horizon=horizon), **(others or {})}
     fold = fold_of(horizon)

@@ -31,9 +31,12 @@ class History(NamedTuple):
     targets: FloatArray
     """log(latency / baseline) of each interval's requests, a row an interval."""
     ts: IntArray
+    target: Target = "exemplars"
+    """What the requests are."""
 
     def where(self, chosen: BoolArray) -> Self:
-        return type(self)(self.inputs[chosen], self.targets[chosen], self.ts[chosen])
+        inputs, targets, ts = self.inputs[chosen], self.targets[chosen], self.ts[chosen]
+        return type(self)(inputs, targets, ts, self.target)
 
 
 class Split(NamedTuple):
@@ -58,28 +61,24 @@ class Prepared(NamedTuple):
 
 def prepare(columns: Columns, seed: int) -> Prepared:
     """Read and split the history, however short; TrainingDataError says what is missing."""
-    history, target = _read(columns, trailing_baselines, seed)
+    history = history_of(columns, seed)
     cadence, span = _cadence(columns), int(np.ptp(columns["ts"])) if len(columns["ts"]) else 0
     if history.ts.size:
         split = _halves(history, _HOUR)
         if min(part.ts.size for part in split) >= _LEAST_MINUTES:
-            return Prepared(split, target, cadence, span / _HOUR, _HOUR, short=False)
+            return Prepared(split, history.target, cadence, span / _HOUR, _HOUR, short=False)
     _refuse_short(columns, cadence)
     block = int(max(cadence, min(span / _BLOCKS, _HOUR)))
     since = int(columns["ts"].min()) + max(span // 4, block)
-    history, target = _read(columns, lambda rows: growing_baselines(rows, since, block), seed)
+    history = history_of(columns, seed, lambda rows: growing_baselines(rows, since, block))
     turn = int(max(cadence, min(span * (1 - _TRAINED) / _TURNS, _HOUR)))
-    split = _halves(history, turn) if history.ts.size else Split(history, history, history)
-    _refuse_small(split, _FEWEST)
-    return Prepared(split, target, cadence, span / _HOUR, turn, short=True)
+    split = split_by_time(history, turn, _FEWEST)
+    return Prepared(split, history.target, cadence, span / _HOUR, turn, short=True)
 
 
-def history_of(columns: Columns, seed: int = 0) -> History:
-    """Every interval that is whole; TrainingDataError when a column is missing."""
-    return _read(columns, trailing_baselines, seed)[0]
-
-
-def split_by_time(history: History) -> Split:
+def split_by_time(
+    history: History, turn_seconds: int = _HOUR, least: int = _LEAST_MINUTES
+) -> Split:
     """Train on the older three quarters; calibrate and judge on alternate hours of the last.
 
     Conformal calibration asks that the calibration rows and the rows to come be exchangeable. The
@@ -91,26 +90,29 @@ def split_by_time(history: History) -> Split:
     """
     if history.ts.size == 0:
         raise TrainingDataError(f"no history is left after the {TRAILING_DAYS} days for baselines")
-    split = _halves(history, _HOUR)
-    _refuse_small(split, _LEAST_MINUTES)
+    split = _halves(history, turn_seconds)
+    _refuse_small(split, least)
     return split
 
 
-def _read(columns: Columns, baselines: Baselines, seed: int) -> tuple[History, Target]:
+def history_of(
+    columns: Columns, seed: int = 0, baselines: Baselines = trailing_baselines
+) -> History:
+    """Every interval that is whole; TrainingDataError when what is required is missing."""
     TAIL.refuse_without([name for name in columns if _is_there(columns, name)])
     baseline_ms, baseline_rate = baselines(columns)
     ratio = columns["request_rate"] / baseline_rate
-    optional = [_input(columns, name) for name in TAIL.can_do_without]
-    inputs = design(*optional, ratio)
+    optional = {name: _input(columns, name) for name in TAIL.can_do_without}
+    inputs = design(**optional, rate_ratio=ratio)
     # A generator of its own: what else is drawn is the same whether requests are drawn or not.
     requests = requests_of(columns, np.random.default_rng([seed, _SEED_OF_DRAWS]))
     targets = np.log(requests.latencies / baseline_ms[:, None])
     whole: BoolArray = np.isfinite(np.hstack([inputs[:, -1:], targets])).all(axis=1)
-    for column in optional:
+    for column in optional.values():
         lacks = np.isnan(column)
         if lacks[whole].mean() < SELDOM if whole.any() else False:
             whole &= ~lacks
-    return History(inputs, targets, columns["ts"]).where(whole), requests.target
+    return History(inputs, targets, columns["ts"], requests.target).where(whole)
 
 
 def _input(columns: Columns, name: str) -> FloatArray:
@@ -149,14 +151,15 @@ def _refuse_short(columns: Columns, cadence: float) -> None:
     there = np.ones(len(columns["ts"]), dtype=np.bool_)
     for choice in TAIL.required:
         any_of = [_measured(columns[name]) for name in choice if name in columns]
-        there &= np.any(any_of, axis=0)
+        there &= np.asarray(np.any(any_of, axis=0), np.bool_)
     entities = len(np.unique(columns["entity"][there]))
     TAIL.refuse_short(int(there.sum()), cadence, entities)
 
 
 def _measured(values: FloatArray) -> BoolArray:
-    finite: BoolArray = np.isfinite(values)
-    return finite.all(axis=1) if finite.ndim > 1 else finite
+    rows = np.isfinite(values).reshape(len(values), -1)
+    finite: BoolArray = np.all(rows, axis=1)
+    return finite
 
 
 def _refuse_small(split: Split, least: int) -> None:

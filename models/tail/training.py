@@ -8,6 +8,7 @@ import numpy as np
 import xgboost
 
 from models.conformal import coverage, pinball, widen
+from models.needs import TAIL
 from models.protocols import Columns, FloatArray
 from models.tail.artifact import TailMeta
 from models.tail.baselines import Baseline, entity_baselines
@@ -20,6 +21,7 @@ from models.tail.calibration import (
 )
 from models.tail.curve import LEVELS, cautious_tails, fitted_tails
 from models.tail.history import History, Prepared, prepare
+from models.tail.inputs import INPUTS
 from models.tail.sampling import draw_requests
 from models.tail.xgboost_quantile import TailModel
 
@@ -58,6 +60,9 @@ def train_tail(
     progress(0.0, "reading history")
     prepared = prepare(columns, seed)
     split = prepared.split
+    for metric, without in TAIL.optional:
+        if np.isnan(split.train.inputs[:, INPUTS.index(metric)]).all():
+            progress(0.05, f"there is no {metric}: {without}")
     if prepared.short:  # more would only show the same intervals again
         requests = min(requests, split.train.targets.size)
     inputs, targets = draw_requests(split.train, requests, rng)

@@ -13,54 +13,13 @@ from observability.schema import (
     refine_decisions,
 )
 
-SERIES = [
-    *("request_rate", "error_rate", "load", "infra", "cpu", "memory", "queue_depth"),
-    *("active_workers", "p50_ms", "p95_ms", "p99_ms", "p999_ms"),
-]
-
-
-def telemetry(minutes: int, value: float) -> dict[str, np.ndarray]:
-    return {
-        "ts": np.arange(minutes).astype("datetime64[m]").astype("datetime64[s]"),
-        "entity": np.repeat("orders", minutes),
-        **{name: np.full(minutes, value) for name in SERIES},
-        "exemplars": np.full((minutes, 8), value, dtype=np.float32),
-        "session": np.repeat("continuous", minutes),
-        "regime": np.zeros(minutes, dtype=np.int16),
-        "deploy": np.zeros(minutes, dtype=np.uint8),
-        "incident": np.repeat("", minutes),
-    }
-
 
 def test_making_the_tables_again_changes_nothing(store: Clickhouse) -> None:
-    store.insert("telemetry", telemetry(2, 1.0))
+    _decisions(store, 2)
     create_tables(store)
     found = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
     assert {row["name"] for row in found} == {*TABLES, *OPTIONAL_TABLES}
-    assert store.query("SELECT count() AS n FROM telemetry") == [{"n": 2}]
-
-
-def test_telemetry_has_the_columns_that_its_readers_know(store: Clickhouse) -> None:
-    found = store.query("SELECT name, type FROM system.columns WHERE table = 'telemetry'")
-    assert {row["name"]: row["type"] for row in found} == {
-        "ts": "DateTime('UTC')",
-        "entity": "LowCardinality(String)",
-        **dict.fromkeys(SERIES, "Float64"),
-        "exemplars": "Array(Float32)",
-        "session": "LowCardinality(String)",
-        "regime": "Int16",
-        "deploy": "UInt8",
-        "incident": "LowCardinality(String)",
-    }
-
-
-def test_a_minute_that_is_filled_again_replaces_itself(store: Clickhouse) -> None:
-    store.insert("telemetry", telemetry(3, 1.0))
-    store.insert("telemetry", telemetry(3, 2.0))
-    columns = store.columns("SELECT ts, load, exemplars FROM telemetry FINAL ORDER BY ts")
-    assert columns["ts"].tolist() == [0, 60, 120]
-    assert columns["load"].tolist() == [2.0, 2.0, 2.0]
-    assert columns["exemplars"].shape == (3, 8)
+    assert store.query("SELECT count() AS n FROM decisions") == [{"n": 2}]
 
 
 @pytest.mark.parametrize("table", ["decisions", "ledger_entries"])

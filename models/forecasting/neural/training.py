@@ -12,10 +12,9 @@ import numpy as np
 
 from models.errors import TrainingDataError
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON, HourlySeries
-from models.forecasting.neural import frames, tft_inputs
+from models.forecasting.neural import frames
 from models.forecasting.neural.calibration import (
     error_quantiles,
-    held_hours,
     interval_offsets,
     trained_on,
 )
@@ -32,6 +31,7 @@ from models.forecasting.neural.networks import (
 )
 from models.forecasting.neural.tft import LEVEL, TemporalFusionTransformer
 from models.forecasting.neural.windows import Windows
+from models.needs import TFT
 
 Progress = Callable[[float, str], None]
 """Told how far the training is, from 0 to 1, and what is being done."""
@@ -40,7 +40,6 @@ LIMIT = 90.0
 _BESIDES = 20.0
 """Seconds of the limit for imports, drawing windows and calibration."""
 _TFT_SHARE = 0.65
-_LEAST = tft_inputs.LEAST + LONGEST_HORIZON
 _START, _BETWEEN = 0.1, 0.4
 """How far the training is, as a share, when N-BEATS begins and when the transformer does."""
 
@@ -118,10 +117,12 @@ def train_tft(
 def usable(series: Sequence[HourlySeries]) -> list[HourlySeries]:
     """Leave out what is not hourly or too short; TrainingDataError when nothing is left."""
     hourly = [each for each in series if each.step == HOUR]
-    long = [each for each in hourly if len(each.values) - held_hours(each) >= _LEAST]
+    long = [each for each in hourly if len(each.values) >= TFT.least_hours]
     if not long:
+        longest = max((len(each.values) for each in hourly), default=0)
         raise TrainingDataError(
-            f"none of the {len(series)} series is hourly and has about {_LEAST * 4 // 3} hours"
+            f"none of the {len(series)} series is hourly and has {TFT.least_hours:g} hours: the "
+            f"longest has {longest}"
         )
     return long
 

@@ -14,7 +14,7 @@ from models.needs import CAPACITY
 from models.protocols import BoolArray, Columns, FloatArray, IntArray
 
 WANTED = ("ts", "entity", "request_rate", "cpu", "p50_ms", "p99_ms", "active_workers")
-LEAST_MINUTES = 120
+LEAST_MINUTES = round(60 * CAPACITY.least_hours)
 """Below, an entity counts as one without history: rows, and two hours however close they are."""
 MINUTE = 60.0
 

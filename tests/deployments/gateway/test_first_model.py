@@ -1,5 +1,7 @@
 """A platform without a tail model starts, answers by the fallback, and takes the first one up."""
 
+import math
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from redis.asyncio import Redis
 
 import deployments.tail.deployment
 from features.rows import FeatureRow
+from features.store import publish
 from models.tail.xgboost_quantile import TailModel
 from tests.deployments.gateway.conftest import crown, furnished, stand_in_for_a_cluster
 from tests.deployments.house import House
@@ -51,3 +54,22 @@ async def test_the_fallback_answers_and_says_why_until_there_is_a_champion(
         "1.0.0",
         False,
     )
+
+
+async def test_what_an_entitys_telemetry_does_not_have_is_missing_and_not_invented(
+    house: House,
+) -> None:
+    values = {"request_rate": 900.0, "active_workers": 4.0, "load": math.nan, "infra": math.nan}
+    values |= {"error_rate": 0.001, "baseline_ms": 12.0, "baseline_rate": 800.0}
+    await publish(house.redis, [("checkout", FeatureRow(values, time.time() - 60))])
+    measured, unknown = await house.ask(
+        {"entity": "checkout", "error_rate": 0.002}, {"entity": "nobody", "error_rate": 0.002}
+    )
+    assert measured["meta"]["features"]["missing"] == ["load", "infra"]
+    assert measured["meta"]["features"]["assumed"] == []
+    assert measured["safety"]["fallback"] is False
+    assert measured["data"]["autoscale_workers"] == 4
+    named = {each["rule"] for each in measured["safety"]["violations"]}
+    assert named >= {"finite:load", "finite:infra"}
+    assert unknown["meta"]["features"]["missing"] == []
+    assert {"load", "infra"} <= set(unknown["meta"]["features"]["assumed"])

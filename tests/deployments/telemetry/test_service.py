@@ -21,6 +21,7 @@ from deployments.telemetry.demo import Demo
 from deployments.telemetry.service import TelemetryService
 from features.sources.source import Gathered
 from features.store import key
+from features.telemetry import tables
 from features.telemetry.by_source import sources_present
 from features.telemetry.columns import Telemetry
 from features.telemetry.intake import Intake, packed_entries
@@ -151,7 +152,7 @@ async def test_the_first_source_takes_the_demo_away(begin: Callable[[], Any], re
     await running.activate(PUSH)
     await eventually(lambda: running.present() == {})
     await eventually(lambda: read(running.store, 10, kinds=["demo_removed"]).events)
-    withdrawn = await redis.get(key(redis, "order-gateway"))
+    withdrawn: Any = await redis.get(key(redis, "order-gateway"))
     assert b'"values":{}' in withdrawn
     minute = int(time.time()) // MINUTE * MINUTE - MINUTE
     await running.post("billing", minute, 12.0)
@@ -169,7 +170,7 @@ async def test_the_first_source_takes_the_demo_away(begin: Callable[[], Any], re
 async def test_a_failing_store_loses_nothing_that_was_posted(
     begin: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append, failures = place.append, [KeyError("planted"), KeyError("planted")]
+    append, failures = tables.append, [KeyError("planted"), KeyError("planted")]
 
     def odd(*args: Any, **named: Any) -> None:
         if failures:
@@ -194,7 +195,7 @@ async def test_a_failing_store_loses_nothing_that_was_posted(
 async def test_one_entry_that_the_store_refuses_keeps_no_other(
     begin: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = place.append
+    append = tables.append
 
     def picky(store: Any, telemetry: Telemetry, **named: Any) -> None:
         if telemetry.entity[0] == "odd":

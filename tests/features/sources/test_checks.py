@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from features.sources.bounds import BOUNDS
 from features.sources.checks import RawRows, checked
-from features.sources.source import Gathered
+from features.sources.source import Complaint, Gathered
 from features.telemetry.columns import Telemetry
 
 CADENCE = 60
@@ -31,7 +31,7 @@ def check(rows: RawRows, **options: Any) -> Gathered:
 
 
 def counted(gathered: Gathered) -> dict[str, int]:
-    return {complaint.fault: complaint[1] for complaint in gathered.complaints}
+    return {complaint.fault: complaint.count for complaint in gathered.complaints}
 
 
 def test_what_is_right_is_kept_as_it_is() -> None:
@@ -173,7 +173,7 @@ def test_gaps_count_where_they_are_asked_for() -> None:
     assert check(rows).complaints == ()
     (complaint,) = check(rows, report_gaps=True).complaints
     gap = "'a' from 2023-11-14T21:16:00Z to 2023-11-14T21:18:00Z"
-    assert complaint == ("gap", 2, gap)
+    assert complaint == Complaint("gap", 2, gap)
 
 
 def test_nothing_is_nothing() -> None:

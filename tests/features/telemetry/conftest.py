@@ -6,8 +6,9 @@ from features.telemetry.tables import create_measurements
 from observability.clickhouse.embedded import EmbeddedClickhouse
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickhouse]:
+    """Open one folder for a module; a process has one open at a time."""
     with EmbeddedClickhouse(tmp_path_factory.mktemp("telemetry") / "chdb") as store:
         yield store
 

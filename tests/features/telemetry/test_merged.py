@@ -56,8 +56,10 @@ _given = st.lists(
 _moments = st.none() | _known
 
 a_few = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+# Of those that ask every reader several times.
+fewer = settings(a_few, max_examples=6)
 
 
 def hold(store: EmbeddedClickhouse, given: Iterable[Given]) -> None:
@@ -150,7 +152,7 @@ def _text(answer: Any) -> str:
 
 
 @given(_given, _given, _known)
-@a_few
+@fewer
 def test_what_was_known_then_is_not_changed_by_what_comes_later(
     empty: EmbeddedClickhouse, early: list[Given], late: list[Given], moment: int
 ) -> None:
@@ -163,7 +165,7 @@ def test_what_was_known_then_is_not_changed_by_what_comes_later(
 
 
 @given(_given)
-@a_few
+@fewer
 def test_a_repeated_insert_and_the_engines_own_merging_change_no_answer(
     empty: EmbeddedClickhouse, given: list[Given]
 ) -> None:

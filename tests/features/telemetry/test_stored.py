@@ -1,5 +1,6 @@
-from collections.abc import Iterator
-from pathlib import Path
+"""Telemetry read back out of the engine is what was put in, and what models make of it."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,24 +9,22 @@ from features.calendars.days import DAY, MINUTE
 from features.definitions import LIVE, NAMES, TRAILING_DAYS
 from features.rows import FeatureRow
 from features.telemetry import stored as clickhouse
+from features.telemetry.columns import Telemetry
+from features.telemetry.tables import append
 from models.tail.baselines import entity_baselines, trailing_baselines
 from models.tail.history import history_of
 from observability.clickhouse.embedded import EmbeddedClickhouse
-from observability.schema import create_tables
 from tests.fortnight import ENTITIES, START, STOP, fortnight
 
 
-@pytest.fixture
-def empty(tmp_path: Path) -> Iterator[EmbeddedClickhouse]:
-    with EmbeddedClickhouse(tmp_path / "chdb") as store:
-        create_tables(store)
-        yield store
+def add(store: EmbeddedClickhouse, telemetry: Telemetry, known_ms: int = STOP * 1000) -> None:
+    append(store, telemetry, source="demo", known_ms=known_ms)
 
 
 @pytest.fixture
 def store(empty: EmbeddedClickhouse) -> EmbeddedClickhouse:
     """Hold the fortnight."""
-    clickhouse.append(empty, fortnight())
+    add(empty, fortnight())
     return empty
 
 
@@ -44,7 +43,7 @@ def test_baselines_leave_out_minutes_without_a_number_as_models_do(
     week = fortnight().between(START, START + TRAILING_DAYS * DAY)
     week.p50_ms[::3] = np.nan
     week.request_rate[::7] = np.nan
-    clickhouse.append(empty, week)
+    add(empty, week)
     found = clickhouse.baselines(empty, START + TRAILING_DAYS * DAY)
     for entity, baseline in entity_baselines(week.columns()).items():
         assert found[entity] == pytest.approx(baseline._asdict(), rel=1e-12)
@@ -123,12 +122,39 @@ def test_models_learn_alike_from_the_store_and_from_memory(store: EmbeddedClickh
 def test_a_minute_that_arrives_twice_changes_no_answer(empty: EmbeddedClickhouse) -> None:
     week = fortnight().between(START, START + TRAILING_DAYS * DAY)
     until = START + TRAILING_DAYS * DAY
-    clickhouse.append(empty, week)
+    add(empty, week)
     before = clickhouse.baselines(empty, until), clickhouse.latest(empty, ENTITIES, {}, until)
     rows = clickhouse.training_rows(empty, START, until)
-    clickhouse.append(empty, week.between(START + DAY, START + 3 * DAY))
-    clickhouse.append(empty, week.between(until - MINUTE, until))
+    add(empty, week.between(START + DAY, START + 3 * DAY))
+    add(empty, week.between(until - MINUTE, until))
     assert clickhouse.baselines(empty, until) == before[0]
     assert clickhouse.latest(empty, ENTITIES, {}, until) == before[1]
     for name, column in clickhouse.training_rows(empty, START, until).items():
         np.testing.assert_array_equal(column, rows[name])
+
+
+def test_a_correction_counts_from_when_it_was_known(store: EmbeddedClickhouse) -> None:
+    last = fortnight().rows(fortnight().ts == STOP - MINUTE)
+    wrong = clickhouse.latest(store, ENTITIES, {}, STOP)
+    add(store, replace(last, load=np.full(len(last), 0.125)), known_ms=STOP * 1000 + 500)
+    for entity in ENTITIES:
+        found = clickhouse.latest(store, ENTITIES, {}, STOP)[entity]
+        assert found.values == wrong[entity].values | {"load": 0.125}
+    assert clickhouse.latest(store, ENTITIES, {}, STOP, known_until_ms=STOP * 1000 + 499) == wrong
+
+
+def test_a_metric_that_the_newest_interval_lacks_is_not_taken_from_an_older_one(
+    store: EmbeddedClickhouse,
+) -> None:
+    last = fortnight().rows(fortnight().ts == STOP - MINUTE)
+    coming = replace(last, ts=last.ts + MINUTE, load=np.full(len(last), np.nan))
+    add(store, coming)
+    for row in clickhouse.latest(store, ENTITIES, {}, STOP).values():
+        assert row.event_time == STOP
+        assert np.isnan(row.values["load"])
+        assert np.isfinite(row.values["request_rate"])
+
+
+def test_no_metric_but_those_that_are_listed(store: EmbeddedClickhouse) -> None:
+    with pytest.raises(LookupError, match="no metric 'exemplars'; the metrics are: request_rate"):
+        clickhouse.metric(store, ENTITIES[0], "exemplars", START, STOP)

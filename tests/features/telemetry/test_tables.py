@@ -77,7 +77,7 @@ def test_only_numbers_are_stored_and_no_list_of_what_was_not_sampled(
     empty: EmbeddedClickhouse,
 ) -> None:
     sampled = np.arange(8) / 4
-    rows = {
+    rows: dict[tuple[str, int], dict[str, Any]] = {
         ("auth", NOON): {"load": np.inf},
         ("auth", NOON + 60): {"exemplars": sampled},
         ("auth", NOON + 120): {"load": -np.inf},

@@ -95,7 +95,7 @@ def test_each_history_trains_or_says_how_much_is_missing(cadence: int, seconds: 
         with pytest.raises(TrainingDataError, match="lacks request_rate, p50_ms"):
             small(columns)
     elif intervals < TAIL.least_intervals or seconds < TAIL.least_hours * HOUR:
-        with pytest.raises(TrainingDataError, match=f"needed, {intervals:,} are there: about .* h"):
+        with pytest.raises(TrainingDataError, match=f"needed, {intervals:,} are there: about"):
             small(columns)
     else:
         trained = small(columns)
@@ -108,8 +108,8 @@ def test_an_input_that_training_always_had_may_lack_later_and_the_interval_says_
     columns = at(60, 9 * DAY)
     trained = small(columns)
     whole, lacking = asked(trained, columns), asked(trained, without(columns, "infra"))
-    width = lambda answer: np.log(answer["upper"] / answer["lower"])  # noqa: E731 - twice below
-    assert width(lacking).mean() > 1.02 * width(whole).mean()
+    wide, usual = (np.log(each["upper"] / each["lower"]).mean() for each in (lacking, whole))
+    assert wide > 1.02 * usual
     no_load = asked(trained, without(columns, "load"))
     assert (no_load["autoscale_workers"] == 4).all()
     assert (no_load["admit_fraction"] == 1).all()

@@ -34,7 +34,7 @@ def test_the_known_quantiles_come_out_as_they_went_in(names: tuple[str, ...]) ->
 
 
 def test_far_ends_are_near_those_of_a_log_normal() -> None:
-    """A line on these axes is a power law: further out it lies above the log-normal."""
+    """A line on these axes is a power law: far out it lies above the log-normal."""
     latencies = drawn(quantiles_of(0.5, "p50_ms", "p95_ms", "p99_ms"))
     assert np.log(np.quantile(latencies, 0.05) / 20) == pytest.approx(0.5 * ndtri(0.05), abs=0.03)
     far = np.log(np.quantile(latencies, 0.999) / 20)
