@@ -89,7 +89,7 @@ def fill() -> None:
                     series[first : first + A_BODY],
                     np.arange(A_BODY, dtype=np.uint32),
                     np.full(A_BODY, at * 1000 + first // 11, np.int64),
-                    np.arange(A_BODY, dtype=np.float64) + (1000.0 + scrape * 50),
+                    np.arange(A_BODY, dtype=np.float64) + scrape * 50,
                 )
             )
             entries_bytes += len(entry)

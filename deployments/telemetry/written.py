@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from config_store.sources import RemoteWriteSource
 from deployments.telemetry.place import SourcePlace
+from features.sources.remote_write.editions import EDITIONS
 from features.sources.remote_write.stream import Arrived, SampleStream
 from features.sources.remote_write.windows import Windows
 from features.sources.source import Complaint, Gathered, add_up
@@ -46,7 +47,9 @@ class WrittenSource:
         if arrived:
             await asyncio.to_thread(_add, windows, arrived)
             self._after = arrived[-1].id
-        gathered = await asyncio.to_thread(windows.finished, self._wall())
+        # While more waits in Redis it is as late as what was read: the rest of an interval follows.
+        now = arrived[-1].received_ms / 1000 if len(arrived) == ENTRIES else self._wall()
+        gathered = await asyncio.to_thread(windows.finished, now)
         if gathered.until is not None:
             await self._store(windows, gathered, gathered.until)
             return True
@@ -59,6 +62,7 @@ class WrittenSource:
         self._windows = Windows(
             self._config.mapping,
             cadence,
+            edition=EDITIONS[self._config.prometheus],
             finished_to=0 if stretch.newest is None else stretch.newest + cadence,
         )
         return self._windows
