@@ -10,7 +10,7 @@ from access.keys import Role
 from config_store.shipped import default_document
 from deployments.api.shipped import FAMILIES
 from deployments.api.tail import FEATURES, GIVEN, TAIL, TailBody, TailData, answers, columns
-from features.definitions import NAMES
+from features.definitions.live import NAMES
 from models.tail.calibration import INTERVAL_LEVEL
 from models.tail.inputs import BOUNDS
 from models.tail.plan import ACTIONS
