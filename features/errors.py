@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+# Of a text in a message.
+SHOWN = 80
+
 
 class FeatureError(Exception):
     """The root: catch this to catch every refusal of the feature room."""
@@ -71,7 +74,8 @@ class BadExpressionError(FeatureError):
     """An expression that cannot be used; the message names the place in it."""
 
     def __init__(self, text: str, column: int, reason: str) -> None:
-        super().__init__(f"{text!r}, column {column}: {reason}")
+        shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+        super().__init__(f"{shown!r}, column {column}: {reason}")
 
 
 class BadDefinitionError(FeatureError):

@@ -30,18 +30,24 @@ def calendar_values(exchange: str | None, time_zone: str | None, at: int) -> dic
 
     The time zone is the exchange's where none is stated.
     """
-    if exchange is None and time_zone is None:
-        return dict.fromkeys((*_OF_ZONE, *_OF_EXCHANGE), math.nan)
-    zone = ZoneInfo(time_zone) if time_zone else timezone(str(exchange), _year(at))
-    local = datetime.fromtimestamp(at, UTC).astimezone(zone)
-    found = {name: of(exchange, local) for name, of in _OF_ZONE.items()}
-    for name, of_exchange in _OF_EXCHANGE.items():
-        found[name] = math.nan if exchange is None else of_exchange(exchange, local)
+    try:
+        return _values(exchange, time_zone, at)
+    except (ValueError, IndexError):
+        # Any four letters may be stated; not of every such place is there a calendar.
+        return _values(None, time_zone, at)
+
+
+def _values(exchange: str | None, time_zone: str | None, at: int) -> dict[str, float]:
+    found = dict.fromkeys((*_OF_ZONE, *_OF_EXCHANGE), math.nan)
+    zone = ZoneInfo(time_zone) if time_zone else None
+    if exchange is not None:
+        zone = zone or timezone(exchange, datetime.fromtimestamp(at, UTC).year)
+    if zone is not None:
+        local = datetime.fromtimestamp(at, UTC).astimezone(zone)
+        found |= {name: of(exchange, local) for name, of in _OF_ZONE.items()}
+        if exchange is not None:
+            found |= {name: of(exchange, local) for name, of in _OF_EXCHANGE.items()}
     return found
-
-
-def _year(at: int) -> int:
-    return datetime.fromtimestamp(at, UTC).year
 
 
 def _hour(_: str | None, local: datetime) -> float:

@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 
 from features.definitions.definition import Definition, Kind, Live
-from features.definitions.expression import Expression, Floats
 from features.definitions.shipped import SHIPPED
 from features.errors import BadDefinitionError, UnknownFeaturesError
 
@@ -45,12 +44,10 @@ class Catalogue:
                 left += self.inputs(name)
         return [name for name in self._order if name in needed]
 
-    def evaluate(self, order: Sequence[str], columns: dict[str, Floats]) -> None:
-        """Add the derived columns of an `order` to the stored ones."""
-        for name in order:
-            computed = self.by_name[name].computed
-            if isinstance(computed, Expression):
-                columns[name] = computed.evaluate(columns)
+    def ttl_seconds(self, name: str) -> float:
+        """Give the time to live; of a derived one the shortest of its inputs'."""
+        own = self.by_name[name].ttl_seconds
+        return own if own is not None else min(self.ttl_seconds(each) for each in self.inputs(name))
 
     def inputs(self, name: str) -> tuple[str, ...]:
         """Name the features that one is computed of; of a stored one none."""

@@ -86,8 +86,11 @@ class Definition:
     unit: str
     description: str
     computed: Computed
-    ttl_seconds: float
-    """So old its time may be before it is stale: of what comes by the minute."""
+    ttl_seconds: float | None = None
+    """So old its time may be before it is stale: of what comes by the minute.
+
+    None for a derived one, which is stale when one of its inputs is.
+    """
     low: float = -math.inf
     high: float = math.inf
     type: Literal["number", "truth"] = "number"
@@ -109,6 +112,13 @@ class Definition:
                 return names
             case Calendar():
                 return ()
+
+    @property
+    def expression(self) -> Expression:
+        """Give the expression of a derived feature; only those have one."""
+        if not isinstance(self.computed, Expression):
+            raise TypeError(f"feature {self.name!r} is no derived one")
+        return self.computed
 
     def version(self, of_inputs: Mapping[str, str]) -> str:
         """Hash what decides the value, the versions of its inputs among it."""

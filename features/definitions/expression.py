@@ -5,7 +5,7 @@ NaN. A condition is 1 where it holds and 0 where it does not, and so may be miss
 """
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +21,7 @@ LONGEST = 1_000
 """Characters."""
 MOST_PARTS = 200
 DEEPEST = 30
+LARGEST = 1e300
 
 _ARITHMETIC: dict[type, Callable[[Floats, Floats], Floats]] = {
     ast.Add: np.add,
@@ -74,7 +75,7 @@ def parse(text: str) -> Expression:
     if parts > MOST_PARTS:
         raise BadExpressionError(text, 1, f"{parts} parts; at most {MOST_PARTS}")
     reader = _Reader(text.strip())
-    found = reader.type_of(tree, 0)
+    found = reader.type_of(tree)
     if not reader.names:
         raise BadExpressionError(text, 1, "it names no feature, and so is the same for all")
     return Expression(text.strip(), tuple(reader.names), found, tree)
@@ -87,83 +88,97 @@ class _Reader:
         self.names: dict[str, None] = {}
         self._text = text
 
-    def type_of(self, node: ast.expr, depth: int) -> Type:
+    def type_of(self, node: ast.expr, depth: int = 0) -> Type:
         if depth > DEEPEST:
-            self._refuse(node, f"nested deeper than {DEEPEST}")
+            raise self._refusal(node, f"nested deeper than {DEEPEST}")
+        found: Type = "number"
         match node:
             case ast.Name(id=name):
                 self.names[name] = None
-                return "number"
-            case ast.Constant(value=value) if type(value) in (int, float) and abs(value) < 1e300:
-                return "number"
+            case ast.Constant(value=value) if type(value) in (int, float) and abs(value) < LARGEST:
+                pass
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
                 self._want("number", (left, right), depth)
-                return "number"
             case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
                 self._want("number", (operand,), depth)
-                return "number"
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+                self._check_call(node, name, args, depth)
+            case _:
+                self._check_condition(node, depth)
+                found = "truth"
+        return found
+
+    def _check_condition(self, node: ast.expr, depth: int) -> None:
+        match node:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 self._want("truth", (operand,), depth)
-                return "truth"
             case ast.BoolOp(values=values):
-                self._want("truth", tuple(values), depth)
-                return "truth"
+                self._want("truth", values, depth)
             case ast.Compare(left=left, ops=ops, comparators=others) if all(
                 type(op) in _COMPARISONS for op in ops
             ):
                 self._want("number", (left, *others), depth)
-                return "truth"
-            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
-                return self._call(node, name, args, depth)
-        return self._refuse(node, f"{self._words(node)} is not allowed; {_ALLOWED}")
+            case _:
+                raise self._refusal(node, f"{self._words(node)} is not allowed; {_ALLOWED}")
 
-    def _call(self, node: ast.expr, name: str, args: list[ast.expr], depth: int) -> Type:
+    def _check_call(self, node: ast.expr, name: str, args: list[ast.expr], depth: int) -> None:
         if name not in FUNCTIONS:
-            self._refuse(node, f"there is no function {name!r}; {_ALLOWED}")
-        wanted = {"where": 3}.get(name, 1 if name in _OF_ONE else max(len(args), 2))
-        if len(args) != wanted:
-            self._refuse(node, f"{name} takes {wanted} values or more, not {len(args)}")
-        first: Type = "truth" if name == "where" else "number"
-        self._want(first, (args[0],), depth)
-        self._want("number", tuple(args[1:]), depth)
-        return "number"
+            raise self._refusal(node, f"there is no function {name!r}; {_ALLOWED}")
+        if name in _OF_MANY:
+            right, takes = len(args) > 1, "two values or more"
+        else:
+            wanted = 3 if name == "where" else 1
+            right, takes = len(args) == wanted, f"{wanted} value{'s' * (wanted > 1)}"
+        if not right:
+            raise self._refusal(node, f"{name} takes {takes}, not {len(args)}")
+        self._want("truth" if name == "where" else "number", args[:1], depth)
+        self._want("number", args[1:], depth)
 
-    def _want(self, wanted: Type, nodes: tuple[ast.expr, ...], depth: int) -> None:
+    def _want(self, wanted: Type, nodes: Sequence[ast.expr], depth: int) -> None:
         for node in nodes:
             found = self.type_of(node, depth + 1)
             if found != wanted:
                 said = {"number": "a number", "truth": "a condition"}
                 reason = f"{self._words(node)} is {said[found]}, and {said[wanted]} is needed here"
-                self._refuse(node, reason)
+                raise self._refusal(node, reason)
 
     def _words(self, node: ast.expr) -> str:
         return repr(ast.get_source_segment(self._text, node) or type(node).__name__)
 
-    def _refuse(self, node: ast.expr, reason: str) -> Type:
-        raise BadExpressionError(self._text, node.col_offset + 1, reason)
+    def _refusal(self, node: ast.expr, reason: str) -> BadExpressionError:
+        return BadExpressionError(self._text, node.col_offset + 1, reason)
 
 
 def _value(node: ast.expr, columns: Mapping[str, Floats]) -> Floats:
+    def of(*parts: ast.expr) -> list[Floats]:
+        return [_value(each, columns) for each in parts]
+
     match node:
         case ast.Name(id=name):
-            return columns[name]
+            found = columns[name]
         case ast.Constant(value=value):
-            return np.float64(value)  # type: ignore[return-value, arg-type] # numpy spreads it
+            found = np.array(float(value))  # type: ignore[arg-type] # the check lets only numbers through
         case ast.BinOp(left=left, op=op, right=right):
-            return _ARITHMETIC[type(op)](_value(left, columns), _value(right, columns))
-        case ast.UnaryOp(op=op, operand=operand):
-            return _signed(op, _value(operand, columns))
-        case ast.BoolOp(op=op, values=values):
-            joined = np.minimum if isinstance(op, ast.And) else np.maximum
-            found: Floats = joined.reduce(
-                np.broadcast_arrays(*(_value(v, columns) for v in values))
-            )
-            return found
+            found = _ARITHMETIC[type(op)](*of(left, right))
+        case ast.UnaryOp(op=sign, operand=operand):
+            found = _signed(sign, *of(operand))
+        case ast.BoolOp(op=junction, values=values):
+            found = _joined(junction, of(*values))
         case ast.Compare(left=left, ops=ops, comparators=others):
-            return _compared([_value(each, columns) for each in (left, *others)], ops)
+            found = _compared(of(left, *others), ops)
         case ast.Call(func=ast.Name(id=name), args=args):
-            return _called(name, [_value(each, columns) for each in args])
-    raise TypeError(f"a part {type(node).__name__} was let through by the check")
+            found = _called(name, of(*args))
+        case _:
+            raise TypeError(f"a part {type(node).__name__} was let through by the check")
+    return found
+
+
+def _joined(junction: ast.boolop, values: list[Floats]) -> Floats:
+    join = np.minimum if isinstance(junction, ast.And) else np.maximum
+    found = values[0]
+    for each in values[1:]:
+        found = join(found, each)
+    return found
 
 
 def _signed(op: ast.unaryop, value: Floats) -> Floats:
@@ -173,12 +188,11 @@ def _signed(op: ast.unaryop, value: Floats) -> Floats:
 
 
 def _compared(values: list[Floats], ops: list[ast.cmpop]) -> Floats:
-    found: Floats = np.float64(1.0)  # type: ignore[assignment] # numpy spreads it
+    held: list[Floats] = []
     for op, left, right in zip(ops, values, values[1:], strict=False):
         known = ~(np.isnan(left) | np.isnan(right))
-        holds = np.where(known, _COMPARISONS[type(op)](left, right), np.nan)
-        found = np.minimum(found, holds)
-    return found
+        held.append(np.where(known, _COMPARISONS[type(op)](left, right), np.nan))
+    return _joined(ast.And(), held)
 
 
 def _called(name: str, values: list[Floats]) -> Floats:

@@ -124,7 +124,6 @@ DERIVED = (
             "min(1, max(0, 0.5 * min(load, 1) + 0.3 * min(infra, 1)"
             " + 0.2 * min(request_rate / baseline_rate, 2) / 2))"
         ),
-        LIVE_TTL,
         low=0.0,
         high=1.0,
     ),
