@@ -1,6 +1,7 @@
 """Features that users define themselves, as expressions over those that there are."""
 
 import keyword
+import math
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -48,9 +49,10 @@ def catalogue_of(own: Mapping[str, OwnFeature], live_ttl_seconds: float) -> Cata
 
 
 def _definition(name: str, own: OwnFeature) -> Definition:
-    bounds = {"low": own.low, "high": own.high}
-    if own.low is not None and own.high is not None and own.low > own.high:
-        raise BadDefinitionError(name, f"low {own.low:g} is more than high {own.high:g}")
+    low = -math.inf if own.low is None else own.low
+    high = math.inf if own.high is None else own.high
+    if low > high:
+        raise BadDefinitionError(name, f"low {low:g} is more than high {high:g}")
     try:
         expression = parse(own.expression)
     except BadExpressionError as error:
@@ -63,5 +65,6 @@ def _definition(name: str, own: OwnFeature) -> Definition:
         expression,
         type=expression.type,
         owner=own.owner,
-        **{word: each for word, each in bounds.items() if each is not None},
+        low=low,
+        high=high,
     )

@@ -95,7 +95,7 @@ class _Reader:
         match node:
             case ast.Name(id=name):
                 self.names[name] = None
-            case ast.Constant(value=value) if type(value) in (int, float) and abs(value) < LARGEST:
+            case ast.Constant(value=value) if _is_number(value):
                 pass
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
                 self._want("number", (left, right), depth)
@@ -147,6 +147,13 @@ class _Reader:
 
     def _refusal(self, node: ast.expr, reason: str) -> BadExpressionError:
         return BadExpressionError(self._text, node.col_offset + 1, reason)
+
+
+def _is_number(value: object) -> bool:
+    """Tell numbers from all else that may be written out; to Python True is one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < LARGEST
 
 
 def _value(node: ast.expr, columns: Mapping[str, Floats]) -> Floats:

@@ -104,7 +104,8 @@ class Newest(NamedTuple):
 
     def row(self, normal: Mapping[str, float]) -> FeatureRow:
         """Give what models read: the live values, and beside them what is normal."""
-        return FeatureRow({name: self.values[name] for name in _LIVE} | normal, float(self.at))
+        live = {name: self.values[name] for name in _LIVE}
+        return FeatureRow({**live, **normal}, float(self.at))
 
 
 def newest_values(

@@ -1,6 +1,7 @@
 """Where vectors lie in Redis: written with the rows that models read, read all at once."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -28,7 +29,7 @@ class PublishedVectors:
 
     async def read(self, entities: Sequence[str]) -> list[tuple[Layout, bytes] | None]:
         """Give each entity's vector with its layout; None where there is none to be read."""
-        stored = await self._redis.mget([_key(self._redis, each) for each in entities])
+        stored: Any = await self._redis.mget([_key(self._redis, each) for each in entities])
         unknown = {each[:ID_BYTES] for each in stored if each} - self._layouts.keys()
         for layout_id in unknown:
             await self._learn(layout_id)
@@ -41,7 +42,7 @@ class PublishedVectors:
         return layout, encoded
 
     async def _learn(self, layout_id: bytes) -> None:
-        encoded = await self._redis.get(_layout_key(self._redis, layout_id))
+        encoded: Any = await self._redis.get(_layout_key(self._redis, layout_id))
         try:
             layout = Layout.decode(encoded or b"")
         except UnreadableFeaturesError:

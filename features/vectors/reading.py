@@ -32,14 +32,20 @@ class Features:
     @classmethod
     def nothing(cls, names: Sequence[str], rows: int) -> Self:
         shape = (rows, len(names))
-        nan = [np.full(shape, np.nan) for _ in range(3)]
-        return cls(tuple(names), *nan, np.zeros(shape, np.bool_), np.zeros(shape, np.bool_))
+        values, event_time, known_time = (np.full(shape, np.nan) for _ in range(3))
+        stale, outside = (np.zeros(shape, np.bool_) for _ in range(2))
+        return cls(tuple(names), values, event_time, known_time, stale, outside)
 
     def select(self, names: Sequence[str]) -> Self:
         at = [self.names.index(name) for name in names]
-        parts = (self.values, self.event_time, self.known_time, self.stale, self.outside)
-        values, event_time, known_time, stale, outside = (each[:, at] for each in parts)
-        return type(self)(tuple(names), values, event_time, known_time, stale, outside)
+        return type(self)(
+            tuple(names),
+            self.values[:, at],
+            self.event_time[:, at],
+            self.known_time[:, at],
+            self.stale[:, at],
+            self.outside[:, at],
+        )
 
 
 def read(

@@ -11,7 +11,8 @@ ZONE_ONLY = {"hour_of_day", "day_of_week", "is_business_hours"}
 
 
 def at(*when: int) -> int:
-    return int(datetime(*when, tzinfo=UTC).timestamp())  # type: ignore[arg-type] # whole numbers
+    year, month, day, hour, minute = (*when, 0)[:5]
+    return int(datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp())
 
 
 def test_the_friday_after_thanksgiving_is_half_a_day_in_new_york() -> None:

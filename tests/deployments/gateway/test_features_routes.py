@@ -130,7 +130,9 @@ class TestReading:
         self, shared_house: House, cadence: float, age: float, stale: bool
     ) -> None:
         await put(
-            redis, checkout=vector(time.time() - age, cadence), slow=vector(time.time() - age, 300)
+            shared_house.redis,
+            checkout=vector(time.time() - age, cadence),
+            slow=vector(time.time() - age, 300),
         )
         both = {"entities": ["checkout", "slow"], "features": [LIVE, "cpu_mean_7d"]}
         found = await ask(shared_house, both)
