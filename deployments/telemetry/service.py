@@ -30,6 +30,7 @@ from deployments.telemetry.demo import Demo
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.followed import Followed
 from deployments.telemetry.intakes import IntakeDrain
+from deployments.telemetry.metering import SourceMeter
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
 from deployments.telemetry.states import paused, state_of_followed, state_of_posted
@@ -39,8 +40,9 @@ from features.sources.remote_write.stream import SampleStream
 from features.sources.simulator.source import DEMO
 from features.telemetry.intake import Intake
 from features.telemetry.source_states import publish_states
-from observability.background import BackgroundLoop, Loops
+from observability.background import BackgroundLoop
 from observability.errors import ClickhouseUnavailableError
+from observability.metrics import Metrics
 from settings.redis_connection import REDIS_AWAY
 
 APPLY_SECONDS = 1.0
@@ -76,15 +78,15 @@ class TelemetryService:
         self,
         store: Any,
         redis: Redis,
-        loops: Loops,
+        metrics: Metrics,
         demo: Demo,
         *,
-        on_dead_letter: Callable[[], None],
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._loops = loops
+        self._loops = loops = metrics.loops
+        self._meter = SourceMeter(metrics)
         self._demo = demo
         self._wall = wall
         self._monotonic = monotonic
@@ -94,9 +96,8 @@ class TelemetryService:
         self._receiving: dict[str, Receiving] = {}
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
-        self._intake = IntakeDrain(
-            Intake(redis, on_dead_letter=on_dead_letter), self._place, lambda: self._wanted
-        )
+        intake = Intake(redis, on_dead_letter=metrics.telemetry_dead_letters.inc)
+        self._intake = IntakeDrain(intake, self._place, lambda: self._wanted)
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._config = ConfigWatch(redis, self._want, loops=loops)
 
@@ -237,6 +238,7 @@ class TelemetryService:
             for name, each in self._receiving.items()
         ]
         states = sorted([*followed, *posted, *paused(named)], key=lambda each: each.name)
+        self._meter.show(states, self._wall())
         await publish_states(self._redis, states, self._wall())
 
     def _say_what_is_filled(self) -> None:
