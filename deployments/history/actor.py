@@ -56,8 +56,8 @@ DAY, MINUTE = 86_400, 60
 USUAL_EXCHANGE = "XNYS"
 # The simulator's name among the sources.
 DEMO = "demo"
-# A week at a time keeps the progress moving and the memory flat.
-FILL_CHUNK = 7 * DAY
+# A month at a time keeps the memory flat; each insert is synced to the disk, so few and large ones.
+FILL_CHUNK = 30 * DAY
 
 
 log = logging.getLogger(__name__)
