@@ -28,7 +28,7 @@ from config_store.watch import ConfigWatch
 from deployments.telemetry.building import log_source, prometheus_source
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.events import SourceEvents
-from deployments.telemetry.followed import Followed
+from deployments.telemetry.followed import LONGEST_CHUNK, Followed
 from deployments.telemetry.intakes import IntakeDrain
 from deployments.telemetry.metering import SourceMeter
 from deployments.telemetry.place import SourcePlace
@@ -48,6 +48,8 @@ from settings.redis_connection import REDIS_AWAY
 APPLY_SECONDS = 1.0
 INTAKE_SECONDS = 0.5
 STATES_SECONDS = 2.0
+# In intervals: a start waits for the demo's past, and each piece waits for the disk.
+DEMO_CHUNK = 43_200
 AWAY = (*REDIS_AWAY, ClickhouseUnavailableError)
 
 log = logging.getLogger(__name__)
@@ -200,6 +202,7 @@ class TelemetryService:
             place,
             Breaker(self._monotonic, random.random),
             history_days=days,
+            longest_chunk=DEMO_CHUNK if config is None else LONGEST_CHUNK,
             wall=self._wall,
         )
         loop = self._loops.start(f"follow {name}", followed.step, followed.pause_seconds)
