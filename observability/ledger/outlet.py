@@ -91,6 +91,8 @@ class Outlet:
             await self._empty(self._spool, leave=CHUNK_BYTES)
             async with self._door:  # no entry is on its way now, so none can overtake
                 await self._empty(self._spool, leave=0)
+                if self._spool is not None:
+                    await self._on_disk(self._spool.mend)
                 self.away = False
         except REDIS_AWAY as error:
             log.debug("Redis still cannot be reached: %r", error)

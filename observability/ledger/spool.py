@@ -9,6 +9,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -65,10 +66,19 @@ class Spool:
             _write(self._file, data, self._end)
             os.fdatasync(self._file)
         except OSError as error:
+            self.mend()
             raise SpoolError(f"cannot write {len(data)} bytes to {self._path}: {error}") from error
         self._torn = False
         self._end += len(data)
         self.count += len(entries)
+
+    def mend(self) -> None:
+        """Take away what a failed append left behind; what cannot go now is left to the next call.
+
+        Who looks at the file's size alone would take it for an entry.
+        """
+        with suppress(OSError):
+            self._cut()
 
     def peek(self, limit_bytes: int) -> list[bytes]:
         """Read the oldest entries, at least one if there is any, about that many bytes."""

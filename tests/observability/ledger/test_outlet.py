@@ -1,14 +1,20 @@
 """What Redis acknowledged and forgot, and does not take back at once: however long that lasts."""
 
-from collections.abc import AsyncIterator
+import os
+import resource
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
+from observability.errors import SpoolError
 from observability.ledger import unconfirmed
 from observability.ledger.outlet import Outlet, SpoolFile
 from observability.ledger.spool import Spool
+from observability.ledger.spools import Spools
 from observability.ledger.stream import LedgerStream
 from tests.redis_server import RedisServer
 from tests.waiting import PATIENCE_SECONDS
@@ -101,3 +107,42 @@ async def test_more_than_one_write_brings_is_given_back_piece_by_piece(
     await outlet.recover()
     assert sizes == [2, 2, 2, 1]
     assert await recorded(client) == entries
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let files grow to 100,000 bytes and no further: a write beyond that fails half way."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+def fails(*_: object) -> None:
+    raise OSError("Input/output error")
+
+
+@pytest.mark.parametrize("cut_fails_too", [False, True])
+async def test_what_the_disk_did_not_take_waits_in_no_spool_afterwards(
+    outlet: Outlet,
+    redis_server: RedisServer,
+    client: Redis,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cut_fails_too: bool,
+) -> None:
+    """Nobody was told that it was kept, so nobody need wait for it."""
+    spools = Spools(client, tmp_path, time.time)
+    redis_server.kill()
+    with full_disk(), monkeypatch.context() as cut:
+        if cut_fails_too:
+            cut.setattr(os, "ftruncate", fails)
+        with pytest.raises(SpoolError, match="cannot write"):
+            await outlet.put([b"x" * 200_000])
+    assert bool(await spools.why_waiting("any id")) == cut_fails_too
+    redis_server.start()
+    await outlet.recover()
+    assert not outlet.away
+    assert await spools.why_waiting("any id") is None
