@@ -1,10 +1,13 @@
 """The file that takes a writer's entries while Redis is away: a queue that survives kill -9.
 
 A frame is length, CRC-32, entry. A frame torn by a kill ends the file: everything before it was
-fsynced before anyone was answered, everything from it on was never acknowledged. Calls block.
+fsynced before anyone was answered, everything from it on was never acknowledged. A damaged frame
+ends it as well, and acknowledged ones may follow: so a file that ends before its last byte is kept
+beside the spools when its entries are elsewhere. Calls block.
 """
 
 import fcntl
+import logging
 import os
 import struct
 import zlib
@@ -15,7 +18,10 @@ from typing import Self
 
 from observability.errors import SpoolError, SpoolTakenError
 
+log = logging.getLogger(__name__)
+
 SUFFIX = ".spool"
+KEPT_SUFFIX = ".damaged"
 MAX_ENTRY_BYTES = 64 * 1024 * 1024
 
 _FRAME = struct.Struct(">II")
@@ -34,7 +40,9 @@ class Spool:
         for entry in self._frames(0):
             self._end += _FRAME.size + len(entry)
             self.count += 1
-        self._torn = os.fstat(descriptor).st_size != self._end
+        # What cannot be read of a file that was there already.
+        self._unreadable = os.fstat(descriptor).st_size - self._end
+        self._torn = self._unreadable > 0
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -95,7 +103,7 @@ class Spool:
         """Forget the oldest entries, as `peek` gave them, because they are safe elsewhere."""
         self._start += sum(_FRAME.size + len(entry) for entry in entries)
         self.count -= len(entries)
-        if self._start == self._end:
+        if self._start == self._end and not self._unreadable:
             self._start = self._end = 0
             self._torn = True
             self._cut()
@@ -103,14 +111,27 @@ class Spool:
     def close(self) -> None:
         """Release the lock; a file with nothing left in it goes too."""
         if not self.count:
-            self._path.unlink(missing_ok=True)
+            self._remove()
         os.close(self._file)
+
+    def _remove(self) -> None:
+        if not self._unreadable:
+            self._path.unlink(missing_ok=True)
+            return
+        kept = self._path.with_suffix(KEPT_SUFFIX)
+        self._path.replace(kept)
+        log.error(
+            "the last %d bytes of %s cannot be read: a kill broke them off as they were written, "
+            "or entries in them are damaged. All that was in front of them is in the ledger; the "
+            "file is kept as %s",
+            *(self._unreadable, self._path, kept),
+        )
 
     def _cut(self) -> None:
         # What a failed append left behind must not follow the next one as if it were whole.
         if self._torn:
             os.ftruncate(self._file, self._end)
-            self._torn = False
+            self._torn, self._unreadable = False, 0
 
     def _frames(self, at: int) -> Iterator[bytes]:
         while True:
