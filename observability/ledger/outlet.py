@@ -17,7 +17,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from observability.errors import SpoolTakenError
+from observability.errors import SpoolError, SpoolTakenError
 from observability.ledger.spool import SUFFIX, Spool
 from observability.ledger.stream import LedgerStream
 from observability.ledger.unconfirmed import Unconfirmed
@@ -116,14 +116,22 @@ class Outlet:
         self._run_id = run_id
 
     async def sweep(self) -> None:
-        """Empty the spools of writers that died: their answers were given, so they must arrive."""
+        """Empty the spools of writers that died: their answers were given, so they must arrive.
+
+        One that cannot be opened or read holds up no other; raises SpoolError in the end.
+        """
+        failures: list[str] = []
         for path in await self._on_disk(self._spool_file.of_others):
             try:
                 spool = await self._on_disk(Spool.adopt, path)
+                if spool is not None:
+                    await self._send_home(spool, path)
             except SpoolTakenError:
                 continue
-            if spool is not None:
-                await self._send_home(spool, path)
+            except SpoolError as error:
+                failures.append(str(error))
+        if failures:
+            raise SpoolError("; ".join(failures))
 
     async def close(self) -> None:
         if self._spool is not None:

@@ -63,7 +63,13 @@ class Spool:
         Raises SpoolTakenError while its writer lives, or another has adopted it.
         """
         held = _locked(path, 0, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return None if held is None else cls(path, held)
+        if held is None:
+            return None
+        try:
+            return cls(path, held)
+        except SpoolError:
+            os.close(held)
+            raise
 
     def append(self, entries: Sequence[bytes]) -> None:
         """Return once all of them are on the disk; if that fails, none of them counts."""
@@ -135,18 +141,24 @@ class Spool:
 
     def _frames(self, at: int) -> Iterator[bytes]:
         while True:
-            head = os.pread(self._file, _FRAME.size, at)
+            head = self._read(_FRAME.size, at)
             if len(head) < _FRAME.size:
                 return
             length, checksum = _FRAME.unpack(head)
             # A length of 0 would match the zeros that a file system may leave after a power cut.
             if not 0 < length <= MAX_ENTRY_BYTES:
                 return
-            entry = os.pread(self._file, length, at + _FRAME.size)
+            entry = self._read(length, at + _FRAME.size)
             if len(entry) < length or zlib.crc32(entry) != checksum:
                 return
             yield entry
             at += _FRAME.size + length
+
+    def _read(self, length: int, at: int) -> bytes:
+        try:
+            return os.pread(self._file, length, at)
+        except OSError as error:
+            raise SpoolError(f"cannot read {self._path}: {error}") from error
 
 
 def _make_folder(folder: Path) -> None:

@@ -109,6 +109,27 @@ async def test_more_than_one_write_brings_is_given_back_piece_by_piece(
     assert await recorded(client) == entries
 
 
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_spool_that_cannot_be_opened_or_read_holds_up_no_other(
+    outlet: Outlet, client: Redis, tmp_path: Path
+) -> None:
+    (tmp_path / "gateway-0a.spool").mkdir()
+    os.mkfifo(tmp_path / "gateway-0b.spool")
+    left = Spool.create(tmp_path / "gateway-0c.spool")
+    left.append([b"other"])
+    left.close()
+    opened = open_files()
+    for _ in range(3):
+        with pytest.raises(SpoolError, match=r"cannot open .*0a\.spool.*; cannot read .*0b\.spool"):
+            await outlet.sweep()
+    assert await recorded(client) == [b"other"]
+    assert not left._path.exists()
+    assert open_files() <= opened + 1  # a connection to Redis
+
+
 @contextmanager
 def full_disk() -> Iterator[None]:
     """Let files grow to 100,000 bytes and no further: a write beyond that fails half way."""
