@@ -1,5 +1,7 @@
 """What Redis acknowledged and forgot, and does not take back at once: however long that lasts."""
 
+import asyncio
+import math
 import os
 import resource
 import time
@@ -17,7 +19,7 @@ from observability.ledger.spool import Spool
 from observability.ledger.spools import Spools
 from observability.ledger.stream import LedgerStream
 from tests.redis_server import RedisServer
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, until
 
 FORGETFUL = ("--appendonly", "no")
 FULL = (*FORGETFUL, "--maxmemory", "1")
@@ -94,11 +96,11 @@ async def test_more_than_one_write_brings_is_given_back_piece_by_piece(
     redis_server.start(*FORGETFUL)
     send, sizes = outlet._stream.send, list[int]()
 
-    async def noted_send(entries: list[bytes]) -> object:
+    async def noted_send(entries: list[bytes], within_s: float | None = None) -> object:
         sizes.append(len(entries))
         if len(sizes) == 2:
             await client.config_set("maxmemory", "1")
-        return await send(entries)
+        return await send(entries, within_s)
 
     monkeypatch.setattr(outlet._stream, "send", noted_send)
     await outlet.check_restart()
@@ -107,6 +109,100 @@ async def test_more_than_one_write_brings_is_given_back_piece_by_piece(
     await outlet.recover()
     assert sizes == [2, 2, 2, 1]
     assert await recorded(client) == entries
+
+
+@pytest.fixture
+async def careful(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[Outlet]:
+    """Give one for which no time is long enough for Redis to have written what it took."""
+    async with redis_server.patient_client() as client:
+        stream = LedgerStream(client, timeout_s=PATIENCE_SECONDS)
+        outlet = Outlet(stream, SpoolFile(tmp_path, "gateway-1"), keep_s=math.inf)
+        yield outlet
+        await outlet.close()
+
+
+@pytest.fixture
+def few_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let copies of ten entries be enough, and send two at a time."""
+    monkeypatch.setattr(unconfirmed, "MAX_BYTES", 10_000)
+    monkeypatch.setattr("observability.ledger.outlet.CHUNK_BYTES", 2000)
+
+
+def many(of: str) -> list[bytes]:
+    return [f"{of} {each}".encode().ljust(1001) for each in range(50)]
+
+
+@pytest.mark.usefixtures("few_copies")
+@pytest.mark.parametrize("whose", ["its own", "a dead writer's"])
+async def test_no_entry_of_a_large_spool_is_lost_by_a_redis_that_forgets_while_it_is_emptied(
+    careful: Outlet,
+    redis_server: RedisServer,
+    client: Redis,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whose: str,
+) -> None:
+    redis_server.kill()
+    redis_server.start(*FORGETFUL)
+    await careful.check_restart()
+    await careful.put([b"one"])
+    if whose == "its own":
+        redis_server.kill()
+        await careful.put(many("of"))
+        redis_server.start(*FORGETFUL)
+        emptying = asyncio.create_task(careful.recover())
+    else:
+        left = Spool.create(tmp_path / "gateway-0.spool")
+        left.append(many("of"))
+        left.close()
+        emptying = asyncio.create_task(careful.sweep())
+    await until(lambda: careful._unconfirmed._bytes > 10_000 or emptying.done())
+    redis_server.kill()
+    await asyncio.wait([emptying])
+    redis_server.start(*FORGETFUL)
+    monkeypatch.setattr(unconfirmed, "MAX_BYTES", 1_000_000)
+    await careful.check_restart()
+    await careful.recover()
+    await careful.sweep()
+    assert set(await recorded(client)) == {b"one", *many("of")}
+
+
+@pytest.mark.usefixtures("few_copies")
+async def test_a_large_spool_waits_for_no_more_than_that_redis_has_written(
+    careful: Outlet, redis_server: RedisServer, client: Redis
+) -> None:
+    redis_server.kill()
+    await careful.put(many("of"))
+    redis_server.start()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await careful.recover()
+    assert not careful.away
+    assert await recorded(client) == many("of")
+    assert careful._unconfirmed._bytes < 15_000
+
+
+async def test_what_was_sent_when_redis_goes_away_once_more_is_in_the_spool_at_once(
+    careful: Outlet, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever empties it may be killed before Redis is back; each entry is there once."""
+    redis_server.kill()
+    await careful.put(many("of"))
+    redis_server.start(*FORGETFUL)
+    send, sizes = careful._stream.send, list[int]()
+
+    async def killed_at_third(entries: list[bytes], within_s: float | None = None) -> object:
+        sizes.append(len(entries))
+        if len(sizes) == 3:
+            redis_server.kill()
+        return await send(entries, within_s)
+
+    monkeypatch.setattr("observability.ledger.outlet.CHUNK_BYTES", 2000)
+    monkeypatch.setattr(careful._stream, "send", killed_at_third)
+    for _ in range(3):
+        await careful.recover()
+    assert sizes == [2, 2, 2]
+    assert careful._spool is not None
+    assert careful._spool.peek(1_000_000) == [*many("of")[4:], *many("of")[:4]]
 
 
 def open_files() -> int:
