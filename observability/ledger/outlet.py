@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 
 from observability.errors import SpoolError, SpoolTakenError
 from observability.ledger.spool import SUFFIX, Spool
-from observability.ledger.stream import LedgerStream, Run
+from observability.ledger.stream import BULK_TIMEOUT_S, LedgerStream, Run
 from observability.ledger.unconfirmed import Copy, Unconfirmed
 from settings.redis_connection import REDIS_AWAY
 
@@ -31,6 +31,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CHUNK_BYTES = 1024 * 1024
+# So little is left for while nobody may append: a slow link brings it in the time of a request.
+LAST_BYTES = 64 * 1024
 # Redis writes to its file after each turn, and holds that back for two seconds at most.
 WRITTEN_AGAIN_SECONDS = 0.05
 
@@ -93,9 +95,9 @@ class Outlet:
             await self._restore()
             await self._drop_copies()
             self._confirm(run, asked_at)
-            await self._empty(self._spool, leave=CHUNK_BYTES)
+            await self._empty(self._spool, leave=LAST_BYTES)
             async with self._door:  # no entry is on its way now, so none can overtake
-                await self._empty(self._spool, leave=0, wait=False)
+                await self._empty(self._spool, leave=0, in_bulk=False)
                 if self._spool is not None:
                     await self._on_disk(self._spool.mend)
                 self.away = False
@@ -197,18 +199,19 @@ class Outlet:
         if restored:
             log.warning("Redis had lost %d acknowledged entries: they were sent again", restored)
 
-    async def _empty(self, spool: Spool | None, *, leave: int, wait: bool = True) -> None:
+    async def _empty(self, spool: Spool | None, *, leave: int, in_bulk: bool = True) -> None:
         """Send the spool's entries in order until no more than `leave` bytes are left.
 
-        Redis takes them faster than it writes them down, so it is waited for now and then.
+        In bulk a chunk may take longer than a request, and Redis is waited for where it takes more
+        than it writes down.
         """
         while spool is not None and spool.count:
             entries = await self._on_disk(spool.peek, CHUNK_BYTES)
             if sum(map(len, entries)) <= leave:
                 return
-            if wait:
+            if in_bulk:
                 await self._wait_for_room()
-            sent = await self._stream.send(entries)
+            sent = await self._stream.send(entries, BULK_TIMEOUT_S if in_bulk else None)
             done = entries[: len(sent.ids)]
             self._unconfirmed.add(_now(), sent.ids, done)
             if spool is self._spool:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from observability.ledger.stream import LedgerStream
+from observability.ledger.stream import BULK_TIMEOUT_S, LedgerStream
 
 MAX_BYTES = 64 * 1024 * 1024
 PIECE_BYTES = 1024 * 1024
@@ -70,7 +70,7 @@ class Unconfirmed:
         gone = [copies[place] for place in await stream.missing([copy.id for copy in copies])]
         restored = 0
         for piece in _pieces(gone):
-            sent = await stream.send([copy.entry for copy in piece])
+            sent = await stream.send([copy.entry for copy in piece], BULK_TIMEOUT_S)
             self._renew(now, piece[: len(sent.ids)], sent.ids)
             restored += len(sent.ids)
             if sent.error is not None:
@@ -87,7 +87,7 @@ class Unconfirmed:
 
 
 def _pieces(copies: Sequence[Copy]) -> Iterator[list[Copy]]:
-    """Part what one write could not bring to Redis in time."""
+    """Part what is too much for one write."""
     piece, size = list[Copy](), 0
     for copy in copies:
         piece.append(copy)

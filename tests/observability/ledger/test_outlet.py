@@ -5,12 +5,14 @@ import math
 import os
 import resource
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from observability.errors import SpoolError
 from observability.ledger import unconfirmed
@@ -126,6 +128,7 @@ def few_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let copies of ten entries be enough, and send two at a time."""
     monkeypatch.setattr(unconfirmed, "MAX_BYTES", 10_000)
     monkeypatch.setattr("observability.ledger.outlet.CHUNK_BYTES", 2000)
+    monkeypatch.setattr("observability.ledger.outlet.LAST_BYTES", 2000)
 
 
 def many(of: str) -> list[bytes]:
@@ -197,12 +200,68 @@ async def test_what_was_sent_when_redis_goes_away_once_more_is_in_the_spool_at_o
         return await send(entries, within_s)
 
     monkeypatch.setattr("observability.ledger.outlet.CHUNK_BYTES", 2000)
+    monkeypatch.setattr("observability.ledger.outlet.LAST_BYTES", 2000)
     monkeypatch.setattr(careful._stream, "send", killed_at_third)
     for _ in range(3):
         await careful.recover()
     assert sizes == [2, 2, 2]
     assert careful._spool is not None
     assert careful._spool.peek(1_000_000) == [*many("of")[4:], *many("of")[:4]]
+
+
+@asynccontextmanager
+async def slow_link(server: RedisServer, bytes_a_second: int) -> AsyncIterator[Redis]:
+    """Give a client behind a link that brings no more to Redis, and all answers at once."""
+    path = server.folder / "slow"
+
+    async def pump(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pause: Callable[[int], float]
+    ) -> None:
+        try:
+            while data := await reader.read(16 * 1024):
+                await asyncio.sleep(pause(len(data)))
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    async def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_unix_connection(server.socket)
+        await asyncio.gather(
+            pump(reader, forth, lambda size: size / bytes_a_second), pump(back, writer, lambda _: 0)
+        )
+
+    once = Retry(NoBackoff(), 0)
+    proxy = await asyncio.start_unix_server(link, path, limit=16 * 1024)
+    async with proxy, Redis(unix_socket_path=str(path), socket_timeout=None, retry=once) as client:
+        yield client
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+async def test_a_slow_link_takes_what_is_much_in_its_own_time(
+    redis_server: RedisServer, client: Redis, tmp_path: Path, forgotten: bool
+) -> None:
+    """A megabyte takes longer than a request may; no entry is sent again and again."""
+    entries = [b"%d" % each * 50_000 for each in range(20)]
+    async with slow_link(redis_server, bytes_a_second=1_000_000) as slow:
+        outlet = Outlet(LedgerStream(slow, timeout_s=0.4), SpoolFile(tmp_path, "g"), math.inf)
+        if forgotten:
+            await outlet.put(entries, within_s=PATIENCE_SECONDS)
+            await client.flushall()
+        redis_server.kill()
+        await outlet.put([b"last"] if forgotten else [*entries, b"last"])
+        redis_server.start()
+        tries = 0
+        while outlet.away:
+            tries += 1
+            assert tries < 10, "it gets nowhere"
+            await outlet.recover()
+        await outlet.close()
+    found = await recorded(client)
+    assert sorted(set(found)) == sorted([*entries, b"last"])
+    assert len(found) < 2 * len(entries)
 
 
 def open_files() -> int:
