@@ -16,6 +16,7 @@ from deployments.runtime.coverage.handler import (
     MOST_OFFSET,
     CoverageHandler,
     base_ends,
+    score,
 )
 from deployments.runtime.coverage.online_offsets import OnlineOffsets, Widened
 from deployments.runtime.coverage.operations import Came, Given, TakeOutcome
@@ -136,6 +137,46 @@ async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: 
     (saved,) = await log.read([key])
     assert saved.state is not None
     assert np.max(handler.decode(key, saved.state).interval._scores) <= FURTHEST_SCORE
+
+
+def read_as_the_first_releases(events: list[list[Any]]) -> tuple[AdaptiveInterval, list[str]]:
+    """Replay events as they did: four places, and a score that is not finite is a gap."""
+    interval, known = AdaptiveInterval(), list[str]()
+    for outside, issued, weight, decision in events:
+        known.append(decision)
+        number = math.nan if outside is None else outside
+        interval.observe(number, issued=math.nan if issued is None else issued, weight=weight)
+    return interval, known
+
+
+async def test_the_first_releases_read_what_is_written_now(redis: Redis) -> None:
+    outcomes, log, key = OutcomeRecorder(redis, clock), KeyLog(redis, "coverage"), "tail|auth"
+    expected = AdaptiveInterval()
+    for at, truth in enumerate([1.5, 5.0, 0.5, 1.0, 3.0] * 3):
+        ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.1, "truth": truth}
+        given = at % 3 != 1
+        await outcomes.take("tail", "auth", {**ask, "decision": f"d{at}", "given": given})
+        if given:
+            expected.observe(score(ask), issued=0.1)
+    (saved,) = await log.read([key])
+    events = [event for entry in saved.tail for event in entry.events]
+    interval, known = read_as_the_first_releases(events)
+    assert known == [f"d{at}" for at in range(15)]
+    assert interval.encode() == expected.encode()  # what was withheld was not counted then
+
+
+async def test_what_was_withheld_teaches_whoever_reads_the_log(redis: Redis) -> None:
+    """In the form that is written now, and in the one of five places that came before it."""
+    log, key = KeyLog(redis, "coverage"), key_of("tail", "auth")
+    outcomes, later = OutcomeRecorder(redis, clock), OutcomeRecorder(redis, clock)
+    ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    for at in range(9):
+        await outcomes.take("tail", "auth", {**ask, "decision": f"d{at}", "given": False})
+    five = [[0.2, 0.0, 1.0, "five", False], [0.2, 0.0, 1.0, "given", True]]
+    assert await log.append([Append.of(key, 10, Entry(five, ["five"]))]) == [True]
+    found = await later.take("tail", "auth", {**ask, "decision": "last"})
+    assert found["outcomes"] == 2
+    assert found["offset"] == pytest.approx(math.log(5 / 2))
 
 
 DAMAGED = {
