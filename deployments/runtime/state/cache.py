@@ -16,6 +16,7 @@ from typing import Generic
 from deployments.runtime.state.building import Unreadable, build, let_go
 from deployments.runtime.state.handler import State, StateHandler
 from deployments.runtime.state.log import Append, KeyLog, Saved
+from deployments.runtime.state.position import Position
 from models.memory import trim_heap
 from settings.redis_connection import REDIS_AWAY
 
@@ -38,6 +39,8 @@ class Resident(Generic[State]):
     key: str
     state: State
     number: int
+    # The latest entry's (see position.py).
+    mark: str
     saved_number: int
     used: float
     unsaved_bytes: int = 0
@@ -48,6 +51,10 @@ class Resident(Generic[State]):
     empty: bool = False
     # What it takes in memory, as of its latest entry.
     size: int = 0
+
+    @property
+    def position(self) -> Position:
+        return Position(self.number, self.mark)
 
     @property
     def unsaved(self) -> int:
@@ -149,7 +156,7 @@ class StateCache(Generic[State]):
         for key, state in states.items():
             saved = found[key]
             resident = self._residents[key] = Resident(
-                key, state, saved.number, saved.number - len(saved.tail), 0.0,
+                key, state, saved.number, saved.mark, saved.number - len(saved.tail), 0.0,
                 unsaved_bytes=saved.tail_bytes, snapshot_bytes=len(saved.state or b""),
                 empty=saved.empty,
             )  # fmt: skip
@@ -181,7 +188,7 @@ class StateCache(Generic[State]):
 
     def wrote(self, resident: Resident[State], append: Append) -> None:
         """Note what was appended to a resident's log."""
-        resident.number, resident.empty = append.number, False
+        resident.number, resident.mark, resident.empty = append.number, append.mark, False
         resident.unsaved_bytes += len(append.events)
         self._know(resident, append.rows)
         self._measure(resident)
@@ -264,8 +271,8 @@ class StateCache(Generic[State]):
         except Exception:
             log.exception("A snapshot of %s %r could not be written", self._handler.kind, key)
             return
-        if await self._log.save(key, resident.number, state, ids):
+        if await self._log.save(key, resident.number, state, ids, resident.mark):
             resident.saved_number = resident.number
             resident.unsaved_bytes, resident.snapshot_bytes = 0, len(state)
         else:
-            self.drop(key)  # somebody else holds it, or it was deleted
+            self.drop(key)  # somebody else holds it, it was deleted, or Redis forgot a part

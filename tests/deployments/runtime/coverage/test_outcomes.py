@@ -174,7 +174,7 @@ async def test_what_was_withheld_teaches_whoever_reads_the_log(redis: Redis) -> 
         await outcomes.take("tail", "auth", {**ask, "decision": f"d{at}", "given": False})
     five = [[0.2, 0.0, 1.0, "five", False], [0.2, 0.0, 1.0, "given", True]]
     assert await log.append([Append.of(key, 10, Entry(five, ["five"]))]) == [True]
-    found = await later.take("tail", "auth", {**ask, "decision": "last"})
+    found = await later.take("tail", "auth", {**ask, "decision": "last", "given": True})
     assert found["outcomes"] == 2
     assert found["offset"] == pytest.approx(math.log(5 / 2))
 

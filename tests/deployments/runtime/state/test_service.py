@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from deployments.runtime.state.cache import KNOWN_SECONDS, USUAL, StateCacheLimits
+from deployments.runtime.state.position import ANY_MARK
 from deployments.runtime.state.tags import key_by_tag, tagged
 from tests.deployments.runtime.state.asking import (
     SMALL,
@@ -235,10 +236,12 @@ async def test_a_snapshot_that_fails_each_time_keeps_no_other_waiting(
     one = service()
     log, save = one._log, one._log.save
 
-    async def too_large(key: str, number: int, state: bytes, rows: Sequence[str]) -> bool:
+    async def too_large(
+        key: str, number: int, state: bytes, rows: Sequence[str], mark: str = ANY_MARK
+    ) -> bool:
         if key == "a":
             raise RedisError("it takes too long")
-        return await save(key, number, state, rows)
+        return await save(key, number, state, rows, mark)
 
     log.save = too_large  # type: ignore[method-assign] # for a test
     for _ in range(SMALL.snapshot_after_entries):
