@@ -16,17 +16,17 @@ from deployments.runtime.batch import Batch
 from deployments.runtime.coverage.handler import CoverageHandler, Online
 from deployments.runtime.coverage.operations import TakeOutcome
 from deployments.runtime.state.log import KeyLog
+from deployments.runtime.state.position import POSITION
 from deployments.runtime.state.service import KeyedService
 from settings.redis_names import redis_name
 
-# Who counted an outcome may be late to say so: what stands there of more outcomes is newer. What
-# cannot be read is written over.
-_PUBLISH_NEWER = """
-local there = redis.call('HGET', KEYS[1], ARGV[1])
-local read, standing = pcall(cjson.decode, there or '')
-local outcomes = read and type(standing) == 'table' and tonumber(standing.outcomes)
-if outcomes and outcomes > tonumber(ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+# Who counted an outcome may be late to say so: where the key's log has gone on, whoever wrote the
+# later entry says how things stand.
+_PUBLISH_LATEST = f"""
+{POSITION}
+local number, mark = position(KEYS[2], KEYS[3])
+if number ~= tonumber(ARGV[1]) or mark ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[3], ARGV[4])
 return 1
 """
 
@@ -42,9 +42,9 @@ def key_of(family: str, entity: str) -> str:
 class OutcomeRecorder:
     def __init__(self, redis: Redis, clock: Callable[[], float]) -> None:
         self._redis = redis
-        self._publish_newer = redis.register_script(_PUBLISH_NEWER)
-        log = KeyLog(redis, CoverageHandler.kind)
-        self._service: KeyedService[Online] = KeyedService(CoverageHandler(), log, clock)
+        self._publish_latest = redis.register_script(_PUBLISH_LATEST)
+        self._log = KeyLog(redis, CoverageHandler.kind)
+        self._service: KeyedService[Online] = KeyedService(CoverageHandler(), self._log, clock)
 
     async def take(self, family: str, entity: str, ask: TakeOutcome) -> dict[str, Any]:
         """Count one outcome; answer whether its interval held it, and how things stand."""
@@ -53,19 +53,21 @@ class OutcomeRecorder:
         prediction = await self._service.answer(batch, "coverage/adaptive", "1")
         if why := prediction.refusals.get(0):
             if why["code"] == "conflict":  # who counted it may not have come to say so
-                summary = await self._service.look(key, Online.summary)
-                if summary is not None:
-                    await self._publish(key, summary)
+                await self._publish(key)
             raise REFUSALS[why["code"]](why["message"], why.get("fields"))
         detail = prediction.details[0] or {}
         found: dict[str, Any] = detail.get("data", {})
-        record = {name: value for name, value in found.items() if name != "held"}
-        await self._publish(key, record)
+        await self._publish(key)
         return found
 
-    async def _publish(self, key: str, record: dict[str, Any]) -> None:
-        values = [key, record["outcomes"], orjson.dumps(record)]
-        await self._publish_newer(keys=[offsets_key(self._redis)], args=values)
+    async def _publish(self, key: str) -> None:
+        """Say how things stand; this may be later than the outcome that was just taken."""
+        if (looked := await self._service.look(key, Online.summary)) is None:
+            return
+        names = [offsets_key(self._redis), *self._log.names_of(key)]
+        await self._publish_latest(
+            keys=names, args=[*looked.position, key, orjson.dumps(looked.shown)]
+        )
 
     async def tidy(self) -> None:
         await self._service.tidy()

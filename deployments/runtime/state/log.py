@@ -153,8 +153,12 @@ class KeyLog:
     def _snapshot(self, key: str) -> str:
         return redis_name(self._redis, self._kind, "snapshot", key)
 
+    def names_of(self, key: str) -> tuple[str, str]:
+        """Name a key's log and its snapshot, for a script that asks for their position."""
+        return self._log(key), self._snapshot(key)
+
     def _names(self, key: str) -> list[str]:
-        return [self._log(key), self._snapshot(key), self.index, self.deleted]
+        return [*self.names_of(key), self.index, self.deleted]
 
     async def append(self, appends: Sequence[Append]) -> list[bool | None]:
         """Append one entry to each key, or to some of them: each has its own outcome.
@@ -173,7 +177,7 @@ class KeyLog:
             elif each.begins:
                 self._begin(pipe, each)
             else:
-                names = (self._log(each.key), self._snapshot(each.key))
+                names = self.names_of(each.key)
                 entry = (each.number, each.after, each.events, each.ids)
                 pipe.evalsha(self._append, len(names), *names, *entry)
         _, *results = await pipe.execute(raise_on_error=False)
@@ -232,7 +236,7 @@ class KeyLog:
         """Say where each key's log stands, as `read` would."""
         pipe = self._redis.pipeline(transaction=False)
         for key in keys:
-            pipe.eval(scripts.STANDS, 2, self._log(key), self._snapshot(key))
+            pipe.eval(scripts.STANDS, 2, *self.names_of(key))
         return [Position(int(number), mark.decode()) for number, mark in await pipe.execute()]
 
     async def repair(self, key: str) -> None:

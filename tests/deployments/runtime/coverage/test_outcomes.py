@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from deployments.api.errors import ConflictError, UnavailableError
-from deployments.runtime.batch import Prediction
+from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.coverage.handler import (
     FURTHEST_SCORE,
     MOST_OFFSET,
@@ -348,6 +348,41 @@ async def test_a_teller_that_is_late_says_nothing_old(
     (told,) = online.records(["auth"])
     assert told is not None
     assert told["outcomes"] == 2
+
+
+@pytest.mark.parametrize("in_one_process", [False, True])
+async def test_what_was_withheld_is_published_in_the_order_of_the_log(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, *, in_one_process: bool
+) -> None:
+    """It moves the offset, and the number of outcomes stays as it is."""
+    late, online = OutcomeRecorder(redis, clock), OnlineOffsets(redis, "tail")
+    other = late if in_one_process else OutcomeRecorder(redis, clock)
+    counted, go_on = asyncio.Event(), asyncio.Event()
+    answer = late._service.answer
+
+    async def stopped(batch: Batch, *given: Any) -> Prediction:
+        found = await answer(batch, *given)
+        if batch.asks[0]["decision"] == "late":
+            counted.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(late._service, "answer", stopped)
+
+    def withheld(decision: str, truth: float) -> TakeOutcome:
+        ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": truth}
+        return {**ask, "decision": decision, "given": False}
+
+    for at in range(9):
+        await other.take("tail", "auth", withheld(f"before {at}", 400.0))
+    first = asyncio.create_task(late.take("tail", "auth", withheld("late", 400.0)))
+    await counted.wait()
+    for at in range(150):
+        latest = await other.take("tail", "auth", withheld(f"after {at}", 1.5))
+    go_on.set()
+    assert (await first)["offset"] != latest["offset"]
+    await online.refresh()
+    assert online.offsets(["auth"]).tolist() == [latest["offset"]]
 
 
 async def test_while_redis_is_away_nothing_is_taken(server: RedisServer, redis: Redis) -> None:
