@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic
 
+from redis.exceptions import ResponseError
+
 from deployments.runtime.state.building import Unreadable, build, let_go
 from deployments.runtime.state.handler import State, StateHandler
 from deployments.runtime.state.log import Append, KeyLog, Saved
@@ -206,16 +208,24 @@ class StateCache(Generic[State]):
             let_go(self._handler, resident.state)
 
     async def tidy(self) -> None:
-        """Save what has grown long, and put away what is idle; a bounded number at a time."""
+        """Save what has grown long, and put away what is idle; a bounded number at a time.
+
+        What Redis refuses to save keeps nothing else waiting; the first such error is raised then.
+        """
         limits, now = self._limits, self._clock()
         while self._known and self._known[0][0] < now - KNOWN_SECONDS:
             _, key, rows = self._known.popleft()
             if (known := self._residents.get(key)) is not None:
                 known.forget(rows)
+        refused = list[ResponseError]()
         for key in list(islice(self._long, limits.most_saves_a_round)):
             self._long[key] = self._long.pop(key)  # where it fails, the others have their turn
-            await self._save(self._residents[key])
-            self._long.pop(key, None)
+            try:
+                await self._save(self._residents[key])
+            except ResponseError as why:
+                refused.append(why)
+            else:
+                self._long.pop(key, None)
         for resident in self._idle(now):
             await self._put_away(resident)
         await self.make_room(())
@@ -223,6 +233,8 @@ class StateCache(Generic[State]):
             self._given_back = self.evicted
             self._handler.give_back()
             trim_heap()
+        if refused:
+            raise refused[0]
 
     async def make_room(self, keep: Iterable[str]) -> None:
         """Put away those idle longest until the others fit; those to keep stay in any case."""
@@ -259,7 +271,11 @@ class StateCache(Generic[State]):
     async def put_away(self) -> None:
         """Save everything: a replica that ends in peace leaves no log to replay."""
         for resident in list(self._residents.values()):
-            await self._save(resident)
+            try:
+                await self._save(resident)
+            except ResponseError as why:
+                kind, key = self._handler.kind, resident.key
+                log.warning("Redis refused the snapshot of %s %r: %s", kind, key, why)
 
     async def _save(self, resident: Resident[State]) -> None:
         """Write a snapshot; a state that cannot be put into one stays as its log tells it."""

@@ -89,12 +89,12 @@ class KeyedService(Generic[State]):
             return None if resident is None else Looked(resident.position, show(resident.state))
 
     async def tidy(self) -> None:
-        async with self._turn:
-            await self._places.pay()
-            await self.cache.tidy()
         if self._clock() - self._cleared > CLEAR_EVERY_SECONDS:
             self._cleared = self._clock()
             await self._log.clear_deleted(CLEARED_AT_ONCE)
+        async with self._turn:
+            await self._places.pay()
+            await self.cache.tidy()
 
     async def repair(self) -> None:
         """Mend once what earlier releases left: keys that begin to be served need not wait."""
