@@ -306,7 +306,7 @@ class KeyLog:
     async def names(self, after: str, limit: int, prefix: str = "") -> list[str]:
         """List keys in their order, for paging through many."""
         start = f"({after}" if after >= prefix and after else f"[{prefix}"
-        end = f"[{prefix}\xff" if prefix else "+"
+        end = b"[" + prefix.encode() + b"\xff" if prefix else b"+"  # above whatever follows it
         found: list[Any] = await self._redis.zrangebylex(self.index, start, end, start=0, num=limit)
         return [name.decode() for name in found]
 

@@ -8,7 +8,7 @@ from deployments.gateway.app import build_app
 from deployments.gateway.envelope import withheld_interval
 from deployments.history.questions import FoundDecisions
 from deployments.runtime.batch import Prediction
-from deployments.runtime.coverage.outcomes import offsets_key
+from deployments.runtime.coverage.offsets_table import offsets_key
 from tests.deployments.house import House
 from tests.waiting import until
 

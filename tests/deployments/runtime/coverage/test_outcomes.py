@@ -1,6 +1,5 @@
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,25 +17,13 @@ from deployments.runtime.coverage.handler import (
     base_ends,
     score,
 )
+from deployments.runtime.coverage.offsets_table import key_of, offsets_key
 from deployments.runtime.coverage.online_offsets import OnlineOffsets, Widened
 from deployments.runtime.coverage.operations import Came, Given, TakeOutcome
-from deployments.runtime.coverage.outcomes import OutcomeRecorder, key_of, offsets_key
+from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from deployments.runtime.state.log import Append, Entry, KeyLog
 from models.online.adaptive import AdaptiveInterval
-from tests.redis_server import RedisServer, running
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with running() as found:
-        yield found
-
-
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    client = server.client()
-    yield client
-    await client.aclose()
+from tests.redis_server import RedisServer
 
 
 def clock() -> float:
@@ -204,10 +191,11 @@ async def test_a_standing_that_cannot_be_read_takes_none_from_the_others(
         assert online.offsets(["auth", *DAMAGED]).tolist() == [0.5, *[0.0] * len(DAMAGED)]
         assert online.mean_coverage() == pytest.approx(0.9)
     assert len(caplog.messages) == len(DAMAGED)  # each is said once
-    await redis.hset(table, key_of("tail", "cut"), good)
-    await online.refresh()
-    await redis.hset(table, key_of("tail", "cut"), DAMAGED["cut"])
-    await online.refresh()
+    for turn, written in enumerate((good, DAMAGED["cut"]), 1):
+        await redis.hset(table, key_of("tail", "cut"), written)
+        await redis.zadd("ballast:coverage:recent:tail", {"cut": turn})
+        await online.refresh()
+        assert online.offsets(["auth", "cut"]).tolist() == [0.5, 0.5 if turn == 1 else 0.0]
     assert len(caplog.messages) == len(DAMAGED) + 1  # it was damaged anew
 
 
