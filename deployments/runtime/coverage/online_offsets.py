@@ -75,9 +75,11 @@ class OnlineOffsets:
         for name, written in changed.records.items():
             if written is not None:  # it was forgotten meanwhile
                 _parse(name, written, records, damaged)
-        unchanged = self._records.keys() - map(_text, changed.records)
-        self.take({entity: self._records[entity] for entity in unchanged} | records)
-        self._report(damaged, self._damaged - set(map(_text, changed.records)))
+        entities = {_text(name) for name in changed.records}
+        for entity in entities:
+            self._records.pop(entity, None)
+        self._records.update(records)
+        self._report(damaged, self._damaged - entities)
         self._turn = changed.turn
 
     def take(self, records: dict[str, dict[str, Any]]) -> None:
