@@ -120,10 +120,10 @@ class HistoryClient:
     async def _found(self) -> AnyHistory:
         finding = self._finding
         if finding is None or self._failed_a_while_ago(finding) or self._hangs(finding):
-            self._finding = _in_a_thread(self._find)
+            finding = self._finding = _in_a_thread(self._find)
             self._search_at = self._clock() + SEARCH_AGAIN_SECONDS
             self._hung_at = self._clock() + HUNG_SECONDS
-        return await _outcome(self._finding)
+        return await _outcome(finding)
 
     def _failed_a_while_ago(self, finding: Future[AnyHistory]) -> bool:
         failed = finding.done() and finding.exception() is not None
