@@ -9,7 +9,13 @@ from random import SystemRandom
 
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
-from config_store.sources import PrometheusSource, PushSource, SourceConfig, SourcesConfig
+from config_store.sources import (
+    PrometheusSource,
+    PushSource,
+    RemoteWriteSource,
+    SourceConfig,
+    SourcesConfig,
+)
 from config_store.store import ConfigStore
 from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.proposal import propose
@@ -84,8 +90,10 @@ async def refuse_taken_name(settings: Settings, name: str) -> None:
         refuse_taken((await ConfigStore(redis).active()).document.sources, name)
 
 
-async def look_at(wish: PrometheusWish, entity: str | None, now: datetime) -> Proposal:
-    """Ask the Prometheus what it has, and propose a mapping of it."""
+async def look_at(
+    wish: PrometheusWish, entity: str | None, now: datetime, *, plain: bool = False
+) -> Proposal:
+    """Ask the Prometheus what it has, and propose a mapping of it, plain where it is for writes."""
     at = int(now.timestamp() - SETTLING_SECONDS)
     async with _asked(wish) as api:
         return await propose(
@@ -93,6 +101,7 @@ async def look_at(wish: PrometheusWish, entity: str | None, now: datetime) -> Pr
             at=at // wish.cadence_seconds * wish.cadence_seconds,
             cadence_seconds=wish.cadence_seconds,
             entity=entity,
+            plain=plain,
         )
 
 
@@ -107,6 +116,20 @@ def push_source(name: str, cadence_seconds: int) -> PushSource:
     """Give a source of rows that clients post."""
     try:
         source = PushSource(cadence_seconds=cadence_seconds)
+        _named(name, source)
+    except ValidationError as refusal:
+        raise _wrong(refusal) from None
+    return source
+
+
+def remote_write_source(
+    name: str, mapping: Mapping, cadence_seconds: int, release: int
+) -> RemoteWriteSource:
+    """Give a source of samples that a Prometheus of this major release writes."""
+    try:
+        source = RemoteWriteSource.model_validate(
+            {"mapping": mapping, "cadence_seconds": cadence_seconds, "prometheus": release}
+        )
         _named(name, source)
     except ValidationError as refusal:
         raise _wrong(refusal) from None
