@@ -5,7 +5,7 @@ from datetime import datetime
 from random import SystemRandom
 from typing import Any
 
-from config_store.sources import PrometheusSource, RemoteWriteSource, SourceConfig
+from config_store.sources import LogsSource, PrometheusSource, RemoteWriteSource, SourceConfig
 from config_store.store import ConfigStore
 from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.source import SETTLING_SECONDS
@@ -15,6 +15,7 @@ from launch.sources.change import configuration, source_of
 from launch.sources.checking_writes import check_writes
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
 from launch.sources.listing import states_by_name
+from launch.sources.log_files import check_logs
 from settings.environment import Settings
 
 INTERVALS = 10
@@ -26,6 +27,8 @@ async def check(settings: Settings, name: str, now: datetime) -> str:
         if isinstance(config, RemoteWriteSource):
             lines = await check_writes(redis, name, config, now)
             return "\n".join([*lines, await _as_the_platform_sees_it(settings, name, config)])
+    if isinstance(config, LogsSource):
+        return "\n".join(await check_logs(name, config, now))
     if isinstance(config, PrometheusSource):
         return await ask(name, config, now)
     return await _as_the_platform_sees_it(settings, name, config)

@@ -56,9 +56,9 @@ def prometheus_wish(
     wish = PrometheusWish(name, url, cadence_seconds, file)
     try:
         parsed = _URL.validate_python(url)
-        _named(name, wish.source(Mapping.model_validate(_ANY_MAPPING)))
+        check_name(name, wish.source(Mapping.model_validate(_ANY_MAPPING)))
     except ValidationError as refusal:
-        raise _wrong(refusal) from None
+        raise wrong(refusal) from None
     if parsed.username or parsed.password:
         raise LaunchError(
             "The URL holds a password, and the configuration holds no secret: leave it out, and "
@@ -116,9 +116,9 @@ def push_source(name: str, cadence_seconds: int) -> PushSource:
     """Give a source of rows that clients post."""
     try:
         source = PushSource(cadence_seconds=cadence_seconds)
-        _named(name, source)
+        check_name(name, source)
     except ValidationError as refusal:
-        raise _wrong(refusal) from None
+        raise wrong(refusal) from None
     return source
 
 
@@ -130,9 +130,9 @@ def remote_write_source(
         source = RemoteWriteSource.model_validate(
             {"mapping": mapping, "cadence_seconds": cadence_seconds, "prometheus": release}
         )
-        _named(name, source)
+        check_name(name, source)
     except ValidationError as refusal:
-        raise _wrong(refusal) from None
+        raise wrong(refusal) from None
     return source
 
 
@@ -157,12 +157,13 @@ async def _asked(wish: PrometheusWish) -> AsyncIterator[PrometheusApi]:
         await api.close()
 
 
-def _named(name: str, source: SourceConfig) -> None:
+def check_name(name: str, source: SourceConfig) -> None:
     """Check the name by the rules of the configuration."""
     SourcesConfig(named={name: source})
 
 
-def _wrong(refusal: ValidationError) -> LaunchError:
+def wrong(refusal: ValidationError) -> LaunchError:
+    """Say what was refused of what the user wrote."""
     return LaunchError(f"This cannot be connected: {_first(refusal)}")
 
 
