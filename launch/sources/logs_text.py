@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 
 from features.sources.logs.proposal import LogProposal
+from launch.sources.consequences import follows
 from launch.sources.proposal_text import columns, few, plain_console
 
 LONGEST_EXAMPLE = 40
@@ -44,7 +45,8 @@ def _lacking(proposal: LogProposal) -> Iterable[str]:
     rules = proposal.rules
     yield ""
     if rules.latency is None:
-        yield "No latency is known: without it no tail is predicted. Give --latency-field."
+        without = follows("p99_ms", ("request_rate",))
+        yield f"No field is known to hold a latency: give --latency-field. Without one, {without}."
         if proposal.perhaps:
             yield (
                 f"It may be {' or '.join(proposal.perhaps)}, in a unit that its name does not "

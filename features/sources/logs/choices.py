@@ -71,12 +71,9 @@ class Choices:
 
     def latency(self, stated: str | None, unit: Unit | None) -> LatencyField | None:
         """Choose the latency, in a unit that is stated or known."""
-        if stated is not None:
-            name, known = self.stated(stated).name, self._known_unit(stated)
-        else:
-            name, known = self._known_latency()
-            if name is None and unit is not None:
-                name = next(iter(self.without_unit()), None)
+        name, known = self._stated_latency(stated) if stated else self._known_latency()
+        if name is None and unit is not None:
+            name = next(iter(self.without_unit()), None)
         if name is None:
             return None
         if unit is None and known is None:
@@ -145,10 +142,11 @@ class Choices:
                 return seen.name, unit
         return None, None
 
-    def _known_unit(self, name: str) -> Unit | None:
+    def _stated_latency(self, name: str) -> tuple[str | None, Unit | None]:
+        self.stated(name)
         fitting = (each for each in LATENCIES if each.field == name and self._is_beside(each))
         known = next(fitting, None)
-        return unit_in(name) if known is None else known.unit
+        return name, unit_in(name) if known is None else known.unit
 
     def _stated_failure(self, seen: Seen) -> Failed:
         found = by_status(seen) or by_code(seen) or by_level(seen)
