@@ -21,6 +21,8 @@ from features.sources.logs.patterns import IN_SECONDS, number_of, time_reader
 # Some lines of a file are of another kind, or broken.
 MOSTLY = 0.9
 YEAR_2000, YEAR_2100 = 946_684_800, 4_102_444_800
+# In any zone: whether it is a time at all does not depend on it.
+_read_time = time_reader(TimeField(zone="UTC"))
 _DATE_AND_TIME = re.compile(r"\d{4}-?\d\d-?\d\d[T ]\d\d:?\d\d")
 
 
@@ -55,7 +57,7 @@ def _is_since_1970(value: Any, seconds: float) -> bool:
 
 def _reads(value: Any) -> bool:
     try:
-        time_reader(TimeField(zone="UTC"))(value)
+        _read_time(value)
     except (ValueError, TypeError):
         return False
     return True

@@ -36,6 +36,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("settings")
 
+PAGE = Path(__file__).parents[3] / "docs/sources/remote-write.md"
 NOW = int(time.time()) // 60 * 60
 MAPPING = Mapping(
     entity="job",
@@ -163,6 +164,15 @@ async def test_a_prometheus_that_is_told_so_sends_what_the_mapping_needs_and_not
         ("/api/v1/write?source=edge", "Bearer a-key")
     }
     assert (await sources(redis))["edge"] == RemoteWriteSource(mapping=MAPPING)
+
+
+async def test_the_page_shows_what_is_printed_for_its_mapping(tmp_path: Path) -> None:
+    mapping, section = re.findall(r"```(?:json|yaml)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    file = tmp_path / "mapping.json"
+    file.write_text(mapping)
+    done = await invoke("remote-write", "edge", "--mapping", str(file), "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert section in done.output
 
 
 def names() -> set[str]:
