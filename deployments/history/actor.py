@@ -83,14 +83,8 @@ class History:
         self._lookup = Lookup(self._redis, self._store)
         self._archive = Archive(self._store)
         self._audit = AuditRun(self._redis, self._store, time.time)
-        loops, demo = self._metrics.loops, Demo(self._store, self._settings)
-        self._telemetry = TelemetryService(
-            self._store,
-            self._redis,
-            loops,
-            demo,
-            on_dead_letter=self._metrics.telemetry_dead_letters.inc,
-        )
+        demo = Demo(self._store, self._settings)
+        self._telemetry = TelemetryService(self._store, self._redis, self._metrics, demo)
         await self._telemetry.start()
         self._start_loops()
 

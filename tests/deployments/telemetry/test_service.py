@@ -48,17 +48,11 @@ class Service:
         self.store = store
         self.redis = redis
         self.metrics = Metrics(CollectorRegistry())
-        self.dead_letters = 0
-        self.service = TelemetryService(
-            store,
-            redis,
-            self.metrics.loops,
-            Demo(store, settings),
-            on_dead_letter=self._count,
-        )
+        self.service = TelemetryService(store, redis, self.metrics, Demo(store, settings))
 
-    def _count(self) -> None:
-        self.dead_letters += 1
+    @property
+    def dead_letters(self) -> float | None:
+        return self.metrics.registry.get_sample_value("telemetry_dead_letters_total")
 
     async def close(self) -> None:
         await self.service.close()
@@ -213,6 +207,9 @@ async def test_one_entry_that_the_store_refuses_keeps_no_other(
     await running.post("billing", minute, 1.0)
     await eventually(lambda: running.present() == {"cron": 1})
     await eventually(lambda: running.dead_letters == 1)
+    sample = running.metrics.registry.get_sample_value
+    await eventually(lambda: sample("source_rows_total", {"source": "cron"}) == 1)
+    assert sample("source_breaker_open", {"source": "cron"}) == 0
 
 
 async def test_nothing_made_up_is_written_into_a_server_that_was_named(
