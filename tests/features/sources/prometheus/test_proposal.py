@@ -28,9 +28,7 @@ async def proposed(
     with running(openmetrics(series, NOW)) as server:
         api = PrometheusApi("prometheus", server.url, random=random)
         try:
-            return await propose(
-                api, at=NOW, cadence_seconds=cadence, entity=entity, plain=plain
-            )
+            return await propose(api, at=NOW, cadence_seconds=cadence, entity=entity, plain=plain)
         finally:
             await api.close()
 
