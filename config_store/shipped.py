@@ -46,6 +46,7 @@ def default_serving() -> Serving:
         {
             "tail": TailServing(model="tail/xgboost-quantile"),
             "extremes": FamilyServing(deadlines=MANY_FITS, lane=FITS),
+            "forecast": FamilyServing(deadlines=MANY_FITS, lane=FITS),
             "capacity": ModelServing(model="forecasting/ensemble", lane=FEW),
             "regime": FamilyServing(lane=WITH_STATE),
             "anomaly": FamilyServing(lane=WITH_STATE),

@@ -1,12 +1,17 @@
-"""The forecasting deployment: looks forecasts up on a table, and turns them into plans."""
+"""The forecasting deployment: plans from a table of hours, and any series as it is asked for."""
+
+import time
 
 from config_store.store import Version
+from deployments.api.forecast import FORECAST
+from deployments.forecasting.series.forecasting import SeriesForecasting
 from deployments.forecasting.service import ForecastService
 from deployments.runtime.batch import Batch
 from deployments.runtime.champions import Named
 from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
+from deployments.runtime.version import VERSION
 from observability.background import BackgroundLoop
 
 LOOK_SECONDS = TIDY_SECONDS = 1.0
@@ -16,15 +21,24 @@ class Forecasting(Stage[Named]):
     def __init__(self, replica: Replica) -> None:
         super().__init__(replica)
         self._service = ForecastService(replica)
+        self._series = SeriesForecasting()
 
     async def prepare(self) -> None:
         """Make the forecasts that the active version names."""
         await self._service.of(self.compile(await self.replica.config_once()).alias)
 
     async def answer(self, frame: Frame, compiled: Named) -> Frame:
+        if frame.head["family"] == FORECAST.name:
+            return await self._forecast(Batch.from_frame(frame))
         service, alias = self._service, compiled.alias
         forecasts = service.known(alias) or await service.of(alias)
         return service.answer(Batch.from_frame(frame), forecasts).to_frame()
+
+    async def _forecast(self, batch: Batch) -> Frame:
+        started = time.perf_counter()
+        prediction = await self._series.answer(batch, VERSION)
+        self.replica.metrics.inferred(prediction.model, time.perf_counter() - started)
+        return prediction.to_frame()
 
     def compile(self, version: Version) -> Named:
         capacity = version.document.serving.capacity
