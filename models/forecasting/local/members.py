@@ -43,7 +43,7 @@ def _on_scale(
         label = f"{name} of logarithms" if scale.logarithmic else name
         return Member(kind, label, scale.back(found))
 
-    values = scale.values  # noqa: PD011 - no pandas of theirs
+    values = scale.values
     short = seasons[0] if seasons else 1
     pairs = {(short, 1), (short, seasons[-1] if len(seasons) > 1 else 1)}
     for pair in sorted(pairs):

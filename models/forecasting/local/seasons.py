@@ -19,9 +19,7 @@ def seasons_of(values: FloatArray, cadence: Cadence) -> tuple[int, ...]:
     """Give up to two seasons in steps, the shorter one first."""
     alike, known = _alike(values), cadence.seasons()
     calendar = [
-        season
-        for season in known
-        if _FEWEST * season < len(values) and alike[season] > _SHOWN
+        season for season in known if _FEWEST * season < len(values) and alike[season] > _SHOWN
     ]
     own = _own(alike, len(values))
     if own is not None and len(calendar) < _MOST and not any(_nearly(own, each) for each in known):
@@ -34,7 +32,6 @@ def _alike(values: FloatArray) -> FloatArray:
 
     Steps and not values, for a level that wanders makes all lags alike.
     """
-
     steps = np.diff(values)
     there = ~np.isnan(steps)
     steps = np.where(there, steps - (np.mean(steps[there]) if there.any() else 0.0), 0.0)

@@ -42,9 +42,7 @@ def smoothed(
     return forecasts
 
 
-def _neighbours(
-    seasons: tuple[int, int], *, theta: bool
-) -> list[dict[str, float]]:
+def _neighbours(seasons: tuple[int, int], *, theta: bool) -> list[dict[str, float]]:
     """Name each weight's other values, one weight at a time."""
     tries: list[dict[str, float]] = [{"level": each} for each in _LEVELS]
     tries += [{"error": each} for each in _ERRORS]

@@ -55,7 +55,7 @@ def smooth(
     values: FloatArray,
     seasons: tuple[int, int],
     weights: tuple[float, float, float, float, float, float],
-    theta: bool,  # noqa: FBT001 - a kernel takes no keywords
+    theta: bool,
     origins: IntArray,
     forecasts: FloatArray,
 ) -> float:
@@ -66,7 +66,8 @@ def smooth(
     alpha, beta, phi, gamma_1, gamma_2, left = weights
     count, horizon = len(values), forecasts.shape[1]
     short, long = seasons
-    span = min(count, 2 * max(short, long, 2))
+    # The first state is of what the first origin has seen, and of no more.
+    span = max(min(origins[0], 2 * max(short, long, 2)), 1)
     level, seen = 0.0, 0
     for at in range(span):
         if not np.isnan(values[at]):
