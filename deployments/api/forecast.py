@@ -139,6 +139,8 @@ class ForecastBody(FamilyBody):
             raise ValueError("give either metric or values")
         if self.metric is not None and (self.ts is not None or self.start is not None):
             raise ValueError("ts and start are for values: a metric has times of its own")
+        if self.metric is not None and self.frequency == "1mo":
+            raise ValueError("a metric is forecast in steps of a week at most: give 1w or less")
         return self
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """A batch of series, each forecast or refused in words."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypedDict
 
 import numpy as np
@@ -9,7 +10,8 @@ from deployments.forecasting.series.grid import Asked
 from deployments.runtime.batch import Columns, Detail, Prediction, Refusal
 from models.errors import ModelError
 from models.forecasting.local.answer import forecast_series
-from models.forecasting.local.question import LocalForecast
+from models.forecasting.local.cadence import DAY, Cadence
+from models.forecasting.local.question import LocalForecast, Question
 from safety.open_ends import FARTHEST
 
 MODEL = "forecasting/local"
@@ -35,6 +37,13 @@ def forecast(asked: Asked, field: str) -> Forecasted:
     except ModelError as why:
         return refused(str(why), field)
     return {"detail": _detail(found, asked)}
+
+
+@cache
+def warm() -> None:
+    """Forecast once by every method, so that the first request of a replica waits for no compiler."""
+    values = 10 + np.arange(200.0) % 7 + np.arange(200.0) * 7919 % 13
+    forecast_series(Question(values, Cadence(DAY), 2, (0.9,)))
 
 
 def prediction_of(rows: Sequence[Forecasted], version: str) -> Prediction:

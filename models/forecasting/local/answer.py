@@ -125,10 +125,11 @@ def _unseen(question: Question) -> tuple[str, ...]:
     known = question.cadence.seasons()
     if not known or len(question.values) >= 2 * known[0]:
         return ()
-    return (
+    note = (
         f"a season of {known[0]} steps may exist, and the series is shorter than two of them: "
-        "neither value nor intervals know of it",
+        "neither value nor intervals know of it"
     )
+    return (note,)
 
 
 def _with_holidays(answer: LocalForecast, holidays: Holidays) -> LocalForecast:

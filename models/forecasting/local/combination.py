@@ -43,10 +43,8 @@ def _shares(errors: FloatArray) -> FloatArray:
     else:
         sizes[answers] = 1.0
     least = np.min(sizes)
-    if least <= 0:
-        ratios = (sizes <= 0).astype(np.float64)
-    else:
-        ratios = (least / sizes) ** _POWER
+    perfect = least <= 0  # a series that never changes, or only repeats
+    ratios = (sizes <= 0).astype(np.float64) if perfect else (least / sizes) ** _POWER
     ratios /= ratios.sum()
     ratios[ratios < _LEAST_SHARE] = 0.0
     return np.asarray(ratios / ratios.sum())

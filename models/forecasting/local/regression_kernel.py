@@ -11,7 +11,7 @@ _PENALTY = 1e-5
 
 
 @compiled
-def _solved(gram: FloatArray, target: FloatArray) -> FloatArray:
+def _solved(gram: FloatArray, target: FloatArray) -> FloatArray:  # noqa: C901 - one loop, compiled: a call would copy the state
     """Solve the normal equations by Cholesky; the last column is the constant's, unpenalised.
 
     The sums are taken in one order, so that the bits do not hang on a library's threads.
@@ -48,7 +48,7 @@ def _solved(gram: FloatArray, target: FloatArray) -> FloatArray:
 
 
 @compiled
-def regress(
+def regress(  # noqa: C901 - one loop, compiled: a call would copy the state
     values: FloatArray,
     full: FloatArray,
     lags: npt.NDArray[np.int64],

@@ -1,5 +1,7 @@
 """Which seasons a series has: those of the calendar that it shows, and one that it shows itself."""
 
+import math
+
 import numpy as np
 
 from models.forecasting.local.cadence import Cadence
@@ -9,7 +11,11 @@ from models.protocols import FloatArray
 _FEWEST, _MOST = 2, 2
 # How much the values a season apart must have in common, without what lies between.
 _SHOWN = 0.1
+# Into so many means a long season is cut to see it, where each is of four values at least.
+_PLACES, _LEAST_BLOCK = 24, 4
 _OWN = 0.3
+_SURE = 2.5
+"""Standard errors of an autocorrelation where there is none."""
 _SHORTEST_OWN = 3
 # A season of 23 or 49 hours is the day, seen through noise.
 _NEARLY = 0.1
@@ -19,12 +25,31 @@ def seasons_of(values: FloatArray, cadence: Cadence) -> tuple[int, ...]:
     """Give up to two seasons in steps, the shorter one first."""
     alike, known = _alike(values), cadence.seasons()
     calendar = [
-        season for season in known if _FEWEST * season < len(values) and alike[season] > _SHOWN
+        season
+        for season in known
+        if _FEWEST * season < len(values) and _is_shown(values, alike, season)
     ]
     own = _own(alike, len(values))
     if own is not None and len(calendar) < _MOST and not any(_nearly(own, each) for each in known):
         calendar.append(own)
     return tuple(sorted(calendar))
+
+
+def _is_shown(values: FloatArray, alike: FloatArray, season: int) -> bool:
+    """Say whether what lies a season apart is alike; of a long one in means of neighbours.
+
+    From minute to minute the noise is all there is.
+    """
+    block = season // _PLACES
+    if block < _LEAST_BLOCK:
+        return bool(alike[season] > max(_SHOWN, 1 / math.sqrt(len(values) - season)))
+    whole = len(values) // block * block
+    blocks = values[len(values) - whole :].reshape(-1, block)
+    there = ~np.isnan(blocks)
+    counts = there.sum(axis=1)
+    totals = np.where(there, blocks, 0.0).sum(axis=1)
+    means = np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
+    return bool(_alike(means)[round(season / block)] > _SHOWN)
 
 
 def _alike(values: FloatArray) -> FloatArray:
@@ -51,7 +76,11 @@ def _own(alike: FloatArray, length: int) -> int | None:
     if not lags.size:
         return None
     here = alike[lags]
-    peaks = (here > alike[lags - 1]) & (here >= alike[lags + 1]) & (here > _OWN)
+    peaks = (
+        (here > alike[lags - 1])
+        & (here >= alike[lags + 1])
+        & (here > max(_OWN, _SURE / math.sqrt(length)))
+    )
     if not peaks.any():
         return None
     highest = np.max(here[peaks])

@@ -36,22 +36,32 @@ class Weights(NamedTuple):
 
 # Before so many values a line through them points anywhere.
 _FEWEST_FOR_A_LINE = 6.0
+# That a season is told apart into; a week of hours has so many.
+_MOST_PLACES = 168
 
 
 @compiled
-def _first_season(values: FloatArray, level: float, span: int, season: FloatArray) -> None:
+def _block_of(season: int) -> int:
+    """Tell how many steps share a place: of a day of minutes each has too few values by itself."""
+    return max(season // _MOST_PLACES, 1)
+
+
+@compiled
+def _first_season(
+    values: FloatArray, level: float, span: int, length: int, season: FloatArray
+) -> None:
     """Take the mean at each place of a season over the first `span` values, drawn to nought."""
-    length = len(season)
-    counts = np.ones(length)
+    block = _block_of(length)
+    counts = np.ones(len(season))
     for at in range(span):
         if not np.isnan(values[at]):
-            season[at % length] += values[at] - level
-            counts[at % length] += 1.0
+            season[at % length // block] += values[at] - level
+            counts[at % length // block] += 1.0
     season /= counts
 
 
 @compiled
-def smooth(
+def smooth(  # noqa: C901, PLR0912, PLR0915 - one loop, compiled: a call would copy the state
     values: FloatArray,
     seasons: tuple[int, int],
     weights: tuple[float, float, float, float, float, float],
@@ -74,14 +84,16 @@ def smooth(
             level += values[at]
             seen += 1
     level /= max(seen, 1)
-    season_1, season_2 = np.zeros(short), np.zeros(long)
+    block_1, block_2 = _block_of(short), _block_of(long)
+    season_1 = np.zeros((short - 1) // block_1 + 1)
+    season_2 = np.zeros((long - 1) // block_2 + 1)
     if short > 1:
-        _first_season(values, level, span, season_1)
+        _first_season(values, level, span, short, season_1)
     if long > 1:
         rest = values[:span].copy()
         for at in range(span):
-            rest[at] -= season_1[at % short]
-        _first_season(rest, level, span, season_2)
+            rest[at] -= season_1[at % short // block_1]
+        _first_season(rest, level, span, long, season_2)
     if short == 1 and long == 1:
         level = values[0]
     slope, error, squares, steps = 0.0, 0.0, 0.0, 0
@@ -103,15 +115,15 @@ def smooth(
                 forecasts[place, ahead] = (
                     level
                     + risen
-                    + season_1[(at + ahead) % short]
-                    + season_2[(at + ahead) % long]
+                    + season_1[(at + ahead) % short // block_1]
+                    + season_2[(at + ahead) % long // block_2]
                     + rest_error
                 )
             place += 1
         if at == count:
             break
         drift = slope if theta else phi * slope
-        seasonal = season_1[at % short] + season_2[at % long]
+        seasonal = season_1[at % short // block_1] + season_2[at % long // block_2]
         value = values[at]
         if np.isnan(value):
             level += drift
@@ -125,9 +137,9 @@ def smooth(
         level += drift + alpha * surprise
         slope = drift + beta * surprise
         if short > 1:
-            season_1[at % short] += gamma_1 * surprise
+            season_1[at % short // block_1] += gamma_1 * surprise
         if long > 1:
-            season_2[at % long] += gamma_2 * surprise
+            season_2[at % long // block_2] += gamma_2 * surprise
         error = off
         weight += 1.0
         from_mean = at - mean_at
