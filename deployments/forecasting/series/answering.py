@@ -41,7 +41,7 @@ def forecast(asked: Asked, field: str) -> Forecasted:
 
 @cache
 def warm() -> None:
-    """Forecast once by every method, so that the first request of a replica waits for no compiler."""
+    """Forecast once by every method, so that no request waits for a compiler."""
     values = 10 + np.arange(200.0) % 7 + np.arange(200.0) * 7919 % 13
     forecast_series(Question(values, Cadence(DAY), 2, (0.9,)))
 
