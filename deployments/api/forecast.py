@@ -291,7 +291,7 @@ def _answer(value: float, lower: float, upper: float, detail: Detail | None) -> 
         {"ts": _timestamp(when), "value": middle, "intervals": _intervals(said, at, low, high)}
         for at, (when, (middle, low, high)) in enumerate(zip(ts, steps, strict=True))
     ]
-    return {"forecast": forecast} | said["said"]
+    return {"forecast": forecast, **said["said"]}
 
 
 def _intervals(said: dict[str, Any], at: int, low: float, high: float) -> list[dict[str, Any]]:

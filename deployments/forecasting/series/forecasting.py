@@ -9,7 +9,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
@@ -59,7 +59,9 @@ class Sent(TypedDict):
     field: str
 
 
-class _Ready(TypedDict):
+class Ready(NamedTuple):
+    """A row that can be forecast, and the field of its body to name where it cannot."""
+
     asked: Asked
     field: str
 
@@ -77,9 +79,8 @@ class SeriesForecasting:
     ) -> Prediction:
         rows: list[ForecastSeries] = batch.asks
         read = [_ready(*each, histories) for each in zip(rows, wanted_of(batch), strict=True)]
-        asked = [each for each in read if "asked" in each]
-        forecasts = iter(await self._forecast(asked))
-        answered = [next(forecasts) if "asked" in each else each for each in read]
+        forecasts = iter(await self._forecast([each for each in read if isinstance(each, Ready)]))
+        answered = [next(forecasts) if isinstance(each, Ready) else each for each in read]
         return prediction_of(answered, version)
 
     async def close(self) -> None:
@@ -88,8 +89,8 @@ class SeriesForecasting:
             await asyncio.wait([self._starting])
         await self._aside.close()
 
-    async def _forecast(self, rows: Sequence[_Ready]) -> list[Forecasted]:
-        if sum(cost_ms(each["asked"].question) for each in rows) > LONG_MS:
+    async def _forecast(self, rows: Sequence[Ready]) -> list[Forecasted]:
+        if sum(cost_ms(each.asked.question) for each in rows) > LONG_MS:
             if self._aside_is_warm:
                 try:
                     return await self._forecast_aside(rows)
@@ -98,14 +99,11 @@ class SeriesForecasting:
                     self._aside_is_warm = False
             elif self._starting is None:
                 self._starting = asyncio.create_task(self._start_aside())
-        return [await asyncio.to_thread(forecast, **each) for each in rows]
+        return [await asyncio.to_thread(forecast, *each) for each in rows]
 
-    async def _forecast_aside(self, rows: Sequence[_Ready]) -> list[Forecasted]:
+    async def _forecast_aside(self, rows: Sequence[Ready]) -> list[Forecasted]:
         """Send one row at a time, so that whoever gives up waiting leaves nothing to be done."""
-        found: list[Forecasted] = []
-        for each in rows:
-            found.append(await self._aside.do("forecast", row=_sent(**each)))
-        return found
+        return [await self._aside.do("forecast", row=_sent(*each)) for each in rows]
 
     async def _start_aside(self) -> None:
         """Have the process beside import what it needs: that takes seconds."""
@@ -149,7 +147,7 @@ def forecast_sent(row: Sent | None) -> Forecasted | None:
 
 def _ready(
     row: ForecastSeries, wanted: Wanted | None, histories: Mapping[Wanted, MetricSteps]
-) -> _Ready | Forecasted:
+) -> Ready | Forecasted:
     if wanted is not None and wanted not in histories:
         return _UNREAD
     field = "metric" if wanted is not None else "ts" if row["ts"] is not None else "values"
@@ -157,7 +155,7 @@ def _ready(
         asked = asked_of(row) if wanted is None else asked_of_metric(row, *histories[wanted])
     except ModelError as why:
         return refused(str(why), field)
-    return {"asked": asked, "field": "values" if field == "ts" else field}
+    return Ready(asked, "values" if field == "ts" else field)
 
 
 def _sent(asked: Asked, field: str) -> Sent:

@@ -45,7 +45,10 @@ def asked_of_metric(row: ForecastSeries, ts: npt.NDArray[np.int64], values: Floa
 
 
 def _timed(
-    row: ForecastSeries, values: FloatArray, ts: FloatArray, cadence: Cadence | None
+    row: ForecastSeries,
+    values: FloatArray,
+    ts: npt.NDArray[np.int64] | FloatArray,
+    cadence: Cadence | None,
 ) -> Asked:
     whole = np.rint(ts).astype(np.int64)
     if cadence is None:

@@ -22,7 +22,7 @@ FEWEST_FITTED = 8
 FEWEST_SIGNED = 30
 
 TOO_SHORT = "fewer than four values say too little of how far a forecast goes wrong"
-NEVER_CHANGED = "the series has never changed, so that nothing says how far it may go"
+NEVER_WRONG = "forecasts of its past were never wrong, so that nothing says how far they may be"
 NO_PAST = "the series is too short to hold its past against intervals"
 
 
@@ -81,8 +81,8 @@ def _fitted(question: Question) -> LocalForecast:
         weights,
         seasons,
         notes=(*notes, *_unseen(question)),
-        interval_reason=NEVER_CHANGED,
-        coverage_reason=NEVER_CHANGED,
+        interval_reason=NEVER_WRONG,
+        coverage_reason=NEVER_WRONG,
     )
     found = calibrated(past, question.levels)
     if found is None:

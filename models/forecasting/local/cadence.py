@@ -68,7 +68,7 @@ class Cadence:
         """Count the steps from the first time to each; raises TrainingDataError off the grid."""
         if self.monthly:
             months = np.array([_month(int(each)) for each in ts], dtype=np.int64)
-            places = months - months[0]
+            places: npt.NDArray[np.int64] = months - months[0]
         else:
             exact = (ts - ts[0]) / self.seconds
             places = np.rint(exact).astype(np.int64)

@@ -30,7 +30,7 @@ def combined(members: Sequence[Member], truths: FloatArray) -> tuple[dict[str, f
     total = np.sum(weights, axis=0)
     summed = np.sum(np.where(there, forecasts[kept], 0.0) * weights, axis=0)
     average = np.where(total > 0, summed / np.where(total > 0, total, 1.0), np.nan)
-    return {members[at].name: float(shares[at]) for at in kept}, average
+    return {members[at].name: float(shares[at]) for at in kept.tolist()}, average
 
 
 def _shares(errors: FloatArray) -> FloatArray:

@@ -17,6 +17,8 @@ from models.protocols import FloatArray, IntArray
 # How often the past is cut into what intervals are formed from, and what they are held against.
 _CUTS = 4
 FEWEST_HELD_AGAINST = 20
+# Errors no larger than this share of the values are the computer's.
+_ROUNDING = 1e-9
 _LEAST = 1e-300
 _HIGHEST = 230.0  # e to this is 1e100
 
@@ -32,7 +34,7 @@ class Past:
 
     @property
     def horizon(self) -> int:
-        return self.forecasts.shape[1]
+        return int(self.forecasts.shape[1])
 
     def until(self, end: int) -> "Past":
         """Forget what came from `end` on; its forecast is the answer then."""
@@ -85,9 +87,10 @@ def calibrated(past: Past, levels: Sequence[float]) -> Calibrated | None:
 
 def _on_scale(past: Past, levels: Sequence[float], logarithmic: bool) -> Calibrated | None:
     errors = _scaled(past.truths, logarithmic) - _scaled(past.forecasts, logarithmic)
-    shown = int((~np.isnan(errors)).any(axis=1).sum())
-    if not shown:
+    off = np.abs(past.truths - past.forecasts)
+    if not np.nanmax(off, initial=0.0) > _ROUNDING * np.nanmax(np.abs(past.truths), initial=0.0):
         return None
+    shown = int((~np.isnan(errors)).any(axis=1).sum())
     stretches = float(past.origins[-1] - past.origins[0]) / past.horizon
     width = widths(errors, Looks(stretches, shown), levels)
     return None if width is None else Calibrated(width, logarithmic)
