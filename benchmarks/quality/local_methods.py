@@ -1,8 +1,8 @@
 """The local methods of POST /models/forecast on series that nobody trained for: M4 and ETTh1.
 
 Protocol of M4: each series is forecast once, from all that came before its test part. sMAPE is
-200 mean |y - f| / (|y| + |f|), MASE has the in-sample seasonal naive's error as its unit, and OWA is
-the mean of both over Naive2's. Settings were found on these series, whole and cut short; no series
+200 mean |y - f| / (|y| + |f|), the unit of MASE is the in-sample error of the seasonal naive, and
+OWA is the mean of both over Naive2's. Settings were found on these series, whole and cut short; no series
 has settings of its own. ETTh1: oil temperature, 96 hours ahead, scaled by mean and standard
 deviation of the training rows, from every 24th origin of the test rows, out of the 2,000 before it.
 """

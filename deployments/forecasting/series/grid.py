@@ -14,6 +14,9 @@ from models.forecasting.local.question import Question
 
 MOST_PLACES = 100_000
 """Values and gaps together."""
+MOST_METRIC_PLACES = 20_000
+# Intervals that say how often a metric is measured now, and how much less often is too seldom.
+_LATELY, _FINER = 500, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,38 @@ def asked_of(row: ForecastSeries) -> Asked:
 
 
 def asked_of_metric(row: ForecastSeries, ts: npt.NDArray[np.int64], values: FloatArray) -> Asked:
-    """Lay a metric's history on an even grid."""
+    """Lay a metric's history on an even grid that ends with its last interval.
+
+    Sources come and go, each with its own cadence: what lies in one step is averaged.
+    """
     if not ts.size:
         raise TrainingDataError("the entity has no telemetry of this metric")
-    cadence = Cadence.parse(row["frequency"]) if row["frequency"] is not None else None
-    return _timed(row, values, ts, cadence)
+    cadence = _metrics_cadence(row, ts[-_LATELY:])
+    places = np.rint((ts - ts[-1]) / cadence.seconds).astype(np.int64)
+    late = places > -MOST_METRIC_PLACES
+    places, values = places[late], values[late]
+    at = places - places[0]
+    there = np.isfinite(values)
+    counts = np.bincount(at[there], minlength=int(at[-1]) + 1)
+    totals = np.bincount(at[there], weights=values[there], minlength=int(at[-1]) + 1)
+    grid = np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
+    return _asked(row, grid, int(ts[-1]) + cadence.seconds * int(places[0]), cadence)
+
+
+def _metrics_cadence(row: ForecastSeries, ts: npt.NDArray[np.int64]) -> Cadence:
+    """Take the cadence that is asked for, or that of late; refuse one that is too fine."""
+    if row["frequency"] is None:
+        if ts.size < 2:  # noqa: PLR2004 - one time has no distance
+            raise TrainingDataError("one interval is all its telemetry: give a frequency, or wait")
+        return Cadence.found_in(ts)
+    cadence = Cadence.parse(row["frequency"])
+    measured = float(np.median(np.diff(ts))) if ts.size > 1 else 0.0
+    if measured > _FINER * cadence.seconds:
+        raise TrainingDataError(
+            f"it is measured every {measured:g} seconds, and {row['frequency']} is less: give no "
+            "frequency, or a longer one"
+        )
+    return cadence
 
 
 def _timed(

@@ -37,6 +37,7 @@ async def test_it_is_read_again_once_a_new_value_may_be_there(history: History) 
     now = 1000.0
     kept = MetricHistories(lambda: now)
     first = (await kept.get([P99, P99]))[P99]
+    assert len(history.asked) == 1
     now += FRESH_SECONDS - 1
     assert (await kept.get([P99]))[P99] is first
     now += 1
