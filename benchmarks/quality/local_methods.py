@@ -2,8 +2,8 @@
 
 Protocol of M4: each series is forecast once, from all that came before its test part. sMAPE is
 200 mean |y - f| / (|y| + |f|), the unit of MASE is the in-sample error of the seasonal naive, and
-OWA is the mean of both over Naive2's. Settings were found on these series, whole and cut short; no series
-has settings of its own. ETTh1: oil temperature, 96 hours ahead, scaled by mean and standard
+OWA is the mean of both over Naive2's. Settings were found on these series, whole and cut short; no
+series has settings of its own. ETTh1: oil temperature, 96 hours ahead, scaled by mean and standard
 deviation of the training rows, from every 24th origin of the test rows, out of the 2,000 before it.
 """
 

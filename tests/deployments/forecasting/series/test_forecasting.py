@@ -27,12 +27,14 @@ async def series() -> AsyncIterator[SeriesForecasting]:
 def batch_of(rows: int, values: int) -> Batch:
     draw = np.random.default_rng(rows)
     bodies = [
-        ForecastBody(
-            values=[None, *draw.normal(size=values).tolist()],
-            start="2026-11-20T00:00:00Z",
-            frequency="1h",
-            holidays=["2026-11-21", "2026-11-28"],
-            model="ets" if row % 2 else None,
+        ForecastBody.model_validate(
+            {
+                "values": [None, *draw.normal(size=values).tolist()],
+                "start": "2026-11-20T00:00:00Z",
+                "frequency": "1h",
+                "holidays": ["2026-11-21", "2026-11-28"],
+                "model": "ets" if row % 2 else None,
+            }
         )
         for row in range(rows - 1)
     ]

@@ -50,12 +50,14 @@ def test_what_cannot_be_laid_out_is_refused_in_words(
 
 
 def test_holidays_are_marked_past_and_to_come() -> None:
-    body = ForecastBody(
-        values=[1.0] * 3,
-        start="2026-12-24T12:00:00Z",
-        frequency="12h",
-        horizon=3,
-        holidays=["2026-12-26", "2026-12-25"],
+    body = ForecastBody.model_validate(
+        {
+            "values": [1.0] * 3,
+            "start": "2026-12-24T12:00:00Z",
+            "frequency": "12h",
+            "horizon": 3,
+            "holidays": ["2026-12-26", "2026-12-25"],
+        }
     )
     special = asked_of(ask(body)).question.special
     assert special is not None

@@ -18,7 +18,8 @@ HORIZON = 6
 def drawn(count: int = 120, season: int = 12, seed: int = 3) -> FloatArray:
     at = np.arange(count)
     noise = np.random.default_rng(seed).normal(0, 0.4, count)
-    return 20 + 5 * np.sin(2 * np.pi * at / season) + 0.02 * at + noise
+    found: FloatArray = 20 + 5 * np.sin(2 * np.pi * at / season) + 0.02 * at + noise
+    return found
 
 
 def plainly_smoothed(values: FloatArray, season: int, weights: Weights, span: int) -> FloatArray:
@@ -36,7 +37,8 @@ def plainly_smoothed(values: FloatArray, season: int, weights: Weights, span: in
     ahead = np.arange(1, HORIZON + 1)
     trend = slope * np.cumsum(weights.damping**ahead)
     seasonal = [offsets[(len(values) + step) % season] for step in range(HORIZON)]
-    return level + trend + np.array(seasonal) + error * weights.error**ahead
+    found: FloatArray = level + trend + np.array(seasonal) + error * weights.error**ahead
+    return found
 
 
 def test_smoothing_is_the_books() -> None:
