@@ -90,6 +90,9 @@ def test_each_column_takes_its_latest_known_number(
     same(found, auth)
     loads = stored.metric(empty, "auth", "load", START, UNTIL, known_until_ms=moment)
     np.testing.assert_array_equal(loads, auth.load)
+    times, again = stored.timed_metric(empty, "auth", "load", START, UNTIL, known_until_ms=moment)
+    np.testing.assert_array_equal(times, auth.ts)
+    np.testing.assert_array_equal(again, auth.load)
     for reader in (stored.training_rows, worker_minutes):
         for name, values in reader(empty, START, UNTIL, known_until_ms=moment).items():
             np.testing.assert_array_equal(values, expected.columns()[name], err_msg=name)
