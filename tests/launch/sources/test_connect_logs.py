@@ -45,8 +45,9 @@ def lines(begin: int, seconds: int, **further: Any) -> Iterator[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give one with a log of the last five minutes, rotated in their middle."""
-    begin = int(time.time()) // 60 * 60 - 300
+    """Give one with a log of five minutes, rotated in their middle."""
+    # Of intervals that are over for as long as a line may be late.
+    begin = int(time.time() - 10) // 60 * 60 - 300
     found = tmp_path / "logs"
     found.mkdir()
     (found / "access.log.1").write_text("".join(lines(begin, 150)))
