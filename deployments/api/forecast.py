@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from config_store.document import Serving
+from config_store.document import ConfigDocument
 from deployments.api.endpoint import WHOLE, FamilyBody, InferenceEndpoint, Nested
 from deployments.forecasting.series.operations import ForecastSeries
 from deployments.gateway.timestamps import TimestampOrEpoch
@@ -196,7 +196,7 @@ class ForecastData(BaseModel):
     notes: list[str]
 
 
-def columns(bodies: Sequence[ForecastBody], _: Serving) -> Columns:
+def columns(bodies: Sequence[ForecastBody], _: ConfigDocument) -> Columns:
     """Give the last value and its own errors: from this a fallback answers."""
     found = np.array([_repeated(body) for body in bodies])
     return dict(zip(("last", "last_lower", "last_upper"), found.T, strict=True))
