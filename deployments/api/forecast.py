@@ -187,8 +187,9 @@ class ForecastData(BaseModel):
     weights: dict[str, float] = Field(description="By method: its share of the answer.")
     seasons: list[int] = Field(description="The seasons that were found, in steps.")
     coverage_so_far: list[CoverageShown] | None = Field(
-        description="How often intervals that were formed in the same way, each from what came "
-        "before it only, held in this series' own past; null where it is too short."
+        description="How often intervals that were formed in the same way held in this series' "
+        "own past: each as wide as what came before it tells, around methods that were weighed "
+        "on all of it, so that for a short series it is too high. Null where it is too short."
     )
     coverage_points: int = Field(description="How many past values that was counted on.")
     interval_reason: str | None = Field(description="Why there are no intervals, where none are.")

@@ -21,7 +21,7 @@ _FEWEST_ERRORS = 3
 """Of a step, before it is said to be seen."""
 # How many separate errors each stretch of the past counts for that is as long as the horizon, and
 # what choosing methods on these very errors hides of them. Found on M4's series, whole and cut
-# short (benchmarks/quality/local_methods.py).
+# short, their test parts included (benchmarks/quality/local_methods.py).
 _ERRORS_A_STRETCH, _HIDDEN = 20.0, 0.7
 _ORIGINS_A_LOOK = 4
 # Steps' usual errors are taken to be no smaller than this share of their mean.
