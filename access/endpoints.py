@@ -52,6 +52,9 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /sources",
         "GET /entities",
         "GET /entities/{entity:path}",
+        "GET /features/definitions",
+        "GET /features/vector",
+        "POST /features/vectors",
     ),
     Role.CLIENT: (
         "POST /models/capacity-planning",

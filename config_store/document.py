@@ -6,8 +6,10 @@ from typing import Self
 import orjson
 from pydantic import ConfigDict, Field, model_validator
 
+from config_store.own_features import OwnFeatures, catalogue_of
 from config_store.quotas import QuotasConfig
 from config_store.sources import SourcesConfig
+from features.definitions.catalogue import Catalogue
 from safety.policy import SafetyPolicy
 from settings.frozen import Frozen
 
@@ -111,6 +113,19 @@ class FeatureConfig(Frozen):
     # is up to 125 s old, and only one that is missing altogether is worth a mark.
     stale_after_seconds: float = Field(180.0, gt=0)
     defaults: dict[str, float] = Field(default_factory=dict)
+    definitions: OwnFeatures = Field(
+        default_factory=dict,
+        description="Features of your own, each an expression over others.",
+    )
+
+    def catalogue(self) -> Catalogue:
+        """Put the own definitions to the shipped ones."""
+        return catalogue_of(self.definitions, self.stale_after_seconds)
+
+    @model_validator(mode="after")
+    def _definitions_fit(self) -> Self:
+        self.catalogue()
+        return self
 
     @model_validator(mode="after")
     def _refreshed_before_stale(self) -> Self:

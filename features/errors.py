@@ -1,5 +1,10 @@
 """Everything this room can refuse, in one tree."""
 
+from collections.abc import Mapping
+
+# Of a text in a message.
+SHOWN = 80
+
 
 class FeatureError(Exception):
     """The root: catch this to catch every refusal of the feature room."""
@@ -63,3 +68,28 @@ class NothingUsableError(FeatureError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Nothing there can be used: {reason}.")
+
+
+class BadExpressionError(FeatureError):
+    """An expression that cannot be used; the message names the place in it."""
+
+    def __init__(self, text: str, column: int, reason: str) -> None:
+        shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+        super().__init__(f"{shown!r}, column {column}: {reason}")
+
+
+class BadDefinitionError(FeatureError):
+    """A feature's definition that does not fit the others; the message names the feature."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"feature {name!r}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class UnknownFeaturesError(FeatureError):
+    """Features were asked for that nobody defined."""
+
+    def __init__(self, hints: Mapping[str, str]) -> None:
+        words = ", ".join(f"{name!r}{hint}" for name, hint in hints.items())
+        super().__init__(f"there is no feature {words}")

@@ -130,4 +130,9 @@ def key(redis: Redis, entity: str) -> str:
 
 async def publish(redis: Redis, rows: Iterable[tuple[str, FeatureRow]]) -> None:
     """Write rows the way that the store reads them, all at once."""
-    await redis.mset({key(redis, entity): row.encode() for entity, row in rows})
+    await redis.mset(as_stored(redis, rows))
+
+
+def as_stored(redis: Redis, rows: Iterable[tuple[str, FeatureRow]]) -> dict[str, bytes]:
+    """Give what Redis holds of rows, by key."""
+    return {key(redis, entity): row.encode() for entity, row in rows}

@@ -1,12 +1,14 @@
 """Measurements of several sources made up row by row, and a second way to put them together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from features.rows import FeatureRow
 from features.telemetry.columns import COLUMNS, EXEMPLARS, Telemetry
-from features.telemetry.tables import METRICS
+from features.telemetry.stored import newest_values
+from features.telemetry.tables import METRICS, ColumnStore
 
 Values = Mapping[str, Any]
 Key = tuple[str, int]
@@ -29,6 +31,18 @@ class Given(NamedTuple):
     source: str
     known_ms: int
     rows: dict[Key, Values]
+
+
+def latest(
+    store: ColumnStore,
+    entities: Sequence[str],
+    normal: Mapping[str, dict[str, float]],
+    now: int,
+    **when: int | None,
+) -> dict[str, FeatureRow]:
+    """Give the rows that models read, with what is normal as it is given."""
+    found = newest_values(store, entities, now, **when)
+    return {entity: newest.row(normal.get(entity, {})) for entity, newest in found.items()}
 
 
 def telemetry_of(rows: Mapping[Key, Values]) -> Telemetry:

@@ -59,7 +59,7 @@ def figures(store: EmbeddedClickhouse, minutes: Telemetry, days: int) -> list[li
         measured(
             "the latest of each entity",
             len(entities),
-            lambda: telemetry_store.latest(store, entities, {}, UNTIL),
+            lambda: telemetry_store.newest_values(store, entities, UNTIL),
         ),
     ]
 

@@ -34,6 +34,7 @@ from deployments.gateway.routes import (
     decisions,
     documentation,
     experiments,
+    features,
     monitoring,
     outcomes,
     platform,
@@ -86,6 +87,7 @@ def build_app(context: GatewayContext) -> FastAPI:
         experiments,
         studies,
         telemetry,
+        features,
         remote_write,
         timeline,
     )

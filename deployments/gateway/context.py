@@ -16,6 +16,7 @@ from deployments.api.shipped import FAMILIES
 from deployments.gateway.admission import Admission
 from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.documentation.sessions import Sessions
+from deployments.gateway.feature_reader import FeatureReader
 from deployments.gateway.hops import Handles, Hops
 from deployments.gateway.lanes import Lanes
 from deployments.gateway.listeners import Listeners
@@ -80,6 +81,7 @@ class GatewayContext:
         self.spools = Spools(replica.redis, Path(self.settings.paths.spool), self.clocks.wall)
         self.lookups = DecisionLookups(self.clocks.monotonic, why_waiting=self.spools.why_waiting)
         self.intake = Intake(replica.redis)
+        self.features = FeatureReader(replica.redis)
         self.post_room = BodyRoom(POSTS_PER_KEY, POSTS_IN_ALL)
         self.outcomes = OutcomeRecorder(replica.redis, self.clocks.monotonic)
         self.sessions = Sessions(secret, lambda: self.keys.value, self.clocks.wall)

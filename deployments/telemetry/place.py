@@ -53,7 +53,7 @@ class SourcePlace:
         await asyncio.to_thread(append, self._store, telemetry, source=self._name, known_ms=known)
         if newest and len(telemetry):
             entities = sorted(set(telemetry.entity.tolist()))
-            await self._features.publish(entities, self._cadence_seconds)
+            await self._features.publish(entities, self._cadence_seconds, known)
 
     async def answered(self) -> None:
         await self._events.answered()

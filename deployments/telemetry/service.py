@@ -92,7 +92,7 @@ class TelemetryService:
         self._demo = demo
         self._wall = wall
         self._monotonic = monotonic
-        self.features = FeaturePublisher(store, redis, wall, monotonic)
+        self.features = FeaturePublisher(store, redis, wall, self.facts_of)
         self._redis = redis
         self._running: dict[str, Running] = {}
         self._receiving: dict[str, Receiving] = {}

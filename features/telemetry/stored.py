@@ -5,12 +5,12 @@ Every reader takes `known_until_ms`: it then answers as it would have at that mo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from features.definitions import LIVE, TRAILING_DAYS
+from features.definitions.live import LIVE, TRAILING_DAYS
 from features.rows import FeatureRow
 from features.telemetry.columns import COLUMNS, Telemetry
 from features.telemetry.derive import load_of
@@ -24,8 +24,9 @@ _TRAINING = (
     *("p50_ms", "p95_ms", "p99_ms", "p999_ms", "exemplars"),
 )
 _STORED = tuple(each.name for each in COLUMNS if each.name not in {"ts", "entity"})
+_LIVE = tuple(each.name for each in LIVE)
 # A load that was not measured follows from the processor's.
-_READ = (*(each.name for each in LIVE), "cpu")
+_READ = (*_LIVE, "cpu", "queue_depth")
 
 # As models learn them: the quantile is the inclusive one, which interpolates as numpy does; the
 # rate is the one at which the median request arrived, so that nights hardly count. An interval that
@@ -47,6 +48,7 @@ FROM (
 # An alias that bears a column's name would stand for the aggregate in the WHERE as well.
 _LATEST = f"""
 SELECT entity, toUnixTimestamp(max(ts)) AS at,
+       toUnixTimestamp64Milli(tupleElement(max((ts, known)), 2)) AS known_ms,
        {", ".join(f"argMax({name}, ts) AS last_{name}" for name in _READ)},
        countEqual(groupArray(ts), max(ts)) > 1 AS doubled
 FROM measurements WHERE {{scope.where}}
@@ -72,10 +74,14 @@ def newest(store: ColumnStore, *, known_until_ms: int | None = None) -> dict[str
 
 
 def baselines(
-    store: ColumnStore, until: int, *, known_until_ms: int | None = None
+    store: ColumnStore,
+    until: int,
+    *,
+    entities: Sequence[str] | None = None,
+    known_until_ms: int | None = None,
 ) -> dict[str, dict[str, float]]:
     """Tell what is normal for each entity, from the trailing days; NaN where nothing says."""
-    scope = Scope(until - TRAILING_DAYS * DAY, until, known_until_ms=known_until_ms)
+    scope = Scope(until - TRAILING_DAYS * DAY, until, entities, known_until_ms)
     rows = store.query(_BASELINES.format(rows=plain(_BASELINE_COLUMNS, scope)), scope.params)
     if any(row["doubled"] for row in rows):
         sql = _BASELINES.format(rows=merged(_BASELINE_COLUMNS, scope)) + IN_ORDER
@@ -89,15 +95,22 @@ def baselines(
     }
 
 
-def latest(
-    store: ColumnStore,
-    entities: Sequence[str],
-    normal: Mapping[str, dict[str, float]],
-    now: int,
-    *,
-    known_until_ms: int | None = None,
-) -> dict[str, FeatureRow]:
-    """Read the feature rows of these entities off their newest interval of the last day.
+class Newest(NamedTuple):
+    """The newest interval of an entity: what it says, and when that was known."""
+
+    at: int
+    known_ms: int
+    values: dict[str, float]
+
+    def row(self, normal: Mapping[str, float]) -> FeatureRow:
+        """Give what models read: the live values, and beside them what is normal."""
+        return FeatureRow({name: self.values[name] for name in _LIVE} | normal, float(self.at))
+
+
+def newest_values(
+    store: ColumnStore, entities: Sequence[str], now: int, *, known_until_ms: int | None = None
+) -> dict[str, Newest]:
+    """Read these entities' newest interval of the last day.
 
     What was not measured in it is NaN: an older number would pass for a present one.
     """
@@ -105,11 +118,14 @@ def latest(
     found = {row["entity"]: row for row in store.query(_LATEST.format(scope=scope), scope.params)}
     doubled = [entity for entity, row in found.items() if row["doubled"]]
     if doubled:
-        found |= _merged_latest(store, {name: int(found[name]["at"]) for name in doubled}, scope)
+        at = {name: int(found[name]["at"]) for name in doubled}
+        for entity, row in _merged_latest(store, at, scope).items():
+            found[entity] = found[entity] | row
     return {
-        entity: FeatureRow(
-            _live({name: float(row[f"last_{name}"]) for name in _READ}) | normal.get(entity, {}),
-            float(row["at"]),
+        entity: Newest(
+            int(row["at"]),
+            int(row["known_ms"]),
+            _derived({name: float(row[f"last_{name}"]) for name in _READ}),
         )
         for entity, row in found.items()
     }
@@ -181,8 +197,8 @@ def between(
     return Telemetry(**columns)
 
 
-def _live(read: Mapping[str, float]) -> dict[str, float]:
-    """Give the live features of what was read, derived where they were not measured."""
+def _derived(read: Mapping[str, float]) -> dict[str, float]:
+    """Put in what follows from other columns, where it was not measured itself."""
     load, cpu, workers = (np.array([read[name]]) for name in ("load", "cpu", "active_workers"))
     derived = {"load": float(load_of(load, cpu, workers)[0])}
-    return {feature.name: read[feature.name] for feature in LIVE} | derived
+    return {**read, **derived}

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
-from features.definitions import LIVE
+from features.definitions.live import LIVE
 from models.needs import NEEDS
 
 _FEATURES = {feature.name for feature in LIVE}

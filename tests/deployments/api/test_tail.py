@@ -11,7 +11,7 @@ from config_store.shipped import default_document
 from config_store.sources import EntityFacts, SourcesConfig
 from deployments.api.shipped import FAMILIES
 from deployments.api.tail import FEATURES, GIVEN, TAIL, TailBody, TailData, answers, columns
-from features.definitions import NAMES
+from features.definitions.live import NAMES
 from models.tail.calibration import INTERVAL_LEVEL
 from models.tail.inputs import BOUNDS
 from models.tail.plan import ACTIONS

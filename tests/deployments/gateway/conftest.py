@@ -22,7 +22,7 @@ import features.store
 from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
 from deployments.runtime.transport.tcp import exchange
-from features.definitions import LIVE
+from features.definitions.live import LIVE
 from features.hours.series import EntityHours
 from features.rows import FeatureRow
 from features.store import publish

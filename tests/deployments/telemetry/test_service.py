@@ -28,6 +28,8 @@ from features.telemetry.columns import Telemetry
 from features.telemetry.intake import Intake, packed_entries
 from features.telemetry.source_states import read_states
 from features.telemetry.tables import create_measurements
+from features.vectors.published import PublishedVectors
+from features.vectors.vector import matrix_of
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.errors import QueryRejectedError
 from observability.metrics import Metrics
@@ -149,10 +151,15 @@ async def test_the_first_source_takes_the_demo_away(begin: Callable[[], Any], re
     await eventually(lambda: read(running.store, 10, kinds=["demo_removed"]).events)
     withdrawn: Any = await redis.get(key(redis, "order-gateway"))
     assert b'"values":{}' in withdrawn
+    assert await PublishedVectors(redis).read(["order-gateway"]) == [None]
     minute = int(time.time()) // MINUTE * MINUTE - MINUTE
     await running.post("billing", minute, 12.0)
     await eventually(lambda: running.present() == {"cron": 1})
     await eventually(lambda: redis.exists(key(redis, "billing")))
+    ((layout, vector),) = await PublishedVectors(redis).read(["billing"])  # type: ignore[misc] # it is there
+    numbers = matrix_of(layout, [vector])[0, -len(layout.names) :]
+    assert numbers[layout.names.index("request_rate")] == 12.0
+    assert numbers[layout.names.index("request_rate_mean_1h")] == 12.0
     (row,) = (await running.service.features.latest(["billing"])).values()
     assert (row.values["request_rate"], row.event_time) == (12.0, minute)
     # Nobody makes anything up after that, also not where the source is removed again.

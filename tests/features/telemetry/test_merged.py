@@ -16,7 +16,7 @@ from features.telemetry.columns import EXEMPLARS, Telemetry
 from features.telemetry.tables import append
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from tests.hours import hours_of
-from tests.measurements import Given, Values, put_together, telemetry_of
+from tests.measurements import Given, Values, latest, put_together, telemetry_of
 
 START = 1_773_144_000  # 2026-03-10 12:00 UTC
 CADENCE = 900
@@ -109,7 +109,7 @@ def test_what_is_computed_is_computed_of_intervals_and_not_of_rows(
     last = {each: int(expected.ts[expected.entity == each].max()) for each in seen}
     assert stored.newest(empty, known_until_ms=moment) == last
 
-    rows = stored.latest(empty, ENTITIES, {}, UNTIL, known_until_ms=moment)
+    rows = latest(empty, ENTITIES, {}, UNTIL, known_until_ms=moment)
     assert {entity: row.event_time for entity, row in rows.items()} == last
     for entity, row in rows.items():
         newest = expected.rows((expected.entity == entity) & (expected.ts == last[entity]))
@@ -141,7 +141,7 @@ def answers(store: EmbeddedClickhouse, moment: int | None) -> list[str]:
         lambda **when: worker_minutes(store, 0, EVER, **when),
         lambda **when: stored.metric(store, "auth", "load", 0, EVER, **when),
         lambda **when: stored.newest(store, **when),
-        lambda **when: stored.latest(store, ENTITIES, {}, UNTIL, **when),
+        lambda **when: latest(store, ENTITIES, {}, UNTIL, **when),
         lambda **when: stored.baselines(store, UNTIL, **when),
         lambda **when: stored_hours(store, UNTIL, 2, **when),
     ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features.calendars.days import DAY, MINUTE
-from features.definitions import LIVE, NAMES, TRAILING_DAYS
+from features.definitions.live import LIVE, NAMES, TRAILING_DAYS
 from features.rows import FeatureRow
 from features.telemetry import stored as clickhouse
 from features.telemetry.columns import Telemetry
@@ -15,6 +15,7 @@ from models.tail.baselines import entity_baselines, trailing_baselines
 from models.tail.history import history_of
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from tests.fortnight import ENTITIES, START, STOP, fortnight
+from tests.measurements import latest
 
 
 def add(store: EmbeddedClickhouse, telemetry: Telemetry, known_ms: int = STOP * 1000) -> None:
@@ -60,13 +61,13 @@ def test_the_newest_minute_of_each_entity(store: EmbeddedClickhouse) -> None:
 def test_an_empty_store_knows_nothing_and_says_so(empty: EmbeddedClickhouse) -> None:
     assert clickhouse.newest(empty) == {}
     assert clickhouse.baselines(empty, STOP) == {}
-    assert clickhouse.latest(empty, ENTITIES, {}, STOP) == {}
+    assert latest(empty, ENTITIES, {}, STOP) == {}
     assert all(len(column) == 0 for column in clickhouse.training_rows(empty, 0, STOP).values())
 
 
 def test_the_latest_row_is_read_off_the_last_stored_minute(store: EmbeddedClickhouse) -> None:
     normal = clickhouse.baselines(store, STOP)
-    found = clickhouse.latest(store, [*ENTITIES, "nobody"], normal, STOP + 30)
+    found = latest(store, [*ENTITIES, "nobody"], normal, STOP + 30)
     assert set(found) == set(ENTITIES)
     for entity in ENTITIES:
         telemetry = fortnight()
@@ -77,18 +78,18 @@ def test_the_latest_row_is_read_off_the_last_stored_minute(store: EmbeddedClickh
 
 
 def test_an_entity_without_a_baseline_still_has_its_readings(store: EmbeddedClickhouse) -> None:
-    found = clickhouse.latest(store, ["settlement"], {}, STOP)
+    found = latest(store, ["settlement"], {}, STOP)
     assert set(found["settlement"].values) == {feature.name for feature in LIVE}
 
 
 def test_what_was_silent_for_a_day_has_no_latest_row(store: EmbeddedClickhouse) -> None:
-    assert clickhouse.latest(store, ENTITIES, {}, STOP - MINUTE + DAY).keys() == set(ENTITIES)
-    assert clickhouse.latest(store, ENTITIES, {}, STOP + DAY) == {}
+    assert latest(store, ENTITIES, {}, STOP - MINUTE + DAY).keys() == set(ENTITIES)
+    assert latest(store, ENTITIES, {}, STOP + DAY) == {}
 
 
 def test_a_name_is_a_value_and_never_sql(store: EmbeddedClickhouse) -> None:
     for name in ("'", "x') OR 1=1 --", "\\", "\n"):
-        assert clickhouse.latest(store, [name], {}, STOP) == {}
+        assert latest(store, [name], {}, STOP) == {}
 
 
 def test_training_rows_are_the_telemetry(store: EmbeddedClickhouse) -> None:
@@ -115,24 +116,24 @@ def test_a_minute_that_arrives_twice_changes_no_answer(empty: EmbeddedClickhouse
     week = fortnight().between(START, START + TRAILING_DAYS * DAY)
     until = START + TRAILING_DAYS * DAY
     add(empty, week)
-    before = clickhouse.baselines(empty, until), clickhouse.latest(empty, ENTITIES, {}, until)
+    before = clickhouse.baselines(empty, until), latest(empty, ENTITIES, {}, until)
     rows = clickhouse.training_rows(empty, START, until)
     add(empty, week.between(START + DAY, START + 3 * DAY))
     add(empty, week.between(until - MINUTE, until))
     assert clickhouse.baselines(empty, until) == before[0]
-    assert clickhouse.latest(empty, ENTITIES, {}, until) == before[1]
+    assert latest(empty, ENTITIES, {}, until) == before[1]
     for name, column in clickhouse.training_rows(empty, START, until).items():
         np.testing.assert_array_equal(column, rows[name])
 
 
 def test_a_correction_counts_from_when_it_was_known(store: EmbeddedClickhouse) -> None:
     last = fortnight().rows(fortnight().ts == STOP - MINUTE)
-    wrong = clickhouse.latest(store, ENTITIES, {}, STOP)
+    wrong = latest(store, ENTITIES, {}, STOP)
     add(store, replace(last, load=np.full(len(last), 0.125)), known_ms=STOP * 1000 + 500)
     for entity in ENTITIES:
-        found = clickhouse.latest(store, ENTITIES, {}, STOP)[entity]
+        found = latest(store, ENTITIES, {}, STOP)[entity]
         assert found.values == wrong[entity].values | {"load": 0.125}
-    assert clickhouse.latest(store, ENTITIES, {}, STOP, known_until_ms=STOP * 1000 + 499) == wrong
+    assert latest(store, ENTITIES, {}, STOP, known_until_ms=STOP * 1000 + 499) == wrong
 
 
 def test_a_metric_that_the_newest_interval_lacks_is_not_taken_from_an_older_one(
@@ -141,7 +142,7 @@ def test_a_metric_that_the_newest_interval_lacks_is_not_taken_from_an_older_one(
     last = fortnight().rows(fortnight().ts == STOP - MINUTE)
     coming = replace(last, ts=last.ts + MINUTE, infra=np.full(len(last), np.nan))
     add(store, coming)
-    for row in clickhouse.latest(store, ENTITIES, {}, STOP).values():
+    for row in latest(store, ENTITIES, {}, STOP).values():
         assert row.event_time == STOP
         assert np.isnan(row.values["infra"])
         assert np.isfinite(row.values["request_rate"])

@@ -1,4 +1,4 @@
-from features.definitions import FEATURES, LIVE, NAMES, TRAILING_DAYS
+from features.definitions.live import FEATURES, LIVE, NAMES, TRAILING_DAYS
 from features.telemetry.columns import COLUMNS
 from models.tail import baselines
 
@@ -14,4 +14,4 @@ def test_what_is_read_live_is_measured() -> None:
 
 def test_every_feature_has_a_name_of_its_own_a_unit_and_a_meaning() -> None:
     assert len(set(NAMES)) == len(FEATURES)
-    assert all(feature.unit and feature.meaning for feature in FEATURES)
+    assert all(feature.unit and feature.description for feature in FEATURES)

@@ -1,0 +1,1 @@
+"""All features of an entity at once: computed of telemetry, published, and read."""

@@ -1,0 +1,205 @@
+"""Definitions and vectors of features, as clients get them through the gateway."""
+
+import math
+import time
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from access.keys import Role
+from config_store.own_features import OwnFeature
+from features.definitions.catalogue import STORED, Catalogue
+from features.vectors.published import as_stored
+from features.vectors.vector import GROUPS, Layout, Vector, group_of
+from tests.deployments.house import House
+from tests.redis_server import RedisServer
+
+Answer = dict[str, Any]
+LIVE, HOUR_MEAN = "load", "request_rate_mean_1h"
+NAMES = [each.name for each in STORED]
+
+
+def vector(at: float, cadence: float = 60.0, **values: float) -> Vector:
+    numbers = {name: float(place) / 100 for place, name in enumerate(NAMES)} | values
+    known = [at + 10 + place for place in range(len(GROUPS))]
+    return Vector(numbers, [at + place for place in range(len(GROUPS))], known, cadence)
+
+
+async def put(redis: Redis, **vectors: Vector) -> None:
+    await redis.mset(as_stored(redis, vectors))
+
+
+def place(name: str) -> int:
+    (found,) = [each for each in STORED if each.name == name]
+    return GROUPS.index(group_of(found))
+
+
+async def get(house: House, path: str, status: int = 200) -> Answer:
+    async with house.client(Role.VIEWER) as client:
+        found = await client.get(path)
+    assert found.status_code == status, found.text
+    answer: Answer = found.json()
+    return answer
+
+
+async def ask(house: House, body: Any, status: int = 200) -> Answer:
+    async with house.client(Role.VIEWER) as client:
+        found = await client.post("/features/vectors", content=orjson.dumps(body))
+    assert found.status_code == status, found.text
+    answer: Answer = found.json()
+    return answer
+
+
+async def test_own_definitions_are_computed_of_others_and_of_each_other(
+    house: House, redis: Redis
+) -> None:
+    await put(redis, checkout=vector(time.time(), load=0.5, request_rate=200.0, error_rate=0.05))
+    own = {
+        "risky": OwnFeature(expression="where(failing > 5 and load < 1, failing, 0)", high=9.0),
+        "failing": OwnFeature(expression="error_rate * request_rate", unit="1/s", owner="sre"),
+        "busy": OwnFeature(expression="load >= 0.5"),
+    }
+    features = house.document.features.model_copy(update={"definitions": own})
+    await house.deploy(house.document.model_copy(update={"features": features}))
+    path = "/features/vector?entity=checkout&features=risky,failing,busy"
+    found = (await get(house, path))["features"]
+    assert [found["failing"]["value"], found["busy"]["value"]] == [10.0, 1.0]
+    assert (found["risky"]["value"], found["risky"]["why"]) == (None, "out of bounds")
+    shown = {each["name"]: each for each in (await get(house, "/features/definitions"))["features"]}
+    assert (shown["busy"]["type"], shown["failing"]["owner"]) == ("truth", "sre")
+    assert shown["risky"]["source"] == ["failing", "load"]
+
+
+async def test_without_redis_it_says_so(house: House, redis_server: RedisServer) -> None:
+    redis_server.kill()
+    refusal = (await get(house, "/features/vector?entity=a&features=load", 503))["error"]
+    assert "Redis, which holds the features" in refusal["message"]
+
+
+@pytest.mark.asyncio(loop_scope="class")
+class TestReading:
+    """What leaves nothing behind, in one house."""
+
+    async def test_the_definitions_tell_all_that_decides_a_value(self, shared_house: House) -> None:
+        found = {
+            each["name"]: each
+            for each in (await get(shared_house, "/features/definitions"))["features"]
+        }
+        assert set(NAMES) < set(found)
+        assert {name: each["version"] for name, each in found.items()} == Catalogue().versions
+        load, hour, score = found[LIVE], found[HOUR_MEAN], found["load_score"]
+        assert (load["kind"], load["source"]) == ("REAL_TIME", ["load", "cpu", "active_workers"])
+        assert (hour["kind"], hour["how"]) == (
+            "BATCH",
+            "mean of request_rate over 3600 s, every 60 s",
+        )
+        assert (score["kind"], score["low"], score["high"]) == ("DERIVED", 0.0, 1.0)
+
+    async def test_a_vector_has_each_value_with_its_own_times(self, shared_house: House) -> None:
+        at = time.time() - 30
+        await put(
+            shared_house.redis, checkout=vector(at, load=0.75, cpu_mean_1h=math.nan, error_rate=1.5)
+        )
+        path = "/features/vector?entity=checkout&features=load,cpu_mean_1h,error_rate,load"
+        found = await get(shared_house, path)
+        assert found["entity"] == "checkout"
+        assert found["features"]["load"] == {
+            "value": 0.75,
+            "event_time": at + place("load"),
+            "known_time": at + 10 + place("load"),
+            "stale": False,
+            "why": None,
+        }
+        missing, outside = found["features"]["cpu_mean_1h"], found["features"]["error_rate"]
+        assert (missing["value"], missing["why"]) == (None, "missing")
+        assert (outside["value"], outside["why"]) == (None, "out of bounds")
+
+    async def test_left_out_names_mean_all_and_an_unknown_entity_has_none(
+        self, shared_house: House
+    ) -> None:
+        found = await get(shared_house, "/features/vector?entity=nobody")
+        assert set(found["features"]) == set(Catalogue().by_name)
+        nothing = {"value": None, "event_time": None, "known_time": None, "stale": False}
+        assert all(each == nothing | {"why": "missing"} for each in found["features"].values())
+
+    @pytest.mark.parametrize(("cadence", "age", "stale"), [(60, 170, False), (60, 200, True)])
+    async def test_a_value_is_stale_by_its_own_time_to_live(
+        self, shared_house: House, cadence: float, age: float, stale: bool
+    ) -> None:
+        await put(
+            redis, checkout=vector(time.time() - age, cadence), slow=vector(time.time() - age, 300)
+        )
+        both = {"entities": ["checkout", "slow"], "features": [LIVE, "cpu_mean_7d"]}
+        found = await ask(shared_house, both)
+        assert [row["stale"] for row in found["rows"]] == [[stale, False], [False, False]]
+
+    async def test_rows_and_columns_say_the_same(self, shared_house: House) -> None:
+        at = time.time()
+        await put(shared_house.redis, a=vector(at, load=0.25), b=vector(at - 5000, load=0.5))
+        wanted = {
+            "entities": ["b", "nobody", "a", "b"],
+            "features": ["load_score", "load", "cpu_sd_24h"],
+        }
+        rows, columns = (
+            await ask(shared_house, wanted),
+            await ask(shared_house, wanted | {"answer": "columns"}),
+        )
+        assert rows["features"] == list(columns["columns"]) == wanted["features"]
+        assert columns["entities"] == [row["entity"] for row in rows["rows"]] == wanted["entities"]
+        for word in ("values", "event_time", "known_time", "stale"):
+            turned = [list(each) for each in zip(*(row[word] for row in rows["rows"]), strict=True)]
+            assert turned == [columns["columns"][name][word] for name in wanted["features"]]
+        assert columns["columns"]["load"]["values"] == [0.5, None, 0.25, 0.5]
+        assert columns["columns"]["load"]["stale"] == [True, False, False, True]
+        # The score needs the baseline as well, whose values the fixture gives.
+        assert columns["columns"]["load_score"]["stale"] == [True, False, False, True]
+
+    @pytest.mark.parametrize(
+        ("body", "field", "words"),
+        [
+            ({"entities": ["a"], "features": ["laod"]}, "features", "'laod'; did you mean 'load'?"),
+            ({"entities": [], "features": ["load"]}, "entities", "at least 1"),
+            ({"entities": ["a"] * 1001, "features": ["load"]}, "entities", "at most 1000"),
+            ({"entities": ["a"] * 1000, "features": NAMES}, "features", "ask in parts"),
+            ({"entities": ["a"], "features": ["load"], "more": 1}, "more", "Extra"),
+        ],
+    )
+    async def test_what_cannot_be_asked_is_refused_by_its_field(
+        self, shared_house: House, body: Any, field: str, words: str
+    ) -> None:
+        refusal = (await ask(shared_house, body, 422))["error"]
+        assert words in refusal["fields"][field]
+
+    async def test_a_thousand_long_names_are_taken(self, shared_house: House) -> None:
+        body = {"entities": [f"{at:0200}" for at in range(1000)], "features": ["load"]}
+        found = await ask(shared_house, body | {"answer": "columns"})
+        assert found["columns"]["load"]["values"] == [None] * 1000
+
+    async def test_what_another_release_published_is_read_by_its_own_layout(
+        self, shared_house: House
+    ) -> None:
+        versions = Catalogue().versions
+        theirs = Layout(("load", "novel", "infra"), (versions["load"], "x", "another"), (0, 0, 1))
+        numbers = Vector({"load": 0.5, "novel": 1.0, "infra": 2.0}, [9.0, 8.0], [7.0, 6.0], 60.0)
+        own = as_stored(shared_house.redis, {"b": vector(time.time(), load=0.25)})
+        (key,) = [name for name in own if name.endswith(":b")]
+        (layout_key,) = [name for name in own if name != key]
+        await shared_house.redis.mset(own | {f"{key[:-1]}a": numbers.encode(theirs)})
+        wanted = {"entities": ["a", "b"], "features": ["load", "infra"], "answer": "columns"}
+        unread = await ask(shared_house, wanted)
+        assert unread["columns"]["load"]["values"] == [None, 0.25]
+        await shared_house.redis.set(
+            f"{layout_key.rpartition(':')[0]}:{theirs.id.hex()}", theirs.encoded
+        )
+        found = (await ask(shared_house, wanted))["columns"]
+        assert found["load"]["values"] == [0.5, 0.25]
+        # The same name, and another definition: what it says is not what is asked for.
+        assert found["infra"]["values"][0] is None
+
+    async def test_a_key_is_asked_for_before_the_body_is_read(self, shared_house: House) -> None:
+        async with shared_house.stranger() as client:
+            found: httpx.Response = await client.post("/features/vectors", content=b"{" * 100)
+        assert found.status_code == 401
