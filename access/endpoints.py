@@ -60,6 +60,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /models/capacity-planning",
         "POST /models/tail-slo",
         "POST /models/extreme-events",
+        "POST /models/forecast",
         "POST /models/tail-slo/outcome",
         "POST /models/tail/outcome",
         "POST /models/capacity-planning/outcome",

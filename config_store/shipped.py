@@ -28,6 +28,8 @@ FEATURE_DEFAULTS = {
 
 # A thousand fits may be asked for in one body, and are done beside what others ask.
 MANY_FITS = Deadlines(request_ms=10_000.0, model_ms=2_000.0)
+# A series of thousands of values takes tenths of a second, and sixteen may share a batch.
+LONG_FITS = Deadlines(request_ms=15_000.0, model_ms=8_000.0)
 # Off-policy evaluation goes through thousands of decisions, in a process of low priority; and who
 # asks for a trial may choose to wait for a model's suggestion, which others need not wait for.
 PATIENT = Deadlines(request_ms=10_000.0, model_ms=9_000.0)
@@ -46,6 +48,7 @@ def default_serving() -> Serving:
         {
             "tail": TailServing(model="tail/xgboost-quantile"),
             "extremes": FamilyServing(deadlines=MANY_FITS, lane=FITS),
+            "forecast": FamilyServing(deadlines=LONG_FITS, lane=FITS),
             "capacity": ModelServing(model="forecasting/ensemble", lane=FEW),
             "regime": FamilyServing(lane=WITH_STATE),
             "anomaly": FamilyServing(lane=WITH_STATE),

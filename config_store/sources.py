@@ -51,6 +51,16 @@ class RemoteWriteSource(_Source):
         3, description="The major release whose rules rates and quantiles follow, to the digit."
     )
 
+    @model_validator(mode="after")
+    def _can_be_evaluated(self) -> Self:
+        rules = self.mapping.metrics
+        if asked := sorted(name for name, rule in rules.items() if rule.kind == "expression"):
+            raise ValueError(
+                f"{', '.join(asked)}: only a Prometheus that is asked can run an expression; give "
+                "a rule of another kind, or connect it with `ballast connect prometheus`"
+            )
+        return self
+
 
 class LogsSource(_Source):
     """Files of JSON lines that the machine of the history can read."""

@@ -8,6 +8,7 @@ import ray
 
 from deployments.history.discovery import history
 from launch.training.champion import make_champion
+from launch.training.noting import note_trained
 from models.errors import TrainingDataError
 from models.pointer import read_pointer
 from models.registry import CHAMPION, Registry
@@ -57,5 +58,6 @@ def train_missing(settings: Settings, scratch: Path, progress: Progress) -> str 
     version = make_champion(
         registry, scratch, TAIL_MODEL, trained.model.save, trained.metrics, made_up=made_up
     )
+    note_trained(settings, version)
     progress(1.0, f"Model {version.name} {version.version} is trained")
     return version.version

@@ -77,7 +77,7 @@ def _door(found: dict[str, Any], run: Run) -> list[str]:
         f"families {', '.join(found['families'])}",
         *(
             ["sources  none: the demo platform is shown; `ballast connect` brings yours"]
-            if found["demo"]
+            if found.get("demo")
             else []
         ),
         f"cluster  {run.dashboard}   to apply an edited {run.config_file}:",

@@ -44,6 +44,7 @@ class Metrics:
         self._count_requests()
         self._count_models()
         self._count_platform()
+        self._count_sources()
 
     def answered(self, endpoint: str, status: int, seconds: Values) -> None:
         """Count requests that were answered with one status, each with its latency."""
@@ -176,6 +177,22 @@ class Metrics:
         self.ledger_dead_letters = self._counter(
             "ledger_dead_letters_total",
             "Ledger entries kept in a separate stream because they cannot be read or stored.",
+        )
+
+    def _count_sources(self) -> None:
+        self.source_age_seconds = self._gauge(
+            "source_newest_interval_age_seconds",
+            "Seconds since the newest interval began that a source of telemetry gave.",
+            "source",
+        )
+        self.source_breaker_open = self._gauge(
+            "source_breaker_open", "1 while a source that failed is left alone.", "source"
+        )
+        self.source_rows = self._counter(
+            "source_rows_total", "Rows of telemetry stored, by source.", "source"
+        )
+        self.source_complaints = self._counter(
+            "source_complaints_total", "What was wrong with telemetry.", "source", "fault"
         )
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:

@@ -3,6 +3,7 @@
 from safety.bandits import bandit_policy, evaluation_policy, feedback_policy
 from safety.capacity import capacity_policy
 from safety.extremes import extremes_policy
+from safety.forecast import forecast_policy
 from safety.policy import SafetyPolicy
 from safety.streams import anomaly_policy, regime_policy
 from safety.studies import study_policy
@@ -14,6 +15,7 @@ def default_policy() -> SafetyPolicy:
         families={
             "tail": tail_policy(),
             "extremes": extremes_policy(),
+            "forecast": forecast_policy(),
             "capacity": capacity_policy(),
             "regime": regime_policy(),
             "anomaly": anomaly_policy(),

@@ -44,13 +44,10 @@ def histogram(
 def openmetrics(series: Iterable[Scraped], until: int, seconds: int = 600) -> str:
     """Write the series up to a time, one sample every 15 s."""
     begin = until - seconds
-    return (
-        "".join(
-            f"{each.name}{_labels(each.labels)} {each.value + each.slope * (ts - begin):.9g} {ts}\n"
-            for each in series
-            for ts in range(begin, until + 1, SCRAPE_SECONDS)
-        )
-        + "# EOF\n"
+    return "".join(
+        f"{each.name}{_labels(each.labels)} {each.value + each.slope * (ts - begin):.9g} {ts}\n"
+        for each in series
+        for ts in range(begin, until + 1, SCRAPE_SECONDS)
     )
 
 

@@ -43,6 +43,10 @@ ALLOWED = {
         "_ask_on",
     ): "a thread that asks Ray, which blocks; whatever it meets is logged, and its age is shown",
     (
+        "launch/training/later.py",
+        "_run",
+    ): "a thread that trains, which blocks; whatever it meets is said, and the next look tries",
+    (
         "launch/zygote/spawn.py",
         "_keep_alive",
     ): "a thread; a failed start is tried again",

@@ -22,6 +22,7 @@ BENCHES = {
     "anomaly": ("anomaly",),
     "telemetry": ("telemetry",),
     "hours_ahead": (),
+    "local_methods": ("forecasting",),
 }
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config_store.document import Serving
+from config_store.document import ConfigDocument
 from deployments.api.endpoint import ENTITY_PATTERN, DecisionId, FamilyBody, InferenceEndpoint
 from deployments.optimization.experiments.operations import Decide, Freeze, Policy, Reward
 from deployments.runtime.batch import Columns, Detail
@@ -277,7 +277,7 @@ def ask_to_judge(body: EvaluateBody) -> Freeze:
     return {"op": "freeze", "policy": body.policy}
 
 
-def no_columns(_: Sequence[Any], __: Serving) -> Columns:
+def no_columns(_: Sequence[Any], __: ConfigDocument) -> Columns:
     return {}
 
 

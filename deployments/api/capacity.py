@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from config_store.document import Serving
+from config_store.document import ConfigDocument
 from deployments.api.endpoint import WHOLE, FamilyBody, InferenceEndpoint, Nested
 from deployments.runtime.batch import Columns, Detail
 
@@ -82,8 +82,8 @@ def _column(bodies: Sequence[CapacityBody], name: str) -> Any:
     return np.array([getattr(body, name) for body in bodies], dtype=np.float64)
 
 
-def columns(bodies: Sequence[CapacityBody], serving: Serving) -> Columns:
-    usual = serving.capacity.model.removeprefix("forecasting/")
+def columns(bodies: Sequence[CapacityBody], document: ConfigDocument) -> Columns:
+    usual = document.serving.capacity.model.removeprefix("forecasting/")
     names = [body.model or usual for body in bodies]
     given = {name: _column(bodies, name) for name in ("cpu", "p99", "slo_ms", "horizon_hours")}
     return given | {

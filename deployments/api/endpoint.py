@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from config_store.document import Serving
+from config_store.document import ConfigDocument
 from config_store.quotas import Counted
 from deployments.runtime.batch import Columns, Detail
 
@@ -85,7 +85,7 @@ class InferenceEndpoint:
     summary: str
     body: type[FamilyBody]
     data: type[BaseModel]
-    columns: Callable[[Sequence[Any], Serving], Columns]
+    columns: Callable[[Sequence[Any], ConfigDocument], Columns]
     # From what safety lets through, and what the model said beside it (None where it fell back).
     answers: Callable[[Columns, Sequence[Detail | None]], list[dict[str, Any]]]
     interval_method: str

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config_store.document import Serving
+from config_store.document import ConfigDocument
 from deployments.api.endpoint import WHOLE, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
 from deployments.tail.extremes.operations import Fit, FitTail
@@ -147,7 +147,7 @@ class ExtremesData(BaseModel):
     notes: list[str]
 
 
-def columns(bodies: Sequence[ExtremesBody], _: Serving) -> Columns:
+def columns(bodies: Sequence[ExtremesBody], _: ConfigDocument) -> Columns:
     """Give what was seen of the values: from this a fallback answers."""
     seen = np.array([_seen(body) for body in bodies])
     return dict(zip(SEEN, seen.T, strict=True))

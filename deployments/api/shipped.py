@@ -4,6 +4,7 @@ from deployments.api.bandits import BANDIT, EVALUATE, FEEDBACK
 from deployments.api.capacity import CAPACITY
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.extremes import EXTREMES
+from deployments.api.forecast import FORECAST
 from deployments.api.streams import ANOMALY, REGIME
 from deployments.api.studies import STUDY, TELL
 from deployments.api.tail import TAIL
@@ -13,6 +14,7 @@ FAMILIES: dict[str, InferenceEndpoint] = {
     for family in (
         TAIL,
         EXTREMES,
+        FORECAST,
         CAPACITY,
         REGIME,
         ANOMALY,

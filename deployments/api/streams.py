@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from config_store.document import Serving
+from config_store.document import ConfigDocument
 from deployments.anomaly.operations import (
     Fleet,
     Observe,
@@ -248,7 +248,7 @@ def _put_order(found: Observe[Any, Any], body: StreamBody) -> None:
         found["sequence"] = body.sequence
 
 
-def no_columns(_: Sequence[Any], __: Serving) -> Columns:
+def no_columns(_: Sequence[Any], __: ConfigDocument) -> Columns:
     return {}
 
 

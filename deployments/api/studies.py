@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config_store.document import Serving
+from config_store.document import ConfigDocument
 from deployments.api.endpoint import ENTITY_PATTERN, Bulk, FamilyBody, InferenceEndpoint
 from deployments.optimization.studies import operations
 from deployments.runtime.batch import Columns, Detail
@@ -282,7 +282,7 @@ def ask_to_learn(body: TellBody) -> operations.TellTrial:
     return {"op": "tell", "trial": body.trial_id, **body.outcome()}
 
 
-def no_columns(_: Sequence[Any], __: Serving) -> Columns:
+def no_columns(_: Sequence[Any], __: ConfigDocument) -> Columns:
     return {}
 
 

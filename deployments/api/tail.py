@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config_store.document import Serving
+from config_store.document import ConfigDocument
 from deployments.api.endpoint import FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail, FloatArray
 from models.needs import TAIL as TAIL_NEEDS
@@ -44,7 +44,9 @@ class TailBody(FamilyBody):
         None, description="The share of requests that fail."
     )
     slo_ms: Annotated[float, Field(ge=1e-3, le=1e7)] | None = Field(
-        None, description="The latency that must hold, in ms; by default the configuration's."
+        None,
+        description="The latency that must hold, in ms; by default what the configuration states "
+        "of the entity, or of all.",
     )
 
     @model_validator(mode="after")
@@ -76,11 +78,20 @@ def _column(bodies: Sequence[TailBody], name: str) -> FloatArray:
     return np.array([getattr(body, name) for body in bodies], dtype=np.float64)
 
 
-def columns(bodies: Sequence[TailBody], serving: Serving) -> Columns:
+def columns(bodies: Sequence[TailBody], document: ConfigDocument) -> Columns:
     given = {name: _column(bodies, name) for name in GIVEN}
     slo = _column(bodies, "slo_ms")
-    given["slo_ms"] = np.where(np.isnan(slo), serving.tail.slo_ms, slo)
+    given["slo_ms"] = np.where(np.isnan(slo), _objectives(bodies, document), slo)
     return given
+
+
+def _objectives(bodies: Sequence[TailBody], document: ConfigDocument) -> float | FloatArray:
+    """Give what holds where a request names no objective: the entity's own, or the usual one."""
+    usual, stated = document.serving.tail.slo_ms, document.sources.entities
+    if not stated:  # it runs for every batch
+        return usual
+    own = [facts.target_ms if (facts := stated.get(each.entity)) else None for each in bodies]
+    return np.array([usual if each is None else each for each in own])
 
 
 def answers(columns: Columns, _: Sequence[Detail | None]) -> list[dict[str, Any]]:

@@ -15,6 +15,13 @@ KEPT_SECONDS = 50 * 3600
 
 _ENDS, _CORRECTION = slice(3), slice(3, None)
 
+# Scripts, for a full Redis takes no transaction, also not one that makes room.
+_READ = "return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}"
+_REMOVE = """
+redis.call('HDEL', KEYS[1], unpack(ARGV))
+redis.call('HDEL', KEYS[2], unpack(ARGV))
+"""
+
 log = logging.getLogger(__name__)
 
 
@@ -33,16 +40,21 @@ class Ends(NamedTuple):
 
 
 class KeptHours:
-    """One hash: its fields are the hours' first seconds. All replicas of a platform share it."""
+    """One hash: its fields are the hours' first seconds. All replicas of a platform share it.
+
+    Beside it is one of corrections; both change at once, and are read so.
+    """
 
     def __init__(self, redis: Redis, name: str) -> None:
         self._redis = redis
         self._name = redis_name(redis, "forecasts", name)
         # Beside it, for a release that knows of no corrections reads three numbers an entity.
         self._corrections = redis_name(redis, "forecasts", f"{name}-corrections")
+        self._read = redis.register_script(_READ)
+        self._remove = redis.register_script(_REMOVE)
 
     async def write(self, start: int, ends: Mapping[str, Ends]) -> None:
-        pipe = self._redis.pipeline(transaction=False)
+        pipe = self._redis.pipeline(transaction=True)
         for name, part in ((self._name, _ENDS), (self._corrections, _CORRECTION)):
             kept = {entity: each[part] for entity, each in ends.items()}
             pipe.hset(name, str(start), orjson.dumps(kept))
@@ -51,8 +63,8 @@ class KeptHours:
 
     async def read(self) -> dict[int, dict[str, Ends]]:
         """Give what can be read; what another release wrote stays for it, but not for ever."""
-        found: Any = await self._redis.hgetall(self._name)
-        corrections: Any = await self._redis.hgetall(self._corrections)
+        both: Any = await self._read(keys=[self._name, self._corrections])
+        found, corrections = (dict(zip(each[::2], each[1::2], strict=True)) for each in both)
         hours, unread = dict[int, dict[str, Ends]](), list[int]()
         for start, kept in found.items():
             try:
@@ -66,8 +78,7 @@ class KeptHours:
         return hours
 
     async def remove(self, starts: Collection[int]) -> None:
-        for name in (self._name, self._corrections):
-            await self._redis.hdel(name, *map(str, starts))
+        await self._remove(keys=[self._name, self._corrections], args=list(starts))
 
 
 def _read(kept: bytes, corrections: bytes) -> dict[str, Ends]:

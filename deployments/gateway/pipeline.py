@@ -133,7 +133,7 @@ class InferencePipeline:
     def _batch(self, asks: list[LaneRow], version: Version) -> Batch:
         family = self._family
         bodies = [ask.body for ask in asks]
-        columns = family.columns(bodies, version.document.serving)
+        columns = family.columns(bodies, version.document)
         batch = Batch(family.name, [body.entity for body in bodies], columns)
         batch.version, batch.config_hash = version.number, version.config_hash
         batch.ids = self._ids.take(len(asks))

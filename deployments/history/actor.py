@@ -19,7 +19,7 @@ import ray
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from deployments.history.questions import FoundDecisions
+from deployments.history.questions import FoundDecisions, MetricSteps
 from deployments.runtime.log_files import write_logs
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.service import TelemetryService
@@ -27,6 +27,7 @@ from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
 from features.telemetry import stored as telemetry_store
 from features.telemetry.seen import entities as entities_seen
+from features.telemetry.steps import step_means
 from features.telemetry.tables import create_measurements, drop_made_up
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
@@ -61,6 +62,8 @@ BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
 # An entity of which nothing came for so long is not listed any more.
 ENTITY_DAYS = 60
+# Of one answer about a metric: what a forecast takes.
+MOST_STEPS = 20_000
 
 
 log = logging.getLogger(__name__)
@@ -83,14 +86,8 @@ class History:
         self._lookup = Lookup(self._redis, self._store)
         self._archive = Archive(self._store)
         self._audit = AuditRun(self._redis, self._store, time.time)
-        loops, demo = self._metrics.loops, Demo(self._store, self._settings)
-        self._telemetry = TelemetryService(
-            self._store,
-            self._redis,
-            loops,
-            demo,
-            on_dead_letter=self._metrics.telemetry_dead_letters.inc,
-        )
+        demo = Demo(self._store, self._settings)
+        self._telemetry = TelemetryService(self._store, self._redis, self._metrics, demo)
         await self._telemetry.start()
         self._start_loops()
 
@@ -187,6 +184,18 @@ class History:
         return await asyncio.to_thread(
             telemetry_store.metric, self._store, entity, metric, since, until
         )
+
+    async def series(
+        self, entity: str, metric: str, seconds: int, step_s: int | None
+    ) -> MetricSteps:
+        """Give the latest seconds of one metric of an entity, as it was measured or in steps."""
+        until = int(time.time())
+        ts, values = await asyncio.to_thread(
+            telemetry_store.timed_metric, self._store, entity, metric, until - seconds, until
+        )
+        if step_s is not None:
+            ts, values = step_means(ts, values, step_s)
+        return MetricSteps(ts[-MOST_STEPS:], values[-MOST_STEPS:])
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         return await self._telemetry.features.latest(entities)

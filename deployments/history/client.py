@@ -23,6 +23,8 @@ AGAIN_SECONDS = 0.5
 GRACE_SECONDS = 1.0
 # Where there is no such actor, and none can be started, everybody would search all the time.
 SEARCH_AGAIN_SECONDS = 2.0
+# No search takes as long: its thread hangs for good, and another one shall have its turn.
+HUNG_SECONDS = 180.0
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -78,6 +80,7 @@ class HistoryClient:
         self._clock = clock
         self._finding: Future[AnyHistory] | None = None
         self._search_at = float("-inf")
+        self._hung_at = float("-inf")
 
     async def ask(self, question: Asking[P, Answer], *args: P.args, **named: P.kwargs) -> Answer:
         """Ask, and once more after a moment: the actor may just be starting again."""
@@ -115,14 +118,19 @@ class HistoryClient:
             ) from failed
 
     async def _found(self) -> AnyHistory:
-        if self._finding is None or self._failed_a_while_ago(self._finding):
-            self._finding = _in_a_thread(self._find)
+        finding = self._finding
+        if finding is None or self._failed_a_while_ago(finding) or self._hangs(finding):
+            finding = self._finding = _in_a_thread(self._find)
             self._search_at = self._clock() + SEARCH_AGAIN_SECONDS
-        return await _outcome(self._finding)
+            self._hung_at = self._clock() + HUNG_SECONDS
+        return await _outcome(finding)
 
     def _failed_a_while_ago(self, finding: Future[AnyHistory]) -> bool:
         failed = finding.done() and finding.exception() is not None
         return failed and self._clock() > self._search_at
+
+    def _hangs(self, finding: Future[AnyHistory]) -> bool:
+        return not finding.done() and self._clock() > self._hung_at
 
 
 async def _outcome(finding: Future[AnyHistory]) -> AnyHistory:

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from features.rows import FeatureRow
 from observability.ledger.audit_report import AuditReport
 from observability.timeline.kinds import Kind
@@ -25,10 +28,21 @@ class FoundDecisions(NamedTuple):
     unsearched: tuple[str, ...] = ()
 
 
+class MetricSteps(NamedTuple):
+    """A metric in steps: when each begins, in epoch seconds, and its mean; NaN where none was."""
+
+    ts: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+
+
 class Questions(Protocol):
     async def hours(self, days: int) -> dict[str, dict[str, Any]]: ...
 
     async def metric(self, entity: str, metric: str, minutes: int) -> Any: ...
+
+    async def series(
+        self, entity: str, metric: str, seconds: int, step_s: int | None
+    ) -> MetricSteps: ...
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]: ...
 

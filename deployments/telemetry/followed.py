@@ -56,6 +56,7 @@ class Followed:
         breaker: Breaker,
         *,
         history_days: int,
+        longest_chunk: int = LONGEST_CHUNK,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
@@ -73,6 +74,7 @@ class Followed:
         self._wall = wall
         self._begins: int | None = None
         self._chunk = FIRST_CHUNK
+        self._longest_chunk = longest_chunk
 
     @property
     def cadence_seconds(self) -> int:
@@ -184,4 +186,4 @@ class Followed:
         if rows > MOST_ROWS:
             self._chunk = max(self._chunk // 2, 1)
         elif rows < FEW_ROWS:
-            self._chunk = min(self._chunk * 2, LONGEST_CHUNK)
+            self._chunk = min(self._chunk * 4, self._longest_chunk)

@@ -28,8 +28,9 @@ from config_store.watch import ConfigWatch
 from deployments.telemetry.building import log_source, prometheus_source
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.events import SourceEvents
-from deployments.telemetry.followed import Followed
+from deployments.telemetry.followed import LONGEST_CHUNK, Followed
 from deployments.telemetry.intakes import IntakeDrain
+from deployments.telemetry.metering import SourceMeter
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
 from deployments.telemetry.states import paused, state_of_followed, state_of_posted
@@ -39,13 +40,16 @@ from features.sources.remote_write.stream import SampleStream
 from features.sources.simulator.source import DEMO
 from features.telemetry.intake import Intake
 from features.telemetry.source_states import publish_states
-from observability.background import BackgroundLoop, Loops
+from observability.background import BackgroundLoop
 from observability.errors import ClickhouseUnavailableError
+from observability.metrics import Metrics
 from settings.redis_connection import REDIS_AWAY
 
 APPLY_SECONDS = 1.0
 INTAKE_SECONDS = 0.5
 STATES_SECONDS = 2.0
+# In intervals: a start waits for the demo's past, and each piece waits for the disk.
+DEMO_CHUNK = 43_200
 AWAY = (*REDIS_AWAY, ClickhouseUnavailableError)
 
 log = logging.getLogger(__name__)
@@ -76,15 +80,15 @@ class TelemetryService:
         self,
         store: Any,
         redis: Redis,
-        loops: Loops,
+        metrics: Metrics,
         demo: Demo,
         *,
-        on_dead_letter: Callable[[], None],
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._loops = loops
+        self._loops = loops = metrics.loops
+        self._meter = SourceMeter(metrics)
         self._demo = demo
         self._wall = wall
         self._monotonic = monotonic
@@ -94,9 +98,8 @@ class TelemetryService:
         self._receiving: dict[str, Receiving] = {}
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
-        self._intake = IntakeDrain(
-            Intake(redis, on_dead_letter=on_dead_letter), self._place, lambda: self._wanted
-        )
+        intake = Intake(redis, on_dead_letter=metrics.telemetry_dead_letters.inc)
+        self._intake = IntakeDrain(intake, self._place, lambda: self._wanted)
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._config = ConfigWatch(redis, self._want, loops=loops)
 
@@ -199,6 +202,7 @@ class TelemetryService:
             place,
             Breaker(self._monotonic, random.random),
             history_days=days,
+            longest_chunk=DEMO_CHUNK if config is None else LONGEST_CHUNK,
             wall=self._wall,
         )
         loop = self._loops.start(f"follow {name}", followed.step, followed.pause_seconds)
@@ -237,6 +241,7 @@ class TelemetryService:
             for name, each in self._receiving.items()
         ]
         states = sorted([*followed, *posted, *paused(named)], key=lambda each: each.name)
+        self._meter.show(states, self._wall())
         await publish_states(self._redis, states, self._wall())
 
     def _say_what_is_filled(self) -> None:

@@ -162,10 +162,24 @@ def metric(
     known_until_ms: int | None = None,
 ) -> npt.NDArray[np.float64]:
     """Give one metric of an entity by the interval, oldest first."""
+    return timed_metric(store, entity, name, since, until, known_until_ms=known_until_ms)[1]
+
+
+def timed_metric(
+    store: ColumnStore,
+    entity: str,
+    name: str,
+    since: int,
+    until: int,
+    *,
+    known_until_ms: int | None = None,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Give when each interval begins, and one metric of an entity in it, oldest first."""
     if name not in METRICS:
         raise LookupError(f"there is no metric {name!r}; the metrics are: {', '.join(METRICS)}")
     scope = Scope(since, until, (entity,), known_until_ms)
-    return np.asarray(interval_rows(store, (name,), scope)[name], dtype=np.float64)
+    rows = interval_rows(store, (name,), scope)
+    return rows["ts"], np.asarray(rows[name], dtype=np.float64)
 
 
 def between(

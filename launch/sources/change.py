@@ -102,6 +102,8 @@ def where(source: SourceConfig) -> str:
             return "rows posted to /telemetry"
         case "remote_write":
             return "samples written to /api/v1/write"
+        case "logs":
+            return ", ".join(source.lines.paths)
 
 
 def _with(sources: SourcesConfig, named: dict[str, SourceConfig]) -> SourcesConfig:

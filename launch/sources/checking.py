@@ -5,18 +5,17 @@ from datetime import datetime
 from random import SystemRandom
 from typing import Any
 
-import numpy as np
-
-from config_store.sources import PrometheusSource, SourceConfig
+from config_store.sources import LogsSource, PrometheusSource, RemoteWriteSource, SourceConfig
 from config_store.store import ConfigStore
 from features.sources.prometheus.api import PrometheusApi
-from features.sources.prometheus.proposed import METRICS
 from features.sources.prometheus.source import SETTLING_SECONDS
 from features.sources.prometheus.source import PrometheusSource as AskedPrometheus
-from features.sources.source import Complaint, Gathered
-from features.telemetry.columns import Telemetry
+from features.sources.source import Gathered
 from launch.sources.change import configuration, source_of
+from launch.sources.checking_writes import check_writes
+from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
 from launch.sources.listing import states_by_name
+from launch.sources.log_files import check_logs
 from settings.environment import Settings
 
 INTERVALS = 10
@@ -25,6 +24,11 @@ INTERVALS = 10
 async def check(settings: Settings, name: str, now: datetime) -> str:
     async with configuration(settings) as redis:
         config = source_of((await ConfigStore(redis).active()).document.sources, name)
+        if isinstance(config, RemoteWriteSource):
+            lines = await check_writes(redis, name, config, now)
+            return "\n".join([*lines, await _as_the_platform_sees_it(settings, name, config)])
+    if isinstance(config, LogsSource):
+        return "\n".join(await check_logs(name, config, now))
     if isinstance(config, PrometheusSource):
         return await ask(name, config, now)
     return await _as_the_platform_sees_it(settings, name, config)
@@ -55,29 +59,13 @@ async def _gathered(name: str, config: PrometheusSource, now: datetime) -> Gathe
 def _text(name: str, gathered: Gathered, config: PrometheusSource) -> Iterable[str]:
     rows = gathered.telemetry
     minutes = INTERVALS * config.cadence_seconds / 60
-    entities = sorted(set(rows.entity.tolist()))
+    entities = entities_of(rows)
     yield (
         f"{name} answers: {len(rows)} rows of {len(entities)} entities in the last {minutes:g} min"
         f"{': ' + ', '.join(entities) if entities else ''}."
     )
-    for metric in METRICS:
-        if metric in config.mapping.metrics:
-            yield f"  {metric:<15} {_values(rows, metric)}"
-    yield from _complaints(gathered.complaints)
-
-
-def _values(rows: Telemetry, metric: str) -> str:
-    values = rows.columns()[metric]
-    measured = values[np.isfinite(values)]
-    if not len(measured):
-        return "no value"
-    share = len(measured) / len(values)
-    return f"in {share:.0%} of the rows, from {measured.min():.4g} to {measured.max():.4g}"
-
-
-def _complaints(complaints: Iterable[Complaint]) -> Iterable[str]:
-    for each in complaints:
-        yield f"  {each.fault}, {each.count} times: {each.example}"
+    yield from metric_lines(rows, config.mapping.metrics)
+    yield from complaint_lines(gathered.complaints)
 
 
 async def _as_the_platform_sees_it(settings: Settings, name: str, config: SourceConfig) -> str:

@@ -1,18 +1,24 @@
 """`ballast connect` and `ballast sources`: real telemetry in, and what becomes of it."""
 
-import asyncio
-import sys
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.errors import FeatureError
-from launch.command import failed, read_settings
-from launch.errors import LaunchError
+from launch.command import read_settings
+from launch.sources import logs_command, remote_write_command
+from launch.sources.steps import (
+    Cadence,
+    DryRun,
+    EntityLabel,
+    OwnMapping,
+    SaveMapping,
+    TokenFile,
+    Yes,
+    confirm,
+    run,
+    sentences,
+)
 
 if TYPE_CHECKING:
     from features.sources.rules import Mapping
@@ -21,51 +27,33 @@ if TYPE_CHECKING:
 connect = typer.Typer(help="Connect a source of telemetry.", no_args_is_help=True)
 sources = typer.Typer(help="List, check, pause and remove sources.", no_args_is_help=True)
 
-T = TypeVar("T")
-
 Name = Annotated[str, typer.Argument(help="The source's name, as `sources list` prints it.")]
-Cadence = Annotated[
-    int,
-    typer.Option(
-        help="The seconds of an interval: a multiple of 15, and at least four times what lies "
-        "between two scrapes."
-    ),
-]
+
+connect.command("remote-write")(remote_write_command.connect_remote_write)
+connect.command("logs")(logs_command.connect_logs)
 
 
 @connect.command("prometheus")
 def connect_prometheus(
     url: Annotated[str, typer.Argument(help="Its address, such as http://prometheus:9090.")],
     name: Annotated[str, typer.Option(help="A name for the source.")] = "prometheus",
-    entity_label: Annotated[
-        str | None,
-        typer.Option(help="The label that names a service; left out, the likeliest is taken."),
-    ] = None,
+    entity_label: EntityLabel = None,
     cadence: Cadence = 60,
-    token_file: Annotated[
-        Path | None, typer.Option(help="A file with the bearer token that the server asks for.")
-    ] = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option(help="A mapping of your own, as JSON, in place of the one proposed."),
-    ] = None,
-    save_mapping: Annotated[
-        Path | None, typer.Option(help="A file to write the proposed mapping to, as JSON.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Connect without asking.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would be connected.")
-    ] = False,
+    token_file: TokenFile = None,
+    mapping: OwnMapping = None,
+    save_mapping: SaveMapping = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Look at a Prometheus, show how its series would be used, and connect it."""
     from launch.sources import connecting  # noqa: PLC0415 - keeps `ballast version` quick
 
     settings = read_settings()
-    with _sentences():
+    with sentences():
         wish = connecting.prometheus_wish(name, url, cadence, token_file)
         own = None if mapping is None else connecting.read_mapping(mapping)
     if not dry_run:
-        _run(connecting.refuse_taken_name(settings, name))
+        run(connecting.refuse_taken_name(settings, name))
     used = own or _proposed(wish, entity_label)
     if own is not None:
         _show_rows(wish, own)
@@ -73,8 +61,8 @@ def connect_prometheus(
         save_mapping.write_text(used.model_dump_json(indent=2) + "\n")
     if dry_run:
         return
-    _confirm(yes=yes)
-    typer.echo(_run(connecting.connect(settings, name, wish.source(used), datetime.now(UTC))))
+    confirm(yes=yes)
+    typer.echo(run(connecting.connect(settings, name, wish.source(used), datetime.now(UTC))))
 
 
 def _proposed(wish: "PrometheusWish", entity_label: str | None) -> "Mapping":
@@ -82,7 +70,7 @@ def _proposed(wish: "PrometheusWish", entity_label: str | None) -> "Mapping":
     from launch.sources.connecting import look_at  # noqa: PLC0415 - see above
     from launch.sources.proposal_text import show  # noqa: PLC0415 - rich takes a moment
 
-    proposal = _run(look_at(wish, entity_label, datetime.now(UTC)))
+    proposal = run(look_at(wish, entity_label, datetime.now(UTC)))
     show(proposal, wish.url)
     return proposal.mapping
 
@@ -91,7 +79,7 @@ def _show_rows(wish: "PrometheusWish", mapping: "Mapping") -> None:
     """Show what a mapping of the user's gives now."""
     from launch.sources.checking import ask  # noqa: PLC0415 - see above
 
-    typer.echo(_run(ask(wish.name, wish.source(mapping), datetime.now(UTC))))
+    typer.echo(run(ask(wish.name, wish.source(mapping), datetime.now(UTC))))
 
 
 @connect.command("push")
@@ -102,9 +90,9 @@ def connect_push(
     from launch.sources import connecting  # noqa: PLC0415 - keeps `ballast version` quick
 
     settings = read_settings()
-    with _sentences():
+    with sentences():
         source = connecting.push_source(name, cadence)
-    typer.echo(_run(connecting.connect(settings, name, source, datetime.now(UTC))))
+    typer.echo(run(connecting.connect(settings, name, source, datetime.now(UTC))))
     typer.echo(connecting.how_to_push(settings, name))
 
 
@@ -113,7 +101,7 @@ def list_sources() -> None:
     """List what is connected, and how it is where the platform runs."""
     from launch.sources import listing  # noqa: PLC0415 - keeps `ballast version` quick
 
-    typer.echo(_run(listing.listed(read_settings())))
+    typer.echo(run(listing.listed(read_settings())))
 
 
 @sources.command("check")
@@ -121,7 +109,7 @@ def check_source(name: Name) -> None:
     """Ask a source once, and print what it gives and what is wrong with it."""
     from launch.sources import checking  # noqa: PLC0415 - keeps `ballast version` quick
 
-    typer.echo(_run(checking.check(read_settings(), name, datetime.now(UTC))))
+    typer.echo(run(checking.check(read_settings(), name, datetime.now(UTC))))
 
 
 @sources.command("remove")
@@ -129,7 +117,7 @@ def remove_source(name: Name) -> None:
     """Remove a source; what was measured stays."""
     from launch.sources import listing  # noqa: PLC0415 - keeps `ballast version` quick
 
-    typer.echo(_run(listing.remove_source(read_settings(), name, datetime.now(UTC))))
+    typer.echo(run(listing.remove_source(read_settings(), name, datetime.now(UTC))))
 
 
 @sources.command("pause")
@@ -137,7 +125,7 @@ def pause_source(name: Name) -> None:
     """Stop asking a source until it is resumed."""
     from launch.sources import listing  # noqa: PLC0415 - keeps `ballast version` quick
 
-    typer.echo(_run(listing.set_paused(read_settings(), name, datetime.now(UTC), paused=True)))
+    typer.echo(run(listing.set_paused(read_settings(), name, datetime.now(UTC), paused=True)))
 
 
 @sources.command("resume")
@@ -145,31 +133,4 @@ def resume_source(name: Name) -> None:
     """Ask a paused source again."""
     from launch.sources import listing  # noqa: PLC0415 - keeps `ballast version` quick
 
-    typer.echo(_run(listing.set_paused(read_settings(), name, datetime.now(UTC), paused=False)))
-
-
-def _confirm(*, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise failed(
-            "Nothing was changed: run the command again with --yes to connect this, or where "
-            "it can ask you."
-        )
-    if not typer.confirm("Connect it like this?"):
-        typer.echo("Nothing was changed.")
-        raise typer.Exit
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    with _sentences():
-        return asyncio.run(work)
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """Fail with the sentence alone where something was refused."""
-    try:
-        yield
-    except (LaunchError, FeatureError) as error:
-        raise failed(str(error)) from None
+    typer.echo(run(listing.set_paused(read_settings(), name, datetime.now(UTC), paused=False)))

@@ -9,7 +9,13 @@ from random import SystemRandom
 
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
-from config_store.sources import PrometheusSource, PushSource, SourceConfig, SourcesConfig
+from config_store.sources import (
+    PrometheusSource,
+    PushSource,
+    RemoteWriteSource,
+    SourceConfig,
+    SourcesConfig,
+)
 from config_store.store import ConfigStore
 from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.proposal import propose
@@ -50,9 +56,9 @@ def prometheus_wish(
     wish = PrometheusWish(name, url, cadence_seconds, file)
     try:
         parsed = _URL.validate_python(url)
-        _named(name, wish.source(Mapping.model_validate(_ANY_MAPPING)))
+        check_name(name, wish.source(Mapping.model_validate(_ANY_MAPPING)))
     except ValidationError as refusal:
-        raise _wrong(refusal) from None
+        raise wrong(refusal) from None
     if parsed.username or parsed.password:
         raise LaunchError(
             "The URL holds a password, and the configuration holds no secret: leave it out, and "
@@ -84,8 +90,10 @@ async def refuse_taken_name(settings: Settings, name: str) -> None:
         refuse_taken((await ConfigStore(redis).active()).document.sources, name)
 
 
-async def look_at(wish: PrometheusWish, entity: str | None, now: datetime) -> Proposal:
-    """Ask the Prometheus what it has, and propose a mapping of it."""
+async def look_at(
+    wish: PrometheusWish, entity: str | None, now: datetime, *, plain: bool = False
+) -> Proposal:
+    """Ask the Prometheus what it has, and propose a mapping of it, plain where it is for writes."""
     at = int(now.timestamp() - SETTLING_SECONDS)
     async with _asked(wish) as api:
         return await propose(
@@ -93,6 +101,7 @@ async def look_at(wish: PrometheusWish, entity: str | None, now: datetime) -> Pr
             at=at // wish.cadence_seconds * wish.cadence_seconds,
             cadence_seconds=wish.cadence_seconds,
             entity=entity,
+            plain=plain,
         )
 
 
@@ -107,9 +116,23 @@ def push_source(name: str, cadence_seconds: int) -> PushSource:
     """Give a source of rows that clients post."""
     try:
         source = PushSource(cadence_seconds=cadence_seconds)
-        _named(name, source)
+        check_name(name, source)
     except ValidationError as refusal:
-        raise _wrong(refusal) from None
+        raise wrong(refusal) from None
+    return source
+
+
+def remote_write_source(
+    name: str, mapping: Mapping, cadence_seconds: int, release: int
+) -> RemoteWriteSource:
+    """Give a source of samples that a Prometheus of this major release writes."""
+    try:
+        source = RemoteWriteSource.model_validate(
+            {"mapping": mapping, "cadence_seconds": cadence_seconds, "prometheus": release}
+        )
+        check_name(name, source)
+    except ValidationError as refusal:
+        raise wrong(refusal) from None
     return source
 
 
@@ -134,12 +157,13 @@ async def _asked(wish: PrometheusWish) -> AsyncIterator[PrometheusApi]:
         await api.close()
 
 
-def _named(name: str, source: SourceConfig) -> None:
+def check_name(name: str, source: SourceConfig) -> None:
     """Check the name by the rules of the configuration."""
     SourcesConfig(named={name: source})
 
 
-def _wrong(refusal: ValidationError) -> LaunchError:
+def wrong(refusal: ValidationError) -> LaunchError:
+    """Say what was refused of what the user wrote."""
     return LaunchError(f"This cannot be connected: {_first(refusal)}")
 
 

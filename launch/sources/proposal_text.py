@@ -18,9 +18,7 @@ _UNITS = {column.name: column.unit for column in COLUMNS}
 
 
 def show(proposal: Proposal, url: str) -> None:
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = PLAIN_WIDTH
+    console = plain_console()
     for line in _found(proposal, url):
         console.print(line)
     console.print(_used(proposal))
@@ -29,39 +27,48 @@ def show(proposal: Proposal, url: str) -> None:
         console.print(_lacking(proposal))
 
 
+def plain_console() -> Console:
+    """Give a console that prints what it is given, and folds nothing in a pipe."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    return console
+
+
 def _found(proposal: Proposal, url: str) -> Iterable[str]:
     entities = proposal.entities
     yield (
         f"{url} measures {len(entities)} {'service' if len(entities) == 1 else 'services'}, "
-        f"named by the label {proposal.mapping.entity}: {_few(entities)}."
+        f"named by the label {proposal.mapping.entity}: {few(entities)}."
     )
     if proposal.left_out:
-        yield f"Left out, as they serve no requests: {_few(proposal.left_out)}."
+        yield f"Left out, as they serve no requests: {few(proposal.left_out)}."
     if proposal.mapping.deploys is not None:
         yield f"Deploys are seen by {proposal.mapping.deploys.name}."
     if proposal.silent:
         yield (
-            f"Nothing has {_few(proposal.silent)} in the newest interval. Where it is scraped less "
+            f"Nothing has {few(proposal.silent)} in the newest interval. Where it is scraped less "
             "often than four times in an interval, give a longer --cadence."
         )
     yield ""
 
 
-def _few(names: tuple[str, ...]) -> str:
+def few(names: tuple[str, ...]) -> str:
+    """Name some, and say how many more there are."""
     more = len(names) - SHOWN_ENTITIES
     return ", ".join(names[:SHOWN_ENTITIES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _used(proposal: Proposal) -> Table:
-    table = _table("metric", "services", "newest", "made of")
+    shown = columns("metric", "services", "newest", "made of")
     for each in proposal.chosen:
-        table.add_row(
+        shown.add_row(
             each.metric,
             f"{len(each.newest)} of {len(proposal.entities)}",
             _example(each),
             f"{each.promql}\n  {each.why}",
         )
-    return table
+    return shown
 
 
 def _example(chosen: Chosen) -> str:
@@ -76,15 +83,16 @@ def _example(chosen: Chosen) -> str:
 
 def _lacking(proposal: Proposal) -> Table:
     there = {each.metric for each in proposal.chosen}
-    table = _table("missing", "without it", "what would give it")
+    shown = columns("missing", "without it", "what would give it")
     for each in proposal.missing:
         alike = f"\n  perhaps, by hand: {', '.join(each.looks_like)}" if each.looks_like else ""
-        table.add_row(each.metric, follows(each.metric, there), f"{', '.join(each.gives)}{alike}")
-    return table
+        shown.add_row(each.metric, follows(each.metric, there), f"{', '.join(each.gives)}{alike}")
+    return shown
 
 
-def _table(*columns: str) -> Table:
+def columns(*names: str) -> Table:
+    """Make a table without lines, whose text is folded rather than cut."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(Text(column, style="bold"), overflow="fold", no_wrap=column == "metric")
+    for name in names:
+        table.add_column(Text(name, style="bold"), overflow="fold", no_wrap=name == "metric")
     return table

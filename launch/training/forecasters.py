@@ -17,6 +17,7 @@ from launch.training.champion import make_champion
 from launch.training.due import HISTORY_HOURS, due
 from launch.training.lines import tell_lack, tell_progress
 from launch.training.low_priority import step_back
+from launch.training.noting import note_trained
 from launch.training.past import is_made_up, read_minutes, read_series
 from models.errors import TrainingDataError
 from models.forecasting.forecaster import HOUR, Forecaster, HourlySeries
@@ -142,7 +143,9 @@ class Trainer:
         self._keep(registered_name(name), save, metrics | self._history)
 
     def _keep(self, name: str, save: Callable[[Path], None], metrics: dict[str, float]) -> None:
-        make_champion(self._registry, self._folder, name, save, metrics, made_up=self._made_up)
+        made_up = self._made_up
+        version = make_champion(self._registry, self._folder, name, save, metrics, made_up=made_up)
+        note_trained(self._settings, version)
 
     def _part(self, start: float, stop: float) -> Progress:
         def report(share: float, what: str) -> None:

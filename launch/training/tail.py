@@ -7,6 +7,7 @@ from pathlib import Path
 from launch.training.champion import make_champion
 from launch.training.lines import tell_lack, tell_progress
 from launch.training.low_priority import step_back
+from launch.training.noting import note_trained
 from launch.training.past import is_made_up, read_rows
 from models.errors import TrainingDataError
 from models.registry import Registry
@@ -28,7 +29,7 @@ def train(settings: Settings, folder: Path) -> None:
         tell_lack(TAIL_MODEL, str(short))
         return
     registry = Registry(settings.tracking_uri, settings.paths.models)
-    make_champion(
+    version = make_champion(
         registry,
         folder,
         TAIL_MODEL,
@@ -36,6 +37,7 @@ def train(settings: Settings, folder: Path) -> None:
         trained.metrics,
         made_up=is_made_up(folder),
     )
+    note_trained(settings, version)
 
 
 if __name__ == "__main__":

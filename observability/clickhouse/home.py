@@ -36,7 +36,10 @@ def key(redis: Redis) -> str:
 async def known_home(redis: Redis) -> Home | None:
     """Tell which archive there is; none where none was ever opened."""
     found: Any = await redis.get(key(redis))
-    return None if found is None else Home(**orjson.loads(found))
+    if found is None:
+        return None
+    noted = orjson.loads(found)  # by whichever release: it may tell more
+    return Home(noted["archive_id"], noted["node"], noted["folder"])
 
 
 async def claim(redis: Redis, folder: Path, node: str) -> Home:

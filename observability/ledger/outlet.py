@@ -17,10 +17,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from observability.errors import SpoolTakenError
+from redis.exceptions import ResponseError
+
+from observability.errors import SpoolError, SpoolTakenError
 from observability.ledger.spool import SUFFIX, Spool
-from observability.ledger.stream import LedgerStream
-from observability.ledger.unconfirmed import Unconfirmed
+from observability.ledger.stream import BULK_TIMEOUT_S, LedgerStream, Run
+from observability.ledger.unconfirmed import Copy, Unconfirmed
 from settings.redis_connection import REDIS_AWAY
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CHUNK_BYTES = 1024 * 1024
+# So little is left for while nobody may append: a slow link brings it in the time of a request.
+LAST_BYTES = 64 * 1024
+# Redis writes to its file after each turn, and holds that back for two seconds at most.
+WRITTEN_AGAIN_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Outlet:
         # Whether Redis may have forgotten copies that the spool does not hold yet.
         self._doubtful = False
         # The copies that the spool begins with.
-        self._copies: list[bytes] = []
+        self._copies: list[Copy] = []
         self.away = False
         self.wake = asyncio.Event()  # for whoever tends: there is something to do
 
@@ -85,15 +91,22 @@ class Outlet:
     async def recover(self) -> None:
         """See whether Redis is back; if so bring it up to date and go back to normal."""
         try:
-            self._run_id = await self._stream.run_id()
+            asked_at, run = _now(), await self._stream.run()
             await self._restore()
             await self._drop_copies()
-            await self._empty(self._spool, leave=CHUNK_BYTES)
+            self._confirm(run, asked_at)
+            await self._empty(self._spool, leave=LAST_BYTES)
             async with self._door:  # no entry is on its way now, so none can overtake
-                await self._empty(self._spool, leave=0)
+                await self._empty(self._spool, leave=0, in_bulk=False)
+                if self._spool is not None:
+                    await self._on_disk(self._spool.mend)
                 self.away = False
         except REDIS_AWAY as error:
             log.debug("Redis still cannot be reached: %r", error)
+            async with self._door:
+                # One that refuses is there, and forgot nothing of what it took.
+                self._doubtful |= not isinstance(error, ResponseError)
+                await self._to_spool([])
             return
         log.info("Redis can be reached again and has every spooled entry")
 
@@ -103,25 +116,29 @@ class Outlet:
         The latter shows by its run id. One that does not take back what it forgot is away too.
         """
         try:
-            run_id = await self._stream.run_id()
-            if self._run_id not in (None, run_id):
-                await self._restore()
+            await self._look()
         except REDIS_AWAY as error:
             async with self._door:
                 self._lose(error)
                 await self._to_spool([])
-            return
-        self._run_id = run_id
 
     async def sweep(self) -> None:
-        """Empty the spools of writers that died: their answers were given, so they must arrive."""
+        """Empty the spools of writers that died: their answers were given, so they must arrive.
+
+        One that cannot be opened or read holds up no other; raises SpoolError in the end.
+        """
+        failures: list[str] = []
         for path in await self._on_disk(self._spool_file.of_others):
             try:
                 spool = await self._on_disk(Spool.adopt, path)
+                if spool is not None:
+                    await self._send_home(spool, path)
             except SpoolTakenError:
                 continue
-            if spool is not None:
-                await self._send_home(spool, path)
+            except SpoolError as error:
+                failures.append(str(error))
+        if failures:
+            raise SpoolError("; ".join(failures))
 
     async def close(self) -> None:
         if self._spool is not None:
@@ -141,47 +158,73 @@ class Outlet:
         log.warning("Redis cannot be reached, and decisions are written to the spool: %r", error)
 
     async def _to_spool(self, entries: list[bytes]) -> None:
-        copies = self._unconfirmed.entries() if self._doubtful else []
+        copies = [copy for copy in self._unconfirmed if self._doubtful and not copy.spooled]
         if not copies and not entries:
             return
         if self._spool is None:
             self._spool = await self._on_disk(Spool.create, self._spool_file.path)
         first = self._spool.count == 0
-        await self._on_disk(self._spool.append, [*copies, *entries])
+        await self._on_disk(self._spool.append, [*(copy.entry for copy in copies), *entries])
         self._doubtful = False
+        for copy in copies:
+            copy.spooled = True
         if first:
             self._copies = copies
 
     async def _drop_copies(self) -> None:
         """Take out of the spool the copies that Redis is known to hold: they are no news to it."""
         copies, self._copies = self._copies, []
-        # What was forgotten since, to make room for what a dead writer left, was not looked for.
-        # They are the same objects: bytes would take long to compare.
-        looked_for = set(map(id, self._unconfirmed.entries()))
-        known = list(takewhile(lambda copy: id(copy) in looked_for, copies))
+        # What was forgotten since, because Redis had it for good, was not looked for.
+        looked_for = set(self._unconfirmed)
+        known = list(takewhile(looked_for.__contains__, copies))
         if known and self._spool is not None:
-            await self._on_disk(self._spool.drop, known)
+            await self._on_disk(self._spool.drop, [copy.entry for copy in known])
+            for copy in known:
+                copy.spooled = False
+
+    async def _look(self) -> None:
+        """Give a Redis that was restarted what it forgot; forget what another one has for good."""
+        asked_at, run = _now(), await self._stream.run()
+        if run.id != self._run_id:
+            await self._restore()
+        self._confirm(run, asked_at)
+
+    def _confirm(self, run: Run, asked_at: float) -> None:
+        if run.id == self._run_id:
+            self._unconfirmed.confirm(asked_at, written=run.written)
+        self._run_id = run.id
 
     async def _restore(self) -> None:
         restored = await self._unconfirmed.restore(self._stream, _now())
         if restored:
             log.warning("Redis had lost %d acknowledged entries: they were sent again", restored)
 
-    async def _empty(self, spool: Spool | None, *, leave: int) -> None:
-        """Send the spool's entries in order until no more than `leave` bytes are left."""
+    async def _empty(self, spool: Spool | None, *, leave: int, in_bulk: bool = True) -> None:
+        """Send the spool's entries in order until no more than `leave` bytes are left.
+
+        In bulk a chunk may take longer than a request, and Redis is waited for where it takes more
+        than it writes down.
+        """
         while spool is not None and spool.count:
             entries = await self._on_disk(spool.peek, CHUNK_BYTES)
             if sum(map(len, entries)) <= leave:
                 return
-            sent = await self._stream.send(entries)
+            if in_bulk:
+                await self._wait_for_room()
+            sent = await self._stream.send(entries, BULK_TIMEOUT_S if in_bulk else None)
             done = entries[: len(sent.ids)]
             self._unconfirmed.add(_now(), sent.ids, done)
             if spool is self._spool:
                 self._copies = []  # it no longer begins with all of them
             await self._on_disk(spool.drop, done)
             if sent.error is not None:
-                self._doubtful = bool(self._unconfirmed)
                 raise sent.error
+
+    async def _wait_for_room(self) -> None:
+        while self._unconfirmed.full:
+            await self._look()
+            if self._unconfirmed.full:
+                await asyncio.sleep(WRITTEN_AGAIN_SECONDS)
 
     async def _send_home(self, spool: Spool, path: Path) -> None:
         count = spool.count

@@ -62,10 +62,16 @@ class RecentRows:
     async def _read_on(self) -> None:
         if self._last is None:
             await self._begin()
+        size = 0
         while messages := await self._stream.read_in_pieces(self._last, CHUNK):
             for message in messages:
                 self._add(message)
             self._drop_oldest()
+            size += sum(len(message.data) for message in messages)
+            if size > self._most_bytes:  # what comes next may be hours of it
+                self._forget()
+                await self._begin()
+                size = 0
 
     @property
     def oldest(self) -> str | None:

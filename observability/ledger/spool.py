@@ -1,20 +1,27 @@
 """The file that takes a writer's entries while Redis is away: a queue that survives kill -9.
 
 A frame is length, CRC-32, entry. A frame torn by a kill ends the file: everything before it was
-fsynced before anyone was answered, everything from it on was never acknowledged. Calls block.
+fsynced before anyone was answered, everything from it on was never acknowledged. A damaged frame
+ends it as well, and acknowledged ones may follow: so a file that ends before its last byte is kept
+beside the spools when its entries are elsewhere. Calls block.
 """
 
 import fcntl
+import logging
 import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from observability.errors import SpoolError, SpoolTakenError
 
+log = logging.getLogger(__name__)
+
 SUFFIX = ".spool"
+KEPT_SUFFIX = ".damaged"
 MAX_ENTRY_BYTES = 64 * 1024 * 1024
 
 _FRAME = struct.Struct(">II")
@@ -33,7 +40,9 @@ class Spool:
         for entry in self._frames(0):
             self._end += _FRAME.size + len(entry)
             self.count += 1
-        self._torn = os.fstat(descriptor).st_size != self._end
+        # What cannot be read of a file that was there already.
+        self._unreadable = os.fstat(descriptor).st_size - self._end
+        self._torn = self._unreadable > 0
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -54,7 +63,13 @@ class Spool:
         Raises SpoolTakenError while its writer lives, or another has adopted it.
         """
         held = _locked(path, 0, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return None if held is None else cls(path, held)
+        if held is None:
+            return None
+        try:
+            return cls(path, held)
+        except SpoolError:
+            os.close(held)
+            raise
 
     def append(self, entries: Sequence[bytes]) -> None:
         """Return once all of them are on the disk; if that fails, none of them counts."""
@@ -65,10 +80,19 @@ class Spool:
             _write(self._file, data, self._end)
             os.fdatasync(self._file)
         except OSError as error:
+            self.mend()
             raise SpoolError(f"cannot write {len(data)} bytes to {self._path}: {error}") from error
         self._torn = False
         self._end += len(data)
         self.count += len(entries)
+
+    def mend(self) -> None:
+        """Take away what a failed append left behind; what cannot go now is left to the next call.
+
+        Who looks at the file's size alone would take it for an entry.
+        """
+        with suppress(OSError):
+            self._cut()
 
     def peek(self, limit_bytes: int) -> list[bytes]:
         """Read the oldest entries, at least one if there is any, about that many bytes."""
@@ -85,7 +109,7 @@ class Spool:
         """Forget the oldest entries, as `peek` gave them, because they are safe elsewhere."""
         self._start += sum(_FRAME.size + len(entry) for entry in entries)
         self.count -= len(entries)
-        if self._start == self._end:
+        if self._start == self._end and not self._unreadable:
             self._start = self._end = 0
             self._torn = True
             self._cut()
@@ -93,29 +117,48 @@ class Spool:
     def close(self) -> None:
         """Release the lock; a file with nothing left in it goes too."""
         if not self.count:
-            self._path.unlink(missing_ok=True)
+            self._remove()
         os.close(self._file)
+
+    def _remove(self) -> None:
+        if not self._unreadable:
+            self._path.unlink(missing_ok=True)
+            return
+        kept = self._path.with_suffix(KEPT_SUFFIX)
+        self._path.replace(kept)
+        log.error(
+            "the last %d bytes of %s cannot be read: a kill broke them off as they were written, "
+            "or entries in them are damaged. All that was in front of them is in the ledger; the "
+            "file is kept as %s",
+            *(self._unreadable, self._path, kept),
+        )
 
     def _cut(self) -> None:
         # What a failed append left behind must not follow the next one as if it were whole.
         if self._torn:
             os.ftruncate(self._file, self._end)
-            self._torn = False
+            self._torn, self._unreadable = False, 0
 
     def _frames(self, at: int) -> Iterator[bytes]:
         while True:
-            head = os.pread(self._file, _FRAME.size, at)
+            head = self._read(_FRAME.size, at)
             if len(head) < _FRAME.size:
                 return
             length, checksum = _FRAME.unpack(head)
             # A length of 0 would match the zeros that a file system may leave after a power cut.
             if not 0 < length <= MAX_ENTRY_BYTES:
                 return
-            entry = os.pread(self._file, length, at + _FRAME.size)
+            entry = self._read(length, at + _FRAME.size)
             if len(entry) < length or zlib.crc32(entry) != checksum:
                 return
             yield entry
             at += _FRAME.size + length
+
+    def _read(self, length: int, at: int) -> bytes:
+        try:
+            return os.pread(self._file, length, at)
+        except OSError as error:
+            raise SpoolError(f"cannot read {self._path}: {error}") from error
 
 
 def _make_folder(folder: Path) -> None:

@@ -47,6 +47,8 @@ class Spools:
         self._key = redis_name(redis, "ledger", "spools")
         self._mark: str | None = None
         self._empty_ms = 0
+        # Notes that cannot be read, and when each was first found as it is.
+        self._unreadable: dict[tuple[bytes, bytes], int] = {}
 
     async def note(self) -> None:
         """Note in Redis when nothing waited here; raises what an absent Redis raises."""
@@ -81,8 +83,16 @@ class Spools:
             await self._redis.hdel(self._key, self._mark)
 
     async def _of_others(self, now_ms: int) -> list[_Noted]:
-        found: Any = await self._redis.hgetall(self._key)
-        nodes = {mark.decode(): _Noted(**orjson.loads(noted)) for mark, noted in found.items()}
+        found: dict[Any, Any] = await self._redis.hgetall(self._key)
+        notes = {each: _read(each[1]) for each in found.items()}
+        # The node of a note that cannot be read may hold anything, and speaks while it changes.
+        self._unreadable = {
+            each: self._unreadable.get(each, now_ms) for each, noted in notes.items() if not noted
+        }
+        nodes = {
+            each[0].decode(): noted or _Noted(0, self._unreadable[each])
+            for each, noted in notes.items()
+        }
         gone = [mark for mark, noted in nodes.items() if now_ms - noted.seen_ms > GONE_MS]
         if gone:
             await self._redis.hdel(self._key, *gone)
@@ -90,6 +100,15 @@ class Spools:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _read(noted: bytes) -> _Noted | None:
+    """Read a note of whichever release, which may tell more; none where it does not tell this."""
+    try:
+        found = orjson.loads(noted)
+        return _Noted(int(found["empty_ms"]), int(found["seen_ms"]))
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _waiting(folder: Path) -> int:

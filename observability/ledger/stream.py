@@ -39,6 +39,15 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """Which run of Redis answers: it has another id after every restart."""
+
+    id: str
+    written: bool
+    """Whether all that it took before it was asked is in its file, where a kill takes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of the stream: its id, and the bytes that should be an entry."""
 
@@ -73,10 +82,15 @@ class LedgerStream:
             ids.append(answer.decode())
         return Sent(ids)
 
-    async def run_id(self) -> str:
-        """Which run of Redis answers: another one after every restart."""
+    async def run(self) -> Run:
+        """Ask which run of Redis answers, and what it has written."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.info("server")
+        pipe.info("persistence")
         async with asyncio.timeout(self._timeout_s):
-            return str((await self.redis.info("server"))["run_id"])
+            server, persistence = await pipe.execute()
+        held_back = persistence.get("aof_buffer_length")  # there is none without a file
+        return Run(server["run_id"], written=held_back == 0)
 
     async def missing(self, ids: Sequence[str]) -> list[int]:
         """Which of these messages the stream does not hold, by their place in the list."""

@@ -10,10 +10,11 @@ from config_store.sources import LogsSource, SourcesConfig
 from tests.surface.source import REPOSITORY
 
 
-def test_the_documented_example_is_a_configuration() -> None:
+def test_the_documented_rules_make_a_configuration() -> None:
     page = (REPOSITORY / "docs/sources/logs.md").read_text()
     (block,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
-    found = SourcesConfig.model_validate({"named": orjson.loads(block)})
+    shop = {"kind": "logs", "lines": orjson.loads(block)}
+    found = SourcesConfig.model_validate({"named": {"shop-logs": shop}})
     source = found.named["shop-logs"]
     assert isinstance(source, LogsSource)
     assert [each.kind for each in source.lines.patterns] == ["error", "deploy", "restart"]

@@ -6,13 +6,19 @@ from types import ModuleType
 import pytest
 
 from deployments.anomaly import warm as streams
+from deployments.forecasting.series import answering as series
 from deployments.optimization.experiments import warm as experiments
 from deployments.tail.extremes import answering as extremes
 
 
 @pytest.mark.parametrize(
     ("module", "asks"),
-    [(experiments, "ExperimentHandler"), (extremes, "answer_tails"), (streams, "_follow")],
+    [
+        (experiments, "ExperimentHandler"),
+        (extremes, "answer_tails"),
+        (series, "forecast_series"),
+        (streams, "_follow"),
+    ],
 )
 def test_only_the_first_replica_of_a_process_asks_the_models(
     module: ModuleType, asks: str, monkeypatch: pytest.MonkeyPatch

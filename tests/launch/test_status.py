@@ -19,6 +19,7 @@ STATUS = {
     "degraded": False,
     "degraded_reasons": [],
     "families": ["tail"],
+    "demo": True,
 }
 
 
@@ -53,3 +54,4 @@ async def test_the_command_that_applies_an_edit_names_the_file_that_was_given(
     said = "\n".join((await lines_of(settings, other, 0.0)).lines)
     assert "serve deploy '/etc/my other.yaml' -a http://127.0.0.1:8265" in said
     assert "serve_config.yaml" not in said
+    assert "`ballast connect` brings yours" in said

@@ -134,8 +134,14 @@ async def _take(told: _Told, here: GatewayContext, principal: Principal) -> Outc
     except REDIS_AWAY as away:
         raise UnavailableError("Redis cannot be reached: send the outcome again") from away
     if interval is not given:  # whoever asks means the interval that they were given
-        found["held"] = given["lower"] <= told.truth <= given["upper"]
+        found["held"] = _holds(given, told.truth)
     return OutcomeAnswer(decision_id=told.decision_id, **found)
+
+
+def _holds(interval: dict[str, Any] | None, truth: float) -> bool:
+    """Say whether an interval holds the truth; an end that is open leaves nothing out."""
+    lower, upper = (None, None) if interval is None else (interval["lower"], interval["upper"])
+    return (lower is None or lower <= truth) and (upper is None or truth <= upper)
 
 
 def _of_the_model(decision: dict[str, Any]) -> dict[str, Any]:
@@ -147,9 +153,14 @@ def _of_the_model(decision: dict[str, Any]) -> dict[str, Any]:
     interval: dict[str, Any] | None = decision["answer"]["interval"]
     if decision["answer"]["safety"]["fallback"]:
         interval = decision.get("withheld_interval")
-    if interval is None:
+        if interval is None:
+            raise ConflictError(
+                f"The answer of decision {decision['decision_id']} came from the fallback: "
+                "its outcome is not counted"
+            )
+    if interval is None or interval["lower"] is None or interval["upper"] is None:
         raise ConflictError(
-            f"The answer of decision {decision['decision_id']} came from the fallback: "
+            f"The interval of decision {decision['decision_id']} is open at an end: "
             "its outcome is not counted"
         )
     return interval

@@ -33,7 +33,19 @@ def fit(**ask: Any) -> Any:
     return fit_sent(**ask)
 
 
-TASKS: dict[str, Callable[..., Any]] = {"evaluate": evaluate, "suggest": suggest, "fit": fit}
+def forecast(**ask: Any) -> Any:
+    """Forecast a series; see deployments/forecasting/series/forecasting.py."""
+    from deployments.forecasting.series.forecasting import forecast_sent  # noqa: PLC0415 - only who needs it
+
+    return forecast_sent(**ask)
+
+
+TASKS: dict[str, Callable[..., Any]] = {
+    "evaluate": evaluate,
+    "suggest": suggest,
+    "fit": fit,
+    "forecast": forecast,
+}
 
 
 def answer(line: bytes) -> list[Any]:

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import orjson
 
@@ -35,7 +35,7 @@ MOST_OFFSET = math.log(1_000)
 
 
 class Taken(NamedTuple):
-    """The places of an event, which is a list: a new one goes to the end, with a default."""
+    """One outcome, as it is written into the log (`event`)."""
 
     score: float
     issued: float
@@ -44,6 +44,24 @@ class Taken(NamedTuple):
     decision: str
     given: bool = True
     """Whether a client got the interval: what was withheld teaches, and is not counted."""
+
+    def event(self) -> list[Any]:
+        """Give what the log says of it: four places, for so many the first releases read.
+
+        They know of no withheld outcomes. To them one is a gap, whose weight they never look at.
+        """
+        if self.given:
+            return [self.score, self.issued, self.weight, self.decision]
+        return [None, self.issued, [self.weight, self.score], self.decision]
+
+    @classmethod
+    def read(cls, event: Sequence[Any]) -> Self:
+        """Read an event; for a while there was a fifth place, which said whether it was given."""
+        score, issued, weight, decision, *given = event
+        if isinstance(weight, list):
+            (weight, score), given = weight, [False]
+        # JSON has no infinity: one that was written comes back as null.
+        return cls(_number(score), _number(issued), weight, decision, *given)
 
 
 @dataclass(slots=True)
@@ -107,11 +125,7 @@ class CoverageHandler:
     def replay(self, tails: Sequence[tuple[Online, list[list[Any]]]]) -> None:
         for state, events in tails:
             for event in events:
-                taken = Taken(*event)
-                # JSON has no infinity: one that was written comes back as null.
-                state.observe(
-                    taken._replace(score=_number(taken.score), issued=_number(taken.issued))
-                )
+                state.observe(Taken.read(event))
 
     def answer(
         self, rows: Sequence[tuple[Online, StateRequest[TakeOutcome]]]
@@ -144,7 +158,7 @@ class CoverageHandler:
             return Reply(refusal={"code": "conflict", "message": why})
         taken = Taken(score(ask), ask["offset"], 1.0, decision, ask.get("given", True))
         held = state.observe(taken)
-        return Reply(detail={"data": {"held": held, **state.summary()}}, event=list(taken))
+        return Reply(detail={"data": {"held": held, **state.summary()}}, event=taken.event())
 
 
 def score(ask: Came) -> float:

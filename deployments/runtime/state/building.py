@@ -16,6 +16,8 @@ class Unreadable:
 
     number: int
     """Of its latest entry."""
+    mark: str
+    """The same entry's."""
     why: Exception
 
 
@@ -26,12 +28,12 @@ def build(
     states, unreadable = dict[str, State](), dict[str, Unreadable]()
     for key, saved in found.items():
         if saved.unread is not None:
-            unreadable[key] = Unreadable(saved.number, saved.unread)
+            unreadable[key] = Unreadable(saved.number, saved.mark, saved.unread)
             continue
         try:
             begun = handler.fresh(key) if saved.state is None else handler.decode(key, saved.state)
         except Exception as why:  # noqa: BLE001 - whatever another release may have written
-            unreadable[key] = Unreadable(saved.number, why)
+            unreadable[key] = Unreadable(saved.number, saved.mark, why)
         else:
             states[key] = begun
     try:
@@ -40,7 +42,9 @@ def build(
         for state in states.values():
             let_go(handler, state)
         if len(states) == 1:
-            return {}, unreadable | {key: Unreadable(found[key].number, why) for key in states}
+            (key,) = states
+            saved = found[key]
+            return {}, unreadable | {key: Unreadable(saved.number, saved.mark, why)}
         # One of them cannot be replayed, or several: only each by itself can tell.
         read = dict[str, State]()
         for key in states:

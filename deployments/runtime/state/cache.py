@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic
 
+from redis.exceptions import ResponseError
+
 from deployments.runtime.state.building import Unreadable, build, let_go
 from deployments.runtime.state.handler import State, StateHandler
 from deployments.runtime.state.log import Append, KeyLog, Saved
+from deployments.runtime.state.position import Position
 from models.memory import trim_heap
 from settings.redis_connection import REDIS_AWAY
 
@@ -38,6 +41,8 @@ class Resident(Generic[State]):
     key: str
     state: State
     number: int
+    # The latest entry's (see position.py).
+    mark: str
     saved_number: int
     used: float
     unsaved_bytes: int = 0
@@ -48,6 +53,10 @@ class Resident(Generic[State]):
     empty: bool = False
     # What it takes in memory, as of its latest entry.
     size: int = 0
+
+    @property
+    def position(self) -> Position:
+        return Position(self.number, self.mark)
 
     @property
     def unsaved(self) -> int:
@@ -149,7 +158,7 @@ class StateCache(Generic[State]):
         for key, state in states.items():
             saved = found[key]
             resident = self._residents[key] = Resident(
-                key, state, saved.number, saved.number - len(saved.tail), 0.0,
+                key, state, saved.number, saved.mark, saved.number - len(saved.tail), 0.0,
                 unsaved_bytes=saved.tail_bytes, snapshot_bytes=len(saved.state or b""),
                 empty=saved.empty,
             )  # fmt: skip
@@ -181,7 +190,7 @@ class StateCache(Generic[State]):
 
     def wrote(self, resident: Resident[State], append: Append) -> None:
         """Note what was appended to a resident's log."""
-        resident.number, resident.empty = append.number, False
+        resident.number, resident.mark, resident.empty = append.number, append.mark, False
         resident.unsaved_bytes += len(append.events)
         self._know(resident, append.rows)
         self._measure(resident)
@@ -199,16 +208,24 @@ class StateCache(Generic[State]):
             let_go(self._handler, resident.state)
 
     async def tidy(self) -> None:
-        """Save what has grown long, and put away what is idle; a bounded number at a time."""
+        """Save what has grown long, and put away what is idle; a bounded number at a time.
+
+        What Redis refuses to save keeps nothing else waiting; the first such error is raised then.
+        """
         limits, now = self._limits, self._clock()
         while self._known and self._known[0][0] < now - KNOWN_SECONDS:
             _, key, rows = self._known.popleft()
             if (known := self._residents.get(key)) is not None:
                 known.forget(rows)
+        refused = list[ResponseError]()
         for key in list(islice(self._long, limits.most_saves_a_round)):
             self._long[key] = self._long.pop(key)  # where it fails, the others have their turn
-            await self._save(self._residents[key])
-            self._long.pop(key, None)
+            try:
+                await self._save(self._residents[key])
+            except ResponseError as why:
+                refused.append(why)
+            else:
+                self._long.pop(key, None)
         for resident in self._idle(now):
             await self._put_away(resident)
         await self.make_room(())
@@ -216,6 +233,8 @@ class StateCache(Generic[State]):
             self._given_back = self.evicted
             self._handler.give_back()
             trim_heap()
+        if refused:
+            raise refused[0]
 
     async def make_room(self, keep: Iterable[str]) -> None:
         """Put away those idle longest until the others fit; those to keep stay in any case."""
@@ -252,7 +271,11 @@ class StateCache(Generic[State]):
     async def put_away(self) -> None:
         """Save everything: a replica that ends in peace leaves no log to replay."""
         for resident in list(self._residents.values()):
-            await self._save(resident)
+            try:
+                await self._save(resident)
+            except ResponseError as why:
+                kind, key = self._handler.kind, resident.key
+                log.warning("Redis refused the snapshot of %s %r: %s", kind, key, why)
 
     async def _save(self, resident: Resident[State]) -> None:
         """Write a snapshot; a state that cannot be put into one stays as its log tells it."""
@@ -264,8 +287,8 @@ class StateCache(Generic[State]):
         except Exception:
             log.exception("A snapshot of %s %r could not be written", self._handler.kind, key)
             return
-        if await self._log.save(key, resident.number, state, ids):
+        if await self._log.save(key, resident.number, state, ids, resident.mark):
             resident.saved_number = resident.number
             resident.unsaved_bytes, resident.snapshot_bytes = 0, len(state)
         else:
-            self.drop(key)  # somebody else holds it, or it was deleted
+            self.drop(key)  # somebody else holds it, it was deleted, or Redis forgot a part

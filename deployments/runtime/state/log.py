@@ -1,8 +1,9 @@
 """A key's log in Redis: entries numbered from 1, each appended once and in order, and snapshots.
 
-The number of an entry is its id in a Redis stream, and Redis takes no id at or under the latest. So
-an append is refused when somebody else has appended meanwhile, and whoever is refused knows that
-its state is old: two replicas that both believe they hold a key can never fork it.
+The number of an entry is its id in a Redis stream. An append is refused unless the latest entry is
+the one that its writer knows (position.py): where somebody else has appended meanwhile, and where
+Redis has forgotten what it knows. Whoever is refused knows that its state is not what the log
+tells: two replicas that both believe they hold a key never fork it.
 
 A snapshot stands for the entries up to its number, which are trimmed. With it go the ids of the
 rows taken of late: by them a request that is sent again after a replica's death is known.
@@ -23,6 +24,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from deployments.runtime.state import scripts
+from deployments.runtime.state.position import ANY_MARK, Position, mark_of
 from settings.redis_names import redis_name
 
 # An entry holds all events of one key in one batch.
@@ -62,6 +64,8 @@ class Append:
     number: int
     events: bytes
     rows: list[str]
+    # The mark of the entry before it, as its writer knows that.
+    after: str = ANY_MARK
     # The first entry of a key that is new, or was deleted: it is listed from now on.
     begins: bool = False
     # Its last one: the key is deleted. Its rows are all that shall still be known.
@@ -76,11 +80,21 @@ class Append:
         number: int,
         entry: Entry,
         *,
+        after: str = ANY_MARK,
         begins: bool = False,
         ends: bool = False,
         place: QuotaPlace | None = None,
     ) -> Self:
-        return cls(key, number, orjson.dumps(entry.events), entry.ids, begins, ends, place)
+        return cls(key, number, orjson.dumps(entry.events), entry.ids, after, begins, ends, place)
+
+    @property
+    def ids(self) -> bytes:
+        return orjson.dumps(self.rows[-KEPT_IDS:] if self.ends else self.rows)
+
+    @property
+    def mark(self) -> str:
+        """Give the mark by which the entry will be known."""
+        return mark_of(self.events, self.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,8 @@ class Saved:
     """What Redis holds of a key: the snapshot (None for no state yet), and what came after it."""
 
     number: int
+    # The latest entry's.
+    mark: str
     state: bytes | None
     tail: list[Entry]
     tail_bytes: int
@@ -113,6 +129,7 @@ class KeyLog:
     def __init__(self, redis: Redis, kind: str) -> None:
         self._redis = redis
         self._kind = kind
+        self._append = redis.register_script(scripts.APPEND).sha
         self._save = redis.register_script(scripts.SAVE)
         self._repair = redis.register_script(scripts.REPAIR)
         self._clear = redis.register_script(scripts.CLEAR)
@@ -136,8 +153,12 @@ class KeyLog:
     def _snapshot(self, key: str) -> str:
         return redis_name(self._redis, self._kind, "snapshot", key)
 
+    def names_of(self, key: str) -> tuple[str, str]:
+        """Name a key's log and its snapshot, for a script that asks for their position."""
+        return self._log(key), self._snapshot(key)
+
     def _names(self, key: str) -> list[str]:
-        return [self._log(key), self._snapshot(key), self.index, self.deleted]
+        return [*self.names_of(key), self.index, self.deleted]
 
     async def append(self, appends: Sequence[Append]) -> list[bool | None]:
         """Append one entry to each key, or to some of them: each has its own outcome.
@@ -145,27 +166,35 @@ class KeyLog:
         False where the key has moved on without us; None where Redis refused, because it is full
         or for another reason of its own: nothing was appended to that key.
         """
-        pipe = self._redis.pipeline(transaction=False)
+        pipe: Any = self._redis.pipeline(transaction=False)
+        # Whole, and once: a Redis that was restarted has forgotten it.
+        pipe.script_load(scripts.APPEND)
         for each in appends:
-            rows = orjson.dumps(each.rows[-KEPT_IDS:] if each.ends else each.rows)
-            fields: Any = {EVENTS: each.events, IDS: rows}
             if each.ends:
                 kept = scripts.DELETED_SECONDS
-                self._eval(pipe, scripts.END, each.key, each.number, rows, kept)
-            elif each.begins and (place := each.place) is not None:
-                arguments = (each.number, each.events, rows, place.name, place.owner)
-                counted = (place.owners, place.owned)
-                self._eval(pipe, scripts.BEGIN, each.key, *arguments, more=counted)
+                arguments = (each.number, each.after, each.ids, each.mark, kept)
+                self._eval(pipe, scripts.END, each.key, *arguments)
             elif each.begins:
-                self._eval(pipe, scripts.BEGIN, each.key, each.number, each.events, rows)
+                self._begin(pipe, each)
             else:
-                pipe.xadd(self._log(each.key), fields, id=f"{each.number}-0")
-        results = await pipe.execute(raise_on_error=False)
+                names = self.names_of(each.key)
+                entry = (each.number, each.after, each.events, each.ids)
+                pipe.evalsha(self._append, len(names), *names, *entry)
+        _, *results = await pipe.execute(raise_on_error=False)
         taken = [_taken(result) for result in results]
         if None in taken:
             refused, why = taken.count(None), results[taken.index(None)]
             log.warning("Redis refused %d of %d entries: %s", refused, len(taken), why)
         return taken
+
+    def _begin(self, pipe: Any, each: Append) -> None:
+        entry = (each.number, each.after, each.events, each.ids)
+        if (place := each.place) is None:
+            self._eval(pipe, scripts.BEGIN, each.key, *entry)
+        else:
+            arguments = (*entry, place.name, place.owner)
+            counted = (place.owners, place.owned)
+            self._eval(pipe, scripts.BEGIN, each.key, *arguments, more=counted)
 
     def _eval(
         self, pipe: Any, script: str, key: str, *arguments: Any, more: Sequence[str] = ()
@@ -184,7 +213,7 @@ class KeyLog:
         pipe = self._redis.pipeline(transaction=False)
         for key in keys:
             pipe.xrange(self._log(key))
-            pipe.hmget(self._snapshot(key), "n", "s", "i")
+            pipe.hmget(self._snapshot(key), "n", "s", "i", "m")
             pipe.zscore(self.index, key)
             pipe.zscore(self.deleted, key)
             pipe.pttl(self._log(key))
@@ -203,12 +232,12 @@ class KeyLog:
                 await self.repair(key)
         return read
 
-    async def numbers(self, keys: Sequence[str]) -> list[int]:
-        """Give the number of each key's latest entry, as `read` would."""
+    async def positions(self, keys: Sequence[str]) -> list[Position]:
+        """Say where each key's log stands, as `read` would."""
         pipe = self._redis.pipeline(transaction=False)
         for key in keys:
-            pipe.eval(scripts.NUMBER, 2, self._log(key), self._snapshot(key))
-        return [int(number) for number in await pipe.execute()]
+            pipe.eval(scripts.STANDS, 2, *self.names_of(key))
+        return [Position(int(number), mark.decode()) for number, mark in await pipe.execute()]
 
     async def repair(self, key: str) -> None:
         """Undo what releases did that deleted by expiry: what lives is listed and stays."""
@@ -262,19 +291,22 @@ class KeyLog:
             )
         return cleared
 
-    async def save(self, key: str, number: int, state: bytes, rows: Sequence[str]) -> bool:
+    async def save(
+        self, key: str, number: int, state: bytes, rows: Sequence[str], mark: str = ANY_MARK
+    ) -> bool:
         """Write the state as of an entry, and drop the entries up to it from the log.
 
-        False where a later one stands there, or the key was deleted: the state is old.
+        False where a later one stands there, the key was deleted, or Redis forgot the entry: the
+        state is not what the log tells.
         """
         ids = orjson.dumps(rows[-KEPT_IDS:])
         names = [self._log(key), self._snapshot(key)]
-        return bool(await self._save(keys=names, args=[number, state, ids]))
+        return bool(await self._save(keys=names, args=[number, state, ids, mark]))
 
     async def names(self, after: str, limit: int, prefix: str = "") -> list[str]:
         """List keys in their order, for paging through many."""
         start = f"({after}" if after >= prefix and after else f"[{prefix}"
-        end = f"[{prefix}\xff" if prefix else "+"
+        end = b"[" + prefix.encode() + b"\xff" if prefix else b"+"  # above whatever follows it
         found: list[Any] = await self._redis.zrangebylex(self.index, start, end, start=0, num=limit)
         return [name.decode() for name in found]
 
@@ -314,18 +346,21 @@ def _taken(result: object) -> bool | None:
 
 
 def _saved(snapshot: list[bytes | None], entries: list[tuple[bytes, dict[bytes, bytes]]]) -> Saved:
-    number, state, ids = snapshot
-    latest = _number(number)
+    number, state, ids, marked = snapshot
+    latest, last = _number(number), _number(entries[-1][0]) if entries else 0
+    mark = (marked or b"").decode()
+    if last > latest:
+        fields = entries[-1][1]
+        mark = mark_of(fields.get(EVENTS, b""), fields.get(IDS, b""))
     try:
         tail, size = list[Entry](), 0
         for name, fields in entries:
             if (at := _number(name)) > latest:
                 tail.append(Entry(_list(fields[EVENTS]), _list(fields[IDS])))
                 size, latest = size + len(fields[EVENTS]), at
-        return Saved(latest, state or None, tail, size, _list(ids) if ids else [])
+        return Saved(latest, mark, state or None, tail, size, _list(ids) if ids else [])
     except (ValueError, TypeError, KeyError) as why:
-        last = _number(entries[-1][0]) if entries else 0
-        return Saved(max(latest, last), None, [], 0, [], why)
+        return Saved(max(latest, last), mark, None, [], 0, [], why)
 
 
 def _number(name: bytes | None) -> int:

@@ -133,14 +133,17 @@ class Rounds(Generic[State]):
             if (removal := self._handler.removal(each)) is None:
                 replies[at] = unreadable_refusal(each.key, found)
                 continue
-            taken = await self._remove(each, removal, found.number)
+            taken = await self._remove(each, removal, found)
             replies[at] = unavailable(self._handler, each) if taken is None else removal
             lost += [(at, each)] if taken is False else []
         return lost
 
-    async def _remove(self, request: StateRequest, removal: Reply, number: int) -> bool | None:
-        """Delete a key as of this entry; see `KeyLog.append` for what comes of it."""
-        last = Append.of(request.key, number + 1, Entry([removal.event], [request.id]), ends=True)
+    async def _remove(
+        self, request: StateRequest, removal: Reply, found: Unreadable
+    ) -> bool | None:
+        """Delete a key as it was found; see `KeyLog.append` for what comes of it."""
+        entry = Entry([removal.event], [request.id])
+        last = Append.of(request.key, found.number + 1, entry, after=found.mark, ends=True)
         try:
             (taken,) = await append_and_know(self._log, [last])
         except REDIS_AWAY as away:

@@ -1,11 +1,31 @@
-"""The steps of a key's log that Redis takes as one: to begin, to end, to save, to repair, to clear.
+"""The steps of a key's log that Redis takes as one: to append, to save, to repair, to clear.
 
 Each is given the names of the log, the snapshot, the index and the deleted keys, in this order, and
-the key's own name first among the arguments (SAVE and NUMBER need the first two names, and no key).
+the key's own name first among the arguments (APPEND, SAVE and STANDS need the first two names, and
+no key).
 """
+
+from deployments.runtime.state.position import ANY_MARK, POSITION
 
 # For so long a late holder might still append to what is gone, or save it.
 DELETED_SECONDS = 86_400
+
+# An entry follows the one that its writer knows to be the latest, by its number and its mark: where
+# another stands there nothing is appended, and the writer is to read the key again.
+_FOLLOWS = f"""
+{POSITION}
+local function follows(number, mark)
+  local latest, found = position(KEYS[1], KEYS[2])
+  return latest == tonumber(number) - 1 and (mark == '{ANY_MARK}' or mark == found)
+end
+"""
+
+APPEND = f"""
+{_FOLLOWS}
+if not follows(ARGV[1], ARGV[2]) then return 0 end
+redis.call('XADD', KEYS[1], ARGV[1] .. '-0', 'e', ARGV[3], 'i', ARGV[4])
+return 1
+"""
 
 # A command that fails ends its script, and what was written before stays. So what could fail once
 # an entry is appended is looked at before: whoever hears of an error knows that nothing was done.
@@ -24,33 +44,33 @@ local unlisted = wrong(KEYS[3], 'zset') or wrong(KEYS[4], 'zset')
 if unlisted then return unlisted end
 """
 
-# The first entry of a key. Where only its number is left of what was deleted, and that is gone by
-# now, whoever remembers the number must read again. Where its creator's quotas are named too, the
+# The first entry of a key. Where its creator's quotas are named too, the
 # key counts for its creator from now on: while this was on its way the place may have been given
 # back, or taken over by a holder that was about to begin the same key for another.
 BEGIN = f"""
+{_FOLLOWS}
 {_CHECKS}
 local owner = false
 if KEYS[5] then
   local uncounted = wrong(KEYS[5], 'hash') or wrong(KEYS[6], 'hash')
   if uncounted then return uncounted end
-  owner = redis.call('HGET', KEYS[5], ARGV[5])
-  uncounted = no_count(KEYS[6], ARGV[6]) or owner and no_count(KEYS[6], owner)
+  owner = redis.call('HGET', KEYS[5], ARGV[6])
+  uncounted = no_count(KEYS[6], ARGV[7]) or owner and no_count(KEYS[6], owner)
   if uncounted then return uncounted end
 end
-if tonumber(ARGV[2]) > 1 and redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then return 0 end
-local taken = redis.pcall('XADD', KEYS[1], ARGV[2] .. '-0', 'e', ARGV[3], 'i', ARGV[4])
+if not follows(ARGV[2], ARGV[3]) then return 0 end
+local taken = redis.pcall('XADD', KEYS[1], ARGV[2] .. '-0', 'e', ARGV[4], 'i', ARGV[5])
 if type(taken) == 'table' and taken.err then return taken end
 redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', KEYS[2])
 redis.call('ZADD', KEYS[3], 0, ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
-if KEYS[5] and owner ~= ARGV[6] then
+if KEYS[5] and owner ~= ARGV[7] then
   if owner and redis.call('HINCRBY', KEYS[6], owner, -1) <= 0 then
     redis.call('HDEL', KEYS[6], owner)
   end
-  redis.call('HSET', KEYS[5], ARGV[5], ARGV[6])
-  redis.call('HINCRBY', KEYS[6], ARGV[6], 1)
+  redis.call('HSET', KEYS[5], ARGV[6], ARGV[7])
+  redis.call('HINCRBY', KEYS[6], ARGV[7], 1)
 end
 return 1
 """
@@ -59,37 +79,40 @@ return 1
 # Redis refuses what takes memory when it is full, unless the script has written already: the first
 # command trims nothing, so that what makes room is never refused.
 END = f"""
+{_FOLLOWS}
 {_CHECKS}
+if not follows(ARGV[2], ARGV[3]) then return 0 end
 redis.call('XTRIM', KEYS[1], 'MINID', 0)
 local taken = redis.pcall('XADD', KEYS[1], ARGV[2] .. '-0', 'e', '[]', 'i', '[]')
 if type(taken) == 'table' and taken.err then return taken end
 redis.call('XTRIM', KEYS[1], 'MAXLEN', 0)
 redis.call('PERSIST', KEYS[1])
 redis.call('DEL', KEYS[2])
-redis.call('HSET', KEYS[2], 'n', ARGV[2], 's', '', 'i', ARGV[3])
+redis.call('HSET', KEYS[2], 'n', ARGV[2], 's', '', 'i', ARGV[4], 'm', ARGV[5])
 redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('ZADD', KEYS[4], redis.call('TIME')[1] + ARGV[4], ARGV[1])
+redis.call('ZADD', KEYS[4], redis.call('TIME')[1] + ARGV[6], ARGV[1])
 return 1
 """
 
 # A holder that was replaced may still write its last snapshot: an old one never replaces a newer
-# one, nor what a deletion left. Where nothing is left at all the key was deleted long ago.
-# The log is trimmed first, so that a full Redis takes the snapshot too.
-SAVE = """
-if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then return 0 end
+# one, nor what a deletion left. It stands for an entry of the log: where that is not there the key
+# was deleted long ago, or Redis has forgotten the entry. The log is trimmed first, so that a full
+# Redis takes the snapshot too.
+SAVE = f"""
+{POSITION}
 local saved = tonumber(redis.call('HGET', KEYS[2], 'n') or '-1')
 if tonumber(ARGV[1]) <= saved then return 0 end
+local entry = redis.call('XRANGE', KEYS[1], ARGV[1] .. '-0', ARGV[1] .. '-0')[1]
+local mark = entry and mark_of(entry[2])
+if not mark or (ARGV[4] ~= '{ANY_MARK}' and ARGV[4] ~= mark) then return 0 end
 redis.call('XTRIM', KEYS[1], 'MINID', tonumber(ARGV[1]) + 1)
-redis.call('HSET', KEYS[2], 'n', ARGV[1], 's', ARGV[2], 'i', ARGV[3])
+redis.call('HSET', KEYS[2], 'n', ARGV[1], 's', ARGV[2], 'i', ARGV[3], 'm', mark)
 return 1
 """
 
-# A key's number is that of its latest entry, which may be in the log or only in the snapshot.
-NUMBER = """
-local latest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-local saved = tonumber(redis.call('HGET', KEYS[2], 'n') or '0')
-if not latest then return saved end
-return math.max(saved, tonumber(string.match(latest[1], '^%d+')))
+STANDS = f"""
+{POSITION}
+return {{position(KEYS[1], KEYS[2])}}
 """
 
 _ALIVE = """

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from deployments.runtime.batch import Batch, Prediction
@@ -10,6 +11,7 @@ from deployments.runtime.state.cache import USUAL, StateCache, StateCacheLimits
 from deployments.runtime.state.creation import Creation
 from deployments.runtime.state.handler import Reply, State, StateHandler, StateRequest
 from deployments.runtime.state.log import KeyLog
+from deployments.runtime.state.position import Position
 from deployments.runtime.state.quota_places import QuotaPlaces
 from deployments.runtime.state.replies import prediction_of, unavailable
 from deployments.runtime.state.rounds import Rounds
@@ -24,6 +26,14 @@ Shown = TypeVar("Shown")
 
 CLEAR_EVERY_SECONDS = 60.0
 CLEARED_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Looked(Generic[Shown]):
+    """What a key's state shows, and as of which entry."""
+
+    position: Position
+    shown: Shown
 
 
 class KeyedService(Generic[State]):
@@ -72,19 +82,19 @@ class KeyedService(Generic[State]):
             replies[at] = unavailable(self.handler, each)
         return prediction_of(replies, self.handler.columns, model, version)
 
-    async def look(self, key: str, show: Callable[[State], Shown]) -> Shown | None:
+    async def look(self, key: str, show: Callable[[State], Shown]) -> Looked[Shown] | None:
         """Show a key's state, as of its latest entry that this replica knows, where it is read."""
         async with self._turn:
             resident = (await self.cache.hold([key])).residents.get(key)
-            return None if resident is None else show(resident.state)
+            return None if resident is None else Looked(resident.position, show(resident.state))
 
     async def tidy(self) -> None:
-        async with self._turn:
-            await self._places.pay()
-            await self.cache.tidy()
         if self._clock() - self._cleared > CLEAR_EVERY_SECONDS:
             self._cleared = self._clock()
             await self._log.clear_deleted(CLEARED_AT_ONCE)
+        async with self._turn:
+            await self._places.pay()
+            await self.cache.tidy()
 
     async def repair(self) -> None:
         """Mend once what earlier releases left: keys that begin to be served need not wait."""

@@ -57,9 +57,11 @@ class KeyedStage(Stage[Compiled]):
 
     async def _tidy(self) -> None:
         await self.tidy()
-        for service in self._distinct():
-            await service.tidy()
-            self._note_states(service)
+        try:
+            await tidy_all(self._distinct())
+        finally:
+            for service in self._distinct():
+                self._note_states(service)
 
     def _note_states(self, service: KeyedService[Any]) -> None:
         kind, cache, metrics = service.handler.kind, service.cache, self.replica.metrics
@@ -75,6 +77,18 @@ class KeyedStage(Stage[Compiled]):
         """Save the states, so that the next holder need not replay logs."""
         for service in self._distinct():
             await service.close()
+
+
+async def tidy_all(services: Iterable[KeyedService[Any]]) -> None:
+    """Tidy each; where one cannot be, the others are all the same, and then its error is raised."""
+    failures: list[Exception] = []
+    for service in services:
+        try:
+            await service.tidy()
+        except Exception as failure:  # noqa: BLE001 - whatever it was, the others are tidied
+            failures.append(failure)
+    if failures:
+        raise failures[0]
 
 
 def bytes_for_each(replica: Replica, services: int) -> int:

@@ -42,7 +42,10 @@ class Withdrawing(Generic[State]):
                 await self._append(entries, held)
 
     async def _append(self, entries: dict[str, Entry], held: dict[str, Resident[State]]) -> None:
-        appends = [Append.of(key, held[key].number + 1, entry) for key, entry in entries.items()]
+        appends = [
+            Append.of(key, held[key].number + 1, entry, after=held[key].mark)
+            for key, entry in entries.items()
+        ]
         kept = set[str]()
         try:
             for append, good in zip(appends, await self._log.append(appends), strict=True):

@@ -74,14 +74,12 @@ class Writing(Generic[State]):
         out of use. What it would say of a decision or a trial that it never saw is wrong.
         """
         try:
-            numbers = await self._log.numbers(keys)
+            positions = await self._log.positions(keys)
         except REDIS_AWAY as away:
             log.warning("States cannot be compared with their logs: %s", type(away).__name__)
             self._take_back(rows, found, set(keys))
             return set()
-        moved = {
-            key for key, number in zip(keys, numbers, strict=True) if number != held[key].number
-        }
+        moved = {key for key, at in zip(keys, positions, strict=True) if at != held[key].position}
         for key in moved:
             self._cache.drop(key)
         return moved
@@ -136,6 +134,7 @@ def _appends(
             key,
             held[key].number + 1,
             entry,
+            after=held[key].mark,
             begins=held[key].empty,
             ends=key in ends,
             place=places.get(key),

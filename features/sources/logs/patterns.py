@@ -45,7 +45,7 @@ class LineReader:
 
     def __init__(self, rules: LogRules) -> None:
         self._rules = rules
-        self._time = _time_reader(rules.time)
+        self._time = time_reader(rules.time)
         self._requests = [_test(each) for each in rules.requests]
         self._kinds = [
             (each.kind, [_test(condition) for condition in each.where]) for each in rules.patterns
@@ -64,7 +64,7 @@ class LineReader:
         if entity is None:
             return _unread("schema", f"{self._rules.entity_field} names no entity", line)
         try:
-            time = self._time(_field(fields, self._rules.time.field))
+            time = self._time(field_of(fields, self._rules.time.field))
         except (ValueError, TypeError, OverflowError):
             return _unread("schema", f"{self._rules.time.field} is no time", line)
         latency = self._latency(fields)
@@ -85,7 +85,7 @@ class LineReader:
     def _entity(self, fields: Mapping[str, Any]) -> str | None:
         if self._rules.entity_field is None:
             return self._rules.entity_name
-        named = _field(fields, self._rules.entity_field)
+        named = field_of(fields, self._rules.entity_field)
         if not isinstance(named, str) or not 0 < len(named) <= LONGEST_NAME:
             return None
         return named
@@ -94,10 +94,10 @@ class LineReader:
         if self._rules.latency is None:
             return None
         name = self._rules.latency.field
-        found = _field(fields, name)
+        found = field_of(fields, name)
         if found is _MISSING or found is None:
             return None
-        number = _number(found)
+        number = number_of(found)
         if number is None:
             return UnreadLine("not a number", f"{name} is {found!r}"[:SHOWN])
         if number < 0:
@@ -118,7 +118,7 @@ def _unread(fault: Fault, why: str, line: bytes) -> UnreadLine:
     return UnreadLine(fault, f"{why}: {line[:SHOWN]!r}")
 
 
-def _field(fields: Mapping[str, Any], name: str) -> Any:
+def field_of(fields: Mapping[str, Any], name: str) -> Any:
     """Find a field by its name, or by the names of those around it."""
     if name in fields:
         return fields[name]
@@ -130,7 +130,7 @@ def _field(fields: Mapping[str, Any], name: str) -> Any:
     return found
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     """Read a number, also one that a logger wrote as text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -145,18 +145,18 @@ def _test(condition: Condition) -> Callable[[Mapping[str, Any]], bool]:
     name = condition.field
     if condition.matches is not None:
         found = re.compile(condition.matches).search
-        return lambda fields: found(_text(_field(fields, name))[:MOST_SEARCHED]) is not None
+        return lambda fields: found(_text(field_of(fields, name))[:MOST_SEARCHED]) is not None
     if condition.at_least is not None:
         least = condition.at_least
-        return lambda fields: _at_least(_field(fields, name), least)
+        return lambda fields: _at_least(field_of(fields, name), least)
     expected = condition.equals
     if isinstance(expected, bool):
-        return lambda fields: _field(fields, name) is expected
-    return lambda fields: _equals(_field(fields, name), expected)
+        return lambda fields: field_of(fields, name) is expected
+    return lambda fields: _equals(field_of(fields, name), expected)
 
 
 def _at_least(value: Any, least: float) -> bool:
-    number = _number(value)
+    number = number_of(value)
     return number is not None and number >= least
 
 
@@ -171,14 +171,15 @@ def _text(value: Any) -> str:
     return "" if value is _MISSING else orjson.dumps(value).decode()
 
 
-def _time_reader(rule: TimeField) -> Callable[[Any], float]:
+def time_reader(rule: TimeField) -> Callable[[Any], float]:
+    """Make what reads a time, epoch seconds; it raises ValueError or TypeError for no time."""
     if rule.format == "rfc3339":
         zone = None if rule.zone is None else ZoneInfo(rule.zone)
         return lambda value: _moment(value, zone)
     unit = IN_SECONDS[rule.format]
 
     def since_1970(value: Any) -> float:
-        number = _number(value)
+        number = number_of(value)
         if number is None:
             raise ValueError
         return number * unit

@@ -25,21 +25,31 @@ SHOWN_NAMES = 5
 
 
 async def propose(
-    api: PrometheusApi, *, at: int, cadence_seconds: int, entity: str | None = None
+    api: PrometheusApi,
+    *,
+    at: int,
+    cadence_seconds: int,
+    entity: str | None = None,
+    plain: bool = False,
 ) -> Proposal:
     """Look at what is there at a time, epoch seconds, and propose a mapping of it.
 
     NothingUsableError says why there is none. A Prometheus that only measures itself and hosts is
-    proposed as such.
+    proposed as such. A plain mapping has only rules that a receiver of samples can evaluate.
     """
     names = set(await api.label_values("__name__", start=at - LOOKBACK_SECONDS, stop=at))
     services, others = _with_series(CONVENTIONS, names), _with_series(LAST_RESORT, names)
     if not services and not others:
         raise NothingUsableError(_unknown(names))
+    if plain:
+        everything = _names(services, others)
+        services, others = _plain(services), _plain(others)
+        if not services and not others:
+            raise NothingUsableError(_takes_promql(everything))
     inventory = await take_inventory(
         api, _names(services, others) | names & {*WATCHERS, *STARTS}, _labels(entity), at
     )
-    proposer = _Proposer(api, inventory, names, at, cadence_seconds, entity)
+    proposer = _Proposer(api, inventory, names, at, cadence_seconds, entity, plain=plain)
     for conventions, alone in ((services, False), ([*others, *services], True)):
         proposal = await proposer.propose(conventions, alone=alone)
         if proposal is not None:
@@ -62,6 +72,8 @@ class _Proposer:
         at: int,
         cadence_seconds: int,
         entity: str | None,
+        *,
+        plain: bool,
     ) -> None:
         self._api = api
         self._inventory = inventory
@@ -69,6 +81,7 @@ class _Proposer:
         self._at = at
         self._cadence = cadence_seconds
         self._entity = entity
+        self._plain = plain
 
     async def propose(self, conventions: Sequence[Convention], *, alone: bool) -> Proposal | None:
         """Propose what these conventions give; alone, nothing better is there, and all count."""
@@ -79,7 +92,8 @@ class _Proposer:
         entity = await self._named_by(traffic or _first_series(fitting))
         leave = set() if alone else self._no_services(entity, traffic, _first_series(fitting))
         adapter = Adapter(entity, self._cadence)
-        chosen = await Trial(self._api, self._inventory, adapter, leave, self._at).choose(fitting)
+        trial = Trial(self._api, self._inventory, adapter, leave, self._at, plain=self._plain)
+        chosen = await trial.choose(fitting)
         if not any(each.newest for each in chosen):
             return None
         chosen.sort(key=lambda each: METRICS.index(each.metric))
@@ -88,7 +102,8 @@ class _Proposer:
             metrics={each.metric: each.rule for each in chosen},
             deploys=self._deploys(entity, leave),
         )
-        return Proposal(mapping, tuple(chosen), missing(chosen, self._names), tuple(sorted(leave)))
+        lacking = missing(chosen, self._names, _plain(CONVENTIONS) if self._plain else CONVENTIONS)
+        return Proposal(mapping, tuple(chosen), lacking, tuple(sorted(leave)))
 
     def _fits(self, convention: Convention) -> bool:
         there = self._inventory.series
@@ -139,6 +154,10 @@ def _with_series(conventions: Iterable[Convention], names: set[str]) -> list[Con
     return [each for each in conventions if names.issuperset(each.series)]
 
 
+def _plain(conventions: Iterable[Convention]) -> list[Convention]:
+    return [each for each in conventions if each.plain]
+
+
 def _names(*conventions: Iterable[Convention]) -> set[str]:
     return {name for group in conventions for each in group for name in each.series}
 
@@ -154,6 +173,14 @@ def _traffic(conventions: Iterable[Convention]) -> list[str]:
 def _labels(entity: str | None) -> set[str]:
     needed = {label for each in (*CONVENTIONS, *LAST_RESORT) for label in each.labels}
     return {*ENTITY_LABELS, *needed, *([] if entity is None else [entity])}
+
+
+def _takes_promql(names: set[str]) -> str:
+    few = ", ".join(sorted(names)[:SHOWN_NAMES])
+    return (
+        f"what is known of {few} takes PromQL, which only a Prometheus that is asked can run: "
+        "`ballast connect prometheus` connects one"
+    )
 
 
 def _unknown(names: set[str]) -> str:

@@ -1,11 +1,10 @@
 """What is proposed for a Prometheus, and what it lacks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
 from features.sources.prometheus.catalogue.convention import Convention
-from features.sources.prometheus.catalogue.conventions import CONVENTIONS
 from features.sources.rules import Mapping as Rules
 from features.sources.rules import Metric, Rule
 
@@ -67,19 +66,21 @@ class Proposal:
         return tuple(each.metric for each in self.chosen if not each.newest)
 
 
-def missing(chosen: Iterable[Chosen], names: set[str]) -> tuple[Missing, ...]:
+def missing(
+    chosen: Iterable[Chosen], names: set[str], conventions: Collection[Convention]
+) -> tuple[Missing, ...]:
     """Tell what is lacking, and what would give it; what needs only a label more comes first."""
     there = {each.metric for each in chosen}
     return tuple(
-        Missing(metric, _givers(metric, names), _alike(metric, names))
+        Missing(metric, _givers(metric, names, conventions), _alike(metric, names))
         for metric in METRICS
         if metric not in there
     )
 
 
-def _givers(metric: Metric, names: set[str]) -> tuple[str, ...]:
+def _givers(metric: Metric, names: set[str], conventions: Iterable[Convention]) -> tuple[str, ...]:
     fitting = sorted(
-        (each for each in CONVENTIONS if each.metric == metric),
+        (each for each in conventions if each.metric == metric),
         key=lambda each: (not names.issuperset(each.series), each.rank),
     )
     # One of each software: it has its own names, and the user knows which one runs.

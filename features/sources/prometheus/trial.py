@@ -39,12 +39,15 @@ class Trial:
         adapter: Adapter,
         leave: AbstractSet[str],
         at: int,
+        *,
+        plain: bool = False,
     ) -> None:
         self._api = api
         self._inventory = inventory
         self._adapter = adapter
         self._leave = leave
         self._at = at
+        self._plain = plain
 
     async def choose(self, conventions: Iterable[Convention]) -> list[Chosen]:
         """Give the best rule for each metric that any of the conventions gives."""
@@ -67,14 +70,15 @@ class Trial:
             if rule is not None:
                 rules.setdefault(rule, each)
         tried = await asyncio.gather(*(self._try(each, rule) for rule, each in rules.items()))
-        return await self._chosen(_fewest([each for each in tried if each.entities]))
+        fitting = [each for each in tried if each.entities]
+        return await self._chosen(_most(fitting) if self._plain else _fewest(fitting))
 
     def _rule(self, convention: Convention, requests: Chosen | None) -> Rule | None:
         """Give the rule, by another label where its series lack the entity's own."""
         name, entity = convention.series[0], self._adapter.entity
         label = self._inventory.label(entity)
         if requests is not None and not label.values([name]) - self._leave:
-            return self._by_another_label(convention, requests)
+            return None if self._plain else self._by_another_label(convention, requests)
         but = left_out(entity, self._leave & label.values(convention.series))
         return self._adapter.adapt(convention.rule, but)
 
@@ -120,6 +124,11 @@ class Trial:
             for each in samples
             if each.labels.get(entity) and math.isfinite(each.value)
         }
+
+
+def _most(tried: Sequence[_Tried]) -> list[_Tried]:
+    """Take the first of those that have the most entities: nothing but PromQL joins several."""
+    return [max(tried, key=lambda each: len(each.entities))] if tried else []
 
 
 def _fewest(tried: Sequence[_Tried]) -> list[_Tried]:

@@ -59,6 +59,14 @@ class Arrived:
     samples: Samples
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a stream holds."""
+
+    entries: int
+    size: int  # bytes
+
+
 class SampleStream:
     """The samples of one source, behind a client that answers bytes."""
 
@@ -83,6 +91,18 @@ class SampleStream:
         """
         messages: Any = await self._redis.xrange(self.name, f"({after}", "+", count=count)
         return [_arrived(each.decode(), fields.get(_SAMPLES, b"")) for each, fields in messages]
+
+    async def newest(self, count: int) -> list[Arrived]:
+        """Read the newest entries, at most so many, in their order."""
+        messages: Any = await self._redis.xrevrange(self.name, count=count)
+        found = [_arrived(each.decode(), fields.get(_SAMPLES, b"")) for each, fields in messages]
+        return found[::-1]
+
+    async def held(self) -> Held:
+        """Tell how much waits."""
+        entries = int(await self._redis.xlen(self.name))
+        size = await self._redis.get(self._bytes) if entries else None
+        return Held(entries, int(size or 0))
 
     async def let_go(self, up_to: str) -> None:
         """Let go of an entry and all before it."""

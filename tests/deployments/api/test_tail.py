@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from access.endpoints import needed_role
 from access.keys import Role
 from config_store.shipped import default_document
+from config_store.sources import EntityFacts, SourcesConfig
 from deployments.api.shipped import FAMILIES
 from deployments.api.tail import FEATURES, GIVEN, TAIL, TailBody, TailData, answers, columns
 from features.definitions.live import NAMES
@@ -17,7 +18,7 @@ from models.tail.plan import ACTIONS
 from models.tail.xgboost_quantile import TailModel
 from safety.tail import tail_policy
 
-SERVING = default_document().serving
+DOCUMENT = default_document()
 OUTPUTS: dict[str, Any] = {
     "p50_pred": np.array([1.5, 2.0]),
     "p95_pred": np.array([3.5, 4.0]),
@@ -32,7 +33,7 @@ OUTPUTS: dict[str, Any] = {
 
 def test_what_a_request_leaves_out_is_a_hole_and_the_slo_the_configurations() -> None:
     bodies = [TailBody(load=0.5, slo_ms=20), TailBody(infra=0.25, error_rate=0.0)]
-    found = columns(bodies, SERVING)
+    found = columns(bodies, DOCUMENT)
     assert tuple(found) == (*GIVEN, "slo_ms")
     np.testing.assert_equal(found["load"], [0.5, math.nan])
     np.testing.assert_equal(found["infra"], [math.nan, 0.25])
@@ -91,3 +92,14 @@ def test_the_rooms_agree_on_the_family() -> None:
 def test_the_configurations_defaults_are_rows_that_the_model_takes() -> None:
     for name, value in default_document().features.defaults.items():
         assert BOUNDS[name].low <= value <= BOUNDS[name].high
+
+
+def test_an_entity_with_an_objective_of_its_own_is_held_to_it() -> None:
+    facts = {"shop": EntityFacts(target_ms=40.0), "till": EntityFacts(exchange="XLON")}
+    shipped = default_document()
+    stated = shipped.model_copy(update={"sources": SourcesConfig(entities=facts)})
+    bodies = [TailBody(entity=name, load=0.5) for name in ("shop", "till", "other")]
+    bodies.append(TailBody(entity="shop", load=0.5, slo_ms=7.0))
+    usual = shipped.serving.tail.slo_ms
+    assert TAIL.columns(bodies, stated)["slo_ms"].tolist() == [40.0, usual, usual, 7.0]
+    assert TAIL.columns(bodies, shipped)["slo_ms"].tolist() == [usual, usual, usual, 7.0]

@@ -27,7 +27,7 @@ from deployments.forecasting.service import (
 from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
 from deployments.runtime.champions import Named
-from deployments.runtime.coverage.outcomes import key_of, offsets_key
+from deployments.runtime.coverage.offsets_table import key_of, offsets_key
 from deployments.runtime.replica import Replica
 from deployments.runtime.state.log import KeyLog
 from models.pointer import _file

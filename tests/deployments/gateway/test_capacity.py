@@ -9,7 +9,7 @@ from deployments.forecasting.past import past_of
 from deployments.forecasting.pending_forecasts import PendingForecasts
 from deployments.forecasting.service import Forecasts
 from deployments.history.questions import Questions
-from deployments.runtime.coverage.outcomes import key_of
+from deployments.runtime.coverage.offsets_table import key_of
 from deployments.runtime.state.cache import USUAL
 from models.forecasting.chain import ORDER
 from models.forecasting.ensemble import EnsembleForecaster

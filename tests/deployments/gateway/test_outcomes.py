@@ -8,7 +8,7 @@ from deployments.gateway.app import build_app
 from deployments.gateway.envelope import withheld_interval
 from deployments.history.questions import FoundDecisions
 from deployments.runtime.batch import Prediction
-from deployments.runtime.coverage.outcomes import offsets_key
+from deployments.runtime.coverage.offsets_table import offsets_key
 from tests.deployments.house import House
 from tests.waiting import until
 
@@ -78,6 +78,55 @@ async def test_an_interval_from_zero_does_not_count_its_own_offset_as_a_miss(
         code, told = await tell(house, decision, 0.0)
         assert (code, told["held"], told["outcomes"]) == (200, True, counted)
     assert told["offset"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        (None, True),
+        ({"lower": None, "upper": 4.0}, False),
+        ({"lower": 4.0, "upper": None}, True),
+        ({"lower": 6.0, "upper": None}, False),
+    ],
+)
+async def test_a_fallback_may_leave_ends_open(
+    house: House, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any] | None, *, held: bool
+) -> None:
+    class Edited(Ledger):
+        async def rows(self, ids: list[str]) -> FoundDecisions:
+            found = (await super().rows(ids)).rows
+            rows = {each: orjson.loads(row) for each, row in found.items()}
+            for row in rows.values():
+                row["withheld_interval"] = row["answer"]["interval"]
+                row["answer"]["interval"] = given
+                row["answer"]["safety"]["fallback"] = True
+            return FoundDecisions({each: orjson.dumps(row) for each, row in rows.items()})
+
+    monkeypatch.setattr(house.context.lookups, "_archive", Edited(house))
+    decision = (await house.ask(BODY))[0]["meta"]["decision_id"]
+    code, told = await tell(house, decision, 5.0)
+    assert (code, told["held"], told["outcomes"]) == (200, held, 0)
+
+
+@pytest.mark.parametrize("lower", [None, 1.0])
+async def test_an_interval_that_claims_nothing_at_an_end_is_not_counted(
+    house: House, monkeypatch: pytest.MonkeyPatch, lower: float | None
+) -> None:
+    class Edited(Ledger):
+        async def rows(self, ids: list[str]) -> FoundDecisions:
+            found = (await super().rows(ids)).rows
+            rows = {each: orjson.loads(row) for each, row in found.items()}
+            for row in rows.values():
+                ends = {"lower": lower, "upper": None}
+                row["answer"]["interval"] = row["answer"]["interval"] | ends if lower else None
+            return FoundDecisions({each: orjson.dumps(row) for each, row in rows.items()})
+
+    monkeypatch.setattr(house.context.lookups, "_archive", Edited(house))
+    decision = (await house.ask(BODY))[0]["meta"]["decision_id"]
+    code, told = await tell(house, decision, 5.0)
+    assert (code, told["error"]["code"]) == (409, "conflict")
+    assert "open at an end" in told["error"]["message"]
+    assert not await house.redis.exists(offsets_key(house.redis))
 
 
 async def test_an_outcome_is_counted_once(house: House) -> None:

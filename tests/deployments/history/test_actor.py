@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from redis.asyncio import Redis
@@ -120,6 +121,13 @@ async def test_it_tells_of_entities_what_clients_are_shown(actor: Any, redis: Re
     assert found
     assert {source for each in found for source in each.sources} == {"demo"}
     assert all(each.cadence_seconds == 60 and each.missing["load"] == 0 for each in found)
+    entity, now = found[0].entity, time.time()
+    minutes = await actor.series(entity, "load", 86_400, None)
+    assert set(np.diff(minutes.ts).tolist()) == {60}
+    assert now - 86_400 <= minutes.ts[0]
+    hours = await actor.series(entity, "load", 86_400, 3600)
+    within = (minutes.ts >= hours.ts[-1]) & (minutes.ts < hours.ts[-1] + 3600)
+    assert hours.values[-1] == pytest.approx(minutes.values[within].mean())
 
 
 def test_the_actor_answers_each_question_as_its_askers_believe() -> None:

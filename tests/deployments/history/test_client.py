@@ -106,6 +106,30 @@ async def test_while_the_gcs_is_away_the_loop_goes_on_and_the_question_ends_in_t
     turning.cancel()
 
 
+async def test_a_search_that_hangs_for_good_is_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "FIND_SECONDS", 0.05)
+    now, end, searches = 0.0, threading.Event(), 0
+
+    def find() -> Any:
+        nonlocal searches
+        searches += 1
+        if searches == 1:
+            end.wait(30)
+        return HistoryActor(Actor())
+
+    client = HistoryClient(find, lambda: now)
+    for now in (0.0, module.HUNG_SECONDS):  # noqa: B007 - the client's clock
+        with pytest.raises(HistoryAwayError, match="cannot be found at the moment"):
+            await client.ask(ROWS, 1)
+    assert searches == 1
+    now = module.HUNG_SECONDS + 1
+    assert await client.ask(ROWS, 1) == (1,)
+    assert searches == 2
+    end.set()
+
+
 async def test_a_history_that_hangs_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.02)
 

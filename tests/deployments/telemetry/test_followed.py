@@ -203,4 +203,4 @@ async def test_pieces_are_of_so_many_intervals(world: World) -> None:
     await world.run()
     spans = [(stop - start) // CADENCE for start, stop in world.source.asked[1:-1]]
     assert spans[0] == FIRST_CHUNK
-    assert spans[1] == 2 * FIRST_CHUNK
+    assert spans[1] == 4 * FIRST_CHUNK

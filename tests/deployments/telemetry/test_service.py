@@ -50,17 +50,11 @@ class Service:
         self.store = store
         self.redis = redis
         self.metrics = Metrics(CollectorRegistry())
-        self.dead_letters = 0
-        self.service = TelemetryService(
-            store,
-            redis,
-            self.metrics.loops,
-            Demo(store, settings),
-            on_dead_letter=self._count,
-        )
+        self.service = TelemetryService(store, redis, self.metrics, Demo(store, settings))
 
-    def _count(self) -> None:
-        self.dead_letters += 1
+    @property
+    def dead_letters(self) -> float | None:
+        return self.metrics.registry.get_sample_value("telemetry_dead_letters_total")
 
     async def close(self) -> None:
         await self.service.close()
@@ -220,17 +214,34 @@ async def test_one_entry_that_the_store_refuses_keeps_no_other(
     await running.post("billing", minute, 1.0)
     await eventually(lambda: running.present() == {"cron": 1})
     await eventually(lambda: running.dead_letters == 1)
+    sample = running.metrics.registry.get_sample_value
+    await eventually(lambda: sample("source_rows_total", {"source": "cron"}) == 1)
+    assert sample("source_breaker_open", {"source": "cron"}) == 0
 
 
 async def test_nothing_made_up_is_written_into_a_server_that_was_named(
-    begin: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    redis: Redis, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Every table is read: of a machine that has nothing but made-up telemetry to give."""
     monkeypatch.setenv("CLICKHOUSE_URL", "http://127.0.0.1:8123")
-    running = await begin()
-    demo = Demo(running.store, Settings())
-    assert not await demo.wanted(connected=False)
-    assert demo.facts_of("order-gateway") is None
-    assert await demo.remove() == ()
+    named = Settings()
+    assert named.history_days == settings.history_days
+    with EmbeddedClickhouse(tmp_path / "server") as store:
+        create_tables(store)
+        create_measurements(store)
+        running = Service(store, redis, named)
+        await running.service.start()
+        await running.activate(SourcesConfig())
+        assert await running.service.filled() == 0
+        await eventually(lambda: read_states(redis))
+        await running.close()
+        tables = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
+        names = {each["name"] for each in tables}
+        assert {"measurements", "decisions", "timeline"} <= names
+        for name in names:
+            (found,) = store.query(f"SELECT count() AS rows FROM {name}")  # noqa: S608 - the engine's own names
+            assert found["rows"] == 0, name
+    assert running.service.facts_of("order-gateway").exchange is None
 
 
 async def test_what_is_stated_of_an_entity_is_known(begin: Callable[[], Any]) -> None:

@@ -16,7 +16,7 @@ from features.telemetry.columns import EXEMPLARS, Telemetry
 from features.telemetry.tables import append
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from tests.hours import hours_of
-from tests.measurements import Given, latest, put_together, telemetry_of
+from tests.measurements import Given, Values, latest, put_together, telemetry_of
 
 START = 1_773_144_000  # 2026-03-10 12:00 UTC
 CADENCE = 900
@@ -90,6 +90,9 @@ def test_each_column_takes_its_latest_known_number(
     same(found, auth)
     loads = stored.metric(empty, "auth", "load", START, UNTIL, known_until_ms=moment)
     np.testing.assert_array_equal(loads, auth.load)
+    times, again = stored.timed_metric(empty, "auth", "load", START, UNTIL, known_until_ms=moment)
+    np.testing.assert_array_equal(times, auth.ts)
+    np.testing.assert_array_equal(again, auth.load)
     for reader in (stored.training_rows, worker_minutes):
         for name, values in reader(empty, START, UNTIL, known_until_ms=moment).items():
             np.testing.assert_array_equal(values, expected.columns()[name], err_msg=name)
@@ -185,9 +188,20 @@ def test_two_posts_of_one_source_within_a_millisecond_are_both_kept(
     key = ("auth", START)
     add(empty, [Given("push", 5, {key: {"load": 0.5}}), Given("push", 5, {key: {"cpu": 0.25}})])
     add(empty, [Given("push", 5, {key: {"infra": value}}) for value in (0.1, 0.2)])
+    rest: list[Values] = [
+        {"deploy": 1},
+        {"regime": 2},
+        {"session": "lunch"},
+        {"incident": "outage"},
+        {"exemplars": np.arange(EXEMPLARS) + 0.5},
+    ]
+    add(empty, [Given("push", 5, {key: each}) for each in rest])
     before = answers(empty, None)
     empty.execute("OPTIMIZE TABLE measurements FINAL")
     assert answers(empty, None) == before
     found = stored.between(empty, START, UNTIL)
     assert (found.load.tolist(), found.cpu.tolist()) == ([0.5], [0.25])
     assert found.infra[0] in {0.1, 0.2}
+    assert (found.deploy.tolist(), found.regime.tolist()) == ([1], [2])
+    assert (found.session.tolist(), found.incident.tolist()) == (["lunch"], ["outage"])
+    assert np.isfinite(found.exemplars).all()

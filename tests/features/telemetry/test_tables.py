@@ -17,7 +17,7 @@ from features.telemetry.tables import (
     milliseconds,
 )
 from observability.clickhouse.embedded import EmbeddedClickhouse
-from tests.measurements import telemetry_of
+from tests.measurements import Key, Values, telemetry_of
 
 NOON = 1_773_144_000  # 2026-03-10 12:00 UTC
 KEY = ("auth", NOON)
@@ -77,7 +77,7 @@ def test_only_numbers_are_stored_and_no_list_of_what_was_not_sampled(
     empty: EmbeddedClickhouse,
 ) -> None:
     sampled = np.arange(8) / 4
-    rows: dict[tuple[str, int], dict[str, Any]] = {
+    rows: dict[Key, Values] = {
         ("auth", NOON): {"load": np.inf},
         ("auth", NOON + 60): {"exemplars": sampled},
         ("auth", NOON + 120): {"load": -np.inf},

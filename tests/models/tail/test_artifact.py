@@ -67,7 +67,7 @@ def test_a_model_of_the_earlier_format_answers_as_before(
 ) -> None:
     """Its description lacks what format 2 added."""
     described = orjson.loads((folder / "meta.json").read_bytes())
-    added = ("input_usual", "input_usual_low", "input_usual_high", "input_missing")
+    added: tuple[str, ...] = ("input_usual", "input_usual_low", "input_usual_high", "input_missing")
     added = (*added, "cadence_seconds", "target", "history_hours")
     meta = {name: each for name, each in described["meta"].items() if name not in added}
     edit(folder, format=1, meta=meta)

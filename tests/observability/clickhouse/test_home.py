@@ -2,7 +2,9 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from redis.asyncio import Redis
 
@@ -74,6 +76,16 @@ async def test_a_redis_that_lost_all_learns_it_from_the_folder(
     first = await claim(client, tmp_path / "a", "node")
     await client.flushall()
     assert await claim(client, tmp_path / "a", "node") == first
+
+
+async def test_a_later_release_may_have_noted_more(client: Redis, tmp_path: Path) -> None:
+    first = await claim(client, tmp_path / "a", "node")
+    found: Any = await client.get("ballast:archive")
+    noted = orjson.dumps(orjson.loads(found) | {"since": 1})
+    await client.set("ballast:archive", noted)
+    assert await known_home(client) == first
+    assert await claim(client, tmp_path / "a", "node") == first
+    assert await client.get("ballast:archive") == noted
 
 
 async def test_what_is_given_up_makes_room_for_a_new_one(client: Redis, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from observability.background import Loops
 from observability.clickhouse import Clickhouse, Column
@@ -452,5 +453,25 @@ async def test_a_full_redis_is_emptied(
             await drain.step()
         assert len(await messages(client, "ballast:ledger")) <= 1
         assert count(store, "decisions") == (2, 2)
+    finally:
+        await client.config_set("maxmemory", 0)
+
+
+async def test_a_full_redis_is_emptied_behind_a_message_that_cannot_be_read_too(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, decide(1))
+    await client.xadd("ballast:ledger", {"e": b"no entry"})
+    await write(client, tmp_path, decide(1), decide(1), writer="v")
+    drain = Drain(client, store, margin_s=-3600)
+    await client.config_set("maxmemory-policy", "noeviction")
+    await client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(OutOfMemoryError):
+            await drain.step()  # it cannot note how far it came
+        assert len(await messages(client, "ballast:ledger")) <= 1
+        assert count(store, "decisions") == (3, 3)
+        letters = await messages(client, "ballast:ledger:damaged")
+        assert [letter.data for letter in letters] == [b"no entry"]
     finally:
         await client.config_set("maxmemory", 0)

@@ -52,6 +52,35 @@ async def test_each_message_is_read_once(
     assert seen == 2 * 4  # the first turn's are what it begins with
 
 
+async def test_of_what_came_in_hours_only_the_latest_part_is_read(
+    client: Redis, tmp_path: Path, decide: Decide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where nobody drains the stream, and nobody looks anything up."""
+    monkeypatch.setattr(recent_module, "CHUNK", 4)
+    stream = LedgerStream(client)
+    recent = RecentRows(stream, most_bytes=10_000)
+    await write(client, tmp_path, decide(1))
+    await recent.refresh()
+    batches = [decide(1, pad="x" * 1000) for _ in range(100)]
+    await write(client, tmp_path, *batches, writer="v")
+    read = 0
+    add = stream_module._messages
+
+    def counted(found: Any) -> Any:
+        nonlocal read
+        messages = add(found)
+        read += sum(len(message.data) for message in messages)
+        return messages
+
+    monkeypatch.setattr(stream_module, "_messages", counted)
+    await recent.refresh()
+    assert read < 40_000
+    fresh = RecentRows(stream, most_bytes=10_000)
+    await fresh.refresh()
+    assert recent.oldest == fresh.oldest
+    assert recent.get(batches[-1][0].decision_id) == batches[-1][0].row
+
+
 async def test_large_messages_are_read_a_few_at_a_time(
     client: Redis, tmp_path: Path, decide: Decide
 ) -> None:

@@ -107,6 +107,26 @@ def test_zeros_that_a_power_cut_leaves_are_not_entries(path: Path) -> None:
     spool.close()
 
 
+@pytest.mark.parametrize("place", [0, 11, 25])
+def test_a_file_is_kept_for_what_lies_behind_a_damaged_entry(
+    path: Path, place: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its length, a byte of the first or one of the second; sound ones follow all the same."""
+    spooled(path, [b"0123456789", b"abcdefghij", b"follows"])
+    data = bytearray(path.read_bytes())
+    data[place] ^= 255
+    path.write_bytes(data)
+    spool = adopted(path)
+    spool.drop(spool.peek(1000))
+    assert spool.count == 0
+    assert spool.peek(1000) == []
+    spool.close()
+    assert not path.exists()
+    kept = path.with_suffix(".damaged")
+    assert kept.read_bytes() == data
+    assert str(kept) in caplog.text
+
+
 def test_a_living_writers_spool_is_not_adopted(path: Path) -> None:
     spool = Spool.create(path)
     with pytest.raises(SpoolTakenError, match="running process"):

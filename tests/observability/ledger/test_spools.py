@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import orjson
+import pytest
 from redis.asyncio import Redis
 
 from observability.ledger.decision import DecisionIds
@@ -11,6 +13,7 @@ from observability.ledger.spools import AHEAD_MS, GONE_MS, MARGIN_MS, Spools
 from tests.redis_server import RedisServer
 
 MARGIN_S = MARGIN_MS / 1000
+KEY = "ballast:ledger:spools"
 
 
 class Clock:
@@ -122,7 +125,7 @@ async def test_a_node_that_is_gone_for_a_day_is_not_waited_for(
     assert await here.why_waiting(decision_id) is not None
     clock.now += 1
     assert await here.why_waiting(decision_id) is None
-    assert await client.hgetall("ballast:ledger:spools") == {}
+    assert await client.hgetall(KEY) == {}
 
 
 async def test_an_id_that_nobody_can_have_given_waits_nowhere(
@@ -147,9 +150,39 @@ async def test_gateways_of_one_node_speak_for_it_together_whatever_it_is_called(
     await first.note()
     async with redis_server.client() as other:
         await Spools(other, tmp_path / "spool", clock).note()
-    assert await client.hlen("ballast:ledger:spools") == 1
+    assert await client.hlen(KEY) == 1
     (tmp_path / "spool").rename(tmp_path / "moved")
     await Spools(client, tmp_path / "moved", clock).note()
-    assert await client.hlen("ballast:ledger:spools") == 1
+    assert await client.hlen(KEY) == 1
     clock.now += 2 * MARGIN_S
     assert await first.why_waiting(clock.id()) is None
+
+
+async def test_a_note_of_a_later_release_may_tell_more(client: Redis, tmp_path: Path) -> None:
+    clock = Clock()
+    here, there = two_nodes(client, tmp_path, clock)
+    await there.note()
+    (mark, noted), *_ = (await client.hgetall(KEY)).items()
+    await client.hset(KEY, mark, orjson.dumps(orjson.loads(noted) | {"more": 1}))
+    decision_id = clock.id()
+    assert "last heard of 0 s ago" in str(await here.why_waiting(decision_id))
+    clock.now -= 2 * MARGIN_S
+    assert await here.why_waiting(clock.id()) is None
+
+
+@pytest.mark.parametrize("noted", ["{}", "[1]", "no JSON", '{"empty_ms": null, "seen_ms": 1}'])
+async def test_a_node_whose_note_cannot_be_read_may_hold_anything_until_it_is_silent_for_a_day(
+    client: Redis, tmp_path: Path, noted: str
+) -> None:
+    clock = Clock()
+    here = Spools(client, tmp_path, clock)
+    decision_id = clock.id()
+    await client.hset(KEY, "another", noted)
+    assert "another node, last heard of 0 s ago" in str(await here.why_waiting(decision_id))
+    clock.now += GONE_MS / 1000
+    assert await here.why_waiting(decision_id) is not None
+    await client.hset(KEY, "another", noted + " ")  # it goes on speaking
+    assert "last heard of 0 s ago" in str(await here.why_waiting(decision_id))
+    clock.now += GONE_MS / 1000 + 1
+    assert await here.why_waiting(decision_id) is None
+    assert await client.hgetall(KEY) == {}

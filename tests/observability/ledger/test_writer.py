@@ -400,8 +400,8 @@ async def test_copies_that_were_sent_are_not_taken_off_the_spool_again(
     outlet, send = pen._outlet, pen._outlet._stream.send
     answers = iter([True])
 
-    async def send_once(entries: list[bytes]) -> Sent:
-        return await send(entries) if next(answers, False) else Sent([], TimeoutError())
+    async def send_once(entries: list[bytes], within_s: float) -> Sent:
+        return await send(entries, within_s) if next(answers, False) else Sent([], TimeoutError())
 
     with monkeypatch.context() as patched:
         patched.setattr("observability.ledger.outlet.CHUNK_BYTES", 1)

@@ -34,6 +34,17 @@ class Convention:
     labels: tuple[str, ...] = ()
     caveat: str = ""
 
+    @property
+    def plain(self) -> bool:
+        """Tell whether a receiver of samples can evaluate it, which runs no PromQL."""
+        match self.rule:
+            case Expression():
+                return False
+            case Quantile(native=native):
+                return not native
+            case _:
+                return True
+
 
 @dataclass(frozen=True, slots=True)
 class Failures:

@@ -1,6 +1,5 @@
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,32 +9,21 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from deployments.api.errors import ConflictError, UnavailableError
-from deployments.runtime.batch import Prediction
+from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.coverage.handler import (
     FURTHEST_SCORE,
     MOST_OFFSET,
     CoverageHandler,
     base_ends,
+    score,
 )
+from deployments.runtime.coverage.offsets_table import key_of, offsets_key
 from deployments.runtime.coverage.online_offsets import OnlineOffsets, Widened
 from deployments.runtime.coverage.operations import Came, Given, TakeOutcome
-from deployments.runtime.coverage.outcomes import OutcomeRecorder, key_of, offsets_key
+from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from deployments.runtime.state.log import Append, Entry, KeyLog
 from models.online.adaptive import AdaptiveInterval
-from tests.redis_server import RedisServer, running
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with running() as found:
-        yield found
-
-
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    client = server.client()
-    yield client
-    await client.aclose()
+from tests.redis_server import RedisServer
 
 
 def clock() -> float:
@@ -138,6 +126,46 @@ async def test_what_an_earlier_release_learned_out_of_bounds_is_repaired(redis: 
     assert np.max(handler.decode(key, saved.state).interval._scores) <= FURTHEST_SCORE
 
 
+def read_as_the_first_releases(events: list[list[Any]]) -> tuple[AdaptiveInterval, list[str]]:
+    """Replay events as they did: four places, and a score that is not finite is a gap."""
+    interval, known = AdaptiveInterval(), list[str]()
+    for outside, issued, weight, decision in events:
+        known.append(decision)
+        number = math.nan if outside is None else outside
+        interval.observe(number, issued=math.nan if issued is None else issued, weight=weight)
+    return interval, known
+
+
+async def test_the_first_releases_read_what_is_written_now(redis: Redis) -> None:
+    outcomes, log, key = OutcomeRecorder(redis, clock), KeyLog(redis, "coverage"), "tail|auth"
+    expected = AdaptiveInterval()
+    for at, truth in enumerate([1.5, 5.0, 0.5, 1.0, 3.0] * 3):
+        ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.1, "truth": truth}
+        given = at % 3 != 1
+        await outcomes.take("tail", "auth", {**ask, "decision": f"d{at}", "given": given})
+        if given:
+            expected.observe(score(ask), issued=0.1)
+    (saved,) = await log.read([key])
+    events = [event for entry in saved.tail for event in entry.events]
+    interval, known = read_as_the_first_releases(events)
+    assert known == [f"d{at}" for at in range(15)]
+    assert interval.encode() == expected.encode()  # what was withheld was not counted then
+
+
+async def test_what_was_withheld_teaches_whoever_reads_the_log(redis: Redis) -> None:
+    """In the form that is written now, and in the one of five places that came before it."""
+    log, key = KeyLog(redis, "coverage"), key_of("tail", "auth")
+    outcomes, later = OutcomeRecorder(redis, clock), OutcomeRecorder(redis, clock)
+    ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    for at in range(9):
+        await outcomes.take("tail", "auth", {**ask, "decision": f"d{at}", "given": False})
+    five = [[0.2, 0.0, 1.0, "five", False], [0.2, 0.0, 1.0, "given", True]]
+    assert await log.append([Append.of(key, 10, Entry(five, ["five"]))]) == [True]
+    found = await later.take("tail", "auth", {**ask, "decision": "last", "given": True})
+    assert found["outcomes"] == 2
+    assert found["offset"] == pytest.approx(math.log(5 / 2))
+
+
 DAMAGED = {
     "cut": b'{"outcomes":50,"cov',
     "list": b"[1]",
@@ -163,10 +191,11 @@ async def test_a_standing_that_cannot_be_read_takes_none_from_the_others(
         assert online.offsets(["auth", *DAMAGED]).tolist() == [0.5, *[0.0] * len(DAMAGED)]
         assert online.mean_coverage() == pytest.approx(0.9)
     assert len(caplog.messages) == len(DAMAGED)  # each is said once
-    await redis.hset(table, key_of("tail", "cut"), good)
-    await online.refresh()
-    await redis.hset(table, key_of("tail", "cut"), DAMAGED["cut"])
-    await online.refresh()
+    for turn, written in enumerate((good, DAMAGED["cut"]), 1):
+        await redis.hset(table, key_of("tail", "cut"), written)
+        await redis.zadd("ballast:coverage:recent:tail", {"cut": turn})
+        await online.refresh()
+        assert online.offsets(["auth", "cut"]).tolist() == [0.5, 0.5 if turn == 1 else 0.0]
     assert len(caplog.messages) == len(DAMAGED) + 1  # it was damaged anew
 
 
@@ -307,6 +336,41 @@ async def test_a_teller_that_is_late_says_nothing_old(
     (told,) = online.records(["auth"])
     assert told is not None
     assert told["outcomes"] == 2
+
+
+@pytest.mark.parametrize("in_one_process", [False, True])
+async def test_what_was_withheld_is_published_in_the_order_of_the_log(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, *, in_one_process: bool
+) -> None:
+    """It moves the offset, and the number of outcomes stays as it is."""
+    late, online = OutcomeRecorder(redis, clock), OnlineOffsets(redis, "tail")
+    other = late if in_one_process else OutcomeRecorder(redis, clock)
+    counted, go_on = asyncio.Event(), asyncio.Event()
+    answer = late._service.answer
+
+    async def stopped(batch: Batch, *given: Any) -> Prediction:
+        found = await answer(batch, *given)
+        if batch.asks[0]["decision"] == "late":
+            counted.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(late._service, "answer", stopped)
+
+    def withheld(decision: str, truth: float) -> TakeOutcome:
+        ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": truth}
+        return {**ask, "decision": decision, "given": False}
+
+    for at in range(9):
+        await other.take("tail", "auth", withheld(f"before {at}", 400.0))
+    first = asyncio.create_task(late.take("tail", "auth", withheld("late", 400.0)))
+    await counted.wait()
+    for at in range(150):
+        latest = await other.take("tail", "auth", withheld(f"after {at}", 1.5))
+    go_on.set()
+    assert (await first)["offset"] != latest["offset"]
+    await online.refresh()
+    assert online.offsets(["auth"]).tolist() == [latest["offset"]]
 
 
 async def test_while_redis_is_away_nothing_is_taken(server: RedisServer, redis: Redis) -> None:

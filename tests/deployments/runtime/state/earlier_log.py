@@ -59,12 +59,20 @@ class EarlierKeyLog(KeyLog):
             return []
         pipe = self._redis.pipeline(transaction=True)
         for key in keys:
-            pipe.hmget(self._snapshot(key), "n", "s", "i")
+            # It knew of no marks; the service that uses this one compares them.
+            pipe.hmget(self._snapshot(key), "n", "s", "i", "m")
             pipe.xrange(self._log(key))
         found = await pipe.execute()
         return [_saved(*found[at : at + 2]) for at in range(0, len(found), 2)]
 
-    async def save(self, key: str, number: int, state: bytes, rows: Sequence[str]) -> bool:
+    async def save(
+        self,
+        key: str,
+        number: int,
+        state: bytes,
+        rows: Sequence[str],
+        mark: str = "",  # noqa: ARG002 - it had none
+    ) -> bool:
         ids = orjson.dumps(rows[-KEPT_IDS:])
         names = [self._snapshot(key), self._log(key)]
         await self._earlier_save(keys=names, args=[number, state, ids])

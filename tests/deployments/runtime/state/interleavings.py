@@ -3,8 +3,9 @@
 Clients with numbers of their own send rows, and removals, through two gateways to two or three
 holders, which may be of three releases: the present one, the one before it with its own log, and
 the next one, whose snapshots and events the others cannot read. Holders write snapshots, fail at a
-row, hang while their gateway gives up, end in peace, and are killed. A gateway sends the rows of a
-holder that died to another; a client sends again what it had no answer to.
+row, hang while their gateway gives up, end in peace, and are killed. Redis forgets what it took of
+late, as after a power cut; not where the earlier release runs, which cannot tell. A gateway sends
+the rows of a holder that died to another; a client sends again what it had no answer to.
 
 `python -m tests.deployments.runtime.state.interleavings --runs 10000 --seed 1` runs many and
 prints what it ran; one that fails comes again with its seed: `--runs 1 --seed N`.
@@ -25,9 +26,11 @@ from redis.asyncio import Redis
 from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.log import Append, KeyLog, Saved
+from deployments.runtime.state.position import ANY_MARK
 from deployments.runtime.state.service import KeyedService
 from deployments.runtime.transport.call import Call, GivenUpError, current_call
 from tests.deployments.runtime.state.earlier_log import EarlierKeyLog
+from tests.deployments.runtime.state.forgetting import contents, go_back
 from tests.deployments.runtime.state.journal import Journal, JournalHandler, LaterJournalHandler
 from tests.deployments.runtime.state.lockstep import KilledError, Lockstep, Turn
 from tests.redis_server import running
@@ -55,6 +58,10 @@ class Books:
     clock: int = 0
     written: dict[str, list["Written"]] = field(default_factory=dict)
     acknowledged: dict[tuple[str, str], int] = field(default_factory=dict)
+    # What was written and is not any more: whoever wrote it may say so yet.
+    forgotten: set[tuple[str, str]] = field(default_factory=set)
+    # What each key was, from which moment on.
+    been: dict[str, list[tuple[int, list[str]]]] = field(default_factory=dict)
     happened: Counter[str] = field(default_factory=Counter)
 
     def tick(self) -> int:
@@ -67,13 +74,32 @@ class Books:
             known = {row for entry in before for row in entry.rows}
             rows = [row for row in rows if row not in known]
         before.append(Written(self.tick(), append.number, rows, append.ends))
+        self.forgotten -= {(append.key, row) for row in rows}
+        self._note_state(append.key)
+
+    def forget(self, since: int) -> None:
+        """Take back what was written after that moment, and that it was acknowledged."""
+        for key, entries in self.written.items():
+            late = {(key, row) for each in entries if each.moment > since for row in each.rows}
+            self.written[key] = [each for each in entries if each.moment <= since]
+            self.forgotten |= late
+            self.acknowledged = {
+                told: when for told, when in self.acknowledged.items() if told not in late
+            }
+            self.tick()
+            self._note_state(key)
+
+    def _note_state(self, key: str) -> None:
+        state: list[str] = []
+        for entry in self.written[key]:
+            state = [] if entry.removes else state + entry.rows
+        self.been.setdefault(key, [(0, [])]).append((self.clock, state))
 
     def states(self, key: str, since: int) -> list[list[str]]:
         """Give what a key was at that moment, and became since."""
         found: list[list[str]] = [[]]
-        for entry in self.written.get(key, []):
-            state = [] if entry.removes else found[-1] + entry.rows
-            found = [*found, state] if entry.moment > since else [state]
+        for moment, state in self.been.get(key, []):
+            found = [*found, state] if moment > since else [state]
         return found
 
 
@@ -95,10 +121,12 @@ def _stopping(log: KeyLog, steps: Lockstep, books: Books, rows_of: dict[str, str
             await steps.pause()
         return await read(keys)
 
-    async def stopping_save(key: str, number: int, state: bytes, rows: Sequence[str]) -> bool:
+    async def stopping_save(
+        key: str, number: int, state: bytes, rows: Sequence[str], mark: str = ANY_MARK
+    ) -> bool:
         await steps.pause()
         books.happened["snapshots"] += 1
-        return await save(key, number, state, rows)
+        return await save(key, number, state, rows, mark)
 
     log.append, log.read, log.save = noted_append, stopping_read, stopping_save  # type: ignore[method-assign] # for a test
     return log
@@ -140,6 +168,9 @@ class World:
         self.releases = self.draw.choice(
             [("present",), ("present",), ("present", "earlier"), ("present", "next"), RELEASES]
         )
+        self.happenings = ["tidy", "tidy", "hang", "hang", "kill", "end", "time"]
+        if "earlier" not in self.releases:
+            self.happenings.append("forget")
         self.holders = [self._holder(n) for n in range(self.draw.randint(2, 3))]
         self._ids = 0
 
@@ -241,7 +272,7 @@ class World:
             for _ in range(self.draw.randint(1, 12)):
                 await self.steps.pause()
             which = self.draw.randrange(len(self.holders))
-            what = self.draw.choice(["tidy", "tidy", "hang", "hang", "kill", "end", "time"])
+            what = self.draw.choice(self.happenings)
             self.books.happened[what] += 1
             await getattr(self, f"_{what}")(which)
         self.steps.hanging.clear()
@@ -270,6 +301,14 @@ class World:
 
     async def _time(self, _: int) -> None:
         self.now += self.draw.choice([15.0, 40.0])  # idle states leave, ids are forgotten
+
+    async def _forget(self, _: int) -> None:
+        """Come back as it was a moment ago, as a Redis whose machine lost its power."""
+        held, since = await contents(self.redis), self.books.clock
+        for _ in range(self.draw.randint(1, 40)):
+            await self.steps.pause()
+        await go_back(self.redis, held)
+        self.books.forget(since)
 
     def _replace(self, which: int) -> None:
         self.holders[which] = self._holder(100 + self.books.tick())
@@ -307,8 +346,9 @@ class World:
             assert not twice, f"{key} counted {twice} twice"
         for (of, row), told in self.books.acknowledged.items():
             if of == key:
-                assert row in moments, f"{key} lost {row}, which was acknowledged"
-                late = [moment for moment in moments[row] if moment > told]
+                known = row in moments or (key, row) in self.books.forgotten
+                assert known, f"{key} lost {row}, which was acknowledged"
+                late = [moment for moment in moments.get(row, ()) if moment > told]
                 assert not late, f"{key} counted {row} again after it was acknowledged"
 
     async def _check_names(self) -> None:

@@ -18,7 +18,15 @@ async def test_nothing_is_lost_and_nothing_counts_twice(server: RedisServer, fir
     happened = await run_many(redis, first, RUNS)
     await redis.aclose()
     # All of it did happen.
-    for what in ("acknowledged", "removed", "given up", "lost", "unreadable", "snapshots"):
+    for what in (
+        "acknowledged",
+        "removed",
+        "given up",
+        "lost",
+        "unreadable",
+        "snapshots",
+        "forget",
+    ):
         assert happened[what] > 0, what
 
 

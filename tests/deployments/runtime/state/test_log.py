@@ -87,6 +87,8 @@ async def test_names_are_listed_by_page_and_prefix(redis: Redis) -> None:
     assert await log.names("", 10, "venue-") == names[5:]
     assert await log.names("venue-03", 10, "venue-") == ["venue-04"]
     assert await log.every_name() == names
+    await log.append([entry(1, "venue-東京")])
+    assert await log.names("venue-03", 10, "venue-") == ["venue-04", "venue-東京"]
 
 
 async def test_a_redis_that_is_away_is_an_error(server: RedisServer, redis: Redis) -> None:

@@ -4,10 +4,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import numpy as np
+import pytest
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from deployments.runtime.state.cache import KNOWN_SECONDS, USUAL, StateCacheLimits
+from deployments.runtime.state.position import ANY_MARK
+from deployments.runtime.state.service import CLEAR_EVERY_SECONDS
+from deployments.runtime.state.stage import tidy_all
 from deployments.runtime.state.tags import key_by_tag, tagged
 from tests.deployments.runtime.state.asking import (
     SMALL,
@@ -235,10 +239,12 @@ async def test_a_snapshot_that_fails_each_time_keeps_no_other_waiting(
     one = service()
     log, save = one._log, one._log.save
 
-    async def too_large(key: str, number: int, state: bytes, rows: Sequence[str]) -> bool:
+    async def too_large(
+        key: str, number: int, state: bytes, rows: Sequence[str], mark: str = ANY_MARK
+    ) -> bool:
         if key == "a":
             raise RedisError("it takes too long")
-        return await save(key, number, state, rows)
+        return await save(key, number, state, rows, mark)
 
     log.save = too_large  # type: ignore[method-assign] # for a test
     for _ in range(SMALL.snapshot_after_entries):
@@ -248,3 +254,42 @@ async def test_a_snapshot_that_fails_each_time_keeps_no_other_waiting(
             await one.tidy()
     saved = {key: each.saved_number for key, each in one.cache._residents.items()}
     assert saved == {"a": 0, "b": SMALL.snapshot_after_entries}
+
+
+async def test_what_redis_refuses_to_save_keeps_no_other_waiting(
+    service: Callable[..., Service], redis: Redis
+) -> None:
+    clock = Clock()
+    one, other = service(clock=clock), service(clock=clock)
+    log = one._log
+    await ask(one, ("idle", 1.0), ("gone", 1.0))
+    await ask(one, ("gone", "delete"))
+    await ask(other, ("idle too", 1.0))
+    await redis.zadd(log.deleted, {"gone": 1})
+    clock.now = CLEAR_EVERY_SECONDS + 1
+    for _ in range(SMALL.snapshot_after_entries):
+        await ask(one, ("a", 1.0), ("b", 1.0))
+    await redis.set(log._snapshot("a"), "of another kind")
+    for _ in range(2):
+        with pytest.raises(ResponseError, match="WRONGTYPE"):
+            await tidy_all([one, other])
+        saved = {key: each.saved_number for key, each in one.cache._residents.items()}
+        assert saved == {"a": 0, "b": SMALL.snapshot_after_entries}
+        assert len(other.cache) == 0
+        assert await redis.zcard(log.deleted) == 0
+    await redis.delete(log._snapshot("a"))
+    await tidy_all([one, other])
+    (a,) = await log.read(["a"])
+    assert a.state is not None
+
+
+async def test_what_redis_refuses_to_save_at_the_end_keeps_no_other_from_it(
+    service: Callable[..., Service], redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = service()
+    await ask(one, ("a", 1.0), ("b", 2.0))
+    await redis.set(one._log._snapshot("a"), "of another kind")
+    await one.close()
+    (b,) = await one._log.read(["b"])
+    assert b.state is not None
+    assert "WRONGTYPE" in caplog.text

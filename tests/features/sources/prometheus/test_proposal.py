@@ -19,12 +19,16 @@ NOW = int(time.time()) // 60 * 60
 
 
 async def proposed(
-    series: Iterable[Scraped], entity: str | None = None, cadence: int = 60
+    series: Iterable[Scraped],
+    entity: str | None = None,
+    cadence: int = 60,
+    *,
+    plain: bool = False,
 ) -> Proposal:
     with running(openmetrics(series, NOW)) as server:
         api = PrometheusApi("prometheus", server.url, random=random)
         try:
-            return await propose(api, at=NOW, cadence_seconds=cadence, entity=entity)
+            return await propose(api, at=NOW, cadence_seconds=cadence, entity=entity, plain=plain)
         finally:
             await api.close()
 
@@ -219,3 +223,38 @@ async def test_native_histograms_are_taken_where_there_are_no_buckets() -> None:
     assert rule.native
     assert 62.5 < of(proposal, "p50_ms").newest["orders"] < of(proposal, "p99_ms").newest["orders"]
     assert of(proposal, "p999_ms").newest["orders"] <= 125
+
+
+async def test_a_plain_mapping_has_only_what_a_receiver_can_evaluate() -> None:
+    two = [*web("orders", 10), *web("search", 4), *grpc("pricing", 8), *monitoring()]
+    both = await proposed(two)
+    assert isinstance(of(both, "request_rate").rule, Expression)  # two joined by `or`
+    plain = await proposed(two, plain=True)
+    assert not any(isinstance(each.rule, Expression) for each in plain.chosen)
+    # Of the two conventions the one that measures more services.
+    assert of(plain, "request_rate").newest == pytest.approx({"orders": 10, "search": 4})
+    assert of(plain, "p99_ms").newest == pytest.approx({"orders": 99, "search": 99})
+    assert "cpu" in {each.metric for each in both.chosen}
+    lacking = {each.metric: each for each in plain.missing}
+    # Not what is there and takes PromQL.
+    assert lacking["cpu"].gives == ("process_cpu_usage",)
+
+
+async def test_a_plain_mapping_takes_the_next_best_convention() -> None:
+    java = {"job": "orders", "instance": "orders:80"}
+    series = [*web("orders", 10), gauge("process_cpu_usage", 0.5, **java)]
+    limited = [
+        counter("container_cpu_usage_seconds_total", 0.5, **java, container="c"),
+        gauge("container_spec_cpu_quota", 100_000, **java, container="c"),
+        gauge("container_spec_cpu_period", 100_000, **java, container="c"),
+    ]
+    assert isinstance(of(await proposed([*series, *limited]), "cpu").rule, Expression)
+    plain = of(await proposed([*series, *limited], plain=True), "cpu")
+    assert isinstance(plain.rule, Gauge)
+    assert plain.newest == {"orders": 0.5}
+
+
+async def test_where_all_takes_promql_a_plain_mapping_is_refused() -> None:
+    hosts = [each for each in monitoring() if each.name.startswith("node_")]
+    with pytest.raises(NothingUsableError, match="node_cpu_seconds_total takes PromQL"):
+        await proposed(hosts, plain=True)

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from features.errors import IntakeFullError
 from features.sources.remote_write.needed import Series
 from features.sources.remote_write.samples import Samples, encode
-from features.sources.remote_write.stream import SampleStream
+from features.sources.remote_write.stream import Held, SampleStream
 
 SERIES = Series(7, "queue", (("job", "orders"),))
 
@@ -66,3 +66,16 @@ async def test_an_entry_that_cannot_be_read_is_passed_over(
     await stream.add(entry(2.0))
     assert await read(stream) == [1.0, 0.0, 2.0]
     assert "passed over" in caplog.text
+
+
+async def test_the_newest_are_looked_at_without_taking_them(redis: Redis) -> None:
+    stream = SampleStream(redis, "main")
+    assert await stream.held() == Held(0, 0)
+    assert await stream.newest(3) == []
+    for value in range(10):
+        await stream.add(entry(value))
+    newest = await stream.newest(3)
+    assert [float(each.samples.values.sum()) for each in newest] == [7, 8, 9]
+    assert await stream.held() == Held(10, sum(len(entry(value)) for value in range(10)))
+    await stream.let_go(newest[0].id)
+    assert await stream.held() == Held(2, len(entry(8)) + len(entry(9)))

@@ -1,0 +1,119 @@
+"""`ballast connect logs`: files of JSON lines on the machine of the history."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from launch.command import failed, read_settings
+from launch.sources.steps import DryRun, Yes, confirm, run, sentences
+
+if TYPE_CHECKING:
+    from config_store.sources import LogsSource
+    from features.sources.logs.proposal import Stated
+
+
+class Unit(StrEnum):
+    S = "s"
+    MS = "ms"
+    US = "us"
+    NS = "ns"
+
+
+def connect_logs(
+    name: Annotated[str, typer.Argument(help="A name for the source.")],
+    patterns: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATTERN...",
+            help="Files, or patterns in quotes that match the rotated ones too, as in "
+            "'/var/log/shop/access.log*'.",
+        ),
+    ] = None,
+    entity_field: Annotated[
+        str | None, typer.Option(help="The field that names the service.")
+    ] = None,
+    entity_name: Annotated[
+        str | None, typer.Option(help="The service, where all lines are of one.")
+    ] = None,
+    time_field: Annotated[
+        str | None, typer.Option(help="The field that says when a request was answered.")
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="The zone of times without an offset, as Europe/London.")
+    ] = None,
+    latency_field: Annotated[
+        str | None, typer.Option(help="The field that says how long a request took.")
+    ] = None,
+    latency_unit: Annotated[Unit | None, typer.Option(help="In which unit that is.")] = None,
+    status_field: Annotated[
+        str | None,
+        typer.Option(help="The field by which a failure is known: a status, or a level."),
+    ] = None,
+    cadence: Annotated[
+        int, typer.Option(help="The seconds of an interval: a multiple of 15.")
+    ] = 60,
+    lateness: Annotated[
+        int, typer.Option(help="How many seconds after its interval a line may be written.")
+    ] = 5,
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="Rules of your own, as JSON, in place of those proposed."),
+    ] = None,
+    save_rules: Annotated[
+        Path | None, typer.Option(help="A file to write the proposed rules to, as JSON.")
+    ] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Look at the ends of log files, show how their fields would be used, and connect them."""
+    from features.sources.logs.proposal import Stated  # noqa: PLC0415 - for a quick `--version`
+    from launch.sources import connecting, log_files  # noqa: PLC0415 - same
+
+    settings = read_settings()
+    if (rules is None) != bool(patterns):
+        raise failed("Give either the files, or --rules with a file that names them.")
+    if not dry_run:
+        run(connecting.refuse_taken_name(settings, name))
+    now = datetime.now(UTC)
+    if rules is not None:
+        with sentences():
+            own = log_files.read_rules(rules)
+            source, newest = (
+                log_files.logs_source(name, own, cadence, lateness),
+                log_files.newest_time(own),
+            )
+        typer.echo(run(log_files.sample(name, source, newest, now)))
+    else:
+        stated = Stated(
+            entity_field,
+            entity_name,
+            time_field,
+            time_zone,
+            latency_field,
+            None if latency_unit is None else latency_unit.value,
+            status_field,
+        )
+        source = _proposed(name, patterns or [], stated, cadence, lateness, now)
+    if save_rules is not None:
+        save_rules.write_text(source.lines.model_dump_json(indent=2) + "\n")
+    if dry_run:
+        return
+    confirm(yes=yes)
+    typer.echo(run(connecting.connect(settings, name, source, now)))
+
+
+def _proposed(
+    name: str, patterns: list[str], stated: "Stated", cadence: int, lateness: int, now: datetime
+) -> "LogsSource":
+    """Show what is proposed, with a sample of it, and give the source."""
+    from launch.sources import log_files, logs_text  # noqa: PLC0415 - rich takes a moment
+
+    with sentences():
+        proposal = log_files.look_at(name, patterns, stated)
+        source = log_files.logs_source(name, proposal.rules, cadence, lateness)
+    logs_text.show(proposal)
+    typer.echo(run(log_files.sample(name, source, proposal.newest, now)))
+    return source

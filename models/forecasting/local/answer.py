@@ -1,0 +1,144 @@
+"""Forecasts one series from its own past."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from models.errors import TrainingDataError
+from models.forecasting.local.combination import combined
+from models.forecasting.local.holidays import Holidays, without_holidays
+from models.forecasting.local.intervals import Past, calibrated, coverage_so_far
+from models.forecasting.local.members import Member, members_of
+from models.forecasting.local.origins import origins_of, truths_of
+from models.forecasting.local.question import LocalForecast, Question
+from models.forecasting.local.repeated import repeat_last
+from models.forecasting.local.seasons import seasons_of
+from models.protocols import FloatArray
+
+COMBINATION = "combination"
+# Below this many values nothing is fitted.
+FEWEST_FITTED = 8
+# So many values without a negative one are taken to say that there is none.
+FEWEST_SIGNED = 30
+
+TOO_SHORT = "fewer than four values say too little of how far a forecast goes wrong"
+NEVER_WRONG = "forecasts of its past were never wrong, so that nothing says how far they may be"
+NO_PAST = "the series is too short to hold its past against intervals"
+
+
+def forecast_series(question: Question) -> LocalForecast:
+    """Answer; raises TrainingDataError where no value was measured at all.
+
+    The same series has the same answer to the bit, whatever was asked before or beside it.
+    """
+    there = np.flatnonzero(~np.isnan(question.values))
+    if not there.size:
+        raise TrainingDataError("no value was measured: at least one is needed")
+    if there.size < FEWEST_FITTED:
+        return _repeated(question)
+    if question.special is None:
+        return _fitted(_from(question, int(there[0])))
+    holidays = without_holidays(question.values, question.special, question.cadence)
+    usual = replace(question, values=holidays.usual, special=None)
+    measured = np.flatnonzero(~np.isnan(usual.values))
+    if measured.size < FEWEST_FITTED:
+        return _repeated(question)
+    return _with_holidays(_fitted(_from(usual, int(measured[0]))), holidays)
+
+
+def _from(question: Question, first: int) -> Question:
+    """Leave out what lies before the first value."""
+    return replace(question, values=question.values[first:])
+
+
+def _repeated(question: Question) -> LocalForecast:
+    point, spread = repeat_last(question.values, question.horizon, question.levels)
+    claimed = not np.isnan(spread).any()
+    note = f"with fewer than {FEWEST_FITTED} values the last one is repeated"
+    return LocalForecast(
+        np.full(question.horizon, point),
+        point - spread,
+        point + spread,
+        {"naive": 1.0},
+        interval_reason=None if claimed else TOO_SHORT,
+        coverage_reason=NO_PAST,
+        notes=(note,),
+    )
+
+
+def _fitted(question: Question) -> LocalForecast:
+    values, horizon = question.values, question.horizon
+    seasons = seasons_of(values, question.cadence)
+    origins = origins_of(len(values), horizon, seasons)
+    truths = truths_of(values, origins, horizon)
+    members, notes = _chosen(list(members_of(values, seasons, origins, horizon)), question.model)
+    weights, forecasts = combined(members, truths)
+    low = _least(values)
+    past = Past(np.maximum(forecasts, low), truths, origins, positive=bool(np.nanmin(values) > 0))
+    answer = LocalForecast(
+        past.forecasts[-1],
+        *_nothing(question),
+        weights,
+        seasons,
+        notes=(*notes, *_unseen(question)),
+        interval_reason=NEVER_WRONG,
+        coverage_reason=NEVER_WRONG,
+    )
+    found = calibrated(past, question.levels)
+    if found is None:
+        return answer
+    ends = found.about(past.forecasts[-1:])
+    held, count = coverage_so_far(past, question.levels)
+    return replace(
+        answer,
+        lower=np.maximum(ends.lower[:, 0, :], low),
+        upper=np.maximum(ends.upper[:, 0, :], low),
+        interval_reason=None,
+        coverage=held,
+        coverage_points=count,
+        coverage_reason=NO_PAST if held is None else None,
+    )
+
+
+def _nothing(question: Question) -> tuple[FloatArray, FloatArray]:
+    unclaimed = np.full((len(question.levels), question.horizon), np.nan)
+    return unclaimed, unclaimed
+
+
+def _least(values: FloatArray) -> float:
+    """Give what no forecast falls under: nought, where so many values show that none does."""
+    there = values[~np.isnan(values)]
+    return 0.0 if there.size >= FEWEST_SIGNED and np.min(there) >= 0 else -np.inf
+
+
+def _chosen(members: list[Member], model: str) -> tuple[list[Member], tuple[str, ...]]:
+    """Keep the methods of the kind that was asked for; all of them where the series has none."""
+    usable = [each for each in members if not np.isnan(each.forecasts[-1]).any()]
+    named = [each for each in usable if each.kind == model]
+    if model == COMBINATION or named:
+        return named or usable, ()
+    return usable, (f"the series is too short for {model}, or shows no season: all methods answer",)
+
+
+def _unseen(question: Question) -> tuple[str, ...]:
+    """Say that the calendar's shortest season has not been seen twice, where it has not."""
+    known = question.cadence.seasons()
+    if not known or len(question.values) >= 2 * known[0]:
+        return ()
+    note = (
+        f"a season of {known[0]} steps may exist, and the series is shorter than two of them: "
+        "neither value nor intervals know of it"
+    )
+    return (note,)
+
+
+def _with_holidays(answer: LocalForecast, holidays: Holidays) -> LocalForecast:
+    moved = holidays.moved(answer.point)
+    note = f"{holidays.seen} past values on holidays say how those differ"
+    return replace(
+        answer,
+        point=holidays.put_back(answer.point),
+        lower=holidays.put_back(answer.lower) - moved,
+        upper=holidays.put_back(answer.upper) + moved,
+        notes=(*answer.notes, note),
+    )

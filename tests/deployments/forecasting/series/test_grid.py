@@ -1,0 +1,64 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deployments.api.forecast import ForecastBody, ask
+from deployments.forecasting.series.grid import asked_of, asked_of_metric
+from models.errors import TrainingDataError
+
+NOON = 1_790_596_800
+DAY = 86_400
+
+
+def of_metric(ts: Any, values: Any, **body: Any) -> Any:
+    return asked_of_metric(ask(ForecastBody(metric="cpu", horizon=2, **body)), ts, values)
+
+
+def test_a_metrics_gaps_are_missing_and_its_end_is_the_last_interval() -> None:
+    ts = NOON + 15 * np.array([0, 1, 2, 5, 6])
+    found = of_metric(ts, np.arange(5.0))
+    np.testing.assert_array_equal(found.question.values, [0, 1, 2, np.nan, np.nan, 3, 4])
+    assert found.question.cadence.seconds == 15
+    assert found.ts == [NOON + 105, NOON + 120]
+
+
+def test_the_cadence_of_a_metric_is_that_of_late() -> None:
+    before, now = np.arange(0, 6000, 15), np.arange(6000, 66_000, 60)
+    ts = NOON + np.concatenate([before, now])
+    found = of_metric(ts, np.ones(len(ts)))
+    assert found.question.cadence.seconds == 60
+    assert len(found.question.values) == 1100
+    assert (found.question.values == 1).all()
+
+
+def test_of_a_long_past_the_latest_is_taken() -> None:
+    ts = NOON + np.concatenate([[0, 15, 30], 60 * DAY + 15 * np.arange(100)])
+    found = of_metric(ts, np.ones(103))
+    assert len(found.question.values) == 100
+
+
+@pytest.mark.parametrize(
+    ("count", "frequency", "why"),
+    [(0, None, "no telemetry"), (1, None, "one interval"), (50, "5m", "every 3600 seconds")],
+)
+def test_what_cannot_be_laid_out_is_refused_in_words(
+    count: int, frequency: str | None, why: str
+) -> None:
+    with pytest.raises(TrainingDataError, match=why):
+        of_metric(NOON + 3600 * np.arange(count), np.ones(count), frequency=frequency)
+
+
+def test_holidays_are_marked_past_and_to_come() -> None:
+    body = ForecastBody.model_validate(
+        {
+            "values": [1.0] * 3,
+            "start": "2026-12-24T12:00:00Z",
+            "frequency": "12h",
+            "horizon": 3,
+            "holidays": ["2026-12-26", "2026-12-25"],
+        }
+    )
+    special = asked_of(ask(body)).question.special
+    assert special is not None
+    assert special.tolist() == [False, True, True, True, True, False]
