@@ -1,6 +1,7 @@
 """Windows computed in the engine are numpy's, for every statistic that a definition may name."""
 
-from typing import get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from features.telemetry.tables import append
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from tests.fortnight import ENTITIES, STOP, fortnight
 
-BY_NUMPY = {
+BY_NUMPY: dict[str, Callable[[Any], Any]] = {
     "mean": np.mean,
     "sd": np.std,
     "quantile": lambda column: np.quantile(column, 0.9),
