@@ -71,6 +71,10 @@ def timeline(client: httpx.Client, kind: str) -> list[dict[str, Any]]:
     return found
 
 
+def entities(client: httpx.Client) -> set[str]:
+    return {each["entity"] for each in client.get("/entities").json()["entities"]}
+
+
 def ages(client: httpx.Client, entity: str) -> tuple[float, list[str]]:
     """Give how old the features of an answer are, and which of them are stale."""
     features = answer_of(client, {"entity": entity, "error_rate": 0.01})["meta"]["features"]
@@ -105,8 +109,7 @@ def test_a_prometheus_is_connected_without_a_line_written_by_hand(
     assert re.search(r"request_rate\s+2 of 2", connected.stdout)
     eventually(lambda: source(client).get("state") == "live")
     assert client.get("/status").json()["demo"] is False
-    names = {each["name"] for each in client.get("/entities").json()["entities"]}
-    assert names == {"orders", "basket"}
+    eventually(lambda: entities(client) == {"orders", "basket"})
 
 
 def test_features_follow_a_scrape_within_an_interval(client: httpx.Client, shop: Shop) -> None:
@@ -183,7 +186,7 @@ def test_rows_of_a_cron_job_become_features(live: Live, client: httpx.Client) ->
         return client.post("/telemetry", json=[row]).status_code == 202
 
     eventually(posted)
-    eventually(lambda: "batch" in {e["name"] for e in client.get("/entities").json()["entities"]})
+    eventually(lambda: "batch" in entities(client))
     eventually(lambda: ages(client, "batch")[0] < 180)
     features = answer_of(client, {"entity": "batch", "error_rate": 0.0})["meta"]["features"]
     assert "request_rate" not in features["assumed"]
