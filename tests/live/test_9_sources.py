@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from config_store.store import ConfigStore
+from settings.redis_connection import open_redis
 from tests.little_service import LittleService
 from tests.live.conftest import Live, answer_of, eventually
 from tests.prometheus_server import PrometheusServer, running
@@ -150,9 +152,23 @@ def test_a_deploy_is_on_the_timeline(client: httpx.Client, shop: Shop) -> None:
     assert {each["entity"] for each in timeline(client, "entity_appeared")} == {"orders", "basket"}
 
 
-def test_a_prometheus_that_is_away_leaves_marks_and_no_gap(
-    client: httpx.Client, shop: Shop
+async def call_it_stale_after(live: Live, seconds: float) -> None:
+    """Have an interval of a minute marked so soon, that the test need not wait for longer."""
+    redis = open_redis(f"unix://{live.redis}")
+    try:
+        store = ConfigStore(redis)
+        active = await store.active()
+        features = active.document.features.model_copy(update={"stale_after_seconds": seconds})
+        document = active.document.model_copy(update={"features": features})
+        await store.activate(await store.publish(document, "a test", "soon", active.created))
+    finally:
+        await redis.aclose()
+
+
+async def test_a_prometheus_that_is_away_leaves_marks_and_no_gap(
+    live: Live, client: httpx.Client, shop: Shop
 ) -> None:
+    await call_it_stale_after(live, 60.0)
     shop.prometheus.end()
     degraded = 0
 
