@@ -1,19 +1,20 @@
 """Windows computed in the engine are numpy's, for every statistic that a definition may name."""
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from features.definitions.definition import DAY, MINUTE, Statistic, Window
+from features.telemetry.columns import Floats
 from features.telemetry.merged import Scope
 from features.telemetry.rolling import rolling
 from features.telemetry.tables import append
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from tests.fortnight import ENTITIES, STOP, fortnight
 
-BY_NUMPY: dict[str, Callable[[Any], Any]] = {
+BY_NUMPY: dict[str, Callable[[Floats], float]] = {
     "mean": np.mean,
     "sd": np.std,
     "quantile": lambda column: np.quantile(column, 0.9),
