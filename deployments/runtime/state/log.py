@@ -33,6 +33,8 @@ EVENTS, IDS = b"e", b"i"
 KEPT_IDS = 2_048
 KEPT_NOTICES = 10_000
 REPAIRED_AT_ONCE = 1_000
+# Redis answers nobody else while it appends so many, about a millisecond.
+APPENDED_AT_ONCE = 64
 
 
 log = logging.getLogger(__name__)
@@ -169,23 +171,38 @@ class KeyLog:
         pipe: Any = self._redis.pipeline(transaction=False)
         # Whole, and once: a Redis that was restarted has forgotten it.
         pipe.script_load(scripts.APPEND)
-        for each in appends:
+        plain = [at for at, each in enumerate(appends) if not (each.ends or each.begins)]
+        pieces = [
+            plain[at : at + APPENDED_AT_ONCE] for at in range(0, len(plain), APPENDED_AT_ONCE)
+        ]
+        for piece in pieces:
+            self._append_plain(pipe, [appends[at] for at in piece])
+        others = [at for at, each in enumerate(appends) if each.ends or each.begins]
+        for each in (appends[at] for at in others):
             if each.ends:
                 kept = scripts.DELETED_SECONDS
                 arguments = (each.number, each.after, each.ids, each.mark, kept)
                 self._eval(pipe, scripts.END, each.key, *arguments)
-            elif each.begins:
-                self._begin(pipe, each)
             else:
-                names = self.names_of(each.key)
-                entry = (each.number, each.after, each.events, each.ids)
-                pipe.evalsha(self._append, len(names), *names, *entry)
-        _, *results = await pipe.execute(raise_on_error=False)
-        taken = [_taken(result) for result in results]
+                self._begin(pipe, each)
+        _, *answers = await pipe.execute(raise_on_error=False)
+        results = dict(zip(others, answers[len(pieces) :], strict=True))
+        for piece, answer in zip(pieces, answers, strict=False):
+            # One that failed as a whole did nothing, and says so for each.
+            each_answer = answer if isinstance(answer, list) else [answer] * len(piece)
+            results |= zip(piece, each_answer, strict=True)
+        taken = [_taken(results[at]) for at in range(len(appends))]
         if None in taken:
             refused, why = taken.count(None), results[taken.index(None)]
             log.warning("Redis refused %d of %d entries: %s", refused, len(taken), why)
         return taken
+
+    def _append_plain(self, pipe: Any, appends: Sequence[Append]) -> None:
+        names = [name for each in appends for name in self.names_of(each.key)]
+        entries = [
+            part for each in appends for part in (each.number, each.after, each.events, each.ids)
+        ]
+        pipe.evalsha(self._append, len(names), *names, *entries)
 
     def _begin(self, pipe: Any, each: Append) -> None:
         entry = (each.number, each.after, each.events, each.ids)

@@ -14,17 +14,29 @@ DELETED_SECONDS = 86_400
 # another stands there nothing is appended, and the writer is to read the key again.
 _FOLLOWS = f"""
 {POSITION}
-local function follows(number, mark)
-  local latest, found = position(KEYS[1], KEYS[2])
+local function follows(log, snapshot, number, mark)
+  local latest, found = position(log, snapshot)
   return latest == tonumber(number) - 1 and (mark == '{ANY_MARK}' or mark == found)
 end
 """
 
+# Of several keys at once, for a call costs more than what it does: two names and four arguments
+# each, and each has its own outcome, an error too.
 APPEND = f"""
 {_FOLLOWS}
-if not follows(ARGV[1], ARGV[2]) then return 0 end
-redis.call('XADD', KEYS[1], ARGV[1] .. '-0', 'e', ARGV[3], 'i', ARGV[4])
-return 1
+local function append(log, snapshot, number, mark, events, ids)
+  if not follows(log, snapshot, number, mark) then return 0 end
+  redis.call('XADD', log, number .. '-0', 'e', events, 'i', ids)
+  return 1
+end
+local taken = {{}}
+for at = 1, #KEYS / 2 do
+  local first = 4 * at - 3
+  local done, found = pcall(append, KEYS[2 * at - 1], KEYS[2 * at], unpack(ARGV, first, first + 3))
+  if not done and type(found) ~= 'table' then found = redis.error_reply(found) end
+  taken[at] = found
+end
+return taken
 """
 
 # A command that fails ends its script, and what was written before stays. So what could fail once
@@ -58,7 +70,7 @@ if KEYS[5] then
   uncounted = no_count(KEYS[6], ARGV[7]) or owner and no_count(KEYS[6], owner)
   if uncounted then return uncounted end
 end
-if not follows(ARGV[2], ARGV[3]) then return 0 end
+if not follows(KEYS[1], KEYS[2], ARGV[2], ARGV[3]) then return 0 end
 local taken = redis.pcall('XADD', KEYS[1], ARGV[2] .. '-0', 'e', ARGV[4], 'i', ARGV[5])
 if type(taken) == 'table' and taken.err then return taken end
 redis.call('PERSIST', KEYS[1])
@@ -81,7 +93,7 @@ return 1
 END = f"""
 {_FOLLOWS}
 {_CHECKS}
-if not follows(ARGV[2], ARGV[3]) then return 0 end
+if not follows(KEYS[1], KEYS[2], ARGV[2], ARGV[3]) then return 0 end
 redis.call('XTRIM', KEYS[1], 'MINID', 0)
 local taken = redis.pcall('XADD', KEYS[1], ARGV[2] .. '-0', 'e', '[]', 'i', '[]')
 if type(taken) == 'table' and taken.err then return taken end
