@@ -15,7 +15,7 @@ too. Redis is never told to expire a log or a snapshot: a key that begins anew g
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -35,6 +35,8 @@ KEPT_NOTICES = 10_000
 REPAIRED_AT_ONCE = 1_000
 # Redis answers nobody else while it appends so many, about a millisecond.
 APPENDED_AT_ONCE = 64
+# A full Redis refuses a call whole: large entries go by themselves, as they may find room.
+APPENDED_BYTES = 65_536
 
 
 log = logging.getLogger(__name__)
@@ -172,9 +174,7 @@ class KeyLog:
         # Whole, and once: a Redis that was restarted has forgotten it.
         pipe.script_load(scripts.APPEND)
         plain = [at for at, each in enumerate(appends) if not (each.ends or each.begins)]
-        pieces = [
-            plain[at : at + APPENDED_AT_ONCE] for at in range(0, len(plain), APPENDED_AT_ONCE)
-        ]
+        pieces = list(_pieces(plain, [_size(each) for each in appends]))
         for piece in pieces:
             self._append_plain(pipe, [appends[at] for at in piece])
         others = [at for at, each in enumerate(appends) if each.ends or each.begins]
@@ -352,6 +352,24 @@ class KeyLog:
 
     async def count(self) -> int:
         return int(await self._redis.zcard(self.index))
+
+
+def _size(append: Append) -> int:
+    return len(append.events) + len(append.ids)
+
+
+def _pieces(places: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Cut them, in their order, into what one call appends."""
+    piece: list[int] = []
+    total = 0
+    for at in places:
+        if piece and (len(piece) == APPENDED_AT_ONCE or total + sizes[at] > APPENDED_BYTES):
+            yield piece
+            piece, total = [], 0
+        piece.append(at)
+        total += sizes[at]
+    if piece:
+        yield piece
 
 
 def _taken(result: object) -> bool | None:
