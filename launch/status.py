@@ -80,6 +80,11 @@ def _door(found: dict[str, Any], run: Run) -> list[str]:
             if found.get("demo")
             else []
         ),
+        *(
+            [f"demo     still answered by models that learned from it: {', '.join(learned)}"]
+            if (learned := found.get("models_of_demo"))
+            else []
+        ),
         f"cluster  {run.dashboard}   to apply an edited {run.config_file}:",
         f"         RAY_AUTH_MODE=token serve deploy {file} -a {run.dashboard}",
     ]

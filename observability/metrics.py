@@ -31,6 +31,8 @@ GAUGE_RULES: dict[str, GaugeRule] = {
     "ledger_drain_lag_seconds": "max",
     "lane_waiting_rows": "sum",
     "background_last_success_age_seconds": "max",
+    "source_newest_interval_age_seconds": "max",
+    "source_breaker_open": "max",
 }
 
 

@@ -151,7 +151,10 @@ class LedgerWriter:
             # its wait_for around a send is lost (cpython issue 81839).
             await self._loops.finish(self._tending)
         if self._outlet.away:
-            await self._outlet.recover()
+            try:
+                await self._outlet.recover()
+            except SpoolError:  # the rest is to be let go of all the same
+                log.exception("What Redis may have forgotten cannot be written to the spool")
         await self._outlet.close()
 
     async def __aenter__(self) -> Self:

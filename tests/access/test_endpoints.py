@@ -34,7 +34,9 @@ def test_what_nobody_listed_is_closed(route: str) -> None:
 
 def test_a_viewer_can_change_nothing() -> None:
     open_to_viewers = {endpoint for endpoint, role in ENDPOINTS.items() if role is Role.VIEWER}
-    assert {method for method, _ in open_to_viewers} == {"GET"}
+    # This one reads: its list of entities would be too long for a URL.
+    changing = open_to_viewers - {("POST", "/features/vectors")}
+    assert {method for method, _ in changing} == {"GET"}
 
 
 def test_endpoints_are_well_formed() -> None:
