@@ -1,12 +1,15 @@
 """Samples wait in Redis until they are let go of, and not more than there is room for."""
 
+import asyncio
+import threading
+
 import numpy as np
 import pytest
 from redis.asyncio import Redis
 
 from features.errors import IntakeFullError
 from features.sources.remote_write.needed import Series
-from features.sources.remote_write.samples import Samples, encode
+from features.sources.remote_write.samples import Samples, decode, encode
 from features.sources.remote_write.stream import Held, SampleStream
 
 SERIES = Series(7, "queue", (("job", "orders"),))
@@ -75,6 +78,36 @@ async def test_an_entry_takes_the_room_that_it_takes_unpacked(redis: Redis) -> N
     await stream.let_go(waiting.id)
     await stream.add(repeats)
     assert 2_000_000 <= (await stream.held()).size < 2_001_000
+
+
+async def test_a_read_stops_at_what_can_be_held_at_once(redis: Redis) -> None:
+    stream = SampleStream(redis, "main", most_read_bytes=5_000_000)
+    for _ in range(7):
+        await stream.add(many_times(100_000))
+    after, sizes = "0-0", []
+    while found := await stream.read(after, 4):
+        sizes.append(len(found))
+        after = found[-1].id
+    assert sizes == [3, 3, 1]
+    stream = SampleStream(redis, "main", most_read_bytes=1)
+    assert len(await stream.read("0-0", 4)) == 1
+
+
+async def test_others_go_on_while_an_entry_is_unpacked(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, others_went_on = SampleStream(redis, "main"), threading.Event()
+    await stream.add(entry(1.0))
+
+    def once_others_went_on(packed: bytes) -> Samples:
+        assert others_went_on.wait(10)
+        return decode(packed)
+
+    monkeypatch.setattr("features.sources.remote_write.stream.decode", once_others_went_on)
+    for reading in (stream.read("0-0", 1), stream.newest(1)):
+        others_went_on.clear()
+        asyncio.get_running_loop().call_later(0.05, others_went_on.set)
+        assert len(await reading) == 1
 
 
 async def test_a_stream_that_somebody_deleted_has_room(redis: Redis) -> None:
