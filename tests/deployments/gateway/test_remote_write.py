@@ -108,6 +108,17 @@ async def test_a_change_of_the_mapping_is_gone_by(house: House, redis: Redis) ->
     assert values(await arrived(redis)) == [3.0, 4.0, 1.0]
 
 
+async def test_what_was_remembered_for_a_source_goes_with_it(house: House) -> None:
+    await configure(house, main=SOURCE, other=SOURCE)
+    for name in ("main", "other"):
+        await write(house, pack(write_v1(QUEUES)), path=f"/write?source={name}")
+    remembered = house.context.remote_writes._readers
+    assert set(remembered) == {"main", "other"}
+    await configure(house, main=PushSource(), other=SOURCE)
+    await until(lambda: set(house.context.remote_writes._readers) == {"other"})
+    assert house.context.remote_writes._readers["other"] is remembered["other"]
+
+
 async def test_other_types_and_encodings_are_refused_so_that_a_sender_tries_another(
     house: House,
 ) -> None:
