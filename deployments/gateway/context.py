@@ -229,6 +229,7 @@ class GatewayContext:
     def _configure(self, version: Version) -> None:
         self.rates.configure(version.document.quotas)
         self.lanes.configure(version)
+        self.remote_writes.configure(version.document.sources)
 
 
 def _noted(_: KeyRing) -> None:

@@ -66,6 +66,14 @@ class RemoteWrites:
         self._readers: dict[str, _Reader] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
+    def configure(self, sources: SourcesConfig) -> None:
+        """Let go of what was remembered for sources that are gone."""
+        self._readers = {
+            name: reader
+            for name, reader in self._readers.items()
+            if isinstance(sources.named.get(name), RemoteWriteSource)
+        }
+
     async def take(
         self, name: str, source: RemoteWriteSource, raw: bytes, message: Message
     ) -> Written:

@@ -14,7 +14,7 @@ from features.sources.remote_write.stream import Arrived, SampleStream
 from features.sources.remote_write.windows import Windows
 from features.sources.source import Complaint, Gathered, add_up
 
-# Some megabytes at a time: what waits in Redis may be 256 of them.
+# At most: a read stops before them where entries are large.
 ENTRIES = 32
 PAUSE_SECONDS = 1.0
 
@@ -47,13 +47,14 @@ class WrittenSource:
         if arrived:
             await asyncio.to_thread(_add, windows, arrived)
             self._after = arrived[-1].id
-        # While more waits in Redis it is as late as what was read: the rest of an interval follows.
-        now = arrived[-1].received_ms / 1000 if len(arrived) == ENTRIES else self._wall()
+        # While more may wait in Redis it is as late as what was read: the rest of an interval
+        # follows. Only a read that gives nothing tells that nothing does: large ones give few.
+        now = arrived[-1].received_ms / 1000 if arrived else self._wall()
         gathered = await asyncio.to_thread(windows.finished, now)
         if gathered.until is not None:
             await self._store(windows, gathered, gathered.until)
             return True
-        return len(arrived) == ENTRIES
+        return bool(arrived)
 
     async def _begin(self) -> Windows:
         cadence = self._config.cadence_seconds

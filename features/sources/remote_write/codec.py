@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
+from sys import getsizeof
 
 import numpy as np
 
@@ -38,8 +39,9 @@ MOST_SYMBOLS = 400_000
 _PART_BYTES = 32 * 1024
 # What a field that is passed over costs, in bytes that are read.
 _STEP = 100
-# Of the labels by which series are known again.
-_MOST_KNOWN_BYTES = 32 * 1024 * 1024
+# Of the labels by which series are known again, and of what Python takes for each.
+_MOST_KNOWN_BYTES = 128 * 1024 * 1024
+_KNOWN_BYTES = 500
 
 # What most bodies begin a series with: the first label, whose name is that of the name.
 _FIRST_IS_NAME = b"\n\x08" + NAME.encode() + b"\x12"
@@ -224,7 +226,9 @@ class Codec:
             self._known.clear()
             self._known_bytes = 0
         self._known[key] = series
-        self._known_bytes += len(key) if isinstance(key, bytes) else sum(map(len, key))
+        # Texts are objects each, however short they are.
+        size = len(key) if isinstance(key, bytes) else sum(map(getsizeof, key))
+        self._known_bytes += size + _KNOWN_BYTES
         return series
 
 

@@ -9,6 +9,9 @@ from features.telemetry.columns import Bools, Floats, Ints
 
 # The bits of the NaN by which Prometheus marks that a series has ended.
 _STALE = np.uint64(0x7FF0000000000002)
+# Repeats are removed once this many samples are new, and as many as are sorted: at each append it
+# would take too long.
+_MANY_NEW = 250_000
 
 
 class Columns(NamedTuple):
@@ -31,11 +34,15 @@ class SampleLog:
     def __init__(self) -> None:
         self._sorted = _NONE
         self._new: list[Columns] = []
+        self._new_count = 0
         # Samples that another one of the same series and time came before, with another value.
         self.conflicts = 0
 
     def append(self, samples: Columns) -> None:
         self._new.append(samples)
+        self._new_count += len(samples.times)
+        if self._new_count > max(_MANY_NEW, len(self._sorted.times)):
+            self.sorted()
 
     def sorted(self) -> Columns:
         """Give all samples, by series and then by time; of several of one time the first to come.
@@ -50,7 +57,7 @@ class SampleLog:
             bits = everything.values.view(np.uint64)
             self.conflicts += int((again & (bits[1:] != bits[:-1])).sum())
             self._sorted = everything.at(np.append(True, ~again)) if again.any() else everything
-            self._new = []
+            self._new, self._new_count = [], 0
         return self._sorted
 
     def forget(self, before: int) -> None:

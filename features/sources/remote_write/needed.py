@@ -8,6 +8,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.sources.plain import LONGEST_NAME
+from features.sources.remote_write.fields import RefusedSeriesError
 from features.sources.rules import (
     Expression,
     Gauge,
@@ -23,6 +25,8 @@ from features.sources.rules import (
 
 NAME = "__name__"
 BOUND = "le"
+# Characters in all: a stranger's long labels would take hundreds of megabytes to remember.
+_LONGEST_REMEMBERED = 500
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -52,14 +56,24 @@ class Needed:
         self.encoded_names = frozenset(name.encode() for name in self.names)
 
     def series(self, labels: dict[str, str]) -> Series | None:
-        """Give the series of these labels, or None where no rule counts it."""
+        """Give the series of these labels, or None where no rule counts it.
+
+        RefusedSeriesError for one whose entity has a name that no row may have.
+        """
         name = labels.get(NAME, "")
         if not labels.get(self._entity) or name not in self.names:
             return None
         kept = tuple(sorted((label, labels[label]) for label in self._kept & labels.keys()))
         series = Series(identity_of(labels), name, kept)
         found = self._selectors[name]
-        return series if any(selects(selector, series) for selector in found) else None
+        if not any(selects(selector, series) for selector in found):
+            return None
+        if len(labels[self._entity]) > LONGEST_NAME:
+            raise RefusedSeriesError(
+                f"the label {self._entity!r}, which names the entity, has "
+                f"{len(labels[self._entity])} characters, and {LONGEST_NAME} are the limit"
+            )
+        return series
 
 
 def selectors_of(mapping: Mapping) -> Iterator[Selector]:
@@ -93,7 +107,11 @@ def selects(selector: Selector, series: Series) -> bool:
     """Tell whether the series is one that the selector means."""
     if series.name != selector.name:
         return False
-    return not selector.where or _matches(selector.where, series.labels)
+    if not selector.where:
+        return True
+    is_short = sum(len(value) for _, value in series.labels) <= _LONGEST_REMEMBERED
+    matches = _matches if is_short else _matches.__wrapped__
+    return matches(selector.where, series.labels)
 
 
 @lru_cache(maxsize=65_536)  # series come again with every write

@@ -108,6 +108,17 @@ async def test_a_change_of_the_mapping_is_gone_by(house: House, redis: Redis) ->
     assert values(await arrived(redis)) == [3.0, 4.0, 1.0]
 
 
+async def test_what_was_remembered_for_a_source_goes_with_it(house: House) -> None:
+    await configure(house, main=SOURCE, other=SOURCE)
+    for name in ("main", "other"):
+        await write(house, pack(write_v1(QUEUES)), path=f"/write?source={name}")
+    remembered = house.context.remote_writes._readers
+    assert set(remembered) == {"main", "other"}
+    await configure(house, main=PushSource(), other=SOURCE)
+    await until(lambda: set(house.context.remote_writes._readers) == {"other"})
+    assert house.context.remote_writes._readers["other"] is remembered["other"]
+
+
 async def test_other_types_and_encodings_are_refused_so_that_a_sender_tries_another(
     house: House,
 ) -> None:
@@ -170,9 +181,10 @@ async def test_a_full_stream_and_a_redis_that_is_away_are_reasons_to_come_again(
     await configure(house, main=SOURCE)
     raw = pack(write_v1(QUEUES))
     with monkeypatch.context() as patch:
-        patch.setattr(SampleStream.__init__, "__kwdefaults__", {"most_bytes": 100})
+        defaults = SampleStream.__init__.__kwdefaults__ or {}
+        patch.setattr(SampleStream.__init__, "__kwdefaults__", defaults | {"most_bytes": 60})
         answer = await write(house, raw)
-    assert "100 bytes" in refusal(answer, 503)
+    assert "60 bytes" in refusal(answer, 503)
     assert answer.headers["retry-after"] == "10"
     assert await arrived(redis) == []
     redis_server.kill()

@@ -13,7 +13,7 @@ from features.sources.remote_write import codec as codec_module
 from features.sources.remote_write.codec import Codec, Message, Written
 from features.sources.remote_write.compression import unpack
 from features.sources.remote_write.errors import UnreadableWriteError, WriteTooLargeError
-from features.sources.remote_write.needed import Needed, identity_of
+from features.sources.remote_write.needed import Needed, _matches, identity_of
 from features.sources.rules import Gauge, Mapping, Matcher, Quantile, Rate, Selector
 from tests.features.sources.remote_write.messages import V1, V2, Given, pack, write_v1, write_v2
 
@@ -145,6 +145,28 @@ def test_a_native_histogram_that_is_needed_is_refused_and_the_rest_is_taken(
 
 
 @pytest.mark.parametrize(("write", "message"), WRITERS)
+def test_a_series_of_an_entity_whose_name_is_too_long_is_refused_alone(
+    write: Write, message: Message
+) -> None:
+    series = [
+        Given({"__name__": "requests_total", "job": "j" * length}, [(1, 1.0)])
+        for length in (200, 201)
+    ]
+    found = read(write(series), message)
+    assert (found.refused, len(found.times)) == (1, 1)
+    assert "'job'" in found.why_refused
+    assert "201" in found.why_refused
+
+
+def test_long_labels_of_strangers_are_not_remembered() -> None:
+    _matches.cache_clear()
+    for zone in ("a", "z" * 8000):
+        labels = {"__name__": "queue", "job": "orders", "zone": zone}
+        assert len(read(write_v1([Given(labels, [(1, 1.0)])]), Message.V1).times) == 1
+    assert _matches.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize(("write", "message"), WRITERS)
 @pytest.mark.parametrize(
     ("labels", "why"),
     [
@@ -260,13 +282,17 @@ def test_nothing_but_its_own_errors_comes_out_of_unpacking() -> None:
             continue
 
 
-def test_the_series_that_are_remembered_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec_module, "_MOST_KNOWN_BYTES", 2000)
+@pytest.mark.parametrize(("write", "message"), WRITERS)
+def test_the_series_that_are_remembered_have_a_bound(
+    monkeypatch: pytest.MonkeyPatch, write: Write, message: Message
+) -> None:
+    # With what Python takes for each beside its labels, which is more than they are.
+    monkeypatch.setattr(codec_module, "_MOST_KNOWN_BYTES", 25_000)
     reader = Codec(Needed(MAPPING))
     for n in range(500):
-        content = write_v1(
+        content = write(
             [Given({"__name__": "requests_total", "job": "a", "pod": str(n)}, [(n, 1.0)])]
         )
-        *_, written = reader.read(content, Message.V1)
+        *_, written = reader.read(content, message)
         assert np.array_equal(written.taken().times, [n])
     assert len(reader._known) < 60

@@ -1,5 +1,6 @@
 """When an interval is over, what is kept until then, and what a restart finds again."""
 
+import tracemalloc
 from collections.abc import Collection
 
 import numpy as np
@@ -173,6 +174,23 @@ def test_what_comes_twice_counts_once_and_is_no_fault() -> None:
         twice.add(entry_id, entry, (T + 70) * 1000)
     assert rates_of(twice.finished(T + 100)) == rates_of(windows.finished(T + 100))
     assert faults_of(twice.finished(T + 100)) == {}
+
+
+def test_repeats_take_no_memory_before_their_interval_is_over() -> None:
+    windows, count = Windows(PLAIN, 60, edition=LATEST), 300_000
+    of = series("requests_total")
+    rows, times = np.zeros(count, np.uint32), np.full(count, (T + 5) * 1000)
+    repeats = Samples([of], rows, times, np.arange(count, dtype=np.float64))
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            windows.add(f"{number}-0", repeats, (T + 6) * 1000)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 20 * 500_000
+    windows.add("20-0", samples(of, [(T + 65.0, 120.0)]), (T + 65) * 1000)
+    assert faults_of(windows.finished(T + 90)) == {"duplicate": 20 * count - 20}
 
 
 def test_series_that_nobody_needs_any_more_are_not_taken() -> None:
