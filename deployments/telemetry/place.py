@@ -1,7 +1,8 @@
 """Where one source's rows go: the column store, the features of replicas, and the timeline."""
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from deployments.telemetry.events import SourceEvents
@@ -12,6 +13,11 @@ from features.sources.simulator.source import DEMO
 from features.sources.source import Gathered
 from features.telemetry.by_source import extent, newest_of_each
 from features.telemetry.tables import append, milliseconds
+
+# Each attempt costs as much as all that waits: rows are not to be held up by it one by one.
+PUBLISH_AGAIN_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
 
 
 class SourcePlace:
@@ -32,6 +38,8 @@ class SourcePlace:
         self._wall = wall
         self._events = SourceEvents(name, store, wall)
         self._empty = False
+        self._unpublished: set[str] = set()
+        self._failed_at: float | None = None
 
     async def stretch(self) -> Stretch:
         found = await asyncio.to_thread(extent, self._store, self._name)
@@ -42,7 +50,11 @@ class SourcePlace:
     async def take_in(
         self, gathered: Gathered, *, newest: bool, known_ms: int | None = None
     ) -> None:
-        """Store rows, known since now where nothing else is said."""
+        """Store rows, known since now where nothing else is said.
+
+        What is stored is stored: features that cannot be published then wait for the next rows, and
+        nobody gives these rows a second time.
+        """
         telemetry = gathered.telemetry
         known = milliseconds(self._wall()) if known_ms is None else known_ms
         # First: a source whose rows are stored is not asked for these again, and an event that is
@@ -52,8 +64,27 @@ class SourcePlace:
             await self._note(gathered, newest=newest)
         await asyncio.to_thread(append, self._store, telemetry, source=self._name, known_ms=known)
         if newest and len(telemetry):
-            entities = sorted(set(telemetry.entity.tolist()))
-            await self._features.publish(entities, self._cadence_seconds, known)
+            await self._publish(telemetry.entity.tolist(), known)
+
+    async def _publish(self, entities: Iterable[str], known_ms: int) -> None:
+        self._unpublished |= set(entities)
+        now = self._wall()
+        if self._failed_at is not None and 0 <= now - self._failed_at < PUBLISH_AGAIN_SECONDS:
+            return
+        try:
+            await self._features.publish(sorted(self._unpublished), self._cadence_seconds, known_ms)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the rows are stored
+            if self._failed_at is None:
+                log.warning(
+                    "Features of the source %r cannot be published; they are with its next rows: "
+                    "%r",
+                    self._name,
+                    error,
+                )
+            self._failed_at = now
+        else:
+            self._unpublished.clear()
+            self._failed_at = None
 
     async def answered(self) -> None:
         await self._events.answered()
