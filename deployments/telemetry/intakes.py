@@ -33,26 +33,42 @@ class IntakeDrain:
         self._make_place = make_place
         self._config = config
         self._places: dict[str, SourcePlace] = {}
+        self._stored = 0
+        # By entry: how many were stored when the store first refused it.
+        self._failed_after: dict[str, int] = {}
         self.by_source: dict[str, Posted] = {}
 
     async def step(self) -> bool:
         """Store the oldest entries; says whether there is more to do at once."""
         waiting = await self._intake.read(ENTRIES)
-        refused: list[tuple[Waiting, QueryRejectedError]] = []
+        before, refusals = self._stored, []
         for each in waiting:
             try:
                 await self._store(each)
             except QueryRejectedError as refusal:
-                refused.append((each, refusal))
-        if len(refused) == len(waiting) and refused:
-            raise refused[0][1]  # it is the store that refuses: nothing is wrong with the entries
-        for each, why in refused:
-            await self._intake.refuse(each, f"the store refuses it: {why}")
+                if not await self._is_at_fault(each, refusal):
+                    refusals.append(refusal)
+        if refusals and self._stored == before:
+            raise refusals[0]  # it is the store that refuses: nothing is wrong with the entries
         return len(waiting) == ENTRIES
+
+    async def _is_at_fault(self, entry: Waiting, refusal: QueryRejectedError) -> bool:
+        """Set an entry aside that failed again although another was stored since.
+
+        The store refuses entries also where it has no room; who failed then is no worse than those
+        that did not, and is stored once there is room.
+        """
+        if self._stored <= self._failed_after.setdefault(entry.id, self._stored):
+            return False
+        del self._failed_after[entry.id]
+        await self._intake.refuse(entry, f"the store refuses it: {refusal}")
+        return True
 
     async def _store(self, entry: Waiting) -> None:
         place = await self._place(entry.source)
         await place.take_in(entry.gathered, newest=True, known_ms=entry.known_ms)
+        self._stored += 1
+        self._failed_after.pop(entry.id, None)
         self._count(entry)
         await self._intake.done([entry])
 

@@ -1,0 +1,65 @@
+"""What was posted comes into the store, or is kept where somebody finds it."""
+
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from deployments.telemetry import place
+from features.telemetry import tables
+from features.telemetry.by_source import sources_present
+from features.telemetry.columns import Telemetry
+from observability.clickhouse.embedded import EmbeddedClickhouse
+from observability.errors import QueryRejectedError
+from tests.deployments.telemetry.posting import MINUTE, Posting, a_minute
+
+
+@pytest.fixture
+async def posting(measured: EmbeddedClickhouse, redis: Redis) -> Posting:
+    return Posting(measured, redis)
+
+
+async def test_a_store_that_was_full_for_a_while_loses_nothing(
+    posting: Posting, measured: EmbeddedClickhouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[Telemetry] = []
+    room = 3
+
+    def filling(store: Any, telemetry: Telemetry, **named: Any) -> None:
+        if len(stored) >= room:
+            raise QueryRejectedError("planted: no space left")
+        stored.append(telemetry)
+        tables.append(store, telemetry, **named)
+
+    monkeypatch.setattr(place, "append", filling)
+    for at in range(10):
+        await posting.post("billing", ts=a_minute() + at * MINUTE)
+    await posting.drain.step()
+    for _ in range(3):
+        with pytest.raises(QueryRejectedError, match="no space left"):
+            await posting.drain.step()
+    assert sources_present(measured) == {"cron": 3}
+    room = 100
+    await posting.drain.step()
+    assert sources_present(measured) == {"cron": 10}
+    assert posting.dead_letters == 0
+    assert await posting.intake.read(10) == []
+
+
+async def test_an_entry_is_refused_that_fails_where_others_do_not(
+    posting: Posting, measured: EmbeddedClickhouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def picky(store: Any, telemetry: Telemetry, **named: Any) -> None:
+        if telemetry.entity[0] == "odd":
+            raise QueryRejectedError("planted")
+        tables.append(store, telemetry, **named)
+
+    monkeypatch.setattr(place, "append", picky)
+    await posting.post("odd", ts=a_minute())
+    await posting.post("billing", ts=a_minute())
+    await posting.drain.step()
+    assert posting.dead_letters == 0  # the store may have had no room for the first one
+    await posting.drain.step()
+    assert posting.dead_letters == 1
+    assert await posting.intake.read(10) == []
+    assert sources_present(measured) == {"cron": 1}
