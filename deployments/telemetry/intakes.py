@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from config_store.sources import SourcesConfig
 from deployments.telemetry.place import SourcePlace
-from features.sources.source import Complaint, add_up
+from features.sources.source import Complaint, Gathered, add_up
 from features.telemetry.intake import Intake, Waiting
 from observability.errors import QueryRejectedError
 
@@ -66,10 +66,11 @@ class IntakeDrain:
 
     async def _store(self, entry: Waiting) -> None:
         place = await self._place(entry.source)
-        await place.take_in(entry.gathered, newest=True, known_ms=entry.known_ms)
+        gathered = place.within_limit(entry.gathered)
+        await place.take_in(gathered, newest=True, known_ms=entry.known_ms)
         self._stored += 1
         self._failed_after.pop(entry.id, None)
-        self._count(entry)
+        self._count(entry.source, gathered)
         await self._intake.done([entry])
 
     async def _place(self, source: str) -> SourcePlace:
@@ -86,11 +87,11 @@ class IntakeDrain:
         named = None if config is None else config.named.get(source)
         return 60 if named is None else named.cadence_seconds
 
-    def _count(self, entry: Waiting) -> None:
-        posted = self.by_source[entry.source]
-        telemetry = entry.gathered.telemetry
+    def _count(self, source: str, gathered: Gathered) -> None:
+        posted = self.by_source[source]
+        telemetry = gathered.telemetry
         posted.rows += len(telemetry)
-        posted.complaints = add_up([*posted.complaints, *entry.gathered.complaints])
+        posted.complaints = add_up([*posted.complaints, *gathered.complaints])
         if len(telemetry):
             newest = int(telemetry.ts.max())
             posted.newest = newest if posted.newest is None else max(posted.newest, newest)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from deployments.telemetry.entity_limit import EntityLimit
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.followed import Stretch
 from deployments.telemetry.publishing import FeaturePublisher
@@ -37,6 +38,7 @@ class SourcePlace:
         self._features = features
         self._wall = wall
         self._events = SourceEvents(name, store, wall)
+        self._limit = EntityLimit(wall)
         self._empty = False
         self._unpublished: set[str] = set()
         self._failed_at: float | None = None
@@ -44,8 +46,14 @@ class SourcePlace:
     async def stretch(self) -> Stretch:
         found = await asyncio.to_thread(extent, self._store, self._name)
         self._empty = found is None
-        self._events.know(await asyncio.to_thread(newest_of_each, self._store, self._name))
+        last_seen = await asyncio.to_thread(newest_of_each, self._store, self._name)
+        self._events.know(last_seen)
+        self._limit.know(last_seen)
         return Stretch() if found is None else Stretch(found.oldest, found.newest)
+
+    def within_limit(self, gathered: Gathered) -> Gathered:
+        """Leave out entities of a source that names more than can be kept, with a complaint."""
+        return self._limit.keep(gathered)
 
     async def take_in(
         self, gathered: Gathered, *, newest: bool, known_ms: int | None = None

@@ -6,6 +6,8 @@ import pytest
 from redis.asyncio import Redis
 
 from deployments.telemetry import place
+from deployments.telemetry.entity_limit import EntityLimit
+from features.store import PUBLISHED_SECONDS
 from features.telemetry import tables
 from features.telemetry.by_source import sources_present
 from features.telemetry.columns import Telemetry
@@ -44,6 +46,21 @@ async def test_a_store_that_was_full_for_a_while_loses_nothing(
     assert sources_present(measured) == {"cron": 10}
     assert posting.dead_letters == 0
     assert await posting.intake.read(10) == []
+
+
+async def test_names_without_end_are_complained_of_and_features_expire(
+    posting: Posting, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EntityLimit.__init__, "__defaults__", (2,))
+    await posting.post("a", "b", "c", ts=a_minute())
+    await posting.drain.step()
+    posted = posting.drain.by_source["cron"]
+    assert posted.rows == 2
+    assert [each.fault for each in posted.complaints] == ["out of bounds"]
+    written = [each async for each in redis.scan_iter("*feature*")]
+    assert len(written) == 5  # a row and a vector of each of two, and the layout of vectors
+    for name in written:
+        assert PUBLISHED_SECONDS - 60 < await redis.ttl(name) <= PUBLISHED_SECONDS
 
 
 async def test_an_entry_is_refused_that_fails_where_others_do_not(
