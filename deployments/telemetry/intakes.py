@@ -74,13 +74,15 @@ class IntakeDrain:
         await self._intake.done([entry])
 
     async def _place(self, source: str) -> SourcePlace:
-        if source not in self._places:
-            place = self._make_place(source, self._cadence(source))
+        cadence = self._cadence(source)
+        place = self._places.get(source)
+        if place is None or place.cadence_seconds != cadence:
+            place = self._make_place(source, cadence)
             stretch = await place.stretch()
             posted = self.by_source.setdefault(source, Posted())
             posted.newest = stretch.newest
             self._places[source] = place
-        return self._places[source]
+        return place
 
     def _cadence(self, source: str) -> int:
         config = self._config()

@@ -33,7 +33,7 @@ class SourcePlace:
         wall: Callable[[], float],
     ) -> None:
         self._name = name
-        self._cadence_seconds = cadence_seconds
+        self.cadence_seconds = cadence_seconds
         self._store = store
         self._features = features
         self._wall = wall
@@ -80,7 +80,7 @@ class SourcePlace:
         if self._failed_at is not None and 0 <= now - self._failed_at < PUBLISH_AGAIN_SECONDS:
             return
         try:
-            await self._features.publish(sorted(self._unpublished), self._cadence_seconds, known_ms)
+            await self._features.publish(sorted(self._unpublished), self.cadence_seconds, known_ms)
         except Exception as error:  # noqa: BLE001 - whatever it was, the rows are stored
             if self._failed_at is None:
                 log.warning(
@@ -106,4 +106,4 @@ class SourcePlace:
             self._empty = False
             await self._events.connected()
         if len(gathered.telemetry):
-            await self._events.rows(gathered.telemetry, self._cadence_seconds, newest=newest)
+            await self._events.rows(gathered.telemetry, self.cadence_seconds, newest=newest)

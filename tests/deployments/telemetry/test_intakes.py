@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from config_store.sources import PushSource, SourcesConfig
 from deployments.telemetry import place
 from deployments.telemetry.entity_limit import EntityLimit
 from features.store import PUBLISHED_SECONDS
@@ -80,3 +81,12 @@ async def test_an_entry_is_refused_that_fails_where_others_do_not(
     assert posting.dead_letters == 1
     assert await posting.intake.read(10) == []
     assert sources_present(measured) == {"cron": 1}
+
+
+async def test_a_cadence_that_is_changed_holds_for_the_next_post(posting: Posting) -> None:
+    for cadence in (60, 3600):
+        posting.config = SourcesConfig(named={"cron": PushSource(cadence_seconds=cadence)})
+        await posting.post("billing", ts=a_minute() // 3600 * 3600)
+        await posting.drain.step()
+        (row,) = (await posting.features.latest(["billing"])).values()
+        assert row.cadence_seconds == cadence
