@@ -1,7 +1,7 @@
 """Looks features up: in the process's own cache, then in Redis, then at their source."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from redis.asyncio import Redis
@@ -19,6 +19,12 @@ FORGET_AFTER_SECONDS = 900.0
 # What a slow source, or a client with imagination, may keep busy at most.
 MOST_FETCHES = 4
 MOST_FETCHED = 1_000
+# What nobody has published for as long is of an entity that is gone; its source is asked then.
+PUBLISHED_SECONDS = 7 * 86_400
+
+_WRITE = """
+for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[i + 1], 'EX', ARGV[1]) end
+"""
 
 
 class Source(Protocol):
@@ -130,7 +136,12 @@ def key(redis: Redis, entity: str) -> str:
 
 async def publish(redis: Redis, rows: Iterable[tuple[str, FeatureRow]]) -> None:
     """Write rows the way that the store reads them, all at once."""
-    await redis.mset(as_stored(redis, rows))
+    await write(redis, as_stored(redis, rows))
+
+
+async def write(redis: Redis, stored: Mapping[str, bytes]) -> None:
+    """Write what is published, all at once, to be gone where it is never published again."""
+    await redis.eval(_WRITE, len(stored), *stored, str(PUBLISHED_SECONDS), *stored.values())
 
 
 def as_stored(redis: Redis, rows: Iterable[tuple[str, FeatureRow]]) -> dict[str, bytes]:

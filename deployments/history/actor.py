@@ -62,6 +62,8 @@ BACKGROUND = 10
 DAY, MINUTE = 86_400, 60
 # An entity of which nothing came for so long is not listed any more.
 ENTITY_DAYS = 60
+# The list is read off all that was measured, and somebody may ask for it all the time.
+ENTITIES_SECONDS = 15.0
 # Of one answer about a metric: what a forecast takes.
 MOST_STEPS = 20_000
 
@@ -86,6 +88,9 @@ class History:
         self._lookup = Lookup(self._redis, self._store)
         self._archive = Archive(self._store)
         self._audit = AuditRun(self._redis, self._store, time.time)
+        self._entities: list[dict[str, Any]] = []
+        self._entities_until = 0.0
+        self._entities_lock = asyncio.Lock()
         demo = Demo(self._store, self._settings)
         self._telemetry = TelemetryService(self._store, self._redis, self._metrics, demo)
         await self._telemetry.start()
@@ -202,9 +207,13 @@ class History:
 
     async def entities(self) -> list[dict[str, Any]]:
         """Tell which entities were measured lately, by whom and how completely."""
-        since = int(time.time()) - ENTITY_DAYS * DAY
-        found = await asyncio.to_thread(entities_seen, self._store, since)
-        return [asdict(each) for each in found]
+        async with self._entities_lock:  # who asks meanwhile gets the same answer
+            if not self._entities or time.monotonic() >= self._entities_until:
+                since = int(time.time()) - ENTITY_DAYS * DAY
+                found = await asyncio.to_thread(entities_seen, self._store, since)
+                self._entities = [asdict(each) for each in found]
+                self._entities_until = time.monotonic() + ENTITIES_SECONDS
+        return self._entities
 
     async def rows(self, decision_ids: list[str]) -> FoundDecisions:
         return _for_gateways(await self._lookup.rows(decision_ids))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from config_store.sources import SourcesConfig
 from deployments.telemetry.place import SourcePlace
-from features.sources.source import Complaint, add_up
+from features.sources.source import Complaint, Gathered, add_up
 from features.telemetry.intake import Intake, Waiting
 from observability.errors import QueryRejectedError
 
@@ -33,48 +33,67 @@ class IntakeDrain:
         self._make_place = make_place
         self._config = config
         self._places: dict[str, SourcePlace] = {}
+        self._stored = 0
+        # By entry: how many were stored when the store first refused it.
+        self._failed_after: dict[str, int] = {}
         self.by_source: dict[str, Posted] = {}
 
     async def step(self) -> bool:
         """Store the oldest entries; says whether there is more to do at once."""
         waiting = await self._intake.read(ENTRIES)
-        refused: list[tuple[Waiting, QueryRejectedError]] = []
+        before, refusals = self._stored, []
         for each in waiting:
             try:
                 await self._store(each)
             except QueryRejectedError as refusal:
-                refused.append((each, refusal))
-        if len(refused) == len(waiting) and refused:
-            raise refused[0][1]  # it is the store that refuses: nothing is wrong with the entries
-        for each, why in refused:
-            await self._intake.refuse(each, f"the store refuses it: {why}")
+                if not await self._is_at_fault(each, refusal):
+                    refusals.append(refusal)
+        if refusals and self._stored == before:
+            raise refusals[0]  # it is the store that refuses: nothing is wrong with the entries
         return len(waiting) == ENTRIES
+
+    async def _is_at_fault(self, entry: Waiting, refusal: QueryRejectedError) -> bool:
+        """Set an entry aside that failed again although another was stored since.
+
+        The store refuses entries also where it has no room; who failed then is no worse than those
+        that did not, and is stored once there is room.
+        """
+        if self._stored <= self._failed_after.setdefault(entry.id, self._stored):
+            return False
+        del self._failed_after[entry.id]
+        await self._intake.refuse(entry, f"the store refuses it: {refusal}")
+        return True
 
     async def _store(self, entry: Waiting) -> None:
         place = await self._place(entry.source)
-        await place.take_in(entry.gathered, newest=True, known_ms=entry.known_ms)
-        self._count(entry)
+        gathered = place.within_limit(entry.gathered)
+        await place.take_in(gathered, newest=True, known_ms=entry.known_ms)
+        self._stored += 1
+        self._failed_after.pop(entry.id, None)
+        self._count(entry.source, gathered)
         await self._intake.done([entry])
 
     async def _place(self, source: str) -> SourcePlace:
-        if source not in self._places:
-            place = self._make_place(source, self._cadence(source))
+        cadence = self._cadence(source)
+        place = self._places.get(source)
+        if place is None or place.cadence_seconds != cadence:
+            place = self._make_place(source, cadence)
             stretch = await place.stretch()
             posted = self.by_source.setdefault(source, Posted())
             posted.newest = stretch.newest
             self._places[source] = place
-        return self._places[source]
+        return place
 
     def _cadence(self, source: str) -> int:
         config = self._config()
         named = None if config is None else config.named.get(source)
         return 60 if named is None else named.cadence_seconds
 
-    def _count(self, entry: Waiting) -> None:
-        posted = self.by_source[entry.source]
-        telemetry = entry.gathered.telemetry
+    def _count(self, source: str, gathered: Gathered) -> None:
+        posted = self.by_source[source]
+        telemetry = gathered.telemetry
         posted.rows += len(telemetry)
-        posted.complaints = add_up([*posted.complaints, *entry.gathered.complaints])
+        posted.complaints = add_up([*posted.complaints, *gathered.complaints])
         if len(telemetry):
             newest = int(telemetry.ts.max())
             posted.newest = newest if posted.newest is None else max(posted.newest, newest)

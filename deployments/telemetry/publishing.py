@@ -52,7 +52,8 @@ class FeaturePublisher:
             rows = [(entity, each.row) for entity, each in found.items()]
             vectors = {entity: each.vector for entity, each in found.items()}
             stored = rows_in_redis.as_stored(self._redis, rows)
-            await self._redis.mset(stored | vectors_in_redis.as_stored(self._redis, vectors))
+            stored |= vectors_in_redis.as_stored(self._redis, vectors)
+            await rows_in_redis.write(self._redis, stored)
 
     async def withdraw(self, entities: Sequence[str]) -> None:
         """Say of these entities that nothing is known of them any more."""

@@ -8,6 +8,7 @@ An entry's id is its known time, in milliseconds by the clock of Redis, and no t
 rows of one interval that came at the same moment by two gateways stay apart, and an order holds.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -169,7 +170,8 @@ class Intake:
         try:
             data, source = fields[ROWS], fields[SOURCE].decode()
             known_ms = int(entry_id.partition("-")[0])
-            return Waiting(entry_id, source, known_ms, unpack(data), len(data))
+            gathered = await asyncio.to_thread(unpack, data)
+            return Waiting(entry_id, source, known_ms, gathered, len(data))
         except (KeyError, UnicodeDecodeError, UnreadableTelemetryError) as error:
             await self.set_aside(entry_id, fields, f"it cannot be read: {error!r}")
         return None

@@ -21,6 +21,7 @@ from deployments.history import actor as history_actor
 from deployments.history.actor import PROOF_SECONDS, History
 from deployments.history.client import ANSWER_SECONDS
 from deployments.history.questions import Questions
+from features.telemetry.seen import entities as entities_seen
 from observability.clickhouse.home import known_home
 from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError
 from observability.exposition import document, merge
@@ -128,6 +129,30 @@ async def test_it_tells_of_entities_what_clients_are_shown(actor: Any, redis: Re
     hours = await actor.series(entity, "load", 86_400, 3600)
     within = (minutes.ts >= hours.ts[-1]) & (minutes.ts < hours.ts[-1] + 3600)
     assert hours.values[-1] == pytest.approx(minutes.values[within].mean())
+
+
+async def test_the_list_of_entities_is_read_once_for_all_who_ask(
+    actor: Any, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = entities_seen
+    asked: list[Any] = []
+
+    def counted(*args: Any) -> Any:
+        asked.append(args)
+        return read(*args)
+
+    monkeypatch.setattr(history_actor, "entities_seen", counted)
+    assert await actor.entities() == []
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    await ConfigStore(redis).bootstrap(default_document(), "ada", "a start", start)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await actor.filled()
+    first, second = await asyncio.gather(actor.entities(), actor.entities())
+    assert first == second != []  # what is measured first is shown at once
+    assert len(asked) == 2
+    actor._entities_until = 0.0  # later
+    assert await actor.entities()
+    assert len(asked) == 3
 
 
 def test_the_actor_answers_each_question_as_its_askers_believe() -> None:

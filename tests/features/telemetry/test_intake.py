@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from redis.asyncio import Redis
 from features.errors import IntakeFullError
 from features.sources.simulator.platform import Platform
 from features.sources.source import Complaint, Gathered
+from features.telemetry import intake as intake_module
 from features.telemetry.columns import Telemetry
 from features.telemetry.intake import ENTRY_ROWS, Intake, Waiting, packed_entries
+from features.telemetry.packed import unpack
 from features.telemetry.tables import append, create_measurements
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from settings.redis_connection import open_redis
@@ -188,3 +191,18 @@ async def test_what_was_added_survives_a_kill_of_redis(redis_server: RedisServer
     async with open_redis(redis_server.url) as after:
         (waiting,) = await Intake(after).read(10)
         assert len(waiting.gathered.telemetry) == len(HOUR)
+
+
+async def test_entries_are_unpacked_beside_the_loop(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def noted(data: bytes) -> Gathered:
+        threads.append(threading.get_ident())
+        return unpack(data)
+
+    monkeypatch.setattr(intake_module, "unpack", noted)
+    await Intake(redis).add("agent", ENTRIES)
+    assert len(await Intake(redis).read(10)) == len(threads) == 1
+    assert threading.get_ident() not in threads

@@ -1,0 +1,19 @@
+"""A real store in a folder, and what a source gives."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from features.telemetry.tables import create_measurements
+from observability.clickhouse.embedded import EmbeddedClickhouse
+from observability.schema import create_tables
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Iterator[EmbeddedClickhouse]:
+    """Give a store with its tables, and nothing in them."""
+    with EmbeddedClickhouse(tmp_path / "measured") as store:
+        create_tables(store)
+        create_measurements(store)
+        yield store
