@@ -34,15 +34,21 @@ class Demo:
             self._measured = bool(set(present) - {DEMO})
         return not self._measured
 
-    async def remove(self) -> Sequence[str]:
-        """Take the demo's rows out of the store; gives the entities that there were."""
+    async def remaining(self) -> Sequence[str]:
+        """Name the entities of which something made up is still stored.
+
+        The rows go last of all: as long as there are some, the rest is to be taken back too.
+        """
         if self._removed or not self._allowed:
             return ()
         present = await asyncio.to_thread(sources_present, self._store)
-        if DEMO in present:
-            await asyncio.to_thread(forget_source, self._store, DEMO)
+        self._removed = DEMO not in present
+        return () if self._removed else self._platform.entities
+
+    async def remove(self) -> None:
+        """Take the demo's rows out of the store."""
+        await asyncio.to_thread(forget_source, self._store, DEMO)
         self._removed = True
-        return self._platform.entities if DEMO in present else ()
 
     def facts_of(self, entity: str) -> EntityFacts | None:
         """Tell what exchange a made-up service follows, as long as it is not removed."""

@@ -164,12 +164,20 @@ class TelemetryService:
         wanted = await self._demo.wanted(connected=connected)
         if wanted and DEMO not in self._running:
             self._follow(DEMO, None, self._demo.source, self._demo.history_days)
-        elif not wanted and DEMO in self._running:
-            await self._stop(DEMO)
-        if not wanted and (gone := await self._demo.remove()):
+        elif not wanted:
+            await self._leave_demo()
+
+    async def _leave_demo(self) -> None:
+        """Take back what was made up; where a part of it fails, the next round goes on."""
+        if DEMO in self._running:
+            # Not cancelled: what is being stored in a thread would come behind its removal.
+            await self._loops.finish(self._running[DEMO].loop)
+        if gone := await self._demo.remaining():
             await self.features.withdraw(gone)
             first = next(iter(self._wanted.named), "") if self._wanted else ""
             await SourceEvents(first, self._store, self._wall).demo_removed()
+            await self._demo.remove()
+        self._running.pop(DEMO, None)
 
     def _begin(self, name: str, config: SourceConfig) -> None:
         """Begin with a source; what clients post under its name needs no beginning."""

@@ -14,8 +14,11 @@ from features.sources.posted_cells import Block, check_count, check_names, check
 
 SLICE_ROWS = 128
 
-# Python's own reading would take 1_000 and 1e5_0 too.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# Python's own reading would take 1_000 and 1e5_0 too. Nothing is tried twice (`++`): strangers
+# write what is read, and of many digits each would be tried with each.
+_NUMBER = re.compile(r"[+-]?(\d++(?:\.\d*+)?|\.\d++)([eE][+-]?\d++)?", re.ASCII)
+# No writer of numbers gives one more digits.
+_LONGEST_NUMBER = 64
 _WORDS: dict[str, Any] = {
     "": None,
     "null": None,
@@ -92,6 +95,6 @@ def _block(names: Sequence[str], rows: Sequence[Sequence[str]], before: int) -> 
 def _cell(text: str) -> Any:
     """Read a cell as JSON would have it; what is neither number nor known word stays text."""
     text = text.strip()
-    if _NUMBER.fullmatch(text):
+    if len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text):
         return float(text)
     return _WORDS.get(text.lower(), text)

@@ -60,7 +60,8 @@ class SeriesFields(NamedTuple):
         # Every sender writes the labels first, and a label is short: they are one slice.
         while at + 1 < stop and content[at] == _LABELS_TAG and content[at + 1] < LONG:
             at += 2 + content[at + 1]
-        labels = content[series.start : min(at, stop)]
+        # Joined at the end: to add each to a long text would copy that text each time.
+        labels = [content[series.start : min(at, stop)]]
         samples: list[tuple[int, int]] = []
         exemplars = histograms = 0
         before = at
@@ -69,7 +70,7 @@ class SeriesFields(NamedTuple):
                 message_of(part)
                 samples.append((part.start, part.stop))
             elif part.number == numbers.labels:
-                labels += content[before : part.stop]
+                labels.append(content[before : part.stop])
             elif part.number == numbers.exemplars:
                 exemplars += 1
             elif part.number == numbers.histograms:
@@ -79,7 +80,7 @@ class SeriesFields(NamedTuple):
                 raise WriteTooLargeError(f"a series holds over {MOST_FIELDS} samples")
         if at > stop:
             raise UnreadableWriteError(f"a label goes {at - stop} bytes past its series")
-        return cls(labels, samples, exemplars, histograms)
+        return cls(b"".join(labels), samples, exemplars, histograms)
 
 
 def labels_of_parts(encoded: bytes) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Telemetry comes in by what the configuration says, into a real store, with a real Redis."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from config_store.sources import EntityFacts, LogsSource, PushSource, SourcesCon
 from config_store.store import ConfigStore
 from deployments.telemetry import place
 from deployments.telemetry.demo import Demo
+from deployments.telemetry.followed import Stretch
 from deployments.telemetry.service import TelemetryService
 from features.sources.source import Gathered
 from features.store import key
@@ -167,6 +169,40 @@ async def test_the_first_source_takes_the_demo_away(begin: Callable[[], Any], re
     again = await begin()
     await again.service.filled()
     assert again.present() == {"cron": 1}
+
+
+async def test_what_was_made_up_is_taken_back_whatever_fails_on_the_way(
+    begin: Callable[[], Any], redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis fails once, and an insert of the demo's is slow: nothing of it stays behind."""
+    running = await begin()
+    await running.activate(SourcesConfig())
+    await running.service.filled()
+    withdraw, failures = running.service.features.withdraw, [ConnectionError("planted")]
+
+    async def odd(entities: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await withdraw(entities)
+
+    monkeypatch.setattr(running.service.features, "withdraw", odd)
+    begun, append = threading.Event(), tables.append
+
+    def slow(*args: Any, **named: Any) -> None:
+        begun.set()
+        time.sleep(0.5)  # it is the insert that takes as long
+        append(*args, **named)
+
+    monkeypatch.setattr(place, "append", slow)
+    demo = running.service._running["demo"].followed
+    demo.stretch = Stretch(demo.stretch.oldest, demo.stretch.newest - 60)
+    await eventually(begun.is_set)
+    await running.activate(PUSH)
+    await eventually(lambda: not running.service.made_up)
+    assert running.present() == {}
+    withdrawn: Any = await redis.get(key(redis, "order-gateway"))
+    assert b'"values":{}' in withdrawn
+    assert read(running.store, 10, kinds=["demo_removed"]).events
 
 
 async def test_a_failing_store_loses_nothing_that_was_posted(

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import math
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -231,3 +232,18 @@ def test_an_entity_that_no_request_can_name_is_not_taken() -> None:
     posted = read(json.dumps([{"entity": "two words", "ts": NOON, "load": 0.5}]))
     assert posted.rows.entity == []
     assert "'two words' is not a name" in posted.complaints[0].example
+
+
+@pytest.mark.parametrize("cell", ["1" * 20_000 + "x", "1" * 20_000 + ".", "." + "1" * 20_000 + "e"])
+def test_a_long_cell_of_digits_holds_nobody_up(cell: str) -> None:
+    begun = time.thread_time()
+    read(f"entity,ts,cpu\na,{NOON},{cell}\n", as_csv=True)
+    assert time.thread_time() - begun < 0.5
+
+
+def test_a_cell_of_more_digits_than_any_number_is_written_with_is_none() -> None:
+    rows = "".join(f"a,{NOON + 60 * at},0.{'1' * size}\n" for at, size in enumerate((62, 63)))
+    posted = read("entity,ts,cpu\n" + rows, as_csv=True)
+    found = checked(posted.rows, now=NOON + 86_400.0, cadence_seconds=60)
+    assert found.telemetry.ts.tolist() == [NOON]
+    assert [each.count for each in posted.complaints] == [1]

@@ -1,5 +1,10 @@
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel
 from redis.asyncio import Redis
 
+from config_store.sources import SourceConfig
 from features.telemetry.source_states import (
     ComplaintCount,
     SourceState,
@@ -32,3 +37,9 @@ async def test_what_is_published_is_read_with_its_time(redis: Redis) -> None:
 async def test_what_another_release_wrote_counts_as_nothing(redis: Redis) -> None:
     await redis.set(redis_name(redis, "telemetry", "sources"), b'{"format": 2}')
     assert await read_states(redis) is None
+
+
+@pytest.mark.parametrize("source", get_args(get_args(SourceConfig)[0]))
+def test_a_source_of_each_kind_of_the_configuration_can_be_told_of(source: type[BaseModel]) -> None:
+    kind = source.model_fields["kind"].default
+    assert SourceState(name="one", kind=kind, state="live").kind == kind
