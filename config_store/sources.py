@@ -7,7 +7,7 @@ without a restart.
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, HttpUrl, model_validator
+from pydantic import AfterValidator, Field, HttpUrl, field_validator, model_validator
 
 from features.sources.logs.config import LogRules
 from features.sources.rules import Mapping
@@ -34,6 +34,13 @@ class PrometheusSource(_Source):
     )
     verify_tls: bool = True
     history_days: int = Field(60, ge=0, le=3650, description="How much of the past is fetched.")
+
+    @field_validator("url")
+    @classmethod
+    def _holds_no_secret(cls, url: HttpUrl) -> HttpUrl:
+        if url.username or url.password or url.query:
+            raise ValueError("the URL may hold no user, password or query: name a token_file")
+        return url
 
 
 class PushSource(_Source):

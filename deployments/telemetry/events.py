@@ -25,9 +25,14 @@ class SourceEvents:
         self._silent: set[str] = set()
         self._away = False
 
-    def know(self, last_seen: dict[str, int]) -> None:
-        """Take over which entities the source has given before, and when last."""
+    def know(self, last_seen: dict[str, int], cadence_seconds: int) -> None:
+        """Take over which entities the source has given before, and when last.
+
+        Those that were silent then are no news.
+        """
         self._last_seen = dict(last_seen)
+        silent_before = max(last_seen.values(), default=0) - SILENT_INTERVALS * cadence_seconds
+        self._silent = {name for name, ts in last_seen.items() if ts <= silent_before}
 
     async def rows(self, telemetry: Telemetry, cadence_seconds: int, *, newest: bool) -> None:
         """Note deploys, and which entities appear or fall silent."""

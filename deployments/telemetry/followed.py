@@ -120,9 +120,16 @@ class Followed:
     async def _next(self) -> bool:
         if self.stretch is None:
             self.stretch = await self._place.stretch()
+        self._notice_a_clock_set_back(self.stretch)
         if self._newest_wanted() is not None:
             return await self._go_on()
         return await self._go_back()
+
+    def _notice_a_clock_set_back(self, stretch: Stretch) -> None:
+        """Go on with the last whole interval where the newest one lies in the future."""
+        last = self._last_whole()
+        if stretch.newest is not None and stretch.newest >= last:
+            self.stretch = Stretch(stretch.oldest, last - 2 * self.cadence_seconds)
 
     def _last_whole(self) -> int:
         """Give the end of the last interval that is over."""

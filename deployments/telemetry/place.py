@@ -47,7 +47,7 @@ class SourcePlace:
         found = await asyncio.to_thread(extent, self._store, self._name)
         self._empty = found is None
         last_seen = await asyncio.to_thread(newest_of_each, self._store, self._name)
-        self._events.know(last_seen)
+        self._events.know(last_seen, self.cadence_seconds)
         self._limit.know(last_seen)
         return Stretch() if found is None else Stretch(found.oldest, found.newest)
 

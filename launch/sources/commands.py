@@ -17,6 +17,7 @@ from launch.sources.steps import (
     Yes,
     confirm,
     run,
+    save,
     sentences,
 )
 
@@ -58,7 +59,7 @@ def connect_prometheus(
     if own is not None:
         _show_rows(wish, own)
     if save_mapping is not None:
-        save_mapping.write_text(used.model_dump_json(indent=2) + "\n")
+        save(save_mapping, used.model_dump_json(indent=2) + "\n")
     if dry_run:
         return
     confirm(yes=yes)

@@ -56,14 +56,14 @@ def prometheus_wish(
     wish = PrometheusWish(name, url, cadence_seconds, file)
     try:
         parsed = _URL.validate_python(url)
+        if parsed.username or parsed.password:
+            raise LaunchError(
+                "The URL holds a password, and the configuration holds no secret: leave it out, "
+                "and name a file that holds a token with --token-file."
+            )
         check_name(name, wish.source(Mapping.model_validate(_ANY_MAPPING)))
     except ValidationError as refusal:
         raise wrong(refusal) from None
-    if parsed.username or parsed.password:
-        raise LaunchError(
-            "The URL holds a password, and the configuration holds no secret: leave it out, and "
-            "name a file that holds a token with --token-file."
-        )
     return wish
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from launch.command import failed, read_settings
-from launch.sources.steps import DryRun, Yes, confirm, run, sentences
+from launch.sources.steps import DryRun, Yes, confirm, run, save, sentences
 
 if TYPE_CHECKING:
     from config_store.sources import LogsSource
@@ -98,7 +98,7 @@ def connect_logs(
         )
         source = _proposed(name, patterns or [], stated, cadence, lateness, now)
     if save_rules is not None:
-        save_rules.write_text(source.lines.model_dump_json(indent=2) + "\n")
+        save(save_rules, source.lines.model_dump_json(indent=2) + "\n")
     if dry_run:
         return
     confirm(yes=yes)

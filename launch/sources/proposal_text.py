@@ -56,7 +56,15 @@ def _found(proposal: Proposal, url: str) -> Iterable[str]:
 def few(names: tuple[str, ...]) -> str:
     """Name some, and say how many more there are."""
     more = len(names) - SHOWN_ENTITIES
-    return ", ".join(names[:SHOWN_ENTITIES]) + (f" and {more} more" if more > 0 else "")
+    shown = ", ".join(map(printable, names[:SHOWN_ENTITIES]))
+    return shown + (f" and {more} more" if more > 0 else "")
+
+
+def printable(text: str) -> str:
+    """Show what would steer a terminal, as a label's value may, as an escape."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text
+    )
 
 
 def _used(proposal: Proposal) -> Table:
@@ -66,7 +74,7 @@ def _used(proposal: Proposal) -> Table:
             each.metric,
             f"{len(each.newest)} of {len(proposal.entities)}",
             _example(each),
-            f"{each.promql}\n  {each.why}",
+            printable(f"{each.promql}\n  {each.why}"),
         )
     return shown
 
@@ -78,7 +86,7 @@ def _example(chosen: Chosen) -> str:
     name = min(newest)
     unit = _UNITS[chosen.metric]
     shown = {"1": "", "0-1": "", "1/s": "/s"}.get(unit, f" {unit}")
-    return f"{name}: {newest[name]:.4g}{shown}"
+    return f"{printable(name)}: {newest[name]:.4g}{shown}"
 
 
 def _lacking(proposal: Proposal) -> Table:

@@ -16,6 +16,7 @@ from launch.sources.steps import (
     Yes,
     confirm,
     run,
+    save,
     sentences,
 )
 
@@ -68,7 +69,7 @@ def connect_remote_write(
     with sentences():
         source = connecting.remote_write_source(name, used, cadence, edition)
     if save_mapping is not None:
-        save_mapping.write_text(used.model_dump_json(indent=2) + "\n")
+        save(save_mapping, used.model_dump_json(indent=2) + "\n")
     typer.echo(sender_config(settings, name, used))
     if dry_run:
         return

@@ -40,6 +40,14 @@ Yes = Annotated[bool, typer.Option("--yes", help="Connect without asking.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be connected.")]
 
 
+def save(file: Path, text: str) -> None:
+    """Write a file that the user named, or say in a sentence why that cannot be done."""
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise failed(f"{file} cannot be written: {error.strerror or error}.") from None
+
+
 def confirm(*, yes: bool) -> None:
     """Ask whether to go on; without a terminal nobody can be asked."""
     if yes:

@@ -37,6 +37,16 @@ def test_a_prometheus_with_a_rule_of_each_kind_is_taken() -> None:
     ("named", "why"),
     [
         ({"demo": {"kind": "push"}}, "the simulator's"),
+        (
+            {
+                "prod": {
+                    "kind": "prometheus",
+                    "url": "http://u:pw@host:9090",
+                    "mapping": mapping(request_rate=RATE),
+                }
+            },
+            "may hold no user",
+        ),
         ({"Prod!": {"kind": "push"}}, "should match pattern"),
         ({"prod": {"kind": "push", "cadence_seconds": 20}}, "multiple of 15"),
         ({"prod": {"kind": "prometheus", "url": URL, "mapping": mapping()}}, "at least 1"),

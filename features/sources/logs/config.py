@@ -12,11 +12,19 @@ from settings.frozen import Frozen
 FieldName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+# Look-around, references back, and what never gives back: RE2 has none of them.
+_BEYOND_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P[=>])|\\[1-9]|[*+?}]\+")
+
+
 def _compiles(pattern: str) -> str:
     try:
         re.compile(pattern)
     except re.error as error:
         raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+    if _BEYOND_RE2.search(pattern):
+        raise ValueError(
+            f"{pattern!r} looks around or back: expressions are RE2's, which no text makes slow"
+        )
     return pattern
 
 

@@ -42,7 +42,7 @@ def at(ts: int, *entities: str, deploy: bool = False) -> Telemetry:
 async def test_an_entity_appears_once_and_falls_silent_once(
     store: EmbeddedClickhouse, events: SourceEvents
 ) -> None:
-    events.know({"old": NOW - CADENCE})
+    events.know({"old": NOW - CADENCE, "gone": NOW - 86_400}, CADENCE)
     for at_minute in range(10):
         ts = NOW + at_minute * CADENCE
         present = ("old", "new") if at_minute < 2 else ("old",)

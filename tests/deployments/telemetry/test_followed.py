@@ -192,6 +192,23 @@ async def test_an_interval_that_is_not_over_is_not_asked_for(world: World) -> No
     assert max(world.kept.ts) == 1_800_000_000
 
 
+async def test_a_clock_that_was_ahead_silences_nothing_once_it_is_right(world: World) -> None:
+    right = world.now
+    world.now += DAY
+    await world.run()
+    world.now = right
+    for _ in range(3):
+        world.now += CADENCE
+        asked = len(world.source.asked)
+        await world.run()
+        last = int(world.now - 2) // CADENCE * CADENCE
+        assert (last - CADENCE, last) in world.source.asked[asked:]
+    world.begin()  # what was stored ahead is still there
+    world.now += CADENCE
+    await world.run()
+    assert world.source.asked[-1][1] == int(world.now - 2) // CADENCE * CADENCE
+
+
 async def test_complaints_are_added_up(world: World) -> None:
     world.source.complaint = (Complaint("gap", 2, "shop at 12:00"),)
     await world.followed.step()

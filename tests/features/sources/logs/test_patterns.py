@@ -148,6 +148,8 @@ def test_a_line_that_cannot_be_read_says_why(line: Any, fault: str) -> None:
         ({"paths": []}, "at least 1"),
         ({"time": {"zone": "London"}}, "Europe/London"),
         ({"requests": [{"field": "a", "matches": "("}]}, "no regular expression"),
+        ({"requests": [{"field": "a", "matches": r"(?=a)b"}]}, "looks around"),
+        ({"requests": [{"field": "a", "matches": r"(a)\1"}]}, "looks around"),
         ({"requests": [{"field": "a"}]}, "needs one of"),
         ({"requests": [{"field": "a", "equals": 1, "at_least": 1}]}, "needs one of"),
     ],
