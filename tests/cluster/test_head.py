@@ -5,8 +5,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +16,8 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 USUAL_PORT = 8265
+# After this long whoever has the port will have it to the end.
+SOMEBODY_ELSES_SECONDS = 30.0
 # The dashboard's port is taken after the order to start was given: as by a platform that starts
 # at the same time.
 HEAD = """
@@ -34,10 +36,22 @@ ray_head.stop()
 @pytest.fixture
 def usual_port_is_taken() -> Iterator[None]:
     with socket.socket() as taken:
-        with suppress(OSError):  # somebody has it already
-            taken.bind(("127.0.0.1", USUAL_PORT))
-            taken.listen()
+        # Connections of a platform that just ended keep nobody from listening.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        until = time.monotonic() + SOMEBODY_ELSES_SECONDS
+        while not _takes(taken) and time.monotonic() < until:
+            time.sleep(0.1)
         yield
+
+
+def _takes(taken: socket.socket) -> bool:
+    """Take the port; where another platform has it still, it may end while the test runs."""
+    try:
+        taken.bind(("127.0.0.1", USUAL_PORT))
+        taken.listen()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.usefixtures("usual_port_is_taken")
