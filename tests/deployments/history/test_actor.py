@@ -127,8 +127,9 @@ async def test_it_tells_of_entities_what_clients_are_shown(actor: Any, redis: Re
     assert set(np.diff(minutes.ts).tolist()) == {60}
     assert now - 86_400 <= minutes.ts[0]
     hours = await actor.series(entity, "load", 86_400, 3600)
-    within = (minutes.ts >= hours.ts[-1]) & (minutes.ts < hours.ts[-1] + 3600)
-    assert hours.values[-1] == pytest.approx(minutes.values[within].mean())
+    # The last hour may gain a minute between the two readings.
+    within = (minutes.ts >= hours.ts[-2]) & (minutes.ts < hours.ts[-2] + 3600)
+    assert hours.values[-2] == pytest.approx(minutes.values[within].mean())
 
 
 async def test_the_list_of_entities_is_read_once_for_all_who_ask(
