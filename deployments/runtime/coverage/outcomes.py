@@ -18,7 +18,8 @@ from deployments.runtime.batch import Batch
 from deployments.runtime.coverage.handler import CoverageHandler, Online
 from deployments.runtime.coverage.offsets_table import OffsetsTable, key_of
 from deployments.runtime.coverage.operations import TakeOutcome
-from deployments.runtime.state.log import Append, Entry, KeyLog
+from deployments.runtime.state.entries import Append, Entry
+from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 
 # Far more than anybody serves whose intervals are to hold. A million bodies with an entity of its

@@ -5,7 +5,8 @@ import logging
 import time
 from collections.abc import Sequence
 
-from deployments.runtime.state.log import Append, KeyLog, Saved
+from deployments.runtime.state.entries import Append, Saved
+from deployments.runtime.state.log import KeyLog
 from deployments.runtime.transport.call import given_up
 from settings.redis_connection import REDIS_AWAY
 

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from deployments.runtime.state.entries import Saved
 from deployments.runtime.state.handler import State, StateHandler
-from deployments.runtime.state.log import Saved
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from typing import Generic
 from redis.exceptions import ResponseError
 
 from deployments.runtime.state.building import Unreadable, build, let_go
+from deployments.runtime.state.entries import Append, Saved
 from deployments.runtime.state.handler import State, StateHandler
-from deployments.runtime.state.log import Append, KeyLog, Saved
+from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.position import Position
 from models.memory import trim_heap
 from settings.redis_connection import REDIS_AWAY

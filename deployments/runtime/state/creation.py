@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 
 from config_store.quotas import Counted
 from deployments.runtime.batch import Owner, Refusal
-from deployments.runtime.state.log import KeyLog, QuotaPlace
+from deployments.runtime.state.entries import QuotaPlace
+from deployments.runtime.state.log import KeyLog
 from settings.redis_names import redis_name
 
 # Takes places for keys as long as the owner has any left; gives a 1 or 0 for each, then the count.

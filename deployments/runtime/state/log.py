@@ -15,111 +15,23 @@ too. Redis is never told to expire a log or a snapshot: a key that begins anew g
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from deployments.runtime.state import scripts
-from deployments.runtime.state.position import ANY_MARK, Position, mark_of
+from deployments.runtime.state.entries import KEPT_IDS, Append, Saved, pieces, saved, size_of
+from deployments.runtime.state.position import ANY_MARK, Position
 from settings.redis_names import redis_name
 
-# An entry holds all events of one key in one batch.
-EVENTS, IDS = b"e", b"i"
-# The latest rows whose ids go with a snapshot: more than all batches that can be on their way.
-KEPT_IDS = 2_048
 KEPT_NOTICES = 10_000
 REPAIRED_AT_ONCE = 1_000
-# Redis answers nobody else while it appends so many, about a millisecond.
-APPENDED_AT_ONCE = 64
-# A full Redis refuses a call whole: large entries go by themselves, as they may find room.
-APPENDED_BYTES = 65_536
 
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What one batch did to one key."""
-
-    events: list[Any]
-    ids: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class QuotaPlace:
-    """Where a key counts for who created it (see creation.py)."""
-
-    owners: str
-    owned: str
-    name: str
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    """An entry on its way to a key's log."""
-
-    key: str
-    number: int
-    events: bytes
-    rows: list[str]
-    # The mark of the entry before it, as its writer knows that.
-    after: str = ANY_MARK
-    # The first entry of a key that is new, or was deleted: it is listed from now on.
-    begins: bool = False
-    # Its last one: the key is deleted. Its rows are all that shall still be known.
-    ends: bool = False
-    # Of a key that begins: the place that it shall have from now on, whatever became of it.
-    place: QuotaPlace | None = None
-
-    @classmethod
-    def of(
-        cls,
-        key: str,
-        number: int,
-        entry: Entry,
-        *,
-        after: str = ANY_MARK,
-        begins: bool = False,
-        ends: bool = False,
-        place: QuotaPlace | None = None,
-    ) -> Self:
-        return cls(key, number, orjson.dumps(entry.events), entry.ids, after, begins, ends, place)
-
-    @property
-    def ids(self) -> bytes:
-        return orjson.dumps(self.rows[-KEPT_IDS:] if self.ends else self.rows)
-
-    @property
-    def mark(self) -> str:
-        """Give the mark by which the entry will be known."""
-        return mark_of(self.events, self.ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What Redis holds of a key: the snapshot (None for no state yet), and what came after it."""
-
-    number: int
-    # The latest entry's.
-    mark: str
-    state: bytes | None
-    tail: list[Entry]
-    tail_bytes: int
-    # Ids of the latest rows that the snapshot already stands for.
-    seen: list[str]
-    # Why none of it is here: another release writes entries or ids in a form of its own.
-    unread: Exception | None = None
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing was written since the key was last deleted, or ever."""
-        return self.state is None and not self.tail and self.unread is None
 
 
 def notices_key(redis: Redis) -> str:
@@ -174,8 +86,8 @@ class KeyLog:
         # Whole, and once: a Redis that was restarted has forgotten it.
         pipe.script_load(scripts.APPEND)
         plain = [at for at, each in enumerate(appends) if not (each.ends or each.begins)]
-        pieces = list(_pieces(plain, [_size(each) for each in appends]))
-        for piece in pieces:
+        cuts = list(pieces(plain, [size_of(each) for each in appends]))
+        for piece in cuts:
             self._append_plain(pipe, [appends[at] for at in piece])
         others = [at for at, each in enumerate(appends) if each.ends or each.begins]
         for each in (appends[at] for at in others):
@@ -186,8 +98,8 @@ class KeyLog:
             else:
                 self._begin(pipe, each)
         _, *answers = await pipe.execute(raise_on_error=False)
-        results = dict(zip(others, answers[len(pieces) :], strict=True))
-        for piece, answer in zip(pieces, answers, strict=False):
+        results = dict(zip(others, answers[len(cuts) :], strict=True))
+        for piece, answer in zip(cuts, answers, strict=False):
             # One that failed as a whole did nothing, and says so for each.
             each_answer = answer if isinstance(answer, list) else [answer] * len(piece)
             results |= zip(piece, each_answer, strict=True)
@@ -239,7 +151,7 @@ class KeyLog:
         read = []
         for key, at in zip(keys, range(0, len(found), 6), strict=True):
             entries, snapshot, listed, deleted, *expiries = found[at : at + 6]
-            read.append(_saved(snapshot, entries))
+            read.append(saved(snapshot, entries))
             lives = not read[-1].empty
             if (
                 lives != (listed is not None)
@@ -354,57 +266,9 @@ class KeyLog:
         return int(await self._redis.zcard(self.index))
 
 
-def _size(append: Append) -> int:
-    return len(append.events) + len(append.ids)
-
-
-def _pieces(places: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
-    """Cut them, in their order, into what one call appends."""
-    piece: list[int] = []
-    total = 0
-    for at in places:
-        if piece and (len(piece) == APPENDED_AT_ONCE or total + sizes[at] > APPENDED_BYTES):
-            yield piece
-            piece, total = [], 0
-        piece.append(at)
-        total += sizes[at]
-    if piece:
-        yield piece
-
-
 def _taken(result: object) -> bool | None:
     if isinstance(result, ResponseError):
         return False if "equal or smaller" in str(result) else None
     if isinstance(result, Exception):
         raise result
     return result != 0  # a script's, where the key has moved on
-
-
-def _saved(snapshot: list[bytes | None], entries: list[tuple[bytes, dict[bytes, bytes]]]) -> Saved:
-    number, state, ids, marked = snapshot
-    latest, last = _number(number), _number(entries[-1][0]) if entries else 0
-    mark = (marked or b"").decode()
-    if last > latest:
-        fields = entries[-1][1]
-        mark = mark_of(fields.get(EVENTS, b""), fields.get(IDS, b""))
-    try:
-        tail, size = list[Entry](), 0
-        for name, fields in entries:
-            if (at := _number(name)) > latest:
-                tail.append(Entry(_list(fields[EVENTS]), _list(fields[IDS])))
-                size, latest = size + len(fields[EVENTS]), at
-        return Saved(latest, mark, state or None, tail, size, _list(ids) if ids else [])
-    except (ValueError, TypeError, KeyError) as why:
-        return Saved(max(latest, last), mark, None, [], 0, [], why)
-
-
-def _number(name: bytes | None) -> int:
-    """Give the number in an entry's id or in a snapshot."""
-    return int(name.split(b"-")[0]) if name is not None else 0
-
-
-def _list(written: bytes) -> list[Any]:
-    found = orjson.loads(written)
-    if not isinstance(found, list):
-        raise TypeError(f"expected a list, found {type(found).__name__}")
-    return found

@@ -12,8 +12,8 @@ from typing import Any, Generic
 from deployments.runtime.batch import Owner, Refusal
 from deployments.runtime.state.cache import Resident, StateCache
 from deployments.runtime.state.creation import Creation
+from deployments.runtime.state.entries import QuotaPlace
 from deployments.runtime.state.handler import Reply, Rows, State, StateHandler, StateRequest
-from deployments.runtime.state.log import QuotaPlace
 from deployments.runtime.state.replies import unavailable
 from settings.redis_connection import REDIS_AWAY
 

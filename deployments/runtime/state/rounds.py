@@ -7,8 +7,9 @@ from typing import Generic
 from deployments.runtime.state.appending import append_and_know
 from deployments.runtime.state.building import Unreadable
 from deployments.runtime.state.cache import Resident, StateCache
+from deployments.runtime.state.entries import Append, Entry
 from deployments.runtime.state.handler import Reply, Rows, State, StateHandler, StateRequest
-from deployments.runtime.state.log import Append, Entry, KeyLog
+from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.quota_places import QuotaPlaces
 from deployments.runtime.state.replies import failed, unavailable, unreadable_refusal
 from deployments.runtime.state.writing import Writing

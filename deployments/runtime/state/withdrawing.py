@@ -5,8 +5,9 @@ from contextlib import suppress
 from typing import Generic
 
 from deployments.runtime.state.cache import Resident, StateCache
+from deployments.runtime.state.entries import Append, Entry
 from deployments.runtime.state.handler import Reply, State, StateHandler, StateRequest
-from deployments.runtime.state.log import Append, Entry, KeyLog
+from deployments.runtime.state.log import KeyLog
 from settings.redis_connection import REDIS_AWAY
 
 

@@ -7,8 +7,9 @@ from typing import Any, Generic
 from deployments.runtime.batch import Owner
 from deployments.runtime.state.appending import append_and_know
 from deployments.runtime.state.cache import Resident, StateCache
+from deployments.runtime.state.entries import Append, Entry, QuotaPlace
 from deployments.runtime.state.handler import Reply, Rows, State, StateHandler
-from deployments.runtime.state.log import Append, Entry, KeyLog, QuotaPlace
+from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.quota_places import QuotaPlaces
 from deployments.runtime.state.replies import unavailable
 from settings.redis_connection import REDIS_AWAY

@@ -10,7 +10,8 @@ from deployments.runtime.coverage.offsets_table import key_of, offsets_key
 from deployments.runtime.coverage.online_offsets import ALL_AFTER_REFRESHES, OnlineOffsets
 from deployments.runtime.coverage.operations import TakeOutcome
 from deployments.runtime.coverage.outcomes import OutcomeRecorder
-from deployments.runtime.state.log import Append, KeyLog
+from deployments.runtime.state.entries import Append
+from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.position import Position
 
 MOST = 5

@@ -21,7 +21,8 @@ from deployments.runtime.coverage.offsets_table import key_of, offsets_key
 from deployments.runtime.coverage.online_offsets import OnlineOffsets, Widened
 from deployments.runtime.coverage.operations import Came, Given, TakeOutcome
 from deployments.runtime.coverage.outcomes import OutcomeRecorder
-from deployments.runtime.state.log import Append, Entry, KeyLog
+from deployments.runtime.state.entries import Append, Entry
+from deployments.runtime.state.log import KeyLog
 from models.online.adaptive import AdaptiveInterval
 from tests.redis_server import RedisServer
 

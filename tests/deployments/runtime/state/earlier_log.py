@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 from redis.asyncio import Redis
 
-from deployments.runtime.state.log import KEPT_IDS, Append, KeyLog, Saved, _saved, _taken
+from deployments.runtime.state.entries import KEPT_IDS, Append, Saved, saved
+from deployments.runtime.state.log import KeyLog, _taken
 from deployments.runtime.state.scripts import DELETED_SECONDS
 
 _SAVE = """
@@ -63,7 +64,7 @@ class EarlierKeyLog(KeyLog):
             pipe.hmget(self._snapshot(key), "n", "s", "i", "m")
             pipe.xrange(self._log(key))
         found = await pipe.execute()
-        return [_saved(*found[at : at + 2]) for at in range(0, len(found), 2)]
+        return [saved(*found[at : at + 2]) for at in range(0, len(found), 2)]
 
     async def save(
         self,

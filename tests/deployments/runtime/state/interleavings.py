@@ -25,7 +25,8 @@ from redis.asyncio import Redis
 
 from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.state.cache import StateCacheLimits
-from deployments.runtime.state.log import Append, KeyLog, Saved
+from deployments.runtime.state.entries import Append, Saved
+from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.position import ANY_MARK
 from deployments.runtime.state.service import KeyedService
 from deployments.runtime.transport.call import Call, GivenUpError, current_call

@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from deployments.runtime.batch import Owner, Refusal
 from deployments.runtime.state.creation import Creation
-from deployments.runtime.state.log import Append
+from deployments.runtime.state.entries import Append
 from tests.deployments.runtime.state.creating import ADA, BOB, Replicas
 from tests.redis_server import RedisServer
 

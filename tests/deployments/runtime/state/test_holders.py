@@ -14,8 +14,9 @@ from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.state import Kept
 from deployments.runtime.batch import Batch, Prediction
+from deployments.runtime.state.entries import Append
 from deployments.runtime.state.handler import StateRequest
-from deployments.runtime.state.log import Append, KeyLog
+from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.routing import ByKey, holder
 from deployments.runtime.state.service import KeyedService
 from deployments.runtime.transport.call import Call, GivenUpError, current_call

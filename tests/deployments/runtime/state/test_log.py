@@ -2,7 +2,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from deployments.runtime.state.log import KEPT_IDS, Append, Entry, KeyLog, QuotaPlace
+from deployments.runtime.state.entries import KEPT_IDS, Append, Entry, QuotaPlace
+from deployments.runtime.state.log import KeyLog
 from tests.redis_server import RedisServer
 
 

@@ -7,7 +7,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as LostError
 
 from deployments.runtime.state import appending
-from deployments.runtime.state.log import Append, KeyLog
+from deployments.runtime.state.entries import Append
+from deployments.runtime.state.log import KeyLog
 from deployments.runtime.state.service import KeyedService
 from tests.deployments.runtime.state.asking import SMALL, Clock, Service, ask, expected, totals
 from tests.deployments.runtime.state.creating import ADA, Replicas
