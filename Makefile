@@ -43,14 +43,14 @@ check: install-dev ## Lint, types and import rules: seconds, no cluster
 	@scripts/check
 
 unit: install-dev install-system ## Unit tests: no cluster
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not live" -n 2 --dist worksteal
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not live" -n 3 --dist worksteal --durations=10
 
 one: install-dev ## One test, or one file of tests: make one T=tests/safety/test_policy.py::test_name
 	@test -n "$(T)" || { echo "make one T=path[::name]" >&2; exit 2; }
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q --tb=short "$(T)"
 
 live: install-dev install-system ## The platform from end to end, started once
-	@$(BIN)/pytest -q -m live --tb=native tests/live
+	@$(BIN)/pytest -q -m live --tb=native --durations=10 tests/live
 
 cluster: install-dev install-system ## A cluster of two nodes in network namespaces, and a sweep in one of its own
 	@$(BIN)/pytest -q -m live --tb=native tests/cluster

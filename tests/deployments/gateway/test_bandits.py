@@ -233,6 +233,18 @@ async def test_a_kill_among_many_requests_keeps_every_answer(house: House) -> No
     assert sum(arm["weight"] for each in counts for arm in each["arms"]) == 60
 
 
+async def valued(house: House, policy: str) -> dict[str, Any]:
+    """Ask as often as a busy machine says "try again": judging is late where it takes 8 s."""
+    while True:
+        rows = [{"experiment": "e", "policy": each} for each in (policy, "ucb", "thompson")]
+        answers = await post(house, EVALUATE, {"rows": rows})
+        refused_with = {answer["error"]["code"] for answer in answers if "error" in answer}
+        assert refused_with <= {"unavailable"}
+        if not refused_with:
+            found: dict[str, Any] = answers[0]
+            return found
+
+
 async def test_policies_are_valued_on_the_log_or_refused_in_words(house: House) -> None:
     draw = np.random.default_rng(1)
     body = {"experiment": "e", "arms": ["good", "bad"], "design": {"family": "bernoulli"}}
@@ -255,9 +267,8 @@ async def test_policies_are_valued_on_the_log_or_refused_in_words(house: House) 
             for each in answers
         ]
         await post(house, FEEDBACK, {"rows": given})
-    rows = [{"experiment": "e", "policy": policy} for policy in ("good", "bad", "ucb", "thompson")]
-    found = await post(house, EVALUATE, {"rows": rows})
-    for answer, value in zip(found[:2], (0.8, 0.3), strict=True):
+    for policy, value in (("good", 0.8), ("bad", 0.3)):
+        answer = await valued(house, policy)
         robust = answer["data"]["estimates"]["dr"]
         assert robust["lower"] <= value <= robust["upper"]
         assert (answer["interval"]["lower"], answer["interval"]["upper"]) == (
