@@ -55,6 +55,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /features/definitions",
         "GET /features/vector",
         "POST /features/vectors",
+        "GET /features/importance",
     ),
     Role.CLIENT: (
         "POST /models/capacity-planning",

@@ -110,3 +110,34 @@ class RowsShown(BaseModel):
 class ColumnsShown(BaseModel):
     entities: list[str]
     columns: dict[str, ColumnShown]
+
+
+class InputImportance(BaseModel):
+    """What the loss of a model grows by where one of its inputs is shuffled."""
+
+    input: str
+    features: list[str] = Field(description="The features of which the input is made.")
+    importance: float = Field(
+        description="As a share of the loss; about 0 where the input does not matter. Inputs that "
+        "say the same share theirs."
+    )
+    standard_error: float | None = Field(
+        description="Over the held-out hours; null where there were fewer than two."
+    )
+
+
+class ModelImportance(BaseModel):
+    """One model that answers now."""
+
+    model: str
+    version: str
+    of_demo: bool = Field(description="Whether it learned from made-up telemetry.")
+    loss: str
+    inputs: list[InputImportance] = Field(
+        description="The most important first; empty where the version was trained by a release "
+        "that did not judge them."
+    )
+
+
+class ImportanceShown(BaseModel):
+    models: list[ModelImportance]

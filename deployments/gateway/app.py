@@ -35,6 +35,7 @@ from deployments.gateway.routes import (
     documentation,
     experiments,
     features,
+    importance,
     monitoring,
     outcomes,
     platform,
@@ -88,6 +89,7 @@ def build_app(context: GatewayContext) -> FastAPI:
         studies,
         telemetry,
         features,
+        importance,
         remote_write,
         timeline,
     )

@@ -21,8 +21,10 @@ from models.tail.calibration import (
 )
 from models.tail.curve import LEVELS, cautious_tails, fitted_tails
 from models.tail.history import History, Prepared, prepare
+from models.tail.importance import named
 from models.tail.inputs import INPUTS
 from models.tail.sampling import draw_requests
+from models.tail.shuffled import importances
 from models.tail.xgboost_quantile import TailModel
 
 REQUESTS = 160_000
@@ -38,7 +40,8 @@ _USUAL = (0.5, 0.05, 0.95)
 class TrainedTail:
     model: TailModel
     metrics: dict[str, float]
-    """Held out: coverage, mean_length (log latency), pinball_* for each level, minutes.
+    """Held out: coverage, mean_length (log latency), pinball_* for each level, minutes, and
+    importance_* with importance_error_* for each input.
 
     Of requests that were drawn from quantiles, where the telemetry has no exemplars.
     """
@@ -77,6 +80,7 @@ def train_tail(
     model = TailModel(bytes(booster.save_raw("ubj")), meta)
     progress(0.9, "judging on held-out hours")
     metrics = held_out_metrics(model, split.held_out) | {"history_hours": prepared.hours}
+    metrics |= named(importances(model, split.held_out, rng))
     trained = TrainedTail(model, metrics, entity_baselines(columns))
     progress(1.0, "trained")
     return trained
