@@ -13,7 +13,7 @@ THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
 
-.PHONY: help serve dev one install install-dev install-system check unit live cluster long test fresh bench quality chaos abuse interleavings lock generate clean
+.PHONY: help serve dev one install install-dev install-system check unit live cluster long test fresh bench quality chaos abuse intake interleavings lock generate clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -82,6 +82,9 @@ interleavings: install-dev ## Random interleavings of keyed state: make interlea
 
 abuse: install-dev ## What one client can do to all others: make abuse ABUSE_ARGS="--before report.json"
 	@$(BIN)/python -m benchmarks.abuse.run $(ABUSE_ARGS)
+
+intake: install-dev ## Write 100,000 series into a platform by remote write, and more than it bears
+	@$(BIN)/python -m benchmarks.intake.run $(INTAKE_ARGS)
 
 lock: install ## Write the lock files anew from requirements*.in
 	@scripts/lock
