@@ -211,6 +211,8 @@ class TelemetryService:
             Breaker(self._monotonic, random.random),
             history_days=days,
             longest_chunk=DEMO_CHUNK if config is None else LONGEST_CHUNK,
+            # What logs give of a later interval cannot be asked for first: their positions move.
+            passes_over=not isinstance(config, LogsSource),
             wall=self._wall,
         )
         loop = self._loops.start(f"follow {name}", followed.step, followed.pause_seconds)
