@@ -36,11 +36,13 @@ class IntakeDrain:
         self._stored = 0
         # By entry: how many were stored when the store first refused it.
         self._failed_after: dict[str, int] = {}
+        # Behind which to read on, where all in front of it were refused.
+        self._after: str | None = None
         self.by_source: dict[str, Posted] = {}
 
     async def step(self) -> bool:
         """Store the oldest entries; says whether there is more to do at once."""
-        waiting = await self._intake.read(ENTRIES)
+        waiting = await self._intake.read(ENTRIES, self._after)
         before, refusals = self._stored, []
         for each in waiting:
             try:
@@ -48,9 +50,13 @@ class IntakeDrain:
             except QueryRejectedError as refusal:
                 if not await self._is_at_fault(each, refusal):
                     refusals.append(refusal)
+        begun, self._after = self._after, None  # the next round begins with the oldest again
         if refusals and self._stored == before:
-            raise refusals[0]  # it is the store that refuses: nothing is wrong with the entries
-        return len(waiting) == ENTRIES
+            # Those behind them tell whether it is the store that refuses, or something is wrong
+            # with the entries.
+            self._after = waiting[-1].id if len(waiting) == ENTRIES else None
+            raise refusals[0]
+        return len(waiting) == ENTRIES or begun is not None
 
     async def _is_at_fault(self, entry: Waiting, refusal: QueryRejectedError) -> bool:
         """Set an entry aside that failed again although another was stored since.
