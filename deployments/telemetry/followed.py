@@ -61,11 +61,13 @@ class Followed:
         history_days: int,
         longest_chunk: int = LONGEST_CHUNK,
         passes_over: bool = True,
+        within_limit: Callable[[Gathered], Gathered] = lambda gathered: gathered,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Follow a source; `passes_over` a piece that it refuses, if it may be asked in any order.
 
-        One that remembers what it gave cannot be asked for a later interval to try it.
+        One that remembers what it gave cannot be asked for a later interval to try it. Of the
+        newest rows those are kept that are `within_limit`.
         """
         self.name = name
         self.breaker = breaker
@@ -84,6 +86,7 @@ class Followed:
         self._chunk = FIRST_CHUNK
         self._longest_chunk = longest_chunk
         self._passes_over = passes_over
+        self._within_limit = within_limit
         self._ahead, self._back = Narrowing(), Narrowing()
 
     @property
@@ -232,6 +235,8 @@ class Followed:
         return self._begins
 
     async def _keep(self, gathered: Gathered, *, newest: bool) -> None:
+        if newest:  # the names of the past cost no memory, and are not to fill the limit
+            gathered = self._within_limit(gathered)
         if len(gathered.telemetry) or gathered.events:
             await self._place.take_in(gathered, newest=newest)
         self.rows += len(gathered.telemetry)

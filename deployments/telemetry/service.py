@@ -213,6 +213,7 @@ class TelemetryService:
             longest_chunk=DEMO_CHUNK if config is None else LONGEST_CHUNK,
             # What logs give of a later interval cannot be asked for first: their positions move.
             passes_over=not isinstance(config, LogsSource),
+            within_limit=place.within_limit,
             wall=self._wall,
         )
         loop = self._loops.start(f"follow {name}", followed.step, followed.pause_seconds)

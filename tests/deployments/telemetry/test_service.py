@@ -20,6 +20,7 @@ from config_store.sources import EntityFacts, LogsSource, PushSource, SourcesCon
 from config_store.store import ConfigStore
 from deployments.telemetry import place
 from deployments.telemetry.demo import Demo
+from deployments.telemetry.entity_limit import EntityLimit
 from deployments.telemetry.followed import Stretch
 from deployments.telemetry.service import TelemetryService
 from features.sources.source import Gathered
@@ -297,6 +298,33 @@ async def test_a_paused_source_is_shown_so(begin: Callable[[], Any]) -> None:
         return bool(await running.states() == {"cron": "paused"})
 
     await eventually(shown)
+
+
+async def test_logs_that_name_entities_without_end_are_bounded(
+    begin: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EntityLimit.__init__, "__defaults__", (2,))
+    minute = int(time.time()) // MINUTE * MINUTE - MINUTE
+    lines = [{"at": minute, "ms": 1, "service": f"job-{n}"} for n in range(5)]
+    (tmp_path / "jobs.log").write_bytes(b"".join(orjson.dumps(each) + b"\n" for each in lines))
+    rules = {
+        "paths": [str(tmp_path / "jobs.log")],
+        "entity_field": "service",
+        "time": {"field": "at", "format": "s"},
+        "latency": {"field": "ms"},
+    }
+    running = await begin()
+    logs = LogsSource.model_validate({"lines": rules, "lateness_seconds": 0})
+    await running.activate(SourcesConfig(named={"jobs": logs}))
+    await eventually(lambda: running.present() == {"jobs": 2})
+
+    async def complained() -> bool:
+        published = await read_states(running.redis)
+        states = () if published is None else published.states
+        found = [(each.fault, each.count) for state in states for each in state.complaints]
+        return found == [("out of bounds", 3)]
+
+    await eventually(complained)
 
 
 async def test_logs_are_read_and_their_restarts_come_onto_the_timeline(
