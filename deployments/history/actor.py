@@ -28,7 +28,7 @@ from features.rows import FeatureRow
 from features.telemetry import stored as telemetry_store
 from features.telemetry.seen import entities as entities_seen
 from features.telemetry.steps import step_means
-from features.telemetry.tables import create_measurements, drop_made_up
+from features.telemetry.tables import create_measurements, drop_made_up, keep_for
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
 from observability.clickhouse.opening import open_store
@@ -92,7 +92,13 @@ class History:
         self._entities_until = 0.0
         self._entities_lock = asyncio.Lock()
         demo = Demo(self._store, self._settings)
-        self._telemetry = TelemetryService(self._store, self._redis, self._metrics, demo)
+        self._telemetry = TelemetryService(
+            self._store,
+            self._redis,
+            self._metrics,
+            demo,
+            keep_days=self._settings.measurement_days,
+        )
         await self._telemetry.start()
         self._start_loops()
 
@@ -115,6 +121,7 @@ class History:
                 await asyncio.to_thread(drop_made_up, store)
             undo.pop_all()
         return redis, store
+            await asyncio.to_thread(keep_for, store, settings.measurement_days)
 
     @staticmethod
     async def _claim_archive(redis: Redis, settings: Settings) -> None:

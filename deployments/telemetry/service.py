@@ -87,9 +87,12 @@ class TelemetryService:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        keep_days: int = 0,
         self._loops = loops = metrics.loops
         self._meter = SourceMeter(metrics)
         self._demo = demo
+        """Bring telemetry in; of a past that is not kept for so many days nothing is fetched."""
+        self._keep_days = keep_days
         self._wall = wall
         self._monotonic = monotonic
         self.features = FeaturePublisher(store, redis, wall, self.facts_of)
@@ -209,7 +212,7 @@ class TelemetryService:
             source,
             place,
             Breaker(self._monotonic, random.random),
-            history_days=days,
+            history_days=min(days, self._keep_days or days),
             longest_chunk=DEMO_CHUNK if config is None else LONGEST_CHUNK,
             # What logs give of a later interval cannot be asked for first: their positions move.
             passes_over=not isinstance(config, LogsSource),
