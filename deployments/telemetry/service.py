@@ -34,6 +34,8 @@ from deployments.telemetry.metering import SourceMeter
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
 from deployments.telemetry.states import paused, state_of_followed, state_of_posted
+from deployments.telemetry.remapping import Remapping
+from deployments.telemetry.removals import Removals
 from deployments.telemetry.written import PAUSE_SECONDS, WrittenSource
 from features.sources.breaker import Breaker
 from features.sources.remote_write.stream import SampleStream
@@ -99,6 +101,7 @@ class TelemetryService:
         self._redis = redis
         self._running: dict[str, Running] = {}
         self._receiving: dict[str, Receiving] = {}
+        self._removals = Removals(redis, store, self.features, wall)
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
         intake = Intake(redis, on_dead_letter=metrics.telemetry_dead_letters.inc)
@@ -155,14 +158,15 @@ class TelemetryService:
         for name, config in known.items():
             if wanted.get(name) != config:
                 await self._stop(name)
-                if name not in self._wanted.named:
-                    await self._note_removal(name)
+        await self._removals.load()
         for name, named in wanted.items():
-            if name not in self._running and name not in self._receiving:
+            followed = name in self._running or name in self._receiving
+            if not followed and not self._removals.owes(name, named):
                 self._begin(name, named)
         await self._apply_demo(connected=bool(self._wanted.named))
         self._say_what_is_filled()
 
+        await self._removals.follow(self._wanted.named)
     async def _apply_demo(self, *, connected: bool) -> None:
         wanted = await self._demo.wanted(connected=connected)
         if wanted and DEMO not in self._running:

@@ -1,8 +1,9 @@
 """What is stored of each source: how far it reaches, and how to be rid of it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from features.telemetry.tables import ColumnStore
+from features.telemetry.tables import METRICS, ColumnStore
 
 _EXTENT = """
 SELECT count() AS rows, toUnixTimestamp(min(ts)) AS oldest, toUnixTimestamp(max(ts)) AS newest
@@ -14,6 +15,21 @@ SELECT entity, toUnixTimestamp(max(ts)) AS newest
 FROM measurements WHERE source = {source:String} GROUP BY entity
 """
 _PARTITIONS = """
+_OF_NONE_BUT = """
+SELECT entity, groupUniqArray(toString(source)) AS sources
+FROM measurements WHERE ts >= toDateTime({since:Int64})
+GROUP BY entity
+HAVING has(sources, {source:String}) AND NOT hasAny(sources, {others:Array(String)})
+ORDER BY entity
+"""
+_MEASURED_METRICS = f"""
+SELECT entity, toString(source) AS owner,
+       {", ".join(f"countIf(isFinite({name})) AS measured_{name}" for name in METRICS)}
+FROM measurements
+WHERE source IN {{sources:Array(String)}} AND entity IN {{entities:Array(String)}}
+      AND ts >= toDateTime({{since:Int64}})
+GROUP BY entity, owner ORDER BY entity, owner
+"""  # noqa: S608 - names of COLUMNS
 SELECT DISTINCT _partition_id AS id FROM measurements WHERE source = {source:String}
 """
 
@@ -44,6 +60,26 @@ def newest_of_each(store: ColumnStore, source: str) -> dict[str, int]:
 def sources_present(store: ColumnStore) -> dict[str, int]:
     """Count the rows of each source of which there is anything."""
     return {row["source"]: int(row["rows"]) for row in store.query(_PRESENT)}
+
+def entities_of_none_but(
+    store: ColumnStore, source: str, others: Sequence[str], since: int
+) -> list[str]:
+    """List the entities that a source has measured since then, and none of these others has."""
+    params = {"source": source, "others": list(others), "since": since}
+    return [row["entity"] for row in store.query(_OF_NONE_BUT, params)]
+
+
+def measured_metrics(
+    store: ColumnStore, sources: Sequence[str], entities: Sequence[str], since: int
+) -> dict[str, dict[str, str]]:
+    """Tell which metrics of these entities some of the sources measured since then, and which."""
+    params = {"sources": list(sources), "entities": list(entities), "since": since}
+    found: dict[str, dict[str, str]] = {}
+    for row in store.query(_MEASURED_METRICS, params):
+        owned = found.setdefault(row["entity"], {})
+        owned |= {name: row["owner"] for name in METRICS if row[f"measured_{name}"]}
+    return found
+
 
 
 def forget_source(store: ColumnStore, source: str) -> None:
