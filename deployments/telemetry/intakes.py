@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from config_store.sources import SourcesConfig
+from deployments.telemetry.ownership import Ownership
 from deployments.telemetry.place import SourcePlace
 from features.sources.source import Complaint, Gathered, add_up
 from features.telemetry.intake import Intake, Waiting
@@ -27,11 +28,16 @@ class IntakeDrain:
     """Moves entries from Redis into the column store; one that is killed stores them again."""
 
     def __init__(
-        self, intake: Intake, make_place: MakePlace, config: Callable[[], SourcesConfig | None]
+        self,
+        intake: Intake,
+        make_place: MakePlace,
+        config: Callable[[], SourcesConfig | None],
+        ownership: Ownership,
     ) -> None:
         self._intake = intake
         self._make_place = make_place
         self._config = config
+        self._ownership = ownership
         self._places: dict[str, SourcePlace] = {}
         self._stored = 0
         # By entry: how many were stored when the store first refused it.
@@ -72,7 +78,7 @@ class IntakeDrain:
 
     async def _store(self, entry: Waiting) -> None:
         place = await self._place(entry.source)
-        gathered = place.within_limit(entry.gathered)
+        gathered = place.within_limit(await self._ownership.keep(entry.source, entry.gathered))
         await place.take_in(gathered, newest=True, known_ms=entry.known_ms)
         self._stored += 1
         self._failed_after.pop(entry.id, None)

@@ -31,6 +31,7 @@ from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.followed import LONGEST_CHUNK, Followed
 from deployments.telemetry.intakes import IntakeDrain
 from deployments.telemetry.metering import SourceMeter
+from deployments.telemetry.ownership import Ownership
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
 from deployments.telemetry.states import paused, state_of_followed, state_of_posted
@@ -105,7 +106,8 @@ class TelemetryService:
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
         intake = Intake(redis, on_dead_letter=metrics.telemetry_dead_letters.inc)
-        self._intake = IntakeDrain(intake, self._place, lambda: self._wanted)
+        ownership = Ownership(store, lambda: self._wanted, wall)
+        self._intake = IntakeDrain(intake, self._place, lambda: self._wanted, ownership)
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._config = ConfigWatch(redis, self._want, loops=loops)
 
