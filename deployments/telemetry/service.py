@@ -34,11 +34,12 @@ from deployments.telemetry.metering import SourceMeter
 from deployments.telemetry.ownership import Ownership
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
-from deployments.telemetry.states import paused, state_of_followed, state_of_posted
 from deployments.telemetry.remapping import Remapping
 from deployments.telemetry.removals import Removals
+from deployments.telemetry.states import paused, state_of_followed, state_of_posted
 from deployments.telemetry.written import PAUSE_SECONDS, WrittenSource
 from features.sources.breaker import Breaker
+from features.sources.logs.positions import RedisPositions
 from features.sources.remote_write.stream import SampleStream
 from features.sources.simulator.source import DEMO
 from features.telemetry.intake import Intake
@@ -86,23 +87,23 @@ class TelemetryService:
         metrics: Metrics,
         demo: Demo,
         *,
+        keep_days: int = 0,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Bring telemetry in; of a past that is not kept for so many days nothing is fetched."""
+        self._keep_days = keep_days
         self._store = store
-        keep_days: int = 0,
         self._loops = loops = metrics.loops
         self._meter = SourceMeter(metrics)
         self._demo = demo
-        """Bring telemetry in; of a past that is not kept for so many days nothing is fetched."""
-        self._keep_days = keep_days
         self._wall = wall
         self._monotonic = monotonic
         self.features = FeaturePublisher(store, redis, wall, self.facts_of)
         self._redis = redis
+        self._removals = Removals(redis, store, self.features, wall)
         self._running: dict[str, Running] = {}
         self._receiving: dict[str, Receiving] = {}
-        self._removals = Removals(redis, store, self.features, wall)
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
         intake = Intake(redis, on_dead_letter=metrics.telemetry_dead_letters.inc)
@@ -165,10 +166,10 @@ class TelemetryService:
             followed = name in self._running or name in self._receiving
             if not followed and not self._removals.owes(name, named):
                 self._begin(name, named)
+        await self._removals.follow(self._wanted.named)
         await self._apply_demo(connected=bool(self._wanted.named))
         self._say_what_is_filled()
 
-        await self._removals.follow(self._wanted.named)
     async def _apply_demo(self, *, connected: bool) -> None:
         wanted = await self._demo.wanted(connected=connected)
         if wanted and DEMO not in self._running:
@@ -203,7 +204,7 @@ class TelemetryService:
                 pass
 
     def _receive(self, name: str, config: RemoteWriteSource) -> None:
-        place = self._place(name, config.cadence_seconds)
+        place = self._place(name, config.cadence_seconds, config)
         stream = SampleStream(self._redis, name)
         written = WrittenSource(name, config, stream, place, self._wall)
         loop = self._loops.start(
@@ -212,7 +213,7 @@ class TelemetryService:
         self._receiving[name] = Receiving(config, written, loop)
 
     def _follow(self, name: str, config: SourceConfig | None, source: Any, days: int) -> None:
-        place = self._place(name, source.cadence_seconds)
+        place = self._place(name, source.cadence_seconds, config)
         followed = Followed(
             name,
             source,
@@ -236,13 +237,19 @@ class TelemetryService:
         await self._loops.stop(running.loop)
         await running.followed.close()
 
-    async def _note_removal(self, name: str) -> None:
-        """Note it, and let go of samples that nobody will evaluate."""
-        await SampleStream(self._redis, name).let_go("+")
-        await SourceEvents(name, self._store, self._wall).removed()
-
-    def _place(self, name: str, cadence_seconds: int) -> SourcePlace:
-        return SourcePlace(name, cadence_seconds, self._store, self.features, self._wall)
+    def _place(
+        self, name: str, cadence_seconds: int, config: SourceConfig | None = None
+    ) -> SourcePlace:
+        positions = RedisPositions(self._redis, name)
+        return SourcePlace(
+            name,
+            cadence_seconds,
+            self._store,
+            self.features,
+            self._wall,
+            None if config is None else Remapping(name, config),
+            positions.forget if isinstance(config, LogsSource) else None,
+        )
 
     async def _tell_states(self) -> None:
         """Tell gateways how the sources fare, those of the configuration and the demo."""

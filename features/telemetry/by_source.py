@@ -7,14 +7,14 @@ from features.telemetry.tables import METRICS, ColumnStore
 
 _EXTENT = """
 SELECT count() AS rows, toUnixTimestamp(min(ts)) AS oldest, toUnixTimestamp(max(ts)) AS newest
-FROM measurements WHERE source = {source:String}
+FROM measurements
+WHERE source = {source:String} AND known >= fromUnixTimestamp64Milli({known_from_ms:Int64}, 'UTC')
 """
 _PRESENT = "SELECT source, count() AS rows FROM measurements GROUP BY source ORDER BY source"
 _NEWEST_OF_EACH = """
 SELECT entity, toUnixTimestamp(max(ts)) AS newest
 FROM measurements WHERE source = {source:String} GROUP BY entity
 """
-_PARTITIONS = """
 _OF_NONE_BUT = """
 SELECT entity, groupUniqArray(toString(source)) AS sources
 FROM measurements WHERE ts >= toDateTime({since:Int64})
@@ -30,6 +30,7 @@ WHERE source IN {{sources:Array(String)}} AND entity IN {{entities:Array(String)
       AND ts >= toDateTime({{since:Int64}})
 GROUP BY entity, owner ORDER BY entity, owner
 """  # noqa: S608 - names of COLUMNS
+_PARTITIONS = """
 SELECT DISTINCT _partition_id AS id FROM measurements WHERE source = {source:String}
 """
 
@@ -43,9 +44,12 @@ class Extent(NamedTuple):
     """How many rows; an interval may have several."""
 
 
-def extent(store: ColumnStore, source: str) -> Extent | None:
-    """Tell which intervals a source has given, from the first to the last; None without any."""
-    (found,) = store.query(_EXTENT, {"source": source})
+def extent(store: ColumnStore, source: str, known_from_ms: int = 0) -> Extent | None:
+    """Tell which intervals a source has given, from the first to the last; None without any.
+
+    Of those that are known since a moment, where one is given.
+    """
+    (found,) = store.query(_EXTENT, {"source": source, "known_from_ms": known_from_ms})
     if not found["rows"]:
         return None
     return Extent(int(found["oldest"]), int(found["newest"]), int(found["rows"]))
@@ -56,10 +60,6 @@ def newest_of_each(store: ColumnStore, source: str) -> dict[str, int]:
     found = store.query(_NEWEST_OF_EACH, {"source": source})
     return {row["entity"]: int(row["newest"]) for row in found}
 
-
-def sources_present(store: ColumnStore) -> dict[str, int]:
-    """Count the rows of each source of which there is anything."""
-    return {row["source"]: int(row["rows"]) for row in store.query(_PRESENT)}
 
 def entities_of_none_but(
     store: ColumnStore, source: str, others: Sequence[str], since: int
@@ -80,6 +80,10 @@ def measured_metrics(
         owned |= {name: row["owner"] for name in METRICS if row[f"measured_{name}"]}
     return found
 
+
+def sources_present(store: ColumnStore) -> dict[str, int]:
+    """Count the rows of each source of which there is anything."""
+    return {row["source"]: int(row["rows"]) for row in store.query(_PRESENT)}
 
 
 def forget_source(store: ColumnStore, source: str) -> None:
