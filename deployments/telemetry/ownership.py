@@ -19,7 +19,7 @@ from features.telemetry.tables import METRICS
 
 DAY = 86_400
 # Of an entity the store is asked so seldom; each row that is posted may be of another one.
-KNOWN_SECONDS = 300.0
+KNOWN_SECONDS = 60.0
 MOST_KNOWN = 50_000
 
 

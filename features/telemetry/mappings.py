@@ -4,7 +4,7 @@ A number that was measured by a rule that is corrected or gone does not answer a
 kept, so that a reader of an earlier moment still finds what was known then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,9 +101,9 @@ def not_ended(ended: Sequence[Ended]) -> str:
     return "".join(f" AND NOT {each}" for each in whole)
 
 
-def ended_params(ended: Sequence[Ended]) -> Mapping[str, Any]:
+def ended_params(ended: Sequence[Ended]) -> dict[str, Any]:
     """Give the values that these conditions speak of."""
-    sources = {f"ended_source_{at}": each.source for at, each in enumerate(ended)}
+    sources: dict[str, Any] = {f"ended_source_{at}": each.source for at, each in enumerate(ended)}
     return sources | {f"ended_before_{at}": each.before_ms for at, each in enumerate(ended)}
 
 

@@ -1,12 +1,13 @@
 """A corrected mapping has a past of its own, and nothing of it is known earlier than it was."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from redis.asyncio import Redis
 
-from config_store.sources import PrometheusSource, RemoteWriteSource
+from config_store.sources import LogsSource, PrometheusSource, RemoteWriteSource
 from deployments.telemetry.followed import Followed
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.remapping import Remapping
@@ -14,6 +15,7 @@ from features.sources.breaker import Breaker
 from features.sources.rules import Gauge, Mapping, Selector
 from features.sources.source import Gathered
 from features.telemetry.columns import Floats, Telemetry
+from features.telemetry.mappings import ended_columns
 from features.telemetry.seen import entities
 from features.telemetry.stored import between, newest_values, timed_metric
 from features.telemetry.tables import append
@@ -59,7 +61,7 @@ class World:
 
     async def follow(self, mapped: Mapping, begins: int | None = None, entity: str = "shop") -> int:
         """Follow until there is no more to do, from a start on; count what was asked for."""
-        config = PrometheusSource(url="http://prometheus:9090", mapping=mapped)  # type: ignore[arg-type] # pydantic makes one
+        config = PrometheusSource(url="http://prometheus:9090", mapping=mapped)
         source = Server(self.begins if begins is None else begins, mapped, entity)
         wall, features = self.posting.wall, self.posting.features
         place = SourcePlace("prom", MINUTE, self.store, features, wall, Remapping("prom", config))
@@ -116,7 +118,7 @@ async def test_a_corrected_label_ends_the_entities_of_the_other_one(world: World
     assert set(rows.entity) == {"shop"}
     assert set(rows.cpu) == {0.25}
     # Nothing says any more that it was measured, where gateways look.
-    withdrawn = await world.posting.features._redis.get("ballast:features:wrong-name")
+    withdrawn: Any = await world.posting.features._redis.get("ballast:features:wrong-name")
     assert b'"values":{}' in withdrawn
 
 
@@ -140,3 +142,39 @@ async def test_of_what_is_sent_only_metrics_end_that_are_gone(
         found = between(measured, a_minute(), a_minute() + 1)
         assert found.cpu.tolist() == [cpu]
         assert found.load.tolist() == pytest.approx([load], nan_ok=True)
+
+
+async def test_corrected_rules_of_logs_read_the_files_again(
+    world: World, measured: EmbeddedClickhouse
+) -> None:
+    forgotten: list[str] = []
+    lines: dict[str, Any] = {"paths": ["/a"], "entity_name": "shop", "latency": {"field": "ms"}}
+    failed = {"kind": "error", "where": [{"field": "code", "equals": "5"}]}
+
+    async def begin(**changed: Any) -> list[str]:
+        config = LogsSource.model_validate({"lines": lines | changed})
+
+        async def forget() -> None:
+            forgotten.append("once more")
+
+        place = SourcePlace(
+            "logs",
+            MINUTE,
+            measured,
+            world.posting.features,
+            world.posting.wall,
+            Remapping("logs", config),
+            forget,
+        )
+        await place.stretch()
+        world.posting.later += 1.0
+        return [each.column for each in ended_columns(measured) if each.source == "logs"]
+
+    assert await begin() == []
+    assert await begin(paths=["/b"]) == []
+    assert forgotten == []
+    assert await begin(patterns=[failed]) == ["deploy", "error_rate", "request_rate"]
+    assert await begin(patterns=[failed]) == ["deploy", "error_rate", "request_rate"]
+    assert len(forgotten) == 1
+    assert "*" in await begin(entity_name="store", patterns=[failed])
+    assert len(forgotten) == 2
