@@ -56,8 +56,9 @@ class Remapping:
         if before == _parts(mapping, type(rules)):
             return known.since_ms, False
         ended = self._ended(before, _parts(mapping, type(rules)))
-        note_mapping(store, self._name, mapping, since_ms=now_ms, ended=ended)
-        return now_ms, WHOLE in ended
+        since_ms = max(now_ms, known.since_ms + 1)  # the clock may have been set back
+        note_mapping(store, self._name, mapping, since_ms=since_ms, ended=ended)
+        return since_ms, WHOLE in ended
 
     def is_new(self, store: ColumnStore) -> bool:
         """Tell whether the past was read by another mapping."""
