@@ -43,13 +43,26 @@ class PrometheusSource(_Source):
         return url
 
 
-class PushSource(_Source):
+class _SentSource(_Source):
+    keys: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")], ...] = Field(
+        (),
+        description="The ids of the keys that may write to it, as `ballast key list` shows them; "
+        "none means every key of the role client.",
+    )
+
+
+class PushSource(_SentSource):
     """Rows that clients post to /telemetry under this source's name."""
 
     kind: Literal["push"] = "push"
+    overwrites: bool = Field(
+        default=False,
+        description="Whether its numbers count where a source of another kind measures the same "
+        "metric of the entity.",
+    )
 
 
-class RemoteWriteSource(_Source):
+class RemoteWriteSource(_SentSource):
     """Samples that a Prometheus writes to /api/v1/write."""
 
     kind: Literal["remote_write"] = "remote_write"

@@ -27,6 +27,14 @@ class SourceAwayError(FeatureError):
         super().__init__(f"The feature source {source!r} did not answer: {reason}")
 
 
+class KeyRefusedError(SourceAwayError):
+    """Nothing is told without another key: until somebody gives one, the source is away."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.args = (f"The source {source!r} tells us nothing: {reason}",)
+
+
 class SourceRefusedError(FeatureError):
     """The source answered that it will not: the mapping, the key or the address is wrong."""
 

@@ -10,9 +10,9 @@ from access.keys import Role
 from config_store.document import ConfigDocument
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
-from launch.errors import ClickhouseAwayError, RedisAwayError
+from launch.errors import ClickhouseAwayError, ClickhouseTakenError, RedisAwayError
 from launch.old_names import move_old_names
-from observability.errors import ObservabilityError
+from observability.errors import ObservabilityError, ServerTakenError
 from settings.environment import Settings
 from settings.redis_connection import REDIS_AWAY, open_redis
 
@@ -68,10 +68,24 @@ def check_clickhouse(settings: Settings) -> None:
     if settings.clickhouse_url is None:
         return
     # Brings Arrow with it, which a start without a server need not wait for.
+    from observability.clickhouse.lease import Lease  # noqa: PLC0415 - see above
     from observability.clickhouse.over_http import HttpClickhouse  # noqa: PLC0415 - see above
 
+    platform = asyncio.run(_platform(settings))
     try:
         with HttpClickhouse(settings.clickhouse_url, CLICKHOUSE_ANSWERS_WITHIN_SECONDS) as store:
-            store.execute("SELECT 1")
+            Lease(store, platform).look()
+    except ServerTakenError as error:
+        raise ClickhouseTakenError(f"{error}.") from error
     except ObservabilityError as error:
         raise ClickhouseAwayError(str(error)) from error
+
+
+async def _platform(settings: Settings) -> str:
+    from observability.clickhouse.lease import platform_id  # noqa: PLC0415 - brings Arrow with it
+
+    redis = open_redis(settings.redis_address, settings.redis_prefix)
+    try:
+        return await platform_id(redis)
+    finally:
+        await redis.aclose()

@@ -76,6 +76,10 @@ class ClickhouseAwayError(LaunchError):
         )
 
 
+class ClickhouseTakenError(LaunchError):
+    """The server that is named is another platform's."""
+
+
 class RedisNotSharedError(LaunchError):
     def __init__(self) -> None:
         super().__init__(

@@ -49,5 +49,9 @@ class ArchiveElsewhereError(ClickhouseError):
     """The archive lies in another folder, perhaps of a node that is away; this one is not it."""
 
 
+class ServerTakenError(ClickhouseError):
+    """Another platform writes into the ClickHouse server that this one names."""
+
+
 class SnapshotError(ObservabilityError):
     """A replica's metrics snapshot cannot be read."""

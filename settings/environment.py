@@ -115,6 +115,15 @@ class Settings(BaseSettings):
         ge=1,
         le=3650,
     )
+    measurement_days: int = setting(
+        400,
+        "How many days measurements are kept, 0 for ever. Older ones are dropped when ClickHouse "
+        "merges its files, within some hours, and no source is asked for them. More than a year "
+        "is what it takes to compare with the same season.",
+        read_by="the history actor",
+        ge=0,
+        le=36_500,
+    )
     redis_memory_mb: int = setting(
         0,
         "How much memory the embedded Redis may use; 0 is a quarter of the machine's. "

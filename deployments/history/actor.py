@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -28,11 +28,12 @@ from features.rows import FeatureRow
 from features.telemetry import stored as telemetry_store
 from features.telemetry.seen import entities as entities_seen
 from features.telemetry.steps import step_means
-from features.telemetry.tables import create_measurements, drop_made_up
+from features.telemetry.tables import create_measurements, drop_made_up, keep_for
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
+from observability.clickhouse.lease import RENEW_SECONDS, Lease, platform_id
 from observability.clickhouse.opening import open_store
-from observability.errors import ClickhouseUnavailableError
+from observability.errors import ClickhouseError, ClickhouseUnavailableError, ServerTakenError
 from observability.exposition import snapshot
 from observability.ledger.archive import Archive
 from observability.ledger.audit_report import AuditReport
@@ -78,6 +79,7 @@ class History:
     async def __init__(self) -> None:  # type: ignore[misc] # Ray awaits it
         os.nice(BACKGROUND)  # answers first: the drain may lag behind them for a while
         self._settings = Settings()
+        self._lease: Lease | None = None
         write_logs(self._settings, "history")
         self._redis, self._store = await self._opened(self._settings)
         self._metrics = Metrics(CollectorRegistry())
@@ -92,24 +94,34 @@ class History:
         self._entities_until = 0.0
         self._entities_lock = asyncio.Lock()
         demo = Demo(self._store, self._settings)
-        self._telemetry = TelemetryService(self._store, self._redis, self._metrics, demo)
+        self._telemetry = TelemetryService(
+            self._store,
+            self._redis,
+            self._metrics,
+            demo,
+            keep_days=self._settings.measurement_days,
+        )
         await self._telemetry.start()
         self._start_loops()
 
-    @classmethod
-    async def _opened(cls, settings: Settings) -> tuple[Redis, Clickhouse]:
+    async def _opened(self, settings: Settings) -> tuple[Redis, Clickhouse]:
         """Open Redis and the store; where one cannot be had, close what was opened."""
         async with AsyncExitStack() as undo:
             redis = open_redis(settings.redis_address, settings.redis_prefix)
             undo.push_async_callback(redis.aclose)
             if settings.clickhouse_url is None:
-                await cls._claim_archive(redis, settings)
+                await self._claim_archive(redis, settings)
             store = await asyncio.to_thread(
                 open_store, settings.clickhouse_url, settings.paths.history
             )
             undo.push_async_callback(asyncio.to_thread, store.close)
+            if settings.clickhouse_url is not None:
+                self._lease = Lease(store, await platform_id(redis))
+                await asyncio.to_thread(self._lease.take)
+                undo.push_async_callback(asyncio.to_thread, self._lease.end)
             await asyncio.to_thread(create_tables, store)
             await asyncio.to_thread(create_measurements, store)
+            await asyncio.to_thread(keep_for, store, settings.measurement_days)
             if settings.clickhouse_url is None:
                 await asyncio.to_thread(refine_decisions, store)
                 await asyncio.to_thread(drop_made_up, store)
@@ -140,7 +152,18 @@ class History:
             "drain the timeline", self._timeline_drain.step, lambda: TIMELINE_SECONDS, expected=away
         )
         loops.start("fill rows by id", self._fill_rows_by_id, lambda: REST_SECONDS, expected=away)
+        if self._lease is not None:
+            renew = partial(self._renew, self._lease)
+            loops.start("renew the lease", renew, lambda: RENEW_SECONDS, expected=away)
         loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=REDIS_AWAY)
+
+    async def _renew(self, lease: Lease) -> None:
+        """Hold the server; who lost it to another writes nothing more."""
+        try:
+            await asyncio.to_thread(lease.renew)
+        except ServerTakenError:
+            log.critical("The history ends: another one writes in its place", exc_info=True)
+            os._exit(1)
 
     async def _fill_rows_by_id(self) -> None:
         await asyncio.to_thread(self._archive.fill_rows_by_id)
@@ -273,6 +296,9 @@ class History:
         await self._telemetry.close()
         await self._metrics.loops.stop()
         await self._audit.close()
+        if self._lease is not None:
+            with suppress(ClickhouseError):  # it ends by itself, a while later
+                await asyncio.to_thread(self._lease.end)
         await asyncio.to_thread(self._store.close)
         await self._redis.aclose()
 

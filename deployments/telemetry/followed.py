@@ -7,11 +7,14 @@ to go on after a restart.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
+from deployments.telemetry.narrowing import Narrowing
 from features.errors import SourceAwayError, SourceRefusedError
 from features.sources.breaker import Breaker
 from features.sources.source import Complaint, Gathered, Source, add_up
+from features.telemetry.columns import Telemetry
 
 # An interval is over when its last second is, and what measures it needs a moment.
 SETTLED_SECONDS = 2
@@ -57,8 +60,15 @@ class Followed:
         *,
         history_days: int,
         longest_chunk: int = LONGEST_CHUNK,
+        passes_over: bool = True,
+        within_limit: Callable[[Gathered], Gathered] = lambda gathered: gathered,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        """Follow a source; `passes_over` a piece that it refuses, if it may be asked in any order.
+
+        One that remembers what it gave cannot be asked for a later interval to try it. Of the
+        newest rows those are kept that are `within_limit`.
+        """
         self.name = name
         self.breaker = breaker
         self.trouble: str = ""
@@ -75,6 +85,9 @@ class Followed:
         self._begins: int | None = None
         self._chunk = FIRST_CHUNK
         self._longest_chunk = longest_chunk
+        self._passes_over = passes_over
+        self._within_limit = within_limit
+        self._ahead, self._back = Narrowing(), Narrowing()
 
     @property
     def cadence_seconds(self) -> int:
@@ -147,8 +160,11 @@ class Followed:
         wanted = self._newest_wanted()
         if wanted is None:
             return False
-        start, stop = wanted[0], min(wanted[1], wanted[0] + self._chunk * self.cadence_seconds)
-        gathered = await self._source.range(start, stop)
+        start, intervals = wanted[0], self._ahead.fit(self._chunk)
+        stop = min(wanted[1], start + intervals * self.cadence_seconds)
+        gathered = await self._ask(start, stop, self._ahead)
+        if gathered is None:
+            return True
         await self._keep(gathered, newest=True)
         # What the source has nothing of is not asked for again and again.
         settled = stop if gathered.until is None else min(stop, gathered.until)
@@ -167,11 +183,46 @@ class Followed:
         stop = self.stretch.oldest
         if begins is None or stop - begins < self.cadence_seconds:
             return False
-        start = max(begins, stop - self._chunk * self.cadence_seconds)
-        gathered = await self._source.range(start, stop)
+        start = max(begins, stop - self._back.fit(self._chunk) * self.cadence_seconds)
+        gathered = await self._ask(start, stop, self._back)
+        if gathered is None:
+            return True
         await self._keep(gathered, newest=False)
         self.stretch = Stretch(start, self.stretch.newest)
         self._fit_chunk(len(gathered.telemetry))
+        # A past that is refused throughout is asked for at leisure.
+        return not self._back.in_gap
+
+    async def _ask(self, start: int, stop: int, narrowing: Narrowing) -> Gathered | None:
+        """Ask for a piece; None where it was refused, and a smaller one is to be asked for."""
+        intervals = (stop - start) // self.cadence_seconds
+        try:
+            gathered = await self._source.range(start, stop)
+        except SourceRefusedError as refusal:
+            if not self._passes_over:
+                raise
+            if intervals > 1:
+                narrowing.halve(intervals)
+                return None
+            if not narrowing.is_certain(start) or not await self._answers_after(start):
+                raise
+            narrowing.pass_over()
+            return Gathered(Telemetry.empty(), (_gap(start, refusal),))
+        narrowing.answered(intervals, self._chunk)
+        return gathered
+
+    async def _answers_after(self, start: int) -> bool:
+        """Tell whether the source answers for the latest interval, if that is another one.
+
+        What it gives then is not kept: what lies in front of it is to be stored first.
+        """
+        stop = self._last_whole()
+        if stop - self.cadence_seconds <= start:
+            return False
+        try:
+            await self._source.range(stop - self.cadence_seconds, stop)
+        except SourceRefusedError:
+            return False
         return True
 
     async def _wanted_beginning(self) -> int | None:
@@ -184,6 +235,8 @@ class Followed:
         return self._begins
 
     async def _keep(self, gathered: Gathered, *, newest: bool) -> None:
+        if newest:  # the names of the past cost no memory, and are not to fill the limit
+            gathered = self._within_limit(gathered)
         if len(gathered.telemetry) or gathered.events:
             await self._place.take_in(gathered, newest=newest)
         self.rows += len(gathered.telemetry)
@@ -194,3 +247,9 @@ class Followed:
             self._chunk = max(self._chunk // 2, 1)
         elif rows < FEW_ROWS:
             self._chunk = min(self._chunk * 4, self._longest_chunk)
+
+
+def _gap(start: int, refusal: SourceRefusedError) -> Complaint:
+    at = datetime.fromtimestamp(start, UTC).isoformat().replace("+00:00", "Z")
+    reason = f"the interval at {at} is refused, later ones are answered: {refusal.reason}"
+    return Complaint("gap", 1, reason)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from config_store.sources import SourcesConfig
+from deployments.telemetry.ownership import Ownership
 from deployments.telemetry.place import SourcePlace
 from features.sources.source import Complaint, Gathered, add_up
 from features.telemetry.intake import Intake, Waiting
@@ -27,20 +28,27 @@ class IntakeDrain:
     """Moves entries from Redis into the column store; one that is killed stores them again."""
 
     def __init__(
-        self, intake: Intake, make_place: MakePlace, config: Callable[[], SourcesConfig | None]
+        self,
+        intake: Intake,
+        make_place: MakePlace,
+        config: Callable[[], SourcesConfig | None],
+        ownership: Ownership,
     ) -> None:
         self._intake = intake
         self._make_place = make_place
         self._config = config
+        self._ownership = ownership
         self._places: dict[str, SourcePlace] = {}
         self._stored = 0
         # By entry: how many were stored when the store first refused it.
         self._failed_after: dict[str, int] = {}
+        # Behind which to read on, where all in front of it were refused.
+        self._after: str | None = None
         self.by_source: dict[str, Posted] = {}
 
     async def step(self) -> bool:
         """Store the oldest entries; says whether there is more to do at once."""
-        waiting = await self._intake.read(ENTRIES)
+        waiting = await self._intake.read(ENTRIES, self._after)
         before, refusals = self._stored, []
         for each in waiting:
             try:
@@ -48,9 +56,13 @@ class IntakeDrain:
             except QueryRejectedError as refusal:
                 if not await self._is_at_fault(each, refusal):
                     refusals.append(refusal)
+        begun, self._after = self._after, None  # the next round begins with the oldest again
         if refusals and self._stored == before:
-            raise refusals[0]  # it is the store that refuses: nothing is wrong with the entries
-        return len(waiting) == ENTRIES
+            # Those behind them tell whether it is the store that refuses, or something is wrong
+            # with the entries.
+            self._after = waiting[-1].id if len(waiting) == ENTRIES else None
+            raise refusals[0]
+        return len(waiting) == ENTRIES or begun is not None
 
     async def _is_at_fault(self, entry: Waiting, refusal: QueryRejectedError) -> bool:
         """Set an entry aside that failed again although another was stored since.
@@ -66,7 +78,7 @@ class IntakeDrain:
 
     async def _store(self, entry: Waiting) -> None:
         place = await self._place(entry.source)
-        gathered = place.within_limit(entry.gathered)
+        gathered = place.within_limit(await self._ownership.keep(entry.source, entry.gathered))
         await place.take_in(gathered, newest=True, known_ms=entry.known_ms)
         self._stored += 1
         self._failed_after.pop(entry.id, None)

@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from deployments.telemetry.entity_limit import EntityLimit
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.followed import Stretch
 from deployments.telemetry.publishing import FeaturePublisher
+from deployments.telemetry.remapping import Remapping
 from features.sources.breaker import Breaker
 from features.sources.simulator.source import DEMO
 from features.sources.source import Gathered
+from features.store import PUBLISHED_SECONDS
 from features.telemetry.by_source import extent, newest_of_each
 from features.telemetry.tables import append, milliseconds
 
@@ -31,8 +33,16 @@ class SourcePlace:
         store: Any,
         features: FeaturePublisher,
         wall: Callable[[], float],
+        remapping: Remapping | None = None,
+        forget_positions: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """Take what the source gives; one that is remapped has its past fetched anew.
+
+        Whoever remembers how far it was read is to forget it then.
+        """
         self._name = name
+        self._remapping = remapping
+        self._forget_positions = forget_positions
         self.cadence_seconds = cadence_seconds
         self._store = store
         self._features = features
@@ -44,12 +54,31 @@ class SourcePlace:
         self._failed_at: float | None = None
 
     async def stretch(self) -> Stretch:
-        found = await asyncio.to_thread(extent, self._store, self._name)
-        self._empty = found is None
+        """Tell what is there by the mapping in force."""
         last_seen = await asyncio.to_thread(newest_of_each, self._store, self._name)
+        self._empty = not last_seen
+        known_from_ms = await self._remapped(last_seen)
+        found = await asyncio.to_thread(extent, self._store, self._name, known_from_ms)
         self._events.know(last_seen, self.cadence_seconds)
         self._limit.know(last_seen)
         return Stretch() if found is None else Stretch(found.oldest, found.newest)
+
+    async def _remapped(self, last_seen: dict[str, int]) -> int:
+        """Go by the mapping of now; tells since when rows are known that it gave."""
+        if self._remapping is None:
+            return 0
+        if self._forget_positions is not None and await asyncio.to_thread(
+            self._remapping.is_new, self._store
+        ):
+            await self._forget_positions()
+        now = self._wall()
+        since_ms, renamed = await asyncio.to_thread(
+            self._remapping.apply, self._store, milliseconds(now)
+        )
+        if renamed:  # those that are still measured come again with their next rows
+            since = now - PUBLISHED_SECONDS
+            await self._features.withdraw([each for each, ts in last_seen.items() if ts > since])
+        return since_ms if self._remapping.has_a_past else 0
 
     def within_limit(self, gathered: Gathered) -> Gathered:
         """Leave out entities of a source that names more than can be kept, with a complaint."""

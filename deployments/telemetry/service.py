@@ -31,11 +31,15 @@ from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.followed import LONGEST_CHUNK, Followed
 from deployments.telemetry.intakes import IntakeDrain
 from deployments.telemetry.metering import SourceMeter
+from deployments.telemetry.ownership import Ownership
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
+from deployments.telemetry.remapping import Remapping
+from deployments.telemetry.removals import Removals
 from deployments.telemetry.states import paused, state_of_followed, state_of_posted
 from deployments.telemetry.written import PAUSE_SECONDS, WrittenSource
 from features.sources.breaker import Breaker
+from features.sources.logs.positions import RedisPositions
 from features.sources.remote_write.stream import SampleStream
 from features.sources.simulator.source import DEMO
 from features.telemetry.intake import Intake
@@ -83,9 +87,12 @@ class TelemetryService:
         metrics: Metrics,
         demo: Demo,
         *,
+        keep_days: int = 0,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Bring telemetry in; of a past that is not kept for so many days nothing is fetched."""
+        self._keep_days = keep_days
         self._store = store
         self._loops = loops = metrics.loops
         self._meter = SourceMeter(metrics)
@@ -94,12 +101,14 @@ class TelemetryService:
         self._monotonic = monotonic
         self.features = FeaturePublisher(store, redis, wall, self.facts_of)
         self._redis = redis
+        self._removals = Removals(redis, store, self.features, wall)
         self._running: dict[str, Running] = {}
         self._receiving: dict[str, Receiving] = {}
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
         intake = Intake(redis, on_dead_letter=metrics.telemetry_dead_letters.inc)
-        self._intake = IntakeDrain(intake, self._place, lambda: self._wanted)
+        ownership = Ownership(store, lambda: self._wanted, wall)
+        self._intake = IntakeDrain(intake, self._place, lambda: self._wanted, ownership)
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._config = ConfigWatch(redis, self._want, loops=loops)
 
@@ -152,11 +161,12 @@ class TelemetryService:
         for name, config in known.items():
             if wanted.get(name) != config:
                 await self._stop(name)
-                if name not in self._wanted.named:
-                    await self._note_removal(name)
+        await self._removals.load()
         for name, named in wanted.items():
-            if name not in self._running and name not in self._receiving:
+            followed = name in self._running or name in self._receiving
+            if not followed and not self._removals.owes(name, named):
                 self._begin(name, named)
+        await self._removals.follow(self._wanted.named)
         await self._apply_demo(connected=bool(self._wanted.named))
         self._say_what_is_filled()
 
@@ -194,7 +204,7 @@ class TelemetryService:
                 pass
 
     def _receive(self, name: str, config: RemoteWriteSource) -> None:
-        place = self._place(name, config.cadence_seconds)
+        place = self._place(name, config.cadence_seconds, config)
         stream = SampleStream(self._redis, name)
         written = WrittenSource(name, config, stream, place, self._wall)
         loop = self._loops.start(
@@ -203,14 +213,17 @@ class TelemetryService:
         self._receiving[name] = Receiving(config, written, loop)
 
     def _follow(self, name: str, config: SourceConfig | None, source: Any, days: int) -> None:
-        place = self._place(name, source.cadence_seconds)
+        place = self._place(name, source.cadence_seconds, config)
         followed = Followed(
             name,
             source,
             place,
             Breaker(self._monotonic, random.random),
-            history_days=days,
+            history_days=min(days, self._keep_days or days),
             longest_chunk=DEMO_CHUNK if config is None else LONGEST_CHUNK,
+            # What logs give of a later interval cannot be asked for first: their positions move.
+            passes_over=not isinstance(config, LogsSource),
+            within_limit=place.within_limit,
             wall=self._wall,
         )
         loop = self._loops.start(f"follow {name}", followed.step, followed.pause_seconds)
@@ -224,13 +237,19 @@ class TelemetryService:
         await self._loops.stop(running.loop)
         await running.followed.close()
 
-    async def _note_removal(self, name: str) -> None:
-        """Note it, and let go of samples that nobody will evaluate."""
-        await SampleStream(self._redis, name).let_go("+")
-        await SourceEvents(name, self._store, self._wall).removed()
-
-    def _place(self, name: str, cadence_seconds: int) -> SourcePlace:
-        return SourcePlace(name, cadence_seconds, self._store, self.features, self._wall)
+    def _place(
+        self, name: str, cadence_seconds: int, config: SourceConfig | None = None
+    ) -> SourcePlace:
+        positions = RedisPositions(self._redis, name)
+        return SourcePlace(
+            name,
+            cadence_seconds,
+            self._store,
+            self.features,
+            self._wall,
+            None if config is None else Remapping(name, config),
+            positions.forget if isinstance(config, LogsSource) else None,
+        )
 
     async def _tell_states(self) -> None:
         """Tell gateways how the sources fare, those of the configuration and the demo."""

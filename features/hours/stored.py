@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from features.hours.known import HOUR
 from features.hours.series import LEAST_SHARE, MEASURES, EntityHours, laid_out
-from features.telemetry.merged import IN_ORDER, Scope, interval_rows, merged, plain
+from features.telemetry.merged import IN_ORDER, interval_rows, merged, plain, scope_of
 from features.telemetry.tables import ColumnStore
 
 DAY = 86_400
@@ -70,7 +70,7 @@ def stored_hours(
 ) -> dict[str, EntityHours]:
     """Read every entity's hours of so many days, up to the last that is over at `until`."""
     end = until // HOUR * HOUR
-    scope = Scope(end - days * DAY, end, known_until_ms=known_until_ms)
+    scope = scope_of(store, end - days * DAY, end, known_until_ms=known_until_ms)
     found = store.columns(_HOURLY.format(rows=plain(MEASURES, scope)), scope.params)
     if not found:
         return {}
@@ -87,4 +87,6 @@ def worker_minutes(
     store: ColumnStore, since: int, until: int, *, known_until_ms: int | None = None
 ) -> dict[str, NDArray[Any]]:
     """Give the intervals from which it is learned what a worker carries, as columns."""
-    return interval_rows(store, _WORKERS, Scope(since, until, known_until_ms=known_until_ms))
+    return interval_rows(
+        store, _WORKERS, scope_of(store, since, until, known_until_ms=known_until_ms)
+    )

@@ -1,18 +1,35 @@
 """What is stored of each source: how far it reaches, and how to be rid of it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from features.telemetry.tables import ColumnStore
+from features.telemetry.tables import METRICS, ColumnStore
 
 _EXTENT = """
 SELECT count() AS rows, toUnixTimestamp(min(ts)) AS oldest, toUnixTimestamp(max(ts)) AS newest
-FROM measurements WHERE source = {source:String}
+FROM measurements
+WHERE source = {source:String} AND known >= fromUnixTimestamp64Milli({known_from_ms:Int64}, 'UTC')
 """
 _PRESENT = "SELECT source, count() AS rows FROM measurements GROUP BY source ORDER BY source"
 _NEWEST_OF_EACH = """
 SELECT entity, toUnixTimestamp(max(ts)) AS newest
 FROM measurements WHERE source = {source:String} GROUP BY entity
 """
+_OF_NONE_BUT = """
+SELECT entity, groupUniqArray(toString(source)) AS sources
+FROM measurements WHERE ts >= toDateTime({since:Int64})
+GROUP BY entity
+HAVING has(sources, {source:String}) AND NOT hasAny(sources, {others:Array(String)})
+ORDER BY entity
+"""
+_MEASURED_METRICS = f"""
+SELECT entity, toString(source) AS owner,
+       {", ".join(f"countIf(isFinite({name})) AS measured_{name}" for name in METRICS)}
+FROM measurements
+WHERE source IN {{sources:Array(String)}} AND entity IN {{entities:Array(String)}}
+      AND ts >= toDateTime({{since:Int64}})
+GROUP BY entity, owner ORDER BY entity, owner
+"""  # noqa: S608 - names of COLUMNS
 _PARTITIONS = """
 SELECT DISTINCT _partition_id AS id FROM measurements WHERE source = {source:String}
 """
@@ -27,9 +44,12 @@ class Extent(NamedTuple):
     """How many rows; an interval may have several."""
 
 
-def extent(store: ColumnStore, source: str) -> Extent | None:
-    """Tell which intervals a source has given, from the first to the last; None without any."""
-    (found,) = store.query(_EXTENT, {"source": source})
+def extent(store: ColumnStore, source: str, known_from_ms: int = 0) -> Extent | None:
+    """Tell which intervals a source has given, from the first to the last; None without any.
+
+    Of those that are known since a moment, where one is given.
+    """
+    (found,) = store.query(_EXTENT, {"source": source, "known_from_ms": known_from_ms})
     if not found["rows"]:
         return None
     return Extent(int(found["oldest"]), int(found["newest"]), int(found["rows"]))
@@ -39,6 +59,26 @@ def newest_of_each(store: ColumnStore, source: str) -> dict[str, int]:
     """Tell at which second the last interval begins that a source gave of each entity."""
     found = store.query(_NEWEST_OF_EACH, {"source": source})
     return {row["entity"]: int(row["newest"]) for row in found}
+
+
+def entities_of_none_but(
+    store: ColumnStore, source: str, others: Sequence[str], since: int
+) -> list[str]:
+    """List the entities that a source has measured since then, and none of these others has."""
+    params = {"source": source, "others": list(others), "since": since}
+    return [row["entity"] for row in store.query(_OF_NONE_BUT, params)]
+
+
+def measured_metrics(
+    store: ColumnStore, sources: Sequence[str], entities: Sequence[str], since: int
+) -> dict[str, dict[str, str]]:
+    """Tell which metrics of these entities some of the sources measured since then, and which."""
+    params = {"sources": list(sources), "entities": list(entities), "since": since}
+    found: dict[str, dict[str, str]] = {}
+    for row in store.query(_MEASURED_METRICS, params):
+        owned = found.setdefault(row["entity"], {})
+        owned |= {name: row["owner"] for name in METRICS if row[f"measured_{name}"]}
+    return found
 
 
 def sources_present(store: ColumnStore) -> dict[str, int]:

@@ -123,20 +123,20 @@ class Intake:
                 RETRY_AFTER_S,
             )
 
-    async def read(self, count: int) -> list[Waiting]:
-        """Read the oldest entries, at most so many; what cannot be read is set aside.
+    async def read(self, count: int, after: str | None = None) -> list[Waiting]:
+        """Read the oldest entries, or those after one, at most so many.
 
-        Until they are `done` they are read again.
+        What cannot be read is set aside. Until they are `done` they are read again.
         """
         found: list[Waiting] = []
-        after = "-"
+        start = "-" if after is None else f"({after}"
         while len(found) < count:
             # One at a time: Redis answers others in between.
-            messages: Any = await self._redis.xrange(self.name, after, "+", count=1)
+            messages: Any = await self._redis.xrange(self.name, start, "+", count=1)
             if not messages:
                 break
             ((message_id, fields),) = messages
-            after = f"({message_id.decode()}"
+            start = f"({message_id.decode()}"
             waiting = await self._readable(message_id.decode(), fields)
             if waiting is not None:
                 found.append(waiting)

@@ -17,6 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from features.telemetry.columns import EXEMPLARS
+from features.telemetry.mappings import (
+    Ended,
+    ended_columns,
+    ended_params,
+    not_ended,
+    rows_without,
+)
 from features.telemetry.tables import METRICS, ColumnStore
 
 IN_ORDER = "SETTINGS optimize_aggregation_in_order = 1"
@@ -51,6 +58,12 @@ class Scope:
     entities: Sequence[str] | None = None
     known_until_ms: int | None = None
     """Read what was known then, and of intervals that had begun."""
+    ended: tuple[Ended, ...] = ()
+    """What answered by a mapping that is no longer in force then."""
+
+    @property
+    def rows(self) -> str:
+        return rows_without(self.ended)
 
     @property
     def where(self) -> str:
@@ -60,14 +73,25 @@ class Scope:
         ]
         if self.entities is not None:
             conditions.append("entity IN {entities:Array(String)}")
-        return " AND ".join(conditions) + known(self.known_until_ms)
+        return " AND ".join(conditions) + known(self.known_until_ms) + not_ended(self.ended)
 
     @property
     def params(self) -> dict[str, Any]:
         found: dict[str, Any] = {"since": self.since, "until": self.until}
         if self.entities is not None:
             found["entities"] = list(self.entities)
-        return found | moment(self.known_until_ms)
+        return found | moment(self.known_until_ms) | ended_params(self.ended)
+
+
+def scope_of(
+    store: ColumnStore,
+    since: int,
+    until: int,
+    entities: Sequence[str] | None = None,
+    known_until_ms: int | None = None,
+) -> Scope:
+    """Give a scope in which each source answers by its mapping, or the one of that moment."""
+    return Scope(since, until, entities, known_until_ms, ended_columns(store, known_until_ms))
 
 
 def known(until_ms: int | None) -> str:
@@ -87,7 +111,7 @@ def moment(until_ms: int | None) -> dict[str, Any]:
 
 def plain(names: Iterable[str], scope: Scope) -> str:
     """Select these columns of every row."""
-    return f"SELECT entity, ts, {', '.join(names)} FROM measurements WHERE {scope.where}"  # noqa: S608 - names of COLUMNS
+    return f"SELECT entity, ts, {', '.join(names)} FROM {scope.rows} WHERE {scope.where}"  # noqa: S608 - names of COLUMNS
 
 
 def merged(names: Sequence[str], scope: Scope) -> str:
@@ -98,7 +122,7 @@ def merged(names: Sequence[str], scope: Scope) -> str:
     rank = _RANK.format(scope=scope)
     return (
         f"SELECT entity, ts, {latest} FROM ("  # noqa: S608 - names of COLUMNS
-        f"SELECT entity, ts, {rank} AS rank, {raw} FROM measurements WHERE {scope.where}"
+        f"SELECT entity, ts, {rank} AS rank, {raw} FROM {scope.rows} WHERE {scope.where}"
         ") GROUP BY entity, ts"
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from features.telemetry.mappings import ended_columns, ended_params, not_ended
 from features.telemetry.merged import known, moment
 from features.telemetry.tables import METRICS, ColumnStore
 
@@ -54,9 +55,11 @@ def entities(
     store: ColumnStore, since: int, *, known_until_ms: int | None = None
 ) -> list[EntitySeen]:
     """List the entities measured since then, by name."""
-    where = f"ts >= toDateTime({{since:Int64}}){known(known_until_ms)}"
+    ended = ended_columns(store, known_until_ms)
+    where = f"ts >= toDateTime({{since:Int64}}){known(known_until_ms)}{not_ended(ended)}"
     sql = _ENTITIES.format(where=where, measured=_MEASURED, day=DAY)
-    return [_seen(row) for row in store.query(sql, {"since": since} | moment(known_until_ms))]
+    params = {"since": since} | moment(known_until_ms) | ended_params(ended)
+    return [_seen(row) for row in store.query(sql, params)]
 
 
 def _seen(row: dict[str, Any]) -> EntitySeen:

@@ -14,7 +14,17 @@ from features.definitions.live import LIVE, TRAILING_DAYS
 from features.rows import FeatureRow
 from features.telemetry.columns import COLUMNS, Telemetry
 from features.telemetry.derive import load_of
-from features.telemetry.merged import IN_ORDER, Scope, interval_rows, known, merged, moment, plain
+from features.telemetry.mappings import ended_columns, ended_params, not_ended
+from features.telemetry.merged import (
+    IN_ORDER,
+    Scope,
+    interval_rows,
+    known,
+    merged,
+    moment,
+    plain,
+    scope_of,
+)
 from features.telemetry.tables import METRICS, ColumnStore
 
 DAY = 86_400
@@ -51,7 +61,7 @@ SELECT entity, toUnixTimestamp(max(ts)) AS at,
        toUnixTimestamp64Milli(tupleElement(max((ts, known)), 2)) AS known_ms,
        {", ".join(f"argMax({name}, ts) AS last_{name}" for name in _READ)},
        countEqual(groupArray(ts), max(ts)) > 1 AS doubled
-FROM measurements WHERE {{scope.where}}
+FROM {{scope.rows}} WHERE {{scope.where}}
 GROUP BY entity
 """  # noqa: S608 - the names come from this release's own definitions
 _MERGED_LATEST = f"""
@@ -65,11 +75,12 @@ _BASELINE_COLUMNS = ("p50_ms", "request_rate")
 
 def newest(store: ColumnStore, *, known_until_ms: int | None = None) -> dict[str, int]:
     """Tell the last interval that is stored of each entity."""
+    ended = ended_columns(store, known_until_ms)
     sql = (
         "SELECT entity, toUnixTimestamp(max(ts)) AS last FROM measurements"  # noqa: S608 - no text from outside
-        f" WHERE true{known(known_until_ms)} GROUP BY entity"
+        f" WHERE true{known(known_until_ms)}{not_ended(ended)} GROUP BY entity"
     )
-    found = store.query(sql, moment(known_until_ms))
+    found = store.query(sql, moment(known_until_ms) | ended_params(ended))
     return {row["entity"]: int(row["last"]) for row in found}
 
 
@@ -81,7 +92,7 @@ def baselines(
     known_until_ms: int | None = None,
 ) -> dict[str, dict[str, float]]:
     """Tell what is normal for each entity, from the trailing days; NaN where nothing says."""
-    scope = Scope(until - TRAILING_DAYS * DAY, until, entities, known_until_ms)
+    scope = scope_of(store, until - TRAILING_DAYS * DAY, until, entities, known_until_ms)
     rows = store.query(_BASELINES.format(rows=plain(_BASELINE_COLUMNS, scope)), scope.params)
     if any(row["doubled"] for row in rows):
         sql = _BASELINES.format(rows=merged(_BASELINE_COLUMNS, scope)) + IN_ORDER
@@ -115,7 +126,7 @@ def newest_values(
 
     What was not measured in it is NaN: an older number would pass for a present one.
     """
-    scope = Scope(now - DAY, now + 1, entities, known_until_ms)
+    scope = scope_of(store, now - DAY, now + 1, entities, known_until_ms)
     found = {row["entity"]: row for row in store.query(_LATEST.format(scope=scope), scope.params)}
     doubled = [entity for entity, row in found.items() if row["doubled"]]
     if doubled:
@@ -146,7 +157,7 @@ def training_rows(
     store: ColumnStore, since: int, until: int, *, known_until_ms: int | None = None
 ) -> dict[str, npt.NDArray[Any]]:
     """Give the intervals that models learn from, as columns."""
-    scope = Scope(since, until, known_until_ms=known_until_ms)
+    scope = scope_of(store, since, until, known_until_ms=known_until_ms)
     columns = interval_rows(store, _TRAINING, scope)
     columns["load"] = load_of(columns["load"], columns["cpu"], columns["active_workers"])
     return columns
@@ -177,7 +188,7 @@ def timed_metric(
     """Give when each interval begins, and one metric of an entity in it, oldest first."""
     if name not in METRICS:
         raise LookupError(f"there is no metric {name!r}; the metrics are: {', '.join(METRICS)}")
-    scope = Scope(since, until, (entity,), known_until_ms)
+    scope = scope_of(store, since, until, (entity,), known_until_ms)
     rows = interval_rows(store, (name,), scope)
     return rows["ts"], np.asarray(rows[name], dtype=np.float64)
 
@@ -191,7 +202,7 @@ def between(
     known_until_ms: int | None = None,
 ) -> Telemetry:
     """Give all that is stored of [since, until), by entity and time."""
-    scope = Scope(since, until, entities, known_until_ms)
+    scope = scope_of(store, since, until, entities, known_until_ms)
     columns = interval_rows(store, _STORED, scope)
     columns |= {name: columns[name].astype(np.int8) for name in ("regime", "deploy")}
     columns |= {name: columns[name].astype(str) for name in ("session", "incident")}

@@ -44,6 +44,22 @@ ORDER BY (entity, ts, known, source, content)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 """
 
+# What each source measures by since when (features/telemetry/mappings.py).
+MAPPINGS = """
+CREATE TABLE IF NOT EXISTS measurement_mappings (
+    source String,
+    known DateTime64(3, 'UTC'),
+    mapping String,
+    ended String
+) ENGINE = ReplacingMergeTree
+ORDER BY (source, known)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+"""
+_ENGINE = """
+SELECT engine_full FROM system.tables
+WHERE database = currentDatabase() AND name = 'measurements'
+"""
+
 
 class ColumnStore(Protocol):
     """The little of ClickHouse that this room asks for."""
@@ -60,8 +76,19 @@ class ColumnStore(Protocol):
 
 
 def create_measurements(store: ColumnStore) -> None:
-    """Make the table where it is missing."""
+    """Make the tables where they are missing."""
     store.execute(MEASUREMENTS)
+    store.execute(MAPPINGS)
+
+
+def keep_for(store: ColumnStore, days: int) -> None:
+    """Have the engine drop, when it merges, what was measured longer ago; 0 keeps all of it."""
+    (table,) = store.query(_ENGINE)
+    expiry = f"TTL ts + toIntervalDay({days})"
+    if days and expiry not in table["engine_full"]:
+        store.execute(f"ALTER TABLE measurements MODIFY {expiry}")
+    elif not days and "TTL " in table["engine_full"]:
+        store.execute("ALTER TABLE measurements REMOVE TTL")
 
 
 def drop_made_up(store: ColumnStore) -> None:

@@ -11,7 +11,7 @@ from features.definitions.definition import HOUR, MINUTE, Window
 from features.definitions.live import NORMAL
 from features.rows import FeatureRow
 from features.telemetry import stored
-from features.telemetry.merged import Scope
+from features.telemetry.merged import scope_of
 from features.telemetry.rolling import rolling
 from features.telemetry.tables import ColumnStore
 from features.vectors.as_of import AsOf, Moment, StepMemory, Values
@@ -102,7 +102,7 @@ class StoredFeatures:
 
         def read(entities: Sequence[str], moment: Moment) -> dict[str, Values]:
             since = moment.at - longest.seconds
-            scope = Scope(since, moment.at, entities, moment.known_until_ms)
+            scope = scope_of(self._store, since, moment.at, entities, moment.known_until_ms)
             return rolling(self._store, windows, scope)
 
         return self._memory.values(group, longest.step_seconds, entities, now, read)

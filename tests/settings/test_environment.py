@@ -49,6 +49,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "BALLAST_MAX_CONNECTIONS_PER_ADDRESS": "100",
         "BALLAST_SEED": "7",
         "BALLAST_HISTORY_DAYS": "30",
+        "BALLAST_MEASUREMENT_DAYS": "90",
         "BALLAST_REDIS_MEMORY_MB": "512",
         "BALLAST_REPLICA_STATE_MB": "256",
         "BALLAST_PROFILE": "plain",

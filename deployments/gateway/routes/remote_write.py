@@ -13,6 +13,7 @@ from deployments.gateway.body_room import BodyPermit
 from deployments.gateway.ingress import request_id_of
 from deployments.gateway.remote_write import MOST_BYTES, message_of, source_of
 from deployments.gateway.routes.access import Here, admitted
+from deployments.gateway.source_keys import check_key
 from features.sources.remote_write.codec import Written
 
 router = APIRouter(tags=["telemetry"], dependencies=[Depends(admitted)])
@@ -54,6 +55,7 @@ async def write(
 ) -> Response:
     message = message_of(request.headers)
     name, config = source_of(here.active().document.sources, source)
+    check_key(name, config.keys, principal)
     permit = BodyPermit(here.remote_writes.room, principal.key_id)
     try:
         raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)

@@ -25,6 +25,7 @@ from deployments.gateway.context import GatewayContext
 from deployments.gateway.posted_telemetry import check, push_source, queue, read_in_turns
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text
+from deployments.gateway.source_keys import check_key
 from deployments.history import client as history
 from deployments.history.questions import Questions
 from features.sources.plain import LONGEST_NAME
@@ -76,6 +77,7 @@ async def post_telemetry(
     ] = None,
 ) -> PostedAnswer | Response:
     name, config = push_source(here.active().document.sources, source)
+    check_key(name, config.keys, principal)
     permit = BodyPermit(here.post_room, principal.key_id)
     try:
         raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)

@@ -45,6 +45,10 @@ class RedisPositions:
             log.error("The logs of %s are read anew: %s", self._source, error)  # noqa: TRY400 - the trace says no more
             return None
 
+    async def forget(self) -> None:
+        """Delete it: the source is no more."""
+        await self._redis.delete(self._key)
+
     async def save(self, positions: Positions) -> None:
         """Save it, or go without where Redis is away."""
         try:

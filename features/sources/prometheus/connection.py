@@ -9,7 +9,12 @@ from typing import Final, Literal, NamedTuple
 
 import aiohttp
 
-from features.errors import SourceAwayError, SourceRefusedError, TooMuchAskedError
+from features.errors import (
+    KeyRefusedError,
+    SourceAwayError,
+    SourceRefusedError,
+    TooMuchAskedError,
+)
 from features.sources.prometheus.pauses import Pauses, asked_for
 from features.sources.prometheus.token import TokenFile
 
@@ -21,6 +26,8 @@ _MAY_BE_ASKED_AGAIN: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
+
+_ASKS_FOR_A_KEY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,8 @@ class Connection:
         if answer.status in _MAY_BE_ASKED_AGAIN and not _gave_up_on_the_query(body):
             wait = asked_for(answer.headers.get("retry-after"), answer.headers.get("date"))
             raise _AskAgainError(f"it answered {answer.status}", wait)
+        if answer.status in _ASKS_FOR_A_KEY:
+            raise KeyRefusedError(self._source, f"it answered {answer.status}. {self._key_hint()}")
         return Answer(answer.status, _without_secret(body, headers))
 
     def _session(self) -> aiohttp.ClientSession:
@@ -164,8 +173,13 @@ class Connection:
         try:
             token = await asyncio.to_thread(self._token.read)
         except (OSError, ValueError) as error:
-            raise SourceRefusedError(self._source, f"its token_file: {error}") from None
+            raise KeyRefusedError(self._source, f"its token_file: {error}") from None
         return {"authorization": f"Bearer {token}"}
+
+    def _key_hint(self) -> str:
+        if self._token is None:
+            return "It asks for a key: give its configuration a token_file."
+        return f"See whether the key in its token_file {self._token.path} is valid."
 
     def _broken(self, error: Exception) -> Exception:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):

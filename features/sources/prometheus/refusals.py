@@ -24,10 +24,6 @@ def content_of(source: str, answer: Answer) -> Any:
 
 def _refusal(source: str, status: int, content: dict[str, Any]) -> Exception:
     reason = _said(content)
-    if status in (401, 403):
-        return SourceRefusedError(
-            source, f"it answered {status}. See whether the key in its token_file is valid."
-        )
     if content.get("errorType") in ("timeout", "canceled"):
         return TooMuchAskedError(source, f"the query took too long there: {reason}")
     if status in _QUERY_STATUSES and _TOO_MUCH.search(reason):

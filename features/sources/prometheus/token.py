@@ -8,16 +8,16 @@ class TokenFile:
     """A file that holds one token; it is read again when it changes."""
 
     def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
+        self.path = Path(path)
         self._seen: tuple[int, int, int] | None = None
         self._token = ""
 
     def read(self) -> str:
         """Give the token; OSError or ValueError where the file holds none."""
-        found = self._path.stat()
+        found = self.path.stat()
         version = (found.st_mtime_ns, found.st_ino, found.st_size)
         if version != self._seen:
-            self._token, self._seen = _token_in(self._path), version
+            self._token, self._seen = _token_in(self.path), version
         return self._token
 
 

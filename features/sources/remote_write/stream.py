@@ -143,6 +143,10 @@ class SampleStream:
         while await self._let_go(keys=keys, args=[up_to, _AT_ONCE]) == _AT_ONCE:
             continue
 
+    async def forget(self) -> None:
+        """Delete it with all that waits: the source is no more."""
+        await self._redis.unlink(self.name, self._bytes)
+
 
 def _all_arrived(messages: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Arrived]:
     return [_arrived(each.decode(), fields.get(_SAMPLES, b"")) for each, fields in messages]

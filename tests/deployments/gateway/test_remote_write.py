@@ -99,6 +99,14 @@ async def test_a_body_of_nothing_that_is_needed_leaves_nothing(house: House, red
     assert await arrived(redis) == []
 
 
+async def test_a_source_may_say_which_keys_write_to_it(house: House) -> None:
+    _, operator, _ = house.keys[Role.OPERATOR].split("_", 2)
+    await configure(house, main=SOURCE.model_copy(update={"keys": (operator,)}))
+    assert (await write(house, pack(write_v1(QUEUES)))).status_code == 403
+    found = await write(house, pack(write_v1(QUEUES)), role=Role.OPERATOR)
+    assert found.status_code == 204
+
+
 async def test_a_change_of_the_mapping_is_gone_by(house: House, redis: Redis) -> None:
     await configure(house, main=SOURCE)
     ups = Mapping(entity="job", metrics={"active_workers": Gauge(of=Selector(name="up"))})

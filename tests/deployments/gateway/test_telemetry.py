@@ -97,6 +97,16 @@ async def test_rows_columns_and_csv_are_taken_under_the_only_push_source(
     ]
 
 
+async def test_a_source_may_say_which_keys_write_to_it(house: House) -> None:
+    client, operator = (house.keys[each].split("_")[1] for each in (Role.CLIENT, Role.OPERATOR))
+    await configure(house, agent=PushSource(keys=(operator,)))
+    refusal = error(await post(house, [row()]), 403)
+    assert f"The key {client} may not write to the source 'agent'" in refusal["message"]
+    assert (await post(house, [row()], role=Role.OPERATOR)).status_code == 202
+    await configure(house, agent=PushSource(keys=(client, operator)))
+    assert (await post(house, [row()])).status_code == 202
+
+
 async def test_what_is_wrong_is_named_and_the_rest_is_taken(house: House, redis: Redis) -> None:
     await configure(house, agent=PUSH)
     body = [row(), row(ts="yesterday"), row(load=-1, cpu=0.5), row(load=None, cpu=0.25)]

@@ -22,8 +22,9 @@ from deployments.history.actor import PROOF_SECONDS, History
 from deployments.history.client import ANSWER_SECONDS
 from deployments.history.questions import Questions
 from features.telemetry.seen import entities as entities_seen
+from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.clickhouse.home import known_home
-from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError
+from observability.errors import ArchiveElsewhereError, ClickhouseUnavailableError, ServerTakenError
 from observability.exposition import document, merge
 from observability.ledger.decision import Decision, DecisionIds
 from observability.ledger.writer import LedgerWriter
@@ -111,6 +112,24 @@ async def test_it_opens_no_folder_but_the_archives(
     with pytest.raises(ArchiveElsewhereError, match="which cannot be reached"):
         await make().__init__()
     assert not (tmp_path / "another node" / "history").exists()
+
+
+async def test_two_platforms_do_not_write_into_one_server(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLICKHOUSE_URL", "http://127.0.0.1:8123")
+    with EmbeddedClickhouse(tmp_path / "server") as server, monkeypatch.context() as unclosed:
+        unclosed.setattr(server, "close", lambda: None)  # a client goes, the server stays
+        unclosed.setattr(history_actor, "open_store", lambda *_: server)
+        first = make()
+        await first.__init__()
+        unclosed.setenv("BALLAST_REDIS_PREFIX", "other:")
+        with pytest.raises(ServerTakenError, match="Another platform"):
+            await make().__init__()
+        await first.close()
+        second = make()
+        await second.__init__()
+        await second.close()
 
 
 async def test_it_tells_of_entities_what_clients_are_shown(actor: Any, redis: Redis) -> None:

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from config_store.sources import EntityFacts, SourcesConfig
 from deployments.telemetry.intakes import IntakeDrain
+from deployments.telemetry.ownership import Ownership
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
 from features.sources.source import Gathered
@@ -42,6 +43,7 @@ class Posting:
             self.intake,
             lambda name, cadence: SourcePlace(name, cadence, store, self.features, self.wall),
             lambda: self.config,
+            Ownership(store, lambda: self.config, self.wall),
         )
 
     def wall(self) -> float:

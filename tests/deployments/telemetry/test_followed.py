@@ -27,11 +27,14 @@ class Measured:
         self.trouble: Exception | None = None
         self.until: int | None = None
         self.complaint: tuple[Complaint, ...] = ()
+        self.refuses: Callable[[int], bool] = lambda _: False
 
     async def range(self, start: int, stop: int) -> Gathered:
         self.asked.append((start, stop))
         if self.trouble is not None:
             raise self.trouble
+        if any(self.refuses(ts) for ts in range(start, stop, CADENCE)):
+            raise SourceRefusedError("prom", "it gives more than 10000 entities")
         ts = np.arange(max(start, self.begins), stop, CADENCE, dtype=np.int64)
         if self.until is not None:
             ts = ts[ts < self.until]
@@ -91,7 +94,7 @@ class World:
         self.kept = Kept()
         self.followed = self.begin(days)
 
-    def begin(self, days: int = 30) -> Followed:
+    def begin(self, days: int = 30, *, passes_over: bool = True) -> Followed:
         """Begin anew, as after a restart: only what was kept is remembered."""
         self.followed = Followed(
             "prom",
@@ -99,6 +102,7 @@ class World:
             self.kept,
             Breaker(lambda: self.now, lambda: 1.0),
             history_days=days,
+            passes_over=passes_over,
             wall=lambda: self.now,
         )
         return self.followed
@@ -221,3 +225,66 @@ async def test_pieces_are_of_so_many_intervals(world: World) -> None:
     spans = [(stop - start) // CADENCE for start, stop in world.source.asked[1:-1]]
     assert spans[0] == FIRST_CHUNK
     assert spans[1] == 4 * FIRST_CHUNK
+
+
+async def test_intervals_that_are_refused_are_passed_over_once_later_ones_are_answered(
+    world: World,
+) -> None:
+    await world.run()
+    lost = [int(NOW) // 60 * 60 + n * CADENCE for n in (400, 401)]
+    world.source.refuses = lambda ts: ts in lost
+    world.now += 1_000 * CADENCE
+    for _ in range(2):
+        await world.run()
+        assert world.followed.refused
+        assert "10000 entities" in world.followed.trouble
+        assert max(world.kept.ts) == lost[0] - CADENCE
+    await world.run()
+    assert not world.followed.refused
+    assert world.source.asked.count((lost[0], lost[0] + CADENCE)) == 3
+    assert sorted(world.kept.ts) == sorted(set(whole(world)) - set(lost))
+    (complaint,) = world.followed.complaints
+    assert (complaint.fault, complaint.count) == ("gap", 2)
+    assert "2027-01-15T14:40:00Z" in complaint.example
+    assert "10000 entities" in complaint.example
+
+
+async def test_the_past_goes_on_behind_an_interval_that_is_refused(world: World) -> None:
+    lost = world.source.begins + 1_000 * CADENCE
+    world.source.refuses = lambda ts: ts == lost
+    for _ in range(10):
+        await world.run()
+    assert sorted(world.kept.ts) == [ts for ts in whole(world) if ts != lost]
+    assert world.followed.past_share == 1.0
+    assert [each.count for each in world.followed.complaints] == [1]
+
+
+async def test_a_source_that_refuses_every_interval_keeps_saying_so(world: World) -> None:
+    await world.run()
+    world.source.refuses = lambda ts: ts > NOW
+    before = max(world.kept.ts)
+    for _ in range(20):
+        world.now += CADENCE
+        await world.run()
+        assert world.followed.refused or world.now < NOW + 2 * CADENCE
+    assert world.followed.complaints == ()
+    assert max(world.kept.ts) == before + CADENCE
+    world.source.refuses = lambda _: False
+    await world.run()
+    assert sorted(world.kept.ts) == whole(world)
+
+
+async def test_one_that_remembers_what_it_gave_is_not_asked_for_a_later_interval(
+    world: World,
+) -> None:
+    await world.run()
+    world.begin(passes_over=False)
+    world.source.refuses = lambda ts: ts == int(NOW) // 60 * 60 + CADENCE
+    world.now += 10 * CADENCE
+    asked = len(world.source.asked)
+    for _ in range(5):
+        await world.run()
+    assert set(world.source.asked[asked:]) == {
+        (max(world.kept.ts) + CADENCE, int(world.now) // 60 * 60)
+    }
+    assert world.followed.refused

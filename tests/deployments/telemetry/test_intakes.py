@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from config_store.sources import PushSource, SourcesConfig
-from deployments.telemetry import place
+from deployments.telemetry import intakes, place
 from deployments.telemetry.entity_limit import EntityLimit
 from features.store import PUBLISHED_SECONDS
 from features.telemetry import tables
@@ -81,6 +81,30 @@ async def test_an_entry_is_refused_that_fails_where_others_do_not(
     assert posting.dead_letters == 1
     assert await posting.intake.read(10) == []
     assert sources_present(measured) == {"cron": 1}
+
+
+async def test_bad_entries_at_the_head_keep_none_behind_them(
+    posting: Posting, measured: EmbeddedClickhouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def picky(store: Any, telemetry: Telemetry, **named: Any) -> None:
+        if telemetry.entity[0] == "odd":
+            raise QueryRejectedError("planted")
+        tables.append(store, telemetry, **named)
+
+    monkeypatch.setattr(place, "append", picky)
+    monkeypatch.setattr(intakes, "ENTRIES", 3)
+    for at in range(7):
+        await posting.post("odd", ts=a_minute() + at * MINUTE)
+    await posting.post("billing", ts=a_minute())
+    for _ in range(2):
+        with pytest.raises(QueryRejectedError, match="planted"):
+            await posting.drain.step()
+    assert await posting.drain.step()
+    assert sources_present(measured) == {"cron": 1}
+    while await posting.drain.step():
+        continue
+    assert posting.dead_letters == 7
+    assert await posting.intake.read(10) == []
 
 
 async def test_a_cadence_that_is_changed_holds_for_the_next_post(posting: Posting) -> None:

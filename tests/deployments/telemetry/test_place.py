@@ -1,16 +1,23 @@
 """What one source gives comes into the store once, whatever becomes of its features."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from deployments.telemetry.followed import Followed
 from deployments.telemetry.place import PUBLISH_AGAIN_SECONDS, SourcePlace
+from features.sources.breaker import FAILURES, Breaker
+from features.sources.prometheus.source import PrometheusSource
+from features.sources.rules import Gauge, Mapping, Selector
 from features.store import key
 from features.telemetry.by_source import sources_present
 from observability.clickhouse.embedded import EmbeddedClickhouse
+from observability.timeline.store import read
 from tests.deployments.telemetry.posting import MINUTE, Posting, a_minute, measured_of
+from tests.features.sources.prometheus.lying import asking, failure, lying
 
 
 @pytest.fixture
@@ -68,3 +75,24 @@ async def test_an_outage_of_redis_stores_no_row_twice_and_is_said_once(
     await place.take_in(measured_of("search", ts=a_minute()), newest=True)
     assert await redis.exists(key(redis, "billing"), key(redis, "search")) == 2
     assert sources_present(measured) == {"prom": 5}
+
+
+async def test_a_prometheus_that_refuses_the_key_is_away_on_the_timeline(
+    posting: Posting, measured: EmbeddedClickhouse, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("expired")
+    place = SourcePlace("prom", MINUTE, measured, posting.features, posting.wall)
+    mapping = Mapping(entity="job", metrics={"cpu": Gauge(of=Selector(name="cpu"))})
+    refusal = failure(401, "unauthorized", "no")
+    async with lying(refusal) as liar, asking(liar.url, token_file=tmp_path / "token") as api:
+        source = PrometheusSource("prom", api, mapping, MINUTE, posting.wall)
+        breaker = Breaker(lambda: 0.0, lambda: 1.0)
+        followed = Followed("prom", source, place, breaker, history_days=1, wall=posting.wall)
+        for _ in range(FAILURES):
+            await followed.step()
+    assert not followed.refused
+    (away,) = read(measured, 10, kinds=["source_away"]).events
+    assert (
+        f"it answered 401. See whether the key in its token_file {tmp_path}/token"
+        in (away["summary"])
+    )

@@ -16,12 +16,20 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from config_store.shipped import default_document
-from config_store.sources import EntityFacts, LogsSource, PushSource, SourcesConfig
+from config_store.sources import (
+    EntityFacts,
+    LogsSource,
+    PushSource,
+    RemoteWriteSource,
+    SourcesConfig,
+)
 from config_store.store import ConfigStore
-from deployments.telemetry import place
+from deployments.telemetry import place, removals
 from deployments.telemetry.demo import Demo
+from deployments.telemetry.entity_limit import EntityLimit
 from deployments.telemetry.followed import Stretch
 from deployments.telemetry.service import TelemetryService
+from features.sources.remote_write.stream import SampleStream
 from features.sources.source import Gathered
 from features.store import key
 from features.telemetry import tables
@@ -52,7 +60,13 @@ class Service:
         self.store = store
         self.redis = redis
         self.metrics = Metrics(CollectorRegistry())
-        self.service = TelemetryService(store, redis, self.metrics, Demo(store, settings))
+        self.service = TelemetryService(
+            store,
+            redis,
+            self.metrics,
+            Demo(store, settings),
+            keep_days=settings.measurement_days,
+        )
 
     @property
     def dead_letters(self) -> float | None:
@@ -289,6 +303,107 @@ async def test_what_is_stated_of_an_entity_is_known(begin: Callable[[], Any]) ->
     await eventually(lambda: running.service.facts_of("order-gateway").exchange is None)
 
 
+async def test_a_source_that_was_paused_leaves_nothing_when_it_is_removed(
+    begin: Callable[[], Any], redis: Redis
+) -> None:
+    running = await begin()
+    await running.activate(PUSH)
+    minute = int(time.time()) // MINUTE * MINUTE - MINUTE
+    await running.post("billing", minute, 12.0)
+    await eventually(lambda: PublishedVectors(redis).read(["billing"]))
+    await eventually(lambda: redis.exists(key(redis, "billing")))
+    await running.activate(SourcesConfig(named={"cron": PushSource(paused=True)}))
+
+    async def paused() -> bool:
+        return bool(await running.states() == {"cron": "paused"})
+
+    await eventually(paused)
+    await running.activate(SourcesConfig(named={"other": PushSource()}))
+    await eventually(lambda: removed(running) == ["cron"])
+    withdrawn: Any = await redis.get(key(redis, "billing"))
+    assert b'"values":{}' in withdrawn
+    assert await PublishedVectors(redis).read(["billing"]) == [None]
+    assert running.present() == {"cron": 1}
+
+
+async def test_sources_that_go_while_the_platform_is_down_are_missed_once(
+    begin: Callable[[], Any], redis: Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = {"paths": [str(tmp_path / "*.log")], "entity_name": "a", "time": {"field": "at"}}
+    mapping = {"entity": "job", "metrics": {"cpu": {"kind": "gauge", "of": {"name": "cpu"}}}}
+    named = {
+        "edge": RemoteWriteSource.model_validate({"mapping": mapping, "paused": True}),
+        "logs": LogsSource.model_validate({"lines": lines, "paused": True}),
+        "cron": PushSource(),
+    }
+    running = await begin()
+    await running.activate(SourcesConfig(named=named))
+
+    async def remembered() -> bool:
+        return bool(await redis.hlen("ballast:telemetry:configured") == len(named))
+
+    await eventually(remembered)
+    await SampleStream(redis, "edge").add(b"waits")
+    await redis.set("ballast:sources:logs:positions", b"{}")
+    await running.service.close()
+    await running.activate(SourcesConfig(named={"other": PushSource()}))
+    first = await begin()
+    await eventually(lambda: removed(first) == ["cron", "edge", "logs"])
+    second = await begin()  # in the middle of it
+    await eventually(lambda: removed(second) == ["cron", "edge", "logs"])
+    assert not await redis.keys("*edge*")
+    assert not await redis.keys("*:logs:*")
+    monkeypatch.setattr(removals, "LINGER_SECONDS", 0.0)
+
+    async def forgotten() -> bool:
+        return bool(await redis.hkeys("ballast:telemetry:configured") == [b"other"])
+
+    await eventually(forgotten)
+    assert removed(second) == ["cron", "edge", "logs"]
+
+
+async def test_a_name_that_is_given_again_begins_with_nothing(
+    begin: Callable[[], Any], redis: Redis
+) -> None:
+    running = await begin()
+    mapping = {"entity": "job", "metrics": {"cpu": {"kind": "gauge", "of": {"name": "cpu"}}}}
+    await running.activate(
+        SourcesConfig(named={"cron": RemoteWriteSource.model_validate({"mapping": mapping})})
+    )
+    await eventually(lambda: "cron" in running.service._receiving)
+    await redis.set("ballast:sources:cron:positions", b"{}")
+    await running.activate(PUSH)
+
+    async def clean() -> bool:
+        return not await redis.keys("*cron*")
+
+    await eventually(clean)
+    assert removed(running) == []
+
+
+def removed(running: Service) -> list[str]:
+    found = read(running.store, 10, kinds=["source_removed"]).events
+    return sorted(each["source"] for each in found)
+
+
+async def test_no_more_of_the_past_is_fetched_than_is_kept(
+    redis: Redis, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BALLAST_HISTORY_DAYS", "3")
+    monkeypatch.setenv("BALLAST_MEASUREMENT_DAYS", "1")
+    assert settings.history_days == 1
+    with EmbeddedClickhouse(tmp_path / "server") as store:
+        create_tables(store)
+        create_measurements(store)
+        running = Service(store, redis, Settings())
+        await running.service.start()
+        await running.activate(SourcesConfig())
+        filled = await running.service.filled()
+        (found,) = store.query("SELECT uniqExact(entity) AS entities FROM measurements")
+        assert 0 < filled <= (86_400 // MINUTE + 1) * found["entities"]
+        await running.close()
+
+
 async def test_a_paused_source_is_shown_so(begin: Callable[[], Any]) -> None:
     running = await begin()
     await running.activate(SourcesConfig(named={"cron": PushSource(paused=True)}))
@@ -297,6 +412,33 @@ async def test_a_paused_source_is_shown_so(begin: Callable[[], Any]) -> None:
         return bool(await running.states() == {"cron": "paused"})
 
     await eventually(shown)
+
+
+async def test_logs_that_name_entities_without_end_are_bounded(
+    begin: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EntityLimit.__init__, "__defaults__", (2,))
+    minute = int(time.time()) // MINUTE * MINUTE - MINUTE
+    lines = [{"at": minute, "ms": 1, "service": f"job-{n}"} for n in range(5)]
+    (tmp_path / "jobs.log").write_bytes(b"".join(orjson.dumps(each) + b"\n" for each in lines))
+    rules = {
+        "paths": [str(tmp_path / "jobs.log")],
+        "entity_field": "service",
+        "time": {"field": "at", "format": "s"},
+        "latency": {"field": "ms"},
+    }
+    running = await begin()
+    logs = LogsSource.model_validate({"lines": rules, "lateness_seconds": 0})
+    await running.activate(SourcesConfig(named={"jobs": logs}))
+    await eventually(lambda: running.present() == {"jobs": 2})
+
+    async def complained() -> bool:
+        published = await read_states(running.redis)
+        states = () if published is None else published.states
+        found = [(each.fault, each.count) for state in states for each in state.complaints]
+        return found == [("out of bounds", 3)]
+
+    await eventually(complained)
 
 
 async def test_logs_are_read_and_their_restarts_come_onto_the_timeline(

@@ -1,5 +1,6 @@
 """The table of measurements, and how telemetry gets into it."""
 
+import time
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +15,7 @@ from features.telemetry.tables import (
     append,
     create_measurements,
     drop_made_up,
+    keep_for,
     milliseconds,
 )
 from observability.clickhouse.embedded import EmbeddedClickhouse
@@ -63,6 +65,22 @@ def test_making_the_table_again_keeps_what_is_in_it(empty: EmbeddedClickhouse) -
     assert len(stored_rows(empty)) == 1
 
 
+def test_what_was_measured_too_long_ago_is_dropped_by_the_engine(
+    empty: EmbeddedClickhouse,
+) -> None:
+    now = int(time.time())
+    rows = {("auth", now - days * 86_400): {"load": float(days)} for days in (1, 39, 41, 500)}
+    append(empty, telemetry_of(rows), source="a", known_ms=5)
+    for days, left in ((0, 4), (40, 2), (40, 2), (20, 1)):
+        keep_for(empty, days)
+        empty.execute("OPTIMIZE TABLE measurements FINAL")
+        assert len(stored_rows(empty)) == left
+    keep_for(empty, 0)
+    append(empty, telemetry_of(rows), source="a", known_ms=6)
+    empty.execute("OPTIMIZE TABLE measurements FINAL")
+    assert len(stored_rows(empty)) == 5
+
+
 def test_a_repeated_insert_collapses_and_a_correction_is_a_row_of_its_own(
     empty: EmbeddedClickhouse,
 ) -> None:
@@ -110,7 +128,7 @@ def test_the_table_of_earlier_releases_is_dropped_where_there_is_one(
     for _ in range(2):
         drop_made_up(empty)
         found = empty.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
-        assert [row["name"] for row in found] == ["measurements"]
+        assert [row["name"] for row in found] == ["measurement_mappings", "measurements"]
 
 
 @given(st.floats(0, 4e9))

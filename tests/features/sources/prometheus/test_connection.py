@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from features.errors import SourceAwayError, SourceRefusedError, TooMuchAskedError
+from features.errors import KeyRefusedError, SourceAwayError, SourceRefusedError, TooMuchAskedError
 from features.sources.prometheus.connection import Limits
 from tests.features.sources.prometheus.lying import (
     GOOD,
@@ -68,11 +68,29 @@ async def test_it_does_not_wait_for_an_hour() -> None:
     assert len(liar.asked) == 1
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 302])
+@pytest.mark.parametrize("status", [400, 404, 422, 302])
 async def test_a_refusal_is_final(status: int) -> None:
     error, liar = await asked_once(failure(status, "bad_data", "no such thing"))
     assert type(error) is SourceRefusedError
     assert len(liar.asked) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_key_that_is_refused_is_an_outage_that_names_its_file(
+    status: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    answer = failure(status, "unauthorized", f"no such key: {TOKEN}")
+    async with lying(answer) as liar, asking(liar.url, token_file=file) as api:
+        with pytest.raises(SourceAwayError, match=f"answered {status}") as raised:
+            await api.query("up", START)
+    assert isinstance(raised.value, KeyRefusedError)
+    assert f"token_file {file}" in str(raised.value)
+    assert TOKEN not in str(raised.value)
+    assert len(liar.asked) == 1
+    error, _ = await asked_once(answer)
+    assert "give its configuration a token_file" in str(error)
 
 
 async def test_an_error_of_the_server_is_not_the_mappings() -> None:
@@ -154,7 +172,7 @@ async def test_a_token_file_without_a_token(content: str | None, tmp_path: Path)
     if content is not None:
         file.write_text(content)
     async with lying(GOOD) as liar, asking(liar.url, token_file=file) as api:
-        with pytest.raises(SourceRefusedError, match="token_file: ") as raised:
+        with pytest.raises(KeyRefusedError, match="token_file: ") as raised:
             await api.query("up", START)
     assert str(file) in str(raised.value)
     assert not content or content not in str(raised.value).replace(str(file), "")

@@ -1,0 +1,101 @@
+"""What becomes of a source's past when its mapping is corrected.
+
+The mapping in force is noted in the store, beside the rows that it gave. Where it is another one
+than before, what a changed rule gave does not answer any more (features/telemetry/mappings.py), and
+the past is fetched by the new one. Of what is sent to the platform no past can be fetched: there
+only metrics end that are mapped no longer.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from config_store.sources import LogsSource, PrometheusSource, RemoteWriteSource, SourceConfig
+from features.sources.logs.config import LogRules
+from features.sources.rules import Mapping
+from features.telemetry.mappings import WHOLE, mapping_in_force, note_mapping
+from features.telemetry.tables import ColumnStore
+
+_LATENCIES = ("p50_ms", "p95_ms", "p99_ms", "p999_ms")
+# What changes with each part of the rules of logs; which files they are in is no rule.
+_BY_PART_OF_LOGS = {
+    "entity_field": (WHOLE,),
+    "entity_name": (WHOLE,),
+    "time": (WHOLE,),
+    "requests": ("request_rate", "error_rate"),
+    "latency": ("request_rate", "error_rate", *_LATENCIES, "exemplars"),
+    "patterns": ("request_rate", "error_rate", "deploy"),
+}
+Parts = dict[str, Any]
+
+
+class Remapping:
+    """The mapping that one source is configured with, against the one that was in force."""
+
+    def __init__(self, name: str, config: SourceConfig) -> None:
+        self._name = name
+        self._config = config
+        self.has_a_past = not isinstance(config, RemoteWriteSource)
+        """Whether it can be asked for its past again."""
+
+    def apply(self, store: ColumnStore, now_ms: int) -> tuple[int, bool]:
+        """Note the mapping where it is new.
+
+        Gives since when its rows are known, and whether earlier ones were of other entities.
+        """
+        rules = rules_of(self._config)
+        if rules is None:
+            return 0, False
+        mapping, known = rules.model_dump_json(), mapping_in_force(store, self._name)
+        if known is None:
+            # By a release that noted none, or the first: all that is there is of this mapping.
+            note_mapping(store, self._name, mapping, since_ms=0)
+            return 0, False
+        before = _parts(known.mapping, type(rules))
+        if before == _parts(mapping, type(rules)):
+            return known.since_ms, False
+        ended = self._ended(before, _parts(mapping, type(rules)))
+        since_ms = max(now_ms, known.since_ms + 1)  # the clock may have been set back
+        note_mapping(store, self._name, mapping, since_ms=since_ms, ended=ended)
+        return since_ms, WHOLE in ended
+
+    def is_new(self, store: ColumnStore) -> bool:
+        """Tell whether the past was read by another mapping."""
+        known, rules = mapping_in_force(store, self._name), rules_of(self._config)
+        if known is None or rules is None:
+            return False
+        return _parts(known.mapping, type(rules)) != _parts(rules.model_dump_json(), type(rules))
+
+    def _ended(self, before: Parts, now: Parts) -> Sequence[str]:
+        if not before:  # of another kind, under the same name
+            return [WHOLE]
+        if isinstance(self._config, LogsSource):
+            changed = [part for part in _BY_PART_OF_LOGS if before.get(part) != now.get(part)]
+            return sorted({each for part in changed for each in _BY_PART_OF_LOGS[part]})
+        if not self.has_a_past:
+            return sorted(before["metrics"].keys() - now["metrics"].keys())
+        if before["entity"] != now["entity"]:
+            return [WHOLE]
+        rules = before["metrics"]
+        ended = [name for name in rules if rules[name] != now["metrics"].get(name)]
+        return sorted([*ended, *(["deploy"] if before["deploys"] != now["deploys"] else [])])
+
+
+def rules_of(config: SourceConfig) -> Mapping | LogRules | None:
+    """Give what decides of a source's numbers; None where whoever posts does."""
+    match config:
+        case PrometheusSource() | RemoteWriteSource():
+            return config.mapping
+        case LogsSource():
+            return config.lines
+        case _:
+            return None
+
+
+def _parts(noted: str, model: type[Mapping | LogRules]) -> Parts:
+    """Read what was noted, by whichever release: a field that came later has its default."""
+    try:
+        return model.model_validate_json(noted).model_dump(mode="json", exclude={"paths"})
+    except ValidationError:
+        return {}
