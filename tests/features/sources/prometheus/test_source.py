@@ -10,7 +10,7 @@ import pytest
 
 from features.errors import SourceRefusedError, TooMuchAskedError
 from features.sources.prometheus.api import PrometheusApi
-from features.sources.prometheus.connection import Limits
+from features.sources.http.connection import Limits
 from features.sources.prometheus.source import PrometheusSource
 from features.sources.rules import Mapping
 from features.sources.source import Complaint, Gathered
