@@ -19,6 +19,8 @@ _STATEMENT: Final = {
 }
 _CODE: Final = re.compile(r"Code: (\d+)\.")
 _REASON: Final = re.compile(r"^Code: \d+\.\s*(?:DB::Exception:\s*)+", re.IGNORECASE)
+# What newer servers quote of the statement; it may hold what was bound.
+_QUOTED: Final = re.compile(r"\.?\s*In scope .*?(?=\s*\([A-Z_]+\)|$)", re.DOTALL)
 _VERSION: Final = re.compile(r"\s*\(version [^)]*\)\s*$")
 _SERVER_ERROR: Final = 500
 
@@ -68,7 +70,8 @@ def code_in(text: str) -> int | None:
 
 def said(body: bytes) -> str:
     """Quote the reason, without what could break a line of a log."""
-    text = _VERSION.sub("", _REASON.sub("", body[:2000].decode(errors="replace").strip()))
+    text = _REASON.sub("", body[:8000].decode(errors="replace").strip())
+    text = _QUOTED.sub("", _VERSION.sub("", text))
     shown = "".join(letter if letter.isprintable() else " " for letter in text[:300])
     return shown.rstrip(". ")
 
