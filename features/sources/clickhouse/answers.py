@@ -14,11 +14,18 @@ import pyarrow.compute as pc
 from features.errors import SourceRefusedError
 from features.sources.checks import RawRows
 from features.sources.source import Complaint
-from features.telemetry.columns import Bools, Floats
+from features.telemetry.columns import Bools, Floats, Ints
 
 # More is a column that names requests or users, not services; each entity has its own features.
 MOST_ENTITIES = 10_000
 _MICROSECONDS = 1e6
+
+
+class Doubled(NamedTuple):
+    """Columns that count rows which should not be there: equal ones, and others of one moment."""
+
+    equal: str
+    other: str
 
 
 class Picked(NamedTuple):
@@ -28,6 +35,7 @@ class Picked(NamedTuple):
     time: str
     metrics: Mapping[str, tuple[str, float]]
     deploy: str | None = None
+    doubled: Doubled | None = None
 
     @property
     def columns(self) -> set[str]:
@@ -60,12 +68,29 @@ def read(source: str, table: pa.Table, picked: Picked) -> Read:
     deploy = None if picked.deploy is None else _flags(table, picked.deploy, complaints)
     rows = RawRows(entity, times.tolist(), metrics, deploy)
     several = _ambiguous(table, picked, entity, times)
+    if picked.doubled is not None:
+        several |= _counts(table, picked.doubled.other) > 0
+        _complain_of_equal(_counts(table, picked.doubled.equal), rows, complaints)
     if several.any():
         at = int(np.argmax(several))
-        example = f"{entity[at]!r} at {times[at]:.0f} has several rows of other labels: aggregate"
+        example = (
+            f"{str(entity[at])[:80]!r} at {times[at]:.0f} has several rows: aggregate them, or "
+            "name the columns that tell its series apart"
+        )
         complaints.append(Complaint("ambiguous labels", int(several.sum()), example))
         rows = rows_where(rows, (~several).tolist())
     return Read(rows, tuple(complaints))
+
+
+def _counts(table: pa.Table, name: str) -> Ints:
+    return np.asarray(table.column(name).to_numpy(), dtype=np.int64)
+
+
+def _complain_of_equal(counts: Ints, rows: RawRows, complaints: list[Complaint]) -> None:
+    if counts.any():
+        at = int(np.argmax(counts))
+        example = f"rows of {str(rows.entity[at])[:80]!r} at {rows.ts[at]:.0f} are there twice"
+        complaints.append(Complaint("duplicate", int(counts.sum()), example))
 
 
 def rows_where(rows: RawRows, marks: Sequence[bool]) -> RawRows:

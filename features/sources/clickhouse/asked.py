@@ -2,10 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from features.sources.clickhouse.answers import Picked
+from features.sources.clickhouse.answers import Doubled, Picked
 from features.sources.clickhouse.places import filled
 from features.sources.clickhouse.rules import Query, Template
-from features.sources.clickhouse.statement import ENTITY, TIME, statement_of
+from features.sources.clickhouse.statement import (
+    ENTITY,
+    SEVERAL,
+    TIME,
+    TWICE,
+    holds_intervals,
+    statement_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +35,5 @@ def asked_of(query: Query) -> Asked:
         return Asked(query.sql, Picked(query.entity, query.time, metrics, query.deploy))
     statement = statement_of(query)
     own = {str(name): (str(name), 1.0) for name in query.metrics}
-    return Asked(statement.sql, Picked(ENTITY, TIME, own), statement.params)
+    doubled = Doubled(TWICE, SEVERAL) if holds_intervals(query) else None
+    return Asked(statement.sql, Picked(ENTITY, TIME, own, doubled=doubled), statement.params)

@@ -31,6 +31,8 @@ _ESCAPES: Final = str.maketrans(
 _OWN: Final = "ballast_"
 ROWS: Final = f"{_OWN}rows"
 OLDEST: Final = f"{_OWN}oldest"
+TWICE: Final = f"{_OWN}twice"
+SEVERAL: Final = f"{_OWN}several"
 
 
 class Statement(NamedTuple):
@@ -115,14 +117,47 @@ def statement_of(table: Table) -> Statement:
     keys += [f"{quoted(name)} AS {_OWN}series_{at}" for at, name in enumerate(table.series)]
     metrics = [f"{parts.together(each)} AS {name}" for name, each in table.metrics.items()]
     where = [*_window(table), *map(bound.condition, table.where)]
+    rows = f"{named(table)}\n  WHERE {' AND '.join(where)}"
+    if holds_intervals(table):
+        several = f"count() - uniqExact({quoted(table.time)})"
+        metrics.append(f"sum({parts.name(f'sum({_OWN}times - 1)')}) AS {TWICE}")
+        metrics.append(f"sum({parts.name(several)}) AS {SEVERAL}")
+        rows = _distinct(table, rows)
     sql = (
         f"SELECT {_OWN}entity AS {ENTITY}, {_OWN}time AS {TIME},\n    {_lines(metrics)}\n"  # noqa: S608 - names are quoted, values bound
         f"FROM (\n  SELECT {_lines([*keys, *parts.texts()])}\n"
-        f"  FROM {named(table)}\n  WHERE {' AND '.join(where)}\n"
+        f"  FROM {rows}\n"
         f"  GROUP BY {', '.join(each.rpartition(' AS ')[2] for each in keys)}\n)\n"
         f"GROUP BY {ENTITY}, {TIME}\nORDER BY {ENTITY}, {TIME}"
     )
     return Statement(sql, bound.params)
+
+
+def holds_intervals(table: Table) -> bool:
+    """Tell whether a row describes some time, so that a second one of it is a mistake.
+
+    Of requests, several may well be of one moment.
+    """
+    of_requests = (Counted, Share, QuantileOf)
+    return not any(isinstance(each, of_requests) for each in table.metrics.values())
+
+
+def _distinct(table: Table, rows: str) -> str:
+    """Count rows that are the same to the last digit, which were inserted twice, as one."""
+    values = (_columns(each) for each in table.metrics.values())
+    used = {table.entity, table.time, *table.series, *(name for each in values for name in each)}
+    names = ", ".join(map(quoted, sorted(used)))
+    return f"(\n  SELECT {names}, count() AS {_OWN}times FROM {rows}\n  GROUP BY {names})"  # noqa: S608 - see above
+
+
+def _columns(aggregate: Aggregate) -> tuple[str, ...]:
+    match aggregate:
+        case RatioOf(column=column, by=by):
+            return column, by
+        case RateOf(column=column) | GaugeOf(column=column):
+            return (column,)
+        case _:
+            return ()
 
 
 def oldest_of(table: Table) -> Statement:
