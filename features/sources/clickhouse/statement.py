@@ -67,6 +67,7 @@ class _Parts:
     def __init__(self, bound: _Bound) -> None:
         self.bound = bound
         self._names: dict[str, str] = {}
+        self._sorted: set[str] = set()
 
     def name(self, text: str) -> str:
         return self._names.setdefault(text, f"{_OWN}{len(self._names)}")
@@ -100,9 +101,13 @@ class _Parts:
         # 0.95 of 20 values is the 19th one and no float's 19.000000000000004th.
         name = quoted(column)
         values = self.name(f"groupArrayIf(toFloat64(assumeNotNull({name})), isNotNull({name}))")
-        risen = f"arraySort(groupArrayArray({values}))"
-        rank = f"toUInt64(ceil(length({risen}) * {self.bound.place(level, 'Decimal64(9)')}))"
-        return f"if(empty({risen}), NULL, {risen}[greatest({rank}, 1)])"
+        risen = f"{values}_risen"
+        first = (
+            risen if values in self._sorted else f"arraySort(groupArrayArray({values})) AS {risen}"
+        )
+        self._sorted.add(values)
+        rank = f"ceil(length({risen}) * {self.bound.place(level, 'Decimal64(9)')})"
+        return f"if(empty({first}), NULL, {risen}[greatest(toUInt64({rank}), 1)])"
 
     def _scaled(self, text: str, times: float) -> str:
         return text if times == 1.0 else f"{text} * {self.bound.place(times)}"
