@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, HttpUrl, field_validator, model_validator
 
+from features.sources.clickhouse.rules import Query
 from features.sources.logs.config import LogRules
 from features.sources.rules import Mapping
 from settings.frozen import Frozen
@@ -40,6 +41,36 @@ class PrometheusSource(_Source):
     def _holds_no_secret(cls, url: HttpUrl) -> HttpUrl:
         if url.username or url.password or url.query:
             raise ValueError("the URL may hold no user, password or query: name a token_file")
+        return url
+
+
+class ClickhouseSource(_Source):
+    """Tables of the user's own ClickHouse, which are only read."""
+
+    kind: Literal["clickhouse"] = "clickhouse"
+    url: HttpUrl
+    query: Query
+    database: str | None = Field(
+        None, max_length=200, description="Of tables that the SQL names without one."
+    )
+    user: str | None = Field(None, max_length=200)
+    password_file: str | None = Field(
+        None, description="A file that holds a password; the configuration holds no secret."
+    )
+    verify_tls: bool = True
+    lateness_seconds: int = Field(
+        10, ge=0, le=3600, description="How long after its interval a row may be inserted."
+    )
+    history_days: int = Field(60, ge=0, le=3650, description="How much of the past is fetched.")
+
+    @field_validator("url")
+    @classmethod
+    def _holds_no_secret(cls, url: HttpUrl) -> HttpUrl:
+        if url.username or url.password or url.query:
+            raise ValueError(
+                "the URL may hold no user, password or query: name a user, a password_file and a "
+                "database"
+            )
         return url
 
 
@@ -107,7 +138,8 @@ class LogsSource(_Source):
 
 
 SourceConfig = Annotated[
-    PrometheusSource | PushSource | RemoteWriteSource | LogsSource, Field(discriminator="kind")
+    PrometheusSource | ClickhouseSource | PushSource | RemoteWriteSource | LogsSource,
+    Field(discriminator="kind"),
 ]
 
 

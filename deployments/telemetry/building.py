@@ -5,8 +5,11 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 
+from config_store.sources import ClickhouseSource as ClickhouseConfig
 from config_store.sources import LogsSource
 from config_store.sources import PrometheusSource as PrometheusConfig
+from features.sources.clickhouse.server import ClickhouseServer
+from features.sources.clickhouse.source import ClickhouseSource
 from features.sources.logs.positions import RedisPositions
 from features.sources.logs.source import LogSource
 from features.sources.prometheus.api import PrometheusApi
@@ -25,6 +28,29 @@ def prometheus_source(
         verify_tls=config.verify_tls,
     )
     return PrometheusSource(name, api, config.mapping, config.cadence_seconds, wall)
+
+
+def clickhouse_source(
+    name: str, config: ClickhouseConfig, wall: Callable[[], float]
+) -> ClickhouseSource:
+    """Make a source of a ClickHouse, which asks nobody yet."""
+    server = ClickhouseServer(
+        name,
+        str(config.url),
+        random=random.random,
+        user=config.user,
+        password_file=config.password_file,
+        database=config.database,
+        verify_tls=config.verify_tls,
+    )
+    return ClickhouseSource(
+        name,
+        server,
+        config.query,
+        wall,
+        cadence_seconds=config.cadence_seconds,
+        lateness_seconds=config.lateness_seconds,
+    )
 
 
 def log_source(name: str, config: LogsSource, redis: Redis, wall: Callable[[], float]) -> LogSource:

@@ -134,9 +134,7 @@ class Followed:
         if self.stretch is None:
             self.stretch = await self._place.stretch()
         self._notice_a_clock_set_back(self.stretch)
-        if self._newest_wanted() is not None:
-            return await self._go_on()
-        return await self._go_back()
+        return await self._go_on() or await self._go_back()
 
     def _notice_a_clock_set_back(self, stretch: Stretch) -> None:
         """Go on with the last whole interval where the newest one lies in the future."""
@@ -168,12 +166,13 @@ class Followed:
         await self._keep(gathered, newest=True)
         # What the source has nothing of is not asked for again and again.
         settled = stop if gathered.until is None else min(stop, gathered.until)
-        if settled <= start:
-            return False
-        oldest = None if self.stretch is None else self.stretch.oldest
-        newest = settled - self.cadence_seconds
-        self.stretch = Stretch(start if oldest is None else oldest, newest)
-        return True
+        before = self.stretch or Stretch()
+        if before.oldest is None:
+            # Where the first one may still come, the past need not wait for it.
+            self.stretch = Stretch(min(start, settled), settled - self.cadence_seconds)
+        elif settled > start:
+            self.stretch = Stretch(before.oldest, settled - self.cadence_seconds)
+        return settled > start
 
     async def _go_back(self) -> bool:
         """Fetch a piece of the past, the newest first."""

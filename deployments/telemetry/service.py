@@ -14,6 +14,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from config_store.sources import ClickhouseSource as ClickhouseConfig
 from config_store.sources import (
     EntityFacts,
     LogsSource,
@@ -25,7 +26,7 @@ from config_store.sources import (
 from config_store.sources import PrometheusSource as PrometheusConfig
 from config_store.store import Version
 from config_store.watch import ConfigWatch
-from deployments.telemetry.building import log_source, prometheus_source
+from deployments.telemetry.building import clickhouse_source, log_source, prometheus_source
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.followed import LONGEST_CHUNK, Followed
@@ -195,6 +196,9 @@ class TelemetryService:
             case PrometheusConfig():
                 source = prometheus_source(name, config, self._wall)
                 self._follow(name, config, source, config.history_days)
+            case ClickhouseConfig():
+                tables = clickhouse_source(name, config, self._wall)
+                self._follow(name, config, tables, config.history_days)
             case LogsSource():
                 logs = log_source(name, config, self._redis, self._wall)
                 self._follow(name, config, logs, config.history_days)

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from random import SystemRandom
 from typing import Any
 
-from config_store.sources import LogsSource, PrometheusSource, RemoteWriteSource, SourceConfig
+from config_store.sources import (
+    ClickhouseSource,
+    LogsSource,
+    PrometheusSource,
+    RemoteWriteSource,
+    SourceConfig,
+)
 from config_store.store import ConfigStore
-from features.sources.prometheus.api import PrometheusApi
+from deployments.telemetry.building import clickhouse_source, prometheus_source
 from features.sources.prometheus.source import SETTLING_SECONDS
-from features.sources.prometheus.source import PrometheusSource as AskedPrometheus
-from features.sources.source import Gathered
+from features.sources.source import Gathered, Source
 from launch.sources.change import configuration, source_of
 from launch.sources.checking_writes import check_writes
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
@@ -29,42 +33,44 @@ async def check(settings: Settings, name: str, now: datetime) -> str:
             return "\n".join([*lines, await _as_the_platform_sees_it(settings, name, config)])
     if isinstance(config, LogsSource):
         return "\n".join(await check_logs(name, config, now))
-    if isinstance(config, PrometheusSource):
+    if isinstance(config, PrometheusSource | ClickhouseSource):
         return await ask(name, config, now)
     return await _as_the_platform_sees_it(settings, name, config)
 
 
-async def ask(name: str, config: PrometheusSource, now: datetime) -> str:
-    """Ask a Prometheus for its newest intervals, and say what came."""
+async def ask(name: str, config: PrometheusSource | ClickhouseSource, now: datetime) -> str:
+    """Ask a server for its newest intervals, and say what came."""
     return "\n".join(_text(name, await _gathered(name, config, now), config))
 
 
-async def _gathered(name: str, config: PrometheusSource, now: datetime) -> Gathered:
-    api = PrometheusApi(
-        name,
-        str(config.url),
-        random=SystemRandom().random,
-        token_file=config.token_file,
-        verify_tls=config.verify_tls,
-    )
-    source = AskedPrometheus(name, api, config.mapping, config.cadence_seconds, now.timestamp)
-    over = int(now.timestamp() - SETTLING_SECONDS)
-    stop = over // config.cadence_seconds * config.cadence_seconds
+async def _gathered(
+    name: str, config: PrometheusSource | ClickhouseSource, now: datetime
+) -> Gathered:
+    if isinstance(config, PrometheusSource):
+        source: Source = prometheus_source(name, config, now.timestamp)
+        settling = SETTLING_SECONDS
+    else:
+        source = clickhouse_source(name, config, now.timestamp)
+        settling = config.lateness_seconds
+    stop = int(now.timestamp() - settling) // config.cadence_seconds * config.cadence_seconds
     try:
         return await source.range(stop - INTERVALS * config.cadence_seconds, stop)
     finally:
         await source.close()
 
 
-def _text(name: str, gathered: Gathered, config: PrometheusSource) -> Iterable[str]:
+def _text(
+    name: str, gathered: Gathered, config: PrometheusSource | ClickhouseSource
+) -> Iterable[str]:
     rows = gathered.telemetry
     minutes = INTERVALS * config.cadence_seconds / 60
     entities = entities_of(rows)
+    metrics = (config.mapping if isinstance(config, PrometheusSource) else config.query).metrics
     yield (
         f"{name} answers: {len(rows)} rows of {len(entities)} entities in the last {minutes:g} min"
         f"{': ' + ', '.join(entities) if entities else ''}."
     )
-    yield from metric_lines(rows, config.mapping.metrics)
+    yield from metric_lines(rows, metrics)
     yield from complaint_lines(gathered.complaints)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from launch.command import read_settings
-from launch.sources import logs_command, remote_write_command
+from launch.sources import clickhouse_command, logs_command, remote_write_command
 from launch.sources.steps import (
     Cadence,
     DryRun,
@@ -30,6 +30,7 @@ sources = typer.Typer(help="List, check, pause and remove sources.", no_args_is_
 
 Name = Annotated[str, typer.Argument(help="The source's name, as `sources list` prints it.")]
 
+connect.command("clickhouse")(clickhouse_command.connect_clickhouse)
 connect.command("remote-write")(remote_write_command.connect_remote_write)
 connect.command("logs")(logs_command.connect_logs)
 

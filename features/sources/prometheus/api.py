@@ -6,6 +6,15 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from features.errors import SourceRefusedError
+from features.sources.http.connection import (
+    DEFAULT_LIMITS,
+    Answer,
+    Connection,
+    Fields,
+    Key,
+    Limits,
+)
+from features.sources.http.secret_file import SecretFile
 from features.sources.prometheus.answers import (
     Labels,
     Sample,
@@ -15,15 +24,7 @@ from features.sources.prometheus.answers import (
     series_in,
     texts_in,
 )
-from features.sources.prometheus.connection import (
-    DEFAULT_LIMITS,
-    Answer,
-    Connection,
-    Fields,
-    Limits,
-)
 from features.sources.prometheus.refusals import content_of
-from features.sources.prometheus.token import TokenFile
 
 _PREFIX: Final = "api/v1/"
 
@@ -52,7 +53,7 @@ class PrometheusApi:
         self._connection = Connection(
             source,
             url,
-            token=None if token_file is None else TokenFile(token_file),
+            key=None if token_file is None else _bearer(token_file),
             verify_tls=verify_tls,
             limits=limits,
             random=random,
@@ -113,6 +114,10 @@ class PrometheusApi:
     async def _read(self, path: str, answer: Answer, read: Callable[[object], T]) -> T:
         # In a thread: megabytes of JSON would hold the loop up.
         return await asyncio.to_thread(_content, self._source, path, answer, read)
+
+
+def _bearer(token_file: str | Path) -> Key:
+    return Key(SecretFile(token_file), "token_file", "authorization", "Bearer ")
 
 
 def _content(source: str, path: str, answer: Answer, read: Callable[[object], T]) -> T:

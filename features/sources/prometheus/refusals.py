@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 
 from features.errors import SourceAwayError, SourceRefusedError, TooMuchAskedError
-from features.sources.prometheus.connection import Answer
+from features.sources.http.connection import Answer
 
 # How Prometheus, Thanos, Mimir and VictoriaMetrics say that a query is too large.
 _TOO_MUCH: Final = re.compile(r"exceed|too many|too large|limit", re.IGNORECASE)

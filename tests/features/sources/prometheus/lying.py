@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from features.errors import FeatureError
+from features.sources.http.connection import Limits
 from features.sources.prometheus.api import PrometheusApi
-from features.sources.prometheus.connection import Limits
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import KeyRefusedError, SourceAwayError, SourceRefusedError, TooMuchAskedError
-from features.sources.prometheus.connection import Limits
+from features.sources.http.connection import Limits
 from tests.features.sources.prometheus.lying import (
     GOOD,
     QUICK,

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal, NamedTuple
@@ -15,8 +15,8 @@ from features.errors import (
     SourceRefusedError,
     TooMuchAskedError,
 )
-from features.sources.prometheus.pauses import Pauses, asked_for
-from features.sources.prometheus.token import TokenFile
+from features.sources.http.pauses import Pauses, asked_for
+from features.sources.http.secret_file import SecretFile
 
 Fields = Sequence[tuple[str, str]]
 
@@ -46,10 +46,37 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 class Answer(NamedTuple):
-    """What the server said, whatever its status."""
+    """What the server said, whatever its status; names of headers are in small letters."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The secret that a server asks for, and how it is told."""
+
+    file: SecretFile
+    field: str  # of the configuration, which names the file
+    header: str
+    scheme: str = ""
+
+
+class _Question(NamedTuple):
+    method: str
+    url: str
+    fields: Fields
+    body: bytes | None
+
+    @property
+    def is_form(self) -> bool:
+        return self.method == "POST" and self.body is None
+
+    @property
+    def what(self) -> str:
+        """Name what is asked, for a message."""
+        return self.url.partition("://")[2].partition("/")[2] or "its answer"
 
 
 class _AskAgainError(Exception):
@@ -61,20 +88,25 @@ class _AskAgainError(Exception):
 
 
 class Connection:
-    """One server's connections, its token and the patience with it."""
+    """One server's connections, its key and the patience with it."""
 
     def __init__(
         self,
         source: str,
         url: str,
         *,
-        token: TokenFile | None,
+        key: Key | None,
         verify_tls: bool,
         limits: Limits,
         random: Callable[[], float],
+        headers: Mapping[str, str] | None = None,
+        says_why: bool = False,
     ) -> None:
+        """`says_why` of a server whose answers say more of a refused key than their status."""
         self._source = source
-        self._token = token
+        self._key = key
+        self._says_why = says_why
+        self._headers = headers or {}
         self._limits = limits
         self._pauses = Pauses(limits.pause_seconds, limits.longest_pause_seconds, random)
         self._turns = asyncio.Semaphore(limits.at_once)
@@ -82,19 +114,29 @@ class Connection:
         self._trust = _trust(verify=verify_tls and url.startswith("https:"))
         self._opened: aiohttp.ClientSession | None = None
 
-    async def ask(self, method: Literal["GET", "POST"], path: str, fields: Fields) -> Answer:
-        """Give the answer of any status that asking again would not change."""
+    async def ask(
+        self,
+        method: Literal["GET", "POST"],
+        path: str,
+        fields: Fields,
+        body: bytes | None = None,
+    ) -> Answer:
+        """Give the answer of any status that asking again would not change.
+
+        The fields of a POST are a form, unless there is a body: then they are in the address.
+        """
+        question = _Question(method, f"{self._url}/{path}", fields, body)
         async with self._turns:
-            return await self._ask_patiently(method, path, fields)
+            return await self._ask_patiently(question)
 
     async def close(self) -> None:
         if self._opened is not None:
             await self._opened.close()
 
-    async def _ask_patiently(self, method: str, path: str, fields: Fields) -> Answer:
+    async def _ask_patiently(self, question: _Question) -> Answer:
         for attempt in range(1, self._limits.attempts + 1):
             try:
-                return await self._ask_once(method, path, fields)
+                return await self._ask_once(question)
             except _AskAgainError as error:
                 wait = self._pauses.before_next(attempt, error.wait_seconds)
                 if attempt == self._limits.attempts or wait is None:
@@ -104,47 +146,51 @@ class Connection:
             await asyncio.sleep(wait)
         raise AssertionError  # the last attempt returned or raised
 
-    async def _ask_once(self, method: str, path: str, fields: Fields) -> Answer:
-        headers = await self._authorization()
+    async def _ask_once(self, question: _Question) -> Answer:
+        secret = await self._secret()
         try:
             async with asyncio.timeout(self._limits.answer_seconds):
-                return await self._exchange(method, path, fields, headers)
+                return await self._exchange(question, secret)
         except TimeoutError:
             # Not again: the server may still be busy with the first one.
             seconds = self._limits.answer_seconds
             raise SourceAwayError(
-                self._source, f"{path} took over {seconds:g} s. See whether it is overloaded."
+                self._source,
+                f"{question.what} took over {seconds:g} s. See whether it is overloaded.",
             ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._broken(error) from None
         except ValueError:
             # What it says holds the url, and that may hold a password.
             raise SourceRefusedError(
-                self._source, "its url cannot be asked. A password in it goes without token_file."
+                self._source, "its url cannot be asked. It may hold no password."
             ) from None
 
-    async def _exchange(
-        self, method: str, path: str, fields: Fields, headers: dict[str, str]
-    ) -> Answer:
-        is_form = method == "POST"
+    async def _exchange(self, question: _Question, secret: str) -> Answer:
         asked = self._session().request(
-            method,
-            f"{self._url}/{path}",
-            headers=headers,
+            question.method,
+            question.url,
+            headers=self._told(secret),
             ssl=self._trust,
             # Another place would be told the key.
             allow_redirects=False,
-            data=list(fields) if is_form else None,
-            params=None if is_form else list(fields),
+            data=list(question.fields) if question.is_form else question.body,
+            params=None if question.is_form else list(question.fields),
         )
         async with asked as answer:
             body = await self._bounded(answer)
+            headers = {name.lower(): value for name, value in answer.headers.items()}
         if answer.status in _MAY_BE_ASKED_AGAIN and not _gave_up_on_the_query(body):
-            wait = asked_for(answer.headers.get("retry-after"), answer.headers.get("date"))
+            wait = asked_for(headers.get("retry-after"), headers.get("date"))
             raise _AskAgainError(f"it answered {answer.status}", wait)
-        if answer.status in _ASKS_FOR_A_KEY:
+        if answer.status in _ASKS_FOR_A_KEY and not self._says_why:
             raise KeyRefusedError(self._source, f"it answered {answer.status}. {self._key_hint()}")
-        return Answer(answer.status, _without_secret(body, headers))
+        return Answer(answer.status, _without(secret, body), headers)
+
+    def _told(self, secret: str) -> dict[str, str]:
+        """Give the headers of a question."""
+        key = {} if self._key is None else {self._key.header: f"{self._key.scheme}{secret}"}
+        return {**self._headers, **key}
 
     def _session(self) -> aiohttp.ClientSession:
         if self._opened is None:
@@ -167,19 +213,18 @@ class Connection:
                 )
         return b"".join(parts)
 
-    async def _authorization(self) -> dict[str, str]:
-        if self._token is None:
-            return {}
+    async def _secret(self) -> str:
+        if self._key is None:
+            return ""
         try:
-            token = await asyncio.to_thread(self._token.read)
+            return await asyncio.to_thread(self._key.file.read)
         except (OSError, ValueError) as error:
-            raise KeyRefusedError(self._source, f"its token_file: {error}") from None
-        return {"authorization": f"Bearer {token}"}
+            raise KeyRefusedError(self._source, f"its {self._key.field}: {error}") from None
 
     def _key_hint(self) -> str:
-        if self._token is None:
+        if self._key is None:
             return "It asks for a key: give its configuration a token_file."
-        return f"See whether the key in its token_file {self._token.path} is valid."
+        return f"See whether the key in its {self._key.field} {self._key.file.path} is valid."
 
     def _broken(self, error: Exception) -> Exception:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -207,10 +252,9 @@ def _is_garbled(error: Exception) -> bool:
     return isinstance(cause, aiohttp.http_exceptions.ContentEncodingError)
 
 
-def _without_secret(body: bytes, headers: dict[str, str]) -> bytes:
+def _without(secret: str, body: bytes) -> bytes:
     """Take our key out of what a server echoes: reasons are quoted in messages and logs."""
-    secret = headers.get("authorization", "").removeprefix("Bearer ").encode()
-    return body.replace(secret, b"***") if secret else body
+    return body.replace(secret.encode(), b"***") if secret else body
 
 
 def _gave_up_on_the_query(body: bytes) -> bool:

@@ -1,0 +1,135 @@
+"""Looks at a ClickHouse that is to be connected."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from random import SystemRandom
+from typing import Final
+
+from pydantic import HttpUrl, TypeAdapter, ValidationError
+
+from config_store.sources import ClickhouseSource
+from features.sources.clickhouse.columns_used import Stated
+from features.sources.clickhouse.proposal import TableProposal, propose
+from features.sources.clickhouse.rules import Query
+from features.sources.clickhouse.server import ClickhouseServer
+from features.sources.clickhouse.template_columns import template_of
+from launch.errors import LaunchError
+from launch.sources.connecting import check_name, wrong
+
+_URL: Final[TypeAdapter[HttpUrl]] = TypeAdapter(HttpUrl)
+_QUERY: Final[TypeAdapter[Query]] = TypeAdapter(Query)
+# What the other fields are checked with, before there is a query.
+_ANY_QUERY: Final = _QUERY.validate_python(
+    {
+        "kind": "table",
+        "table": "any",
+        "entity": "any",
+        "time": "any",
+        "metrics": {"request_rate": {"kind": "rows"}},
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClickhouseWish:
+    """The ClickHouse that a user names."""
+
+    name: str
+    url: str
+    user: str | None
+    password_file: Path | None
+    database: str | None
+    cadence_seconds: int
+    lateness_seconds: int
+
+    def source(self, query: Query) -> ClickhouseSource:
+        file = None if self.password_file is None else str(self.password_file.absolute())
+        return ClickhouseSource(
+            url=_URL.validate_python(self.url),
+            user=self.user,
+            password_file=file,
+            database=self.database,
+            cadence_seconds=self.cadence_seconds,
+            lateness_seconds=self.lateness_seconds,
+            query=query,
+        )
+
+
+def check_wish(wish: ClickhouseWish) -> None:
+    """Check what the user wrote, before anything is asked."""
+    try:
+        parsed = _URL.validate_python(wish.url)
+        if parsed.username or parsed.password or parsed.query:
+            raise LaunchError(
+                "The URL may hold no user, password or database, as the configuration holds no "
+                "secret: give --user, --password-file and --database."
+            )
+        check_name(wish.name, wish.source(_ANY_QUERY))
+    except ValidationError as refusal:
+        raise wrong(refusal) from None
+
+
+def read_query(file: Path) -> Query:
+    """Read a query of the user's own, as JSON."""
+    try:
+        return _QUERY.validate_json(file.read_bytes())
+    except ValidationError as refusal:
+        raise LaunchError(f"The mapping in {file}: {wrong(refusal)}") from None
+    except OSError as error:
+        raise LaunchError(f"The mapping {file} cannot be read: {error.strerror}.") from None
+
+
+def read_sql(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LaunchError(f"The SQL in {file} cannot be read: {error}.") from None
+
+
+async def look_at(
+    wish: ClickhouseWish, table: str | None, stated: Stated, now: datetime
+) -> TableProposal:
+    """Look at the tables, and propose what to make of the best of them."""
+    async with _asked(wish) as server:
+        return await propose(
+            server,
+            now=now.timestamp(),
+            cadence_seconds=wish.cadence_seconds,
+            database=wish.database,
+            table=table,
+            stated=stated,
+        )
+
+
+async def look_at_sql(wish: ClickhouseWish, sql: str, stated: Stated, now: datetime) -> Query:
+    """See which columns the user's SQL answers."""
+    try:
+        async with _asked(wish) as server:
+            return await template_of(
+                server,
+                sql,
+                now=now.timestamp(),
+                cadence_seconds=wish.cadence_seconds,
+                stated=stated,
+            )
+    except ValidationError as refusal:
+        raise wrong(refusal) from None
+
+
+@asynccontextmanager
+async def _asked(wish: ClickhouseWish) -> AsyncIterator[ClickhouseServer]:
+    server = ClickhouseServer(
+        wish.name,
+        wish.url,
+        random=SystemRandom().random,
+        user=wish.user,
+        password_file=wish.password_file,
+        database=wish.database,
+    )
+    try:
+        yield server
+    finally:
+        await server.close()
