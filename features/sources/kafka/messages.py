@@ -22,7 +22,7 @@ def gathered(
     # The last first: of several values the first is kept.
     for message in reversed(list(messages)):
         try:
-            posted = _read(message.body, csv=csv)
+            posted = read_body(message.body, csv=csv)
         except PostRefusedError as refusal:
             complaints.append(Complaint("schema", 1, f"{_place(message)}: {refusal}"))
             continue
@@ -35,7 +35,8 @@ def gathered(
     return Gathered(found.telemetry, add_up([*complaints, *found.complaints]))
 
 
-def _read(body: bytes, *, csv: bool) -> Posted:
+def read_body(body: bytes, *, csv: bool) -> Posted:
+    """Read one body; PostRefusedError where it cannot be read."""
     if len(body) > MOST_BYTES:
         raise PostRefusedError("body", f"it is over {MOST_BYTES} bytes: write smaller messages")
     reading = steps(body, csv=csv)

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -115,21 +114,21 @@ def row(entity: str, ts: int, **metrics: Any) -> dict[str, Any]:
 
 def bodies(seed: int) -> list[bytes]:
     """Write an hour of three services in all forms, with corrections and faults."""
-    draw, begin = Random(seed), a_minute() - 60 * MINUTE
+    draw, begin = np.random.default_rng(seed), a_minute() - 60 * MINUTE
     found = []
     for at in range(60):
         ts = begin + at * MINUTE
         rows = [
-            row(each, ts, request_rate=draw.lognormvariate(4, 1), p99_ms=draw.uniform(1, 90))
+            row(each, ts, request_rate=draw.lognormal(4, 1), p99_ms=draw.uniform(1, 90))
             for each in ENTITIES
         ]
-        rows[0]["error_rate"] = draw.choice([None, draw.random() / 10, 7.5, "many"])
+        rows[0]["error_rate"] = (None, draw.random() / 10, 7.5, "many")[draw.integers(4)]
         rows[1]["deploy"] = at % 20 == 0
         if at % 7 == 0:  # two values of one metric in one body, and one without a place in time
             rows.append(row("billing", ts, request_rate=1.0, cpu=draw.random()))
             rows.append(row("billing", ts * 10**9, cpu=0.5))
         columns = {name: [each.get(name) for each in rows] for name in {*rows[0], "cpu"}}
-        form = draw.choice([rows, {"rows": rows}, {"columns": columns}])
+        form = (rows, {"rows": rows}, {"columns": columns})[draw.integers(3)]
         found.append(json.dumps(form).encode())
         if at % 5 == 0:  # a correction of what was said some messages before
             past = row("search", ts - 3 * MINUTE, p99_ms=draw.uniform(1, 90), cpu=draw.random())
@@ -167,8 +166,8 @@ async def test_what_comes_through_a_killed_broker_is_what_is_pushed_to_the_bit(
         broker.produce(TOPIC, sent[30:])
         await steps_until(source, lambda: source.newest == a_minute())
         assert {"schema", "duplicate", "out of bounds"} <= {x.fault for x in source.complaints}
-        told = [each.kind for each in read_timeline(through.store, 100).events]
-        assert {"source_away", "breaker_opened", "source_back", "breaker_closed"} <= {*told}
+        told = {each["kind"] for each in read_timeline(through.store, 100).events}
+        assert {"source_away", "breaker_opened", "source_back", "breaker_closed"} <= told
         moment = int(time.time() * 1000)
         by_kafka = bits(through.store, moment)
     with EmbeddedClickhouse(tmp_path / "push") as store:
@@ -196,7 +195,7 @@ def _read(body: bytes) -> Any:
             return done.value
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """A process ends here: what it knows is lost, what it stored is not."""
 
 
@@ -215,15 +214,14 @@ async def test_who_dies_between_the_note_and_the_rows_doubles_nothing(
     async def dying(self: SourcePlace, *args: Any, **named: Any) -> None:
         if not (stored := next(crashes)):
             await take_in(self, *args, **named)
-        raise Crash(stored)
+        raise CrashError(stored)
 
     async with platform(tmp_path / "kafka", redis, config_of(broker)) as through:
         monkeypatch.setattr(SourcePlace, "take_in", dying)
         for _ in range(4):
             source = through.new()
-            with pytest.raises(Crash):
-                while True:
-                    await source.step()
+            with pytest.raises(CrashError):
+                await steps_until(source, lambda: False)
             await source.close()
         monkeypatch.undo()
         source = through.new()
@@ -255,8 +253,7 @@ async def test_a_store_that_fails_for_a_while_is_asked_again_with_the_same_rows(
         source = through.new()
         for _ in range(3):
             with pytest.raises(QueryRejectedError):
-                while True:
-                    await source.step()
+                await steps_until(source, lambda: False)
         await steps_until(source, lambda: through.rows == 1)
 
 
