@@ -1,10 +1,10 @@
 """Prints what the messages of a topic hold, and what they lack."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import numpy as np
 from rich.console import Console
+from rich.table import Table
 
 from features.sources.prometheus.proposed import METRICS
 from features.telemetry.columns import Telemetry
@@ -28,11 +28,13 @@ def show(looked: Looked) -> None:
         console.print(_metrics(rows, given))
         console.print()
         console.print(_sample(rows, given))
-    for line in (*_lacking(given), *complaint_lines(looked.found.complaints)):
+        console.print()
+        console.print(_lacking(given))
+    for line in complaint_lines(looked.found.complaints):
         console.print(printable(line))
 
 
-def _metrics(rows: Telemetry, given: list[str]) -> object:
+def _metrics(rows: Telemetry, given: list[str]) -> Table:
     table = columns("metric", "rows", "from", "to")
     for name in given:
         values = rows.columns()[name]
@@ -42,7 +44,7 @@ def _metrics(rows: Telemetry, given: list[str]) -> object:
     return table
 
 
-def _sample(rows: Telemetry, given: list[str]) -> object:
+def _sample(rows: Telemetry, given: list[str]) -> Table:
     table = columns("entity", "interval", *given)
     for at in np.argsort(rows.ts, kind="stable")[-SHOWN_ROWS:].tolist():
         begins = datetime.fromtimestamp(int(rows.ts[at]), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
@@ -52,7 +54,9 @@ def _sample(rows: Telemetry, given: list[str]) -> object:
     return table
 
 
-def _lacking(given: list[str]) -> Iterable[str]:
+def _lacking(given: list[str]) -> Table:
+    table = columns("missing", "without it")
     for name in METRICS:
-        if given and name not in given:
-            yield f"  {name} is not in them; without it: {follows(name, given)}."
+        if name not in given:
+            table.add_row(name, follows(name, given))
+    return table

@@ -201,7 +201,8 @@ class TopicReader:
             why = f"offsets {wanted} to {bounds.begin - 1} were deleted before they were read"
             self._faults.add("gap", max(bounds.begin - wanted, 1), f"partition {partition}: {why}")
         self._next[partition] = self._begins[partition] = bounds.begin
-        consumer.seek(self._place(partition, bounds.begin))
+        # The library seeks only where it is fetching, and behind an error it is not.
+        self._assign(consumer, self._next)
 
     def _complaints(self) -> tuple[Complaint, ...]:
         faults, self._faults = self._faults, Faults()
@@ -223,8 +224,7 @@ class TopicReader:
         metadata = self._asked(lambda: consumer.list_topics(topic, timeout=ANSWER_SECONDS))
         found = metadata.topics[topic]
         if found.error is not None:
-            self._errors.append(found.error)
-            raise self._failure(consumer, str(found.error.str()))
+            raise self._failure(consumer, found.error)
         return sorted(found.partitions)
 
     def _bounds(self, consumer: "Consumer", partition: int) -> Span:
@@ -240,20 +240,22 @@ class TopicReader:
         try:
             found = ask()
         except KafkaException as error:
-            self._errors.append(error.args[0])
-            raise self._failure(self._opened(), str(error.args[0].str())) from None
+            raise self._failure(self._opened(), error.args[0]) from None
         self._errors.clear()
         return found
 
-    def _failure(self, consumer: "Consumer", reason: str) -> Exception:
-        """Say what is wrong by all that the library told, of which the last is the least."""
+    def _failure(self, consumer: "Consumer", error: "KafkaError") -> Exception:
+        """Say what is wrong: what the connections said tells more than what a call did."""
         consumer.poll(0)
-        refused = (refusal(self._source, self._topic, each) for each in self._errors)
+        said = [*self._errors, error]
+        refused = (refusal(self._source, self._topic, each) for each in said)
         found = next((each for each in refused if each is not None), None)
         if found is not None:
             return found
-        said = next((str(each.str()) for each in self._errors), reason)
-        return away(self._source, self._topic, said)
+        nothing = f"no broker answers within {ANSWER_SECONDS:g} s, or the port is one of TLS"
+        return away(
+            self._source, self._topic, str(self._errors[0].str()) if self._errors else nothing
+        )
 
     def _place(self, partition: int, offset: int = 0) -> "TopicPartition":
         from confluent_kafka import TopicPartition  # noqa: PLC0415 - an extra, see client.py

@@ -1,5 +1,6 @@
 """Messages of a real broker become rows, each once, whoever is killed in between."""
 
+import itertools
 import json
 import math
 import time
@@ -68,8 +69,8 @@ class Platform:
         place = SourcePlace(
             "shop", self.config.cadence_seconds, self.store, self.features, time.time
         )
-        # Its clock stands still, but for half a minute a call: an open breaker lets a try through.
-        ticks = iter(range(0, 10**9, 30))
+        # A second a call: an open breaker lets a try through when it was asked some times.
+        ticks = itertools.count()
         breaker = Breaker(lambda: float(next(ticks)), lambda: 0.5)
         found = kafka_source("shop", self.config, self.store, place, breaker, time.time)
         self.opened.append(found)
