@@ -33,9 +33,10 @@ class KafkaBroker:
         self._objects = objects
         self._log = folder / "broker.log"
 
-    def start(self, *options: str, scheme: str = "tcp") -> None:
-        url = f"{scheme}://{self.address}"
-        named = {"listener-url": url, "advertised-listener-url": url}
+    def start(self, *options: str, known_as: str = "") -> None:
+        """Start it; clients are told to come to `known_as`, where that is another address."""
+        named = {"listener-url": f"tcp://{self.address}"}
+        named["advertised-listener-url"] = f"tcp://{known_as or self.address}"
         named["storage-engine"] = "s3://logs/"
         arguments = [f"--{name}={value}" for name, value in named.items()]
         environment = {

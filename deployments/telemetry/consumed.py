@@ -5,7 +5,7 @@ and may not be stored is read again, and gives equal rows.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -110,13 +110,14 @@ class ConsumedSource:
         ends = await self._begin() if self._ends is None else self._ends
         if not self._reader.is_open:
             await self._in_thread(lambda: self._reader.open(ends))
-        if self._again is not None:
-            last = self._again
+        if (last := self._again) is not None:
             batch = await self._in_thread(lambda: self._reader.again(last.spans))
+        else:
+            batch = await self._in_thread(self._reader.read)
+        self.complaints = add_up([*self.complaints, *batch.complaints])
+        if last is not None:
             self._again = None
             return _Unstored(batch, last)
-        batch = await self._in_thread(self._reader.read)
-        self.complaints = add_up([*self.complaints, *batch.complaints])
         if not batch.spans:
             return None
         self._ends = ends | {each: span.end for each, span in batch.spans.items()}
@@ -138,7 +139,7 @@ class ConsumedSource:
         self._ends = ends
         return ends
 
-    def _as_read(self, spans: dict[int, Span]) -> Read:
+    def _as_read(self, spans: Mapping[int, Span]) -> Read:
         # Each later than the one before, whatever the clock does: the later message counts.
         self._known_ms = max(milliseconds(self._wall()), self._known_ms + 1)
         return Read(spans, self._known_ms, self._config.cadence_seconds)

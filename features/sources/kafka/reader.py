@@ -48,6 +48,7 @@ class TopicReader:
         self._topic = topic
         self._monotonic = monotonic
         self._consumer: Consumer | None = None
+        self._is_open = False
         self._next: dict[int, int] = {}
         self._begins: dict[int, int] = {}
         self._made_anew: set[int] = set()
@@ -59,7 +60,8 @@ class TopicReader:
 
     @property
     def is_open(self) -> bool:
-        return self._consumer is not None
+        """Whether it reads; to ask where to begin it is connected already."""
+        return self._is_open
 
     def open(self, ends: Mapping[int, int]) -> None:
         """Go on where each partition was read to; what is new since is read from its beginning."""
@@ -69,6 +71,7 @@ class TopicReader:
             if partition not in self._next:
                 self._next[partition] = self._bounds(consumer, partition).begin
         self._assign(consumer, self._next)
+        self._is_open = True
 
     def starts(self, since_ms: int | None) -> dict[int, int]:
         """Tell the offset of each partition from a moment on; without one, of what is to come."""
@@ -122,7 +125,9 @@ class TopicReader:
                 raise away(self._source, self._topic, "what was read before does not come again")
             found += self._poll(consumer)
         ends = {each: span.end for each, span in left.items() if each not in self._made_anew}
-        self._next = after | self._next | ends
+        # Another log was never read: all of it is to come.
+        anew = {each: self._begins[each] for each in self._made_anew}
+        self._next = after | ends | anew
         self._assign(consumer, self._next)
         within = (each for each in found if each.offset < ends.get(each.partition, 0))
         return Batch(tuple(sorted(within)), spans, self._complaints())
@@ -137,7 +142,7 @@ class TopicReader:
         return self._at_end >= self._next.keys()
 
     def close(self) -> None:
-        consumer, self._consumer = self._consumer, None
+        consumer, self._consumer, self._is_open = self._consumer, None, False
         if consumer is not None:
             consumer.close()
 

@@ -76,6 +76,10 @@ class Platform:
         self.opened.append(found)
         return found
 
+    async def end(self, source: ConsumedSource) -> None:
+        self.opened.remove(source)
+        await source.close()
+
     @property
     def rows(self) -> int:
         return sources_present(self.store).get("shop", 0)
@@ -94,8 +98,8 @@ async def platform(folder: Path, redis: Redis, config: KafkaSource) -> AsyncIter
         try:
             yield found
         finally:
-            for each in found.opened:
-                await each.close()
+            for each in tuple(found.opened):
+                await found.end(each)
 
 
 async def steps_until(source: ConsumedSource, holds: Callable[[], bool]) -> None:
@@ -223,7 +227,7 @@ async def test_who_dies_between_the_note_and_the_rows_doubles_nothing(
             source = through.new()
             with pytest.raises(CrashError):
                 await steps_until(source, lambda: False)
-            await source.close()
+            await through.end(source)
         monkeypatch.undo()
         source = through.new()
         await steps_until(source, lambda: through.collapsed_rows() == 24)
@@ -267,7 +271,8 @@ async def test_only_what_is_to_come_is_read_also_behind_a_restart(
     ) as through:
         source = through.new()
         await source.step()
-        await source.close()
+        await through.end(source)
+        assert source.trouble == ""
         text = f"entity,ts,cpu\nbilling,{a_minute()},0.5\n"
         broker.produce(TOPIC, [None, text.encode()])
         again = through.new()

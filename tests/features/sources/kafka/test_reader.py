@@ -24,6 +24,7 @@ from features.sources.kafka.reader import TopicReader
 from tests.deployments.runtime.transport.tcp.certificates import Authority
 from tests.kafka_broker import running
 from tests.ports import any_free_port
+from tests.tls_front import running as tls_front
 from tests.waiting import PATIENCE_SECONDS
 
 
@@ -153,32 +154,34 @@ def test_a_real_broker_that_asks_for_a_password_over_tls(tmp_path: Path) -> None
         options = (f"--broker=tcp://{broker.address}", "--mechanism=scram256")
         subprocess.run([*made, *options], check=True, capture_output=True)
         broker.kill()
-        options = (f"--cert={issued.own}", f"--key={issued.key}")
-        broker.start("--authentication", *options, scheme="tls")
-        with reading(broker.address, **access) as found:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while not found.is_open:
-                try:
-                    found.open({0: 1})
-                except SourceAwayError:
-                    found.close()
-                    assert time.monotonic() < deadline
-            assert [each.body for each in read_all(found).messages] == [b"b"]
-        password.write_text("apple-tree\n")
-        with (
-            reading(broker.address, **access) as found,
-            pytest.raises(SourceRefusedError, match="the user or the password is wrong"),
-        ):
-            found.open({})
-        del access["ca_file"]
-        with (
-            reading(broker.address, **access) as found,
-            pytest.raises(SourceRefusedError, match="TLS fails"),
-        ):
-            found.open({})
-        password.unlink()
-        with (
-            reading(broker.address, **access) as found,
-            pytest.raises(SourceRefusedError, match="password_file"),
-        ):
-            found.open({})
+        with tls_front(broker.port, issued.own, issued.key) as port:
+            address = f"127.0.0.1:{port}"
+            broker.start("--authentication", known_as=address)
+            _is_read_with_the_password_only(address, access, password)
+
+
+def _is_read_with_the_password_only(address: str, access: dict[str, Any], password: Path) -> None:
+    with reading(address, **access) as found:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not found.is_open:
+            try:
+                found.open({0: 1})
+            except SourceAwayError:
+                found.close()
+                assert time.monotonic() < deadline
+        assert [each.body for each in read_all(found).messages] == [b"b"]
+    password.write_text("apple-tree\n")
+    with (
+        reading(address, **access) as found,
+        pytest.raises(SourceRefusedError, match="the user or the password is wrong"),
+    ):
+        found.open({})
+    untrusting = {name: value for name, value in access.items() if name != "ca_file"}
+    with (
+        reading(address, **untrusting) as found,
+        pytest.raises(SourceRefusedError, match="TLS fails"),
+    ):
+        found.open({})
+    password.unlink()
+    with reading(address, **access) as found, pytest.raises(SourceRefusedError, match="password_f"):
+        found.open({})
