@@ -26,9 +26,16 @@ def running(behind: int, certificate: Path, key: Path) -> Iterator[int]:
     port, loop = any_free_port(), asyncio.new_event_loop()
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        writers = [writer]
+        try:
             there, back = await asyncio.open_connection("127.0.0.1", behind)
+            writers.append(back)
             await asyncio.gather(_copy(reader, back), _copy(there, writer))
+        except OSError:
+            return  # the client is told by a closed connection
+        finally:
+            for each in writers:
+                each.transport.abort()
 
     async def listen() -> asyncio.Server:
         return await asyncio.start_server(take, "127.0.0.1", port, ssl=trust)
@@ -39,6 +46,7 @@ def running(behind: int, certificate: Path, key: Path) -> Iterator[int]:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed by the loop
 
     server = loop.run_until_complete(listen())
     serving = threading.Thread(target=loop.run_forever)
