@@ -13,7 +13,7 @@ THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
 
-.PHONY: help serve dev one install install-dev install-system check unit live cluster long test fresh bench quality chaos abuse intake interleavings lock generate clean
+.PHONY: help serve dev one install install-kafka install-dev install-system check unit live cluster long test fresh bench quality chaos abuse intake interleavings lock generate clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,9 @@ install: .venv/.installed ## Make the virtual environment from the lock file
 .venv/.installed: requirements.lock pyproject.toml scripts/install
 	@PYTHON=$(PYTHON) scripts/install
 	@touch $@
+
+install-kafka: install ## Add what a source of the kind kafka needs
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements-kafka.lock
 
 install-dev: install .venv/.installed-dev ## Add what lint and tests need
 

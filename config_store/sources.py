@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, HttpUrl, field_validator, model_validator
 
 from features.sources.clickhouse.rules import Query
+from features.sources.kafka.config import KafkaTopic
 from features.sources.logs.config import LogRules
 from features.sources.rules import Mapping
 from settings.frozen import Frozen
@@ -137,8 +138,17 @@ class LogsSource(_Source):
         return self
 
 
+class KafkaSource(KafkaTopic, _Source):
+    """Messages of a topic of Kafka, each with rows as clients post them."""
+
+    kind: Literal["kafka"] = "kafka"
+    history_days: int = Field(
+        7, ge=0, le=3650, description="How much of the past is read; 0: only what is to come."
+    )
+
+
 SourceConfig = Annotated[
-    PrometheusSource | ClickhouseSource | PushSource | RemoteWriteSource | LogsSource,
+    PrometheusSource | ClickhouseSource | PushSource | RemoteWriteSource | LogsSource | KafkaSource,
     Field(discriminator="kind"),
 ]
 

@@ -2,14 +2,20 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from redis.asyncio import Redis
 
 from config_store.sources import ClickhouseSource as ClickhouseConfig
-from config_store.sources import LogsSource
+from config_store.sources import KafkaSource, LogsSource
 from config_store.sources import PrometheusSource as PrometheusConfig
+from deployments.telemetry.consumed import ConsumedSource
+from deployments.telemetry.place import SourcePlace
+from features.sources.breaker import Breaker
 from features.sources.clickhouse.server import ClickhouseServer
 from features.sources.clickhouse.source import ClickhouseSource
+from features.sources.kafka.reader import TopicReader
+from features.sources.kafka.reads import KafkaReads
 from features.sources.logs.positions import RedisPositions
 from features.sources.logs.source import LogSource
 from features.sources.prometheus.api import PrometheusApi
@@ -65,3 +71,16 @@ def log_source(name: str, config: LogsSource, redis: Redis, wall: Callable[[], f
         history_days=config.history_days,
         past_mb=config.past_mb,
     )
+
+
+def kafka_source(
+    name: str,
+    config: KafkaSource,
+    store: Any,
+    place: SourcePlace,
+    breaker: Breaker,
+    wall: Callable[[], float],
+) -> ConsumedSource:
+    """Make a source of a topic, which reads nothing yet."""
+    reader, reads = TopicReader(name, config), KafkaReads(store, name, config.topic)
+    return ConsumedSource(name, config, reader, reads, place, breaker, wall)

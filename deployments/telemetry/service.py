@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from config_store.sources import ClickhouseSource as ClickhouseConfig
 from config_store.sources import (
     EntityFacts,
+    KafkaSource,
     LogsSource,
     PushSource,
     RemoteWriteSource,
@@ -26,7 +27,13 @@ from config_store.sources import (
 from config_store.sources import PrometheusSource as PrometheusConfig
 from config_store.store import Version
 from config_store.watch import ConfigWatch
-from deployments.telemetry.building import clickhouse_source, log_source, prometheus_source
+from deployments.telemetry.building import (
+    clickhouse_source,
+    kafka_source,
+    log_source,
+    prometheus_source,
+)
+from deployments.telemetry.consumed import ConsumedSource
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.followed import LONGEST_CHUNK, Followed
@@ -37,9 +44,15 @@ from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
 from deployments.telemetry.remapping import Remapping
 from deployments.telemetry.removals import Removals
-from deployments.telemetry.states import paused, state_of_followed, state_of_posted
+from deployments.telemetry.states import (
+    paused,
+    state_of_consumed,
+    state_of_followed,
+    state_of_posted,
+)
 from deployments.telemetry.written import PAUSE_SECONDS, WrittenSource
 from features.sources.breaker import Breaker
+from features.sources.kafka.reads import forget_other_reads
 from features.sources.logs.positions import RedisPositions
 from features.sources.remote_write.stream import SampleStream
 from features.sources.simulator.source import DEMO
@@ -78,6 +91,15 @@ class Receiving:
     loop: BackgroundLoop
 
 
+@dataclass(frozen=True, slots=True)
+class Consuming:
+    """A source whose messages are read, and by which configuration."""
+
+    config: KafkaSource
+    consumed: ConsumedSource
+    loop: BackgroundLoop
+
+
 class TelemetryService:
     """Everything that comes in, whoever sends it."""
 
@@ -105,6 +127,8 @@ class TelemetryService:
         self._removals = Removals(redis, store, self.features, wall)
         self._running: dict[str, Running] = {}
         self._receiving: dict[str, Receiving] = {}
+        self._consuming: dict[str, Consuming] = {}
+        self._reads_kept: frozenset[str] | None = None
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
         intake = Intake(redis, on_dead_letter=metrics.telemetry_dead_letters.inc)
@@ -122,7 +146,7 @@ class TelemetryService:
 
     async def close(self) -> None:
         await self._config.stop()
-        for name in [*self._running, *self._receiving]:
+        for name in [*self._running, *self._receiving, *self._consuming]:
             await self._stop(name)
 
     async def filled(self) -> int:
@@ -159,15 +183,17 @@ class TelemetryService:
             name: each.config for name, each in self._running.items() if name != DEMO
         }
         known |= {name: each.config for name, each in self._receiving.items()}
+        known |= {name: each.config for name, each in self._consuming.items()}
         for name, config in known.items():
             if wanted.get(name) != config:
                 await self._stop(name)
         await self._removals.load()
         for name, named in wanted.items():
-            followed = name in self._running or name in self._receiving
-            if not followed and not self._removals.owes(name, named):
+            runs = wanted.get(name) == known.get(name) and name in known
+            if not runs and not self._removals.owes(name, named):
                 self._begin(name, named)
         await self._removals.follow(self._wanted.named)
+        await self._forget_reads(self._wanted)
         await self._apply_demo(connected=bool(self._wanted.named))
         self._say_what_is_filled()
 
@@ -204,6 +230,8 @@ class TelemetryService:
                 self._follow(name, config, logs, config.history_days)
             case RemoteWriteSource():
                 self._receive(name, config)
+            case KafkaSource():
+                self._consume(name, config)
             case PushSource():
                 pass
 
@@ -215,6 +243,22 @@ class TelemetryService:
             f"evaluate {name}", written.step, lambda: PAUSE_SECONDS, expected=AWAY
         )
         self._receiving[name] = Receiving(config, written, loop)
+
+    def _consume(self, name: str, config: KafkaSource) -> None:
+        place = self._place(name, config.cadence_seconds)
+        breaker = Breaker(self._monotonic, random.random)
+        consumed = kafka_source(name, config, self._store, place, breaker, self._wall)
+        loop = self._loops.start(
+            f"consume {name}", consumed.step, consumed.pause_seconds, expected=AWAY
+        )
+        self._consuming[name] = Consuming(config, consumed, loop)
+
+    async def _forget_reads(self, wanted: SourcesConfig) -> None:
+        """Forget how far topics were read that are connected no more, paused or not."""
+        kept = frozenset(name for name, each in wanted.named.items() if each.kind == "kafka")
+        if kept != self._reads_kept:
+            await asyncio.to_thread(forget_other_reads, self._store, kept)
+            self._reads_kept = kept
 
     def _follow(self, name: str, config: SourceConfig | None, source: Any, days: int) -> None:
         place = self._place(name, source.cadence_seconds, config)
@@ -236,6 +280,11 @@ class TelemetryService:
     async def _stop(self, name: str) -> None:
         if (receiving := self._receiving.pop(name, None)) is not None:
             await self._loops.stop(receiving.loop)
+            return
+        if (consuming := self._consuming.pop(name, None)) is not None:
+            # Not cancelled: a note that is being written would come behind its removal.
+            await self._loops.finish(consuming.loop)
+            await consuming.consumed.close()
             return
         running = self._running.pop(name)
         await self._loops.stop(running.loop)
@@ -271,7 +320,11 @@ class TelemetryService:
             state_of_posted(name, each.config, each.written, self._wall())
             for name, each in self._receiving.items()
         ]
-        states = sorted([*followed, *posted, *paused(named)], key=lambda each: each.name)
+        consumed = [
+            state_of_consumed(name, each.config, each.consumed, self._wall())
+            for name, each in self._consuming.items()
+        ]
+        states = sorted([*followed, *posted, *consumed, *paused(named)], key=lambda each: each.name)
         self._meter.show(states, self._wall())
         await publish_states(self._redis, states, self._wall())
 

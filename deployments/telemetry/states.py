@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from config_store.sources import SourceConfig
+from deployments.telemetry.consumed import ConsumedSource
 from deployments.telemetry.followed import Followed
 from features.sources.simulator.source import DEMO
 from features.sources.source import Complaint
@@ -58,6 +59,28 @@ def state_of_posted(
         newest=newest,
         rows=0 if posted is None else posted.rows,
         complaints=() if posted is None else _counts(posted.complaints),
+    )
+
+
+def state_of_consumed(
+    name: str, config: SourceConfig, consumed: ConsumedSource, now: float
+) -> SourceState:
+    """Describe a source whose messages are read."""
+    newest = consumed.newest
+    quiet = newest is None or now - newest > (QUIET_INTERVALS + 1) * config.cadence_seconds
+    state: State = "waiting" if quiet else "live"
+    if consumed.trouble:
+        state = "refused" if consumed.refused else "away"
+    why = consumed.trouble or ("No message with a row of late came lately" if quiet else "")
+    return SourceState(
+        name=name,
+        kind=config.kind,
+        state=state,
+        why=why,
+        breaker=consumed.breaker.state,
+        newest=newest,
+        rows=consumed.rows,
+        complaints=_counts(consumed.complaints),
     )
 
 

@@ -104,6 +104,8 @@ def where(source: SourceConfig) -> str:
             return "samples written to /api/v1/write"
         case "logs":
             return ", ".join(source.lines.paths)
+        case "kafka":
+            return f"{source.topic} at {', '.join(source.servers)}"
 
 
 def _with(sources: SourcesConfig, named: dict[str, SourceConfig]) -> SourcesConfig:

@@ -6,6 +6,7 @@ from typing import Any
 
 from config_store.sources import (
     ClickhouseSource,
+    KafkaSource,
     LogsSource,
     PrometheusSource,
     RemoteWriteSource,
@@ -18,6 +19,7 @@ from features.sources.source import Gathered, Source
 from launch.sources.change import configuration, source_of
 from launch.sources.checking_writes import check_writes
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
+from launch.sources.kafka_topic import check_kafka
 from launch.sources.listing import states_by_name
 from launch.sources.log_files import check_logs
 from settings.environment import Settings
@@ -33,6 +35,8 @@ async def check(settings: Settings, name: str, now: datetime) -> str:
             return "\n".join([*lines, await _as_the_platform_sees_it(settings, name, config)])
     if isinstance(config, LogsSource):
         return "\n".join(await check_logs(name, config, now))
+    if isinstance(config, KafkaSource):
+        return "\n".join(await check_kafka(name, config, now))
     if isinstance(config, PrometheusSource | ClickhouseSource):
         return await ask(name, config, now)
     return await _as_the_platform_sees_it(settings, name, config)

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from launch.command import read_settings
-from launch.sources import clickhouse_command, logs_command, remote_write_command
+from launch.sources import (
+    clickhouse_command,
+    kafka_command,
+    logs_command,
+    remote_write_command,
+)
 from launch.sources.steps import (
     Cadence,
     DryRun,
@@ -33,6 +38,7 @@ Name = Annotated[str, typer.Argument(help="The source's name, as `sources list` 
 connect.command("clickhouse")(clickhouse_command.connect_clickhouse)
 connect.command("remote-write")(remote_write_command.connect_remote_write)
 connect.command("logs")(logs_command.connect_logs)
+connect.command("kafka")(kafka_command.connect_kafka)
 
 
 @connect.command("prometheus")

@@ -60,6 +60,9 @@ def test_a_prometheus_with_a_rule_of_each_kind_is_taken() -> None:
             },
             "cpu: only a Prometheus that is asked",
         ),
+        ({"k": {"kind": "kafka", "servers": [], "topic": "t"}}, "at least 1 item"),
+        ({"k": {"kind": "kafka", "servers": ["u:pw@host:9092"], "topic": "t"}}, "match pattern"),
+        ({"k": {"kind": "kafka", "servers": ["h:1"], "topic": "t", "user": "me"}}, "password_file"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(named: dict[str, Any], why: str) -> None:
