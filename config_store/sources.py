@@ -46,10 +46,13 @@ class PrometheusSource(_Source):
 
 
 class ClickhouseSource(_Source):
-    """Tables of the user's own ClickHouse, which are only read."""
+    """Tables of the user's own ClickHouse, a server or a folder of chDB, which are only read."""
 
     kind: Literal["clickhouse"] = "clickhouse"
-    url: HttpUrl
+    url: HttpUrl | None = None
+    folder: str | None = Field(
+        None, min_length=1, max_length=1000, description="A folder of chDB in place of a server."
+    )
     query: Query
     database: str | None = Field(
         None, max_length=200, description="Of tables that the SQL names without one."
@@ -66,13 +69,19 @@ class ClickhouseSource(_Source):
 
     @field_validator("url")
     @classmethod
-    def _holds_no_secret(cls, url: HttpUrl) -> HttpUrl:
-        if url.username or url.password or url.query:
+    def _holds_no_secret(cls, url: HttpUrl | None) -> HttpUrl | None:
+        if url is not None and (url.username or url.password or url.query):
             raise ValueError(
                 "the URL may hold no user, password or query: name a user, a password_file and a "
                 "database"
             )
         return url
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> Self:
+        if (self.url is None) == (self.folder is None):
+            raise ValueError("name either the url of a server or the folder of a chDB")
+        return self
 
 
 class _SentSource(_Source):

@@ -12,6 +12,8 @@ from config_store.sources import PrometheusSource as PrometheusConfig
 from deployments.telemetry.consumed import ConsumedSource
 from deployments.telemetry.place import SourcePlace
 from features.sources.breaker import Breaker
+from features.sources.clickhouse.embedded import EmbeddedClickhouse
+from features.sources.clickhouse.engine import Engine
 from features.sources.clickhouse.server import ClickhouseServer
 from features.sources.clickhouse.source import ClickhouseSource
 from features.sources.kafka.reader import TopicReader
@@ -40,7 +42,21 @@ def clickhouse_source(
     name: str, config: ClickhouseConfig, wall: Callable[[], float]
 ) -> ClickhouseSource:
     """Make a source of a ClickHouse, which asks nobody yet."""
-    server = ClickhouseServer(
+    return ClickhouseSource(
+        name,
+        clickhouse_engine(name, config),
+        config.query,
+        wall,
+        cadence_seconds=config.cadence_seconds,
+        lateness_seconds=config.lateness_seconds,
+    )
+
+
+def clickhouse_engine(name: str, config: ClickhouseConfig) -> Engine:
+    """Make what asks a ClickHouse, and asks nobody yet."""
+    if config.folder is not None:
+        return EmbeddedClickhouse(name, config.folder, database=config.database)
+    return ClickhouseServer(
         name,
         str(config.url),
         random=random.random,
@@ -48,14 +64,6 @@ def clickhouse_source(
         password_file=config.password_file,
         database=config.database,
         verify_tls=config.verify_tls,
-    )
-    return ClickhouseSource(
-        name,
-        server,
-        config.query,
-        wall,
-        cadence_seconds=config.cadence_seconds,
-        lateness_seconds=config.lateness_seconds,
     )
 
 

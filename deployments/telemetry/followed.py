@@ -187,7 +187,11 @@ class Followed:
         if gathered is None:
             return True
         await self._keep(gathered, newest=False)
-        self.stretch = Stretch(start, self.stretch.newest)
+        newest = self.stretch.newest
+        if newest is not None and newest < stop and gathered.until is not None:
+            # Nothing later is there yet: what may still come of this is the next to be asked for.
+            newest = min(newest, gathered.until - self.cadence_seconds)
+        self.stretch = Stretch(start, newest)
         self._fit_chunk(len(gathered.telemetry))
         # A past that is refused throughout is asked for at leisure.
         return not self._back.in_gap

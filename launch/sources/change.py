@@ -96,7 +96,9 @@ def refuse_taken(sources: SourcesConfig, name: str) -> None:
 def where(source: SourceConfig) -> str:
     """Say in a few words where a source's telemetry comes from."""
     match source.kind:
-        case "prometheus" | "clickhouse":
+        case "clickhouse":
+            return str(source.url or source.folder)
+        case "prometheus":
             return str(source.url)
         case "push":
             return "rows posted to /telemetry"

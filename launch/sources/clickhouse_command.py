@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def connect_clickhouse(
-    url: Annotated[str, typer.Argument(help="Its HTTP address, such as http://clickhouse:8123.")],
+    url: Annotated[
+        str,
+        typer.Argument(
+            help="Its HTTP address, such as http://clickhouse:8123, or a folder of chDB."
+        ),
+    ],
     name: Annotated[str, typer.Option(help="A name for the source.")] = "clickhouse",
     database: Annotated[str | None, typer.Option(help="Look only at this database.")] = None,
     table: Annotated[
@@ -63,7 +68,7 @@ def connect_clickhouse(
     if sum(each is not None for each in (table, sql, mapping)) > 1:
         raise failed("Give one of --table, --sql and --mapping.")
     settings = read_settings()
-    address = url if "://" in url else f"http://{url}"
+    address = url if "://" in url or Path(url).is_dir() else f"http://{url}"
     wish = clickhouse_tables.ClickhouseWish(
         name, address, user, password_file, database, cadence, lateness
     )

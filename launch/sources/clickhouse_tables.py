@@ -5,16 +5,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from random import SystemRandom
 from typing import Final
 
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
 from config_store.sources import ClickhouseSource
+from deployments.telemetry.building import clickhouse_engine
 from features.sources.clickhouse.columns_used import Stated
+from features.sources.clickhouse.engine import Engine
 from features.sources.clickhouse.proposal import TableProposal, propose
 from features.sources.clickhouse.rules import Query
-from features.sources.clickhouse.server import ClickhouseServer
 from features.sources.clickhouse.template_columns import template_of
 from launch.errors import LaunchError
 from launch.sources.connecting import check_name, wrong
@@ -39,16 +39,23 @@ class ClickhouseWish:
 
     name: str
     url: str
+    """Or the folder of a chDB."""
     user: str | None
     password_file: Path | None
     database: str | None
     cadence_seconds: int
     lateness_seconds: int
 
+    @property
+    def folder(self) -> str | None:
+        return None if "://" in self.url else str(Path(self.url).absolute())
+
     def source(self, query: Query) -> ClickhouseSource:
         file = None if self.password_file is None else str(self.password_file.absolute())
+        folder = self.folder
         return ClickhouseSource(
-            url=_URL.validate_python(self.url),
+            url=_URL.validate_python(self.url) if folder is None else None,
+            folder=folder,
             user=self.user,
             password_file=file,
             database=self.database,
@@ -61,15 +68,19 @@ class ClickhouseWish:
 def check_wish(wish: ClickhouseWish) -> None:
     """Check what the user wrote, before anything is asked."""
     try:
-        parsed = _URL.validate_python(wish.url)
-        if parsed.username or parsed.password or parsed.query:
-            raise LaunchError(
-                "The URL may hold no user, password or database, as the configuration holds no "
-                "secret: give --user, --password-file and --database."
-            )
+        if wish.folder is None:
+            _refuse_secrets(_URL.validate_python(wish.url))
         check_name(wish.name, wish.source(_ANY_QUERY))
     except ValidationError as refusal:
         raise wrong(refusal) from None
+
+
+def _refuse_secrets(url: HttpUrl) -> None:
+    if url.username or url.password or url.query:
+        raise LaunchError(
+            "The URL may hold no user, password or database, as the configuration holds no "
+            "secret: give --user, --password-file and --database."
+        )
 
 
 def read_query(file: Path) -> Query:
@@ -120,16 +131,9 @@ async def look_at_sql(wish: ClickhouseWish, sql: str, stated: Stated, now: datet
 
 
 @asynccontextmanager
-async def _asked(wish: ClickhouseWish) -> AsyncIterator[ClickhouseServer]:
-    server = ClickhouseServer(
-        wish.name,
-        wish.url,
-        random=SystemRandom().random,
-        user=wish.user,
-        password_file=wish.password_file,
-        database=wish.database,
-    )
+async def _asked(wish: ClickhouseWish) -> AsyncIterator[Engine]:
+    engine = clickhouse_engine(wish.name, wish.source(_ANY_QUERY))
     try:
-        yield server
+        yield engine
     finally:
-        await server.close()
+        await engine.close()
