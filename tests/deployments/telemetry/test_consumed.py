@@ -117,9 +117,9 @@ def row(entity: str, ts: int, **metrics: Any) -> dict[str, Any]:
     return {"entity": entity, "ts": ts, **metrics}
 
 
-def bodies(seed: int) -> list[bytes]:
+def bodies(seed: int, last: int) -> list[bytes]:
     """Write an hour of three services in all forms, with corrections and faults."""
-    draw, begin = np.random.default_rng(seed), a_minute() - 60 * MINUTE
+    draw, begin = np.random.default_rng(seed), last - 60 * MINUTE
     found = []
     for at in range(60):
         ts = begin + at * MINUTE
@@ -139,7 +139,7 @@ def bodies(seed: int) -> list[bytes]:
             past = row("search", ts - 3 * MINUTE, p99_ms=draw.uniform(1, 90), cpu=draw.random())
             found.append(json.dumps(past).encode())
     found[10:10] = [NO_TELEMETRY]
-    return [*found, json.dumps(row("search", begin + 60 * MINUTE, cpu=0.25)).encode()]
+    return [*found, json.dumps(row("search", last, cpu=0.25)).encode()]
 
 
 def bits(store: EmbeddedClickhouse, now_ms: int) -> dict[str, bytes]:
@@ -156,7 +156,10 @@ def bits(store: EmbeddedClickhouse, now_ms: int) -> dict[str, bytes]:
 async def test_what_comes_through_a_killed_broker_is_what_is_pushed_to_the_bit(
     broker: KafkaBroker, redis: Redis, tmp_path: Path
 ) -> None:
-    sent = bodies(seed=7)
+    last = a_minute()
+    sent = bodies(seed=7, last=last)
+    # Both are read as of one moment, which is to come: that of which all is known then.
+    moment = (last + 40 * MINUTE) * 1000
     broker.create(TOPIC)
     broker.produce(TOPIC, sent[:30])
     async with platform(tmp_path / "kafka", redis, config_of(broker)) as through:
@@ -169,11 +172,10 @@ async def test_what_comes_through_a_killed_broker_is_what_is_pushed_to_the_bit(
         assert broker.address in state.why
         broker.start()
         broker.produce(TOPIC, sent[30:])
-        await steps_until(source, lambda: source.newest == a_minute())
+        await steps_until(source, lambda: source.newest == last)
         assert {"schema", "duplicate", "out of bounds"} <= {x.fault for x in source.complaints}
         told = {each["kind"] for each in read_timeline(through.store, 100).events}
         assert {"source_away", "breaker_opened", "source_back", "breaker_closed"} <= told
-        moment = int(time.time() * 1000)
         by_kafka = bits(through.store, moment)
     with EmbeddedClickhouse(tmp_path / "push") as store:
         create_tables(store)
@@ -185,7 +187,6 @@ async def test_what_comes_through_a_killed_broker_is_what_is_pushed_to_the_bit(
             await posting.intake.add("cron", ready.entries)
         while await posting.drain.step():
             pass
-        moment = int(time.time() * 1000)
         by_push = bits(store, moment)
     assert by_kafka.keys() == by_push.keys()
     assert by_kafka == by_push
