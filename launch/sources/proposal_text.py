@@ -44,7 +44,11 @@ def _found(proposal: Proposal, url: str) -> Iterable[str]:
     if proposal.left_out:
         yield f"Left out, as they serve no requests: {few(proposal.left_out)}."
     if proposal.mapping.deploys is not None:
-        yield f"Deploys are seen by {proposal.mapping.deploys.name}."
+        version = proposal.mapping.version_label
+        yield (
+            f"Deploys are seen by {proposal.mapping.deploys.name}"
+            f"{'' if version is None else f' and its label {version}'}."
+        )
     if proposal.silent:
         yield (
             f"Nothing has {few(proposal.silent)} in the newest interval. Where it is scraped less "

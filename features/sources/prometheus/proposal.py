@@ -11,6 +11,7 @@ from features.sources.prometheus.catalogue.conventions import (
     ENTITY_LABELS,
     LAST_RESORT,
     STARTS,
+    VERSION_LABELS,
     WATCHERS,
 )
 from features.sources.prometheus.entity_label import choose_label
@@ -97,10 +98,12 @@ class _Proposer:
         if not any(each.newest for each in chosen):
             return None
         chosen.sort(key=lambda each: METRICS.index(each.metric))
+        starts = self._deploys(entity, leave)
         mapping = Mapping(
             entity=entity,
             metrics={each.metric: each.rule for each in chosen},
-            deploys=self._deploys(entity, leave),
+            deploys=starts,
+            version_label=None if starts is None else self._version(starts.name),
         )
         lacking = missing(chosen, self._names, _plain(CONVENTIONS) if self._plain else CONVENTIONS)
         return Proposal(mapping, tuple(chosen), lacking, tuple(sorted(leave)))
@@ -149,6 +152,10 @@ class _Proposer:
                 return Selector(name=name, where=() if but is None else (but,))
         return None
 
+    def _version(self, starts: str) -> str | None:
+        there = (each for each in VERSION_LABELS if self._inventory.label(each).on(starts))
+        return next(there, None)
+
 
 def _with_series(conventions: Iterable[Convention], names: set[str]) -> list[Convention]:
     return [each for each in conventions if names.issuperset(each.series)]
@@ -172,7 +179,7 @@ def _traffic(conventions: Iterable[Convention]) -> list[str]:
 
 def _labels(entity: str | None) -> set[str]:
     needed = {label for each in (*CONVENTIONS, *LAST_RESORT) for label in each.labels}
-    return {*ENTITY_LABELS, *needed, *([] if entity is None else [entity])}
+    return {*ENTITY_LABELS, *VERSION_LABELS, *needed, *([] if entity is None else [entity])}
 
 
 def _takes_promql(names: set[str]) -> str:

@@ -81,6 +81,12 @@ async def test_a_service_with_a_client_library_is_measured_whole() -> None:
     assert {each.metric for each in proposal.missing} == {"load", "infra", "memory", "queue_depth"}
 
 
+async def test_the_version_that_is_on_the_start_times_shows_deploys_too() -> None:
+    versioned = await proposed([*web("orders", 10, version="1.2"), *web("search", 4)])
+    assert versioned.mapping.version_label == "version"
+    assert (await proposed(web("orders", 10))).mapping.version_label is None
+
+
 async def test_two_frameworks_at_once_are_both_measured() -> None:
     proposal = await proposed([*web("orders", 10), *grpc("payments", 5)])
     assert isinstance(of(proposal, "request_rate").rule, Expression)
