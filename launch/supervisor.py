@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from deployments.runtime.platform_health import PartHealth, PlatformHealth, State
+from deployments.runtime.platform_health import PartHealth, PlatformHealth, State, TrainingHealth
 from launch import bootstrap, cluster, own_processes, ray_logs, serve_config
 from launch.ending import Ending
 from launch.errors import (
@@ -238,6 +238,7 @@ class Supervisor:
             parts=[*parts, *(life.parts() if life is not None else [])],
             deployments=life.deployments if life is not None else [],
             restarts=self._restarts,
+            training=life.training if life is not None else TrainingHealth(),
         )
 
     def _check_machine(self) -> None:
