@@ -1,6 +1,7 @@
 """Asks one server over HTTP: pooled, bounded in time and size, patient where that helps."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    content_type: str = ""
 
 
 class _AskAgainError(Exception):
@@ -72,6 +74,8 @@ class Connection:
         self._pauses = Pauses(limits.pause_seconds, limits.longest_pause_seconds, random)
         self._turns = asyncio.Semaphore(limits.at_once)
         self._url = url.rstrip("/")
+        self.address = _without_user(self._url)
+        """The url as it may be told: without a user or a password."""
         self._trust = _trust(verify=verify_tls and url.startswith("https:"))
         self._opened: aiohttp.ClientSession | None = None
 
@@ -79,6 +83,10 @@ class Connection:
         """Give the answer of any status that asking again would not change."""
         async with self._turns:
             return await self._ask_patiently(method, path, fields)
+
+    @property
+    def has_token(self) -> bool:
+        return self._token is not None
 
     async def close(self) -> None:
         if self._opened is not None:
@@ -92,7 +100,9 @@ class Connection:
                 wait = self._pauses.before_next(attempt, error.wait_seconds)
                 if attempt == self._limits.attempts or wait is None:
                     raise SourceAwayError(
-                        self._source, f"{error}, {attempt} times asked. It is asked again later."
+                        self._source,
+                        f"{error}, {attempt} times asked. See whether its url is right, and "
+                        "whether it runs and can be reached from here.",
                     ) from None
             await asyncio.sleep(wait)
         raise AssertionError  # the last attempt returned or raised
@@ -106,7 +116,9 @@ class Connection:
             # Not again: the server may still be busy with the first one.
             seconds = self._limits.answer_seconds
             raise SourceAwayError(
-                self._source, f"{path} took over {seconds:g} s. See whether it is overloaded."
+                self._source,
+                f"{path} at {self.address} took over {seconds:g} s. See whether it is overloaded, "
+                "and whether something else hangs at its url.",
             ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._broken(error) from None
@@ -135,7 +147,8 @@ class Connection:
         if answer.status in _MAY_BE_ASKED_AGAIN and not _gave_up_on_the_query(body):
             wait = asked_for(answer.headers.get("retry-after"), answer.headers.get("date"))
             raise _AskAgainError(f"it answered {answer.status}", wait)
-        return Answer(answer.status, _without_secret(body, headers))
+        kind = answer.headers.get("content-type", "")
+        return Answer(answer.status, _without_secret(body, headers), kind)
 
     def _session(self) -> aiohttp.ClientSession:
         if self._opened is None:
@@ -179,8 +192,20 @@ class Connection:
                 self._source, "its answer cannot be read. See what stands at its url."
             )
         if isinstance(error, aiohttp.ClientConnectorError):
-            return _AskAgainError(f"no connection: {error.strerror or error.os_error}")
-        return _AskAgainError(f"the connection broke ({type(error).__name__})")
+            return _AskAgainError(f"nothing answers at {self.address} ({_why(error)})")
+        return _AskAgainError(f"{self.address} broke the connection ({type(error).__name__})")
+
+
+def _without_user(url: str) -> str:
+    scheme, _, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+
+
+def _why(error: aiohttp.ClientConnectorError) -> str:
+    """Say what the system says, without the addresses that it was tried with."""
+    cause = error.os_error
+    return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else str(error.strerror)
 
 
 def _trust(*, verify: bool) -> ssl.SSLContext | bool:
