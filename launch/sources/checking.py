@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 from random import SystemRandom
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from config_store.sources import LogsSource, PrometheusSource, RemoteWriteSource, SourceConfig
 from config_store.store import ConfigStore
@@ -30,13 +32,24 @@ async def check(settings: Settings, name: str, now: datetime) -> str:
     if isinstance(config, LogsSource):
         return "\n".join(await check_logs(name, config, now))
     if isinstance(config, PrometheusSource):
-        return await ask(name, config, now)
+        return (await ask(name, config, now)).text
     return await _as_the_platform_sees_it(settings, name, config)
 
 
-async def ask(name: str, config: PrometheusSource, now: datetime) -> str:
+class Asked(NamedTuple):
+    """What a Prometheus gave of its newest intervals."""
+
+    text: str
+    measured: bool
+    """Whether any metric had a value."""
+
+
+async def ask(name: str, config: PrometheusSource, now: datetime) -> Asked:
     """Ask a Prometheus for its newest intervals, and say what came."""
-    return "\n".join(_text(name, await _gathered(name, config, now), config))
+    gathered = await _gathered(name, config, now)
+    values = gathered.telemetry.columns()
+    measured = any(np.isfinite(values[metric]).any() for metric in config.mapping.metrics)
+    return Asked("\n".join(_text(name, gathered, config)), measured)
 
 
 async def _gathered(name: str, config: PrometheusSource, now: datetime) -> Gathered:

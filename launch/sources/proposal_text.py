@@ -49,11 +49,11 @@ def _found(proposal: Proposal, url: str) -> Iterable[str]:
             f"Deploys are seen by {proposal.mapping.deploys.name}"
             f"{'' if version is None else f' and its label {version}'}."
         )
+    if not proposal.silent and proposal.why_silent:
+        yield f"No rate is known yet: {proposal.why_silent}."
     if proposal.silent:
-        yield (
-            f"Nothing has {few(proposal.silent)} in the newest interval. Where it is scraped less "
-            "often than four times in an interval, give a longer --cadence."
-        )
+        why = proposal.why_silent or "perhaps there were no requests in it"
+        yield f"Nothing has {few(proposal.silent)} in the newest interval: {why}."
     yield ""
 
 
