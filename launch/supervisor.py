@@ -59,6 +59,8 @@ class Supervisor:
         self._redis: RedisServer | None = None
         self._zygote: ZygoteProcess | None = None
         self._life: Life | None = None
+        self.connected = ""
+        """What was connected by itself, or why it was not, for the greeting."""
         self.url = f"http://{_reachable(settings.host)}:{settings.port}"
 
     def run(self, on_ready: Callable[[], None]) -> None:
@@ -123,6 +125,17 @@ class Supervisor:
         with self._step(own_run, "Configuration and keys"):
             bootstrap.prepare(self._settings)
         bootstrap.check_clickhouse(self._settings)
+        self._connect_prometheus(own_run)
+
+    def _connect_prometheus(self, own_run: OwnRun) -> None:
+        """Connect the one that the environment names, where nothing else was ever connected."""
+        if self._settings.prometheus_url is None:
+            return
+        # Brings numpy with it, which a start that needs none of it need not wait for.
+        from launch.sources.from_environment import connect_named  # noqa: PLC0415 - see above
+
+        with self._step(own_run, "PROMETHEUS_URL"):
+            self.connected = connect_named(self._settings)
 
     def _keep_running(
         self, undo: ExitStack, scratch: Path, own_run: OwnRun, on_first_ready: Callable[[], None]

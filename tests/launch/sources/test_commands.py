@@ -138,15 +138,18 @@ async def test_an_unknown_source_is_named_with_those_there_are(redis: Redis, wor
     assert pushed.exit_code == 0, pushed.output
     body = re.search(r'-d (".*")', pushed.output)
     assert body is not None
-    command = ["/bin/sh", "-c", f"printf %s {body[1]}"]
-    posted = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own
-    (row,) = TelemetryRows.model_validate_json(posted.stdout).rows
+    (row,) = TelemetryRows.model_validate_json(as_a_shell_reads(body[1])).rows
     assert abs(float(row.ts) - (time.time() - 60)) < 60  # it shows as live
     assert "/telemetry?source=desk" in pushed.output
     assert (await sources(redis))["desk"] == PushSource(cadence_seconds=30)
     done = await invoke("sources", word, "desc")
     assert done.exit_code == 1
     assert "There is no source named desc: there are desk." in done.output
+
+
+def as_a_shell_reads(text: str) -> str:
+    command = ["/bin/sh", "-c", f"printf %s {text}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 class Foreign(BaseHTTPRequestHandler):
