@@ -162,3 +162,7 @@ def test_settings_load_without_the_heavy_libraries() -> None:
     ).stdout.split()
     assert "pydantic_settings" in loaded
     assert {"ray", "mlflow", "redis", "numpy", "xgboost", "chdb"}.isdisjoint(loaded)
+
+
+def test_what_the_examples_give_a_client_is_no_setting_that_has_no_effect() -> None:
+    assert unread(["BALLAST_URL", "BALLAST_KEY"]) == []
