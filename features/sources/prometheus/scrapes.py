@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from features.sources.prometheus.api import PrometheusApi
 
 LOOKBACK_SECONDS = 3600
+# Where a few samples lie in these seconds, they tell better: processes come and go.
+_LATELY_SECONDS, _FEW = 600, 4
 # In seconds: what is found within a scrape of the usual interval.
 _STEP = 15
 # A configuration takes no longer cadence, and none but multiples of these seconds.
@@ -48,15 +50,21 @@ class Scrapes:
 
 async def scrapes_of(api: PrometheusApi, name: str, at: int) -> Scrapes | None:
     """Look at the samples of a name up to a time; None where there are none."""
-    counted = await api.query(f"max(count_over_time({name}[{LOOKBACK_SECONDS}s]))", at)
-    newest = await api.query(f"max(timestamp({name}))", at)
     found = await api.query_range(f"count({name})", at - LOOKBACK_SECONDS, at, _STEP)
     times = [float(each.at[0]) for each in found if len(each.at)]
-    if not counted or not times:
+    if not times:
         return None
-    # A series that ended lately has no newest sample.
-    last = newest[0].value if newest else float(at)
-    lies = max(last - min(times), 0.0)
-    gaps = counted[0].value - 1
-    every = lies / gaps if gaps > 0 else math.nan
-    return Scrapes(name, every, at - min(times))
+    age = at - min(times)
+    for seconds in (_LATELY_SECONDS, LOOKBACK_SECONDS):
+        samples = await _most(api, name, seconds, at)
+        if samples >= _FEW:
+            break
+    if age >= seconds:
+        return Scrapes(name, seconds / samples if samples else math.nan, age)
+    return Scrapes(name, age / (samples - 1) if samples > 1 else math.nan, age)
+
+
+async def _most(api: PrometheusApi, name: str, seconds: int, at: int) -> float:
+    """Count the samples of the series that has most of them."""
+    found = await api.query(f"max(count_over_time({name}[{seconds}s]))", at)
+    return found[0].value if found else 0.0
