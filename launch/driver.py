@@ -14,12 +14,14 @@ from types import ModuleType
 import ray
 
 from deployments.history.discovery import history
+from deployments.runtime.platform_health import TrainingHealth
 from launch import first_data, ray_head, ray_logs, ray_messages, serve_config
 from launch.cluster import CPUS
 from launch.ending import Ending
 from launch.failure import explain
 from launch.progress import Progress
 from launch.reports import DriverOrder, Report, ReportWriter
+from launch.training.standing import Repeated
 from models.pointer import read_pointer
 from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL
@@ -55,8 +57,7 @@ class Driver:
             self._ending.settle()
             if not self._ending.wished:
                 self._reports.write(Report(kind="ready"))
-                self._train_later(undo)
-                self._stay(undo)
+                self._stay(undo, self._train_later(undo))
 
     def _start(self, undo: ExitStack) -> None:
         steps: list[Callable[[ExitStack], None]] = [self._start_cluster, self._start_serving]
@@ -112,7 +113,7 @@ class Driver:
             serving.await_answer(self._order.url, self._logs)
             bar(1.0, "Every deployment answers")
 
-    def _train_later(self, undo: ExitStack) -> None:
+    def _train_later(self, undo: ExitStack) -> Callable[[], TrainingHealth]:
         """Train what is missing beside the answers: simpler rules stand in until then."""
         # Brings the forecasters with it, which the start need not wait for.
         from launch.training.jobs import jobs  # noqa: PLC0415 - see above
@@ -121,22 +122,33 @@ class Driver:
         settings, console = self._settings, self._progress.console
         todo = jobs(settings)
         if names := [name for job in todo for name in job.due(time.time())]:
-            console.print(f"Training {len(names)} models in the background; simpler rules answer.")
+            console.print(
+                f"Training {len(names)} models in the background ({', '.join(names)}); simpler "
+                "rules answer."
+            )
         log_file = settings.paths.logs / "training.log"
         later = TrainingLater(
             todo, self._order.scratch, log_file, heard=self._progress.note, say=console.print
         )
         undo.callback(later.stop)
         later.start()
+        return later.health
 
-    def _stay(self, undo: ExitStack) -> None:
+    def _stay(self, undo: ExitStack, training: Callable[[], TrainingHealth]) -> None:
         """Report how the deployments are, until the end is wished."""
         watch = _serving().DeploymentsWatch(time.monotonic)
         undo.callback(watch.stop)
         watch.start()
+        repeated = Repeated(self._progress.console.print, time.time)
         while not self._ending.wait(REPORT_SECONDS):
+            repeated.look(training())
             self._reports.write(
-                Report(kind="deployments", deployments=watch.deployments, silent_s=watch.silent_s)
+                Report(
+                    kind="deployments",
+                    deployments=watch.deployments,
+                    silent_s=watch.silent_s,
+                    training=training(),
+                )
             )
 
 

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 
-from deployments.runtime.platform_health import DeploymentHealth
+from deployments.runtime.platform_health import DeploymentHealth, TrainingHealth
 from launch.reports import Daemon, DriverOrder, Report, parsed
 
 MODULE = "launch.driver"
@@ -22,6 +22,7 @@ class DriverProcess:
         self.daemons: list[Daemon] = []
         self.dashboard = ""
         self.deployments: list[DeploymentHealth] = []
+        self.training = TrainingHealth()
         self.serve_silent_s = 0.0
         self.step = ""
         self.ready = False
@@ -85,7 +86,7 @@ class DriverProcess:
                 self.ready = True
             case "deployments":
                 self._heard_at = self._clock()
-                self.deployments = report.deployments
+                self.deployments, self.training = report.deployments, report.training
                 self.serve_silent_s = report.silent_s
             case "failed":
                 self.failure = report.sentence

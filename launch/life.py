@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from deployments.runtime.platform_health import DeploymentHealth, PartHealth
+from deployments.runtime.platform_health import DeploymentHealth, PartHealth, TrainingHealth
 from launch.daemons import ClusterLostError, Daemons
 from launch.driver_process import DriverProcess
 from launch.ending import Ending
@@ -49,6 +49,10 @@ class Life:
     @property
     def deployments(self) -> list[DeploymentHealth]:
         return self._driver.deployments
+
+    @property
+    def training(self) -> TrainingHealth:
+        return self._driver.training
 
     def run(
         self,

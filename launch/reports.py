@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError
 
-from deployments.runtime.platform_health import DeploymentHealth
+from deployments.runtime.platform_health import DeploymentHealth, TrainingHealth
 
 
 class DriverOrder(BaseModel):
@@ -39,6 +39,7 @@ class Report(BaseModel):
     dashboard: str = ""  # of the cluster
     deployments: list[DeploymentHealth] = Field(default_factory=list)
     silent_s: float = 0.0  # for how long Serve's controller has given no answer
+    training: TrainingHealth = Field(default_factory=TrainingHealth)
     sentence: str = ""
 
 

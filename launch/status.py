@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 
-from deployments.runtime.platform_health import PlatformHealth, read_health
+from deployments.runtime.platform_health import PlatformHealth, TrainingHealth, read_health
 from launch.run_record import Run
+from launch.training.standing import sentence
 from settings.environment import Settings
 from settings.redis_connection import open_redis
 
@@ -27,6 +28,7 @@ async def lines_of(settings: Settings, run: Run, now: float) -> Shown:
     if health is not None:
         shown.lines += [f"         {problem}" for problem in health.problems]
         shown.lines += _parts(health)
+        shown.lines += _training(health.training, now)
     if not run.ready:
         return shown
     try:
@@ -66,6 +68,15 @@ def _parts(health: PlatformHealth) -> list[str]:
         f"parts    {', '.join([*others, *running])}",
         *([f"replicas {', '.join(replicas)}"] if replicas else []),
     ]
+
+
+def _training(training: TrainingHealth, now: float) -> list[str]:
+    """Say what is trained now, and what the models lack that could not be."""
+    lines = [] if training.running is None else [sentence(training.running, now)]
+    for each in training.untrained:
+        meanwhile = f"; until then {each.until_then}" if each.until_then else ""
+        lines.append(f"not yet {each.model}: {each.missing}{meanwhile}")
+    return [f"{'training' if not at else '':<9}{line}" for at, line in enumerate(lines)]
 
 
 def _door(found: dict[str, Any], run: Run) -> list[str]:

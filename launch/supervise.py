@@ -18,7 +18,7 @@ Ballast answers at {url}
   admin key   {key_file}
   docs        {url}/docs
   telemetry   {telemetry}
-
+{connected}
 Try it:
   curl -s {url}/models/tail-slo -H "X-API-Key: $(cat {key_file})" -d '{body}'
 
@@ -56,6 +56,7 @@ def supervise(settings: Settings, config_file: Path) -> None:
                 url=supervisor.url,
                 key_file=key_file,
                 telemetry=asyncio.run(_telemetry(settings)),
+                connected=f"\n{supervisor.connected}\n" if supervisor.connected else "",
                 body=BODY,
                 ended_by=ENDED_BY,
             )

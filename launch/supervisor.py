@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from deployments.runtime.platform_health import PartHealth, PlatformHealth, State
+from deployments.runtime.platform_health import PartHealth, PlatformHealth, State, TrainingHealth
 from launch import bootstrap, cluster, own_processes, ray_logs, serve_config
 from launch.ending import Ending
 from launch.errors import (
@@ -59,6 +59,8 @@ class Supervisor:
         self._redis: RedisServer | None = None
         self._zygote: ZygoteProcess | None = None
         self._life: Life | None = None
+        self.connected = ""
+        """What was connected by itself, or why it was not, for the greeting."""
         self.url = f"http://{_reachable(settings.host)}:{settings.port}"
 
     def run(self, on_ready: Callable[[], None]) -> None:
@@ -123,6 +125,17 @@ class Supervisor:
         with self._step(own_run, "Configuration and keys"):
             bootstrap.prepare(self._settings)
         bootstrap.check_clickhouse(self._settings)
+        self._connect_prometheus(own_run)
+
+    def _connect_prometheus(self, own_run: OwnRun) -> None:
+        """Connect the one that the environment names, where nothing else was ever connected."""
+        if self._settings.prometheus_url is None:
+            return
+        # Brings numpy with it, which a start that needs none of it need not wait for.
+        from launch.sources.from_environment import connect_named  # noqa: PLC0415 - see above
+
+        with self._step(own_run, "PROMETHEUS_URL"):
+            self.connected = connect_named(self._settings)
 
     def _keep_running(
         self, undo: ExitStack, scratch: Path, own_run: OwnRun, on_first_ready: Callable[[], None]
@@ -238,6 +251,7 @@ class Supervisor:
             parts=[*parts, *(life.parts() if life is not None else [])],
             deployments=life.deployments if life is not None else [],
             restarts=self._restarts,
+            training=life.training if life is not None else TrainingHealth(),
         )
 
     def _check_machine(self) -> None:

@@ -74,6 +74,15 @@ class Settings(BaseSettings):
         validation_alias="MLFLOW_TRACKING_URI",
         repr=False,
     )
+    prometheus_url: str | None = setting(
+        None,
+        "A Prometheus that `ballast up` looks at on the first start, and connects where it "
+        "measures the rate and the latency of requests; else it says which command connects it. "
+        "Later it counts for nothing ([more](sources/prometheus.md#by-a-variable)).",
+        read_by="`ballast up`",
+        validation_alias="PROMETHEUS_URL",
+        repr=False,
+    )
     home: Path = setting(
         Path(".ballast"),
         "The folder for everything the embedded engines keep; made absolute when it is read.",

@@ -19,6 +19,9 @@ def variable(name: str) -> str:
     return alias if isinstance(alias, str) else f"BALLAST_{name.upper()}"
 
 
+# What the documents' examples give to a client's commands; the platform reads neither.
+FOR_CLIENTS = frozenset({"BALLAST_URL", "BALLAST_KEY"})
+
 VARIABLES = {variable(name): name for name in Settings.model_fields}
 
 
@@ -47,9 +50,10 @@ def _read_from(ours: str, environment: Mapping[str, str]) -> str:
 def unread(environment: Iterable[str]) -> list[str]:
     """Say of each variable that looks like a setting and is none what may have been meant."""
     prefix = str(Settings.model_config["env_prefix"])
+    known = VARIABLES.keys() | NOT_FOR_USERS | FOR_CLIENTS
     lines = []
     for given in sorted(environment):
-        if not given.startswith(prefix) or given in VARIABLES or given in NOT_FOR_USERS:
+        if not given.startswith(prefix) or given in known:
             continue
         bare = given.removeprefix(prefix)
         near = [bare] if bare in VARIABLES else get_close_matches(given, VARIABLES, n=1)

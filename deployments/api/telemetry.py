@@ -86,6 +86,11 @@ class PostedAnswer(BaseModel):
     accepted: int = Field(
         description="The entities' intervals that were taken: rows of one interval count as one."
     )
+    older: int = Field(
+        description="How many of those taken began over a day ago: they went to the history, and "
+        "no present feature shows them."
+    )
+    note: str = Field(description="What follows for those that are older; empty without any.")
     complaints: list[ComplaintShown] = Field(
         description="What was wrong, and was left out; all else was taken."
     )

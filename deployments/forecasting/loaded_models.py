@@ -59,6 +59,11 @@ class LoadedModels:
         loaded = self.forecasters.get(forecaster)
         return "built-in" if loaded is None else loaded.version.version
 
+    def learned_from_demo(self, forecaster: str) -> bool:
+        """Tell whether a plan by this forecaster goes by made-up telemetry, be it in a part."""
+        parts = (self.forecasters.get(forecaster), self.capacity)
+        return any(each is not None and each.version.of_demo for each in parts)
+
     def _newer(
         self,
         name: str,

@@ -18,7 +18,7 @@ from deployments.forecasting.table import ForecastTable
 from deployments.history import client as history
 from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
-from deployments.runtime.batch import Batch, Prediction
+from deployments.runtime.batch import DEMO_META, Batch, Prediction
 from deployments.runtime.champions import Named
 from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from deployments.runtime.replica import Replica
@@ -96,6 +96,7 @@ class ForecastService:
                     "model": registered_name(each.answered_by),
                     "model_version": models.version_of(each.answered_by),
                     "degraded": each.answered_by != wanted or plan is None,
+                    **(DEMO_META if models.learned_from_demo(each.answered_by) else {}),
                 }
         self._replica.metrics.inferred("capacity", time.perf_counter() - started)
         return Prediction(columns, "forecasting/chain", "1", details)

@@ -19,7 +19,7 @@ from deployments.gateway.envelope import (
     why_no_interval,
     withheld_interval,
 )
-from deployments.runtime.batch import Batch, Detail, Judgement, Prediction
+from deployments.runtime.batch import DEMO_META, Batch, Detail, Judgement, Prediction
 from features.fill import Filled
 from observability.ledger.decision import Decision
 from safety.limits import LEVELS, Level
@@ -108,6 +108,8 @@ def write_down(
             meta = meta | {"interval_reason": why_no_interval(family, fallback=fallback[row])}
         if prediction.reason:
             meta = meta | {"fallback_reason": prediction.reason}
+        if prediction.of_demo and not fallback[row]:
+            meta = {**meta, **DEMO_META}
         if family.takes_feedback:
             meta = meta | {"feedback": not fallback[row]}
         envelope = orjson.dumps(

@@ -116,6 +116,14 @@ class Meta(BaseModel):
         default="",
         description="Only where no model could answer: why, such as that none is trained yet.",
     )
+    trained_on: Literal["demo"] | None = Field(
+        default=None,
+        description="Only where the model learned from the demo platform: the answer is none "
+        "about a service of yours yet.",
+    )
+    trained_on_reason: str = Field(
+        default="", description="Only beside trained_on: what it means, and how long it lasts."
+    )
     feedback: bool = Field(
         default=True,
         description="Only for families that learn: whether this decision accepts "

@@ -14,6 +14,7 @@ from deployments.api.errors import (
 )
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.turns import Turns
+from features.definitions.live import PRESENT_SECONDS
 from features.errors import IntakeFullError, PostRefusedError
 from features.sources.checks import checked
 from features.sources.posted import Posted, steps
@@ -32,7 +33,21 @@ class Ready(NamedTuple):
 
     entries: list[bytes]
     rows: int
+    # Which of them are of the past: stored and learned from, but shown by no present feature.
+    older: int
+    newest: float
     complaints: tuple[Complaint, ...]
+
+    def note(self, now: float) -> str:
+        """Say what becomes of the rows that are older than what is present."""
+        if not self.older:
+            return ""
+        days = (now - self.newest) / PRESENT_SECONDS
+        return (
+            f"{self.older} of {self.rows} began over a day ago (the newest of all {days:.1f} days "
+            "ago): they went to the history, which models learn from, and no present feature is "
+            "made of them. Where they are of now, see how the client tells the time."
+        )
 
 
 def push_source(sources: SourcesConfig, name: str | None) -> tuple[str, PushSource]:
@@ -102,7 +117,10 @@ def _checked(posted: Posted, now: float, cadence_seconds: int) -> Ready:
     found = checked(posted.rows, now=now, cadence_seconds=cadence_seconds)
     complaints = add_up((*posted.complaints, *found.complaints))
     right = Gathered(found.telemetry, complaints)
-    return Ready(packed_entries(right), len(found.telemetry), complaints)
+    ts = found.telemetry.ts
+    older = int((ts < now - PRESENT_SECONDS).sum())
+    newest = float(ts.max(initial=0))
+    return Ready(packed_entries(right), len(ts), older, newest, complaints)
 
 
 async def queue(here: GatewayContext, source: str, ready: Ready) -> None:

@@ -4,8 +4,9 @@ What is no number of a row (a list of observations, a context of names) travels 
 as JSON, a value a row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, NotRequired, Self, TypedDict
 
 import numpy as np
@@ -93,6 +94,17 @@ class Detail(TypedDict, total=False):
     meta: dict[str, Any]
 
 
+# What joins the meta of an answer whose model learned from made-up telemetry: nobody is to take it
+# for an answer about a service that was measured.
+DEMO_META: Mapping[str, Any] = MappingProxyType(
+    {
+        "trained_on": "demo",
+        "trained_on_reason": "the model learned from the demo platform, not from your services; "
+        "it is trained anew as soon as there is enough of their telemetry",
+    }
+)
+
+
 class Refusal(TypedDict):
     """Why one row gets no answer, and by field where the body is at fault."""
 
@@ -118,6 +130,8 @@ class Prediction:
     version: int | None = None
     # Why there is no model that could answer, for people; empty where one did.
     reason: str = ""
+    # Whether the model learned from the demo's telemetry.
+    of_demo: bool = False
 
     def take(self, rows: Sequence[int]) -> Self:
         """Give what was said of these rows, which are none of the refused ones."""
@@ -130,6 +144,7 @@ class Prediction:
             digest=self.digest,
             version=self.version,
             reason=self.reason,
+            of_demo=self.of_demo,
         )
 
     def to_frame(self) -> Frame:
@@ -142,6 +157,8 @@ class Prediction:
             head["digest"] = self.digest
         if self.reason:
             head["reason"] = self.reason
+        if self.of_demo:
+            head["of_demo"] = True
         return Frame(self.columns, head)
 
     @classmethod

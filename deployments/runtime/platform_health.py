@@ -43,6 +43,31 @@ class DeploymentHealth(BaseModel):
         return bool(self.waits_for) and (self.running == 0 or not self.starting)
 
 
+class RunningTraining(BaseModel):
+    """A training that runs in the background now."""
+
+    title: str = Field(description="What is trained, such as the forecasters.")
+    models: list[str]
+    since: float = Field(description="When it began, epoch seconds.")
+    share: float = Field(0.0, description="How much of it is done, 0 to 1.")
+    step: str = Field("", description="What it is at.")
+
+
+class Untrained(BaseModel):
+    """A model that there is too little telemetry for."""
+
+    model: str
+    missing: str = Field(description="What is missing, and about how long it takes to come.")
+    until_then: str = Field("", description="What answers in its place.")
+
+
+class TrainingHealth(BaseModel):
+    running: RunningTraining | None = None
+    untrained: list[Untrained] = Field(
+        default_factory=list, description="As of the last look, which comes every ten minutes."
+    )
+
+
 class PlatformHealth(BaseModel):
     written: float
     state: State
@@ -50,6 +75,7 @@ class PlatformHealth(BaseModel):
     parts: list[PartHealth] = Field(default_factory=list)
     deployments: list[DeploymentHealth] = Field(default_factory=list)
     restarts: int = 0
+    training: TrainingHealth = Field(default_factory=TrainingHealth)
 
     def at(self, now: float) -> "PlatformHealth":
         """Say so when it is too old to be believed."""

@@ -80,7 +80,13 @@ class Tail(Stage[Named]):
         started = time.perf_counter()
         columns = _answer(champion.model, frame.columns)
         self.replica.metrics.inferred(version.name, time.perf_counter() - started)
-        prediction = Prediction(columns, version.name, version.version, digest=version.digest)
+        prediction = Prediction(
+            columns,
+            version.name,
+            version.version,
+            digest=version.digest,
+            of_demo=version.of_demo,
+        )
         if self._online and columns:
             self._widen(prediction, frame.head["entities"])
         return prediction.to_frame()

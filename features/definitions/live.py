@@ -4,6 +4,8 @@ from features.definitions.definition import DAY, HOUR, Baseline, Definition, Kin
 
 # A whole week, so that every baseline has the same share of weekends.
 TRAILING_DAYS = 7
+# An interval that began longer ago is no present one: it is of the past, and no feature shows it.
+PRESENT_SECONDS = DAY
 # A minute is known a minute after it began, and read some seconds later: by then the one before is
 # up to 125 s old, and only one that is missing altogether is worth a mark.
 LIVE_TTL = 180.0

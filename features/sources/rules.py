@@ -116,5 +116,11 @@ class Mapping(Frozen):
     metrics: dict[Metric, Rule] = Field(min_length=1)
     deploys: Selector | None = Field(
         None,
-        description="Gauges of processes' start times: where one moves, a deploy began.",
+        description="Gauges of processes' start times: where a quarter of the processes or more "
+        "were replaced by younger ones within an interval, a deploy began.",
+    )
+    version_label: LabelName | None = Field(
+        None,
+        description="The label of those gauges that holds the program's version, where they have "
+        "one: where another version comes up, a deploy began.",
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features.definitions.live import LIVE, TRAILING_DAYS
+from features.definitions.live import LIVE, PRESENT_SECONDS, TRAILING_DAYS
 from features.rows import FeatureRow
 from features.telemetry.columns import COLUMNS, Telemetry
 from features.telemetry.derive import load_of
@@ -126,7 +126,7 @@ def newest_values(
 
     What was not measured in it is NaN: an older number would pass for a present one.
     """
-    scope = scope_of(store, now - DAY, now + 1, entities, known_until_ms)
+    scope = scope_of(store, now - PRESENT_SECONDS, now + 1, entities, known_until_ms)
     found = {row["entity"]: row for row in store.query(_LATEST.format(scope=scope), scope.params)}
     doubled = [entity for entity, row in found.items() if row["doubled"]]
     if doubled:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from config_store.sources import (
     ClickhouseSource,
@@ -16,6 +18,7 @@ from config_store.store import ConfigStore
 from deployments.telemetry.building import clickhouse_source, prometheus_source
 from features.sources.prometheus.source import SETTLING_SECONDS
 from features.sources.source import Gathered, Source
+from features.telemetry.tables import METRICS
 from launch.sources.change import configuration, source_of
 from launch.sources.checking_writes import check_writes
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
@@ -38,13 +41,24 @@ async def check(settings: Settings, name: str, now: datetime) -> str:
     if isinstance(config, KafkaSource):
         return "\n".join(await check_kafka(name, config, now))
     if isinstance(config, PrometheusSource | ClickhouseSource):
-        return await ask(name, config, now)
+        return (await ask(name, config, now)).text
     return await _as_the_platform_sees_it(settings, name, config)
 
 
-async def ask(name: str, config: PrometheusSource | ClickhouseSource, now: datetime) -> str:
+class Asked(NamedTuple):
+    """What a server gave of its newest intervals."""
+
+    text: str
+    measured: bool
+    """Whether any metric had a value."""
+
+
+async def ask(name: str, config: PrometheusSource | ClickhouseSource, now: datetime) -> Asked:
     """Ask a server for its newest intervals, and say what came."""
-    return "\n".join(_text(name, await _gathered(name, config, now), config))
+    gathered = await _gathered(name, config, now)
+    values = gathered.telemetry.columns()
+    measured = any(np.isfinite(values[metric]).any() for metric in METRICS)
+    return Asked("\n".join(_text(name, gathered, config)), measured)
 
 
 async def _gathered(

@@ -86,7 +86,7 @@ def connect_clickhouse(
         save(save_mapping, query.model_dump_json(indent=2) + "\n")
     if dry_run:
         return
-    confirm(yes=yes)
+    confirm(run(connecting.consequence(settings)), yes=yes)
     typer.echo(run(connecting.connect(settings, name, wish.source(query), now)))
 
 
@@ -125,5 +125,5 @@ def _own(
         elif sql is not None:
             text = clickhouse_tables.read_sql(sql)
             query = run(clickhouse_tables.look_at_sql(wish, text, stated, now))
-    typer.echo(run(ask(wish.name, wish.source(query), now)))
+    typer.echo(run(ask(wish.name, wish.source(query), now)).text)
     return query

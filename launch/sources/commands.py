@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launch.command import read_settings
+from launch.command import failed, read_settings
 from launch.sources import (
     clickhouse_command,
     kafka_command,
@@ -16,6 +16,7 @@ from launch.sources.steps import (
     Cadence,
     DryRun,
     EntityLabel,
+    Force,
     OwnMapping,
     SaveMapping,
     TokenFile,
@@ -51,6 +52,7 @@ def connect_prometheus(
     mapping: OwnMapping = None,
     save_mapping: SaveMapping = None,
     yes: Yes = False,
+    force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Look at a Prometheus, show how its series would be used, and connect it."""
@@ -62,14 +64,16 @@ def connect_prometheus(
         own = None if mapping is None else connecting.read_mapping(mapping)
     if not dry_run:
         run(connecting.refuse_taken_name(settings, name))
+        if not force:
+            run(connecting.refuse_again(settings, wish.url))
     used = own or _proposed(wish, entity_label)
     if own is not None:
-        _show_rows(wish, own)
+        _show_rows(wish, own, must_measure=not (force or dry_run))
     if save_mapping is not None:
         save(save_mapping, used.model_dump_json(indent=2) + "\n")
     if dry_run:
         return
-    confirm(yes=yes)
+    confirm(run(connecting.consequence(settings)), yes=yes)
     typer.echo(run(connecting.connect(settings, name, wish.source(used), datetime.now(UTC))))
 
 
@@ -83,16 +87,25 @@ def _proposed(wish: "PrometheusWish", entity_label: str | None) -> "Mapping":
     return proposal.mapping
 
 
-def _show_rows(wish: "PrometheusWish", mapping: "Mapping") -> None:
-    """Show what a mapping of the user's gives now."""
+def _show_rows(wish: "PrometheusWish", mapping: "Mapping", *, must_measure: bool) -> None:
+    """Show what a mapping of the user's gives now; refuse one that gives nothing at all."""
     from launch.sources.checking import ask  # noqa: PLC0415 - see above
 
-    typer.echo(run(ask(wish.name, wish.source(mapping), datetime.now(UTC))))
+    found = run(ask(wish.name, wish.source(mapping), datetime.now(UTC)))
+    typer.echo(found.text)
+    if must_measure and not found.measured:
+        raise failed(
+            f"Nothing was connected: no metric of the mapping has a value at {wish.url}. See "
+            "whether its series and labels are named as there, or give --force to connect it as "
+            "it is."
+        )
 
 
 @connect.command("push")
 def connect_push(
-    name: Annotated[str, typer.Argument(help="A name for the source.")], cadence: Cadence = 60
+    name: Annotated[str, typer.Argument(help="A name for the source.")],
+    cadence: Cadence = 60,
+    yes: Yes = False,
 ) -> None:
     """Connect a source whose rows clients post to /telemetry."""
     from launch.sources import connecting  # noqa: PLC0415 - keeps `ballast version` quick
@@ -100,6 +113,8 @@ def connect_push(
     settings = read_settings()
     with sentences():
         source = connecting.push_source(name, cadence)
+    run(connecting.refuse_taken_name(settings, name))
+    confirm(run(connecting.consequence(settings)), yes=yes)
     typer.echo(run(connecting.connect(settings, name, source, datetime.now(UTC))))
     typer.echo(connecting.how_to_push(settings, name))
 

@@ -17,6 +17,7 @@ from config_store.sources import (
     SourcesConfig,
 )
 from config_store.store import ConfigStore
+from features.sources.http.connection import Limits
 from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.proposal import propose
 from features.sources.prometheus.proposed import Proposal
@@ -25,6 +26,9 @@ from features.sources.rules import Mapping
 from launch.errors import LaunchError
 from launch.sources.change import add, change_sources, configuration, refuse_taken
 from settings.environment import Settings
+
+# Who sits at a terminal is told sooner than what goes on by itself.
+LOOKING = Limits(answer_seconds=20.0)
 
 _URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
 
@@ -90,6 +94,39 @@ async def refuse_taken_name(settings: Settings, name: str) -> None:
         refuse_taken((await ConfigStore(redis).active()).document.sources, name)
 
 
+async def refuse_again(settings: Settings, url: str) -> None:
+    """Say that a Prometheus is connected already, under whatever name."""
+    async with configuration(settings) as redis:
+        named = (await ConfigStore(redis).active()).document.sources.named
+    for name, each in named.items():
+        if isinstance(each, PrometheusSource) and _place(str(each.url)) == _place(url):
+            raise LaunchError(
+                f"{url} is connected already, as {name}: each of its services would be measured "
+                f"twice. Remove that source first with `ballast sources remove {name}`, or give "
+                "--force where this one is to measure other services of it."
+            )
+
+
+def _place(url: str) -> str:
+    """Give a url as it is compared: its host, its port and its path."""
+    parsed = _URL.validate_python(url)
+    host = "127.0.0.1" if parsed.host == "localhost" else parsed.host
+    return f"{parsed.scheme}://{host}:{parsed.port}{(parsed.path or '').rstrip('/')}"
+
+
+async def consequence(settings: Settings) -> str:
+    """Say what becomes of the demo with the first source; empty where there is one already."""
+    async with configuration(settings) as redis:
+        named = (await ConfigStore(redis).active()).document.sources.named
+    if named or settings.clickhouse_url is not None:
+        return ""
+    return (
+        "This is the first source, so it takes the demo's place: the demo's services and all of "
+        "their telemetry are removed. Models that learned from the demo go on answering, and say "
+        "so, until there is enough telemetry of yours to train them anew."
+    )
+
+
 async def look_at(
     wish: PrometheusWish, entity: str | None, now: datetime, *, plain: bool = False
 ) -> Proposal:
@@ -137,19 +174,24 @@ def remote_write_source(
 
 
 def how_to_push(settings: Settings, name: str) -> str:
-    """Give a line to paste that posts a row."""
+    """Give a line to paste that posts a row of the minute that is just over."""
     return (
         "Post rows with a key of the role client, such as:\n"
         f"curl 'http://{settings.host}:{settings.port}/telemetry?source={name}' "
-        f'-H "X-API-Key: $(cat {settings.paths.key_file})" \\\n  -d \'{{"rows": [{{"entity": '
-        '"checkout", "ts": "2026-03-02T14:30:00Z", "request_rate": 812.5, "p99_ms": 41.0}]}\''
+        f'-H "X-API-Key: $(cat {settings.paths.key_file})" \\\n  '
+        '-d "{\\"rows\\": [{\\"entity\\": \\"checkout\\", \\"ts\\": $(($(date +%s) - 60)), '
+        '\\"request_rate\\": 812.5, \\"p99_ms\\": 41.0}]}"'
     )
 
 
 @asynccontextmanager
 async def _asked(wish: PrometheusWish) -> AsyncIterator[PrometheusApi]:
     api = PrometheusApi(
-        wish.name, wish.url, random=SystemRandom().random, token_file=wish.token_file
+        wish.name,
+        wish.url,
+        random=SystemRandom().random,
+        token_file=wish.token_file,
+        limits=LOOKING,
     )
     try:
         yield api

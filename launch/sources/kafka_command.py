@@ -83,7 +83,7 @@ def connect_kafka(
     kafka_text.show(looked)
     if dry_run:
         return
-    confirm(yes=yes)
+    confirm(run(connecting.consequence(settings)), yes=yes)
     typer.echo(run(connecting.connect(settings, name, looked.source, now)))
 
 

@@ -101,7 +101,7 @@ def connect_logs(
         save(save_rules, source.lines.model_dump_json(indent=2) + "\n")
     if dry_run:
         return
-    confirm(yes=yes)
+    confirm(run(connecting.consequence(settings)), yes=yes)
     typer.echo(run(connecting.connect(settings, name, source, now)))
 
 

@@ -44,12 +44,16 @@ def _found(proposal: Proposal, url: str) -> Iterable[str]:
     if proposal.left_out:
         yield f"Left out, as they serve no requests: {few(proposal.left_out)}."
     if proposal.mapping.deploys is not None:
-        yield f"Deploys are seen by {proposal.mapping.deploys.name}."
-    if proposal.silent:
+        version = proposal.mapping.version_label
         yield (
-            f"Nothing has {few(proposal.silent)} in the newest interval. Where it is scraped less "
-            "often than four times in an interval, give a longer --cadence."
+            f"Deploys are seen by {proposal.mapping.deploys.name}"
+            f"{'' if version is None else f' and its label {version}'}."
         )
+    if not proposal.silent and proposal.why_silent:
+        yield f"No rate is known yet: {proposal.why_silent}."
+    if proposal.silent:
+        why = proposal.why_silent or "perhaps there were no requests in it"
+        yield f"Nothing has {few(proposal.silent)} in the newest interval: {why}."
     yield ""
 
 

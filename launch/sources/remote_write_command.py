@@ -73,7 +73,7 @@ def connect_remote_write(
     typer.echo(sender_config(settings, name, used))
     if dry_run:
         return
-    confirm(yes=yes)
+    confirm(run(connecting.consequence(settings)), yes=yes)
     typer.echo(run(connecting.connect(settings, name, source, datetime.now(UTC))))
 
 

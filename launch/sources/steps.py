@@ -37,6 +37,9 @@ SaveMapping = Annotated[
     Path | None, typer.Option(help="A file to write the proposed mapping to, as JSON.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Connect without asking.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Connect it though a check says that it should not be.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be connected.")]
 
 
@@ -48,8 +51,10 @@ def save(file: Path, text: str) -> None:
         raise failed(f"{file} cannot be written: {error.strerror or error}.") from None
 
 
-def confirm(*, yes: bool) -> None:
-    """Ask whether to go on; without a terminal nobody can be asked."""
+def confirm(consequence: str, *, yes: bool) -> None:
+    """Say what follows, and ask whether to go on; without a terminal nobody can be asked."""
+    if consequence:
+        typer.echo(consequence)
     if yes:
         return
     if not sys.stdin.isatty():

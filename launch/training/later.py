@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from deployments.runtime.platform_health import TrainingHealth, Untrained
 from launch.training.jobs import Job
 from launch.training.process import Outcome, TrainingProcess
-from models.needs import until_trained
+from launch.training.standing import Standing, untrained
 
 RETRY_SECONDS = 600.0
 
@@ -44,6 +45,7 @@ class TrainingLater:
         self._wait = wait or self._stopped.wait
         self._running: TrainingProcess | None = None
         self._said: dict[str, str] = {}
+        self._standing = Standing()
         self._thread = threading.Thread(target=self._run, name="train later", daemon=True)
 
     def start(self) -> None:
@@ -54,6 +56,14 @@ class TrainingLater:
         self._stopped.set()
         if (running := self._running) is not None:
             running.stop()
+
+    def health(self) -> TrainingHealth:
+        """Tell what is trained now, and what could not be; from any thread."""
+        return self._standing.health()
+
+    def _hear(self, share: float, what: str) -> None:
+        self._standing.move(share, what)
+        self._heard(share, what)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -78,18 +88,23 @@ class TrainingLater:
         process = self._running = TrainingProcess(job.module, self._folder, self._log_file)
         if self._stopped.is_set():
             return
-        outcome = process.run(self._heard)
-        self._running = None
+        self._standing.begin(job.title, names, started)
+        try:
+            outcome = process.run(self._hear)
+        finally:
+            self._running = None
+            self._standing.end((), ())
+        self._standing.end(names, outcome.lacks)
         if not self._stopped.is_set():
             self._tell(job, self._sentence(job, names, outcome, self._clock() - started))
 
     def _sentence(self, job: Job, names: Sequence[str], outcome: Outcome, seconds: float) -> str:
         if outcome.code != 0:
             return f"[yellow]Training {job.title} failed; see {self._log_file}"
-        lacks = {lack.model: lack.why for lack in outcome.lacks}
+        lacks = {lack.model: untrained(lack) for lack in outcome.lacks}
         trained = [name for name in names if name not in lacks]
         done = f"[green]✓[/green] Trained {', '.join(trained)}: {seconds:.0f} s" if trained else ""
-        wanting = [_wanting(name, why) for name, why in lacks.items()]
+        wanting = [_wanting(each) for each in lacks.values()]
         return "\n".join([*([done] if done else []), *wanting])
 
     def _tell(self, job: Job, sentence: str) -> None:
@@ -99,9 +114,9 @@ class TrainingLater:
             self._say(sentence)
 
 
-def _wanting(name: str, why: str) -> str:
-    meanwhile = until_trained(name)
-    return f"Not trained yet: {name}: {why}" + (f"; until then {meanwhile}" if meanwhile else "")
+def _wanting(each: Untrained) -> str:
+    meanwhile = f"; until then {each.until_then}" if each.until_then else ""
+    return f"Not trained yet: {each.model}: {each.missing}{meanwhile}"
 
 
 def _capital(title: str) -> str:

@@ -132,6 +132,20 @@ def status(home: Path) -> "subprocess.CompletedProcess[str]":
     return ballast(home, "status")
 
 
+def test_the_greeting_says_what_became_of_the_prometheus_that_the_environment_names(
+    home: Path,
+) -> None:
+    url = f"http://127.0.0.1:{any_free_port()}"
+    platform = Platform(home, PROMETHEUS_URL=url)
+    try:
+        eventually(lambda: "Try it:" in platform.said)
+    finally:
+        platform.process.send_signal(signal.SIGINT)
+        platform.process.wait(PATIENCE_SECONDS)
+    assert "PROMETHEUS_URL was not connected: " in platform.said
+    assert f"`ballast connect prometheus {url}`" in platform.said
+
+
 def nothing_is_left(platform: Platform, run: Run) -> None:
     assert own_processes.marked(run.token) == []
     assert not Path(run.scratch).exists()

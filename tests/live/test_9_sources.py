@@ -193,7 +193,7 @@ def test_rows_of_a_cron_job_become_features(live: Live, client: httpx.Client) ->
     refused = client.post("/telemetry", json=[{"entity": "batch", "ts": 1, "request_rate": 1}])
     assert refused.status_code == 409
     assert "ballast connect push" in refused.json()["error"]["message"]
-    connected = live.command("connect", "push", "cron")
+    connected = live.command("connect", "push", "cron", "--yes")
     assert connected.returncode == 0, connected.stderr
 
     def posted() -> bool:

@@ -32,7 +32,7 @@ def test_every_setting_is_documented_and_nothing_else_is() -> None:
 
 def test_the_documented_defaults_are_the_real_ones() -> None:
     for name, field in Settings.model_fields.items():
-        absent = "none" if name.startswith("ray_") else "embedded"
+        absent = "none" if name.startswith(("ray_", "prometheus_")) else "embedded"
         told = absent if field.default is None else str(field.default)
         assert documented()[variable(name)] == told, name
 
@@ -42,6 +42,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "REDIS_URL": "rediss://cache:6380/0",
         "CLICKHOUSE_URL": "https://history:8443",
         "MLFLOW_TRACKING_URI": "postgresql://registry/mlflow",
+        "PROMETHEUS_URL": "http://prometheus:9090",
         "BALLAST_HOME": "/srv/ballast",
         "BALLAST_HOST": "10.0.0.1",
         "BALLAST_PORT": "9000",
@@ -162,3 +163,7 @@ def test_settings_load_without_the_heavy_libraries() -> None:
     ).stdout.split()
     assert "pydantic_settings" in loaded
     assert {"ray", "mlflow", "redis", "numpy", "xgboost", "chdb"}.isdisjoint(loaded)
+
+
+def test_what_the_examples_give_a_client_is_no_setting_that_has_no_effect() -> None:
+    assert unread(["BALLAST_URL", "BALLAST_KEY"]) == []

@@ -82,7 +82,8 @@ async def post_telemetry(
     try:
         raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)
         posted = await read_in_turns(raw, here.lanes.turns, csv=_is_csv(request))
-        ready = await check(posted, here.clocks.wall(), config.cadence_seconds)
+        now = here.clocks.wall()
+        ready = await check(posted, now, config.cadence_seconds)
         await queue(here, name, ready)
     except ClientGoneError:
         return Response(status_code=GONE)
@@ -94,6 +95,8 @@ async def post_telemetry(
         source=name,
         rows=posted.received,
         accepted=ready.rows,
+        older=ready.older,
+        note=ready.note(now),
         complaints=[ComplaintShown(**asdict(each)) for each in ready.complaints],
     )
 

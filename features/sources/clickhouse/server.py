@@ -55,7 +55,6 @@ class ClickhouseServer:
             limits=limits,
             random=random,
             headers={} if user is None else {"X-ClickHouse-User": user},
-            says_why=True,
         )
 
     async def ask(self, sql: str, params: Mapping[str, str]) -> pa.Table:

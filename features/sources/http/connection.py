@@ -1,10 +1,12 @@
 """Asks one server over HTTP: pooled, bounded in time and size, patient where that helps."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import aiohttp
@@ -26,8 +28,6 @@ _MAY_BE_ASKED_AGAIN: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
-
-_ASKS_FOR_A_KEY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +100,16 @@ class Connection:
         limits: Limits,
         random: Callable[[], float],
         headers: Mapping[str, str] | None = None,
-        says_why: bool = False,
     ) -> None:
-        """`says_why` of a server whose answers say more of a refused key than their status."""
         self._source = source
         self._key = key
-        self._says_why = says_why
         self._headers = headers or {}
         self._limits = limits
         self._pauses = Pauses(limits.pause_seconds, limits.longest_pause_seconds, random)
         self._turns = asyncio.Semaphore(limits.at_once)
         self._url = url.rstrip("/")
+        self.address = _without_user(self._url)
+        """The url as it may be told: without a user or a password."""
         self._trust = _trust(verify=verify_tls and url.startswith("https:"))
         self._opened: aiohttp.ClientSession | None = None
 
@@ -129,6 +128,10 @@ class Connection:
         async with self._turns:
             return await self._ask_patiently(question)
 
+    @property
+    def key_file(self) -> Path | None:
+        return None if self._key is None else self._key.file.path
+
     async def close(self) -> None:
         if self._opened is not None:
             await self._opened.close()
@@ -141,7 +144,9 @@ class Connection:
                 wait = self._pauses.before_next(attempt, error.wait_seconds)
                 if attempt == self._limits.attempts or wait is None:
                     raise SourceAwayError(
-                        self._source, f"{error}, {attempt} times asked. It is asked again later."
+                        self._source,
+                        f"{error}, {attempt} times asked. See whether its url is right, and "
+                        "whether it runs and can be reached from here.",
                     ) from None
             await asyncio.sleep(wait)
         raise AssertionError  # the last attempt returned or raised
@@ -156,7 +161,8 @@ class Connection:
             seconds = self._limits.answer_seconds
             raise SourceAwayError(
                 self._source,
-                f"{question.what} took over {seconds:g} s. See whether it is overloaded.",
+                f"{question.what} at {self.address} took over {seconds:g} s. See whether it is "
+                "overloaded, and whether something else hangs at its url.",
             ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._broken(error) from None
@@ -183,8 +189,6 @@ class Connection:
         if answer.status in _MAY_BE_ASKED_AGAIN and not _gave_up_on_the_query(body):
             wait = asked_for(headers.get("retry-after"), headers.get("date"))
             raise _AskAgainError(f"it answered {answer.status}", wait)
-        if answer.status in _ASKS_FOR_A_KEY and not self._says_why:
-            raise KeyRefusedError(self._source, f"it answered {answer.status}. {self._key_hint()}")
         return Answer(answer.status, _without(secret, body), headers)
 
     def _told(self, secret: str) -> dict[str, str]:
@@ -221,11 +225,6 @@ class Connection:
         except (OSError, ValueError) as error:
             raise KeyRefusedError(self._source, f"its {self._key.field}: {error}") from None
 
-    def _key_hint(self) -> str:
-        if self._key is None:
-            return "It asks for a key: give its configuration a token_file."
-        return f"See whether the key in its {self._key.field} {self._key.file.path} is valid."
-
     def _broken(self, error: Exception) -> Exception:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return SourceRefusedError(
@@ -238,8 +237,20 @@ class Connection:
                 self._source, "its answer cannot be read. See what stands at its url."
             )
         if isinstance(error, aiohttp.ClientConnectorError):
-            return _AskAgainError(f"no connection: {error.strerror or error.os_error}")
-        return _AskAgainError(f"the connection broke ({type(error).__name__})")
+            return _AskAgainError(f"nothing answers at {self.address} ({_why(error)})")
+        return _AskAgainError(f"{self.address} broke the connection ({type(error).__name__})")
+
+
+def _without_user(url: str) -> str:
+    scheme, _, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+
+
+def _why(error: aiohttp.ClientConnectorError) -> str:
+    """Say what the system says, without the addresses that it was tried with."""
+    cause = error.os_error
+    return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else str(error.strerror)
 
 
 def _trust(*, verify: bool) -> ssl.SSLContext | bool:

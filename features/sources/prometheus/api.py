@@ -24,7 +24,7 @@ from features.sources.prometheus.answers import (
     series_in,
     texts_in,
 )
-from features.sources.prometheus.refusals import content_of
+from features.sources.prometheus.refusals import Asked, content_of
 
 _PREFIX: Final = "api/v1/"
 
@@ -113,22 +113,24 @@ class PrometheusApi:
 
     async def _read(self, path: str, answer: Answer, read: Callable[[object], T]) -> T:
         # In a thread: megabytes of JSON would hold the loop up.
-        return await asyncio.to_thread(_content, self._source, path, answer, read)
+        connection = self._connection
+        asked = Asked(self._source, connection.address, connection.key_file)
+        return await asyncio.to_thread(_content, asked, path, answer, read)
 
 
 def _bearer(token_file: str | Path) -> Key:
     return Key(SecretFile(token_file), "token_file", "authorization", "Bearer ")
 
 
-def _content(source: str, path: str, answer: Answer, read: Callable[[object], T]) -> T:
-    content = content_of(source, answer)
+def _content(asked: Asked, path: str, answer: Answer, read: Callable[[object], T]) -> T:
+    content = content_of(asked, answer)
     try:
         return read(content)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise SourceRefusedError(
-            source,
-            f"{path} has not the form of the Prometheus API ({type(error).__name__}: "
-            f"{str(error)[:100]}). See what stands at its url.",
+            asked.source,
+            f"{path} at {asked.address} has not the form of the Prometheus API "
+            f"({type(error).__name__}: {str(error)[:100]}). See what stands there.",
         ) from None
 
 

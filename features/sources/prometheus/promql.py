@@ -22,9 +22,13 @@ from features.sources.rules import (
 )
 
 # A process that was away for no longer counts as started anew.
-_LONGEST_RESTART_SECONDS = 600
+LONGEST_RESTART_SECONDS = 600
 # Some exporters compute the start from a clock and an age, and it wavers.
-_WAVERING_SECONDS = 1
+WAVERING_SECONDS = 1
+# Of the processes that are there; less is a crash, and what is rolled out replaces as much at once.
+REPLACED_SHARE = 0.25
+# How often it is counted, at the most, how many processes there were.
+COUNTED_SECONDS = 60
 
 
 def expression_of(rule: Rule, entity: str, cadence_seconds: int) -> str:
@@ -32,17 +36,21 @@ def expression_of(rule: Rule, entity: str, cadence_seconds: int) -> str:
     return _Writer(entity, cadence_seconds).rule(rule)
 
 
-def deploys_of(starts: Selector, entity: str, cadence_seconds: int) -> str:
-    """Give what has a value where an entity's latest process is younger than an interval before.
+def deploys_of(
+    starts: Selector, entity: str, cadence_seconds: int, version_label: str | None = None
+) -> str:
+    """Give what has a value where a deploy of an entity began in the interval.
 
-    An entity that was not there before has no deploy, it is new. As this looks back by itself, it
-    does not matter where a range of intervals begins.
+    That is where enough of its processes are younger than all before, and as many of those before
+    are gone, for one that came in addition replaces none; or where a version came up that was not
+    there before. An entity that was not there before has no deploy, it is new. As this looks back
+    by itself, it does not matter where a range of intervals begins.
     """
     writer = _Writer(entity, cadence_seconds)
-    each = writer.selector(starts)
-    seconds = max(_LONGEST_RESTART_SECONDS, cadence_seconds)
-    before = f"max_over_time({each}[{seconds}s] offset {cadence_seconds}s)"
-    return f"{writer.by('max', each)} > {writer.by('max', before)} + {_WAVERING_SECONDS}"
+    replaced = writer.replaced(writer.selector(starts))
+    if version_label is None:
+        return replaced
+    return f"({replaced}) or {writer.another(writer.selector(starts), version_label)}"
 
 
 def presence_of(mapping: Mapping, cadence_seconds: int) -> str:
@@ -96,6 +104,29 @@ class _Writer:
         matchers.append(f'{self._entity}!=""')
         return f"{selector.name}{suffix}{{{','.join(matchers)}}}"
 
+    def replaced(self, each: str) -> str:
+        """Keep the entities of which a share of the processes was replaced within an interval."""
+        seconds = lookback_seconds(self._cadence)
+        before = f"max_over_time({each}[{seconds}s] offset {self._cadence}s)"
+        youngest = (
+            f"on ({self._entity}) group_left () ({self.by('max', before)} + {WAVERING_SECONDS})"
+        )
+        now, step = self.by("count", each), counted_seconds(self._cadence)
+        young, kept = (self.by("count", f"{each} {than} {youngest}") for than in (">", "<="))
+        most = f"max_over_time(({now})[{seconds}s:{step}s] offset {self._cadence}s)"
+        enough = f"{now} * {REPLACED_SHARE}"
+        return f"{young} >= {enough} and {most} - ({kept} or {now} * 0) >= {enough}"
+
+    def another(self, each: str, label: str) -> str:
+        """Keep the entities of which a version came up, where another was known before."""
+        each = f'{each.removesuffix("}")},{label}!=""}}'
+        before = (
+            f"max_over_time({each}[{lookback_seconds(self._cadence)}s] offset {self._cadence}s)"
+        )
+        versions, earlier = (self.by("count", which, label) for which in (each, before))
+        known = f"and on ({self._entity}) {self.by('count', before)}"
+        return self.by("count", f"({versions} unless {earlier}) {known}")
+
     def _rate(self, selector: Selector, *labels: str, suffix: str = "") -> str:
         inner = f"rate({self.selector(selector, suffix)}[{self._cadence}s])"
         return self.by("sum", inner, *labels)
@@ -116,6 +147,15 @@ class _Writer:
         """Take samples of the interval only: a server itself would go back five minutes."""
         each = self.selector(selector)
         return f"{each} and timestamp({each}) > time() - {self._cadence}"
+
+
+def lookback_seconds(cadence_seconds: int) -> int:
+    """Tell how far a deploy looks back from the interval before."""
+    return max(LONGEST_RESTART_SECONDS, cadence_seconds)
+
+
+def counted_seconds(cadence_seconds: int) -> int:
+    return max(COUNTED_SECONDS, cadence_seconds)
 
 
 def _times(expression: str, factor: float) -> str:

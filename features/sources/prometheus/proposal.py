@@ -11,11 +11,13 @@ from features.sources.prometheus.catalogue.conventions import (
     ENTITY_LABELS,
     LAST_RESORT,
     STARTS,
+    VERSION_LABELS,
     WATCHERS,
 )
 from features.sources.prometheus.entity_label import choose_label
 from features.sources.prometheus.inventory import Inventory, take_inventory
-from features.sources.prometheus.proposed import METRICS, Proposal, missing
+from features.sources.prometheus.proposed import METRICS, Chosen, Proposal, missing
+from features.sources.prometheus.scrapes import scrapes_of
 from features.sources.prometheus.trial import Trial
 from features.sources.rules import Mapping, Selector
 
@@ -54,10 +56,27 @@ async def propose(
         proposal = await proposer.propose(conventions, alone=alone)
         if proposal is not None:
             return proposal
-    few = ", ".join(sorted(_names(services, others))[:SHOWN_NAMES])
     raise NothingUsableError(
-        f"its {few} gave no value in the last {cadence_seconds} s. Where it scrapes less often "
-        "than four times in that time, give a longer --cadence"
+        await _no_value(api, inventory, _first_series([*services, *others]), at, cadence_seconds)
+    )
+
+
+async def _no_value(
+    api: PrometheusApi, inventory: Inventory, names: Sequence[str], at: int, cadence_seconds: int
+) -> str:
+    there = [each for each in names if each in inventory.series] or names
+    found = await scrapes_of(api, there[0], at)
+    if found is None:
+        return (
+            f"its {there[0]} has no sample yet of the last whole interval of {cadence_seconds} s. "
+            f"Where it was started lately, run the command again in {2 * cadence_seconds} s"
+        )
+    if advice := found.advice(cadence_seconds):
+        return f"its {found.name} {advice}"
+    few = ", ".join(names[:SHOWN_NAMES])
+    return (
+        f"its {few} gave no value in the last {cadence_seconds} s. See at the Prometheus, under "
+        "/targets, whether what it scrapes is up"
     )
 
 
@@ -97,13 +116,29 @@ class _Proposer:
         if not any(each.newest for each in chosen):
             return None
         chosen.sort(key=lambda each: METRICS.index(each.metric))
+        starts = self._deploys(entity, leave)
         mapping = Mapping(
             entity=entity,
             metrics={each.metric: each.rule for each in chosen},
-            deploys=self._deploys(entity, leave),
+            deploys=starts,
+            version_label=None if starts is None else self._version(starts.name),
         )
         lacking = missing(chosen, self._names, _plain(CONVENTIONS) if self._plain else CONVENTIONS)
-        return Proposal(mapping, tuple(chosen), lacking, tuple(sorted(leave)))
+        left = tuple(sorted(leave))
+        return Proposal(
+            mapping, tuple(chosen), lacking, left, await self._why_silent(chosen, traffic)
+        )
+
+    async def _why_silent(self, chosen: Sequence[Chosen], traffic: Sequence[str]) -> str:
+        """Say why metrics have no value in the newest interval, where the scrapes tell."""
+        names = [each.conventions[0].series[0] for each in chosen if not each.newest]
+        if "request_rate" not in {each.metric for each in chosen}:
+            names += traffic
+        if (name := next(iter(names), None)) is None:
+            return ""
+        found = await scrapes_of(self._api, name, self._at)
+        advice = "" if found is None else found.advice(self._cadence)
+        return f"{name} {advice}" if advice else ""
 
     def _fits(self, convention: Convention) -> bool:
         there = self._inventory.series
@@ -149,6 +184,10 @@ class _Proposer:
                 return Selector(name=name, where=() if but is None else (but,))
         return None
 
+    def _version(self, starts: str) -> str | None:
+        there = (each for each in VERSION_LABELS if self._inventory.label(each).on(starts))
+        return next(there, None)
+
 
 def _with_series(conventions: Iterable[Convention], names: set[str]) -> list[Convention]:
     return [each for each in conventions if names.issuperset(each.series)]
@@ -172,7 +211,7 @@ def _traffic(conventions: Iterable[Convention]) -> list[str]:
 
 def _labels(entity: str | None) -> set[str]:
     needed = {label for each in (*CONVENTIONS, *LAST_RESORT) for label in each.labels}
-    return {*ENTITY_LABELS, *needed, *([] if entity is None else [entity])}
+    return {*ENTITY_LABELS, *VERSION_LABELS, *needed, *([] if entity is None else [entity])}
 
 
 def _takes_promql(names: set[str]) -> str:
@@ -185,7 +224,10 @@ def _takes_promql(names: set[str]) -> str:
 
 def _unknown(names: set[str]) -> str:
     if not names:
-        return "it has had no series in the last hour. See whether it scrapes anything"
+        return (
+            "it has had no series in the last hour. See whether it scrapes anything; where it was "
+            "started a moment ago, run the command again in some minutes"
+        )
     few = ", ".join(sorted(names)[:SHOWN_NAMES])
     return (
         f"none of its {len(names)} metrics is of a known convention (it has {few}). "

@@ -55,6 +55,7 @@ class Proposal:
     chosen: tuple[Chosen, ...]
     missing: tuple[Missing, ...]
     left_out: tuple[str, ...]  # they serve no requests
+    why_silent: str  # and what to do, where it is known
 
     @property
     def entities(self) -> tuple[str, ...]:

@@ -110,7 +110,9 @@ class PrometheusSource:
         starts = self._mapping.deploys
         if starts is None:
             return []
-        promql = deploys_of(starts, self._mapping.entity, self._cadence)
+        promql = deploys_of(
+            starts, self._mapping.entity, self._cadence, self._mapping.version_label
+        )
         return await self._series("deploys", promql, grid)
 
     async def _series(self, what: str, promql: str, grid: Grid) -> list[Series]:

@@ -48,7 +48,7 @@ class Needed:
         for selector in selectors_of(mapping):
             self._selectors.setdefault(selector.name, []).append(selector)
         self._kept = frozenset(
-            {mapping.entity, BOUND}
+            {mapping.entity, BOUND, mapping.version_label or BOUND}
             | {m.label for found in self._selectors.values() for s in found for m in s.where}
         )
         self.names = frozenset(self._selectors)

@@ -86,6 +86,15 @@ class Registry:
         selected.upto = len(self._series)
         return Columns(selected)
 
+    def values(self, label: str) -> Ints:
+        """Give each series a number of its value of a label, from 1 on; 0 where it has none."""
+        numbers: dict[str, int] = {}
+        found = (dict(each.labels).get(label, "") for each in self._series)
+        return np.array(
+            [numbers.setdefault(value, len(numbers) + 1) if value else 0 for value in found],
+            np.int64,
+        )
+
     def keep(self, rows: Ints) -> Ints:
         """Forget all series but these, which rise; give the new number of each old one, or -1."""
         renumbered = np.full(len(self._series), -1, np.int64)

@@ -9,7 +9,7 @@ from features.sources.remote_write.log import Columns, stale
 from features.telemetry.columns import Bools, Floats, Ints
 
 # How far a Prometheus goes back for the latest sample of a series.
-_LOOKBACK_MS = 300_000
+LOOKBACK_MS = 300_000
 
 
 class Vector(NamedTuple):
@@ -74,10 +74,10 @@ class Latest:
         self._ages[rows[last]] = end - times[last]
         self._edition = edition
 
-    def at(self, rows: Ints, fresher_than: int = _LOOKBACK_MS + 1) -> OfSeries:
+    def at(self, rows: Ints, fresher_than: int = LOOKBACK_MS + 1) -> OfSeries:
         """Give those that are fresh enough, milliseconds, and do not mark an end."""
         found, ages = self._samples.at(rows), self._ages[rows]
-        young = (ages <= _LOOKBACK_MS) if self._edition.left_closed else (ages < _LOOKBACK_MS)
+        young = (ages <= LOOKBACK_MS) if self._edition.left_closed else (ages < LOOKBACK_MS)
         young &= ages < fresher_than
         return OfSeries(found.there & young & ~stale(found.values), found.values)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from features.sources.checks import RawRows, checked
 from features.sources.faults import Faults
-from features.sources.remote_write.deploys import LONGEST_RESTART_SECONDS, deploys
+from features.sources.remote_write.deploys import deploys, needed_seconds
 from features.sources.remote_write.editions import Edition
 from features.sources.remote_write.evaluation import Evaluation
 from features.sources.remote_write.log import Columns, SampleLog
@@ -192,13 +192,13 @@ class Windows:
         return list(faults.complaints())
 
     def _deploys(self, end: int) -> Bools:
-        starts, samples = self._mapping.deploys, self._starts.sorted()
-        if starts is None:
-            return np.zeros(len(self._registry.entities), np.bool_)
-        return deploys(self._registry, starts, samples, end, self.cadence_seconds, self._edition)
+        samples = self._starts.sorted()
+        return deploys(
+            self._registry, self._mapping, samples, end, self.cadence_seconds, self._edition
+        )
 
     def _starts_from_ms(self) -> int:
-        return (self.finished_to - max(LONGEST_RESTART_SECONDS, self.cadence_seconds)) * 1000
+        return (self.finished_to - needed_seconds(self.cadence_seconds)) * 1000
 
     def _forget_series(self) -> None:
         """Forget series that ended, when they are many."""

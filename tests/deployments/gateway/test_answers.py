@@ -14,6 +14,7 @@ from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.shipped import FAMILIES
 from deployments.api.tail import FEATURES, TAIL, TailBody
 from deployments.gateway.answers import Circumstances, LaneRow, StageResults, isoformat, write_down
+from deployments.gateway.openapi import Meta
 from deployments.runtime.batch import Batch, Judgement, Prediction
 from features.fill import Filled
 from observability.ledger.lookup import AUDIT_FIELDS
@@ -169,6 +170,18 @@ def test_only_the_row_that_was_replaced_or_assumed_is_degraded() -> None:
     assert first["interval"]["method"] == "fallback"
     assert second["interval"]["method"] == "cqr"
     assert second["meta"]["features"]["assumed"] == ["load", "infra"]
+
+
+def test_an_answer_of_a_model_of_the_demo_says_so_and_a_fallback_has_no_model() -> None:
+    found = results()
+    found = replace(found, prediction=replace(found.prediction, of_demo=True))
+    found.judgement.fallback[1] = 1.0
+    (first, ledger), (second, _) = written(found)
+    assert first["meta"]["trained_on"] == "demo"
+    assert "not from your services" in first["meta"]["trained_on_reason"]
+    assert ledger["answer"]["meta"]["trained_on"] == "demo"
+    assert "trained_on" not in second["meta"]
+    assert not first["meta"].keys() - {*Meta.model_fields}
 
 
 def test_what_befalls_the_platform_marks_every_row() -> None:

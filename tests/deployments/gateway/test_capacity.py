@@ -16,7 +16,7 @@ from models.forecasting.ensemble import EnsembleForecaster
 from models.forecasting.forecaster import Forecast, HourlySeries
 from models.forecasting.plan.model import CAPACITY_MODEL, CapacityModel
 from models.forecasting.seasonal_average import SeasonalAverage
-from models.model_version import ModelVersion, folder_name
+from models.model_version import DEMO, MEASURED, TELEMETRY, ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
 from tests.deployments.gateway.conftest import hours
@@ -49,7 +49,12 @@ def answered_by(house: House, model: str) -> str:
 
 
 def register(
-    house: House, name: str, model: Any, number: str = "1.0.0", alias: str = CHAMPION
+    house: House,
+    name: str,
+    model: Any,
+    number: str = "1.0.0",
+    alias: str = CHAMPION,
+    telemetry: str = MEASURED,
 ) -> None:
     """Give a model an alias, as the registry does."""
     models: LoadedModels = forecasts_of(house).models
@@ -58,7 +63,9 @@ def register(
         model.save(folder)
     else:
         save_with_kind(model, folder)
-    write_pointer(models._folder, alias, ModelVersion(name, number, folder, NOW))
+    write_pointer(
+        models._folder, alias, ModelVersion(name, number, folder, NOW, tags={TELEMETRY: telemetry})
+    )
 
 
 @pytest.fixture
@@ -95,6 +102,17 @@ async def test_a_trained_forecaster_and_plan_answer_whole(learned: House) -> Non
     stamps = [each["ts"] for each in data["forecast"]]
     assert stamps == sorted(stamps)
     assert all(each["lower"] <= each["rate"] <= each["upper"] for each in data["forecast"])
+
+
+async def test_a_plan_that_the_demo_has_a_part_in_says_so(learned: House) -> None:
+    assert "trained_on" not in (await post(learned, BODY))["meta"]
+    capacity = CapacityModel.trained(fortnight().columns())
+    register(learned, CAPACITY_MODEL, capacity, "1.1.0", telemetry=DEMO)
+    models = forecasts_of(learned).models
+    await until(lambda: models.capacity is not None and models.capacity.version.of_demo)
+    meta = (await post(learned, BODY))["meta"]
+    assert (meta["trained_on"], meta["degraded"]) == ("demo", False)
+    assert "not from your services" in meta["trained_on_reason"]
 
 
 async def test_a_version_that_names_another_alias_is_answered_by_that_ones_forecasters(

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import re
 import time
 from datetime import UTC, datetime
@@ -89,7 +90,8 @@ async def test_rows_columns_and_csv_are_taken_under_the_only_push_source(
     ):
         found = await post(house, body, path, kind=kind)
         assert found.status_code == 202, found.text
-        assert found.json() == {"source": "agent", "rows": 1, "accepted": 1, "complaints": []}
+        taken = {"source": "agent", "rows": 1, "accepted": 1, "older": 0, "note": ""}
+        assert found.json() == {**taken, "complaints": []}
     assert await queued(redis) == [
         *[("agent", "checkout", at, 0.5)] * 3,
         ("agent", "a", at, 0.25),
@@ -117,6 +119,20 @@ async def test_what_is_wrong_is_named_and_the_rest_is_taken(house: House, redis:
     assert "load" in by_fault["out of bounds"]["example"]
     (waiting,) = await Intake(redis).read(10)
     assert {each.fault for each in waiting.gathered.complaints} == by_fault.keys()
+
+
+async def test_rows_of_the_past_are_taken_and_the_answer_says_where_they_went(
+    house: House, redis: Redis
+) -> None:
+    await configure(house, agent=PUSH)
+    long_ago = now() - 30 * 86_400
+    found = (await post(house, [row(ts=long_ago), row(ts=long_ago + 60)])).json()
+    assert (found["accepted"], found["older"]) == (2, 2)
+    assert found["note"].startswith("2 of 2 began over a day ago (the newest of all 30.0 days ago)")
+    assert "they went to the history" in found["note"]
+    assert [each[2] for each in await queued(redis)] == [long_ago, long_ago + 60]
+    mixed = (await post(house, [row(ts=long_ago), row(), row(ts=now() - 86_000)])).json()
+    assert (mixed["accepted"], mixed["older"]) == (3, 1)
 
 
 async def test_a_body_without_a_right_row_is_refused_and_nothing_is_queued(
@@ -327,13 +343,20 @@ async def test_entities_are_listed_a_page_at_a_time_and_each_is_found(house: Hou
 
 
 async def test_what_the_page_on_pushing_shows_is_taken(house: House, redis: Redis) -> None:
+    """A shell runs its blocks, with a client that gives the body instead of sending it."""
     await configure(house, cron=PUSH)
     page = (REPOSITORY / "docs/sources/push.md").read_text()
-    posts = re.findall(r"^curl ([^\n]*)<<'ROWS'\n(.*?)\nROWS$", page, re.MULTILINE | re.DOTALL)
+    blocks = [each for each in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) if "ROWS" in each]
+    script = "\n".join(["curl() { cat; printf '\\0'; }", *blocks])
+    client = {"BALLAST_URL": "http://127.0.0.1:8000", "BALLAST_KEY": "a key"}
+    shell = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-euc", script), env=os.environ | client, stdout=asyncio.subprocess.PIPE
+    )
+    bodies = (await shell.communicate())[0].decode().split("\0")[:-1]
     (shown,) = re.findall(r"```json\n(.*)\n```", page)
     telemetry = []
-    for options, body in posts:
-        kind = "text/csv" if "text/csv" in options else "application/x-www-form-urlencoded"
+    for block, body in zip(blocks, bodies, strict=True):
+        kind = "text/csv" if "text/csv" in block else "application/x-www-form-urlencoded"
         found = await post(house, body, kind=kind)
         assert found.json() == json.loads(shown)
         telemetry.append((await Intake(redis).read(10))[-1].gathered.telemetry)

@@ -101,7 +101,9 @@ async def test_the_deployment_names_the_model_that_answered(tail_model: TailMode
     metrics = Metrics(CollectorRegistry())
     tail.replica = SimpleNamespace(metrics=metrics)
     created = datetime(2026, 3, 2, tzinfo=UTC)
-    version = ModelVersion(TailModel.name, "1.4.0", Path("somewhere"), created, digest="d1")
+    version = ModelVersion(
+        TailModel.name, "1.4.0", Path("somewhere"), created, tags={"telemetry": "demo"}, digest="d1"
+    )
     tail._champions = Champions(lambda _: version, lambda _: tail_model)
     tail._online = ()  # nobody has told an outcome
     columns = tail_rows(3, seed=5)
@@ -109,6 +111,8 @@ async def test_the_deployment_names_the_model_that_answered(tail_model: TailMode
     found = Prediction.from_frame(await tail.answer(Frame(columns, {"family": "tail"}), named))
     assert (found.model, found.model_version) == ("tail/xgboost-quantile", "1.4.0")
     assert found.digest == "d1"
+    assert found.of_demo
+    assert found.take([0]).of_demo
     np.testing.assert_equal(found.columns, _answer(tail_model, columns))
     counted = metrics.registry.get_sample_value(
         "model_inference_duration_seconds_count", {"model": "tail/xgboost-quantile"}

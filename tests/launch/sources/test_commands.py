@@ -4,11 +4,12 @@ import asyncio
 import json
 import os
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,12 @@ from typer.testing import CliRunner, Result
 from config_store.sources import PrometheusSource, PushSource, SourceConfig, SourcesConfig
 from config_store.store import ConfigStore
 from deployments.api.telemetry import TelemetryRows
+from features.sources.http.connection import Limits
 from features.sources.rules import Rate, Selector
 from launch import own_processes
 from launch.cli import app
 from launch.run_record import Run, RunRecord
+from launch.sources import connecting
 from launch.sources.change import add, change_sources, pause
 from settings.environment import Settings
 from tests.ports import any_free_port
@@ -81,8 +84,14 @@ async def test_connecting_makes_a_version_with_the_mapping(
     again = await invoke("connect", "prometheus", prometheus.url, "--yes")
     assert again.exit_code == 1
     assert "A source named prometheus is connected already" in again.output
-    other = await invoke("connect", "prometheus", prometheus.url, "--yes", "--name", "second")
+    words = ("connect", "prometheus", prometheus.url.replace("127.0.0.1", "localhost"), "--yes")
+    other = await invoke(*words, "--name", "second")
+    assert other.exit_code == 1
+    assert "is connected already, as prometheus: each of its services would be" in other.output
+    other = await invoke(*words, "--name", "second", "--force")
     assert other.exit_code == 0, other.output
+    assert "This is the first source" in done.output
+    assert "This is the first source" not in other.output
     assert set(await sources(redis)) == {"prometheus", "second"}
 
 
@@ -125,11 +134,12 @@ async def test_a_source_is_paused_checked_resumed_and_removed(
 
 @pytest.mark.parametrize("word", ["check", "pause", "resume", "remove"])
 async def test_an_unknown_source_is_named_with_those_there_are(redis: Redis, word: str) -> None:
-    pushed = await invoke("connect", "push", "desk", "--cadence", "30")
+    pushed = await invoke("connect", "push", "desk", "--cadence", "30", "--yes")
     assert pushed.exit_code == 0, pushed.output
-    body = re.search(r"-d '(.*)'", pushed.output)
+    body = re.search(r'-d (".*")', pushed.output)
     assert body is not None
-    TelemetryRows.model_validate_json(body[1])
+    (row,) = TelemetryRows.model_validate_json(as_a_shell_reads(body[1])).rows
+    assert abs(float(row.ts) - (time.time() - 60)) < 60  # it shows as live
     assert "/telemetry?source=desk" in pushed.output
     assert (await sources(redis))["desk"] == PushSource(cadence_seconds=30)
     done = await invoke("sources", word, "desc")
@@ -137,16 +147,26 @@ async def test_an_unknown_source_is_named_with_those_there_are(redis: Redis, wor
     assert "There is no source named desc: there are desk." in done.output
 
 
+def as_a_shell_reads(text: str) -> str:
+    command = ["/bin/sh", "-c", f"printf %s {text}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 class Foreign(BaseHTTPRequestHandler):
-    """Answers as a web site does, or asks for a key."""
+    """Answers as a web site does, asks for a key, sends to a page to log in, or hangs."""
+
+    over = threading.Event()
 
     def do_POST(self) -> None:
         self.do_GET()
 
     def do_GET(self) -> None:
-        private = self.path.startswith("/private")
-        self.send_response(401 if private else 200)
-        self.send_header("content-type", "text/html")
+        first = self.path.split("/")[1]
+        if first == "hangs":
+            self.over.wait(60)
+            return
+        self.send_response({"private": 401, "barred": 403, "login": 302}.get(first, 200))
+        self.send_header("content-type", "text/html; charset=utf-8")
         self.end_headers()
         self.wfile.write(b"<html>Welcome</html>")
 
@@ -156,27 +176,82 @@ class Foreign(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Foreign) as server:
+    Foreign.over.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
+        Foreign.over.set()
         server.shutdown()
         thread.join()
 
 
-async def test_what_is_no_prometheus_is_refused_in_one_sentence(site: str) -> None:
-    done = await invoke("connect", "prometheus", site, "--dry-run")
+@pytest.mark.parametrize(
+    ("path", "said", "do"),
+    [
+        ("", "it answered 200 at {url} with a web page", "Give the url under which /api/v1/query"),
+        ("/login", "it answered 302 at {url}: it sends elsewhere", "Give the url under which"),
+        ("/private", "it answered 401 at {url}: it asks for a key", "with --token-file"),
+        ("/barred", "it answered 403 at {url}: it asks for a key", "with --token-file"),
+        ("/hangs", "at {url} took over 0.2 s", "See whether it is overloaded"),
+    ],
+)
+async def test_what_is_no_prometheus_is_refused_in_one_sentence(
+    site: str, path: str, said: str, do: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "LOOKING", Limits(answer_seconds=0.2))
+    done = await invoke("connect", "prometheus", f"{site}{path}", "--dry-run")
     assert (done.exit_code, done.output.count("\n")) == (1, 1)
-    assert "not as a Prometheus does" in done.output
-    done = await invoke("connect", "prometheus", f"{site}/private", "--dry-run")
+    assert said.format(url=f"{site}{path}") in done.output
+    assert do in done.output
+
+
+@pytest.mark.parametrize(
+    ("path", "do"), [("/private", "whether the key in its"), ("/barred", "may not read there")]
+)
+async def test_a_key_that_is_refused_is_named_with_where_it_lies(
+    site: str, tmp_path: Path, path: str, do: str
+) -> None:
+    (tmp_path / "key").write_text("a-token")
+    words = ("connect", "prometheus", f"{site}{path}", "--token-file", str(tmp_path / "key"))
+    done = await invoke(*words, "--dry-run")
     assert (done.exit_code, done.output.count("\n")) == (1, 1)
-    assert "it answered 401" in done.output
+    assert do in done.output
+    assert "a-token" not in done.output
 
 
 async def test_one_that_does_not_answer_is_named() -> None:
-    done = await invoke("connect", "prometheus", f"127.0.0.1:{any_free_port()}", "--dry-run")
+    url = f"127.0.0.1:{any_free_port()}"
+    done = await invoke("connect", "prometheus", url, "--dry-run")
     assert (done.exit_code, done.output.count("\n")) == (1, 1)
-    assert "did not answer" in done.output
+    assert f"nothing answers at http://{url} (Connection refused), 3 times asked" in done.output
+    assert "See whether its url is right" in done.output
+
+
+async def test_a_push_source_is_not_connected_without_a_yes_and_says_what_follows(
+    redis: Redis,
+) -> None:
+    asked = await invoke("connect", "push", "desk")
+    assert asked.exit_code == 1
+    assert "the demo's services and all of their telemetry are removed" in asked.output
+    assert "again with --yes" in asked.output
+    assert await sources(redis) == {}
+
+
+async def test_a_mapping_that_measures_nothing_is_refused(
+    redis: Redis, prometheus: PrometheusServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "mapping.json"
+    wrong = {"entity": "job", "metrics": {"load": {"kind": "gauge", "of": {"name": "nowhere"}}}}
+    file.write_text(json.dumps(wrong))
+    words = ("connect", "prometheus", prometheus.url, "--mapping", str(file), "--yes")
+    done = await invoke(*words)
+    assert done.exit_code == 1
+    assert "load            no value" in done.output
+    assert f"no metric of the mapping has a value at {prometheus.url}" in done.output
+    assert await sources(redis) == {}
+    assert (await invoke(*words, "--force")).exit_code == 0
+    assert set(await sources(redis)) == {"prometheus"}
 
 
 @pytest.mark.parametrize(
@@ -210,7 +285,7 @@ class Door(BaseHTTPRequestHandler):
 
 
 async def test_the_platform_is_asked_how_its_sources_are(settings: Settings) -> None:
-    await invoke("connect", "push", "desk")
+    await invoke("connect", "push", "desk", "--yes")
     with HTTPServer(("127.0.0.1", 0), Door) as server, RunRecord(settings.home) as record:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -232,7 +307,7 @@ def _own_run(url: str) -> Run:
 async def test_a_version_that_became_active_meanwhile_is_changed_instead(
     redis: Redis, redis_server: RedisServer
 ) -> None:
-    await invoke("connect", "push", "desk")
+    await invoke("connect", "push", "desk", "--yes")
     store = ConfigStore(redis)
     others = (await store.active()).document.model_copy(
         update={"sources": pause("desk", paused=True)((await store.active()).document.sources)}

@@ -99,7 +99,7 @@ async def test_sql_of_the_users_own_is_connected(
     [
         (["http://me:word@h:1"], "The URL may hold no user, password or database"),
         (["http://h:1/?database=shop"], "The URL may hold no user, password or database"),
-        (["http://127.0.0.1:9"], "did not answer: no connection"),
+        (["http://127.0.0.1:9"], "did not answer: nothing answers at"),
         (["HERE", "--table", "none"], "it has no table none"),
         (["HERE", "--user", "reader"], "See whether its user may read there"),
         (["HERE", "--cadence", "7"], "cadence"),

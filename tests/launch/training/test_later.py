@@ -12,6 +12,7 @@ import pytest
 from launch.training.due import HISTORY_HOURS, due
 from launch.training.jobs import Job
 from launch.training.later import RETRY_SECONDS, TrainingLater
+from launch.training.standing import Repeated, Standing
 from models.model_version import DEMO, MEASURED, TELEMETRY, ModelVersion, folder_name
 from models.pointer import write_pointer
 from models.registry import CHAMPION
@@ -125,6 +126,52 @@ def test_it_says_once_what_is_missing_and_trains_when_there_is_enough(scene: Sce
     after(scene.turns, trained)
     scene.turns.waited.get(timeout=60)  # one more look, which has nothing to do
     assert len(scene.heard) == 3
+
+
+def test_it_tells_what_runs_since_when_and_what_the_others_lack(scene: Scene) -> None:
+    scene.handed = "endless"
+    begun = threading.Event()
+    scene.later._heard = lambda *_: begun.set()
+    scene.later.start()
+    assert begun.wait(60)
+    running = scene.later.health().running
+    assert running is not None
+    assert (running.title, running.models, running.since) == ("the tail model", [NAME], 0.0)
+    assert (running.share, running.step) == (0.5, "half")
+    scene.turns.end()
+    scene.later.stop()
+    scene.later._thread.join(60)
+    assert scene.later.health().running is None
+
+
+def test_what_is_missing_is_told_until_it_is_there(scene: Scene) -> None:
+    scene.later.start()
+
+    def more() -> None:
+        (lack,) = scene.later.health().untrained
+        assert (lack.model, lack.missing) == (NAME, "310 are there")
+        assert scene.later.health().running is None
+        scene.handed = "enough"
+
+    after(scene.turns, more)
+    scene.turns.waited.get(timeout=60)
+    assert scene.later.health().untrained == []
+
+
+def test_a_long_training_is_spoken_of_now_and_then() -> None:
+    standing, now = Standing(), [1000.0]
+    said: list[str] = []
+    repeated = Repeated(said.append, lambda: now[0])
+    repeated.look(standing.health())
+    standing.begin("the forecasters", ["forecasting/tft"], 1000.0)
+    standing.move(0.25, "training N-BEATS")
+    for second in range(90):
+        now[0] = 1000.0 + second
+        repeated.look(standing.health())
+    assert said == [
+        f"Training the forecasters: 25%, training N-BEATS, {seconds} s so far"
+        for seconds in (30, 60)
+    ]
 
 
 def test_what_fails_is_tried_again(scene: Scene) -> None:

@@ -49,5 +49,7 @@ WATCHERS = (
     "kubernetes_build_info",
 )
 
-# A gauge of processes' start times, the likeliest first: where one moves, a deploy began.
+# A gauge of processes' start times, the likeliest first: where many move, a deploy began.
 STARTS = ("process_start_time_seconds", "container_start_time_seconds")
+# Which label of these says what version of the program runs, the likeliest first.
+VERSION_LABELS = ("app_kubernetes_io_version", "service_version", "app_version", "version")

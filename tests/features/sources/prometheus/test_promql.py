@@ -51,10 +51,23 @@ def test_rules_are_written_as_people_write_them(rule: dict[str, Any], promql: st
     assert expression_of(RULE.validate_python(rule), "job", 60) == promql
 
 
-def test_a_deploy_looks_back_over_a_restart() -> None:
-    assert deploys_of(Selector(name="began"), "job", 60) == (
-        'max by (job) (began{job!=""}) > '
-        'max by (job) (max_over_time(began{job!=""}[600s] offset 60s)) + 1'
+def test_a_deploy_replaces_a_share_of_the_processes_or_brings_another_version() -> None:
+    now = 'count by (job) (began{job!=""})'
+    youngest = (
+        'on (job) group_left () (max by (job) (max_over_time(began{job!=""}[600s] offset 60s)) + 1)'
+    )
+    replaced = (
+        f'count by (job) (began{{job!=""}} > {youngest}) >= {now} * 0.25'
+        f" and max_over_time(({now})[600s:60s] offset 60s)"
+        f' - (count by (job) (began{{job!=""}} <= {youngest}) or {now} * 0) >= {now} * 0.25'
+    )
+    assert deploys_of(Selector(name="began"), "job", 60) == replaced
+    with_version = deploys_of(Selector(name="began"), "job", 60, "version")
+    each = 'began{job!="",version!=""}'
+    assert with_version == (
+        f"({replaced}) or count by (job) ((count by (job, version) ({each})"
+        f" unless count by (job, version) (max_over_time({each}[600s] offset 60s))"
+        f") and on (job) count by (job) (max_over_time({each}[600s] offset 60s)))"
     )
 
 

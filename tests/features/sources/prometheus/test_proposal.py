@@ -81,6 +81,12 @@ async def test_a_service_with_a_client_library_is_measured_whole() -> None:
     assert {each.metric for each in proposal.missing} == {"load", "infra", "memory", "queue_depth"}
 
 
+async def test_the_version_that_is_on_the_start_times_shows_deploys_too() -> None:
+    versioned = await proposed([*web("orders", 10, version="1.2"), *web("search", 4)])
+    assert versioned.mapping.version_label == "version"
+    assert (await proposed(web("orders", 10))).mapping.version_label is None
+
+
 async def test_two_frameworks_at_once_are_both_measured() -> None:
     proposal = await proposed([*web("orders", 10), *grpc("payments", 5)])
     assert isinstance(of(proposal, "request_rate").rule, Expression)
@@ -205,6 +211,62 @@ async def test_series_that_no_label_of_a_service_names_are_refused() -> None:
         NothingUsableError, match="it has desk, status: name one with --entity-label"
     ):
         await proposed([counter("http_requests_total", 1, desk="fx", status="200")])
+
+
+def scraped_every(seconds: int, until: int, since: int) -> str:
+    """Write what a counter and a gauge of a service were at each scrape."""
+    times = range(since, until + 1, seconds)
+    return "".join(
+        [
+            *(
+                f'http_requests_total{{job="orders",status="200"}} {at - since} {at}\n'
+                for at in times
+            ),
+            *(f'up{{job="orders"}} 1 {at}\n' for at in times),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cadence", "longer"), [(60, 60, 240), (60, 15, 240), (30, 15, 120)]
+)
+async def test_scrapes_that_are_too_rare_for_the_interval_ask_for_a_longer_one(
+    seconds: int, cadence: int, longer: int
+) -> None:
+    with running(scraped_every(seconds, NOW - 7, NOW - 1207)) as server:
+        api = PrometheusApi("prometheus", server.url, random=random)
+        short = await propose(api, at=NOW, cadence_seconds=cadence)
+        whole = await propose(api, at=NOW, cadence_seconds=longer)
+        await api.close()
+    assert "request_rate" in short.silent
+    assert f"is scraped every {seconds} s" in short.why_silent
+    assert short.why_silent.endswith(f"give --cadence {longer}")
+    assert (whole.silent, whole.why_silent) == ((), "")
+
+
+async def test_where_all_takes_rates_the_refusal_names_the_cadence_too() -> None:
+    rates_alone = "".join(
+        line
+        for line in scraped_every(60, NOW - 7, NOW - 1207).splitlines(keepends=True)
+        if not line.startswith("up")
+    )
+    with running(rates_alone) as server:
+        api = PrometheusApi("prometheus", server.url, random=random)
+        with pytest.raises(NothingUsableError, match=r"every 60 s.* give --cadence 240\.$"):
+            await propose(api, at=NOW, cadence_seconds=60)
+        await api.close()
+
+
+async def test_a_young_prometheus_says_when_to_come_again() -> None:
+    with running(scraped_every(15, NOW - 5, NOW - 5)) as server:
+        api = PrometheusApi("prometheus", server.url, random=random)
+        proposal = await propose(api, at=NOW, cadence_seconds=60)
+        with pytest.raises(NothingUsableError, match="run the command again in some minutes"):
+            await propose(api, at=NOW - 60, cadence_seconds=60)
+        await api.close()
+    assert {each.metric for each in proposal.chosen} == {"active_workers"}
+    assert "scraped for 0 s only" in proposal.why_silent or "for 5 s only" in proposal.why_silent
+    assert proposal.why_silent.endswith(" s")
 
 
 async def test_native_histograms_are_taken_where_there_are_no_buckets() -> None:

@@ -69,6 +69,7 @@ MAPPING = Mapping(
         "load": GaugeRatio(of=Selector(name="used"), by=Selector(name="limit")),
     },
     deploys=Selector(name="process_start_time_seconds"),
+    version_label="version",
 )
 
 
@@ -99,7 +100,7 @@ def test_every_rule_gives_what_the_server_gives(prometheus: PrometheusServer, se
     asked = _asked(prometheus, cadence, start, stop)
     found = {key: value for key, value in found.items() if key[0] <= stop}
     assert len(asked) > 100
-    assert {key[2] for key in asked} >= MAPPING.metrics.keys()
+    assert {key[2] for key in asked} >= {*MAPPING.metrics, "deploy"}
     assert _differences(asked, found) == {}
 
 
@@ -119,17 +120,30 @@ def _drawn(draw: random.Random, start: int, cadence: int, scrape: float) -> list
             for name in ("queue", "share", "used", "limit"):
                 points = [(time, draw.choice((0.0, draw.random()))) for time in times]
                 series.append(Given({"__name__": name, **at}, points))
-            begun = start - 1000.0
-            began = []
-            for time in times:
-                begun = time / 1000 if draw.random() < 0.04 else begun
-                began.append((time, begun))
-            series.append(Given({"__name__": "process_start_time_seconds", **at}, began))
+            series += _processes(draw, {"__name__": "process_start_time_seconds", **at}, times)
     for _, samples in series:
         if samples and draw.random() < 0.3:  # the target went away, and may have come back
             place = draw.randrange(len(samples))
             samples[place] = (samples[place][0], STALE)
     return [each for each in series if each.samples]
+
+
+def _processes(draw: random.Random, labels: dict[str, str], times: list[int]) -> list[Given]:
+    """Draw a process that may start anew, and others that take its place or come in addition."""
+    begun, found = START - 1000.0, []
+    for time in times:
+        begun = time / 1000 if draw.random() < 0.04 else begun
+        found.append((time, begun))
+    version = draw.choice(("", "1", "2"))
+    old = {**labels, "version": version} if version else labels
+    if not times or draw.random() < 0.4:
+        return [Given(old, found)]
+    place = draw.randrange(len(times))
+    later = [(time, times[place] / 1000) for time in times[place:]]
+    new = {**old, "pod": f"{labels['pod']}+", "version": draw.choice(("1", "2", "3"))}
+    if draw.random() < 0.5:  # in its place
+        found = [*found[:place], (times[place], STALE)]
+    return [Given(old, found), Given(new, later)]
 
 
 def _times(draw: random.Random, start: int, cadence: int, scrape: float) -> list[int]:
@@ -219,7 +233,7 @@ def _asked(server: PrometheusServer, cadence: int, first: int, last: int) -> Val
         for metric, rule in MAPPING.metrics.items()
     }
     assert MAPPING.deploys is not None
-    promql["deploy"] = deploys_of(MAPPING.deploys, MAPPING.entity, cadence)
+    promql["deploy"] = deploys_of(MAPPING.deploys, MAPPING.entity, cadence, MAPPING.version_label)
     found: Values = {}
     with httpx.Client(base_url=server.url) as client:
         for metric, query in promql.items():
