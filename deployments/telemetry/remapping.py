@@ -11,7 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from config_store.sources import LogsSource, PrometheusSource, RemoteWriteSource, SourceConfig
+from config_store.sources import (
+    ClickhouseSource,
+    LogsSource,
+    PrometheusSource,
+    RemoteWriteSource,
+    SourceConfig,
+)
+from features.sources.clickhouse.rules import Table, Template
 from features.sources.logs.config import LogRules
 from features.sources.rules import Mapping
 from features.telemetry.mappings import WHOLE, mapping_in_force, note_mapping
@@ -27,7 +34,9 @@ _BY_PART_OF_LOGS = {
     "latency": ("request_rate", "error_rate", *_LATENCIES, "exemplars"),
     "patterns": ("request_rate", "error_rate", "deploy"),
 }
+_DEPLOYS = ("deploys", "deploy")
 Parts = dict[str, Any]
+Rules = Mapping | LogRules | Table | Template
 
 
 class Remapping:
@@ -75,25 +84,33 @@ class Remapping:
             return sorted({each for part in changed for each in _BY_PART_OF_LOGS[part]})
         if not self.has_a_past:
             return sorted(before["metrics"].keys() - now["metrics"].keys())
-        if before["entity"] != now["entity"]:
+        if _common(before) != _common(now):
             return [WHOLE]
         rules = before["metrics"]
         ended = [name for name in rules if rules[name] != now["metrics"].get(name)]
-        return sorted([*ended, *(["deploy"] if before["deploys"] != now["deploys"] else [])])
+        deploys = any(before.get(part) != now.get(part) for part in _DEPLOYS)
+        return sorted([*ended, *(["deploy"] if deploys else [])])
 
 
-def rules_of(config: SourceConfig) -> Mapping | LogRules | None:
+def _common(parts: Parts) -> Parts:
+    """Give what every number rests on: the entity's name, and of tables the rows and their time."""
+    return {name: each for name, each in parts.items() if name not in ("metrics", *_DEPLOYS)}
+
+
+def rules_of(config: SourceConfig) -> Rules | None:
     """Give what decides of a source's numbers; None where whoever posts does."""
     match config:
         case PrometheusSource() | RemoteWriteSource():
             return config.mapping
         case LogsSource():
             return config.lines
+        case ClickhouseSource():
+            return config.query
         case _:
             return None
 
 
-def _parts(noted: str, model: type[Mapping | LogRules]) -> Parts:
+def _parts(noted: str, model: type[Rules]) -> Parts:
     """Read what was noted, by whichever release: a field that came later has its default."""
     try:
         return model.model_validate_json(noted).model_dump(mode="json", exclude={"paths"})

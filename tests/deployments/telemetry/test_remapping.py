@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from redis.asyncio import Redis
 
-from config_store.sources import LogsSource, PrometheusSource, RemoteWriteSource
+from config_store.sources import (
+    ClickhouseSource,
+    LogsSource,
+    PrometheusSource,
+    RemoteWriteSource,
+)
 from deployments.telemetry.followed import Followed
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.remapping import Remapping
@@ -15,7 +20,7 @@ from features.sources.breaker import Breaker
 from features.sources.rules import Gauge, Mapping, Selector
 from features.sources.source import Gathered
 from features.telemetry.columns import Floats, Telemetry
-from features.telemetry.mappings import ended_columns
+from features.telemetry.mappings import WHOLE, ended_columns
 from features.telemetry.seen import entities
 from features.telemetry.stored import between, newest_values, timed_metric
 from features.telemetry.tables import append
@@ -24,6 +29,7 @@ from tests.deployments.telemetry.posting import MINUTE, Posting, a_minute, measu
 from tests.deployments.telemetry.test_followed import Measured
 
 HOUR = 3600
+CPU_AND_RATE = ["cpu", "request_rate"]
 
 
 def mapping(entity: str = "job", **series: str) -> Mapping:
@@ -178,3 +184,37 @@ async def test_corrected_rules_of_logs_read_the_files_again(
     assert len(forgotten) == 1
     assert "*" in await begin(entity_name="store", patterns=[failed])
     assert len(forgotten) == 2
+
+
+def clickhouse(**query: Any) -> ClickhouseSource:
+    table = {"kind": "table", "table": "requests", "entity": "service", "time": "at"}
+    metrics = {"cpu": {"kind": "gauge", "column": "cpu"}, "request_rate": {"kind": "rows"}}
+    return ClickhouseSource.model_validate(
+        {"url": "http://tables:8123", "query": table | {"metrics": metrics} | query}
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "ended"),
+    [
+        ({}, None),
+        ({"metrics": {"cpu": {"kind": "gauge", "column": "cpu", "times": 0.01}}}, CPU_AND_RATE),
+        ({"where": [{"column": "env", "value": "prod"}]}, [WHOLE]),
+        ({"kind": "sql", "sql": "SELECT 1", "metrics": {"cpu": {"column": "cpu"}}}, [WHOLE]),
+    ],
+)
+def test_corrected_rules_of_tables_end_what_they_changed(
+    measured: EmbeddedClickhouse, changed: dict[str, Any], ended: list[str] | None
+) -> None:
+    Remapping("tables", clickhouse()).apply(measured, 1_000)
+    query = {"kind": "sql"} | changed if "sql" in changed else changed
+    if "sql" in changed:
+        after = ClickhouseSource.model_validate({"url": "http://tables:8123", "query": query})
+    else:
+        after = clickhouse(**changed)
+    since, whole = Remapping("tables", after).apply(measured, 2_000)
+    assert (since, whole) == ((0, False) if ended is None else (2_000, ended == [WHOLE]))
+    found = measured.query("SELECT ended FROM measurement_mappings WHERE source = 'tables'")
+    assert [row["ended"].split(",") for row in found if row["ended"]] == (
+        [] if ended is None else [ended]
+    )
