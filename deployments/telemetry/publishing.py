@@ -10,10 +10,11 @@ from redis.asyncio import Redis
 from deployments.telemetry.news import NewsDesk
 from features import store as rows_in_redis
 from features.rows import MINUTE, FeatureRow
-from features.telemetry.judged import forget_judged
+from features.telemetry.judged import forget_judged, read_judged
 from features.telemetry.tables import milliseconds
 from features.vectors import published as vectors_in_redis
 from features.vectors.computed import Facts, StoredFeatures
+from features.vectors.judged import with_judged
 
 
 class FeaturePublisher:
@@ -53,7 +54,11 @@ class FeaturePublisher:
         )
         if found:
             rows = [(entity, each.row) for entity, each in found.items()]
-            vectors = {entity: each.vector for entity, each in found.items()}
+            judged = await read_judged(self._redis, [*found])
+            vectors = {
+                entity: with_judged(each.vector, judged.get(entity))
+                for entity, each in found.items()
+            }
             stored = rows_in_redis.as_stored(self._redis, rows)
             stored |= vectors_in_redis.as_stored(self._redis, vectors)
             await rows_in_redis.write(self._redis, stored)
