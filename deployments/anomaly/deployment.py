@@ -107,7 +107,7 @@ def _services(replica: Replica, budget: AlarmBudget) -> dict[str, KeyedService[A
             handler,
             log := KeyLog(replica.redis, handler.kind),
             monotonic,
-            _limits(replica, most),
+            _limits(replica, most, 4),
             creation(replica, log, "streams"),
         )
         for handler, most in handlers.items()
@@ -118,8 +118,9 @@ def _of_telemetry(replica: Replica, budget: EvenBudget) -> KeyedService[Any]:
     """Make the service of the streams that the platform begins itself: no quota counts them."""
     handler = TelemetryHandler(budget, replica.clocks.wall)
     log, most = KeyLog(replica.redis, KIND), regime.MOST_STREAMS
-    return KeyedService(handler, log, replica.clocks.monotonic, _limits(replica, most))
+    # Half of the memory: all of them are used each minute, and what does not fit is read anew.
+    return KeyedService(handler, log, replica.clocks.monotonic, _limits(replica, most, 2))
 
 
-def _limits(replica: Replica, most: int) -> StateCacheLimits:
-    return StateCacheLimits(most_residents=most, most_bytes=bytes_for_each(replica, 3))
+def _limits(replica: Replica, most: int, services: int) -> StateCacheLimits:
+    return StateCacheLimits(most_residents=most, most_bytes=bytes_for_each(replica, services))

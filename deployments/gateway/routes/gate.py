@@ -137,7 +137,8 @@ async def _of_entity(entity: str, body: GateBody, here: Here) -> GateShown:
     metrics = [
         MetricShown(metric=metric, **found) for metric, found in zip(chosen, answers, strict=True)
     ]
-    probability = 1 - math.prod(1 - found.probability for found in metrics)
+    # Rounded: metrics of which nothing can be told yet have the prior together, to the digit.
+    probability = round(1 - math.prod(1 - found.probability for found in metrics), 12)
     before = max(found.before for found in metrics)
     now = here.clocks.wall()
     return GateShown(
