@@ -12,7 +12,7 @@ from deployments.anomaly.holders import Holders
 from deployments.anomaly.telemetry.feeder import Feeder
 from deployments.anomaly.telemetry.handler import EvenBudget, TelemetryHandler
 from deployments.anomaly.telemetry.keys import KIND
-from deployments.anomaly.telemetry.recall import recalled
+from deployments.anomaly.telemetry.recall import MODEL, recalled
 from deployments.anomaly.telemetry.streams import TelemetryKeys
 from deployments.anomaly.warm import warm
 from deployments.history.client import HistoryAwayError
@@ -29,9 +29,7 @@ from observability.background import BackgroundLoop
 from observability.ledger.decision import DecisionIds
 from settings.redis_connection import REDIS_AWAY
 
-MODELS = {"regime": "anomaly/bocpd", "anomaly": "anomaly/forest", KIND: "anomaly/bocpd"}
-# What a row is answered by that brings no observations: entities' metrics are followed alike.
-OF_TELEMETRY = ("anomaly/bocpd", VERSION)
+MODELS = {"regime": "anomaly/bocpd", "anomaly": "anomaly/forest", KIND: MODEL}
 FEED_SECONDS = 2.0
 
 
@@ -89,7 +87,7 @@ class Anomaly(KeyedStage[StreamsConfig]):
     async def _recalled(self, batch: Batch) -> Prediction:
         redis, wall = self.replica.redis, self.replica.clocks.wall
         family: Any = batch.family
-        return await recalled(redis, wall, family, batch.asks, OF_TELEMETRY)
+        return await recalled(redis, wall, family, batch.asks, (MODEL, VERSION))
 
     def _active(self) -> StreamsConfig | None:
         version = self.replica.config.value

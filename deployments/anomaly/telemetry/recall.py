@@ -17,7 +17,8 @@ from settings.redis_connection import REDIS_AWAY
 
 Family = Literal["regime", "anomaly"]
 COLUMNS = {"regime": regime.RegimeHandler.columns, "anomaly": points.PointHandler.columns}
-DISTANCE = "distance"
+MODEL, DISTANCE = "anomaly/bocpd", "distance"
+"""Entities' metrics are followed alike, whichever of the two endpoints is asked."""
 _NOTHING_TAKEN = {"taken": 0, "duplicates": 0, "late": 0}
 
 
@@ -108,7 +109,8 @@ def _detail(
         "missing": sorted(missing),
         "event_time": _timestamp(event_time),
     }
-    return {"data": data, "meta": {"features": features, "degraded": bool(stale)}}
+    meta = {"model": MODEL, "features": features, "degraded": bool(stale)}
+    return {"data": data, "meta": meta}
 
 
 def _of_telemetry(entity: str, metrics: Any, now: float) -> dict[str, Any]:
