@@ -114,8 +114,8 @@ TOPOLOGY = (
         high=1e12,
     ),
 )
-# Of the interval before the newest one: streams are fed when it is stored. So one that is due may be
-# three minutes old, and some seconds.
+# Of the interval before the newest one, since streams are fed when one is stored: just before the
+# next it is three minutes old, and some seconds.
 _JUDGED_TTL = 240.0
 JUDGED = (
     Definition(

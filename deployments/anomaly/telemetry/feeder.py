@@ -61,6 +61,7 @@ class Feeder:
         self._following: dict[str, Following] | None = None
         self._waiting: dict[str, float] = {}
         self._left_out = 0
+        self._fed_near = False
         self._wanted: TelemetryStreams | None = None
         self._tidied = float("-inf")
 
@@ -113,7 +114,10 @@ class Feeder:
             since = _since(known, newest, streams.telemetry.metrics)
             is_near = newest.ts - since <= NEAR * newest.cadence_seconds
             (near if is_near else far).append(entity)
-        chosen = near[:TOGETHER] or far[:WITH_PAST]
+        # In turn: who has much to catch up with waits for nobody, and nobody for them.
+        far_next = bool(far) and (not near or self._fed_near)
+        self._fed_near = not far_next
+        chosen = far[:WITH_PAST] if far_next else near[:TOGETHER]
         if not chosen:
             return False
         if not await self._feed_these(following, chosen, streams):
