@@ -120,5 +120,5 @@ def _of_telemetry(replica: Replica, budget: EvenBudget) -> KeyedService[Any]:
     return KeyedService(handler, log, replica.clocks.monotonic, _limits(replica, most, 2))
 
 
-def _limits(replica: Replica, most: int, services: int) -> StateCacheLimits:
-    return StateCacheLimits(most_residents=most, most_bytes=bytes_for_each(replica, services))
+def _limits(replica: Replica, most: int, parts: int) -> StateCacheLimits:
+    return StateCacheLimits(most_residents=most, most_bytes=bytes_for_each(replica, parts))

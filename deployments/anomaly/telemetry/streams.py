@@ -19,7 +19,7 @@ from observability.ledger.decision import DecisionIds
 from observability.timeline.event import Event
 
 # A slice holds a replica's loop up for some milliseconds; for three times as long requests have it.
-SLICE_ROWS = 32
+SLICE_ROWS = 16
 REST_TIMES = 3.0
 
 
@@ -94,7 +94,7 @@ def _slices(rows: Iterable[Row]) -> Iterator[tuple[int, list[Row]]]:
     """Part rows into slices of one cadence, with no more observations than are soon taken."""
     some, size = list[Row](), 0
     for row in rows:
-        full = len(some) == SLICE_ROWS or size + len(row.ts) > max(MOST_TOGETHER, SLICE_ROWS)
+        full = len(some) == SLICE_ROWS or size + len(row.ts) > MOST_TOGETHER
         if some and (full or row.cadence_seconds != some[0].cadence_seconds):
             yield some[0].cadence_seconds, some
             some, size = [], 0
