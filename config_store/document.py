@@ -10,6 +10,7 @@ from config_store.own_features import OwnFeatures, catalogue_of
 from config_store.quotas import QuotasConfig
 from config_store.sources import SourcesConfig
 from features.definitions.catalogue import Catalogue
+from features.sources.rules import Metric
 from safety.policy import SafetyPolicy
 from settings.frozen import Frozen
 
@@ -137,12 +138,32 @@ class FeatureConfig(Frozen):
         return self
 
 
+class TelemetryStreams(Frozen):
+    """Which metrics of measured entities are followed for regimes and alarms."""
+
+    metrics: tuple[Metric, ...] = Field(
+        ("request_rate", "error_rate", "p99_ms", "cpu"),
+        max_length=8,
+        description="A stream for each of an entity's; none at all turns it off.",
+    )
+    most_entities: int = Field(
+        1000, ge=0, le=10_000, description="Entities beyond these, the latest found, are left out."
+    )
+    alarms_per_day: float = Field(
+        1.0, gt=0, le=1e6, description="The budget of false alarms, over all these together."
+    )
+
+
 class StreamsConfig(Frozen):
     """What an operator states of all streams together."""
 
     alarms_per_day: float = Field(
-        1.0, gt=0, le=1e6, description="The budget of false alarms, over all streams together."
+        1.0,
+        gt=0,
+        le=1e6,
+        description="The budget of false alarms, over all streams of clients together.",
     )
+    telemetry: TelemetryStreams = TelemetryStreams()
 
 
 class BanditExperiment(Frozen):

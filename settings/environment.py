@@ -144,9 +144,9 @@ class Settings(BaseSettings):
     replica_state_mb: int = setting(
         0,
         "How much memory the states of one anomaly or optimization replica may use, half "
-        "of it for each kind; 0 is a 32nd of the machine's, and at least 128. Beyond it "
-        "the states that were idle longest leave memory; they are read from Redis when "
-        "they are needed again.",
+        "of it for studies, or for the streams of telemetry; 0 is a 32nd of the machine's, "
+        "and at least 128. Beyond it the states that were idle longest leave memory; they are "
+        "read from Redis when they are needed again.",
         read_by="anomaly and optimization replicas",
         ge=0,
     )

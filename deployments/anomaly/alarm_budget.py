@@ -5,9 +5,19 @@ shares is the budget of the time that passed, whatever the load does, and by the
 (models/anomaly/alarms.py) no more alarms than that are false on average.
 """
 
+from typing import Protocol
+
 DAY = 86_400.0
 # A quiet spell must not save up an alarm for the first observation after it.
 MOST_SAVED_SECONDS = 60.0
+
+
+class Budget(Protocol):
+    """What observations may spend on alarms."""
+
+    def share(self, observations: int, now: float, alarms_per_day: float) -> float:
+        """Give the share of each of these observations."""
+        ...
 
 
 class AlarmBudget:

@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from zlib import crc32
 
 from config_store.document import StreamsConfig
-from deployments.anomaly.alarm_budget import AlarmBudget
+from deployments.anomaly.alarm_budget import Budget
 from deployments.anomaly.operations import Choice, JudgeDeploy, Look, Observe, Value
 from deployments.anomaly.order import Position, book, take
 from deployments.anomaly.record import Event, Observed, Record, pack, unpack
@@ -65,7 +65,7 @@ class StreamHandler(Generic[Value, Choice, Answers]):
     kind: str
     columns: tuple[str, ...]
 
-    def __init__(self, alarm_budget: AlarmBudget, clock: Callable[[], float]) -> None:
+    def __init__(self, alarm_budget: Budget, clock: Callable[[], float]) -> None:
         self._alarm_budget = alarm_budget
         self._clock = clock
 

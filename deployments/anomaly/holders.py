@@ -18,6 +18,11 @@ class Holders:
         self._clock = clock
         self._key = redis_name(redis, "streams", "holders")
         self._name = secrets.token_hex(8)
+        self._leads = False
+
+    def leads(self) -> bool:
+        """Whether this one does what only one of them shall do; for a moment, two may."""
+        return self._leads
 
     async def count(self) -> int:
         """Sign, and count who has signed lately."""
@@ -25,9 +30,10 @@ class Holders:
         pipe = self._redis.pipeline(transaction=False)
         pipe.zadd(self._key, {self._name: now})
         pipe.zremrangebyscore(self._key, 0, now - ALIVE_SECONDS)
-        pipe.zcard(self._key)
+        pipe.zrange(self._key, 0, -1)
         *_, alive = await pipe.execute()
-        return max(int(alive), 1)
+        self._leads = min(alive, default=b"") == self._name.encode()
+        return max(len(alive), 1)
 
     async def leave(self) -> None:
         await self._redis.zrem(self._key, self._name)

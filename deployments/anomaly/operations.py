@@ -20,6 +20,10 @@ class Observe(TypedDict, Generic[Value, Choice]):
     """In epoch seconds: one time for all, or one each."""
     sequence: NotRequired[int]
     """The client's number of the first observation."""
+    cadence: NotRequired[int]
+    """Of observations that there is one of for each interval of so many seconds, which begins at
+    its `ts`: one of an interval that was taken is a duplicate, and intervals left out are counted.
+    """
     choice: NotRequired[Choice]
 
 
@@ -29,6 +33,14 @@ class Fleet(TypedDict):
     detector: Literal["fleet"]
     members: int
     weights: NotRequired[list[float]]
+
+
+class Recall(TypedDict):
+    """What is said of an entity by its telemetry; of one metric, or of the likeliest to change."""
+
+    op: Literal["recall"]
+    entity: str
+    metric: NotRequired[str]
 
 
 class JudgeDeploy(TypedDict):

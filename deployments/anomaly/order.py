@@ -5,6 +5,9 @@ passed over, also when a body overlaps the one before; numbers that were skipped
 not hold the stream up. With `ts`, an observation older than the latest is late: a detector follows
 time, so it is counted and left out. Neither is an error: a client that sends again after a lost
 answer gets an answer.
+
+With `cadence` there is one observation an interval, and its time is its number: what is not later
+than the latest was taken already, or has no place any more.
 """
 
 from typing import Any, Generic, NamedTuple
@@ -32,7 +35,7 @@ class Taken(NamedTuple, Generic[Value]):
 
 def take(position: Position, ask: Observe[Value, Choice], now: float) -> Taken[Value]:
     """Choose from a body's values those that come after this position."""
-    values, given = ask["values"], ask.get("ts")
+    values, given, cadence = ask["values"], ask.get("ts"), ask.get("cadence")
     times = _times(given, len(values), now)
     first = ask.get("sequence")
     duplicates = missing = 0
@@ -43,8 +46,10 @@ def take(position: Position, ask: Observe[Value, Choice], now: float) -> Taken[V
     kept_values, kept_times, latest = list[Value](), list[float](), position.ts
     for value, at in zip(values, times, strict=True):
         if given is not None:
-            if latest is not None and at < latest:
+            if latest is not None and (at < latest or (cadence and at == latest)):
                 continue
+            if latest is not None and cadence:
+                missing += max(round((at - latest) / cadence) - 1, 0)
             latest = at
         kept_values.append(value)
         kept_times.append(at)
@@ -52,6 +57,8 @@ def take(position: Position, ask: Observe[Value, Choice], now: float) -> Taken[V
     if first is not None and values:
         sequence = first + duplicates + len(values) - 1
     late = len(values) - len(kept_values)
+    if cadence:
+        duplicates, late = duplicates + late, 0
     return Taken(kept_values, kept_times, sequence, latest, duplicates, late, missing)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deployments.anomaly.alarm_budget import AlarmBudget
+from deployments.anomaly.alarm_budget import Budget
 from deployments.anomaly.handler import Stream, StreamHandler
 from deployments.anomaly.operations import JudgeDeploy, ObservePoints, PointChoice
 from deployments.anomaly.record import Event, Observed, Record
@@ -55,7 +55,7 @@ class PointHandler(StreamHandler[list[float], PointChoice, PointAnswers]):
     kind = "anomaly"
     columns = ("score", "p_value", "lower", "upper")
 
-    def __init__(self, alarm_budget: AlarmBudget, clock: Callable[[], float]) -> None:
+    def __init__(self, alarm_budget: Budget, clock: Callable[[], float]) -> None:
         super().__init__(alarm_budget, clock)
         self._banks: dict[Like, AnomalyStreams] = {}
 
@@ -130,7 +130,7 @@ class PointHandler(StreamHandler[list[float], PointChoice, PointAnswers]):
             return Reply(refusal={"code": "conflict", "message": why})
         points = [] if answers is None else _points(answers)
         data = {"points": points, "detector": stream.record.detector, **taken}
-        return Reply(_numbers(latest, stream.record.observations), {"data": data})
+        return Reply(columns_of(latest, stream.record.observations), {"data": data})
 
     def unfit(self, stream: Stream, ask: ObservePoints) -> Refusal | None:
         record, found, choice = stream.record, len(ask["values"][0]), ask.get("choice")
@@ -245,7 +245,7 @@ def _points(answers: PointAnswers) -> list[dict[str, Any]]:
     return points
 
 
-def _numbers(latest: dict[str, Any], observations: int) -> dict[str, float]:
+def columns_of(latest: dict[str, Any], observations: int) -> dict[str, float]:
     """Give the columns that safety judges; the interval is the p-value's, a share of so many."""
     p = latest["p_value"]
     error = _Z * math.sqrt(p * (1 - p) / max(min(observations, _RANKED), 1))

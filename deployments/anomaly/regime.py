@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from deployments.anomaly.alarm_budget import AlarmBudget
+from deployments.anomaly.alarm_budget import Budget
 from deployments.anomaly.handler import Stream, StreamHandler
 from deployments.anomaly.operations import JudgeDeploy, ObserveNumbers
 from deployments.anomaly.record import Event, Observed, Record
@@ -52,9 +52,17 @@ class Earlier:
 
 class RegimeHandler(StreamHandler[float, float, RegimeAnswers]):
     kind = "regime"
-    columns = ("change_probability", "run_length", "mean", "sd", "p_value", "lower", "upper")
+    columns: tuple[str, ...] = (
+        "change_probability",
+        "run_length",
+        "mean",
+        "sd",
+        "p_value",
+        "lower",
+        "upper",
+    )
 
-    def __init__(self, alarm_budget: AlarmBudget, clock: Callable[[], float]) -> None:
+    def __init__(self, alarm_budget: Budget, clock: Callable[[], float]) -> None:
         super().__init__(alarm_budget, clock)
         # Tables are not copied as they grow; memory that nobody wrote to costs nothing.
         self._streams = RegimeStreams(reserve=MOST_STREAMS)
@@ -135,7 +143,7 @@ class RegimeHandler(StreamHandler[float, float, RegimeAnswers]):
             "segments": self._segments(stream),
             **taken,
         }
-        return Reply(_numbers(latest), {"data": data})
+        return Reply(columns_of(latest), {"data": data})
 
     def unfit(self, stream: Stream, ask: ObserveNumbers) -> Refusal | None:  # noqa: ARG002 - all numbers fit
         return None
@@ -175,7 +183,7 @@ class RegimeHandler(StreamHandler[float, float, RegimeAnswers]):
         return earlier.until(lambda: self._streams.path(slot), stream.record.observations)
 
 
-def _numbers(latest: dict[str, Any]) -> dict[str, float]:
+def columns_of(latest: dict[str, Any]) -> dict[str, float]:
     """Give the columns that safety judges; the interval is the next observation's."""
     names = ("change_probability", "run_length", "mean", "sd", "p_value")
     lower, upper = _interval(latest["run_length"], latest["mean"], latest["sd"])

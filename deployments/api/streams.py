@@ -15,9 +15,11 @@ from deployments.anomaly.operations import (
     ObserveNumbers,
     ObservePoints,
     PointChoice,
+    Recall,
 )
 from deployments.api.endpoint import ENTITY_PATTERN, WHOLE, FamilyBody, InferenceEndpoint
 from deployments.runtime.batch import Columns, Detail
+from features.sources.rules import Metric
 
 LEVEL = 0.9
 USUAL_DETECTOR = "rrcf"
@@ -43,7 +45,7 @@ Sequence_ = Annotated[int, Field(ge=0, le=2**53), WHOLE]
 class StreamBody(FamilyBody):
     """What the bodies of all streams share."""
 
-    stream: StreamName
+    stream: StreamName | None = None
     ts: Timestamp | Annotated[list[Timestamp], Field(max_length=MOST_VALUES)] | None = Field(
         None,
         description="The time of observation, in epoch seconds or RFC 3339; one for all "
@@ -57,14 +59,32 @@ class StreamBody(FamilyBody):
     )
 
     @abstractmethod
-    def observed(self) -> list[Any]:
-        """Give the observations, in their order."""
+    def observed(self) -> list[Any] | None:
+        """Give the observations, in their order; None of a body that asks for an entity."""
+
+    @model_validator(mode="after")
+    def _observes_or_asks(self) -> Self:
+        """Take observations of a stream, or the name of an entity and nothing of a stream."""
+        observed = self.observed() is not None
+        if observed != (self.stream is not None):
+            raise ValueError("stream and its observations go together: give both")
+        if observed:
+            return self
+        if "entity" not in self.model_fields_set:
+            raise ValueError("give a stream with its observations, or the entity to answer about")
+        if left := sorted(self.model_fields_set - {"entity", "metric"}):
+            raise ValueError(
+                f"{', '.join(left)} goes with observations: an entity's telemetry is followed by "
+                "itself"
+            )
+        return self
 
     @model_validator(mode="after")
     def _a_time_each(self) -> Self:
         if isinstance(self.ts, list):
-            if len(self.ts) != len(self.observed()):
-                raise ValueError(f"ts has {len(self.ts)} times for {len(self.observed())} values")
+            observed = self.observed() or []
+            if len(self.ts) != len(observed):
+                raise ValueError(f"ts has {len(self.ts)} times for {len(observed)} values")
             times = [_epoch(each) for each in self.ts]
             if any(later < earlier for earlier, later in pairwise(times)):
                 raise ValueError("ts goes backwards: send the observations in order of time")
@@ -79,17 +99,31 @@ class RegimeBody(StreamBody):
             "examples": [
                 {"stream": "order-gateway/p99", "values": [18.2, 18.9, 41.5]},
                 {"stream": "venue-7/rtt", "values": [0.82], "sequence": 1201, "ts": 1772461740},
+                {"entity": "order-gateway", "metric": "p99_ms"},
             ]
         }
     )
 
-    values: Annotated[list[Number], Field(min_length=1, max_length=MOST_VALUES)]
+    values: Annotated[list[Number], Field(min_length=1, max_length=MOST_VALUES)] | None = Field(
+        None, description="Left out, the answer is about the telemetry of `entity`."
+    )
+    metric: Metric | None = Field(
+        None,
+        description="Without observations: the entity's metric that is meant; the one whose change "
+        "is likeliest where left out.",
+    )
     expected_run_length: Annotated[float, Field(gt=1, le=1e9)] | None = Field(
         None, description="How many observations a regime lasts on average; 100 by default."
     )
 
-    def observed(self) -> list[Any]:
+    def observed(self) -> list[Any] | None:
         return self.values
+
+    @model_validator(mode="after")
+    def _a_metric_is_an_entitys(self) -> Self:
+        if self.metric is not None and self.values is not None:
+            raise ValueError("metric names one of an entity's: leave it out beside observations")
+        return self
 
 
 class AnomalyBody(StreamBody):
@@ -107,19 +141,23 @@ class AnomalyBody(StreamBody):
                     "members": 3,
                     "weights": [1.0, 0.5],
                 },
+                {"entity": "order-gateway"},
             ]
         }
     )
 
-    points: Annotated[
-        list[Annotated[list[Number], Field(min_length=1, max_length=MOST_FLEET_DIMENSIONS)]],
-        Field(
-            min_length=1,
-            max_length=MOST_VALUES,
-            description=f"Each point has at most {MOST_DIMENSIONS} numbers; a point of a "
-            "fleet lists its members' metrics, one member after another.",
-        ),
-    ]
+    points: (
+        Annotated[
+            list[Annotated[list[Number], Field(min_length=1, max_length=MOST_FLEET_DIMENSIONS)]],
+            Field(min_length=1, max_length=MOST_VALUES),
+        ]
+        | None
+    ) = Field(
+        None,
+        description=f"Each point has at most {MOST_DIMENSIONS} numbers; a point of a "
+        "fleet lists its members' metrics, one member after another. Left out, the answer is "
+        "about the newest interval of `entity`'s telemetry.",
+    )
     detector: Literal["rrcf", "isolation_forest", "both", "fleet"] | None = Field(
         None,
         description="Chosen with a stream's first points and fixed from then on; rrcf by default.",
@@ -133,12 +171,12 @@ class AnomalyBody(StreamBody):
         "metrics that measure the same quantity, one over their number.",
     )
 
-    def observed(self) -> list[Any]:
+    def observed(self) -> list[Any] | None:
         return self.points
 
     @model_validator(mode="after")
     def _alike(self) -> Self:
-        sizes = {len(point) for point in self.points}
+        sizes = {len(point) for point in self.points or ()}
         if len(sizes) > 1:
             raise ValueError(f"points have {sorted(sizes)} dimensions: all need the same")
         return self
@@ -151,11 +189,11 @@ class AnomalyBody(StreamBody):
             if self.weights is not None:
                 raise ValueError("weights are for the metrics of a fleet: leave them out")
             return self
-        metrics, rest = divmod(len(self.points[0]), self.members)
+        width = len(self.points[0]) if self.points else 0
+        metrics, rest = divmod(width, self.members)
         if rest:
             raise ValueError(
-                f"a point has {len(self.points[0])} numbers: give a multiple of the "
-                f"{self.members} members"
+                f"a point has {width} numbers: give a multiple of the {self.members} members"
             )
         if self.weights is not None and len(self.weights) != metrics:
             raise ValueError(f"there are {len(self.weights)} weights for {metrics} metrics")
@@ -189,6 +227,26 @@ class Taken(BaseModel):
     late: int
 
 
+class Learning(BaseModel):
+    observations_left: int
+    until: str
+
+
+class OfTelemetry(BaseModel):
+    """Which telemetry an answer is about."""
+
+    entity: str
+    metrics: list[str] = Field(description="In the order of `attribution`, where there is one.")
+    event_time: str = Field(description="When the newest interval began.")
+    known_time: str = Field(description="When the platform knew of it.")
+    stale: bool = Field(description="Whether later intervals should have been judged by now.")
+    observations: int = Field(description="Intervals taken; of several metrics the fewest.")
+    missing: int = Field(
+        description="Intervals of which nothing was known when a later one was taken."
+    )
+    learning: Learning | None = Field(description="While alarms are still being learned.")
+
+
 class RegimeData(Taken):
     change_point: bool
     change_points: list[int] = Field(description="Which values of this body began a regime.")
@@ -200,6 +258,9 @@ class RegimeData(Taken):
     )
     regime: Regime
     segments: list[SegmentShown]
+    telemetry: OfTelemetry | None = Field(
+        None, description="Of an entity's telemetry; left out in the answer about a stream."
+    )
 
 
 class PointShown(BaseModel):
@@ -217,13 +278,18 @@ class PointShown(BaseModel):
 class AnomalyData(Taken):
     points: list[PointShown]
     detector: str
+    telemetry: OfTelemetry | None = Field(
+        None, description="Of an entity's telemetry; left out in the answer about a stream."
+    )
 
 
 def _epoch(moment: float | datetime) -> float:
     return moment.timestamp() if isinstance(moment, datetime) else float(moment)
 
 
-def ask_for_regime(body: RegimeBody) -> ObserveNumbers:
+def ask_for_regime(body: RegimeBody) -> ObserveNumbers | Recall:
+    if body.values is None:
+        return _recall(body.entity, body.metric)
     found: ObserveNumbers = {"op": "observe", "values": body.values}
     _put_order(found, body)
     if body.expected_run_length is not None:
@@ -231,12 +297,21 @@ def ask_for_regime(body: RegimeBody) -> ObserveNumbers:
     return found
 
 
-def ask_for_anomalies(body: AnomalyBody) -> ObservePoints:
+def ask_for_anomalies(body: AnomalyBody) -> ObservePoints | Recall:
+    if body.points is None:
+        return _recall(body.entity)
     found: ObservePoints = {"op": "observe", "values": body.points}
     _put_order(found, body)
     if (choice := body.choice()) is not None:
         found["choice"] = choice
     return found
+
+
+def _recall(entity: str, metric: str | None = None) -> Recall:
+    asked: Recall = {"op": "recall", "entity": entity}
+    if metric is not None:
+        asked["metric"] = metric
+    return asked
 
 
 def _put_order(found: Observe[Any, Any], body: StreamBody) -> None:
@@ -282,6 +357,7 @@ def _regime(
         "taken": said["taken"],
         "duplicates": said["duplicates"],
         "late": said["late"],
+        **({"telemetry": said["telemetry"]} if "telemetry" in said else {}),
     }
 
 
@@ -308,7 +384,8 @@ def _timestamp(epoch: float) -> str:
 
 
 def stream_of(body: Any) -> str:
-    name: str = body.stream
+    """Give the stream's name; what is asked of an entity belongs to none, so any key will do."""
+    name: str = body.stream or body.entity
     return name
 
 

@@ -11,7 +11,7 @@ from config_store.document import FeatureConfig
 from deployments.api.errors import InvalidError, UnavailableError
 from deployments.api.features import MOST_VALUES, FeatureShown, VectorsQuery
 from features.definitions.catalogue import Catalogue
-from features.definitions.definition import Calendar, Definition, Live, Window
+from features.definitions.definition import Calendar, Definition, Judged, Live, Window
 from features.definitions.expression import Expression
 from features.errors import UnknownFeaturesError
 from features.vectors.published import PublishedVectors
@@ -93,6 +93,8 @@ def how(definition: Definition) -> str:
             return f"{which} of {column} over {window.seconds} s, every {window.step_seconds} s"
         case Calendar(function=function):
             return f"{function} of the entity's exchange or time zone, every minute"
+        case Judged():
+            return "what the streams of the entity's metrics said of the interval before"
         case baseline:
             return f"{baseline.measure} over {baseline.seconds} s, every {baseline.step_seconds} s"
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from deployments.anomaly.telemetry.keys import KIND
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.runtime.hop import AnyReplica, Hop, ModelHop
 from deployments.runtime.replica import Replica
@@ -45,6 +46,9 @@ class Hops:
         self.features = Hop("features", self.transports["features"], self._monotonic)
         self.safety = Hop("safety", self.transports["safety"], self._monotonic)
         self.models = {name: self._model_hop(family) for name, family in families.items()}
+        if "anomaly" in self.transports:
+            # No endpoint of its own: the gate asks what the platform itself follows.
+            self.models[KIND] = ByKey("anomaly", self.transports["anomaly"], self._monotonic)
 
     def start(self) -> None:
         if not self._is_plain:

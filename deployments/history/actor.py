@@ -19,13 +19,14 @@ import ray
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from deployments.history.questions import FoundDecisions, MetricSteps
+from deployments.history.questions import FoundDecisions, Intervals, MetricSteps, News
 from deployments.runtime.log_files import write_logs
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.service import TelemetryService
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
 from features.telemetry import stored as telemetry_store
+from features.telemetry.merged import interval_rows, scope_of
 from features.telemetry.seen import entities as entities_seen
 from features.telemetry.steps import step_means
 from features.telemetry.tables import create_measurements, drop_made_up, keep_for
@@ -227,6 +228,24 @@ class History:
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         return await self._telemetry.features.latest(entities)
+
+    async def news(self, version: str) -> News | None:
+        """Tell what was stored of late; nothing where that is what this version told."""
+        return self._telemetry.news(version)
+
+    async def intervals(
+        self, entities: Sequence[str], metrics: Sequence[str], since: int, until: int
+    ) -> Intervals:
+        """Give these metrics of intervals that begin in [since, until)."""
+        rows = await asyncio.to_thread(self._interval_rows, entities, list(metrics), since, until)
+        found = {name: rows[name] for name in metrics}
+        return Intervals(rows["entity"], rows["ts"], found)
+
+    def _interval_rows(
+        self, entities: Sequence[str], metrics: list[str], since: int, until: int
+    ) -> Any:
+        scope = scope_of(self._store, since, until, entities)
+        return interval_rows(self._store, metrics, scope)
 
     async def entities(self) -> list[dict[str, Any]]:
         """Tell which entities were measured lately, by whom and how completely."""

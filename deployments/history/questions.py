@@ -35,6 +35,36 @@ class MetricSteps(NamedTuple):
     values: npt.NDArray[np.float64]
 
 
+# So many teach a stream what is usual (models/anomaly/streams.py): one begins with those before it.
+PAST_INTERVALS = 1_600
+
+
+class Newest(NamedTuple):
+    """An entity's newest interval that is stored."""
+
+    ts: int
+    cadence_seconds: int
+    known: float
+    source: str
+
+
+class News(NamedTuple):
+    """What was stored of late, as of a version that a later question names."""
+
+    version: str
+    newest: dict[str, Newest]
+    filling: frozenset[str]
+    """Sources of which the past that streams begin with is still being fetched."""
+
+
+class Intervals(NamedTuple):
+    """Metrics by entity and time, a row an interval; NaN where one was not measured."""
+
+    entity: npt.NDArray[np.str_]
+    ts: npt.NDArray[np.int64]
+    metrics: dict[str, npt.NDArray[np.float64]]
+
+
 class Questions(Protocol):
     async def hours(self, days: int) -> dict[str, dict[str, Any]]: ...
 
@@ -45,6 +75,12 @@ class Questions(Protocol):
     ) -> MetricSteps: ...
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]: ...
+
+    async def news(self, version: str) -> News | None: ...
+
+    async def intervals(
+        self, entities: Sequence[str], metrics: Sequence[str], since: int, until: int
+    ) -> Intervals: ...
 
     async def entities(self) -> list[dict[str, Any]]: ...
 

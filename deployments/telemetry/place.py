@@ -101,6 +101,7 @@ class SourcePlace:
             await self._note(gathered, newest=newest)
         await asyncio.to_thread(append, self._store, telemetry, source=self._name, known_ms=known)
         if newest and len(telemetry):
+            self._features.news.note(self._name, telemetry, self.cadence_seconds, known)
             await self._publish(telemetry.entity.tolist(), known)
 
     async def _publish(self, entities: Iterable[str], known_ms: int) -> None:

@@ -7,11 +7,14 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from deployments.telemetry.news import NewsDesk
 from features import store as rows_in_redis
 from features.rows import MINUTE, FeatureRow
+from features.telemetry.judged import forget_judged, read_judged
 from features.telemetry.tables import milliseconds
 from features.vectors import published as vectors_in_redis
 from features.vectors.computed import Facts, StoredFeatures
+from features.vectors.judged import with_judged
 
 
 class FeaturePublisher:
@@ -28,6 +31,7 @@ class FeaturePublisher:
         self._wall = wall
         self._features = StoredFeatures(store, facts_of)
         self._cadence: dict[str, int] = {}
+        self.news = NewsDesk(wall())
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         """Read the feature rows of these entities off their newest stored interval."""
@@ -50,7 +54,11 @@ class FeaturePublisher:
         )
         if found:
             rows = [(entity, each.row) for entity, each in found.items()]
-            vectors = {entity: each.vector for entity, each in found.items()}
+            judged = await read_judged(self._redis, [*found])
+            vectors = {
+                entity: with_judged(each.vector, judged.get(entity))
+                for entity, each in found.items()
+            }
             stored = rows_in_redis.as_stored(self._redis, rows)
             stored |= vectors_in_redis.as_stored(self._redis, vectors)
             await rows_in_redis.write(self._redis, stored)
@@ -58,6 +66,8 @@ class FeaturePublisher:
     async def withdraw(self, entities: Sequence[str]) -> None:
         """Say of these entities that nothing is known of them any more."""
         nothing = FeatureRow({}, self._wall())
+        self.news.forget(entities)
         if entities:
             await rows_in_redis.publish(self._redis, [(each, nothing) for each in entities])
             await vectors_in_redis.forget(self._redis, entities)
+            await forget_judged(self._redis, entities)

@@ -27,6 +27,7 @@ from config_store.sources import (
 from config_store.sources import PrometheusSource as PrometheusConfig
 from config_store.store import Version
 from config_store.watch import ConfigWatch
+from deployments.history.questions import News
 from deployments.telemetry.building import (
     clickhouse_source,
     kafka_source,
@@ -39,6 +40,7 @@ from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.followed import LONGEST_CHUNK, Followed
 from deployments.telemetry.intakes import IntakeDrain
 from deployments.telemetry.metering import SourceMeter
+from deployments.telemetry.news import is_filling
 from deployments.telemetry.ownership import Ownership
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.publishing import FeaturePublisher
@@ -152,6 +154,12 @@ class TelemetryService:
     async def filled(self) -> int:
         """Wait until there is what a start needs, and count the rows that came in."""
         return await asyncio.shield(self._filled)
+
+    def news(self, version: str) -> News | None:
+        """Tell what was stored of late; nothing where that is what this version told."""
+        now = self._wall()
+        filling = {name for name, each in self._running.items() if is_filling(each.followed, now)}
+        return self.features.news.since(version, frozenset(filling))
 
     def progress(self) -> tuple[str, float]:
         """Tell what comes in, and which share of it has."""

@@ -16,6 +16,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 Statistic = Literal["mean", "sd", "quantile", "min", "max", "last"]
 Measure = Literal["baseline_ms", "baseline_rate"]
+JudgedStatistic = Literal["anomaly_score", "regime_change", "regime_minutes"]
 CalendarFunction = Literal[
     "hour_of_day",
     "day_of_week",
@@ -74,7 +75,14 @@ class Calendar:
     function: CalendarFunction
 
 
-Computed = Live | Window | Baseline | Calendar | Expression
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the streams that follow the entity's metrics said last."""
+
+    statistic: JudgedStatistic
+
+
+Computed = Live | Window | Baseline | Calendar | Judged | Expression
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ class Definition:
                 return columns
             case Expression(names=names):
                 return names
-            case Calendar():
+            case Calendar() | Judged():
                 return ()
 
     @property

@@ -9,6 +9,7 @@ from features.definitions.definition import (
     Calendar,
     CalendarFunction,
     Definition,
+    Judged,
     Kind,
     Live,
     Statistic,
@@ -113,6 +114,42 @@ TOPOLOGY = (
         high=1e12,
     ),
 )
+# Of the interval before the newest one, since streams are fed when one is stored: just before the
+# next it is three minutes old, and some seconds.
+_JUDGED_TTL = 240.0
+JUDGED = (
+    Definition(
+        "anomaly_score",
+        Kind.REAL_TIME,
+        "share",
+        "How unlike its past the oddest metric was, 1 minus its p-value, which is of as many looks "
+        "as there are metrics",
+        Judged("anomaly_score"),
+        _JUDGED_TTL,
+        low=0.0,
+        high=1.0,
+    ),
+    Definition(
+        "regime_change",
+        Kind.REAL_TIME,
+        "share",
+        "The probability that the regime of a metric has just changed, of the likeliest one",
+        Judged("regime_change"),
+        _JUDGED_TTL,
+        low=0.0,
+        high=1.0,
+    ),
+    Definition(
+        "regime_minutes",
+        Kind.REAL_TIME,
+        "min",
+        "How long the present regime has lasted, of the metric that changed last",
+        Judged("regime_minutes"),
+        _JUDGED_TTL,
+        low=0.0,
+        high=1e9,
+    ),
+)
 DERIVED = (
     Definition(
         "load_score",
@@ -128,4 +165,4 @@ DERIVED = (
         high=1.0,
     ),
 )
-SHIPPED = (*FEATURES, *TOPOLOGY, *_rolling(), *CALENDAR, *DERIVED)
+SHIPPED = (*FEATURES, *TOPOLOGY, *_rolling(), *CALENDAR, *JUDGED, *DERIVED)

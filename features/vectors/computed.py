@@ -128,5 +128,7 @@ def _vector(parts: Mapping[Hashable, Part], cadence_seconds: float) -> Vector:
     values = dict(_NOTHING)
     for _, _, each in parts.values():
         values |= each
-    event_time, known_time = zip(*((parts[group][:2]) for group in GROUPS), strict=True)
+    event_time, known_time = zip(
+        *(parts.get(group, _part(None))[:2] for group in GROUPS), strict=True
+    )
     return Vector(values, event_time, known_time, cadence_seconds)

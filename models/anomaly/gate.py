@@ -11,16 +11,14 @@ scale is being learnt and its values do not part, nothing tells a change from no
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from models.anomaly.bocpd import RegimeBank
 from models.anomaly.inputs import require_within
+from models.anomaly.verdict import Verdict, verdict_of
 from models.errors import ModelError
 
-Verdict = Literal["changed", "unchanged", "undecided", "changed before"]
-_SURE = 0.9
 _LARGEST_ODDS = 700.0  # its exponential is finite
 
 
@@ -73,7 +71,7 @@ def gate(
     chance = settings.prior / (1 - settings.prior)
     sure = _posterior(within, 1 - within, -math.expm1(wide * math.log1p(-hazard)), chance)
     before = bank.began_between(slot, deployed - settings.window, np.nextafter(deployed, -np.inf))
-    return GateAnswer(_verdict(sure, before), sure, before, since)
+    return GateAnswer(verdict_of(sure, before), sure, before, since)
 
 
 def _posterior(within: float, outside: float, by_hazard: float, odds: float) -> float:
@@ -84,11 +82,3 @@ def _posterior(within: float, outside: float, by_hazard: float, odds: float) -> 
         return 1.0
     log_odds = math.log(within / outside) - math.log(by_hazard / (1 - by_hazard)) + math.log(odds)
     return 1 / (1 + math.exp(min(-log_odds, _LARGEST_ODDS)))
-
-
-def _verdict(probability: float, before: float) -> Verdict:
-    if probability >= _SURE:
-        return "changed"
-    if before >= _SURE:
-        return "changed before"
-    return "unchanged" if probability <= 1 - _SURE else "undecided"

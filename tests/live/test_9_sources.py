@@ -74,7 +74,8 @@ def timeline(client: httpx.Client, kind: str) -> list[dict[str, Any]]:
 
 
 def entities(client: httpx.Client) -> set[str]:
-    return {each["entity"] for each in client.get("/entities").json()["entities"]}
+    """Name them; none while the history is too busy to answer."""
+    return {each["entity"] for each in client.get("/entities").json().get("entities", ())}
 
 
 def ages(client: httpx.Client, entity: str) -> tuple[float, list[str]]:
@@ -142,6 +143,31 @@ def test_the_models_answer_about_these_services(client: httpx.Client) -> None:
     assert "order-gateway" not in answer.text
 
 
+def of_entity(client: httpx.Client, path: str, **body: Any) -> dict[str, Any]:
+    """Ask about an entity's telemetry, until a stream follows it."""
+    eventually(lambda: client.post(path, json=body).status_code == 200, within_s=300)
+    found: dict[str, Any] = answer_of(client, body, path)["data"]
+    return found
+
+
+def as_seconds(stamp: str) -> float:
+    return datetime.fromisoformat(stamp).timestamp()
+
+
+def test_regimes_and_anomalies_are_those_of_these_services(client: httpx.Client) -> None:
+    regime = of_entity(client, "/models/regime-detection", entity="orders", metric="p99_ms")
+    assert 0 < regime["regime"]["mean"] < SLOW_MS / 2
+    told = regime["telemetry"]
+    assert (told["entity"], told["stale"]) == ("orders", False)
+    assert time.time() - as_seconds(told["event_time"]) < 4 * CADENCE + 30
+    assert told["learning"]["observations_left"] > 0  # nobody has a day's past in some minutes
+    anomaly = of_entity(client, "/models/anomaly", entity="basket")
+    assert {"request_rate", "p99_ms"} <= set(anomaly["telemetry"]["metrics"])
+    assert len(anomaly["points"]) == 1
+    unknown = client.post("/models/regime-detection", json={"entity": "order-gateway"})
+    assert unknown.status_code == 404  # the demo's
+
+
 def test_a_deploy_is_on_the_timeline(client: httpx.Client, shop: Shop) -> None:
     before = {each["id"] for each in timeline(client, "deploy")}
     shop.orders.deploy(SLOW_MS)
@@ -150,6 +176,28 @@ def test_a_deploy_is_on_the_timeline(client: httpx.Client, shop: Shop) -> None:
     assert (newest["entity"], newest["source"]) == ("orders", "prometheus")
     assert time.time() - datetime.fromisoformat(newest["time"]).timestamp() < 90
     assert {each["entity"] for each in timeline(client, "entity_appeared")} == {"orders", "basket"}
+
+
+def test_the_gate_sees_what_the_deploy_did(client: httpx.Client) -> None:
+    """The services' latency is some milliseconds; the new process of one takes much longer."""
+
+    def judged(entity: str, **fields: Any) -> dict[str, Any]:
+        response = client.post("/models/regime-detection/gate", json={"entity": entity, **fields})
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+    latency = {"metrics": ["p99_ms"]}
+    eventually(lambda: judged("orders", **latency)["verdict"] == "changed", within_s=300)
+    slow = judged("orders", **latency)
+    assert not slow["open"]
+    (deploy, *_) = (each for each in timeline(client, "deploy") if each["entity"] == "orders")
+    assert as_seconds(slow["deployed_at"]) == as_seconds(deploy["time"])
+    calm = judged("basket", deployed_at=deploy["time"], **latency)
+    assert calm["verdict"] != "changed"
+    regime = of_entity(client, "/models/regime-detection", entity="orders", metric="p99_ms")
+    assert regime["regime"]["mean"] > SLOW_MS / 2
+    assert as_seconds(regime["regime"]["since"]) >= as_seconds(deploy["time"]) - CADENCE
 
 
 async def call_it_stale_after(live: Live, seconds: float) -> None:

@@ -1,20 +1,18 @@
-"""Streams: which there are, what is known of one, its alarms as they come, the deploy gate."""
+"""Streams: which there are, what is known of one, its alarms as they come."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from access.keys import Principal
-from deployments.anomaly.operations import JudgeDeploy
 from deployments.api.endpoint import ENTITY_PATTERN
 from deployments.api.errors import NotFoundError, UnavailableError
 from deployments.gateway.listeners import EventStream
 from deployments.gateway.notices import Notices, resumed_after
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text, page_of
-from deployments.gateway.timestamps import TimestampOrEpoch
 from deployments.runtime.state.operations import Delete, Show
 from settings.redis_connection import REDIS_AWAY
 
@@ -27,50 +25,6 @@ StreamId = Annotated[str, Path(pattern=ENTITY_PATTERN)]
 class StreamNames(BaseModel):
     streams: list[str]
     next: str | None = Field(description="Give it as `after` for the next page; null at the end.")
-
-
-class GateBody(BaseModel):
-    """Did this deploy change the regime."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        allow_inf_nan=False,
-        json_schema_extra={
-            "examples": [{"stream": "order-gateway/p99", "deployed_at": "2026-11-20T08:00:00Z"}]
-        },
-    )
-
-    stream: Annotated[str, Field(pattern=ENTITY_PATTERN)]
-    deployed_at: TimestampOrEpoch = Field(
-        description="When the deploy began: RFC 3339, or epoch seconds."
-    )
-    window_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        900.0, description="A change that begins within this time is attributed to the deploy."
-    )
-    prior: Annotated[float, Field(ge=1e-6, le=1 - 1e-6)] = Field(
-        0.5, description="The prior probability that such a deploy changes the regime."
-    )
-    threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.5, description="The probability from which on the gate closes."
-    )
-
-
-class GateShown(BaseModel):
-    stream: str
-    open: bool = Field(description="Whether the deploy may go on.")
-    probability: float = Field(
-        ge=0, le=1, description="The probability that the deploy changed the regime."
-    )
-    before: float = Field(
-        ge=0,
-        le=1,
-        description="The probability that the regime had changed in the same time before the "
-        "deploy.",
-    )
-    verdict: str = Field(description="One of changed, unchanged, undecided and changed before.")
-    observations: int = Field(
-        description="The number of observations since the deploy that can show a change."
-    )
 
 
 @router.get("/streams", summary="List the names of the streams, in order, a page at a time")
@@ -146,12 +100,3 @@ async def forget(
     if not forgotten:
         raise NotFoundError(f"There is no stream {id}")
     return Response(status_code=204)
-
-
-@router.post("/models/regime-detection/gate", summary="Report whether a deploy changed the regime")
-async def gate(body: GateBody, here: Here) -> GateShown:
-    at = body.deployed_at.timestamp()
-    asked = JudgeDeploy(op="gate", at=at, window=body.window_seconds, prior=body.prior)
-    found = await here.keyed.ask("regime", body.stream, asked)
-    is_open = found["probability"] < body.threshold
-    return GateShown(stream=body.stream, open=is_open, **found)

@@ -29,6 +29,7 @@ from tests.deployments.telemetry.posting import MINUTE, Posting, a_minute, measu
 from tests.deployments.telemetry.test_followed import Measured
 
 HOUR = 3600
+SQL = "SELECT * FROM t WHERE time >= {from:DateTime64(3)} AND time < {to:DateTime64(3)}"
 CPU_AND_RATE = ["cpu", "request_rate"]
 
 
@@ -200,7 +201,7 @@ def clickhouse(**query: Any) -> ClickhouseSource:
         ({}, None),
         ({"metrics": {"cpu": {"kind": "gauge", "column": "cpu", "times": 0.01}}}, CPU_AND_RATE),
         ({"where": [{"column": "env", "value": "prod"}]}, [WHOLE]),
-        ({"kind": "sql", "sql": "SELECT 1", "metrics": {"cpu": {"column": "cpu"}}}, [WHOLE]),
+        ({"kind": "sql", "sql": SQL, "metrics": {"cpu": {"column": "cpu"}}}, [WHOLE]),
     ],
 )
 def test_corrected_rules_of_tables_end_what_they_changed(

@@ -1,0 +1,1 @@
+"""The streams of telemetry: fed in the background, one for each metric of each entity."""
