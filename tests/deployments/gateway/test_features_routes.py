@@ -101,11 +101,11 @@ class TestReading:
     async def test_a_vector_has_each_value_with_its_own_times(self, shared_house: House) -> None:
         at = time.time() - 30
         await put(
-            shared_house.redis, checkout=vector(at, load=0.75, cpu_mean_1h=math.nan, error_rate=1.5)
+            shared_house.redis, timed=vector(at, load=0.75, cpu_mean_1h=math.nan, error_rate=1.5)
         )
-        path = "/features/vector?entity=checkout&features=load,cpu_mean_1h,error_rate,load"
+        path = "/features/vector?entity=timed&features=load,cpu_mean_1h,error_rate,load"
         found = await get(shared_house, path)
-        assert found["entity"] == "checkout"
+        assert found["entity"] == "timed"
         assert found["features"]["load"] == {
             "value": 0.75,
             "event_time": at + place("load"),
@@ -117,13 +117,19 @@ class TestReading:
         assert (missing["value"], missing["why"]) == (None, "missing")
         assert (outside["value"], outside["why"]) == (None, "out of bounds")
 
-    async def test_left_out_names_mean_all_and_an_unknown_entity_has_none(
+    async def test_left_out_names_mean_all(self, shared_house: House) -> None:
+        await put(shared_house.redis, all=vector(time.time()))
+        found = await get(shared_house, "/features/vector?entity=all")
+        assert set(found["features"]) == set(Catalogue().by_name)
+
+    async def test_an_unknown_entity_is_not_found_alone_and_empty_among_others(
         self, shared_house: House
     ) -> None:
-        found = await get(shared_house, "/features/vector?entity=nobody")
-        assert set(found["features"]) == set(Catalogue().by_name)
-        nothing = {"value": None, "event_time": None, "known_time": None, "stale": False}
-        assert all(each == nothing | {"why": "missing"} for each in found["features"].values())
+        refusal = (await get(shared_house, "/features/vector?entity=nobody", 404))["error"]
+        assert "'nobody'" in refusal["message"]
+        nothing = {"values": [None], "event_time": [None], "known_time": [None], "stale": [False]}
+        found = await ask(shared_house, {"entities": ["nobody"], "features": ["load"]})
+        assert found["rows"] == [{"entity": "nobody"} | nothing]
 
     @pytest.mark.parametrize(("cadence", "age", "stale"), [(60, 170, False), (60, 200, True)])
     async def test_a_value_is_stale_by_its_own_time_to_live(
@@ -131,10 +137,10 @@ class TestReading:
     ) -> None:
         await put(
             shared_house.redis,
-            checkout=vector(time.time() - age, cadence),
-            slow=vector(time.time() - age, 300),
+            **{f"aged-{age}": vector(time.time() - age, cadence)},
+            **{f"slow-{age}": vector(time.time() - age, 300)},
         )
-        both = {"entities": ["checkout", "slow"], "features": [LIVE, "cpu_mean_7d"]}
+        both = {"entities": [f"aged-{age}", f"slow-{age}"], "features": [LIVE, "cpu_mean_7d"]}
         found = await ask(shared_house, both)
         assert [row["stale"] for row in found["rows"]] == [[stale, False], [False, False]]
 
@@ -186,11 +192,17 @@ class TestReading:
         versions = Catalogue().versions
         theirs = Layout(("load", "novel", "infra"), (versions["load"], "x", "another"), (0, 0, 1))
         numbers = Vector({"load": 0.5, "novel": 1.0, "infra": 2.0}, [9.0, 8.0], [7.0, 6.0], 60.0)
-        own = as_stored(shared_house.redis, {"b": vector(time.time(), load=0.25)})
-        (key,) = [name for name in own if name.endswith(":b")]
+        own = as_stored(shared_house.redis, {"ours": vector(time.time(), load=0.25)})
+        (key,) = [name for name in own if name.endswith(":ours")]
         (layout_key,) = [name for name in own if name != key]
-        await shared_house.redis.mset(own | {f"{key[:-1]}a": numbers.encode(theirs)})
-        wanted = {"entities": ["a", "b"], "features": ["load", "infra"], "answer": "columns"}
+        await shared_house.redis.mset(
+            own | {key.removesuffix("ours") + "theirs": numbers.encode(theirs)}
+        )
+        wanted = {
+            "entities": ["theirs", "ours"],
+            "features": ["load", "infra"],
+            "answer": "columns",
+        }
         unread = await ask(shared_house, wanted)
         assert unread["columns"]["load"]["values"] == [None, 0.25]
         await shared_house.redis.set(
