@@ -1,4 +1,4 @@
-"""Ballast as a contender: a platform of its own with a thousand entities' vectors published in it."""
+"""Ballast as a contender: a platform of its own, and a thousand published entities in it."""
 
 import asyncio
 import json

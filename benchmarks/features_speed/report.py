@@ -129,10 +129,10 @@ def _beside(found: Sequence[Ratio]) -> list[str]:
 
 
 def _rates(found: Sequence[AtRate]) -> list[str]:
-    head = f"| {RATE:,.0f} requests a second, open loop | answered | p50 ms | p99 ms | hits | features p99 | |"
+    columns = "answered | p50 ms | p99 ms | hits | features p99"
     return [
         "",
-        head,
+        f"| {RATE:,.0f} requests a second, open loop | {columns} | |",
         "|---|---:|---:|---:|---:|---:|---|",
         *(
             f"| {each.path} | {each.opened.ok:,} of {each.opened.offered:,} | "

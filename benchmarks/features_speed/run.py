@@ -1,4 +1,4 @@
-"""Read vectors of features from Ballast and from Feast: `python -m benchmarks.features_speed.run`."""
+"""Reads vectors of features from Ballast and from Feast, in turns, on this machine."""
 
 import argparse
 import os

@@ -104,11 +104,11 @@ async def both_ways(redis: Redis, *raw: bytes, **gateway: Any) -> tuple[int, Any
     """Give status and content of the last answer, and the gateway that has the path."""
     ours, theirs = Gateway(redis, **gateway), Gateway(redis, **gateway)
     own, fastapi = ours.ingress(own_path=True), theirs.ingress(own_path=False)
-    by_us = [(await answered(own, each)) for each in raw]
-    by_fastapi = [(await answered(fastapi, each)) for each in raw]
+    by_us = [(await answered(own, each))[0] for each in raw]
+    by_fastapi = [(await answered(fastapi, each))[0] for each in raw]
     assert by_us == by_fastapi
     assert ours.observed == theirs.observed
-    head, _, body = by_us[-1][0].partition(b"\r\n\r\n")
+    head, _, body = by_us[-1].partition(b"\r\n\r\n")
     return int(head.split()[1]), orjson.loads(body), ours
 
 
