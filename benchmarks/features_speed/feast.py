@@ -23,6 +23,8 @@ from benchmarks.speed.target import Target
 
 PORT, REDIS_PORT = 8311, 8312
 HERE = PEERS / "feast"
+# On a busy machine its imports alone take minutes.
+READY_SECONDS = 300.0
 SERVER, STORE = "feast", "feast in process"
 _STORE_FILE = """\
 project: bench
@@ -93,7 +95,7 @@ def _serve(ground: Ground, workers: int, *, by_service: bool) -> Iterator[Reader
         # A worker would be replaced after every thousand requests.
         argv += ["--max-requests", "0", "--max-requests-jitter", "0"]
         log = ground.home / "logs" / "feast.log"
-        launch = Launch("feast", argv, _quietly(), repository, PORT, log)
+        launch = Launch("feast", argv, _quietly(), repository, PORT, log, READY_SECONDS)
         with running(launch, lambda: answers(targets[1])):
             _check(ground, json.loads(first_answer(targets[1])))
             yield OverHttp(targets)

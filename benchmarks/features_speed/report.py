@@ -82,7 +82,7 @@ def ratios(figures: Sequence[Run]) -> list[Ratio]:
 def write(report: Report, folder: Path) -> Path:
     """Write both files; give the one in JSON."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"features-{report.started:%Y-%m-%dT%H-%M-%S}.json"
+    path = folder / f"{report.started:%Y-%m-%dT%H-%M-%S}.json"
     figures = report.figures
     content = asdict(report) | {
         "figures": [asdict(run) for run in figures],

@@ -47,6 +47,9 @@ class Bench:
 
     def best(self, variants: Sequence[Contender]) -> Contender:
         """Try each for a moment; the best is the one that answers the most."""
+        fixed = dict(pair.split("=", 1) for pair in self.options.variant).get(variants[0].name)
+        if fixed is not None:
+            return {contender.variant: contender for contender in variants}[fixed]
         found: dict[float, Contender] = {}
         for contender in variants:
             self.say(f"trying {contender.name}: {contender.variant}")
@@ -91,13 +94,16 @@ def main(arguments: list[str]) -> int:
         failed = 1
     console.print(markdown(report), markup=False, highlight=False)
     if report.runs:
-        console.print(f"written: {write(report, options.home / 'results')}, and as .md")
+        console.print(
+            f"written: {write(report, options.home / 'results' / 'features')}, and as .md"
+        )
     return failed
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
+    add("--variant", action="append", default=[], metavar="NAME=VARIANT", help="skip the choice")
     add("--clients", type=lambda text: [*map(int, text.split(","))], default=[1, 16])
     add("--seconds", type=int, default=5, help="of each measured run")
     add("--rounds", type=int, default=3, help="each one's turns; medians are reported")

@@ -1,5 +1,6 @@
 """Definitions and vectors of features, as clients get them through the gateway."""
 
+import asyncio
 import math
 import time
 from typing import Any
@@ -12,10 +13,12 @@ from redis.asyncio import Redis
 from access.keys import Role
 from config_store.own_features import OwnFeature
 from features.definitions.catalogue import STORED, Catalogue
+from features.vectors import kept
 from features.vectors.published import as_stored
 from features.vectors.vector import GROUPS, Layout, Vector, group_of
 from tests.deployments.house import House
 from tests.redis_server import RedisServer
+from tests.waiting import until
 
 Answer = dict[str, Any]
 LIVE, HOUR_MEAN = "load", "request_rate_mean_1h"
@@ -71,6 +74,25 @@ async def test_own_definitions_are_computed_of_others_and_of_each_other(
     shown = {each["name"]: each for each in (await get(house, "/features/definitions"))["features"]}
     assert (shown["busy"]["type"], shown["failing"]["owner"]) == ("truth", "sre")
     assert shown["risky"]["source"] == ["failing", "load"]
+
+
+async def test_what_is_asked_for_is_renewed_in_the_background_and_counted(
+    house: House, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "GIVEN_FOR", 1e9)  # else it would be read anew in any case
+    features = house.document.features.model_copy(update={"refresh_seconds": 0.05})
+    await house.deploy(house.document.model_copy(update={"features": features}))
+    await put(redis, checkout=vector(time.time(), load=0.25))
+    wanted = {"entities": ["checkout"], "features": ["load"]}
+    assert (await ask(house, wanted))["rows"][0]["values"] == [0.25]
+    await put(redis, checkout=vector(time.time(), load=0.5))
+    asked = 1
+    while (await ask(house, wanted))["rows"][0]["values"] == [0.25]:
+        asked += 1
+        await asyncio.sleep(0.05)
+    registry = house.context.replica.metrics.registry
+    await until(lambda: registry.get_sample_value("feature_cache_hits_total") == asked)
+    assert registry.get_sample_value("feature_cache_misses_total") == 1.0
 
 
 async def test_without_redis_it_says_so(house: House, redis_server: RedisServer) -> None:
