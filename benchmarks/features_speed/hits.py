@@ -99,7 +99,7 @@ def _sum(samples: Samples, name: str) -> float:
 
 def _is_bucket(key: str, histogram: str, labels: Mapping[str, str]) -> bool:
     name, found = json.loads(key)
-    return name == f"{histogram}_bucket" and labels.items() <= found.items()
+    return bool(name == f"{histogram}_bucket" and labels.items() <= found.items())
 
 
 def upper_quantile(buckets: Mapping[float, float], level: float) -> float:

@@ -81,12 +81,13 @@ def _process(argv: Sequence[str], env: Mapping[str, str]) -> Iterator[subprocess
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        _end(process.stdout).close()
 
 
 def _line(process: subprocess.Popen[str]) -> str:
     line = _end(process.stdout).readline()
     if not line:
-        raise ServerError(f"{process.args} ended with {process.wait()}")
+        raise ServerError(f"{process.args!r} ended with {process.wait()}")
     return line
 
 

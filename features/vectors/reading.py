@@ -90,7 +90,7 @@ class Reading:
             own = [
                 (at, each[1]) for at, each in enumerate(found) if each and each[0].id == layout.id
             ]
-            rows = [at for at, _ in own]
+            rows = np.array([at for at, _ in own], dtype=np.int64)
             matrix = matrix_of(layout, [vector for _, vector in own])
             cadence[rows] = matrix[:, 0]
             self._take(features, layout, rows, matrix)
@@ -99,7 +99,7 @@ class Reading:
             self._derive(features, at, definition)
         return features.select(self.names, self._wanted)
 
-    def _take(self, features: Features, layout: Layout, rows: list[int], matrix: Floats) -> None:
+    def _take(self, features: Features, layout: Layout, rows: Ints, matrix: Floats) -> None:
         """Take over what a layout holds of the features, each of the very version that is meant."""
         places = self._places.get(layout.id)
         if places is None:
