@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.features_speed import ballast, feast, hits
-from benchmarks.features_speed.contender import Contender, Reader
+from benchmarks.features_speed.contender import Contender, Reader, WrongAnswerError
 from benchmarks.features_speed.report import Report, Run, markdown, write
 from benchmarks.features_speed.subject import SIZES, Subject, draw
 from benchmarks.speed.contenders import PEERS
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> int:
     failed = 0
     try:
         Bench(options, draw(), report, console).run()
-    except (ServerError, WrkError) as error:
+    except (ServerError, WrkError, WrongAnswerError, OSError) as error:
         report.notes.append(f"broken off: {error}")
         failed = 1
     console.print(markdown(report), markup=False, highlight=False)
