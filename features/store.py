@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from features.cache import FeatureCache
 from features.errors import FeatureError, SourceAwayError
 from features.rows import FeatureRow, decode
+from features.shared_fetch import SharedFetch
 from settings.redis_connection import REDIS_AWAY
 from settings.redis_names import redis_name
 
@@ -41,7 +42,8 @@ class FeatureStore:
         self._source = source
         self._clock = clock
         self._cache = FeatureCache()
-        self._from_source: set[asyncio.Task[None]] = set()
+        self._first_reads = SharedFetch(self._read_first)
+        self._from_source: dict[asyncio.Task[None], frozenset[str]] = {}
         self.hits = 0
         self.misses = 0
         self.redis_away = False
@@ -72,17 +74,24 @@ class FeatureStore:
             self._ask_source(absent[-MOST_FETCHED:])  # those asked for last
 
     async def close(self) -> None:
+        await self._first_reads.close()
         for task in tuple(self._from_source):
             task.cancel()
         await asyncio.gather(*self._from_source, return_exceptions=True)
 
     async def _first_read(self, entities: list[str]) -> dict[str, FeatureRow | None]:
+        """Wait for Redis, together with all who ask for the same, but not for long."""
         try:
             async with asyncio.timeout(FIRST_READ_SECONDS):
-                absent = await self._read_redis(entities)
+                return await self._first_reads.get(entities)
         except TimeoutError:
-            self.redis_away, absent = True, entities
-        if absent:
+            self.redis_away = True
+            self._ask_source(entities)
+        now = self._clock()
+        return {e: c.row if (c := self._cache.get(e, now)) else None for e in entities}
+
+    async def _read_first(self, entities: list[str]) -> dict[str, FeatureRow | None]:
+        if absent := await self._read_redis(entities):
             self._ask_source(absent)
         now = self._clock()
         return {e: c.row if (c := self._cache.get(e, now)) else None for e in entities}
@@ -107,9 +116,12 @@ class FeatureStore:
         """Fetch in the background; the request that found nothing goes on with defaults."""
         if len(self._from_source) >= MOST_FETCHES:
             return  # the next refresh asks again
-        task = asyncio.ensure_future(self._fetch(entities))
-        self._from_source.add(task)
-        task.add_done_callback(self._from_source.discard)
+        asked = frozenset[str]().union(*self._from_source.values())
+        if not (new := [each for each in entities if each not in asked]):
+            return
+        task = asyncio.ensure_future(self._fetch(new))
+        self._from_source[task] = frozenset(new)
+        task.add_done_callback(self._from_source.pop)
 
     async def _fetch(self, entities: list[str]) -> None:
         try:

@@ -61,10 +61,11 @@ def medians(runs: Iterable[Run]) -> list[Run]:
     groups: dict[tuple[str, str, int], list[ClosedLoop]] = {}
     for run in runs:
         groups.setdefault((run.contender, run.variant, run.clients), []).append(run.closed)
-    return [Run(*key, closed=_middle(rounds)) for key, rounds in groups.items()]
+    return [Run(*key, closed=medians_of(rounds)) for key, rounds in groups.items()]
 
 
-def _middle(rounds: Sequence[ClosedLoop]) -> ClosedLoop:
+def medians_of(rounds: Sequence[ClosedLoop]) -> ClosedLoop:
+    """Take the median of each figure, and the sum of the errors."""
     counts = {"non_2xx", "socket_errors"}
     return ClosedLoop(
         **{

@@ -34,6 +34,7 @@ class Launch:
     port: int | None
     """The TCP port that must be free; None for a server on a Unix socket."""
     log: Path
+    ready_seconds: float = READY_SECONDS
 
 
 @contextmanager
@@ -69,14 +70,15 @@ def refuse_taken_port(launch: Launch) -> None:
 def wait_ready(
     launch: Launch, process: subprocess.Popen[bytes], is_ready: Callable[[], bool]
 ) -> None:
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + launch.ready_seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise ServerError(f"{launch.name} ended while starting:\n{_tail(launch.log)}")
         if is_ready():
             return
         time.sleep(POLL_SECONDS)
-    raise ServerError(f"{launch.name} was not ready in {READY_SECONDS:.0f} s:\n{_tail(launch.log)}")
+    late = f"{launch.name} was not ready in {launch.ready_seconds:.0f} s"
+    raise ServerError(f"{late}:\n{_tail(launch.log)}")
 
 
 def answers(target: Target) -> bool:

@@ -48,15 +48,17 @@ from deployments.gateway.routes import (
 )
 from deployments.gateway.routes import safety as safety_routes
 from deployments.gateway.small_bodies import SmallBodies
+from deployments.gateway.vectors_path import VectorsPath
 from deployments.runtime.version import VERSION
 
 log = logging.getLogger(__name__)
 
 
 def build_ingress(context: GatewayContext) -> InferenceIngress:
-    """Put what answers by itself before FastAPI; in `plain` lookups are FastAPI's own."""
+    """Put what answers by itself before FastAPI; in `plain` only the families' endpoints do."""
     rest: ASGIApp = build_app(context)
     if not context.settings.plain:
+        rest = VectorsPath(rest, context.vectors, context.admission, context.observe)
         rest = DecisionPath(rest, context.lookups, context.admission, context.observe)
     paths = [
         InferencePath(family, context.lanes, context.admission)

@@ -8,6 +8,7 @@ from typing import Self
 from access.key_store import KeyStore
 from access.keys import KeyRing
 from access.wire_secret import wire_secret
+from config_store.document import FeatureConfig
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from deployments.api.endpoint import InferenceEndpoint
@@ -27,6 +28,7 @@ from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.remote_write import RemoteWrites
 from deployments.gateway.state_client import StateClient
 from deployments.gateway.timings import Stopwatch
+from deployments.gateway.vectors_path import VectorsQuestions
 from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from deployments.runtime.replica import FIRST_CONFIG_SECONDS, Replica
 from features.telemetry.intake import Intake
@@ -81,8 +83,11 @@ class GatewayContext:
         self.spools = Spools(replica.redis, Path(self.settings.paths.spool), self.clocks.wall)
         self.lookups = DecisionLookups(self.clocks.monotonic, why_waiting=self.spools.why_waiting)
         self.intake = Intake(replica.redis)
-        self.features = FeatureReader(replica.redis)
+        self.features = FeatureReader(replica.redis, self.clocks.monotonic, self._refresh_seconds)
         self.post_room = BodyRoom(POSTS_PER_KEY, POSTS_IN_ALL)
+        self.vectors = VectorsQuestions(
+            self.features, self.post_room, self.active, self.clocks.wall
+        )
         self.outcomes = OutcomeRecorder(replica.redis, self.clocks.monotonic)
         self.sessions = Sessions(secret, lambda: self.keys.value, self.clocks.wall)
         self.hops = Hops(replica, handles, self.families, secret)
@@ -120,6 +125,12 @@ class GatewayContext:
         self._working += [
             loops.start("tidy outcomes", self.outcomes.tidy, lambda: 1.0),
             loops.start("share rates", self._share_rates, lambda: 1.0),
+            loops.start(
+                "refresh vectors",
+                self.features.vectors.refresh,
+                lambda: self._refresh_seconds() / 2,
+                expected=REDIS_AWAY,
+            ),
         ]
         self._start_watching_others()
         await self.keys.start()
@@ -140,6 +151,7 @@ class GatewayContext:
         await self.lanes.drain()
         for loop in self._working:
             await self.replica.loops.stop(loop)
+        await self.features.vectors.close()
         with suppress(*REDIS_AWAY):
             await self.rate_shares.leave()
         await self.outcomes.close()
@@ -195,6 +207,8 @@ class GatewayContext:
             self.replica.metrics.lane_waiting_rows.labels(family).set(lane.waiting_rows)
             refused, lane.refused_rows = lane.refused_rows, 0
             self.replica.metrics.lane_refused_rows.labels(family).inc(refused)
+        hits, misses = self.features.vectors.take_counts()
+        self.replica.metrics.cached(hits, misses)
         self.replica.metrics.ledger_degraded.set(self.ledger.degraded)
         self.replica.metrics.ledger_spool_entries.set(self.ledger.spooled_entries)
 
@@ -203,6 +217,10 @@ class GatewayContext:
         if version is None:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
         return version
+
+    def _refresh_seconds(self) -> float:
+        version = self.replica.config.value
+        return (version.document.features if version else FeatureConfig()).refresh_seconds
 
     def _pipelines(self, ids: DecisionIds) -> dict[str, InferencePipeline]:
         return {

@@ -1,62 +1,100 @@
-"""Answers questions for features: one question to Redis, and the rest by column."""
+"""Answers questions for features: out of memory or with one question to Redis, by column."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 from redis.asyncio import Redis
 
 from config_store.document import FeatureConfig
-from deployments.api.errors import InvalidError, UnavailableError
+from deployments.api.errors import InvalidError, NotFoundError, UnavailableError
 from deployments.api.features import MOST_VALUES, FeatureShown, VectorsQuery
+from deployments.gateway.written_rows import WrittenRows
 from features.definitions.catalogue import Catalogue
 from features.definitions.definition import Calendar, Definition, Judged, Live, Window
 from features.definitions.expression import Expression
 from features.errors import UnknownFeaturesError
+from features.vectors.kept import KeptVectors
 from features.vectors.published import PublishedVectors
-from features.vectors.reading import Features, read
+from features.vectors.reading import Features, Reading, Stored
 from settings.redis_connection import REDIS_AWAY
+
+# Different lists of features that are asked for; of more the oldest is worked out again.
+MOST_READINGS = 64
 
 
 class FeatureReader:
     """Reads vectors by the definitions of a configuration."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._published = PublishedVectors(redis)
+    def __init__(
+        self, redis: Redis, clock: Callable[[], float], refresh_seconds: Callable[[], float]
+    ) -> None:
+        self.vectors = KeptVectors(PublishedVectors(redis), clock, refresh_seconds)
         self._config: FeatureConfig | None = None
         self._catalogue = Catalogue()
+        self._readings: dict[tuple[str, ...], Reading] = {}
+        self._rows = WrittenRows()
 
     def catalogue(self, config: FeatureConfig) -> Catalogue:
         """Give the definitions; they are put together once for each configuration."""
         if self._config is not config:
             self._config, self._catalogue = config, config.catalogue()
+            self._readings, self._rows = {}, WrittenRows()
         return self._catalogue
 
-    async def read(
-        self, config: FeatureConfig, entities: Sequence[str], names: Iterable[str], now: float
-    ) -> Features:
-        """Give features of entities; refuses names that nobody defined, and too many at once."""
-        catalogue = self.catalogue(config)
-        try:
-            known = catalogue.known(names)
-        except UnknownFeaturesError as unknown:
-            raise InvalidError("A feature does not exist", {"features": str(unknown)}) from unknown
-        if len(entities) * len(known) > MOST_VALUES:
+    async def one(
+        self, config: FeatureConfig, entity: str, names: Sequence[str], now: float
+    ) -> bytes:
+        """Write an entity's vector; raises NotFoundError where there is none."""
+        reading = self._reading(config, names)
+        found = await self._found([entity])
+        if found == [None]:
+            raise NotFoundError(
+                f"There are no features of an entity {entity!r}: nothing was measured of it in "
+                "the last 7 days. GET /entities lists those that are known"
+            )
+        return _json(one(entity, reading.read(found, now)))
+
+    async def many(self, config: FeatureConfig, query: VectorsQuery, now: float) -> bytes:
+        """Write several entities' vectors; refuses too much at once."""
+        reading = self._reading(config, query.features)
+        if len(query.entities) * len(reading.names) > MOST_VALUES:
             raise InvalidError(
                 "Too much is asked for at once",
                 {
-                    "features": f"{len(entities)} entities with {len(known)} features are more "
-                    f"than {MOST_VALUES} values: ask in parts"
+                    "features": f"{len(query.entities)} entities with {len(reading.names)} "
+                    f"features are more than {MOST_VALUES} values: ask in parts"
                 },
             )
+        found = await self._found(query.entities)
+        if query.answer == "columns":
+            return _json(columns(query.entities, reading.read(found, now)))
+        return self._rows.answer(reading, query.entities, found, now)
+
+    def _reading(self, config: FeatureConfig, names: Sequence[str]) -> Reading:
+        """Refuse names that nobody defined; what they mean is worked out once."""
+        catalogue, asked = self.catalogue(config), tuple(names)
+        known = self._readings.get(asked)
+        if known is None:
+            try:
+                known = Reading(catalogue, catalogue.known(asked))
+            except UnknownFeaturesError as unknown:
+                fields = {"features": str(unknown)}
+                raise InvalidError("A feature does not exist", fields) from unknown
+            while len(self._readings) >= MOST_READINGS:
+                del self._readings[next(iter(self._readings))]
+            self._readings[asked] = known
+        return known
+
+    async def _found(self, entities: Sequence[str]) -> list[Stored | None]:
         try:
-            found = await self._published.read(entities)
+            return await self.vectors.read(entities)
         except REDIS_AWAY as away:
             raise UnavailableError(
                 "Redis, which holds the features, cannot be reached: try again"
             ) from away
-        return read(catalogue, known, found, now)
 
 
 def shown(catalogue: Catalogue) -> list[FeatureShown]:
@@ -129,24 +167,22 @@ def _why(value: float, *, outside: bool) -> str | None:
     return "missing" if math.isnan(value) else None
 
 
-def many(query: VectorsQuery, found: Features) -> dict[str, Any]:
-    """Write several entities' vectors as clients see them: rows or columns."""
+def columns(entities: Sequence[str], found: Features) -> dict[str, Any]:
+    """Write several entities' vectors as clients see them, a column a feature."""
     parts = {
         "values": found.values,
         "event_time": found.event_time,
         "known_time": found.known_time,
         "stale": found.stale,
     }
-    if query.answer == "columns":
-        turned = {word: np.ascontiguousarray(each.T) for word, each in parts.items()}
-        columns = {
-            name: {word: each[at] for word, each in turned.items()}
-            for at, name in enumerate(found.names)
-        }
-        return {"entities": query.entities, "columns": columns}
-    whole = {word: np.ascontiguousarray(each) for word, each in parts.items()}
-    rows = [
-        {"entity": entity, **{word: each[at] for word, each in whole.items()}}
-        for at, entity in enumerate(query.entities)
-    ]
-    return {"features": found.names, "rows": rows}
+    turned = {word: np.ascontiguousarray(each.T) for word, each in parts.items()}
+    by_name = {
+        name: {word: each[at] for word, each in turned.items()}
+        for at, name in enumerate(found.names)
+    }
+    return {"entities": entities, "columns": by_name}
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    """Write NaN as null, and arrays as lists."""
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)

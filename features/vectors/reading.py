@@ -13,6 +13,7 @@ from features.rows import MINUTE
 from features.vectors.vector import Layout, matrix_of
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Stored = tuple[Layout, bytes]
 
@@ -28,16 +29,19 @@ class Features:
     stale: Bools
     outside: Bools
     """Where a number was found that is out of the feature's bounds, and so was not believed."""
+    stale_from: Floats
+    """Of each row: when the next of its values becomes stale, infinite where none will."""
 
     @classmethod
     def nothing(cls, names: Sequence[str], rows: int) -> Self:
         shape = (rows, len(names))
         values, event_time, known_time = (np.full(shape, np.nan) for _ in range(3))
         stale, outside = (np.zeros(shape, np.bool_) for _ in range(2))
-        return cls(tuple(names), values, event_time, known_time, stale, outside)
+        return cls(
+            tuple(names), values, event_time, known_time, stale, outside, np.full(rows, np.inf)
+        )
 
-    def select(self, names: Sequence[str]) -> Self:
-        at = [self.names.index(name) for name in names]
+    def select(self, names: Sequence[str], at: Ints) -> Self:
         return type(self)(
             tuple(names),
             self.values[:, at],
@@ -45,69 +49,100 @@ class Features:
             self.known_time[:, at],
             self.stale[:, at],
             self.outside[:, at],
+            self.stale_from,
         )
 
 
-def read(
-    catalogue: Catalogue, names: Sequence[str], found: Sequence[Stored | None], now: float
-) -> Features:
-    """Give these features of each entity whose vector was found."""
-    order = catalogue.order(names)
-    definitions = [catalogue.by_name[name] for name in order]
-    features = Features.nothing(order, len(found))
-    cadence = np.full(len(found), MINUTE)
-    layouts = {each[0].id: each[0] for each in found if each is not None}
-    for layout in layouts.values():
-        rows = [at for at, each in enumerate(found) if each is not None and each[0].id == layout.id]
-        matrix = matrix_of(layout, [each[1] for at in rows if (each := found[at]) is not None])
-        cadence[rows] = matrix[:, 0]
-        _take(features, catalogue, layout, rows, matrix)
-    slower = np.maximum(cadence / MINUTE, 1.0)
-    _mark(features, definitions, now, slower)
-    for at, definition in enumerate(definitions):
-        if definition.kind is Kind.DERIVED:
-            _derive(features, at, definition)
-    return features.select(names)
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Which numbers of a layout's vectors are which of the wanted columns."""
+
+    to: Ints
+    values: Ints
+    event_time: Ints
+    known_time: Ints
 
 
-def _take(
-    features: Features, catalogue: Catalogue, layout: Layout, rows: list[int], matrix: Floats
-) -> None:
-    """Take over what a layout holds of the features, each of the very version that is meant."""
-    places = {
-        name: at
-        for at, (name, version) in enumerate(zip(layout.names, layout.versions, strict=True))
-        if catalogue.versions.get(name) == version
-    }
-    to = [at for at, name in enumerate(features.names) if name in places]
-    source = np.array([places[features.names[at]] for at in to], dtype=np.int64)
-    group = np.array(layout.groups, dtype=np.int64)[source]
-    cells = np.ix_(rows, to)
-    features.values[cells] = matrix[:, 1 + 2 * layout.times + source]
-    features.event_time[cells] = matrix[:, 1 + group]
-    features.known_time[cells] = matrix[:, 1 + layout.times + group]
+class Reading:
+    """Reads certain features off vectors; what their definitions decide is worked out once."""
 
+    def __init__(self, catalogue: Catalogue, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._catalogue = catalogue
+        self._order = catalogue.order(names)
+        definitions = [catalogue.by_name[name] for name in self._order]
+        self._columns = {name: at for at, name in enumerate(self._order)}
+        self._wanted = np.array([self._columns[name] for name in names], dtype=np.int64)
+        self._ttl = np.array([each.ttl_seconds or np.inf for each in definitions])
+        self._low = np.array([each.low for each in definitions])
+        self._high = np.array([each.high for each in definitions])
+        self._derived = [
+            (at, each) for at, each in enumerate(definitions) if each.kind is Kind.DERIVED
+        ]
+        self._places: dict[bytes, _Places] = {}
 
-def _mark(
-    features: Features, definitions: Sequence[Definition], now: float, slower: Floats
-) -> None:
-    """Mark what is too old, and leave out what cannot be."""
-    ttl = np.array([each.ttl_seconds or np.inf for each in definitions])
-    low = np.array([each.low for each in definitions])
-    high = np.array([each.high for each in definitions])
-    features.stale[:] = now - features.event_time > ttl * slower[:, None]
-    features.outside[:] = (features.values < low) | (features.values > high)
-    features.values[features.outside] = np.nan
+    def read(self, found: Sequence[Stored | None], now: float) -> Features:
+        """Give these features of each entity whose vector was found."""
+        features = Features.nothing(self._order, len(found))
+        cadence = np.full(len(found), MINUTE)
+        layouts = {each[0].id: each[0] for each in found if each is not None}
+        for layout in layouts.values():
+            own = [
+                (at, each[1]) for at, each in enumerate(found) if each and each[0].id == layout.id
+            ]
+            rows = np.array([at for at, _ in own], dtype=np.int64)
+            matrix = matrix_of(layout, [vector for _, vector in own])
+            cadence[rows] = matrix[:, 0]
+            self._take(features, layout, rows, matrix)
+        self._mark(features, now, np.maximum(cadence / MINUTE, 1.0))
+        for at, definition in self._derived:
+            self._derive(features, at, definition)
+        return features.select(self.names, self._wanted)
 
+    def _take(self, features: Features, layout: Layout, rows: Ints, matrix: Floats) -> None:
+        """Take over what a layout holds of the features, each of the very version that is meant."""
+        places = self._places.get(layout.id)
+        if places is None:
+            places = self._places[layout.id] = self._places_in(layout)
+        cells = np.ix_(rows, places.to)
+        features.values[cells] = matrix[:, places.values]
+        features.event_time[cells] = matrix[:, places.event_time]
+        features.known_time[cells] = matrix[:, places.known_time]
 
-def _derive(features: Features, at: int, definition: Definition) -> None:
-    """Compute one column of those before it; it is as old as the oldest of them."""
-    inputs = [features.names.index(name) for name in definition.source]
-    columns = {name: features.values[:, features.names.index(name)] for name in definition.source}
-    value = definition.expression.evaluate(columns)
-    outside = (value < definition.low) | (value > definition.high)
-    features.values[:, at] = np.where(outside, np.nan, value)
-    features.outside[:, at] = outside
-    features.event_time[:, at] = features.event_time[:, inputs].min(axis=1)
-    features.known_time[:, at] = features.known_time[:, inputs].max(axis=1)
-    features.stale[:, at] = features.stale[:, inputs].any(axis=1)
+    def _places_in(self, layout: Layout) -> _Places:
+        versions = zip(layout.names, layout.versions, strict=True)
+        source = {
+            name: at
+            for at, (name, version) in enumerate(versions)
+            if self._catalogue.versions.get(name) == version
+        }
+        to = [at for at, name in enumerate(self._order) if name in source]
+        values = np.array([source[self._order[at]] for at in to], dtype=np.int64)
+        group = np.array(layout.groups, dtype=np.int64)[values]
+        return _Places(
+            np.array(to, dtype=np.int64),
+            1 + 2 * layout.times + values,
+            1 + group,
+            1 + layout.times + group,
+        )
+
+    def _mark(self, features: Features, now: float, slower: Floats) -> None:
+        """Mark what is too old, and leave out what cannot be."""
+        ttl = self._ttl * slower[:, None]
+        features.stale[:] = now - features.event_time > ttl
+        from_then = np.where(features.stale, np.inf, features.event_time + ttl)
+        features.stale_from[:] = np.fmin.reduce(from_then, axis=1, initial=np.inf)
+        features.outside[:] = (features.values < self._low) | (features.values > self._high)
+        features.values[features.outside] = np.nan
+
+    def _derive(self, features: Features, at: int, definition: Definition) -> None:
+        """Compute one column of those before it; it is as old as the oldest of them."""
+        inputs = [self._columns[name] for name in definition.source]
+        columns = {name: features.values[:, self._columns[name]] for name in definition.source}
+        value = definition.expression.evaluate(columns)
+        outside = (value < definition.low) | (value > definition.high)
+        features.values[:, at] = np.where(outside, np.nan, value)
+        features.outside[:, at] = outside
+        features.event_time[:, at] = features.event_time[:, inputs].min(axis=1)
+        features.known_time[:, at] = features.known_time[:, inputs].max(axis=1)
+        features.stale[:, at] = features.stale[:, inputs].any(axis=1)

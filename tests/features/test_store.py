@@ -1,6 +1,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -93,6 +94,33 @@ async def test_an_entity_that_redis_lacks_is_fetched_while_its_request_goes_on(
     await settled(store)
     assert await store.rows(["auth", "nobody"]) == {"auth": FIRST, "nobody": None}
     assert platform.asked == [["auth", "nobody"]]
+
+
+async def test_requests_that_wait_for_the_same_entities_share_one_fetch(
+    redis: Redis, platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(redis, auth=FIRST)
+    asked: list[Any] = []
+    mget = redis.mget
+
+    async def counted(keys: Any) -> Any:
+        asked.append(keys)
+        return await mget(keys)
+
+    monkeypatch.setattr(redis, "mget", counted)
+    platform.known["new"] = SECOND
+    platform.open.clear()
+    store = FeatureStore(redis, platform, clock)
+    found = await asyncio.gather(*(store.rows(["auth", "new"]) for _ in range(100)))
+    assert found == [{"auth": FIRST, "new": None}] * 100
+    assert len(asked) == 1
+    clock.now += 10
+    await store.refresh(5.0)  # the source has not answered yet, and is not asked again
+    platform.open.set()
+    await settled(store)
+    assert platform.asked == [["new"]]
+    assert await store.rows(["new"]) == {"new": SECOND}
+    await store.close()
 
 
 async def test_a_refresh_reads_anew_what_is_old_enough(

@@ -2,30 +2,18 @@
 
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from access.keys import Principal
-from deployments.api.errors import InvalidError
-from deployments.api.features import (
-    ColumnsShown,
-    DefinitionsShown,
-    RowsShown,
-    VectorShown,
-    VectorsQuery,
-)
-from deployments.gateway.bodies import UNFIT, ClientGoneError, fields_of, read_body
-from deployments.gateway.body_room import BodyPermit
-from deployments.gateway.feature_reader import many, one, shown
+from deployments.api.features import ColumnsShown, DefinitionsShown, RowsShown, VectorShown
+from deployments.gateway.bodies import ClientGoneError
+from deployments.gateway.feature_reader import shown
 from deployments.gateway.routes.access import Here, admitted
 from features.sources.plain import LONGEST_NAME
 
 router = APIRouter(tags=["features"], dependencies=[Depends(admitted)])
 
-# A thousand names of two hundred characters, each of which JSON may write as six.
-MOST_BYTES = 1_500_000
 GONE = 499  # as web servers log a client that left
 QUERY: dict[str, Any] = {
     "requestBody": {
@@ -55,9 +43,9 @@ async def vector(
     ] = "",
 ) -> Response:
     config = here.active().document.features
-    names = features.split(",") if features else here.features.catalogue(config).by_name
-    found = await here.features.read(config, [entity], names, here.clocks.wall())
-    return _json(one(entity, found))
+    names = features.split(",") if features else [*here.features.catalogue(config).by_name]
+    written = await here.features.one(config, entity, names, here.clocks.wall())
+    return Response(written, media_type="application/json")
 
 
 @router.post(
@@ -69,27 +57,8 @@ async def vector(
 async def vectors(
     request: Request, here: Here, principal: Annotated[Principal, Depends(admitted)]
 ) -> Response:
-    permit = BodyPermit(here.post_room, principal.key_id)
     try:
-        raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)
+        written = await here.vectors.answer(request.receive, principal.key_id)
     except ClientGoneError:
         return Response(status_code=GONE)
-    finally:
-        permit.give_back()
-    query = _query(raw)
-    config = here.active().document.features
-    found = await here.features.read(config, query.entities, query.features, here.clocks.wall())
-    return _json(many(query, found))
-
-
-def _query(raw: bytes) -> VectorsQuery:
-    try:
-        return VectorsQuery.model_validate_json(raw)
-    except ValidationError as refusal:
-        raise InvalidError(UNFIT, fields_of(refusal.errors())) from refusal
-
-
-def _json(content: dict[str, Any]) -> Response:
-    """Write NaN as null, and arrays as lists."""
-    written = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(written, media_type="application/json")

@@ -1,5 +1,6 @@
 """Definitions and vectors of features, as clients get them through the gateway."""
 
+import asyncio
 import math
 import time
 from typing import Any
@@ -12,10 +13,12 @@ from redis.asyncio import Redis
 from access.keys import Role
 from config_store.own_features import OwnFeature
 from features.definitions.catalogue import STORED, Catalogue
+from features.vectors import kept
 from features.vectors.published import as_stored
 from features.vectors.vector import GROUPS, Layout, Vector, group_of
 from tests.deployments.house import House
 from tests.redis_server import RedisServer
+from tests.waiting import until
 
 Answer = dict[str, Any]
 LIVE, HOUR_MEAN = "load", "request_rate_mean_1h"
@@ -73,6 +76,25 @@ async def test_own_definitions_are_computed_of_others_and_of_each_other(
     assert shown["risky"]["source"] == ["failing", "load"]
 
 
+async def test_what_is_asked_for_is_renewed_in_the_background_and_counted(
+    house: House, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "GIVEN_FOR", 1e9)  # else it would be read anew in any case
+    features = house.document.features.model_copy(update={"refresh_seconds": 0.05})
+    await house.deploy(house.document.model_copy(update={"features": features}))
+    await put(redis, checkout=vector(time.time(), load=0.25))
+    wanted = {"entities": ["checkout"], "features": ["load"]}
+    assert (await ask(house, wanted))["rows"][0]["values"] == [0.25]
+    await put(redis, checkout=vector(time.time(), load=0.5))
+    asked = 1
+    while (await ask(house, wanted))["rows"][0]["values"] == [0.25]:
+        asked += 1
+        await asyncio.sleep(0.05)
+    registry = house.context.replica.metrics.registry
+    await until(lambda: registry.get_sample_value("feature_cache_hits_total") == asked)
+    assert registry.get_sample_value("feature_cache_misses_total") == 1.0
+
+
 async def test_without_redis_it_says_so(house: House, redis_server: RedisServer) -> None:
     redis_server.kill()
     refusal = (await get(house, "/features/vector?entity=a&features=load", 503))["error"]
@@ -101,11 +123,11 @@ class TestReading:
     async def test_a_vector_has_each_value_with_its_own_times(self, shared_house: House) -> None:
         at = time.time() - 30
         await put(
-            shared_house.redis, checkout=vector(at, load=0.75, cpu_mean_1h=math.nan, error_rate=1.5)
+            shared_house.redis, timed=vector(at, load=0.75, cpu_mean_1h=math.nan, error_rate=1.5)
         )
-        path = "/features/vector?entity=checkout&features=load,cpu_mean_1h,error_rate,load"
+        path = "/features/vector?entity=timed&features=load,cpu_mean_1h,error_rate,load"
         found = await get(shared_house, path)
-        assert found["entity"] == "checkout"
+        assert found["entity"] == "timed"
         assert found["features"]["load"] == {
             "value": 0.75,
             "event_time": at + place("load"),
@@ -117,13 +139,19 @@ class TestReading:
         assert (missing["value"], missing["why"]) == (None, "missing")
         assert (outside["value"], outside["why"]) == (None, "out of bounds")
 
-    async def test_left_out_names_mean_all_and_an_unknown_entity_has_none(
+    async def test_left_out_names_mean_all(self, shared_house: House) -> None:
+        await put(shared_house.redis, all=vector(time.time()))
+        found = await get(shared_house, "/features/vector?entity=all")
+        assert set(found["features"]) == set(Catalogue().by_name)
+
+    async def test_an_unknown_entity_is_not_found_alone_and_empty_among_others(
         self, shared_house: House
     ) -> None:
-        found = await get(shared_house, "/features/vector?entity=nobody")
-        assert set(found["features"]) == set(Catalogue().by_name)
-        nothing = {"value": None, "event_time": None, "known_time": None, "stale": False}
-        assert all(each == nothing | {"why": "missing"} for each in found["features"].values())
+        refusal = (await get(shared_house, "/features/vector?entity=nobody", 404))["error"]
+        assert "'nobody'" in refusal["message"]
+        nothing = {"values": [None], "event_time": [None], "known_time": [None], "stale": [False]}
+        found = await ask(shared_house, {"entities": ["nobody"], "features": ["load"]})
+        assert found["rows"] == [{"entity": "nobody"} | nothing]
 
     @pytest.mark.parametrize(("cadence", "age", "stale"), [(60, 170, False), (60, 200, True)])
     async def test_a_value_is_stale_by_its_own_time_to_live(
@@ -131,10 +159,10 @@ class TestReading:
     ) -> None:
         await put(
             shared_house.redis,
-            checkout=vector(time.time() - age, cadence),
-            slow=vector(time.time() - age, 300),
+            **{f"aged-{age}": vector(time.time() - age, cadence)},
+            **{f"slow-{age}": vector(time.time() - age, 300)},
         )
-        both = {"entities": ["checkout", "slow"], "features": [LIVE, "cpu_mean_7d"]}
+        both = {"entities": [f"aged-{age}", f"slow-{age}"], "features": [LIVE, "cpu_mean_7d"]}
         found = await ask(shared_house, both)
         assert [row["stale"] for row in found["rows"]] == [[stale, False], [False, False]]
 
@@ -186,11 +214,17 @@ class TestReading:
         versions = Catalogue().versions
         theirs = Layout(("load", "novel", "infra"), (versions["load"], "x", "another"), (0, 0, 1))
         numbers = Vector({"load": 0.5, "novel": 1.0, "infra": 2.0}, [9.0, 8.0], [7.0, 6.0], 60.0)
-        own = as_stored(shared_house.redis, {"b": vector(time.time(), load=0.25)})
-        (key,) = [name for name in own if name.endswith(":b")]
+        own = as_stored(shared_house.redis, {"ours": vector(time.time(), load=0.25)})
+        (key,) = [name for name in own if name.endswith(":ours")]
         (layout_key,) = [name for name in own if name != key]
-        await shared_house.redis.mset(own | {f"{key[:-1]}a": numbers.encode(theirs)})
-        wanted = {"entities": ["a", "b"], "features": ["load", "infra"], "answer": "columns"}
+        await shared_house.redis.mset(
+            own | {key.removesuffix("ours") + "theirs": numbers.encode(theirs)}
+        )
+        wanted = {
+            "entities": ["theirs", "ours"],
+            "features": ["load", "infra"],
+            "answer": "columns",
+        }
         unread = await ask(shared_house, wanted)
         assert unread["columns"]["load"]["values"] == [None, 0.25]
         await shared_house.redis.set(

@@ -20,7 +20,7 @@ from features.telemetry.tables import append
 from features.vectors.as_of import whole
 from features.vectors.computed import StoredFeatures
 from features.vectors.published import OWN
-from features.vectors.reading import Features, read
+from features.vectors.reading import Features, Reading
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from tests.measurements import Given, put_together, telemetry_of
 
@@ -33,6 +33,7 @@ FACTS = {
     "plain": EntityFacts(),
 }
 CATALOGUE = Catalogue()
+READING = Reading(CATALOGUE, [*CATALOGUE.by_name])
 
 _numbers = st.sampled_from([np.nan, 0.0, 0.1, 0.3, 0.7, 2.0, 3.3, 1e3]) | st.floats(0, 1e4)
 _METRICS = (
@@ -77,7 +78,7 @@ def look(features: StoredFeatures, at: int) -> Lived:
         (OWN, found[each].vector.encode(OWN)) if each in found else None for each in ENTITIES
     ]
     rows = {each: (*one.row.values.values(), one.row.event_time) for each, one in found.items()}
-    return Lived(at, rows, read(CATALOGUE, [*CATALOGUE.by_name], vectors, float(at)))
+    return Lived(at, rows, READING.read(vectors, float(at)))
 
 
 def live(

@@ -1,0 +1,1 @@
+"""Reading vectors of features: Ballast beside Feast, and what its own cache is worth."""
