@@ -21,7 +21,7 @@ from features.telemetry.judged import Judged, forget_judged, publish_judged, rea
 from observability.timeline.stream import TimelineStream
 
 # Entities that are up to date are asked for together, others a few at a time: each has a past.
-TOGETHER, WITH_PAST = 500, 8
+TOGETHER, WITH_PAST = 500, 2
 # In intervals. Metrics of one interval may come from two sources, one of which is later.
 OVERLAP, NEAR = 5, 20
 # A source whose past cannot be had does not keep its entities waiting for longer.
