@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from features.errors import FeatureError
-from features.sources.prometheus.api import PrometheusApi
 from features.sources.http.connection import Limits
+from features.sources.prometheus.api import PrometheusApi
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from features.errors import SourceRefusedError, TooMuchAskedError
-from features.sources.prometheus.api import PrometheusApi
 from features.sources.http.connection import Limits
+from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.source import PrometheusSource
 from features.sources.rules import Mapping
 from features.sources.source import Complaint, Gathered
