@@ -161,11 +161,12 @@ class _Shell(BaseHTTPRequestHandler):
 def _serve(folder: str, port: int) -> None:
     from chdb.session import Session  # noqa: PLC0415 - the test's own process needs none
 
-    kept = Session(folder)  # the engine stays while one is open
+    opened: Any = Session  # it carries no types
+    kept = opened(folder)  # the engine stays while one is open
 
     @contextmanager
     def session() -> Iterator[Any]:
-        mine = Session(folder)
+        mine = opened(folder)
         try:
             yield mine
         finally:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 from rich.table import Table
 
+from features.sources.clickhouse.names import SUCH_AS
 from features.sources.clickhouse.proposal import TableProposal
 from features.sources.clickhouse.rules import (
     Aggregate,
@@ -115,7 +116,7 @@ def _lacking(proposal: TableProposal) -> Iterable[str]:
             "--latency-unit."
         )
     for metric in proposal.missing:
-        yield f"Without {metric}: {follows(metric, there)}."
+        yield f"Without {metric}: {follows(metric, there)}. {SUCH_AS[metric]} would give it."
 
 
 def _utc(seconds: int) -> str:

@@ -69,6 +69,22 @@ _STATUSES: Final = {
 _FAILED: Final = {"is_error", "has_error", "error", "failed", "is_failed", "is_failure"}
 _SUCCEEDED: Final = {"success", "is_success", "succeeded", "ok"}
 
+# What to call a column that is to give a metric.
+SUCH_AS: Final[Mapping[Metric, str]] = {
+    "request_rate": "requests_per_second",
+    "error_rate": "error_ratio",
+    "load": "load",
+    "infra": "pressure_ratio",
+    "cpu": "cpu_percent",
+    "memory": "memory_percent",
+    "queue_depth": "queue_length",
+    "active_workers": "workers",
+    "p50_ms": "p50_ms",
+    "p95_ms": "p95_ms",
+    "p99_ms": "p99_ms",
+    "p999_ms": "p999_ms",
+}
+
 Kind = Literal[
     "rate",  # of requests, a second
     "count",  # of requests in the row's time

@@ -11,6 +11,7 @@ from features.sources.clickhouse.rules import Aggregate, GaugeOf, Table
 from features.sources.clickhouse.schema import TableSeen, tables
 from features.sources.clickhouse.source import ClickhouseSource
 from features.sources.clickhouse.statement import quoted
+from features.sources.rules import Metric
 from features.sources.source import Gathered
 
 TRIED_TABLES: Final = 5
@@ -41,7 +42,7 @@ class TableProposal:
     others: tuple[str, ...]  # tables that may be of use too
 
     @property
-    def missing(self) -> tuple[str, ...]:
+    def missing(self) -> tuple[Metric, ...]:
         return tuple(name for name in METRICS if name not in self.rules.metrics)
 
 

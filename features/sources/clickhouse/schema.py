@@ -8,7 +8,6 @@ from typing import Final
 from features.sources.clickhouse.engine import Engine
 from features.sources.clickhouse.statement import escaped
 
-_MOST_TABLES: Final = 500
 _COLUMNS: Final = """
 SELECT database, table, groupArray((name, type)) AS columns
 FROM (

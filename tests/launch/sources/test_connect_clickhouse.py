@@ -59,6 +59,7 @@ async def test_connecting_shows_the_sql_and_a_sample_and_makes_a_version(
     assert "FROM `default`.`requests`" in done.output
     assert "checkout" in done.output
     assert "Without cpu:" in done.output
+    assert "cpu_percent would give it" in " ".join(done.output.split())
     assert "clickhouse is connected: configuration version 2 is active." in done.output
     assert "p@ss" not in done.output
     connected = await source(redis)

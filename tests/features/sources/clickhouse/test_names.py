@@ -2,7 +2,7 @@
 
 import pytest
 
-from features.sources.clickhouse.names import Meaning, meaning_of, plain
+from features.sources.clickhouse.names import SUCH_AS, Meaning, meaning_of, plain
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,12 @@ from features.sources.clickhouse.names import Meaning, meaning_of, plain
 )
 def test_a_name_means_what_people_mean_by_it(name: str, meaning: Meaning | None) -> None:
     assert meaning_of(name) == meaning
+
+
+def test_a_column_that_is_called_as_was_said_gives_the_metric() -> None:
+    found = {metric: meaning_of(name) for metric, name in SUCH_AS.items()}
+    assert {each and each.metric for each in found.values()} == found.keys()
+    assert all(each is not None and each.metric == metric for metric, each in found.items())
 
 
 def test_names_are_compared_in_small_letters_with_underscores() -> None:
