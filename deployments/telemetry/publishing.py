@@ -12,6 +12,7 @@ from features.rows import MINUTE, FeatureRow
 from features.telemetry.tables import milliseconds
 from features.vectors import published as vectors_in_redis
 from features.vectors.computed import Facts, StoredFeatures
+from features.vectors.publications import note
 
 
 class FeaturePublisher:
@@ -24,6 +25,7 @@ class FeaturePublisher:
         wall: Callable[[], float],
         facts_of: Callable[[str], Facts],
     ) -> None:
+        self._store = store
         self._redis = redis
         self._wall = wall
         self._features = StoredFeatures(store, facts_of)
@@ -54,6 +56,10 @@ class FeaturePublisher:
             stored = rows_in_redis.as_stored(self._redis, rows)
             stored |= vectors_in_redis.as_stored(self._redis, vectors)
             await rows_in_redis.write(self._redis, stored)
+            written = milliseconds(self._wall())
+            await asyncio.to_thread(
+                note, self._store, vectors, moment_ms=moment, written_ms=written
+            )
 
     async def withdraw(self, entities: Sequence[str]) -> None:
         """Say of these entities that nothing is known of them any more."""

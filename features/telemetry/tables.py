@@ -44,6 +44,20 @@ ORDER BY (entity, ts, known, source, content)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 """
 
+# What was written for models to read, since when, and a digest of it: training sets look up here
+# which vector was served at a moment, and prove that they have it right.
+PUBLICATIONS = """
+CREATE TABLE IF NOT EXISTS publications (
+    entity LowCardinality(String),
+    since DateTime64(3, 'UTC') CODEC(Delta, ZSTD),
+    moment DateTime64(3, 'UTC') CODEC(Delta, ZSTD),
+    cadence Float64,
+    layout LowCardinality(String),
+    digest UInt64
+) ENGINE = MergeTree
+ORDER BY (entity, since)
+"""
+
 
 class ColumnStore(Protocol):
     """The little of ClickHouse that this room asks for."""
@@ -60,8 +74,9 @@ class ColumnStore(Protocol):
 
 
 def create_measurements(store: ColumnStore) -> None:
-    """Make the table where it is missing."""
+    """Make the tables where they are missing."""
     store.execute(MEASUREMENTS)
+    store.execute(PUBLICATIONS)
 
 
 def drop_made_up(store: ColumnStore) -> None:

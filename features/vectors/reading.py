@@ -53,7 +53,6 @@ def read(
 ) -> Features:
     """Give these features of each entity whose vector was found."""
     order = catalogue.order(names)
-    definitions = [catalogue.by_name[name] for name in order]
     features = Features.nothing(order, len(found))
     cadence = np.full(len(found), MINUTE)
     layouts = {each[0].id: each[0] for each in found if each is not None}
@@ -62,12 +61,22 @@ def read(
         matrix = matrix_of(layout, [each[1] for at in rows if (each := found[at]) is not None])
         cadence[rows] = matrix[:, 0]
         _take(features, catalogue, layout, rows, matrix)
-    slower = np.maximum(cadence / MINUTE, 1.0)
-    _mark(features, definitions, now, slower)
+    complete(features, catalogue, now, cadence)
+    return features.select(names)
+
+
+def complete(
+    features: Features, catalogue: Catalogue, now: float | Floats, cadence: Floats
+) -> None:
+    """Mark what is stored, and compute what follows from it; inputs stand before what needs them.
+
+    `now` is one moment, or one for each row.
+    """
+    definitions = [catalogue.by_name[name] for name in features.names]
+    _mark(features, definitions, now, np.maximum(cadence / MINUTE, 1.0))
     for at, definition in enumerate(definitions):
         if definition.kind is Kind.DERIVED:
             _derive(features, at, definition)
-    return features.select(names)
 
 
 def _take(
@@ -89,13 +98,14 @@ def _take(
 
 
 def _mark(
-    features: Features, definitions: Sequence[Definition], now: float, slower: Floats
+    features: Features, definitions: Sequence[Definition], now: float | Floats, slower: Floats
 ) -> None:
     """Mark what is too old, and leave out what cannot be."""
     ttl = np.array([each.ttl_seconds or np.inf for each in definitions])
     low = np.array([each.low for each in definitions])
     high = np.array([each.high for each in definitions])
-    features.stale[:] = now - features.event_time > ttl * slower[:, None]
+    age = np.reshape(now, (-1, 1)) - features.event_time
+    features.stale[:] = age > ttl * slower[:, None]
     features.outside[:] = (features.values < low) | (features.values > high)
     features.values[features.outside] = np.nan
 
