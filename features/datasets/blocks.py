@@ -57,9 +57,7 @@ def _runs(order: Ints, key: npt.NDArray[Any]) -> list[Ints]:
     return np.split(order, changes)
 
 
-def _packed(
-    parts: Iterable[_Part], stored: Mapping[str, int], most: int
-) -> Iterator[list[_Part]]:
+def _packed(parts: Iterable[_Part], stored: Mapping[str, int], most: int) -> Iterator[list[_Part]]:
     """Put entities together as long as both their telemetry and their rows fit."""
     taken: list[_Part] = []
     telemetry = rows = 0

@@ -1,6 +1,6 @@
-"""Writes a training set as Parquet, a row group a block, so that it is never in memory as a whole."""
+"""Writes a training set as Parquet, block by block: it is never in memory as a whole."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,6 +59,24 @@ def write(
             _count(counts, made)
             progress(counts.rows, len(spine))
     return counts
+
+
+def sampled(path: Path, rows: int, seed: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """Draw rows of a file, all at once as long as they are few; they are in its order."""
+    with pq.ParquetFile(path) as file:
+        total = file.metadata.num_rows
+        chosen = np.sort(np.random.default_rng(seed).choice(total, min(rows, total), replace=False))
+        taken, first = (
+            [file.schema_arrow.empty_table().select(columns or file.schema_arrow.names)],
+            0,
+        )
+        for group in range(file.num_row_groups):
+            size = file.metadata.row_group(group).num_rows
+            mine = chosen[(chosen >= first) & (chosen < first + size)] - first
+            if len(mine):
+                taken.append(file.read_row_group(group, columns).take(mine))
+            first += size
+    return pa.concat_tables(taken)
 
 
 def _table(spine: Spine, made: Made, schema: pa.Schema) -> pa.Table:

@@ -4,16 +4,16 @@ The rows are drawn by a seed that follows from the file itself, so nobody chose 
 against two things: the digest that was noted when the live path published, and the file.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from features.datasets.build import Wanted
+from features.datasets.file import sampled
 from features.datasets.rows import Floats
 from features.definitions.catalogue import STORED
 from features.rows import MINUTE
@@ -77,22 +77,11 @@ def _live_names(wanted: Wanted) -> list[str]:
     ]
 
 
-def _sample(
-    path: Path, names: Sequence[str], rows: int, seed: int
-) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(path) as file:
-        total = file.metadata.num_rows
-        chosen = np.random.default_rng(seed).choice(total, min(rows, total), replace=False)
-        chosen.sort()
-        first = 0
-        for group in range(file.num_row_groups):
-            size = file.metadata.row_group(group).num_rows
-            mine = chosen[(chosen >= first) & (chosen < first + size)] - first
-            first += size
-            if len(mine):
-                table = file.read_row_group(group, ["entity", "time", *names]).take(mine)
-                times = table["time"].cast(pa.int64())
-                yield from table.set_column(1, "time", times).to_pylist()
+def _sample(path: Path, names: Sequence[str], rows: int, seed: int) -> list[dict[str, Any]]:
+    table = sampled(path, rows, seed, ["entity", "time", *names])
+    times = table["time"].cast(pa.int64())
+    found: list[dict[str, Any]] = table.set_column(1, "time", times).to_pylist()
+    return found
 
 
 def _vector(live: StoredFeatures, entity: str, at_ms: int, record: Served) -> bytes | None:

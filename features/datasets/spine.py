@@ -37,8 +37,10 @@ class Spine:
         if len(wrong):
             reason = f"row {wrong[0]} has {at[wrong[0]]:g}, which is no time in epoch seconds"
             raise BadSpineError("time", reason)
-        # Down to the millisecond before: nothing that was known a moment later may count.
-        return cls(np.asarray(entities, dtype=np.str_), np.floor(at * 1000).astype(np.int64))
+        # Down to a whole millisecond: nothing that was known a moment later may count. First to
+        # the microsecond, since a float of epoch seconds is not exact.
+        at_ms = np.floor(np.round(at * 1000, 3)).astype(np.int64)
+        return cls(np.asarray(entities, dtype=np.str_), at_ms)
 
     @classmethod
     def every(

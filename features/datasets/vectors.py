@@ -4,7 +4,7 @@ The live path asks the engine anew at every moment (features/vectors/computed.py
 the past are read once. Both follow the same rules; tests and certificates compare them to the bit.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +60,9 @@ class Plan:
     def parts(self, rows: EntityRows, facts: Facts, moment_ms: Ints) -> list[Part]:
         """Compute every group at each moment; nothing where the last day has no measurement."""
         newest = _newest(rows, moment_ms)
-        parts = [self._part(group, rows, facts, moment_ms, newest) for group in self.groups.values()]
+        parts = [
+            self._part(group, rows, facts, moment_ms, newest) for group in self.groups.values()
+        ]
         for each in parts:
             for column in (each.values, each.event_time, each.known_time):
                 column[newest < 0] = np.nan
@@ -111,7 +113,7 @@ def _live(rows: EntityRows, definition: Definition, moment_ms: Ints, newest: Int
 
 
 def _of_interval(rows: EntityRows, column: str, moment_ms: Ints, newest: Ints) -> Floats:
-    """Give an interval's latest known number: of its rows up to the newest, the last that has one."""
+    """Give an interval's latest known number: that of its last known row which has one."""
     found = np.full(len(moment_ms), np.nan)
     left, row = newest >= 0, newest.copy()
     while left.any():
@@ -162,5 +164,3 @@ def _as_of(rows: EntityRows, seconds: int, step: int, moment_ms: Ints) -> tuple[
     known = ~left
     known[left] = is_known(rows, found.rows(left), seconds)
     return found, known
-
-

@@ -118,7 +118,13 @@ class _Statistics:
         if isinstance(computed, Baseline):
             of = self._arrived if computed.measure == "baseline_rate" else self._median
             return self._once(computed.measure, of)
-        match computed.statistic:
+        if computed.statistic == "quantile":
+            place = (computed.quantile or 0.0) * (self._numbers.counts - 1)
+            return self._between(place)
+        return self._simple(computed.statistic)
+
+    def _simple(self, statistic: str) -> Floats:
+        match statistic:
             case "mean":
                 return self._mean()
             case "sd":
@@ -129,9 +135,8 @@ class _Statistics:
                 return self._at(self._numbers.counts - 1)
             case "last":
                 return self._numbers.newest
-            case "quantile":
-                place = (computed.quantile or 0.0) * (self._numbers.counts - 1)
-                return self._between(place)
+            case other:
+                raise ValueError(f"there is no statistic {other!r}")
 
     def _once(self, name: str, compute: Callable[[], Floats]) -> Floats:
         if name not in self._known:
