@@ -38,7 +38,7 @@ STATISTICS: tuple[tuple[Statistic, float | None], ...] = (
     *(("quantile", 0.05), ("quantile", 0.5), ("quantile", 0.95)),
 )
 A_GROUP = 100
-COMPARED = 20
+COMPARED = 5
 
 
 def definitions() -> list[Definition]:
@@ -118,7 +118,8 @@ def measure(folder: Path, rows: int, entities: int, days: int, threads: int) -> 
             f"{rows:,} rows x {len(names):,} features of {entities} entities over {days} days: "
             f"{took:.1f} s ({processor:.1f} s of processor time, {threads} threads), peak memory "
             f"{peak:,.0f} MB, file {certificate['file']['bytes'] / 1e6:,.0f} MB, "
-            f"{counts['served']:,} rows served, {sum(counts['missing'].values()):,} values missing"
+            f"{counts['served']:,} rows served, {sum(counts["missing"].values()):,} values missing",
+            flush=True,
         )
         compare(store, path, spine)
 

@@ -15,7 +15,6 @@ from features.telemetry.tables import ColumnStore
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 NEVER = np.iinfo(np.int64).max
 # As `merged` ranks them: of one interval by known time, then the source's name, then the content.
@@ -30,16 +29,10 @@ class EntityRows:
     known_ms: Ints
     columns: dict[str, Floats]
     until_ms: dict[str, Ints | None]
-    """By column: since when a later number stands for this one; None where none ever does."""
+    """By column: since when a later number stands for this one; None where none ever does.
 
-    def valid(self, column: str, rows: Ints, known_ms: Ints) -> Bools:
-        """Tell which of these rows give their interval's number at a moment, row by row."""
-        counts = self.known_ms[rows] <= known_ms
-        until = self.until_ms[column]
-        if until is not None:
-            counts &= until[rows] > known_ms
-        found: Bools = counts & ~np.isnan(self.columns[column][rows])
-        return found
+    NaN stands for nothing: it is passed over, and never stands in a number's place.
+    """
 
 
 def read_rows(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.calendars.of_entity import calendar_values
-from features.datasets.rows import Bools, EntityRows, Floats, Ints
-from features.datasets.windows import Moments, is_known, values_of
+from features.datasets.rows import EntityRows, Floats, Ints
+from features.datasets.windows import Bools, Moments, is_known, values_of
 from features.definitions.definition import (
     DAY,
     MINUTE,

@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from features.datasets.rows import Bools, EntityRows, Floats, Ints
+from features.datasets.rows import EntityRows, Floats, Ints
 from features.definitions.definition import Baseline, Window
 
 # Numbers at a time: what a processor's cache holds of a few arrays.
 BATCH = 131_072
 
 Computed = Window | Baseline
+Bools = npt.NDArray[np.bool_]
 
 
 class Moments(NamedTuple):
@@ -64,45 +66,52 @@ def values_of(
     by_column: dict[str, list[int]] = {}
     for at, each in enumerate(computed):
         by_column.setdefault(_column(each), []).append(at)
-    for column, places in by_column.items():
-        for which, numbers in _sorted(rows, column, seconds, moments):
-            statistics = _Statistics(numbers)
+    for batch in _batches(rows, seconds, moments):
+        for column, places in by_column.items():
+            statistics = _Statistics(_sorted(rows, column, batch))
             for at in places:
-                found[which, at] = statistics.of(computed[at])
+                found[batch.which, at] = statistics.of(computed[at])
     return found
 
 
 def _column(computed: Computed) -> str:
-    if isinstance(computed, Window):
-        return computed.column
-    return computed.columns[0]
+    return computed.column if isinstance(computed, Window) else computed.columns[0]
 
 
-def _sorted(
-    rows: EntityRows, column: str, seconds: int, moments: Moments
-) -> Iterator[tuple[slice, Sorted]]:
+class _Batch(NamedTuple):
+    """Some of the windows: where their rows are, and which of these were known by then."""
+
+    which: slice
+    places: Ints
+    known: Bools
+    known_ms: Ints
+
+
+def _batches(rows: EntityRows, seconds: int, moments: Moments) -> Iterator[_Batch]:
     starts, stops = bounds(rows, moments, seconds)
     longest = max(int((stops - starts).max(initial=0)), 1)
     if not len(rows.ts):
         return
     size = max(BATCH // longest, 1)
-    values = rows.columns[column]
     for first in range(0, len(starts), size):
         which = slice(first, first + size)
         places = starts[which, None] + np.arange(longest)
         inside = places < stops[which, None]
         np.minimum(places, len(rows.ts) - 1, out=places)
-        counts = inside & rows.valid(column, places, moments.known_ms[which, None])
-        numbers = np.where(counts, values[places], np.nan)
-        newest = _last(numbers, counts)
-        numbers.sort(axis=1)
-        yield which, Sorted(numbers, counts.sum(axis=1), newest)
+        known_ms = moments.known_ms[which, None]
+        yield _Batch(which, places, inside & (rows.known_ms[places] <= known_ms), known_ms)
 
 
-def _last(numbers: Floats, counts: Bools) -> Floats:
-    last = counts.shape[1] - 1 - counts[:, ::-1].argmax(axis=1)
-    found: Floats = numbers[np.arange(len(numbers)), last]
-    return found
+def _sorted(rows: EntityRows, column: str, batch: _Batch) -> Sorted:
+    counts = batch.known
+    if (until := rows.until_ms[column]) is not None:
+        counts = counts & (until[batch.places] > batch.known_ms)
+    numbers = np.where(counts, rows.columns[column][batch.places], np.nan)
+    measured = ~np.isnan(numbers)
+    newest = measured.shape[1] - 1 - measured[:, ::-1].argmax(axis=1)
+    last: Floats = numbers[np.arange(len(numbers)), newest]
+    numbers.sort(axis=1)
+    return Sorted(numbers, measured.sum(axis=1), last)
 
 
 class _Statistics:
