@@ -114,11 +114,12 @@ def measure(folder: Path, rows: int, entities: int, days: int, threads: int) -> 
         took, processor = time.perf_counter() - began, time.process_time() - worked
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         counts = certificate["counts"]
+        missing = sum(counts["missing"].values())
         print(
             f"{rows:,} rows x {len(names):,} features of {entities} entities over {days} days: "
             f"{took:.1f} s ({processor:.1f} s of processor time, {threads} threads), peak memory "
             f"{peak:,.0f} MB, file {certificate['file']['bytes'] / 1e6:,.0f} MB, "
-            f"{counts['served']:,} rows served, {sum(counts["missing"].values()):,} values missing",
+            f"{counts['served']:,} rows served, {missing:,} values missing",
             flush=True,
         )
         compare(store, path, spine)
@@ -135,7 +136,11 @@ def compare(store: EmbeddedClickhouse, path: Path, spine: Spine) -> None:
         moment = row["moment"].timestamp()
         values += len(definitions())
         for seconds in SPANS:
-            group = {d.name: d.computed for d in definitions() if d.computed.seconds == seconds}
+            group = {
+                each.name: each.computed
+                for each in definitions()
+                if isinstance(each.computed, Window) and each.computed.seconds == seconds
+            }
             step = whole(moment, next(iter(group.values())).step_seconds)
             scope = Scope(step - seconds, step, [row["entity"]], step * 1000)
             found = rolling(store, group, scope).get(row["entity"])

@@ -93,7 +93,7 @@ class Builder:
         self, features: Features, mine: Ints, rows: EntityRows, entity: str, moment_ms: Ints
     ) -> None:
         for part in self._plan.parts(rows, self._wanted.facts_of(entity), moment_ms):
-            places = [self._order.index(name) for name in part.names]
+            places = np.array([self._order.index(name) for name in part.names])
             cells = np.ix_(mine, places)
             features.values[cells] = part.values
             features.event_time[cells] = part.event_time[:, None]

@@ -69,8 +69,10 @@ def values_of(
     for batch in _batches(rows, seconds, moments):
         for column, places in by_column.items():
             statistics = _Statistics(_sorted(rows, column, batch))
-            for at in places:
-                found[batch.which, at] = statistics.of(computed[at])
+            # What is too large for a number is infinite, to the engine too.
+            with np.errstate(over="ignore", invalid="ignore"):
+                for at in places:
+                    found[batch.which, at] = statistics.of(computed[at])
     return found
 
 
@@ -128,8 +130,7 @@ class _Statistics:
             of = self._arrived if computed.measure == "baseline_rate" else self._median
             return self._once(computed.measure, of)
         if computed.statistic == "quantile":
-            place = (computed.quantile or 0.0) * (self._numbers.counts - 1)
-            return self._between(place)
+            return self._between(computed.quantile or 0.0)
         return self._simple(computed.statistic)
 
     def _simple(self, statistic: str) -> Floats:
@@ -174,9 +175,10 @@ class _Statistics:
         return found
 
     def _median(self) -> Floats:
-        return self._between(0.5 * (self._numbers.counts - 1))
+        return self._between(0.5)
 
-    def _between(self, place: Floats) -> Floats:
+    def _between(self, quantile: float) -> Floats:
+        place: Floats = np.float64(quantile) * (self._numbers.counts - 1).astype(np.float64)
         below = np.floor(place).astype(np.int64)
         low = self._at(below)
         high = self._at(np.minimum(below + 1, self._numbers.counts - 1))

@@ -123,7 +123,8 @@ async def _pieces(job_id: str, first: bytes) -> AsyncIterator[bytes]:
         offset += len(piece)
         if len(piece) < PIECE_BYTES:
             return
-        piece = await ask(Questions.dataset_piece, job_id, offset) or b""
+        more = await ask(Questions.dataset_piece, job_id, offset)
+        piece = more or b""
 
 
 async def _found(job_id: str) -> DatasetJob:

@@ -38,12 +38,12 @@ async def store(
         async def ask(question: object, *args: Any) -> Any:
             if question is Questions.datasets:
                 return [*jobs.jobs.values()]
-            asked = {
+            asked: dict[object, Any] = {
                 Questions.begin_dataset: jobs.begin,
                 Questions.remove_dataset: jobs.remove,
                 Questions.dataset_piece: jobs.piece,
             }
-            return await asked[question](*args)  # type: ignore[index] # one of these three
+            return await asked[question](*args)
 
         monkeypatch.setattr(routes, "ask", ask)
         yield store

@@ -131,16 +131,16 @@ async def live(
     try:
         await redis.flushdb()
         platform = Platform(store, redis)
-        events = [(each.at_ms, 0, each) for each in came]
+        events: list[tuple[int, int, Came | int]] = [(each.at_ms, 0, each) for each in came]
         events += [(each.at_ms + each.lag_ms, 1, each) for each in came if not each.past]
-        questions = [(at_ms, 2, (place, entity)) for place, (entity, at_ms) in enumerate(asked)]
+        events += [(at_ms, 2, place) for place, (_, at_ms) in enumerate(asked)]
         answers: dict[int, Features] = {}
-        for at_ms, kind, what in sorted([*events, *questions], key=lambda each: each[:2]):
+        for at_ms, kind, what in sorted(events, key=lambda each: each[:2]):
             platform.now_ms = START * 1000 + at_ms
             if isinstance(what, Came):
                 await (platform.publish(what) if kind else platform.take_in(what))
             else:
-                answers[what[0]] = await platform.serve(what[1])
+                answers[what] = await platform.serve(asked[what][0])
         return [answers[place] for place in range(len(asked))]
     finally:
         await redis.aclose()
