@@ -173,9 +173,9 @@ class DatasetJobs:
         return certificate
 
     async def _end(self, job: DatasetJob, state: State, reason: str | None) -> None:
-        job.state, job.reason, job.ended_at = state, reason, self._wall()
         if state != "done":
             await asyncio.to_thread(self._drop_files, job)
+        job.state, job.reason, job.ended_at = state, reason, self._wall()
         await self._note(job)
 
     def _drop_files(self, job: DatasetJob) -> None:

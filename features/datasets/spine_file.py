@@ -1,5 +1,6 @@
 """Rows of a training set as people keep them: a CSV, JSON or Parquet file with entity and time."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,7 +53,7 @@ def _table(path: Path) -> pa.Table:
 
 def _seconds(value: Any, row: int) -> float:
     """Read epoch seconds, or a moment with or without its offset; without one it is in UTC."""
-    if isinstance(value, int | float):
+    with suppress(TypeError, ValueError):  # text too, where a column has numbers and dates
         return float(value)
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
