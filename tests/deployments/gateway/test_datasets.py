@@ -113,7 +113,7 @@ async def test_a_set_is_made_verified_and_a_change_of_it_found(
     assert (await door.get("/features/datasets")).json() == {"datasets": []}
 
     # Somebody says now what was known then: the set that is made once more is another one.
-    ts = NOON + 300
+    ts = NOON + 600
     leak = telemetry_of({("auth", ts): {"request_rate": 777.0}})
     append(store, leak, source="zzz", known_ms=(ts + 62) * 1000)
     verdict = await datasets.verify(door, out, 10)
