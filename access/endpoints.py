@@ -56,6 +56,9 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /features/vector",
         "POST /features/vectors",
         "GET /features/importance",
+        "GET /features/datasets",
+        "GET /features/datasets/{id}",
+        "GET /features/datasets/{id}/file",
     ),
     Role.CLIENT: (
         "POST /models/capacity-planning",
@@ -77,6 +80,8 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /models/bandit/evaluate",
         "POST /models/bayes-opt",
         "POST /models/bayes-opt/tell",
+        "POST /features/datasets",
+        "DELETE /features/datasets/{id}",
         "POST /telemetry",
         "POST /write",
     ),

@@ -101,3 +101,16 @@ class UnknownFeaturesError(FeatureError):
     def __init__(self, hints: Mapping[str, str]) -> None:
         words = ", ".join(f"{name!r}{hint}" for name, hint in hints.items())
         super().__init__(f"there is no feature {words}")
+
+
+class BadSpineError(FeatureError):
+    """The rows that a training set shall have cannot be used; `field` names what is at fault."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class DatasetCancelledError(FeatureError):
+    """Somebody cancelled the making of a training set."""

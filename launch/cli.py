@@ -16,6 +16,7 @@ from launch.command import failed, read_settings
 from launch.detached import start_detached
 from launch.errors import AlreadyRunningError, LaunchError
 from launch.failure import explain
+from launch.features.commands import features
 from launch.private_files import keep_private
 from launch.run_record import Run, RunRecord
 from launch.sources.commands import connect, sources
@@ -33,6 +34,7 @@ keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 app.add_typer(keys, name="key")
 app.add_typer(connect, name="connect")
 app.add_typer(sources, name="sources")
+app.add_typer(features, name="features")
 archive = typer.Typer(
     help="Show where the archive of decisions is, or give it up.", no_args_is_help=True
 )

@@ -38,6 +38,10 @@ class Paths:
         return self.home / "history"
 
     @property
+    def datasets(self) -> Path:
+        return self.home / "datasets"
+
+    @property
     def mlflow_db(self) -> Path:
         return self.home / "mlflow.db"
 

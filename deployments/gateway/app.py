@@ -31,6 +31,7 @@ from deployments.gateway.ingress import (
 from deployments.gateway.own_bodies import reads_its_own
 from deployments.gateway.routes import (
     config,
+    datasets,
     decisions,
     documentation,
     experiments,
@@ -94,6 +95,7 @@ def build_app(context: GatewayContext) -> FastAPI:
         telemetry,
         features,
         importance,
+        datasets,
         remote_write,
         timeline,
     )

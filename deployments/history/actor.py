@@ -19,6 +19,7 @@ import ray
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from deployments.history.dataset_jobs import DatasetAsked, DatasetJob, DatasetJobs
 from deployments.history.questions import FoundDecisions, Intervals, MetricSteps, News
 from deployments.runtime.log_files import write_logs
 from deployments.telemetry.demo import Demo
@@ -103,6 +104,9 @@ class History:
             keep_days=self._settings.measurement_days,
         )
         await self._telemetry.start()
+        folder = self._settings.paths.datasets
+        self._datasets = DatasetJobs(self._store, folder, self._telemetry.facts_of)
+        await self._datasets.start()
         self._start_loops()
 
     async def _opened(self, settings: Settings) -> tuple[Redis, Clickhouse]:
@@ -306,12 +310,27 @@ class History:
         """Give the latest audit, running or done."""
         return self._audit.report()
 
+    async def begin_dataset(self, asked: DatasetAsked) -> DatasetJob | None:
+        """Begin a training set; None where too many wait."""
+        return await self._datasets.begin(asked)
+
+    async def datasets(self) -> list[DatasetJob]:
+        """Tell how far each training set of the last day is."""
+        return [*self._datasets.jobs.values()]
+
+    async def remove_dataset(self, job_id: str) -> DatasetJob | None:
+        return await self._datasets.remove(job_id)
+
+    async def dataset_piece(self, job_id: str, offset: int) -> bytes | None:
+        return await self._datasets.piece(job_id, offset)
+
     async def drain_now(self) -> None:
         """Move what is in the ledger's stream at this moment; for a clean stop."""
         while await self._drain.step():
             continue
 
     async def close(self) -> None:
+        await self._datasets.close()
         await self._telemetry.close()
         await self._metrics.loops.stop()
         await self._audit.close()

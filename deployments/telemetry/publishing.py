@@ -15,6 +15,7 @@ from features.telemetry.tables import milliseconds
 from features.vectors import published as vectors_in_redis
 from features.vectors.computed import Facts, StoredFeatures
 from features.vectors.judged import with_judged
+from features.vectors.publications import note
 
 
 class FeaturePublisher:
@@ -27,6 +28,7 @@ class FeaturePublisher:
         wall: Callable[[], float],
         facts_of: Callable[[str], Facts],
     ) -> None:
+        self._store = store
         self._redis = redis
         self._wall = wall
         self._features = StoredFeatures(store, facts_of)
@@ -54,14 +56,19 @@ class FeaturePublisher:
         )
         if found:
             rows = [(entity, each.row) for entity, each in found.items()]
+            vectors = {entity: each.vector for entity, each in found.items()}
             judged = await read_judged(self._redis, [*found])
-            vectors = {
-                entity: with_judged(each.vector, judged.get(entity))
-                for entity, each in found.items()
+            full = {
+                entity: with_judged(each, judged.get(entity)) for entity, each in vectors.items()
             }
             stored = rows_in_redis.as_stored(self._redis, rows)
-            stored |= vectors_in_redis.as_stored(self._redis, vectors)
+            stored |= vectors_in_redis.as_stored(self._redis, full)
             await rows_in_redis.write(self._redis, stored)
+            written = milliseconds(self._wall())
+            # Without what streams said: it cannot be computed again of rows that are stored.
+            await asyncio.to_thread(
+                note, self._store, vectors, moment_ms=moment, written_ms=written
+            )
 
     async def withdraw(self, entities: Sequence[str]) -> None:
         """Say of these entities that nothing is known of them any more."""

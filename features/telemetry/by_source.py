@@ -87,7 +87,14 @@ def sources_present(store: ColumnStore) -> dict[str, int]:
 
 
 def forget_source(store: ColumnStore, source: str) -> None:
-    """Drop all that a source ever gave; it is gone when this returns."""
+    """Drop all that a source ever gave; it is gone when this returns.
+
+    What was published of its entities cannot be computed again then, and is no longer noted.
+    """
     for partition in store.query(_PARTITIONS, {"source": source}):
         # A name of the engine's own, and it cannot be bound as a value.
+        store.execute(
+            "ALTER TABLE publications DELETE WHERE entity IN (SELECT entity FROM measurements"  # noqa: S608 - see above
+            f" WHERE _partition_id = '{partition['id']}') SETTINGS mutations_sync = 1"
+        )
         store.execute(f"ALTER TABLE measurements DROP PARTITION ID '{partition['id']}'")

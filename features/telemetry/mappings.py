@@ -26,6 +26,13 @@ FROM measurement_mappings ARRAY JOIN splitByChar(',', ended) AS column
 WHERE ended != '' AND known <= fromUnixTimestamp64Milli({known_until_ms:Int64}, 'UTC')
 GROUP BY source, column ORDER BY source, column
 """
+_ENDINGS = """
+SELECT DISTINCT toUnixTimestamp64Milli(known) AS known_ms
+FROM measurement_mappings
+WHERE ended != '' AND known > fromUnixTimestamp64Milli({after_ms:Int64}, 'UTC')
+      AND known <= fromUnixTimestamp64Milli({until_ms:Int64}, 'UTC')
+ORDER BY known_ms
+"""
 # The year 2286: later ones the engine's times do not hold.
 _ALWAYS = 10**13
 _ENDS = {"deploy": "0", "exemplars": "[]"} | dict.fromkeys(METRICS, "nan")
@@ -48,6 +55,12 @@ class Ended:
     source: str
     column: str
     before_ms: int
+
+
+def endings(store: ColumnStore, after_ms: int, until_ms: int) -> list[int]:
+    """Give the moments, after one and up to another, at which numbers of a mapping ended."""
+    params = {"after_ms": after_ms, "until_ms": until_ms}
+    return [int(row["known_ms"]) for row in store.query(_ENDINGS, params)]
 
 
 def mapping_in_force(store: ColumnStore, source: str) -> InForce | None:

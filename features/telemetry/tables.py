@@ -59,6 +59,19 @@ _ENGINE = """
 SELECT engine_full FROM system.tables
 WHERE database = currentDatabase() AND name = 'measurements'
 """
+# What was written for models to read, since when, and a digest of it: training sets look up here
+# which vector was served at a moment, and prove that they have it right.
+PUBLICATIONS = """
+CREATE TABLE IF NOT EXISTS publications (
+    entity LowCardinality(String),
+    since DateTime64(3, 'UTC') CODEC(Delta, ZSTD),
+    moment DateTime64(3, 'UTC') CODEC(Delta, ZSTD),
+    cadence Float64,
+    layout LowCardinality(String),
+    digest UInt64
+) ENGINE = MergeTree
+ORDER BY (entity, since)
+"""
 
 
 class ColumnStore(Protocol):
@@ -79,6 +92,7 @@ def create_measurements(store: ColumnStore) -> None:
     """Make the tables where they are missing."""
     store.execute(MEASUREMENTS)
     store.execute(MAPPINGS)
+    store.execute(PUBLICATIONS)
 
 
 def keep_for(store: ColumnStore, days: int) -> None:

@@ -69,9 +69,9 @@ class Reading:
     def __init__(self, catalogue: Catalogue, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self._catalogue = catalogue
-        self._order = catalogue.order(names)
-        definitions = [catalogue.by_name[name] for name in self._order]
-        self._columns = {name: at for at, name in enumerate(self._order)}
+        self.order = catalogue.order(names)
+        definitions = [catalogue.by_name[name] for name in self.order]
+        self._columns = {name: at for at, name in enumerate(self.order)}
         self._wanted = np.array([self._columns[name] for name in names], dtype=np.int64)
         self._ttl = np.array([each.ttl_seconds or np.inf for each in definitions])
         self._low = np.array([each.low for each in definitions])
@@ -83,7 +83,7 @@ class Reading:
 
     def read(self, found: Sequence[Stored | None], now: float) -> Features:
         """Give these features of each entity whose vector was found."""
-        features = Features.nothing(self._order, len(found))
+        features = Features.nothing(self.order, len(found))
         cadence = np.full(len(found), MINUTE)
         layouts = {each[0].id: each[0] for each in found if each is not None}
         for layout in layouts.values():
@@ -94,6 +94,13 @@ class Reading:
             matrix = matrix_of(layout, [vector for _, vector in own])
             cadence[rows] = matrix[:, 0]
             self._take(features, layout, rows, matrix)
+        return self.complete(features, now, cadence)
+
+    def complete(self, features: Features, now: float | Floats, cadence: Floats) -> Features:
+        """Mark what is stored, compute what follows from it, and give what is wanted.
+
+        The features are those of `order`; `now` is one moment, or one for each row.
+        """
         self._mark(features, now, np.maximum(cadence / MINUTE, 1.0))
         for at, definition in self._derived:
             self._derive(features, at, definition)
@@ -116,8 +123,8 @@ class Reading:
             for at, (name, version) in enumerate(versions)
             if self._catalogue.versions.get(name) == version
         }
-        to = [at for at, name in enumerate(self._order) if name in source]
-        values = np.array([source[self._order[at]] for at in to], dtype=np.int64)
+        to = [at for at, name in enumerate(self.order) if name in source]
+        values = np.array([source[self.order[at]] for at in to], dtype=np.int64)
         group = np.array(layout.groups, dtype=np.int64)[values]
         return _Places(
             np.array(to, dtype=np.int64),
@@ -126,10 +133,10 @@ class Reading:
             1 + layout.times + group,
         )
 
-    def _mark(self, features: Features, now: float, slower: Floats) -> None:
+    def _mark(self, features: Features, now: float | Floats, slower: Floats) -> None:
         """Mark what is too old, and leave out what cannot be."""
         ttl = self._ttl * slower[:, None]
-        features.stale[:] = now - features.event_time > ttl
+        features.stale[:] = np.reshape(now, (-1, 1)) - features.event_time > ttl
         from_then = np.where(features.stale, np.inf, features.event_time + ttl)
         features.stale_from[:] = np.fmin.reduce(from_then, axis=1, initial=np.inf)
         features.outside[:] = (features.values < self._low) | (features.values > self._high)

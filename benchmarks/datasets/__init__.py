@@ -1,0 +1,1 @@
+"""How long a training set takes, and how much memory."""

@@ -1,0 +1,142 @@
+"""Training sets: asked for, looked after, fetched and deleted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import ValidationError
+from starlette.responses import Response, StreamingResponse
+
+from access.keys import Principal
+from deployments.api.datasets import DatasetQuery, DatasetShown, DatasetsShown
+from deployments.api.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
+from deployments.gateway.bodies import UNFIT, ClientGoneError, fields_of, read_body
+from deployments.gateway.body_room import BodyPermit
+from deployments.gateway.routes.access import Here, admitted
+from deployments.history.client import ask
+from deployments.history.dataset_jobs import PIECE_BYTES, DatasetAsked, DatasetJob
+from deployments.history.questions import Questions
+from features.definitions.catalogue import Catalogue
+from features.errors import BadSpineError, UnknownFeaturesError
+
+router = APIRouter(tags=["features"], dependencies=[Depends(admitted)])
+
+MOST_BYTES = 16_000_000
+FULL_SECONDS = 30
+GONE = 499  # as web servers log a client that left
+QUERY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DatasetQuery"}}},
+    }
+}
+Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+
+
+@router.post(
+    "/features/datasets",
+    summary="Make a training set, in the background: what was served to each entity and moment",
+    status_code=202,
+    openapi_extra=QUERY,
+    response_model=DatasetShown,
+)
+async def begin(
+    request: Request, here: Here, principal: Annotated[Principal, Depends(admitted)]
+) -> DatasetShown | Response:
+    permit = BodyPermit(here.post_room, principal.key_id)
+    config = here.active().document.features
+    catalogue = here.features.catalogue(config)
+    try:
+        raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)
+        # Two hundred thousand rows take longer to be checked than the loop can spare.
+        spine, names, sample = await asyncio.to_thread(_checked, raw, catalogue)
+    except ClientGoneError:
+        return Response(status_code=GONE)
+    finally:
+        permit.give_back()
+    job = await ask(Questions.begin_dataset, DatasetAsked(spine, names, config, sample))
+    if job is None:
+        raise UnavailableError(
+            "As many training sets as may wait are waiting: try again later",
+            retry_after_s=FULL_SECONDS,
+        )
+    return _shown(job)
+
+
+def _checked(raw: bytes, catalogue: Catalogue) -> tuple[Any, tuple[str, ...], int]:
+    try:
+        query = DatasetQuery.model_validate_json(raw)
+        names = catalogue.known(query.features or catalogue.by_name)
+        return query.spine(), names, query.sample
+    except ValidationError as refusal:
+        raise InvalidError(UNFIT, fields_of(refusal.errors())) from refusal
+    except UnknownFeaturesError as unknown:
+        raise InvalidError("A feature does not exist", {"features": str(unknown)}) from unknown
+    except BadSpineError as bad:
+        raise InvalidError("The rows cannot be used", {bad.field: bad.reason}) from bad
+
+
+@router.get("/features/datasets", summary="List the training sets of the last day")
+async def datasets() -> DatasetsShown:
+    return DatasetsShown(datasets=[_shown(each) for each in await ask(Questions.datasets)])
+
+
+@router.get("/features/datasets/{id}", summary="Get how far a training set is, and its certificate")
+async def dataset(id: Id) -> DatasetShown:  # noqa: A002 - the contract's name
+    return _shown(await _found(id))
+
+
+@router.get(
+    "/features/datasets/{id}/file",
+    summary="Download a training set, as Parquet",
+    response_class=StreamingResponse,
+)
+async def file(id: Id) -> StreamingResponse:  # noqa: A002 - the contract's name
+    job = await _found(id)
+    first = await ask(Questions.dataset_piece, id, 0)
+    if first is None or job.certificate is None:
+        raise ConflictError(f"The training set {id} is {job.state}: there is no file of it")
+    size = job.certificate["file"]["bytes"]
+    return StreamingResponse(
+        _pieces(id, first),
+        media_type="application/vnd.apache.parquet",
+        headers={"content-length": str(size)},
+    )
+
+
+@router.delete(
+    "/features/datasets/{id}", summary="Cancel a training set, or delete one that is done"
+)
+async def remove(id: Id) -> DatasetShown:  # noqa: A002 - the contract's name
+    job = await ask(Questions.remove_dataset, id)
+    if job is None:
+        raise _missing(id)
+    return _shown(job)
+
+
+async def _pieces(job_id: str, first: bytes) -> AsyncIterator[bytes]:
+    offset, piece = 0, first
+    while piece:
+        yield piece
+        offset += len(piece)
+        if len(piece) < PIECE_BYTES:
+            return
+        more = await ask(Questions.dataset_piece, job_id, offset)
+        piece = more or b""
+
+
+async def _found(job_id: str) -> DatasetJob:
+    for job in await ask(Questions.datasets):
+        if job.id == job_id:
+            return job
+    raise _missing(job_id)
+
+
+def _missing(job_id: str) -> NotFoundError:
+    return NotFoundError(f"There is no training set {job_id}; they are kept for a day")
+
+
+def _shown(job: DatasetJob) -> DatasetShown:
+    return DatasetShown(**asdict(job))

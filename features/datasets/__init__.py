@@ -1,0 +1,1 @@
+"""Training sets: for each entity and moment, the features that the live path served then."""

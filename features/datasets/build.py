@@ -1,0 +1,111 @@
+"""Makes a training set block by block: what was served to each row, and which vector it was."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.datasets.blocks import Block, blocks
+from features.datasets.rows import EntityRows, Ints, read_rows
+from features.datasets.spine import Spine
+from features.datasets.vectors import Plan
+from features.definitions.catalogue import Catalogue
+from features.definitions.definition import HOUR, Kind
+from features.rows import MINUTE
+from features.telemetry.mappings import endings
+from features.telemetry.merged import scope_of
+from features.telemetry.tables import ColumnStore
+from features.vectors.computed import Facts
+from features.vectors.publications import Served, served
+from features.vectors.reading import Features, Reading
+
+# A moment's windows end up to a step before it, and it is settled some seconds later.
+_LONGEST_STEP = HOUR + MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The features of a training set, and what else decides their values."""
+
+    catalogue: Catalogue
+    names: tuple[str, ...]
+    facts_of: Callable[[str], Facts]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A part of a training set: the places of its rows in the spine, and what they hold."""
+
+    places: Ints
+    moment_ms: Ints
+    """As of when each row was computed."""
+    served: Served
+    features: Features
+
+
+class Builder:
+    """Makes the rows of one training set."""
+
+    def __init__(self, store: ColumnStore, wanted: Wanted, spine: Spine) -> None:
+        self._store = store
+        self._wanted = wanted
+        self._spine = spine
+        self._reading = Reading(wanted.catalogue, wanted.names)
+        self._order = self._reading.order
+        definitions = [wanted.catalogue.by_name[name] for name in self._order]
+        self._plan = Plan([each for each in definitions if each.kind is not Kind.DERIVED])
+        self._reach = self._plan.longest_seconds + int(_LONGEST_STEP)
+
+    def made(self, threads: int = 1) -> Iterator[Made]:
+        """Make the parts in their order; in several threads a few are made ahead."""
+        parts = blocks(self._store, self._spine, len(self._order), self._reach)
+        with ThreadPoolExecutor(threads, thread_name_prefix="dataset") as pool:
+            waiting = []
+            for block in parts:
+                waiting.append(pool.submit(self._made, block))
+                if len(waiting) > threads:
+                    yield waiting.pop(0).result()
+            for each in waiting:
+                yield each.result()
+
+    def _made(self, block: Block) -> Made:
+        at_ms = self._spine.at_ms[block.places]
+        entity = self._spine.entity[block.places]
+        who = np.searchsorted(np.array(block.entities), entity)
+        known = served(self._store, block.entities, who, at_ms)
+        # Where nothing is noted of what was served, a row has what was known at its own moment.
+        moment = np.where(known.found, known.moment_ms, at_ms)
+        features = Features.nothing(self._order, len(who))
+        for some in self._by_mapping(moment):
+            for at, rows in enumerate(self._rows(block.entities, moment[some])):
+                mine = some[who[some] == at]
+                self._fill(features, mine, rows, block.entities[at], moment[mine])
+        cadence = np.where(known.found, known.cadence, MINUTE)
+        return Made(
+            block.places, moment, known, self._reading.complete(features, at_ms / 1000, cadence)
+        )
+
+    def _by_mapping(self, moment_ms: Ints) -> Iterator[Ints]:
+        """Part the rows where a mapping was corrected: what ended then answered until then."""
+        ends = endings(self._store, int(moment_ms.min()), int(moment_ms.max()))
+        part = np.searchsorted(np.array(ends, dtype=np.int64), moment_ms, side="right")
+        for each in np.unique(part):
+            yield np.flatnonzero(part == each)
+
+    def _rows(self, entities: Sequence[str], moment_ms: Ints) -> Iterator[EntityRows]:
+        since = int(moment_ms.min()) // 1000 - self._reach
+        latest = int(moment_ms.max())
+        scope = scope_of(self._store, since, latest // 1000 + 1, entities, latest)
+        for _, rows in read_rows(self._store, self._plan.columns, scope):
+            yield rows
+
+    def _fill(
+        self, features: Features, mine: Ints, rows: EntityRows, entity: str, moment_ms: Ints
+    ) -> None:
+        for part in self._plan.parts(rows, self._wanted.facts_of(entity), moment_ms):
+            places = np.array([self._order.index(name) for name in part.names])
+            cells = np.ix_(mine, places)
+            features.values[cells] = part.values
+            features.event_time[cells] = part.event_time[:, None]
+            features.known_time[cells] = part.known_time[:, None]

@@ -1,0 +1,68 @@
+"""`ballast features`: training sets, and what proves them."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from launch.command import read_settings
+from launch.sources.steps import run, sentences
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient
+
+T = TypeVar("T")
+
+features = typer.Typer(help="Make and verify training sets.", no_args_is_help=True)
+
+# As of `ballast audit`: 1 says that no verdict was reached.
+NOT_SOUND = 4
+
+
+@features.command("dataset")
+def dataset(
+    spine: Annotated[
+        Path, typer.Argument(help="A .csv, .json or .parquet file with `entity` and `time`.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="The Parquet file to write; the certificate lies beside.")
+    ] = Path("dataset.parquet"),
+    feature: Annotated[
+        list[str] | None, typer.Option("--feature", help="A feature; repeat it. All, if left out.")
+    ] = None,
+    sample: Annotated[
+        int, typer.Option("--sample", help="How many rows are computed again as a proof.")
+    ] = 50,
+) -> None:
+    """Make a training set: for each entity and time the features that were served then."""
+    from launch.features import datasets  # noqa: PLC0415 - keeps `ballast version` quick
+
+    with sentences():
+        wish = datasets.wish(spine, feature or [], sample)
+    for line in run(_through_the_door(lambda door: datasets.make(door, wish, out))):
+        typer.echo(line)
+
+
+@features.command("verify")
+def verify(
+    file: Annotated[Path, typer.Argument(help="The Parquet file; its certificate lies beside it.")],
+    sample: Annotated[
+        int, typer.Option("--sample", help="How many rows are made once more.")
+    ] = 200,
+) -> None:
+    """Verify a training set by its certificate, and by rows made once more: exit code 4 if not."""
+    from launch.features import datasets  # noqa: PLC0415 - see above
+
+    verdict = run(_through_the_door(lambda door: datasets.verify(door, file, sample)))
+    for line in verdict.lines:
+        typer.secho(line, fg=None if verdict.sound else "red")
+    if not verdict.sound:
+        raise typer.Exit(NOT_SOUND)
+
+
+async def _through_the_door(work: "Callable[[AsyncClient], Awaitable[T]]") -> T:
+    from launch.features.door import front_door  # noqa: PLC0415 - see above
+
+    async with front_door(read_settings()) as door:
+        return await work(door)

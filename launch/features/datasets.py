@@ -1,0 +1,109 @@
+"""Makes a training set and verifies one, by asking the platform that runs here."""
+
+import secrets
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.datasets.file import ABOUT, sampled
+from features.datasets.spine_file import read_spine
+from features.datasets.verify import certificate_faults, differences
+from launch.errors import LaunchError
+from launch.features.door import Body, fetch, make_dataset
+from launch.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found, in lines; not `sound` where the set is not what its certificate says."""
+
+    sound: bool
+    lines: list[str]
+
+
+def wish(spine: Path, features: list[str], sample: int) -> Body:
+    """Read which rows are wanted; raises BadSpineError."""
+    rows = read_spine(spine)
+    return {
+        "features": features,
+        "rows": {"entity": rows.entity, "time": rows.time},
+        "sample": sample,
+    }
+
+
+async def make(door: httpx.AsyncClient, query: Body, out: Path) -> list[str]:
+    """Have a set made; gives lines that tell what it has."""
+    with Progress().bar("Making the training set") as share:
+        certificate = await make_dataset(door, query, out, _shown(share))
+    certificate_of(out).write_bytes(orjson.dumps(certificate, option=orjson.OPT_INDENT_2))
+    counts, proof = certificate["counts"], certificate["replay"]
+    missing = sum(1 for each in counts["missing"].values() if each == counts["rows"])
+    lines = [
+        f"{out}: {counts['rows']:,} rows, {len(counts['missing'])} features",
+        f"  {counts['served']:,} rows as they were served",
+        f"  {counts['unknown']:,} rows of which nothing was known at their time",
+        f"  {proof['rows']:,} rows computed again by the live path: all equal",
+        f"  {proof['recorded']:,} of them held against what it had published: all equal",
+        f"  certificate: {certificate_of(out)}",
+    ]
+    if missing:
+        lines.insert(3, f"  {missing} features have no value in any row")
+    return lines
+
+
+async def verify(door: httpx.AsyncClient, file: Path, sample: int) -> Verdict:
+    """Hold a file against its certificate, and rows of it against the same made once more."""
+    certificate = _read_certificate(file)
+    defined = await fetch(door, "GET", "/features/definitions")
+    versions = {each["name"]: each["version"] for each in defined["features"]}
+    faults = certificate_faults(file, certificate, versions)
+    if faults:
+        return _unsound(file, faults)
+    before = sampled(file, sample, secrets.randbits(64))
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder) / "again.parquet"
+        with Progress().bar("Making rows once more") as share:
+            await make_dataset(door, _query(before), again, _shown(share))
+        faults = differences(before, pq.read_table(again))
+    if faults:
+        return _unsound(file, faults)
+    line = f"{file} is what its certificate says; {len(before):,} rows made once more are equal."
+    return Verdict(sound=True, lines=[line])
+
+
+def _unsound(file: Path, faults: list[str]) -> Verdict:
+    return Verdict(sound=False, lines=[f"{file}: {each}" for each in faults])
+
+
+def certificate_of(file: Path) -> Path:
+    return file.with_suffix(".certificate.json")
+
+
+def _query(rows: pa.Table) -> Body:
+    times = [each / 1000 for each in rows["time"].cast(pa.int64()).to_pylist()]
+    return {
+        "features": [name for name in rows.column_names if name not in ABOUT],
+        "rows": {"entity": rows["entity"].to_pylist(), "time": times},
+        "sample": 0,
+    }
+
+
+def _read_certificate(file: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = orjson.loads(certificate_of(file).read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise LaunchError(
+            f"The certificate {certificate_of(file)} cannot be read: {error}"
+        ) from None
+    return found
+
+
+def _shown(share: Callable[[float, str], None]) -> Callable[[int, int], None]:
+    return lambda done, of: share(done / max(of, 1), f"{done:,} of {of:,} rows")

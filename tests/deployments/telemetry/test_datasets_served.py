@@ -1,0 +1,184 @@
+"""Each row of a training set is what the live path served at its moment, to the last bit.
+
+Telemetry comes late, is corrected, and a source's past is filled in behind what is new. The live
+path publishes as it does in production; somebody reads a feature vector now and then, as gateways
+do. When all has come in, a training set of those reads is made: it must hold what was read.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from config_store.document import FeatureConfig
+from config_store.sources import EntityFacts
+from deployments.telemetry.publishing import FeaturePublisher
+from features.datasets.build import Builder, Wanted
+from features.datasets.spine import Spine
+from features.telemetry.tables import append
+from features.vectors.published import PublishedVectors
+from features.vectors.reading import Features, read
+from observability.clickhouse.embedded import EmbeddedClickhouse
+from settings.redis_connection import open_redis
+from tests.measurements import telemetry_of
+from tests.redis_server import RedisServer
+
+START = 1_773_144_000  # 2026-03-10 12:00 UTC
+CADENCE = 600
+ENTITIES = ("auth", "plain", "risk")
+FACTS = {
+    "auth": EntityFacts(exchange="XNYS"),
+    "risk": EntityFacts(time_zone="Asia/Tokyo"),
+    "plain": EntityFacts(),
+}
+CATALOGUE = FeatureConfig.model_validate(
+    {
+        "definitions": {
+            "failures": {"expression": "error_rate * request_rate", "low": 0},
+            "unusual": {"expression": "where(cpu_sd_24h > 0, cpu_mean_1h / cpu_sd_24h, 0)"},
+        }
+    }
+).catalogue()
+
+_numbers = st.sampled_from([np.nan, 0.0, 0.1, 0.3, 0.7, 2.0, 3.3, 1e3]) | st.floats(0, 1e4)
+_METRICS = (
+    *("load", "infra", "request_rate", "error_rate", "active_workers", "cpu", "queue_depth"),
+    *("p50_ms", "p99_ms"),
+)
+_rows = st.fixed_dictionaries({}, optional=dict.fromkeys(_METRICS, _numbers))
+_ages = st.sampled_from([0, 1, 2, 3, 5, 7, 30, 140, 150, 600, 1000, 1300])
+_keys = st.tuples(st.sampled_from(ENTITIES), _ages.map(lambda age: START - age * CADENCE))
+# Milliseconds after the start, near the steps of minutes and hours on purpose.
+_times = st.sampled_from(
+    [
+        *(0, 1, 999, 1000, 4000, 5000, 6137, 58_000, 61_000, 64_500, 66_000, 130_000),
+        *(3_599_000, 3_601_000, 3_604_999, 3_606_000, 7_300_000, 90_000_000, 590_000_000),
+    ]
+)
+
+
+class Came(NamedTuple):
+    """Rows that one source gave; those of its past are stored and not published."""
+
+    at_ms: int
+    source: str
+    rows: dict[tuple[str, int], dict[str, float]]
+    past: bool
+    lag_ms: int
+    """How long it took until they were published."""
+
+
+_came = st.lists(
+    st.builds(
+        Came,
+        _times,
+        st.sampled_from(["a", "b"]),
+        st.dictionaries(_keys, _rows, min_size=1, max_size=8),
+        st.booleans(),
+        st.sampled_from([0, 3, 900, 3100]),
+    ),
+    min_size=1,
+    max_size=7,
+    unique_by=lambda each: (each.source, each.at_ms),
+)
+_asked = st.lists(
+    st.tuples(st.sampled_from(ENTITIES), _times, st.sampled_from([0, 1, 2500, 70_000])),
+    min_size=1,
+    max_size=12,
+)
+
+
+class Platform:
+    """The live path with a clock that the test turns."""
+
+    def __init__(self, store: EmbeddedClickhouse, redis: Redis) -> None:
+        self.now_ms = START * 1000
+        self._store = store
+        self._vectors = PublishedVectors(redis)
+        self._publisher = FeaturePublisher(
+            store, redis, lambda: self.now_ms / 1000, FACTS.__getitem__
+        )
+
+    async def take_in(self, came: Came) -> None:
+        append(
+            self._store,
+            telemetry_of(came.rows),
+            source=came.source,
+            known_ms=START * 1000 + came.at_ms,
+        )
+
+    async def publish(self, came: Came) -> None:
+        entities = sorted({entity for entity, _ in came.rows})
+        await self._publisher.publish(entities, CADENCE, START * 1000 + came.at_ms)
+
+    async def serve(self, entity: str) -> Features:
+        found = await self._vectors.read([entity])
+        return read(CATALOGUE, [*CATALOGUE.by_name], found, self.now_ms / 1000)
+
+
+async def live(
+    store: EmbeddedClickhouse,
+    url: str,
+    came: Sequence[Came],
+    asked: Sequence[tuple[str, int]],
+) -> list[Features]:
+    """Let time go by, and give what was served to each question."""
+    redis = open_redis(url)
+    try:
+        await redis.flushdb()
+        platform = Platform(store, redis)
+        events: list[tuple[int, int, Came | int]] = [(each.at_ms, 0, each) for each in came]
+        events += [(each.at_ms + each.lag_ms, 1, each) for each in came if not each.past]
+        events += [(at_ms, 2, place) for place, (_, at_ms) in enumerate(asked)]
+        answers: dict[int, Features] = {}
+        for at_ms, kind, what in sorted(events, key=lambda each: each[:2]):
+            platform.now_ms = START * 1000 + at_ms
+            if isinstance(what, Came):
+                await (platform.publish(what) if kind else platform.take_in(what))
+            else:
+                answers[what] = await platform.serve(asked[what][0])
+        return [answers[place] for place in range(len(asked))]
+    finally:
+        await redis.aclose()
+
+
+@given(_came, _asked)
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_a_row_is_what_was_served_at_its_moment(
+    measured: EmbeddedClickhouse,
+    redis_server: RedisServer,
+    came: list[Came],
+    asked: list[tuple[str, int, int]],
+) -> None:
+    measured.execute("TRUNCATE TABLE measurements")
+    measured.execute("TRUNCATE TABLE publications")
+    questions = [(entity, at + later) for entity, at, later in asked]
+    lived = asyncio.run(live(measured, redis_server.url, came, questions))
+    measured.execute("OPTIMIZE TABLE measurements FINAL")
+    spine = Spine(
+        np.array([entity for entity, _ in questions]),
+        np.array([START * 1000 + at_ms for _, at_ms in questions]),
+    )
+    wanted = Wanted(CATALOGUE, tuple(CATALOGUE.by_name), FACTS.__getitem__)
+    rows = 0
+    for made in Builder(measured, wanted, spine).made():
+        for at, place in enumerate(made.places.tolist()):
+            if not made.served.found[at]:
+                assert not np.isfinite(lived[place].values).any()
+                continue
+            rows += 1
+            for name, mine, theirs in zip(
+                made.features.names, made.features.values[at], lived[place].values[0], strict=True
+            ):
+                np.testing.assert_array_equal(mine, theirs, err_msg=f"{questions[place]} {name}")
+            for part in ("event_time", "known_time", "stale"):
+                mine, theirs = getattr(made.features, part)[at], getattr(lived[place], part)[0]
+                np.testing.assert_array_equal(mine, theirs, err_msg=part)
+            known = made.features.known_time[at]
+            assert (known[np.isfinite(known)] <= spine.at_ms[place] / 1000).all()
