@@ -118,4 +118,5 @@ class _Starts:
         return latest.at(self._selected.rows)
 
     def _counted(self, which: Bools) -> Ints:
-        return np.bincount(self._selected.entities[which], minlength=self._count)
+        counts = np.bincount(self._selected.entities[which], minlength=self._count)
+        return counts.astype(np.int64)
