@@ -1,6 +1,6 @@
 """Everything this room can refuse, in one tree."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 # Of a text in a message.
 SHOWN = 80
@@ -101,6 +101,16 @@ class UnknownFeaturesError(FeatureError):
     def __init__(self, hints: Mapping[str, str]) -> None:
         words = ", ".join(f"{name!r}{hint}" for name, hint in hints.items())
         super().__init__(f"there is no feature {words}")
+
+
+class NotKeptError(FeatureError):
+    """Features of which no past is kept cannot be in a training set."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(
+            f"{', '.join(names)}: what streams say of telemetry is not kept for each moment; leave "
+            "it out of a training set"
+        )
 
 
 class BadSpineError(FeatureError):

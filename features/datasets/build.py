@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.datasets.blocks import Block, blocks
-from features.datasets.rows import EntityRows, Ints, read_rows
+from features.datasets.past import Past, read_pasts
+from features.datasets.rows import Ints
 from features.datasets.spine import Spine
 from features.datasets.vectors import Plan
 from features.definitions.catalogue import Catalogue
 from features.definitions.definition import HOUR, Kind
 from features.rows import MINUTE
-from features.telemetry.mappings import endings
-from features.telemetry.merged import scope_of
 from features.telemetry.tables import ColumnStore
 from features.vectors.computed import Facts
 from features.vectors.publications import Served, served
@@ -77,33 +76,25 @@ class Builder:
         # Where nothing is noted of what was served, a row has what was known at its own moment.
         moment = np.where(known.found, known.moment_ms, at_ms)
         features = Features.nothing(self._order, len(who))
-        for some in self._by_mapping(moment):
-            for at, rows in enumerate(self._rows(block.entities, moment[some])):
-                mine = some[who[some] == at]
-                self._fill(features, mine, rows, block.entities[at], moment[mine])
+        for at, past in enumerate(self._pasts(block.entities, moment)):
+            mine = np.flatnonzero(who == at)
+            self._fill(features, mine, past, block.entities[at], moment[mine])
         cadence = np.where(known.found, known.cadence, MINUTE)
         return Made(
             block.places, moment, known, self._reading.complete(features, at_ms / 1000, cadence)
         )
 
-    def _by_mapping(self, moment_ms: Ints) -> Iterator[Ints]:
-        """Part the rows where a mapping was corrected: what ended then answered until then."""
-        ends = endings(self._store, int(moment_ms.min()), int(moment_ms.max()))
-        part = np.searchsorted(np.array(ends, dtype=np.int64), moment_ms, side="right")
-        for each in np.unique(part):
-            yield np.flatnonzero(part == each)
-
-    def _rows(self, entities: Sequence[str], moment_ms: Ints) -> Iterator[EntityRows]:
-        since = int(moment_ms.min()) // 1000 - self._reach
-        latest = int(moment_ms.max())
-        scope = scope_of(self._store, since, latest // 1000 + 1, entities, latest)
-        for _, rows in read_rows(self._store, self._plan.columns, scope):
-            yield rows
+    def _pasts(self, entities: Sequence[str], moment_ms: Ints) -> Iterator[Past]:
+        first, last = int(moment_ms.min()), int(moment_ms.max())
+        # A window may be as of a step before its moment, by the mappings that were in force then.
+        known = (first - int(_LONGEST_STEP) * 1000, last)
+        since = first // 1000 - self._reach
+        yield from read_pasts(self._store, self._plan.columns, entities, since, known)
 
     def _fill(
-        self, features: Features, mine: Ints, rows: EntityRows, entity: str, moment_ms: Ints
+        self, features: Features, mine: Ints, past: Past, entity: str, moment_ms: Ints
     ) -> None:
-        for part in self._plan.parts(rows, self._wanted.facts_of(entity), moment_ms):
+        for part in self._plan.parts(past, self._wanted.facts_of(entity), moment_ms):
             places = np.array([self._order.index(name) for name in part.names])
             cells = np.ix_(mine, places)
             features.values[cells] = part.values

@@ -21,7 +21,7 @@ from features.telemetry.tables import ColumnStore
 from features.vectors.computed import StoredFeatures
 from features.vectors.publications import OWN_LAYOUT, Served, digest_of, served
 from features.vectors.published import OWN
-from features.vectors.reading import read
+from features.vectors.reading import Reading
 
 MOST_SHOWN = 20
 
@@ -53,13 +53,14 @@ def replay(store: ColumnStore, wanted: Wanted, path: Path, rows: int, seed: int)
     found = Replay()
     live = StoredFeatures(store, wanted.facts_of)
     names = _live_names(wanted)
+    reading = Reading(wanted.catalogue, names)
     for row in _sample(path, names, rows, seed):
         entity, at_ms = row["entity"], row["time"]
         record = served(store, [entity], np.zeros(1, dtype=np.int64), np.array([at_ms]))
         vector = _vector(live, entity, at_ms, record)
         _hold_against_record(found, f"{entity} at {at_ms} ms", vector, record)
         stored = [(OWN, vector) if vector else None]
-        expected = read(wanted.catalogue, names, stored, at_ms / 1000).values[0]
+        expected = reading.read(stored, at_ms / 1000).values[0]
         _hold_against_file(found, f"{entity} at {at_ms} ms", names, row, expected)
     return found
 

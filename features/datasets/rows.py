@@ -44,7 +44,7 @@ def read_rows(
     sql = (
         "SELECT toInt64(indexOf({entities:Array(String)}, entity)) - 1 AS who,"  # noqa: S608 - names of COLUMNS
         f" toUnixTimestamp(ts) AS at, toUnixTimestamp64Milli(known) AS known_ms{chosen}"
-        f" FROM measurements WHERE {scope.where} ORDER BY {_ORDER}"
+        f" FROM {scope.rows} WHERE {scope.where} ORDER BY {_ORDER}"
     )
     found = store.columns(sql, scope.params)
     who, ts = found["who"].astype(np.int64), found["at"].astype(np.int64)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.calendars.of_entity import calendar_values
+from features.datasets.past import Past
 from features.datasets.rows import EntityRows, Floats, Ints
-from features.datasets.windows import Bools, Moments, is_known, values_of
+from features.datasets.windows import Bools, Moments
 from features.definitions.definition import (
     DAY,
     MINUTE,
@@ -57,41 +58,42 @@ class Plan:
         )
         """How far back of a moment something may be read, steps left out."""
 
-    def parts(self, rows: EntityRows, facts: Facts, moment_ms: Ints) -> list[Part]:
+    def parts(self, past: Past, facts: Facts, moment_ms: Ints) -> list[Part]:
         """Compute every group at each moment; nothing where the last day has no measurement."""
-        newest = _newest(rows, moment_ms)
-        parts = [
-            self._part(group, rows, facts, moment_ms, newest) for group in self.groups.values()
-        ]
+        parts = [self._part(group, past, facts, moment_ms) for group in self.groups.values()]
+        measured = np.zeros(len(moment_ms), dtype=np.bool_)
+        for which, rows in past.by_stretch(moment_ms):
+            measured[which] = _newest(rows, moment_ms[which]) >= 0
         for each in parts:
             for column in (each.values, each.event_time, each.known_time):
-                column[newest < 0] = np.nan
+                column[~measured] = np.nan
         return parts
 
-    def _part(
-        self,
-        group: Sequence[Definition],
-        rows: EntityRows,
-        facts: Facts,
-        moment_ms: Ints,
-        newest: Ints,
-    ) -> Part:
+    def _part(self, group: Sequence[Definition], past: Past, facts: Facts, moment_ms: Ints) -> Part:
         names = tuple(each.name for each in group)
         match group[0].computed:
             case Live():
-                values = np.column_stack([_live(rows, each, moment_ms, newest) for each in group])
-                chosen = np.maximum(newest, 0)
-                ts, known = (
-                    each[chosen] if len(each) else np.zeros(len(chosen))
-                    for each in (rows.ts, rows.known_ms)
-                )
-                return Part(names, values, ts.astype(np.float64), known / 1000)
+                return _lives(group, past, moment_ms)
             case Calendar():
                 minute = moment_ms // 1000 // MINUTE * MINUTE
                 time = minute.astype(np.float64)
                 return Part(names, _calendar(names, facts, minute), time, time.copy())
             case _:
-                return _windows(group, rows, moment_ms)
+                return _windows(group, past, moment_ms)
+
+
+def _lives(group: Sequence[Definition], past: Past, moment_ms: Ints) -> Part:
+    count = len(moment_ms)
+    values = np.full((count, len(group)), np.nan)
+    event_time, known_time = np.full(count, np.nan), np.full(count, np.nan)
+    for which, rows in past.by_stretch(moment_ms):
+        moment, newest = moment_ms[which], _newest(rows, moment_ms[which])
+        values[which] = np.column_stack([_live(rows, each, moment, newest) for each in group])
+        if len(rows.ts):
+            chosen = np.maximum(newest, 0)
+            event_time[which] = rows.ts[chosen]
+            known_time[which] = rows.known_ms[chosen] / 1000
+    return Part(tuple(each.name for each in group), values, event_time, known_time)
 
 
 def _newest(rows: EntityRows, moment_ms: Ints) -> Ints:
@@ -134,22 +136,22 @@ def _calendar(names: Sequence[str], facts: Facts, minute: Ints) -> Floats:
     return found
 
 
-def _windows(group: Sequence[Definition], rows: EntityRows, moment_ms: Ints) -> Part:
+def _windows(group: Sequence[Definition], past: Past, moment_ms: Ints) -> Part:
     computed = [each.computed for each in group if isinstance(each.computed, Window | Baseline)]
     seconds, step = computed[0].seconds, computed[0].step_seconds
-    when, known = _as_of(rows, seconds, step, moment_ms)
+    when, known = _as_of(past, seconds, step, moment_ms)
     values = np.full((len(moment_ms), len(computed)), np.nan)
     # Many moments may be of one step.
     pairs, places = np.unique(
         np.column_stack([when.at, when.known_ms])[known], axis=0, return_inverse=True
     )
-    once = values_of(rows, computed, seconds, Moments(pairs[:, 0], pairs[:, 1]))
+    once = past.values_of(computed, seconds, Moments(pairs[:, 0], pairs[:, 1]))
     values[known] = once[places]
     time = np.where(known, when.at, np.nan)
     return Part(tuple(each.name for each in group), values, time, time.copy())
 
 
-def _as_of(rows: EntityRows, seconds: int, step: int, moment_ms: Ints) -> tuple[Moments, Bools]:
+def _as_of(past: Past, seconds: int, step: int, moment_ms: Ints) -> tuple[Moments, Bools]:
     """Give the step that each moment's value is of, as `StepMemory` chooses it."""
     now = moment_ms // 1000
     found = Moments(now.copy(), moment_ms.copy())
@@ -158,9 +160,9 @@ def _as_of(rows: EntityRows, seconds: int, step: int, moment_ms: Ints) -> tuple[
         at = (now - SETTLE_SECONDS) // each * each
         settled = Moments(at, at * 1000)
         known = left.copy()
-        known[left] = is_known(rows, settled.rows(left), seconds)
+        known[left] = past.is_known(settled.rows(left), seconds)
         found.at[known], found.known_ms[known] = settled.at[known], settled.known_ms[known]
         left &= ~known
     known = ~left
-    known[left] = is_known(rows, found.rows(left), seconds)
+    known[left] = past.is_known(found.rows(left), seconds)
     return found, known

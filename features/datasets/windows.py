@@ -26,7 +26,7 @@ class Moments(NamedTuple):
     at: Ints
     known_ms: Ints
 
-    def rows(self, which: Bools | slice) -> "Moments":
+    def rows(self, which: Bools | Ints) -> "Moments":
         return Moments(self.at[which], self.known_ms[which])
 
 

@@ -18,8 +18,9 @@ from deployments.gateway.routes.access import Here, admitted
 from deployments.history.client import ask
 from deployments.history.dataset_jobs import PIECE_BYTES, DatasetAsked, DatasetJob
 from deployments.history.questions import Questions
+from features.datasets.kept import kept_features
 from features.definitions.catalogue import Catalogue
-from features.errors import BadSpineError, UnknownFeaturesError
+from features.errors import BadSpineError, NotKeptError, UnknownFeaturesError
 
 router = APIRouter(tags=["features"], dependencies=[Depends(admitted)])
 
@@ -68,12 +69,13 @@ async def begin(
 def _checked(raw: bytes, catalogue: Catalogue) -> tuple[Any, tuple[str, ...], int]:
     try:
         query = DatasetQuery.model_validate_json(raw)
-        names = catalogue.known(query.features or catalogue.by_name)
-        return query.spine(), names, query.sample
+        return query.spine(), kept_features(catalogue, query.features or ()), query.sample
     except ValidationError as refusal:
         raise InvalidError(UNFIT, fields_of(refusal.errors())) from refusal
     except UnknownFeaturesError as unknown:
         raise InvalidError("A feature does not exist", {"features": str(unknown)}) from unknown
+    except NotKeptError as not_kept:
+        raise InvalidError("A feature has no past", {"features": str(not_kept)}) from not_kept
     except BadSpineError as bad:
         raise InvalidError("The rows cannot be used", {bad.field: bad.reason}) from bad
 
