@@ -1,5 +1,6 @@
 """Training sets through the front door, as the command line asks for them."""
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,7 +75,7 @@ async def door(redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
         observe=lambda *_: None,
         admission=Keys(),
         active=lambda: SimpleNamespace(document=default_document()),
-        features=FeatureReader(redis),
+        features=FeatureReader(redis, time.monotonic, lambda: 5.0),
         post_room=BodyRoom(),
     )
     transport = httpx.ASGITransport(build_app(context))

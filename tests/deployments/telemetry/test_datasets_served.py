@@ -1,8 +1,9 @@
 """Each row of a training set is what the live path served at its moment, to the last bit.
 
-Telemetry comes late, is corrected, and a source's past is filled in behind what is new. The live
-path publishes as it does in production; somebody reads a feature vector now and then, as gateways
-do. When all has come in, a training set of those reads is made: it must hold what was read.
+Telemetry comes late and is corrected, mappings are too, and a source's past is filled in behind
+what is new. The live path publishes as it does in production; somebody reads a feature vector now
+and then, as gateways do. When all has come in, a training set of those reads is made: it must hold
+what was read.
 """
 
 import asyncio
@@ -18,10 +19,12 @@ from config_store.document import FeatureConfig
 from config_store.sources import EntityFacts
 from deployments.telemetry.publishing import FeaturePublisher
 from features.datasets.build import Builder, Wanted
+from features.datasets.kept import kept_features
 from features.datasets.spine import Spine
+from features.telemetry.mappings import WHOLE, note_mapping
 from features.telemetry.tables import append
 from features.vectors.published import PublishedVectors
-from features.vectors.reading import Features, read
+from features.vectors.reading import Features, Reading
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from settings.redis_connection import open_redis
 from tests.measurements import telemetry_of
@@ -43,6 +46,9 @@ CATALOGUE = FeatureConfig.model_validate(
         }
     }
 ).catalogue()
+
+NAMES = kept_features(CATALOGUE, ())
+READING = Reading(CATALOGUE, NAMES)
 
 _numbers = st.sampled_from([np.nan, 0.0, 0.1, 0.3, 0.7, 2.0, 3.3, 1e3]) | st.floats(0, 1e4)
 _METRICS = (
@@ -85,6 +91,26 @@ _came = st.lists(
     max_size=7,
     unique_by=lambda each: (each.source, each.at_ms),
 )
+
+
+class Corrected(NamedTuple):
+    """A mapping that is corrected: what a source gave of these columns ends."""
+
+    at_ms: int
+    source: str
+    ended: list[str]
+
+
+_corrected = st.lists(
+    st.builds(
+        Corrected,
+        _times.map(lambda at: at + 1),
+        st.sampled_from(["a", "b"]),
+        st.sampled_from([[WHOLE], ["load"], ["request_rate", "cpu"]]),
+    ),
+    max_size=2,
+    unique_by=lambda each: (each.source, each.at_ms),
+)
 _asked = st.lists(
     st.tuples(st.sampled_from(ENTITIES), _times, st.sampled_from([0, 1, 2500, 70_000])),
     min_size=1,
@@ -117,13 +143,23 @@ class Platform:
 
     async def serve(self, entity: str) -> Features:
         found = await self._vectors.read([entity])
-        return read(CATALOGUE, [*CATALOGUE.by_name], found, self.now_ms / 1000)
+        return READING.read(found, self.now_ms / 1000)
+
+    async def correct(self, mapping: Corrected) -> None:
+        note_mapping(
+            self._store,
+            mapping.source,
+            "{}",
+            since_ms=START * 1000 + mapping.at_ms,
+            ended=mapping.ended,
+        )
 
 
 async def live(
     store: EmbeddedClickhouse,
     url: str,
     came: Sequence[Came],
+    corrected: Sequence[Corrected],
     asked: Sequence[tuple[str, int]],
 ) -> list[Features]:
     """Let time go by, and give what was served to each question."""
@@ -131,13 +167,18 @@ async def live(
     try:
         await redis.flushdb()
         platform = Platform(store, redis)
-        events: list[tuple[int, int, Came | int]] = [(each.at_ms, 0, each) for each in came]
+        events: list[tuple[int, int, Came | Corrected | int]] = [
+            (each.at_ms, 0, each) for each in came
+        ]
+        events += [(each.at_ms, -1, each) for each in corrected]
         events += [(each.at_ms + each.lag_ms, 1, each) for each in came if not each.past]
         events += [(at_ms, 2, place) for place, (_, at_ms) in enumerate(asked)]
         answers: dict[int, Features] = {}
         for at_ms, kind, what in sorted(events, key=lambda each: each[:2]):
             platform.now_ms = START * 1000 + at_ms
-            if isinstance(what, Came):
+            if isinstance(what, Corrected):
+                await platform.correct(what)
+            elif isinstance(what, Came):
                 await (platform.publish(what) if kind else platform.take_in(what))
             else:
                 answers[what] = await platform.serve(asked[what][0])
@@ -146,7 +187,7 @@ async def live(
         await redis.aclose()
 
 
-@given(_came, _asked)
+@given(_came, _corrected, _asked)
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -154,18 +195,20 @@ def test_a_row_is_what_was_served_at_its_moment(
     measured: EmbeddedClickhouse,
     redis_server: RedisServer,
     came: list[Came],
+    corrected: list[Corrected],
     asked: list[tuple[str, int, int]],
 ) -> None:
     measured.execute("TRUNCATE TABLE measurements")
     measured.execute("TRUNCATE TABLE publications")
+    measured.execute("TRUNCATE TABLE measurement_mappings")
     questions = [(entity, at + later) for entity, at, later in asked]
-    lived = asyncio.run(live(measured, redis_server.url, came, questions))
+    lived = asyncio.run(live(measured, redis_server.url, came, corrected, questions))
     measured.execute("OPTIMIZE TABLE measurements FINAL")
     spine = Spine(
         np.array([entity for entity, _ in questions]),
         np.array([START * 1000 + at_ms for _, at_ms in questions]),
     )
-    wanted = Wanted(CATALOGUE, tuple(CATALOGUE.by_name), FACTS.__getitem__)
+    wanted = Wanted(CATALOGUE, NAMES, FACTS.__getitem__)
     rows = 0
     for made in Builder(measured, wanted, spine).made():
         for at, place in enumerate(made.places.tolist()):
