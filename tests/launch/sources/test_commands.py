@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis as SyncRedis
@@ -138,7 +139,8 @@ async def test_an_unknown_source_is_named_with_those_there_are(redis: Redis, wor
     assert pushed.exit_code == 0, pushed.output
     body = re.search(r'-d (".*")', pushed.output)
     assert body is not None
-    (row,) = TelemetryRows.model_validate_json(as_a_shell_reads(body[1])).rows
+    posted: Any = TelemetryRows.model_validate_json(as_a_shell_reads(body[1]))
+    (row,) = posted.rows
     assert abs(float(row.ts) - (time.time() - 60)) < 60  # it shows as live
     assert "/telemetry?source=desk" in pushed.output
     assert (await sources(redis))["desk"] == PushSource(cadence_seconds=30)

@@ -36,12 +36,13 @@ def test_it_is_the_growth_of_the_loss_to_the_digit(law: Any, trained: Any) -> No
 
     def loss(asked: Any) -> float:
         quantiles = trained.model.quantiles(asked)
-        return sum(
+        each = (
             max(level * (y - q), (level - 1) * (y - q))
             for row, of_row in zip(quantiles, truth, strict=True)
             for q, level in zip(row, LEVELS, strict=True)
             for y in of_row
         )
+        return float(sum(each))
 
     shuffled = inputs.copy()
     shuffled[:, 0] = np.random.default_rng(4).permutation(shuffled[:, 0])
