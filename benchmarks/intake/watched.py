@@ -19,10 +19,10 @@ async def taken(platform: Platform, cadence: int, seconds: float) -> dict[str, f
     """Give processors, the most memory, and the longest wait for features of an interval."""
     most: dict[str, float] = {}
     ticks, spent = _ticks(platform), 0
-    begun = time.monotonic()
+    begun, since = time.monotonic(), time.time()
     while time.monotonic() - begun < seconds:
         found = await asyncio.to_thread(_megabytes, platform)
-        if (after := await asyncio.to_thread(_after_its_end, platform, cadence)) is not None:
+        if (after := await asyncio.to_thread(_after_its_end, platform, cadence, since)) is not None:
             found["an interval's features after its end, s, at most"] = after
         for name, value in found.items():
             most[name] = max(most.get(name, value), value)
@@ -34,13 +34,15 @@ async def taken(platform: Platform, cadence: int, seconds: float) -> dict[str, f
     return {"processors of the platform": processors} | most
 
 
-def _after_its_end(platform: Platform, cadence: int) -> float | None:
+def _after_its_end(platform: Platform, cadence: int, since: float) -> float | None:
     """Tell how long ago the interval behind the newest one that is known has ended."""
     headers = {"X-API-Key": platform.key}
     path = f"{platform.url}/features/vector?entity=service-0&features=request_rate"
     answer: dict[str, Any] = httpx.get(path, headers=headers, timeout=30).json()
     begun: float | None = answer["features"]["request_rate"]["event_time"]
-    return None if begun is None else time.time() - begun - 2 * cadence
+    if begun is None or begun < since - cadence:  # the first interval of this run is not over yet
+        return None
+    return time.time() - begun - 2 * cadence
 
 
 def _megabytes(platform: Platform) -> dict[str, float]:
