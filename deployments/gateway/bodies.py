@@ -195,5 +195,9 @@ def _errors_of(refusal: ValidationError) -> list[Any]:
 def fields_of(errors: Sequence[Any]) -> dict[str, str]:
     """Name each culprit by its path in the body, with what is wrong with it."""
     return {
-        ".".join(str(part) for part in error["loc"]) or "body": error["msg"] for error in errors
+        # Of a check of our own the words are enough; how it was raised is no news to a client.
+        ".".join(str(part) for part in error["loc"]) or "body": error["msg"].removeprefix(
+            "Value error, "
+        )
+        for error in errors
     }

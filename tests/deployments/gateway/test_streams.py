@@ -315,6 +315,8 @@ async def test_the_examples_are_answered_as_described(house: House) -> None:
     examples = described["components"]["schemas"]["AnomalyBody"]["examples"]
     assert {example.get("detector") for example in examples} == {None, "both", "fleet"}
     for example in examples:
+        if "entity" in example:  # no telemetry is here: see test_entity_streams.py
+            continue
         answered.validate(await post(house, ANOMALY, example))
     body = fleet_body(faulty_fleet())
     told = await post(house, ANOMALY, body)

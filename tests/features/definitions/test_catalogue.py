@@ -81,4 +81,7 @@ def test_the_documented_table_is_the_definitions() -> None:
         for name, each in catalogue.by_name.items()
     ]
     text = (REPOSITORY / "docs/features.md").read_text()
-    assert [line for line in text.splitlines() if line.startswith("| `")] == rows
+    # Of the tables on the page only this one has so many columns.
+    columns = rows[0].count(" | ")
+    table = [line for line in text.splitlines() if line.startswith("| `")]
+    assert [line for line in table if line.count(" | ") == columns] == rows

@@ -128,7 +128,11 @@ def test_the_table_of_earlier_releases_is_dropped_where_there_is_one(
     for _ in range(2):
         drop_made_up(empty)
         found = empty.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
-        assert [row["name"] for row in found] == ["measurement_mappings", "measurements"]
+        assert [row["name"] for row in found] == [
+            "measurement_mappings",
+            "measurements",
+            "publications",
+        ]
 
 
 @given(st.floats(0, 4e9))
