@@ -13,6 +13,7 @@ MOST_FEATURES = 1000
 MOST_ENTITIES = 10_000
 MOST_SAMPLE = 500
 
+_Seconds = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 _Entity = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
 
@@ -21,7 +22,9 @@ class SpineRows(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     entity: list[_Entity] = Field(min_length=1, max_length=MOST_ROWS)
-    time: list[float] = Field(min_length=1, max_length=MOST_ROWS)
+    time: list[Annotated[float, Field(strict=True, ge=0, lt=2**32)]] = Field(
+        min_length=1, max_length=MOST_ROWS
+    )
 
 
 class SpineSteps(BaseModel):
@@ -29,9 +32,9 @@ class SpineSteps(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     entities: list[_Entity] = Field(min_length=1, max_length=MOST_ENTITIES)
-    since: Annotated[int, Field(ge=0, lt=2**32)]
-    until: Annotated[int, Field(ge=0, lt=2**32)]
-    every_seconds: Annotated[int, Field(ge=1)]
+    since: _Seconds
+    until: _Seconds
+    every_seconds: Annotated[int, Field(strict=True, ge=1)]
 
 
 class DatasetQuery(BaseModel):
@@ -40,12 +43,19 @@ class DatasetQuery(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
+            "oneOf": [
+                {
+                    "required": [one],
+                    "properties": {one: {"type": "object"}, other: {"type": "null"}},
+                }
+                for one, other in (("rows", "steps"), ("steps", "rows"))
+            ],
             "examples": [
                 {
                     "features": ["load", "p99_ms_p95_1h", "load_score"],
                     "rows": {"entity": ["order-gateway"], "time": [1773144000.0]},
                 }
-            ]
+            ],
         },
     )
     features: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
@@ -55,6 +65,7 @@ class DatasetQuery(BaseModel):
     steps: SpineSteps | None = None
     sample: int = Field(
         SAMPLE,
+        strict=True,
         ge=0,
         le=MOST_SAMPLE,
         description="How many rows are computed again by the live path, for the certificate.",

@@ -34,10 +34,25 @@ class GateBody(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["stream", "deployed_at"],
+                    "properties": {
+                        "stream": {"type": "string"},
+                        "deployed_at": {"not": {"type": "null"}},
+                        "entity": {"type": "null"},
+                        "metrics": {"type": "null"},
+                    },
+                },
+                {
+                    "required": ["entity"],
+                    "properties": {"entity": {"type": "string"}, "stream": {"type": "null"}},
+                },
+            ],
             "examples": [
                 {"stream": "order-gateway/p99", "deployed_at": "2026-11-20T08:00:00Z"},
                 {"entity": "order-gateway"},
-            ]
+            ],
         },
     )
 
