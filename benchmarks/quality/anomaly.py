@@ -8,19 +8,24 @@ threshold for all of them; the published ones are over its whole corpus of 58. A
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.quality.null_streams import HELD, MINUTES_A_DAY, TOLD, Draw, white_noise
+from benchmarks.quality.false_alarms import (
+    BUDGET,
+    DETECTORS,
+    STREAMS,
+    alarms_of,
+    null_month,
+)
+from benchmarks.quality.null_streams import MINUTES_A_DAY, white_noise
 from benchmarks.quality.row import Row
 from models.anomaly.alarms import AlarmBank, AlarmSettings, share
 from models.anomaly.rrcf import ForestSettings, RandomCutForest
-from models.anomaly.streams import AnomalyStreams, RegimeStreams
 
 TAXI = "realKnownCause/nyc_taxi.csv"
 COMPARED = {
@@ -36,15 +41,8 @@ PROBATION, MOST_PROBATION = 0.15, 750
 FALSE_POSITIVE = 0.11
 TAXI_SIZE = 1024
 TOP_ALARMS = 20
-STREAMS, DAYS, BUDGET = 1_000, 30, 1.0
 DELAYED = 200
 TAUGHT = 2_000
-NULL_STREAMS = 16  # of each kind
-DETECTORS: dict[str, Callable[[], Any]] = {
-    "regimes": RegimeStreams,
-    "rrcf": partial(AnomalyStreams, 1, "rrcf"),
-    "isolation forest": partial(AnomalyStreams, 1, "isolation_forest"),
-}
 
 
 class Series(NamedTuple):
@@ -209,59 +207,6 @@ def taxi_windows(taxi: Series) -> Iterator[Row]:
     for i, rank in ranks.items():
         text = f"NYC taxi, labelled window {i + 1}: rank of its first alarm"
         yield Row(text, rank, TOP_ALARMS, "at most", rank <= TOP_ALARMS)
-
-
-def null_month() -> Iterator[Row]:
-    """Let 1,000 streams of exchangeable scores run for a month, an observation a minute."""
-    rng = np.random.default_rng(1)
-    bank = AlarmBank(AlarmSettings())
-    slots = np.array([bank.open(seed) for seed in range(STREAMS)])
-    spent = share(BUDGET, STREAMS * MINUTES_A_DAY)
-    hour = 60
-    rows = np.tile(slots, hour)
-    alarms = 0
-    for _ in range(DAYS * MINUTES_A_DAY // hour):
-        scores = rng.standard_normal(STREAMS * hour)
-        alarms += int(bank.advance(rows, scores, spent).alarm.sum())
-    rate = alarms / DAYS
-    yield Row("false alarms a day, 1,000 null streams", rate, BUDGET, "at most", rate <= BUDGET)
-    yield from _through_detectors()
-
-
-def _through_detectors() -> Iterator[Row]:
-    """Let streams of each kind run through each detector, at the same share of the budget.
-
-    There are fewer than 1,000 of them; the rate is that of as many.
-    """
-    for name, make in DETECTORS.items():
-        rate = _false_rate(make, HELD)
-        text = f"false alarms a day, {name}, {len(HELD)} kinds of streams, a month, per 1,000"
-        yield Row(text, rate, BUDGET, ", ".join(HELD), rate <= BUDGET)
-        for kind, draw in TOLD.items():
-            rate = _false_rate(make, {kind: draw})
-            yield Row(f"false alarms a day, {name}, {kind}, a month, per 1,000", rate, BUDGET,
-                      "not promised", met=True)  # fmt: skip
-
-
-def _false_rate(make: Callable[[], Any], kinds: Mapping[str, Draw]) -> float:
-    spent, alarms = share(BUDGET, STREAMS * MINUTES_A_DAY), 0
-    for draw in kinds.values():
-        values = draw(DAYS * MINUTES_A_DAY, NULL_STREAMS, np.random.default_rng(7))
-        alarms += int(alarms_of(make(), values, spent).sum())
-    return alarms / DAYS * STREAMS / (NULL_STREAMS * len(kinds))
-
-
-def alarms_of(streams: Any, values: Any, spent: float) -> Any:
-    """Advance all streams together, a call for each hour; give (steps, streams) of alarms."""
-    steps, count = values.shape
-    slots = np.array([streams.open(seed) for seed in range(count)])
-    rings = np.zeros(values.shape, dtype=bool)
-    for i in range(0, steps, 60):
-        part = values[i : i + 60]
-        told = streams.advance(np.tile(slots, len(part)), part.reshape(-1, 1), spent)
-        ring = told.alarm if isinstance(streams, RegimeStreams) else told.is_anomaly
-        rings[i : i + 60] = ring.reshape(part.shape)
-    return rings
 
 
 def delays() -> Iterator[Row]:

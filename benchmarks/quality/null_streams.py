@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.protocols import FloatArray
 
 MINUTES_A_DAY = 1_440
+WORKDAYS, WEEK = 5, 7
 
 Draw = Callable[[int, int, np.random.Generator], FloatArray]
 
@@ -28,7 +30,7 @@ def autoregression(steps: int, streams: int, rng: np.random.Generator) -> FloatA
 
 
 def daily_season(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
-    return rng.standard_normal((steps, streams)) + 3 * _of_day(steps, streams, rng)
+    return rng.standard_normal((steps, streams)) + 3 * day_of(steps, streams, rng)
 
 
 def lognormal(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
@@ -51,12 +53,12 @@ def bursts(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
 
 def loud_days(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
     """Give a spread five times as large by day as by night."""
-    return rng.standard_normal((steps, streams)) * (1.5 + _of_day(steps, streams, rng))
+    return rng.standard_normal((steps, streams)) * (1.5 + day_of(steps, streams, rng))
 
 
 def busy_days(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
     """Give counts twenty times as high by day as by night."""
-    return rng.poisson(np.exp(2 + 1.5 * _of_day(steps, streams, rng))).astype(np.float64)
+    return rng.poisson(np.exp(2 + 1.5 * day_of(steps, streams, rng))).astype(np.float64)
 
 
 def volatile(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
@@ -68,7 +70,32 @@ def volatile(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
     return noise
 
 
-def _of_day(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
+def quiet_weekends(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
+    """Give a spread of .3 at weekends."""
+    spread = np.where(workday_of(steps, streams, rng), 1.0, 0.3)
+    return rng.standard_normal((steps, streams)) * spread
+
+
+def lower_weekends(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
+    """Give a level fourteen sds lower at weekends."""
+    level = np.where(workday_of(steps, streams, rng), 14.0, 0.0)
+    return rng.standard_normal((steps, streams)) + level
+
+
+def workday_seasons(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
+    """Give a season of the day, ten sds high, on workdays, and its lower level at weekends."""
+    season = np.sin(2 * math.pi * np.arange(steps)[:, None] / MINUTES_A_DAY)
+    level = np.where(workday_of(steps, streams, rng), 5 * season, -3.0)
+    return rng.standard_normal((steps, streams)) + level
+
+
+def workday_of(steps: int, streams: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Tell the workdays; each stream begins on another day of the week."""
+    days = np.arange(steps)[:, None] // MINUTES_A_DAY + rng.integers(0, WEEK, streams)
+    return np.asarray(days % WEEK < WORKDAYS)
+
+
+def day_of(steps: int, streams: int, rng: np.random.Generator) -> FloatArray:
     """Give the sine of the hour, each stream's day beginning at another one."""
     days = np.arange(steps)[:, None] / MINUTES_A_DAY + rng.random(streams)
     return np.asarray(np.sin(2 * math.pi * days))
@@ -88,3 +115,9 @@ HELD: dict[str, Draw] = {
 """Kinds on which the budget is to hold."""
 TOLD: dict[str, Draw] = {"busy days": busy_days, "volatile": volatile}
 """Kinds on which what comes has no like in what a young stream has seen: their rate is told."""
+WEEKLY: dict[str, Draw] = {
+    "quiet weekends": quiet_weekends,
+    "lower weekends": lower_weekends,
+    "workday seasons": workday_seasons,
+}
+"""Kinds that follow the week: what a first week brings is told as news, and then no more."""
