@@ -13,7 +13,7 @@ class BackfillBody(BaseModel):
         extra="forbid",
         validate_by_name=False,
         json_schema_extra={
-            "examples": [{"from": "2026-11-01T00:00:00Z", "to": "2026-11-08T00:00:00Z"}]
+            "examples": [{"from": "2026-03-02T00:00:00Z", "to": "2026-03-09T00:00:00Z"}]
         },
     )
     since: TimestampOrEpoch | None = Field(

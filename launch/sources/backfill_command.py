@@ -34,18 +34,21 @@ def backfill(
     ] = False,
 ) -> None:
     """Fetch a source's past anew, and show how far it is; it goes on without this command."""
-    from launch.sources import backfilling  # noqa: PLC0415 - keeps `ballast version` quick
+    from launch.features.door import front_door  # noqa: PLC0415 - keeps `ballast version` quick
+    from launch.sources import backfilling  # noqa: PLC0415 - see above
 
     if (watch or cancel) and (since or until or (watch and cancel)):
         raise failed("Give --watch or --cancel alone: they begin nothing.")
-    settings = read_settings()
-    if cancel:
-        line = run(backfilling.cancel(settings, name))
-    elif watch:
-        line = run(backfilling.watch(settings, name))
-    else:
-        line = run(backfilling.backfill(settings, name, _aware(since), _aware(until)))
-    typer.echo(line)
+
+    async def through_the_door() -> str:
+        async with front_door(read_settings()) as door:
+            if cancel:
+                return await backfilling.cancel(door, name)
+            if watch:
+                return await backfilling.watch(door, name)
+            return await backfilling.backfill(door, name, _aware(since), _aware(until))
+
+    typer.echo(run(through_the_door()))
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -8,9 +8,8 @@ from typing import Any
 import httpx
 
 from launch.errors import LaunchError
-from launch.features.door import fetch, front_door
+from launch.features.door import fetch
 from launch.progress import Progress
-from settings.environment import Settings
 
 LOOK_SECONDS = 0.5
 UNDER_WAY = {"queued", "running"}
@@ -18,30 +17,27 @@ State = dict[str, Any]
 
 
 async def backfill(
-    settings: Settings, name: str, since: datetime | None, until: datetime | None
+    door: httpx.AsyncClient, name: str, since: datetime | None, until: datetime | None
 ) -> str:
     """Begin it, and wait for its end."""
     wanted = {"from": since, "to": until}
     body = {key: each.isoformat() for key, each in wanted.items() if each is not None}
-    async with front_door(settings) as door:
-        await fetch(door, "POST", _path(name), body)
-        return await _wait(door, name)
+    await fetch(door, "POST", _path(name), body)
+    return await _wait(door, name)
 
 
-async def cancel(settings: Settings, name: str) -> str:
-    async with front_door(settings) as door:
-        return _outcome(name, await fetch(door, "DELETE", _path(name)))
+async def cancel(door: httpx.AsyncClient, name: str) -> str:
+    return _outcome(name, await fetch(door, "DELETE", _path(name)))
 
 
-async def watch(settings: Settings, name: str) -> str:
+async def watch(door: httpx.AsyncClient, name: str) -> str:
     """Wait for the past that is being fetched: the first time, or anew."""
-    async with front_door(settings) as door:
+    state = await _state(door, name)
+    if _first_share(state) < 1:
+        await _watch_first(door, name)
         state = await _state(door, name)
-        if _first_share(state) < 1:
-            await _watch_first(door, name)
-            state = await _state(door, name)
-        if (state["backfill"] or {}).get("state") in UNDER_WAY:
-            return await _wait(door, name)
+    if (state["backfill"] or {}).get("state") in UNDER_WAY:
+        return await _wait(door, name)
     return f"{name}: all of its past that is wanted is fetched, and none is fetched anew."
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path
 
 from config_store.sources import NAME, SourceConfig
 from deployments.api.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
@@ -53,14 +53,17 @@ async def check(name: Name, here: Here) -> CheckShown:
     summary="Fetch a stretch of a source's past anew, in the background",
     status_code=202,
 )
-async def begin(name: Name, here: Here, body: BackfillBody | None = None) -> Backfill:
+async def begin(
+    name: Name,
+    here: Here,
+    body: Annotated[BackfillBody, Body(default_factory=BackfillBody)],
+) -> Backfill:
     config = _source(here, name)
     if (why := NO_PAST.get(config.kind)) is not None:
         raise ConflictError(f"The past of the source {name} cannot be fetched: {why}")
-    asked = body or BackfillBody()
-    _check_times(asked, here.clocks.wall())
+    _check_times(body, here.clocks.wall())
     begun = await ask(
-        Questions.begin_backfill, BackfillAsked(name, _second(asked.since), _second(asked.until))
+        Questions.begin_backfill, BackfillAsked(name, _second(body.since), _second(body.until))
     )
     if begun.backfill is None:
         raise ConflictError(begun.refusal)
