@@ -62,7 +62,7 @@ def clock() -> SimpleNamespace:
     return SimpleNamespace(now=NOW)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 async def store(
     clock: SimpleNamespace,
     prometheus: PrometheusServer,
@@ -107,7 +107,7 @@ async def store(
 
 
 @pytest.fixture
-async def door(redis: Redis, store: EmbeddedClickhouse) -> AsyncIterator[httpx.AsyncClient]:
+async def door(redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
     version = await ConfigStore(redis).active()
     context: Any = SimpleNamespace(
         families={},
