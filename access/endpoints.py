@@ -50,6 +50,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /studies",
         "GET /studies/{id:path}",
         "GET /sources",
+        "GET /sources/{name}/backfill",
         "GET /entities",
         "GET /entities/{entity:path}",
         "GET /features/definitions",
@@ -87,6 +88,9 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
     ),
     Role.OPERATOR: (
         "POST /ledger/audit",
+        "POST /sources/{name}/check",
+        "POST /sources/{name}/backfill",
+        "DELETE /sources/{name}/backfill",
         "PUT /experiments/{id:path}/arms/{arm}",
         "DELETE /experiments/{id:path}/arms/{arm}",
         "PUT /experiments/{id:path}/baseline/{arm}",

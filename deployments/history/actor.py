@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 
 from deployments.history.dataset_jobs import DatasetAsked, DatasetJob, DatasetJobs
 from deployments.history.questions import FoundDecisions, Intervals, MetricSteps, News
+from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
 from deployments.runtime.log_files import write_logs
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.service import TelemetryService
@@ -29,6 +30,7 @@ from features.rows import FeatureRow
 from features.telemetry import stored as telemetry_store
 from features.telemetry.merged import interval_rows, scope_of
 from features.telemetry.seen import entities as entities_seen
+from features.telemetry.source_states import Backfill
 from features.telemetry.steps import step_means
 from features.telemetry.tables import create_measurements, drop_made_up, keep_for
 from observability.clickhouse import Clickhouse
@@ -323,6 +325,20 @@ class History:
 
     async def dataset_piece(self, job_id: str, offset: int) -> bytes | None:
         return await self._datasets.piece(job_id, offset)
+
+    async def begin_backfill(self, asked: BackfillAsked) -> BackfillBegun:
+        """Begin to fetch a stretch of a source's past anew; `backfill` says how far it is."""
+        return await self._telemetry.begin_backfill(asked)
+
+    async def cancel_backfill(self, source: str) -> Backfill | None:
+        return await self._telemetry.cancel_backfill(source)
+
+    async def backfill(self, source: str) -> Backfill | None:
+        return await self._telemetry.backfill(source)
+
+    async def check_source(self, source: str) -> Checked | None:
+        """Ask a source once for its newest intervals."""
+        return await self._telemetry.check(source)
 
     async def drain_now(self) -> None:
         """Move what is in the ledger's stream at this moment; for a clean stop."""

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from deployments.history.dataset_jobs import DatasetAsked, DatasetJob
+from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
 from features.rows import FeatureRow
+from features.telemetry.source_states import Backfill
 from observability.ledger.audit_report import AuditReport
 from observability.timeline.kinds import Kind
 from observability.timeline.store import Page
@@ -117,5 +119,13 @@ class Questions(Protocol):
     async def remove_dataset(self, job_id: str) -> DatasetJob | None: ...
 
     async def dataset_piece(self, job_id: str, offset: int) -> bytes | None: ...
+
+    async def begin_backfill(self, asked: BackfillAsked) -> BackfillBegun: ...
+
+    async def cancel_backfill(self, source: str) -> Backfill | None: ...
+
+    async def backfill(self, source: str) -> Backfill | None: ...
+
+    async def check_source(self, source: str) -> Checked | None: ...
 
     async def drain_now(self) -> None: ...

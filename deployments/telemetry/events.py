@@ -80,6 +80,14 @@ class SourceEvents:
     async def removed(self) -> None:
         await self._append([Event("source_removed", self._wall(), source=self._source)])
 
+    async def backfill_begun(self, at: float, since: str, until: str) -> None:
+        details = {"since": since, "until": until}
+        await self._append([Event("backfill_begun", at, source=self._source, details=details)])
+
+    async def backfill_ended(self, at: float, outcome: str) -> None:
+        details = {"outcome": outcome}
+        await self._append([Event("backfill_ended", at, source=self._source, details=details)])
+
     async def demo_removed(self) -> None:
         await self._append([Event("demo_removed", self._wall(), source=self._source)])
 

@@ -5,12 +5,11 @@ to go on after a restart.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
 
-from deployments.telemetry.narrowing import Narrowing
+from deployments.telemetry.narrowing import Narrowing, gap
 from features.errors import SourceAwayError, SourceRefusedError
 from features.sources.breaker import Breaker
 from features.sources.source import Complaint, Gathered, Source, add_up
@@ -48,6 +47,10 @@ class Place(Protocol):
     async def failed(self, reason: str, breaker: Breaker) -> None: ...
 
 
+Afterwards = Callable[[Source, int], Awaitable[bool]]
+"""Does a piece of work with the source and its newest interval; tells whether there is more."""
+
+
 class Followed:
     """One source; `step` does the next piece of work and says whether there is more at once."""
 
@@ -62,12 +65,14 @@ class Followed:
         longest_chunk: int = LONGEST_CHUNK,
         passes_over: bool = True,
         within_limit: Callable[[Gathered], Gathered] = lambda gathered: gathered,
+        afterwards: Afterwards | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Follow a source; `passes_over` a piece that it refuses, if it may be asked in any order.
 
         One that remembers what it gave cannot be asked for a later interval to try it. Of the
-        newest rows those are kept that are `within_limit`.
+        newest rows those are kept that are `within_limit`. Where nothing is left to fetch comes
+        what is to be done `afterwards`.
         """
         self.name = name
         self.breaker = breaker
@@ -83,10 +88,12 @@ class Followed:
         self._history_seconds = history_days * 86_400
         self._wall = wall
         self._begins: int | None = None
+        self._past_is_fetched = False
         self._chunk = FIRST_CHUNK
         self._longest_chunk = longest_chunk
         self._passes_over = passes_over
         self._within_limit = within_limit
+        self._afterwards = afterwards
         self._ahead, self._back = Narrowing(), Narrowing()
 
     @property
@@ -134,7 +141,7 @@ class Followed:
         if self.stretch is None:
             self.stretch = await self._place.stretch()
         self._notice_a_clock_set_back(self.stretch)
-        return await self._go_on() or await self._go_back()
+        return await self._go_on() or await self._go_back() or await self._go_further()
 
     def _notice_a_clock_set_back(self, stretch: Stretch) -> None:
         """Go on with the last whole interval where the newest one lies in the future."""
@@ -180,7 +187,8 @@ class Followed:
             return False
         begins = await self._wanted_beginning()
         stop = self.stretch.oldest
-        if begins is None or stop - begins < self.cadence_seconds:
+        self._past_is_fetched = begins is None or stop - begins < self.cadence_seconds
+        if begins is None or self._past_is_fetched:
             return False
         start = max(begins, stop - self._back.fit(self._chunk) * self.cadence_seconds)
         gathered = await self._ask(start, stop, self._back)
@@ -196,6 +204,16 @@ class Followed:
         # A past that is refused throughout is asked for at leisure.
         return not self._back.in_gap
 
+    async def _go_further(self) -> bool:
+        """Do a piece of what else is wanted, once all is stored up to now and of the past.
+
+        Not before: the oldest row that is stored says how far the past was fetched.
+        """
+        newest = None if self.stretch is None else self.stretch.newest
+        if self._afterwards is None or not self._past_is_fetched or newest is None:
+            return False
+        return await self._afterwards(self._source, newest)
+
     async def _ask(self, start: int, stop: int, narrowing: Narrowing) -> Gathered | None:
         """Ask for a piece; None where it was refused, and a smaller one is to be asked for."""
         intervals = (stop - start) // self.cadence_seconds
@@ -210,7 +228,7 @@ class Followed:
             if not narrowing.is_certain(start) or not await self._answers_after(start):
                 raise
             narrowing.pass_over()
-            return Gathered(Telemetry.empty(), (_gap(start, refusal),))
+            return Gathered(Telemetry.empty(), (gap(start, refusal),))
         narrowing.answered(intervals, self._chunk)
         return gathered
 
@@ -250,9 +268,3 @@ class Followed:
             self._chunk = max(self._chunk // 2, 1)
         elif rows < FEW_ROWS:
             self._chunk = min(self._chunk * 4, self._longest_chunk)
-
-
-def _gap(start: int, refusal: SourceRefusedError) -> Complaint:
-    at = datetime.fromtimestamp(start, UTC).isoformat().replace("+00:00", "Z")
-    reason = f"the interval at {at} is refused, later ones are answered: {refusal.reason}"
-    return Complaint("gap", 1, reason)

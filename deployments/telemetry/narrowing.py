@@ -1,5 +1,10 @@
 """What is asked of a source that refuses: less and less, until it is known which interval it is."""
 
+from datetime import UTC, datetime
+
+from features.errors import SourceRefusedError
+from features.sources.source import Complaint
+
 # Somebody may be changing the server at this very moment: a gap stays one.
 REFUSALS = 3
 
@@ -39,3 +44,10 @@ class Narrowing:
 
     def pass_over(self) -> None:
         self._most, self.in_gap = 1, True
+
+
+def gap(start: int, refusal: SourceRefusedError) -> Complaint:
+    """Complain of an interval that is refused while others are answered."""
+    at = datetime.fromtimestamp(start, UTC).isoformat().replace("+00:00", "Z")
+    reason = f"the interval at {at} is refused, later ones are answered: {refusal.reason}"
+    return Complaint("gap", 1, reason)

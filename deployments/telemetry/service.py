@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -28,12 +29,15 @@ from config_store.sources import PrometheusSource as PrometheusConfig
 from config_store.store import Version
 from config_store.watch import ConfigWatch
 from deployments.history.questions import News
+from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
+from deployments.telemetry.backfills import Backfills, can_be_asked_again
 from deployments.telemetry.building import (
     clickhouse_source,
     kafka_source,
     log_source,
     prometheus_source,
 )
+from deployments.telemetry.checking import SourceChecks
 from deployments.telemetry.consumed import ConsumedSource
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.events import SourceEvents
@@ -59,7 +63,7 @@ from features.sources.logs.positions import RedisPositions
 from features.sources.remote_write.stream import SampleStream
 from features.sources.simulator.source import DEMO
 from features.telemetry.intake import Intake
-from features.telemetry.source_states import publish_states
+from features.telemetry.source_states import Backfill, publish_states
 from observability.background import BackgroundLoop
 from observability.errors import ClickhouseUnavailableError
 from observability.metrics import Metrics
@@ -82,6 +86,7 @@ class Running:
     config: SourceConfig | None
     followed: Followed
     loop: BackgroundLoop
+    wake: asyncio.Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,8 @@ class TelemetryService:
         self.features = FeaturePublisher(store, redis, wall, self.facts_of)
         self._redis = redis
         self._removals = Removals(redis, store, self.features, wall)
+        self._backfills = Backfills(redis, store, wall, keep_days)
+        self._checks = SourceChecks(redis, wall, monotonic)
         self._running: dict[str, Running] = {}
         self._receiving: dict[str, Receiving] = {}
         self._consuming: dict[str, Consuming] = {}
@@ -168,6 +175,29 @@ class TelemetryService:
         shares = [each.followed.past_share for each in self._running.values()]
         return f"Reading {', '.join(sorted(self._running))}", sum(shares) / len(shares)
 
+    async def begin_backfill(self, asked: BackfillAsked) -> BackfillBegun:
+        """Have a stretch of a source's past fetched anew, behind what is live."""
+        config = None if self._wanted is None else self._wanted.named.get(asked.source)
+        if config is None:
+            return BackfillBegun(None, f"The source {asked.source} was not heard of yet: try again")
+        begun = await self._backfills.begin(asked, config)
+        if (running := self._running.get(asked.source)) is not None:
+            running.wake.set()
+        return begun
+
+    async def cancel_backfill(self, source: str) -> Backfill | None:
+        return await self._backfills.cancel(source)
+
+    async def backfill(self, source: str) -> Backfill | None:
+        """Tell how far the last backfill of a source is."""
+        await self._backfills.load()
+        return self._backfills.of(source)
+
+    async def check(self, source: str) -> Checked | None:
+        """Ask a source for its newest intervals; None where it was not heard of yet."""
+        config = None if self._wanted is None else self._wanted.named.get(source)
+        return None if config is None else await self._checks.check(source, config)
+
     @property
     def made_up(self) -> bool:
         """Whether what is stored is the demo's."""
@@ -201,6 +231,7 @@ class TelemetryService:
             if not runs and not self._removals.owes(name, named):
                 self._begin(name, named)
         await self._removals.follow(self._wanted.named)
+        await self._backfills.keep_only(self._wanted.named)
         await self._forget_reads(self._wanted)
         await self._apply_demo(connected=bool(self._wanted.named))
         self._say_what_is_filled()
@@ -280,10 +311,16 @@ class TelemetryService:
             # What logs give of a later interval cannot be asked for first: their positions move.
             passes_over=not isinstance(config, LogsSource),
             within_limit=place.within_limit,
+            afterwards=(
+                partial(self._backfills.step, config, place, name)
+                if config is not None and can_be_asked_again(config)
+                else None
+            ),
             wall=self._wall,
         )
-        loop = self._loops.start(f"follow {name}", followed.step, followed.pause_seconds)
-        self._running[name] = Running(config, followed, loop)
+        wake = asyncio.Event()
+        loop = self._loops.start(f"follow {name}", followed.step, followed.pause_seconds, wake=wake)
+        self._running[name] = Running(config, followed, loop, wake)
 
     async def _stop(self, name: str) -> None:
         if (receiving := self._receiving.pop(name, None)) is not None:
@@ -332,7 +369,11 @@ class TelemetryService:
             state_of_consumed(name, each.config, each.consumed, self._wall())
             for name, each in self._consuming.items()
         ]
-        states = sorted([*followed, *posted, *consumed, *paused(named)], key=lambda each: each.name)
+        found = [*followed, *posted, *consumed, *paused(named)]
+        states = [
+            each.model_copy(update={"backfill": self._backfills.of(each.name)})
+            for each in sorted(found, key=lambda each: each.name)
+        ]
         self._meter.show(states, self._wall())
         await publish_states(self._redis, states, self._wall())
 

@@ -14,6 +14,7 @@ from settings.redis_names import redis_name
 STALE_SECONDS = 60.0
 
 Kind = Literal["prometheus", "clickhouse", "push", "remote_write", "logs", "kafka", "demo"]
+BackfillState = Literal["queued", "running", "done", "failed", "cancelled"]
 State = Literal["live", "waiting", "away", "refused", "paused", "demo"]
 
 
@@ -23,6 +24,30 @@ class ComplaintCount(Frozen):
     fault: Fault
     count: int
     example: str
+
+
+class Backfill(Frozen):
+    """A stretch of a source's past that somebody has fetched anew; the newest of it comes first."""
+
+    source: str
+    state: BackfillState
+    asked_at: float = Field(description="Epoch seconds.")
+    since: int | None = Field(
+        description="From when on, epoch seconds; null until the source was asked how far it goes."
+    )
+    until: int | None = Field(description="Up to when, epoch seconds; null until it begins.")
+    reached: int | None = Field(
+        None, description="All from here to `until` is fetched, epoch seconds."
+    )
+    share: float = Field(0.0, description="How much is fetched, 0 to 1.")
+    rows: int = Field(0, description="Rows that were stored.")
+    complaints: tuple[ComplaintCount, ...] = ()
+    reason: str | None = Field(None, description="Why it failed, or why it found nothing.")
+    ended_at: float | None = Field(None, description="Epoch seconds.")
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in {"done", "failed", "cancelled"}
 
 
 class SourceState(Frozen):
@@ -46,6 +71,9 @@ class SourceState(Frozen):
     complaints: tuple[ComplaintCount, ...] = ()
     backfill_share: float | None = Field(
         None, description="How much of the past has been fetched, 0 to 1; null where none is."
+    )
+    backfill: Backfill | None = Field(
+        None, description="The last stretch of its past that somebody had fetched anew."
     )
 
 

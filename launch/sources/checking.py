@@ -15,9 +15,8 @@ from config_store.sources import (
     SourceConfig,
 )
 from config_store.store import ConfigStore
-from deployments.telemetry.building import clickhouse_source, prometheus_source
-from features.sources.prometheus.source import SETTLING_SECONDS
-from features.sources.source import Gathered, Source
+from deployments.telemetry.asked_once import INTERVALS, ask_server
+from features.sources.source import Gathered
 from features.telemetry.tables import METRICS
 from launch.sources.change import configuration, source_of
 from launch.sources.checking_writes import check_writes
@@ -26,8 +25,6 @@ from launch.sources.kafka_topic import check_kafka
 from launch.sources.listing import states_by_name
 from launch.sources.log_files import check_logs
 from settings.environment import Settings
-
-INTERVALS = 10
 
 
 async def check(settings: Settings, name: str, now: datetime) -> str:
@@ -55,26 +52,10 @@ class Asked(NamedTuple):
 
 async def ask(name: str, config: PrometheusSource | ClickhouseSource, now: datetime) -> Asked:
     """Ask a server for its newest intervals, and say what came."""
-    gathered = await _gathered(name, config, now)
+    gathered = (await ask_server(name, config, now.timestamp)).gathered
     values = gathered.telemetry.columns()
     measured = any(np.isfinite(values[metric]).any() for metric in METRICS)
     return Asked("\n".join(_text(name, gathered, config)), measured)
-
-
-async def _gathered(
-    name: str, config: PrometheusSource | ClickhouseSource, now: datetime
-) -> Gathered:
-    if isinstance(config, PrometheusSource):
-        source: Source = prometheus_source(name, config, now.timestamp)
-        settling = SETTLING_SECONDS
-    else:
-        source = clickhouse_source(name, config, now.timestamp)
-        settling = config.lateness_seconds
-    stop = int(now.timestamp() - settling) // config.cadence_seconds * config.cadence_seconds
-    try:
-        return await source.range(stop - INTERVALS * config.cadence_seconds, stop)
-    finally:
-        await source.close()
 
 
 def _text(

@@ -1,20 +1,16 @@
 """Says what waits in Redis of what a Prometheus writes, and what it makes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 import numpy as np
 from redis.asyncio import Redis
 
 from config_store.sources import RemoteWriteSource
-from features.sources.remote_write.editions import EDITIONS
-from features.sources.remote_write.stream import Arrived, Held, SampleStream
-from features.sources.remote_write.windows import Windows
+from deployments.telemetry.asked_once import NEWEST_WRITES, newest_interval, newest_sample_ms
+from features.sources.remote_write.stream import Held, SampleStream
 from features.sources.source import Gathered
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
-
-# Of one write each, usually of 2,000 samples: some megabytes.
-NEWEST = 200
 
 
 async def check_writes(
@@ -22,41 +18,20 @@ async def check_writes(
 ) -> list[str]:
     """Look at what waits, and evaluate the newest interval that is over; nothing is taken out."""
     stream = SampleStream(redis, name)
-    held, arrived = await stream.held(), await stream.newest(NEWEST)
-    newest = _newest_ms(arrived)
+    held, arrived = await stream.held(), await stream.newest(NEWEST_WRITES)
+    newest = newest_sample_ms(arrived)
     if newest is None:
         return [f"Nothing of {name} waits in Redis: nothing was written to it lately."]
     age = now.timestamp() - newest / 1000
     return [
         f"{held_text(held)} of {name} wait in Redis; the newest sample is {age:.0f} s old.",
-        *_evaluated(_newest_interval(config, arrived, newest, now.timestamp()), config),
+        *_evaluated(newest_interval(config, arrived, now.timestamp()), config),
     ]
 
 
 def held_text(held: Held) -> str:
     writes = "write" if held.entries == 1 else "writes"
     return f"{held.entries} {writes} ({held.size / 1e6:.2f} MB)"
-
-
-def _newest_ms(arrived: Iterable[Arrived]) -> int | None:
-    times = [int(each.samples.times.max()) for each in arrived if len(each.samples)]
-    return max(times, default=None)
-
-
-def _newest_interval(
-    config: RemoteWriteSource, arrived: Sequence[Arrived], newest_ms: int, now: float
-) -> Gathered:
-    cadence = config.cadence_seconds
-    # The last one that ended may be open for some seconds: the one before is finished then.
-    finished_to = newest_ms // 1000 // cadence * cadence - 2 * cadence
-    windows = Windows(
-        config.mapping, cadence, edition=EDITIONS[config.prometheus], finished_to=finished_to
-    )
-    for each in arrived:
-        windows.add(each.id, each.samples, each.received_ms)
-    found = windows.finished(now)
-    rows = found.telemetry
-    return Gathered(rows.rows(rows.ts == rows.ts.max(initial=0)), found.complaints)
 
 
 def _evaluated(found: Gathered, config: RemoteWriteSource) -> Iterable[str]:

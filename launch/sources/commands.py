@@ -7,6 +7,7 @@ import typer
 
 from launch.command import failed, read_settings
 from launch.sources import (
+    backfill_command,
     clickhouse_command,
     kafka_command,
     logs_command,
@@ -40,6 +41,7 @@ connect.command("clickhouse")(clickhouse_command.connect_clickhouse)
 connect.command("remote-write")(remote_write_command.connect_remote_write)
 connect.command("logs")(logs_command.connect_logs)
 connect.command("kafka")(kafka_command.connect_kafka)
+sources.command("backfill")(backfill_command.backfill)
 
 
 @connect.command("prometheus")

@@ -13,6 +13,8 @@ from launch.sources.change import change_sources, configuration, pause, remove, 
 from settings.environment import Settings
 
 DOOR_ANSWERS_WITHIN_SECONDS = 5.0
+BAR_CHARACTERS = 20
+UNDER_WAY = {"queued", "running"}
 NOT_RUNNING = "the platform does not run here"
 
 
@@ -24,6 +26,7 @@ async def listed(settings: Settings) -> str:
     states = await states_by_name(settings)
     lines = [
         f"{name:<16} {each.kind:<12} {_state(name, each, states):<12} {where(each)}"
+        f"{_past_bar(name, states)}"
         for name, each in sorted(sources.named.items())
     ]
     return "\n".join(lines if isinstance(states, dict) else [*lines, f"({states})"])
@@ -62,3 +65,18 @@ def _state(name: str, source: SourceConfig, states: dict[str, dict[str, Any]] | 
     if isinstance(states, str):
         return "unknown"
     return str(states.get(name, {}).get("state", "not yet known"))
+
+
+def _past_bar(name: str, states: dict[str, dict[str, Any]] | str) -> str:
+    """Show how much is fetched of a past that is being fetched; empty where none is."""
+    state = states.get(name, {}) if isinstance(states, dict) else {}
+    backfill = state.get("backfill") or {}
+    first = state.get("backfill_share")
+    if first is not None and first < 1 and state.get("state") == "live":
+        share, what = first, "of its past"
+    elif backfill.get("state") in UNDER_WAY:
+        share, what = backfill["share"], "fetched anew"
+    else:
+        return ""
+    full = int(share * BAR_CHARACTERS)
+    return f"  [{'#' * full}{'-' * (BAR_CHARACTERS - full)}] {share:.0%} {what}"

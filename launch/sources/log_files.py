@@ -7,21 +7,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from config_store.sources import LogsSource
+from deployments.telemetry.asked_once import INTERVALS, read_interval, read_logs
 from features.sources.logs.config import LogRules
 from features.sources.logs.ends import read_ends
 from features.sources.logs.intervals import QUANTILES
-from features.sources.logs.names import named_by
 from features.sources.logs.patterns import LineRead, LineReader
 from features.sources.logs.proposal import LogProposal, Stated, propose
-from features.sources.logs.trial import read_once
 from features.sources.source import Gathered
 from launch.errors import LaunchError
 from launch.sources.connecting import check_name, wrong
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
-
-INTERVALS = 10
-# Of all files, to see whether it works; the platform reads `past_mb` of each.
-LOOKED_AT_MB = 64
 
 
 def look_at(name: str, patterns: Sequence[str], stated: Stated) -> LogProposal:
@@ -67,7 +62,7 @@ async def sample(name: str, source: LogsSource, newest: float | None, now: datet
     # The interval before the one that has begun is whole; where it is empty that one has to do.
     for start in (begun - cadence, begun):
         stop = start + cadence
-        found = await _read(name, source, start, stop, stop + source.lateness_seconds)
+        found = await read_interval(name, source, start, stop, stop + source.lateness_seconds)
         if len(found.telemetry):
             return "\n".join(_interval(found, source, start))
     return "\n".join(
@@ -77,33 +72,16 @@ async def sample(name: str, source: LogsSource, newest: float | None, now: datet
 
 async def check_logs(name: str, source: LogsSource, now: datetime) -> list[str]:
     """Read the files once, and say what the last intervals give; no position moves."""
-    cadence = source.cadence_seconds
-    stop = int((now.timestamp() - source.lateness_seconds) // cadence) * cadence
-    start = stop - INTERVALS * cadence
-    found = await _read(name, source, start, stop, now.timestamp())
+    found = (await read_logs(name, source, now.timestamp())).gathered
     rows = found.telemetry
     entities = entities_of(rows)
     named = f": {', '.join(entities)}" if entities else ""
-    minutes = INTERVALS * cadence / 60
+    minutes = INTERVALS * source.cadence_seconds / 60
     return [
         f"{name} gives {len(rows)} rows of {len(entities)} entities in {minutes:g} min{named}.",
         *(metric_lines(rows, _metrics(source.lines)) if len(rows) else ()),
         *complaint_lines(found.complaints),
     ]
-
-
-async def _read(name: str, source: LogsSource, start: int, stop: int, now: float) -> Gathered:
-    files = max(len(named_by(source.lines.paths)), 1)
-    return await read_once(
-        name,
-        source.lines,
-        start=start,
-        stop=stop,
-        now=now,
-        cadence_seconds=source.cadence_seconds,
-        lateness_seconds=source.lateness_seconds,
-        past_mb=min(source.past_mb, max(LOOKED_AT_MB // files, 1)),
-    )
 
 
 def _interval(found: Gathered, source: LogsSource, start: int) -> list[str]:
