@@ -7,8 +7,9 @@ import numpy as np
 from redis.asyncio import Redis
 
 from config_store.sources import RemoteWriteSource
+from features.sources.entries import Held
 from features.sources.remote_write.editions import EDITIONS
-from features.sources.remote_write.stream import Arrived, Held, SampleStream
+from features.sources.remote_write.stream import Arrived, SampleStream
 from features.sources.remote_write.windows import Windows
 from features.sources.source import Gathered
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
@@ -52,8 +53,7 @@ def _newest_interval(
     windows = Windows(
         config.mapping, cadence, edition=EDITIONS[config.prometheus], finished_to=finished_to
     )
-    for each in arrived:
-        windows.add(each.id, each.samples, each.received_ms)
+    windows.take(arrived)
     found = windows.finished(now)
     rows = found.telemetry
     return Gathered(rows.rows(rows.ts == rows.ts.max(initial=0)), found.complaints)
