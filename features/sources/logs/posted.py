@@ -25,7 +25,7 @@ _STEP_LINES, _STEP_BYTES = 16, 16 * 1024
 
 def unpacked(raw: bytes) -> bytes:
     """Give what gzip holds; PostTooLargeError before too much of it is unpacked."""
-    pieces, left = [], MOST_UNPACKED_BYTES
+    pieces, left = list[bytes](), MOST_UNPACKED_BYTES
     for _ in range(_MOST_MEMBERS):
         if not raw:
             return b"".join(pieces)
