@@ -84,6 +84,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /features/datasets",
         "DELETE /features/datasets/{id}",
         "POST /telemetry",
+        "POST /telemetry/logs",
         "POST /write",
     ),
     Role.OPERATOR: (

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, HttpUrl, field_validator, model_vali
 
 from features.sources.clickhouse.rules import Query
 from features.sources.kafka.config import KafkaTopic
-from features.sources.logs.config import LogRules
+from features.sources.logs.config import LineRules, LogRules
 from features.sources.rules import Mapping
 from settings.frozen import Frozen
 
@@ -123,17 +123,9 @@ class RemoteWriteSource(_SentSource):
         return self
 
 
-class LogsSource(_Source):
-    """Files of JSON lines that the machine of the history can read."""
-
-    kind: Literal["logs"] = "logs"
-    lines: LogRules
+class _LinesSource(_Source):
     lateness_seconds: int = Field(
         5, ge=0, le=600, description="How long after its interval a line may be written."
-    )
-    history_days: int = Field(7, ge=0, le=365, description="How much of the past is taken.")
-    past_mb: int = Field(
-        64, ge=0, le=4096, description="How much is read of the end of each file that is there."
     )
 
     @model_validator(mode="after")
@@ -147,6 +139,24 @@ class LogsSource(_Source):
         return self
 
 
+class LogsSource(_LinesSource):
+    """Files of JSON lines that the machine of the history can read."""
+
+    kind: Literal["logs"] = "logs"
+    lines: LogRules
+    history_days: int = Field(7, ge=0, le=365, description="How much of the past is taken.")
+    past_mb: int = Field(
+        64, ge=0, le=4096, description="How much is read of the end of each file that is there."
+    )
+
+
+class PostedLogsSource(_LinesSource, _SentSource):
+    """JSON lines that clients post to /telemetry/logs under this source's name."""
+
+    kind: Literal["posted_logs"] = "posted_logs"
+    lines: LineRules
+
+
 class KafkaSource(KafkaTopic, _Source):
     """Messages of a topic of Kafka, each with rows as clients post them."""
 
@@ -157,7 +167,13 @@ class KafkaSource(KafkaTopic, _Source):
 
 
 SourceConfig = Annotated[
-    PrometheusSource | ClickhouseSource | PushSource | RemoteWriteSource | LogsSource | KafkaSource,
+    PrometheusSource
+    | ClickhouseSource
+    | PushSource
+    | RemoteWriteSource
+    | LogsSource
+    | PostedLogsSource
+    | KafkaSource,
     Field(discriminator="kind"),
 ]
 

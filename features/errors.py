@@ -52,6 +52,10 @@ class PostRefusedError(FeatureError):
         self.reason = reason
 
 
+class PostTooLargeError(FeatureError):
+    """A body of posted telemetry that holds more than is read of one."""
+
+
 class UnreadableTelemetryError(FeatureError):
     """Packed telemetry that is damaged, or written by another release."""
 

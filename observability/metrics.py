@@ -161,6 +161,12 @@ class Metrics:
             "Intervals of entities that clients posted and that were taken.",
             "source",
         )
+        self.telemetry_posted_lines = self._counter(
+            "telemetry_posted_lines_total",
+            "Lines of logs that clients posted, taken or refused.",
+            "source",
+            "outcome",
+        )
         self.remote_write_samples = self._counter(
             "remote_write_samples_total",
             "Samples of needed series that a Prometheus wrote, taken or refused.",

@@ -96,6 +96,20 @@ class PostedAnswer(BaseModel):
     )
 
 
+class PostedLinesAnswer(BaseModel):
+    """The lines are written down, and will be added up when their interval is over."""
+
+    source: str
+    lines: int = Field(description="The lines of the body; empty ones are not counted.")
+    accepted: int = Field(
+        description="Those that could be read. One that turns out to be of an interval that is "
+        "stored already is a complaint of the source, in GET /sources."
+    )
+    complaints: list[ComplaintShown] = Field(
+        description="What was wrong, and was left out; all else was taken."
+    )
+
+
 class SourcesShown(BaseModel):
     sources: list[SourceState]
     told: datetime | None = Field(description="When the states were told; null: not yet.")

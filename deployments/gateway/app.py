@@ -41,6 +41,7 @@ from deployments.gateway.routes import (
     monitoring,
     outcomes,
     platform,
+    posted_logs,
     remote_write,
     sources,
     streams,
@@ -98,6 +99,7 @@ def build_app(context: GatewayContext) -> FastAPI:
         features,
         importance,
         datasets,
+        posted_logs,
         remote_write,
         timeline,
     )

@@ -7,7 +7,9 @@ from starlette.types import Scope
 
 from access.endpoints import V1
 
-PATHS = frozenset({"/telemetry", "/write", "/features/vectors", "/features/datasets"})
+PATHS = frozenset(
+    {"/telemetry", "/telemetry/logs", "/write", "/features/vectors", "/features/datasets"}
+)
 
 
 def reads_its_own(scope: Scope) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 from redis.asyncio import Redis
 
 from config_store.sources import ClickhouseSource as ClickhouseConfig
-from config_store.sources import KafkaSource, LogsSource
+from config_store.sources import KafkaSource, LogsSource, PostedLogsSource, RemoteWriteSource
 from config_store.sources import PrometheusSource as PrometheusConfig
 from deployments.telemetry.consumed import ConsumedSource
 from deployments.telemetry.place import SourcePlace
+from deployments.telemetry.written import WrittenSource
 from features.sources.breaker import Breaker
 from features.sources.clickhouse.embedded import EmbeddedClickhouse
 from features.sources.clickhouse.engine import Engine
@@ -20,8 +21,13 @@ from features.sources.kafka.reader import TopicReader
 from features.sources.kafka.reads import KafkaReads
 from features.sources.logs.positions import RedisPositions
 from features.sources.logs.source import LogSource
+from features.sources.logs.stream import ArrivedLines, LineStream
+from features.sources.logs.windows import LineWindows
 from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.source import PrometheusSource
+from features.sources.remote_write.editions import EDITIONS
+from features.sources.remote_write.stream import Arrived, SampleStream
+from features.sources.remote_write.windows import Windows
 
 
 def prometheus_source(
@@ -79,6 +85,38 @@ def log_source(name: str, config: LogsSource, redis: Redis, wall: Callable[[], f
         history_days=config.history_days,
         past_mb=config.past_mb,
     )
+
+
+def samples_source(
+    config: RemoteWriteSource, stream: SampleStream, place: SourcePlace, wall: Callable[[], float]
+) -> WrittenSource[Arrived]:
+    """Make a source of samples that a Prometheus writes, which evaluates none yet."""
+
+    def make(finished_to: int) -> Windows:
+        return Windows(
+            config.mapping,
+            config.cadence_seconds,
+            edition=EDITIONS[config.prometheus],
+            finished_to=finished_to,
+        )
+
+    return WrittenSource(config.cadence_seconds, stream, place, make, wall)
+
+
+def lines_source(
+    config: PostedLogsSource, stream: LineStream, place: SourcePlace, wall: Callable[[], float]
+) -> WrittenSource[ArrivedLines]:
+    """Make a source of lines that clients post, which adds none up yet."""
+
+    def make(finished_to: int) -> LineWindows:
+        return LineWindows(
+            config.lines,
+            config.cadence_seconds,
+            config.lateness_seconds,
+            finished_to=finished_to,
+        )
+
+    return WrittenSource(config.cadence_seconds, stream, place, make, wall)
 
 
 def kafka_source(

@@ -14,12 +14,13 @@ from pydantic import ValidationError
 from config_store.sources import (
     ClickhouseSource,
     LogsSource,
+    PostedLogsSource,
     PrometheusSource,
     RemoteWriteSource,
     SourceConfig,
 )
 from features.sources.clickhouse.rules import Table, Template
-from features.sources.logs.config import LogRules
+from features.sources.logs.config import LineRules
 from features.sources.rules import Mapping
 from features.telemetry.mappings import WHOLE, mapping_in_force, note_mapping
 from features.telemetry.tables import ColumnStore
@@ -36,7 +37,7 @@ _BY_PART_OF_LOGS = {
 }
 _DEPLOYS = ("deploys", "deploy")
 Parts = dict[str, Any]
-Rules = Mapping | LogRules | Table | Template
+Rules = Mapping | LineRules | Table | Template
 
 
 class Remapping:
@@ -45,7 +46,7 @@ class Remapping:
     def __init__(self, name: str, config: SourceConfig) -> None:
         self._name = name
         self._config = config
-        self.has_a_past = not isinstance(config, RemoteWriteSource)
+        self.has_a_past = not isinstance(config, RemoteWriteSource | PostedLogsSource)
         """Whether it can be asked for its past again."""
 
     def apply(self, store: ColumnStore, now_ms: int) -> tuple[int, bool]:
@@ -82,6 +83,8 @@ class Remapping:
         if isinstance(self._config, LogsSource):
             changed = [part for part in _BY_PART_OF_LOGS if before.get(part) != now.get(part)]
             return sorted({each for part in changed for each in _BY_PART_OF_LOGS[part]})
+        if isinstance(self._config, PostedLogsSource):
+            return sorted(_given_by_lines(before) - _given_by_lines(now))
         if not self.has_a_past:
             return sorted(before["metrics"].keys() - now["metrics"].keys())
         if _common(before) != _common(now):
@@ -97,12 +100,22 @@ def _common(parts: Parts) -> Parts:
     return {name: each for name, each in parts.items() if name not in ("metrics", *_DEPLOYS)}
 
 
+def _given_by_lines(parts: Parts) -> set[str]:
+    """Tell which metrics rules of lines give."""
+    kinds = {each["kind"] for each in parts["patterns"]}
+    return {
+        *(("error_rate",) if "error" in kinds else ()),
+        *(("deploy",) if "deploy" in kinds else ()),
+        *((*_LATENCIES, "exemplars") if parts["latency"] is not None else ()),
+    }
+
+
 def rules_of(config: SourceConfig) -> Rules | None:
     """Give what decides of a source's numbers; None where whoever posts does."""
     match config:
         case PrometheusSource() | RemoteWriteSource():
             return config.mapping
-        case LogsSource():
+        case LogsSource() | PostedLogsSource():
             return config.lines
         case ClickhouseSource():
             return config.query

@@ -14,6 +14,7 @@ from config_store.sources import SourceConfig
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.publishing import FeaturePublisher
 from features.sources.logs.positions import RedisPositions
+from features.sources.logs.stream import LineStream
 from features.sources.remote_write.stream import SampleStream
 from features.store import PUBLISHED_SECONDS
 from features.telemetry.by_source import entities_of_none_but
@@ -99,6 +100,7 @@ class Removals:
     async def _forget_traces(self, name: str) -> None:
         """Delete what waits for an evaluation that will not come, and what was read how far."""
         await SampleStream(self._redis, name).forget()
+        await LineStream(self._redis, name).forget()
         await RedisPositions(self._redis, name).forget()
 
     async def _withdraw(self, name: str, named: Mapping[str, SourceConfig]) -> None:

@@ -20,6 +20,7 @@ from config_store.sources import (
     EntityFacts,
     KafkaSource,
     LogsSource,
+    PostedLogsSource,
     PushSource,
     RemoteWriteSource,
     SourceConfig,
@@ -34,8 +35,10 @@ from deployments.telemetry.backfills import Backfills, can_be_asked_again
 from deployments.telemetry.building import (
     clickhouse_source,
     kafka_source,
+    lines_source,
     log_source,
     prometheus_source,
+    samples_source,
 )
 from deployments.telemetry.checking import SourceChecks
 from deployments.telemetry.consumed import ConsumedSource
@@ -60,6 +63,7 @@ from deployments.telemetry.written import PAUSE_SECONDS, WrittenSource
 from features.sources.breaker import Breaker
 from features.sources.kafka.reads import forget_other_reads
 from features.sources.logs.positions import RedisPositions
+from features.sources.logs.stream import LineStream
 from features.sources.remote_write.stream import SampleStream
 from features.sources.simulator.source import DEMO
 from features.telemetry.intake import Intake
@@ -91,10 +95,10 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Receiving:
-    """A source whose samples are evaluated, and by which configuration."""
+    """A source whose samples or lines are evaluated, and by which configuration."""
 
-    config: RemoteWriteSource
-    written: WrittenSource
+    config: RemoteWriteSource | PostedLogsSource
+    written: WrittenSource[Any]
     loop: BackgroundLoop
 
 
@@ -267,17 +271,22 @@ class TelemetryService:
             case LogsSource():
                 logs = log_source(name, config, self._redis, self._wall)
                 self._follow(name, config, logs, config.history_days)
-            case RemoteWriteSource():
+            case RemoteWriteSource() | PostedLogsSource():
                 self._receive(name, config)
             case KafkaSource():
                 self._consume(name, config)
             case PushSource():
                 pass
 
-    def _receive(self, name: str, config: RemoteWriteSource) -> None:
+    def _receive(self, name: str, config: RemoteWriteSource | PostedLogsSource) -> None:
         place = self._place(name, config.cadence_seconds, config)
-        stream = SampleStream(self._redis, name)
-        written = WrittenSource(name, config, stream, place, self._wall)
+        written: WrittenSource[Any]
+        if isinstance(config, RemoteWriteSource):
+            stream = SampleStream(self._redis, name)
+            written = samples_source(config, stream, place, self._wall)
+        else:
+            lines = LineStream(self._redis, name)
+            written = lines_source(config, lines, place, self._wall)
         loop = self._loops.start(
             f"evaluate {name}", written.step, lambda: PAUSE_SECONDS, expected=AWAY
         )

@@ -12,6 +12,7 @@ from features.telemetry.source_states import ComplaintCount, SourceState, State
 
 # As many cadences without a row, and who posts them seems to have stopped.
 QUIET_INTERVALS = 3
+_PATHS = {"remote_write": "/api/v1/write", "posted_logs": "/telemetry/logs"}
 
 
 def state_of_followed(name: str, config: SourceConfig | None, followed: Followed) -> SourceState:
@@ -49,7 +50,7 @@ def state_of_posted(
     """Describe a source that others send to."""
     newest = None if posted is None else posted.newest
     quiet = newest is None or now - newest > (QUIET_INTERVALS + 1) * config.cadence_seconds
-    path = "/api/v1/write" if config.kind == "remote_write" else "/telemetry"
+    path = _PATHS.get(config.kind, "/telemetry")
     why = "" if not quiet else f"Nothing was sent to {path}?source={name} lately"
     return SourceState(
         name=name,

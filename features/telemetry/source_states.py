@@ -13,7 +13,9 @@ from settings.redis_names import redis_name
 # The document is told anew every few seconds; one that is older says how things were.
 STALE_SECONDS = 60.0
 
-Kind = Literal["prometheus", "clickhouse", "push", "remote_write", "logs", "kafka", "demo"]
+Kind = Literal[
+    "prometheus", "clickhouse", "push", "remote_write", "logs", "posted_logs", "kafka", "demo"
+]
 BackfillState = Literal["queued", "running", "done", "failed", "cancelled"]
 State = Literal["live", "waiting", "away", "refused", "paused", "demo"]
 

@@ -93,6 +93,13 @@ def refuse_taken(sources: SourcesConfig, name: str) -> None:
         )
 
 
+_SENT = {
+    "push": "rows posted to /telemetry",
+    "remote_write": "samples written to /api/v1/write",
+    "posted_logs": "lines posted to /telemetry/logs",
+}
+
+
 def where(source: SourceConfig) -> str:
     """Say in a few words where a source's telemetry comes from."""
     match source.kind:
@@ -100,10 +107,8 @@ def where(source: SourceConfig) -> str:
             return str(source.url or source.folder)
         case "prometheus":
             return str(source.url)
-        case "push":
-            return "rows posted to /telemetry"
-        case "remote_write":
-            return "samples written to /api/v1/write"
+        case "push" | "remote_write" | "posted_logs":
+            return _SENT[source.kind]
         case "logs":
             return ", ".join(source.lines.paths)
         case "kafka":

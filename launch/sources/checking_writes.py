@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 
 from config_store.sources import RemoteWriteSource
 from deployments.telemetry.asked_once import NEWEST_WRITES, newest_interval, newest_sample_ms
-from features.sources.remote_write.stream import Held, SampleStream
+from features.sources.entries import Held
+from features.sources.remote_write.stream import SampleStream
 from features.sources.source import Gathered
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
 

@@ -184,6 +184,15 @@ def how_to_push(settings: Settings, name: str) -> str:
     )
 
 
+def how_to_post_lines(settings: Settings, name: str) -> str:
+    """Give a line to paste that posts a file of JSON lines."""
+    return (
+        "Post lines with a key of the role client, such as:\n"
+        f"curl 'http://{settings.host}:{settings.port}/telemetry/logs?source={name}' "
+        f'-H "X-API-Key: $(cat {settings.paths.key_file})" --data-binary @lines.jsonl'
+    )
+
+
 @asynccontextmanager
 async def _asked(wish: PrometheusWish) -> AsyncIterator[PrometheusApi]:
     api = PrometheusApi(

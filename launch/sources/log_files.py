@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 from pydantic import ValidationError
 
-from config_store.sources import LogsSource
+from config_store.sources import LogsSource, PostedLogsSource
 from deployments.telemetry.asked_once import INTERVALS, read_interval, read_logs
-from features.sources.logs.config import LogRules
+from features.sources.logs.config import LineRules, LogRules
 from features.sources.logs.ends import read_ends
 from features.sources.logs.intervals import QUANTILES
 from features.sources.logs.patterns import LineRead, LineReader
@@ -36,6 +37,40 @@ def logs_source(name: str, rules: LogRules, cadence_seconds: int, lateness: int)
     except ValidationError as refusal:
         raise wrong(refusal) from None
     return source
+
+
+def posted_source(
+    name: str, rules: LineRules, cadence_seconds: int, lateness: int
+) -> PostedLogsSource:
+    """Give a source of lines that clients post."""
+    try:
+        source = PostedLogsSource(
+            lines=rules, cadence_seconds=cadence_seconds, lateness_seconds=lateness
+        )
+        check_name(name, source)
+    except ValidationError as refusal:
+        raise wrong(refusal) from None
+    return source
+
+
+def without_paths(rules: LogRules) -> LineRules:
+    """Give rules that hold for the same lines wherever they come from."""
+    return LineRules.model_validate(rules.model_dump(exclude={"paths"}))
+
+
+def read_line_rules(file: Path) -> LineRules:
+    """Read rules of the user's own for posted lines; which files they were made of is no matter."""
+    try:
+        found = orjson.loads(file.read_bytes())
+        if isinstance(found, dict):
+            found.pop("paths", None)
+        return LineRules.model_validate_json(orjson.dumps(found))
+    except ValidationError as refusal:
+        raise LaunchError(f"The rules in {file}: {wrong(refusal)}") from None
+    except orjson.JSONDecodeError as error:
+        raise LaunchError(f"The rules in {file} are no JSON: {error}.") from None
+    except OSError as error:
+        raise LaunchError(f"The rules {file} cannot be read: {error.strerror}.") from None
 
 
 def read_rules(file: Path) -> LogRules:

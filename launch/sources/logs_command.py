@@ -1,4 +1,4 @@
-"""`ballast connect logs`: files of JSON lines on the machine of the history."""
+"""`ballast connect logs`: JSON lines, in files on the machine of the history or posted to it."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from launch.command import failed, read_settings
 from launch.sources.steps import DryRun, Yes, confirm, run, save, sentences
 
 if TYPE_CHECKING:
-    from config_store.sources import LogsSource
+    from config_store.sources import LogsSource, PostedLogsSource
     from features.sources.logs.proposal import Stated
 
 
@@ -29,9 +29,13 @@ def connect_logs(
         typer.Argument(
             metavar="PATTERN...",
             help="Files, or patterns in quotes that match the rotated ones too, as in "
-            "'/var/log/shop/access.log*'.",
+            "'/var/log/shop/access.log*'. With --posted, files that show what lines look like.",
         ),
     ] = None,
+    posted: Annotated[
+        bool,
+        typer.Option("--posted", help="Lines are posted to /telemetry/logs, and no file is read."),
+    ] = False,
     entity_field: Annotated[
         str | None, typer.Option(help="The field that names the service.")
     ] = None,
@@ -68,7 +72,10 @@ def connect_logs(
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Look at the ends of log files, show how their fields would be used, and connect them."""
+    """Look at the ends of log files, show how their fields would be used, and connect them.
+
+    Or connect lines of their kind that clients post.
+    """
     from features.sources.logs.proposal import Stated  # noqa: PLC0415 - for a quick `--version`
     from launch.sources import connecting, log_files  # noqa: PLC0415 - same
 
@@ -78,14 +85,14 @@ def connect_logs(
     if not dry_run:
         run(connecting.refuse_taken_name(settings, name))
     now = datetime.now(UTC)
-    if rules is not None:
+    source: LogsSource | PostedLogsSource
+    if rules is not None and posted:
         with sentences():
-            own = log_files.read_rules(rules)
-            source, newest = (
-                log_files.logs_source(name, own, cadence, lateness),
-                log_files.newest_time(own),
+            source = log_files.posted_source(
+                name, log_files.read_line_rules(rules), cadence, lateness
             )
-        typer.echo(run(log_files.sample(name, source, newest, now)))
+    elif rules is not None:
+        source = _stated(name, rules, cadence, lateness, now)
     else:
         stated = Stated(
             entity_field,
@@ -97,12 +104,31 @@ def connect_logs(
             status_field,
         )
         source = _proposed(name, patterns or [], stated, cadence, lateness, now)
+        if posted:
+            with sentences():
+                source = log_files.posted_source(
+                    name, log_files.without_paths(source.lines), cadence, lateness
+                )
     if save_rules is not None:
         save(save_rules, source.lines.model_dump_json(indent=2) + "\n")
     if dry_run:
         return
     confirm(run(connecting.consequence(settings)), yes=yes)
     typer.echo(run(connecting.connect(settings, name, source, now)))
+    if posted:
+        typer.echo(connecting.how_to_post_lines(settings, name))
+
+
+def _stated(name: str, rules: Path, cadence: int, lateness: int, now: datetime) -> "LogsSource":
+    """Show what rules of the user's own give of their files, and give the source."""
+    from launch.sources import log_files  # noqa: PLC0415 - see above
+
+    with sentences():
+        own = log_files.read_rules(rules)
+        source = log_files.logs_source(name, own, cadence, lateness)
+        newest = log_files.newest_time(own)
+    typer.echo(run(log_files.sample(name, source, newest, now)))
+    return source
 
 
 def _proposed(

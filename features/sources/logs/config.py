@@ -88,12 +88,9 @@ class Pattern(Frozen):
     where: tuple[Condition, ...] = Field(min_length=1, max_length=10)
 
 
-class LogRules(Frozen):
-    """Files of JSON lines, and what their fields mean."""
+class LineRules(Frozen):
+    """What the fields of JSON lines mean, wherever the lines come from."""
 
-    paths: tuple[Annotated[str, AfterValidator(_absolute)], ...] = Field(
-        min_length=1, max_length=100, description="Files, or patterns such as /var/log/app.log*."
-    )
     entity_field: FieldName | None = None
     entity_name: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         None, description="Where all lines are of one entity."
@@ -113,3 +110,11 @@ class LogRules(Frozen):
         if (self.entity_field is None) == (self.entity_name is None):
             raise ValueError("give either entity_field or entity_name")
         return self
+
+
+class LogRules(LineRules):
+    """Files of JSON lines, and what their fields mean."""
+
+    paths: tuple[Annotated[str, AfterValidator(_absolute)], ...] = Field(
+        min_length=1, max_length=100, description="Files, or patterns such as /var/log/app.log*."
+    )

@@ -10,7 +10,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.sources.logs.config import Condition, LogRules, TimeField
+from features.sources.logs.config import Condition, LineRules, TimeField
 from features.sources.source import Fault
 
 # A pattern is looked for in so much of a text: what follows says no more about its kind.
@@ -44,7 +44,7 @@ class UnreadLine(NamedTuple):
 class LineReader:
     """Reads lines by the rules, which it makes ready once."""
 
-    def __init__(self, rules: LogRules) -> None:
+    def __init__(self, rules: LineRules) -> None:
         self._rules = rules
         self._time = time_reader(rules.time)
         self._requests = [_test(each) for each in rules.requests]

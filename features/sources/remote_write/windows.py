@@ -7,6 +7,7 @@ Prometheus keeps what it could not send for about two hours.
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from features.sources.remote_write.evaluation import Evaluation
 from features.sources.remote_write.log import Columns, SampleLog
 from features.sources.remote_write.registry import Registry
 from features.sources.remote_write.samples import Samples
+from features.sources.remote_write.stream import Arrived
 from features.sources.remote_write.vectors import Vector
 from features.sources.rules import Mapping
 from features.sources.source import Complaint, Gathered, add_up
@@ -81,6 +83,11 @@ class Windows:
         self._faults = Faults()
         # What came before this process did is no news, however old it is.
         self._finished_at_ms: float = np.inf
+
+    def take(self, arrived: Sequence[Arrived]) -> None:
+        """Take entries of the stream in, in the stream's order."""
+        for each in arrived:
+            self.add(each.id, each.samples, each.received_ms)
 
     def add(self, entry_id: str, samples: Samples, received_ms: int) -> None:
         """Take an entry of the stream in; entries come in the stream's order."""

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from config_store.sources import (
     ClickhouseSource,
     LogsSource,
+    PostedLogsSource,
     PrometheusSource,
     RemoteWriteSource,
 )
@@ -185,6 +186,25 @@ async def test_corrected_rules_of_logs_read_the_files_again(
     assert len(forgotten) == 1
     assert "*" in await begin(entity_name="store", patterns=[failed])
     assert len(forgotten) == 2
+
+
+def test_of_posted_lines_only_metrics_end_that_are_gone(measured: EmbeddedClickhouse) -> None:
+    error = {"kind": "error", "where": [{"field": "code", "equals": "5"}]}
+    deploy = {"kind": "deploy", "where": [{"field": "message", "equals": "new"}]}
+    lines = {"entity_name": "shop", "latency": {"field": "ms"}, "patterns": [error, deploy]}
+
+    def ended(at: int, **changed: Any) -> set[str]:
+        config = PostedLogsSource.model_validate({"lines": lines | changed})
+        remapping = Remapping("posted", config)
+        assert not remapping.has_a_past
+        remapping.apply(measured, at)
+        return {each.column for each in ended_columns(measured) if each.source == "posted"}
+
+    assert ended(1000) == set()
+    assert ended(2000, entity_name="store", latency={"field": "us", "unit": "us"}) == set()
+    assert ended(3000, patterns=[error]) == {"deploy"}
+    latencies = {"p50_ms", "p95_ms", "p99_ms", "p999_ms", "exemplars"}
+    assert ended(4000, latency=None, patterns=[]) == {"deploy", "error_rate"} | latencies
 
 
 def clickhouse(**query: Any) -> ClickhouseSource:

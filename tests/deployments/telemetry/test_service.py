@@ -29,6 +29,7 @@ from deployments.telemetry.demo import Demo
 from deployments.telemetry.entity_limit import EntityLimit
 from deployments.telemetry.followed import Stretch
 from deployments.telemetry.service import TelemetryService
+from features.sources.logs.stream import LineStream
 from features.sources.remote_write.stream import SampleStream
 from features.sources.source import Gathered
 from features.store import key
@@ -344,6 +345,7 @@ async def test_sources_that_go_while_the_platform_is_down_are_missed_once(
 
     await eventually(remembered)
     await SampleStream(redis, "edge").add(b"waits")
+    await LineStream(redis, "edge").add(b"waits")
     await redis.set("ballast:sources:logs:positions", b"{}")
     await running.service.close()
     await running.activate(SourcesConfig(named={"other": PushSource()}))

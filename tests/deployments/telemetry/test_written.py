@@ -7,11 +7,12 @@ import pytest
 from redis.asyncio import Redis
 
 from config_store.sources import RemoteWriteSource
+from deployments.telemetry.building import samples_source
 from deployments.telemetry.followed import Stretch
 from deployments.telemetry.written import ENTRIES, WrittenSource
 from features.sources.remote_write.needed import Series, identity_of
 from features.sources.remote_write.samples import Samples, encode
-from features.sources.remote_write.stream import MOST_READ_BYTES, SampleStream
+from features.sources.remote_write.stream import MOST_READ_BYTES, Arrived, SampleStream
 from features.sources.rules import Mapping, Rate, Selector
 from features.sources.source import Gathered
 
@@ -31,6 +32,9 @@ class Rows:
 
     async def stretch(self) -> Stretch:
         return Stretch(min(self.rates, default=None), max(self.rates, default=None))
+
+    def within_limit(self, gathered: Gathered) -> Gathered:
+        return gathered
 
     async def take_in(self, gathered: Gathered, *, newest: bool) -> None:
         assert newest
@@ -57,8 +61,8 @@ async def test_an_interval_that_waits_in_many_entries_is_evaluated_whole(
     for pod in range(PODS):
         await stream.add(of_pod(pod, begin))
 
-    def new() -> WrittenSource:
-        return WrittenSource("edge", SOURCE, stream, rows, lambda: time.time() + 60)  # type: ignore[arg-type] # it stands in a place's place
+    def new() -> WrittenSource[Arrived]:
+        return samples_source(SOURCE, stream, rows, lambda: time.time() + 60)  # type: ignore[arg-type] # it stands in a place's place
 
     written = new()
     while await written.step():

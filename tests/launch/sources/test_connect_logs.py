@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 from typer.testing import CliRunner, Result
 
-from config_store.sources import LogsSource, SourceConfig
+from config_store.sources import LogsSource, PostedLogsSource, SourceConfig
 from config_store.store import ConfigStore
 from features.sources.logs.config import LatencyField, TimeField
 from launch.cli import app
@@ -186,3 +186,34 @@ async def test_what_lacks_is_said_with_what_would_help(folder: Path) -> None:
     assert "It may be elapsed, in a unit that its name does not say" in done.output
     assert "Every line counts as a request." in done.output
     assert "give --status-field" in done.output
+
+
+@pytest.mark.parametrize("saved", [False, True])
+async def test_lines_of_their_kind_are_connected_to_be_posted(
+    redis: Redis, folder: Path, tmp_path: Path, saved: bool
+) -> None:
+    rules = tmp_path / "rules.json"
+    files = f"{folder}/access.log*"
+    await invoke("connect", "logs", "files", files, "--save-rules", str(rules), "--yes")
+    given = ["--rules", str(rules)] if saved else [files]
+    done = await invoke("connect", "logs", "shop", "--posted", "--lateness", "7", "--yes", *given)
+    assert done.exit_code == 0, done.output
+    assert "/telemetry/logs?source=shop" in done.output
+    named = await sources(redis)
+    found, of_files = named["shop"], named["files"]
+    assert isinstance(found, PostedLogsSource)
+    assert isinstance(of_files, LogsSource)
+    assert found.lines.model_dump() == of_files.lines.model_dump(exclude={"paths"})
+    assert found.lateness_seconds == 7
+    listed = await invoke("sources", "list")
+    assert "lines posted to /telemetry/logs" in listed.output
+
+
+@pytest.mark.parametrize("content", ["no JSON", "[]", '{"entity_field": 7}'])
+async def test_rules_of_posted_lines_that_are_wrong_are_said_to_be(
+    tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "rules.json").write_text(content)
+    done = await invoke("connect", "logs", "shop", "--posted", "--rules", f"{tmp_path}/rules.json")
+    assert done.exit_code == 1
+    assert "rules.json" in done.output

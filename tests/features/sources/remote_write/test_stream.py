@@ -8,9 +8,10 @@ import pytest
 from redis.asyncio import Redis
 
 from features.errors import IntakeFullError
+from features.sources.entries import Held
 from features.sources.remote_write.needed import Series
 from features.sources.remote_write.samples import Samples, decode, encode
-from features.sources.remote_write.stream import Held, SampleStream
+from features.sources.remote_write.stream import SampleStream
 
 SERIES = Series(7, "queue", (("job", "orders"),))
 
