@@ -22,6 +22,7 @@ from features.sources.logs.positions import RedisPositions
 from features.sources.logs.source import LogSource
 from features.sources.prometheus.api import PrometheusApi
 from features.sources.prometheus.source import PrometheusSource
+from features.sources.source import Source
 
 
 def prometheus_source(
@@ -65,6 +66,15 @@ def clickhouse_engine(name: str, config: ClickhouseConfig) -> Engine:
         database=config.database,
         verify_tls=config.verify_tls,
     )
+
+
+def asked_source(
+    name: str, config: PrometheusConfig | ClickhouseConfig, wall: Callable[[], float]
+) -> Source:
+    """Make a source that can be asked for any time, which asks nobody yet."""
+    if isinstance(config, PrometheusConfig):
+        return prometheus_source(name, config, wall)
+    return clickhouse_source(name, config, wall)
 
 
 def log_source(name: str, config: LogsSource, redis: Redis, wall: Callable[[], float]) -> LogSource:
