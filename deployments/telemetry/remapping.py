@@ -117,7 +117,8 @@ def rules_of(config: SourceConfig) -> Rules | None:
 def mapping_id(config: Asked) -> str:
     """Name a mapping, in a word that can be typed."""
     rules = config.mapping if isinstance(config, PrometheusSource) else config.query
-    return sha256(rules.model_dump_json().encode()).hexdigest()[:ID_CHARACTERS]
+    canonical = orjson.dumps(rules.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    return sha256(canonical).hexdigest()[:ID_CHARACTERS]
 
 
 def by_noted_mapping(config: Asked, noted: str) -> Asked | None:
