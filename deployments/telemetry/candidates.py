@@ -124,7 +124,8 @@ class Candidates:
             return config
         if config.forced == mapping_id(config):
             await self._forget_refusal(name)
-            await self._note(name, config, "it is forced by the configuration", accepted=True)
+            reason = "it is forced by the configuration"
+            await self._note(name, config, reason, self._wall(), accepted=True)
             return config
         refused = (self._refused or {}).get(name)
         if refused is None or (refused.held_back.id, refused.bounds) != (
@@ -149,7 +150,8 @@ class Candidates:
     async def _settle(self, candidate: Candidate) -> Asked:
         """Do what was found; noted first, so that a crash in between only compares again."""
         name, config, bounds = candidate.name, candidate.config, candidate.bounds
-        await self._note(name, config, candidate.reason, accepted=candidate.accepted)
+        reason, at = candidate.reason, candidate.since
+        await self._note(name, config, reason, at, accepted=candidate.accepted)
         if candidate.refused:
             await self._remember(name, Refusal(held_back=candidate.held_back, bounds=bounds))
         chosen = config if candidate.accepted else self._settled[name][2]
@@ -157,9 +159,13 @@ class Candidates:
         self._settled[name] = (config, bounds, chosen)
         return chosen
 
-    async def _note(self, name: str, config: Asked, reason: str, *, accepted: bool) -> None:
+    async def _note(
+        self, name: str, config: Asked, reason: str, at: float, *, accepted: bool
+    ) -> None:
+        """Note what was decided when: where it is noted again it is the same event."""
         what = f"the mapping of {name} ({mapping_id(config)})"
-        await SourceEvents(name, self._store, self._wall).published(what, reason, accepted=accepted)
+        events = SourceEvents(name, self._store, lambda: at)
+        await events.published(what, reason, accepted=accepted)
 
     def _known(self) -> set[str]:
         return {*self._compared, *self._settled, *(self._refused or {})}

@@ -24,7 +24,7 @@ def state_of_followed(
     if held_back is not None and state in ("live", "waiting"):
         state, why = "held back", held_back.why
     elif state == "waiting" and not why and followed.attempted:
-        why = "Its mapping has given no number yet"
+        why = "No row has come since the platform started"
     return SourceState(
         name=name,
         kind=DEMO if config is None else config.kind,

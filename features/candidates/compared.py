@@ -1,6 +1,6 @@
 """Compares what two versions of a mapping, or of definitions, give of the same entities."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -79,15 +79,17 @@ def _totals(before: Given, after: Given, bounds: CandidateBounds) -> Iterator[Fi
         bound=f"{bounds.least_rows:g} to {bounds.most_rows:g} times as many",
         within=bounds.least_rows * rows[0] <= rows[1] <= bounds.most_rows * rows[0],
     )
-    size = _size(before) / before.intervals, _size(after) / max(after.intervals, 1)
+    names = before.columns.keys()  # what comes to them is no growth
+    size = _size(before, names) / before.intervals, _size(after, names) / max(after.intervals, 1)
     yield _alike("bytes an interval", size, bounds.most_size, 0.0)
 
 
-def _size(given: Given) -> int:
-    """Count the bytes of the numbers, and of the names that they are of."""
-    numbers = sum(int(np.isfinite(each).sum()) for each in given.columns.values())
-    names = int(np.char.str_len(given.entity).sum()) if len(given.entity) else 0
-    return _NUMBER_BYTES * numbers + names
+def _size(given: Given, names: Collection[str]) -> int:
+    """Count the bytes of these columns' numbers, and of the entities that they are of."""
+    columns = (each for name, each in given.columns.items() if name in names)
+    numbers = sum(int(np.isfinite(each).sum()) for each in columns)
+    entities = int(np.char.str_len(given.entity).sum()) if len(given.entity) else 0
+    return _NUMBER_BYTES * numbers + entities
 
 
 def _columns(before: Given, after: Given, bounds: CandidateBounds) -> Iterator[Figure]:

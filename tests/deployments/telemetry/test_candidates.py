@@ -142,6 +142,7 @@ async def test_a_unit_that_is_off_is_held_back_over_a_restart_until_it_is_forced
     assert world.latencies().max() <= 50.0
     assert world.in_force() == good
 
+    await eventually(lambda: world.events("publication_refused"))
     await world.restart()
     await eventually(lambda: "tables" in world.running.service._running)
     again = await world.held_back()
@@ -153,6 +154,7 @@ async def test_a_unit_that_is_off_is_held_back_over_a_restart_until_it_is_forced
     other = world.config(metrics={"p99_ms": LATENCY | {"times": 999.0}}, forced=mapping_id(wrong))
     await world.running.activate(tables=other)
     await eventually(lambda: len(world.events("publication_refused")) == 2)
+    world.running.now += 1  # what is known from now on is the new mapping's
     await world.running.activate(tables=wrong.model_copy(update={"forced": mapping_id(wrong)}))
     await eventually(lambda: len(world.latencies()) > 0 and world.latencies().min() >= 40_000.0)
     (accepted,) = world.events("publication_accepted")
@@ -186,6 +188,7 @@ async def test_what_would_take_away_what_is_there_is_held_back(
     await world.running.activate(tables=change(world))
     state = await world.held_back()
     assert said in state.why
+    await eventually(lambda: world.events("publication_refused"))
     (refused,) = world.events("publication_refused")
     assert said in refused
     assert world.in_force() == good
@@ -202,6 +205,7 @@ async def test_what_would_take_away_what_is_there_is_held_back(
 
 
 async def test_a_change_within_bounds_is_followed_by_itself(world: World) -> None:
+    world.running.now += 1  # what is known from now on is the new mapping's
     await world.running.activate(tables=world.config(metrics={"p99_ms": LATENCY | {"times": 1.5}}))
     await eventually(lambda: len(world.latencies()) > 0 and world.latencies().min() == 60.0)
     (accepted,) = world.events("publication_accepted")

@@ -51,6 +51,12 @@ def times(factor: float) -> Change:
             times(1000.0),
             {f"quantile {each} of p99_ms" for each in (0.05, 0.5, 0.95)},
         ),
+        (
+            lambda before: with_(
+                before, **{f"more_{at}": np.ones(len(before.entity)) for at in range(10)}
+            ),
+            set(),
+        ),
         (lambda before: missing(before, 0.09), set()),
         (
             lambda before: missing(before, 0.12),
