@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, HttpUrl, field_validator, model_validator
 
+from features.candidates.bounds import CandidateBounds
 from features.sources.clickhouse.rules import Query
 from features.sources.kafka.config import KafkaTopic
 from features.sources.logs.config import LineRules, LogRules
@@ -25,7 +26,16 @@ class _Source(Frozen):
     paused: bool = False
 
 
-class PrometheusSource(_Source):
+class _AskedSource(_Source):
+    forced: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{12}$",
+        description="The id of a mapping that is followed although it is out of bounds, as "
+        "`ballast sources list` shows it.",
+    )
+
+
+class PrometheusSource(_AskedSource):
     """A Prometheus, or what speaks its API, that is asked."""
 
     kind: Literal["prometheus"] = "prometheus"
@@ -45,7 +55,7 @@ class PrometheusSource(_Source):
         return url
 
 
-class ClickhouseSource(_Source):
+class ClickhouseSource(_AskedSource):
     """Tables of the user's own ClickHouse, a server or a folder of chDB, which are only read."""
 
     kind: Literal["clickhouse"] = "clickhouse"
@@ -202,6 +212,11 @@ class SourcesConfig(Frozen):
     named: dict[Annotated[str, Field(pattern=NAME)], SourceConfig] = Field(default_factory=dict)
     entities: dict[Annotated[str, Field(min_length=1, max_length=200)], EntityFacts] = Field(
         default_factory=dict
+    )
+    publishing: CandidateBounds = Field(
+        CandidateBounds(),
+        description="How far a changed mapping of a source that is asked may be from the one "
+        "before and take its place.",
     )
 
     @model_validator(mode="after")

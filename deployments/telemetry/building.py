@@ -28,6 +28,7 @@ from features.sources.prometheus.source import PrometheusSource
 from features.sources.remote_write.editions import EDITIONS
 from features.sources.remote_write.stream import Arrived, SampleStream
 from features.sources.remote_write.windows import Windows
+from features.sources.source import Source
 
 
 def prometheus_source(
@@ -71,6 +72,15 @@ def clickhouse_engine(name: str, config: ClickhouseConfig) -> Engine:
         database=config.database,
         verify_tls=config.verify_tls,
     )
+
+
+def asked_source(
+    name: str, config: PrometheusConfig | ClickhouseConfig, wall: Callable[[], float]
+) -> Source:
+    """Make a source that can be asked for any time, which asks nobody yet."""
+    if isinstance(config, PrometheusConfig):
+        return prometheus_source(name, config, wall)
+    return clickhouse_source(name, config, wall)
 
 
 def log_source(name: str, config: LogsSource, redis: Redis, wall: Callable[[], float]) -> LogSource:

@@ -8,6 +8,7 @@ from features.sources.source import Happened
 from features.telemetry.columns import Telemetry
 from observability.timeline.deploys import deploys
 from observability.timeline.event import Event
+from observability.timeline.kinds import Kind
 from observability.timeline.store import append
 
 # An entity of which so many intervals are missing in a row is silent.
@@ -73,6 +74,12 @@ class SourceEvents:
                 Event("breaker_opened", now, source=self._source, details={"failures": failures}),
             ]
         )
+
+    async def published(self, what: str, reason: str, *, accepted: bool) -> None:
+        """Note what became of a new version, and why."""
+        kind: Kind = "publication_accepted" if accepted else "publication_refused"
+        details = {"what": what, "reason": reason}
+        await self._append([Event(kind, self._wall(), source=self._source, details=details)])
 
     async def connected(self) -> None:
         await self._append([Event("source_connected", self._wall(), source=self._source)])

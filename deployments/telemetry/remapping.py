@@ -7,8 +7,10 @@ only metrics end that are mapped no longer.
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from config_store.sources import (
@@ -36,7 +38,9 @@ _BY_PART_OF_LOGS = {
     "patterns": ("request_rate", "error_rate", "deploy"),
 }
 _DEPLOYS = ("deploys", "deploy")
+ID_CHARACTERS = 12
 Parts = dict[str, Any]
+Asked = PrometheusSource | ClickhouseSource
 Rules = Mapping | LineRules | Table | Template
 
 
@@ -121,6 +125,23 @@ def rules_of(config: SourceConfig) -> Rules | None:
             return config.query
         case _:
             return None
+
+
+def mapping_id(config: Asked) -> str:
+    """Name a mapping, in a word that can be typed."""
+    rules = config.mapping if isinstance(config, PrometheusSource) else config.query
+    canonical = orjson.dumps(rules.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    return sha256(canonical).hexdigest()[:ID_CHARACTERS]
+
+
+def by_noted_mapping(config: Asked, noted: str) -> Asked | None:
+    """Give the source as it is by a mapping that was noted; None where that is no such mapping."""
+    field = "mapping" if isinstance(config, PrometheusSource) else "query"
+    try:
+        parts = config.model_dump(mode="json") | {field: orjson.loads(noted)}
+        return type(config).model_validate(parts)
+    except (ValidationError, orjson.JSONDecodeError):
+        return None
 
 
 def _parts(noted: str, model: type[Rules]) -> Parts:

@@ -55,6 +55,11 @@ class Removals:
                 name.decode(): Remembered.model_validate_json(each) for name, each in found.items()
             }
 
+    def is_new(self, name: str) -> bool:
+        """Tell whether the configuration did not name the source until now."""
+        known = (self._known or {}).get(name)
+        return known is None or known.removed_at is not None
+
     def owes(self, name: str, config: SourceConfig) -> bool:
         """Tell whether something of an earlier source of this name is still to go."""
         known = (self._known or {}).get(name)

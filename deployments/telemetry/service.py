@@ -33,13 +33,13 @@ from deployments.history.questions import News
 from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
 from deployments.telemetry.backfills import Backfills, can_be_asked_again
 from deployments.telemetry.building import (
-    clickhouse_source,
+    asked_source,
     kafka_source,
     lines_source,
     log_source,
-    prometheus_source,
     samples_source,
 )
+from deployments.telemetry.candidates import Candidates
 from deployments.telemetry.checking import SourceChecks
 from deployments.telemetry.consumed import ConsumedSource
 from deployments.telemetry.demo import Demo
@@ -144,6 +144,9 @@ class TelemetryService:
         self._reads_kept: frozenset[str] | None = None
         self._wanted: SourcesConfig | None = None
         self._changed = asyncio.Event()
+        self._candidates = Candidates(
+            redis, store, loops, self._removals.is_new, wall, self._changed
+        )
         intake = Intake(redis, on_dead_letter=metrics.telemetry_dead_letters.inc)
         ownership = Ownership(store, lambda: self._wanted, wall)
         self._intake = IntakeDrain(intake, self._place, lambda: self._wanted, ownership)
@@ -159,6 +162,7 @@ class TelemetryService:
 
     async def close(self) -> None:
         await self._config.stop()
+        await self._candidates.close()
         for name in [*self._running, *self._receiving, *self._consuming]:
             await self._stop(name)
 
@@ -184,8 +188,11 @@ class TelemetryService:
         config = None if self._wanted is None else self._wanted.named.get(asked.source)
         if config is None:
             return BackfillBegun(None, f"The source {asked.source} was not heard of yet: try again")
-        begun = await self._backfills.begin(asked, config)
-        if (running := self._running.get(asked.source)) is not None:
+        running = self._running.get(asked.source)
+        # By the mapping that is followed: a new one may be held back.
+        followed = config if running is None or running.config is None else running.config
+        begun = await self._backfills.begin(asked, followed)
+        if running is not None:
             running.wake.set()
         return begun
 
@@ -220,16 +227,18 @@ class TelemetryService:
         """Follow what the configuration names, and nothing else."""
         if self._wanted is None:
             return
-        wanted = {name: each for name, each in self._wanted.named.items() if not each.paused}
+        not_paused = {name: each for name, each in self._wanted.named.items() if not each.paused}
         known: dict[str, SourceConfig | None] = {
             name: each.config for name, each in self._running.items() if name != DEMO
         }
         known |= {name: each.config for name, each in self._receiving.items()}
         known |= {name: each.config for name, each in self._consuming.items()}
+        await self._removals.load()
+        running = {name: each for name, each in known.items() if each is not None}
+        wanted = await self._candidates.in_force(not_paused, self._wanted.publishing, running)
         for name, config in known.items():
             if wanted.get(name) != config:
                 await self._stop(name)
-        await self._removals.load()
         for name, named in wanted.items():
             runs = wanted.get(name) == known.get(name) and name in known
             if not runs and not self._removals.owes(name, named):
@@ -262,12 +271,9 @@ class TelemetryService:
     def _begin(self, name: str, config: SourceConfig) -> None:
         """Begin with a source; what clients post under its name needs no beginning."""
         match config:
-            case PrometheusConfig():
-                source = prometheus_source(name, config, self._wall)
+            case PrometheusConfig() | ClickhouseConfig():
+                source = asked_source(name, config, self._wall)
                 self._follow(name, config, source, config.history_days)
-            case ClickhouseConfig():
-                tables = clickhouse_source(name, config, self._wall)
-                self._follow(name, config, tables, config.history_days)
             case LogsSource():
                 logs = log_source(name, config, self._redis, self._wall)
                 self._follow(name, config, logs, config.history_days)
@@ -362,7 +368,7 @@ class TelemetryService:
         """Tell gateways how the sources fare, those of the configuration and the demo."""
         named = {} if self._wanted is None else self._wanted.named
         followed = [
-            state_of_followed(name, each.config, each.followed)
+            state_of_followed(name, each.config, each.followed, self._candidates.held_back(name))
             for name, each in self._running.items()
         ]
         posted = [

@@ -8,21 +8,30 @@ from deployments.telemetry.consumed import ConsumedSource
 from deployments.telemetry.followed import Followed
 from features.sources.simulator.source import DEMO
 from features.sources.source import Complaint
-from features.telemetry.source_states import ComplaintCount, SourceState, State
+from features.telemetry.source_states import ComplaintCount, HeldBack, SourceState, State
 
 # As many cadences without a row, and who posts them seems to have stopped.
 QUIET_INTERVALS = 3
 _PATHS = {"remote_write": "/api/v1/write", "posted_logs": "/telemetry/logs"}
 
 
-def state_of_followed(name: str, config: SourceConfig | None, followed: Followed) -> SourceState:
+def state_of_followed(
+    name: str, config: SourceConfig | None, followed: Followed, held_back: HeldBack | None = None
+) -> SourceState:
     """Describe a source that is asked; without a configuration it is the demo."""
     stretch = followed.stretch
+    state = _followed_state(config, followed)
+    why = followed.trouble
+    if held_back is not None and state in ("live", "waiting"):
+        state, why = "held back", held_back.why
+    elif state == "waiting" and not why and followed.attempted:
+        why = "No row has come since the platform started"
     return SourceState(
         name=name,
         kind=DEMO if config is None else config.kind,
-        state=_followed_state(config, followed),
-        why=followed.trouble,
+        state=state,
+        why=why,
+        held_back=held_back,
         breaker=followed.breaker.state,
         newest=None if stretch is None else stretch.newest,
         rows=followed.rows,

@@ -1,7 +1,10 @@
 """What is stored of each source: how far it reaches, and how to be rid of it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from features.telemetry.tables import METRICS, ColumnStore
 
@@ -29,6 +32,14 @@ FROM measurements
 WHERE source IN {{sources:Array(String)}} AND entity IN {{entities:Array(String)}}
       AND ts >= toDateTime({{since:Int64}})
 GROUP BY entity, owner ORDER BY entity, owner
+"""  # noqa: S608 - names of COLUMNS
+_MEASURED_BY = f"""
+SELECT entity, toUnixTimestamp(ts) AS at, {", ".join(METRICS)}
+FROM measurements
+WHERE source = {{source:String}}
+      AND ts >= toDateTime({{since:Int64}}) AND ts < toDateTime({{until:Int64}})
+      AND known >= fromUnixTimestamp64Milli({{known_from_ms:Int64}}, 'UTC')
+ORDER BY entity, ts, known DESC LIMIT 1 BY entity, ts
 """  # noqa: S608 - names of COLUMNS
 _PARTITIONS = """
 SELECT DISTINCT _partition_id AS id FROM measurements WHERE source = {source:String}
@@ -98,3 +109,15 @@ def forget_source(store: ColumnStore, source: str) -> None:
             f" WHERE _partition_id = '{partition['id']}') SETTINGS mutations_sync = 1"
         )
         store.execute(f"ALTER TABLE measurements DROP PARTITION ID '{partition['id']}'")
+
+
+def measured_by(
+    store: ColumnStore, source: str, since: int, until: int, known_from_ms: int
+) -> dict[str, NDArray[Any]]:
+    """Give what a source measured of [since, until), a row an entity and interval, as columns."""
+    params = {"source": source, "since": since, "until": until, "known_from_ms": known_from_ms}
+    found = store.columns(_MEASURED_BY, params)
+    return {
+        "entity": found["entity"].astype(str),
+        "at": found["at"].astype(np.int64),
+    } | {name: found[name].astype(np.float64) for name in METRICS}

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, Field, ValidationError
 from redis.asyncio import Redis
 
+from features.candidates.compared import Figure
 from features.sources.source import Fault
 from settings.frozen import Frozen
 from settings.redis_names import redis_name
@@ -17,7 +18,7 @@ Kind = Literal[
     "prometheus", "clickhouse", "push", "remote_write", "logs", "posted_logs", "kafka", "demo"
 ]
 BackfillState = Literal["queued", "running", "done", "failed", "cancelled"]
-State = Literal["live", "waiting", "away", "refused", "paused", "demo"]
+State = Literal["live", "waiting", "away", "refused", "held back", "paused", "demo"]
 
 
 class ComplaintCount(Frozen):
@@ -52,6 +53,16 @@ class Backfill(Frozen):
         return self.state in {"done", "failed", "cancelled"}
 
 
+class HeldBack(Frozen):
+    """A new version that does not take the place of the one in force."""
+
+    id: str
+    since: float = Field(description="When it was refused, or found to be new, epoch seconds.")
+    why: str
+    refused: bool = Field(description="Whether it was compared, and is out of bounds.")
+    figures: tuple[Figure, ...] = Field((), description="What was compared.")
+
+
 class SourceState(Frozen):
     """How one source fares."""
 
@@ -59,8 +70,9 @@ class SourceState(Frozen):
     kind: Kind
     state: State = Field(
         description="live: its telemetry comes in; waiting: none came yet, or none lately; away: "
-        "it does not answer; refused: it answers, and refuses what it is asked; paused: by the "
-        "configuration; demo: the simulator, while no source is connected."
+        "it does not answer; refused: it answers, and refuses what it is asked; held back: its "
+        "telemetry comes in by the mapping before, since the configured one is not accepted; "
+        "paused: by the configuration; demo: the simulator, while no source is connected."
     )
     why: str = Field("", description="What is known of the reason, where it is not live.")
     breaker: Literal["closed", "half open", "open"] | None = Field(
@@ -68,6 +80,9 @@ class SourceState(Frozen):
     )
     newest: int | None = Field(
         None, description="When the newest interval began that is stored, epoch seconds."
+    )
+    held_back: HeldBack | None = Field(
+        None, description="A mapping that is configured and not followed, and why."
     )
     rows: int = Field(0, description="Rows that were stored since the platform started.")
     complaints: tuple[ComplaintCount, ...] = ()

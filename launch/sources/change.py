@@ -116,4 +116,4 @@ def where(source: SourceConfig) -> str:
 
 
 def _with(sources: SourcesConfig, named: dict[str, SourceConfig]) -> SourcesConfig:
-    return SourcesConfig(named=named, entities=sources.entities)
+    return sources.model_copy(update={"named": named})

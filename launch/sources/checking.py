@@ -22,7 +22,7 @@ from launch.sources.change import configuration, source_of
 from launch.sources.checking_writes import check_writes
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
 from launch.sources.kafka_topic import check_kafka
-from launch.sources.listing import states_by_name
+from launch.sources.listing import held_back, states_by_name
 from launch.sources.log_files import check_logs
 from settings.environment import Settings
 
@@ -38,7 +38,10 @@ async def check(settings: Settings, name: str, now: datetime) -> str:
     if isinstance(config, KafkaSource):
         return "\n".join(await check_kafka(name, config, now))
     if isinstance(config, PrometheusSource | ClickhouseSource):
-        return (await ask(name, config, now)).text
+        asked = (await ask(name, config, now)).text
+        states = await states_by_name(settings)
+        seen = {} if isinstance(states, str) else states.get(name, {})
+        return "\n".join([asked, *held_back(name, seen)])
     return await _as_the_platform_sees_it(settings, name, config)
 
 

@@ -1,6 +1,7 @@
 """`ballast connect` and `ballast sources`: real telemetry in, and what becomes of it."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from launch.sources.connecting import PrometheusWish
 
 connect = typer.Typer(help="Connect a source of telemetry.", no_args_is_help=True)
-sources = typer.Typer(help="List, check, pause and remove sources.", no_args_is_help=True)
+sources = typer.Typer(help="List, check, correct, pause and remove sources.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The source's name, as `sources list` prints it.")]
 
@@ -135,6 +136,25 @@ def check_source(name: Name) -> None:
     from launch.sources import checking  # noqa: PLC0415 - keeps `ballast version` quick
 
     typer.echo(run(checking.check(read_settings(), name, datetime.now(UTC))))
+
+
+@sources.command("correct")
+def correct_source(
+    name: Name,
+    mapping: Annotated[Path, typer.Argument(help="A file with the mapping, as JSON.")],
+) -> None:
+    """Change the mapping of a prometheus or clickhouse source."""
+    from launch.sources import correcting  # noqa: PLC0415 - keeps `ballast version` quick
+
+    typer.echo(run(correcting.correct(read_settings(), name, mapping, datetime.now(UTC))))
+
+
+@sources.command("force")
+def force_source(name: Name) -> None:
+    """Follow a mapping that is held back, although it is out of bounds."""
+    from launch.sources import correcting  # noqa: PLC0415 - keeps `ballast version` quick
+
+    typer.echo(run(correcting.force(read_settings(), name, datetime.now(UTC))))
 
 
 @sources.command("remove")

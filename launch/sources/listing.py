@@ -1,5 +1,6 @@
 """Lists, pauses and removes sources, for the command line."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +30,9 @@ async def listed(settings: Settings) -> str:
         f"{_past_bar(name, states)}"
         for name, each in sorted(sources.named.items())
     ]
-    return "\n".join(lines if isinstance(states, dict) else [*lines, f"({states})"])
+    if not isinstance(states, dict):
+        return "\n".join([*lines, f"({states})"])
+    return "\n".join([*lines, *(each for name in states for each in held_back(name, states[name]))])
 
 
 async def remove_source(settings: Settings, name: str, now: datetime) -> str:
@@ -57,6 +60,19 @@ async def states_by_name(settings: Settings) -> dict[str, dict[str, Any]] | str:
         return {each["name"]: each for each in answer.raise_for_status().json()["sources"]}
     except (httpx.HTTPError, OSError, ValueError) as error:
         return f"the platform does not tell how they are: {error or type(error).__name__}"
+
+
+def held_back(name: str, state: dict[str, Any]) -> Iterator[str]:
+    """Say which mapping is configured and not followed, why, and what to do."""
+    held: dict[str, Any] | None = state.get("held_back")
+    if held is None:
+        return
+    yield f"{name}: {held['why']}."
+    if held["refused"]:
+        yield (
+            f"  Correct it with `ballast sources correct {name} FILE`, or follow it as it is with "
+            f"`ballast sources force {name}`."
+        )
 
 
 def _state(name: str, source: SourceConfig, states: dict[str, dict[str, Any]] | str) -> str:

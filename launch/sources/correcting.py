@@ -1,0 +1,74 @@
+"""Corrects the mapping of a source that is asked, and forces one that is held back."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from config_store.sources import ClickhouseSource, PrometheusSource, SourceConfig, SourcesConfig
+from deployments.telemetry.remapping import Asked, mapping_id
+from launch.errors import LaunchError
+from launch.sources.change import Change, change_sources, configuration, source_of
+from launch.sources.connecting import wrong
+from settings.environment import Settings
+
+
+async def correct(settings: Settings, name: str, path: Path, now: datetime) -> str:
+    """Put the mapping of a file in the place of the one that is configured."""
+    rules = _read(path)
+
+    def change(sources: SourcesConfig) -> SourcesConfig:
+        source = _asked(name, source_of(sources, name))
+        field = "mapping" if isinstance(source, PrometheusSource) else "query"
+        try:
+            changed = type(source).model_validate(source.model_dump(mode="json") | {field: rules})
+        except ValidationError as refusal:
+            raise wrong(refusal) from None
+        return _with(sources, name, changed)
+
+    version = await _publish(settings, change, f"the mapping of {name} is corrected", now)
+    return (
+        f"The mapping of {name} is corrected: configuration version {version} is active. It is "
+        "compared with the one in force and followed where it is within bounds; "
+        "`ballast sources list` shows what became of it."
+    )
+
+
+async def force(settings: Settings, name: str, now: datetime) -> str:
+    """Have the configured mapping followed although it is out of bounds."""
+
+    def change(sources: SourcesConfig) -> SourcesConfig:
+        source = _asked(name, source_of(sources, name))
+        return _with(sources, name, source.model_copy(update={"forced": mapping_id(source)}))
+
+    version = await _publish(settings, change, f"the mapping of {name} is forced", now)
+    return (
+        f"The mapping of {name} is followed, whatever it gives: configuration version {version} "
+        "is active. A later change of it is compared again."
+    )
+
+
+async def _publish(settings: Settings, change: Change, reason: str, now: datetime) -> int:
+    async with configuration(settings) as redis:
+        return await change_sources(redis, change, reason, now)
+
+
+def _asked(name: str, source: SourceConfig) -> Asked:
+    if not isinstance(source, PrometheusSource | ClickhouseSource):
+        raise LaunchError(
+            f"{name} is of the kind {source.kind}: only of a prometheus or clickhouse source is a "
+            "mapping compared before it is followed."
+        )
+    return source
+
+
+def _with(sources: SourcesConfig, name: str, source: SourceConfig) -> SourcesConfig:
+    return sources.model_copy(update={"named": {**sources.named, name: source}})
+
+
+def _read(path: Path) -> object:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise LaunchError(f"{path} holds no mapping that can be read: {error}.") from None
