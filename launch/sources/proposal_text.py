@@ -8,6 +8,7 @@ from rich.text import Text
 
 from features.sources.prometheus.proposed import Chosen, Proposal
 from features.telemetry.columns import COLUMNS
+from launch.sources.coarse import within_a_bucket
 from launch.sources.consequences import follows
 
 SHOWN_ENTITIES = 12
@@ -49,6 +50,13 @@ def _found(proposal: Proposal, url: str) -> Iterable[str]:
         yield (
             f"Nothing has {few(proposal.silent)} in the newest interval. Where it is scraped less "
             "often than four times in an interval, give a longer --cadence."
+        )
+    if bounded := within_a_bucket(proposal):
+        ends = ", ".join(f"{end:.3g}" for end in sorted({b.end for b in bounded.values()}))
+        yield (
+            f"Too fast for the buckets of their histogram: {few(tuple(bounded))}. Nearly all "
+            f"requests are in one bucket, which ends at {ends} ms, so latencies below are bounds "
+            "and no measurements. Add finer buckets there, or use native histograms."
         )
     yield ""
 

@@ -66,6 +66,9 @@ def train_tail(
     for metric, without in TAIL.optional:
         if np.isnan(split.train.inputs[:, INPUTS.index(metric)]).all():
             progress(0.05, f"there is no {metric}: {without}")
+    for entity, (begin, end) in prepared.buckets.items():
+        what = f"lies within one bucket, {begin:.3g} to {end:.3g} ms: give it finer ones"
+        progress(0.05, f"{entity} {what}")
     if prepared.short:  # more would only show the same intervals again
         requests = min(requests, split.train.targets.size)
     inputs, targets = draw_requests(split.train, requests, rng)
@@ -135,6 +138,7 @@ def _meta(
         cadence_seconds=prepared.cadence_seconds,
         target=prepared.target,
         history_hours=prepared.hours,
+        buckets={entity: tuple(bucket) for entity, bucket in prepared.buckets.items()},
     )
 
 

@@ -4,6 +4,7 @@ The booster predicts quantiles of log(latency / baseline), baseline being the en
 median, so that one model serves entities whose latencies lie orders of magnitude apart.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,11 +16,13 @@ from models.elementwise import exp, log
 from models.protocols import BoolArray, Columns, FloatArray
 from models.tail import artifact
 from models.tail.artifact import TailMeta
+from models.tail.buckets import Bucket
 from models.tail.curve import LEVELS, P99, Tails, exceedance, ordered
 from models.tail.flat_trees import FlatTrees
 from models.tail.inputs import INPUTS, SELDOM, TailRows, checked, design
 from models.tail.naming import TAIL_MODEL
 from models.tail.plan import RELIEF, Plan, plan, relieved
+from models.tail.resolution import Resolution
 
 _LOAD = INPUTS.index("load")
 _LOWER, _UPPER = LEVELS.index(0.05), LEVELS.index(0.95)
@@ -42,22 +45,35 @@ class TailModel:
         missing = np.array(meta.input_missing)
         self._seen_missing = missing >= SELDOM
         self._knows_load = bool(missing[_LOAD] < 1)
+        self._buckets = {entity: Bucket(*ends) for entity, ends in meta.buckets.items()}
         self._tails = Tails(meta.tail_lower, meta.tail_upper)
         self._trees = FlatTrees.of(booster, len(INPUTS))
         self.quantiles(np.zeros((1, len(INPUTS))))  # the first call compiles the walk
 
-    def predict(self, columns: Columns) -> dict[str, NDArray[Any]]:
-        """Answer every row; InvalidColumnError when one cannot be."""
+    def predict(
+        self, columns: Columns, entities: Sequence[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Answer every row, by what is known of its entity; InvalidColumnError when one cannot be.
+
+        Of an entity that lies within one bucket only bounds are said, see resolution.py.
+        """
         rows = checked(columns)
+        resolution: Resolution | None = None
+        if self._buckets and entities:
+            resolution = Resolution.of(self._buckets, entities)
         given = _design(rows)
         inputs = np.where(self._unlearned(given), self._usual[0], given)
         now, objective = self.quantiles(inputs), log(rows.slo_ms / rows.baseline_ms)
         breach = exceedance(now, objective, self._tails)
+        if resolution is not None:  # an objective that nobody can judge is not planned for
+            hidden = resolution.hides(rows.slo_ms)
+            objective, breach = np.where(hidden, np.inf, objective), np.where(hidden, 0.0, breach)
         p99 = self._p99_at_each_relief(inputs, now[:, P99], objective)
         relievable = np.isfinite(given[:, _LOAD]) & self._knows_load
         steps = plan(p99, objective, breach, rows.active_workers, relievable)
+        latencies = self._latencies(now, self._ends(now, given), rows.baseline_ms)
         return {
-            **self._latencies(now, self._ends(now, given), rows.baseline_ms),
+            **(latencies if resolution is None else resolution.bounded(latencies)),
             "breach_probability": breach,
             **_named(steps),
             "extrapolated": self._outside(given),
