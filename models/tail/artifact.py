@@ -59,6 +59,8 @@ class TailMeta:
     history_hours: float = 0.0
     buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Of entities that lie within one bucket of their histogram: its begin and end, in ms."""
+    offsets: dict[str, float] = field(default_factory=dict)
+    """Of entities with enough calibrated hours, their own in the place of `offset`."""
 
     def __post_init__(self) -> None:
         """Take the whole range of an input as usual where an earlier release did not say."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import TrainingDataError
 from models.needs import TAIL
@@ -33,12 +34,13 @@ class History(NamedTuple):
     targets: FloatArray
     """log(latency / baseline) of each interval's requests, a row an interval."""
     ts: IntArray
+    entity: NDArray[Any]
     target: Target = "exemplars"
     """What the requests are."""
 
     def where(self, chosen: BoolArray) -> Self:
-        inputs, targets, ts = self.inputs[chosen], self.targets[chosen], self.ts[chosen]
-        return type(self)(inputs, targets, ts, self.target)
+        parts = (self.inputs, self.targets, self.ts, self.entity)
+        return type(self)(*(part[chosen] for part in parts), self.target)
 
 
 class Split(NamedTuple):
@@ -129,7 +131,8 @@ def history_of(
         lacks = np.isnan(column)
         if lacks[whole].mean() < SELDOM if whole.any() else False:
             whole &= ~lacks
-    return History(inputs, targets, columns["ts"], requests.target).where(whole)
+    history = History(inputs, targets, columns["ts"], columns["entity"], requests.target)
+    return history.where(whole)
 
 
 def _input(columns: Columns, name: str) -> FloatArray:

@@ -7,12 +7,13 @@ from importlib.metadata import version
 import numpy as np
 import xgboost
 
-from models.conformal import coverage, pinball, widen
+from models.conformal import coverage, cqr_scores, pinball, widen
 from models.needs import TAIL
 from models.protocols import Columns, FloatArray
 from models.tail.artifact import TailMeta
 from models.tail.baselines import Baseline, entity_baselines
 from models.tail.booster import fit_booster, predicted
+from models.tail.by_entity import entity_means, entity_offsets
 from models.tail.calibration import (
     INTERVAL_LEVEL,
     calibrated_offset,
@@ -40,10 +41,11 @@ _USUAL = (0.5, 0.05, 0.95)
 class TrainedTail:
     model: TailModel
     metrics: dict[str, float]
-    """Held out: coverage, mean_length (log latency), pinball_* for each level, minutes, and
-    importance_* with importance_error_* for each input.
+    """Held out: coverage, coverage_worst_entity, mean_length (log latency), pinball_* for each
+    level, minutes, and importance_* with importance_error_* for each input.
 
-    Of requests that were drawn from quantiles, where the telemetry has no exemplars.
+    The worst entity's is the lowest coverage of one with enough held-out hours. All are of requests
+    that were drawn from quantiles, where the telemetry has no exemplars.
     """
     baselines: dict[str, Baseline]
     """Each entity's, as of the end of the history."""
@@ -91,14 +93,18 @@ def train_tail(
 
 def held_out_metrics(model: TailModel, held_out: History) -> dict[str, float]:
     quantiles = model.quantiles(held_out.inputs)
-    ends = widen(quantiles[:, _LOWER], quantiles[:, _UPPER], model.meta.offset)
+    offsets = model.offsets(held_out.entity.tolist())
+    ends = widen(quantiles[:, _LOWER], quantiles[:, _UPPER], offsets)
     lower, upper = (end[:, None] for end in ends)
+    held = ((lower <= held_out.targets) & (held_out.targets <= upper)).mean(axis=1)
+    by_entity = entity_means(held, held_out)
     losses = {
         f"pinball_{level:g}": pinball(quantiles[:, [index]], held_out.targets, level)
         for index, level in enumerate(LEVELS)
     }
     return {
         "coverage": coverage(lower, upper, held_out.targets),
+        **({"coverage_worst_entity": min(by_entity.values())} if by_entity else {}),
         "mean_length": float(np.mean(upper - lower)),
         **losses,
         "minutes": float(held_out.ts.size),
@@ -111,12 +117,15 @@ def _meta(
     train, calibration = prepared.split.train, prepared.split.calibration
     quantiles = predicted(booster, calibration.inputs)
     truth = one_request_each(calibration.targets, rng)
+    offsets: dict[str, float] = {}
     if prepared.short:
         tails = cautious_tails(quantiles, calibration.targets)
         offset = cautious_offset(quantiles, truth, _stretches(calibration, prepared.turn_seconds))
     else:
         tails = fitted_tails(quantiles, calibration.targets)
         offset = calibrated_offset(quantiles, truth)
+        scores = cqr_scores(quantiles[:, _LOWER], quantiles[:, _UPPER], truth)
+        offsets = entity_offsets(scores, calibration, offset)
     low, high = _by_input(train.inputs, _HULL)
     usual, usual_low, usual_high = _by_input(train.inputs, _USUAL)
     return TailMeta(
@@ -139,6 +148,7 @@ def _meta(
         target=prepared.target,
         history_hours=prepared.hours,
         buckets={entity: tuple(bucket) for entity, bucket in prepared.buckets.items()},
+        offsets=offsets,
     )
 
 
