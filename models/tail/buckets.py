@@ -2,10 +2,10 @@
 
 `histogram_quantile` takes requests to lie evenly within a bucket: its quantiles there are a
 straight line in their levels, whatever the latencies are. Within the first bucket, which begins at
-nought, p50 : p95 : p99 = .5 : .95 : .99; within a later one p99 - p95 : p95 - p50 = .04 : .45. To
-the last digits but float rounding no measured latencies do that, so two quantiles on a line through
-nought, or three on any, show a bucket. All that is known then is the bucket: that requests took no
-longer than its end, and no less than its begin.
+nought, p50 : p95 : p99 = .5 : .95 : .99; within a later one p99 - p95 : p95 - p50 = .04 : .45. No
+measured latencies do that to the last digits, though ones that are made up evenly may. So two
+quantiles on a line through nought, or three on any, show a bucket. All that is known then is the
+bucket: that requests took no longer than its end, and no less than its begin.
 """
 
 from collections.abc import Mapping, Sequence

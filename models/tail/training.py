@@ -1,6 +1,6 @@
 """From telemetry to a tail model with its held-out figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -13,6 +13,7 @@ from models.protocols import Columns, FloatArray
 from models.tail.artifact import TailMeta
 from models.tail.baselines import Baseline, entity_baselines
 from models.tail.booster import fit_booster, predicted
+from models.tail.buckets import Bucket
 from models.tail.by_entity import entity_means, entity_offsets
 from models.tail.calibration import (
     INTERVAL_LEVEL,
@@ -35,6 +36,7 @@ Progress = Callable[[float, str], None]
 _LOWER, _UPPER = LEVELS.index(0.05), LEVELS.index(0.95)
 _HULL = (0.001, 0.999)
 _USUAL = (0.5, 0.05, 0.95)
+_SOME = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,8 @@ def train_tail(
     for metric, without in TAIL.optional:
         if np.isnan(split.train.inputs[:, INPUTS.index(metric)]).all():
             progress(0.05, f"there is no {metric}: {without}")
-    for entity, (begin, end) in prepared.buckets.items():
-        what = f"lies within one bucket, {begin:.3g} to {end:.3g} ms: give it finer ones"
-        progress(0.05, f"{entity} {what}")
+    if prepared.buckets:
+        progress(0.05, f"bounded by one bucket of their histogram: {_named(prepared.buckets)}")
     if prepared.short:  # more would only show the same intervals again
         requests = min(requests, split.train.targets.size)
     inputs, targets = draw_requests(split.train, requests, rng)
@@ -150,6 +151,13 @@ def _meta(
         buckets={entity: tuple(bucket) for entity, bucket in prepared.buckets.items()},
         offsets=offsets,
     )
+
+
+def _named(buckets: Mapping[str, Bucket]) -> str:
+    """Name some with what is known of them, and say how many more there are."""
+    some = [f"{name} ({b.begin:.3g} to {b.end:.3g} ms)" for name, b in buckets.items()][:_SOME]
+    more = f" and {len(buckets) - _SOME} more" if len(buckets) > _SOME else ""
+    return ", ".join(some) + more
 
 
 def _stretches(calibration: History, turn_seconds: int) -> int:

@@ -62,14 +62,12 @@ def prometheus() -> Iterator[PrometheusServer]:
         yield server
 
 
-async def test_a_service_too_fast_for_its_buckets_is_told_of(prometheus: PrometheusServer) -> None:
-    usual = await invoke("connect", "prometheus", prometheus.url, "--dry-run")
-    assert "Too fast" not in usual.output
+async def test_a_service_too_fast_for_its_buckets_is_told_of() -> None:
     series = [
         counter("http_requests_total", 10, job="cache", status="200"),
         *histogram("http_request_duration_seconds", 10, {"job": "cache"}, even_to=0.0008),
         counter("http_requests_total", 10, job="orders", status="200"),
-        *histogram("http_request_duration_seconds", 10, {"job": "orders"}),
+        *histogram("http_request_duration_seconds", 10, {"job": "orders"}, power=0.5),
     ]
     until = int(time.time()) // 60 * 60 + 300
     with running(openmetrics(series, until, seconds=2400)) as server:

@@ -98,7 +98,7 @@ def test_where_all_are_bounded_a_model_is_trained_all_the_same(telemetry: dict[s
         lambda _, what: heard.append(what),
     )
     assert asked(trained, ["gateway"])["lower"][0] == 0
-    assert "gateway lies within one bucket, 0 to 50 ms: give it finer ones" in heard
+    assert "bounded by one bucket of their histogram: gateway (0 to 50 ms)" in heard
 
 
 def test_a_rows_bits_are_the_same_whoever_rides_along(bounded: TrainedTail) -> None:
