@@ -61,7 +61,7 @@ def shown_within(quantiles: Mapping[str, float]) -> Bucket | None:
 def _sampled(columns: Columns) -> BoolArray:
     if "exemplars" not in columns:
         return np.zeros(len(columns["p50_ms"]), dtype=np.bool_)
-    sampled: BoolArray = (columns["exemplars"] > 0).any(axis=1)
+    sampled: BoolArray = np.any(columns["exemplars"] > 0, axis=1)
     return sampled
 
 
