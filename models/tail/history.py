@@ -39,8 +39,8 @@ class History(NamedTuple):
     """What the requests are."""
 
     def where(self, chosen: BoolArray) -> Self:
-        parts = (self.inputs, self.targets, self.ts, self.entity)
-        return type(self)(*(part[chosen] for part in parts), self.target)
+        inputs, targets, ts = self.inputs[chosen], self.targets[chosen], self.ts[chosen]
+        return type(self)(inputs, targets, ts, self.entity[chosen], self.target)
 
 
 class Split(NamedTuple):
