@@ -80,7 +80,7 @@ class Tail(Stage[Named]):
             return Prediction({}, FALLBACK, "none", reason=why).to_frame()
         version = champion.version
         started = time.perf_counter()
-        entities = frame.head.get("entities")
+        entities: list[str] = frame.head.get("entities", [])
         columns = _answer(champion.model, frame.columns, entities)
         self.replica.metrics.inferred(version.name, time.perf_counter() - started)
         prediction = Prediction(columns, version.name, version.version, digest=version.digest)

@@ -148,7 +148,7 @@ def _meta(
         cadence_seconds=prepared.cadence_seconds,
         target=prepared.target,
         history_hours=prepared.hours,
-        buckets={entity: tuple(bucket) for entity, bucket in prepared.buckets.items()},
+        buckets={entity: (b.begin, b.end) for entity, b in prepared.buckets.items()},
         offsets=offsets,
     )
 

@@ -90,7 +90,7 @@ class TailModel:
     def offsets(self, entities: Sequence[str] | None) -> float | FloatArray:
         """Give by how much, in log latency, both ends of each row's interval are moved out."""
         own, common = self.meta.offsets, self.meta.offset
-        if not own or entities is None:
+        if not own or not entities:
             return common
         return np.array([own.get(each, common) for each in entities])
 

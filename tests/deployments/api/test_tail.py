@@ -63,8 +63,9 @@ def test_answers_are_the_contracts_a_row_each() -> None:
 
 def test_what_the_model_takes_back_is_null() -> None:
     nobody_knows: Detail = {"data": {"breach_probability": None}, "meta": {"bounds_reason": "so"}}
-    for details in ([nobody_knows, None], [nobody_knows, {"interval": {}}]):
-        found = answers(OUTPUTS, details)
+    others: list[Detail | None] = [None, {"interval": {}}]
+    for other in others:
+        found = answers(OUTPUTS, [nobody_knows, other])
         assert [answer["breach_probability"] for answer in found] == [None, 1.0]
         for answer in found:
             TailData.model_validate(answer, strict=True)
