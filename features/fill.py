@@ -9,6 +9,7 @@ import numpy.typing as npt
 from features.rows import MINUTE, FeatureRow
 
 FloatArray = npt.NDArray[np.float64]
+_NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ def fill(
     defaults: Mapping[str, float],
     freshness: Freshness,
     optional: Sequence[str] = (),
+    preferred: Mapping[str, str] = _NONE,
 ) -> Filled:
     """Take a value from the request, else from the entity's row, else from the defaults.
 
@@ -61,9 +63,10 @@ def fill(
         if column is not None and not holes.any():
             columns[name] = column
             continue
-        stored = np.array(
-            [np.nan if row is None else row.values.get(name, np.nan) for row in known]
-        )
+        stored = _values(known, name)
+        if name in preferred:
+            better = _values(known, preferred[name])
+            stored = np.where(np.isnan(better), stored, better)
         unknown = holes & np.isnan(stored)
         _note(stale, name, holes & ~unknown & old)
         lacks = unknown & measured & (name in optional)
@@ -73,6 +76,10 @@ def fill(
         filled = np.where(unknown, np.where(lacks, np.nan, default), stored)
         columns[name] = filled if column is None else np.where(holes, filled, column)
     return Filled(columns, _frozen(stale), _frozen(assumed), event_time, _frozen(missing))
+
+
+def _values(known: Sequence[FeatureRow | None], name: str) -> FloatArray:
+    return np.array([np.nan if row is None else row.values.get(name, np.nan) for row in known])
 
 
 def _note(names: dict[int, list[str]], name: str, where: npt.NDArray[np.bool_]) -> None:

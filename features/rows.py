@@ -9,6 +9,8 @@ import orjson
 from features.errors import UnreadableFeaturesError
 
 MINUTE = 60.0
+# The mean rate of the hour so far: beside the newest interval's, for who looks hours ahead.
+HOUR_RATE = "request_rate_this_hour"
 
 
 @dataclass(frozen=True, slots=True)

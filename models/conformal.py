@@ -35,7 +35,9 @@ def conformal_quantile(scores: FloatArray, level: float) -> float:
     return float(np.partition(scores, rank - 1)[rank - 1])
 
 
-def widen(lower: FloatArray, upper: FloatArray, offset: float) -> tuple[FloatArray, FloatArray]:
+def widen(
+    lower: FloatArray, upper: FloatArray, offset: float | FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Move both ends out; ends that a negative offset would make cross meet in the middle."""
     middle = lower + (upper - lower) / 2
     return np.minimum(lower - offset, middle), np.maximum(upper + offset, middle)

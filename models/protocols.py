@@ -1,6 +1,6 @@
 """What the families of models promise to those who serve them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -23,7 +23,9 @@ class QuantileModel(Protocol):
 
     name: str
 
-    def predict(self, columns: Columns) -> dict[str, NDArray[Any]]: ...
+    def predict(
+        self, columns: Columns, entities: Sequence[str] | None = None
+    ) -> dict[str, NDArray[Any]]: ...
 
     def save(self, folder: Path) -> None: ...
 

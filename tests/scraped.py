@@ -31,14 +31,19 @@ def histogram(
     *,
     unit: float = 1.0,
     even_to: float = 0.1,
+    power: float = 1.0,
 ) -> Iterator[Scraped]:
-    """Give a histogram of durations that lie evenly between 0 and `even_to` seconds."""
+    """Give a histogram of durations up to `even_to` seconds: evenly, or more of them short.
+
+    The share of those up to a part of it is that part to a power.
+    """
     for bound in BUCKETS:
-        share = min(bound / even_to, 1.0)
+        share = min(bound / even_to, 1.0) ** power
         yield counter(f"{name}_bucket", a_second * share, **labels, le=f"{bound * unit:g}")
     yield counter(f"{name}_bucket", a_second, **labels, le="+Inf")
     yield counter(f"{name}_count", a_second, **labels)
-    yield counter(f"{name}_sum", a_second * even_to / 2 * unit, **labels)
+    mean = even_to * power / (1 + power)
+    yield counter(f"{name}_sum", a_second * mean * unit, **labels)
 
 
 def openmetrics(series: Iterable[Scraped], until: int, seconds: int = 600) -> str:

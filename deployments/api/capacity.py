@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from config_store.document import ConfigDocument
 from deployments.api.endpoint import WHOLE, FamilyBody, InferenceEndpoint, Nested
 from deployments.runtime.batch import Columns, Detail
+from features.rows import HOUR_RATE
 
 HOUR = 3600
 LEVEL = 0.9
@@ -32,7 +33,11 @@ class CapacityBody(FamilyBody):
         }
     )
 
-    ingest_rate: Rate | None = Field(None, description="The present number of requests per second.")
+    ingest_rate: Rate | None = Field(
+        None,
+        description="The present number of requests per second; by default the mean of the hour so "
+        "far, and of the last 15 minutes at least.",
+    )
     cpu: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None, description="The present processor use of the workers, 0 to 1."
     )
@@ -148,6 +153,8 @@ CAPACITY = InferenceEndpoint(
     body=CapacityBody,
     data=CapacityData,
     features=FEATURES,
+    # The hours ahead are corrected by what the hour in progress brings, not by one minute of it.
+    preferred_features={"request_rate": HOUR_RATE},
     deployment="forecasting",
     columns=columns,
     answers=answers,

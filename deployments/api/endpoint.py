@@ -1,7 +1,7 @@
 """What the gateway must know of a family of models to carry its requests."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -96,6 +96,8 @@ class InferenceEndpoint:
     features: tuple[str, ...] = ()
     # Those of them that it can do without: NaN where the entity's telemetry has no such metric.
     optional_features: tuple[str, ...] = ()
+    # By feature: what of an entity's row fills it rather than the newest interval's value.
+    preferred_features: Mapping[str, str] = field(default_factory=dict, hash=False)
     # The deployment that answers; the family's own where it is not named.
     deployment: str = ""
     # What a body says beyond its numbers, as JSON: one of the operations of its deployment.

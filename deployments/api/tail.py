@@ -67,7 +67,10 @@ class TailData(BaseModel):
     p95_pred: float
     p99_pred: float
     p999_pred: float
-    breach_probability: float = Field(ge=0, le=1)
+    breach_probability: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        description="The share of requests that take longer than the SLO; null where it lies "
+        "within the one bucket of a histogram that nearly all requests are counted in."
+    )
     action: Literal["none", "scale_up", "shed_load", "page"]
     autoscale_workers: int = Field(ge=0)
     admit_fraction: float = Field(ge=0, le=1)
@@ -94,7 +97,7 @@ def _objectives(bodies: Sequence[TailBody], document: ConfigDocument) -> float |
     return np.array([usual if each is None else each for each in own])
 
 
-def answers(columns: Columns, _: Sequence[Detail | None]) -> list[dict[str, Any]]:
+def answers(columns: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
     rows = zip(
         columns["p50_pred"].tolist(),
         columns["p95_pred"].tolist(),
@@ -106,7 +109,7 @@ def answers(columns: Columns, _: Sequence[Detail | None]) -> list[dict[str, Any]
         columns["admit_fraction"].tolist(),
         strict=True,
     )
-    return [
+    found = [
         {
             "p50_pred": p50,
             "p95_pred": p95,
@@ -119,6 +122,10 @@ def answers(columns: Columns, _: Sequence[Detail | None]) -> list[dict[str, Any]
         }
         for p50, p95, p99, p999, breach, action, workers, admit in rows
     ]
+    for answer, detail in zip(found, details, strict=True):
+        if detail is not None and "data" in detail:
+            answer.update(detail["data"])
+    return found
 
 
 TAIL = InferenceEndpoint(

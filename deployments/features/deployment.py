@@ -34,6 +34,7 @@ class Features(Stage[FeatureConfig]):
             compiled.defaults,
             fresh,
             family.optional_features,
+            family.preferred_features,
         )
         return filled_to_frame(filled)
 

@@ -19,6 +19,7 @@ from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
 from deployments.runtime.version import VERSION
+from deployments.tail.bounded import bounded_details
 from deployments.tail.extremes.answering import warm
 from deployments.tail.extremes.fitting import Fitting
 from deployments.tail.extremes.metrics import FRESH_SECONDS, MetricSeries, wanted_of
@@ -30,6 +31,7 @@ from models.protocols import QuantileModel
 from models.registry import Registry
 from models.tail.inputs import BOUNDS
 from models.tail.plan import ACTIONS
+from models.tail.resolution import END
 from models.tail.xgboost_quantile import TailModel
 from observability.background import BackgroundLoop
 
@@ -78,7 +80,8 @@ class Tail(Stage[Named]):
             return Prediction({}, FALLBACK, "none", reason=why).to_frame()
         version = champion.version
         started = time.perf_counter()
-        columns = _answer(champion.model, frame.columns)
+        entities: list[str] = frame.head.get("entities", [])
+        columns = _answer(champion.model, frame.columns, entities)
         self.replica.metrics.inferred(version.name, time.perf_counter() - started)
         prediction = Prediction(
             columns,
@@ -87,8 +90,10 @@ class Tail(Stage[Named]):
             digest=version.digest,
             of_demo=version.of_demo,
         )
+        if END in columns:
+            prediction.details = bounded_details(columns, frame.columns["slo_ms"], entities)
         if self._online and columns:
-            self._widen(prediction, frame.head["entities"])
+            self._widen(prediction, entities)
         return prediction.to_frame()
 
     async def _champion(self, compiled: Named) -> Loaded[QuantileModel] | None:
@@ -112,9 +117,12 @@ class Tail(Stage[Named]):
         columns = prediction.columns
         widened = self._online.widen(entities, columns["lower"], columns["upper"])
         columns["lower"], columns["upper"] = widened.lower, widened.upper
+        said = prediction.details or [None] * len(entities)
         prediction.details = [
-            None if record is None else {"interval": {"method": "cqr+aci", "online": record}}
-            for record in widened.records
+            detail
+            if record is None
+            else {**(detail or {}), "interval": {"method": "cqr+aci", "online": record}}
+            for detail, record in zip(said, widened.records, strict=True)
         ]
 
     def compile(self, version: Version) -> Named:
@@ -153,13 +161,13 @@ def _load(version: ModelVersion) -> QuantileModel:
     return TailModel.load(version.path)
 
 
-def _answer(model: QuantileModel, columns: Columns) -> Columns:
+def _answer(model: QuantileModel, columns: Columns, entities: list[str] | None = None) -> Columns:
     """Predict; a row that the model cannot take gets NaN, which safety turns into the fallback."""
     good = _answerable(columns)
     if not good.all():  # the row's place is kept by an ordinary one, and its answer then struck out
         columns = {name: np.where(good, columns[name], _ORDINARY) for name in BOUNDS}
     try:
-        answers = _numbers(model.predict(columns))
+        answers = _numbers(model.predict(columns, entities))
     except ModelError:
         log.exception("The model refused a batch, and the fallback answers it")
         return {}

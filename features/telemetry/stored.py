@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from features.definitions.definition import HOUR, Window
 from features.definitions.live import LIVE, PRESENT_SECONDS, TRAILING_DAYS
-from features.rows import FeatureRow
+from features.rows import HOUR_RATE, FeatureRow
 from features.telemetry.columns import COLUMNS, Telemetry
 from features.telemetry.derive import load_of
 from features.telemetry.mappings import ended_columns, ended_params, not_ended
@@ -25,6 +26,7 @@ from features.telemetry.merged import (
     plain,
     scope_of,
 )
+from features.telemetry.rolling import rolling
 from features.telemetry.tables import METRICS, ColumnStore
 
 DAY = 86_400
@@ -69,6 +71,10 @@ SELECT entity, toUnixTimestamp(ts) AS at,
        {", ".join(f"{name} AS last_{name}" for name in _READ)}
 FROM ({{rows}})
 """  # noqa: S608 - see above
+
+# One minute's rate differs from its hour's by chance: no fewer than these count.
+_LEAST_SECONDS = 900
+_RATE_SO_FAR = {HOUR_RATE: Window("request_rate", "mean", HOUR, _LEAST_SECONDS)}
 
 _BASELINE_COLUMNS = ("p50_ms", "request_rate")
 
@@ -141,6 +147,17 @@ def newest_values(
         )
         for entity, row in found.items()
     }
+
+
+def rates_so_far(
+    store: ColumnStore, entities: Sequence[str], now: int, *, known_until_ms: int | None = None
+) -> dict[str, dict[str, float]]:
+    """Tell these entities' mean rate of the hour so far, and of the last quarter at least.
+
+    NaN where it was not measured.
+    """
+    since = min(now // HOUR * HOUR, now - _LEAST_SECONDS)
+    return rolling(store, _RATE_SO_FAR, scope_of(store, since, now + 1, entities, known_until_ms))
 
 
 def _merged_latest(

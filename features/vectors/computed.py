@@ -63,8 +63,10 @@ class StoredFeatures:
         newest = stored.newest_values(
             self._store, entities, moment.at, known_until_ms=known_until_ms
         )
-        normal = self._normal([*newest], moment)
-        return {each: _row(found, normal.get(each)) for each, found in newest.items()}
+        normal, so_far = self._normal([*newest], moment), self._so_far([*newest], moment)
+        return {
+            each: _row(found, normal.get(each), so_far.get(each)) for each, found in newest.items()
+        }
 
     def published(
         self, entities: Sequence[str], cadence_seconds: float, known_until_ms: int
@@ -74,7 +76,7 @@ class StoredFeatures:
         newest = stored.newest_values(
             self._store, entities, moment.at, known_until_ms=known_until_ms
         )
-        normal = self._normal([*newest], moment)
+        normal, so_far = self._normal([*newest], moment), self._so_far([*newest], moment)
         windows = {span: self._windows(span, [*newest], moment) for span in _WINDOWS}
         minute = moment.at // MINUTE * MINUTE
         found = {}
@@ -85,7 +87,8 @@ class StoredFeatures:
                 _NORMAL: _part(normal.get(entity)),
             }
             by_group |= {group: _part(w.get(entity)) for group, w in windows.items()}
-            row = replace(_row(live, normal.get(entity)), cadence_seconds=cadence_seconds)
+            row = _row(live, normal.get(entity), so_far.get(entity))
+            row = replace(row, cadence_seconds=cadence_seconds)
             found[entity] = Published(row, _vector(by_group, cadence_seconds))
         return found
 
@@ -95,6 +98,9 @@ class StoredFeatures:
             return stored.baselines(self._store, moment.at, entities=entities, known_until_ms=known)
 
         return self._memory.values(_NORMAL, _NORMAL_STEP, entities, now, read)
+
+    def _so_far(self, entities: Sequence[str], now: Moment) -> dict[str, Values]:
+        return stored.rates_so_far(self._store, entities, now.at, known_until_ms=now.known_until_ms)
 
     def _windows(self, group: Hashable, entities: Sequence[str], now: Moment) -> dict[str, AsOf]:
         windows = _WINDOWS[group]
@@ -120,8 +126,8 @@ def _part(found: AsOf | None) -> Part:
     return (math.nan, math.nan, {}) if found is None else (found.at, found.at, found.values)
 
 
-def _row(live: stored.Newest, normal: AsOf | None) -> FeatureRow:
-    return live.row(normal.values if normal else {})
+def _row(live: stored.Newest, normal: AsOf | None, so_far: Values | None) -> FeatureRow:
+    return live.row({**(normal.values if normal else {}), **(so_far or {})})
 
 
 def _vector(parts: Mapping[Hashable, Part], cadence_seconds: float) -> Vector:

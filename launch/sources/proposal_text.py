@@ -8,6 +8,7 @@ from rich.text import Text
 
 from features.sources.prometheus.proposed import Chosen, Proposal
 from features.telemetry.columns import COLUMNS
+from launch.sources.coarse import within_a_bucket
 from launch.sources.consequences import follows
 
 SHOWN_ENTITIES = 12
@@ -54,6 +55,13 @@ def _found(proposal: Proposal, url: str) -> Iterable[str]:
     if proposal.silent:
         why = proposal.why_silent or "perhaps there were no requests in it"
         yield f"Nothing has {few(proposal.silent)} in the newest interval: {why}."
+    if bounded := within_a_bucket(proposal):
+        ends = ", ".join(f"{end:.3g}" for end in sorted({b.end for b in bounded.values()}))
+        yield (
+            f"Too fast for the buckets of their histogram: {few(tuple(bounded))}. Nearly all "
+            f"requests are in one bucket, which ends at {ends} ms, so latencies below are bounds "
+            "and no measurements. Add finer buckets there, or use native histograms."
+        )
     yield ""
 
 

@@ -5,7 +5,7 @@ No pickle: reading one runs nothing, and imports nothing of XGBoost.
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,10 @@ class TailMeta:
     target: Target = "exemplars"
     """What its quantiles are of: sampled requests, or ones drawn from intervals' quantiles."""
     history_hours: float = 0.0
+    buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Of entities that lie within one bucket of their histogram: its begin and end, in ms."""
+    offsets: dict[str, float] = field(default_factory=dict)
+    """Of entities with enough calibrated hours, their own in the place of `offset`."""
 
     def __post_init__(self) -> None:
         """Take the whole range of an input as usual where an earlier release did not say."""

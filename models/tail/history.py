@@ -1,14 +1,17 @@
 """Telemetry as the tail model learns from it: relative to each entity's normal, split by time."""
 
-from collections.abc import Callable
-from typing import NamedTuple, Self
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import TrainingDataError
 from models.needs import TAIL
 from models.protocols import BoolArray, Columns, FloatArray, IntArray
 from models.tail.baselines import TRAILING_DAYS, growing_baselines, trailing_baselines
+from models.tail.buckets import Bucket, usual_buckets
 from models.tail.inputs import SELDOM, design
 from models.tail.requests import Target, requests_of
 
@@ -31,12 +34,13 @@ class History(NamedTuple):
     targets: FloatArray
     """log(latency / baseline) of each interval's requests, a row an interval."""
     ts: IntArray
+    entity: NDArray[Any]
     target: Target = "exemplars"
     """What the requests are."""
 
     def where(self, chosen: BoolArray) -> Self:
         inputs, targets, ts = self.inputs[chosen], self.targets[chosen], self.ts[chosen]
-        return type(self)(inputs, targets, ts, self.target)
+        return type(self)(inputs, targets, ts, self.entity[chosen], self.target)
 
 
 class Split(NamedTuple):
@@ -57,23 +61,38 @@ class Prepared(NamedTuple):
     """By which calibration and judging alternate."""
     short: bool
     """Whether baselines had to do with less than their trailing days."""
+    buckets: Mapping[str, Bucket]
+    """Of entities whose latencies are not measured but bounded."""
 
 
 def prepare(columns: Columns, seed: int) -> Prepared:
-    """Read and split the history, however short; TrainingDataError says what is missing."""
+    """Read and split the history, however short; TrainingDataError says what is missing.
+
+    Entities that lie within one bucket teach nothing, unless there is too little without them.
+    """
+    buckets = usual_buckets(columns)
+    if buckets:
+        measured = ~np.isin(columns["entity"], [*buckets])
+        others = {name: values[measured] for name, values in columns.items()}
+        with suppress(TrainingDataError):
+            return _prepare(others, seed)._replace(buckets=buckets)
+    return _prepare(columns, seed)._replace(buckets=buckets)
+
+
+def _prepare(columns: Columns, seed: int) -> Prepared:
     history = history_of(columns, seed)
     cadence, span = _cadence(columns), int(np.ptp(columns["ts"])) if len(columns["ts"]) else 0
     if history.ts.size:
         split = _halves(history, _HOUR)
         if min(part.ts.size for part in split) >= _LEAST_MINUTES:
-            return Prepared(split, history.target, cadence, span / _HOUR, _HOUR, short=False)
+            return Prepared(split, history.target, cadence, span / _HOUR, _HOUR, False, {})
     _refuse_short(columns, cadence)
     block = int(max(cadence, min(span / _BLOCKS, _HOUR)))
     since = int(columns["ts"].min()) + max(span // 4, block)
     history = history_of(columns, seed, lambda rows: growing_baselines(rows, since, block))
     turn = int(max(cadence, min(span * (1 - _TRAINED) / _TURNS, _HOUR)))
     split = split_by_time(history, turn, _FEWEST)
-    return Prepared(split, history.target, cadence, span / _HOUR, turn, short=True)
+    return Prepared(split, history.target, cadence, span / _HOUR, turn, True, {})
 
 
 def split_by_time(
@@ -112,7 +131,8 @@ def history_of(
         lacks = np.isnan(column)
         if lacks[whole].mean() < SELDOM if whole.any() else False:
             whole &= ~lacks
-    return History(inputs, targets, columns["ts"], requests.target).where(whole)
+    history = History(inputs, targets, columns["ts"], columns["entity"], requests.target)
+    return history.where(whole)
 
 
 def _input(columns: Columns, name: str) -> FloatArray:

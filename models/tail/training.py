@@ -1,18 +1,20 @@
 """From telemetry to a tail model with its held-out figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
 import xgboost
 
-from models.conformal import coverage, pinball, widen
+from models.conformal import coverage, cqr_scores, pinball, widen
 from models.needs import TAIL
 from models.protocols import Columns, FloatArray
 from models.tail.artifact import TailMeta
 from models.tail.baselines import Baseline, entity_baselines
 from models.tail.booster import fit_booster, predicted
+from models.tail.buckets import Bucket
+from models.tail.by_entity import entity_means, entity_offsets
 from models.tail.calibration import (
     INTERVAL_LEVEL,
     calibrated_offset,
@@ -34,16 +36,18 @@ Progress = Callable[[float, str], None]
 _LOWER, _UPPER = LEVELS.index(0.05), LEVELS.index(0.95)
 _HULL = (0.001, 0.999)
 _USUAL = (0.5, 0.05, 0.95)
+_SOME = 12
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedTail:
     model: TailModel
     metrics: dict[str, float]
-    """Held out: coverage, mean_length (log latency), pinball_* for each level, minutes, and
-    importance_* with importance_error_* for each input.
+    """Held out: coverage, coverage_worst_entity, mean_length (log latency), pinball_* for each
+    level, minutes, and importance_* with importance_error_* for each input.
 
-    Of requests that were drawn from quantiles, where the telemetry has no exemplars.
+    The worst entity's is the lowest coverage of one with enough held-out hours. All are of requests
+    that were drawn from quantiles, where the telemetry has no exemplars.
     """
     baselines: dict[str, Baseline]
     """Each entity's, as of the end of the history."""
@@ -66,6 +70,8 @@ def train_tail(
     for metric, without in TAIL.optional:
         if np.isnan(split.train.inputs[:, INPUTS.index(metric)]).all():
             progress(0.05, f"there is no {metric}: {without}")
+    if prepared.buckets:
+        progress(0.05, f"bounded by one bucket of their histogram: {_named(prepared.buckets)}")
     if prepared.short:  # more would only show the same intervals again
         requests = min(requests, split.train.targets.size)
     inputs, targets = draw_requests(split.train, requests, rng)
@@ -88,14 +94,18 @@ def train_tail(
 
 def held_out_metrics(model: TailModel, held_out: History) -> dict[str, float]:
     quantiles = model.quantiles(held_out.inputs)
-    ends = widen(quantiles[:, _LOWER], quantiles[:, _UPPER], model.meta.offset)
+    offsets = model.offsets(held_out.entity.tolist())
+    ends = widen(quantiles[:, _LOWER], quantiles[:, _UPPER], offsets)
     lower, upper = (end[:, None] for end in ends)
+    held = ((lower <= held_out.targets) & (held_out.targets <= upper)).mean(axis=1)
+    by_entity = entity_means(held, held_out)
     losses = {
         f"pinball_{level:g}": pinball(quantiles[:, [index]], held_out.targets, level)
         for index, level in enumerate(LEVELS)
     }
     return {
         "coverage": coverage(lower, upper, held_out.targets),
+        **({"coverage_worst_entity": min(by_entity.values())} if by_entity else {}),
         "mean_length": float(np.mean(upper - lower)),
         **losses,
         "minutes": float(held_out.ts.size),
@@ -108,12 +118,15 @@ def _meta(
     train, calibration = prepared.split.train, prepared.split.calibration
     quantiles = predicted(booster, calibration.inputs)
     truth = one_request_each(calibration.targets, rng)
+    offsets: dict[str, float] = {}
     if prepared.short:
         tails = cautious_tails(quantiles, calibration.targets)
         offset = cautious_offset(quantiles, truth, _stretches(calibration, prepared.turn_seconds))
     else:
         tails = fitted_tails(quantiles, calibration.targets)
         offset = calibrated_offset(quantiles, truth)
+        scores = cqr_scores(quantiles[:, _LOWER], quantiles[:, _UPPER], truth)
+        offsets = entity_offsets(scores, calibration, offset)
     low, high = _by_input(train.inputs, _HULL)
     usual, usual_low, usual_high = _by_input(train.inputs, _USUAL)
     return TailMeta(
@@ -135,7 +148,16 @@ def _meta(
         cadence_seconds=prepared.cadence_seconds,
         target=prepared.target,
         history_hours=prepared.hours,
+        buckets={entity: (b.begin, b.end) for entity, b in prepared.buckets.items()},
+        offsets=offsets,
     )
+
+
+def _named(buckets: Mapping[str, Bucket]) -> str:
+    """Name some with what is known of them, and say how many more there are."""
+    some = [f"{name} ({b.begin:.3g} to {b.end:.3g} ms)" for name, b in buckets.items()][:_SOME]
+    more = f" and {len(buckets) - _SOME} more" if len(buckets) > _SOME else ""
+    return ", ".join(some) + more
 
 
 def _stretches(calibration: History, turn_seconds: int) -> int:

@@ -4,6 +4,7 @@ The booster predicts quantiles of log(latency / baseline), baseline being the en
 median, so that one model serves entities whose latencies lie orders of magnitude apart.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,11 +16,13 @@ from models.elementwise import exp, log
 from models.protocols import BoolArray, Columns, FloatArray
 from models.tail import artifact
 from models.tail.artifact import TailMeta
+from models.tail.buckets import Bucket
 from models.tail.curve import LEVELS, P99, Tails, exceedance, ordered
 from models.tail.flat_trees import FlatTrees
 from models.tail.inputs import INPUTS, SELDOM, TailRows, checked, design
 from models.tail.naming import TAIL_MODEL
 from models.tail.plan import RELIEF, Plan, plan, relieved
+from models.tail.resolution import Resolution
 
 _LOAD = INPUTS.index("load")
 _LOWER, _UPPER = LEVELS.index(0.05), LEVELS.index(0.95)
@@ -42,22 +45,39 @@ class TailModel:
         missing = np.array(meta.input_missing)
         self._seen_missing = missing >= SELDOM
         self._knows_load = bool(missing[_LOAD] < 1)
+        self._buckets = {entity: Bucket(*ends) for entity, ends in meta.buckets.items()}
         self._tails = Tails(meta.tail_lower, meta.tail_upper)
         self._trees = FlatTrees.of(booster, len(INPUTS))
         self.quantiles(np.zeros((1, len(INPUTS))))  # the first call compiles the walk
 
-    def predict(self, columns: Columns) -> dict[str, NDArray[Any]]:
-        """Answer every row; InvalidColumnError when one cannot be."""
+    def predict(
+        self, columns: Columns, entities: Sequence[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Answer every row, by what is known of its entity; InvalidColumnError when one cannot be.
+
+        Of an entity that lies within one bucket only bounds are said, see resolution.py.
+        """
         rows = checked(columns)
+        resolution: Resolution | None = None
+        if self._buckets and entities:
+            resolution = Resolution.of(self._buckets, entities)
         given = _design(rows)
-        inputs = np.where(self._unlearned(given), self._usual[0], given)
+        unlearned = self._unlearned(given)
+        lacking = bool(unlearned.any())
+        inputs = np.where(unlearned, self._usual[0], given) if lacking else given
         now, objective = self.quantiles(inputs), log(rows.slo_ms / rows.baseline_ms)
         breach = exceedance(now, objective, self._tails)
+        if resolution is not None:  # an objective that nobody can judge is not planned for
+            hidden = resolution.hides(rows.slo_ms)
+            objective, breach = np.where(hidden, np.inf, objective), np.where(hidden, 0.0, breach)
         p99 = self._p99_at_each_relief(inputs, now[:, P99], objective)
         relievable = np.isfinite(given[:, _LOAD]) & self._knows_load
         steps = plan(p99, objective, breach, rows.active_workers, relievable)
+        ends = self._ends(now, given, unlearned) if lacking else (now[:, _LOWER], now[:, _UPPER])
+        widened = widen(*ends, self.offsets(entities))
+        latencies = self._latencies(now, widened, rows.baseline_ms)
         return {
-            **self._latencies(now, self._ends(now, given), rows.baseline_ms),
+            **(latencies if resolution is None else resolution.bounded(latencies)),
             "breach_probability": breach,
             **_named(steps),
             "extrapolated": self._outside(given),
@@ -66,6 +86,13 @@ class TailModel:
     def quantiles(self, inputs: FloatArray) -> FloatArray:
         """Ordered quantiles of log(latency / baseline), a column for each of LEVELS."""
         return ordered(self._trees.predict(np.ascontiguousarray(inputs, dtype=np.float32)))
+
+    def offsets(self, entities: Sequence[str] | None) -> float | FloatArray:
+        """Give by how much, in log latency, both ends of each row's interval are moved out."""
+        own, common = self.meta.offsets, self.meta.offset
+        if not own or not entities:
+            return common
+        return np.array([own.get(each, common) for each in entities])
 
     def save(self, folder: Path) -> None:
         artifact.write(folder, self._booster, self.meta)
@@ -96,30 +123,28 @@ class TailModel:
         unlearned: BoolArray = np.isnan(inputs) & ~self._seen_missing
         return unlearned
 
-    def _ends(self, now: FloatArray, given: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _ends(
+        self, now: FloatArray, given: FloatArray, unlearned: BoolArray
+    ) -> tuple[FloatArray, FloatArray]:
         """Give both ends of the interval before it is widened.
 
         Of a row that lacks an input which training always had, it reaches from what the model says
         at that input's lower usual values to what it says at the higher ones.
         """
-        lower, upper = now[:, _LOWER], now[:, _UPPER]
-        unlearned = self._unlearned(given)
+        lower, upper = now[:, _LOWER].copy(), now[:, _UPPER].copy()
         rows = np.flatnonzero(unlearned.any(axis=1))
-        if rows.size:
-            low, high = (
-                self.quantiles(np.where(unlearned[rows], values, given[rows]))
-                for values in self._usual[1:]
-            )
-            lower, upper = lower.copy(), upper.copy()
-            lower[rows] = np.minimum(lower[rows], low[:, _LOWER])
-            upper[rows] = np.maximum(upper[rows], high[:, _UPPER])
+        low, high = (
+            self.quantiles(np.where(unlearned[rows], values, given[rows]))
+            for values in self._usual[1:]
+        )
+        lower[rows] = np.minimum(lower[rows], low[:, _LOWER])
+        upper[rows] = np.maximum(upper[rows], high[:, _UPPER])
         return lower, upper
 
     def _latencies(
         self, curve: FloatArray, ends: tuple[FloatArray, FloatArray], baseline_ms: FloatArray
     ) -> dict[str, FloatArray]:
-        lower, upper = widen(*ends, self.meta.offset)
-        logs = np.stack([*curve[:, 1:].T, lower, upper])
+        logs = np.stack([*curve[:, 1:].T, *ends])
         return dict(zip((*_SHOWN, "lower", "upper"), baseline_ms * exp(logs), strict=True))
 
     def _outside(self, inputs: FloatArray) -> BoolArray:

@@ -10,6 +10,7 @@ from features.rows import FeatureRow
 
 NEEDED = ("load", "infra", "baseline_ms")
 OPTIONAL = ("infra", "error_rate")
+PREFERRED = {"load": "cpu"}
 FRESH = Freshness(now=1_000.0, stale_after_seconds=120.0)
 FRESH_AT, OLD_AT = 900.0, 800.0
 
@@ -30,7 +31,7 @@ class Case(NamedTuple):
 
     def fill(self) -> Filled:
         given = (NEEDED, self.entities, self.given, self.rows, self.defaults)
-        return fill(*given, FRESH, optional=OPTIONAL)
+        return fill(*given, FRESH, optional=OPTIONAL, preferred=PREFERRED)
 
     def alone(self, row: int) -> "Case":
         given = {name: column[row : row + 1] for name, column in self.given.items()}
@@ -66,6 +67,8 @@ def expected(case: Case, row: int, name: str) -> Cell:
     if known is not None and not known.values:  # it was withdrawn
         known = None
     stored = math.nan if known is None else known.values.get(name, math.nan)
+    better = math.nan if known is None else known.values.get(PREFERRED.get(name, ""), math.nan)
+    stored = stored if math.isnan(better) else better
     if known is not None and math.isnan(stored) and name in OPTIONAL:
         return Cell(math.nan, stale=False, assumed=False, missing=True)
     if known is None or math.isnan(stored):

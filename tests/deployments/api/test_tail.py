@@ -11,6 +11,7 @@ from config_store.shipped import default_document
 from config_store.sources import EntityFacts, SourcesConfig
 from deployments.api.shipped import FAMILIES
 from deployments.api.tail import FEATURES, GIVEN, TAIL, TailBody, TailData, answers, columns
+from deployments.runtime.batch import Detail
 from features.definitions.live import NAMES
 from models.tail.calibration import INTERVAL_LEVEL
 from models.tail.inputs import BOUNDS
@@ -58,6 +59,16 @@ def test_answers_are_the_contracts_a_row_each() -> None:
     for answer in found:
         assert set(answer) == set(TailData.model_fields)
         TailData.model_validate(answer, strict=True)
+
+
+def test_what_the_model_takes_back_is_null() -> None:
+    nobody_knows: Detail = {"data": {"breach_probability": None}, "meta": {"bounds_reason": "so"}}
+    others: list[Detail | None] = [None, {"interval": {}}]
+    for other in others:
+        found = answers(OUTPUTS, [nobody_knows, other])
+        assert [answer["breach_probability"] for answer in found] == [None, 1.0]
+        for answer in found:
+            TailData.model_validate(answer, strict=True)
 
 
 @pytest.mark.parametrize(("code", "action"), list(enumerate(ACTIONS)))

@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from redis.asyncio import Redis
 
 from deployments.forecasting.loaded_models import LoadedModels, registered_name, save_with_kind
 from deployments.forecasting.past import past_of
@@ -11,6 +13,8 @@ from deployments.forecasting.service import Forecasts
 from deployments.history.questions import Questions
 from deployments.runtime.coverage.offsets_table import key_of
 from deployments.runtime.state.cache import USUAL
+from features.rows import HOUR_RATE, FeatureRow
+from features.store import publish
 from models.forecasting.chain import ORDER
 from models.forecasting.ensemble import EnsembleForecaster
 from models.forecasting.forecaster import Forecast, HourlySeries
@@ -66,6 +70,26 @@ def register(
     write_pointer(
         models._folder, alias, ModelVersion(name, number, folder, NOW, tags={TELEMETRY: telemetry})
     )
+
+
+async def test_a_rate_that_is_left_out_is_the_hours_so_far_not_one_minutes(
+    house: House, redis: Redis, known: dict[str, FeatureRow]
+) -> None:
+    entity = str(BODY["entity"])
+    newest = known[entity]
+    unusual = 3 * newest.values["request_rate"]
+    rates = {"request_rate": unusual, HOUR_RATE: unusual / 2}
+    await publish(redis, [(entity, replace(newest, values=newest.values | rates))])
+    body = {name: value for name, value in BODY.items() if name != "ingest_rate"}
+    filled = await post(house, body)
+    assert (await house.ledger())[-1]["features"]["request_rate"] == unusual / 2
+    stated = await post(house, body | {"ingest_rate": unusual / 2})
+    assert filled["data"] == stated["data"]
+    # A release before this one publishes none: then it is the newest interval's, as it was.
+    before = replace(newest, values=newest.values | {"request_rate": unusual})
+    await publish(redis, [("settlement", before)])
+    await post(house, body | {"entity": "settlement"})
+    assert (await house.ledger())[-1]["features"]["request_rate"] == unusual
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,19 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
 
 from deployments.runtime.batch import Columns, Prediction
 from deployments.runtime.champions import Champions, Named
+from deployments.runtime.coverage.online_offsets import OnlineOffsets
 from deployments.runtime.transport.frame import Frame
 from deployments.tail.deployment import _ORDINARY, Tail, _answer, _answerable, _numbers
 from models.model_version import ModelVersion
 from models.needs import TAIL
 from models.tail.inputs import BOUNDS
 from models.tail.plan import ACTIONS
+from models.tail.resolution import BEGIN, END
 from models.tail.xgboost_quantile import TailModel
 from observability.metrics import Metrics
+from safety.checker import Checker
+from safety.limits import Level
 from safety.tail import tail_policy
 from tests.deployments.tail_rows import tail_rows, taken
+
+REASON = "bounds_reason"
 
 
 def bits(columns: Columns, row: int) -> dict[str, bytes]:
@@ -96,16 +104,70 @@ def test_a_row_has_the_same_bits_alone_and_among_others(tail_model: TailModel) -
         assert bits(alone, 0) == bits(together, row)
 
 
-async def test_the_deployment_names_the_model_that_answered(tail_model: TailModel) -> None:
+def serving(model: TailModel, online: Any = ()) -> Any:
     tail: Any = object.__new__(Tail)
-    metrics = Metrics(CollectorRegistry())
-    tail.replica = SimpleNamespace(metrics=metrics)
+    tail.replica = SimpleNamespace(metrics=Metrics(CollectorRegistry()))
     created = datetime(2026, 3, 2, tzinfo=UTC)
     version = ModelVersion(
         TailModel.name, "1.4.0", Path("somewhere"), created, tags={"telemetry": "demo"}, digest="d1"
     )
-    tail._champions = Champions(lambda _: version, lambda _: tail_model)
-    tail._online = ()  # nobody has told an outcome
+    tail._champions = Champions(lambda _: version, lambda _: model)
+    tail._online = online
+    return tail
+
+
+async def asked(tail: Any, columns: Columns, entities: list[str]) -> Prediction:
+    frame = Frame(columns, {"family": "tail", "entities": entities})
+    return Prediction.from_frame(await tail.answer(frame, Named(TailModel.name, "champion")))
+
+
+async def test_of_an_entity_within_one_bucket_the_answer_says_what_is_not_known(
+    tail_model: TailModel,
+) -> None:
+    """The entity's own bucket is told, its objective judged outside of it only."""
+    meta = replace(tail_model.meta, buckets={"fast": (0.0, 5.0)})
+    bounded = TailModel(tail_model._booster, meta)
+    columns = tail_rows(4, seed=5) | {"slo_ms": np.array([2.0, 50.0, 2.0, 2.0])}
+    columns["load"][3] = math.inf  # no answer of the model's
+    names = ["fast", "fast", "slow", "fast"]
+    found = await asked(serving(bounded), columns, names)
+    hidden, outside, measured, _ = found.details
+    assert hidden is not None
+    assert outside is not None
+    assert hidden["data"] == {"breach_probability": None}
+    assert "fast lie within one bucket of its histogram, 0 to 5 ms" in hidden["meta"][REASON]
+    assert "longer than 2 ms is not known" in hidden["meta"][REASON]
+    assert "data" not in outside
+    assert "2 ms" not in outside["meta"][REASON]
+    assert measured is None
+    judged = Checker(tail_policy()).check({**columns, **found.columns}, 4).levels.tolist()
+    assert judged[0] < Level.UNSAFE.code  # a number that safety knows travels for the null
+    nobody = await asked(serving(tail_model), columns, names)
+    assert nobody.details == []
+    assert nobody.columns.keys() == found.columns.keys() - {BEGIN, END}
+
+
+async def test_outcomes_come_back_to_a_bounded_entity_too(tail_model: TailModel) -> None:
+    online = OnlineOffsets(Redis(), "tail")  # which is never asked
+    record = {"offset": -0.4, "outcomes": 200, "coverage": 0.9}
+    online.take({"fast": record})
+    meta = replace(tail_model.meta, buckets={"fast": (0.0, 50_000.0)})
+    columns = tail_rows(2, seed=5)
+    found = await asked(
+        serving(TailModel(tail_model._booster, meta), online), columns, ["fast", "slow"]
+    )
+    said, nothing = found.details
+    assert said is not None
+    assert said["interval"] == {"method": "cqr+aci", "online": record}
+    assert REASON in said["meta"]
+    assert nothing is None
+    assert found.columns["lower"][0] == 0
+    assert found.columns["upper"][0] == pytest.approx(50_000 * math.exp(-0.4))
+
+
+async def test_the_deployment_names_the_model_that_answered(tail_model: TailModel) -> None:
+    tail = serving(tail_model)  # nobody has told an outcome
+    metrics = tail.replica.metrics
     columns = tail_rows(3, seed=5)
     named = Named(TailModel.name, "champion")
     found = Prediction.from_frame(await tail.answer(Frame(columns, {"family": "tail"}), named))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from features.calendars.days import DAY, MINUTE
+from features.definitions.definition import HOUR
 from features.definitions.live import LIVE, NAMES, TRAILING_DAYS
-from features.rows import FeatureRow
+from features.rows import HOUR_RATE, FeatureRow
 from features.telemetry import stored as clickhouse
 from features.telemetry.columns import Telemetry
 from features.telemetry.tables import append
@@ -146,6 +147,37 @@ def test_a_metric_that_the_newest_interval_lacks_is_not_taken_from_an_older_one(
         assert row.event_time == STOP
         assert np.isnan(row.values["infra"])
         assert np.isfinite(row.values["request_rate"])
+
+
+@pytest.mark.parametrize(
+    ("past_the_hour", "since"),
+    [
+        (30, -900 + 30),
+        (5 * MINUTE, -900 + 5 * MINUTE),
+        (20 * MINUTE + 7, 0),
+        (59 * MINUTE, 0),
+    ],
+)
+def test_the_rate_so_far_is_the_hours_and_a_quarters_at_least(
+    store: EmbeddedClickhouse, past_the_hour: int, since: int
+) -> None:
+    begin = (STOP - DAY // 2) // HOUR * HOUR
+    now, telemetry = begin + past_the_hour, fortnight()
+    found = clickhouse.rates_so_far(store, [*ENTITIES, "nobody"], now)
+    assert set(found) == set(ENTITIES)
+    for entity in ENTITIES:
+        when = (telemetry.ts >= begin + since) & (telemetry.ts <= now)
+        rates = telemetry.request_rate[when & (telemetry.entity == entity)]
+        assert found[entity] == {HOUR_RATE: pytest.approx(np.mean(rates), rel=1e-12)}
+
+
+def test_a_rate_that_was_not_measured_of_late_is_none(store: EmbeddedClickhouse) -> None:
+    assert clickhouse.rates_so_far(store, ENTITIES, STOP + 2 * HOUR) == {}
+    last = fortnight().rows(fortnight().ts == STOP - MINUTE)
+    silent = replace(last, ts=last.ts + DAY, request_rate=np.full(len(last), np.nan))
+    add(store, silent)
+    for values in clickhouse.rates_so_far(store, ENTITIES, STOP + DAY).values():
+        assert np.isnan(values[HOUR_RATE])
 
 
 def test_no_metric_but_those_that_are_listed(store: EmbeddedClickhouse) -> None:

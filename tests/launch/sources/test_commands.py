@@ -66,6 +66,20 @@ def prometheus() -> Iterator[PrometheusServer]:
         yield server
 
 
+async def test_a_service_too_fast_for_its_buckets_is_told_of() -> None:
+    series = [
+        counter("http_requests_total", 10, job="cache", status="200"),
+        *histogram("http_request_duration_seconds", 10, {"job": "cache"}, even_to=0.0008),
+        counter("http_requests_total", 10, job="orders", status="200"),
+        *histogram("http_request_duration_seconds", 10, {"job": "orders"}, power=0.5),
+    ]
+    until = int(time.time()) // 60 * 60 + 300
+    with running(openmetrics(series, until, seconds=2400)) as server:
+        found = await invoke("connect", "prometheus", server.url, "--dry-run")
+    assert "Too fast for the buckets of their histogram: cache." in found.output
+    assert "which ends at 5 ms" in found.output
+
+
 async def test_connecting_makes_a_version_with_the_mapping(
     redis: Redis, prometheus: PrometheusServer
 ) -> None:

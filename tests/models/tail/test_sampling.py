@@ -11,7 +11,7 @@ def quiet_with_a_storm() -> History:
     load = np.where(np.arange(count) < 50_000, 0.1, 1.2) + rng.uniform(-0.04, 0.04, count)
     inputs = np.stack([load, rng.random(count), rng.random(count) / 100, np.ones(count)], axis=1)
     targets = (np.arange(count)[:, None] * 10 + np.arange(8)).astype(np.float64)
-    return History(inputs, targets, np.arange(count))
+    return History(inputs, targets, np.arange(count), np.full(count, "gateway"))
 
 
 def test_weights_are_probabilities_and_favour_the_rare() -> None:
@@ -30,5 +30,7 @@ def test_inputs_and_targets_stay_together() -> None:
 
 
 def test_a_platform_that_never_changes_can_be_drawn_from() -> None:
-    still = History(np.full((100, 4), 0.5), np.zeros((100, 8)), np.arange(100))
+    still = History(
+        np.full((100, 4), 0.5), np.zeros((100, 8)), np.arange(100), np.full(100, "gateway")
+    )
     np.testing.assert_allclose(state_weights(still.inputs), 0.01)
