@@ -44,16 +44,17 @@ def asked_of_metric(row: ForecastSeries, ts: npt.NDArray[np.int64], values: Floa
 
     Sources come and go, each with its own cadence: what lies in one step is averaged.
     """
-    if not ts.size:
+    there = np.isfinite(values)
+    if not there.any():
         raise TrainingDataError("the entity has no telemetry of this metric")
+    ts, values = ts[there], values[there]
     cadence = _metrics_cadence(row, ts[-_LATELY:])
     places = np.rint((ts - ts[-1]) / cadence.seconds).astype(np.int64)
     late = places > -MOST_METRIC_PLACES
     places, values = places[late], values[late]
     at = places - places[0]
-    there = np.isfinite(values)
-    counts = np.bincount(at[there], minlength=int(at[-1]) + 1)
-    totals = np.bincount(at[there], weights=values[there], minlength=int(at[-1]) + 1)
+    counts = np.bincount(at)
+    totals = np.bincount(at, weights=values)
     grid = np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
     return _asked(row, grid, int(ts[-1]) + cadence.seconds * int(places[0]), cadence)
 

@@ -32,6 +32,22 @@ def test_the_cadence_of_a_metric_is_that_of_late() -> None:
     assert (found.question.values == 1).all()
 
 
+def test_rows_of_other_metrics_are_no_part_of_a_metrics_cadence() -> None:
+    ts = NOON + 15 * np.arange(4000)
+    found = of_metric(ts, np.where(np.arange(4000) % 4 == 0, 20.0, np.nan))
+    assert found.question.cadence.seconds == 60
+    assert found.question.values.tolist() == [20.0] * 1000
+    fine = of_metric(ts, np.where(np.arange(4000) % 4 == 0, 20.0, np.nan), frequency="1m")
+    assert np.isfinite(fine.question.values).all()
+    with pytest.raises(TrainingDataError, match="every 60 seconds"):
+        of_metric(ts, np.where(np.arange(4000) % 4 == 0, 20.0, np.nan), frequency="15s")
+
+
+def test_without_a_value_a_metric_is_refused_in_words() -> None:
+    with pytest.raises(TrainingDataError, match="no telemetry of this metric"):
+        of_metric(NOON + 60 * np.arange(9), np.full(9, np.nan))
+
+
 def test_of_a_long_past_the_latest_is_taken() -> None:
     ts = NOON + np.concatenate([[0, 15, 30], 60 * DAY + 15 * np.arange(100)])
     found = of_metric(ts, np.ones(103))
