@@ -39,10 +39,13 @@ def asked_of(row: ForecastSeries) -> Asked:
     return _asked(row, values, None if start is None else int(start), cadence)
 
 
-def asked_of_metric(row: ForecastSeries, ts: npt.NDArray[np.int64], values: FloatArray) -> Asked:
-    """Lay a metric's history on an even grid that ends with its last interval.
+def asked_of_metric(
+    row: ForecastSeries, ts: npt.NDArray[np.int64], values: FloatArray, now: float
+) -> Asked:
+    """Lay a metric's history on an even grid that ends with the last whole step before now.
 
-    Sources come and go, each with its own cadence: what lies in one step is averaged.
+    Sources come and go, each with its own cadence: what lies in one step is averaged. What a
+    source that fell silent did not measure is missing, so that no step of the past is forecast.
     """
     there = np.isfinite(values)
     if not there.any():
@@ -55,7 +58,9 @@ def asked_of_metric(row: ForecastSeries, ts: npt.NDArray[np.int64], values: Floa
     at = places - places[0]
     counts = np.bincount(at)
     totals = np.bincount(at, weights=values)
+    silent = max(int(now - ts[-1]) // cadence.seconds - 1, 0)
     grid = np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
+    grid = np.concatenate([grid, np.full(silent, np.nan)])
     return _asked(row, grid, int(ts[-1]) + cadence.seconds * int(places[0]), cadence)
 
 

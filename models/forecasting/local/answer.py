@@ -1,5 +1,6 @@
 """Forecasts one series from its own past."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,8 @@ COMBINATION = "combination"
 FEWEST_FITTED = 8
 # So many values without a negative one are taken to say that there is none.
 FEWEST_SIGNED = 30
+# So many values may be missing at the end: as many steps as a request may ask for.
+MOST_BRIDGED = 500
 
 TOO_SHORT = "fewer than four values say too little of how far a forecast goes wrong"
 NEVER_WRONG = "forecasts of its past were never wrong, so that nothing says how far they may be"
@@ -27,7 +30,7 @@ NO_PAST = "the series is too short to hold its past against intervals"
 
 
 def forecast_series(question: Question) -> LocalForecast:
-    """Answer; raises TrainingDataError where no value was measured at all.
+    """Answer; raises TrainingDataError where no value was measured, or none of late.
 
     The same series has the same answer to the bit, whatever was asked before or beside it.
     """
@@ -35,20 +38,47 @@ def forecast_series(question: Question) -> LocalForecast:
     if not there.size:
         raise TrainingDataError("no value was measured: at least one is needed")
     if there.size < FEWEST_FITTED:
-        return _repeated(question)
+        return _from_the_last(question, _repeated)
     if question.special is None:
-        return _fitted(_from(question, int(there[0])))
+        return _from_the_last(question, _fitted)
     holidays = without_holidays(question.values, question.special, question.cadence)
     usual = replace(question, values=holidays.usual, special=None)
-    measured = np.flatnonzero(~np.isnan(usual.values))
-    if measured.size < FEWEST_FITTED:
-        return _repeated(question)
-    return _with_holidays(_fitted(_from(usual, int(measured[0]))), holidays)
+    if np.count_nonzero(~np.isnan(usual.values)) < FEWEST_FITTED:
+        return _from_the_last(question, _repeated)
+    return _with_holidays(_from_the_last(usual, _fitted), holidays)
 
 
-def _from(question: Question, first: int) -> Question:
-    """Leave out what lies before the first value."""
-    return replace(question, values=question.values[first:])
+def _from_the_last(
+    question: Question, answer: Callable[[Question], LocalForecast]
+) -> LocalForecast:
+    """Answer from the first value to the last; what is missing at the end is farther to forecast.
+
+    So the errors that the answer is held against are of forecasts from as old a value.
+    """
+    gap = question.gap
+    there = np.flatnonzero(~np.isnan(question.values))
+    past = question.values[there[0] : len(question.values) - gap]
+    if gap > MOST_BRIDGED or (gap > len(past) and there.size >= FEWEST_FITTED):
+        raise TrainingDataError(
+            f"the last value lies {question.cadence.span(gap + 1)} before the first step: at most "
+            f"{MOST_BRIDGED} missing ones are bridged, and as many as the past has before them; "
+            "give a longer frequency, or later values"
+        )
+    asked = replace(question, values=past, horizon=question.horizon + gap, special=None)
+    found = answer(asked)
+    if not gap:
+        return found
+    note = (
+        f"values are missing at the end, {gap} of them: the last one lies "
+        f"{question.cadence.span(gap + 1)} before the first step"
+    )
+    return replace(
+        found,
+        point=found.point[gap:],
+        lower=found.lower[:, gap:],
+        upper=found.upper[:, gap:],
+        notes=(*found.notes, note),
+    )
 
 
 def _repeated(question: Question) -> LocalForecast:

@@ -23,6 +23,12 @@ class Question:
     special: npt.NDArray[np.bool_] | None = None
     """Of each value, past and to come: whether it lies on a holiday; None where none is named."""
 
+    @property
+    def gap(self) -> int:
+        """How many values are missing at the end."""
+        there = np.flatnonzero(~np.isnan(self.values))
+        return len(self.values) - 1 - int(there[-1]) if there.size else len(self.values)
+
 
 @dataclass(frozen=True, slots=True)
 class LocalForecast:

@@ -19,7 +19,7 @@ STARTED_SECONDS = 300.0
 
 @pytest.fixture
 async def series() -> AsyncIterator[SeriesForecasting]:
-    found = SeriesForecasting(Aside())
+    found = SeriesForecasting(Aside(), lambda: 0.0)
     yield found
     await found.close()
 

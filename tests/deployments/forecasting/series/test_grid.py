@@ -11,8 +11,8 @@ NOON = 1_790_596_800
 DAY = 86_400
 
 
-def of_metric(ts: Any, values: Any, **body: Any) -> Any:
-    return asked_of_metric(ask(ForecastBody(metric="cpu", horizon=2, **body)), ts, values)
+def of_metric(ts: Any, values: Any, now: float = 0.0, **body: Any) -> Any:
+    return asked_of_metric(ask(ForecastBody(metric="cpu", horizon=2, **body)), ts, values, now)
 
 
 def test_a_metrics_gaps_are_missing_and_its_end_is_the_last_interval() -> None:
@@ -21,6 +21,14 @@ def test_a_metrics_gaps_are_missing_and_its_end_is_the_last_interval() -> None:
     np.testing.assert_array_equal(found.question.values, [0, 1, 2, np.nan, np.nan, 3, 4])
     assert found.question.cadence.seconds == 15
     assert found.ts == [NOON + 105, NOON + 120]
+
+
+@pytest.mark.parametrize("late", [0, 14, 15, 59])
+def test_a_silent_sources_grid_goes_on_to_the_last_whole_step_before_now(late: int) -> None:
+    ts = NOON + 15 * np.arange(100)
+    found = of_metric(ts, np.ones(100), now=NOON + 1500 + late)
+    assert found.question.gap == late // 15
+    assert found.ts == [NOON + 1500 + late // 15 * 15 + each for each in (0, 15)]
 
 
 def test_the_cadence_of_a_metric_is_that_of_late() -> None:

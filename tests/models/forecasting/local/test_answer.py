@@ -123,3 +123,32 @@ def test_coverage_so_far_is_counted_and_null_where_it_cannot_be() -> None:
     short = ask(np.random.default_rng(6).normal(size=9), 1)
     assert short.coverage is None
     assert short.coverage_reason
+
+
+@pytest.mark.parametrize("gap", [24, 72])
+def test_intervals_hold_as_often_where_values_are_missing_at_the_end(gap: int) -> None:
+    held = []
+    for seed in range(40):
+        walk = np.cumsum(np.random.default_rng([seed, gap]).normal(size=324 + gap))
+        past, truth = np.concatenate([walk[:300], np.full(gap, np.nan)]), walk[-24:]
+        found = ask(past, 24, HOURLY)
+        held.append(((found.lower <= truth) & (truth <= found.upper)).mean(axis=1))
+    assert np.mean(held, axis=0)[2] > 0.8
+
+
+def test_what_is_missing_at_the_end_is_told() -> None:
+    values = 9 + np.random.default_rng(1).normal(size=60)
+    assert not ask(values).notes
+    (note,) = ask(np.concatenate([values, np.full(5, np.nan)]), 30, HOURLY).notes
+    assert "5 of them" in note
+    assert "6 steps (6 h)" in note
+
+
+@pytest.mark.parametrize(("count", "gap"), [(40, 41), (600, 501), (3, 501)])
+def test_a_last_value_that_is_too_old_is_refused_in_words(count: int, gap: int) -> None:
+    values = np.random.default_rng(1).normal(size=count)
+    with pytest.raises(TrainingDataError, match=f"{gap + 1} steps"):
+        ask(np.concatenate([values, np.full(gap, np.nan)]))
+    assert np.isfinite(
+        ask(np.concatenate([values, np.full(min(gap - 1, 500), np.nan)])).point
+    ).all()
