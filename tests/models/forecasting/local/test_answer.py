@@ -1,5 +1,7 @@
 """What every answer keeps to, whatever the series."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -152,3 +154,32 @@ def test_a_last_value_that_is_too_old_is_refused_in_words(count: int, gap: int) 
     assert np.isfinite(
         ask(np.concatenate([values, np.full(min(gap - 1, 500), np.nan)])).point
     ).all()
+
+
+def drained(draw: np.random.Generator) -> FloatArray:
+    at = np.arange(124)
+    found: FloatArray = np.maximum(20 * (1 - at / 100), 0) + np.abs(0.3 * draw.normal(size=124))
+    return found + 0.01
+
+
+def first_weekend(draw: np.random.Generator) -> FloatArray:
+    hour = np.arange(154)
+    busy = 500 + 300 * np.sin(2 * np.pi * hour / 24)
+    found: FloatArray = np.where(hour // 24 < 5, busy, 0.2) * np.exp(0.15 * draw.normal(size=154))
+    return found
+
+
+@pytest.mark.parametrize("drawn", [drained, first_weekend])
+def test_forecasts_on_logarithms_leave_no_range_of_the_values(
+    drawn: Callable[[np.random.Generator], FloatArray],
+) -> None:
+    ours, repeated = [], []
+    for seed in range(20):
+        values = drawn(np.random.default_rng([seed, 5]))
+        past, truth = values[:-24], values[-24:]
+        point = ask(past, 24, HOURLY).point
+        assert np.max(point) <= 2 * np.max(past)
+        ours.append(np.abs(point - truth).mean())
+        repeated.append(np.ptp(past))
+    # What is near nought for the first time may be taken for high again, but for no more.
+    assert np.mean(ours) < np.mean(repeated)
