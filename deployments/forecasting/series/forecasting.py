@@ -9,6 +9,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -55,6 +56,7 @@ class Sent(TypedDict):
     levels: list[float]
     model: str
     special: str | None
+    least: float | None
     ts: list[int] | None
     field: str
 
@@ -144,6 +146,7 @@ def forecast_sent(row: Sent | None) -> Forecasted | None:
         tuple(row["levels"]),
         row["model"],
         None if special is None else np.frombuffer(base64.b64decode(special), dtype=np.bool_),
+        -inf if row["least"] is None else row["least"],
     )
     return forecast(Asked(question, row["ts"]), row["field"])
 
@@ -175,6 +178,7 @@ def _sent(asked: Asked, field: str) -> Sent:
         "levels": list(question.levels),
         "model": question.model,
         "special": None if special is None else base64.b64encode(special.tobytes()).decode(),
+        "least": None if question.least == -inf else question.least,  # JSON has no infinity
         "ts": asked.ts,
         "field": field,
     }

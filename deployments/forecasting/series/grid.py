@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -109,8 +110,16 @@ def _asked(row: ForecastSeries, values: FloatArray, first: int | None, cadence: 
         tuple(row["levels"]),
         row["model"],
         _special(row, len(values), first, cadence),
+        _least(row),
     )
     return Asked(question, ts)
+
+
+def _least(row: ForecastSeries) -> float:
+    """Give what no value can be under: nought of every metric, of a request's values its word."""
+    if row["metric"] is not None:
+        return 0.0
+    return -inf if row["least"] is None else row["least"]
 
 
 def _special(

@@ -19,13 +19,18 @@ from models.protocols import FloatArray
 COMBINATION = "combination"
 # Below this many values nothing is fitted.
 FEWEST_FITTED = 8
-# So many values without a negative one are taken to say that there is none.
-FEWEST_SIGNED = 30
+# Of so many values without a negative one so many must be nought itself, where what is counted or
+# shared out stops, before it is taken that there is none.
+FEWEST_SIGNED, FEWEST_NOUGHTS = 30, 3
 # So many values may be missing at the end: as many steps as a request may ask for.
 MOST_BRIDGED = 500
 
 TOO_SHORT = "fewer than four values say too little of how far a forecast goes wrong"
 NEVER_WRONG = "forecasts of its past were never wrong, so that nothing says how far they may be"
+MAY_BE_NEGATIVE = (
+    "no value was negative so far, and the intervals say that one may be: send least: 0 where "
+    "none can"
+)
 NO_PAST = "the series is too short to hold its past against intervals"
 
 
@@ -45,7 +50,7 @@ def forecast_series(question: Question) -> LocalForecast:
     usual = replace(question, values=holidays.usual, special=None)
     if np.count_nonzero(~np.isnan(usual.values)) < FEWEST_FITTED:
         return _from_the_last(question, _repeated)
-    return _with_holidays(_from_the_last(usual, _fitted), holidays)
+    return _with_holidays(_from_the_last(usual, _fitted), holidays, question.least)
 
 
 def _from_the_last(
@@ -87,7 +92,7 @@ def _repeated(question: Question) -> LocalForecast:
     note = f"with fewer than {FEWEST_FITTED} values the last one is repeated"
     return LocalForecast(
         np.full(question.horizon, point),
-        point - spread,
+        np.maximum(point - spread, question.least),
         point + spread,
         {"naive": 1.0},
         interval_reason=None if claimed else TOO_SHORT,
@@ -103,7 +108,7 @@ def _fitted(question: Question) -> LocalForecast:
     truths = truths_of(values, origins, horizon)
     members, notes = _chosen(list(members_of(values, seasons, origins, horizon)), question.model)
     weights, forecasts = combined(members, truths)
-    low = _least(values)
+    low = max(question.least, _least(values))
     past = Past(np.maximum(forecasts, low), truths, origins, positive=bool(np.nanmin(values) > 0))
     answer = LocalForecast(
         past.forecasts[-1],
@@ -119,9 +124,12 @@ def _fitted(question: Question) -> LocalForecast:
         return answer
     ends = found.about(past.forecasts[-1:])
     held, count = coverage_so_far(past, question.levels)
+    lower = np.maximum(ends.lower[:, 0, :], low)
+    signed = (MAY_BE_NEGATIVE,) if np.nanmin(values) >= 0 and np.min(lower) < 0 else ()
     return replace(
         answer,
-        lower=np.maximum(ends.lower[:, 0, :], low),
+        notes=(*answer.notes, *signed),
+        lower=lower,
         upper=np.maximum(ends.upper[:, 0, :], low),
         interval_reason=None,
         coverage=held,
@@ -136,9 +144,14 @@ def _nothing(question: Question) -> tuple[FloatArray, FloatArray]:
 
 
 def _least(values: FloatArray) -> float:
-    """Give what no forecast falls under: nought, where so many values show that none does."""
+    """Give what no forecast falls under: nought, where so many values show that it is the end.
+
+    That all were positive so far does not: a temperature or a balance goes on falling.
+    """
     there = values[~np.isnan(values)]
-    return 0.0 if there.size >= FEWEST_SIGNED and np.min(there) >= 0 else -np.inf
+    if there.size < FEWEST_SIGNED or np.min(there) < 0:
+        return -np.inf
+    return 0.0 if np.count_nonzero(there == 0) >= FEWEST_NOUGHTS else -np.inf
 
 
 def _chosen(members: list[Member], model: str) -> tuple[list[Member], tuple[str, ...]]:
@@ -162,13 +175,13 @@ def _unseen(question: Question) -> tuple[str, ...]:
     return (note,)
 
 
-def _with_holidays(answer: LocalForecast, holidays: Holidays) -> LocalForecast:
+def _with_holidays(answer: LocalForecast, holidays: Holidays, least: float) -> LocalForecast:
     moved = holidays.moved(answer.point)
     note = f"{holidays.seen} past values on holidays say how those differ"
     return replace(
         answer,
-        point=holidays.put_back(answer.point),
-        lower=holidays.put_back(answer.lower) - moved,
-        upper=holidays.put_back(answer.upper) + moved,
+        point=np.maximum(holidays.put_back(answer.point), least),
+        lower=np.maximum(holidays.put_back(answer.lower) - moved, least),
+        upper=np.maximum(holidays.put_back(answer.upper) + moved, least),
         notes=(*answer.notes, note),
     )

@@ -1,6 +1,7 @@
 """What is asked of the local methods, and what they say."""
 
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ class Question:
     model: str = "combination"
     special: npt.NDArray[np.bool_] | None = None
     """Of each value, past and to come: whether it lies on a holiday; None where none is named."""
+    least: float = -inf
+    """What no value can be under."""
 
     @property
     def gap(self) -> int:

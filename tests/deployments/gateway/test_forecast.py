@@ -236,6 +236,8 @@ class TestRefusals:
             ({"values": [1.0, 2.0, 3.0, 4.0], "ts": [0, 60, 150, 210]}, "ts"),
             ({"values": [None, None], "frequency": "1m"}, "values"),
             ({"values": [1.0], "frequency": "1m", "horizon": 501}, "horizon"),
+            ({"values": [1.0, -1.0], "frequency": "1m", "least": 0}, "body"),
+            ({"metric": "cpu", "least": 0}, "body"),
             ({"values": [1.0], "frequency": "1m", "levels": [1.0]}, "levels.0"),
             ({"values": [1.0], "frequency": "1m", "holidays": ["25.12."]}, "holidays.0"),
         ],

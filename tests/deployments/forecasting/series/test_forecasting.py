@@ -34,6 +34,7 @@ def batch_of(rows: int, values: int) -> Batch:
                 "frequency": "1h",
                 "holidays": ["2026-11-21", "2026-11-28"],
                 "model": "ets" if row % 2 else None,
+                "least": -9 if row % 2 else None,
             }
         )
         for row in range(rows - 1)

@@ -40,6 +40,13 @@ def test_the_cadence_of_a_metric_is_that_of_late() -> None:
     assert (found.question.values == 1).all()
 
 
+def test_a_metric_is_never_negative_and_values_are_where_the_request_says_no_other() -> None:
+    assert of_metric(NOON + 15 * np.arange(9), np.ones(9)).question.least == 0
+    for least, expected in ((None, -np.inf), (-2.0, -2.0)):
+        body = ForecastBody(values=[1.0, 2.0], frequency="1h", least=least)
+        assert asked_of(ask(body)).question.least == expected
+
+
 def test_rows_of_other_metrics_are_no_part_of_a_metrics_cadence() -> None:
     ts = NOON + 15 * np.arange(4000)
     found = of_metric(ts, np.where(np.arange(4000) % 4 == 0, 20.0, np.nan))

@@ -72,11 +72,35 @@ def test_without_a_value_there_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_what_is_never_negative_is_never_forecast_to_be(sign: float) -> None:
+def test_where_several_are_nought_and_none_negative_none_is_forecast_to_be(sign: float) -> None:
     values = np.abs(np.random.default_rng(2).normal(size=80))
-    values[3] = 0.0  # no logarithms
+    values[[3, 30, 50]] = 0.0
     found = ask(sign * values)
     assert ((found.lower >= 0).all() and (found.point >= 0).all()) == (sign > 0)
+
+
+def falling(draw: np.random.Generator) -> FloatArray:
+    """Give a day's temperature from autumn to winter, nought for the first time ahead."""
+    noise = 1.5 * draw.normal(size=134)
+    for at in range(1, 134):
+        noise[at] += 0.7 * noise[at - 1]
+    values = 11 + 11 * np.cos(2 * np.pi * np.arange(134) / 280) + noise
+    values[:120] = np.abs(values[:120])
+    return values
+
+
+def test_that_all_were_positive_so_far_is_no_floor() -> None:
+    held = []
+    for seed in range(30):
+        values = falling(np.random.default_rng([seed, 6]))
+        past, truth = values[:120], values[120:]
+        found = ask(past, 14)
+        held.append(((found.lower <= truth) & (truth <= found.upper)).mean(axis=1))
+        assert (np.min(found.lower) < 0) == any("least: 0" in note for note in found.notes)
+        floored = forecast_series(Question(past, DAILY, 14, LEVELS, least=0.0))
+        assert np.min(floored.lower) >= 0
+        assert np.min(floored.point) >= 0
+    assert np.mean(held, axis=0)[2] > 0.85
 
 
 @pytest.mark.parametrize("kind", ["season", "walk", "trend"])
