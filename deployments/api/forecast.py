@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from math import inf
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -58,6 +59,10 @@ def _read_date(value: object) -> date:
     if not isinstance(value, str) or not _DATE.fullmatch(value):
         raise ValueError("give a day such as 2026-12-25")
     return date.fromisoformat(value)
+
+
+def _smallest(values: Sequence[float | None]) -> float:
+    return min((each for each in values if each is not None), default=inf)
 
 
 def _check_frequency(value: str) -> str:
@@ -127,6 +132,12 @@ class ForecastBody(FamilyBody):
         description="Days (UTC), past and to come, that differ from their like; for series of a "
         "day or less a value.",
     )
+    least: Value | None = Field(
+        None,
+        description="What no value can be under, such as 0; no forecast or interval goes below. Of "
+        "a metric it is 0. Without it, nought is the least where several values are nought and "
+        "none is negative.",
+    )
     model: Literal["combination", "seasonal_naive", "theta", "ets", "regression"] | None = Field(
         None,
         description="One method alone; by default an average of those that did best on the "
@@ -139,6 +150,8 @@ class ForecastBody(FamilyBody):
             raise ValueError("give either metric or values")
         if self.metric is not None and (self.ts is not None or self.start is not None):
             raise ValueError("ts and start are for values: a metric has times of its own")
+        if self.metric is not None and self.least is not None:
+            raise ValueError("least is for values: of a metric it is 0")
         if self.metric is not None and self.frequency == "1mo":
             raise ValueError("a metric is forecast in steps of a week at most: give 1w or less")
         return self
@@ -147,6 +160,8 @@ class ForecastBody(FamilyBody):
     def _times_of_the_values(self) -> Self:
         if self.values is None:
             return self
+        if self.least is not None and (smallest := _smallest(self.values)) < self.least:
+            raise ValueError(f"least is {self.least:g}, and a value is {smallest:g}")
         if self.ts is None:
             if self.frequency is None:
                 raise ValueError("values need ts, or a frequency such as 5m")
@@ -226,6 +241,7 @@ def ask(body: ForecastBody) -> ForecastSeries:
         "levels": sorted(set(body.levels)),
         "holidays": sorted({each.isoformat() for each in body.holidays}),
         "model": body.model or "combination",
+        "least": body.least,
     }
 
 

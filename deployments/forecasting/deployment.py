@@ -25,7 +25,7 @@ class Forecasting(Stage[Named]):
     def __init__(self, replica: Replica) -> None:
         super().__init__(replica)
         self._service = ForecastService(replica)
-        self._series = SeriesForecasting(Aside())
+        self._series = SeriesForecasting(Aside(), replica.clocks.wall)
         self._metrics = MetricHistories(replica.clocks.monotonic)
 
     async def prepare(self) -> None:

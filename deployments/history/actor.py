@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+import numpy as np
 import ray
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
@@ -32,7 +33,12 @@ from features.telemetry.merged import interval_rows, scope_of
 from features.telemetry.seen import entities as entities_seen
 from features.telemetry.source_states import Backfill
 from features.telemetry.steps import step_means
-from features.telemetry.tables import create_measurements, drop_made_up, keep_for
+from features.telemetry.tables import (
+    ColumnStore,
+    create_measurements,
+    drop_made_up,
+    keep_for,
+)
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import claim
 from observability.clickhouse.lease import RENEW_SECONDS, Lease, platform_id
@@ -225,12 +231,8 @@ class History:
     ) -> MetricSteps:
         """Give the latest seconds of one metric of an entity, as it was measured or in steps."""
         until = int(time.time())
-        ts, values = await asyncio.to_thread(
-            telemetry_store.timed_metric, self._store, entity, metric, until - seconds, until
-        )
-        if step_s is not None:
-            ts, values = step_means(ts, values, step_s)
-        return MetricSteps(ts[-MOST_STEPS:], values[-MOST_STEPS:])
+        scope = (entity, metric, until - seconds, until)
+        return await asyncio.to_thread(_metric_steps, self._store, *scope, step_s)
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         return await self._telemetry.features.latest(entities)
@@ -363,3 +365,15 @@ class History:
 def _for_gateways(found: FoundRows) -> FoundDecisions:
     trouble = None if found.trouble is None else str(found.trouble)
     return FoundDecisions(found.rows, trouble, found.unsearched)
+
+
+def _metric_steps(
+    store: ColumnStore, entity: str, metric: str, since: int, until: int, step_s: int | None
+) -> MetricSteps:
+    ts, values = telemetry_store.timed_metric(store, entity, metric, since, until)
+    if step_s is None:
+        there = np.isfinite(values)  # the other rows are of the entity's other metrics
+        ts, values = ts[there], values[there]
+    else:
+        ts, values = step_means(ts, values, step_s, until)
+    return MetricSteps(ts[-MOST_STEPS:], values[-MOST_STEPS:])

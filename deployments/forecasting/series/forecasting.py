@@ -8,7 +8,8 @@ beside it, which starts with the first such batch.
 import asyncio
 import base64
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -55,6 +56,7 @@ class Sent(TypedDict):
     levels: list[float]
     model: str
     special: str | None
+    least: float | None
     ts: list[int] | None
     field: str
 
@@ -69,8 +71,9 @@ class Ready(NamedTuple):
 class SeriesForecasting:
     """Answers batches of series."""
 
-    def __init__(self, aside: Aside) -> None:
+    def __init__(self, aside: Aside, clock: Callable[[], float]) -> None:
         self._aside = aside
+        self._clock = clock
         self._starting: asyncio.Task[None] | None = None
         self._aside_is_warm = False
 
@@ -78,7 +81,8 @@ class SeriesForecasting:
         self, batch: Batch, histories: Mapping[Wanted, MetricSteps], version: str
     ) -> Prediction:
         rows: list[ForecastSeries] = batch.asks
-        read = [_ready(*each, histories) for each in zip(rows, wanted_of(batch), strict=True)]
+        now = self._clock()
+        read = [_ready(*each, histories, now) for each in zip(rows, wanted_of(batch), strict=True)]
         forecasts = iter(await self._forecast([each for each in read if isinstance(each, Ready)]))
         answered = [next(forecasts) if isinstance(each, Ready) else each for each in read]
         return prediction_of(answered, version)
@@ -126,7 +130,8 @@ def wanted_of(batch: Batch) -> list[Wanted | None]:
 
 
 def cost_ms(question: Question) -> float:
-    return ROW_MS + VALUE_MS * question.values.size + STEP_MS * question.horizon
+    steps = question.horizon + question.gap
+    return ROW_MS + VALUE_MS * question.values.size + STEP_MS * steps
 
 
 def forecast_sent(row: Sent | None) -> Forecasted | None:
@@ -141,18 +146,22 @@ def forecast_sent(row: Sent | None) -> Forecasted | None:
         tuple(row["levels"]),
         row["model"],
         None if special is None else np.frombuffer(base64.b64decode(special), dtype=np.bool_),
+        -inf if row["least"] is None else row["least"],
     )
     return forecast(Asked(question, row["ts"]), row["field"])
 
 
 def _ready(
-    row: ForecastSeries, wanted: Wanted | None, histories: Mapping[Wanted, MetricSteps]
+    row: ForecastSeries,
+    wanted: Wanted | None,
+    histories: Mapping[Wanted, MetricSteps],
+    now: float,
 ) -> Ready | Forecasted:
     if wanted is not None and wanted not in histories:
         return _UNREAD
     field = "metric" if wanted is not None else "ts" if row["ts"] is not None else "values"
     try:
-        asked = asked_of(row) if wanted is None else asked_of_metric(row, *histories[wanted])
+        asked = asked_of(row) if wanted is None else asked_of_metric(row, *histories[wanted], now)
     except ModelError as why:
         return refused(str(why), field)
     return Ready(asked, "values" if field == "ts" else field)
@@ -169,6 +178,7 @@ def _sent(asked: Asked, field: str) -> Sent:
         "levels": list(question.levels),
         "model": question.model,
         "special": None if special is None else base64.b64encode(special.tobytes()).decode(),
+        "least": None if question.least == -inf else question.least,  # JSON has no infinity
         "ts": asked.ts,
         "field": field,
     }

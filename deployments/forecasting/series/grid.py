@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -39,22 +40,28 @@ def asked_of(row: ForecastSeries) -> Asked:
     return _asked(row, values, None if start is None else int(start), cadence)
 
 
-def asked_of_metric(row: ForecastSeries, ts: npt.NDArray[np.int64], values: FloatArray) -> Asked:
-    """Lay a metric's history on an even grid that ends with its last interval.
+def asked_of_metric(
+    row: ForecastSeries, ts: npt.NDArray[np.int64], values: FloatArray, now: float
+) -> Asked:
+    """Lay a metric's history on an even grid that ends with the last whole step before now.
 
-    Sources come and go, each with its own cadence: what lies in one step is averaged.
+    Sources come and go, each with its own cadence: what lies in one step is averaged. What a
+    source that fell silent did not measure is missing, so that no step of the past is forecast.
     """
-    if not ts.size:
+    there = np.isfinite(values)
+    if not there.any():
         raise TrainingDataError("the entity has no telemetry of this metric")
+    ts, values = ts[there], values[there]
     cadence = _metrics_cadence(row, ts[-_LATELY:])
     places = np.rint((ts - ts[-1]) / cadence.seconds).astype(np.int64)
     late = places > -MOST_METRIC_PLACES
     places, values = places[late], values[late]
     at = places - places[0]
-    there = np.isfinite(values)
-    counts = np.bincount(at[there], minlength=int(at[-1]) + 1)
-    totals = np.bincount(at[there], weights=values[there], minlength=int(at[-1]) + 1)
+    counts = np.bincount(at)
+    totals = np.bincount(at, weights=values)
+    silent = max(int(now - ts[-1]) // cadence.seconds - 1, 0)
     grid = np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
+    grid = np.concatenate([grid, np.full(silent, np.nan)])
     return _asked(row, grid, int(ts[-1]) + cadence.seconds * int(places[0]), cadence)
 
 
@@ -103,8 +110,16 @@ def _asked(row: ForecastSeries, values: FloatArray, first: int | None, cadence: 
         tuple(row["levels"]),
         row["model"],
         _special(row, len(values), first, cadence),
+        _least(row),
     )
     return Asked(question, ts)
+
+
+def _least(row: ForecastSeries) -> float:
+    """Give what no value can be under: nought of every metric, of a request's values its word."""
+    if row["metric"] is not None:
+        return 0.0
+    return -inf if row["least"] is None else row["least"]
 
 
 def _special(

@@ -21,3 +21,5 @@ class ForecastSeries(TypedDict):
     holidays: list[str]
     """Days such as 2026-12-25, in order."""
     model: str
+    least: float | None
+    """What no value can be under."""

@@ -1,5 +1,6 @@
 """Forecasts one series from its own past."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,16 +19,23 @@ from models.protocols import FloatArray
 COMBINATION = "combination"
 # Below this many values nothing is fitted.
 FEWEST_FITTED = 8
-# So many values without a negative one are taken to say that there is none.
-FEWEST_SIGNED = 30
+# Of so many values without a negative one so many must be nought itself, where what is counted or
+# shared out stops, before it is taken that there is none.
+FEWEST_SIGNED, FEWEST_NOUGHTS = 30, 3
+# So many values may be missing at the end: as many steps as a request may ask for.
+MOST_BRIDGED = 500
 
 TOO_SHORT = "fewer than four values say too little of how far a forecast goes wrong"
 NEVER_WRONG = "forecasts of its past were never wrong, so that nothing says how far they may be"
+MAY_BE_NEGATIVE = (
+    "no value was negative so far, and the intervals say that one may be: send least: 0 where "
+    "none can"
+)
 NO_PAST = "the series is too short to hold its past against intervals"
 
 
 def forecast_series(question: Question) -> LocalForecast:
-    """Answer; raises TrainingDataError where no value was measured at all.
+    """Answer; raises TrainingDataError where no value was measured, or none of late.
 
     The same series has the same answer to the bit, whatever was asked before or beside it.
     """
@@ -35,20 +43,47 @@ def forecast_series(question: Question) -> LocalForecast:
     if not there.size:
         raise TrainingDataError("no value was measured: at least one is needed")
     if there.size < FEWEST_FITTED:
-        return _repeated(question)
+        return _from_the_last(question, _repeated)
     if question.special is None:
-        return _fitted(_from(question, int(there[0])))
+        return _from_the_last(question, _fitted)
     holidays = without_holidays(question.values, question.special, question.cadence)
     usual = replace(question, values=holidays.usual, special=None)
-    measured = np.flatnonzero(~np.isnan(usual.values))
-    if measured.size < FEWEST_FITTED:
-        return _repeated(question)
-    return _with_holidays(_fitted(_from(usual, int(measured[0]))), holidays)
+    if np.count_nonzero(~np.isnan(usual.values)) < FEWEST_FITTED:
+        return _from_the_last(question, _repeated)
+    return _with_holidays(_from_the_last(usual, _fitted), holidays, question.least)
 
 
-def _from(question: Question, first: int) -> Question:
-    """Leave out what lies before the first value."""
-    return replace(question, values=question.values[first:])
+def _from_the_last(
+    question: Question, answer: Callable[[Question], LocalForecast]
+) -> LocalForecast:
+    """Answer from the first value to the last; what is missing at the end is farther to forecast.
+
+    So the errors that the answer is held against are of forecasts from as old a value.
+    """
+    gap = question.gap
+    there = np.flatnonzero(~np.isnan(question.values))
+    past = question.values[there[0] : len(question.values) - gap]
+    if gap > MOST_BRIDGED or (gap > len(past) and there.size >= FEWEST_FITTED):
+        raise TrainingDataError(
+            f"the last value lies {question.cadence.span(gap + 1)} before the first step: at most "
+            f"{MOST_BRIDGED} missing ones are bridged, and as many as the past has before them; "
+            "give a longer frequency, or later values"
+        )
+    asked = replace(question, values=past, horizon=question.horizon + gap, special=None)
+    found = answer(asked)
+    if not gap:
+        return found
+    note = (
+        f"values are missing at the end, {gap} of them: the last one lies "
+        f"{question.cadence.span(gap + 1)} before the first step"
+    )
+    return replace(
+        found,
+        point=found.point[gap:],
+        lower=found.lower[:, gap:],
+        upper=found.upper[:, gap:],
+        notes=(*found.notes, note),
+    )
 
 
 def _repeated(question: Question) -> LocalForecast:
@@ -57,7 +92,7 @@ def _repeated(question: Question) -> LocalForecast:
     note = f"with fewer than {FEWEST_FITTED} values the last one is repeated"
     return LocalForecast(
         np.full(question.horizon, point),
-        point - spread,
+        np.maximum(point - spread, question.least),
         point + spread,
         {"naive": 1.0},
         interval_reason=None if claimed else TOO_SHORT,
@@ -73,7 +108,7 @@ def _fitted(question: Question) -> LocalForecast:
     truths = truths_of(values, origins, horizon)
     members, notes = _chosen(list(members_of(values, seasons, origins, horizon)), question.model)
     weights, forecasts = combined(members, truths)
-    low = _least(values)
+    low = max(question.least, _least(values))
     past = Past(np.maximum(forecasts, low), truths, origins, positive=bool(np.nanmin(values) > 0))
     answer = LocalForecast(
         past.forecasts[-1],
@@ -89,9 +124,12 @@ def _fitted(question: Question) -> LocalForecast:
         return answer
     ends = found.about(past.forecasts[-1:])
     held, count = coverage_so_far(past, question.levels)
+    lower = np.maximum(ends.lower[:, 0, :], low)
+    signed = (MAY_BE_NEGATIVE,) if np.nanmin(values) >= 0 and np.min(lower) < 0 else ()
     return replace(
         answer,
-        lower=np.maximum(ends.lower[:, 0, :], low),
+        notes=(*answer.notes, *signed),
+        lower=lower,
         upper=np.maximum(ends.upper[:, 0, :], low),
         interval_reason=None,
         coverage=held,
@@ -106,9 +144,14 @@ def _nothing(question: Question) -> tuple[FloatArray, FloatArray]:
 
 
 def _least(values: FloatArray) -> float:
-    """Give what no forecast falls under: nought, where so many values show that none does."""
+    """Give what no forecast falls under: nought, where so many values show that it is the end.
+
+    That all were positive so far does not: a temperature or a balance goes on falling.
+    """
     there = values[~np.isnan(values)]
-    return 0.0 if there.size >= FEWEST_SIGNED and np.min(there) >= 0 else -np.inf
+    if there.size < FEWEST_SIGNED or np.min(there) < 0:
+        return -np.inf
+    return 0.0 if np.count_nonzero(there == 0) >= FEWEST_NOUGHTS else -np.inf
 
 
 def _chosen(members: list[Member], model: str) -> tuple[list[Member], tuple[str, ...]]:
@@ -132,13 +175,13 @@ def _unseen(question: Question) -> tuple[str, ...]:
     return (note,)
 
 
-def _with_holidays(answer: LocalForecast, holidays: Holidays) -> LocalForecast:
+def _with_holidays(answer: LocalForecast, holidays: Holidays, least: float) -> LocalForecast:
     moved = holidays.moved(answer.point)
     note = f"{holidays.seen} past values on holidays say how those differ"
     return replace(
         answer,
-        point=holidays.put_back(answer.point),
-        lower=holidays.put_back(answer.lower) - moved,
-        upper=holidays.put_back(answer.upper) + moved,
+        point=np.maximum(holidays.put_back(answer.point), least),
+        lower=np.maximum(holidays.put_back(answer.lower) - moved, least),
+        upper=np.maximum(holidays.put_back(answer.upper) + moved, least),
         notes=(*answer.notes, note),
     )

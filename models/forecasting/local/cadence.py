@@ -88,6 +88,17 @@ class Cadence:
             return [first + self.seconds * int(place) for place in places]
         return [_months_on(first, int(place)) for place in places]
 
+    def span(self, steps: int) -> str:
+        """Say how long so many steps are."""
+        count = f"{steps} step" if steps == 1 else f"{steps} steps"
+        if self.monthly:
+            return count
+        seconds = steps * self.seconds
+        unit = max(
+            (each for each in _SECONDS if _SECONDS[each] <= seconds), key=_SECONDS.__getitem__
+        )
+        return f"{count} ({seconds / _SECONDS[unit]:.3g} {unit})"
+
     def seasons(self) -> tuple[int, ...]:
         """Give the calendar's seasons in steps, short ones first: day, week and year."""
         if self.monthly:

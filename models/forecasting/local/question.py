@@ -1,6 +1,7 @@
 """What is asked of the local methods, and what they say."""
 
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,14 @@ class Question:
     model: str = "combination"
     special: npt.NDArray[np.bool_] | None = None
     """Of each value, past and to come: whether it lies on a holiday; None where none is named."""
+    least: float = -inf
+    """What no value can be under."""
+
+    @property
+    def gap(self) -> int:
+        """How many values are missing at the end."""
+        there = np.flatnonzero(~np.isnan(self.values))
+        return len(self.values) - 1 - int(there[-1]) if there.size else len(self.values)
 
 
 @dataclass(frozen=True, slots=True)

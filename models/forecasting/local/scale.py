@@ -20,6 +20,8 @@ class Scale:
     middle: float
     unit: float
     bounds: tuple[float, float]
+    highest: float = np.inf
+    """In levels: what a forecast on logarithms does not exceed."""
     logarithmic: bool = False
 
     @classmethod
@@ -31,12 +33,18 @@ class Scale:
         scaled = (found - middle) / unit
         low, high = float(np.nanmin(scaled)), float(np.nanmax(scaled))
         reach = _BEYOND * (high - low)
-        return cls(scaled, middle, unit, (low - reach, high + reach), logarithmic)
+        bounds = (low - reach, high + reach)
+        if not logarithmic:
+            return cls(scaled, middle, unit, bounds)
+        # One range of logarithms further out is a factor of the largest over the smallest value.
+        top = float(np.nanmax(values))
+        highest = top + _BEYOND * (top - float(np.nanmin(values)))
+        return cls(scaled, middle, unit, bounds, highest, logarithmic)
 
     def back(self, scaled: FloatArray) -> FloatArray:
-        """Turn forecasts back into levels, none further out than the bounds."""
+        """Turn forecasts back into levels, none further out than the bounds on either scale."""
         found = np.clip(scaled, *self.bounds) * self.unit + self.middle
-        return elementwise.exp(found) if self.logarithmic else found
+        return np.minimum(elementwise.exp(found), self.highest) if self.logarithmic else found
 
 
 def scales_of(values: FloatArray) -> Iterator[Scale]:

@@ -1,6 +1,7 @@
 """Forecasts of any series, as clients see them: one process holds every stage."""
 
 import math
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, int | None]] = []
+        self.until = 0
 
     async def ask(
         self, question: object, entity: str, name: str, seconds: int, step_s: int | None
@@ -34,8 +36,8 @@ class Telemetry:
         if entity == "nobody":
             return MetricSteps(np.zeros(0, np.int64), np.zeros(0))
         step = step_s or 60
-        at = np.arange(600)
-        return MetricSteps(1_790_000_040 // step * step + step * at, wave(600, 60))
+        self.until = int(time.time()) // step * step - (3600 if entity == "silent" else 0)
+        return MetricSteps(self.until + step * np.arange(-600, 0), wave(600, 60))
 
 
 def wave(count: int, season: int, noise: float = 0.5, seed: int = 1) -> Any:
@@ -188,8 +190,16 @@ class TestMetrics:
             ("auth", "p99_ms", 3600),
             ("auth", "p99_ms", None),
         ]
-        first = answers[0]["data"]["forecast"][0]["ts"]
-        assert first == "2026-09-22T00:14:00Z"
+        first = datetime.fromisoformat(answers[2]["data"]["forecast"][0]["ts"])
+        assert 0 <= time.time() - first.timestamp() < 2 * 3600
+
+    @pytest.mark.parametrize("entity", ["auth", "silent"])
+    async def test_no_step_of_the_past_is_forecast(self, shared_house: House, entity: str) -> None:
+        _, answer = await post(shared_house, {"entity": entity, "metric": "cpu", "horizon": 3})
+        first = datetime.fromisoformat(answer["data"]["forecast"][0]["ts"])
+        assert 0 <= time.time() - first.timestamp() < 120
+        aged = [note for note in answer["data"]["notes"] if "missing at the end" in note]
+        assert bool(aged) == (entity == "silent") or "1 of them" in aged[0]
 
     async def test_an_entity_without_telemetry_is_refused_in_words(
         self, shared_house: House
@@ -226,6 +236,8 @@ class TestRefusals:
             ({"values": [1.0, 2.0, 3.0, 4.0], "ts": [0, 60, 150, 210]}, "ts"),
             ({"values": [None, None], "frequency": "1m"}, "values"),
             ({"values": [1.0], "frequency": "1m", "horizon": 501}, "horizon"),
+            ({"values": [1.0, -1.0], "frequency": "1m", "least": 0}, "body"),
+            ({"metric": "cpu", "least": 0}, "body"),
             ({"values": [1.0], "frequency": "1m", "levels": [1.0]}, "levels.0"),
             ({"values": [1.0], "frequency": "1m", "holidays": ["25.12."]}, "holidays.0"),
         ],

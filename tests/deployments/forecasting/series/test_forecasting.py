@@ -19,7 +19,7 @@ STARTED_SECONDS = 300.0
 
 @pytest.fixture
 async def series() -> AsyncIterator[SeriesForecasting]:
-    found = SeriesForecasting(Aside())
+    found = SeriesForecasting(Aside(), lambda: 0.0)
     yield found
     await found.close()
 
@@ -34,6 +34,7 @@ def batch_of(rows: int, values: int) -> Batch:
                 "frequency": "1h",
                 "holidays": ["2026-11-21", "2026-11-28"],
                 "model": "ets" if row % 2 else None,
+                "least": -9 if row % 2 else None,
             }
         )
         for row in range(rows - 1)

@@ -11,8 +11,8 @@ NOON = 1_790_596_800
 DAY = 86_400
 
 
-def of_metric(ts: Any, values: Any, **body: Any) -> Any:
-    return asked_of_metric(ask(ForecastBody(metric="cpu", horizon=2, **body)), ts, values)
+def of_metric(ts: Any, values: Any, now: float = 0.0, **body: Any) -> Any:
+    return asked_of_metric(ask(ForecastBody(metric="cpu", horizon=2, **body)), ts, values, now)
 
 
 def test_a_metrics_gaps_are_missing_and_its_end_is_the_last_interval() -> None:
@@ -23,6 +23,14 @@ def test_a_metrics_gaps_are_missing_and_its_end_is_the_last_interval() -> None:
     assert found.ts == [NOON + 105, NOON + 120]
 
 
+@pytest.mark.parametrize("late", [0, 14, 15, 59])
+def test_a_silent_sources_grid_goes_on_to_the_last_whole_step_before_now(late: int) -> None:
+    ts = NOON + 15 * np.arange(100)
+    found = of_metric(ts, np.ones(100), now=NOON + 1500 + late)
+    assert found.question.gap == late // 15
+    assert found.ts == [NOON + 1500 + late // 15 * 15 + each for each in (0, 15)]
+
+
 def test_the_cadence_of_a_metric_is_that_of_late() -> None:
     before, now = np.arange(0, 6000, 15), np.arange(6000, 66_000, 60)
     ts = NOON + np.concatenate([before, now])
@@ -30,6 +38,29 @@ def test_the_cadence_of_a_metric_is_that_of_late() -> None:
     assert found.question.cadence.seconds == 60
     assert len(found.question.values) == 1100
     assert (found.question.values == 1).all()
+
+
+def test_a_metric_is_never_negative_and_values_are_where_the_request_says_no_other() -> None:
+    assert of_metric(NOON + 15 * np.arange(9), np.ones(9)).question.least == 0
+    for least, expected in ((None, -np.inf), (-2.0, -2.0)):
+        body = ForecastBody(values=[1.0, 2.0], frequency="1h", least=least)
+        assert asked_of(ask(body)).question.least == expected
+
+
+def test_rows_of_other_metrics_are_no_part_of_a_metrics_cadence() -> None:
+    ts = NOON + 15 * np.arange(4000)
+    found = of_metric(ts, np.where(np.arange(4000) % 4 == 0, 20.0, np.nan))
+    assert found.question.cadence.seconds == 60
+    assert found.question.values.tolist() == [20.0] * 1000
+    fine = of_metric(ts, np.where(np.arange(4000) % 4 == 0, 20.0, np.nan), frequency="1m")
+    assert np.isfinite(fine.question.values).all()
+    with pytest.raises(TrainingDataError, match="every 60 seconds"):
+        of_metric(ts, np.where(np.arange(4000) % 4 == 0, 20.0, np.nan), frequency="15s")
+
+
+def test_without_a_value_a_metric_is_refused_in_words() -> None:
+    with pytest.raises(TrainingDataError, match="no telemetry of this metric"):
+        of_metric(NOON + 60 * np.arange(9), np.full(9, np.nan))
 
 
 def test_of_a_long_past_the_latest_is_taken() -> None:

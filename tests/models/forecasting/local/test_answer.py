@@ -1,5 +1,7 @@
 """What every answer keeps to, whatever the series."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -70,11 +72,35 @@ def test_without_a_value_there_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_what_is_never_negative_is_never_forecast_to_be(sign: float) -> None:
+def test_where_several_are_nought_and_none_negative_none_is_forecast_to_be(sign: float) -> None:
     values = np.abs(np.random.default_rng(2).normal(size=80))
-    values[3] = 0.0  # no logarithms
+    values[[3, 30, 50]] = 0.0
     found = ask(sign * values)
     assert ((found.lower >= 0).all() and (found.point >= 0).all()) == (sign > 0)
+
+
+def falling(draw: np.random.Generator) -> FloatArray:
+    """Give a day's temperature from autumn to winter, nought for the first time ahead."""
+    noise = 1.5 * draw.normal(size=134)
+    for at in range(1, 134):
+        noise[at] += 0.7 * noise[at - 1]
+    values = 11 + 11 * np.cos(2 * np.pi * np.arange(134) / 280) + noise
+    values[:120] = np.abs(values[:120])
+    return values
+
+
+def test_that_all_were_positive_so_far_is_no_floor() -> None:
+    held = []
+    for seed in range(30):
+        values = falling(np.random.default_rng([seed, 6]))
+        past, truth = values[:120], values[120:]
+        found = ask(past, 14)
+        held.append(((found.lower <= truth) & (truth <= found.upper)).mean(axis=1))
+        assert (np.min(found.lower) < 0) == any("least: 0" in note for note in found.notes)
+        floored = forecast_series(Question(past, DAILY, 14, LEVELS, least=0.0))
+        assert np.min(floored.lower) >= 0
+        assert np.min(floored.point) >= 0
+    assert np.mean(held, axis=0)[2] > 0.85
 
 
 @pytest.mark.parametrize("kind", ["season", "walk", "trend"])
@@ -123,3 +149,61 @@ def test_coverage_so_far_is_counted_and_null_where_it_cannot_be() -> None:
     short = ask(np.random.default_rng(6).normal(size=9), 1)
     assert short.coverage is None
     assert short.coverage_reason
+
+
+@pytest.mark.parametrize("gap", [24, 72])
+def test_intervals_hold_as_often_where_values_are_missing_at_the_end(gap: int) -> None:
+    held = []
+    for seed in range(40):
+        walk = np.cumsum(np.random.default_rng([seed, gap]).normal(size=324 + gap))
+        past, truth = np.concatenate([walk[:300], np.full(gap, np.nan)]), walk[-24:]
+        found = ask(past, 24, HOURLY)
+        held.append(((found.lower <= truth) & (truth <= found.upper)).mean(axis=1))
+    assert np.mean(held, axis=0)[2] > 0.8
+
+
+def test_what_is_missing_at_the_end_is_told() -> None:
+    values = 9 + np.random.default_rng(1).normal(size=60)
+    assert not ask(values).notes
+    (note,) = ask(np.concatenate([values, np.full(5, np.nan)]), 30, HOURLY).notes
+    assert "5 of them" in note
+    assert "6 steps (6 h)" in note
+
+
+@pytest.mark.parametrize(("count", "gap"), [(40, 41), (600, 501), (3, 501)])
+def test_a_last_value_that_is_too_old_is_refused_in_words(count: int, gap: int) -> None:
+    values = np.random.default_rng(1).normal(size=count)
+    with pytest.raises(TrainingDataError, match=f"{gap + 1} steps"):
+        ask(np.concatenate([values, np.full(gap, np.nan)]))
+    assert np.isfinite(
+        ask(np.concatenate([values, np.full(min(gap - 1, 500), np.nan)])).point
+    ).all()
+
+
+def drained(draw: np.random.Generator) -> FloatArray:
+    at = np.arange(124)
+    found: FloatArray = np.maximum(20 * (1 - at / 100), 0) + np.abs(0.3 * draw.normal(size=124))
+    return found + 0.01
+
+
+def first_weekend(draw: np.random.Generator) -> FloatArray:
+    hour = np.arange(154)
+    busy = 500 + 300 * np.sin(2 * np.pi * hour / 24)
+    found: FloatArray = np.where(hour // 24 < 5, busy, 0.2) * np.exp(0.15 * draw.normal(size=154))
+    return found
+
+
+@pytest.mark.parametrize("drawn", [drained, first_weekend])
+def test_forecasts_on_logarithms_leave_no_range_of_the_values(
+    drawn: Callable[[np.random.Generator], FloatArray],
+) -> None:
+    ours, repeated = [], []
+    for seed in range(20):
+        values = drawn(np.random.default_rng([seed, 5]))
+        past, truth = values[:-24], values[-24:]
+        point = ask(past, 24, HOURLY).point
+        assert np.max(point) <= 2 * np.max(past)
+        ours.append(np.abs(point - truth).mean())
+        repeated.append(np.ptp(past))
+    # What is near nought for the first time may be taken for high again, but for no more.
+    assert np.mean(ours) < np.mean(repeated)
