@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from config_store.sources import (
     ClickhouseSource,
     LogsSource,
+    PostedLogsSource,
     PrometheusSource,
     PushSource,
     RemoteWriteSource,
@@ -37,9 +38,9 @@ class SourceChecks:
         self._running: dict[str, asyncio.Task[Checked]] = {}
 
     async def check(self, name: str, config: SourceConfig) -> Checked:
-        """Ask it; that it is away, or refuses, is an answer too."""
-        if isinstance(config, PushSource):
-            raise TypeError("a push source cannot be asked")
+        """Ask a source that can be; that it is away, or refuses, is an answer too."""
+        if isinstance(config, PushSource | PostedLogsSource):
+            raise TypeError(f"a source of the kind {config.kind} cannot be asked")
         running = self._running.get(name)
         if running is None:
             running = self._running[name] = asyncio.create_task(self._check(name, config))

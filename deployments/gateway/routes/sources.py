@@ -26,6 +26,7 @@ NO_PAST = {
     "push": "clients post to it. Post the rows of that time again",
     "remote_write": "a Prometheus writes to it. Connect that Prometheus with `ballast connect "
     "prometheus` to have its past",
+    "posted_logs": "clients post lines to it, and those of a time that is over count no more",
     "logs": "its lines are read once, as they are written: files that were rotated away are gone, "
     "and what is left would replace whole numbers by parts of them. After a correction of its "
     "rules what is there is read anew by itself",
@@ -38,7 +39,7 @@ NO_PAST = {
 @router.post("/sources/{name}/check", summary="Ask a source for its newest intervals, once")
 async def check(name: Name, here: Here) -> CheckShown:
     config = _source(here, name)
-    if config.kind == "push":
+    if config.kind in {"push", "posted_logs"}:
         raise ConflictError(
             f"The source {name} cannot be asked: clients post to it. GET /sources says what came"
         )

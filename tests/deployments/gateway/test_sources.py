@@ -126,7 +126,7 @@ async def door(redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
             states = {
                 each["name"]: each for each in (await client.get("/sources")).json()["sources"]
             }
-            return states.get("prom", {}).get("backfill_share") == 1.0
+            return bool(states.get("prom", {}).get("backfill_share") == 1.0)
 
         await eventually(is_fetched)
         yield client

@@ -33,8 +33,8 @@ class World:
     ) -> None:
         """Begin, or go on in the place of a process that died."""
         self.redis, self.store = redis, store
-        self.now = NOW if before is None else before.now
-        self.kept = Kept() if before is None else before.kept
+        self.now: float = NOW if before is None else before.now
+        self.kept: Kept = Kept() if before is None else before.kept
         self.source = Measured(int(NOW) - 10 * DAY)
         self.follow(CONFIG)
 
@@ -200,7 +200,8 @@ async def test_while_the_source_is_away_it_waits(world: World) -> None:
     assert world.shown.state == "running"
     world.source.trouble = None
     await world.work()
-    assert world.shown.state == "done"
+    ended: str = world.shown.state
+    assert ended == "done"
 
 
 async def test_where_there_is_nothing_it_says_so(world: World) -> None:
