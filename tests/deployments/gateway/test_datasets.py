@@ -136,7 +136,7 @@ async def test_a_set_is_made_verified_and_a_change_of_it_found(
     ("body", "field"),
     [
         ({"rows": {"entity": ["a"], "time": [1, 2]}}, "rows"),
-        ({"rows": {"entity": ["a"], "rows.time.0": [-1]}}, "time"),
+        ({"rows": {"entity": ["a"], "time": [-1]}}, "rows.time.0"),
         ({"features": ["laod"], "rows": {"entity": ["a"], "time": [1]}}, "features"),
         ({"steps": {"entities": ["a"], "since": 5, "until": 5, "every_seconds": 1}}, "until"),
         (

@@ -25,7 +25,7 @@ def service(job: str, a_second: float, failing: float) -> Iterator[Scraped]:
         good, bad = a_second * (1 - failing) / 2, a_second * failing / 2
         yield counter("http_requests_total", good, **process, status="200")
         yield counter("http_requests_total", bad, **process, status="500")
-        yield from histogram("http_request_duration_seconds", a_second / 2, process)
+        yield from histogram("http_request_duration_seconds", a_second / 2, process, power=0.5)
         yield counter("process_cpu_seconds_total", 0.42, **process)
         yield gauge("process_start_time_seconds", NOW - 86_400, **process)
         yield gauge("up", 1, **process)
