@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from access.keys import Principal
 from deployments.api.datasets import DatasetQuery, DatasetShown, DatasetsShown
-from deployments.api.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
+from deployments.api.errors import ConflictError, InvalidError, NotFoundError, QuotaError
 from deployments.gateway.bodies import UNFIT, ClientGoneError, fields_of, read_body
 from deployments.gateway.body_room import BodyPermit
 from deployments.gateway.routes.access import Here, admitted
@@ -59,8 +59,8 @@ async def begin(
         permit.give_back()
     job = await ask(Questions.begin_dataset, DatasetAsked(spine, names, config, sample))
     if job is None:
-        raise UnavailableError(
-            "As many training sets as may wait are waiting: try again later",
+        raise QuotaError(
+            "As many training sets as may wait are waiting: try again later, or cancel one",
             retry_after_s=FULL_SECONDS,
         )
     return _shown(job)
