@@ -14,9 +14,22 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(1800)]
 LISTENING = "/events$"
 
 
+# Python 3.11's parser of sources counts its depth wrongly when two threads use it at once (see
+# https://github.com/python/cpython/issues/106905): that is the fuzzer's own trouble, and passes.
+FUZZERS_TROUBLE = "AST constructor recursion depth mismatch"
+
+
 @pytest.mark.usefixtures("patient")
 def test_a_fuzz_of_the_description_finds_nothing(live: Live, tmp_path: Path) -> None:
-    done = subprocess.run(
+    for _ in range(3):
+        done = fuzz(live, tmp_path)
+        if "= FAILURES =" in done.stdout or FUZZERS_TROUBLE not in done.stdout:
+            break
+    assert done.returncode == 0, found(done.stdout) + done.stderr[-2000:]
+
+
+def fuzz(live: Live, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [
             str(ROOT / ".venv/bin/schemathesis"),
             "--config-file",
@@ -37,13 +50,12 @@ def test_a_fuzz_of_the_description_finds_nothing(live: Live, tmp_path: Path) -> 
             "2",
             "--no-color",
         ],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
         timeout=1700,
     )
-    assert done.returncode == 0, found(done.stdout) + done.stderr[-2000:]
 
 
 def found(report: str) -> str:
