@@ -7,7 +7,7 @@ from deployments.telemetry.followed import Followed
 from features.telemetry.columns import Telemetry
 
 
-class NewsDesk:
+class NewestIntervals:
     """Knows each entity's newest interval since this process began."""
 
     def __init__(self, began: float) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from deployments.telemetry.news import NewsDesk
+from deployments.telemetry.news import NewestIntervals
 from features import store as rows_in_redis
 from features.rows import MINUTE, FeatureRow
 from features.telemetry.judged import forget_judged, read_judged
@@ -33,7 +33,7 @@ class FeaturePublisher:
         self._wall = wall
         self._features = StoredFeatures(store, facts_of)
         self._cadence: dict[str, int] = {}
-        self.news = NewsDesk(wall())
+        self.news = NewestIntervals(wall())
 
     async def latest(self, entities: Sequence[str]) -> dict[str, FeatureRow]:
         """Read the feature rows of these entities off their newest stored interval."""

@@ -3,14 +3,14 @@ from typing import Any
 
 from deployments.history.questions import PAST_INTERVALS
 from deployments.telemetry.followed import Stretch
-from deployments.telemetry.news import NewsDesk, is_filling
+from deployments.telemetry.news import NewestIntervals, is_filling
 from tests.deployments.little_history import MINUTE, telemetry
 
 NOBODY = frozenset[str]()
 
 
 def test_news_are_told_once_and_older_rows_are_none() -> None:
-    desk = NewsDesk(began=1.0)
+    desk = NewestIntervals(began=1.0)
     desk.note("prometheus", telemetry("orders", [120, 60], cpu=[0.1, 0.2]), MINUTE, 200_000)
     first = desk.since("", NOBODY)
     assert first is not None
@@ -23,7 +23,7 @@ def test_news_are_told_once_and_older_rows_are_none() -> None:
 
 
 def test_a_source_whose_past_has_come_is_news() -> None:
-    desk = NewsDesk(began=1.0)
+    desk = NewestIntervals(began=1.0)
     filling = desk.since("", frozenset({"prometheus"}))
     assert filling is not None
     done = desk.since(filling.version, NOBODY)
@@ -32,13 +32,13 @@ def test_a_source_whose_past_has_come_is_news() -> None:
 
 
 def test_what_another_process_told_is_no_news_of_this_one() -> None:
-    before = NewsDesk(began=1.0).since("", NOBODY)
+    before = NewestIntervals(began=1.0).since("", NOBODY)
     assert before is not None
-    assert NewsDesk(began=2.0).since(before.version, NOBODY) is not None
+    assert NewestIntervals(began=2.0).since(before.version, NOBODY) is not None
 
 
 def test_entities_that_were_made_up_are_forgotten() -> None:
-    desk = NewsDesk(began=1.0)
+    desk = NewestIntervals(began=1.0)
     desk.note("demo", telemetry("order-gateway", [60], cpu=[0.1]), MINUTE, 100_000)
     desk.forget(["order-gateway", "nobody"])
     news = desk.since("", NOBODY)
