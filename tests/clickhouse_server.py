@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tests.ports import any_free_port
 
+ROOT = Path(__file__).parents[1]
 # What a server takes that is no setting: https://clickhouse.com/docs/interfaces/http
 _NO_SETTINGS = {"query", "default_format", "wait_end_of_query", "database"}
 # Settings that a server has and the embedded engine does not speak of.
@@ -46,8 +47,8 @@ class ClickhouseServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, __file__, str(self.folder), str(self.port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        command = [sys.executable, "-m", __name__, str(self.folder), str(self.port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"
 
