@@ -12,6 +12,8 @@ RUNS ?= 5
 THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
+# Where a shell forbids Python to keep byte code, each process compiles its modules anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help serve dev one install install-kafka install-dev install-system check unit live cluster long test fresh bench bench-features quality chaos abuse intake interleavings lock generate clean
 
@@ -36,7 +38,7 @@ install-kafka: install ## Add what a source of the kind kafka needs
 install-dev: install .venv/.installed-dev ## Add what lint and tests need
 
 .venv/.installed-dev: requirements-dev.lock .venv/.installed
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements-dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 install-system: ## Install the Debian packages that the tests and the bench need

@@ -17,6 +17,8 @@ from features.telemetry.columns import Telemetry
 
 # An interval is over when its last second is, and what measures it needs a moment.
 SETTLED_SECONDS = 2
+# Whoever wakes up too early by the clock's grain is not to spin.
+SHORTEST_PAUSE = 0.05
 # A refused source is asked again seldom: somebody has to change something first.
 REFUSED_SECONDS = 60.0
 # So many rows at a time keep the progress moving and the memory flat.
@@ -84,6 +86,7 @@ class Followed:
         self.attempted = False
         """Whether the source was asked once, be it in vain."""
         self._source = source
+        self._settled_seconds = max(SETTLED_SECONDS, source.settling_seconds)
         self._place = place
         self._history_seconds = history_days * 86_400
         self._wall = wall
@@ -110,9 +113,12 @@ class Followed:
         return 1.0 - left / wanted if wanted > 0 else 1.0
 
     def pause_seconds(self) -> float:
+        """Rest for a while, and never past the moment at which the next interval is there."""
         if self.refused:
             return REFUSED_SECONDS
-        return min(self.cadence_seconds / 4, 15.0)
+        next_one = self._last_whole() + self.cadence_seconds + self._settled_seconds
+        until_then = max(next_one - self._wall(), SHORTEST_PAUSE)
+        return min(self.cadence_seconds / 4, 15.0, until_then)
 
     async def step(self) -> bool:
         if not self.breaker.allows:
@@ -150,9 +156,9 @@ class Followed:
             self.stretch = Stretch(stretch.oldest, last - 2 * self.cadence_seconds)
 
     def _last_whole(self) -> int:
-        """Give the end of the last interval that is over."""
+        """Give the end of the last interval that is over, and that may be asked for."""
         cadence = self.cadence_seconds
-        return int(self._wall() - SETTLED_SECONDS) // cadence * cadence
+        return int(self._wall() - self._settled_seconds) // cadence * cadence
 
     def _newest_wanted(self) -> tuple[int, int] | None:
         stop, cadence = self._last_whole(), self.cadence_seconds

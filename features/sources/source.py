@@ -61,6 +61,11 @@ class Source(Protocol):
     @property
     def cadence_seconds(self) -> int: ...
 
+    @property
+    def settling_seconds(self) -> float:
+        """For how long after its end an interval is not asked for yet."""
+        ...
+
     async def range(self, start: int, stop: int) -> Gathered:
         """Give the whole intervals that begin in [start, stop), epoch seconds."""
         ...

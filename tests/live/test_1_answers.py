@@ -97,10 +97,11 @@ def test_on_fresh_minutes_the_interval_covers_nine_in_ten(client: httpx.Client) 
         lower, upper = (
             np.array([answer["interval"][end] for answer in answers]) for end in ("lower", "upper")
         )
-        truth = minutes.exemplars[:, 0]
-        inside.append((lower <= truth) & (truth <= upper))
+        # Eight requests a minute: one alone lets luck decide by a point or two.
+        truth = minutes.exemplars
+        inside.append((lower[:, None] <= truth) & (truth <= upper[:, None]))
     coverage = float(np.concatenate(inside).mean())
-    print(f"coverage on fresh minutes: {coverage:.4f} of {sum(map(len, inside))}")  # noqa: T201 - the figure is the point
+    print(f"coverage on fresh minutes: {coverage:.4f} of {sum(map(np.size, inside))}")  # noqa: T201 - the figure is the point
     assert 0.88 <= coverage <= 0.92
 
 

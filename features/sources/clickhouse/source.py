@@ -59,6 +59,10 @@ class ClickhouseSource:
     def cadence_seconds(self) -> int:
         return self._cadence
 
+    @property
+    def settling_seconds(self) -> float:
+        return self._lateness
+
     async def range(self, start: int, stop: int) -> Gathered:
         """Give the whole intervals that begin in [start, stop), as far as they are over.
 

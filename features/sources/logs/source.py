@@ -69,6 +69,11 @@ class LogSource:
     def cadence_seconds(self) -> int:
         return self._cadence
 
+    @property
+    def settling_seconds(self) -> float:
+        """Give none: lines are read as they come, whenever their interval is finished."""
+        return 0.0
+
     async def range(self, start: int, stop: int) -> Gathered:
         """Give the intervals in [start, stop) that are finished.
 

@@ -53,6 +53,10 @@ class PrometheusSource:
     def cadence_seconds(self) -> int:
         return self._cadence
 
+    @property
+    def settling_seconds(self) -> float:
+        return SETTLING_SECONDS
+
     async def range(self, start: int, stop: int) -> Gathered:
         """Give the whole intervals that begin in [start, stop), as far as they are over."""
         at, end = _ceil(start, self._cadence), _ceil(stop, self._cadence)

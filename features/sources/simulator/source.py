@@ -15,6 +15,7 @@ class DemoSource:
     """Gives what the platform of one seed would have measured."""
 
     cadence_seconds = MINUTE
+    settling_seconds = 0.0
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform

@@ -6,7 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from deployments.telemetry.followed import FIRST_CHUNK, Followed, Stretch
+from deployments.telemetry.followed import (
+    FIRST_CHUNK,
+    SETTLED_SECONDS,
+    SHORTEST_PAUSE,
+    Followed,
+    Stretch,
+)
 from features.errors import SourceAwayError, SourceRefusedError
 from features.sources.breaker import FAILURES, Breaker
 from features.sources.source import Complaint, Gathered
@@ -20,6 +26,7 @@ class Measured:
     """A source that has a value for every interval since `begins`, but where it fails."""
 
     cadence_seconds = CADENCE
+    settling_seconds = 0.0
 
     def __init__(self, begins: int) -> None:
         self.begins = begins
@@ -194,6 +201,24 @@ async def test_an_interval_that_is_not_over_is_not_asked_for(world: World) -> No
     world.now += 2
     await world.run()
     assert max(world.kept.ts) == 1_800_000_000
+
+
+@pytest.mark.parametrize("settling", [0.0, 5.0, 59.0, 130.0])
+@pytest.mark.parametrize("begun", [1_800_000_000.0, 1_800_000_007.3, 1_800_000_058.9])
+async def test_an_interval_is_asked_for_at_the_moment_at_which_it_may(
+    world: World, settling: float, begun: float
+) -> None:
+    world.source.settling_seconds, world.now = settling, begun
+    world.begin()
+    for _ in range(60):
+        await world.run()
+        known, pause = len(world.kept.ts), world.followed.pause_seconds()
+        assert 0 < pause <= CADENCE / 4
+        world.now += pause
+        await world.run()
+        if len(world.kept.ts) > known:
+            over = max(world.kept.ts) + CADENCE
+            assert 0 <= world.now - over - max(settling, SETTLED_SECONDS) <= 2 * SHORTEST_PAUSE
 
 
 async def test_a_clock_that_was_ahead_silences_nothing_once_it_is_right(world: World) -> None:
