@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ async def history(
         yield found
 
 
+@pytest.fixture(autouse=True)
+def _another_minute() -> None:
+    """Let each test begin with a minute of its own."""
+    now.cache_clear()
+
+
+@cache
 def now() -> int:
     """Give the begin of the newest interval that is over."""
     return int(time.time()) // MINUTE * MINUTE - MINUTE

@@ -8,6 +8,13 @@ import pytest
 from features.telemetry.tables import create_measurements
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.schema import create_tables
+from tests.deployments.telemetry.posting import a_minute
+
+
+@pytest.fixture(autouse=True)
+def _another_minute() -> None:
+    """Let each test begin with a minute of its own."""
+    a_minute.cache_clear()
 
 
 @pytest.fixture

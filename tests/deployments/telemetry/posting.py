@@ -1,6 +1,7 @@
 """What the tests of posted telemetry post, and the drain that stores it."""
 
 import time
+from functools import cache
 
 import numpy as np
 from redis.asyncio import Redis
@@ -19,8 +20,9 @@ from tests.deployments.telemetry.test_followed import rows
 MINUTE = 60
 
 
+@cache
 def a_minute() -> int:
-    """Give an interval that is over, with others to come after it."""
+    """Give an interval that is over, with others to come after it; one for all of a test."""
     return int(time.time()) // MINUTE * MINUTE - 10 * MINUTE
 
 
