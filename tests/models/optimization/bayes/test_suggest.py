@@ -188,7 +188,7 @@ def test_two_goals_are_traded_off() -> None:
     assert suggest(study, 0) == first
     study.tell(study.ask(first.parameters).number, outcomes(first.parameters))
     second = suggest(study, 0, first.hints)
-    assert max(first.parameters["y"], second.parameters["y"]) < 0.4  # type: ignore[type-var,operator]
+    assert max(first.parameters["y"], second.parameters["y"]) < 0.4  # type: ignore[operator]
 
 
 def test_one_goal_needs_no_pytorch() -> None:
