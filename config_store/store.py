@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import orjson
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
@@ -233,9 +234,15 @@ def _unpack(number: int, record: bytes | str) -> Version:
     )
 
 
+@lru_cache(maxsize=8)
+def _document(text: bytes) -> ConfigDocument:
+    """Read a document once: all parts of a process go by the same few, and nobody changes them."""
+    return ConfigDocument.model_validate_json(brought_up(text))
+
+
 def _read(number: int, text: bytes) -> ConfigDocument:
     try:
-        return ConfigDocument.model_validate_json(brought_up(text))
+        return _document(text)
     except ValidationError as refusal:
         first = refusal.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"

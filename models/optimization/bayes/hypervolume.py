@@ -63,15 +63,16 @@ def _function(
     models: list[Any], known: Training, modelled: FloatArray, waiting: FloatArray,
     limits: list[float], seed: int, found: dict[str, tuple[float, ...]],
 ) -> tuple[Any, dict[str, tuple[float, ...]], float]:  # fmt: skip
-    from botorch.acquisition.multi_objective.logei import (  # noqa: PLC0415
-        qLogNoisyExpectedHypervolumeImprovement,
-    )
+    from botorch.acquisition.multi_objective import logei  # noqa: PLC0415
     from botorch.acquisition.multi_objective.objective import (  # noqa: PLC0415
         IdentityMCMultiOutputObjective,
     )
     from botorch.models import ModelListGP  # noqa: PLC0415
     from botorch.sampling import SobolQMCNormalSampler  # noqa: PLC0415
 
+    # BoTorch would have a C++ compiler build a kernel at the first question: half a minute of a
+    # client's time, and other bits than on a machine that has no compiler.
+    logei._load_attempted = True  # noqa: SLF001 - it has no setting for it
     goals = modelled.shape[1]
     good = modelled[known.feasible] if known.feasible.any() else modelled
     reference = good.min(axis=0) - _BEYOND * (np.ptp(good, axis=0) + 1e-3)
@@ -79,7 +80,7 @@ def _function(
         (lambda outcome, at=goals + number, limit=limit: outcome[..., at] - limit)
         for number, limit in enumerate(limits)
     ]
-    function = qLogNoisyExpectedHypervolumeImprovement(
+    function = logei.qLogNoisyExpectedHypervolumeImprovement(
         ModelListGP(*models), reference.tolist(), torch.as_tensor(known.rows[known.told]),
         sampler=SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=seed),
         objective=IdentityMCMultiOutputObjective(outcomes=list(range(goals))),
