@@ -12,6 +12,10 @@ from deployments.gateway.feature_reader import shown
 from deployments.gateway.routes.access import Here, admitted
 from features.sources.plain import LONGEST_NAME
 
+# HAProxy takes heads of 15 kB, and a character of a path may take three bytes.
+MOST_CHARACTERS = 4_000
+NAMES = r"^[A-Za-z0-9_, .:-]*$"
+
 router = APIRouter(tags=["features"], dependencies=[Depends(admitted)])
 
 GONE = 499  # as web servers log a client that left
@@ -39,7 +43,12 @@ async def vector(
     entity: Annotated[str, Query(min_length=1, max_length=LONGEST_NAME)],
     features: Annotated[
         str,
-        Query(max_length=10_000, description="Names with commas between; all where left out."),
+        Query(
+            max_length=MOST_CHARACTERS,
+            pattern=NAMES,
+            description="Names with commas between; all where left out. More fit into the body of "
+            "`POST /features/vectors`.",
+        ),
     ] = "",
 ) -> Response:
     config = here.active().document.features

@@ -120,6 +120,13 @@ class TestReading:
         )
         assert (score["kind"], score["low"], score["high"]) == ("DERIVED", 0.0, 1.0)
 
+    @pytest.mark.parametrize("features", ["load," * 1000, "lo%C3%A4d"])
+    async def test_a_list_that_fits_into_no_head_is_refused(
+        self, shared_house: House, features: str
+    ) -> None:
+        path = f"/features/vector?entity=timed&features={features}"
+        assert "query.features" in (await get(shared_house, path, 422))["error"]["fields"]
+
     async def test_a_vector_has_each_value_with_its_own_times(self, shared_house: House) -> None:
         at = time.time() - 30
         await put(

@@ -3,6 +3,7 @@
 import socket
 from contextlib import ExitStack, suppress
 
+from deployments.gateway.routes.features import MOST_CHARACTERS
 from tests.launch.front.conftest import Front, eventually
 
 HALF_A_HEAD = b"POST /models/tail-slo HTTP/1.1\r\nHost: x\r\nX-Api"
@@ -25,6 +26,13 @@ def test_what_does_not_arrive_is_given_up(front: Front) -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"retry-after: 1" in answer
     assert b'{"error":{"code":"too_slow"' in answer
+
+
+def test_the_longest_list_of_features_fits_into_a_head(front: Front) -> None:
+    with front.connection() as client:
+        path = b"/features/vector?features=" + b"%2C" * MOST_CHARACTERS
+        client.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert received(client).startswith(b"HTTP/1.1 200 ")
 
 
 def test_half_sent_heads_of_one_address_leave_room_for_the_others(front: Front) -> None:
