@@ -50,7 +50,7 @@ check: install-dev ## Lint, types and import rules: seconds, no cluster
 # The threshold: tests open and close hundreds of platforms, and large tables whose memory was used
 # before would be written full of noughts each time, instead of when they are used.
 unit: install-dev install-system ## Unit tests: no cluster
-	@OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=1048576 $(BIN)/pytest -q -m "not live" -n 3 --dist worksteal --durations=10
+	@OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=1048576 $(BIN)/pytest -q -m "not live" -n 4 --dist worksteal --durations=10
 
 one: install-dev ## One test, or one file of tests: make one T=tests/safety/test_policy.py::test_name
 	@test -n "$(T)" || { echo "make one T=path[::name]" >&2; exit 2; }

@@ -132,15 +132,19 @@ def test_a_link_of_ones_own_is_followed(place: Path) -> None:
         server.stop()
 
 
+def kill_and_await(server: RedisServer) -> None:
+    killed = server.pid
+    os.kill(killed, signal.SIGKILL)
+    # One that is being killed may answer once more.
+    eventually(lambda: server.pid != killed and answers(server))
+
+
 def test_after_kill_9_it_comes_back_with_what_it_held(server: RedisServer) -> None:
     server.start()
     for times in (1, 2, 3):
         with client(server) as redis:
             redis.rpush("held", times)
-        killed = server.pid
-        os.kill(killed, signal.SIGKILL)
-        # One that is being killed may answer once more.
-        eventually(lambda: server.pid != killed and answers(server))
+        kill_and_await(server)
         assert server.restarts == times
         with client(server) as redis:
             assert redis.llen("held") == times

@@ -164,7 +164,9 @@ async def furnished(redis: Redis, known: dict[str, FeatureRow]) -> AsyncIterator
     async with opened(redis) as house:
         yield house
     # What it held are few objects, in cycles, and fifty megabytes: the collector would come late.
+    # What is left now stays: the next time it need not be looked at.
     gc.collect()
+    gc.freeze()
     trim_heap()
 
 
