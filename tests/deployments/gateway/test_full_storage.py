@@ -17,8 +17,8 @@ async def used_share(house: House, redis: Redis, share: float) -> None:
     """Give Redis a limit of which so much is used, and let everybody look."""
     # What is written meanwhile must not move the share: of many megabytes, not of one.
     # In pieces: Redis keeps a buffer as large as the largest one it took, and lets go of it later.
-    for piece in range(128):
-        await redis.set(f"ballast:test:filling:{piece}", bytes(512 * 1024))
+    for piece in range(256):  # of much, the rest is more than clients' buffers take now and then
+        await redis.set(f"ballast:test:filling:{piece}", bytes(1024 * 1024))
     used = int((await redis.info("memory"))["used_memory"])
     await redis.config_set("maxmemory", int(used / share))
     for replicas in house.replicas.values():

@@ -9,6 +9,7 @@ from deployments.api.bandits import BANDIT, EVALUATE, FEEDBACK
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.studies import STUDY, TELL
 from deployments.gateway.app import build_app
+from deployments.runtime.storage import StorageWatch
 from tests.deployments.asking import post
 from tests.deployments.house import House
 
@@ -81,7 +82,12 @@ async def test_studies(checked: Checked) -> None:
     await checked.ask(TELL, told)
 
 
-async def test_fallbacks(house: House, checked: Checked) -> None:
+async def nothing(*_: Any) -> None: ...
+
+
+async def test_fallbacks(house: House, checked: Checked, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Once somebody has looked, nothing new is begun.
+    monkeypatch.setattr(StorageWatch, "look", nothing)
     await house.redis.config_set("maxmemory", "1")
     for example in checked.examples(BANDIT):
         answer = await checked.ask(BANDIT, example)
