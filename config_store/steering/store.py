@@ -78,7 +78,7 @@ class SteeringStore:
         for _ in range(TRIES):
             seen = await self._look()
             changed = _applied(seen, several, by, _time(seen, several, now))
-            if changed.state is seen.stored or await self._write(seen, changed, by):
+            if _is_stored(seen, changed) or await self._write(seen, changed, by):
                 return changed
         raise LostRaceError(TRIES)
 
@@ -194,6 +194,10 @@ class SteeringStore:
                 "version, and find out who removed it."
             )
         return bool(written)
+
+
+def _is_stored(seen: _Seen, changed: Changed) -> bool:
+    return changed.state is seen.stored and seen.pointer == str(changed.state.active)
 
 
 def _time(seen: _Seen, commands: tuple[Command, ...], now: float) -> float:
