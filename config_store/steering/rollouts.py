@@ -174,6 +174,11 @@ def _refuse_stage(state: SteeringState, life: VersionLife) -> None:
             f"Version {life.number} is {life.stage}{f' ({life.refusal})' if life.refusal else ''}: "
             "deployed is what was validated and approved, and is not active."
         )
+    if life.checked is None:
+        raise RefusedChangeError(
+            f"Version {life.number} has not passed validation"
+            f"{f' ({life.refusal})' if life.refusal else ''}: validate it first."
+        )
     needed, found = state.settings.approvals_needed, len(life.approved_by)
     if found < needed:
         raise RefusedChangeError(

@@ -35,15 +35,13 @@ CHANGE = f"""
 local given, at = cjson.decode(ARGV[1]), 1
 local function next_argument() at = at + 1; return ARGV[at] end
 local state, draft, entry = next_argument(), next_argument(), next_argument()
-if (redis.call('HGET', KEYS[1], 'revision') or '') ~= given.seen_revision then return 0 end
+if (redis.call('HGET', KEYS[1], 'digest') or '') ~= given.seen_digest then return 0 end
 if (redis.call('GET', KEYS[2]) or '') ~= given.seen_pointer then return 0 end
+if redis.call('HLEN', KEYS[3]) ~= given.seen_published then return 0 end
 if given.active ~= given.seen_pointer and redis.call('HEXISTS', KEYS[3], given.active) == 0 then
     return -1
 end
-if draft ~= '' then
-    if redis.call('HLEN', KEYS[3]) + 1 ~= tonumber(given.draft) then return 0 end
-    redis.call('HSET', KEYS[3], given.draft, draft)
-end
+if draft ~= '' then redis.call('HSET', KEYS[3], given.draft, draft) end
 redis.call('HSET', KEYS[1], 'revision', given.revision, 'state', state, 'digest', given.digest,
            'newest', given.newest, 'active', given.active)
 redis.call('SET', KEYS[2], given.active)

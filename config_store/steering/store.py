@@ -40,9 +40,12 @@ URGENT = (EmergencyOn, RollBack, Abort)
 
 
 class _Seen(NamedTuple):
-    """What one read found: the stored revision, the pointer, and the state of both."""
+    """What one read found; a write goes through only where all three are still there.
 
-    revision: str
+    The digest, not the revision: a Redis that lost its last second gives a revision out again.
+    """
+
+    digest: str
     pointer: str
     published: int
     clock: float
@@ -132,13 +135,15 @@ class SteeringStore:
         if not by.role.includes(Role.OPERATOR):
             raise NotPermittedError("restore", Role.OPERATOR, by.role)
         await self._refuse_trusted()
-        stored = _text(await self._redis.hget(self.key, "revision"))
-        number = max(state.revision, int(stored) if stored.isdigit() else 0) + 1
+        revision, digest = await self._redis.hmget(self.key, ["revision", "digest"])
+        number = max(state.revision, int(revision) if (revision or b"").isdigit() else 0) + 1
         following = state.model_copy(
             update={"revision": number, "changed": max(now, state.changed)}
         )
         noted = event("steering_restored", now, by, revision=number, reason=reason)
-        seen = _Seen(stored, await self._pointer(), 0, now, following, None)
+        pointer = await self._redis.get(self._read_keys[1])
+        count = int(await self._redis.hlen(self._read_keys[2]))
+        seen = _Seen(_text(digest), _text(pointer), count, now, following, None)
         if not await self._write(seen, Changed(following, (noted,)), by):
             raise LostRaceError(1)
         return following
@@ -151,9 +156,6 @@ class SteeringStore:
                     "restore."
                 )
 
-    async def _pointer(self) -> str:
-        return _text(await self._redis.get(self._read_keys[1]))
-
     async def _look(self) -> _Seen:
         found: Any = await self._read(keys=self._read_keys, args=[MOST_FOUND])
         revision, text, digest, pointer, published, lines, clock = found
@@ -164,7 +166,7 @@ class SteeringStore:
         else:
             stored = _stored(text, _text(digest))
             state = adopt(stored, headers, stored.active if active is None else active)
-        return _Seen(_text(revision), _text(pointer), int(published), float(clock), state, stored)
+        return _Seen(_text(digest), _text(pointer), int(published), float(clock), state, stored)
 
     async def _write(self, seen: _Seen, changed: Changed, by: Actor, record: bytes = b"") -> bool:
         state, before = changed.state, seen.stored
@@ -172,8 +174,9 @@ class SteeringStore:
         filed = _filed(seen.state, state)
         entry = _entry(before, state, by)
         given = {
-            "seen_revision": seen.revision,
+            "seen_digest": seen.digest,
             "seen_pointer": seen.pointer,
+            "seen_published": seen.published,
             "revision": str(state.revision),
             "digest": sha256(text).hexdigest(),
             "newest": str(max(state.versions)),

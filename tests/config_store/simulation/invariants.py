@@ -18,7 +18,7 @@ from config_store.steering.commands import (
     Judge,
     RollBack,
 )
-from config_store.steering.state import Rollout, Stage, SteeringState, Strategy, Verdict
+from config_store.steering.state import Outcome, Rollout, Stage, SteeringState, Strategy, Verdict
 from config_store.steering.transitions import apply
 from tests.config_store.simulation.simulated_redis import Contents
 
@@ -109,9 +109,8 @@ def steps_are_earned(before: SteeringState, state: SteeringState) -> None:
     was = before.rollout
     if was is None:
         return
-    finished = state.last_rollout is not None and state.last_rollout.id == was.id
     went_on = state.rollout is not None and state.rollout.step > was.step
-    if not went_on and not (finished and state.active == was.candidate):
+    if not went_on and not has_finished(was, state):
         return
     check(before.emergency is None, "a rollout went on in emergency mode")
     check(not before.freezes_at(state.changed), "a rollout went on in a freeze")
@@ -119,6 +118,11 @@ def steps_are_earned(before: SteeringState, state: SteeringState) -> None:
     check(state.changed < was.step_deadline, "a step ended past its deadline")
     if was.strategy in JUDGED and was.shares[was.step] < 1 and was.settings.evidence:
         check(was.verdict is Verdict.GOOD, f"a rollout went on by the verdict {was.verdict}")
+
+
+def has_finished(rollout: Rollout, state: SteeringState) -> bool:
+    last = state.last_rollout
+    return last is not None and (last.id, last.outcome) == (rollout.id, Outcome.FINISHED)
 
 
 def deploys_are_earned(
@@ -174,6 +178,5 @@ def is_jump(before: SteeringState | None, state: SteeringState) -> bool:
     if before is None or (before.rollout is None and state.rollout is not None):
         return True
     if before.rollout is not None and state.rollout is None:
-        gradual = before.rollout.strategy in GRADUAL
-        return not (gradual and state.active == before.rollout.candidate)
+        return not (before.rollout.strategy in GRADUAL and has_finished(before.rollout, state))
     return state.active != before.active

@@ -47,7 +47,7 @@ def draw(random: Random, state: SteeringState, now: float, name: Callable[[], st
     """Draw commands that somebody might give who saw this state, which may be an old one."""
     if state.rollout is not None and random.random() < 0.75:
         return _of_rollout(random, state.rollout, now)
-    if random.random() < 0.55:
+    if random.random() < 0.7:
         return _of_version(random, state, name)
     return _anything(random, state, now, name)
 
@@ -80,10 +80,13 @@ def _of_version(random: Random, state: SteeringState, name: Callable[[], str]) -
         for life in state.versions.values()
         if life.stage in {Stage.DRAFT, Stage.VALIDATING, Stage.APPROVED}
     ]
+    ready = [life for life in waiting if life.stage is Stage.APPROVED]
     life = random.choice(waiting or list(state.versions.values()))
-    if random.random() < 0.1:
+    if ready and random.random() < 0.6:
+        life = random.choice(ready)
+    elif random.random() < 0.1:
         life = random.choice(list(state.versions.values()))
-    if life.stage is Stage.DRAFT:
+    if life.stage is Stage.DRAFT or (life.checked is None and random.random() < 0.5):
         refusal = "no such model" if random.random() < 0.15 else ""
         checked = Validated(life.number, life.content_hash, refusal)
         begun = random.random() < 0.3
@@ -108,7 +111,7 @@ def _deploy(random: Random, state: SteeringState, number: int, name: Callable[[]
         shares=shares,
         replicas=random.randint(1, 3),
         settings=ROLLOUT,
-        despite_branch=random.random() < 0.6,
+        despite_branch=random.random() < 0.7,
     )
 
 
@@ -116,7 +119,7 @@ def _anything(random: Random, state: SteeringState, now: float, name: Callable[[
     warm = random.choice((None, *state.warm, state.active))
     after = random.choice((None, state.active))
     settings = SteeringSettings(
-        approvals_needed=random.choice((0, 0, 1, 2)),
+        approvals_needed=random.choice((0, 0, 0, 1, 1, 2)),
         warm=random.choice((1, 2, 3, 3)),
         versions_kept=random.choice((5, 6, 8)),
         overrides_at_most=random.choice((1, 3)),
@@ -139,7 +142,7 @@ def _anything(random: Random, state: SteeringState, now: float, name: Callable[[
         (SetSettings(settings), ADMIN),
         (Expire(), PLATFORM),
     )
-    command, by = random.choices(given, weights=(8, 3, 6, 3, 2, 2, 2, 3, 4, 3, 6))[0]
+    command, by = random.choices(given, weights=(5, 1, 6, 3, 2, 1, 2, 1, 3, 3, 6))[0]
     return (command,), by
 
 

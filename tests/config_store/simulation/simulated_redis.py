@@ -75,8 +75,6 @@ class SimulatedRedis:
         if active != (now.pointer or b"") and int(active) not in now.versions:
             return -1
         if record:
-            if len(now.versions) + 1 != int(given["draft"]):
-                return 0
             now.versions[int(given["draft"])] = record
         now.pointer = active
         fields = {name: given[name].encode() for name in ("revision", "digest", "newest")}
@@ -89,13 +87,11 @@ class SimulatedRedis:
         now.events += rest[: given["events"]]
         return 1
 
-    def is_as_seen(self, given: dict[str, str]) -> bool:
+    def is_as_seen(self, given: dict[str, Any]) -> bool:
         now = self.contents
-        revision, pointer = now.steering.get("revision", b""), now.pointer or b""
-        return (revision.decode(), pointer.decode()) == (
-            given["seen_revision"],
-            given["seen_pointer"],
-        )
+        digest, pointer = now.steering.get("digest", b""), now.pointer or b""
+        found = (digest.decode(), pointer.decode(), len(now.versions))
+        return found == (given["seen_digest"], given["seen_pointer"], given["seen_published"])
 
 
 class Connection:

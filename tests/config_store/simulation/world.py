@@ -26,7 +26,7 @@ from tests.config_store.simulation.operators import OPERATORS, draw
 from tests.config_store.simulation.simulated_redis import Connection, Contents, SimulatedRedis
 
 BEGIN = 1_772_000_000.0
-STEPS = 140
+STEPS = 200
 MOST_AT_ONCE = 4
 GATEWAYS = 3
 
@@ -86,13 +86,13 @@ class World:
         """Live through the schedule, then let all that is left come to its end."""
         actions: tuple[tuple[Callable[[], None], int], ...] = (
             (self._go_on, 40),
-            (self._command, 14),
+            (self._command, 30),
             (self._draft, 4),
-            (self._look, 14),
-            (self._ask, 18),
+            (self._look, 20),
+            (self._ask, 12),
             (self._wait, 12),
-            (self._cut, 2),
-            (self._heal, 4),
+            (self._cut, 1),
+            (self._heal, 3),
             (self._crash, 2),
             (self._kill_redis, 1),
             (self._old_tool, 1),
@@ -108,8 +108,9 @@ class World:
         if not self.redis.up and self.random.random() < 0.3:
             self._note("redis is back")
             self.redis.up = True
-        if self.processes:
-            self._resume(self.random.choice(self.processes))
+        for _ in range(self.random.randint(1, 8)):
+            if self.processes:
+                self._resume(self.random.choice(self.processes))
 
     def _command(self) -> None:
         if len(self.processes) >= MOST_AT_ONCE:

@@ -10,6 +10,7 @@ from config_store.steering.commands import (
     Command,
     Deploy,
     Draft,
+    RollBack,
     SetSettings,
     Validate,
     Validated,
@@ -129,9 +130,20 @@ def test_a_new_validation_keeps_approvals_and_asks_for_the_check() -> None:
     assert stage(changed(state, Validated(2, hash_of(2))), 2) is Stage.APPROVED
 
 
-def test_what_was_deployed_is_not_validated_again() -> None:
+def test_what_answers_is_not_validated_again() -> None:
     with pytest.raises(RefusedChangeError, match="Version 1 is active"):
         changed(first(), Validate(1))
+
+
+def test_what_was_active_before_is_validated_in_its_stage() -> None:
+    state = deployed(first(), 2)
+    deploy = Deploy(1, Strategy.BLUE_GREEN, "r", 2, despite_branch=True)
+    refused = changed(state, Validate(1), Validated(1, hash_of(1), "its model is gone"))
+    assert stage(refused, 1) is Stage.DEPRECATED
+    with pytest.raises(RefusedChangeError, match=r"not passed validation \(its model is gone\)"):
+        changed(refused, deploy)
+    assert changed(refused, Validated(1, hash_of(1)), deploy).active == 1
+    assert changed(refused, RollBack("whatever validation says")).active == 1
 
 
 def test_numbers_and_parents_are_real() -> None:
