@@ -60,7 +60,7 @@ class World:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.now = BEGIN
-        self.trace: list[str] = []
+        self._notes: list[tuple[float, str, Any]] = []
         self.counts: Counter[str] = Counter()
         self.redis = SimulatedRedis(lambda: self.now)
         self.redis.notice = self._tell
@@ -80,7 +80,7 @@ class World:
         self._names = 0
         for _ in range(random.choice((1, 1, 3))):
             self._publish()
-        self.redis.contents.pointer = b"%d" % len(self.redis.contents.versions)
+        self.redis.activate(len(self.redis.contents.versions))
 
     def run(self) -> None:
         """Live through the schedule, then let all that is left come to its end."""
@@ -101,6 +101,14 @@ class World:
         for act in self.random.choices(choices, weights=weights, k=STEPS):
             act()
         self._settle()
+
+    @property
+    def trace(self) -> list[str]:
+        """What happened, a line each; only written out where somebody asks."""
+        return [
+            f"{at - BEGIN:8.2f}  {words} {', '.join(map(_named, commands))}"
+            for at, words, commands in self._notes
+        ]
 
     # What happens
 
@@ -140,8 +148,7 @@ class World:
                     self.acknowledged.append(changed.state)
                     return
 
-        named = ", ".join(map(_named, commands))
-        self._start(f"{by.name}: {named}", work(), connection, commands, by)
+        self._start(by.name, work(), connection, commands, by)
 
     def _draft(self) -> None:
         connection, by = self._connect(), self.random.choice(OPERATORS)
@@ -199,7 +206,7 @@ class World:
             gateway.restart()
         elif self.processes:
             process = self.random.choice(self.processes)
-            self._note(f"{process.name} crashes")
+            self._note(f"{process.name} crashes", process.commands)
             self.counts["crashes"] += 1
             self._end(process)
 
@@ -221,7 +228,7 @@ class World:
         self._publish()
         self._note("an old tool publishes")
         if self.random.random() < 0.7:
-            self.redis.contents.pointer = b"%d" % len(self.redis.contents.versions)
+            self.redis.activate(len(self.redis.contents.versions))
             self.epoch += 1
             self._tell()
 
@@ -236,7 +243,7 @@ class World:
         by: Actor | None = None,
     ) -> None:
         process = Process(name, work, connection, commands, by)
-        self._note(f"begins: {name}")
+        self._note(f"begins: {name}", commands)
         self.processes.append(process)
         self._resume(process)
 
@@ -270,7 +277,9 @@ class World:
         contents, before = self.redis.contents, self.state
         state = SteeringState.model_validate_json(contents.steering["state"])
         process = self._running
-        self._note(f"stored {state.revision}: active {state.active}, by {process.name}")
+        self._note(
+            f"stored {state.revision}: active {state.active}, by {process.name}", process.commands
+        )
         self.counts["changes stored"] += 1
         if before is not None and before.active != state.active:
             self.counts["switches of the active version"] += 1
@@ -308,6 +317,7 @@ class World:
 
     def _forget(self, contents: Contents) -> None:
         self.redis.contents = contents
+        self.counts["losses of a second"] += 1
         text = contents.steering.get("state")
         self.state = SteeringState.model_validate_json(text) if text else None
         self.drafted = set(contents.versions) & self.drafted
@@ -324,16 +334,15 @@ class World:
         return self.random.choice(self.states[-4:])
 
     def _publish(self) -> None:
-        versions, document = self.redis.contents.versions, self._document()
-        versions[len(versions) + 1] = orjson.dumps(
-            {
-                "config_hash": document.config_hash,
-                "author": "an old tool",
-                "reason": "by hand",
-                "created": "2026-02-25T00:00:00+00:00",
-                "document": document.text,
-            }
-        )
+        document = self._document()
+        record = {
+            "config_hash": document.config_hash,
+            "author": "an old tool",
+            "reason": "by hand",
+            "created": "2026-02-25T00:00:00+00:00",
+            "document": document.text,
+        }
+        self.redis.publish(orjson.dumps(record))
 
     def _settle(self) -> None:
         """All is well again: every gateway comes to know what is stored."""
@@ -371,8 +380,8 @@ class World:
     def _skew(self) -> float:
         return self.random.uniform(-SKEW_SECONDS, SKEW_SECONDS)
 
-    def _note(self, words: str) -> None:
-        self.trace.append(f"{self.now - BEGIN:8.2f}  {words}")
+    def _note(self, words: str, commands: tuple[Command, ...] = ()) -> None:
+        self._notes.append((self.now, words, commands))
 
 
 def _named(command: Command) -> str:
