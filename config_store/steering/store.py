@@ -136,7 +136,8 @@ class SteeringStore:
             raise NotPermittedError("restore", Role.OPERATOR, by.role)
         await self._refuse_trusted()
         revision, digest = await self._redis.hmget(self.key, ["revision", "digest"])
-        number = max(state.revision, int(revision) if (revision or b"").isdigit() else 0) + 1
+        stored = _text(revision)
+        number = max(state.revision, int(stored) if stored.isdigit() else 0) + 1
         following = state.model_copy(
             update={"revision": number, "changed": max(now, state.changed)}
         )

@@ -30,6 +30,7 @@ class Gateway:
 
     name: str
     connection: Connection
+    store: SteeringStore
     skew: float
     view: SteeringState | None = None
     epoch: int = -1  # of the read that it knows
@@ -42,7 +43,7 @@ class Gateway:
         """Look once, as the watch does at a notice and at its poll."""
         asked_at, self.told, self.loading = now(), False, True
         try:
-            found = await SteeringStore(self.connection).read()  # type: ignore[arg-type] # does what it asks of a client
+            found = await self.store.read()
         except (RedisConnectionError, ConfigError):
             return
         finally:

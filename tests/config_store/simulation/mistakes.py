@@ -5,9 +5,9 @@ from typing import Any
 from unittest.mock import patch
 
 from config_store.steering import lives, rollouts, shares, store, switches, transitions
-from config_store.steering.changes import Changed, refuse_frozen, with_fields
+from config_store.steering.changes import Changed, in_stage, refuse_frozen, with_fields
 from config_store.steering.commands import RollBack
-from config_store.steering.state import Rollout, SteeringState
+from config_store.steering.state import Rollout, Stage, SteeringState
 from tests.config_store.simulation import gateways
 from tests.config_store.simulation.simulated_redis import SimulatedRedis
 
@@ -27,7 +27,7 @@ def _revision_as_seen(redis: SimulatedRedis, given: dict[str, Any]) -> bool:
 
 def _leaves_it_active(state: SteeringState, number: int, left: Any) -> SteeringState:
     del left
-    return with_fields(switches.in_stage(state, number, switches.Stage.ACTIVE), active=number)
+    return with_fields(in_stage(state, number, Stage.ACTIVE), active=number)
 
 
 def _ends_emergency(state: SteeringState, command: RollBack, by: Any, now: float) -> Changed:

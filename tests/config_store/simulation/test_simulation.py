@@ -84,15 +84,17 @@ def known(answer: list[Any]) -> list[Any]:
 
 async def contents_of(client: Redis) -> Contents:
     store, configs = SteeringStore(client), ConfigStore(client)
-    steering = await client.hgetall(store.key)
-    versions = await client.hgetall(configs.versions_key)
-    entries = await client.zrange(store.in_force_key, 0, -1, withscores=True)
+    steering: Any = await client.hgetall(store.key)
+    versions: Any = await client.hgetall(configs.versions_key)
+    filed: Any = await client.hgetall(store.filed_key)
+    pointer: Any = await client.get(configs.active_key)
+    entries: Any = await client.zrange(store.in_force_key, 0, -1, withscores=True)
     told = await TimelineStream(client).read(100_000)
     return Contents(
         {name.decode(): value for name, value in steering.items()},
-        await client.get(configs.active_key),
+        pointer,
         {int(number): record for number, record in versions.items()},
-        await client.hgetall(store.filed_key),
+        filed,
         [(score, member) for member, score in entries],
         [each.data for each in told],
     )

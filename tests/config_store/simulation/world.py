@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, cast
 
 import orjson
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config_store.document import ConfigDocument
@@ -66,10 +67,10 @@ class World:
         self.redis.notice = self._tell
         self.clients = Clients()
         self.processes: list[Process] = []
-        self.gateways = [
-            Gateway(f"gateway {at}", self._connect(), random.uniform(-SKEW_SECONDS, SKEW_SECONDS))
-            for at in range(GATEWAYS)
-        ]
+        self.gateways = [self._gateway(f"gateway {at}") for at in range(GATEWAYS)]
+        # People come and go by one connection: nothing of a process is in it.
+        self._connection = self._connect()
+        self._store = SteeringStore(cast("Redis", self._connection))
         self.epoch = 0
         self.state: SteeringState | None = None
         self.states: list[SteeringState] = []
@@ -125,14 +126,13 @@ class World:
             return
         seen = self._known()
         if seen is None:
-            self._start("first", self._founding(), self._connect())
+            self._start("first", self._founding(), self._connection)
             return
         commands, by = draw(self.random, seen, self.now, self._name)
         self._ask_for(commands, by, again=self.random.random() < 0.3)
 
     def _ask_for(self, commands: tuple[Command, ...], by: Actor, *, again: bool) -> None:
-        connection = self._connect()
-        store, now = self._store(connection), self.now + self._skew()
+        store, now = self._store, self.now + self._skew()
 
         async def work() -> None:
             for _ in range(2 if again else 1):
@@ -148,11 +148,11 @@ class World:
                     self.acknowledged.append(changed.state)
                     return
 
-        self._start(by.name, work(), connection, commands, by)
+        self._start(by.name, work(), self._connection, commands, by)
 
     def _draft(self) -> None:
-        connection, by = self._connect(), self.random.choice(OPERATORS)
-        store, now, document = self._store(connection), self.now + self._skew(), self._document()
+        store, by = self._store, self.random.choice(OPERATORS)
+        now, document = self.now + self._skew(), self._document()
 
         async def work() -> None:
             try:
@@ -162,13 +162,11 @@ class World:
             else:
                 check(life.content_hash == document.config_hash, "another document was drafted")
 
-        self._start(f"{by.name} drafts", work(), connection, (), by)
+        self._start(f"{by.name} drafts", work(), self._connection, (), by)
 
     async def _founding(self) -> None:
-        assert self._running is not None
-        store = self._store(self._running.connection)
         try:
-            await store.found(OPERATORS[3], self.now)
+            await self._store.found(OPERATORS[3], self.now)
         except RedisConnectionError:
             self._note("it is not founded")
 
@@ -262,6 +260,11 @@ class World:
 
     def _connect(self) -> Connection:
         return Connection(self.redis, self._executed)
+
+    def _gateway(self, name: str) -> Gateway:
+        connection = self._connect()
+        skew = self.random.uniform(-SKEW_SECONDS, SKEW_SECONDS)
+        return Gateway(name, connection, SteeringStore(cast("Redis", connection)), skew)
 
     def _executed(self, connection: Connection, name: str, found: Any) -> None:
         if name == "read":
@@ -366,9 +369,6 @@ class World:
         for gateway in self.gateways:
             if not gateway.connection.cut:
                 gateway.told = True
-
-    def _store(self, connection: Connection) -> SteeringStore:
-        return SteeringStore(connection)  # type: ignore[arg-type] # does what the store asks of it
 
     def _document(self) -> Document:
         return Document(orjson.dumps({"try": self._name()}).decode())

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import pairwise
+from typing import Any
 
 import orjson
 import pytest
@@ -261,8 +262,7 @@ async def test_a_state_that_was_changed_by_hand_is_not_gone_by_and_can_be_restor
     known = await switch(store, number)
     with pytest.raises(RefusedChangeError, match="nothing to restore"):
         await store.restore(known, "because", ADA, NOW)
-    text = await redis.hget(store.key, "state")
-    assert text is not None
+    text: Any = await redis.hget(store.key, "state")
     await redis.hset(store.key, "state", text.replace(b'"active":2', b'"active":1'))
     for ask in (store.read(), store.change(RollBack("x"), ADA, NOW)):
         with pytest.raises(ChangedBehindError, match="changed by something else"):
@@ -354,7 +354,8 @@ class Cut:
     """Ends a client's connection at a chosen command, before it is sent or after it is done."""
 
     def __init__(self, redis: Redis, at: int, *, after: bool) -> None:
-        self._execute, self._left, self._after = redis.execute_command, at, after
+        self._execute: Any = redis.execute_command
+        self._left, self._after = at, after
         redis.execute_command = self._cut  # type: ignore[method-assign] # what this is for
 
     async def _cut(self, *args: object, **options: object) -> object:
