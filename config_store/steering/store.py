@@ -65,6 +65,7 @@ class SteeringStore:
         self.in_force_key = redis_name(redis, "config", "in_force")
         self._read_keys = [self.key, configs.active_key, configs.versions_key]
         self._keys = [*self._read_keys, self.filed_key, self.in_force_key, *stream_keys(redis)]
+        self._last: tuple[str, SteeringState] | None = None
         self._read = redis.register_script(READ)
         self._change = redis.register_script(CHANGE)
 
@@ -165,9 +166,17 @@ class SteeringStore:
         if text is None and revision is None:
             stored, state = None, found_state(headers, active) if active else None
         else:
-            stored = _stored(text, _text(digest))
+            stored = self._stored(text, _text(digest))
             state = adopt(stored, headers, stored.active if active is None else active)
         return _Seen(_text(digest), _text(pointer), int(published), float(clock), state, stored)
+
+    def _stored(self, text: bytes | None, digest: str) -> SteeringState:
+        """Read the state, which mostly is the one that was read before."""
+        if text is None or sha256(text).hexdigest() != digest:
+            raise ChangedBehindError("it was changed by something else than steering")
+        if self._last is None or self._last[0] != digest:
+            self._last = digest, _parsed(text)
+        return self._last[1]
 
     async def _write(self, seen: _Seen, changed: Changed, by: Actor, record: bytes = b"") -> bool:
         state, before = changed.state, seen.stored
@@ -252,9 +261,7 @@ def _entry(before: SteeringState | None, after: SteeringState, by: Actor) -> str
     return entry.member()
 
 
-def _stored(text: bytes | None, digest: str) -> SteeringState:
-    if text is None or sha256(text).hexdigest() != digest:
-        raise ChangedBehindError("it was changed by something else than steering")
+def _parsed(text: bytes) -> SteeringState:
     try:
         return SteeringState.model_validate_json(text)
     except ValidationError as refusal:
