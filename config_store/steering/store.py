@@ -19,7 +19,7 @@ from config_store.errors import (
     NotPermittedError,
     RefusedChangeError,
 )
-from config_store.steering.adoption import Header, adopt, found_state
+from config_store.steering.adoption import Header, adopt, found_state, life_of_older
 from config_store.steering.changes import Changed, event
 from config_store.steering.commands import Abort, Actor, Command, Draft, EmergencyOn, RollBack
 from config_store.steering.in_force import InForce
@@ -115,11 +115,15 @@ class SteeringStore:
         if (life := state.versions.get(number)) is not None:
             return life
         filed = await self._redis.hget(self.filed_key, str(number))
-        if filed is None:
+        if filed is not None:
+            return VersionLife.model_validate_json(filed)
+        record: Any = await self._redis.hget(self._read_keys[2], str(number))
+        if record is None:
             raise RefusedChangeError(
                 f"Steering knows no version {number}: list the versions to see which there are."
             )
-        return VersionLife.model_validate_json(filed)
+        # So old that steering was not there yet, and took over none of its time.
+        return life_of_older(_header_of(number, _fields(record)))
 
     async def in_force(self, at: float) -> InForce | None:
         """Tell what was in force at a time; None before the first entry that is kept."""
@@ -274,12 +278,24 @@ def _parsed(text: bytes) -> SteeringState:
 
 def _header(line: bytes) -> Header:
     fields = orjson.loads(line)
+    return _header_of(fields["number"], fields)
+
+
+def _fields(record: bytes) -> dict[str, Any]:
+    """Read what can be read of a record, as the script does."""
+    with suppress(ValueError):
+        fields = orjson.loads(record)
+        return fields if isinstance(fields, dict) else {}
+    return {}
+
+
+def _header_of(number: int, fields: dict[str, Any]) -> Header:
     return Header(
-        number=fields["number"],
-        content_hash=fields["config_hash"],
-        author=fields["author"],
-        message=fields["reason"],
-        created=_seconds(fields["created"]),
+        number=number,
+        content_hash=str(fields.get("config_hash", "")),
+        author=str(fields.get("author", "")),
+        message=str(fields.get("reason", "")),
+        created=_seconds(str(fields.get("created", ""))),
     )
 
 
