@@ -1,4 +1,4 @@
-"""What the shipped policy lets leave, by the numbers; and that older documents keep their hashes."""
+"""What the shipped policy lets leave, by the numbers; and that old documents keep their hashes."""
 
 import json
 from typing import Any
