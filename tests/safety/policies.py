@@ -46,15 +46,17 @@ _COMPARISON = st.builds(
     st.sampled_from(["==", "!="]),
     st.sampled_from(KINDS),
 )
-CONDITION = st.recursive(
-    _COMPARISON,
-    lambda inner: st.builds(
-        lambda key, parts: {key: parts},
+
+
+def _joined(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda key, joined: {key: joined},
         st.sampled_from(["all", "any"]),
-        st.lists(inner, min_size=1, max_size=3),
-    ),
-    max_leaves=6,
-)
+        st.lists(parts, min_size=1, max_size=3),
+    )
+
+
+CONDITION = _COMPARISON | _joined(_COMPARISON | _joined(_COMPARISON))
 _ACTING = st.sampled_from([Level.UNSAFE, Level.CRITICAL])
 
 
