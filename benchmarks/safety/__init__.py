@@ -1,0 +1,1 @@
+"""What judging costs: the shipped policies, and one of two hundred rules."""
