@@ -1,0 +1,79 @@
+"""The fallback's answer as terms: its recipes in order, and the clamps that are carried out after.
+
+The same steps as safety/fallback.py takes, on terms.
+"""
+
+from collections.abc import Iterable
+
+import z3
+
+from safety.limits import Range, Repair
+from safety.proofs.floats import (
+    Arithmetic,
+    Number,
+    at_most,
+    both,
+    choose,
+    clip,
+    number,
+    round_up,
+)
+from safety.proofs.limits_held import Family, Held
+from safety.proofs.rule_terms import Row, bound, breaks
+from safety.recipes import Constant, Multiple, Recipe, Threshold
+
+MISSING = Number(z3.RealVal(0), nan=z3.BoolVal(val=True))
+
+
+def answer(arithmetic: Arithmetic, family: Family, given: Row) -> dict[str, Number]:
+    """Give every output, from the recipes, within the caps; `given` is all but the outputs."""
+    policy = family.policy
+    known = believed(arithmetic, family, given)
+    for recipe in policy.fallback:
+        cooked = _cook(arithmetic, recipe, known)
+        known[recipe.field] = round_up(cooked) if recipe.field in policy.whole else cooked
+    for held in family.limits:
+        if held.rule.repair is Repair.CLAMP:
+            _clamp(arithmetic, family, held, known)
+    return {field: known[field] for field in policy.outputs}
+
+
+def believed(arithmetic: Arithmetic, family: Family, given: Row) -> dict[str, Number]:
+    """Take an input outside its own range for one that is missing."""
+    known = dict(given)
+    for held in ranges_on(family, given):
+        field = held.rule.field
+        known[field] = choose(breaks(arithmetic, held, given), MISSING, known[field])
+    return known
+
+
+def ranges_on(family: Family, fields: Iterable[str]) -> list[Held]:
+    """Give the ranges on these inputs that are acted on: outside of one, an input tells nothing."""
+    inputs = set(fields) & set(family.policy.inputs)
+    return [
+        each
+        for each in family.limits
+        if each.acts and isinstance(each.limit, Range) and each.limit.field in inputs
+    ]
+
+
+def _clamp(arithmetic: Arithmetic, family: Family, held: Held, known: dict[str, Number]) -> None:
+    row = {name: known.get(name, MISSING) for name in held.columns}
+    where = bound(arithmetic, family.policy, held, row)
+    move = both(breaks(arithmetic, held, row), where.finite)
+    field = held.rule.field
+    known[field] = choose(move, Number(where.real, whole=where.whole), known[field])
+
+
+def _cook(arithmetic: Arithmetic, recipe: Recipe, known: Row) -> Number:
+    match recipe:
+        case Constant():
+            return number(recipe.value)
+        case Multiple():
+            source = known.get(recipe.of, MISSING)
+            product = clip(arithmetic.times(recipe.times, source), recipe.low, recipe.high)
+            cooked = choose(source.finite, product, number(recipe.otherwise))
+            return Number(cooked.real, whole=cooked.whole)
+        case Threshold():
+            of, over = known.get(recipe.of, MISSING), known.get(recipe.over, MISSING)
+            return choose(at_most(of, over), number(recipe.within), number(recipe.beyond))
