@@ -3,11 +3,9 @@
 The same steps as safety/fallback.py takes, on terms.
 """
 
-from collections.abc import Iterable
-
 import z3
 
-from safety.limits import Range, Repair
+from safety.limits import Repair
 from safety.proofs.floats import (
     Arithmetic,
     Number,
@@ -19,7 +17,7 @@ from safety.proofs.floats import (
     round_up,
 )
 from safety.proofs.limits_held import Family, Held
-from safety.proofs.rule_terms import Row, bound, breaks
+from safety.proofs.rule_terms import Row, bound, breaks, moved
 from safety.recipes import Constant, Multiple, Recipe, Threshold
 
 MISSING = Number(z3.RealVal(0), nan=z3.BoolVal(val=True))
@@ -41,27 +39,22 @@ def answer(arithmetic: Arithmetic, family: Family, given: Row) -> dict[str, Numb
 def believed(arithmetic: Arithmetic, family: Family, given: Row) -> dict[str, Number]:
     """Take an input outside its own range for one that is missing."""
     known = dict(given)
-    for held in ranges_on(family, given):
+    for held in family.ranges_on_inputs():
         field = held.rule.field
-        known[field] = choose(breaks(arithmetic, held, given), MISSING, known[field])
+        if field in known:
+            broken = breaks(arithmetic, family.policy, held, given)
+            known[field] = choose(broken, MISSING, known[field])
     return known
 
 
-def ranges_on(family: Family, fields: Iterable[str]) -> list[Held]:
-    """Give the ranges on these inputs that are acted on: outside of one, an input tells nothing."""
-    inputs = set(fields) & set(family.policy.inputs)
-    return [
-        each
-        for each in family.limits
-        if each.acts and isinstance(each.limit, Range) and each.limit.field in inputs
-    ]
-
-
 def _clamp(arithmetic: Arithmetic, family: Family, held: Held, known: dict[str, Number]) -> None:
+    policy, limit = family.policy, held.limit
+    if limit is None:
+        return
     row = {name: known.get(name, MISSING) for name in held.columns}
-    where = bound(arithmetic, family.policy, held, row)
-    move = both(breaks(arithmetic, held, row), where.finite)
-    field = held.rule.field
+    where = bound(arithmetic, policy, limit, row)
+    move = both(breaks(arithmetic, policy, held, row), where.finite)
+    field = moved(policy, limit)
     known[field] = choose(move, Number(where.real, whole=where.whole), known[field])
 
 

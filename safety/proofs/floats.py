@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import z3
 
-from safety.rules import LARGEST
+from safety.arrays import LARGEST
 
 NO = z3.BoolVal(val=False)
 # Half the distance between 1 and the next number: what one operation may be off by, relatively.
@@ -70,7 +70,8 @@ def at_most(lesser: Number, greater: Number) -> z3.BoolRef:
         lesser.below,
         greater.above,
         z3.And(
-            lesser.real <= greater.real, z3.Not(either(lesser.above, greater.below)),
+            lesser.real <= greater.real,
+            z3.Not(either(lesser.above, greater.below)),
         ),
     )
     unordered = either(lesser.nan, greater.nan)
@@ -78,11 +79,15 @@ def at_most(lesser: Number, greater: Number) -> z3.BoolRef:
 
 
 def under(number: Number, bound: float) -> z3.BoolRef:
-    return _unless_nan(number, either(number.below, _real_only(number, number.real < constant(bound))))
+    return _unless_nan(
+        number, either(number.below, _real_only(number, number.real < constant(bound)))
+    )
 
 
 def over(number: Number, bound: float) -> z3.BoolRef:
-    return _unless_nan(number, either(number.above, _real_only(number, number.real > constant(bound))))
+    return _unless_nan(
+        number, either(number.above, _real_only(number, number.real > constant(bound)))
+    )
 
 
 def _real_only(number: Number, holds: z3.BoolRef) -> z3.BoolRef:
@@ -121,13 +126,18 @@ def clip(number: Number, low: float, high: float) -> Number:
     return Number(real, number.nan, whole=whole)
 
 
-def size_at_least(number: Number, floor: float) -> Number:
-    """Give the absolute value, or the floor where that is greater."""
-    size = z3.If(number.real < 0, -number.real, number.real)
+def size_of(number: Number) -> Number:
+    """Give the absolute value."""
+    real = z3.If(number.real < 0, -number.real, number.real)
+    return Number(real, number.nan, either(number.above, number.below), whole=number.whole)
+
+
+def at_least(number: Number, floor: float) -> Number:
+    """Give the greater of a number and a floor; what is not a number stays so."""
     least = constant(floor)
-    return Number(
-        z3.If(size < least, least, size), number.nan, either(number.above, number.below)
-    )
+    low = either(number.below, _real_only(number, number.real < least))
+    whole = number.whole and floor.is_integer()
+    return Number(z3.If(low, least, number.real), number.nan, number.above, whole=whole)
 
 
 def round_down(number: Number) -> Number:
@@ -157,18 +167,17 @@ class Arithmetic:
     def times(self, factor: float, number: Number) -> Number:
         if factor == 1:
             return number
+        if factor == 0:
+            infinite = either(number.above, number.below)
+            return Number(constant(0.0), either(number.nan, infinite), whole=True)
         exact = constant(factor) * number.real
         whole = number.whole and factor.is_integer()
         real = self._product(exact, factor) if not whole else self._whole(exact)
-        positive = factor > 0
         above, below = number.above, number.below
-        nan = number.nan if factor else either(number.nan, above, below)
-        if factor == 0:
-            above = below = NO
-        elif not positive:
+        if factor < 0:
             above, below = below, above
-        too_high, too_low = self._overflows(exact, number) if abs(factor) > 1 else (NO, NO)
-        return Number(real, nan, either(above, too_high), either(below, too_low), whole)
+        high, low = self._overflows(exact, number) if abs(factor) > 1 else (NO, NO)
+        return Number(real, number.nan, either(above, high), either(below, low), whole)
 
     def plus(self, number: Number, margin: float) -> Number:
         if margin == 0:
@@ -205,9 +214,7 @@ class Arithmetic:
         high, low = self._overflows(exact, number) if by < 1 else (NO, NO)
         return Number(real, number.nan, either(number.above, high), either(number.below, low))
 
-    def _overflows(
-        self, exact: z3.ArithRef, *numbers: Number
-    ) -> tuple[z3.BoolRef, z3.BoolRef]:
+    def _overflows(self, exact: z3.ArithRef, *numbers: Number) -> tuple[z3.BoolRef, z3.BoolRef]:
         infinite = either(*(flag for each in numbers for flag in (each.above, each.below)))
         high, low = exact >= constant_of(OVERFLOW), exact <= constant_of(-OVERFLOW)
         if z3.is_false(infinite):

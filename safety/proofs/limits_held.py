@@ -1,17 +1,31 @@
 """The limits of a family: each beside the checker's rule for it, and what follows of a breach."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 from safety.checker import Checker
-from safety.limits import Range, Relation, Repair, WidthLimit
+from safety.limits import Limit, Range, Repair
 from safety.policy import FamilyPolicy
 from safety.proofs.words import in_words
 from safety.rules import Rule
 
-# What happens to a row that breaks a limit, from least to most.
-KEPT, CLAMPED, REPLACED = range(3)
 
-Limit = Range | Relation | WidthLimit
+class Effect(IntEnum):
+    """What happens to a row that breaks a limit, from least to most."""
+
+    KEPT = 0
+    CLAMPED = 1
+    REPLACED = 2
+    REFUSED = 3
+    EMERGENCY = 4
+
+
+_EFFECTS = {
+    Repair.CLAMP: Effect.CLAMPED,
+    Repair.FALLBACK: Effect.REPLACED,
+    Repair.REFUSE: Effect.REFUSED,
+    Repair.EMERGENCY: Effect.EMERGENCY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +37,21 @@ class Held:
     limit: Limit | None  # none: a number must be there at all
     columns: frozenset[str]
     own: bool  # stated by the policy itself, not by its caps or by the platform
-    effect: int
+    effect: Effect
     says: str
 
     @property
     def acts(self) -> bool:
-        return self.effect > KEPT
+        return self.effect > Effect.KEPT
 
     def is_as_strict_as(self, other: "Held") -> bool:
         """Tell whether what follows of a breach is at least what follows of the other's."""
-        return self.effect >= other.effect and self.rule.level.code >= other.rule.level.code
+        if self.rule.level.code < other.rule.level.code:
+            return False
+        # To refuse and to call for emergency are different things, not more and less of one.
+        if other.effect > Effect.REPLACED:
+            return self.effect == other.effect
+        return self.effect >= other.effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,39 +68,35 @@ class Family:
         checker = Checker(policy)
         return cls(name, policy, checker, tuple(_limits(policy, checker)))
 
+    def ranges_on_inputs(self) -> list[Held]:
+        """Give those that are acted on: outside of one, an input tells the fallback nothing."""
+        inputs = set(self.policy.inputs)
+        return [
+            each
+            for each in self.limits
+            if each.acts and isinstance(each.limit, Range) and each.limit.field in inputs
+        ]
+
 
 def _limits(policy: FamilyPolicy, checker: Checker) -> list[Held]:
-    ranges, relations = policy.all_ranges(), policy.all_relations()
+    stated = (*policy.ranges, *policy.relations, *policy.widths, *policy.changes)
+    own = {id(each) for each in (*stated, *policy.forbidden)}
     fields = policy.inputs + policy.outputs
-    own = {id(each) for each in (*policy.ranges, *policy.relations, *policy.widths)}
-    limits: list[Limit | None] = [*[None] * len(fields), *ranges, *relations, *policy.widths]
+    limits: list[Limit | None] = [*[None] * len(fields), *policy.all_limits()]
     return [
         Held(
             rule=rule,
             at=at,
             limit=limit,
-            columns=_columns(rule, limit),
+            columns=frozenset(policy.columns_of(limit) if limit else (rule.field,)),
             own=id(limit) in own,
             effect=_effect(policy, rule),
-            says=in_words(limit, rule),
+            says=in_words(policy, limit, rule),
         )
         for at, (rule, limit) in enumerate(zip(checker.rules, limits, strict=True))
     ]
 
 
-def _effect(policy: FamilyPolicy, rule: Rule) -> int:
-    if not policy.responses.substitutes(rule.level):
-        return KEPT
-    return CLAMPED if rule.repair is Repair.CLAMP else REPLACED
-
-
-def _columns(rule: Rule, limit: Limit | None) -> frozenset[str]:
-    match limit:
-        case Range():
-            return frozenset({limit.field})
-        case Relation():
-            return frozenset({limit.lesser, limit.greater})
-        case WidthLimit():
-            return frozenset({limit.prediction, limit.lower, limit.upper})
-        case None:
-            return frozenset({rule.field})
+def _effect(policy: FamilyPolicy, rule: Rule) -> Effect:
+    acts = policy.responses.substitutes(rule.level)
+    return _EFFECTS[rule.repair] if acts else Effect.KEPT

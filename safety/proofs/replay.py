@@ -21,7 +21,9 @@ def broken(family: Family, row: Example) -> npt.NDArray[np.bool_]:
 
 def leaves(family: Family, row: Example) -> bool:
     """Say whether the row leaves as the model gave it."""
-    return not any(each.acts and hit for each, hit in zip(family.limits, broken(family, row), strict=True))
+    return not any(
+        each.acts and hit for each, hit in zip(family.limits, broken(family, row), strict=True)
+    )
 
 
 def fallback(family: Family, given: Example) -> Example:

@@ -1,16 +1,28 @@
 """The rows over which questions are asked: any inputs, and any finite answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
 import z3
 
+from safety.arrays import LARGEST
+from safety.columns import FROZEN, LAST_AGE, MARKET_OPEN
 from safety.proofs.floats import Arithmetic, Number, at_most, constant_of, either
 from safety.proofs.limits_held import Family
+from safety.proofs.prover import Posed
 from safety.proofs.rule_terms import Row
-from safety.rules import LARGEST
 
+# What the calendar's columns can be where they are there: the least and the greatest.
+_SPANS: Mapping[str, tuple[float, float]] = {
+    "time.hour_of_day": (0, 23),
+    "time.day_of_week": (0, 6),
+    "time.minutes_to_open": (0, LARGEST),
+    "time.minutes_to_close": (0, LARGEST),
+    "time.days_to_expiry": (0, LARGEST),
+    LAST_AGE: (0, LARGEST),
+}
+_TRUTHS = (MARKET_OPEN, FROZEN, "time.is_business_hours", "time.is_half_day")
 _LARGEST = constant_of(Fraction(LARGEST))
 
 
@@ -24,14 +36,34 @@ def anything(name: str) -> Number:
     return Number(z3.Real(name), *flags)
 
 
+def judged_row(family: Family, *, numbers_only: bool = False) -> dict[str, Number]:
+    """Give a row of all columns that limits read; an output that is no number never leaves."""
+    policy = family.policy
+    given = finite if numbers_only else anything
+    outputs = {name: finite(name) for name in policy.outputs}
+    return {name: given(name) for name in (*policy.inputs, *policy.beside())} | outputs
+
+
 def facts_of(row: Row) -> list[z3.BoolRef]:
-    """Say what holds of all floats: they have a largest, and are one thing at a time."""
-    found = []
-    for each in row.values():
-        found += [each.real <= _LARGEST, each.real >= -_LARGEST]
+    """Say what holds of all rows: floats have a largest, a day has 24 hours."""
+    found: list[z3.BoolRef] = []
+    for name, each in row.items():
+        least, greatest = _span(name)
+        found += [each.real >= least, each.real <= greatest]
+        if name in _TRUTHS:
+            found.append(z3.Or(each.real == 0, each.real == 1))
         if not z3.is_false(each.nan):
             found.append(z3.AtMost(each.nan, each.above, each.below, 1))
+        if name in _SPANS or name in _TRUTHS:
+            found.append(z3.Not(either(each.above, each.below)))
     return found
+
+
+def _span(name: str) -> tuple[z3.ArithRef, z3.ArithRef]:
+    if name not in _SPANS:
+        return -_LARGEST, _LARGEST
+    least, greatest = _SPANS[name]
+    return constant_of(Fraction(least)), constant_of(Fraction(greatest))
 
 
 def in_order(row: Row, pairs: Iterable[tuple[str, str]]) -> list[z3.BoolRef]:
@@ -43,18 +75,12 @@ def in_order(row: Row, pairs: Iterable[tuple[str, str]]) -> list[z3.BoolRef]:
     ]
 
 
-def judged_row(family: Family, *, numbers_only: bool = False) -> dict[str, Number]:
-    """Give a row of the family's inputs and outputs; an output that is no number never leaves."""
-    policy, given = family.policy, finite if numbers_only else anything
-    return {name: given(name) for name in policy.inputs} | {
-        name: finite(name) for name in policy.outputs
-    }
-
-
-def arithmetic_knows(arithmetic: Arithmetic, *families: Family) -> None:
-    """Tell the arithmetic which numbers the policies hold: each is its own rounding."""
-    for family in families:
-        arithmetic.constants |= set(_numbers(family.policy.model_dump()))
+def posed(arithmetic: Arithmetic, row: Row, holds: Iterable[z3.BoolRef], *of: Family) -> Posed:
+    """Ask for a row of which this holds."""
+    # The numbers that a policy holds are floats: each is its own rounding.
+    for family in of:
+        arithmetic.constants.update(_numbers(family.policy.model_dump()))
+    return Posed(arithmetic, row, (*facts_of(row), *holds))
 
 
 def _numbers(value: Any) -> Iterable[Fraction]:

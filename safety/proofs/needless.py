@@ -1,0 +1,121 @@
+"""Limits without any effect: those that can never be broken, and those that others stand before."""
+
+from collections.abc import Iterator, Sequence
+
+import z3
+
+from safety.proofs.findings import Finding, Kind
+from safety.proofs.floats import Arithmetic
+from safety.proofs.limits_held import Family, Held
+from safety.proofs.prover import Example, Found, Posed, Proved, Prover, Unknown
+from safety.proofs.replay import broken
+from safety.proofs.reporting import finding, undecided
+from safety.proofs.rows import judged_row, posed
+from safety.proofs.rule_terms import breaks
+from safety.proofs.words import condition_in_words, joined, row_in_words
+
+
+def needless(family: Family, prover: Prover) -> Iterator[Finding]:
+    """Find limits of the policy's own that never matter; of two alike the later one."""
+    dropped: set[int] = set()
+    for held in reversed(family.limits):
+        if not held.own:
+            continue
+        found = _never_fires(family, held, prover) or _shadowed(family, held, dropped, prover)
+        if found is not None:
+            dropped.add(held.at)
+            yield found
+
+
+def _broken_without(
+    arithmetic: Arithmetic, family: Family, held: Held, others: Sequence[Held]
+) -> Posed:
+    """Ask for a row that breaks a limit, and none of the others."""
+    row = judged_row(family)
+    spared = [z3.Not(breaks(arithmetic, family.policy, each, row)) for each in others]
+    return posed(arithmetic, row, [breaks(arithmetic, family.policy, held, row), *spared], family)
+
+
+def _never_fires(family: Family, held: Held, prover: Prover) -> Finding | None:
+    verdict = prover.decide(
+        lambda arithmetic: _broken_without(arithmetic, family, held, ()),
+        lambda row: bool(broken(family, row)[held.at]),
+    )
+    match verdict:
+        case Found():
+            return None
+        case Unknown():
+            return undecided(family, held, f"anything breaks `{held.says}`", verdict)
+        case Proved():
+            return finding(Kind.NEVER_FIRES, family, held, _why_never(held), {})
+
+
+def _why_never(held: Held) -> str:
+    when = None if held.limit is None else held.limit.when
+    if when is None:
+        return f"Nothing breaks `{held.says}`: tighten it, or take it out."
+    return (
+        f"Nothing breaks `{held.says}`: see whether `{condition_in_words(when)}` can hold at all "
+        "where it would be broken, and correct it, or take the limit out."
+    )
+
+
+def _shadowed(family: Family, held: Held, dropped: set[int], prover: Prover) -> Finding | None:
+    others = [
+        each
+        for each in family.limits
+        if each is not held
+        and each.at not in dropped
+        and each.columns <= held.columns
+        and each.is_as_strict_as(held)
+    ]
+    if not others:
+        return None
+
+    def breaks_it_alone(row: Example) -> bool:
+        hits = broken(family, row)
+        return bool(hits[held.at]) and not any(hits[each.at] for each in others)
+
+    verdict = prover.decide(
+        lambda arithmetic: _broken_without(arithmetic, family, held, others), breaks_it_alone
+    )
+    match verdict:
+        case Found():
+            return None
+        case Unknown():
+            about = f"`{held.says}` is needed beside {joined([each.says for each in others])}"
+            return undecided(family, held, about, verdict)
+        case Proved():
+            return _shadowed_by(family, held, others, prover)
+
+
+def _shadowed_by(family: Family, held: Held, others: Sequence[Held], prover: Prover) -> Finding:
+    enough = list(others)
+    for each in others:
+        fewer = [other for other in enough if other is not each]
+        if not _is_broken_alone(family, held, fewer, prover):
+            enough = fewer
+    message = (
+        f"Whatever breaks `{held.says}` breaks {joined([each.says for each in enough])} too, "
+        f"which is as strict: take it out, or tighten it."
+    )
+    example = _broken_row(family, held, prover)
+    if example:
+        shown = {name: value for name, value in example.items() if name in held.columns}
+        message = f"{message} An example is {row_in_words(shown)}."
+    return finding(Kind.SHADOWED, family, held, message, example, others=enough)
+
+
+def _is_broken_alone(family: Family, held: Held, others: Sequence[Held], prover: Prover) -> bool:
+    verdict = prover.decide(
+        lambda arithmetic: _broken_without(arithmetic, family, held, others), lambda _: True
+    )
+    return not isinstance(verdict, Proved)
+
+
+def _broken_row(family: Family, held: Held, prover: Prover) -> Example:
+    verdict = prover.decide(
+        lambda arithmetic: _broken_without(arithmetic, family, held, ()),
+        lambda row: bool(broken(family, row)[held.at]),
+    )
+    return verdict.example if isinstance(verdict, Found) else {}
