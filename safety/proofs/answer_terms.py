@@ -3,6 +3,8 @@
 The same steps as safety/fallback.py takes, on terms.
 """
 
+from collections.abc import Collection
+
 import z3
 
 from safety.limits import Repair
@@ -23,17 +25,46 @@ from safety.recipes import Constant, Multiple, Recipe, Threshold
 MISSING = Number(z3.RealVal(0), nan=z3.BoolVal(val=True))
 
 
-def answer(arithmetic: Arithmetic, family: Family, given: Row) -> dict[str, Number]:
-    """Give every output, from the recipes, within the caps; `given` is all but the outputs."""
+def answer(
+    arithmetic: Arithmetic, family: Family, given: Row, wanted: frozenset[str]
+) -> dict[str, Number]:
+    """Give the outputs that are wanted, from the recipes, within the caps.
+
+    `given` has all other columns that they come of.
+    """
     policy = family.policy
     known = believed(arithmetic, family, given)
     for recipe in policy.fallback:
-        cooked = _cook(arithmetic, recipe, known)
-        known[recipe.field] = round_up(cooked) if recipe.field in policy.whole else cooked
-    for held in family.limits:
-        if held.rule.repair is Repair.CLAMP:
-            _clamp(arithmetic, family, held, known)
-    return {field: known[field] for field in policy.outputs}
+        if recipe.field in wanted:
+            cooked = _cook(arithmetic, recipe, known)
+            known[recipe.field] = round_up(cooked) if recipe.field in policy.whole else cooked
+    for held in clamps_of(family, wanted):
+        _clamp(arithmetic, family, held, known)
+    return {field: known[field] for field in policy.outputs if field in wanted}
+
+
+def clamps_of(family: Family, fields: Collection[str]) -> list[Held]:
+    """Give the limits that clamp one of these fields, in the order in which they do."""
+    return [
+        each
+        for each in family.limits
+        if each.limit is not None
+        and each.rule.repair is Repair.CLAMP
+        and moved(family.policy, each.limit) in fields
+    ]
+
+
+def comes_of(family: Family, fields: Collection[str]) -> frozenset[str]:
+    """Name the columns that the fallback's answer to these fields comes of, themselves too."""
+    recipes = {recipe.field: recipe for recipe in family.policy.fallback}
+    left, found = list(fields), set(fields)
+    while left:
+        name = left.pop()
+        reads = set(recipes[name].reads()) if name in recipes else set[str]()
+        reads = reads.union(*(each.columns for each in clamps_of(family, {name})))
+        left += reads - found
+        found |= reads
+    return frozenset(found)
 
 
 def believed(arithmetic: Arithmetic, family: Family, given: Row) -> dict[str, Number]:

@@ -9,8 +9,8 @@ from safety.limits import Level
 from safety.proofs.findings import Finding, Kind
 from safety.proofs.floats import Arithmetic, Number, number
 from safety.proofs.limits_held import Family, Held
-from safety.proofs.plain import plainer
-from safety.proofs.prover import Example, Found, Proved, Prover, Unknown, check, read
+from safety.proofs.plain import Example, plainer
+from safety.proofs.prover import Found, Proved, Prover, Unknown, check, read
 from safety.proofs.replay import broken
 from safety.proofs.reporting import finding, undecided
 from safety.proofs.rows import facts_of, judged_row, posed
@@ -26,6 +26,7 @@ def contradictions(family: Family, prover: Prover) -> Iterator[Finding]:
     verdict = prover.decide(
         lambda arithmetic: posed(arithmetic, row, _kept(arithmetic, family, judged, row), family),
         lambda example: not any(broken(family, example)[each.at] for each in judged),
+        plain=False,
     )
     match verdict:
         case Proved():

@@ -7,7 +7,8 @@ import z3
 from safety.proofs.findings import Finding, Kind
 from safety.proofs.floats import Arithmetic
 from safety.proofs.limits_held import Family, Held
-from safety.proofs.prover import Example, Found, Posed, Prover, Unknown
+from safety.proofs.plain import Example
+from safety.proofs.prover import Found, Posed, Prover, Unknown
 from safety.proofs.replay import broken, leaves
 from safety.proofs.reporting import finding, undecided
 from safety.proofs.rows import judged_row, posed

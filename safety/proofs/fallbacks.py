@@ -1,15 +1,16 @@
 """Fallbacks that break the policy which they stand in for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import z3
 
-from safety.proofs.answer_terms import answer
+from safety.proofs.answer_terms import answer, comes_of
 from safety.proofs.columns_known import ColumnsKnown
 from safety.proofs.findings import Finding, Grade, Kind
-from safety.proofs.floats import Arithmetic, Number
+from safety.proofs.floats import Arithmetic
 from safety.proofs.limits_held import Family, Held
-from safety.proofs.prover import Example, Found, Posed, Prover, Unknown
+from safety.proofs.plain import Example
+from safety.proofs.prover import Found, Posed, Prover, Unknown
 from safety.proofs.replay import broken, fallback
 from safety.proofs.reporting import finding, undecided
 from safety.proofs.rows import anything, in_order, posed
@@ -34,11 +35,12 @@ def _is_answered(family: Family, held: Held) -> bool:
 def _broken_by_fallback(
     family: Family, held: Held, known: ColumnsKnown, prover: Prover
 ) -> Iterator[Finding]:
-    names = _read(family, held)
+    wanted = comes_of(family, held.columns)
+    names = sorted(wanted - set(family.policy.outputs))
 
     def question(arithmetic: Arithmetic) -> Posed:
         given = {name: anything(name) for name in names}
-        row = given | answer(arithmetic, family, given)
+        row = given | answer(arithmetic, family, given, wanted)
         believable = [
             z3.Not(breaks(arithmetic, family.policy, each, row))
             for each in _on_inputs(family, held)
@@ -72,26 +74,6 @@ def _on_inputs(family: Family, held: Held) -> list[Held]:
     ]
 
 
-def _read(family: Family, held: Held) -> list[str]:
-    """Name the columns that the fallback's answer, as far as the limit is about it, comes of."""
-    policy, wanted = family.policy, set(held.columns)
-    recipes = {recipe.field: recipe for recipe in policy.fallback}
-    left = list(wanted)
-    while left:
-        name = left.pop()
-        reads = set(recipes[name].reads()) if name in recipes else set[str]()
-        reads |= {
-            column
-            for each in family.limits
-            if each.limit is not None and name in each.columns and name in policy.outputs
-            if each.rule.repair == "clamp"
-            for column in each.columns
-        }
-        left += reads - wanted
-        wanted |= reads
-    return sorted(wanted - set(policy.outputs))
-
-
 def _found(family: Family, held: Held, example: Example) -> Finding:
     answered = fallback(family, example)
     said = {name: answered[name] for name in answered if name in held.columns}
@@ -102,6 +84,3 @@ def _found(family: Family, held: Held, example: Example) -> Finding:
     )
     grade = Grade.REFUSED if held.acts else Grade.WARNED
     return finding(Kind.FALLBACK_BREAKS, family, held, message, example, grade=grade)
-
-
-Numbers = Mapping[str, Number]

@@ -11,8 +11,6 @@ from fractions import Fraction
 
 import z3
 
-from safety.arrays import LARGEST
-
 NO = z3.BoolVal(val=False)
 # Half the distance between 1 and the next number: what one operation may be off by, relatively.
 UNIT = Fraction(1, 2**53)

@@ -91,7 +91,7 @@ def _limits(policy: FamilyPolicy, checker: Checker) -> list[Held]:
             columns=frozenset(policy.columns_of(limit) if limit else (rule.field,)),
             own=id(limit) in own,
             effect=_effect(policy, rule),
-            says=in_words(policy, limit, rule),
+            says=in_words(limit, rule),
         )
         for at, (rule, limit) in enumerate(zip(checker.rules, limits, strict=True))
     ]

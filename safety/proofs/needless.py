@@ -7,7 +7,8 @@ import z3
 from safety.proofs.findings import Finding, Kind
 from safety.proofs.floats import Arithmetic
 from safety.proofs.limits_held import Family, Held
-from safety.proofs.prover import Example, Found, Posed, Proved, Prover, Unknown
+from safety.proofs.plain import Example
+from safety.proofs.prover import Found, Posed, Proved, Prover, Unknown
 from safety.proofs.replay import broken
 from safety.proofs.reporting import finding, undecided
 from safety.proofs.rows import judged_row, posed
@@ -40,6 +41,7 @@ def _never_fires(family: Family, held: Held, prover: Prover) -> Finding | None:
     verdict = prover.decide(
         lambda arithmetic: _broken_without(arithmetic, family, held, ()),
         lambda row: bool(broken(family, row)[held.at]),
+        plain=False,
     )
     match verdict:
         case Found():
@@ -77,7 +79,9 @@ def _shadowed(family: Family, held: Held, dropped: set[int], prover: Prover) -> 
         return bool(hits[held.at]) and not any(hits[each.at] for each in others)
 
     verdict = prover.decide(
-        lambda arithmetic: _broken_without(arithmetic, family, held, others), breaks_it_alone
+        lambda arithmetic: _broken_without(arithmetic, family, held, others),
+        breaks_it_alone,
+        plain=False,
     )
     match verdict:
         case Found():
@@ -108,7 +112,9 @@ def _shadowed_by(family: Family, held: Held, others: Sequence[Held], prover: Pro
 
 def _is_broken_alone(family: Family, held: Held, others: Sequence[Held], prover: Prover) -> bool:
     verdict = prover.decide(
-        lambda arithmetic: _broken_without(arithmetic, family, held, others), lambda _: True
+        lambda arithmetic: _broken_without(arithmetic, family, held, others),
+        lambda _: True,
+        plain=False,
     )
     return not isinstance(verdict, Proved)
 

@@ -8,15 +8,14 @@ example counts only once the code that serves confirms it.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 import z3
 
 from safety.proofs.floats import Arithmetic, Number
+from safety.proofs.plain import Example, plainer
 from safety.proofs.refinement import broken_orders
-
-Example = dict[str, float]
 
 SECONDS = 2.0
 # An example is as good without being plain: this much is spent on making it so.
@@ -57,6 +56,7 @@ class Unknown:
 Verdict = Proved | Found | Unknown
 Question = Callable[[Arithmetic], Posed]
 Confirm = Callable[[Example], bool]
+Tries = Callable[[z3.Solver, z3.ModelRef, Mapping[str, Number], float], Iterator[Example]]
 
 
 @dataclass(slots=True)
@@ -65,19 +65,30 @@ class Prover:
 
     seconds: float = SECONDS
     questions: int = 0
-    _late: list[str] = field(default_factory=list)
 
-    def decide(self, question: Question, confirm: Confirm) -> Verdict:
-        """Find a row that the code that serves confirms, or prove that there is none."""
+    def decide(self, question: Question, confirm: Confirm, *, plain: bool = True) -> Verdict:
+        """Find a row that the code that serves confirms, or prove that there is none.
+
+        Where nobody is shown the row it need not be plain.
+        """
         self.questions += 1
         deadline = time.monotonic() + self.seconds
-        found = self._ask(question, confirm, deadline, rounded=False)
-        if not isinstance(found, Proved):
-            return found
-        return self._ask(question, confirm, deadline, rounded=True)
+        tries = examples if plain else any_example
+        found = self._ask(question, confirm, tries, deadline, rounded=False)
+        if isinstance(found, Proved):
+            found = self._ask(question, confirm, tries, deadline, rounded=True)
+        if plain and isinstance(found, Found):
+            return Found(plainer(found.example, confirm))
+        return found
 
     def _ask(
-        self, question: Question, confirm: Confirm, deadline: float, *, rounded: bool
+        self,
+        question: Question,
+        confirm: Confirm,
+        tries: Tries,
+        deadline: float,
+        *,
+        rounded: bool,
     ) -> Verdict:
         arithmetic = Arithmetic(rounded=rounded)
         posed = question(arithmetic)
@@ -92,7 +103,7 @@ class Prover:
             if answer == z3.unknown:
                 return Unknown(f"the prover gave up within {self.seconds:g} s")
             model = solver.model()
-            for example in examples(solver, model, posed.columns, deadline):
+            for example in tries(solver, model, posed.columns, deadline):
                 if confirm(example):
                     return Found(example)
             orders = broken_orders(arithmetic, posed.columns, model)
@@ -123,6 +134,14 @@ def examples(
             yield read(solver.model(), columns)
         solver.pop()
     yield read(model, columns)
+
+
+def any_example(
+    solver: z3.Solver, model: z3.ModelRef, columns: Mapping[str, Number], deadline: float
+) -> Iterator[Example]:
+    """Give rows of which it holds, the first that was found before any plainer one."""
+    yield read(model, columns)
+    yield from examples(solver, model, columns, deadline)
 
 
 def _plainer(columns: Mapping[str, Number]) -> Iterator[list[z3.BoolRef]]:

@@ -72,9 +72,9 @@ def _is_tag(part: object) -> bool:
 
 def _part(written: object, place: tuple[int | str, ...]) -> object:
     for key in place:
-        if isinstance(written, Mapping) and key in written:
-            written = written[key]
-        elif isinstance(written, list | tuple) and isinstance(key, int) and key < len(written):
+        if (isinstance(written, Mapping) and key in written) or (
+            isinstance(written, list | tuple) and isinstance(key, int) and key < len(written)
+        ):
             written = written[key]
         else:
             return None

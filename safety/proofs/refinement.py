@@ -3,7 +3,7 @@
 To state it of every two results at once would be a thousand facts, of which a proof needs a few.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 
 import z3

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from safety.fallback import Fallback
 from safety.proofs.limits_held import Family
-from safety.proofs.prover import Example
+from safety.proofs.plain import Example
 
 
 def broken(family: Family, row: Example) -> npt.NDArray[np.bool_]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from safety.proofs.findings import GRADES, Finding, Grade, Kind
 from safety.proofs.limits_held import Family, Held
-from safety.proofs.prover import Example, Unknown
+from safety.proofs.plain import Example
+from safety.proofs.prover import Unknown
 
 
 def finding(

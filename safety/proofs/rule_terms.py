@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import z3
 
+from safety.arrays import EPSILON, LARGEST
 from safety.columns import LAST_AGE, last
 from safety.conditions import AllOf, Comparison, Condition
 from safety.limits import ChangeLimit, Forbidden, Limit, Range, Relation, WidthLimit
@@ -25,7 +26,6 @@ from safety.proofs.floats import (
     under,
 )
 from safety.proofs.limits_held import Held
-from safety.arrays import EPSILON, LARGEST
 
 Row = Mapping[str, Number]
 

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from safety.conditions import AllOf, AnyOf, Comparison, Condition
 from safety.limits import ChangeLimit, Forbidden, Limit, Range, Relation, WidthLimit
-from safety.policy import FamilyPolicy
 from safety.rules import Rule
 
 
-def in_words(policy: FamilyPolicy, limit: Limit | None, rule: Rule) -> str:
+def in_words(limit: Limit | None, rule: Rule) -> str:
     """Say what a limit asks for, when, and at which level."""
     if limit is None:
         return f"{rule.field} is a number ({rule.level})"
