@@ -25,11 +25,17 @@ class Draft(FamilyPolicy):
         return self
 
 
+def policy_in(written: object) -> object:
+    """Give the policy of a whole configuration; what is none is taken for a policy itself."""
+    if isinstance(written, Mapping) and isinstance(written.get("safety"), Mapping):
+        return written["safety"]
+    return written
+
+
 def families_of(written: object) -> Mapping[str, object] | Finding:
     """Give the families of a policy, or of a whole configuration that has one."""
-    if isinstance(written, Mapping) and isinstance(written.get("safety"), Mapping):
-        written = written["safety"]
-    families = written.get("families") if isinstance(written, Mapping) else None
+    policy = policy_in(written)
+    families = policy.get("families") if isinstance(policy, Mapping) else None
     if isinstance(families, Mapping):
         return families
     said = "This is no policy: it needs `families`, an object with a policy for each family."
