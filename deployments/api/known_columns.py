@@ -1,4 +1,4 @@
-"""What a check of a policy may hold it against: the columns that the families of this release have."""
+"""The columns that the families of this release have: what a policy is checked against."""
 
 from deployments.api.shipped import FAMILIES
 from safety.proofs.columns_known import ColumnsKnown

@@ -5,10 +5,9 @@ The same steps as safety/fallback.py takes, on terms.
 
 from collections.abc import Collection
 
-import z3
-
 from safety.limits import Repair
 from safety.proofs.floats import (
+    MISSING,
     Arithmetic,
     Number,
     at_most,
@@ -21,8 +20,6 @@ from safety.proofs.floats import (
 from safety.proofs.limits_held import Family, Held
 from safety.proofs.rule_terms import Row, bound, breaks, moved
 from safety.recipes import Constant, Multiple, Recipe, Threshold
-
-MISSING = Number(z3.RealVal(0), nan=z3.BoolVal(val=True))
 
 
 def answer(

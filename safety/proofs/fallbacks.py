@@ -1,11 +1,12 @@
 """Fallbacks that break the policy which they stand in for."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-import z3
-
+from safety.limits import ChangeLimit, Repair
 from safety.proofs.answer_terms import answer, comes_of
 from safety.proofs.columns_known import ColumnsKnown
+from safety.proofs.cores import kept
 from safety.proofs.findings import Finding, Grade, Kind
 from safety.proofs.floats import Arithmetic
 from safety.proofs.limits_held import Family, Held
@@ -16,61 +17,91 @@ from safety.proofs.reporting import finding, undecided
 from safety.proofs.rows import anything, in_order, posed
 from safety.proofs.rule_terms import breaks
 from safety.proofs.words import row_in_words
+from safety.recipes import Constant, Multiple, Recipe, Threshold
 
 
 def fallbacks(family: Family, known: ColumnsKnown, prover: Prover) -> Iterator[Finding]:
-    """Find limits that the fallback breaks with some inputs, or with all."""
+    """Find limits that the fallback breaks, by its recipes or by their constants alone."""
+    constant = _by_constants(family)
     for held in family.limits:
-        if held.limit is not None and _is_answered(family, held):
-            yield from _broken_by_fallback(family, held, known, prover)
+        if not _is_held_against_fallbacks(family, held):
+            continue
+        found = _broken_by(family, held, known, prover)
+        # Where the clamps read inputs, constants beside known inputs are another answer.
+        if found is None and _outside(constant, held):
+            found = _broken_by(constant, held, known, prover)
+        if found is not None:
+            yield found
 
 
-def _is_answered(family: Family, held: Held) -> bool:
-    """Tell whether the limit is about what a fallback answers, and about nothing that it cannot."""
+def _is_held_against_fallbacks(family: Family, held: Held) -> bool:
+    """Tell whether a limit is about what a fallback answers, and about nothing that it cannot."""
     outputs = set(family.policy.outputs)
     parameters = {each for each in held.columns - outputs if family.policy.is_answer(each)}
-    return bool(held.columns & outputs) and not parameters
+    # No recipe knows the last answer: without a clamp, nothing keeps it near.
+    is_jump = isinstance(held.limit, ChangeLimit) and held.rule.repair is not Repair.CLAMP
+    return held.limit is not None and bool(held.columns & outputs) and not (parameters or is_jump)
 
 
-def _broken_by_fallback(
-    family: Family, held: Held, known: ColumnsKnown, prover: Prover
-) -> Iterator[Finding]:
-    wanted = comes_of(family, held.columns)
-    names = sorted(wanted - set(family.policy.outputs))
+def _by_constants(family: Family) -> Family:
+    """Give the family as it answers where what its recipes read is not believed."""
+    recipes = tuple(_as_constant(each) for each in family.policy.fallback)
+    return replace(family, policy=family.policy.model_copy(update={"fallback": recipes}))
+
+
+def _as_constant(recipe: Recipe) -> Constant:
+    match recipe:
+        case Constant():
+            return recipe
+        case Multiple():
+            return Constant(field=recipe.field, value=recipe.otherwise)
+        case Threshold():
+            return Constant(field=recipe.field, value=recipe.beyond)
+
+
+def _outside(family: Family, held: Held) -> list[str]:
+    """Name what the fallback's answer comes of beside itself, as far as the limit is about it."""
+    return sorted(comes_of(family, held.columns) - set(family.policy.outputs))
+
+
+def _broken_by(family: Family, held: Held, known: ColumnsKnown, prover: Prover) -> Finding | None:
+    wanted, names = comes_of(family, held.columns), _outside(family, held)
+    believed = _on_inputs(family, held)
 
     def question(arithmetic: Arithmetic) -> Posed:
         given = {name: anything(name) for name in names}
         row = given | answer(arithmetic, family, given, wanted)
-        believable = [
-            z3.Not(breaks(arithmetic, family.policy, each, row))
-            for each in _on_inputs(family, held)
-        ]
         holds = [
             breaks(arithmetic, family.policy, held, row),
-            *believable,
+            *kept(arithmetic, family, believed, row),
             *in_order(given, known.ordered),
         ]
         return posed(arithmetic, given, holds, family)
 
     def is_broken(given: Example) -> bool:
         hits = broken(family, given | fallback(family, given))
-        return bool(hits[held.at]) and not any(hits[each.at] for each in _on_inputs(family, held))
+        return bool(hits[held.at]) and not any(hits[each.at] for each in believed)
 
     verdict = prover.decide(question, is_broken)
     match verdict:
         case Unknown():
-            yield undecided(family, held, f"the fallback keeps `{held.says}`", verdict)
+            return undecided(family, held, f"the fallback keeps `{held.says}`", verdict)
         case Found(example):
-            yield _found(family, held, example)
+            return _found(family, held, example)
+    return None
 
 
 def _on_inputs(family: Family, held: Held) -> list[Held]:
-    """Give the limits without which the inputs of a limit are not to be believed."""
-    given = held.columns - set(family.policy.outputs)
+    """Give the limits that tell whether the inputs that a limit is about are to be believed.
+
+    What is wrong with a row's inputs no fallback can mend.
+    """
+    inputs = held.columns & set(family.policy.inputs)
+    ranges = family.ranges_on_inputs()
     return [
         each
         for each in family.limits
-        if each.columns <= given and (each.limit is None or each.acts) and len(each.columns) == 1
+        if each.columns <= inputs and (each.limit is None or each in ranges)
     ]
 
 

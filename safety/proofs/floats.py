@@ -6,12 +6,13 @@ any processor gives. What is proved of rounded terms so holds of the floats them
 754 promises the exact result, so do these.
 """
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
 import z3
 
-NO = z3.BoolVal(val=False)
+YES, NO = z3.BoolVal(val=True), z3.BoolVal(val=False)
 # Half the distance between 1 and the next number: what one operation may be off by, relatively.
 UNIT = Fraction(1, 2**53)
 # The same of products where numbers get so small that they lose digits.
@@ -59,7 +60,15 @@ def constant(value: float) -> z3.ArithRef:
 
 
 def number(value: float) -> Number:
+    """Give one number, which may be none."""
+    if math.isnan(value):
+        return Number(z3.RealVal(0), nan=YES)
+    if math.isinf(value):
+        return Number(z3.RealVal(0), above=YES) if value > 0 else Number(z3.RealVal(0), below=YES)
     return Number(constant(value), whole=value.is_integer())
+
+
+MISSING = Number(z3.RealVal(0), nan=YES)
 
 
 def at_most(lesser: Number, greater: Number) -> z3.BoolRef:

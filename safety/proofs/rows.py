@@ -7,11 +7,11 @@ from typing import Any
 import z3
 
 from safety.arrays import LARGEST
-from safety.columns import FROZEN, LAST_AGE, MARKET_OPEN
+from safety.columns import FROZEN, LAST_AGE, MARKET_OPEN, last
 from safety.proofs.floats import Arithmetic, Number, at_most, constant_of, either
 from safety.proofs.limits_held import Family
 from safety.proofs.prover import Posed
-from safety.proofs.rule_terms import Row
+from safety.proofs.rule_terms import Row, breaks
 
 # What the calendar's columns can be where they are there: the least and the greatest.
 _SPANS: Mapping[str, tuple[float, float]] = {
@@ -36,12 +36,12 @@ def anything(name: str) -> Number:
     return Number(z3.Real(name), *flags)
 
 
-def judged_row(family: Family, *, numbers_only: bool = False) -> dict[str, Number]:
+def judged_row(family: Family, *, known_inputs: bool = False) -> dict[str, Number]:
     """Give a row of all columns that limits read; an output that is no number never leaves."""
     policy = family.policy
-    given = finite if numbers_only else anything
-    outputs = {name: finite(name) for name in policy.outputs}
-    return {name: given(name) for name in (*policy.inputs, *policy.beside())} | outputs
+    row = {name: finite(name) if known_inputs else anything(name) for name in policy.inputs}
+    row |= {name: anything(name) for name in policy.beside()}
+    return row | {name: finite(name) for name in policy.outputs}
 
 
 def facts_of(row: Row) -> list[z3.BoolRef]:
@@ -75,12 +75,26 @@ def in_order(row: Row, pairs: Iterable[tuple[str, str]]) -> list[z3.BoolRef]:
     ]
 
 
+def last_answer_kept(arithmetic: Arithmetic, family: Family, row: Row) -> list[z3.BoolRef]:
+    """Say that what the entity was answered last kept the limits on answers that always hold."""
+    found = []
+    for held in family.limits:
+        before = {field: row[last(field)] for field in held.columns if last(field) in row}
+        if held.acts and held.limit and not held.limit.when and held.columns == before.keys():
+            there = z3.And(*(each.finite for each in before.values()))
+            broken = breaks(arithmetic, family.policy, held, before)
+            found.append(z3.Implies(there, z3.Not(broken)))
+    return found
+
+
 def posed(arithmetic: Arithmetic, row: Row, holds: Iterable[z3.BoolRef], *of: Family) -> Posed:
     """Ask for a row of which this holds."""
     # The numbers that a policy holds are floats: each is its own rounding.
+    holds = [*facts_of(row), *holds]
     for family in of:
         arithmetic.constants.update(_numbers(family.policy.model_dump()))
-    return Posed(arithmetic, row, (*facts_of(row), *holds))
+        holds += last_answer_kept(arithmetic, family, row)
+    return Posed(arithmetic, row, tuple(holds))
 
 
 def _numbers(value: Any) -> Iterable[Fraction]:
