@@ -116,13 +116,13 @@ def unknown_fields() -> list[Fault]:
 
     tail = shipped("tail")
     return [
-        fault("a range on a misspelt field", "ranges[7]", fleet(ranges=[limit(field="wait", low=0)])),
+        fault(
+            "a range on a misspelt field", "ranges[7]", fleet(ranges=[limit(field="wait", low=0)])
+        ),
         fault(
             "a condition on a misspelt field",
             "ranges[7]",
-            fleet(
-                ranges=[limit(field="workers", high=50, when=when("eror_rate", ">", 0.5))]
-            ),
+            fleet(ranges=[limit(field="workers", high=50, when=when("eror_rate", ">", 0.5))]),
         ),
         fault(
             "a choice that there is not",
@@ -243,11 +243,7 @@ def fallbacks() -> list[Fault]:
         fault(
             "a fleet that no clamp brings down while the market is shut",
             "range:workers",
-            fleet(
-                ranges=[
-                    limit(field="workers", high=8, when=when("time.market_open", "==", 0))
-                ]
-            ),
+            fleet(ranges=[limit(field="workers", high=8, when=when("time.market_open", "==", 0))]),
         ),
     ]
 
@@ -267,7 +263,9 @@ def never_firing() -> list[Fault]:
             "range:workers",
             capped({"all": [when("error_rate", ">", 0.5), when("error_rate", "<", 0.1)]}),
         ),
-        fault("an hour that no day has", "range:workers", capped(when("time.hour_of_day", ">", 25))),
+        fault(
+            "an hour that no day has", "range:workers", capped(when("time.hour_of_day", ">", 25))
+        ),
         fault(
             "a market both open and shut",
             "range:workers",
@@ -300,17 +298,12 @@ def never_firing() -> list[Fault]:
         fault(
             "a bound at the largest number",
             "range:slo_ms",
-            fleet(ranges=[limit("warning", field="wait_ms", high=1.7976931348623157e308)])
-            | {},
+            fleet(ranges=[limit("warning", field="wait_ms", high=1.7976931348623157e308)]) | {},
         ),
         fault(
             "a field that shall be over a bound where it is under it",
             "range:wait_ms",
-            fleet(
-                ranges=[
-                    limit("warning", field="wait_ms", low=5, when=when("wait_ms", ">", 10))
-                ]
-            ),
+            fleet(ranges=[limit("warning", field="wait_ms", low=5, when=when("wait_ms", ">", 10))]),
         ),
     ]
 
@@ -370,7 +363,11 @@ def shadowed() -> list[Fault]:
             fleet(
                 widths=[
                     limit(
-                        "warning", prediction="wait_ms", lower="lower", upper="upper", max_relative=9
+                        "warning",
+                        prediction="wait_ms",
+                        lower="lower",
+                        upper="upper",
+                        max_relative=9,
                     )
                 ]
             ),
@@ -467,7 +464,11 @@ def unreadable() -> list[Fault]:
     incomplete = [each for each in fleet()["fallback"] if each["field"] != "admit"]
     return [
         fault("a recipe that is left out", "", fleet() | {"fallback": incomplete}),
-        fault("a level that there is not", "ranges[7].level", fleet(ranges=[limit("bad", field="load", low=0)])),
+        fault(
+            "a level that there is not",
+            "ranges[7].level",
+            fleet(ranges=[limit("bad", field="load", low=0)]),
+        ),
     ]
 
 

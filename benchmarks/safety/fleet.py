@@ -39,9 +39,7 @@ def without(policy: Written, name: str, field: str) -> Written:
 
 def recipe(policy: Written, field: str, **changes: Any) -> Written:
     """Change the recipe of one field."""
-    recipes = [
-        each | changes if each["field"] == field else each for each in policy["fallback"]
-    ]
+    recipes = [each | changes if each["field"] == field else each for each in policy["fallback"]]
     return policy | {"fallback": recipes}
 
 

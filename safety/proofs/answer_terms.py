@@ -27,7 +27,8 @@ def answer(
 ) -> dict[str, Number]:
     """Give the outputs that are wanted, from the recipes, within the caps.
 
-    `given` has all other columns that they come of.
+    `given` has all other columns that they come of, and what the model said where a limit on an
+    input depends on it.
     """
     policy = family.policy
     known = believed(arithmetic, family, given)
@@ -54,20 +55,22 @@ def clamps_of(family: Family, fields: Collection[str]) -> list[Held]:
 def comes_of(family: Family, fields: Collection[str]) -> frozenset[str]:
     """Name the columns that the fallback's answer to these fields comes of, themselves too."""
     recipes = {recipe.field: recipe for recipe in family.policy.fallback}
+    doubts = family.disbelieving()
     left, found = list(fields), set(fields)
     while left:
         name = left.pop()
         reads = set(recipes[name].reads()) if name in recipes else set[str]()
         reads = reads.union(*(each.columns for each in clamps_of(family, {name})))
+        reads = reads.union(*(each.columns for each in doubts if each.rule.field == name))
         left += reads - found
         found |= reads
     return frozenset(found)
 
 
 def believed(arithmetic: Arithmetic, family: Family, given: Row) -> dict[str, Number]:
-    """Take an input outside its own range for one that is missing."""
-    known = dict(given)
-    for held in family.ranges_on_inputs():
+    """Take an input outside its own range for one that is missing; what the model said is left."""
+    known = {name: each for name, each in given.items() if name not in family.policy.outputs}
+    for held in family.disbelieving():
         field = held.rule.field
         if field in known:
             broken = breaks(arithmetic, family.policy, held, given)

@@ -61,7 +61,10 @@ def _as_constant(recipe: Recipe) -> Constant:
 
 def _outside(family: Family, held: Held) -> list[str]:
     """Name what the fallback's answer comes of beside itself, as far as the limit is about it."""
-    return sorted(comes_of(family, held.columns) - set(family.policy.outputs))
+    wanted, outputs = comes_of(family, held.columns), set(family.policy.outputs)
+    doubts = [each for each in family.disbelieving() if each.rule.field in wanted]
+    said_by_model = {name for each in doubts for name in each.columns & outputs}
+    return sorted((wanted - outputs) | said_by_model)
 
 
 def _broken_by(family: Family, held: Held, known: ColumnsKnown, prover: Prover) -> Finding | None:
@@ -73,14 +76,14 @@ def _broken_by(family: Family, held: Held, known: ColumnsKnown, prover: Prover) 
         row = given | answer(arithmetic, family, given, wanted)
         holds = [
             breaks(arithmetic, family.policy, held, row),
-            *kept(arithmetic, family, believed, row),
+            *kept(arithmetic, family, believed, given),
             *in_order(given, known.ordered),
         ]
         return posed(arithmetic, given, holds, family)
 
     def is_broken(given: Example) -> bool:
-        hits = broken(family, given | fallback(family, given))
-        return bool(hits[held.at]) and not any(hits[each.at] for each in believed)
+        before, hits = broken(family, given), broken(family, given | fallback(family, given))
+        return bool(hits[held.at]) and not any(before[each.at] for each in believed)
 
     verdict = prover.decide(question, is_broken)
     match verdict:
@@ -97,12 +100,8 @@ def _on_inputs(family: Family, held: Held) -> list[Held]:
     What is wrong with a row's inputs no fallback can mend.
     """
     inputs = held.columns & set(family.policy.inputs)
-    ranges = family.ranges_on_inputs()
-    return [
-        each
-        for each in family.limits
-        if each.columns <= inputs and (each.limit is None or each in ranges)
-    ]
+    finite = [each for each in family.limits if each.limit is None and each.columns <= inputs]
+    return finite + [each for each in family.disbelieving() if each.rule.field in inputs]
 
 
 def _found(family: Family, held: Held, example: Example) -> Finding:

@@ -68,13 +68,15 @@ class Family:
         checker = Checker(policy)
         return cls(name, policy, checker, tuple(_limits(policy, checker)))
 
-    def ranges_on_inputs(self) -> list[Held]:
-        """Give those that are acted on: outside of one, an input tells the fallback nothing."""
-        inputs = set(self.policy.inputs)
+    def disbelieving(self) -> list[Held]:
+        """Give the ranges outside of which an input tells the fallback nothing."""
         return [
             each
             for each in self.limits
-            if each.acts and isinstance(each.limit, Range) and each.limit.field in inputs
+            if each.acts
+            and isinstance(each.limit, Range)
+            and each.limit.repair is Repair.FALLBACK
+            and each.limit.field in self.policy.inputs
         ]
 
 
