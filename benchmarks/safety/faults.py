@@ -297,7 +297,7 @@ def never_firing() -> list[Fault]:
         ),
         fault(
             "a bound at the largest number",
-            "range:slo_ms",
+            "range:wait_ms",
             fleet(ranges=[limit("warning", field="wait_ms", high=1.7976931348623157e308)]) | {},
         ),
         fault(

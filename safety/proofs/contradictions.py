@@ -29,6 +29,7 @@ def contradictions(family: Family, prover: Prover) -> Iterator[Finding]:
         lambda arithmetic: posed(arithmetic, row, kept(arithmetic, family, judged, row), family),
         lambda example: not any(broken(family, example)[each.at] for each in judged),
         plain=False,
+        exact=True,
     )
     match verdict:
         case Proved():
@@ -76,7 +77,7 @@ def _impossible_inputs(
 ) -> Example | Unknown | None:
     """Ask for inputs that break nothing by themselves, with which no answer is left."""
     prover.questions += 1
-    arithmetic, solver = Arithmetic(rounded=False), z3.Solver()
+    arithmetic, solver = Arithmetic(rounded=False), z3.SolverFor("LRA")
     answers = [name for name in row if family.policy.is_answer(name)]
     given = {name: each for name, each in row.items() if name not in answers}
     solver.add(*facts_of(given), *last_answer_kept(arithmetic, family, given))

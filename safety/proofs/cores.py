@@ -44,7 +44,7 @@ def row_that_keeps(family: Family, limits: Sequence[Held], row: Row, prover: Pro
 def _asked(
     family: Family, limits: Sequence[Held], row: Row, prover: Prover
 ) -> tuple[z3.Solver, z3.CheckSatResult]:
-    arithmetic, solver = Arithmetic(rounded=False), z3.Solver()
+    arithmetic, solver = Arithmetic(rounded=False), z3.SimpleSolver()
     solver.add(*facts_of(row), *last_answer_kept(arithmetic, family, row))
     solver.add(*kept(arithmetic, family, limits, row))
     return solver, check(solver, time.monotonic() + prover.seconds)

@@ -1,5 +1,6 @@
 """Fallbacks that break the policy which they stand in for."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from safety.proofs.findings import Finding, Grade, Kind
 from safety.proofs.floats import Arithmetic
 from safety.proofs.limits_held import Family, Held
 from safety.proofs.plain import Example
-from safety.proofs.prover import Found, Posed, Prover, Unknown
+from safety.proofs.prover import Found, Posed, Prover, Question, Unknown
 from safety.proofs.replay import broken, fallback
 from safety.proofs.reporting import finding, undecided
 from safety.proofs.rows import anything, in_order, posed
@@ -88,10 +89,36 @@ def _broken_by(family: Family, held: Held, known: ColumnsKnown, prover: Prover) 
     verdict = prover.decide(question, is_broken)
     match verdict:
         case Unknown():
-            return undecided(family, held, f"the fallback keeps `{held.says}`", verdict)
+            grade = Grade.REFUSED if held.acts else Grade.WARNED
+            return undecided(family, held, f"the fallback keeps `{held.says}`", verdict, grade)
         case Found(example):
-            return _found(family, held, example)
+            usual = prover.decide(
+                _of_usual_inputs(family, question),
+                lambda given: is_broken(given) and _is_usual(family, given),
+            )
+            return _found(family, held, usual.example if isinstance(usual, Found) else example)
     return None
+
+
+def _of_usual_inputs(family: Family, question: Question) -> Question:
+    """Ask the same of inputs that are there and in their ranges: it is what people look for."""
+
+    def usual(arithmetic: Arithmetic) -> Posed:
+        asked = question(arithmetic)
+        row = asked.columns
+        ranges = [each for each in family.disbelieving() if each.columns <= row.keys()]
+        finite = [each.finite for each in row.values()]
+        legal = kept(arithmetic, family, ranges, row)
+        return replace(asked, holds=(*asked.holds, *finite, *legal))
+
+    return usual
+
+
+def _is_usual(family: Family, given: Example) -> bool:
+    hits = broken(family, given)
+    ranges = [each for each in family.disbelieving() if each.columns <= given.keys()]
+    finite = all(math.isfinite(each) for each in given.values())
+    return finite and not any(hits[each.at] for each in ranges)
 
 
 def _on_inputs(family: Family, held: Held) -> list[Held]:

@@ -27,7 +27,7 @@ def _of_limits(name: str, policy: FamilyPolicy) -> Iterator[Finding]:
                 yield _unknown(
                     name,
                     path,
-                    f"{path} names `{column}`, which is neither an input nor an output of {name}"
+                    f"`{path}` names `{column}`, which is neither an input nor an output of {name}"
                     f"{_nearest(column, (*policy.inputs, *policy.outputs))}",
                 )
 

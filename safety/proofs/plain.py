@@ -12,8 +12,9 @@ _DIGITS = (1, 2, 3, 4, 6, 9)
 
 def plainer(example: Example, shows: Callable[[Example], bool]) -> Example:
     """Shorten one number after the other, for as long as the example shows what it did."""
-    for name, value in example.items():
-        for shorter in _shorter(value):
+    # Twice: a number may have been held up by one that stands after it.
+    for name in (*example, *example):
+        for shorter in _shorter(example[name]):
             tried = example | {name: shorter}
             if shows(tried):
                 example = tried

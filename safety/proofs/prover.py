@@ -53,6 +53,8 @@ class Unknown:
     why: str
 
 
+TO_THE_LAST_DIGIT = Unknown("rounding decides it: a limit is met to the last digit alone")
+
 Verdict = Proved | Found | Unknown
 Question = Callable[[Arithmetic], Posed]
 Confirm = Callable[[Example], bool]
@@ -66,16 +68,19 @@ class Prover:
     seconds: float = SECONDS
     questions: int = 0
 
-    def decide(self, question: Question, confirm: Confirm, *, plain: bool = True) -> Verdict:
+    def decide(
+        self, question: Question, confirm: Confirm, *, plain: bool = True, exact: bool = False
+    ) -> Verdict:
         """Find a row that the code that serves confirms, or prove that there is none.
 
-        Where nobody is shown the row it need not be plain.
+        Where nobody is shown the row it need not be plain. Where `exact`, it is proved of exact
+        numbers alone.
         """
         self.questions += 1
         deadline = time.monotonic() + self.seconds
         tries = examples if plain else any_example
         found = self._ask(question, confirm, tries, deadline, rounded=False)
-        if isinstance(found, Proved):
+        if isinstance(found, Proved) and not exact:
             found = self._ask(question, confirm, tries, deadline, rounded=True)
         if plain and isinstance(found, Found):
             return Found(plainer(found.example, confirm))
@@ -94,7 +99,7 @@ class Prover:
         posed = question(arithmetic)
         if rounded and not arithmetic.points:
             return Proved()  # nothing rounds: the exact question was this one
-        solver = z3.Solver()
+        solver = z3.SimpleSolver()
         solver.add(*arithmetic.facts, *posed.holds)
         for _ in range(REFINEMENTS):
             answer = check(solver, deadline)
@@ -110,7 +115,7 @@ class Prover:
             if not orders:
                 break
             solver.add(*orders)
-        return Unknown("it can be neither proved nor shown: a limit is met to the last digit alone")
+        return TO_THE_LAST_DIGIT
 
 
 def check(solver: z3.Solver, deadline: float, *assumptions: z3.BoolRef) -> z3.CheckSatResult:

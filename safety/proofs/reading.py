@@ -67,7 +67,7 @@ def _refused(family: str, written: object, error: Mapping[str, Any]) -> Finding:
         said = f"No value of `{part.get('field')}` is both at least {part['low']} and at most "
         said += f"{part['high']}: correct the bounds."
         return _finding(Kind.CONTRADICTION, family, _path(place), said, part)
-    said = f"{_path(place)}: {message}" if place else message
+    said = f"`{_path(place)}`: {message}" if place else message
     return _unreadable(family, _path(place), f"{said[0].upper()}{said[1:]}.")
 
 

@@ -31,15 +31,16 @@ def finding(
     )
 
 
-def undecided(family: Family, held: Held | None, about: str, unknown: Unknown) -> Finding:
-    """Say what was not decided: a policy of which that is so may not be active."""
-    said = "" if held is None else held.says
+def undecided(
+    family: Family, held: Held | None, about: str, unknown: Unknown, grade: Grade = Grade.REFUSED
+) -> Finding:
+    """Say what was not decided: it counts as much as the worst that it may hide."""
     return Finding(
         kind=Kind.UNDECIDED,
-        grade=GRADES[Kind.UNDECIDED],
+        grade=grade,
         family=family.name,
         rule="" if held is None else held.rule.name,
-        limit=said,
+        limit="" if held is None else held.says,
         message=f"It is not decided whether {about}: {unknown.why}. Write the limits more simply, "
         "or with more room between them.",
     )
