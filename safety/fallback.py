@@ -14,6 +14,8 @@ from safety.policy import FamilyPolicy
 from safety.recipes import Constant, Multiple, Recipe, Threshold
 from safety.rules import Between, Rule
 
+Places = npt.NDArray[np.intp]
+
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
@@ -23,7 +25,7 @@ class Repaired:
     fallback: BoolArray  # rows answered by the conservative rule; those refused are among them
     clamped: BoolArray  # rows of the model with at least one field moved to its limit
     refused: Mapping[int, Rule]  # rows that are to get no answer, and the rule that says so
-    emergency: BoolArray  # rows that broke a rule which calls for emergency mode
+    alarms: Mapping[int, Rule]  # rows that broke a rule which calls for emergency mode
 
 
 class Fallback:
@@ -54,24 +56,33 @@ class Fallback:
         """Clamp what may be clamped, and answer the other rows that may not leave anew."""
         if verdicts.broken is None:
             nobody = np.zeros(len(verdicts.levels), dtype=np.bool_)
-            return Repaired(columns, nobody, nobody, {}, nobody)
+            return Repaired(columns, nobody, nobody, {}, {})
         broken = verdicts.broken
         lost = _any_of(broken, self._acts & ~self._is_clamp)
         clamped = _any_of(broken, self._acts & self._is_clamp) & ~lost
         refused = self._first_of(broken, self._refuses)
-        calls = _any_of(broken, self._calls)
+        alarms = self._first_of(broken, self._calls)
         repaired = dict(columns)
         with np.errstate(over="ignore", invalid="ignore"):
             if clamped.any():
-                self._clamp(repaired, self._acts & self._is_clamp, clamped)
+                clamps = np.flatnonzero(self._acts & self._is_clamp)
                 # A moved field may break what it was fine with before: the row is lost after all.
-                still = self._still_broken(repaired, clamped)
+                still = self._clamp(repaired, clamps, clamped, broken) & clamped
                 lost = lost | _any_of(still, self._acts)
                 refused |= self._first_of(still, self._refuses_at_last)
-                calls = calls | _any_of(still, self._calls)
+                alarms |= self._first_of(still, self._calls)
             if lost.any():
                 self._overwrite(repaired, self.answer(repaired, len(lost)), lost)
-        return Repaired(repaired, lost, clamped & ~lost, refused, calls)
+        return Repaired(repaired, lost, clamped & ~lost, refused, alarms)
+
+    def barred(self, columns: Columns, n: int) -> tuple[Mapping[int, Rule], Mapping[int, Rule]]:
+        """Name the rows that are refused whoever answers them, and those that call an emergency."""
+        if not (self._refuses | self._calls).any():
+            return {}, {}
+        broken = self._checker.check(columns, n).broken
+        if broken is None:
+            return {}, {}
+        return self._first_of(broken, self._refuses), self._first_of(broken, self._calls)
 
     def answer(self, columns: Columns, n: int) -> dict[str, FloatArray]:
         """Answer n rows without any model: every output, from the recipes, within the caps."""
@@ -81,7 +92,7 @@ class Fallback:
                 cooked = _cook(recipe, known, n)
                 whole = recipe.field in self._policy.whole
                 known[recipe.field] = np.ceil(cooked) if whole else cooked
-            self._clamp(known, self._is_clamp, np.ones(n, dtype=np.bool_))
+            self._clamp(known, np.flatnonzero(self._is_clamp), np.ones(n, dtype=np.bool_))
         return {field: known[field] for field in self._policy.outputs}
 
     def _believable(self, columns: Columns, n: int) -> dict[str, FloatArray]:
@@ -97,30 +108,34 @@ class Fallback:
                 known[field] = np.where(broken[at], np.nan, known[field])
         return known
 
-    def _clamp(self, columns: dict[str, FloatArray], which: BoolArray, rows: BoolArray) -> None:
-        """Carry out the clamps one after another; a later one sees what an earlier one moved."""
+    def _clamp(
+        self,
+        columns: dict[str, FloatArray],
+        places: Places,
+        rows: BoolArray,
+        broken: BoolArray | None = None,
+    ) -> BoolArray:
+        """Carry out the clamps one after another, and say what is broken in the end.
+
+        A later clamp sees what an earlier one moved. `broken` is of these columns, where known.
+        """
         matrix = self._checker.matrix(columns, len(rows))
-        places = np.flatnonzero(which)
+        if broken is None:
+            broken = self._checker.broken(matrix)
         while places.size:
-            broken = self._checker.broken(matrix)[places] & rows
-            hit = np.flatnonzero(broken.any(axis=1))
+            hits = broken[places] & rows
+            hit = np.flatnonzero(hits.any(axis=1))
             if not hit.size:
-                return
-            rule, move = self._checker.rules[places[hit[0]]], broken[hit[0]]
+                break
+            rule, move = self._checker.rules[places[hit[0]]], hits[hit[0]]
+            places = places[hit[0] + 1 :]
             bound = rule.bound(matrix)
             move = move & np.isfinite(bound)
             if move.any() and rule.field is not None:
-                moved = np.where(move, bound, columns[rule.field])
-                columns[rule.field] = moved
-                matrix[self._checker.fields.index(rule.field)] = moved
-            places = places[hit[0] + 1 :]
-
-    def _still_broken(self, columns: Columns, rows: BoolArray) -> BoolArray:
-        broken = self._checker.check(columns, len(rows)).broken
-        if broken is None:
-            return np.zeros((len(self._checker.rules), len(rows)), dtype=np.bool_)
-        still: BoolArray = broken & rows
-        return still
+                columns[rule.field] = np.where(move, bound, columns[rule.field])
+                matrix[self._checker.fields.index(rule.field)] = columns[rule.field]
+                broken = self._checker.broken(matrix)
+        return self._checker.reported(broken)
 
     def _first_of(self, broken: BoolArray, rules: BoolArray) -> dict[int, Rule]:
         """Give of each row the first of these rules that it broke."""

@@ -1,1 +1,1 @@
-"""How well, and how fast, policies are checked."""
+"""What judging answers costs, and how well and how fast policies are checked."""

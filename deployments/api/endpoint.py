@@ -74,6 +74,8 @@ class Nested:
     lists: dict[str, str]
     # What a violation calls the number of an item, counted from 1.
     item: str
+    # When each item begins, in epoch seconds, by the detail's data; NaN where that is not known.
+    moments: Callable[[Mapping[str, Any]], Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class InferenceEndpoint:
     bulk: Bulk = USUAL_BULK
 
     nested: Nested | None = None
+    # The part of `data` whose values safety may be asked to judge by their names.
+    parameters: str = ""
     # Parts of `data` that no limit of the safety policy is held against.
     unjudged: tuple[str, ...] = ()
     # Why the model claims no interval, where it does not.

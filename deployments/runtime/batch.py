@@ -7,7 +7,7 @@ as JSON, a value a row.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, NotRequired, Self, TypedDict
+from typing import Any, Literal, NotRequired, Self, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,11 @@ from features.fill import Filled
 
 FloatArray = npt.NDArray[np.float64]
 Columns = dict[str, FloatArray]
+Said = TypeVar("Said")
 # Those of deployments.api.errors.REFUSALS: another one would end the batch in a KeyError.
-RefusalCode = Literal["not_found", "conflict", "invalid", "quota", "unavailable", "unreadable"]
+RefusalCode = Literal[
+    "not_found", "conflict", "policy", "invalid", "quota", "unavailable", "unreadable"
+]
 # An API key, and how many states of the kind it may create.
 Owner = tuple[str, int]
 
@@ -180,18 +183,52 @@ class Judgement:
     # The hash of the family's policy, and the configuration that has it.
     policy: str = ""
     version: int | None = None
+    # Rows that the policy lets have no answer. Their columns hold the fallback's: a gateway of an
+    # earlier release sends those.
+    refusals: dict[int, Refusal] = field(default_factory=dict)
+    # Rows that broke a rule which calls for emergency mode, each with the rule's name.
+    alarms: dict[int, str] = field(default_factory=dict)
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Give the judgement of these rows, which are none of the refused ones."""
+        which = np.asarray(rows, dtype=np.intp)
+        return type(self)(
+            take_columns(self.columns, rows),
+            self.levels[which],
+            self.fallback[which],
+            _placed(self.violations, rows),
+            self.policy,
+            self.version,
+            alarms=_placed(self.alarms, rows),
+        )
 
     def to_frame(self) -> Frame:
-        head = {"violations": self.violations, "policy": self.policy}
+        head: dict[str, Any] = {"violations": self.violations, "policy": self.policy}
+        if self.refusals:
+            head["refusals"] = self.refusals
+        if self.alarms:
+            head["alarms"] = self.alarms
         return Frame({**self.columns, "_level": self.levels, "_fallback": self.fallback}, head)
 
     @classmethod
     def from_frame(cls, frame: Frame) -> Self:
         columns = dict(frame.columns)
         levels, fallback = columns.pop("_level"), columns.pop("_fallback")
-        violations = {int(row): found for row, found in frame.head["violations"].items()}
         head = frame.head
-        return cls(columns, levels, fallback, violations, head["policy"], head.get("version"))
+        violations, refusals, alarms = (
+            {int(row): each for row, each in head.get(which, {}).items()}
+            for which in ("violations", "refusals", "alarms")
+        )
+        return cls(
+            columns,
+            levels,
+            fallback,
+            violations,
+            head["policy"],
+            head.get("version"),
+            refusals,
+            alarms,
+        )
 
 
 def requests_of(head: dict[str, Any]) -> tuple[str, ...]:
@@ -202,6 +239,11 @@ def requests_of(head: dict[str, Any]) -> tuple[str, ...]:
 def take_columns(columns: Columns, rows: Sequence[int]) -> Columns:
     which = np.asarray(rows, dtype=np.intp)
     return {name: column[which] for name, column in columns.items()}
+
+
+def _placed(by_row: Mapping[int, Said], rows: Sequence[int]) -> dict[int, Said]:
+    """Give what is said of these rows, by their new places."""
+    return {place: by_row[row] for place, row in enumerate(rows) if row in by_row}
 
 
 def _taken(values: list[Any], rows: Sequence[int]) -> list[Any]:
@@ -231,8 +273,7 @@ def nothing_filled(rows: int) -> Filled:
 
 def take_filled(filled: Filled, rows: Sequence[int]) -> Filled:
     stale, assumed, missing = (
-        {place: names[row] for place, row in enumerate(rows) if row in names}
-        for names in (filled.stale, filled.assumed, filled.missing)
+        _placed(names, rows) for names in (filled.stale, filled.assumed, filled.missing)
     )
     which = np.asarray(rows, dtype=np.intp)
     return Filled(
