@@ -61,9 +61,9 @@ def broken_by_fallback(policy: FamilyPolicy, given_columns: Columns, n: int) -> 
     first = len(policy.inputs) + len(policy.outputs)
     doubted: dict[str, Bools] = {name: before[at] for at, name in enumerate(policy.inputs)}
     for at, limit in enumerate(policy.all_limits(), first):
-        if isinstance(limit, Range) and limit.field in doubted and limit.repair is Repair.FALLBACK:
-            if policy.acts(limit):
-                doubted[limit.field] = doubted[limit.field] | before[at]
+        doubts = isinstance(limit, Range) and limit.repair is Repair.FALLBACK and policy.acts(limit)
+        if doubts and limit.governs()[0] in doubted:
+            doubted[limit.governs()[0]] |= before[at]
     found = []
     for at, limit in enumerate(policy.all_limits(), first):
         columns = policy.columns_of(limit)

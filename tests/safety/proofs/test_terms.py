@@ -34,7 +34,7 @@ def judged(draw: st.DrawFn) -> tuple[FamilyPolicy, dict[str, float]]:
 
 
 @given(judged())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_limit_is_broken_where_the_checker_says_so(
     drawn: tuple[FamilyPolicy, dict[str, float]],
 ) -> None:
@@ -89,7 +89,7 @@ def answered(draw: st.DrawFn) -> tuple[FamilyPolicy, dict[str, float]]:
 
 
 @given(answered())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_fallback_answers_what_the_code_that_serves_does(
     drawn: tuple[FamilyPolicy, dict[str, float]],
 ) -> None:
