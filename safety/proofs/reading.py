@@ -77,10 +77,11 @@ def _is_tag(part: object) -> bool:
 
 
 def _part(written: object, place: tuple[int | str, ...]) -> object:
+    """Give what stands at a place of what was written; None where nothing does."""
     for key in place:
-        if (isinstance(written, Mapping) and key in written) or (
-            isinstance(written, list | tuple) and isinstance(key, int) and key < len(written)
-        ):
+        if isinstance(written, Mapping) and key in written:
+            written = written[key]
+        elif isinstance(key, int) and isinstance(written, list | tuple) and key < len(written):
             written = written[key]
         else:
             return None
@@ -89,8 +90,7 @@ def _part(written: object, place: tuple[int | str, ...]) -> object:
 
 def _is_empty(limit: Mapping[Any, Any]) -> bool:
     low, high = limit.get("low"), limit.get("high")
-    numbers = isinstance(low, int | float) and isinstance(high, int | float)
-    return numbers and low > high
+    return isinstance(low, int | float) and isinstance(high, int | float) and low > high
 
 
 def _path(place: tuple[int | str, ...]) -> str:

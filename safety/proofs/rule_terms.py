@@ -35,7 +35,7 @@ def breaks(arithmetic: Arithmetic, policy: FamilyPolicy, held: Held, row: Row) -
     """Say that a row breaks a limit."""
     limit = held.limit
     if limit is None:
-        return z3.Not(row[held.rule.field].finite)
+        return z3.Not(z3.And(*(row[name].finite for name in held.columns)))
     broken = _breach(arithmetic, limit, row)
     spoken_of = [each for each in (*limit.governs(), *limit.against()) if is_beside(policy, each)]
     there = z3.And(*(row[each].finite for each in spoken_of)) if spoken_of else None
