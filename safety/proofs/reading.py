@@ -79,13 +79,16 @@ def _is_tag(part: object) -> bool:
 def _part(written: object, place: tuple[int | str, ...]) -> object:
     """Give what stands at a place of what was written; None where nothing does."""
     for key in place:
-        if isinstance(written, Mapping) and key in written:
-            written = written[key]
-        elif isinstance(key, int) and isinstance(written, list | tuple) and key < len(written):
-            written = written[key]
-        else:
-            return None
+        written = _inside(written, key)
     return written
+
+
+def _inside(written: object, key: int | str) -> object:
+    if isinstance(written, Mapping):
+        return written.get(key)
+    if isinstance(key, int) and isinstance(written, list | tuple) and key < len(written):
+        return written[key]
+    return None
 
 
 def _is_empty(limit: Mapping[Any, Any]) -> bool:
