@@ -150,7 +150,6 @@ def for_fleets() -> list[Sound]:
                 ]
             },
         ),
-        ),
         Sound(
             "no growth while nothing may change",
             "capacity",
