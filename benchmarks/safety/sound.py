@@ -116,7 +116,7 @@ def for_fleets() -> list[Sound]:
                         field="autoscale_workers",
                         high=30,
                         repair="clamp",
-                        when=when("active_workers", "<=", 50),
+                        when=when("active_workers", "<=", 40),
                     )
                 ],
             ),
