@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError, model_validator
 
-from safety.policy import FamilyPolicy
+from safety.policy import FamilyPolicy, SafetyPolicy
 from safety.proofs.findings import GRADES, Finding, Kind
 
 
@@ -57,6 +57,17 @@ def refusals_of(name: str, written: object) -> Iterator[Finding]:
     except ValidationError as error:
         for each in error.errors(include_url=False):
             yield _refused(name, written, each)
+
+
+def refusals_beside(written: object) -> Iterator[Finding]:
+    """Give what is refused of a policy beside its families."""
+    policy = policy_in(written)
+    beside = policy | {"families": {}} if isinstance(policy, dict) else policy
+    try:
+        SafetyPolicy.model_validate(beside)
+    except ValidationError as error:
+        for each in error.errors(include_url=False):
+            yield _refused("", beside, each)
 
 
 def _refused(family: str, written: object, error: Mapping[str, Any]) -> Finding:
