@@ -89,6 +89,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
     ),
     Role.OPERATOR: (
         "POST /ledger/audit",
+        "POST /safety/policy/check",
         "POST /sources/{name}/check",
         "POST /sources/{name}/backfill",
         "DELETE /sources/{name}/backfill",

@@ -1,1 +1,1 @@
-"""What judging costs: the shipped policies, and one of two hundred rules."""
+"""What judging answers costs, and how well and how fast policies are checked."""
