@@ -28,8 +28,8 @@ class ArmsQuantile:
         self.edges = thresholds(metric.low, metric.high, metric.margin)
         self._factor = 1 + metric.margin
         # Exceeding the quantile is the hit, so its share is 1 - p.
-        self._bad = two_arms(1 - metric.p, 1 - metric.p, share)
-        self._good = two_arms(1 - metric.p, 1 - metric.p, 1 - share)
+        self.bad = two_arms(1 - metric.p, 1 - metric.p, share)
+        self.good = two_arms(1 - metric.p, 1 - metric.p, 1 - share)
         self.histograms = np.zeros((2, self.edges.size + 1))
 
     def add(self, candidate: BoolArray, values: Floats, weights: Floats) -> None:
@@ -41,8 +41,8 @@ class ArmsQuantile:
     def log_evidence(self) -> tuple[float, float]:
         """Give the logarithms of the evidence for bad and for good."""
         incumbent, candidate = map(exceeding, self.histograms)
-        bad = self._bad.log_wealth(two_arm_counts(incumbent, candidate))
-        good = self._good.log_wealth(two_arm_counts(candidate, incumbent))
+        bad = self.bad.log_wealth(two_arm_counts(incumbent, candidate))
+        good = self.good.log_wealth(two_arm_counts(candidate, incumbent))
         return float(bad.min()), float(good.min())
 
     def to_json(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class PairsQuantile:
     def __init__(self, metric: Quantile) -> None:
         self.edges = thresholds(metric.low, metric.high, metric.margin)
         self._factor = 1 + metric.margin
-        self._bank = pairs_of_hits(1 - metric.p)
+        self.bank = pairs_of_hits(1 - metric.p)
         self.histograms = np.zeros((2, self.edges.size + 1))
         self._both = np.zeros((2, self.edges.size + 1))  # for bad, for good
 
@@ -87,7 +87,7 @@ class PairsQuantile:
         )
 
     def _least(self, low: Floats, high: Floats, joint: Floats) -> float:
-        return float(pair_wealth(self._bank, low, high, joint).min())
+        return float(pair_wealth(self.bank, low, high, joint).min())
 
     def to_json(self) -> dict[str, Any]:
         return {

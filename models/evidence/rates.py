@@ -82,7 +82,7 @@ class PairsRate:
     """The share of both answers to the same requests; kept are the pairs that differ."""
 
     def __init__(self, margin: float) -> None:
-        self._bad, self._good = differences(margin, 1), differences(margin, -1)
+        self.bad, self.good = differences(margin, 1), differences(margin, -1)
         self.counts = np.zeros(3)  # the candidate alone, the incumbent alone, both or neither
         self.hits = np.zeros(2)
 
@@ -93,7 +93,7 @@ class PairsRate:
 
     def log_evidence(self) -> tuple[float, float]:
         """Give the logarithms of the evidence for bad and for good."""
-        return float(self._bad.log_wealth(self.counts)), float(self._good.log_wealth(self.counts))
+        return float(self.bad.log_wealth(self.counts)), float(self.good.log_wealth(self.counts))
 
     def to_json(self) -> dict[str, Any]:
         return {"counts": self.counts.tolist(), "hits": self.hits.tolist()}
