@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from benchmarks.evidence.traffic import Bools, Floats, Ints
-from models.evidence.bets import Bank, observed
+from models.evidence.bets import Bank
 from models.evidence.quantiles import both, pair_wealth, two_arm_counts
 from models.evidence.thresholds import exceeding
 
@@ -37,11 +37,11 @@ def first_crossing(path: Path, limit: float, looks: Ints, cell: int = 0) -> int:
     at = 0
     counts = path.counts(cell)[looks]
     while at < looks.size:
-        above = np.flatnonzero(path.bank(cell).log_wealth(counts[at : at + CHUNK]) >= limit)
-        if not above.size:
+        above = _first_above(path.bank(cell), counts[at : at + CHUNK], limit)
+        if above == NEVER:
             at += CHUNK
             continue
-        at += int(above[0])
+        at += above
         wealth = path.all_cells(int(looks[at]))
         cell = int(wealth.argmin())
         if wealth[cell] >= limit:
@@ -49,6 +49,17 @@ def first_crossing(path: Path, limit: float, looks: Ints, cell: int = 0) -> int:
         at += 1
         counts = path.counts(cell)[looks]
     return NEVER
+
+
+def _first_above(bank: Bank, counts: Floats, limit: float) -> int:
+    """Find the first time at which the wealth reaches the limit."""
+    # A bank is no richer than its richest bet times their number: most times are passed over so.
+    richest = (counts @ bank.pays.T + bank.log_weights).max(axis=1)
+    likely = np.flatnonzero(richest >= limit - np.log(bank.log_weights.size))
+    if not likely.size:
+        return NEVER
+    reached = likely[bank.log_wealth(counts[likely]) >= limit]
+    return int(reached[0]) if reached.size else NEVER
 
 
 class RatePath:
@@ -72,13 +83,18 @@ class RatePath:
 
 def arms_counts(low: Bools, hits: Floats, weights: Floats) -> Floats:
     """Count hits and misses of the lower arm, then of the higher, after each request."""
-    columns = [low * hits, low * (1 - hits), ~low * hits, ~low * (1 - hits)]
-    return np.cumsum(np.stack(columns, axis=1) * weights[:, None], axis=0)
+    hit, miss = hits * weights, (1 - hits) * weights
+    return _summed(low * hit, low * miss, ~low * hit, ~low * miss)
 
 
 def pair_counts(incumbent: Floats, candidate: Floats) -> Floats:
     alone = candidate * (1 - incumbent), incumbent * (1 - candidate)
-    return np.cumsum(np.stack([*alone, 1 - alone[0] - alone[1]], axis=1), axis=0)
+    return _summed(*alone, 1 - alone[0] - alone[1])
+
+
+def _summed(*kinds: Floats | Bools) -> Floats:
+    """Sum each kind up over the requests: (requests, kinds), each kind in one piece of memory."""
+    return np.cumsum(np.stack(kinds).astype(np.float64), axis=1).T
 
 
 class ArmsQuantilePath:
@@ -97,7 +113,7 @@ class ArmsQuantilePath:
         return arms_counts(self._low, hits.astype(float), self._weights)
 
     def all_cells(self, at: int) -> Floats:
-        low, cells, weights = (each[: at + 1] for each in (self._low, self._cells, self._weights))
+        low, cells, weights = self._low[: at + 1], self._cells[: at + 1], self._weights[: at + 1]
         sides = (
             exceeding(np.bincount(cells[chosen], weights[chosen], self._size))
             for chosen in (low, ~low)
@@ -118,12 +134,13 @@ class PairsQuantilePath:
 
     def counts(self, cell: int) -> Floats:
         x, y = self._low >= cell, self._high > cell
-        return np.cumsum(observed(x & y, x & ~y, ~x & y, ~x & ~y), axis=0)
+        return _summed(x & y, x & ~y, ~x & y, ~x & ~y)
 
     def all_cells(self, at: int) -> Floats:
         joint = self._both[: at + 1]
         columns = (self._low[: at + 1], self._high[: at + 1], joint[joint >= 0])
         low, high, known = (
-            exceeding(np.bincount(each, minlength=self._size).astype(float)) for each in columns
+            exceeding(np.bincount(each, minlength=self._size).astype(np.float64))
+            for each in columns
         )
         return pair_wealth(self._bank, low, high, known)
