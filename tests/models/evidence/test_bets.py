@@ -18,8 +18,8 @@ def expected_of_two(bank: Bank, low: float, high: float) -> float:
     """Sum the wealth after N requests of each arm over all that may come, by probability."""
     hits = np.arange(N + 1)
     counts = np.array([[a, N - a, b, N - b] for a, b in product(hits, hits)], dtype=float)
-    chances = [binom.pmf(a, N, low) * binom.pmf(b, N, high) for a, b in product(hits, hits)]
-    return float(np.exp(bank.log_wealth(counts)) @ np.array(chances))
+    chances = np.outer(binom.pmf(hits, N, low), binom.pmf(hits, N, high))
+    return float(np.exp(bank.log_wealth(counts)) @ chances.ravel())
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.5])
@@ -98,4 +98,4 @@ def test_the_boundary_is_about_that_of_a_published_mixture() -> None:
     surplus = np.arange(0.0, 60.0, 0.01)
     wealth = one_arm(0.2, 1).log_wealth(np.stack([0.2 * n + surplus, 0.8 * n - surplus], axis=1))
     boundary = surplus[np.argmax(wealth >= np.log(20))]
-    assert 28.41238 * 0.9 < boundary < 28.41238 * 1.1
+    assert 28.41238 < boundary < 28.41238 * 1.2  # a bank is tuned to no time, which has its price

@@ -43,7 +43,7 @@ def test_a_share_that_is_kept_is_seldom_doubted_and_a_broken_one_found(share: fl
         doubted += highest >= np.log(20)
     assert binomtest(doubted, 100, 0.05, alternative="greater").pvalue > 0.001
     broken = Exposures(share)
-    broken.add(keys(3000), (rng.random(3000) < share * 1.4).tolist())
+    broken.add(keys(4000), (rng.random(4000) < share * 1.6).tolist())
     assert broken.log_evidence() > LIMIT
 
 

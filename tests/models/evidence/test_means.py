@@ -72,7 +72,7 @@ def test_the_evidence_of_arms_is_the_least_over_all_means(shift: float) -> None:
 
 def test_an_arm_without_values_proves_nothing() -> None:
     test = ArmsMean(LOSS, 0.05)
-    test.add(np.zeros(500, dtype=bool), np.full(500, 3.0))
+    test.add(np.zeros(500, dtype=bool), np.full(500, 1.0))
     assert max(test.log_evidence()) <= 0
 
 
