@@ -18,11 +18,12 @@ def arms(hits_and_misses: tuple[int, int, int, int], margin: float, share: float
     return test
 
 
-@given(counts=COUNTS, theta=st.floats(1e-9, 0.99), share=st.sampled_from([0.05, 0.5]))
-@settings(max_examples=100, deadline=None)
+@given(counts=COUNTS, theta=st.floats(0.0005, 0.97), share=st.sampled_from([0.05, 0.5]))
+@settings(max_examples=60, deadline=None)
 def test_the_evidence_is_no_more_than_against_any_share(
     counts: tuple[int, int, int, int], theta: float, share: float
 ) -> None:
+    # In the first and the last cell nothing is bet on an arm whose share may be 0 or 1 there.
     margin = 0.01
     bad, good = arms(counts, margin, share).log_evidence()
     incumbent, candidate = np.array(counts[:2], float), np.array(counts[2:], float)
