@@ -7,8 +7,8 @@ about two shares, and q is unknown: the evidence is the least over all q. So no 
 assumed, no tail is too heavy, and no error is spent on the values that q might have had.
 
 Howard and Ramdas, Sequential estimation of quantiles with applications to A/B testing and
-best-arm identification (Bernoulli, 2022), compare two arms by two intervals; here the two arms'
-wealth is multiplied before the least is taken, which needs fewer requests.
+best-arm identification (Bernoulli, 2022), compare two arms by two intervals, each of which has
+half of the error; here the two arms' wealth is multiplied before the least is taken.
 """
 
 from typing import Any, Self
