@@ -53,6 +53,9 @@ class Scenario:
     requests: int = 20_000
     # None where the guarantee's assumption is broken on purpose.
     may_be_bad: bool | None = False
+    # Whether a paired shadow must need at most a third of the requests. Of the rare and far values
+    # of a Pareto law the two answers have too little in common.
+    a_third: bool = True
 
 
 FALSE_ALARMS = (
@@ -86,7 +89,15 @@ def planted() -> list[Scenario]:
         ("intervals twice as wide", PLAIN, WIDER, 4_000),
     ]
     return [
-        Scenario(name, law, regression, paired=paired, requests=requests, may_be_bad=True)
+        Scenario(
+            name,
+            law,
+            regression,
+            paired=paired,
+            requests=requests,
+            may_be_bad=True,
+            a_third=law is not HEAVY,
+        )
         for name, law, regression, requests in cases
         for paired in (False, True)
     ]
