@@ -115,7 +115,7 @@ class ArmsQuantilePath:
     def all_cells(self, at: int) -> Floats:
         low, cells, weights = self._low[: at + 1], self._cells[: at + 1], self._weights[: at + 1]
         sides = (
-            exceeding(np.bincount(cells[chosen], weights[chosen], self._size))
+            exceeding(np.bincount(cells[chosen], weights[chosen], self._size).astype(np.float64))
             for chosen in (low, ~low)
         )
         return self._bank.log_wealth(two_arm_counts(*sides))
