@@ -151,7 +151,7 @@ def test_a_group_is_one_observation() -> None:
     trial = Trial(MARGINS.model_copy(update={"grouped": True}), CANARY)
     one = requests(1, 2)
     often = Requests(
-        one.keys * 50,
+        list(one.keys) * 50,
         np.zeros(100, int),
         np.tile(one.candidate, 50),
         {name: np.tile(column, 50) for name, column in one.values.items()},
