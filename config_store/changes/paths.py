@@ -3,11 +3,10 @@
 A key that is no plain word is quoted, so that a path names one place and no other.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
-
-import orjson
 
 Part = str | int
 WHOLE = "document"
@@ -44,4 +43,4 @@ def _has(document: Any, part: Part) -> bool:
 def _written(part: Part) -> str:
     if isinstance(part, int):
         return f"[{part}]"
-    return f".{part}" if _PLAIN.fullmatch(part) else f"[{orjson.dumps(part).decode()}]"
+    return f".{part}" if _PLAIN.fullmatch(part) else f"[{json.dumps(part)}]"

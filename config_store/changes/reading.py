@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from config_store.changes.paths import path_of, place_of
+from config_store.changes.paths import WHOLE, path_of, place_of
 from config_store.document import ConfigDocument
 from config_store.errors import ConfigError
 
@@ -28,9 +28,13 @@ def read_document(fields: Any) -> ConfigDocument:
     What it states of sources and features is read too: rules, units, expressions.
     """
     try:
-        return ConfigDocument.model_validate(fields)
+        document = ConfigDocument.model_validate(fields)
+        document.canonical()
     except ValidationError as refusal:
         raise BadDocumentError(_faults(refusal, fields)) from None
+    except TypeError as error:  # whole numbers of more than 64 bits
+        raise BadDocumentError({WHOLE: f"it cannot be written as JSON ({error})"}) from None
+    return document
 
 
 def _faults(refusal: ValidationError, fields: Any) -> dict[str, str]:
