@@ -114,13 +114,12 @@ def _patterns(place: str, where: Iterable[Matcher]) -> Faults:
 def _models(document: ConfigDocument, models: Path) -> Faults:
     """Refuse a model that could not answer: one that is not there, or that no plan goes by."""
     tail, capacity = document.serving.tail, document.serving.capacity
-    found = _alias("serving.tail", tail, models) | _alias("serving.capacity", capacity, models)
+    found = _alias("serving.tail", tail, models)
     planners = [f"forecasting/{each}" for each in CAPACITY_MODELS]
-    if capacity.model not in planners:
-        found["serving.capacity.model"] = (
-            f"no plan goes by {capacity.model!r}: choose one of {', '.join(planners)}"
-        )
-    return found
+    if capacity.model in planners:
+        return found | _alias("serving.capacity", capacity, models)
+    why = f"no plan goes by {capacity.model!r}: choose one of {', '.join(planners)}"
+    return found | {"serving.capacity.model": why}
 
 
 def _alias(place: str, served: ModelServing, models: Path) -> Faults:

@@ -4,6 +4,7 @@ import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path
+from pydantic import ValidationError
 
 from config_store.changes.merge_patch import merged
 from config_store.steering.commands import (
@@ -29,7 +30,8 @@ from deployments.api.configuration import (
     SettingsBody,
     SteeringShown,
 )
-from deployments.api.errors import ConflictError
+from deployments.api.errors import ConflictError, InvalidError
+from deployments.gateway.bodies import UNFIT, fields_of
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.config_changes import By
@@ -124,9 +126,16 @@ async def settings(here: Here) -> SteeringSettings:
 async def set_settings(body: SettingsBody, here: Here, by: By) -> SteeringSettings:
     with refusals():
         before = (await here.changes.steering.read()).settings
-        changed = merged(before.model_dump(), body.model_dump(exclude_unset=True))
-        command = SetSettings(SteeringSettings.model_validate(changed))
+        command = SetSettings(_with(before, body))
         return (await here.changes.command(command, actor_of(by))).settings
+
+
+def _with(before: SteeringSettings, body: SettingsBody) -> SteeringSettings:
+    changed = merged(before.model_dump(), body.model_dump(exclude_unset=True))
+    try:
+        return SteeringSettings.model_validate(changed)
+    except ValidationError as refusal:
+        raise InvalidError(UNFIT, fields_of(refusal.errors())) from refusal
 
 
 async def _steering(here: GatewayContext, state: SteeringState) -> SteeringShown:
