@@ -2,6 +2,7 @@
 
 from config_store.errors import RefusedChangeError
 from config_store.steering.changes import (
+    MOST_CHARACTERS,
     Changed,
     event,
     life_of,
@@ -54,13 +55,14 @@ def validate(state: SteeringState, command: Validate, _by: Actor, _now: float) -
 def validated(state: SteeringState, command: Validated, by: Actor, now: float) -> Changed:
     life = _undeployed(state, command.number)
     _refuse_other_content(life, command.content_hash)
-    if command.refusal:
-        update = {"stage": Stage.DRAFT, "checked": None, "refusal": command.refusal}
-        noted = event("config_refused", now, by, version=life.number, reason=command.refusal)
-    else:
-        update = {"stage": Stage.VALIDATING, "checked": now, "refusal": ""}
-        noted = event("config_validated", now, by, version=life.number)
+    refusal = command.refusal[:MOST_CHARACTERS]
+    stage, checked = (Stage.DRAFT, None) if refusal else (Stage.VALIDATING, now)
+    update: dict[str, object] = {"stage": stage, "checked": checked, "refusal": refusal}
     found = settled(life.model_copy(update=update), state.settings)
+    if refusal:
+        noted = event("config_refused", now, by, version=life.number, reason=refusal)
+    else:
+        noted = event("config_validated", now, by, version=life.number)
     return Changed(with_lives(state, found), (noted,))
 
 
