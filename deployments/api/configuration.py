@@ -10,6 +10,7 @@ from config_store.steering.settings import RolloutSettings, SteeringSettings
 from config_store.steering.state import Rollout, Stage, Strategy
 from deployments.gateway.timestamps import TimestampOrEpoch
 
+State = Literal["settled", "rollout", "emergency", "incomplete", "illegal"]
 Message = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -274,8 +275,11 @@ class FreezeShown(BaseModel):
 class SteeringShown(BaseModel):
     """Where the configuration stands: one of few legal states, and what to do next."""
 
-    state: Literal["settled", "rollout", "emergency", "incomplete"]
-    meaning: str = Field(description="The state in a sentence, and what to do.")
+    state: State = Field(
+        description="Incomplete: some replicas go by another version than the active one. Illegal: "
+        "no command leads there; `GET /config/drift` says what was changed."
+    )
+    meaning: list[str] = Field(description="What is in force, what goes on, and what to do.")
     active: int
     config_hash: str
     revision: int
@@ -338,6 +342,7 @@ class AtShown(BaseModel):
     let_in: LetIn
     rollout: str = Field(description="The rollout that went on, in a sentence; else empty.")
     emergency: str = Field(description="Why emergency mode was on; else empty.")
+    overrides: list[str] = Field(description="The overrides that held, in words.")
     complete: bool = Field(
         description="Whether the archive could be asked; else only the newest events were."
     )

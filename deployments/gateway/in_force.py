@@ -101,6 +101,7 @@ async def _shown(
         let_in=await _let_in(told, entry, version, configs, approvals),
         rollout="" if past_steering else _rollout(entry, at),
         emergency="" if entry is None else entry.emergency or "",
+        overrides=_overrides(entry, at),
         complete=complete,
     )
 
@@ -152,6 +153,15 @@ def _rollout(entry: InForce | None, at: datetime) -> str:
     if entry.share_from is not None and at.timestamp() < entry.share_from:
         return f"A step of the rollout of version {entry.candidate} was about to begin"
     return f"Version {entry.candidate} was seen by {100 * entry.share:g} % of the keys"
+
+
+def _overrides(entry: InForce | None, at: datetime) -> list[str]:
+    return [
+        f"{each.field} of {each.family} for {each.entity or 'every entity'} was {each.value}, by "
+        f"{each.author}: {each.reason}"
+        for each in (() if entry is None else entry.overrides)
+        if at.timestamp() < each.expires
+    ]
 
 
 def _text(event: Event | None, name: str) -> str:

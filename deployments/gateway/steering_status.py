@@ -7,30 +7,31 @@ from collections.abc import Iterable
 from typing import Literal
 
 from config_store.running import Running
-from config_store.steering.rollouts import needs_evidence
-from config_store.steering.state import Rollout, Stage, SteeringState
+from config_store.steering.state import Stage, SteeringState
+from config_store.steering.status import describe, problems
 from deployments.api.configuration import (
     FreezeShown,
     LockShown,
     RunningShown,
+    State,
     SteeringShown,
 )
 from deployments.gateway.steering_words import time_of
 
 UNDEPLOYED = {Stage.DRAFT, Stage.VALIDATING, Stage.APPROVED}
 MOST_DRAFTS = 20
+MOST_NAMED = 5
 
 
 def shown_steering(state: SteeringState, running: Iterable[Running], now: float) -> SteeringShown:
     wanted = state.versions[state.active].content_hash
     reports = shown_running(state.active, wanted, running)
     behind = [each for each in reports if each.state == "behind"]
-    kind, meaning = _state(state, behind, now)
     lock = state.lock_at(now)
     drafts = [number for number, life in state.versions.items() if life.stage in UNDEPLOYED]
     return SteeringShown(
-        state=kind,
-        meaning=meaning,
+        state=_state(state, behind),
+        meaning=[*describe(state, now), *([_behind_in_words(behind)] if behind else [])],
         active=state.active,
         config_hash=wanted,
         revision=state.revision,
@@ -79,42 +80,19 @@ def _compared(each: Running, wanted: str, active: int) -> Literal["same", "behin
     return "silent" if each.silent else "same"
 
 
-def _state(
-    state: SteeringState, behind: list[RunningShown], now: float
-) -> tuple[Literal["settled", "rollout", "emergency", "incomplete"], str]:
-    """Name the state, and say in a sentence what it means and what to do."""
-    active = f"Version {state.active} is in force"
+def _state(state: SteeringState, behind: list[RunningShown]) -> State:
+    if problems(state):
+        return "illegal"
     if state.emergency is not None:
-        return "emergency", (
-            f"{active}, but every family answers its fallback: emergency mode is on since "
-            f"{time_of(state.emergency.since):%Y-%m-%d %H:%M:%S} UTC ({state.emergency.reason}). "
-            "Find the cause; an admin ends it."
-        )
+        return "emergency"
     if state.rollout is not None:
-        return "rollout", f"{active}. {rollout_in_words(state.rollout, now)}"
-    if behind:
-        names = ", ".join(f"{each.replica} ({each.version})" for each in behind[:5])
-        return "incomplete", (
-            f"{active}, and {len(behind)} replicas go by another one: {names}. They follow "
-            "within seconds; where one does not, its log says why: `ballast config repair` has all "
-            "of them load it anew."
-        )
-    return "settled", f"{active} on every replica that reports. Nothing has to be done."
+        return "rollout"
+    return "incomplete" if behind else "settled"
 
 
-def rollout_in_words(rollout: Rollout, now: float) -> str:
-    """Say how far a rollout is, and who has to do what."""
-    share = f"{100 * rollout.share_at(now):g} % of the keys"
-    told = (
-        f"The {rollout.strategy} rollout {rollout.id} of version {rollout.candidate} is at step "
-        f"{rollout.step + 1} of {len(rollout.shares)} ({share}), its verdict is {rollout.verdict}"
-    )
-    left = rollout.step_deadline - now
-    if left <= 0:
-        return f"{told}. The step is past its deadline and is aborted at the next look."
-    if needs_evidence(rollout):
-        return f"{told}. It waits for evidence for another {left:.0f} s, and is aborted then."
+def _behind_in_words(behind: list[RunningShown]) -> str:
+    names = ", ".join(f"{each.replica} ({each.version})" for each in behind[:MOST_NAMED])
     return (
-        f"{told}. It may be advanced, POST /config/rollout/advance, within {left:.0f} s; then it "
-        "is aborted."
+        f"{len(behind)} replicas go by another version: {names}. They follow within seconds; where "
+        "one does not, its log says why, and `ballast config repair` has all of them load it anew."
     )

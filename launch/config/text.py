@@ -50,7 +50,7 @@ def version_line(version: Body) -> str:
 def steering_lines(steering: Body) -> Iterator[str]:
     """Say which state the configuration is in, and what to do."""
     yield f"state     {steering['state']}"
-    yield f"          {steering['meaning']}"
+    yield from (f"          {each}" for each in steering["meaning"])
     yield f"active    {steering['active']} ({steering['config_hash'][:12]})"
     yield f"warm      {_listed(steering['warm'])}"
     if steering["drafts"]:
@@ -80,6 +80,7 @@ def at_lines(found: Body) -> Iterator[str]:
         yield f"rollout   {found['rollout']}"
     if found["emergency"]:
         yield f"emergency {found['emergency']}"
+    yield from (f"override  {each}" for each in found["overrides"])
     if not found["complete"]:
         yield "The archive could not be asked: an older event may say otherwise."
 

@@ -256,7 +256,7 @@ async def test_a_rollout_is_begun_followed_advanced_and_aborted(door: ConfigDoor
     assert "goes on" in other.json()["pending"]
     where = await door.get("/config/steering")
     assert where["state"] == "rollout"
-    assert "mine" in where["meaning"]
+    assert "rollout mine of version 2 is at step 1 of 2" in " ".join(where["meaning"])
     step = {"id": "mine", "step": 0}
     assert (await door.ask("POST", "/config/rollout/advance", step)).json()["share"] == 1.0
     error(await door.ask("POST", "/config/rollout/advance", step), 409)
