@@ -1,13 +1,12 @@
 """Finds what somebody changed in Redis behind steering's back, and puts back what is known."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from redis.asyncio import Redis
 
 from config_store.errors import ChangedBehindError, ConfigError
 from config_store.steering.commands import Actor
-from config_store.steering.state import SteeringState
+from config_store.steering.state import SteeringState, VersionLife
 from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore, Version, packed
 
@@ -20,13 +19,15 @@ class Finding(NamedTuple):
 
 
 class Repair:
-    """Looks now and then, so that it knows the last state that could be trusted."""
+    """Looks now and then, so that it knows what could be trusted last."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._configs = ConfigStore(redis)
         self._steering = SteeringStore(redis)
         self._known: SteeringState | None = None
+        # Those that serve or may be rolled back to, each as it was when its hash was right.
+        self._trusted: dict[int, Version] = {}
 
     async def findings(self) -> list[Finding]:
         """Look at the state, and at every version that serves or can be rolled back to."""
@@ -34,17 +35,23 @@ class Repair:
             state = self._known = await self._steering.read()
         except ChangedBehindError as changed:
             return [Finding(str(changed), "`ballast config repair` writes what is known again.")]
-        found = [await self._version(number, state) for number in _needed(state)]
+        needed = _needed(state)
+        found = [await self._look_at(state.versions[number]) for number in needed]
+        self._trusted = {n: each for n, each in self._trusted.items() if n in needed}
         return [each for each in found if each is not None]
 
-    async def put_back(self, known: Iterable[Version], by: Actor, now: float) -> list[str]:
+    async def put_back(self, by: Actor, now: float) -> list[str]:
         """Write again what this process knows and Redis has no longer as it was.
 
         Whoever watches is told to look again, so that stragglers load what is active.
         """
-        done = [f"version {each.number}" for each in known if await self._put_back(each)]
-        if await self._restore(by, now):
-            done.append("the steering state")
+        done = ["the steering state"] if await self._restore(by, now) else []
+        state = await self._steering.read()
+        for each in self._trusted.values():
+            life = state.versions.get(each.number)
+            # A Redis that lost its last second may have given the number to another document.
+            if life is not None and life.content_hash == each.config_hash:
+                done += [f"version {each.number}"] if await self._put_back(each) else []
         await self._redis.publish(self._configs.channel, "repaired")
         return done
 
@@ -59,19 +66,24 @@ class Repair:
             return True
         return False
 
-    async def _version(self, number: int, state: SteeringState) -> Finding | None:
-        life = state.versions[number]
+    async def _look_at(self, life: VersionLife) -> Finding | None:
         try:
-            found = await self._configs.get(number)
+            found = await self._configs.get(life.number)
         except ConfigError as error:
-            return Finding(str(error), _remedy(number, state))
+            return Finding(str(error), self._remedy(life.number))
         if found.config_hash == life.content_hash:
+            self._trusted[life.number] = found
             return None
         return Finding(
-            f"Version {number} was drafted with hash {life.content_hash[:12]}, and the document "
-            f"that is stored has hash {found.config_hash[:12]}.",
-            _remedy(number, state),
+            f"Version {life.number} was drafted with hash {life.content_hash[:12]}, and the "
+            f"document that is stored has hash {found.config_hash[:12]}.",
+            self._remedy(life.number),
         )
+
+    def _remedy(self, number: int) -> str:
+        if number in self._trusted:
+            return "`ballast config repair` writes it again."
+        return f"This gateway never saw it as it was: draft what version {number} said anew."
 
     async def _put_back(self, version: Version) -> bool:
         if version.document.config_hash != version.config_hash:
@@ -91,9 +103,3 @@ def _needed(state: SteeringState) -> list[int]:
     if state.rollout is not None:
         numbers.add(state.rollout.candidate)
     return sorted(numbers & state.versions.keys())
-
-
-def _remedy(number: int, state: SteeringState) -> str:
-    if number == state.active:
-        return "Every replica that has it goes on with it: `ballast config repair` writes it again."
-    return f"Do not go back to version {number}; draft what it said anew."

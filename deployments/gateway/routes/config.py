@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 
 from config_store.changes.difference import Difference, differences
-from config_store.errors import ConfigError, RefusedChangeError
+from config_store.errors import ConfigError
 from config_store.steering.state import SteeringState, VersionLife
 from config_store.store import Listed, Version
 from deployments.api.configuration import (
@@ -56,7 +56,7 @@ def _fields(version: Version) -> dict[str, Any]:
 async def _life(here: GatewayContext, number: int) -> LifeShown | None:
     try:
         state, life = await lives(here, number)
-    except RefusedChangeError:
+    except ConfigError:  # older than those that are kept, or not to be trusted
         return None
     return shown_life(life, state.settings)
 

@@ -36,7 +36,7 @@ async def drift(here: Here) -> DriftShown:
 @router.post("/config/repair", summary="Put right what drifted: write it again, and load it anew")
 async def repair(here: Here, by: By) -> RepairedShown:
     with refusals():
-        done = await here.repair.put_back([here.active()], actor_of(by), here.clocks.wall())
+        done = await here.repair.put_back(actor_of(by), here.clocks.wall())
     found = await _drift(here)
     return RepairedShown(**dict(found), repaired=done)
 

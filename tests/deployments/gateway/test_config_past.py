@@ -165,6 +165,7 @@ async def test_what_was_changed_in_redis_is_found_and_put_right_by_one_call(
     door: ConfigDoor,
 ) -> None:
     await door.patched(SLO)
+    assert (await door.get("/config/drift"))["findings"] == []
     key = door.configs.versions_key
     record = await door.redis.hget(key, "2")
     assert record is not None
