@@ -105,6 +105,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "DELETE /config/lock",
         "POST /config/repair",
         "POST /ledger/audit",
+        "POST /safety/policy/check",
         "POST /sources/{name}/check",
         "POST /sources/{name}/backfill",
         "DELETE /sources/{name}/backfill",

@@ -25,7 +25,9 @@ from config_store.store import ConfigStore, Version
 from deployments.api.configuration import DeployBody
 from deployments.api.errors import ConflictError, InvalidError, UnavailableError
 from deployments.gateway.config_checks import faults_of, pinned
+from deployments.gateway.policy_checks import PolicyChecks
 from deployments.gateway.steering_words import what_next
+from safety.proofs.findings import Grade
 
 UNFIT = "The document cannot become a version"
 # Each try that fails is another operator's patch that came into force.
@@ -44,8 +46,11 @@ class Patched:
 class ConfigChanges:
     """One gateway's hand on the versions; what it knows is in Redis alone."""
 
-    def __init__(self, redis: Redis, models: Path, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, redis: Redis, models: Path, wall: Callable[[], float], policies: PolicyChecks
+    ) -> None:
         self._wall = wall
+        self._policies = policies
         self._models = models
         self.steering = SteeringStore(redis)
         self.configs = ConfigStore(redis)
@@ -80,7 +85,20 @@ class ConfigChanges:
             raise InvalidError(UNFIT, error.faults) from error
 
     async def faults(self, document: ConfigDocument) -> dict[str, str]:
-        return await asyncio.to_thread(faults_of, document, self._models)
+        """Name what would fail in service, and what the proofs refuse of a policy.
+
+        A policy that is in force already was proved before, and is not proved again.
+        """
+        found = await asyncio.to_thread(faults_of, document, self._models)
+        active = (await self.configs.active()).document.safety
+        if found or document.safety == active:
+            return found
+        report = await self._policies.check(document.safety.model_dump(mode="json"), None)
+        return {
+            f"safety.families.{each.family}: {each.rule}": each.message
+            for each in report.findings
+            if each.grade is Grade.REFUSED
+        }
 
     async def validate(self, number: int, by: Actor) -> dict[str, str]:
         """Check a version, note what came of it, and pin its release where it is good."""

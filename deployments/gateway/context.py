@@ -25,6 +25,7 @@ from deployments.gateway.lanes import Lanes
 from deployments.gateway.listeners import Listeners
 from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.pipeline import InferencePipeline, Stages
+from deployments.gateway.policy_checks import PolicyChecks
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.remote_write import RemoteWrites
@@ -72,7 +73,10 @@ class GatewayContext:
             replica.redis, stored.channel, stored.ring, _noted, loops=replica.loops
         )
         self.configs = ConfigStore(replica.redis)
-        self.changes = ConfigChanges(replica.redis, self.settings.paths.models, self.clocks.wall)
+        self.policy_checks = PolicyChecks()
+        self.changes = ConfigChanges(
+            replica.redis, self.settings.paths.models, self.clocks.wall, self.policy_checks
+        )
         self.repair = Repair(replica.redis)
         self.ledger = LedgerWriter(
             replica.redis,

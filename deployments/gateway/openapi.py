@@ -12,6 +12,7 @@ from deployments.api.configuration import ConfigPatch, DraftBody
 from deployments.api.datasets import DatasetQuery
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.features import VectorsQuery
+from deployments.api.policy_check import PolicyCheck
 from deployments.api.telemetry import TelemetryColumns, TelemetryRows
 from deployments.gateway.bodies import BodyReader
 
@@ -156,7 +157,7 @@ def _build(app: FastAPI, families: Mapping[str, InferenceEndpoint]) -> dict[str,
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas |= _schemas([Error, Online, Interval, SafetyShown, Meta])
-    schemas |= _schemas([TelemetryRows, TelemetryColumns, VectorsQuery, DatasetQuery])
+    schemas |= _schemas([TelemetryRows, TelemetryColumns, VectorsQuery, DatasetQuery, PolicyCheck])
     schemas |= _schemas([ConfigPatch, DraftBody])
     for family in families.values():
         schemas |= _schemas([BodyReader(family).many, family.body, family.data])

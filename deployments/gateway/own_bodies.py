@@ -16,6 +16,7 @@ ROUTES = frozenset(
         ("POST", "/features/datasets"),
         ("PUT", "/config"),
         ("POST", "/config/versions"),
+        ("POST", "/safety/policy/check"),
     }
 )
 

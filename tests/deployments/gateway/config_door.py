@@ -21,6 +21,7 @@ from deployments.api.errors import ForbiddenError
 from deployments.gateway.app import build_app
 from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.config_changes import ConfigChanges
+from deployments.gateway.policy_checks import PolicyChecks
 from tests.deployments.house import NOW
 from tests.waiting import until
 
@@ -59,7 +60,7 @@ class ConfigDoor:
             admission=Keys(),
             active=self.active,
             configs=self.configs,
-            changes=ConfigChanges(redis, models, self.clock.wall),
+            changes=ConfigChanges(redis, models, self.clock.wall, PolicyChecks()),
             repair=Repair(redis),
             post_room=BodyRoom(),
             clocks=self.clock,
