@@ -110,6 +110,18 @@ async def test_a_fault_is_refused_by_its_place_and_makes_no_version(
     assert len(await door.get("/config/versions")) == 1
 
 
+async def test_a_policy_whose_fallback_breaks_it_is_refused(door: ConfigDoor) -> None:
+    crossed = [
+        {"kind": "constant", "field": "lower", "value": 1},
+        {"kind": "constant", "field": "upper", "value": 0},
+    ]
+    patch = {"safety": {"families": {"bandit-evaluate": {"fallback": crossed}}}}
+    refused = error(await door.ask("PUT", "/config", patch), 422)
+    (place,) = refused["fields"]
+    assert place.startswith("safety.families.bandit-evaluate: ")
+    assert len(await door.get("/config/versions")) == 1
+
+
 @pytest.mark.parametrize(
     "body", [b"[]", b"3", b"{", b'{"a": NaN}', b'{"x":' * 500 + b"1" + b"}" * 500]
 )
