@@ -23,7 +23,7 @@ from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.config_changes import ConfigChanges
 from deployments.gateway.policy_checks import PolicyChecks
 from tests.deployments.house import NOW
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 class Keys:
@@ -111,5 +111,5 @@ async def config_door(
     await configs.bootstrap(document or default_document(), "ballast", "the first", NOW)
     door = ConfigDoor(redis, models)
     async with door.watch:
-        await door.watch.first(10)
+        await door.watch.first(PATIENCE_SECONDS)
         yield door

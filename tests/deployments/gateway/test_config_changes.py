@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from redis.asyncio import Redis
 
 from config_store.shipped import default_document
 from models.model_version import ModelVersion
 from models.pointer import write_pointer
 from models.registry import CHAMPION
 from tests.deployments.gateway.config_door import ConfigDoor, config_door
+from tests.redis_server import RedisServer
 
 SLO = {"serving": {"tail": {"slo_ms": 90}}}
 ADMIN = "adam:admin"
@@ -22,8 +22,11 @@ APPROVER = "alba:approver"
 
 
 @pytest.fixture
-async def door(redis: Redis, tmp_path: Path) -> AsyncIterator[ConfigDoor]:
-    async with config_door(redis, tmp_path) as door:
+async def door(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[ConfigDoor]:
+    async with (
+        redis_server.patient_client() as redis,
+        config_door(redis, tmp_path) as door,
+    ):
         yield door
 
 
@@ -145,9 +148,9 @@ async def test_a_patch_for_a_version_that_is_not_active_any_more_is_a_conflict(
 
 
 async def test_two_gateways_patch_at_once_and_no_patch_is_lost(
-    door: ConfigDoor, redis: Redis, tmp_path: Path
+    door: ConfigDoor, tmp_path: Path
 ) -> None:
-    async with config_door(redis, tmp_path) as other:
+    async with config_door(door.redis, tmp_path) as other:
         fields = ("streams", "experiments", "studies", "burst_seconds")
         patches = [{"quotas": {"default": {name: 11}}} for name in fields]
         found = await asyncio.gather(
@@ -336,7 +339,7 @@ async def test_settings_that_are_left_out_stay(door: ConfigDoor) -> None:
 
 
 async def test_without_redis_nothing_is_changed_and_the_active_one_is_still_shown(
-    door: ConfigDoor, redis_server: Any
+    door: ConfigDoor, redis_server: RedisServer
 ) -> None:
     redis_server.kill()
     refused = error(await door.ask("PUT", "/config", SLO), 503)

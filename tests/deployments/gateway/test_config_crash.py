@@ -37,8 +37,9 @@ async def restarted(door: ConfigDoor, server: RedisServer, steps: Steps) -> None
 
 
 async def test_a_patch_that_redis_dies_in_is_made_or_not_and_can_be_sent_again(
-    redis: Redis, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    redis = redis_server.patient_client()
     steps = Steps(redis, redis_server)
     monkeypatch.setattr(redis, "execute_command", steps.execute)
     async with config_door(redis, tmp_path) as door:

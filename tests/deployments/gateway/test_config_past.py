@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-from redis.asyncio import Redis
 
 from config_store.document import hash_of
 from config_store.shipped import default_document
@@ -19,6 +18,7 @@ from observability.schema import create_tables
 from observability.timeline.drain import TimelineDrain
 from observability.timeline.store import read
 from tests.deployments.gateway.config_door import ConfigDoor, config_door
+from tests.redis_server import RedisServer
 from tests.waiting import until
 
 SLO = {"serving": {"tail": {"slo_ms": 90}}}
@@ -26,8 +26,11 @@ ADMIN = "adam:admin"
 
 
 @pytest.fixture
-async def door(redis: Redis, tmp_path: Path) -> AsyncIterator[ConfigDoor]:
-    async with config_door(redis, tmp_path) as door:
+async def door(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[ConfigDoor]:
+    async with (
+        redis_server.patient_client() as redis,
+        config_door(redis, tmp_path) as door,
+    ):
         # Redis has a clock of its own, and notes the bootstrap by it.
         door.clock.now = datetime.now(UTC).timestamp()
         yield door

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from redis.asyncio import Redis
 from typer.testing import CliRunner, Result
 
 from access.keys import Role
@@ -18,13 +17,19 @@ from launch.cli import app
 from launch.config import door as cli_door
 from settings.environment import Settings
 from tests.deployments.gateway.config_door import ConfigDoor, config_door
+from tests.redis_server import RedisServer
 
 ADMIN = "adam:admin"
 
 
 @pytest.fixture
-async def door(redis: Redis, settings: Settings, tmp_path: Path) -> AsyncIterator[ConfigDoor]:
-    async with config_door(redis, tmp_path) as door:
+async def door(
+    redis_server: RedisServer, settings: Settings, tmp_path: Path
+) -> AsyncIterator[ConfigDoor]:
+    async with (
+        redis_server.patient_client() as redis,
+        config_door(redis, tmp_path) as door,
+    ):
         settings.home.mkdir(parents=True, exist_ok=True)
         yield door
 
