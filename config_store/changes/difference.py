@@ -47,8 +47,8 @@ def _compared(place: tuple[Part, ...], before: Any, after: Any) -> Iterator[Diff
 
 
 def _aligned(place: tuple[Part, ...], before: list[Any], after: list[Any]) -> Iterator[Difference]:
-    texts = [[_written(each) for each in items] for items in (before, after)]
-    steps = SequenceMatcher(None, *texts, autojunk=False).get_opcodes()
+    old_texts, new_texts = [_written(each) for each in before], [_written(each) for each in after]
+    steps = SequenceMatcher(None, old_texts, new_texts, autojunk=False).get_opcodes()
     for step, begin, end, new_begin, new_end in steps:
         if step == "equal":
             continue

@@ -166,7 +166,7 @@ class ConfigChanges:
         version = await self.configs.get(life.number)
         await self._pin(version)
         validated = Validated(life.number, life.content_hash)
-        both = [Validate(life.number), validated]
+        both: list[Command] = [Validate(life.number), validated]
         changed = await self.steering.change(both, by, self._wall())
         life = changed.state.versions[life.number]
         if life.stage is not Stage.APPROVED:

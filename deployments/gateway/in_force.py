@@ -7,6 +7,7 @@ older ones in the archive.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from redis.asyncio import Redis
 
@@ -22,7 +23,7 @@ from deployments.history.questions import Questions
 from observability.timeline.event import Event, read_event
 from observability.timeline.stream import MOST, TimelineStream
 
-ACTIVATED = "config_activated"
+ACTIVATED: Final = "config_activated"
 # Events have whole milliseconds, the journal has all digits.
 ONE_MILLISECOND = timedelta(milliseconds=1)
 SAME_CHANGE_SECONDS = 0.002

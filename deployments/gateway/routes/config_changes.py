@@ -33,7 +33,9 @@ By = Annotated[Principal, Depends(admitted)]
 # A document of two hundred features and as many sources.
 MOST_BYTES = 1_000_000
 GONE = 499  # as web servers log a client that left
-NOT_YET = {202: {"model": PatchedShown, "description": "The version is made, and not deployed."}}
+NOT_YET: dict[int | str, dict[str, Any]] = {
+    202: {"model": PatchedShown, "description": "The version is made, and not deployed."}
+}
 
 
 def _body(model: str) -> dict[str, Any]:
