@@ -54,7 +54,7 @@ class ConfigDoor:
         self.configs = ConfigStore(redis)
         self.watch = ConfigWatch(redis, lambda _: None)
         self.running = RunningVersions(redis)
-        self.context: Any = SimpleNamespace(
+        context: Any = SimpleNamespace(
             families={},
             observe=lambda *_: None,
             admission=Keys(),
@@ -66,7 +66,8 @@ class ConfigDoor:
             clocks=self.clock,
             replica=SimpleNamespace(redis=redis),
         )
-        self.app: FastAPI = build_app(self.context)
+        self.context = context
+        self.app: FastAPI = build_app(context)
 
     def active(self) -> Version:
         assert self.watch.value is not None

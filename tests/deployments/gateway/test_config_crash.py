@@ -18,7 +18,7 @@ class Steps:
 
     def __init__(self, redis: Redis, server: RedisServer) -> None:
         self._server = server
-        self._execute = redis.execute_command
+        self._execute: Any = redis.execute_command
         self.asked = 0
         self.kill_before: int | None = None
 

@@ -193,11 +193,10 @@ async def test_a_forged_steering_state_is_found_and_restored(door: ConfigDoor) -
     await door.patched(SLO)
     assert (await door.get("/config/drift"))["findings"] == []
     key = door.context.changes.steering.key
-    state = await door.redis.hget(key, "state")
-    assert state is not None
-    await door.redis.hset(
-        key, "state", state.replace(b'"approvals_needed":0', b'"approvals_needed":1')
-    )
+    state: Any = await door.redis.hget(key, "state")
+    forged = state.replace(b'"approvals_needed":0', b'"approvals_needed":1')
+    assert forged != state
+    await door.redis.hset(key, "state", forged)
     assert (await door.ask("PUT", "/config", SLO)).status_code == 409
     found = await door.get("/config/drift")
     assert (found["version"], len(found["findings"])) == (2, 1)
