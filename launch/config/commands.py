@@ -115,7 +115,9 @@ def deploy(
     found = _fetch("POST", "/config/deploy", body, key_file)
     for line in picture(found):
         typer.echo(line)
-    if found["rollout"] is not None:
+    if found["rollout"] is None:
+        typer.echo(_completed())
+    else:
         typer.echo("`ballast config watch` follows it, `ballast config abort` ends it.")
 
 
@@ -165,6 +167,7 @@ def rollback(
     body: dict[str, Any] = {"reason": reason} | ({} if version is None else {"version": version})
     found = _fetch("POST", "/config/rollback", body, key_file)
     typer.echo(f"Version {found['active']} is in force.")
+    typer.echo(_completed())
 
 
 @config.command()
@@ -284,6 +287,12 @@ def _fetch(method: str, path: str, body: Any = None, key_file: Path | None = Non
     from launch.features.door import fetch  # noqa: PLC0415 - see above
 
     return ask(lambda door: fetch(door, method, path, body), key_file)
+
+
+def _completed() -> str:
+    from launch.config.door import ask, completed  # noqa: PLC0415 - see above
+
+    return ask(completed)
 
 
 def _numbers(text: str) -> list[float]:

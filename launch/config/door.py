@@ -23,6 +23,8 @@ from settings.environment import Settings
 T = TypeVar("T")
 
 LOOK_SECONDS = 1.0
+# A replica follows within a second, and reports each second.
+COMPLETE_LOOKS, COMPLETE_LOOK_SECONDS = 40, 0.25
 
 
 def ask(work: Callable[[httpx.AsyncClient], Awaitable[T]], key_file: Path | None = None) -> T:
@@ -68,6 +70,20 @@ async def steering(settings: Settings, now: float) -> dict[str, Any]:
             raise LaunchError(str(error)) from None
         running = await RunningVersions(redis).all()
         return shown_steering(state, running, now).model_dump(mode="json")
+
+
+async def completed(door: httpx.AsyncClient) -> str:
+    """Wait until every replica goes by the active version; say so, or name those that do not."""
+    for _ in range(COMPLETE_LOOKS):
+        found = await fetch(door, "GET", "/config/drift")
+        behind = [each["replica"] for each in found["replicas"] if each["state"] == "behind"]
+        if not behind:
+            return f"Every replica goes by version {found['version']}."
+        await asyncio.sleep(COMPLETE_LOOK_SECONDS)
+    return (
+        f"{len(behind)} replicas do not go by version {found['version']} yet: {', '.join(behind)}. "
+        "`ballast config drift` shows them."
+    )
 
 
 async def follow(

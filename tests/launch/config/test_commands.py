@@ -107,6 +107,7 @@ async def test_a_version_is_edited_checked_approved_deployed_and_taken_back(
     assert "Version 2 is approved." in approved.output
     deployed = await invoke(door, "deploy", "2", "--reason", "the tail")
     assert "Version 2 is in force." in deployed.output
+    assert "Every replica goes by version 2." in deployed.output
     await door.follows(2)
     listed = (await invoke(door, "history")).output
     assert "active" in listed.splitlines()[0]
@@ -161,6 +162,16 @@ async def test_locks_freezes_time_and_drift(door: ConfigDoor) -> None:
     assert drift.exit_code == 1
     assert "behind    tail-a goes by 9" in drift.output
     assert "nothing had to be" in (await invoke(door, "repair")).output
+
+
+async def test_a_replica_that_does_not_follow_is_named(
+    door: ConfigDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_door, "COMPLETE_LOOKS", 2)
+    await door.patched({"serving": {"tail": {"slo_ms": 90}}}, ADMIN)
+    await door.running.report("tail-a", "tail", 2, door.active().config_hash)
+    back = await invoke(door, "rollback")
+    assert "1 replicas do not go by version 1 yet: tail-a" in back.output
 
 
 async def test_status_says_the_state_also_while_nothing_runs(door: ConfigDoor) -> None:
