@@ -60,7 +60,9 @@ class ConfigDoor:
             admission=Keys(),
             active=self.active,
             configs=self.configs,
-            changes=ConfigChanges(redis, models, self.clock.wall, PolicyChecks()),
+            changes=ConfigChanges(
+                redis, models, self.clock.wall, PolicyChecks(patience_s=PATIENCE_SECONDS)
+            ),
             repair=Repair(redis),
             post_room=BodyRoom(),
             clocks=self.clock,

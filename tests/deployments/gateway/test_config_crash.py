@@ -39,10 +39,12 @@ async def restarted(door: ConfigDoor, server: RedisServer, steps: Steps) -> None
 async def test_a_patch_that_redis_dies_in_is_made_or_not_and_can_be_sent_again(
     redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redis = redis_server.patient_client()
-    steps = Steps(redis, redis_server)
-    monkeypatch.setattr(redis, "execute_command", steps.execute)
-    async with config_door(redis, tmp_path) as door:
+    async with (
+        redis_server.patient_client() as redis,
+        config_door(redis, tmp_path) as door,
+    ):
+        steps = Steps(redis, redis_server)
+        monkeypatch.setattr(redis, "execute_command", steps.execute)
         for slo in range(100, 200):
             patch = {"serving": {"tail": {"slo_ms": slo}}}
             steps.asked, steps.kill_before = 0, slo - 100
