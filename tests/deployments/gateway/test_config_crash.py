@@ -1,5 +1,6 @@
 """Redis is killed between any two steps of a patch: what is left is legal, and says what to do."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,23 @@ from tests.waiting import until
 
 
 class Steps:
-    """Counts what the gateway asks of Redis, and kills it before one of these."""
+    """Counts what a request asks of Redis, and kills it before one of these.
+
+    What the gateway's watch asks meanwhile is another task's.
+    """
 
     def __init__(self, redis: Redis, server: RedisServer) -> None:
         self._server = server
         self._execute: Any = redis.execute_command
+        self._task = asyncio.current_task()
         self.asked = 0
         self.kill_before: int | None = None
 
     async def execute(self, *args: Any, **options: Any) -> Any:
-        if self.asked == self.kill_before:
-            self._server.kill()
-        self.asked += 1
+        if asyncio.current_task() is self._task:
+            if self.asked == self.kill_before:
+                self._server.kill()
+            self.asked += 1
         return await self._execute(*args, **options)
 
 
