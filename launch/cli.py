@@ -13,6 +13,7 @@ from access.keys import Role
 from launch import own_processes
 from launch.cluster import before_ray
 from launch.command import failed, read_settings
+from launch.config.commands import config
 from launch.detached import start_detached
 from launch.errors import AlreadyRunningError, LaunchError
 from launch.failure import explain
@@ -36,6 +37,7 @@ app.add_typer(keys, name="key")
 app.add_typer(connect, name="connect")
 app.add_typer(sources, name="sources")
 app.add_typer(features, name="features")
+app.add_typer(config, name="config")
 app.add_typer(safety, name="safety")
 archive = typer.Typer(
     help="Show where the archive of decisions is, or give it up.", no_args_is_help=True

@@ -123,6 +123,12 @@ class Metrics:
         self.config_version = self._gauge(
             "config_version", "The configuration version that answers carry."
         )
+        self.config_drift = self._gauge(
+            "config_drift",
+            "Replicas that go by another configuration than the active one, and things in Redis "
+            "that no command of this platform wrote.",
+            "where",
+        )
         self.state_resident_bytes = self._gauge(
             "state_resident_bytes", "Estimated memory that states use in replicas.", "kind"
         )

@@ -31,6 +31,9 @@ from deployments.gateway.ingress import (
 from deployments.gateway.own_bodies import reads_its_own
 from deployments.gateway.routes import (
     config,
+    config_changes,
+    config_past,
+    config_rollouts,
     datasets,
     decisions,
     documentation,
@@ -88,6 +91,9 @@ def build_app(context: GatewayContext) -> FastAPI:
         platform,
         decisions,
         config,
+        config_changes,
+        config_rollouts,
+        config_past,
         safety_routes,
         policy_check,
         monitoring,

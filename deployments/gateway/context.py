@@ -9,6 +9,7 @@ from access.key_store import KeyStore
 from access.keys import KeyRing
 from access.wire_secret import wire_secret
 from config_store.document import FeatureConfig
+from config_store.repair import Repair
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from deployments.api.endpoint import InferenceEndpoint
@@ -16,6 +17,7 @@ from deployments.api.errors import UnavailableError
 from deployments.api.shipped import FAMILIES
 from deployments.gateway.admission import Admission
 from deployments.gateway.body_room import BodyRoom
+from deployments.gateway.config_changes import ConfigChanges
 from deployments.gateway.documentation.sessions import Sessions
 from deployments.gateway.feature_reader import FeatureReader
 from deployments.gateway.hops import Handles, Hops
@@ -42,6 +44,7 @@ from observability.snapshots import Retirement
 from settings.redis_connection import REDIS_AWAY
 
 LAG_SECONDS = 1.0
+DRIFT_SECONDS = 5.0
 SPOOLS_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
 # Of posted telemetry, whose bodies are twice as large and become ten times as much while they are
@@ -70,6 +73,11 @@ class GatewayContext:
             replica.redis, stored.channel, stored.ring, _noted, loops=replica.loops
         )
         self.configs = ConfigStore(replica.redis)
+        self.policy_checks = PolicyChecks()
+        self.changes = ConfigChanges(
+            replica.redis, self.settings.paths.models, self.clocks.wall, self.policy_checks
+        )
+        self.repair = Repair(replica.redis)
         self.ledger = LedgerWriter(
             replica.redis,
             writer=writer_name("gateway", os.urandom),
@@ -85,7 +93,6 @@ class GatewayContext:
         self.lookups = DecisionLookups(self.clocks.monotonic, why_waiting=self.spools.why_waiting)
         self.intake = Intake(replica.redis)
         self.features = FeatureReader(replica.redis, self.clocks.monotonic, self._refresh_seconds)
-        self.policy_checks = PolicyChecks()
         self.post_room = BodyRoom(POSTS_PER_KEY, POSTS_IN_ALL)
         self.vectors = VectorsQuestions(
             self.features, self.post_room, self.active, self.clocks.wall
@@ -173,8 +180,22 @@ class GatewayContext:
         )
         loops.start("ledger lag", self._measure_lag, lambda: LAG_SECONDS, expected=REDIS_AWAY)
         loops.start(
+            "look for drift", self._look_for_drift, lambda: DRIFT_SECONDS, expected=REDIS_AWAY
+        )
+        loops.start(
             "retire dead replicas", retirement.step, lambda: RETIRE_SECONDS, expected=REDIS_AWAY
         )
+
+    async def _look_for_drift(self) -> None:
+        """Count the replicas that go by another version than the active one, and what was changed.
+
+        A replica reports each second, so right after an activation some are behind for a moment.
+        """
+        findings, active = await self.repair.findings(), self.active()
+        running = await self.changes.running.all()
+        behind = sum(each.config_hash != active.config_hash for each in running)
+        self.replica.metrics.config_drift.labels("replicas").set(behind)
+        self.replica.metrics.config_drift.labels("redis").set(len(findings))
 
     async def _measure_lag(self) -> None:
         lag = await drain_lag_s(self.replica.redis)

@@ -7,14 +7,16 @@ from starlette.types import Scope
 
 from access.endpoints import V1
 
-PATHS = frozenset(
+ROUTES = frozenset(
     {
-        "/telemetry",
-        "/telemetry/logs",
-        "/write",
-        "/features/vectors",
-        "/features/datasets",
-        "/safety/policy/check",
+        ("POST", "/telemetry"),
+        ("POST", "/telemetry/logs"),
+        ("POST", "/write"),
+        ("POST", "/features/vectors"),
+        ("POST", "/features/datasets"),
+        ("PUT", "/config"),
+        ("POST", "/config/versions"),
+        ("POST", "/safety/policy/check"),
     }
 )
 
@@ -22,4 +24,4 @@ PATHS = frozenset(
 def reads_its_own(scope: Scope) -> bool:
     """Tell whether this HTTP request is for such a route."""
     path: str = scope["path"]
-    return scope["method"] == "POST" and path.removeprefix(V1) in PATHS
+    return (scope["method"], path.removeprefix(V1)) in ROUTES

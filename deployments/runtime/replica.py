@@ -1,10 +1,12 @@
 """What every replica keeps open: Redis, the active configuration, its metrics and its logs."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from config_store.running import RunningVersions
 from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch
 from deployments.runtime import own_cluster
@@ -36,7 +38,9 @@ class Replica:
         self.metrics = Metrics(CollectorRegistry())
         self.busy = BusyMeter()
         self.redis: Redis = open_redis(self.settings.redis_address, self.settings.redis_prefix)
+        self._role = role
         self._publisher = Publisher(self.redis, role)
+        self._running = RunningVersions(self.redis)
         self.loops = self.metrics.loops
         self.config = ConfigWatch(self.redis, self._hand_on, loops=self.loops)
         self.storage = StorageWatch(self.redis, self.settings.home)
@@ -69,6 +73,8 @@ class Replica:
     async def close(self) -> None:
         await self.config.stop()
         await self.loops.stop()
+        with suppress(*REDIS_AWAY):
+            await self._running.leave(self._publisher.name)
         await self.redis.aclose()
 
     def note_storage(self) -> None:
@@ -88,5 +94,8 @@ class Replica:
         version = self.config.value
         if version is not None:
             self.metrics.config_version.set(version.number)
+            await self._running.report(
+                self._publisher.name, self._role, version.number, version.config_hash
+            )
         self.note_storage()
         await self._publisher.publish(snapshot(self.metrics.registry, self.clocks.wall()))
