@@ -9,9 +9,11 @@ import orjson
 from pydantic import Field, model_validator
 
 from safety.caps import WORKERS, WORKERS_NOW, Caps
+from safety.emergency import EmergencyRules
 from safety.errors import UnknownFamilyError
 from safety.limits import Breach, Level, Range, Relation, Repair, WidthLimit
 from safety.recipes import Recipe
+from safety.rungs import Rungs
 from settings.frozen import Frozen
 
 HASH_DIGITS = 16
@@ -54,6 +56,7 @@ class FamilyPolicy(Frozen):
     caps: Caps = Caps()
     responses: Responses = Responses()
     fallback: tuple[Recipe, ...]  # a list, not a mapping: a recipe may read those before it
+    rungs: Rungs = Rungs()
 
     def content_hash(self) -> str:
         """Name these rules by what they say; two versions may have them in common."""
@@ -124,6 +127,7 @@ class SafetyPolicy(Frozen):
     """The policy of the platform, a family at a time."""
 
     families: dict[str, FamilyPolicy]
+    emergency: EmergencyRules = EmergencyRules()
 
     def family(self, name: str) -> FamilyPolicy:
         try:

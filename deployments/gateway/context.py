@@ -192,6 +192,11 @@ class GatewayContext:
             )
         if self.ledger.degraded:
             found.append("Redis cannot be reached, and decisions are written to the spool")
+        state = self.replica.steering.value
+        if state is not None and (emergency := state.emergency) is not None:
+            found.append(
+                f"Emergency mode is on ({emergency.reason}): every family answers its fallback"
+            )
         return found + self.replica.storage.reasons()
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
@@ -231,6 +236,7 @@ class GatewayContext:
                 ids,
                 self.clocks,
                 lambda: self.replica.config.stale,
+                self.replica.in_emergency,
                 self._stopwatch,
             )
             for name, family in self.families.items()

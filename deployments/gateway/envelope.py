@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from deployments.api.endpoint import InferenceEndpoint
-from deployments.runtime.batch import Prediction
+from deployments.runtime.batch import Judgement, Prediction
 from safety.limits import Level
 from safety.open_ends import claims_above, claims_below
 
@@ -58,12 +58,17 @@ def why_no_interval(family: InferenceEndpoint, *, fallback: bool) -> str:
 
 
 def safety_of(
-    family: InferenceEndpoint, level: Level, violations: list[dict[str, Any]], *, fallback: bool
+    family: InferenceEndpoint,
+    level: Level,
+    violations: list[dict[str, Any]],
+    judged: Judgement,
+    row: int,
 ) -> dict[str, Any]:
-    return {
+    found = {
         "level": level,
         "violations": violations,
-        "fallback": fallback,
-        "override": None,
+        "fallback": bool(judged.rungs[row]),
+        "override": ", ".join(judged.overrides[row].values()) if row in judged.overrides else None,
         "unjudged": family.unjudged,
     }
+    return found | {"checks": "off"} if judged.unchecked else found

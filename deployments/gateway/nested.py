@@ -45,7 +45,7 @@ class Items:
         together = {
             name: np.concatenate([column, columns[name]]) for name, column in batch.columns.items()
         }
-        return replace(batch, entities=entities, columns=together)
+        return replace(batch, entities=entities, columns=together, items=len(self.owners))
 
     def fold(self, judged: Judgement, details: Sequence[Detail | None], rows: int) -> Judgement:
         """Put back what safety made of the items, and give the judgement of the rows alone.
@@ -56,14 +56,18 @@ class Items:
         whole = Judgement(
             {name: column[:rows] for name, column in judged.columns.items()},
             judged.levels[:rows].copy(),
-            judged.fallback[:rows],
+            judged.rungs[:rows],
             {row: list(found) for row, found in judged.violations.items() if row < rows},
             judged.policy,
             judged.version,
+            judged.overrides,
+            judged.unchecked,
+            judged.emergency,
         )
+        fallback = judged.fallback
         for at, found in judged.violations.items():
             own = [each for each in found if each["field"] in self.nested.lists]
-            if at < rows or not own or judged.fallback[self.owners[at - rows]]:
+            if at < rows or not own or fallback[self.owners[at - rows]]:
                 continue
             owner, place = self.owners[at - rows], self.places[at - rows]
             whole.levels[owner] = max(whole.levels[owner], judged.levels[at])

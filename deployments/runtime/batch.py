@@ -44,6 +44,10 @@ class Batch:
     # The configuration that all stages answer these rows by.
     version: int = 0
     config_hash: str = ""
+    # How many of the last rows are items of lists in the answers to the rows before them.
+    items: int = 0
+    # Whether the gateway knows of an emergency; a stage may know of one besides.
+    emergency: bool = False
 
     def __len__(self) -> int:
         return len(self.entities)
@@ -76,6 +80,10 @@ class Batch:
                 head[name] = values
         if self.budget_s is not None:
             head["budget_s"] = self.budget_s
+        if self.items:
+            head["items"] = self.items
+        if self.emergency:
+            head["emergency"] = True
         return Frame(self.columns, head)
 
     @classmethod
@@ -174,24 +182,51 @@ class Judgement:
 
     columns: Columns
     levels: FloatArray  # the level's code
-    fallback: FloatArray  # 1 where the answer is the fallback's
+    rungs: FloatArray  # the code of the fallback ladder's rung; 0 where the model answered
     # Only rows that broke something are named.
     violations: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     # The hash of the family's policy, and the configuration that has it.
     policy: str = ""
     version: int | None = None
+    # By row the fields that a person put a value into, each with the override's id.
+    overrides: dict[int, dict[str, str]] = field(default_factory=dict)
+    # Whether the policy's limits were not asked, which only an admin may allow.
+    unchecked: bool = False
+    # Why an emergency put the fallback in every row's place; empty where none did.
+    emergency: str = ""
+
+    @property
+    def fallback(self) -> npt.NDArray[np.bool_]:
+        """Say which rows the model did not answer."""
+        fell_back: npt.NDArray[np.bool_] = self.rungs > 0
+        return fell_back
 
     def to_frame(self) -> Frame:
-        head = {"violations": self.violations, "policy": self.policy}
-        return Frame({**self.columns, "_level": self.levels, "_fallback": self.fallback}, head)
+        head: dict[str, Any] = {"violations": self.violations, "policy": self.policy}
+        if self.overrides:
+            head["overrides"] = self.overrides
+        if self.unchecked:
+            head["unchecked"] = True
+        if self.emergency:
+            head["emergency"] = self.emergency
+        return Frame({**self.columns, "_level": self.levels, "_rung": self.rungs}, head)
 
     @classmethod
     def from_frame(cls, frame: Frame) -> Self:
         columns = dict(frame.columns)
-        levels, fallback = columns.pop("_level"), columns.pop("_fallback")
-        violations = {int(row): found for row, found in frame.head["violations"].items()}
+        levels, rungs = columns.pop("_level"), columns.pop("_rung")
         head = frame.head
-        return cls(columns, levels, fallback, violations, head["policy"], head.get("version"))
+        return cls(
+            columns,
+            levels,
+            rungs,
+            {int(row): found for row, found in head["violations"].items()},
+            head["policy"],
+            head.get("version"),
+            {int(row): by_field for row, by_field in head.get("overrides", {}).items()},
+            head.get("unchecked", False),
+            head.get("emergency", ""),
+        )
 
 
 def requests_of(head: dict[str, Any]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from config_store.steering.state import SteeringState
+from config_store.steering.watch import SteeringWatch
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
@@ -39,6 +41,7 @@ class Replica:
         self._publisher = Publisher(self.redis, role)
         self.loops = self.metrics.loops
         self.config = ConfigWatch(self.redis, self._hand_on, loops=self.loops)
+        self.steering = SteeringWatch(self.redis, _noted, loops=self.loops)
         self.storage = StorageWatch(self.redis, self.settings.home)
 
     def follow(self, on_config: Callable[[Version], None]) -> None:
@@ -57,19 +60,28 @@ class Replica:
 
     async def open(self) -> Version:
         await self.config.start()
+        await self.steering.start()
         # Counters only grow: the next snapshot says it all.
         self.loops.start(
             "publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=REDIS_AWAY
         )
         self.loops.start("look at storage", self.storage.look, lambda: LOOK_SECONDS)
         await self.config.first(FIRST_CONFIG_SECONDS)
+        # No answer may leave before it is known whether there is an emergency.
+        await self.steering.first(FIRST_CONFIG_SECONDS)
         await self.storage.look()
         return await self.config.first(FIRST_CONFIG_SECONDS)  # a newer one may have come
 
     async def close(self) -> None:
         await self.config.stop()
+        await self.steering.stop()
         await self.loops.stop()
         await self.redis.aclose()
+
+    def in_emergency(self) -> bool:
+        """Tell whether emergency mode is on, as far as is known here."""
+        state = self.steering.value
+        return state is not None and state.emergency is not None
 
     def note_storage(self) -> None:
         """Set the gauges to what was seen last."""
@@ -83,10 +95,15 @@ class Replica:
             on_config(version)
 
     async def _publish(self) -> None:
-        for count in self._counts:
-            count()
         version = self.config.value
         if version is not None:
             self.metrics.config_version.set(version.number)
+        self.metrics.emergency_mode.set(self.in_emergency())
         self.note_storage()
+        for count in self._counts:  # last: a stage may know better
+            count()
         await self._publisher.publish(snapshot(self.metrics.registry, self.clocks.wall()))
+
+
+def _noted(_: SteeringState) -> None:
+    """Do nothing: whoever goes by the state reads it from the watch."""
