@@ -1,0 +1,247 @@
+"""The steering state in Redis: read, changed by commands, and never by two at once."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import ValidationError
+from redis.asyncio import Redis
+
+from config_store.document import ConfigDocument
+from config_store.errors import (
+    ChangedBehindError,
+    LostRaceError,
+    NoActiveVersionError,
+    RefusedChangeError,
+)
+from config_store.steering.adoption import Header, adopt, found_state
+from config_store.steering.changes import Changed, event
+from config_store.steering.commands import Actor, Command, Draft
+from config_store.steering.in_force import InForce
+from config_store.steering.scripts import CHANGE, READ
+from config_store.steering.state import SteeringState, VersionLife
+from config_store.steering.transitions import apply
+from config_store.store import ConfigStore, packed
+from observability.timeline.stream import stream_keys
+from settings.redis_names import redis_name
+
+# Each lost race is somebody else's change that was made: so many in a row is a caller gone wild.
+TRIES = 50
+
+
+class _Seen(NamedTuple):
+    """What one read found: the stored revision, the pointer, and the state of both."""
+
+    revision: str
+    pointer: str
+    published: int
+    state: SteeringState | None
+    stored: SteeringState | None
+
+
+class SteeringStore:
+    """A Redis that is away shows as redis.exceptions.RedisError: the change may have been made."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        configs = ConfigStore(redis)
+        self.channel = configs.channel
+        self.key = redis_name(redis, "config", "steering")
+        self.filed_key = redis_name(redis, "config", "filed")
+        self.in_force_key = redis_name(redis, "config", "in_force")
+        self._read_keys = [self.key, configs.active_key, configs.versions_key]
+        self._keys = [*self._read_keys, self.filed_key, self.in_force_key, *stream_keys(redis)]
+        self._read = redis.register_script(READ)
+        self._change = redis.register_script(CHANGE)
+
+    async def read(self) -> SteeringState:
+        """Give the state, made of the active version where an older release left none."""
+        seen = await self._look()
+        if seen.state is None:
+            raise NoActiveVersionError
+        return seen.state
+
+    async def change(self, commands: Command | Sequence[Command], by: Actor, now: float) -> Changed:
+        """Carry out a command, or several in one step; RefusedChangeError says why not."""
+        several = tuple(commands) if isinstance(commands, Sequence) else (commands,)
+        for _ in range(TRIES):
+            seen = await self._look()
+            changed = _applied(seen, several, by, now)
+            if changed.state is seen.stored or await self._write(seen, changed, by):
+                return changed
+        raise LostRaceError(TRIES)
+
+    async def draft(
+        self,
+        document: ConfigDocument,
+        message: str,
+        by: Actor,
+        now: float,
+        parent: int | None = None,
+    ) -> VersionLife:
+        """Store a document as a new version, written on top of its parent: the active one."""
+        record = packed(document, by.name, message, datetime.fromtimestamp(now, UTC))
+        for _ in range(TRIES):
+            seen = await self._look()
+            number = seen.published + 1
+            command = Draft(number, document.config_hash, message, parent or _active(seen))
+            changed = _applied(seen, (command,), by, now)
+            if await self._write(seen, changed, by, record):
+                return changed.state.versions[number]
+        raise LostRaceError(TRIES)
+
+    async def life(self, number: int) -> VersionLife:
+        """Give the life of a version, however old."""
+        state = await self.read()
+        if (life := state.versions.get(number)) is not None:
+            return life
+        filed = await self._redis.hget(self.filed_key, str(number))
+        if filed is None:
+            raise RefusedChangeError(
+                f"Steering knows no version {number}: list the versions to see which there are."
+            )
+        return VersionLife.model_validate_json(filed)
+
+    async def in_force(self, at: float) -> InForce | None:
+        """Tell what was in force at a time; None before the first entry that is kept."""
+        found = await self._redis.zrevrangebyscore(self.in_force_key, at, "-inf", 0, 1)
+        return InForce.read(found[0]) if found else None
+
+    async def restore(
+        self, state: SteeringState, reason: str, by: Actor, now: float
+    ) -> SteeringState:
+        """Write a state that a process knew last over one that cannot be trusted."""
+        try:
+            await self._look()
+        except ChangedBehindError:
+            pass
+        else:
+            raise RefusedChangeError(
+                "The steering state in Redis is one of steering's own: there is nothing to restore."
+            )
+        revision, pointer = await self._redis.hget(self.key, "revision"), await self._pointer()
+        stored = _text(revision)
+        number = max(state.revision, int(stored) if stored.isdigit() else 0) + 1
+        following = state.model_copy(
+            update={"revision": number, "changed": max(now, state.changed)}
+        )
+        noted = event("steering_restored", now, by, revision=number, reason=reason)
+        seen = _Seen(stored, pointer, 0, following, None)
+        if not await self._write(seen, Changed(following, (noted,)), by):
+            raise LostRaceError(1)
+        return following
+
+    async def _pointer(self) -> str:
+        return _text(await self._redis.get(self._read_keys[1]))
+
+    async def _look(self) -> _Seen:
+        found: Any = await self._read(keys=self._read_keys, args=[1000])
+        revision, text, digest, pointer, published, lines = found
+        headers = tuple(_header(line) for line in lines)
+        active = int(pointer) if pointer else None
+        if text is None and revision is None:
+            stored, state = None, found_state(headers, active) if active else None
+        else:
+            stored = _stored(text, _text(digest))
+            state = adopt(stored, headers, stored.active if active is None else active)
+        return _Seen(_text(revision), _text(pointer), int(published), state, stored)
+
+    async def _write(self, seen: _Seen, changed: Changed, by: Actor, record: bytes = b"") -> bool:
+        state, before = changed.state, seen.stored
+        text = state.model_dump_json().encode()
+        filed = _filed(seen.state, state)
+        entry = _entry(before, state, by)
+        given = {
+            "seen_revision": seen.revision,
+            "seen_pointer": seen.pointer,
+            "revision": str(state.revision),
+            "digest": sha256(text).hexdigest(),
+            "newest": str(max(state.versions)),
+            "active": str(state.active),
+            "changed": repr(state.changed),
+            "channel": self.channel,
+            "draft": str(max(state.versions)),
+            "filed": len(filed) // 2,
+            "events": len(changed.events),
+        }
+        events = [each.to_json() for each in changed.events]
+        written = await self._change(
+            keys=self._keys, args=[orjson.dumps(given), text, record, entry, *filed, *events]
+        )
+        if written < 0:
+            raise ChangedBehindError(f"the document of version {state.active} is not there")
+        return bool(written)
+
+
+def _applied(seen: _Seen, commands: tuple[Command, ...], by: Actor, now: float) -> Changed:
+    if seen.state is None:
+        raise NoActiveVersionError
+    found = Changed(seen.state, _adopted(seen, by, now))
+    for command in commands:
+        after = apply(found.state, command, by, now)
+        found = Changed(after.state, found.events + after.events)
+    return found
+
+
+def _adopted(seen: _Seen, by: Actor, now: float) -> tuple[Any, ...]:
+    if seen.stored is None or seen.state is None or seen.stored.active == seen.state.active:
+        return ()
+    active = seen.state.active
+    return (event("config_adopted", now, by, version=active, before=seen.stored.active),)
+
+
+def _active(seen: _Seen) -> int:
+    if seen.state is None:
+        raise NoActiveVersionError
+    return seen.state.active
+
+
+def _filed(before: SteeringState | None, after: SteeringState) -> list[bytes | str]:
+    """Give the lives that the state lets go, as number and text in turn."""
+    lives = before.versions if before is not None else {}
+    gone = [life for number, life in lives.items() if number not in after.versions]
+    return [part for life in gone for part in (str(life.number), life.model_dump_json())]
+
+
+def _entry(before: SteeringState | None, after: SteeringState, by: Actor) -> str:
+    entry = InForce.of(after, by)
+    if before is not None and entry.same_as(InForce.of(before, by)):
+        return ""
+    return entry.member()
+
+
+def _stored(text: bytes | None, digest: str) -> SteeringState:
+    if text is None or sha256(text).hexdigest() != digest:
+        raise ChangedBehindError("it was changed by something else than steering")
+    try:
+        return SteeringState.model_validate_json(text)
+    except ValidationError as refusal:
+        first = refusal.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the state"
+        raise ChangedBehindError(
+            f"this release cannot read it, {where}: {first['msg']}"
+        ) from refusal
+
+
+def _header(line: bytes) -> Header:
+    fields = orjson.loads(line)
+    return Header(
+        number=fields["number"],
+        content_hash=fields["config_hash"],
+        author=fields["author"],
+        message=fields["reason"],
+        created=_seconds(fields["created"]),
+    )
+
+
+def _seconds(created: str) -> float:
+    try:
+        return datetime.fromisoformat(created).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""

@@ -1,0 +1,85 @@
+"""Applies a command to the state: pure, so that a simulation runs what serves."""
+
+from config_store.errors import NotPermittedError
+from config_store.steering import freezes, interventions, lives, rollouts, switches
+from config_store.steering.changes import Changed, Transition, with_fields
+from config_store.steering.commands import (
+    ROLES,
+    Abort,
+    Actor,
+    AddFreeze,
+    AddOverride,
+    Advance,
+    Approve,
+    Command,
+    Deploy,
+    Draft,
+    EmergencyOff,
+    EmergencyOn,
+    Expire,
+    Judge,
+    LeaveLock,
+    RemoveFreeze,
+    RemoveOverride,
+    RollBack,
+    SetSettings,
+    TakeLock,
+    Validate,
+    Validated,
+    Wait,
+)
+from config_store.steering.state import SteeringState
+
+
+def apply(state: SteeringState, command: Command, by: Actor, now: float) -> Changed:
+    """Give the state after the command, or raise RefusedChangeError.
+
+    A command that changes nothing gives the very state, and no event. Time never goes back from one
+    revision to the next, whichever clock `now` was read from.
+    """
+    needed = ROLES[type(command)]
+    if not by.role.includes(needed):
+        raise NotPermittedError(type(command).__name__, needed, by.role)
+    now = max(now, state.changed)
+    found = _TRANSITIONS[type(command)](state, command, by, now)
+    if found.state is state or found.state == state:
+        return Changed(state)
+    following = with_fields(found.state, revision=state.revision + 1, changed=now)
+    return Changed(lives.pruned(following), found.events)
+
+
+def _expire(state: SteeringState, _command: Expire, by: Actor, now: float) -> Changed:
+    found = Changed(state)
+    for step in (
+        rollouts.expire_rollout,
+        interventions.expire_overrides,
+        freezes.expire_freezes,
+        freezes.expire_lock,
+    ):
+        after = step(found.state, by, now)
+        found = Changed(after.state, found.events + after.events)
+    return found
+
+
+_TRANSITIONS: dict[type[Command], Transition] = {
+    Draft: lives.draft,
+    Validate: lives.validate,
+    Validated: lives.validated,
+    Approve: lives.approve,
+    SetSettings: lives.set_settings,
+    Deploy: rollouts.deploy,
+    Judge: rollouts.judge,
+    Advance: rollouts.advance,
+    Wait: rollouts.wait,
+    Abort: switches.abort,
+    RollBack: switches.roll_back,
+    EmergencyOn: interventions.emergency_on,
+    EmergencyOff: interventions.emergency_off,
+    AddOverride: interventions.add_override,
+    RemoveOverride: interventions.remove_override,
+    AddFreeze: freezes.add_freeze,
+    RemoveFreeze: freezes.remove_freeze,
+    TakeLock: freezes.take_lock,
+    LeaveLock: freezes.leave_lock,
+    Expire: _expire,
+}
