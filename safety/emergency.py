@@ -46,7 +46,7 @@ class EmergencyRules(Frozen):
     # A model that is broken altogether gets there in a second or a minute, as the load is; the odd
     # row without a number, which its fallback answers, does not in a day.
     critical: CriticalRule | None = CriticalRule(count=1000, seconds=60)
-    # Not on from the start: a replica that dies and is started anew is no reason to distrust models.
+    # Not on from the start: that a replica dies and is started anew says nothing against models.
     errors: ErrorRule | None = None
     drift: tuple[DriftRule, ...] = Field((), max_length=8)
 

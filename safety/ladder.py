@@ -128,8 +128,8 @@ class Ladder:
 
 
 def _take(found: dict[str, FloatArray], answer: Columns, rows: BoolArray) -> None:
-    for field in found:
-        found[field] = np.where(rows, answer[field], found[field])
+    for field, column in found.items():
+        found[field] = np.where(rows, answer[field], column)
 
 
 def _same(now: FloatArray | None, then: FloatArray | None, n: int) -> BoolArray:
