@@ -43,10 +43,7 @@ class DriftRule(Frozen):
 class EmergencyRules(Frozen):
     """Each may be left out; without any, only an operator turns emergency mode on."""
 
-    # A model that is broken altogether gets there in a second or a minute, as the load is; the odd
-    # row without a number, which its fallback answers, does not in a day.
-    critical: CriticalRule | None = CriticalRule(count=1000, seconds=60)
-    # Not on from the start: that a replica dies and is started anew says nothing against models.
+    critical: CriticalRule | None = None
     errors: ErrorRule | None = None
     drift: tuple[DriftRule, ...] = Field((), max_length=8)
 

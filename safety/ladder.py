@@ -11,11 +11,13 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from safety.arrays import BoolArray
 from safety.checker import Checker
 from safety.fallback import Fallback
+from safety.limits import Limit
 from safety.policy import FamilyPolicy
 from safety.recipes import Constant, Multiple, Recipe, Threshold
-from safety.rules import BoolArray, FiniteRule, RangeRule
+from safety.rules import Between, Finite, Never
 from safety.rungs import Rung
 
 FloatArray = npt.NDArray[np.float64]
@@ -58,11 +60,21 @@ class Ladder:
                 - set(policy.outputs)
             )
         )
-        acting = [each for each in checker.rules if policy.responses.substitutes(each.level)]
-        self._judging = tuple(each for each in acting if each.field in policy.outputs)
-        self._believing = tuple(
-            each for each in acting if isinstance(each, RangeRule) and each.field in self._reads
-        )
+        rules = checker.rules
+        acting = [at for at, each in enumerate(rules) if policy.responses.substitutes(each.level)]
+        forbidding = {
+            each.name for each in policy.forbidden if not _reads_inputs_alone(policy, each)
+        }
+        self._judging = [
+            (at, rules[at])
+            for at in acting
+            if rules[at].field in policy.outputs or rules[at].name in forbidding
+        ]
+        self._believing = [
+            at
+            for at in acting
+            if isinstance(rules[at].measure, Between) and rules[at].field in self._reads
+        ]
 
     def answer(self, columns: Columns, n: int, last: LastAnswers | None = None) -> Answers:
         """Answer n rows without their model; without last answers that rung is left out."""
@@ -106,9 +118,9 @@ class Ladder:
             column = columns.get(name)
             known &= np.zeros(n, dtype=np.bool_) if column is None else np.isfinite(column)
         if self._believing:
-            matrix = self._checker.matrix(columns, n)
-            for rule in self._believing:
-                known &= ~rule.broken(matrix)
+            with np.errstate(over="ignore", invalid="ignore"):
+                broken = self._checker.broken(self._checker.matrix(columns, n))
+            known &= ~broken[self._believing].any(axis=0)
         return known
 
     def _holds(self, columns: Columns, answer: Columns, n: int) -> BoolArray:
@@ -118,13 +130,19 @@ class Ladder:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             matrix = self._checker.matrix({**columns, **answer}, n)
+            broken = self._checker.broken(matrix)
             holds = np.ones(n, dtype=np.bool_)
-            for rule in self._judging:
-                broken = rule.broken(matrix)
-                if not isinstance(rule, FiniteRule):
-                    broken = broken & np.isfinite(rule.bound(matrix))
-                holds &= ~broken
+            for at, rule in self._judging:
+                hit = broken[at]
+                if hit.any() and not isinstance(rule.measure, Finite | Never):
+                    hit = hit & np.isfinite(rule.bound(matrix))
+                holds &= ~hit
         return holds
+
+
+def _reads_inputs_alone(policy: FamilyPolicy, limit: Limit) -> bool:
+    """Tell whether no answer of another rung could keep a limit that this one breaks."""
+    return not any(policy.is_answer(column) for column in policy.columns_of(limit))
 
 
 def _take(found: dict[str, FloatArray], answer: Columns, rows: BoolArray) -> None:

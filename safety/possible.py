@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from safety.arrays import BoolArray
 from safety.checker import Violation
 from safety.limits import Level
 from safety.policy import FamilyPolicy
-from safety.rules import BoolArray
 
 Columns = Mapping[str, npt.NDArray[np.floating[Any]]]
 

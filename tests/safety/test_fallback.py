@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.tail.plan import ACTIONS
+from safety.arrays import FloatArray
 from safety.checker import Checker
 from safety.fallback import Fallback, Repaired
 from safety.limits import Level, Relation, Repair
 from safety.policy import FamilyPolicy, Response, Responses
-from safety.rules import FloatArray
 from safety.tail import LONGEST_MS, QUANTILES, tail_policy
 
 Columns = dict[str, FloatArray]

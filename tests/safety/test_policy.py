@@ -66,7 +66,7 @@ def test_the_smallest_family_is_accepted() -> None:
         ({"ranges": [limit(low=3)]}, "low 3.0 > high 2.0"),
         ({"ranges": [limit(low=None, above_low=True)]}, "without a low bound"),
         ({"ranges": [limit(low=float("nan"))]}, "finite"),
-        ({"ranges": [limit(level="safe")]}, "warning"),
+        ({"ranges": [limit(level="fatal")]}, "'safe', 'warning'"),
         ({"ranges": [limit(field="x", repair="clamp")]}, "x is an input"),
         (
             {"inputs": ["x", "w"], "relations": [relation(lesser="w", repair="clamp")]},
