@@ -70,15 +70,16 @@ class Ladder:
             for at in acting
             if rules[at].field in policy.outputs or rules[at].name in forbidding
         ]
-        self._believing = [
-            at
+        self._doubting = [
+            (at, rules[at].field)
             for at in acting
-            if isinstance(rules[at].measure, Between) and rules[at].field in self._reads
+            if isinstance(rules[at].measure, Between) and rules[at].field in policy.inputs
         ]
 
     def answer(self, columns: Columns, n: int, last: LastAnswers | None = None) -> Answers:
         """Answer n rows without their model; without last answers that rung is left out."""
         found = self._constants.answer(columns, n)
+        columns = self._believed(columns, n)
         rungs = np.full(n, float(Rung.CONSTANT.code))
         if self._policy.rungs.baseline and self._reads:
             self._try_baseline(found, rungs, columns, n)
@@ -111,16 +112,24 @@ class Ladder:
         _take(found, answer, usable)
         rungs[usable] = Rung.LAST_SAFE.code
 
+    def _believed(self, columns: Columns, n: int) -> Columns:
+        """Put NaN where an input is outside its own range, and so tells nothing."""
+        if not self._doubting:
+            return columns
+        with np.errstate(over="ignore", invalid="ignore"):
+            broken = self._checker.broken(self._checker.matrix(columns, n))
+        believed = dict(columns)
+        for at, field in self._doubting:
+            if field in believed and broken[at].any():
+                believed[field] = np.where(broken[at], np.nan, believed[field])
+        return believed
+
     def _known(self, columns: Columns, n: int) -> BoolArray:
-        """Say of which rows everything is known, and believable, that the recipes read."""
+        """Say of which rows everything is known that the recipes read."""
         known = np.ones(n, dtype=np.bool_)
         for name in self._reads:
             column = columns.get(name)
             known &= np.zeros(n, dtype=np.bool_) if column is None else np.isfinite(column)
-        if self._believing:
-            with np.errstate(over="ignore", invalid="ignore"):
-                broken = self._checker.broken(self._checker.matrix(columns, n))
-            known &= ~broken[self._believing].any(axis=0)
         return known
 
     def _holds(self, columns: Columns, answer: Columns, n: int) -> BoolArray:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from deployments.runtime.batch import Batch, Columns, FloatArray, Judgement
 from safety.checker import Checker, Violation
+from safety.columns import LAST, LAST_AGE, last
 from safety.fallback import Fallback
 from safety.ladder import Ladder, LastAnswers
 from safety.last_safe import LastSafe
@@ -40,10 +41,14 @@ class Judge:
     policy_hash: str
     # What is kept of answers: the outputs, and what a later request must have in common with them.
     remembered: tuple[str, ...]
+    # The columns of the last safe answer that limits read.
+    reads_last: tuple[str, ...]
 
     @classmethod
     def of(cls, policy: FamilyPolicy) -> Self:
         checker = Checker(policy)
+        reads_last = tuple(name for name in policy.beside() if name.startswith(LAST))
+        remembers = policy.rungs.has_last_safe or bool(reads_last)
         return cls(
             policy,
             checker,
@@ -51,11 +56,14 @@ class Judge:
             Ladder(policy, checker),
             policy.outputs,
             policy.content_hash(),
-            (*policy.outputs, *policy.rungs.same) if policy.rungs.has_last_safe else (),
+            (*policy.outputs, *policy.rungs.same) if remembers else (),
+            reads_last,
         )
 
     def judge(self, batch: Batch, memory: LastSafe | None = None, now: float = 0.0) -> Judgement:
         """Judge what the model said, repair what may not leave, and remember what was safe."""
+        if self.reads_last and memory is not None:
+            self._add_last(batch, memory, now)
         if not self._is_answered(batch):
             return self._without_model(batch, memory, now)
         n = len(batch)
@@ -113,9 +121,9 @@ class Judge:
         if not lost.any():
             return rungs
         rows = np.flatnonzero(lost)
-        last = self._last(batch, memory, now)
+        known = self._last(batch, memory, now)
         inputs = {name: column[rows] for name, column in self._inputs(batch).items()}
-        answers = self.ladder.answer(inputs, len(rows), None if last is None else last.take(rows))
+        answers = self.ladder.answer(inputs, len(rows), None if known is None else known.take(rows))
         for name, column in answers.columns.items():
             columns[name] = np.array(columns[name])
             columns[name][rows] = column
@@ -132,6 +140,12 @@ class Judge:
         columns, at = memory.find(batch.entities)
         at[len(batch) - batch.items :] = np.nan
         return LastAnswers(columns, now - at)
+
+    def _add_last(self, batch: Batch, memory: LastSafe, now: float) -> None:
+        """Put to a batch what its limits read of the last safe answers; NaN where there is none."""
+        columns, at = memory.find(batch.entities)
+        known = {last(name): column for name, column in columns.items()} | {LAST_AGE: now - at}
+        batch.columns = batch.columns | {name: known[name] for name in self.reads_last}
 
     def _remember(
         self, batch: Batch, columns: Columns, safe: BoolArray, memory: LastSafe, now: float
