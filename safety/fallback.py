@@ -23,7 +23,7 @@ class Repaired:
     fallback: BoolArray  # rows answered by the conservative rule; those refused are among them
     clamped: BoolArray  # rows of the model with at least one field moved to its limit
     refused: Mapping[int, Rule]  # rows that are to get no answer, and the rule that says so
-    emergency: BoolArray  # rows that broke a rule which calls for emergency mode
+    alarms: Mapping[int, Rule]  # rows that broke a rule which calls for emergency mode
 
 
 class Fallback:
@@ -54,12 +54,12 @@ class Fallback:
         """Clamp what may be clamped, and answer the other rows that may not leave anew."""
         if verdicts.broken is None:
             nobody = np.zeros(len(verdicts.levels), dtype=np.bool_)
-            return Repaired(columns, nobody, nobody, {}, nobody)
+            return Repaired(columns, nobody, nobody, {}, {})
         broken = verdicts.broken
         lost = _any_of(broken, self._acts & ~self._is_clamp)
         clamped = _any_of(broken, self._acts & self._is_clamp) & ~lost
         refused = self._first_of(broken, self._refuses)
-        calls = _any_of(broken, self._calls)
+        alarms = self._first_of(broken, self._calls)
         repaired = dict(columns)
         with np.errstate(over="ignore", invalid="ignore"):
             if clamped.any():
@@ -68,10 +68,19 @@ class Fallback:
                 still = self._still_broken(repaired, clamped)
                 lost = lost | _any_of(still, self._acts)
                 refused |= self._first_of(still, self._refuses_at_last)
-                calls = calls | _any_of(still, self._calls)
+                alarms |= self._first_of(still, self._calls)
             if lost.any():
                 self._overwrite(repaired, self.answer(repaired, len(lost)), lost)
-        return Repaired(repaired, lost, clamped & ~lost, refused, calls)
+        return Repaired(repaired, lost, clamped & ~lost, refused, alarms)
+
+    def barred(self, columns: Columns, n: int) -> tuple[Mapping[int, Rule], Mapping[int, Rule]]:
+        """Name the rows that are refused whoever answers them, and those that call an emergency."""
+        if not (self._refuses | self._calls).any():
+            return {}, {}
+        broken = self._checker.check(columns, n).broken
+        if broken is None:
+            return {}, {}
+        return self._first_of(broken, self._refuses), self._first_of(broken, self._calls)
 
     def answer(self, columns: Columns, n: int) -> dict[str, FloatArray]:
         """Answer n rows without any model: every output, from the recipes, within the caps."""

@@ -149,6 +149,8 @@ CAPACITY = InferenceEndpoint(
     nested=Nested(
         {"next_hour_workers": "workers", "rate": "point", "lower": "lower", "upper": "upper"},
         item="hour",
+        begins="start",
+        seconds=HOUR,
     ),
     body=CapacityBody,
     data=CapacityData,

@@ -74,6 +74,9 @@ class Nested:
     lists: dict[str, str]
     # What a violation calls the number of an item, counted from 1.
     item: str
+    # Where the detail says when the first item begins, and how many seconds each is for.
+    begins: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,8 @@ class InferenceEndpoint:
     bulk: Bulk = USUAL_BULK
 
     nested: Nested | None = None
+    # The part of `data` whose values safety may be asked to judge by their names.
+    parameters: str = ""
     # Parts of `data` that no limit of the safety policy is held against.
     unjudged: tuple[str, ...] = ()
     # Why the model claims no interval, where it does not.

@@ -3,15 +3,16 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from config_store.steering.state import Emergency, Override
 from pydantic import BaseModel, ConfigDict, Field
 
+from config_store.steering.state import Emergency, Override
 from deployments.api.endpoint import ENTITY_PATTERN
 from deployments.gateway.timestamps import TimestampOrEpoch
 
 FAMILY_PATTERN = r"^[a-z][a-z_-]{0,31}$"
 Reason = Annotated[str, Field(max_length=500, pattern=r"\S")]
-Breach = Literal["warning", "unsafe", "critical"]
+# A limit at level safe is on trial: that it was broken is noted, and no more.
+Severity = Literal["safe", "warning", "unsafe", "critical"]
 
 
 class EmergencyBody(BaseModel):
@@ -142,7 +143,7 @@ class ViolationRecord(BaseModel):
     field: str | None
     value: float | None
     bound: float | None
-    level: Breach
+    level: Severity
     message: str
     rung: str | None = Field(description="Who answered in the end; null of older decisions.")
     model_version: str | None

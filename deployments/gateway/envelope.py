@@ -39,7 +39,7 @@ def withheld_interval(
     """
     if not {"lower", "upper"} <= prediction.columns.keys():
         return None
-    stopped = (each for each in violations if each["level"] != Level.WARNING)
+    stopped = (each for each in violations if each["level"] in (Level.UNSAFE, Level.CRITICAL))
     if any(each["field"] not in prediction.columns for each in stopped):
         return None
     lower, upper = (float(prediction.columns[end][row]) for end in ("lower", "upper"))

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from config_store.steering.state import Emergency, SteeringState
-
 from config_store.store import Version
 from deployments.runtime.batch import Batch, Judgement
 from deployments.runtime.replica import Replica
@@ -47,8 +46,7 @@ class Safety(Stage[CompiledPolicy]):
 
     def judge(self, batch: Batch, judge: Judge) -> Judgement:
         now = self._clocks.wall()
-        emergency = self._emergencies.now()
-        is_on = emergency is not None or batch.emergency
+        is_on = batch.emergency or self._emergencies.now() is not None
         # What an emergency's models say is nothing to fall back to later.
         memory = None if is_on else self._memories.of(batch.family, judge)
         if self._interventions.are_checks_off(batch.family, now):
@@ -56,7 +54,8 @@ class Safety(Stage[CompiledPolicy]):
         else:
             judged = judge.judge(batch, memory, now)
         self._emergencies.count(batch, judged)
-        if is_on:
+        emergency = self._emergencies.now()  # this very batch may have begun it
+        if is_on or emergency is not None:
             judge.replace(judged, batch, why_of(emergency))
         self._interventions.override(judged, batch, judge, now)
         return judged
@@ -80,6 +79,7 @@ class Safety(Stage[CompiledPolicy]):
                 self._emergencies.step,
                 lambda: EVERY_SECONDS,
                 expected=REDIS_AWAY,
+                wake=self._emergencies.wake,
             ),
             loops.start(
                 "share last safe answers",

@@ -5,6 +5,7 @@ they counted. A rule that breaks turns the mode on for all. While Redis is away 
 once, and everywhere as soon as it can be written.
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -12,12 +13,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import orjson
-from config_store.steering.commands import Actor, EmergencyOn
-from config_store.steering.state import Emergency, SteeringState
-from config_store.steering.store import SteeringStore
 from redis.asyncio import Redis
 
 from access.keys import Role
+from config_store.steering.commands import Actor, EmergencyOn
+from config_store.steering.state import Emergency, SteeringState
+from config_store.steering.store import SteeringStore
 from deployments.runtime.batch import Batch, Judgement
 from deployments.safety.judge import AWAY
 from safety.drift import Drift
@@ -66,6 +67,8 @@ class Emergencies:
         self._released = 0.0
         # One that a rule of this replica began, until the steering state has it.
         self._own: Emergency | None = None
+        # Set when there is something to tell that cannot wait for the next second.
+        self.wake = asyncio.Event()
 
     def configure(self, rules: EmergencyRules) -> None:
         """Take over the rules of the active version; what was counted stays."""
@@ -86,6 +89,9 @@ class Emergencies:
         """Note a batch as the policy judged it, before anything is put in its place."""
         rows = len(batch) - batch.items
         now = self._clocks.monotonic()
+        for row, rule in judged.alarms.items():
+            entity = batch.entities[row]
+            self.begin(Reason(rule, f"an answer about {entity} ({batch.family}) broke it"))
         self._counts.note(_tally(judged, rows) if judged.violations else Tally(rows), now)
         for rule, drift in self._drifts.items():
             if (
@@ -101,6 +107,7 @@ class Emergencies:
             self._own = Emergency(
                 since=self._clocks.wall(), by=RULES.name, reason=why.reason, rule=why.rule
             )
+            self.wake.set()
 
     async def step(self) -> None:
         """Hold the rules against what all replicas counted; called every second."""

@@ -7,15 +7,16 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from deployments.runtime.batch import Batch, Columns, FloatArray, Judgement
+from deployments.runtime.batch import Batch, Columns, FloatArray, Judgement, Refusal
 from safety.checker import Checker, Violation
-from safety.columns import LAST, LAST_AGE, last
+from safety.columns import LAST, LAST_AGE, is_parameter, last
 from safety.fallback import Fallback
 from safety.ladder import Ladder, LastAnswers
 from safety.last_safe import LastSafe
 from safety.limits import Level
 from safety.policy import FamilyPolicy
 from safety.possible import impossible
+from safety.rules import Rule
 
 BoolArray = npt.NDArray[np.bool_]
 # A limit that was broken, as an answer tells of it.
@@ -39,6 +40,8 @@ class Judge:
     ladder: Ladder
     outputs: tuple[str, ...]
     policy_hash: str
+    # Those of a trial that the policy judges.
+    parameters: tuple[str, ...]
     # What is kept of answers: the outputs, and what a later request must have in common with them.
     remembered: tuple[str, ...]
     # The columns of the last safe answer that limits read.
@@ -56,6 +59,7 @@ class Judge:
             Ladder(policy, checker),
             policy.outputs,
             policy.content_hash(),
+            tuple(filter(is_parameter, policy.beside())),
             (*policy.outputs, *policy.rungs.same) if remembers else (),
             reads_last,
         )
@@ -69,13 +73,23 @@ class Judge:
         n = len(batch)
         verdicts = self.checker.check(batch.columns, n)
         repaired = self.fallback.repair(batch.columns, verdicts)
-        columns = {name: np.asarray(repaired.columns[name], np.float64) for name in self.outputs}
+        # A moved parameter goes back to where the gateway took it from.
+        leaving = [*self.outputs, *(each for each in self.parameters if each in batch.columns)]
+        columns = {name: np.asarray(repaired.columns[name], np.float64) for name in leaving}
         rungs = self._climb(columns, batch, repaired.fallback, memory, now)
         if memory is not None:
             safe = (verdicts.levels <= Level.WARNING.code) | repaired.clamped
             self._remember(batch, columns, safe & ~repaired.fallback, memory, now)
         levels = verdicts.levels.astype(np.float64)
-        return Judgement(columns, levels, rungs, _told(verdicts.violations), self.policy_hash)
+        return Judgement(
+            columns,
+            levels,
+            rungs,
+            _told(verdicts.violations),
+            self.policy_hash,
+            refusals=refusals(repaired.refused),
+            alarms={row: rule.name for row, rule in repaired.alarms.items()},
+        )
 
     def pass_on(self, batch: Batch, memory: LastSafe | None = None, now: float = 0.0) -> Judgement:
         """Let everything leave that can leave at all: for when the limits are not asked."""
@@ -99,6 +113,8 @@ class Judge:
         n = len(batch)
         answers = self.ladder.answer(self._inputs(batch), n)
         judged.columns, judged.rungs = answers.columns, answers.rungs
+        refused, _ = self.fallback.barred({**batch.columns, **answers.columns}, n)
+        judged.refusals = refusals(refused)
         judged.levels = np.maximum(judged.levels, float(Level.WARNING.code))
         judged.emergency = why
 
@@ -111,7 +127,16 @@ class Judge:
         answers = self.ladder.answer(self._inputs(batch), n, self._last(batch, memory, now))
         levels = np.full(n, float(Level.WARNING.code))
         violations: dict[int, list[Told]] = {row: [AWAY] for row in range(n)}
-        return Judgement(answers.columns, levels, answers.rungs, violations, self.policy_hash)
+        refused, alarms = self.fallback.barred({**batch.columns, **answers.columns}, n)
+        return Judgement(
+            answers.columns,
+            levels,
+            answers.rungs,
+            violations,
+            self.policy_hash,
+            refusals=refusals(refused),
+            alarms={row: rule.name for row, rule in alarms.items()},
+        )
 
     def _climb(
         self, columns: Columns, batch: Batch, lost: BoolArray, memory: LastSafe | None, now: float
@@ -158,6 +183,18 @@ class Judge:
         if rows.size:
             entities = [batch.entities[row] for row in rows]
             memory.note(entities, {name: kept[name][rows] for name in self.remembered}, now)
+
+
+def refusals(refused: Mapping[int, Rule]) -> dict[int, Refusal]:
+    """Say of each row that gets no answer by which rule."""
+    return {
+        row: {
+            "code": "policy",
+            "message": f"The safety policy refuses an answer by its rule {rule.name!r}: "
+            f"{rule.message}",
+        }
+        for row, rule in refused.items()
+    }
 
 
 def _column(batch: Batch, name: str) -> FloatArray:

@@ -5,6 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
+from fastapi import APIRouter, Body, Depends, Path, Query
+from pydantic import BaseModel
+
+from access.keys import Principal, Role
+from config_store.errors import ConfigError, NotPermittedError, RefusedChangeError
 from config_store.steering.commands import (
     Actor,
     AddOverride,
@@ -15,11 +20,6 @@ from config_store.steering.commands import (
 )
 from config_store.steering.state import SteeringState
 from config_store.steering.store import SteeringStore
-from fastapi import APIRouter, Body, Depends, Path, Query
-from pydantic import BaseModel
-
-from access.keys import Principal, Role
-from config_store.errors import ConfigError, NotPermittedError, RefusedChangeError
 from deployments.api.errors import (
     ConflictError,
     ForbiddenError,
@@ -29,7 +29,6 @@ from deployments.api.errors import (
 )
 from deployments.api.safety import (
     FAMILY_PATTERN,
-    Breach,
     ChecksShown,
     EmergencyBody,
     EmergencyState,
@@ -37,6 +36,7 @@ from deployments.api.safety import (
     OverrideShown,
     Reason,
     SafetyStatus,
+    Severity,
     ViolationRecord,
 )
 from deployments.gateway.context import GatewayContext
@@ -115,7 +115,7 @@ async def emergency_mode(
 async def violations(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     family: Annotated[str | None, Query(pattern=FAMILY_PATTERN)] = None,
-    severity: Annotated[Breach | None, Query(description="Of this level only.")] = None,
+    severity: Annotated[Severity | None, Query(description="Of this level only.")] = None,
     since: Annotated[
         Timestamp | None, Query(description="From this time on; of the last day if left out.")
     ] = None,
