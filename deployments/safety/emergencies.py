@@ -112,7 +112,7 @@ class Emergencies:
     async def step(self) -> None:
         """Hold the rules against what all replicas counted; called every second."""
         self._forget_what_is_over()
-        found = tallies(self._rules, self._counts, self._clocks.monotonic())
+        found = self._tallied()
         try:
             found_elsewhere = await self._shared(found)
         except REDIS_AWAY:
@@ -137,6 +137,9 @@ class Emergencies:
             self._counts.clear()
             for drift in self._drifts.values():
                 drift.clear()
+
+    def _tallied(self) -> Tallies:
+        return tallies(self._rules, self._counts, self._clocks.monotonic())
 
     def _broken(self, found: Sequence[Tallies]) -> Reason | None:
         now = self._clocks.monotonic()
