@@ -45,9 +45,9 @@ class LastSafe:
         slots = [self._slots.get(entity, -1) for entity in entities]
         if -1 in slots:
             slots = [self._slot(entity) for entity in entities]
-        for at, field in enumerate(self.fields):
-            self._values[slots, at] = columns[field]
-        self._at[slots] = now
+        rows = np.array(slots, dtype=np.intp)
+        self._values[rows] = np.array([columns[field] for field in self.fields]).T
+        self._at[rows] = now
         self._changed.update(entities)
 
     def find(self, entities: Sequence[str]) -> tuple[dict[str, FloatTable], FloatTable]:
