@@ -93,6 +93,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
     Role.OPERATOR: (
         "POST /safety/emergency-mode",  # turning it off takes an admin; the route itself looks
         "POST /ledger/audit",
+        "POST /safety/policy/check",
         "POST /sources/{name}/check",
         "POST /sources/{name}/backfill",
         "DELETE /sources/{name}/backfill",

@@ -192,6 +192,8 @@ class FamilyPolicy(Grown):
         reach = {recipe.field: recipe.reach() for recipe in self.fallback}
         for limit in self.all_ranges():
             judged = limit.repair in _ANSWERED_ANEW and limit.level is not Level.SAFE
+            # What holds under a condition is proved before a policy is active (safety/proofs/).
+            judged = judged and limit.when is None
             if judged and limit.field in reach:
                 _refuse_reach_outside(limit, *reach[limit.field])
         return self

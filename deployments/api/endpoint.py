@@ -93,6 +93,10 @@ class InferenceEndpoint:
     answers: Callable[[Columns, Sequence[Detail | None]], list[dict[str, Any]]]
     interval_method: str
     interval_level: float
+    # What `columns` gives, and the pairs of it of which the first is never above the second: from
+    # these a check of a policy knows what its limits and recipes can read.
+    given: tuple[str, ...] = ()
+    ordered: tuple[tuple[str, str], ...] = ()
     # What is said beside the numbers of a row that fell back; nothing where left out.
     fallback_detail: Callable[[Any], Detail] | None = None
     # The features that the model needs and that the feature store may fill.

@@ -30,6 +30,8 @@ MOST_VALUES = 20_000
 MOST_STEPS = 500
 MOST_LEVELS = 8
 LEVELS = (0.8, 0.95)
+# What is known of the series without a model.
+LAST = ("last", "last_lower", "last_upper")
 # Squares of it are numbers still.
 LARGEST = 1e100
 
@@ -215,7 +217,7 @@ class ForecastData(BaseModel):
 def columns(bodies: Sequence[ForecastBody], _: ConfigDocument) -> Columns:
     """Give the last value and its own errors: from this a fallback answers."""
     found = np.array([_repeated(body) for body in bodies])
-    return dict(zip(("last", "last_lower", "last_upper"), found.T, strict=True))
+    return dict(zip(LAST, found.T, strict=True))
 
 
 def _repeated(body: ForecastBody) -> tuple[float, float, float]:
@@ -346,6 +348,8 @@ FORECAST = InferenceEndpoint(
     body=ForecastBody,
     data=ForecastData,
     columns=columns,
+    given=LAST,
+    ordered=(("last_lower", "last_upper"),),
     answers=answers,
     fallback_detail=fallback_detail,
     interval_method="rolling-origin-conformal",

@@ -25,6 +25,7 @@ from deployments.gateway.lanes import Lanes
 from deployments.gateway.listeners import Listeners
 from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.pipeline import InferencePipeline, Stages
+from deployments.gateway.policy_checks import PolicyChecks
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.remote_write import RemoteWrites
@@ -86,6 +87,7 @@ class GatewayContext:
         self.lookups = DecisionLookups(self.clocks.monotonic, why_waiting=self.spools.why_waiting)
         self.intake = Intake(replica.redis)
         self.features = FeatureReader(replica.redis, self.clocks.monotonic, self._refresh_seconds)
+        self.policy_checks = PolicyChecks()
         self.post_room = BodyRoom(POSTS_PER_KEY, POSTS_IN_ALL)
         self.vectors = VectorsQuestions(
             self.features, self.post_room, self.active, self.clocks.wall

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from deployments.api.datasets import DatasetQuery
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.features import VectorsQuery
+from deployments.api.policy_check import PolicyCheck
 from deployments.api.telemetry import TelemetryColumns, TelemetryRows
 from deployments.gateway.bodies import BodyReader
 
@@ -167,7 +168,7 @@ def _build(app: FastAPI, families: Mapping[str, InferenceEndpoint]) -> dict[str,
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas |= _schemas([Error, Online, Interval, SafetyShown, Meta])
-    schemas |= _schemas([TelemetryRows, TelemetryColumns, VectorsQuery, DatasetQuery])
+    schemas |= _schemas([TelemetryRows, TelemetryColumns, VectorsQuery, DatasetQuery, PolicyCheck])
     for family in families.values():
         schemas |= _schemas([BodyReader(family).many, family.body, family.data])
         schemas[_answer(family)] = _answer_schema(family)
