@@ -3,6 +3,7 @@
 The moments, the calendars and the freezes are handed in: nothing here asks a clock.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,30 +47,32 @@ def time_columns(
     frozen = np.zeros(len(moments), dtype=np.bool_)
     for each in freezes:
         frozen |= (moments >= each.begins) & (moments < each.ends)
-    minutes = [int(moment) // MINUTE * MINUTE for moment in moments.tolist()]
-    said = [
-        (
-            _market_open(place.exchange, minute),
-            calendar_values(place.exchange, place.time_zone, minute),
-        )
-        for place, minute in zip(places, minutes, strict=True)
-    ]
+    said = [_said(place, moment) for place, moment in zip(places, moments.tolist(), strict=True)]
     calendar = {
         f"time.{name}": np.array([values[name] for _, values in said], dtype=np.float64)
         for name in CALENDAR
     }
     is_open = np.array([value for value, _ in said], dtype=np.float64)
-    return {MARKET_OPEN: is_open, FROZEN: frozen.astype(np.float64), **calendar}
+    known = np.where(np.isfinite(moments), frozen, np.nan)
+    return {MARKET_OPEN: is_open, FROZEN: known, **calendar}
+
+
+def _said(place: Place, moment: float) -> tuple[float, dict[str, float]]:
+    if not math.isfinite(moment):
+        return math.nan, calendar_values(None, None, 0)
+    minute = int(moment) // MINUTE * MINUTE
+    by_calendar = calendar_values(place.exchange, place.time_zone, minute)
+    return _market_open(place.exchange, minute), by_calendar
 
 
 @lru_cache(maxsize=1024)
 def _market_open(exchange: str | None, minute: int) -> float:
     """Tell whether the exchange trades in this minute; its lunch break is none of trading."""
     if exchange is None:
-        return float("nan")
+        return math.nan
     try:
         found = sessions_between(exchange, minute, minute + 1)
     except (ValueError, IndexError):
-        return float("nan")  # any four letters may be stated: of this place there is no calendar
+        return math.nan  # any four letters may be stated: of this place there is no calendar
     at_lunch = (found.break_starts <= minute) & (minute < found.break_ends)
     return float(bool((~at_lunch).any()))

@@ -1,6 +1,6 @@
 """Capacity: POST /models/capacity-planning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -138,6 +138,10 @@ def _hours(detail: Detail | None, workers: float) -> dict[str, Any]:
     }
 
 
+def _moments(said: Mapping[str, Any]) -> list[float]:
+    return [float(said["start"] + HOUR * at) for at in range(len(said["workers"]))]
+
+
 def _timestamp(epoch: int) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -150,8 +154,7 @@ CAPACITY = InferenceEndpoint(
     nested=Nested(
         {"next_hour_workers": "workers", "rate": "point", "lower": "lower", "upper": "upper"},
         item="hour",
-        begins="start",
-        seconds=HOUR,
+        moments=_moments,
     ),
     body=CapacityBody,
     data=CapacityData,

@@ -74,9 +74,8 @@ class Nested:
     lists: dict[str, str]
     # What a violation calls the number of an item, counted from 1.
     item: str
-    # Where the detail says when the first item begins, and how many seconds each is for.
-    begins: str
-    seconds: float
+    # When each item begins, in epoch seconds, by the detail's data; NaN where that is not known.
+    moments: Callable[[Mapping[str, Any]], Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)

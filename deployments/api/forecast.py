@@ -1,7 +1,8 @@
 """Forecasts of any series: POST /models/forecast."""
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from math import inf
 from typing import Annotated, Any, Literal, Self
@@ -333,6 +334,10 @@ def _intervals(said: dict[str, Any], at: int, low: float, high: float) -> list[d
     return [*inner, widest]
 
 
+def _moments(said: Mapping[str, Any]) -> list[float]:
+    return said["ts"] or [math.nan] * len(said["value"])
+
+
 def _timestamp(epoch: int | None) -> str | None:
     if epoch is None:
         return None
@@ -343,7 +348,9 @@ FORECAST = InferenceEndpoint(
     name="forecast",
     path="/models/forecast",
     summary="Forecast a metric, or any series that the request brings",
-    nested=Nested({"value": "value", "lower": "lower", "upper": "upper"}, item="step"),
+    nested=Nested(
+        {"value": "value", "lower": "lower", "upper": "upper"}, item="step", moments=_moments
+    ),
     no_interval="The series is too short to say how far forecasts of it go wrong",
     body=ForecastBody,
     data=ForecastData,

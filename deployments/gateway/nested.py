@@ -4,7 +4,6 @@ A capacity plan's first hour is its row's columns; the hours after it are a list
 becomes a row of its own for safety, and what safety made of it is put back into the list.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,14 +51,8 @@ class Items:
 
     def moments(self, details: Sequence[Detail | None]) -> list[float]:
         """Say in epoch seconds when each item begins."""
-        begins = [
-            math.nan if detail is None else float(detail["data"][self.nested.begins])
-            for detail in details
-        ]
-        return [
-            begins[owner] + place * self.nested.seconds
-            for owner, place in zip(self.owners, self.places, strict=True)
-        ]
+        of_row = [[] if each is None else self.nested.moments(each["data"]) for each in details]
+        return [of_row[owner][place] for owner, place in zip(self.owners, self.places, strict=True)]
 
     def fold(self, judged: Judgement, details: Sequence[Detail | None], rows: int) -> Judgement:
         """Put back what safety made of the items, and give the judgement of the rows alone.
