@@ -157,7 +157,8 @@ class Emergencies:
         """Write down what was counted here, and read what the others counted since the same end."""
         now = self._clocks.wall()
         pipe = self._redis.pipeline(transaction=False)
-        said = orjson.dumps({"at": now, "released": self._released, "tallies": own})
+        told = [list(each) for each in own]
+        said = orjson.dumps({"at": now, "released": self._released, "tallies": told})
         pipe.hset(self._key, self._name, said)
         pipe.hgetall(self._key)
         _, found = await pipe.execute()
