@@ -40,13 +40,13 @@ class LastSafe:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def note(self, entities: Sequence[str], columns: Mapping[str, FloatTable], now: float) -> None:
-        """Keep the answers of these rows; of several of one entity the last one."""
+    def note(self, entities: Sequence[str], columns: Sequence[FloatTable], now: float) -> None:
+        """Keep the answers of these rows, a column a field; of several of one entity the last."""
         slots = [self._slots.get(entity, -1) for entity in entities]
         if -1 in slots:
             slots = [self._slot(entity) for entity in entities]
         rows = np.array(slots, dtype=np.intp)
-        self._values[rows] = np.array([columns[field] for field in self.fields]).T
+        self._values[rows] = np.array(columns).T
         self._at[rows] = now
         self._changed.update(entities)
 

@@ -175,14 +175,16 @@ class Judge:
     def _remember(
         self, batch: Batch, columns: Columns, safe: BoolArray, memory: LastSafe, now: float
     ) -> None:
-        kept = columns | {name: _column(batch, name) for name in self.policy.rungs.same}
+        kept = [
+            columns[name] if name in columns else _column(batch, name) for name in self.remembered
+        ]
         if not batch.items and safe.all():
-            memory.note(batch.entities, {name: kept[name] for name in self.remembered}, now)
+            memory.note(batch.entities, kept, now)
             return
         rows = np.flatnonzero(safe[: len(batch) - batch.items])
         if rows.size:
             entities = [batch.entities[row] for row in rows]
-            memory.note(entities, {name: kept[name][rows] for name in self.remembered}, now)
+            memory.note(entities, [column[rows] for column in kept], now)
 
 
 def refusals(refused: Mapping[int, Rule]) -> dict[int, Refusal]:

@@ -15,7 +15,7 @@ BATCHES = st.lists(
 
 def noted(memory: LastSafe, batch: list[tuple[str, float]], now: float) -> None:
     values = np.array([value for _, value in batch])
-    memory.note([entity for entity, _ in batch], {"a": values, "b": values + 1}, now)
+    memory.note([entity for entity, _ in batch], [values, values + 1], now)
 
 
 @given(BATCHES)
@@ -54,7 +54,7 @@ def test_a_full_table_lets_the_oldest_go_and_never_mixes_entities(
 def test_another_replica_takes_over_what_is_newer() -> None:
     one, other = LastSafe(("a", "b"), most=8), LastSafe(("b", "a"), most=8)
     noted(one, [("x", 1.0), ("y", 2.0)], 10.0)
-    other.note(["y"], {"a": np.array([9.0]), "b": np.array([9.0])}, 11.0)
+    other.note(["y"], [np.array([9.0]), np.array([9.0])], 11.0)
     other.restore(one.take_changed(10))
     columns, at = other.find(["x", "y"])
     assert columns["a"].tolist() == [1.0, 9.0]

@@ -106,7 +106,7 @@ async def test_what_is_left_in_redis_is_bounded(
     lengths = []
     for piece in range(6):
         names = [f"service-{piece}-{each}" for each in range(15)]
-        memory.note(names, {name: np.ones(15) for name in memory.fields}, 1.0)
+        memory.note(names, [np.ones(15) for _ in memory.fields], 1.0)
         await memories.share()
         lengths.append(await redis.hlen(memories._key("tail")))
     assert max(lengths) <= 40
