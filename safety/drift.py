@@ -35,7 +35,7 @@ class Drift:
         if self._edges is None:
             self._learn(finite)
             return
-        counts = self._counted(finite)
+        counts = _counted(finite, self._edges)
         # A second's batches are one piece of the window, so that its length is bounded.
         if self._window and int(self._window[-1][0]) == int(now):
             self._window[-1] = (self._window[-1][0], self._window[-1][1] + counts)
@@ -63,12 +63,14 @@ class Drift:
         if sum(map(len, self._first)) < self._least_rows:
             return
         together = np.concatenate(self._first)
-        self._edges = np.quantile(together, np.linspace(0, 1, BINS + 1)[1:-1])
-        self._reference, self._first = self._counted(together), []
+        edges: FloatArray = np.quantile(together, np.linspace(0, 1, BINS + 1)[1:-1])
+        self._edges, self._first = edges, []
+        self._reference = _counted(together, edges)
 
-    def _counted(self, values: FloatArray) -> FloatArray:
-        bins = np.searchsorted(self._edges, values, side="left")  # type: ignore[arg-type] # learned
-        return np.bincount(bins, minlength=BINS).astype(np.float64)
+
+def _counted(values: FloatArray, edges: FloatArray) -> FloatArray:
+    bins = np.searchsorted(edges, values, side="left")
+    return np.bincount(bins, minlength=BINS).astype(np.float64)
 
 
 def stability_index(recent: FloatArray, reference: FloatArray) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from config_store.shipped import default_document
+from config_store.steering.state import Stage, SteeringState, VersionLife
 from config_store.store import Version
 from deployments.runtime.batch import Batch
 from deployments.runtime.clocks import SystemClocks
@@ -44,6 +45,17 @@ ROW = {
     "admit_fraction": 1.0,
 }
 
+LIFE = VersionLife(
+    number=1,
+    content_hash="c1",
+    author="ada",
+    message="a start",
+    parent=None,
+    created=0.0,
+    stage=Stage.ACTIVE,
+)
+STATE = SteeringState(revision=1, changed=0.0, active=1, versions={1: LIFE})
+
 
 def batch(rows: int) -> Batch:
     columns = {name: np.full(rows, value) for name, value in ROW.items()}
@@ -56,7 +68,7 @@ def stage() -> Safety:
         redis=Redis(),
         clocks=SystemClocks(),
         settings=Settings(),
-        steering=SimpleNamespace(value=None),
+        steering=SimpleNamespace(value=STATE),
         before_snapshot=lambda _: None,
     )
     return Safety(replica)

@@ -23,7 +23,8 @@ class EmergencyBody(BaseModel):
         json_schema_extra={"examples": [{"enable": True, "reason": "answers make no sense"}]},
     )
     enable: bool | None = Field(None, description="True turns it on; false, for admins, off.")
-    reason: Reason | None = Field(None, description="In a few words, for the timeline.")
+    # Nobody is refused in an emergency for want of words.
+    reason: str | None = Field(None, max_length=500, description="For the timeline.")
 
 
 class EmergencyShown(BaseModel):

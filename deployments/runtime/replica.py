@@ -1,12 +1,14 @@
 """What every replica keeps open: Redis, the active configuration, its metrics and its logs."""
 
+import logging
 from collections.abc import Callable
 
-from config_store.steering.state import SteeringState
-from config_store.steering.watch import SteeringWatch
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from config_store.errors import ConfigError, NothingLoadedError
+from config_store.steering.state import SteeringState
+from config_store.steering.watch import SteeringWatch
 from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch
 from deployments.runtime import own_cluster
@@ -20,6 +22,8 @@ from observability.snapshots import Publisher
 from settings.environment import Settings
 from settings.redis_connection import REDIS_AWAY, open_redis
 
+log = logging.getLogger(__name__)
+
 # A replica that has no configuration (a gateway: no keys) by then is started anew by Serve.
 FIRST_CONFIG_SECONDS = 20.0
 PUBLISH_SECONDS = 1.0
@@ -31,6 +35,7 @@ class Replica:
     def __init__(self, role: str) -> None:
         self._followers: list[Callable[[Version], None]] = []
         self._counts: list[Callable[[], None]] = []
+        self._is_open = False
         self.settings = Settings()
         self.clocks = SystemClocks()
         write_logs(self.settings, role)
@@ -67,9 +72,9 @@ class Replica:
         )
         self.loops.start("look at storage", self.storage.look, lambda: LOOK_SECONDS)
         await self.config.first(FIRST_CONFIG_SECONDS)
-        # No answer may leave before it is known whether there is an emergency.
-        await self.steering.first(FIRST_CONFIG_SECONDS)
+        await self._first_steering()
         await self.storage.look()
+        self._is_open = True
         return await self.config.first(FIRST_CONFIG_SECONDS)  # a newer one may have come
 
     async def close(self) -> None:
@@ -79,9 +84,22 @@ class Replica:
         await self.redis.aclose()
 
     def in_emergency(self) -> bool:
-        """Tell whether emergency mode is on, as far as is known here."""
+        """Tell whether emergency mode is on; who knows nothing of it takes it for on."""
         state = self.steering.value
-        return state is not None and state.emergency is not None
+        return state is None or state.emergency is not None
+
+    async def _first_steering(self) -> None:
+        """Let no answer leave before it is known whether there is an emergency.
+
+        A state that somebody changed behind our back cannot be known. Then the fallback answers:
+        that is better than no answer, and than a model's in an emergency.
+        """
+        try:
+            await self.steering.first(FIRST_CONFIG_SECONDS)
+        except NothingLoadedError as unknown:
+            if not isinstance(unknown.__cause__, ConfigError):
+                raise
+            log.error("%s Until then every family answers its fallback", unknown)  # noqa: TRY400 - the sentence says it all
 
     def note_storage(self) -> None:
         """Set the gauges to what was seen last."""
@@ -98,7 +116,8 @@ class Replica:
         version = self.config.value
         if version is not None:
             self.metrics.config_version.set(version.number)
-        self.metrics.emergency_mode.set(self.in_emergency())
+        if self._is_open:
+            self.metrics.emergency_mode.set(self.in_emergency())
         self.note_storage()
         for count in self._counts:  # last: a stage may know better
             count()

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 # A replica that has written nothing for so long is gone, and what it counted with it.
 ALIVE_SECONDS = 5.0
+UNKNOWN = Emergency(since=0.0, by="", reason="whether there is one cannot be read from Redis")
 RULES = Actor("the safety rules", Role.OPERATOR)
 
 
@@ -79,11 +80,9 @@ class Emergencies:
         }
 
     def now(self) -> Emergency | None:
-        """Give the emergency that is on."""
+        """Give the emergency that is on; one is while nobody can know."""
         state = self._state()
-        if state is not None and state.emergency is not None:
-            return state.emergency
-        return self._own
+        return UNKNOWN if state is None else state.emergency or self._own
 
     def count(self, batch: Batch, judged: Judgement) -> None:
         """Note a batch as the policy judged it, before anything is put in its place."""

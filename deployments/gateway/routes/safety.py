@@ -34,7 +34,6 @@ from deployments.api.safety import (
     EmergencyState,
     OverrideBody,
     OverrideShown,
-    Reason,
     SafetyStatus,
     Severity,
     ViolationRecord,
@@ -98,14 +97,14 @@ async def emergency_mode(
     principal: Asking,
     body: Annotated[EmergencyBody, Body(default_factory=EmergencyBody)],
     enable: Annotated[bool | None, Query(description="In the body's place.")] = None,
-    reason: Annotated[Reason | None, Query(description="In the body's place.")] = None,
+    reason: Annotated[str | None, Query(max_length=500, description="In the body's place.")] = None,
 ) -> EmergencyState:
     wanted = enable if body.enable is None else body.enable
     if wanted is None:
         raise InvalidError("Say whether to turn it on", {"enable": "it is missing"})
     if not wanted and not principal.may(Role.ADMIN):
         raise ForbiddenError("Only a key with the role admin may end emergency mode")
-    why = body.reason or reason or "no reason was given"
+    why = (body.reason or reason or "").strip() or "no reason was given"
     command = EmergencyOn(why) if wanted else EmergencyOff(why)
     state = await _changed(here, principal, command)
     return EmergencyState.of(state.emergency)
