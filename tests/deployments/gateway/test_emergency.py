@@ -88,6 +88,8 @@ async def test_while_it_is_on_every_family_answers_its_fallback(house: House) ->
                 assert answer["meta"]["rung"] in ("baseline", "constant"), path
                 assert answer["safety"]["fallback"] is True
                 assert answer["safety"]["level"] != "safe"
+        gate = await client.post("/models/regime-detection/gate", json={"entity": "order-gateway"})
+        assert (gate.status_code, "decide by hand" in gate.text) == (503, True)
         bandit = (await client.post("/models/bandit", json=bodies["/models/bandit"])).json()
     assert (bandit["data"]["config"], bandit["meta"]["feedback"]) == ("a", False)
 
