@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from safety.arrays import BoolArray
+from safety.arrays import BoolArray, FloatArray
 from safety.checker import Checker
 from safety.fallback import Fallback
 from safety.limits import Limit
@@ -20,7 +20,7 @@ from safety.recipes import Constant, Multiple, Recipe, Threshold
 from safety.rules import Between, Finite, Never
 from safety.rungs import Rung
 
-FloatArray = npt.NDArray[np.float64]
+Doubles = npt.NDArray[np.float64]
 Columns = Mapping[str, FloatArray]
 
 
@@ -29,7 +29,7 @@ class LastAnswers:
     """What is known of the last safe answers of a batch's entities, a value a row."""
 
     columns: Columns
-    age_seconds: FloatArray  # NaN where none is known
+    age_seconds: Doubles  # NaN where none is known
 
     def take(self, rows: npt.NDArray[np.intp]) -> Self:
         """Give those of these rows alone."""
@@ -41,8 +41,8 @@ class LastAnswers:
 class Answers:
     """The outputs of every row, and the code of the rung that gave them."""
 
-    columns: dict[str, FloatArray]
-    rungs: FloatArray
+    columns: dict[str, Doubles]
+    rungs: Doubles
 
 
 class Ladder:
@@ -78,7 +78,8 @@ class Ladder:
 
     def answer(self, columns: Columns, n: int, last: LastAnswers | None = None) -> Answers:
         """Answer n rows without their model; without last answers that rung is left out."""
-        found = self._constants.answer(columns, n)
+        constants = self._constants.answer(columns, n)
+        found = {field: np.asarray(each, np.float64) for field, each in constants.items()}
         columns = self._believed(columns, n)
         rungs = np.full(n, float(Rung.CONSTANT.code))
         if self._policy.rungs.baseline and self._reads:
@@ -88,7 +89,7 @@ class Ladder:
         return Answers(found, rungs)
 
     def _try_baseline(
-        self, found: dict[str, FloatArray], rungs: FloatArray, columns: Columns, n: int
+        self, found: dict[str, Doubles], rungs: Doubles, columns: Columns, n: int
     ) -> None:
         """Take the recipes' answers where they hold; they are constants where nothing is read."""
         cooked = self._recipes.answer(columns, n)
@@ -98,7 +99,7 @@ class Ladder:
         rungs[holds & known] = Rung.BASELINE.code
 
     def _try_last(
-        self, found: dict[str, FloatArray], rungs: FloatArray, columns: Columns, last: LastAnswers
+        self, found: dict[str, Doubles], rungs: Doubles, columns: Columns, last: LastAnswers
     ) -> None:
         n, limit = len(rungs), self._policy.rungs.last_safe_seconds
         with np.errstate(invalid="ignore"):
@@ -154,7 +155,7 @@ def _reads_inputs_alone(policy: FamilyPolicy, limit: Limit) -> bool:
     return not any(policy.is_answer(column) for column in policy.columns_of(limit))
 
 
-def _take(found: dict[str, FloatArray], answer: Columns, rows: BoolArray) -> None:
+def _take(found: dict[str, Doubles], answer: Columns, rows: BoolArray) -> None:
     for field, column in found.items():
         found[field] = np.where(rows, answer[field], column)
 

@@ -88,9 +88,9 @@ class Emergencies:
         """Note a batch as the policy judged it, before anything is put in its place."""
         rows = len(batch) - batch.items
         now = self._clocks.monotonic()
-        for row, rule in judged.alarms.items():
+        for row, broken in judged.alarms.items():
             entity = batch.entities[row]
-            self.begin(Reason(rule, f"an answer about {entity} ({batch.family}) broke it"))
+            self.begin(Reason(broken, f"an answer about {entity} ({batch.family}) broke it"))
         self._counts.note(_tally(judged, rows) if judged.violations else Tally(rows), now)
         for rule, drift in self._drifts.items():
             if (

@@ -15,7 +15,7 @@ from observability.ledger.rows_by_id import RowsById
 
 WINDOW = 500
 # What the row of a decision that broke a limit has in it, whatever else it has.
-VIOLATED = b'"violations":[{'
+VIOLATED = b'"violations":[{"rule":'
 
 # output_format_arrow_string_as_string = 0: rows come back as the bytes that were hashed, even if
 # someone made them invalid text since.

@@ -5,7 +5,7 @@ What has no answer yet is in a spool (Redis was away) or was never acknowledged.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -200,7 +200,9 @@ class Lookup:
         since = since or datetime.now(UTC) - VIOLATIONS_OF
         marks = [VIOLATED] if severity is None else [VIOLATED, level_mark(severity)]
         try:
-            undrained = await self._newest_in_stream(limit, family, since, marks)
+            undrained = await self._newest_in_stream(
+                limit, family, since, marks, lambda row: _broke(row, severity)
+            )
         except LedgerUnavailableError as error:
             log.warning("the list of violations lacks the latest ones: %s", error)
             undrained = {}
@@ -263,8 +265,9 @@ class Lookup:
         family: str | None,
         since: datetime | None,
         marks: Sequence[bytes] = (),
+        wanted: Callable[[dict[str, Any]], bool] = lambda _: True,
     ) -> dict[str, dict[str, Any]]:
-        """Find the newest in the stream; only those that have all the marks in them."""
+        """Find the newest in the stream; what lacks one of the marks is not even parsed."""
         found: dict[str, dict[str, Any]] = {}
         async for message in self._newest_first():
             entry = readable(message)
@@ -272,7 +275,7 @@ class Lookup:
                 continue
             rows = [row for row in entry.rows if all(mark in row for mark in marks)]
             for row in map(orjson.loads, rows):
-                if family is None or row.get("family") == family:
+                if (family is None or row.get("family") == family) and wanted(row):
                     found[row["decision_id"]] = row
             if len(found) >= limit:
                 break

@@ -8,7 +8,6 @@ import pytest
 import deployments.tail.deployment
 from access.keys import Role
 from config_store.steering.commands import Actor, EmergencyOn
-from config_store.steering.state import Emergency
 from config_store.steering.store import SteeringStore
 from safety.emergency import CriticalRule, EmergencyRules
 from tests.deployments.house import House
@@ -152,7 +151,10 @@ async def test_a_rule_turns_it_on_for_everybody_and_an_admin_ends_it(
     break_model(monkeypatch)
     assert rungs(await house.ask(*[BODY] * 5)) != ["model"] * 5
     await known(house, on=True)
-    found: Emergency = house.context.replica.steering.value.emergency
+    state = house.context.replica.steering.value
+    assert state is not None
+    found = state.emergency
+    assert found is not None
     assert (found.rule, found.by) == ("critical", "the safety rules")
     assert "5 rows broke critical limits within 60 s" in found.reason
     monkeypatch.undo()

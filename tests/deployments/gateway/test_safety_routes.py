@@ -32,7 +32,7 @@ def soon(minutes: float = 10) -> str:
 
 
 async def holding(house: House, count: int) -> None:
-    for each in house.replicas["safety"]:
+    for each in (house.context, *house.replicas["safety"]):
         await until(lambda each=each: len(each.replica.steering.value.overrides) == count)  # type: ignore[misc] # bound now
 
 
@@ -89,7 +89,7 @@ async def test_the_command_line_tells_and_steers_the_same(house: House) -> None:
         wish = steering.Wish("tail", "", "autoscale_workers", 40.0, "an auction", 5.0)
         (said,) = await steering.add_override(door, wish)
         assert "autoscale_workers of tail for every entity is 40.0 until" in said
-        await until(lambda: len(house.context.replica.steering.value.overrides) == 1)
+        await holding(house, 1)
         (on,) = await steering.turn(door, "a drill", on=True)
         assert "ON since" in on
         await until(house.context.replica.in_emergency)

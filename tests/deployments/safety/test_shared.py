@@ -86,7 +86,7 @@ async def test_a_replica_that_starts_reads_the_last_safe_answers_of_the_others(
 ) -> None:
     (one, _, judge), (two, _, _) = await replicas(redis, 2)
     one.judge(batch(p99_pred=131.0, slo_ms=np.nan), judge)
-    asked = {"p99_pred": np.nan, "slo_ms": np.nan}
+    asked: dict[str, Any] = {"p99_pred": np.nan, "slo_ms": np.nan}
     assert rungs(two.judge(batch(**asked), judge)) != ["last_safe"]
     await one._memories.share()
     await two._memories.share()

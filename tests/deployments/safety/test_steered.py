@@ -18,7 +18,7 @@ from settings.environment import Settings
 from tests.deployments.safety.conftest import NOW, LittleReplica, override, state
 from tests.safety.conftest import HEALTHY
 
-SPOILED = {"p99_pred": np.nan}
+SPOILED: dict[str, Any] = {"p99_pred": np.nan}
 ON = Emergency(since=NOW, by="ada", reason="a drill")
 
 
@@ -203,7 +203,7 @@ def test_each_rule_turns_emergency_mode_on(
     safety: Safety,
     replica: LittleReplica,
     rules: EmergencyRules,
-    spoiled: dict[str, float],
+    spoiled: dict[str, Any],
     rule: str,
 ) -> None:
     judge, emergencies = prepared(safety), safety._emergencies
