@@ -1,14 +1,14 @@
 """Brings in what steering did not write: an older installation, or a version activated past it.
 
 Every reader computes the same state of the same stored things, so nothing has to be written for a
-reader's sake; the next change stores it.
+reader's sake; the next change stores it. What it finds it keeps whole: the next change lets old
+lives go, and files them.
 """
 
 from typing import NamedTuple
 
 from config_store.errors import NoActiveVersionError
 from config_store.steering.changes import with_fields
-from config_store.steering.lives import pruned
 from config_store.steering.state import Outcome, Stage, SteeringState, VersionLife
 
 
@@ -36,7 +36,7 @@ def found_state(headers: tuple[Header, ...], active: int | None) -> SteeringStat
     state = SteeringState(
         revision=1, changed=by_number[active].created, active=active, versions=lives
     )
-    return pruned(with_fields(state, warm=tuple(older[: state.settings.warm])))
+    return with_fields(state, warm=tuple(older[: state.settings.warm]))
 
 
 def adopt(state: SteeringState, headers: tuple[Header, ...], active: int) -> SteeringState:
@@ -49,7 +49,7 @@ def adopt(state: SteeringState, headers: tuple[Header, ...], active: int) -> Ste
     state = with_fields(state, versions=state.versions | lives, revision=state.revision + 1)
     if active != state.active and active in state.versions:
         state = _switched_past(state, active)
-    return pruned(state)
+    return state
 
 
 def _switched_past(state: SteeringState, active: int) -> SteeringState:

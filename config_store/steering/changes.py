@@ -17,6 +17,9 @@ class Changed(NamedTuple):
     events: tuple[Event, ...] = ()
 
 
+# Longer texts are what programs write; every gateway holds the state.
+MOST_CHARACTERS = 2000
+
 Transition = Callable[[SteeringState, Any, Actor, float], Changed]
 
 

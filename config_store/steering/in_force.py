@@ -3,7 +3,7 @@
 from typing import Self
 
 from config_store.steering.commands import Actor
-from config_store.steering.state import SteeringState
+from config_store.steering.state import Override, SteeringState
 from settings.frozen import Frozen
 
 # Newest entries are kept; a platform with a change every ten minutes keeps two months.
@@ -24,6 +24,7 @@ class InForce(Frozen):
     share: float = 0.0  # of the keys that saw it, from `share_from` on
     share_from: float | None = None
     emergency: str | None = None  # its reason
+    overrides: tuple[Override, ...] = ()  # each until it expires
 
     @classmethod
     def of(cls, state: SteeringState, by: Actor) -> Self:
@@ -40,6 +41,7 @@ class InForce(Frozen):
             share=0.0 if rollout is None else rollout.shares[rollout.step],
             share_from=None if rollout is None else rollout.step_begun,
             emergency=None if state.emergency is None else state.emergency.reason,
+            overrides=state.overrides,
         )
 
     def same_as(self, other: "InForce") -> bool:
@@ -57,4 +59,4 @@ class InForce(Frozen):
 
 
 def _what_serves(entry: InForce) -> tuple[object, ...]:
-    return entry.active, entry.candidate, entry.share, entry.emergency is None
+    return entry.active, entry.candidate, entry.share, entry.emergency, entry.overrides

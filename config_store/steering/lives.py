@@ -2,6 +2,7 @@
 
 from config_store.errors import RefusedChangeError
 from config_store.steering.changes import (
+    MOST_CHARACTERS,
     Changed,
     event,
     life_of,
@@ -46,21 +47,22 @@ def draft(state: SteeringState, command: Draft, by: Actor, now: float) -> Change
 
 
 def validate(state: SteeringState, command: Validate, _by: Actor, _now: float) -> Changed:
-    life = _undeployed(state, command.number)
-    begun = life.model_copy(update={"stage": Stage.VALIDATING, "checked": None, "refusal": ""})
+    life = _unserved(state, command.number)
+    begun = _in_review(life, Stage.VALIDATING).model_copy(update={"checked": None, "refusal": ""})
     return Changed(with_lives(state, begun))
 
 
 def validated(state: SteeringState, command: Validated, by: Actor, now: float) -> Changed:
-    life = _undeployed(state, command.number)
+    life = _unserved(state, command.number)
     _refuse_other_content(life, command.content_hash)
-    if command.refusal:
-        update = {"stage": Stage.DRAFT, "checked": None, "refusal": command.refusal}
-        noted = event("config_refused", now, by, version=life.number, reason=command.refusal)
+    refusal = command.refusal[:MOST_CHARACTERS]
+    stage, checked = (Stage.DRAFT, None) if refusal else (Stage.VALIDATING, now)
+    known = _in_review(life, stage).model_copy(update={"checked": checked, "refusal": refusal})
+    found = settled(known, state.settings)
+    if refusal:
+        noted = event("config_refused", now, by, version=life.number, reason=refusal)
     else:
-        update = {"stage": Stage.VALIDATING, "checked": now, "refusal": ""}
         noted = event("config_validated", now, by, version=life.number)
-    found = settled(life.model_copy(update=update), state.settings)
     return Changed(with_lives(state, found), (noted,))
 
 
@@ -122,11 +124,16 @@ def pruned(state: SteeringState) -> SteeringState:
     return with_fields(state, versions=lives)
 
 
-def _undeployed(state: SteeringState, number: int) -> VersionLife:
+def _in_review(life: VersionLife, stage: Stage) -> VersionLife:
+    """Put a version into the stage, unless it was active before: then that is its stage."""
+    return life.model_copy(update={"stage": stage}) if life.stage in BEFORE_DEPLOY else life
+
+
+def _unserved(state: SteeringState, number: int) -> VersionLife:
     life = life_of(state, number)
-    if life.stage not in BEFORE_DEPLOY:
+    if life.stage in {Stage.ACTIVE, Stage.DEPLOYING}:
         raise RefusedChangeError(
-            f"Version {number} is {life.stage}: only one that was never deployed is validated."
+            f"Version {number} is {life.stage}: what answers requests is not validated any more."
         )
     return life
 

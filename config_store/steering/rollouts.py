@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from config_store.errors import RefusedChangeError
 from config_store.steering.changes import (
+    MOST_CHARACTERS,
     Changed,
     event,
     in_stage,
@@ -61,13 +62,13 @@ def judge(state: SteeringState, command: Judge, by: Actor, now: float) -> Change
     judged = rollout.model_copy(
         update={
             "verdict": command.verdict,
-            "note": command.note,
+            "note": command.note[:MOST_CHARACTERS],
             "certificates": certificates,
         }
     )
     state = with_fields(state, rollout=judged)
     if command.verdict is Verdict.BAD:
-        return end_rollout(state, command.note or "the verdict is bad", by, now)
+        return end_rollout(state, judged.note or "the verdict is bad", by, now)
     return Changed(state)
 
 
@@ -173,6 +174,11 @@ def _refuse_stage(state: SteeringState, life: VersionLife) -> None:
             f"Version {life.number} is {life.stage}{f' ({life.refusal})' if life.refusal else ''}: "
             "deployed is what was validated and approved, and is not active."
         )
+    if life.checked is None:
+        raise RefusedChangeError(
+            f"Version {life.number} has not passed validation"
+            f"{f' ({life.refusal})' if life.refusal else ''}: validate it first."
+        )
     needed, found = state.settings.approvals_needed, len(life.approved_by)
     if found < needed:
         raise RefusedChangeError(
@@ -191,7 +197,9 @@ def ancestors(state: SteeringState, number: int) -> Iterator[int]:
 
 def _begun(state: SteeringState, command: Deploy, by: Actor, now: float) -> Rollout:
     settings = command.settings or state.settings.rollout
-    shares = command.shares or shares_of(command.strategy, command.replicas)
+    shares = command.shares
+    if shares is None:
+        shares = shares_of(command.strategy, command.replicas)
     refuse_shares(command.strategy, shares)
     begins = now + settings.lead_seconds
     return Rollout(

@@ -27,7 +27,7 @@ end
 local first = stored[4] and tonumber(stored[4]) + 1 or 1
 for number = math.max(first, count - tonumber(ARGV[1]) + 1), count do header(tostring(number)) end
 if pointer and pointer ~= stored[5] then header(pointer) end
-return {stored[1], stored[2], stored[3], pointer, count, headers}
+return {stored[1], stored[2], stored[3], pointer, count, headers, redis.call('TIME')[1]}
 """
 
 CHANGE = f"""
@@ -35,13 +35,13 @@ CHANGE = f"""
 local given, at = cjson.decode(ARGV[1]), 1
 local function next_argument() at = at + 1; return ARGV[at] end
 local state, draft, entry = next_argument(), next_argument(), next_argument()
-if (redis.call('HGET', KEYS[1], 'revision') or '') ~= given.seen_revision then return 0 end
+if (redis.call('HGET', KEYS[1], 'digest') or '') ~= given.seen_digest then return 0 end
 if (redis.call('GET', KEYS[2]) or '') ~= given.seen_pointer then return 0 end
-if redis.call('HEXISTS', KEYS[3], given.active) == 0 then return -1 end
-if draft ~= '' then
-    if redis.call('HLEN', KEYS[3]) + 1 ~= tonumber(given.draft) then return 0 end
-    redis.call('HSET', KEYS[3], given.draft, draft)
+if redis.call('HLEN', KEYS[3]) ~= given.seen_published then return 0 end
+if given.active ~= given.seen_pointer and redis.call('HEXISTS', KEYS[3], given.active) == 0 then
+    return -1
 end
+if draft ~= '' then redis.call('HSET', KEYS[3], given.draft, draft) end
 redis.call('HSET', KEYS[1], 'revision', given.revision, 'state', state, 'digest', given.digest,
            'newest', given.newest, 'active', given.active)
 redis.call('SET', KEYS[2], given.active)

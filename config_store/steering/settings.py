@@ -73,7 +73,7 @@ class SteeringSettings(Frozen):
         3, ge=1, le=6, description="So many versions that were active can be rolled back to."
     )
     versions_kept: int = Field(
-        200, ge=20, le=1000, description="Lives in the state; those of older versions are filed."
+        200, ge=5, le=1000, description="Lives in the state; those of older versions are filed."
     )
     overrides_at_most: int = Field(200, ge=0, le=1000)
     lock_seconds: float = Field(

@@ -67,6 +67,12 @@ def refuse_shares(strategy: Strategy, shares: tuple[float, ...]) -> None:
         raise RefusedChangeError(
             f"The shares {shares} of a rollout must rise from step to step, within 0 and 1."
         )
+    gradual = strategy in {Strategy.CANARY, Strategy.ROLLING}
+    if gradual and (shares[-1] != 1.0 or shares[0] == 0.0):
+        raise RefusedChangeError(
+            f"The shares of a {strategy} rollout begin above 0 and end with 1, unlike {shares}: "
+            "the candidate becomes active when all keys see it."
+        )
     if strategy is Strategy.SHADOW and shares != (0.0,):
         raise RefusedChangeError(f"No client sees a shadow: its shares are (0,), not {shares}.")
     if strategy is Strategy.BLUE_GREEN and shares not in {(1.0,), (0.0,)}:

@@ -1,6 +1,7 @@
 """The steering state in Redis: read, changed by commands, and never by two at once."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -9,16 +10,18 @@ import orjson
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from access.keys import Role
 from config_store.document import ConfigDocument
 from config_store.errors import (
     ChangedBehindError,
     LostRaceError,
     NoActiveVersionError,
+    NotPermittedError,
     RefusedChangeError,
 )
 from config_store.steering.adoption import Header, adopt, found_state
 from config_store.steering.changes import Changed, event
-from config_store.steering.commands import Actor, Command, Draft
+from config_store.steering.commands import Abort, Actor, Command, Draft, EmergencyOn, RollBack
 from config_store.steering.in_force import InForce
 from config_store.steering.scripts import CHANGE, READ
 from config_store.steering.state import SteeringState, VersionLife
@@ -29,14 +32,23 @@ from settings.redis_names import redis_name
 
 # Each lost race is somebody else's change that was made: so many in a row is a caller gone wild.
 TRIES = 50
+# Of an older installation, which had no steering.
+MOST_FOUND = 200
+# A time from far ahead would hold every later change to it.
+MOST_AHEAD_SECONDS = 300.0
+URGENT = (EmergencyOn, RollBack, Abort)
 
 
 class _Seen(NamedTuple):
-    """What one read found: the stored revision, the pointer, and the state of both."""
+    """What one read found; a write goes through only where all three are still there.
 
-    revision: str
+    The digest, not the revision: a Redis that lost its last second gives a revision out again.
+    """
+
+    digest: str
     pointer: str
     published: int
+    clock: float
     state: SteeringState | None
     stored: SteeringState | None
 
@@ -68,8 +80,8 @@ class SteeringStore:
         several = tuple(commands) if isinstance(commands, Sequence) else (commands,)
         for _ in range(TRIES):
             seen = await self._look()
-            changed = _applied(seen, several, by, now)
-            if changed.state is seen.stored or await self._write(seen, changed, by):
+            changed = _applied(seen, several, by, _time(seen, several, now))
+            if _is_stored(seen, changed) or await self._write(seen, changed, by):
                 return changed
         raise LostRaceError(TRIES)
 
@@ -87,10 +99,14 @@ class SteeringStore:
             seen = await self._look()
             number = seen.published + 1
             command = Draft(number, document.config_hash, message, parent or _active(seen))
-            changed = _applied(seen, (command,), by, now)
+            changed = _applied(seen, (command,), by, _time(seen, (command,), now))
             if await self._write(seen, changed, by, record):
                 return changed.state.versions[number]
         raise LostRaceError(TRIES)
+
+    async def found(self, by: Actor, now: float) -> SteeringState:
+        """Store the state that `read` makes of an older installation; for every start."""
+        return (await self.change((), by, now)).state
 
     async def life(self, number: int) -> VersionLife:
         """Give the life of a version, however old."""
@@ -106,47 +122,52 @@ class SteeringStore:
 
     async def in_force(self, at: float) -> InForce | None:
         """Tell what was in force at a time; None before the first entry that is kept."""
-        found = await self._redis.zrevrangebyscore(self.in_force_key, at, "-inf", 0, 1)
+        found: Any = await self._redis.zrevrangebyscore(self.in_force_key, at, "-inf", 0, 1)
         return InForce.read(found[0]) if found else None
 
     async def restore(
         self, state: SteeringState, reason: str, by: Actor, now: float
     ) -> SteeringState:
-        """Write a state that a process knew last over one that cannot be trusted."""
-        try:
-            await self._look()
-        except ChangedBehindError:
-            pass
-        else:
-            raise RefusedChangeError(
-                "The steering state in Redis is one of steering's own: there is nothing to restore."
-            )
-        revision, pointer = await self._redis.hget(self.key, "revision"), await self._pointer()
+        """Write the state that a process knew last where the stored one is lost or spoilt.
+
+        Its documents must be there.
+        """
+        if not by.role.includes(Role.OPERATOR):
+            raise NotPermittedError("restore", Role.OPERATOR, by.role)
+        await self._refuse_trusted()
+        revision, digest = await self._redis.hmget(self.key, ["revision", "digest"])
         stored = _text(revision)
         number = max(state.revision, int(stored) if stored.isdigit() else 0) + 1
         following = state.model_copy(
             update={"revision": number, "changed": max(now, state.changed)}
         )
         noted = event("steering_restored", now, by, revision=number, reason=reason)
-        seen = _Seen(stored, pointer, 0, following, None)
+        pointer = await self._redis.get(self._read_keys[1])
+        count = int(await self._redis.hlen(self._read_keys[2]))
+        seen = _Seen(_text(digest), _text(pointer), count, now, following, None)
         if not await self._write(seen, Changed(following, (noted,)), by):
             raise LostRaceError(1)
         return following
 
-    async def _pointer(self) -> str:
-        return _text(await self._redis.get(self._read_keys[1]))
+    async def _refuse_trusted(self) -> None:
+        with suppress(ChangedBehindError):
+            if (await self._look()).stored is not None:
+                raise RefusedChangeError(
+                    "The steering state in Redis is one of steering's own: there is nothing to "
+                    "restore."
+                )
 
     async def _look(self) -> _Seen:
-        found: Any = await self._read(keys=self._read_keys, args=[1000])
-        revision, text, digest, pointer, published, lines = found
+        found: Any = await self._read(keys=self._read_keys, args=[MOST_FOUND])
+        revision, text, digest, pointer, published, lines, clock = found
         headers = tuple(_header(line) for line in lines)
-        active = int(pointer) if pointer else None
+        active = int(pointer) if pointer and pointer.isdigit() else None
         if text is None and revision is None:
             stored, state = None, found_state(headers, active) if active else None
         else:
             stored = _stored(text, _text(digest))
             state = adopt(stored, headers, stored.active if active is None else active)
-        return _Seen(_text(revision), _text(pointer), int(published), state, stored)
+        return _Seen(_text(digest), _text(pointer), int(published), float(clock), state, stored)
 
     async def _write(self, seen: _Seen, changed: Changed, by: Actor, record: bytes = b"") -> bool:
         state, before = changed.state, seen.stored
@@ -154,8 +175,9 @@ class SteeringStore:
         filed = _filed(seen.state, state)
         entry = _entry(before, state, by)
         given = {
-            "seen_revision": seen.revision,
+            "seen_digest": seen.digest,
             "seen_pointer": seen.pointer,
+            "seen_published": seen.published,
             "revision": str(state.revision),
             "digest": sha256(text).hexdigest(),
             "newest": str(max(state.versions)),
@@ -171,8 +193,26 @@ class SteeringStore:
             keys=self._keys, args=[orjson.dumps(given), text, record, entry, *filed, *events]
         )
         if written < 0:
-            raise ChangedBehindError(f"the document of version {state.active} is not there")
+            raise RefusedChangeError(
+                f"The document of version {state.active} is not in Redis any more: choose another "
+                "version, and find out who removed it."
+            )
         return bool(written)
+
+
+def _is_stored(seen: _Seen, changed: Changed) -> bool:
+    return changed.state is seen.stored and seen.pointer == str(changed.state.active)
+
+
+def _time(seen: _Seen, commands: tuple[Command, ...], now: float) -> float:
+    """Refuse a time from far ahead, but never what cannot wait for a clock to be set."""
+    latest = seen.clock + MOST_AHEAD_SECONDS
+    if now > latest and not all(isinstance(each, URGENT) for each in commands):
+        raise RefusedChangeError(
+            f"This clock is {now - seen.clock:.0f} s ahead of the clock of Redis: set it, and try "
+            "again."
+        )
+    return min(now, latest)
 
 
 def _applied(seen: _Seen, commands: tuple[Command, ...], by: Actor, now: float) -> Changed:

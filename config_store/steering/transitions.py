@@ -1,8 +1,11 @@
 """Applies a command to the state: pure, so that a simulation runs what serves."""
 
-from config_store.errors import NotPermittedError
+from dataclasses import fields
+from math import isfinite
+
+from config_store.errors import NotPermittedError, RefusedChangeError
 from config_store.steering import freezes, interventions, lives, rollouts, switches
-from config_store.steering.changes import Changed, Transition, with_fields
+from config_store.steering.changes import MOST_CHARACTERS, Changed, Transition, with_fields
 from config_store.steering.commands import (
     ROLES,
     Abort,
@@ -30,6 +33,9 @@ from config_store.steering.commands import (
 )
 from config_store.steering.state import SteeringState
 
+# What programs say is cut where it is too long, and not refused.
+CUT_SHORT = {"refusal", "note"}
+
 
 def apply(state: SteeringState, command: Command, by: Actor, now: float) -> Changed:
     """Give the state after the command, or raise RefusedChangeError.
@@ -40,12 +46,25 @@ def apply(state: SteeringState, command: Command, by: Actor, now: float) -> Chan
     needed = ROLES[type(command)]
     if not by.role.includes(needed):
         raise NotPermittedError(type(command).__name__, needed, by.role)
+    _refuse_unusable(command)
     now = max(now, state.changed)
     found = _TRANSITIONS[type(command)](state, command, by, now)
     if found.state is state or found.state == state:
         return Changed(state)
     following = with_fields(found.state, revision=state.revision + 1, changed=now)
     return Changed(lives.pruned(following), found.events)
+
+
+def _refuse_unusable(command: Command) -> None:
+    for field in fields(command):
+        value = getattr(command, field.name)
+        if isinstance(value, float) and not isfinite(value):
+            raise RefusedChangeError(f"{field.name} is {value}: give a number.")
+        long = isinstance(value, str) and len(value) > MOST_CHARACTERS
+        if long and field.name not in CUT_SHORT:
+            raise RefusedChangeError(
+                f"{field.name} has {len(value)} characters: give {MOST_CHARACTERS} at most."
+            )
 
 
 def _expire(state: SteeringState, _command: Expire, by: Actor, now: float) -> Changed:

@@ -1,5 +1,6 @@
 """The steering state in memory, on every gateway and replica that goes by it."""
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,8 @@ from config_store.steering.state import SteeringState
 from config_store.steering.store import SteeringStore
 from config_store.watch import POLL_SECONDS, RedisWatch
 from observability.background import Loops
+
+log = logging.getLogger(__name__)
 
 
 class SteeringWatch(RedisWatch[SteeringState]):
@@ -26,6 +29,7 @@ class SteeringWatch(RedisWatch[SteeringState]):
         self._store = SteeringStore(redis)
         self._clock = clock
         self._seen_at = clock()
+        self._fallen: SteeringState | None = None
         super().__init__(
             redis,
             self._store.channel,
@@ -42,9 +46,17 @@ class SteeringWatch(RedisWatch[SteeringState]):
 
     async def _load_held(self) -> SteeringState:
         asked_at = self._clock()
-        found = held(self.value, await self._store.read())
+        found, known = await self._store.read(), self.value
         self._seen_at = asked_at
-        return found
+        if known is not None and found.revision < known.revision and found != self._fallen:
+            self._fallen = found
+            log.warning(
+                "Redis has revision %d of the steering state, and this process knew %d: it lost "
+                "the changes between them",
+                found.revision,
+                known.revision,
+            )
+        return held(known, found)
 
 
 def held(known: SteeringState | None, found: SteeringState) -> SteeringState:
