@@ -5,7 +5,7 @@ column for each row of the batch. The comparisons come first; every layer above 
 over the rows it reads, where an "any" is an "all" of opposites.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,14 @@ from safety.arrays import BoolArray, FloatArray
 from safety.conditions import AllOf, Comparison, Condition
 
 Places = npt.NDArray[np.intp]
+_UFUNCS: Mapping[str, np.ufunc] = {
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "==": np.equal,
+    "!=": np.not_equal,
+}
 RightOf = Callable[[Comparison], float | str]
 
 
@@ -59,7 +67,7 @@ class Conditions:
     def hold(self, matrix: FloatArray) -> BoolArray:
         """Say of each wanted condition in which rows of the batch it holds."""
         truths = np.empty((self._size, matrix.shape[1]), dtype=np.bool_)
-        truths[: len(self._left)] = self._compared(matrix)
+        self._compare(matrix, truths)
         for layer in self._layers:
             layer.fill(truths)
         held: BoolArray = truths[self.roots]
@@ -68,35 +76,43 @@ class Conditions:
     def _compile(
         self, compared: Sequence[Comparison], at: Mapping[str, int], right_of: RightOf
     ) -> None:
-        """Lay the comparisons out as columns; those with a number come first."""
+        """Lay the comparisons out as columns: first those with a number, and by their operators."""
         rights = [right_of(each) for each in compared]
         self._left = np.array([at[each.left] for each in compared], dtype=np.intp)
         numbers = [right for right in rights if not isinstance(right, str)]
-        self._numbers = np.array(numbers, dtype=np.float64)[:, None]
+        self._numbers = np.array(numbers, dtype=np.float64).reshape(-1, 1)
         names = [right for right in rights if isinstance(right, str)]
         self._right = np.array([at[name] for name in names], dtype=np.intp)
-        self._below, self._equal, self._above = (
-            np.array([[each.op in operators] for each in compared], dtype=np.bool_).reshape(-1, 1)
-            for operators in (("<", "<=", "!="), ("<=", "==", ">="), (">", ">=", "!="))
-        )
-        missing = [[each.if_missing] for each in compared]
+        self._runs = tuple(_runs([each.op for each in compared], len(numbers)))
+        missing = [each.if_missing for each in compared]
         self._if_missing = np.array(missing, dtype=np.bool_).reshape(-1, 1)
 
-    def _compared(self, matrix: FloatArray) -> BoolArray:
-        finite = np.isfinite(matrix)
-        left, there = matrix[self._left], finite[self._left]
-        right = np.empty_like(left)
+    def _compare(self, matrix: FloatArray, truths: BoolArray) -> None:
+        left = matrix[self._left]
+        there = np.isfinite(left)
         numbers = len(self._numbers)
-        right[:numbers] = self._numbers
-        right[numbers:] = matrix[self._right]
-        there[numbers:] &= finite[self._right]
-        truth = (
-            (self._below & (left < right))
-            | (self._equal & (left == right))
-            | (self._above & (left > right))
-        )
-        chosen: BoolArray = np.where(there, truth, self._if_missing)
-        return chosen
+        right = matrix[self._right]
+        if len(right):
+            there[numbers:] &= np.isfinite(right)
+        for compare, first, last in self._runs:
+            with_numbers = first < numbers
+            compared = (
+                self._numbers[first:last]
+                if with_numbers
+                else right[first - numbers : last - numbers]
+            )
+            compare(left[first:last], compared, out=truths[first:last])
+        if not there.all():
+            truths[: len(left)] = np.where(there, truths[: len(left)], self._if_missing)
+
+
+def _runs(operators: Sequence[str], numbers: int) -> Iterator[tuple[np.ufunc, int, int]]:
+    """Give the runs of equal operators, none of them on both sides of the last number."""
+    first = 0
+    for last in range(1, len(operators) + 1):
+        if last in (len(operators), numbers) or operators[last] != operators[first]:
+            yield _UFUNCS[operators[first]], first, last
+            first = last
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +146,7 @@ class _Table:
     def in_layers(self) -> _Order:
         numbered = list(enumerate(zip(self.rows, self._heights, strict=True)))
         first = [(at, row) for at, (row, _) in numbered if isinstance(row, Comparison)]
-        first.sort(key=lambda each: isinstance(self._right_of(each[1]), str))
+        first.sort(key=lambda each: (isinstance(self._right_of(each[1]), str), each[1].op))
         place = {at: position for position, (at, _) in enumerate(first)}
         layers = []
         for height in range(1, 1 + max(self._heights, default=0)):

@@ -1,6 +1,7 @@
 """Finds which rules each row of a batch breaks: all of a kind at once, then their conditions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -27,64 +28,110 @@ class BrokenRules:
     """Finds which rules of a book each row of a batch breaks."""
 
     def __init__(self, book: RuleBook, policy: FamilyPolicy) -> None:
-        self._stacks = tuple(stack for stack, rules in _stacks(book) if rules)
-        at = {field: position for position, field in enumerate(book.fields)}
+        self._stacks = _stacks(book.rules)
         self._conditional = np.array(list(book.conditions), dtype=np.intp)
-        wanted = list(book.conditions.values())
-        self._conditions = Conditions(wanted, at, policy.right_of) if wanted else None
-        self._box = _Box(book)
+        self._conditions = _conditions(book, list(book.conditions), policy)
+        self._clean = _Clean(book, policy)
 
     def none(self, matrix: FloatArray) -> bool:
         """Say in a few numpy calls that nothing at all is broken, where that can be told so."""
-        return self._box.holds(matrix)
+        return self._clean.is_sure(matrix)
 
     def broken(self, matrix: FloatArray) -> BoolArray:
         """Give a row for each rule and a column for each row of the batch."""
         found = np.concatenate([stack.broken(matrix) for stack in self._stacks])
-        if self._conditions is not None and found[self._conditional].any():
-            found[self._conditional] &= self._conditions.hold(matrix)
+        if self._conditions is not None:
+            conditional = found[self._conditional]
+            if conditional.any():
+                found[self._conditional] = conditional & self._conditions.hold(matrix)
         return found
 
 
-class _Box:
-    """All unconditional ranges of each field folded into its tightest, beside the other kinds.
+class _Clean:
+    """The usual case, told as cheaply as can be: a batch in which nothing is broken.
 
-    The box ends at the largest number, so that NaN and infinities fall outside it too.
+    All ranges of a field are folded into its tightest, their conditions left out: a batch within
+    this box keeps them all, and one outside it may or may not. The box ends at the largest number,
+    so that NaN and infinities fall outside it too. Of other limits with conditions those are
+    looked at first: they seldom hold.
     """
 
-    def __init__(self, book: RuleBook) -> None:
+    def __init__(self, book: RuleBook, policy: FamilyPolicy) -> None:
         self._size = len(book.finite)
         self._low = np.full((self._size, 1), -LARGEST)
         self._high = np.full((self._size, 1), LARGEST)
-        apart: list[Between] = []
-        for place, each in enumerate(_measures(book.ranges, Between), self._size):
-            if place in book.conditions:
-                apart.append(each)
+        always: list[Rule] = []
+        at_times: list[int] = []
+        for place, rule in enumerate(book.rules[self._size :], self._size):
+            measure = rule.measure
+            if isinstance(measure, Between) and measure.at < self._size:
+                self._low[measure.at] = max(self._low[measure.at, 0], measure.low)
+                self._high[measure.at] = min(self._high[measure.at, 0], measure.high)
+            elif place in book.conditions:
+                at_times.append(place)
             else:
-                self._low[each.at] = max(self._low[each.at, 0], each.low)
-                self._high[each.at] = min(self._high[each.at, 0], each.high)
-        others: tuple[tuple[Stack, Sequence[Between | Rule]], ...] = (
-            (BetweenStack(apart), apart),
-            *_stacks(book)[2:],
-        )
-        self._others = tuple(stack for stack, rules in others if rules)
+                always.append(rule)
+        self._always = _stacks(_tightest(always))
+        self._at_times = _stacks([book.rules[place] for place in at_times])
+        self._conditions = _conditions(book, at_times, policy)
 
-    def holds(self, matrix: FloatArray) -> bool:
+    def is_sure(self, matrix: FloatArray) -> bool:
         values = matrix[: self._size]
         inside = (values >= self._low) & (values <= self._high)
-        return bool(inside.all()) and not any(stack.broken(matrix).any() for stack in self._others)
+        if not inside.all() or any(stack.broken(matrix).any() for stack in self._always):
+            return False
+        if self._conditions is None:
+            return True
+        hold = self._conditions.hold(matrix)
+        if not hold.any():
+            return True
+        found = np.concatenate([stack.broken(matrix) for stack in self._at_times])
+        return not (found & hold).any()
 
 
-def _stacks(book: RuleBook) -> tuple[tuple[Stack, Sequence[Rule]], ...]:
-    """Stack the rules of each kind, in the order of the book."""
-    return (
-        (FiniteStack(_measures(book.finite, Finite)), book.finite),
-        (BetweenStack(_measures(book.ranges, Between)), book.ranges),
-        (OrderedStack(_measures(book.relations, Ordered)), book.relations),
-        (WidthStack(_measures(book.widths, Width)), book.widths),
-        (ChangeStack(_measures(book.changes, Change)), book.changes),
-        (NeverStack(_measures(book.forbidden, Never)), book.forbidden),
-    )
+def _tightest(rules: Sequence[Rule]) -> list[Rule]:
+    """Leave out the widths that cannot be broken without a tighter one on the same columns."""
+    found: dict[object, Rule] = {}
+    for rule in rules:
+        measure = rule.measure
+        if not isinstance(measure, Width):
+            found[rule] = rule
+            continue
+        key = replace(measure, max_relative=0.0)
+        other = found.get(key)
+        if other is None or measure.max_relative < _relative(other):
+            found[key] = rule
+    return list(found.values())
+
+
+def _relative(rule: Rule) -> float:
+    return rule.measure.max_relative if isinstance(rule.measure, Width) else 0.0
+
+
+def _conditions(book: RuleBook, places: Sequence[int], policy: FamilyPolicy) -> Conditions | None:
+    """Compile the conditions of the rules at these places, if there are any."""
+    if not places:
+        return None
+    at = {field: position for position, field in enumerate(book.fields)}
+    return Conditions([book.conditions[place] for place in places], at, policy.right_of)
+
+
+def _stacks(rules: Sequence[Rule]) -> tuple[Stack, ...]:
+    """Stack the rules by kind, in the order of a book."""
+    found: list[Stack] = []
+    if finite := _measures(rules, Finite):
+        found.append(FiniteStack(finite))
+    if between := _measures(rules, Between):
+        found.append(BetweenStack(between))
+    if ordered := _measures(rules, Ordered):
+        found.append(OrderedStack(ordered))
+    if widths := _measures(rules, Width):
+        found.append(WidthStack(widths))
+    if changes := _measures(rules, Change):
+        found.append(ChangeStack(changes))
+    if never := _measures(rules, Never):
+        found.append(NeverStack(never))
+    return tuple(found)
 
 
 def _measures(rules: Sequence[Rule], kind: type[Kind]) -> list[Kind]:

@@ -64,15 +64,18 @@ class Checker:
             matrix = self.matrix(columns, n)
             if self._book.none(matrix):
                 return _all_safe(n)
-            broken = self.broken(matrix)
-            # A number that is not there breaks every comparison; its absence is what is reported.
-            unreadable = broken[self._outputs_there].any(axis=0)
-            broken[self._comparisons] &= ~unreadable
-            return self._verdicts(matrix, broken)
+            return self._verdicts(matrix, self.reported(self.broken(matrix)))
 
     def broken(self, matrix: FloatArray) -> BoolArray:
-        """Say which rules each row breaks, whatever else is wrong with the row."""
+        """Say which rules each row breaks: a row a rule, a column a row of the batch."""
         return self._book.broken(matrix)
+
+    def reported(self, broken: BoolArray) -> BoolArray:
+        """Leave out what follows from a number that is not there; its absence is reported."""
+        unreadable = broken[self._outputs_there].any(axis=0)
+        if unreadable.any():
+            broken[self._comparisons] &= ~unreadable
+        return broken
 
     def matrix(self, columns: Columns, n: int) -> npt.NDArray[np.float64]:
         """Lay the columns out in the order in which the rules read them."""

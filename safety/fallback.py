@@ -14,6 +14,8 @@ from safety.policy import FamilyPolicy
 from safety.recipes import Constant, Multiple, Recipe, Threshold
 from safety.rules import Between, Rule
 
+Places = npt.NDArray[np.intp]
+
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
@@ -63,9 +65,9 @@ class Fallback:
         repaired = dict(columns)
         with np.errstate(over="ignore", invalid="ignore"):
             if clamped.any():
-                self._clamp(repaired, self._acts & self._is_clamp, clamped)
+                clamps = np.flatnonzero(self._acts & self._is_clamp)
                 # A moved field may break what it was fine with before: the row is lost after all.
-                still = self._still_broken(repaired, clamped)
+                still = self._clamp(repaired, clamps, clamped, broken) & clamped
                 lost = lost | _any_of(still, self._acts)
                 refused |= self._first_of(still, self._refuses_at_last)
                 alarms |= self._first_of(still, self._calls)
@@ -90,7 +92,7 @@ class Fallback:
                 cooked = _cook(recipe, known, n)
                 whole = recipe.field in self._policy.whole
                 known[recipe.field] = np.ceil(cooked) if whole else cooked
-            self._clamp(known, self._is_clamp, np.ones(n, dtype=np.bool_))
+            self._clamp(known, np.flatnonzero(self._is_clamp), np.ones(n, dtype=np.bool_))
         return {field: known[field] for field in self._policy.outputs}
 
     def _believable(self, columns: Columns, n: int) -> dict[str, FloatArray]:
@@ -106,30 +108,34 @@ class Fallback:
                 known[field] = np.where(broken[at], np.nan, known[field])
         return known
 
-    def _clamp(self, columns: dict[str, FloatArray], which: BoolArray, rows: BoolArray) -> None:
-        """Carry out the clamps one after another; a later one sees what an earlier one moved."""
+    def _clamp(
+        self,
+        columns: dict[str, FloatArray],
+        places: Places,
+        rows: BoolArray,
+        broken: BoolArray | None = None,
+    ) -> BoolArray:
+        """Carry out the clamps one after another, and say what is broken in the end.
+
+        A later clamp sees what an earlier one moved. `broken` is of these columns, where known.
+        """
         matrix = self._checker.matrix(columns, len(rows))
-        places = np.flatnonzero(which)
+        if broken is None:
+            broken = self._checker.broken(matrix)
         while places.size:
-            broken = self._checker.broken(matrix)[places] & rows
-            hit = np.flatnonzero(broken.any(axis=1))
+            hits = broken[places] & rows
+            hit = np.flatnonzero(hits.any(axis=1))
             if not hit.size:
-                return
-            rule, move = self._checker.rules[places[hit[0]]], broken[hit[0]]
+                break
+            rule, move = self._checker.rules[places[hit[0]]], hits[hit[0]]
+            places = places[hit[0] + 1 :]
             bound = rule.bound(matrix)
             move = move & np.isfinite(bound)
             if move.any() and rule.field is not None:
-                moved = np.where(move, bound, columns[rule.field])
-                columns[rule.field] = moved
-                matrix[self._checker.fields.index(rule.field)] = moved
-            places = places[hit[0] + 1 :]
-
-    def _still_broken(self, columns: Columns, rows: BoolArray) -> BoolArray:
-        broken = self._checker.check(columns, len(rows)).broken
-        if broken is None:
-            return np.zeros((len(self._checker.rules), len(rows)), dtype=np.bool_)
-        still: BoolArray = broken & rows
-        return still
+                columns[rule.field] = np.where(move, bound, columns[rule.field])
+                matrix[self._checker.fields.index(rule.field)] = columns[rule.field]
+                broken = self._checker.broken(matrix)
+        return self._checker.reported(broken)
 
     def _first_of(self, broken: BoolArray, rules: BoolArray) -> dict[int, Rule]:
         """Give of each row the first of these rules that it broke."""

@@ -1,1 +1,1 @@
-"""How well, and how fast, policies are checked."""
+"""What judging costs: the shipped policies, and one of two hundred rules."""
