@@ -377,8 +377,8 @@ def shadowed() -> list[Fault]:
             "range:wait_ms",
             fleet(
                 ranges=[
-                    limit("critical", field="wait_ms", low=1),
-                    limit("critical", field="wait_ms", high=50_000),
+                    limit("critical", field="wait_ms", low=1) | {"message": "It is needed."},
+                    limit("critical", field="wait_ms", high=50_000) | {"message": "It is needed."},
                     limit(field="wait_ms", low=0.5, high=55_000),
                 ]
             ),

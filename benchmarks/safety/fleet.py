@@ -7,6 +7,7 @@ from safety.shipped import default_policy
 
 Written = dict[str, Any]
 
+# What limits say that are put into a policy, and so are told from its others.
 MESSAGE = "It was planted."
 
 
@@ -52,25 +53,29 @@ def constant(policy: Written, field: str, value: float) -> Written:
     return policy | {"fallback": recipes}
 
 
+def _own(level: str = "unsafe", **fields: Any) -> Written:
+    return limit(level, **fields) | {"message": "It is the fleet's own."}
+
+
 _FLEET: Written = {
     "inputs": ["load", "error_rate", "active", "slo_ms"],
     "outputs": ["wait_ms", "lower", "upper", "workers", "admit", "action"],
     "codes": {"action": ["none", "scale_up", "scale_down"]},
     "whole": ["workers"],
     "ranges": [
-        limit(field="load", low=0),
-        limit(field="error_rate", low=0, high=1),
-        limit(field="active", low=1, high=1000),
-        limit(field="slo_ms", low=1, high=60_000),
-        limit(field="wait_ms", low=0, high=60_000),
-        limit("critical", field="admit", low=0, high=1, above_low=True),
-        limit(field="workers", low=1, high=100, repair="clamp"),
+        _own(field="load", low=0),
+        _own(field="error_rate", low=0, high=1),
+        _own(field="active", low=1, high=1000),
+        _own(field="slo_ms", low=1, high=60_000),
+        _own(field="wait_ms", low=0, high=60_000),
+        _own("critical", field="admit", low=0, high=1, above_low=True),
+        _own(field="workers", low=1, high=100, repair="clamp"),
     ],
     "relations": [
-        limit(lesser="lower", greater="upper"),
-        limit(lesser="workers", greater="active", factor=3, margin=5, repair="clamp"),
+        _own(lesser="lower", greater="upper"),
+        _own(lesser="workers", greater="active", factor=3, margin=5, repair="clamp"),
     ],
-    "widths": [limit(prediction="wait_ms", lower="lower", upper="upper", max_relative=4)],
+    "widths": [_own(prediction="wait_ms", lower="lower", upper="upper", max_relative=4)],
     "fallback": [
         {
             "kind": "multiple",

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from safety.policy import SafetyPolicy
+from safety.proofs.budget import STEPS
 from safety.proofs.columns_known import ColumnsKnown
 from safety.proofs.contradictions import contradictions
 from safety.proofs.differences import differences
@@ -12,7 +13,7 @@ from safety.proofs.fields import unknown_fields
 from safety.proofs.findings import GRADES, Finding, Grade, Kind, Report
 from safety.proofs.limits_held import Family
 from safety.proofs.needless import needless
-from safety.proofs.prover import SECONDS, Prover
+from safety.proofs.prover import Prover
 from safety.proofs.reading import draft_of, families_of, refusals_of
 
 NOTHING_KNOWN = ColumnsKnown()
@@ -23,13 +24,13 @@ def check_policy(
     written: object,
     known: Mapping[str, ColumnsKnown],
     active: SafetyPolicy | None = None,
-    seconds: float = SECONDS,
+    steps: int = STEPS,
 ) -> Report:
     """Check what somebody wrote as a policy, and what it lets through that the active one does not.
 
     `known` is what the platform's families have; a family that it lacks is checked by itself.
     """
-    began, prover = time.monotonic(), Prover(seconds)
+    began, prover = time.monotonic(), Prover(steps)
     families = families_of(written)
     if isinstance(families, Finding):
         return Report(findings=(families,), families=())

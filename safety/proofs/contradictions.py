@@ -1,17 +1,17 @@
 """Contradictions: limits that no answer keeps together, ever or with inputs that are legal."""
 
-import time
 from collections.abc import Iterator, Sequence
 
 import z3
 
 from safety.limits import Level
+from safety.proofs.budget import Budget
 from safety.proofs.cores import is_impossible, kept, row_that_keeps, smallest_core
 from safety.proofs.findings import Finding, Kind
 from safety.proofs.floats import Arithmetic, Number, number
 from safety.proofs.limits_held import Family, Held
 from safety.proofs.plain import Example, plainer
-from safety.proofs.prover import Found, Proved, Prover, Unknown, check, read
+from safety.proofs.prover import GAVE_UP, Found, Proved, Prover, Unknown, read
 from safety.proofs.replay import broken
 from safety.proofs.reporting import finding, undecided
 from safety.proofs.rows import facts_of, judged_row, last_answer_kept, posed
@@ -48,24 +48,31 @@ def _judged(family: Family) -> list[Held]:
 def _with_some_inputs(family: Family, row: Row, prover: Prover) -> Iterator[Finding]:
     """Find legal inputs with which every answer breaks a limit that is acted on."""
     acting = [each for each in family.limits if each.acts]
-    on_answers = [each for each in acting if _answers_in(family, each)]
     legal = [each for each in acting if not _answers_in(family, each)]
-    if all(each.columns == _answers_in(family, each) for each in on_answers):
-        return  # nothing depends on the inputs, so that the question was answered before
-    inputs = _impossible_inputs(family, row, legal, on_answers, prover)
-    if isinstance(inputs, Unknown):
-        yield undecided(family, None, f"{ABOUT}, whatever the inputs", inputs)
-    elif inputs is not None:
+    for limits in _together(family, [each for each in acting if _answers_in(family, each)]):
+        if all(each.columns == _answers_in(family, each) for each in limits):
+            continue  # nothing depends on the inputs, so that the question was answered before
+        inputs = _impossible_inputs(family, row, legal, limits, prover)
+        if isinstance(inputs, Unknown):
+            yield undecided(family, limits[-1], f"{ABOUT}, whatever the inputs", inputs)
+        elif inputs is not None:
+            yield _not_kept_with(family, row, legal, limits, inputs, prover)
 
-        def shows(tried: Example) -> bool:
-            fixed = _with(row, tried)
-            is_legal = bool(row_that_keeps(family, legal, fixed, prover))
-            return is_legal and is_impossible(family, on_answers, fixed, prover)
 
-        inputs = plainer(inputs, shows)
-        fixed = _with(row, inputs)
-        core = smallest_core(family, on_answers, fixed, prover)
-        yield _shown(family, core, fixed, inputs, prover)
+def _together(family: Family, limits: Sequence[Held]) -> list[list[Held]]:
+    """Part limits into groups that share no answer: each group can be kept by itself or not."""
+    groups: list[tuple[frozenset[str], list[Held]]] = []
+    for held in limits:
+        answers = _answers_in(family, held)
+        joined_by = [group for group in groups if group[0] & answers]
+        groups = [group for group in groups if not group[0] & answers]
+        merged = sorted([held, *(each for _, of in joined_by for each in of)], key=_place)
+        groups.append((answers.union(*(each for each, _ in joined_by)), merged))
+    return [of for _, of in groups]
+
+
+def _place(held: Held) -> int:
+    return held.at
 
 
 def _answers_in(family: Family, held: Held) -> frozenset[str]:
@@ -73,21 +80,39 @@ def _answers_in(family: Family, held: Held) -> frozenset[str]:
 
 
 def _impossible_inputs(
-    family: Family, row: Row, legal: Sequence[Held], on_answers: Sequence[Held], prover: Prover
+    family: Family, row: Row, legal: Sequence[Held], limits: Sequence[Held], prover: Prover
 ) -> Example | Unknown | None:
     """Ask for inputs that break nothing by themselves, with which no answer is left."""
     prover.questions += 1
-    arithmetic, solver = Arithmetic(rounded=False), z3.SolverFor("LRA")
-    answers = [name for name in row if family.policy.is_answer(name)]
-    given = {name: each for name, each in row.items() if name not in answers}
+    arithmetic, solver = Arithmetic(rounded=False), z3.Tactic("qsat").solver()
+    answers = {name for each in limits for name in _answers_in(family, each)}
+    given = {name: each for name, each in row.items() if not family.policy.is_answer(name)}
     solver.add(*facts_of(given), *last_answer_kept(arithmetic, family, given))
     solver.add(*kept(arithmetic, family, legal, row))
-    some_answer = z3.And(*kept(arithmetic, family, on_answers, row))
-    solver.add(z3.ForAll([row[name].real for name in answers], z3.Not(some_answer)))
-    found = check(solver, time.monotonic() + prover.seconds)
+    some_answer = z3.And(*kept(arithmetic, family, limits, row))
+    solver.add(z3.ForAll([row[name].real for name in sorted(answers)], z3.Not(some_answer)))
+    found = Budget(prover.steps).check(solver)
     if found == z3.sat:
         return read(solver.model(), given)
-    return None if found == z3.unsat else Unknown(f"the prover gave up in {prover.seconds:g} s")
+    return None if found == z3.unsat else GAVE_UP
+
+
+def _not_kept_with(
+    family: Family,
+    row: Row,
+    legal: Sequence[Held],
+    limits: Sequence[Held],
+    inputs: Example,
+    prover: Prover,
+) -> Finding:
+    def shows(tried: Example) -> bool:
+        fixed = _with(row, tried)
+        is_legal = bool(row_that_keeps(family, legal, fixed, prover))
+        return is_legal and is_impossible(family, limits, fixed, prover)
+
+    inputs = plainer(inputs, shows)
+    fixed = _with(row, inputs)
+    return _shown(family, smallest_core(family, limits, fixed, prover), fixed, inputs, prover)
 
 
 def _with(row: Row, given: Example) -> dict[str, Number]:

@@ -1,14 +1,14 @@
 """Limits that cannot be kept together, and the rows that show it."""
 
-import time
 from collections.abc import Sequence
 
 import z3
 
+from safety.proofs.budget import Budget
 from safety.proofs.floats import Arithmetic
 from safety.proofs.limits_held import Family, Held
 from safety.proofs.plain import Example
-from safety.proofs.prover import Prover, check, read
+from safety.proofs.prover import Prover, read
 from safety.proofs.rows import facts_of, last_answer_kept
 from safety.proofs.rule_terms import Row, breaks
 
@@ -47,4 +47,4 @@ def _asked(
     arithmetic, solver = Arithmetic(rounded=False), z3.SimpleSolver()
     solver.add(*facts_of(row), *last_answer_kept(arithmetic, family, row))
     solver.add(*kept(arithmetic, family, limits, row))
-    return solver, check(solver, time.monotonic() + prover.seconds)
+    return solver, Budget(prover.steps).check(solver)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from safety.limits import ChangeLimit, Repair
+from safety.limits import ChangeLimit, Level, Repair
 from safety.proofs.answer_terms import answer, comes_of
 from safety.proofs.columns_known import ColumnsKnown
 from safety.proofs.cores import kept
@@ -18,21 +18,15 @@ from safety.proofs.reporting import finding, undecided
 from safety.proofs.rows import anything, in_order, posed
 from safety.proofs.rule_terms import breaks
 from safety.proofs.words import row_in_words
-from safety.recipes import Constant, Multiple, Recipe, Threshold
 
 
 def fallbacks(family: Family, known: ColumnsKnown, prover: Prover) -> Iterator[Finding]:
-    """Find limits that the fallback breaks, by its recipes or by their constants alone."""
-    constant = _by_constants(family)
+    """Find limits that the fallback breaks with some inputs, or with all."""
     for held in family.limits:
-        if not _is_held_against_fallbacks(family, held):
-            continue
-        found = _broken_by(family, held, known, prover)
-        # Where the clamps read inputs, constants beside known inputs are another answer.
-        if found is None and _outside(constant, held):
-            found = _broken_by(constant, held, known, prover)
-        if found is not None:
-            yield found
+        if _is_held_against_fallbacks(family, held):
+            found = _broken_by(family, held, known, prover)
+            if found is not None:
+                yield found
 
 
 def _is_held_against_fallbacks(family: Family, held: Held) -> bool:
@@ -41,23 +35,9 @@ def _is_held_against_fallbacks(family: Family, held: Held) -> bool:
     parameters = {each for each in held.columns - outputs if family.policy.is_answer(each)}
     # No recipe knows the last answer: without a clamp, nothing keeps it near.
     is_jump = isinstance(held.limit, ChangeLimit) and held.rule.repair is not Repair.CLAMP
-    return held.limit is not None and bool(held.columns & outputs) and not (parameters or is_jump)
-
-
-def _by_constants(family: Family) -> Family:
-    """Give the family as it answers where what its recipes read is not believed."""
-    recipes = tuple(_as_constant(each) for each in family.policy.fallback)
-    return replace(family, policy=family.policy.model_copy(update={"fallback": recipes}))
-
-
-def _as_constant(recipe: Recipe) -> Constant:
-    match recipe:
-        case Constant():
-            return recipe
-        case Multiple():
-            return Constant(field=recipe.field, value=recipe.otherwise)
-        case Threshold():
-            return Constant(field=recipe.field, value=recipe.beyond)
+    is_on_trial = held.rule.level is Level.SAFE
+    is_asked = held.limit is not None and bool(held.columns & outputs)
+    return is_asked and not (parameters or is_jump or is_on_trial)
 
 
 def _outside(family: Family, held: Held) -> list[str]:

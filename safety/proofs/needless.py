@@ -22,7 +22,7 @@ from safety.proofs.prover import (
 from safety.proofs.replay import broken
 from safety.proofs.reporting import finding, undecided
 from safety.proofs.rows import judged_row, posed
-from safety.proofs.rule_terms import breaks
+from safety.proofs.rule_terms import breaks, is_broken
 from safety.proofs.words import condition_in_words, joined, row_in_words
 
 
@@ -67,21 +67,20 @@ def _near_miss(family: Family, held: Held, prover: Prover) -> Example:
     """Give a row that would break the limit if its condition held; else any row of numbers."""
     always = replace(held, limit=held.limit and held.limit.model_copy(update={"when": None}))
     legal = [each for each in family.disbelieving() if each is not held]
-
-    def question(arithmetic: Arithmetic, *would_break: Held) -> Posed:
-        row = judged_row(family)
-        wanted = [breaks(arithmetic, family.policy, each, row) for each in would_break]
-        there = [row[name].finite for name in held.columns]
-        return posed(
-            arithmetic, row, [*wanted, *there, *kept(arithmetic, family, legal, row)], family
-        )
-
     for wanted in ([always], []):
 
-        def asked(arithmetic: Arithmetic, would_break: Sequence[Held] = wanted) -> Posed:
-            return question(arithmetic, *would_break)
+        def question(arithmetic: Arithmetic, wanted: Sequence[Held] = wanted) -> Posed:
+            row = judged_row(family)
+            broken_then = [breaks(arithmetic, family.policy, each, row) for each in wanted]
+            there = [row[name].finite for name in held.columns]
+            spared = kept(arithmetic, family, legal, row)
+            return posed(arithmetic, row, [*broken_then, *there, *spared], family)
 
-        verdict = prover.decide(asked, lambda row: not broken(family, row)[held.at], exact=True)
+        def is_near(row: Example, wanted: Sequence[Held] = wanted) -> bool:
+            would_break = all(is_broken(family.policy, each, row) for each in wanted)
+            return would_break and not broken(family, row)[held.at]
+
+        verdict = prover.decide(question, is_near, exact=True)
         if isinstance(verdict, Found):
             return verdict.example
     return {}

@@ -6,20 +6,19 @@ example counts only once the code that serves confirms it.
 """
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 import z3
 
+from safety.proofs.budget import STEPS, Budget
 from safety.proofs.floats import Arithmetic, Number
 from safety.proofs.plain import Example, plainer
 from safety.proofs.refinement import broken_orders
 
-SECONDS = 2.0
-# An example is as good without being plain: this much is spent on making it so.
-PLAIN_SECONDS = 0.3
+# An example is as good without being plain: this much is spent on each try to make it so.
+PLAIN_STEPS = STEPS // 10
 # Whole numbers up to here, or thousandths, are plain.
 PLAIN = 1_000_000
 REFINEMENTS = 30
@@ -53,19 +52,20 @@ class Unknown:
     why: str
 
 
+GAVE_UP = Unknown("the prover gave up after as many steps as a question may take")
 TO_THE_LAST_DIGIT = Unknown("rounding decides it: a limit is met to the last digit alone")
 
 Verdict = Proved | Found | Unknown
 Question = Callable[[Arithmetic], Posed]
 Confirm = Callable[[Example], bool]
-Tries = Callable[[z3.Solver, z3.ModelRef, Mapping[str, Number], float], Iterator[Example]]
+Tries = Callable[[z3.Solver, z3.ModelRef, Mapping[str, Number], Budget], Iterator[Example]]
 
 
 @dataclass(slots=True)
 class Prover:
     """Asks, and counts what it asked."""
 
-    seconds: float = SECONDS
+    steps: int = STEPS
     questions: int = 0
 
     def decide(
@@ -77,11 +77,11 @@ class Prover:
         numbers alone.
         """
         self.questions += 1
-        deadline = time.monotonic() + self.seconds
+        budget = Budget(self.steps)
         tries = examples if plain else any_example
-        found = self._ask(question, confirm, tries, deadline, rounded=False)
+        found = self._ask(question, confirm, tries, budget, rounded=False)
         if isinstance(found, Proved) and not exact:
-            found = self._ask(question, confirm, tries, deadline, rounded=True)
+            found = self._ask(question, confirm, tries, budget, rounded=True)
         if plain and isinstance(found, Found):
             return Found(plainer(found.example, confirm))
         return found
@@ -91,7 +91,7 @@ class Prover:
         question: Question,
         confirm: Confirm,
         tries: Tries,
-        deadline: float,
+        budget: Budget,
         *,
         rounded: bool,
     ) -> Verdict:
@@ -102,13 +102,13 @@ class Prover:
         solver = z3.SimpleSolver()
         solver.add(*arithmetic.facts, *posed.holds)
         for _ in range(REFINEMENTS):
-            answer = check(solver, deadline)
+            answer = budget.check(solver)
             if answer == z3.unsat:
                 return Proved()
             if answer == z3.unknown:
-                return Unknown(f"the prover gave up within {self.seconds:g} s")
+                return GAVE_UP
             model = solver.model()
-            for example in tries(solver, model, posed.columns, deadline):
+            for example in tries(solver, model, posed.columns, budget):
                 if confirm(example):
                     return Found(example)
             orders = broken_orders(arithmetic, posed.columns, model)
@@ -118,35 +118,25 @@ class Prover:
         return TO_THE_LAST_DIGIT
 
 
-def check(solver: z3.Solver, deadline: float, *assumptions: z3.BoolRef) -> z3.CheckSatResult:
-    """Ask until the deadline."""
-    left = deadline - time.monotonic()
-    if left <= 0:
-        return z3.unknown
-    solver.set("timeout", max(int(left * 1000), 1))
-    return solver.check(*assumptions)
-
-
 def examples(
-    solver: z3.Solver, model: z3.ModelRef, columns: Mapping[str, Number], deadline: float
+    solver: z3.Solver, model: z3.ModelRef, columns: Mapping[str, Number], budget: Budget
 ) -> Iterator[Example]:
     """Give rows of which it holds, the plainest first."""
-    until = min(deadline, time.monotonic() + PLAIN_SECONDS)
     for wish in _plainer(columns):
         solver.push()
         solver.add(*wish)
-        if check(solver, until) == z3.sat:
+        if budget.check(solver, PLAIN_STEPS) == z3.sat:
             yield read(solver.model(), columns)
         solver.pop()
     yield read(model, columns)
 
 
 def any_example(
-    solver: z3.Solver, model: z3.ModelRef, columns: Mapping[str, Number], deadline: float
+    solver: z3.Solver, model: z3.ModelRef, columns: Mapping[str, Number], budget: Budget
 ) -> Iterator[Example]:
     """Give rows of which it holds, the first that was found before any plainer one."""
     yield read(model, columns)
-    yield from examples(solver, model, columns, deadline)
+    yield from examples(solver, model, columns, budget)
 
 
 def _plainer(columns: Mapping[str, Number]) -> Iterator[list[z3.BoolRef]]:

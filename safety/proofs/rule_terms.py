@@ -42,6 +42,12 @@ def breaks(arithmetic: Arithmetic, policy: FamilyPolicy, held: Held, row: Row) -
     return broken if limit.when is None else z3.And(broken, holds(policy, limit.when, row))
 
 
+def is_broken(policy: FamilyPolicy, held: Held, row: Mapping[str, float]) -> bool:
+    """Tell whether a row of plain numbers breaks a limit, by its terms."""
+    numbers = {name: number(value) for name, value in row.items()}
+    return z3.is_true(z3.simplify(breaks(Arithmetic(rounded=False), policy, held, numbers)))
+
+
 def is_beside(policy: FamilyPolicy, column: str) -> bool:
     """Tell whether a row may lack the column, and a limit that is about it then says nothing."""
     return column not in policy.inputs and column not in policy.outputs
