@@ -84,8 +84,9 @@ class Ladder:
         rungs = np.full(n, float(Rung.CONSTANT.code))
         if self._policy.rungs.baseline and self._reads:
             self._try_baseline(found, rungs, columns, n)
-        if self._policy.rungs.has_last_safe and last is not None:
-            self._try_last(found, rungs, columns, last)
+        limit = self._policy.rungs.last_safe_seconds
+        if limit is not None and last is not None:
+            self._try_last(found, rungs, columns, last, limit)
         return Answers(found, rungs)
 
     def _try_baseline(
@@ -99,9 +100,14 @@ class Ladder:
         rungs[holds & known] = Rung.BASELINE.code
 
     def _try_last(
-        self, found: dict[str, Doubles], rungs: Doubles, columns: Columns, last: LastAnswers
+        self,
+        found: dict[str, Doubles],
+        rungs: Doubles,
+        columns: Columns,
+        last: LastAnswers,
+        limit: float,
     ) -> None:
-        n, limit = len(rungs), self._policy.rungs.last_safe_seconds
+        n = len(rungs)
         with np.errstate(invalid="ignore"):
             usable = (last.age_seconds <= limit) & (last.age_seconds >= 0)
         for name in self._policy.rungs.same:
