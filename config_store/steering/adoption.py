@@ -52,6 +52,11 @@ def adopt(state: SteeringState, headers: tuple[Header, ...], active: int) -> Ste
     return state
 
 
+def life_of_older(header: Header) -> VersionLife:
+    """Give the life of a version from before those that were taken over."""
+    return _life(header, header.number + 1)
+
+
 def _switched_past(state: SteeringState, active: int) -> SteeringState:
     lives, rollout = dict(state.versions), state.rollout
     if rollout is not None:

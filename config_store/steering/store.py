@@ -19,7 +19,7 @@ from config_store.errors import (
     NotPermittedError,
     RefusedChangeError,
 )
-from config_store.steering.adoption import Header, adopt, found_state
+from config_store.steering.adoption import Header, adopt, found_state, life_of_older
 from config_store.steering.changes import Changed, event
 from config_store.steering.commands import Abort, Actor, Command, Draft, EmergencyOn, RollBack
 from config_store.steering.in_force import InForce
@@ -65,6 +65,7 @@ class SteeringStore:
         self.in_force_key = redis_name(redis, "config", "in_force")
         self._read_keys = [self.key, configs.active_key, configs.versions_key]
         self._keys = [*self._read_keys, self.filed_key, self.in_force_key, *stream_keys(redis)]
+        self._last: tuple[str, SteeringState] | None = None
         self._read = redis.register_script(READ)
         self._change = redis.register_script(CHANGE)
 
@@ -114,11 +115,15 @@ class SteeringStore:
         if (life := state.versions.get(number)) is not None:
             return life
         filed = await self._redis.hget(self.filed_key, str(number))
-        if filed is None:
+        if filed is not None:
+            return VersionLife.model_validate_json(filed)
+        record: Any = await self._redis.hget(self._read_keys[2], str(number))
+        if record is None:
             raise RefusedChangeError(
                 f"Steering knows no version {number}: list the versions to see which there are."
             )
-        return VersionLife.model_validate_json(filed)
+        # So old that steering was not there yet, and took over none of its time.
+        return life_of_older(_header_of(number, _fields(record)))
 
     async def in_force(self, at: float) -> InForce | None:
         """Tell what was in force at a time; None before the first entry that is kept."""
@@ -165,9 +170,17 @@ class SteeringStore:
         if text is None and revision is None:
             stored, state = None, found_state(headers, active) if active else None
         else:
-            stored = _stored(text, _text(digest))
+            stored = self._stored(text, _text(digest))
             state = adopt(stored, headers, stored.active if active is None else active)
         return _Seen(_text(digest), _text(pointer), int(published), float(clock), state, stored)
+
+    def _stored(self, text: bytes | None, digest: str) -> SteeringState:
+        """Read the state, which mostly is the one that was read before."""
+        if text is None or sha256(text).hexdigest() != digest:
+            raise ChangedBehindError("it was changed by something else than steering")
+        if self._last is None or self._last[0] != digest:
+            self._last = digest, _parsed(text)
+        return self._last[1]
 
     async def _write(self, seen: _Seen, changed: Changed, by: Actor, record: bytes = b"") -> bool:
         state, before = changed.state, seen.stored
@@ -252,9 +265,7 @@ def _entry(before: SteeringState | None, after: SteeringState, by: Actor) -> str
     return entry.member()
 
 
-def _stored(text: bytes | None, digest: str) -> SteeringState:
-    if text is None or sha256(text).hexdigest() != digest:
-        raise ChangedBehindError("it was changed by something else than steering")
+def _parsed(text: bytes) -> SteeringState:
     try:
         return SteeringState.model_validate_json(text)
     except ValidationError as refusal:
@@ -267,12 +278,24 @@ def _stored(text: bytes | None, digest: str) -> SteeringState:
 
 def _header(line: bytes) -> Header:
     fields = orjson.loads(line)
+    return _header_of(fields["number"], fields)
+
+
+def _fields(record: bytes) -> dict[str, Any]:
+    """Read what can be read of a record, as the script does."""
+    with suppress(ValueError):
+        fields = orjson.loads(record)
+        return fields if isinstance(fields, dict) else {}
+    return {}
+
+
+def _header_of(number: int, fields: dict[str, Any]) -> Header:
     return Header(
-        number=fields["number"],
-        content_hash=fields["config_hash"],
-        author=fields["author"],
-        message=fields["reason"],
-        created=_seconds(fields["created"]),
+        number=number,
+        content_hash=str(fields.get("config_hash", "")),
+        author=str(fields.get("author", "")),
+        message=str(fields.get("reason", "")),
+        created=_seconds(str(fields.get("created", ""))),
     )
 
 

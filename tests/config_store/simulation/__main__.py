@@ -15,7 +15,7 @@ from tests.config_store.simulation.invariants import ViolationError
 from tests.config_store.simulation.world import run_schedule
 
 AT_ONCE = 200
-SAY_AGAIN = 10_000
+SAY_AGAIN = 2_000
 
 
 def run_some(seed: int, first: int, count: int) -> Counter[str]:

@@ -142,7 +142,7 @@ def _anything(random: Random, state: SteeringState, now: float, name: Callable[[
         (SetSettings(settings), ADMIN),
         (Expire(), PLATFORM),
     )
-    command, by = random.choices(given, weights=(5, 1, 6, 3, 2, 1, 2, 1, 3, 3, 6))[0]
+    command, by = random.choices(given, weights=(5, 2, 6, 3, 2, 1, 2, 1, 3, 3, 6))[0]
     return (command,), by
 
 

@@ -20,7 +20,7 @@ from tests.redis_server import RedisServer
 
 SEED = 7
 SCHEDULES = tries(150, 5000)
-MOST_FOR_A_MISTAKE = 2000
+MOST_FOR_A_MISTAKE = 400
 REPLAYED = tries(20, 200)
 # What a good schedule is about must happen in them, or they show nothing.
 HAPPENS = ("Deploy", "Advance", "Judge", "Abort", "RollBack", "EmergencyOn", "EmergencyOff")

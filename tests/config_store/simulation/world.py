@@ -181,6 +181,13 @@ class World:
             self.clients.ask(gateway, key, self.now)
         self.counts["answers"] += len(KEYS)
 
+    def _ask_beside(self) -> None:
+        """Ask them all when one has learnt something: now they may differ."""
+        if self.random.random() < 0.5:
+            for gateway in self.gateways:
+                self.clients.ask(gateway, self.random.choice(KEYS), self.now)
+                self.counts["answers"] += 1
+
     def _wait(self) -> None:
         self.now += self.random.choice((0.05, 0.3, 0.3, 1.0, 1.0, 2.0, 5.0, 12.0))
 
@@ -251,6 +258,8 @@ class World:
             process.work.send(None)
         except StopIteration:
             self.processes.remove(process)
+            if process.connection is not self._connection:
+                self._ask_beside()
         finally:
             self._running = None
 

@@ -223,6 +223,20 @@ async def test_an_older_installation_is_taken_over_as_it_is(redis: Redis) -> Non
     assert await store.draft(document(9), "m", ADA, NOW) == (await store.read()).versions[7]
 
 
+async def test_versions_from_long_before_steering_have_a_life(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config_store.steering.store.MOST_FOUND", 2)
+    configs, store = ConfigStore(redis), SteeringStore(redis)
+    for seconds in range(1, 6):
+        await configs.publish(document(seconds), f"author {seconds}", "by hand", AT)
+    await configs.activate(5)
+    assert (await store.found(CY, NOW)).versions.keys() == {4, 5}
+    life = await store.life(2)
+    assert (life.author, life.stage, life.parent) == ("author 2", Stage.DEPRECATED, 1)
+    assert life.content_hash == document(2).config_hash
+
+
 async def test_an_activation_past_steering_is_taken_in_and_told(redis: Redis) -> None:
     configs, store = ConfigStore(redis), await founded(redis)
     number = await validated(store, 2)
