@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from safety.arrays import BoolArray, FloatArray
 from safety.rules import Allowance, Between, Change, Finite, Never, Ordered, Width
@@ -21,7 +22,7 @@ class Stack(Protocol):
 
 class FiniteStack:
     def __init__(self, measures: Sequence[Finite]) -> None:
-        self._at = np.array([each.at for each in measures], dtype=np.intp)
+        self._at = _rows([each.at for each in measures])
 
     def broken(self, matrix: FloatArray) -> BoolArray:
         finite: BoolArray = np.isfinite(matrix[self._at])
@@ -32,7 +33,7 @@ class BetweenStack:
     """What is no number is the finite rule's to report, not these'."""
 
     def __init__(self, measures: Sequence[Between]) -> None:
-        self._at = np.array([each.at for each in measures], dtype=np.intp)
+        self._at = _rows([each.at for each in measures])
         self._low = _upright([each.low for each in measures])
         self._high = _upright([each.high for each in measures])
 
@@ -46,8 +47,8 @@ class OrderedStack:
     """An operand that is not a number breaks these."""
 
     def __init__(self, measures: Sequence[Ordered]) -> None:
-        self._lesser = np.array([each.lesser_at for each in measures], dtype=np.intp)
-        self._greater = np.array([each.greater_at for each in measures], dtype=np.intp)
+        self._lesser = _rows([each.lesser_at for each in measures])
+        self._greater = _rows([each.greater_at for each in measures])
         self._factor = _upright([each.factor for each in measures])
         self._margin = _upright([each.margin for each in measures])
 
@@ -61,9 +62,9 @@ class WidthStack:
     """An operand that is not a number breaks these."""
 
     def __init__(self, measures: Sequence[Width]) -> None:
-        self._prediction = np.array([each.prediction_at for each in measures], dtype=np.intp)
-        self._lower = np.array([each.lower_at for each in measures], dtype=np.intp)
-        self._upper = np.array([each.upper_at for each in measures], dtype=np.intp)
+        self._prediction = _rows([each.prediction_at for each in measures])
+        self._lower = _rows([each.lower_at for each in measures])
+        self._upper = _rows([each.upper_at for each in measures])
         self._relative = _upright([each.max_relative for each in measures])
         self._floor = _upright([each.floor for each in measures])
 
@@ -78,9 +79,9 @@ class ChangeStack:
     """Without a last answer none of these is broken."""
 
     def __init__(self, measures: Sequence[Change]) -> None:
-        self._at = np.array([each.at for each in measures], dtype=np.intp)
-        self._last = np.array([each.last_at for each in measures], dtype=np.intp)
-        self._age = np.array([each.age_at for each in measures], dtype=np.intp)
+        self._at = _rows([each.at for each in measures])
+        self._last = _rows([each.last_at for each in measures])
+        self._age = _rows([each.age_at for each in measures])
         self._rise = _Room([each.rise for each in measures])
         self._fall = _Room([each.fall for each in measures])
 
@@ -124,3 +125,11 @@ class NeverStack:
 def _upright(values: Sequence[float]) -> FloatArray:
     """Lay one number for each limit along the first axis."""
     return np.array(values, dtype=np.float64).reshape(-1, 1)
+
+
+def _rows(places: Sequence[int]) -> npt.NDArray[np.intp] | slice:
+    """Give an index of these rows of a matrix; a slice, which copies nothing, where it can be."""
+    first = places[0]
+    if list(places) == list(range(first, first + len(places))):
+        return slice(first, first + len(places))
+    return np.array(places, dtype=np.intp)

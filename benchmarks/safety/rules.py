@@ -5,13 +5,15 @@ answer, widths, and states. Half of all have a condition of two or three compari
 repairing are timed together, as they are done for every batch.
 """
 
+import sys
 from collections.abc import Iterator
+from functools import partial
 from itertools import count, islice
 from typing import Any
 
 import numpy as np
 
-from benchmarks.safety.shipped import ROWS, print_cost
+from benchmarks.safety.shipped import ROWS, carry_out, print_cost
 from safety.checker import Checker
 from safety.fallback import Fallback
 from safety.policy import FamilyPolicy
@@ -71,22 +73,31 @@ def batch() -> dict[str, Any]:
     return columns | {"time.market_open": np.ones(ROWS), "last.age_seconds": np.full(ROWS, 60.0)}
 
 
+def _spoiled(columns: dict[str, Any], name: str, value: float) -> dict[str, Any]:
+    """Put the value into every sixteenth row of a column."""
+    return columns | {name: np.where(np.arange(ROWS) % 16, columns[name], value)}
+
+
 def main() -> None:
     policy = policy_of(RULES)
     checker = Checker(policy)
     fallback = Fallback(policy, checker)
     clean = batch()
-    clamped = clean | {"answer_5": np.where(np.arange(ROWS) % 16 == 3, 16.0, clean["answer_5"])}
-    lost = clean | {"answer_0": np.where(np.arange(ROWS) % 16 == 3, 1e4, clean["answer_0"])}
-    busy = clean | {INPUTS[7]: np.where(np.arange(ROWS) == 9, 1e4, clean[INPUTS[7]])}
-    cases = {"clean": clean, "four clamped": clamped, "four lost": lost, "one forbidden": busy}
-    for kind, columns in cases.items():
-        verdicts = checker.check(columns, ROWS)
-        found = sum(map(len, verdicts.violations.values()))
-        print_cost(
-            f"{RULES} rules, {kind} ({found} violations)",
-            lambda columns=columns: fallback.repair(columns, checker.check(columns, ROWS)),
-        )
+    cases = {
+        "clean": clean,
+        "four clamped": _spoiled(clean, "answer_2", 25.0),
+        "four lost": _spoiled(clean, "answer_0", 1e4),
+        "four forbidden": _spoiled(clean, "reading_5", 150.0),
+    }
+    slowest = max(_cost_of(kind, checker, fallback, each) for kind, each in cases.items())
+    if slowest > MOST_MICROSECONDS:
+        sys.exit(f"{slowest:.0f} us is more than the {MOST_MICROSECONDS:.0f} us that are promised")
+
+
+def _cost_of(kind: str, checker: Checker, fallback: Fallback, columns: dict[str, Any]) -> float:
+    found = sum(map(len, checker.check(columns, ROWS).violations.values()))
+    label = f"{RULES} rules, {kind} ({found} violations)"
+    return print_cost(label, partial(carry_out, checker, fallback, columns))
 
 
 if __name__ == "__main__":

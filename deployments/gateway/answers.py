@@ -16,6 +16,7 @@ from deployments.api.errors import RefusedError
 from deployments.gateway.envelope import (
     interval_of,
     safety_of,
+    unjudged_of,
     why_no_interval,
     withheld_interval,
 )
@@ -120,7 +121,13 @@ def write_down(
             {
                 "data": data[row],
                 "interval": interval,
-                "safety": safety_of(family, level, violations, judged, row),
+                "safety": safety_of(
+                    level,
+                    violations,
+                    unjudged_of(family, judged.columns, data[row]),
+                    judged,
+                    row,
+                ),
                 "meta": {
                     "decision_id": decision_id,
                     "model": prediction.model,

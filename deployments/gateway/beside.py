@@ -63,13 +63,17 @@ class BesideColumns:
         self, judgement: Judgement, details: Sequence[Detail | None], version: Version
     ) -> None:
         """Write the parameters that safety moved into the details they came from."""
-        moved = [name for name in judgement.columns if name.startswith(PARAMETER)]
-        for name in moved:
+        names = [name for name in judgement.columns if name.startswith(PARAMETER)]
+        for name in names:
             choices = self._policy(version).codes.get(name, ())
             short = name.removeprefix(PARAMETER)
             for detail, number in zip(details, judgement.columns[name].tolist(), strict=True):
-                if detail is not None and short in (held := self._held(detail)):
-                    held[short] = _moved(held[short], number, choices)
+                if detail is None or short not in (held := self._held(detail)):
+                    continue
+                before, held[short] = held[short], _moved(held[short], number, choices)
+                if held[short] != before:
+                    meta = detail.get("meta", {})
+                    detail["meta"] = meta | {"moved": [*meta.get("moved", ()), short]}
 
     def _parameter(
         self, details: Sequence[Detail | None], name: str, choices: Sequence[str]

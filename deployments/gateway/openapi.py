@@ -22,7 +22,8 @@ REFUSALS = {
     "403": "The key's role does not allow this.",
     "404": "It does not exist.",
     "409": (
-        "It conflicts with the present state: a second feedback, another design, an old number."
+        "It conflicts with the present state: a second feedback, another design, an old number; "
+        "or the safety policy refuses an answer, and names the rule."
     ),
     "405": "The path does not accept this method.",
     "413": "The body is too large.",
@@ -219,8 +220,8 @@ def _ref(name: str) -> dict[str, str]:
 def _inference(family: InferenceEndpoint) -> dict[str, Any]:
     one, many = family.body.__name__, BodyReader(family).many.__name__
     answer = _ref(_answer(family))
-    # Of many rows some may be refused, each in its own place.
-    item = {"oneOf": [answer, _ref("Error")]} if family.refuses_rows else answer
+    # Of many rows some may be refused, each in its own place: by the family, or by the policy.
+    item = {"oneOf": [answer, _ref("Error")]}
     return {
         "tags": ["inference"],
         "summary": family.summary,

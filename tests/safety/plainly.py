@@ -31,6 +31,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 NAN = math.nan
 EPSILON = 2.0**-52
+LARGEST = 1.7976931348623157e308
 
 
 @dataclass
@@ -182,36 +183,33 @@ def change_bounds(limit: ChangeLimit, row: Row) -> tuple[float, float]:
 
 def bound(limit: Limit, row: Row, policy: FamilyPolicy) -> float:
     """Say where a clamped field is moved to; NaN where there is no such number."""
-    whole = _answered(limit, policy) in policy.whole
-    value = row.get(_answered(limit, policy) or "", NAN)
+    name = _answered(limit, policy)
+    lowest, highest = _span(limit, row, policy)
+    if name in policy.whole:
+        lowest, highest = _whole(math.ceil, lowest), _whole(math.floor, highest)
+    return highest if row.get(name or "", NAN) > highest else lowest
+
+
+def _span(limit: Limit, row: Row, policy: FamilyPolicy) -> tuple[float, float]:
+    """Give the least and the greatest value that the limit lets its field have."""
     match limit:
-        case Range():
-            low = limit.low
+        case Range(low=low, high=high):
             if low is not None and limit.above_low:
                 low = math.nextafter(low, math.inf)
-            if low is not None and value < low:
-                return math.ceil(low) if whole else low
-            if limit.high is None:
-                return NAN if low is None or math.isfinite(value) else _far(value)
-            return math.floor(limit.high) if whole else limit.high
+            return -LARGEST if low is None else low, LARGEST if high is None else high
         case ChangeLimit():
-            lowest, highest = change_bounds(limit, row)
-            if value > highest:
-                return _whole(math.floor, highest) if whole else highest
-            return _whole(math.ceil, lowest) if whole else lowest
+            return change_bounds(limit, row)
         case Relation(factor=factor, margin=margin):
             greater, lesser = row.get(limit.greater, NAN), row.get(limit.lesser, NAN)
             if _answered(limit, policy) == limit.lesser:
                 ceiling = greater * factor + margin
-                return _whole(math.floor, ceiling) if whole else ceiling
-            if whole:
-                return _whole(math.ceil, (lesser - margin) / factor)
-            return (lesser - margin + 4 * EPSILON * (abs(lesser) + abs(margin))) / factor
-    return NAN
-
-
-def _far(value: float) -> float:
-    return math.copysign(1.7976931348623157e308, value)
+                return -math.inf, ceiling
+            nudge = 4 * EPSILON * (abs(lesser) + abs(margin))
+            if limit.greater in policy.whole:
+                nudge = 0.0
+            ground = (lesser - margin + nudge) / factor
+            return ground, math.inf
+    return NAN, NAN
 
 
 def _whole(rounded: Callable[[float], int], value: float) -> float:
