@@ -1,1 +1,1 @@
-"""What judging costs: the shipped policies, and one of two hundred rules."""
+"""What policies cost: how well and how fast they are checked, and what judging by them takes."""

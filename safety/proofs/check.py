@@ -8,7 +8,7 @@ from safety.proofs.budget import STEPS
 from safety.proofs.columns_known import ColumnsKnown
 from safety.proofs.contradictions import contradictions
 from safety.proofs.differences import differences
-from safety.proofs.fallbacks import fallbacks
+from safety.proofs.fallbacks import fallbacks, places_kept
 from safety.proofs.fields import unknown_fields
 from safety.proofs.findings import GRADES, Finding, Grade, Kind, Report
 from safety.proofs.limits_held import Family
@@ -75,8 +75,9 @@ def _of_family(
 
 
 def _proofs(family: Family, known: ColumnsKnown, prover: Prover) -> Iterator[Finding]:
-    yield from contradictions(family, prover)
-    yield from fallbacks(family, known, prover)
+    broken = list(fallbacks(family, known, prover))
+    yield from contradictions(family, prover, places_kept(family, broken))
+    yield from broken
     yield from needless(family, prover)
 
 

@@ -1,6 +1,6 @@
 """Contradictions: limits that no answer keeps together, ever or with inputs that are legal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import z3
 
@@ -19,11 +19,17 @@ from safety.proofs.rule_terms import Row
 from safety.proofs.words import joined, row_in_words
 
 ABOUT = "some answer keeps all limits"
+QUANTIFIED_MS = 2_000
 UNCONFIRMED = Unknown("the example that was found is none to the code that serves")
 
 
-def contradictions(family: Family, prover: Prover) -> Iterator[Finding]:
-    """Find what no answer can keep: first whatever the inputs, else with some that are legal."""
+def contradictions(
+    family: Family, prover: Prover, kept_by_fallback: Collection[int] = ()
+) -> Iterator[Finding]:
+    """Find what no answer can keep: first whatever the inputs, else with some that are legal.
+
+    Limits that the fallback keeps, by their places, are kept by one answer at least: its own.
+    """
     row, judged = judged_row(family, known_inputs=True), _judged(family)
     verdict = prover.decide(
         lambda arithmetic: posed(arithmetic, row, kept(arithmetic, family, judged, row), family),
@@ -37,7 +43,7 @@ def contradictions(family: Family, prover: Prover) -> Iterator[Finding]:
         case Unknown():
             yield undecided(family, None, ABOUT, verdict)
         case Found():
-            yield from _with_some_inputs(family, row, prover)
+            yield from _with_some_inputs(family, row, prover, kept_by_fallback)
 
 
 def _judged(family: Family) -> list[Held]:
@@ -45,13 +51,17 @@ def _judged(family: Family) -> list[Held]:
     return [each for each in family.limits if each.rule.level is not Level.SAFE]
 
 
-def _with_some_inputs(family: Family, row: Row, prover: Prover) -> Iterator[Finding]:
+def _with_some_inputs(
+    family: Family, row: Row, prover: Prover, kept_by_fallback: Collection[int]
+) -> Iterator[Finding]:
     """Find legal inputs with which every answer breaks a limit that is acted on."""
     acting = [each for each in family.limits if each.acts]
     legal = [each for each in acting if not _answers_in(family, each)]
     for limits in _together(family, [each for each in acting if _answers_in(family, each)]):
         if all(each.columns == _answers_in(family, each) for each in limits):
             continue  # nothing depends on the inputs, so that the question was answered before
+        if all(each.at in kept_by_fallback for each in limits):
+            continue
         inputs = _impossible_inputs(family, row, legal, limits, prover)
         if isinstance(inputs, Unknown):
             yield undecided(family, limits[-1], f"{ABOUT}, whatever the inputs", inputs)
@@ -84,17 +94,22 @@ def _impossible_inputs(
 ) -> Example | Unknown | None:
     """Ask for inputs that break nothing by themselves, with which no answer is left."""
     prover.questions += 1
-    arithmetic, solver = Arithmetic(rounded=False), z3.Tactic("qsat").solver()
-    answers = {name for each in limits for name in _answers_in(family, each)}
+    arithmetic = Arithmetic(rounded=False)
+    answers = sorted({name for each in limits for name in _answers_in(family, each)})
     given = {name: each for name, each in row.items() if not family.policy.is_answer(name)}
-    solver.add(*facts_of(given), *last_answer_kept(arithmetic, family, given))
-    solver.add(*kept(arithmetic, family, legal, row))
+    asked = [*facts_of(given), *last_answer_kept(arithmetic, family, given)]
+    asked += kept(arithmetic, family, legal, row)
     some_answer = z3.And(*kept(arithmetic, family, limits, row))
-    solver.add(z3.ForAll([row[name].real for name in sorted(answers)], z3.Not(some_answer)))
-    found = Budget(prover.steps).check(solver)
-    if found == z3.sat:
-        return read(solver.model(), given)
-    return None if found == z3.unsat else GAVE_UP
+    asked.append(z3.ForAll([row[name].real for name in answers], z3.Not(some_answer)))
+    # The one is quick and gives up at times; the other decides all, and knows no steps.
+    for solver in (z3.Solver(), z3.TryFor(z3.Tactic("qsat"), QUANTIFIED_MS).solver()):
+        solver.add(*asked)
+        found = Budget(prover.steps).check(solver)
+        if found == z3.sat:
+            return read(solver.model(), given)
+        if found == z3.unsat:
+            return None
+    return GAVE_UP
 
 
 def _not_kept_with(

@@ -1,7 +1,7 @@
 """Fallbacks that break the policy which they stand in for."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from safety.limits import ChangeLimit, Level, Repair
@@ -27,6 +27,18 @@ def fallbacks(family: Family, known: ColumnsKnown, prover: Prover) -> Iterator[F
             found = _broken_by(family, held, known, prover)
             if found is not None:
                 yield found
+
+
+def places_kept(family: Family, found: Sequence[Finding]) -> frozenset[int]:
+    """Give the places of the limits that the fallback is proved to keep; none if any is broken.
+
+    Findings name rules, and two limits may share a name.
+    """
+    if found:
+        return frozenset()
+    asked = (each for each in family.limits if _is_held_against_fallbacks(family, each))
+    outputs = (each.at for each in family.limits if each.limit is None)  # they are always numbers
+    return frozenset({*(each.at for each in asked), *outputs})
 
 
 def _is_held_against_fallbacks(family: Family, held: Held) -> bool:
