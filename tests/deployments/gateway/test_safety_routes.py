@@ -80,7 +80,7 @@ async def test_what_cannot_be_is_refused_by_its_field(house: House) -> None:
             body = WISH | {"expires_at": soon()} | wrong
             found = await client.post("/safety/override", json=body)
             assert found.status_code == 422, found.text
-            assert field in found.json()["error"]["fields"]
+            assert any(name.endswith(field) for name in found.json()["error"]["fields"])
         assert (await client.get("/safety/overrides")).json() == []
 
 
