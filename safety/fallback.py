@@ -9,7 +9,7 @@ import numpy.typing as npt
 from safety.arrays import BoolArray, FloatArray
 from safety.checker import Checker, Columns, Verdicts
 from safety.columns import is_parameter
-from safety.limits import Repair
+from safety.limits import Level, Repair
 from safety.policy import FamilyPolicy
 from safety.recipes import Constant, Multiple, Recipe, Threshold
 from safety.rules import Between, Rule
@@ -37,6 +37,9 @@ class Fallback:
         rules = checker.rules
         self._acts = _mask(policy.responses.substitutes(rule.level) for rule in rules)
         self._is_clamp = _mask(rule.repair is Repair.CLAMP for rule in rules)
+        # A limit on trial changes nothing, not even what the fallback says.
+        on_trial = _mask(rule.level is Level.SAFE for rule in rules)
+        self._clamps = np.flatnonzero(self._is_clamp & ~on_trial)
         self._calls = self._acts & _mask(rule.repair is Repair.EMERGENCY for rule in rules)
         refuses = _mask(rule.repair is Repair.REFUSE for rule in rules)
         # No fallback suggests a trial: a parameter that cannot be moved is refused.
@@ -92,7 +95,7 @@ class Fallback:
                 cooked = _cook(recipe, known, n)
                 whole = recipe.field in self._policy.whole
                 known[recipe.field] = np.ceil(cooked) if whole else cooked
-            self._clamp(known, np.flatnonzero(self._is_clamp), np.ones(n, dtype=np.bool_))
+            self._clamp(known, self._clamps, np.ones(n, dtype=np.bool_))
         return {field: known[field] for field in self._policy.outputs}
 
     def _believable(self, columns: Columns, n: int) -> dict[str, FloatArray]:

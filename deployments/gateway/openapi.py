@@ -74,7 +74,9 @@ class ViolationShown(BaseModel):
     field: str | None
     value: float | None
     bound: float | None
-    level: Literal["warning", "unsafe", "critical"]
+    level: Literal["safe", "warning", "unsafe", "critical"] = Field(
+        description="Safe for a limit on trial: its breach is noted, and changes nothing."
+    )
     message: str
     hour: int | None = Field(
         default=None,
@@ -138,6 +140,10 @@ class Meta(BaseModel):
     )
     trained_on_reason: str = Field(
         default="", description="Only beside trained_on: what it means, and how long it lasts."
+    )
+    moved: list[str] = Field(
+        default_factory=list,
+        description="Only for a study: the parameters that the safety policy moved.",
     )
     feedback: bool = Field(
         default=True,

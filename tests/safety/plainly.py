@@ -249,7 +249,12 @@ def answer(row: Row, policy: FamilyPolicy) -> dict[str, float]:
         known[recipe.field] = (
             math.ceil(recipe.value) if recipe.field in policy.whole else recipe.value
         )
-    clamp(known, [each for each in rules_of(policy) if each.repair is Repair.CLAMP], policy)
+    clamps = [
+        each
+        for each in rules_of(policy)
+        if each.repair is Repair.CLAMP and each.level is not Level.SAFE
+    ]
+    clamp(known, clamps, policy)
     return {name: known[name] for name in policy.outputs}
 
 
