@@ -1,10 +1,10 @@
-"""What a steering state with 200 lives costs: its size, to read it, to change it, to choose by it."""
+"""What a steering state with 200 lives costs: its size, to read, to change, to choose by it."""
 
 import time
 from collections.abc import Callable
 
 from access.keys import Role
-from config_store.steering.adoption import Header, found_state
+from config_store.steering.adoption import found_state
 from config_store.steering.commands import (
     Actor,
     Approve,
@@ -15,6 +15,7 @@ from config_store.steering.commands import (
     RollBack,
     Validated,
 )
+from config_store.steering.headers import Header
 from config_store.steering.shares import choose
 from config_store.steering.state import SteeringState, Strategy
 from config_store.steering.transitions import apply

@@ -5,21 +5,10 @@ reader's sake; the next change stores it. What it finds it keeps whole: the next
 lives go, and files them.
 """
 
-from typing import NamedTuple
-
 from config_store.errors import NoActiveVersionError
 from config_store.steering.changes import with_fields
+from config_store.steering.headers import Header
 from config_store.steering.state import Outcome, Stage, SteeringState, VersionLife
-
-
-class Header(NamedTuple):
-    """What the record of a published version says besides its document."""
-
-    number: int
-    content_hash: str
-    author: str
-    message: str
-    created: float
 
 
 def found_state(headers: tuple[Header, ...], active: int | None) -> SteeringState:

@@ -19,9 +19,10 @@ from config_store.errors import (
     NotPermittedError,
     RefusedChangeError,
 )
-from config_store.steering.adoption import Header, adopt, found_state, life_of_older
+from config_store.steering.adoption import adopt, found_state, life_of_older
 from config_store.steering.changes import Changed, event
 from config_store.steering.commands import Abort, Actor, Command, Draft, EmergencyOn, RollBack
+from config_store.steering.headers import header_of_line, header_of_record
 from config_store.steering.in_force import InForce
 from config_store.steering.scripts import CHANGE, READ
 from config_store.steering.state import SteeringState, VersionLife
@@ -123,7 +124,7 @@ class SteeringStore:
                 f"Steering knows no version {number}: list the versions to see which there are."
             )
         # So old that steering was not there yet, and took over none of its time.
-        return life_of_older(_header_of(number, _fields(record)))
+        return life_of_older(header_of_record(number, record))
 
     async def in_force(self, at: float) -> InForce | None:
         """Tell what was in force at a time; None before the first entry that is kept."""
@@ -165,7 +166,7 @@ class SteeringStore:
     async def _look(self) -> _Seen:
         found: Any = await self._read(keys=self._read_keys, args=[MOST_FOUND])
         revision, text, digest, pointer, published, lines, clock = found
-        headers = tuple(_header(line) for line in lines)
+        headers = tuple(header_of_line(line) for line in lines)
         active = int(pointer) if pointer and pointer.isdigit() else None
         if text is None and revision is None:
             stored, state = None, found_state(headers, active) if active else None
@@ -274,36 +275,6 @@ def _parsed(text: bytes) -> SteeringState:
         raise ChangedBehindError(
             f"this release cannot read it, {where}: {first['msg']}"
         ) from refusal
-
-
-def _header(line: bytes) -> Header:
-    fields = orjson.loads(line)
-    return _header_of(fields["number"], fields)
-
-
-def _fields(record: bytes) -> dict[str, Any]:
-    """Read what can be read of a record, as the script does."""
-    with suppress(ValueError):
-        fields = orjson.loads(record)
-        return fields if isinstance(fields, dict) else {}
-    return {}
-
-
-def _header_of(number: int, fields: dict[str, Any]) -> Header:
-    return Header(
-        number=number,
-        content_hash=str(fields.get("config_hash", "")),
-        author=str(fields.get("author", "")),
-        message=str(fields.get("reason", "")),
-        created=_seconds(str(fields.get("created", ""))),
-    )
-
-
-def _seconds(created: str) -> float:
-    try:
-        return datetime.fromisoformat(created).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def _text(value: bytes | str | None) -> str:

@@ -4,7 +4,7 @@ from dataclasses import fields
 from math import isfinite
 
 from config_store.errors import NotPermittedError, RefusedChangeError
-from config_store.steering import freezes, interventions, lives, rollouts, switches
+from config_store.steering import deploys, freezes, interventions, lives, rollouts, switches
 from config_store.steering.changes import MOST_CHARACTERS, Changed, Transition, with_fields
 from config_store.steering.commands import (
     ROLES,
@@ -86,7 +86,7 @@ _TRANSITIONS: dict[type[Command], Transition] = {
     Validated: lives.validated,
     Approve: lives.approve,
     SetSettings: lives.set_settings,
-    Deploy: rollouts.deploy,
+    Deploy: deploys.deploy,
     Judge: rollouts.judge,
     Advance: rollouts.advance,
     Wait: rollouts.wait,

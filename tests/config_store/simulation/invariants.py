@@ -4,6 +4,7 @@ Written for itself, beside the product's own `problems`: a mistake in one is fou
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import orjson
 
@@ -18,6 +19,7 @@ from config_store.steering.commands import (
     Judge,
     RollBack,
 )
+from config_store.steering.in_force import InForce
 from config_store.steering.state import Outcome, Rollout, Stage, SteeringState, Strategy, Verdict
 from config_store.steering.transitions import apply
 from tests.config_store.simulation.simulated_redis import Contents
@@ -25,6 +27,7 @@ from tests.config_store.simulation.simulated_redis import Contents
 ANYBODY = Actor("anybody on call", Role.OPERATOR)
 JUDGED = {Strategy.CANARY, Strategy.SHADOW}
 # Between deploys of these, keys change their version only where a step begins.
+SWITCHED = {"config_activated", "config_adopted"}
 GRADUAL = {Strategy.CANARY, Strategy.ROLLING}
 
 
@@ -77,6 +80,28 @@ def documents_match(state: SteeringState, contents: Contents) -> None:
     for number, life in state.versions.items():
         stored = orjson.loads(contents.versions[number])
         check(stored["config_hash"] == life.content_hash, f"version {number} has another document")
+
+
+def journal_follows(state: SteeringState, contents: Contents) -> None:
+    """Hold that the journal's last entry says what is in force."""
+    entry = InForce.read(contents.in_force[-1][1])
+    rollout, life = state.rollout, state.versions[state.active]
+    told = (entry.active, entry.content_hash, entry.candidate, entry.emergency)
+    candidate = None if rollout is None else rollout.candidate
+    emergency = None if state.emergency is None else state.emergency.reason
+    holds = told == (state.active, life.content_hash, candidate, emergency)
+    check(holds, f"the journal says {told} is in force")
+
+
+def is_told(before: SteeringState, state: SteeringState, told: list[dict[str, Any]]) -> None:
+    """Hold that what serves differently is on the timeline, noted in the same step."""
+    kinds = [each["kind"] for each in told]
+    if state.active != before.active:
+        names = {each["details"].get("version") for each in told if each["kind"] in SWITCHED}
+        check(state.active in names, f"nothing tells that {state.active} is active: {kinds}")
+    if (state.emergency is None) != (before.emergency is None):
+        kind = "emergency_on" if state.emergency else "emergency_off"
+        check(kind in kinds, f"nothing tells of {kind}")
 
 
 def goes_forward(before: SteeringState, state: SteeringState) -> None:

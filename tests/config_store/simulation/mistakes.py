@@ -69,6 +69,10 @@ def _files_nothing(*_: Any) -> list[bytes]:
     return []
 
 
+def _notes_nothing(*_: Any) -> str:
+    return ""
+
+
 def _has_no_end(state: SteeringState, *_: Any) -> Changed:
     return Changed(state)
 
@@ -93,5 +97,6 @@ MISTAKES: dict[str, Plant] = {
     "unknown is good enough": lambda: patch.object(rollouts, "needs_evidence", _checks_nothing),
     "a gateway forgets an emergency with Redis": lambda: patch.object(gateways, "held", _forgets),
     "old lives are not filed": lambda: patch.object(store, "_filed", _files_nothing),
+    "a change is not in the journal": lambda: patch.object(store, "_entry", _notes_nothing),
     "a deadline ends nothing": lambda: patch.object(rollouts, "expire_rollout", _has_no_end),
 }

@@ -37,9 +37,16 @@ class SimulatedRedis:
         self.clock = clock
         self.contents = Contents()
         self.up = True
+        self.kills = 0
         self.pointer_before: bytes | None = None  # what the last change found
+        self.events_before = 0
         self.log: list[tuple[str, Any, Any]] = []  # what was asked, and what was answered
         self.notice: Callable[[], None] = lambda: None
+
+    def kill(self) -> None:
+        """End it, and every connection with it."""
+        self.up = False
+        self.kills += 1
 
     def snapshot(self) -> Contents:
         """Copy what is stored; the values themselves never change."""
@@ -87,7 +94,7 @@ class SimulatedRedis:
         state, record, entry = rest.pop(0), rest.pop(0), rest.pop(0)
         if not self.is_as_seen(given):
             return 0
-        self.pointer_before = now.pointer
+        self.pointer_before, self.events_before = now.pointer, len(now.events)
         active = given["active"].encode()
         if active != (now.pointer or b"") and int(active) not in now.versions:
             return -1
@@ -134,19 +141,20 @@ class Connection:
         return call
 
     async def _call(self, name: str, args: list[Any]) -> Any:
+        opened = self.redis.kills
         await Pause()
-        self._refuse_away()
+        self._refuse_away(opened)
         assert name, "steering ran a script that is not simulated"
         found = self.redis.run(name, args)
         self._executed(self, name, found)
         if name == "change" and found == 1:
             self.redis.notice()
         await Pause()
-        self._refuse_away()  # it was done, and the answer is lost
+        self._refuse_away(opened)  # it was done, and the answer is lost
         return found
 
-    def _refuse_away(self) -> None:
-        if self.cut or not self.redis.up:
+    def _refuse_away(self, opened: int) -> None:
+        if self.cut or not self.redis.up or self.redis.kills != opened:
             raise RedisConnectionError("away")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from access.keys import Role
-from config_store.steering.adoption import Header, found_state
+from config_store.steering.adoption import found_state
 from config_store.steering.changes import Changed
 from config_store.steering.commands import (
     Actor,
@@ -13,6 +13,7 @@ from config_store.steering.commands import (
     Draft,
     Validated,
 )
+from config_store.steering.headers import Header
 from config_store.steering.state import SteeringState, Strategy
 from config_store.steering.transitions import apply
 

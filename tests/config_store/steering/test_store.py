@@ -2,27 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import pairwise
 from typing import Any
 
 import orjson
 import pytest
-import pytest_asyncio
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 
-from config_store.document import ConfigDocument, FeatureConfig
 from config_store.errors import (
     ChangedBehindError,
-    ConfigError,
     NoActiveVersionError,
     NotPermittedError,
     RefusedChangeError,
 )
-from config_store.shipped import default_document
 from config_store.steering.commands import (
     Abort,
     Actor,
@@ -30,7 +22,6 @@ from config_store.steering.commands import (
     Advance,
     Approve,
     Deploy,
-    EmergencyOff,
     EmergencyOn,
     Judge,
     RollBack,
@@ -38,54 +29,13 @@ from config_store.steering.commands import (
     Validated,
 )
 from config_store.steering.settings import RolloutSettings, SteeringSettings
-from config_store.steering.state import Stage, SteeringState, Strategy, Verdict
-from config_store.steering.status import describe, problems
+from config_store.steering.state import Stage, Strategy, Verdict
+from config_store.steering.status import problems
 from config_store.steering.store import MOST_AHEAD_SECONDS, SteeringStore
 from config_store.store import ConfigStore
-from observability.timeline.event import read_event
-from observability.timeline.stream import TimelineStream
 from tests.config_store.steering.people import ADA, BO, CY, NOW
+from tests.config_store.steering.stores import AT, document, founded, kinds, switch, validated
 from tests.redis_server import RedisServer
-
-
-@pytest_asyncio.fixture
-async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
-    """Give a client that waits as long as it takes, whatever else the machine does."""
-    client = redis_server.patient_client()
-    try:
-        yield client
-    finally:
-        await client.aclose()
-
-
-AT = datetime.fromtimestamp(NOW - 100, UTC)
-
-
-def document(refresh_seconds: float) -> ConfigDocument:
-    features = FeatureConfig(refresh_seconds=refresh_seconds)
-    return default_document().model_copy(update={"features": features})
-
-
-async def founded(redis: Redis) -> SteeringStore:
-    await ConfigStore(redis).bootstrap(document(1), "up", "fresh", AT)
-    return SteeringStore(redis)
-
-
-async def validated(store: SteeringStore, seconds: float, by: Actor = ADA) -> int:
-    life = await store.draft(document(seconds), f"every {seconds:g} s", by, NOW)
-    await store.change(Validated(life.number, life.content_hash), by, NOW)
-    return life.number
-
-
-async def switch(store: SteeringStore, number: int) -> SteeringState:
-    after = (await store.read()).active
-    command = Deploy(number, Strategy.BLUE_GREEN, f"to {number}", after, despite_branch=True)
-    return (await store.change(command, ADA, NOW)).state
-
-
-async def kinds(redis: Redis) -> list[str]:
-    messages = await TimelineStream(redis).read(1000)
-    return [read_event(each.data).kind for each in messages]
 
 
 async def test_nothing_is_steered_before_anything_is_active(redis: Redis) -> None:
@@ -362,126 +312,3 @@ async def test_a_clock_from_far_ahead_is_refused_but_for_what_cannot_wait(redis:
         await store.draft(document(2), "m", ADA, ahead)
     state = (await store.change(EmergencyOn("wrong"), ADA, ahead)).state
     assert state.changed < time.time() + 2 * MOST_AHEAD_SECONDS
-
-
-class Cut:
-    """Ends a client's connection at a chosen command, before it is sent or after it is done."""
-
-    def __init__(self, redis: Redis, at: int, *, after: bool) -> None:
-        self._execute: Any = redis.execute_command
-        self._left, self._after = at, after
-        redis.execute_command = self._cut  # type: ignore[method-assign] # what this is for
-
-    async def _cut(self, *args: object, **options: object) -> object:
-        self._left -= 1
-        if self._left != 0:
-            return await self._execute(*args, **options)
-        if self._after:
-            await self._execute(*args, **options)
-        raise RedisConnectionError("cut off")
-
-
-Step = Callable[[SteeringStore], Awaitable[object]]
-GOOD = [Judge("r", step, Verdict.GOOD) for step in range(3)]
-SHARES = (0.1, 0.5, 1.0)
-
-
-def later(step: int) -> float:
-    return NOW + 10 * (step + 1)
-
-
-async def _draft(store: SteeringStore) -> object:
-    return await store.draft(document(2), "m", ADA, NOW)
-
-
-async def _validate(store: SteeringStore) -> object:
-    life = (await store.read()).versions[2]
-    return await store.change(Validated(2, life.content_hash), ADA, NOW)
-
-
-async def _approve(store: SteeringStore) -> object:
-    life = (await store.read()).versions[2]
-    return await store.change(Approve(2, life.content_hash), BO, NOW)
-
-
-def _advance(step: int) -> Step:
-    async def advance(store: SteeringStore) -> object:
-        return await store.change((GOOD[step], Advance("r", step)), ADA, later(step))
-
-    return advance
-
-
-DEPLOY: list[Step] = [
-    lambda store: store.change(SetSettings(SteeringSettings(approvals_needed=1)), CY, NOW),
-    _draft,
-    _validate,
-    _approve,
-    lambda store: store.change(Deploy(2, Strategy.CANARY, "r", 1, shares=SHARES), ADA, NOW),
-    *(_advance(step) for step in range(3)),
-    lambda store: store.change(RollBack("slow", after=2), ADA, later(3)),
-    lambda store: store.change(EmergencyOff("well"), CY, later(4)),
-]
-
-
-async def test_redis_killed_between_any_two_steps_leaves_a_legal_state(
-    redis: Redis, redis_server: RedisServer
-) -> None:
-    store, revisions = await founded(redis), []
-    for step in DEPLOY:
-        before = describe(await store.read(), NOW)
-        redis_server.kill()
-        with pytest.raises((RedisConnectionError, OSError)):
-            await step(store)
-        redis_server.start()
-        state = await store.read()
-        assert problems(state) == ()
-        assert describe(state, NOW) == before
-        assert (await ConfigStore(redis).active()).number == state.active
-        await step(store)
-        revisions.append((await store.read()).revision)
-    assert all(earlier < later for earlier, later in pairwise(revisions))
-    assert (await store.read()).active == 1
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["unsent", "unanswered"])
-async def test_a_crash_within_any_step_leaves_it_made_or_not(
-    redis: Redis, redis_server: RedisServer, *, after: bool
-) -> None:
-    for crash_at, step in enumerate(DEPLOY):
-        await redis.flushall()
-        store = await founded(redis)
-        await store.found(CY, NOW)  # so that Redis knows both scripts
-        for earlier in DEPLOY[:crash_at]:
-            await earlier(store)
-        before = await store.read()
-        await crash(redis_server, step, after=after)
-        state = await store.read()
-        assert problems(state) == ()
-        assert (state != before) == after
-        assert (await ConfigStore(redis).active()).number == state.active
-        try:
-            await step(store)  # tried again: made, or refused because it was made
-        except ConfigError:
-            assert after
-        assert problems(await store.read()) == ()
-
-
-async def crash(server: RedisServer, step: Step, *, after: bool) -> None:
-    """Make a step whose last command, the writing one, is cut off."""
-    client = server.patient_client()
-    Cut(client, 3 if step in {_validate, _approve} else 2, after=after)
-    try:
-        with pytest.raises(RedisConnectionError):
-            await step(SteeringStore(client))
-    finally:
-        await client.aclose()
-
-
-async def test_the_notice_of_a_crash_is_in_the_same_step(redis: Redis) -> None:
-    store = await founded(redis)
-    for step in DEPLOY:
-        await step(store)
-    messages = await TimelineStream(redis).read(1000)
-    told = [read_event(each.data) for each in messages]
-    switches = [each.details["version"] for each in told if each.kind == "config_activated"]
-    assert switches == [1, 2, 1]

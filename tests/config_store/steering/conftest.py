@@ -1,0 +1,17 @@
+"""A client that waits as long as it takes, whatever else the machine does."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from tests.redis_server import RedisServer
+
+
+@pytest_asyncio.fixture
+async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
+    client = redis_server.patient_client()
+    try:
+        yield client
+    finally:
+        await client.aclose()
