@@ -85,6 +85,12 @@ def at_most(lesser: Number, greater: Number) -> z3.BoolRef:
     return holds if z3.is_false(unordered) else z3.And(holds, z3.Not(unordered))
 
 
+def less_than(lesser: Number, greater: Number) -> z3.BoolRef:
+    """Compare as floats do: nothing is less than what is not a number."""
+    ordered = z3.Not(either(lesser.nan, greater.nan))
+    return z3.And(z3.Not(at_most(greater, lesser)), ordered)
+
+
 def under(number: Number, bound: float) -> z3.BoolRef:
     return _unless_nan(
         number, either(number.below, _real_only(number, number.real < constant(bound)))

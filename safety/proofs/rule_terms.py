@@ -18,6 +18,7 @@ from safety.proofs.floats import (
     at_most,
     choose,
     either,
+    less_than,
     number,
     over,
     round_down,
@@ -66,8 +67,8 @@ def _breach(arithmetic: Arithmetic, limit: Limit, row: Row) -> z3.BoolRef:
         case ChangeLimit():
             least, greatest = _span(arithmetic, limit, row)
             value = row[limit.field]
-            too_low = NO if least is None else z3.Not(at_most(least, value))
-            too_high = NO if greatest is None else z3.Not(at_most(value, greatest))
+            too_low = NO if least is None else less_than(value, least)
+            too_high = NO if greatest is None else less_than(greatest, value)
             return either(too_low, too_high)
         case Forbidden():
             return z3.BoolVal(val=True)
@@ -179,5 +180,5 @@ def _changed(arithmetic: Arithmetic, limit: ChangeLimit, row: Row, *, whole: boo
     least, greatest = _span(arithmetic, limit, row)
     lowest = number(0) if least is None else round_up(least) if whole else least
     highest = number(0) if greatest is None else round_down(greatest) if whole else greatest
-    too_high = NO if greatest is None else z3.Not(at_most(row[limit.field], highest))
+    too_high = NO if greatest is None else less_than(highest, row[limit.field])
     return choose(too_high, highest, lowest)
