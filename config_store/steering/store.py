@@ -21,7 +21,16 @@ from config_store.errors import (
 )
 from config_store.steering.adoption import adopt, found_state, life_of_older
 from config_store.steering.changes import Changed, event
-from config_store.steering.commands import Abort, Actor, Command, Draft, EmergencyOn, RollBack
+from config_store.steering.commands import (
+    Abort,
+    Actor,
+    Advance,
+    Command,
+    Deploy,
+    Draft,
+    EmergencyOn,
+    RollBack,
+)
 from config_store.steering.headers import header_of_line, header_of_record
 from config_store.steering.in_force import InForce
 from config_store.steering.scripts import CHANGE, READ
@@ -37,6 +46,11 @@ TRIES = 50
 MOST_FOUND = 200
 # A time from far ahead would hold every later change to it.
 MOST_AHEAD_SECONDS = 300.0
+# Their lead counts from the write: it is never earlier than Redis's clock at the read, and a write
+# that does not come soon after its read is made anew.
+LEADING = (Deploy, Advance)
+SOON_SECONDS = 1.0
+LATEST = 1e12  # any time will do
 URGENT = (EmergencyOn, RollBack, Abort)
 
 
@@ -83,7 +97,8 @@ class SteeringStore:
         for _ in range(TRIES):
             seen = await self._look()
             changed = _applied(seen, several, by, _time(seen, several, now))
-            if _is_stored(seen, changed) or await self._write(seen, changed, by):
+            soon = _leads(several)
+            if _is_stored(seen, changed) or await self._write(seen, changed, by, soon=soon):
                 return changed
         raise LostRaceError(TRIES)
 
@@ -183,7 +198,15 @@ class SteeringStore:
             self._last = digest, _parsed(text)
         return self._last[1]
 
-    async def _write(self, seen: _Seen, changed: Changed, by: Actor, record: bytes = b"") -> bool:
+    async def _write(
+        self,
+        seen: _Seen,
+        changed: Changed,
+        by: Actor,
+        record: bytes = b"",
+        *,
+        soon: bool = False,
+    ) -> bool:
         state, before = changed.state, seen.stored
         text = state.model_dump_json().encode()
         filed = _filed(seen.state, state)
@@ -192,6 +215,7 @@ class SteeringStore:
             "seen_digest": seen.digest,
             "seen_pointer": seen.pointer,
             "seen_published": seen.published,
+            "latest": seen.clock + SOON_SECONDS if soon else LATEST,
             "revision": str(state.revision),
             "digest": sha256(text).hexdigest(),
             "newest": str(max(state.versions)),
@@ -218,6 +242,10 @@ def _is_stored(seen: _Seen, changed: Changed) -> bool:
     return changed.state is seen.stored and seen.pointer == str(changed.state.active)
 
 
+def _leads(commands: tuple[Command, ...]) -> bool:
+    return any(isinstance(each, LEADING) for each in commands)
+
+
 def _time(seen: _Seen, commands: tuple[Command, ...], now: float) -> float:
     """Refuse a time from far ahead, but never what cannot wait for a clock to be set."""
     latest = seen.clock + MOST_AHEAD_SECONDS
@@ -226,7 +254,7 @@ def _time(seen: _Seen, commands: tuple[Command, ...], now: float) -> float:
             f"This clock is {now - seen.clock:.0f} s ahead of the clock of Redis: set it, and try "
             "again."
         )
-    return min(now, latest)
+    return max(now, seen.clock) if _leads(commands) and now <= latest else min(now, latest)
 
 
 def _applied(seen: _Seen, commands: tuple[Command, ...], by: Actor, now: float) -> Changed:

@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from config_store.errors import ConfigError
 from config_store.steering.shares import choose
 from config_store.steering.state import Rollout, SteeringState
-from config_store.steering.store import SteeringStore
+from config_store.steering.store import SOON_SECONDS, SteeringStore
 from config_store.steering.watch import held
 from tests.config_store.simulation.invariants import check
 from tests.config_store.simulation.simulated_redis import Connection
@@ -20,7 +20,7 @@ LEAD_SECONDS = 5.0
 # Clocks of machines differ by so much at most, either way.
 SKEW_SECONDS = 0.4
 # A gateway whose last look is older may not know a step that began.
-FRESH_SECONDS = LEAD_SECONDS - 2 * SKEW_SECONDS
+FRESH_SECONDS = LEAD_SECONDS - SOON_SECONDS - 2 * SKEW_SECONDS
 KEYS = tuple(f"shop {at}" for at in range(8))
 
 

@@ -72,7 +72,11 @@ class SimulatedRedis:
         self.log.append(("activate", number, None))
 
     def run(self, name: str, args: list[Any]) -> Any:
-        found = self.read(int(args[0])) if name == "read" else self.change(args)
+        if name == "read":
+            found: Any = self.read(int(args[0]))
+        else:
+            late = self.clock() > orjson.loads(args[0])["latest"]
+            found, name = self.change(args), "late" if late else name
         self.log.append((name, args, found))
         return found
 
@@ -86,13 +90,13 @@ class SimulatedRedis:
             numbers.append(int(now.pointer))
         headers = [_header(each, now.versions[each]) for each in numbers if each in now.versions]
         stored = [now.steering.get(name) for name in ("revision", "state", "digest")]
-        return [*stored, now.pointer, count, headers, b"%d" % int(self.clock())]
+        return [*stored, now.pointer, count, headers, b"%.6f" % self.clock()]
 
     def change(self, args: list[bytes]) -> int:
         """Do as the script CHANGE does."""
         now, given, rest = self.contents, orjson.loads(args[0]), list(args[1:])
         state, record, entry = rest.pop(0), rest.pop(0), rest.pop(0)
-        if not self.is_as_seen(given):
+        if not self.is_as_seen(given) or self.clock() > given["latest"]:
             return 0
         self.pointer_before, self.events_before = now.pointer, len(now.events)
         active = given["active"].encode()

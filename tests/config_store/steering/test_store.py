@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from config_store.errors import (
     ChangedBehindError,
+    LostRaceError,
     NoActiveVersionError,
     NotPermittedError,
     RefusedChangeError,
@@ -303,6 +304,22 @@ async def test_what_was_in_force_and_who_let_it_in(redis: Redis) -> None:
     assert [each.share_from for each in entries[1:3]] == [NOW + 10 + lead, NOW + 20 + lead]
     assert (entries[3].by, entries[3].author, entries[3].approved_by) == ("ada", "ada", ("bo",))
     assert [each.emergency for each in entries] == [None] * 4 + ["wrong"]
+
+
+async def test_a_rollout_leads_from_the_clock_of_redis(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config_store.steering.store.LEADING", (Deploy,))
+    store = await founded(redis)
+    number = await validated(store, 2)
+    command, asked_at = Deploy(number, Strategy.CANARY, "r", 1), time.time() - 3600
+    with monkeypatch.context() as late:
+        late.setattr("config_store.steering.store.SOON_SECONDS", -1.0)
+        with pytest.raises(LostRaceError):
+            await store.change(command, ADA, asked_at)
+    rollout = (await store.change(command, ADA, asked_at)).state.rollout
+    assert rollout is not None
+    assert rollout.step_begun > time.time() - 60
 
 
 async def test_a_clock_from_far_ahead_is_refused_but_for_what_cannot_wait(redis: Redis) -> None:
