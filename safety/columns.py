@@ -29,11 +29,6 @@ def last(field: str) -> str:
     return f"{LAST}{field}"
 
 
-def parameter(name: str) -> str:
-    """Name the column of one parameter of a study."""
-    return f"{PARAMETER}{name}"
-
-
 def is_parameter(column: str) -> bool:
     return column.startswith(PARAMETER) and column != PARAMETER
 

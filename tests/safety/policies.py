@@ -17,8 +17,16 @@ ANSWERED = 1.0
 
 SMALL = st.sampled_from([-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 2.5, 10.0])
 VALUE = SMALL | st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324])
-# A row may lack any of its columns.
-ROW = st.fixed_dictionaries({}, optional=dict.fromkeys(COLUMNS, VALUE))
+# Rows of which most break nothing.
+CALM = st.sampled_from([0.5, 1.0, 1.0, 2.0])
+CALM_ROWS = st.lists(
+    st.fixed_dictionaries(
+        dict.fromkeys((*INPUTS, "x", "y"), CALM)
+        | {"kind": st.sampled_from([0.0, 1.0, 2.0])}
+        | dict.fromkeys(BESIDE, SMALL | st.just(math.nan))
+    ),
+    max_size=3,
+)
 ROWS = st.lists(st.fixed_dictionaries(dict.fromkeys(COLUMNS, VALUE | SMALL)), max_size=5)
 
 _NAME = st.sampled_from(COLUMNS)
@@ -38,15 +46,17 @@ _COMPARISON = st.builds(
     st.sampled_from(["==", "!="]),
     st.sampled_from(KINDS),
 )
-CONDITION = st.recursive(
-    _COMPARISON,
-    lambda inner: st.builds(
-        lambda key, parts: {key: parts},
+
+
+def _joined(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda key, joined: {key: joined},
         st.sampled_from(["all", "any"]),
-        st.lists(inner, min_size=1, max_size=3),
-    ),
-    max_leaves=6,
-)
+        st.lists(parts, min_size=1, max_size=3),
+    )
+
+
+CONDITION = _COMPARISON | _joined(_COMPARISON | _joined(_COMPARISON))
 _ACTING = st.sampled_from([Level.UNSAFE, Level.CRITICAL])
 
 
@@ -120,27 +130,37 @@ def _forbidden(draw: st.DrawFn) -> dict[str, Any]:
     return shared | {"name": name, "when": draw(CONDITION)}
 
 
-def _some(each: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
-    return st.lists(each, max_size=3)
+def _policies(most: int) -> st.SearchStrategy[FamilyPolicy]:
+    """Draw policies with so many limits of each kind."""
+
+    def some(each: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
+        return st.lists(each, max_size=most)
+
+    return st.builds(
+        _policy,
+        whole=st.sampled_from([(), ("x",), ("y", "parameter.p")]),
+        ranges=some(_range()),
+        relations=some(_relation()),
+        widths=some(_width()),
+        changes=some(_change()),
+        forbidden=some(_forbidden()),
+    )
 
 
-POLICY = st.builds(
-    lambda whole, **limits: FamilyPolicy.model_validate(
+def _policy(whole: tuple[str, ...], **limits: list[dict[str, Any]]) -> FamilyPolicy:
+    fallback = [{"kind": "constant", "field": name, "value": ANSWERED} for name in OUTPUTS]
+    return FamilyPolicy.model_validate(
         {
             "inputs": INPUTS,
             "outputs": OUTPUTS,
             "codes": {"kind": KINDS},
             "whole": whole,
-            "fallback": [
-                {"kind": "constant", "field": name, "value": ANSWERED} for name in OUTPUTS
-            ],
+            "fallback": fallback,
             **limits,
         }
-    ),
-    whole=st.sampled_from([(), ("x",), ("y", "parameter.p")]),
-    ranges=_some(_range()),
-    relations=_some(_relation()),
-    widths=_some(_width()),
-    changes=_some(_change()),
-    forbidden=_some(_forbidden()),
-)
+    )
+
+
+POLICY = _policies(3)
+# Of one limit a kind at most, which most rows keep.
+SMALL_POLICY = _policies(1)

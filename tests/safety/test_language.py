@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from safety.checker import Checker
 from safety.fallback import Fallback
 from safety.policy import FamilyPolicy
 from tests.safety import plainly
-from tests.safety.policies import COLUMNS, POLICY, ROWS
+from tests.safety.policies import CALM_ROWS, COLUMNS, POLICY, ROWS, SMALL_POLICY
 
 Rows = list[dict[str, float]]
 
@@ -34,6 +35,16 @@ def test_a_batch_is_judged_as_its_rows_are_in_plain_python(
         expected = plainly.carry_out(row, policy)
         broken = [each.rule for each in verdicts.violations.get(at, ())]
         assert (verdicts.level(at), broken) == (expected.level, expected.broken)
+
+
+@given(SMALL_POLICY, CALM_ROWS)
+def test_a_batch_that_breaks_nothing_is_told_from_one_that_does(
+    policy: FamilyPolicy, rows: Rows
+) -> None:
+    verdicts = Checker(policy).check(columns_of(rows), len(rows))
+    expected = [plainly.carry_out(row, policy) for row in rows]
+    assert [verdicts.level(at) for at in range(len(rows))] == [each.level for each in expected]
+    assert (verdicts.broken is None) == (not any(each.broken for each in expected))
 
 
 @given(POLICY, ROWS)
@@ -82,3 +93,23 @@ def test_a_column_that_is_left_out_counts_as_one_without_numbers(
     without, empty = checker.check(columns, len(rows)), checker.check(nothing, len(rows))
     assert without.levels.tolist() == empty.levels.tolist()
     assert without.violations == empty.violations
+
+
+AROUND_ONE = [0.0, math.nextafter(1, 0), 1.0, math.nextafter(1, 2), 2.0]
+
+
+@pytest.mark.parametrize("op", plainly.OPERATORS)
+@pytest.mark.parametrize("value", AROUND_ONE)
+def test_a_condition_with_a_number_holds_on_its_own_side_alone(op: str, value: float) -> None:
+    condition = {"left": "a", "op": op, "right": 1}
+    stop = {"name": "stop", "when": condition, "level": "unsafe", "message": "m"}
+    policy = FamilyPolicy.model_validate(
+        {
+            "inputs": ["a"],
+            "outputs": ["x"],
+            "forbidden": [stop],
+            "fallback": [{"kind": "constant", "field": "x", "value": 1}],
+        }
+    )
+    found = Checker(policy).check({"a": np.array([value]), "x": np.array([1.0])}, 1)
+    assert (found.broken is not None) is plainly.OPERATORS[op](value, 1.0)
