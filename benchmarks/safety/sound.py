@@ -87,6 +87,7 @@ def for_experiments() -> list[Sound]:
 def for_fleets() -> list[Sound]:
     """Give policies of the families that ship and move a fleet."""
     failing = when("error_rate", ">", 0.05)
+    queues = without(shipped("capacity"), "ranges", "queue_capacity")
     shorter = shipped("tail")
     shorter = shorter | {
         "ranges": [
@@ -106,16 +107,16 @@ def for_fleets() -> list[Sound]:
     return [
         Sound("latencies up to half a minute", "tail", shorter),
         Sound(
-            "fifty workers, as long as the caps can lead there",
+            "thirty workers, as long as the caps can lead there",
             "tail",
             with_more(
                 "tail",
                 ranges=[
                     limit(
                         field="autoscale_workers",
-                        high=50,
+                        high=30,
                         repair="clamp",
-                        when=when("active_workers", "<=", 70),
+                        when=when("active_workers", "<=", 40),
                     )
                 ],
             ),
@@ -141,10 +142,13 @@ def for_fleets() -> list[Sound]:
         Sound(
             "queues of a real size",
             "capacity",
-            with_more(
-                "capacity",
-                ranges=[limit(field="queue_capacity", low=50, high=10_000, repair="clamp")],
-            ),
+            queues
+            | {
+                "ranges": [
+                    *queues["ranges"],
+                    limit(field="queue_capacity", low=100, high=5_000, repair="clamp"),
+                ]
+            },
         ),
         Sound(
             "no growth while nothing may change",

@@ -93,8 +93,12 @@ def _show(finding: "Finding") -> None:
 
 
 def _verdict(file: str, report: "Report") -> str:
-    told = f"{len(report.findings)} findings" if report.findings else "nothing found"
-    asked = f"{report.questions} questions in {report.seconds:.1f} s"
-    families = f"{len(report.families)} families"
+    told = _counted(len(report.findings), "finding") if report.findings else "nothing found"
+    asked = f"{_counted(report.questions, 'question')} in {report.seconds:.1f} s"
+    families = _counted(len(report.families), "family", "families")
     verdict = "passes" if report.passes else "may not be active"
     return f"{file} {verdict}: {told}, {families}, {asked}."
+
+
+def _counted(count: int, one: str, more: str = "") -> str:
+    return f"{count} {one if count == 1 else more or one + 's'}"

@@ -14,7 +14,7 @@ from safety.proofs.findings import GRADES, Finding, Grade, Kind, Report
 from safety.proofs.limits_held import Family
 from safety.proofs.needless import needless
 from safety.proofs.prover import Prover
-from safety.proofs.reading import draft_of, families_of, refusals_of
+from safety.proofs.reading import draft_of, families_of, refusals_beside, refusals_of
 
 NOTHING_KNOWN = ColumnsKnown()
 _ORDER = tuple(Grade)
@@ -39,7 +39,7 @@ def check_policy(
         for name, policy in families.items()
         for each in _of_family(name, policy, known.get(name), active, prover)
     ]
-    found += _left_out(families, active)
+    found += [*refusals_beside(written), *_left_out(families, active)]
     found.sort(key=lambda each: _ORDER.index(each.grade))
     return Report(
         findings=tuple(found),

@@ -32,7 +32,7 @@ def smallest_core(family: Family, limits: Sequence[Held], row: Row, prover: Prov
 
 def is_impossible(family: Family, limits: Sequence[Held], row: Row, prover: Prover) -> bool:
     """Prove that no such row keeps all of these limits; False where that is not proved."""
-    return _asked(family, limits, row, prover)[1] == z3.unsat
+    return bool(_asked(family, limits, row, prover)[1] == z3.unsat)
 
 
 def row_that_keeps(family: Family, limits: Sequence[Held], row: Row, prover: Prover) -> Example:

@@ -90,7 +90,7 @@ def _limits(policy: FamilyPolicy, checker: Checker) -> list[Held]:
             rule=rule,
             at=at,
             limit=limit,
-            columns=frozenset(policy.columns_of(limit) if limit else (rule.field,)),
+            columns=frozenset(policy.columns_of(limit) if limit else fields[at : at + 1]),
             own=id(limit) in own,
             effect=_effect(policy, rule),
             says=in_words(limit, rule),

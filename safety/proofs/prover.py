@@ -158,7 +158,7 @@ def read(model: z3.ModelRef, columns: Mapping[str, Number]) -> Example:
 
 def _value(model: z3.ModelRef, number: Number) -> float:
     def holds(flag: z3.BoolRef) -> bool:
-        return z3.is_true(model.eval(flag, model_completion=True))
+        return bool(z3.is_true(model.eval(flag, model_completion=True)))
 
     if holds(number.nan):
         return math.nan

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError, model_validator
 
-from safety.policy import FamilyPolicy
+from safety.policy import FamilyPolicy, SafetyPolicy
 from safety.proofs.findings import GRADES, Finding, Kind
 
 
@@ -59,6 +59,17 @@ def refusals_of(name: str, written: object) -> Iterator[Finding]:
             yield _refused(name, written, each)
 
 
+def refusals_beside(written: object) -> Iterator[Finding]:
+    """Give what is refused of a policy beside its families."""
+    policy = policy_in(written)
+    beside = policy | {"families": {}} if isinstance(policy, dict) else policy
+    try:
+        SafetyPolicy.model_validate(beside)
+    except ValidationError as error:
+        for each in error.errors(include_url=False):
+            yield _refused("", beside, each)
+
+
 def _refused(family: str, written: object, error: Mapping[str, Any]) -> Finding:
     place = tuple(part for part in error["loc"] if not _is_tag(part))
     part = _part(written, place)
@@ -77,20 +88,23 @@ def _is_tag(part: object) -> bool:
 
 
 def _part(written: object, place: tuple[int | str, ...]) -> object:
+    """Give what stands at a place of what was written; None where nothing does."""
     for key in place:
-        if (isinstance(written, Mapping) and key in written) or (
-            isinstance(written, list | tuple) and isinstance(key, int) and key < len(written)
-        ):
-            written = written[key]
-        else:
-            return None
+        written = _inside(written, key)
     return written
+
+
+def _inside(written: object, key: int | str) -> object:
+    if isinstance(written, Mapping):
+        return written.get(key)
+    if isinstance(key, int) and isinstance(written, list | tuple) and key < len(written):
+        return written[key]
+    return None
 
 
 def _is_empty(limit: Mapping[Any, Any]) -> bool:
     low, high = limit.get("low"), limit.get("high")
-    numbers = isinstance(low, int | float) and isinstance(high, int | float)
-    return numbers and low > high
+    return isinstance(low, int | float) and isinstance(high, int | float) and low > high
 
 
 def _path(place: tuple[int | str, ...]) -> str:

@@ -35,7 +35,7 @@ def breaks(arithmetic: Arithmetic, policy: FamilyPolicy, held: Held, row: Row) -
     """Say that a row breaks a limit."""
     limit = held.limit
     if limit is None:
-        return z3.Not(row[held.rule.field].finite)
+        return z3.Not(z3.And(*(row[name].finite for name in held.columns)))
     broken = _breach(arithmetic, limit, row)
     spoken_of = [each for each in (*limit.governs(), *limit.against()) if is_beside(policy, each)]
     there = z3.And(*(row[each].finite for each in spoken_of)) if spoken_of else None
@@ -46,7 +46,7 @@ def breaks(arithmetic: Arithmetic, policy: FamilyPolicy, held: Held, row: Row) -
 def is_broken(policy: FamilyPolicy, held: Held, row: Mapping[str, float]) -> bool:
     """Tell whether a row of plain numbers breaks a limit, by its terms."""
     numbers = {name: number(value) for name, value in row.items()}
-    return z3.is_true(z3.simplify(breaks(Arithmetic(rounded=False), policy, held, numbers)))
+    return bool(z3.is_true(z3.simplify(breaks(Arithmetic(rounded=False), policy, held, numbers))))
 
 
 def is_beside(policy: FamilyPolicy, column: str) -> bool:
@@ -178,7 +178,7 @@ def _span(
 
 def _changed(arithmetic: Arithmetic, limit: ChangeLimit, row: Row, *, whole: bool) -> Number:
     least, greatest = _span(arithmetic, limit, row)
-    lowest = number(0) if least is None else round_up(least) if whole else least
-    highest = number(0) if greatest is None else round_down(greatest) if whole else greatest
+    lowest = number(0.0) if least is None else round_up(least) if whole else least
+    highest = number(0.0) if greatest is None else round_down(greatest) if whole else greatest
     too_high = NO if greatest is None else less_than(highest, row[limit.field])
     return choose(too_high, highest, lowest)

@@ -32,7 +32,7 @@ def test_a_fault_is_shown_and_ends_with_four(tmp_path: Path) -> None:
     assert ended.exit_code == NOT_SOUND
     assert f"refused: fallback_breaks in {fault.family} {fault.rule}" in ended.output
     assert "admit = 1.5, which breaks `0 < admit <= 1 (critical)`" in ended.output
-    assert "may not be active: 1 findings, 1 families" in ended.output
+    assert "may not be active: 1 finding, 1 family" in ended.output
 
 
 def test_a_policy_passes_alone_and_as_part_of_a_configuration(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_policy_passes_alone_and_as_part_of_a_configuration(tmp_path: Path) ->
     for name, content in (("policy.json", BANDIT), ("config.json", small)):
         ended = run(written(tmp_path, name, content))
         assert ended.exit_code == 0
-        assert "passes: nothing found, 1 families" in ended.output
+        assert "passes: nothing found, 1 family" in ended.output
 
 
 def test_what_it_lets_through_is_listed(tmp_path: Path) -> None:
