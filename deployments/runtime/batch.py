@@ -228,12 +228,13 @@ class Judgement:
         for name in ("refusals", "alarms", "overrides", "unchecked", "emergency"):
             if value := getattr(self, name):
                 head[name] = value
-        return Frame({**self.columns, "_level": self.levels, "_rung": self.rungs}, head)
+        # To an earlier release whatever is not 0 is the fallback's.
+        return Frame({**self.columns, "_level": self.levels, "_fallback": self.rungs}, head)
 
     @classmethod
     def from_frame(cls, frame: Frame) -> Self:
         columns = dict(frame.columns)
-        levels, rungs = columns.pop("_level"), columns.pop("_rung")
+        levels, rungs = columns.pop("_level"), columns.pop("_fallback")
         head = frame.head
         violations, refusals, alarms, overrides = (
             {int(row): each for row, each in head.get(which, {}).items()}
