@@ -76,7 +76,12 @@ async def test_while_it_is_on_every_family_answers_its_fallback(house: House) ->
         "/models/regime-detection": {"stream": "s", "values": [1.0, 2.0]},
         "/models/anomaly": {"stream": "a", "points": [[1.0, 2.0]]},
         "/models/bandit": {"experiment": "e", "arms": ["a", "b"], "context": {}},
-        "/models/forecast": {"values": [float(each % 7) for each in range(60)], "frequency": "1h"},
+        "/models/forecast": {
+            "values": [float(each % 7) for each in range(60)],
+            "frequency": "1h",
+            "start": "2026-11-20T00:00:00Z",
+            "horizon": 4,
+        },
     }
     async with house.client() as client:
         for path, body in bodies.items():
