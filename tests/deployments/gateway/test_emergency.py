@@ -136,8 +136,8 @@ def break_model(patch: pytest.MonkeyPatch) -> None:
     """Have the tail model answer no number for its p99."""
     real = deployments.tail.deployment._answer
 
-    def broken(model: Any, columns: Any) -> Any:
-        found = real(model, columns)
+    def broken(*asked: Any) -> Any:
+        found = real(*asked)
         return {**found, "p99_pred": np.full_like(found["p99_pred"], np.nan)}
 
     patch.setattr(deployments.tail.deployment, "_answer", broken)
