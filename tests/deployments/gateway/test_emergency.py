@@ -72,7 +72,7 @@ async def test_while_it_is_on_every_family_answers_its_fallback(house: House) ->
             "cpu": 0.4,
             "p99": 9,
         },
-        "/models/extreme-events": {"values": [float(each % 17) for each in range(200)]},
+        "/models/extreme-events": {"values": [float(each * each % 997) for each in range(900)]},
         "/models/regime-detection": {"stream": "s", "values": [1.0, 2.0]},
         "/models/anomaly": {"stream": "a", "points": [[1.0, 2.0]]},
         "/models/bandit": {"experiment": "e", "arms": ["a", "b"], "context": {}},
