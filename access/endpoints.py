@@ -31,6 +31,9 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /ready",
         "GET /status",
         "GET /safety/policy",
+        "GET /safety/status",
+        "GET /safety/violations",
+        "GET /safety/overrides",
         "GET /config",
         "GET /config/active",
         "GET /config/versions",
@@ -104,6 +107,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "PUT /config/lock",
         "DELETE /config/lock",
         "POST /config/repair",
+        "POST /safety/emergency-mode",  # turning it off takes an admin; the route itself looks
         "POST /ledger/audit",
         "POST /safety/policy/check",
         "POST /sources/{name}/check",
@@ -118,6 +122,8 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /config/freezes",
         "DELETE /config/freezes/{id}",
         "PUT /config/settings",
+        "POST /safety/override",
+        "DELETE /safety/override/{id}",
     ),
 }
 

@@ -4,6 +4,7 @@ from safety.fleets import most_workers
 from safety.limits import Level, Range, Relation, Repair, WidthLimit
 from safety.policy import FamilyPolicy
 from safety.recipes import Multiple
+from safety.rungs import Rungs
 from safety.tail import FALLBACK_GROWTH, FLEET, LARGEST_FLEET
 
 LARGEST_RATE = 1e9
@@ -41,6 +42,8 @@ def capacity_policy() -> FamilyPolicy:
             ),
         ),
         fallback=_fallback(),
+        # A fleet for the next hour is not another one five minutes later.
+        rungs=Rungs(last_safe_seconds=300, same=("slo_ms",)),
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from safety.caps import WORKERS, WORKERS_NOW, Caps
 from safety.columns import is_beside, is_parameter
 from safety.conditions import Comparison, comparisons
+from safety.emergency import EmergencyRules
 from safety.errors import UnknownFamilyError
 from safety.limits import (
     DRASTIC,
@@ -25,6 +26,7 @@ from safety.limits import (
     governs_parameters,
 )
 from safety.recipes import Recipe
+from safety.rungs import Rungs
 from safety.written import Grown
 from settings.frozen import Frozen
 
@@ -59,7 +61,7 @@ class Responses(Frozen):
 class FamilyPolicy(Grown):
     """All that safety knows about one family: its columns, their limits, and its fallback."""
 
-    added: ClassVar[frozenset[str]] = frozenset({"changes", "forbidden"})
+    added: ClassVar[frozenset[str]] = frozenset({"changes", "forbidden", "rungs"})
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -74,6 +76,7 @@ class FamilyPolicy(Grown):
     caps: Caps = Caps()
     responses: Responses = Responses()
     fallback: tuple[Recipe, ...]  # a list, not a mapping: a recipe may read those before it
+    rungs: Rungs = Rungs()
 
     def content_hash(self) -> str:
         """Name these rules by what they say; two versions may have them in common."""
@@ -196,10 +199,13 @@ class FamilyPolicy(Grown):
         return self
 
 
-class SafetyPolicy(Frozen):
+class SafetyPolicy(Grown):
     """The policy of the platform, a family at a time."""
 
+    added: ClassVar[frozenset[str]] = frozenset({"emergency"})
+
     families: dict[str, FamilyPolicy]
+    emergency: EmergencyRules = EmergencyRules()
 
     def family(self, name: str) -> FamilyPolicy:
         try:

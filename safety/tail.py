@@ -7,6 +7,7 @@ from safety.fleets import most_workers
 from safety.limits import Breach, Level, Range, Relation, WidthLimit
 from safety.policy import FamilyPolicy
 from safety.recipes import Multiple, Recipe, Threshold
+from safety.rungs import Rungs
 
 QUANTILES = ("p50_pred", "p95_pred", "p99_pred", "p999_pred")
 
@@ -55,6 +56,8 @@ def tail_policy() -> FamilyPolicy:
         relations=(*_orders(), no_growth),
         widths=(_width(3.0, Level.WARNING), _width(10.0, Level.UNSAFE)),
         fallback=_fallback(),
+        # A minute is how often a service is measured: its state is not known to be another one.
+        rungs=Rungs(last_safe_seconds=60, same=("slo_ms",)),
     )
 
 

@@ -1,1 +1,1 @@
-"""What judging answers costs, and how well and how fast policies are checked."""
+"""What policies cost: how well and how fast they are checked, and what judging by them takes."""

@@ -1,6 +1,7 @@
 """What the gateway's routes work with; opened with the replica, closed with it."""
 
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
@@ -10,6 +11,7 @@ from access.keys import KeyRing
 from access.wire_secret import wire_secret
 from config_store.document import FeatureConfig
 from config_store.repair import Repair
+from config_store.steering.state import Freeze
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from deployments.api.endpoint import InferenceEndpoint
@@ -215,6 +217,11 @@ class GatewayContext:
             )
         if self.ledger.degraded:
             found.append("Redis cannot be reached, and decisions are written to the spool")
+        state = self.replica.steering.value
+        if state is not None and (emergency := state.emergency) is not None:
+            found.append(
+                f"Emergency mode is on ({emergency.reason}): every family answers its fallback"
+            )
         return found + self.replica.storage.reasons()
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
@@ -254,10 +261,16 @@ class GatewayContext:
                 ids,
                 self.clocks,
                 lambda: self.replica.config.stale,
+                self.replica.in_emergency,
                 self._stopwatch,
+                self._freezes,
             )
             for name, family in self.families.items()
         }
+
+    def _freezes(self) -> Sequence[Freeze]:
+        state = self.replica.steering.value
+        return () if state is None else state.freezes
 
     async def _share_rates(self) -> None:
         # While Redis is away the shares stay as they are.

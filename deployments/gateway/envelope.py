@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from deployments.api.endpoint import InferenceEndpoint
-from deployments.runtime.batch import Prediction
+from deployments.runtime.batch import Judgement, Prediction
 from safety.columns import PARAMETER, is_parameter
 from safety.limits import Level
 from safety.open_ends import claims_above, claims_below
@@ -63,16 +63,17 @@ def safety_of(
     level: Level,
     violations: list[dict[str, Any]],
     unjudged: Sequence[str],
-    *,
-    fallback: bool,
+    judged: Judgement,
+    row: int,
 ) -> dict[str, Any]:
-    return {
+    found = {
         "level": level,
         "violations": violations,
-        "fallback": fallback,
-        "override": None,
+        "fallback": bool(judged.rungs[row]),
+        "override": ", ".join(judged.overrides[row].values()) if row in judged.overrides else None,
         "unjudged": unjudged,
     }
+    return found | {"checks": "off"} if judged.unchecked else found
 
 
 def unjudged_of(

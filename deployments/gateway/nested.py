@@ -47,7 +47,7 @@ class Items:
         together = {
             name: np.concatenate([column, columns[name]]) for name, column in batch.columns.items()
         }
-        return replace(batch, entities=entities, columns=together)
+        return replace(batch, entities=entities, columns=together, items=len(self.owners))
 
     def moments(self, details: Sequence[Detail | None]) -> list[float]:
         """Say in epoch seconds when each item begins."""
@@ -64,13 +64,14 @@ class Items:
             judged,
             columns={name: column[:rows] for name, column in judged.columns.items()},
             levels=judged.levels[:rows].copy(),
-            fallback=judged.fallback[:rows],
+            rungs=judged.rungs[:rows],
             violations={row: list(found) for row, found in judged.violations.items() if row < rows},
             refusals={row: why for row, why in judged.refusals.items() if row < rows},
             alarms={row: rule for row, rule in judged.alarms.items() if row < rows},
         )
+        fallback = judged.fallback
         for at, found in judged.violations.items():
-            if at < rows or judged.fallback[self.owners[at - rows]]:
+            if at < rows or fallback[self.owners[at - rows]]:
                 continue
             owner, place = self.owners[at - rows], self.places[at - rows]
             own = self._own(found, judged.violations.get(owner, ()))

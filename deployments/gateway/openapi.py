@@ -89,8 +89,16 @@ class SafetyShown(BaseModel):
     level: Literal["safe", "warning", "unsafe", "critical"]
     violations: list[ViolationShown]
     fallback: bool
-    override: str | None
+    override: str | None = Field(
+        description="The ids of the overrides in `data`, with a comma between them; null where a "
+        "person put nothing in an answer's place."
+    )
     unjudged: list[str] = Field(description="Parts of `data` that the policy has no limits for.")
+    checks: Literal["off"] | None = Field(
+        default=None,
+        description="Only where an admin confirmed that the policy's limits are not asked: "
+        "the answer was held against nothing but what a number can be.",
+    )
 
 
 class FeaturesShown(BaseModel):
@@ -109,6 +117,10 @@ class Meta(BaseModel):
     model: str
     model_version: str
     config_version: int
+    rung: Literal["model", "last_safe", "baseline", "constant"] = Field(
+        description="The rung of the fallback ladder that answered: the model; the entity's last "
+        "safe answer; the baseline, from what is known of the row; or constants."
+    )
     features: FeaturesShown
     degraded: bool
     latency_ms: float
@@ -120,7 +132,7 @@ class Meta(BaseModel):
     )
     fallback_reason: str = Field(
         default="",
-        description="Only where no model could answer: why, such as that none is trained yet.",
+        description="Only where no model could answer, or none may because of an emergency: why.",
     )
     trained_on: Literal["demo"] | None = Field(
         default=None,

@@ -64,6 +64,7 @@ class InferencePipeline:
         ids: DecisionIds,
         clocks: Clocks,
         config_stale: Callable[[], bool],
+        in_emergency: Callable[[], bool],
         stopwatch: Stopwatch,
         freezes: Callable[[], Sequence[Window]] = no_freezes,
     ) -> None:
@@ -73,6 +74,7 @@ class InferencePipeline:
         self._ids = ids
         self._clocks = clocks
         self._config_stale = config_stale
+        self._in_emergency = in_emergency
         self._stopwatch = stopwatch
         self._beside = BesideColumns(family, freezes)
 
@@ -131,7 +133,7 @@ class InferencePipeline:
         """Give a fallback's decision an id by which no feedback finds the model's own."""
         if self._family.key is None or not judgement.fallback.any():
             return ids
-        fell_back = judgement.fallback.astype(bool).tolist()
+        fell_back = judgement.fallback.tolist()
         fresh = self._ids.take(len(ids))
         return [new if fell else old for old, new, fell in zip(ids, fresh, fell_back, strict=True)]
 
@@ -204,6 +206,7 @@ class InferencePipeline:
             requests=batch.requests,
             version=batch.version,
             config_hash=batch.config_hash,
+            emergency=self._in_emergency(),
         )
         items = None
         if self._family.nested is not None and prediction.details:

@@ -5,7 +5,7 @@ as JSON, a value a row.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, NotRequired, Self, TypedDict, TypeVar
 
@@ -47,6 +47,10 @@ class Batch:
     # The configuration that all stages answer these rows by.
     version: int = 0
     config_hash: str = ""
+    # How many of the last rows are items of lists in the answers to the rows before them.
+    items: int = 0
+    # Whether the gateway knows of an emergency; a stage may know of one besides.
+    emergency: bool = False
 
     def __len__(self) -> int:
         return len(self.entities)
@@ -79,6 +83,10 @@ class Batch:
                 head[name] = values
         if self.budget_s is not None:
             head["budget_s"] = self.budget_s
+        if self.items:
+            head["items"] = self.items
+        if self.emergency:
+            head["emergency"] = True
         return Frame(self.columns, head)
 
     @classmethod
@@ -177,57 +185,73 @@ class Judgement:
 
     columns: Columns
     levels: FloatArray  # the level's code
-    fallback: FloatArray  # 1 where the answer is the fallback's
+    rungs: FloatArray  # the code of the fallback ladder's rung; 0 where the model answered
     # Only rows that broke something are named.
     violations: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     # The hash of the family's policy, and the configuration that has it.
     policy: str = ""
     version: int | None = None
-    # Rows that the policy lets have no answer. Their columns hold the fallback's: a gateway of an
-    # earlier release sends those.
+    # Rows that the policy lets have no answer; their columns hold the fallback's.
     refusals: dict[int, Refusal] = field(default_factory=dict)
     # Rows that broke a rule which calls for emergency mode, each with the rule's name.
     alarms: dict[int, str] = field(default_factory=dict)
 
+    # By row the fields that a person put a value into, each with the override's id.
+    overrides: dict[int, dict[str, str]] = field(default_factory=dict)
+    # Whether the policy's limits were not asked, which only an admin may allow.
+    unchecked: bool = False
+    # Why an emergency put the fallback in every row's place; empty where none did.
+    emergency: str = ""
+
+    @property
+    def fallback(self) -> npt.NDArray[np.bool_]:
+        """Say which rows the model did not answer."""
+        fell_back: npt.NDArray[np.bool_] = self.rungs > 0
+        return fell_back
+
     def take(self, rows: Sequence[int]) -> Self:
         """Give the judgement of these rows, which are none of the refused ones."""
         which = np.asarray(rows, dtype=np.intp)
-        return type(self)(
-            take_columns(self.columns, rows),
-            self.levels[which],
-            self.fallback[which],
-            _placed(self.violations, rows),
-            self.policy,
-            self.version,
+        return replace(
+            self,
+            columns=take_columns(self.columns, rows),
+            levels=self.levels[which],
+            rungs=self.rungs[which],
+            violations=_placed(self.violations, rows),
+            refusals={},
             alarms=_placed(self.alarms, rows),
+            overrides=_placed(self.overrides, rows),
         )
 
     def to_frame(self) -> Frame:
         head: dict[str, Any] = {"violations": self.violations, "policy": self.policy}
-        if self.refusals:
-            head["refusals"] = self.refusals
-        if self.alarms:
-            head["alarms"] = self.alarms
-        return Frame({**self.columns, "_level": self.levels, "_fallback": self.fallback}, head)
+        for name in ("refusals", "alarms", "overrides", "unchecked", "emergency"):
+            if value := getattr(self, name):
+                head[name] = value
+        # To an earlier release whatever is not 0 is the fallback's.
+        return Frame({**self.columns, "_level": self.levels, "_fallback": self.rungs}, head)
 
     @classmethod
     def from_frame(cls, frame: Frame) -> Self:
         columns = dict(frame.columns)
-        levels, fallback = columns.pop("_level"), columns.pop("_fallback")
+        levels, rungs = columns.pop("_level"), columns.pop("_fallback")
         head = frame.head
-        violations, refusals, alarms = (
+        violations, refusals, alarms, overrides = (
             {int(row): each for row, each in head.get(which, {}).items()}
-            for which in ("violations", "refusals", "alarms")
+            for which in ("violations", "refusals", "alarms", "overrides")
         )
         return cls(
             columns,
             levels,
-            fallback,
+            rungs,
             violations,
             head["policy"],
             head.get("version"),
             refusals,
             alarms,
+            overrides,
+            head.get("unchecked", False),
+            head.get("emergency", ""),
         )
 
 

@@ -28,7 +28,7 @@ HASHES_BEFORE = {
 }
 TAIL_BEFORE = "1a30ec341bd73cab"
 # Fields that no document had then.
-ADDED = {"name", "when", "changes", "forbidden"}
+ADDED = {"name", "when", "changes", "forbidden", "rungs"}
 
 PLANNED = {
     "request_rate": 1000.0,
@@ -58,6 +58,7 @@ def test_a_policy_of_the_release_before_reads_as_it_did_and_keeps_its_hash() -> 
     fields: dict[str, Any] = json.loads(tail_policy().model_dump_json())
     for kind in ("ranges", "relations"):
         fields[kind] = [limit for limit in fields[kind] if "when" not in limit]
+    del fields["rungs"]
     assert not ADDED & {name for limit in fields["ranges"] + fields["relations"] for name in limit}
     assert not ADDED & fields.keys()
     assert FamilyPolicy.model_validate(fields).content_hash() == TAIL_BEFORE

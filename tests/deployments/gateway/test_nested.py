@@ -7,7 +7,7 @@ import numpy as np
 from deployments.api.capacity import CAPACITY
 from deployments.gateway.nested import Items
 from deployments.runtime.batch import Batch, Detail, Judgement
-from deployments.safety.deployment import Judge
+from deployments.safety.judge import Judge
 from safety.capacity import capacity_policy
 
 PLAN: dict[str, list[Any]] = {
