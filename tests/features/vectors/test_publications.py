@@ -8,7 +8,7 @@ from features.definitions.catalogue import STORED
 from features.store import PUBLISHED_SECONDS
 from features.telemetry.by_source import forget_source
 from features.telemetry.tables import append, keep_for
-from features.vectors.publications import OWN_LAYOUT, Served, digest_of, note, served
+from features.vectors.publications import Served, digest_of, note, served
 from features.vectors.published import OWN
 from features.vectors.vector import GROUPS, Vector
 from observability.clickhouse.embedded import EmbeddedClickhouse
@@ -45,7 +45,7 @@ def test_it_is_the_newest_that_could_be_read(empty: EmbeddedClickhouse) -> None:
     assert (found.moment_ms - NOON_MS)[found.found].tolist() == [0, 0, 1000, 1000, 3000]
     digests = [digest_of(vector(each).encode(OWN)) for each in (1.0, 2.0, 3.0, 3.0, 4.0)]
     assert found.digest[found.found].tolist() == digests
-    assert set(found.layout[found.found]) == {OWN_LAYOUT}
+    assert set(found.layout[found.found]) == {OWN.id.hex()}
     assert set(found.cadence[found.found]) == {300.0}
 
 
