@@ -30,6 +30,7 @@ class FunctionProcess:
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._loaded: set[str] = set()
+        self._closed = False
 
     def column(
         self, path: str, digest: str, text: bytes, columns: Mapping[str, Floats], seconds: float
@@ -43,6 +44,8 @@ class FunctionProcess:
         content = b"".join(np.ascontiguousarray(each, "<f8").tobytes() for each in columns.values())
         question = {"sha256": digest, "function": function, "columns": [*columns], "rows": rows}
         with self._turn:
+            if self._closed:
+                raise FunctionFailedError(path, "is not called any more: the platform stops")
             if self._process is None or digest not in self._loaded:
                 loading = {"sha256": digest, "module": module}
                 self._ask(path, loading, text, LOADING_SECONDS)
@@ -52,6 +55,7 @@ class FunctionProcess:
 
     def close(self) -> None:
         with self._turn:
+            self._closed = True
             self._end()
 
     def _ask(

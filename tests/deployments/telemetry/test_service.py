@@ -48,6 +48,7 @@ from observability.schema import create_tables
 from observability.timeline.store import read
 from settings.environment import Settings
 from tests.deployments.telemetry.test_followed import rows
+from tests.modules import NO_MODULES
 from tests.waiting import PATIENCE_SECONDS
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -66,6 +67,7 @@ class Service:
             redis,
             self.metrics,
             Demo(store, settings),
+            NO_MODULES,
             keep_days=settings.measurement_days,
         )
 
