@@ -109,8 +109,8 @@ class DefinitionsService:
 
     async def _load(self, config: FeatureConfig) -> None:
         """Go on with what was in force before a restart."""
-        self._told = await self._redis.get(self._key)
-        found = Decided.read(self._told) or Decided()
+        told: Any = await self._redis.get(self._key)
+        found, self._told = Decided.read(told) or Decided(), told
         try:
             self._use(found.named, config)
         except ValueError:  # it does not fit the features that this release ships
