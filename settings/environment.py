@@ -220,11 +220,18 @@ class Settings(BaseSettings):
         older = InitSettingsSource(settings_cls, dict(aliases.values(os.environ)))
         return init_settings, env_settings, older
 
-    @field_validator("home", "functions_folder", mode="after")
+    @field_validator("home", mode="after")
     @classmethod
-    def _absolute(cls, folder: Path | None) -> Path | None:
+    def _absolute(cls, home: Path) -> Path:
         # Replicas run in other working directories than the command line does.
-        return None if folder is None else folder.expanduser().absolute()
+        return home.expanduser().absolute()
+
+    @field_validator("functions_folder", mode="after")
+    @classmethod
+    def _is_absolute(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.is_absolute():
+            raise ValueError("give the whole path, from / on: what lies there is run")
+        return folder
 
     @field_validator("ray_use_tls", mode="after")
     @classmethod

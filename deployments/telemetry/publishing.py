@@ -71,7 +71,8 @@ class FeaturePublisher:
                 entity: with_judged(each, judged.get(entity)) for entity, each in vectors.items()
             }
             own = self._own()
-            full = await asyncio.to_thread(own.put_into, full)
+            if own.names:
+                full = await asyncio.to_thread(own.put_into, full)
             stored = rows_in_redis.as_stored(self._redis, rows)
             stored |= vectors_in_redis.as_stored(self._redis, full, own.layout)
             await rows_in_redis.write(self._redis, stored)

@@ -14,8 +14,10 @@ from features.functions.folder import ModuleText
 class KeptModules:
     """The copies of one home."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, may_run: bool = True) -> None:
+        """Take where they lie; without `may_run` there seems to be none."""
         self._folder = folder
+        self._may_run = may_run
 
     def keep(self, module: ModuleText) -> None:
         """Write a copy where there is none."""
@@ -32,6 +34,8 @@ class KeptModules:
 
     def text(self, digest: str) -> bytes | None:
         """Read a copy; None where there is none, or another text than the one of this hash."""
+        if not self._may_run:
+            return None
         try:
             text = self._path(digest).read_bytes()
         except OSError:

@@ -11,7 +11,8 @@ class FunctionModules:
 
     def __init__(self, folder: Path | None, copies: Path) -> None:
         self._folder = FunctionFolder(folder)
-        self.kept = KeptModules(copies)
+        # An operator who states no folder any more wants no function to run.
+        self.kept = KeptModules(copies, may_run=folder is not None)
 
     def take_in(self, module: str) -> str:
         """Keep a copy of a module as it is now, and give its hash; raises BadModuleError."""

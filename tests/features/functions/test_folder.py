@@ -89,5 +89,6 @@ def test_a_copy_is_kept_by_its_hash_and_a_changed_one_is_none(
     assert kept.text(module.sha256) is None
     kept.keep(module)
     assert kept.text(module.sha256) == TEXT.encode()
+    assert KeptModules(tmp_path / "kept", may_run=False).text(module.sha256) is None
     kept.keep_only({"another"})
     assert kept.text(module.sha256) is None
