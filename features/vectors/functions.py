@@ -35,10 +35,15 @@ class FunctionFeatures:
             return dict(vectors)
         noted = _Noted(self._functions)
         reading = Reading(self._catalogue, self.names, noted)
-        reading.read([(OWN, each.encode(OWN)) for each in vectors.values()], np.nan)
+        found = reading.read([(OWN, each.encode(OWN)) for each in vectors.values()], np.nan)
+        columns = {
+            name: np.where(found.outside[:, at], noted.found[name], found.values[:, at])
+            for at, name in enumerate(self.names)
+        }
         return {
             entity: replace(
-                each, values={**each.values, **{n: float(noted.found[n][at]) for n in self.names}}
+                each,
+                values={**each.values, **{n: float(own[at]) for n, own in columns.items()}},
             )
             for at, (entity, each) in enumerate(vectors.items())
         }

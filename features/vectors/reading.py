@@ -160,20 +160,28 @@ class Reading:
     def _derive(self, features: Features, at: int, definition: Definition) -> None:
         """Compute one column of those before it; it is as old as the oldest of them."""
         inputs = [self._columns[name] for name in definition.source]
-        value = self._derived_values(features, definition)
+        event_time, known_time = features.event_time[:, inputs], features.known_time[:, inputs]
+        if isinstance(definition.computed, Function):
+            # It may do with less: what it is not given has no time.
+            features.event_time[:, at] = np.fmin.reduce(event_time, axis=1)
+            features.known_time[:, at] = np.fmax.reduce(known_time, axis=1)
+        else:
+            features.event_time[:, at] = event_time.min(axis=1)
+            features.known_time[:, at] = known_time.max(axis=1)
+        features.stale[:, at] = features.stale[:, inputs].any(axis=1)
+        value = self._derived_values(features, at, definition)
         if value is not None:
             outside = (value < definition.low) | (value > definition.high)
             features.values[:, at] = np.where(outside, np.nan, value)
             features.outside[:, at] = outside
-        features.event_time[:, at] = features.event_time[:, inputs].min(axis=1)
-        features.known_time[:, at] = features.known_time[:, inputs].max(axis=1)
-        features.stale[:, at] = features.stale[:, inputs].any(axis=1)
 
-    def _derived_values(self, features: Features, definition: Definition) -> Floats | None:
+    def _derived_values(self, features: Features, at: int, definition: Definition) -> Floats | None:
         """Compute a column; None where it was published and read."""
         columns = {name: features.values[:, self._columns[name]] for name in definition.source}
         if not isinstance(definition.computed, Function):
             return definition.expression.evaluate(columns)
         if self._functions is None:
             return None
-        return self._functions.evaluate(definition, definition.computed, columns)
+        found = self._functions.evaluate(definition, definition.computed, columns)
+        # Of an entity of which nothing is known nothing is published.
+        return np.where(np.isnan(features.event_time[:, at]), np.nan, found)

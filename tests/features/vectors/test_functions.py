@@ -10,18 +10,21 @@ from features.definitions.expression import parse
 from features.vectors.functions import FunctionFeatures
 from features.vectors.published import OWN
 from features.vectors.reading import Floats, Reading
-from features.vectors.vector import GROUPS, Vector
+from features.vectors.vector import GROUPS, Vector, group_of
 
 
 class Sums:
     """Adds up its inputs, with no process of its own."""
+
+    def __init__(self, missing: float = np.nan) -> None:
+        self._missing = missing
 
     def evaluate(
         self, definition: Definition, function: Function, columns: Mapping[str, Floats]
     ) -> Floats:
         assert definition.computed is function
         assert [*columns] == [*function.names]
-        return np.sum([*columns.values()], axis=0)
+        return np.sum([np.nan_to_num(each, nan=self._missing) for each in columns.values()], axis=0)
 
 
 def derived(name: str, *inputs: str, high: float = np.inf) -> Definition:
@@ -60,6 +63,24 @@ def test_they_are_published_with_the_others_and_read_with_their_inputs_times() -
     np.testing.assert_array_equal(found.event_time[:, 1], found.event_time[:, 3])
     oldest = found.event_time[:, [3, 4]].min(axis=1)
     np.testing.assert_array_equal(found.event_time[:, 0], oldest)
+
+
+def test_one_that_does_with_less_is_as_old_as_what_it_was_given() -> None:
+    catalogue = Catalogue([derived("first", "load", "baseline_ms")])
+    places = [GROUPS.index(group_of(catalogue.by_name[n])) for n in ("load", "baseline_ms")]
+    times = [np.nan] * len(GROUPS)
+    nothing = Vector(vector(np.nan, 0.0).values, times, times, 60.0)
+    times = [*times]
+    times[places[0]] = 1000.0
+    some = Vector(vector(0.25, 0.0).values, times, times, 60.0)
+    stored = [(OWN, each.encode(OWN)) for each in (some, nothing)]
+    found = Reading(catalogue, ["first"], Sums(missing=0.0)).read(stored, 1001.0)
+    np.testing.assert_array_equal(found.values, [[0.25], [np.nan]])
+    np.testing.assert_array_equal(found.event_time, [[1000.0], [np.nan]])
+    np.testing.assert_array_equal(found.known_time, [[1000.0], [np.nan]])
+    published = FunctionFeatures(catalogue, Sums(missing=0.0)).put_into({"a": some, "b": nothing})
+    assert published["a"].values["first"] == 0.25
+    assert np.isnan(published["b"].values["first"])
 
 
 def test_readers_with_another_version_of_a_function_find_none() -> None:
