@@ -142,4 +142,5 @@ class FunctionFailedError(FeatureError):
 
     def __init__(self, function: str, reason: str, *, is_slow: bool = False) -> None:
         super().__init__(f"the function {function} {reason}")
+        self.reason = reason
         self.is_slow = is_slow

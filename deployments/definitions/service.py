@@ -112,7 +112,7 @@ class DefinitionsService:
         told: Any = await self._redis.get(self._key)
         found, self._told = Decided.read(told) or Decided(), told
         try:
-            self._use(found.named, config)
+            await self._use(found.named, config)
         except ValueError:  # it does not fit the features that this release ships
             found = Decided()
         self._decided = found.model_copy(update={"health": {}})
@@ -146,10 +146,10 @@ class DefinitionsService:
         named = settled(good, wanted.named, [change for change, _ in held])
         before = self.own.layout
         try:
-            self._use(named, config)
+            await self._use(named, config)
         except ValueError:  # what is held back and what is new need each other
             named = good
-            self._use(named, config)
+            await self._use(named, config)
         refusals = tuple(refusal for _, refusal in held)
         self._decided = decided.model_copy(update={"named": named, "refusals": refusals})
         if self.own.layout.id != before.id:
@@ -221,9 +221,12 @@ class DefinitionsService:
         for name, id_ in change.ids.items():
             await self._events.published(f"the feature {name} ({id_})", reason, accepted=accepted)
 
-    def _use(self, named: Mapping[str, InForce], config: FeatureConfig) -> None:
+    async def _use(self, named: Mapping[str, InForce], config: FeatureConfig) -> None:
+        """Put these definitions in force; ValueError where they do not fit together."""
         catalogue = catalogue_of_named(named, config.stale_after_seconds)
-        self.own = FunctionFeatures(catalogue, self._functions)
+        own = FunctionFeatures(catalogue, self._functions)
+        await asyncio.to_thread(self._functions.prepare, own.functions)
+        self.own = own
 
     def _forget_modules(self, needed: list[InForce]) -> None:
         self._modules.kept.keep_only({each.sha256 for each in needed})

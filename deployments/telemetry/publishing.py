@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,8 @@ class FeaturePublisher:
         self._wall = wall
         self._features = StoredFeatures(store, facts_of)
         self._own = own
+        # One that is slow takes no thread from those who store and read.
+        self._functions = ThreadPoolExecutor(1, "functions")
         self._cadence: dict[str, int] = {}
         self.news = NewestIntervals(wall())
 
@@ -72,7 +75,8 @@ class FeaturePublisher:
             }
             own = self._own()
             if own.names:
-                full = await asyncio.to_thread(own.put_into, full)
+                loop = asyncio.get_running_loop()
+                full = await loop.run_in_executor(self._functions, own.put_into, full)
             stored = rows_in_redis.as_stored(self._redis, rows)
             stored |= vectors_in_redis.as_stored(self._redis, full, own.layout)
             await rows_in_redis.write(self._redis, stored)

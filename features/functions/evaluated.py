@@ -1,8 +1,9 @@
 """Computes features by users' functions, and tells how each fares."""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -16,8 +17,9 @@ from settings.frozen import Frozen
 
 # As many rows at a time as may take the seconds that a function has.
 ROWS = 4096
-# A function that was not done in time is not called for a while: others wait for it.
-SPARED_SECONDS = 60.0
+# A function that was not done in time is not called for a while, since others wait for it: each
+# time for twice as long.
+SPARED_SECONDS, LONGEST_SPARED_SECONDS = 60.0, 3600.0
 
 
 class FunctionHealth(Frozen):
@@ -29,6 +31,14 @@ class FunctionHealth(Frozen):
     )
     why: str = ""
     since: float = Field(description="Since when it is so, epoch seconds.")
+
+
+class Spared(NamedTuple):
+    """A function that was slow: until when it is not called, for how long, and what it did."""
+
+    until: float
+    seconds: float
+    why: str
 
 
 class Functions:
@@ -48,7 +58,7 @@ class Functions:
         self._must_give = must_give
         self._wall = wall
         self._process = FunctionProcess()
-        self._spared_until: dict[Function, tuple[float, str]] = {}
+        self._spared: dict[Function, Spared] = {}
         self.health: dict[str, FunctionHealth] = {}
         """By feature, since this process began."""
 
@@ -65,14 +75,23 @@ class Functions:
         try:
             found, failed, first = self._column(function, columns, rows)
         except FunctionFailedError as error:
-            if error.is_slow and not self._must_give:
-                self._spared_until[function] = (self._wall() + SPARED_SECONDS, str(error))
+            if error.is_slow:
+                self._spare(function, error.reason)
             self._note(definition.name, "failing", str(error))
             if self._must_give:
                 raise
             return np.full(rows, np.nan)
+        self._spared.pop(function, None)
         self._note_rows(definition.name, columns, found, failed, first)
         return np.where(np.isfinite(found), found, np.nan)
+
+    def prepare(self, functions: Iterable[Function]) -> None:
+        """Run their modules ahead of the first call, which nobody has to wait for then."""
+        for each in functions:
+            text = self._kept.text(each.sha256)
+            if text is not None:
+                with suppress(FunctionFailedError):  # the call says so again
+                    self._process.load(each.path, each.sha256, text)
 
     def close(self) -> None:
         self._process.close()
@@ -80,9 +99,9 @@ class Functions:
     def _column(
         self, function: Function, columns: Mapping[str, Floats], rows: int
     ) -> tuple[Floats, int, str]:
-        until, why = self._spared_until.get(function, (0.0, ""))
-        if self._wall() < until:
-            raise FunctionFailedError(function.path, why.removeprefix(_subject(function)))
+        spared = self._spared.get(function)
+        if spared is not None and self._wall() < spared.until:
+            raise FunctionFailedError(function.path, spared.why)
         text = self._kept.text(function.sha256)
         if text is None:
             raise FunctionFailedError(function.path, "has no module that can be read")
@@ -94,6 +113,13 @@ class Functions:
             )
         first = next((each[2] for each in parts if each[2]), "")
         return np.concatenate([each[0] for each in parts]), sum(each[1] for each in parts), first
+
+    def _spare(self, function: Function, why: str) -> None:
+        before = self._spared.get(function)
+        seconds = (
+            SPARED_SECONDS if before is None else min(2 * before.seconds, LONGEST_SPARED_SECONDS)
+        )
+        self._spared[function] = Spared(self._wall() + seconds, seconds, why)
 
     def _note_rows(
         self, name: str, columns: Mapping[str, Floats], found: Floats, failed: int, first: str
@@ -111,7 +137,3 @@ class Functions:
         known = self.health.get(name)
         since = known.since if known is not None and known.state == state else self._wall()
         self.health[name] = FunctionHealth(state=state, why=why, since=since)
-
-
-def _subject(function: Function) -> str:
-    return f"the function {function.path} "

@@ -39,24 +39,36 @@ class FunctionProcess:
 
         Raises FunctionFailedError where there is none.
         """
-        module, _, function = path.partition(":")
         rows = len(next(iter(columns.values())))
         content = b"".join(np.ascontiguousarray(each, "<f8").tobytes() for each in columns.values())
-        question = {"sha256": digest, "function": function, "columns": [*columns], "rows": rows}
+        question = {
+            "sha256": digest,
+            "function": path.partition(":")[2],
+            "columns": [*columns],
+            "rows": rows,
+        }
         with self._turn:
-            if self._closed:
-                raise FunctionFailedError(path, "is not called any more: the platform stops")
-            if self._process is None or digest not in self._loaded:
-                loading = {"sha256": digest, "module": module}
-                self._ask(path, loading, text, LOADING_SECONDS)
-                self._loaded.add(digest)
+            self._load(path, digest, text)
             told, column = self._ask(path, question, content, seconds)
         return np.frombuffer(column, "<f8"), told["failed"], told["first"]
+
+    def load(self, path: str, digest: str, text: bytes) -> None:
+        """Run a module ahead of its first question; raises FunctionFailedError."""
+        with self._turn:
+            self._load(path, digest, text)
 
     def close(self) -> None:
         with self._turn:
             self._closed = True
             self._end()
+
+    def _load(self, path: str, digest: str, text: bytes) -> None:
+        if self._closed:
+            raise FunctionFailedError(path, "is not called any more: the platform stops")
+        if self._process is None or digest not in self._loaded:
+            loading = {"sha256": digest, "module": path.partition(":")[0]}
+            self._ask(path, loading, text, LOADING_SECONDS)
+            self._loaded.add(digest)
 
     def _ask(
         self, path: str, question: Mapping[str, object], content: bytes, seconds: float

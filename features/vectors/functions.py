@@ -21,9 +21,13 @@ class FunctionFeatures:
     """The features by functions of one catalogue."""
 
     def __init__(self, catalogue: Catalogue, functions: CallsFunctions | None) -> None:
-        self.names = tuple(
-            name for name, each in catalogue.by_name.items() if isinstance(each.computed, Function)
-        )
+        by_name = {
+            name: each.computed
+            for name, each in catalogue.by_name.items()
+            if isinstance(each.computed, Function)
+        }
+        self.names = tuple(by_name)
+        self.functions = tuple(dict.fromkeys(by_name.values()))
         self._not_kept = [name for name in self.names if follows_from_streams(catalogue, name)]
         self._catalogue = catalogue
         self._functions = functions

@@ -1,7 +1,7 @@
 """Users' functions give columns; what else they do makes their feature missing, with a reason."""
 
 import threading
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,25 +118,22 @@ def test_a_mean_over_rows_is_found_out_though_rows_come_alone(
 
 
 def test_one_that_takes_too_long_is_ended_and_left_alone_for_a_while(
-    kept: KeptModules, written: Wish
+    kept: KeptModules, written: Wish, tmp_path: Path
 ) -> None:
-    now = [1000.0]
-    functions = Functions(kept, lambda: 0.5, wall=lambda: now[0])
-    slow, quick = (
-        written("def f(load):\n    while True:\n        pass"),
-        written("def f(load):\n    return load"),
-    )
+    now, calls = [1000.0], tmp_path / "calls"
+    noted = f"    open({str(calls)!r}, 'a').write('x')\n"
+    functions = Functions(kept, lambda: 3.0, wall=lambda: now[0])
+    slow = written(f"def f(load):\n{noted}    while True:\n        pass")
+    quick = written("def f(load):\n    return load")
+    why = "the function own:f took longer than 3 s"
     try:
-        assert np.isnan(called(functions, slow, load=[1.0])).all()
-        assert functions.health["mine"].why == "the function own:f took longer than 0.5 s"
-        began = time.monotonic()
-        now[0] += 59
-        assert np.isnan(called(functions, slow, load=[1.0])).all()
-        assert time.monotonic() - began < 0.5
-        health = functions.health["mine"]
-        assert (health.why, health.since) == ("the function own:f took longer than 0.5 s", 1000.0)
-        now[0] += 2
-        called(functions, slow, load=[1.0])
+        # It is called once, then after a minute, and then after two.
+        for seconds, called_so_far in ((0, 1), (59, 1), (2, 2), (119, 2), (2, 3)):
+            now[0] += seconds
+            assert np.isnan(called(functions, slow, load=[1.0])).all()
+            assert len(calls.read_text()) == called_so_far
+            health = functions.health["mine"]
+            assert (health.state, health.why, health.since) == ("failing", why, 1000.0)
         functions._seconds = lambda: 20.0
         assert called(functions, quick, load=[3.0]) == [3.0]
     finally:
