@@ -6,6 +6,7 @@ counts with its text: a changed file is a changed definition.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ from features.vectors.computed import Facts
 from features.vectors.functions import FunctionFeatures
 
 MOST_SHOWN = 5
+# Also where nothing changed: a Redis that lost its keys has them again.
+TELL_SECONDS = 30.0
 NEW = "The configured definition is compared with the one in force, which goes on"
 NOTHING = "there is nothing stored to compare it with"
 FORCED = "it is forced by the configuration"
@@ -69,6 +72,7 @@ class DefinitionsService:
         self._config: FeatureConfig | None = None
         self._decided: Decided | None = None
         self._told: bytes | None = None
+        self._told_at = -math.inf
         self._seen: Read | None = None
         self._settled: tuple[Read, CandidateBounds] | None = None
         self._events = SourceEvents("", store, wall)
@@ -245,9 +249,9 @@ class DefinitionsService:
         )
         self._decided = decided
         written = decided.model_dump_json().encode()
-        if written != self._told:
+        if written != self._told or self._wall() - self._told_at > TELL_SECONDS:
             await self._redis.set(self._key, written)
-            self._told = written
+            self._told, self._told_at = written, self._wall()
 
     def _health(
         self, name: str, each: InForce, trouble: Mapping[str, str]

@@ -58,6 +58,7 @@ class Functions:
         self._must_give = must_give
         self._wall = wall
         self._process = FunctionProcess()
+        self._texts: dict[str, bytes] = {}
         self._spared: dict[Function, Spared] = {}
         self.health: dict[str, FunctionHealth] = {}
         """By feature, since this process began."""
@@ -88,7 +89,7 @@ class Functions:
     def prepare(self, functions: Iterable[Function]) -> None:
         """Run their modules ahead of the first call, which nobody has to wait for then."""
         for each in functions:
-            text = self._kept.text(each.sha256)
+            text = self._text(each.sha256)
             if text is not None:
                 with suppress(FunctionFailedError):  # the call says so again
                     self._process.load(each.path, each.sha256, text)
@@ -102,7 +103,7 @@ class Functions:
         spared = self._spared.get(function)
         if spared is not None and self._wall() < spared.until:
             raise FunctionFailedError(function.path, spared.why)
-        text = self._kept.text(function.sha256)
+        text = self._text(function.sha256)
         if text is None:
             raise FunctionFailedError(function.path, "has no module that can be read")
         parts = []
@@ -113,6 +114,13 @@ class Functions:
             )
         first = next((each[2] for each in parts if each[2]), "")
         return np.concatenate([each[0] for each in parts]), sum(each[1] for each in parts), first
+
+    def _text(self, digest: str) -> bytes | None:
+        """Give a module; a training set goes on with the one that it began with."""
+        text = self._texts.get(digest) or self._kept.text(digest)
+        if text is not None:
+            self._texts[digest] = text
+        return text
 
     def _spare(self, function: Function, why: str) -> None:
         before = self._spared.get(function)
