@@ -59,6 +59,8 @@ class FunctionFeatures:
 
         A function that follows from what streams said cannot be computed again either.
         """
+        if not self.names:
+            return dict(computed)
         missing = dict.fromkeys(self._not_kept, np.nan)
         return {
             entity: replace(
