@@ -1,6 +1,6 @@
 """A history's store and definitions, whose clock a test turns."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from deployments.definitions.in_force import Decided, definitions_key
 from deployments.definitions.service import DefinitionsService
 from deployments.telemetry.publishing import FeaturePublisher
 from features.functions.modules import FunctionModules
+from features.telemetry.columns import Telemetry
 from features.telemetry.tables import append, create_measurements
 from features.vectors.published import PublishedVectors
 from features.vectors.reading import Features, Reading
@@ -84,7 +85,8 @@ class World:
 
     async def decided(self) -> Decided:
         """Read what gateways are told."""
-        found = Decided.read(await self.redis.get(definitions_key(self.redis)))
+        stored: Any = await self.redis.get(definitions_key(self.redis))
+        found = Decided.read(stored)
         assert found is not None
         return found
 
@@ -105,15 +107,32 @@ class World:
         return [str(each["summary"]) for each in read_events(self.store, 20, kinds=[kind]).events]
 
 
-@pytest.fixture
-async def world(tmp_path: Path, redis: Redis) -> AsyncIterator[World]:
-    folder = tmp_path / "modules"
-    folder.mkdir(mode=0o755)
-    random = np.random.default_rng(0)
-    with EmbeddedClickhouse(tmp_path / "history") as store:
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickhouse]:
+    """Open one folder for a module; a process has one open at a time."""
+    with EmbeddedClickhouse(tmp_path_factory.mktemp("definitions") / "history") as store:
         create_tables(store)
         create_measurements(store)
-        rows = {
+        yield store
+
+
+@pytest.fixture
+async def world(engine: EmbeddedClickhouse, tmp_path: Path, redis: Redis) -> AsyncIterator[World]:
+    folder = tmp_path / "modules"
+    folder.mkdir(mode=0o755)
+    for table in ("measurements", "publications", "timeline"):
+        engine.execute(f"TRUNCATE TABLE {table}")
+    append(engine, _telemetry(), source="a", known_ms=NOON * 1000)
+    world = World(engine, redis, folder, tmp_path)
+    yield world
+    await world.service.close()
+
+
+def _telemetry() -> Telemetry:
+    """Make up an hour; an interval counts from its own time on, so all may be known at once."""
+    random = np.random.default_rng(0)
+    return telemetry_of(
+        {
             (entity, NOON + minute * 60): {
                 "load": 0.5 + place / 10 + random.uniform(0, 0.1),
                 "error_rate": random.uniform(0.01, 0.02),
@@ -123,8 +142,4 @@ async def world(tmp_path: Path, redis: Redis) -> AsyncIterator[World]:
             for minute in range(MINUTES - 1)
             for place, entity in enumerate(ENTITIES)
         }
-        # An interval counts from its own time on, so all may be known at once.
-        append(store, telemetry_of(rows), source="a", known_ms=NOON * 1000)
-        world = World(store, redis, folder, tmp_path)
-        yield world
-        await world.service.close()
+    )
