@@ -24,7 +24,9 @@ class Sums:
     ) -> Floats:
         assert definition.computed is function
         assert [*columns] == [*function.names]
-        return np.sum([np.nan_to_num(each, nan=self._missing) for each in columns.values()], axis=0)
+        given = [np.nan_to_num(each, nan=self._missing) for each in columns.values()]
+        found: Floats = np.sum(given, axis=0)
+        return found
 
 
 def derived(name: str, *inputs: str, high: float = np.inf) -> Definition:
