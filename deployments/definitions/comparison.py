@@ -40,10 +40,13 @@ GROUP BY entity ORDER BY cityHash64(entity) LIMIT {most:Int64}
 
 
 class Comparison(NamedTuple):
-    """What was compared; a `refusal` says that the new one cannot be computed at all."""
+    """What was compared."""
 
     figures: tuple[Figure, ...] = ()
     refusal: str = ""
+    """Why the new one cannot be computed at all."""
+    slow: str = ""
+    """Why the one in force could not be computed in time."""
 
 
 class Versions(NamedTuple):
@@ -80,11 +83,14 @@ class DefinitionsComparison:
         if not names or spine is None:
             return Comparison()
         with ExitStack() as stack:
-            before = self._given(stack, versions.before, names, spine, bounds, must_give=False)
+            try:
+                before = self._given(stack, versions.before, names, spine, bounds)
+            except FunctionFailedError as failed:
+                return Comparison(slow=str(failed) if failed.is_slow else "")
             if not len(before.entity):
                 return Comparison()
             try:
-                after = self._given(stack, versions.after, names, spine, bounds, must_give=True)
+                after = self._given(stack, versions.after, names, spine, bounds)
             except FunctionFailedError as failed:
                 return Comparison(refusal=str(failed))
         return Comparison(compare(before, after, bounds))
@@ -109,11 +115,9 @@ class DefinitionsComparison:
         names: list[str],
         spine: Spine,
         bounds: CandidateBounds,
-        *,
-        must_give: bool,
     ) -> Given:
         """Compute the features; only rows with a number count."""
-        functions = Functions(self._kept, self._seconds, must_give=must_give)
+        functions = Functions(self._kept, self._seconds, must_give=True)
         stack.enter_context(closing(functions))
         wanted = Wanted(catalogue, tuple(names), self._facts_of, functions)
         values = np.full((len(spine), len(names)), np.nan)

@@ -37,6 +37,7 @@ from features.vectors.functions import FunctionFeatures
 MOST_SHOWN = 5
 # Also where nothing changed: a Redis that lost its keys has them again.
 TELL_SECONDS = 30.0
+AGAIN_SECONDS = 10.0
 NEW = "The configured definition is compared with the one in force, which goes on"
 NOTHING = "there is nothing stored to compare it with"
 FORCED = "it is forced by the configuration"
@@ -75,6 +76,7 @@ class DefinitionsService:
         self._told_at = -math.inf
         self._seen: Read | None = None
         self._settled: tuple[Read, CandidateBounds] | None = None
+        self._again_at = -math.inf
         self._events = SourceEvents("", store, wall)
         self._functions = Functions(modules.kept, self._function_seconds, wall=wall)
         self._comparison = DefinitionsComparison(
@@ -102,9 +104,13 @@ class DefinitionsService:
         wanted = await asyncio.to_thread(self._read, config)
         asked = wanted, config.publishing
         # A file may be half written: it counts once it is the same twice.
-        if wanted == self._seen and asked != self._settled:
+        if wanted != self._seen:
+            self._again_at = -math.inf
+        elif asked != self._settled and self._wall() >= self._again_at:
             await self._decide(decided, wanted, config)
-            self._settled = asked
+            waits = any(not each.refused for each in (self._decided or decided).refusals)
+            self._settled = None if waits else asked
+            self._again_at = self._wall() + AGAIN_SECONDS if waits else -math.inf
         self._seen = wanted
         await self._tell(wanted.trouble)
 
@@ -181,6 +187,8 @@ class DefinitionsService:
             found = Comparison(refusal=lost)
         else:
             found = await self._compared(decided, change, wanted, config)
+        if found.slow and self._gives(change):
+            return self._waiting(change, config, f"{NEW}. {found.slow}; it is tried again")
         far = outside(found.figures)
         if not found.refusal and not far:
             figures = f"{len(found.figures)} figures are within their bounds"
@@ -201,9 +209,7 @@ class DefinitionsService:
     async def _compared(
         self, decided: Decided, change: Change, wanted: Read, config: FeatureConfig
     ) -> Comparison:
-        waiting = Refusal(
-            ids=change.ids, bounds=config.publishing, since=self._wall(), why=NEW, refused=False
-        )
+        waiting = self._waiting(change, config, NEW)
         others = tuple(each for each in decided.refusals if not each.ids.keys() & change.ids.keys())
         self._decided = decided.model_copy(update={"refusals": (*others, waiting)})
         await self._tell(wanted.trouble)
@@ -216,6 +222,16 @@ class DefinitionsService:
         return await asyncio.to_thread(
             self._comparison.compared, versions, config.publishing, self._wall()
         )
+
+    def _waiting(self, change: Change, config: FeatureConfig, why: str) -> Refusal:
+        return Refusal(
+            ids=change.ids, bounds=config.publishing, since=self._wall(), why=why, refused=False
+        )
+
+    def _gives(self, change: Change) -> bool:
+        """Tell whether functions that a change is about give something where vectors are made."""
+        health = [self._functions.health.get(name) for name in change.names & {*self.own.names}]
+        return any(each is None or each.state != "failing" for each in health)
 
     @staticmethod
     def _is_forced(change: Change, config: FeatureConfig) -> bool:
