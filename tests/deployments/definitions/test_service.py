@@ -174,6 +174,23 @@ async def test_a_module_that_is_broken_is_held_back(world: World, text: str, rea
     assert await world.values("headroom") == before
 
 
+async def test_one_that_is_too_slow_to_be_compared_with_goes_on(world: World) -> None:
+    """It is quick for the few entities that are published, and not for an hour of them."""
+    slow = "import time\ndef headroom(load):\n    time.sleep(60 * (len(load) > 50))\n"
+    world.module(f"{slow}    return 1 - load\n")
+    await world.define(HEADROOM, function_seconds=5.0)
+    await world.publish()
+    before = await world.values("headroom")
+    assert np.isfinite(before).all()
+    world.module("def headroom(load):\n    return 100 * (1 - load)\n")
+    await world.decide()
+    (refusal,) = (await world.decided()).refusals
+    assert not refusal.refused
+    assert "took longer than 5 s; it is tried again" in refusal.why
+    assert await world.values("headroom") == before
+    assert world.events("publication_accepted") == []
+
+
 async def test_a_module_that_others_can_write_is_held_back(world: World) -> None:
     world.module(MODULE)
     await world.define(HEADROOM)
