@@ -128,3 +128,19 @@ class BadSpineError(FeatureError):
 
 class DatasetCancelledError(FeatureError):
     """Somebody cancelled the making of a training set."""
+
+
+class BadModuleError(FeatureError):
+    """A module with functions for features that may not be run, or cannot be read."""
+
+    def __init__(self, module: str, reason: str) -> None:
+        super().__init__(f"the module {module!r} is not used: {reason}")
+
+
+class FunctionFailedError(FeatureError):
+    """A function of a feature gave no column; `is_slow` says that it was not done in time."""
+
+    def __init__(self, function: str, reason: str, *, is_slow: bool = False) -> None:
+        super().__init__(f"the function {function} {reason}")
+        self.reason = reason
+        self.is_slow = is_slow

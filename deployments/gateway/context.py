@@ -142,8 +142,16 @@ class GatewayContext:
                 lambda: self._refresh_seconds() / 2,
                 expected=REDIS_AWAY,
             ),
+            loops.start(
+                "learn definitions",
+                self.features.refresh_definitions,
+                self._refresh_seconds,
+                expected=REDIS_AWAY,
+            ),
         ]
         self._start_watching_others()
+        with suppress(*REDIS_AWAY):  # a definition that is held back is not answered by
+            await self.features.refresh_definitions()
         await self.keys.start()
         # Serve sends requests once the constructor is done: not before they can be admitted.
         await self.keys.first(FIRST_CONFIG_SECONDS)

@@ -29,6 +29,7 @@ from config_store.sources import (
 from config_store.sources import PrometheusSource as PrometheusConfig
 from config_store.store import Version
 from config_store.watch import ConfigWatch
+from deployments.definitions.service import DefinitionsService
 from deployments.history.questions import News
 from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
 from deployments.telemetry.backfills import Backfills, can_be_asked_again
@@ -60,6 +61,7 @@ from deployments.telemetry.states import (
     state_of_posted,
 )
 from deployments.telemetry.written import PAUSE_SECONDS, WrittenSource
+from features.functions.modules import FunctionModules
 from features.sources.breaker import Breaker
 from features.sources.kafka.reads import forget_other_reads
 from features.sources.logs.positions import RedisPositions
@@ -74,6 +76,7 @@ from observability.metrics import Metrics
 from settings.redis_connection import REDIS_AWAY
 
 APPLY_SECONDS = 1.0
+DEFINITIONS_SECONDS = 1.0
 INTAKE_SECONDS = 0.5
 STATES_SECONDS = 2.0
 # In intervals: a start waits for the demo's past, and each piece waits for the disk.
@@ -120,6 +123,7 @@ class TelemetryService:
         redis: Redis,
         metrics: Metrics,
         demo: Demo,
+        modules: FunctionModules,
         *,
         keep_days: int = 0,
         wall: Callable[[], float] = time.time,
@@ -133,7 +137,12 @@ class TelemetryService:
         self._demo = demo
         self._wall = wall
         self._monotonic = monotonic
-        self.features = FeaturePublisher(store, redis, wall, self.facts_of)
+        self.features = FeaturePublisher(
+            store, redis, wall, self.facts_of, lambda: self.definitions.own
+        )
+        self.definitions = DefinitionsService(
+            store, redis, modules, self.facts_of, self.features.publish_again, wall
+        )
         self._redis = redis
         self._removals = Removals(redis, store, self.features, wall)
         self._backfills = Backfills(redis, store, wall, keep_days)
@@ -157,12 +166,19 @@ class TelemetryService:
         await self._config.start()
         start = self._loops.start
         start("apply sources", self._apply, lambda: APPLY_SECONDS, wake=self._changed)
+        start(
+            "decide on definitions",
+            self.definitions.step,
+            lambda: DEFINITIONS_SECONDS,
+            expected=AWAY,
+        )
         start("store posted telemetry", self._intake.step, lambda: INTAKE_SECONDS, expected=AWAY)
         start("tell source states", self._tell_states, lambda: STATES_SECONDS, expected=REDIS_AWAY)
 
     async def close(self) -> None:
         await self._config.stop()
         await self._candidates.close()
+        await self.definitions.close()
         for name in [*self._running, *self._receiving, *self._consuming]:
             await self._stop(name)
 
@@ -221,6 +237,7 @@ class TelemetryService:
 
     def _want(self, version: Version) -> None:
         self._wanted = version.document.sources
+        self.definitions.want(version.document.features)
         self._changed.set()
 
     async def _apply(self) -> None:

@@ -17,7 +17,7 @@ from features.rows import MINUTE
 from features.telemetry.tables import ColumnStore
 from features.vectors.computed import Facts
 from features.vectors.publications import Served, served
-from features.vectors.reading import Features, Reading
+from features.vectors.reading import CallsFunctions, Features, Reading
 
 # A moment's windows end up to a step before it, and it is settled some seconds later.
 _LONGEST_STEP = HOUR + MINUTE
@@ -30,6 +30,8 @@ class Wanted:
     catalogue: Catalogue
     names: tuple[str, ...]
     facts_of: Callable[[str], Facts]
+    functions: CallsFunctions | None = None
+    """Without them what users' functions compute is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Builder:
         self._store = store
         self._wanted = wanted
         self._spine = spine
-        self._reading = Reading(wanted.catalogue, wanted.names)
+        self._reading = Reading(wanted.catalogue, wanted.names, wanted.functions)
         self._order = self._reading.order
         definitions = [wanted.catalogue.by_name[name] for name in self._order]
         self._plan = Plan([each for each in definitions if each.kind is not Kind.DERIVED])

@@ -1,6 +1,7 @@
-"""`ballast features`: training sets, and what proves them."""
+"""`ballast features`: definitions of your own, training sets, and what proves them."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -14,10 +15,40 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-features = typer.Typer(help="Make and verify training sets.", no_args_is_help=True)
+features = typer.Typer(help="Define features, make and verify training sets.", no_args_is_help=True)
 
 # As of `ballast audit`: 1 says that no verdict was reached.
 NOT_SOUND = 4
+
+
+Name = Annotated[str, typer.Argument(help="The feature's name.")]
+
+
+@features.command("list")
+def list_features() -> None:
+    """List the features of your own, and whether each is in force."""
+    from launch.features import definitions  # noqa: PLC0415 - keeps `ballast version` quick
+
+    typer.echo(run(definitions.listed(read_settings())))
+
+
+@features.command("define")
+def define(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="A file with the definition, as JSON.")],
+) -> None:
+    """Add a feature of your own, or change one."""
+    from launch.features import definitions  # noqa: PLC0415 - keeps `ballast version` quick
+
+    typer.echo(run(definitions.define(read_settings(), name, file, datetime.now(UTC))))
+
+
+@features.command("force")
+def force(name: Name) -> None:
+    """Put a definition in force that is held back, although it is out of bounds."""
+    from launch.features import definitions  # noqa: PLC0415 - keeps `ballast version` quick
+
+    typer.echo(run(definitions.force(read_settings(), name, datetime.now(UTC))))
 
 
 @features.command("dataset")

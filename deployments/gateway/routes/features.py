@@ -30,7 +30,7 @@ QUERY: dict[str, Any] = {
 @router.get("/features/definitions", summary="List the features: what each is, and its version")
 async def definitions(here: Here) -> DefinitionsShown:
     catalogue = here.features.catalogue(here.active().document.features)
-    return DefinitionsShown(features=shown(catalogue))
+    return DefinitionsShown(features=shown(catalogue, here.features.decided))
 
 
 @router.get(

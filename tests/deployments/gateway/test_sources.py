@@ -29,6 +29,7 @@ from settings.environment import Settings
 from tests.deployments.gateway.test_datasets import Keys
 from tests.deployments.telemetry.test_service import NOW as ANY_TIME
 from tests.deployments.telemetry.test_service import eventually
+from tests.modules import NO_MODULES
 from tests.ports import any_free_port
 from tests.prometheus_server import PrometheusServer, running, samples
 
@@ -87,7 +88,7 @@ async def store(
         create_measurements(store)
         metrics = Metrics(CollectorRegistry())
         demo = Demo(store, Settings())
-        service = TelemetryService(store, redis, metrics, demo, wall=lambda: clock.now)
+        service = TelemetryService(store, redis, metrics, demo, NO_MODULES, wall=lambda: clock.now)
         await service.start()
 
         async def ask(question: object, *args: Any) -> Any:

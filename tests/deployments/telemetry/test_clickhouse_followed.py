@@ -38,6 +38,7 @@ from tests.clickhouse_server import ClickhouseServer, running_clickhouse
 from tests.deployments.telemetry.test_followed import Kept
 from tests.deployments.telemetry.test_service import NOW as ANY_TIME
 from tests.deployments.telemetry.test_service import eventually
+from tests.modules import NO_MODULES
 
 MINUTE = 60
 TEN_MINUTES = 600
@@ -201,7 +202,9 @@ class Running:
         self.now = (time.time() // TEN_MINUTES + 1) * TEN_MINUTES + 7 * MINUTE + 5
         self.metrics = Metrics(CollectorRegistry())
         demo = Demo(store, Settings())
-        self.service = TelemetryService(store, redis, self.metrics, demo, wall=self.wall)
+        self.service = TelemetryService(
+            store, redis, self.metrics, demo, NO_MODULES, wall=self.wall
+        )
 
     def wall(self) -> float:
         return self.now
