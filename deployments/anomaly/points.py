@@ -11,7 +11,7 @@ from deployments.anomaly.alarm_budget import Budget
 from deployments.anomaly.handler import Stream, StreamHandler
 from deployments.anomaly.operations import JudgeDeploy, ObservePoints, PointChoice
 from deployments.anomaly.record import Event, Observed, Record
-from deployments.api.streams import FLEET, MOST_DIMENSIONS, USUAL_DETECTOR
+from deployments.api.anomaly import FLEET, MOST_DIMENSIONS, USUAL_DETECTOR
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Reply
 from deployments.runtime.state.operations import Show
