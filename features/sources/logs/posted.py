@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from features.errors import PostRefusedError, PostTooLargeError
 from features.sources.faults import Faults
@@ -65,7 +65,7 @@ class BodyLines:
         self._lines: list[LineRead] = []
         self.received = 0
 
-    def steps(self, content: bytes) -> Iterator[None]:
+    def steps(self, content: bytes) -> Generator[None, None, None]:
         """Read the lines; the last one needs no end. PostTooLargeError where they are too many."""
         at, step_end, step_lines = 0, _STEP_BYTES, 0
         while at < len(content):

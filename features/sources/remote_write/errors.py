@@ -1,4 +1,4 @@
-"""What a remote write, or samples on their way to the history, may be refused with."""
+"""What a remote write may be refused with."""
 
 from features.errors import FeatureError
 
@@ -18,10 +18,3 @@ class WriteTooLargeError(FeatureError):
             f"The remote write is too large: {reason}. "
             "Set a lower max_samples_per_send in the sender's queue_config"
         )
-
-
-class UnreadableSamplesError(FeatureError):
-    """An entry of the stream of samples is not one that this release can read."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"The entry of samples cannot be read: {reason}")
