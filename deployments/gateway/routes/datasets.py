@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import ValidationError
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from access.keys import Principal
 from deployments.api.datasets import DatasetQuery, DatasetShown, DatasetsShown
 from deployments.api.errors import ConflictError, InvalidError, NotFoundError, QuotaError
-from deployments.gateway.bodies import UNFIT, ClientGoneError, fields_of, read_body
+from deployments.gateway.bodies import UNFIT, fields_of, read_body
 from deployments.gateway.body_room import BodyPermit
 from deployments.gateway.routes.access import Here, admitted
 from deployments.history.client import ask
@@ -26,7 +26,6 @@ router = APIRouter(tags=["features"], dependencies=[Depends(admitted)])
 
 MOST_BYTES = 16_000_000
 FULL_SECONDS = 30
-GONE = 499  # as web servers log a client that left
 QUERY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -41,22 +40,16 @@ Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
     summary="Make a training set, in the background: what was served to each entity and moment",
     status_code=202,
     openapi_extra=QUERY,
-    response_model=DatasetShown,
 )
 async def begin(
     request: Request, here: Here, principal: Annotated[Principal, Depends(admitted)]
-) -> DatasetShown | Response:
-    permit = BodyPermit(here.post_room, principal.key_id)
+) -> DatasetShown:
     config = here.active().document.features
     catalogue = here.features.catalogue(config)
-    try:
+    with BodyPermit(here.post_room, principal.key_id) as permit:
         raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)
         # Two hundred thousand rows take longer to be checked than the loop can spare.
         spine, names, sample = await asyncio.to_thread(_checked, raw, catalogue)
-    except ClientGoneError:
-        return Response(status_code=GONE)
-    finally:
-        permit.give_back()
     job = await ask(Questions.begin_dataset, DatasetAsked(spine, names, config, sample))
     if job is None:
         raise QuotaError(

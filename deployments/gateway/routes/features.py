@@ -7,14 +7,12 @@ from starlette.responses import Response
 
 from access.keys import Principal
 from deployments.api.features import ColumnsShown, DefinitionsShown, RowsShown, VectorShown
-from deployments.gateway.bodies import ClientGoneError
 from deployments.gateway.feature_reader import shown
 from deployments.gateway.routes.access import Here, admitted
 from features.sources.plain import LONGEST_NAME
 
 router = APIRouter(tags=["features"], dependencies=[Depends(admitted)])
 
-GONE = 499  # as web servers log a client that left
 QUERY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -57,8 +55,5 @@ async def vector(
 async def vectors(
     request: Request, here: Here, principal: Annotated[Principal, Depends(admitted)]
 ) -> Response:
-    try:
-        written = await here.vectors.answer(request.receive, principal.key_id)
-    except ClientGoneError:
-        return Response(status_code=GONE)
+    written = await here.vectors.answer(request.receive, principal.key_id)
     return Response(written, media_type="application/json")
