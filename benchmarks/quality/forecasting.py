@@ -32,9 +32,8 @@ from models.forecasting.fits import each_fitted
 from models.forecasting.forecaster import Forecaster, HourlySeries
 from models.forecasting.harmonic import HarmonicForecaster, fit_harmonic
 from models.forecasting.prophet import ProphetForecaster
-from models.forecasting.prophet_fit import fit_curve
+from models.forecasting.prophet_fit import fit_curve, prophet_class
 from models.forecasting.prophet_reading import curve_of
-from models.forecasting.quiet_prophet import prophet_class
 from models.forecasting.rolling import Fit, Fold, Rolled, cut, roll
 from models.forecasting.seasonal_average import SeasonalAverage
 from models.forecasting.seasonal_naive import SeasonalNaive

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from deployments.anomaly.alarm_budget import Budget
-from deployments.anomaly.handler import Stream, StreamHandler
+from deployments.anomaly.handler import ALL_LATE, Stream, StreamHandler
 from deployments.anomaly.operations import JudgeDeploy, ObservePoints, PointChoice
 from deployments.anomaly.record import Event, Observed, Record
 from deployments.api.anomaly import FLEET, MOST_DIMENSIONS, USUAL_DETECTOR
@@ -123,11 +123,7 @@ class PointHandler(StreamHandler[list[float], PointChoice, PointAnswers]):
         """Say what each point is worth that was taken; the oddest one is what safety judges."""
         latest = stream.record.latest
         if latest is None:
-            why = (
-                "The stream has no observations yet, and every observation of this body is "
-                "late: send later ones"
-            )
-            return Reply(refusal={"code": "conflict", "message": why})
+            return Reply(refusal=ALL_LATE)
         points = [] if answers is None else _points(answers)
         data = {"points": points, "detector": stream.record.detector, **taken}
         return Reply(columns_of(latest, stream.record.observations), {"data": data})

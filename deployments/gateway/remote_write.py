@@ -17,9 +17,9 @@ from deployments.api.errors import (
 from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.intake import MOST_REST_SECONDS, SourceKind, queueing
 from deployments.gateway.turns import Turns
+from features.errors import UnreadableWriteError, WriteTooLargeError
 from features.sources.remote_write.codec import Codec, Message, Written
 from features.sources.remote_write.compression import unpack
-from features.sources.remote_write.errors import UnreadableWriteError, WriteTooLargeError
 from features.sources.remote_write.needed import Needed
 from features.sources.remote_write.samples import encode
 from features.sources.remote_write.stream import SampleStream

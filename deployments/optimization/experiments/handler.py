@@ -33,8 +33,8 @@ from deployments.optimization.experiments.state import (
 )
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Reply, StateRequest
+from models.errors import ArmError
 from models.optimization.bandits.decide import decide
-from models.optimization.bandits.errors import ArmError
 from models.optimization.bandits.experiment import Experiment
 from models.optimization.bandits.feedback import Verdict, expire, judge, record
 from models.optimization.bandits.keyed import keys_of

@@ -19,7 +19,7 @@ from deployments.optimization.studies.suggested import Suggested
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Reply, StateRequest
-from models.optimization.bayes.errors import TrialError
+from models.errors import TrialError
 
 COLUMNS = ("expected_improvement", "lower", "upper")
 

@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from features.sources.faults import Faults
 from features.sources.kafka.batch import Batch, Message, Span
 from features.sources.kafka.client import ANSWER_SECONDS, away, open_consumer, refusal
 from features.sources.kafka.config import KafkaTopic
-from features.sources.source import Complaint
+from features.sources.source import Complaint, Faults
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, TopicPartition

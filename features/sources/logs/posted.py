@@ -5,11 +5,11 @@ import zlib
 from collections.abc import Generator
 
 from features.errors import PostRefusedError, PostTooLargeError
-from features.sources.faults import Faults
 from features.sources.logs.batch import Batch
 from features.sources.logs.config import LineRules
 from features.sources.logs.content import LONGEST_LINE
 from features.sources.logs.patterns import LineRead, LineReader, UnreadLine
+from features.sources.source import Faults
 
 # As it is sent, and as it is unpacked.
 MOST_BYTES = 8 * 1024 * 1024

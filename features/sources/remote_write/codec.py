@@ -13,7 +13,7 @@ from sys import getsizeof
 
 import numpy as np
 
-from features.sources.remote_write.errors import UnreadableWriteError, WriteTooLargeError
+from features.errors import UnreadableWriteError, WriteTooLargeError
 from features.sources.remote_write.fields import (
     LONG,
     MOST_LABELS,
