@@ -9,9 +9,9 @@ from deployments.forecasting.series.answering import warm
 from deployments.forecasting.series.forecasting import SeriesForecasting, wanted_of
 from deployments.forecasting.series.metrics import MetricHistories
 from deployments.forecasting.service import ForecastService
-from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch
 from deployments.runtime.champions import Named
+from deployments.runtime.helper.process import HelperProcess
 from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
@@ -25,7 +25,7 @@ class Forecasting(Stage[Named]):
     def __init__(self, replica: Replica) -> None:
         super().__init__(replica)
         self._service = ForecastService(replica)
-        self._series = SeriesForecasting(Aside(), replica.clocks.wall)
+        self._series = SeriesForecasting(HelperProcess(), replica.clocks.wall)
         self._metrics = MetricHistories(replica.clocks.monotonic)
 
     async def prepare(self) -> None:

@@ -12,8 +12,8 @@ from deployments.optimization.experiments.warm import warm
 from deployments.optimization.studies.handler import StudyHandler
 from deployments.optimization.studies.operations import Operation, Wake
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
-from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch
+from deployments.runtime.helper.process import HelperProcess
 from deployments.runtime.replica import Replica
 from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.handler import StateHandler
@@ -41,7 +41,7 @@ USUAL_SECONDS = 0.004
 class Optimization(KeyedStage[Configured]):
     def __init__(self, replica: Replica) -> None:
         # One for each, so that a suggestion does not wait for a policy to be judged.
-        self._judging, self._suggesting = Aside(), Aside()
+        self._judging, self._suggesting = HelperProcess(), HelperProcess()
         self._suggestions = SuggestionQueue(self._suggesting, replica.loops)
         self._experiments = ExperimentHandler(replica.clocks.wall)
         experiments = _service(replica, self._experiments, "experiments")

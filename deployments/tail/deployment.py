@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from config_store.store import Version
 from deployments.api.extremes import EXTREMES
-from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch, Columns, Prediction
 from deployments.runtime.champions import Champions, Loaded, Named
 from deployments.runtime.coverage.online_offsets import OnlineOffsets
+from deployments.runtime.helper.process import HelperProcess
 from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
@@ -54,7 +54,7 @@ class Tail(Stage[Named]):
         settings = replica.settings
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
         self._champions: Champions[QuantileModel] = Champions(self._find, _load)
-        self._fitting = Fitting(Aside())
+        self._fitting = Fitting(HelperProcess())
         self._online = OnlineOffsets(replica.redis, "tail")
         self._metrics = MetricSeries(replica.clocks.monotonic)
 
