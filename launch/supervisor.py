@@ -15,6 +15,7 @@ from pathlib import Path
 
 from deployments.runtime.platform_health import PartHealth, PlatformHealth, State, TrainingHealth
 from launch import bootstrap, cluster, own_processes, ray_logs, serve_config
+from launch.cluster_session import ClusterSession, Lost
 from launch.ending import Ending
 from launch.errors import (
     DiskTooSmallError,
@@ -24,7 +25,6 @@ from launch.errors import (
 from launch.front.listening import open_port
 from launch.front.process import FrontProcess
 from launch.health_publisher import HealthPublisher
-from launch.life import Life, Lost
 from launch.private_files import close_to_others
 from launch.progress import Progress
 from launch.redis_server import RedisServer
@@ -58,7 +58,7 @@ class Supervisor:
         self._front: FrontProcess | None = None
         self._redis: RedisServer | None = None
         self._zygote: ZygoteProcess | None = None
-        self._life: Life | None = None
+        self._session: ClusterSession | None = None
         self.connected = ""
         """What was connected by itself, or why it was not, for the greeting."""
         self.url = f"http://{_reachable(settings.host)}:{settings.port}"
@@ -176,7 +176,7 @@ class Supervisor:
             url=self.url,
         )
         store = cluster.control_store(scratch / f"gcs-{self._restarts}")
-        self._life = Life(self._ending, self._progress.console.print, time.monotonic)
+        self._session = ClusterSession(self._ending, self._progress.console.print, time.monotonic)
         started = time.monotonic()
 
         def ready() -> None:
@@ -190,7 +190,7 @@ class Supervisor:
 
         own_run.enter("Ray cluster")
         try:
-            self._life.run(
+            self._session.run(
                 order, os.environ | variables | store, own_run.enter, own_run.found, ready
             )
         finally:
@@ -240,18 +240,18 @@ class Supervisor:
             )
             if part is not None
         ]
-        life = self._life
-        problems = list(life.problems().values()) if life is not None else []
+        session = self._session
+        problems = list(session.problems().values()) if session is not None else []
         if self._state == "restarting":
             problems = ["the Ray cluster was lost and is being restarted", *problems]
         return PlatformHealth(
             written=time.time(),
             state="impaired" if problems and self._state == "ready" else self._state,
             problems=problems,
-            parts=[*parts, *(life.parts() if life is not None else [])],
-            deployments=life.deployments if life is not None else [],
+            parts=[*parts, *(session.parts() if session is not None else [])],
+            deployments=session.deployments if session is not None else [],
             restarts=self._restarts,
-            training=life.training if life is not None else TrainingHealth(),
+            training=session.training if session is not None else TrainingHealth(),
         )
 
     def _check_machine(self) -> None:

@@ -1,4 +1,4 @@
-"""One life of the Ray cluster: from the start of its driver until it ends or is lost."""
+"""One session of the Ray cluster: from the start of its driver until it ends or is lost."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,7 +32,7 @@ class Lost(Exception):  # noqa: N818 - it is news, and the supervisor decides wh
         return PartDiedError(f"The Ray cluster ({self.why})", str(logs))
 
 
-class Life:
+class ClusterSession:
     """Watches the driver and the daemons that it started."""
 
     def __init__(
