@@ -68,7 +68,7 @@ class _Waiting:
 
 
 class LedgerWriter:
-    """One process's way into the ledger. `writer` is its unique name (`decision.writer_name` makes one)."""
+    """Writes one process's entries. `writer` is its unique name (`decision.writer_name` makes one)."""
 
     def __init__(
         self,
