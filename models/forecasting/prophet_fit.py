@@ -79,13 +79,13 @@ def prophet_class() -> Any:
     """
     for name in ("prophet", "prophet.plot", "prophet.models"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    _hush_cmdstanpy()
+    _quiet_cmdstanpy()
     from prophet import Prophet  # noqa: PLC0415  importing it takes seconds, so not before
 
     return Prophet
 
 
-def _hush_cmdstanpy() -> None:
+def _quiet_cmdstanpy() -> None:
     """Give its logger a handler, without which its first message would reset the level."""
     logger = logging.getLogger("cmdstanpy")
     if not logger.handlers:

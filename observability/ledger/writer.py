@@ -68,7 +68,7 @@ class _Waiting:
 
 
 class LedgerWriter:
-    """Writes one process's entries. `writer` is its unique name (`decision.writer_name` makes one)."""
+    """One process's writer. `writer` is its unique name (`decision.writer_name` makes one)."""
 
     def __init__(
         self,
