@@ -16,7 +16,6 @@ from pathlib import Path
 from deployments.runtime.platform_health import PartHealth, PlatformHealth, State, TrainingHealth
 from launch import bootstrap, cluster, own_processes, ray_logs, serve_config
 from launch.cluster_session import ClusterSession, Lost
-from launch.ending import Ending
 from launch.errors import (
     DiskTooSmallError,
     GaveUpError,
@@ -31,6 +30,7 @@ from launch.redis_server import RedisServer
 from launch.reports import DriverOrder
 from launch.restart_budget import RestartBudget
 from launch.run_record import OwnRun, Run, RunRecord, sweep_last_run
+from launch.stop_signals import StopSignals
 from launch.zygote.spawn import ZygoteProcess
 from settings.environment import Settings
 
@@ -50,7 +50,7 @@ class Supervisor:
         self._settings = settings
         self._config_file = config_file
         self._progress = progress
-        self._ending = Ending(progress.console.print)
+        self._stop = StopSignals(progress.console.print)
         self._token = secrets.token_hex(8)
         self._budget = RestartBudget(MOST_RESTARTS, RESTARTS_WITHIN_SECONDS, time.monotonic)
         self._state: State = "starting"
@@ -68,7 +68,7 @@ class Supervisor:
         close_to_others(self._settings.home)
         record = RunRecord(self._settings.home)
         record.claim()
-        self._ending.listen()
+        self._stop.listen()
         with ExitStack() as undo:
             undo.callback(record.release)
             undo.callback(record.forget)
@@ -87,12 +87,12 @@ class Supervisor:
             )
             own_run = OwnRun(record, run, time.time)
             undo.callback(own_processes.end, self._token, ENDS_WITHIN_SECONDS)
-            undo.callback(self._ending.settle)
+            undo.callback(self._stop.settle)
             self._start_front(undo, scratch)
             self._start_redis(undo, own_run)
 
             def on_first_ready() -> None:
-                self._ending.settle()
+                self._stop.settle()
                 on_ready()
 
             self._keep_running(undo, scratch, own_run, on_first_ready)
@@ -145,7 +145,7 @@ class Supervisor:
         publisher = HealthPublisher(self._settings, self._health)
         undo.callback(publisher.stop)
         publisher.start()
-        while not self._ending.wished:
+        while not self._stop.requested:
             try:
                 self._live(scratch, variables, own_run, on_first_ready)
             except Lost as lost:
@@ -176,7 +176,7 @@ class Supervisor:
             url=self.url,
         )
         store = cluster.control_store(scratch / f"gcs-{self._restarts}")
-        self._session = ClusterSession(self._ending, self._progress.console.print, time.monotonic)
+        self._session = ClusterSession(self._stop, self._progress.console.print, time.monotonic)
         started = time.monotonic()
 
         def ready() -> None:
