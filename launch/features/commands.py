@@ -39,8 +39,8 @@ def dataset(
     from launch.features import datasets  # noqa: PLC0415 - keeps `ballast version` quick
 
     with sentences():
-        wish = datasets.wish(spine, feature or [], sample)
-    for line in run(_with_client(lambda client: datasets.make(client, wish, out))):
+        query = datasets.dataset_query(spine, feature or [], sample)
+    for line in run(_with_client(lambda client: datasets.make(client, query, out))):
         typer.echo(line)
 
 

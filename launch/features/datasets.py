@@ -34,7 +34,7 @@ class Verdict:
     lines: list[str]
 
 
-def wish(spine: Path, features: list[str], sample: int) -> Body:
+def dataset_query(spine: Path, features: list[str], sample: int) -> Body:
     """Read which rows are wanted; raises BadSpineError."""
     rows = read_spine(spine)
     return {

@@ -19,7 +19,7 @@ def heard() -> Iterator[list[str]]:
         signal.signal(number, handler)
 
 
-def test_a_wish_during_the_start_is_heard_and_one_more_breaks_it_off(heard: list[str]) -> None:
+def test_a_request_during_the_start_is_heard_and_one_more_breaks_it_off(heard: list[str]) -> None:
     stop = StopSignals(heard.append)
     stop.listen()
     assert not stop.requested

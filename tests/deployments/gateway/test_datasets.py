@@ -103,7 +103,9 @@ async def test_a_set_is_made_verified_and_a_change_of_it_found(
     gateway: httpx.AsyncClient, store: EmbeddedClickhouse, tmp_path: Path
 ) -> None:
     out = tmp_path / "set.parquet"
-    query = datasets.wish(spine(tmp_path), ["request_rate", "cpu_mean_1h", "load_score"], 10)
+    query = datasets.dataset_query(
+        spine(tmp_path), ["request_rate", "cpu_mean_1h", "load_score"], 10
+    )
     lines = await datasets.make(gateway, query, out)
     assert "3 rows, 3 features" in lines[0]
     rows = pq.read_table(out).sort_by("row").to_pylist()
