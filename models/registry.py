@@ -71,7 +71,7 @@ class Registry:
     def set_alias(self, name: str, alias: str, version: str) -> ModelVersion:
         """Point an alias at a version, in MLflow first and then in the pointer file."""
         with self._lock():
-            numbers = {found.tags[_VERSION]: found.version for found in self._found(name)}
+            numbers = {found.tags[_VERSION]: found.version for found in self._versions_of(name)}
             wanted = self.get(name, version).version
             self._client.set_registered_model_alias(
                 folder_name(name), checked_alias(alias), numbers[wanted]
@@ -93,7 +93,7 @@ class Registry:
     def versions(self, name: str) -> list[ModelVersion]:
         """List the versions of a model, oldest number first; UnknownModelError when it has none."""
         aliases = self._aliases(name)
-        versions = [self._version(name, found, aliases) for found in self._found(name)]
+        versions = [self._version(name, found, aliases) for found in self._versions_of(name)]
         return sorted(versions, key=lambda found: Semver.parse(found.version))
 
     def names(self) -> list[str]:
@@ -168,7 +168,7 @@ class Registry:
         wanted = None if name is None else f"name='{folder_name(name)}'"
         return list(self._client.search_registered_models(wanted, max_results=_MOST_MODELS))
 
-    def _found(self, name: str) -> list[Any]:
+    def _versions_of(self, name: str) -> list[Any]:
         if not (found := self._search(name)):
             raise UnknownModelError(
                 f"there is no model {name!r}; the models are: {', '.join(self.names())}"

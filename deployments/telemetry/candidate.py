@@ -143,7 +143,7 @@ class Candidate:
             return None
         # The cadence may have been another one until now.
         step = int(np.diff(times).min()) if len(times) > 1 else cadence
-        return self._given(rows, max((stop - start) // step, 1))
+        return self._gather(rows, max((stop - start) // step, 1))
 
     def _last_given(self) -> Given:
         """Give the last that is stored, where the series ended since."""
@@ -151,12 +151,12 @@ class Candidate:
         stop = 0 if found is None else found.newest + 1
         start = stop - self.bounds.intervals * self.config.cadence_seconds
         rows = self._stored(max(start, 0), stop)
-        return self._given(rows, max(len(np.unique(rows["at"])), 1))
+        return self._gather(rows, max(len(np.unique(rows["at"])), 1))
 
     def _stored(self, start: int, stop: int) -> dict[str, Any]:
         return measured_by(self._store, self.name, start, stop, self._known_from_ms)
 
-    def _given(self, rows: dict[str, Any], intervals: int) -> Given:
+    def _gather(self, rows: dict[str, Any], intervals: int) -> Given:
         columns = {each: rows[each] for each in _metrics(self._good)}
         return Given(rows["entity"], columns, intervals)
 

@@ -62,13 +62,13 @@ class Builder:
         with ThreadPoolExecutor(threads, thread_name_prefix="dataset") as pool:
             waiting = []
             for block in parts:
-                waiting.append(pool.submit(self._made, block))
+                waiting.append(pool.submit(self._make, block))
                 if len(waiting) > threads:
                     yield waiting.pop(0).result()
             for each in waiting:
                 yield each.result()
 
-    def _made(self, block: Block) -> Made:
+    def _make(self, block: Block) -> Made:
         at_ms = self._spine.at_ms[block.places]
         entity = self._spine.entity[block.places]
         who = np.searchsorted(np.array(block.entities), entity)

@@ -140,7 +140,7 @@ def interval_rows(
 def _read(
     store: ColumnStore, rows: str, names: Sequence[str], scope: Scope, settings: str
 ) -> dict[str, npt.NDArray[Any]]:
-    chosen = ", ".join(_whole(name) for name in names)
+    chosen = ", ".join(_filled(name) for name in names)
     sql = (
         f"SELECT toUnixTimestamp(ts) AS at, entity, {chosen} FROM ({rows})"  # noqa: S608 - see above
         f" ORDER BY entity, ts {settings}"
@@ -155,7 +155,7 @@ def _read(
     return columns
 
 
-def _whole(name: str) -> str:
+def _filled(name: str) -> str:
     """Fill what was not sampled with NaN, so that all lists are equally long."""
     if name != "exemplars":
         return name

@@ -59,10 +59,10 @@ def entities(
     where = f"ts >= toDateTime({{since:Int64}}){known(known_until_ms)}{not_ended(ended)}"
     sql = _ENTITIES.format(where=where, measured=_MEASURED, day=DAY)
     params = {"since": since} | moment(known_until_ms) | ended_params(ended)
-    return [_seen(row) for row in store.query(sql, params)]
+    return [_entity(row) for row in store.query(sql, params)]
 
 
-def _seen(row: dict[str, Any]) -> EntitySeen:
+def _entity(row: dict[str, Any]) -> EntitySeen:
     cadence = int(row["cadence"]) or None
     expected = 1 if cadence is None else (int(row["last"]) - int(row["day_first"])) // cadence + 1
     return EntitySeen(

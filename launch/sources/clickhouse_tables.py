@@ -104,7 +104,7 @@ async def look_at(
     target: ClickhouseTarget, table: str | None, stated: Stated, now: datetime
 ) -> TableProposal:
     """Look at the tables, and propose what to make of the best of them."""
-    async with _asked(target) as server:
+    async with _open_engine(target) as server:
         return await propose(
             server,
             now=now.timestamp(),
@@ -118,7 +118,7 @@ async def look_at(
 async def look_at_sql(target: ClickhouseTarget, sql: str, stated: Stated, now: datetime) -> Query:
     """See which columns the user's SQL answers."""
     try:
-        async with _asked(target) as server:
+        async with _open_engine(target) as server:
             return await template_of(
                 server,
                 sql,
@@ -131,7 +131,7 @@ async def look_at_sql(target: ClickhouseTarget, sql: str, stated: Stated, now: d
 
 
 @asynccontextmanager
-async def _asked(target: ClickhouseTarget) -> AsyncIterator[Engine]:
+async def _open_engine(target: ClickhouseTarget) -> AsyncIterator[Engine]:
     engine = clickhouse_engine(target.name, target.source(_ANY_QUERY))
     try:
         yield engine

@@ -132,7 +132,7 @@ async def look_at(
 ) -> Proposal:
     """Ask the Prometheus what it has, and propose a mapping of it, plain where it is for writes."""
     at = int(now.timestamp() - SETTLING_SECONDS)
-    async with _asked(target) as api:
+    async with _open_api(target) as api:
         return await propose(
             api,
             at=at // target.cadence_seconds * target.cadence_seconds,
@@ -194,7 +194,7 @@ def how_to_post_lines(settings: Settings, name: str) -> str:
 
 
 @asynccontextmanager
-async def _asked(target: PrometheusTarget) -> AsyncIterator[PrometheusApi]:
+async def _open_api(target: PrometheusTarget) -> AsyncIterator[PrometheusApi]:
     api = PrometheusApi(
         target.name,
         target.url,

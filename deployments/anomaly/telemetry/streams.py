@@ -70,7 +70,7 @@ class TelemetryKeys:
             found = await self._ask(keys, [_observe(each) for each in some], streams)
             details = found.details
             said = [
-                None if at in found.refusals else _said(each, details[at])
+                None if at in found.refusals else _judged(each, details[at])
                 for at, each in enumerate(some)
             ]
             alarms = [
@@ -113,7 +113,7 @@ def _observe(row: Row) -> ObserveNumbers:
     }
 
 
-def _said(row: Row, detail: Detail | None) -> JudgedMetric | None:
+def _judged(row: Row, detail: Detail | None) -> JudgedMetric | None:
     if detail is None:
         return None
     data = detail["data"]

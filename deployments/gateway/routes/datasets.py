@@ -56,7 +56,7 @@ async def begin(
             "As many training sets as may wait are waiting: try again later, or cancel one",
             retry_after_s=FULL_SECONDS,
         )
-    return _shown(job)
+    return _show(job)
 
 
 def _checked(raw: bytes, catalogue: Catalogue) -> tuple[Any, tuple[str, ...], int]:
@@ -75,12 +75,12 @@ def _checked(raw: bytes, catalogue: Catalogue) -> tuple[Any, tuple[str, ...], in
 
 @router.get("/features/datasets", summary="List the training sets of the last day")
 async def datasets() -> DatasetsShown:
-    return DatasetsShown(datasets=[_shown(each) for each in await ask(Questions.datasets)])
+    return DatasetsShown(datasets=[_show(each) for each in await ask(Questions.datasets)])
 
 
 @router.get("/features/datasets/{id}", summary="Get how far a training set is, and its certificate")
 async def dataset(id: Id) -> DatasetShown:  # noqa: A002 - the contract's name
-    return _shown(await _found(id))
+    return _show(await _find(id))
 
 
 @router.get(
@@ -89,7 +89,7 @@ async def dataset(id: Id) -> DatasetShown:  # noqa: A002 - the contract's name
     response_class=StreamingResponse,
 )
 async def file(id: Id) -> StreamingResponse:  # noqa: A002 - the contract's name
-    job = await _found(id)
+    job = await _find(id)
     first = await ask(Questions.dataset_piece, id, 0)
     if first is None or job.certificate is None:
         raise ConflictError(f"The training set {id} is {job.state}: there is no file of it")
@@ -108,7 +108,7 @@ async def remove(id: Id) -> DatasetShown:  # noqa: A002 - the contract's name
     job = await ask(Questions.remove_dataset, id)
     if job is None:
         raise _missing(id)
-    return _shown(job)
+    return _show(job)
 
 
 async def _pieces(job_id: str, first: bytes) -> AsyncIterator[bytes]:
@@ -122,7 +122,7 @@ async def _pieces(job_id: str, first: bytes) -> AsyncIterator[bytes]:
         piece = more or b""
 
 
-async def _found(job_id: str) -> DatasetJob:
+async def _find(job_id: str) -> DatasetJob:
     for job in await ask(Questions.datasets):
         if job.id == job_id:
             return job
@@ -133,5 +133,5 @@ def _missing(job_id: str) -> NotFoundError:
     return NotFoundError(f"There is no training set {job_id}; they are kept for a day")
 
 
-def _shown(job: DatasetJob) -> DatasetShown:
+def _show(job: DatasetJob) -> DatasetShown:
     return DatasetShown(**asdict(job))

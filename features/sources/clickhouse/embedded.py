@@ -72,7 +72,7 @@ class EmbeddedClickhouse:
         self._is_whole = False
         child = self._child or await self._start()
         try:
-            is_answer, content = await _told(child, orjson.dumps(question) + b"\n")
+            is_answer, content = await _exchange(child, orjson.dumps(question) + b"\n")
         except (OSError, asyncio.IncompleteReadError):
             raise SourceAwayError(
                 self._source,
@@ -102,7 +102,7 @@ class EmbeddedClickhouse:
             await child.communicate()
 
 
-async def _told(child: asyncio.subprocess.Process, question: bytes) -> tuple[bool, bytes]:
+async def _exchange(child: asyncio.subprocess.Process, question: bytes) -> tuple[bool, bytes]:
     if child.stdin is None or child.stdout is None:
         raise OSError
     child.stdin.write(question)
