@@ -97,7 +97,7 @@ class FeatureReader:
             ) from away
 
 
-def shown(catalogue: Catalogue) -> list[FeatureShown]:
+def definitions_of(catalogue: Catalogue) -> list[FeatureShown]:
     return [
         FeatureShown(
             name=name,

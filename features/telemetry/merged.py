@@ -73,7 +73,7 @@ class Scope:
         ]
         if self.entities is not None:
             conditions.append("entity IN {entities:Array(String)}")
-        return " AND ".join(conditions) + known(self.known_until_ms) + not_ended(self.ended)
+        return " AND ".join(conditions) + known_by(self.known_until_ms) + not_ended(self.ended)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def scope_of(
     return Scope(since, until, entities, known_until_ms, ended_columns(store, known_until_ms))
 
 
-def known(until_ms: int | None) -> str:
+def known_by(until_ms: int | None) -> str:
     """Give the condition that leaves out what was not known yet."""
     if until_ms is None:
         return ""

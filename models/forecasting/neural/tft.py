@@ -12,7 +12,7 @@ from models.forecasting import artifact
 from models.forecasting.answers import Answer, stacked
 from models.forecasting.forecaster import Forecast, HourlySeries
 from models.forecasting.neural import arrays
-from models.forecasting.neural.tft_inputs import PAST, Layout, Seen, seen
+from models.forecasting.neural.tft_inputs import PAST, Layout, Seen, network_input
 from models.forecasting.neural.tft_kernel import Inputs, Network, Outputs, forward
 from models.forecasting.neural.tft_weights import network_of
 from models.protocols import FloatArray
@@ -55,13 +55,13 @@ class TemporalFusionTransformer:
         )
 
     def forecast(self, series: Sequence[HourlySeries], horizon: int) -> Forecast:
-        views = [seen(each, horizon, self.layout) for each in series]
+        views = [network_input(each, horizon, self.layout) for each in series]
         rows = iter(self.scaled_quantiles([view for view in views if view], horizon))
         answers = [self._answer(view, next(rows)) if view else None for view in views]
         return stacked(answers, horizon, LEVEL)
 
     def explain(self, series: Sequence[HourlySeries], horizon: int) -> Explanation:
-        views = [seen(each, horizon, self.layout) for each in series]
+        views = [network_input(each, horizon, self.layout) for each in series]
         there = np.array([view is not None for view in views], bool)
         outputs = self._forward([view for view in views if view], horizon)
         return Explanation(

@@ -67,7 +67,7 @@ def column(place: int) -> str:
     return f"known_{place}"
 
 
-def seen(series: HourlySeries, horizon: int, layout: Layout) -> Seen | None:
+def network_input(series: HourlySeries, horizon: int, layout: Layout) -> Seen | None:
     """Show a series to the network; None when it is too short or lacks what was trained with."""
     if series.step != HOUR:
         return None
