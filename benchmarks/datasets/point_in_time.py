@@ -140,7 +140,7 @@ def compare(store: EmbeddedClickhouse, path: Path, spine: Spine) -> None:
                 for each in definitions()
                 if isinstance(each.computed, Window) and each.computed.seconds == seconds
             }
-            step = whole(moment, next(iter(group.values())).step_seconds)
+            step = settled_step(moment, next(iter(group.values())).step_seconds)
             scope = Scope(step - seconds, step, [row["entity"]], step * 1000)
             found = rolling(store, group, scope).get(row["entity"])
             if found is None:
