@@ -28,6 +28,7 @@ from features.definitions.definition import DAY, HOUR, MINUTE, Definition, Kind,
 from features.telemetry.merged import Scope
 from features.telemetry.rolling import rolling
 from features.telemetry.tables import METRICS, create_measurements
+from features.vectors.as_of import settled_step
 from observability.clickhouse.embedded import EmbeddedClickhouse
 
 START = 1_773_144_000
