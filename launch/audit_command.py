@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from launch.archive_command import opened_redis
 from launch.errors import LaunchError
-from launch.platform_client import RefusedError, client_of, fetch, running_here
+from launch.platform_client import PlatformRefusedError, client_of, fetch, running_here
 from launch.run_record import Run
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import elsewhere, known_home, read_mark
@@ -109,7 +109,7 @@ async def _audit_by(client: httpx.AsyncClient, progress: Progress) -> AuditRepor
 async def _proof_by(client: httpx.AsyncClient, decision_id: str) -> Proof | None:
     try:
         return Proof.from_json(await fetch(client, "GET", f"/ledger/proof/{decision_id}"))
-    except RefusedError as refused:
+    except PlatformRefusedError as refused:
         if refused.status == httpx.codes.NOT_FOUND:
             return None
         raise

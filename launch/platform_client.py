@@ -14,7 +14,7 @@ from settings.environment import Settings
 ANSWERS_WITHIN_SECONDS = 60.0
 
 
-class RefusedError(LaunchError):
+class PlatformRefusedError(LaunchError):
     """The platform answered with a status of failure."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -60,16 +60,16 @@ async def client_of(
 
 
 async def fetch(client: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
-    """Ask, and give the answer; raises RefusedError with the platform's reason."""
+    """Ask, and give the answer; raises PlatformRefusedError with the platform's reason."""
     return accepted(method, path, await client.request(method, path, json=body)).json()
 
 
 def accepted(method: str, path: str, answer: httpx.Response) -> httpx.Response:
-    """Give an answer back that is no refusal; raises RefusedError where it is one."""
+    """Give an answer back that is no refusal; raises PlatformRefusedError where it is one."""
     if answer.is_success:
         return answer
     reason = f"The platform refuses {method} {path}: {_reason(answer)}"
-    raise RefusedError(answer.status_code, reason)
+    raise PlatformRefusedError(answer.status_code, reason)
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -7,8 +7,8 @@ from features.errors import SourceAwayError, SourceRefusedError
 from features.sources.breaker import Breaker
 
 
-class Witness(Protocol):
-    """Who notes whether a source answers."""
+class Observer(Protocol):
+    """Notes whether a source answers."""
 
     async def answered(self) -> None: ...
 
@@ -23,7 +23,9 @@ class AskedSource:
         self.trouble = ""
         self.refused = False
 
-    async def _attempt(self, work: Callable[[], Awaitable[bool]], witness: Witness) -> bool | None:
+    async def _attempt(
+        self, work: Callable[[], Awaitable[bool]], observer: Observer
+    ) -> bool | None:
         """Do a piece of work, which says whether there is more; None where the source failed."""
         if not self.breaker.allows:
             return False
@@ -32,12 +34,12 @@ class AskedSource:
         except SourceAwayError as away:
             self.trouble, self.refused = str(away), False
             self.breaker.fail()
-            await witness.failed(self.trouble, self.breaker)
+            await observer.failed(self.trouble, self.breaker)
             return None
         except SourceRefusedError as refused:
             self.trouble, self.refused = str(refused), True
             return None
         self.trouble, self.refused = "", False
         self.breaker.succeed()
-        await witness.answered()
+        await observer.answered()
         return more

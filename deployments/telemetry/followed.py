@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from deployments.telemetry.asked import AskedSource, Witness
+from deployments.telemetry.asked import AskedSource, Observer
 from deployments.telemetry.narrowing import Narrowing, gap
 from features.errors import SourceRefusedError
 from features.sources.breaker import Breaker
@@ -34,7 +34,7 @@ class Stretch:
     newest: int | None = None
 
 
-class Place(Witness, Protocol):
+class Place(Observer, Protocol):
     """Where rows go, and what is there already."""
 
     async def stretch(self) -> Stretch: ...
