@@ -15,7 +15,7 @@ from deployments.api.anomaly import FLEET, MOST_DIMENSIONS, USUAL_DETECTOR
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Reply
 from deployments.runtime.state.operations import Show
-from models.anomaly.fleet import Roster, by_member
+from models.anomaly.fleet import FleetLayout, by_member
 from models.anomaly.streams import AnomalyStreams
 from models.anomaly.watch import AnomalyAnswers
 
@@ -164,7 +164,7 @@ class PointHandler(StreamHandler[list[float], PointChoice, PointAnswers]):
         if like not in self._banks:
             detector: Any = record.detector
             fleet = detector == FLEET
-            roster = Roster(record.members, tuple(record.weights)) if fleet else None
+            roster = FleetLayout(record.members, tuple(record.weights)) if fleet else None
             self._banks[like] = AnomalyStreams(record.dimensions, detector, roster=roster)
         return self._banks[like]
 

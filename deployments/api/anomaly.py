@@ -11,10 +11,10 @@ from deployments.api.streams import (
     COUNTS,
     LEVEL,
     MOST_VALUES,
+    AcceptedCounts,
     Number,
     OfTelemetry,
     StreamBody,
-    Taken,
     no_columns,
     put_order,
     recall,
@@ -131,7 +131,7 @@ class PointShown(BaseModel):
     )
 
 
-class AnomalyData(Taken):
+class AnomalyData(AcceptedCounts):
     points: list[PointShown]
     detector: str
     telemetry: OfTelemetry | None = Field(

@@ -12,10 +12,10 @@ from deployments.api.streams import (
     COUNTS,
     LEVEL,
     MOST_VALUES,
+    AcceptedCounts,
     Number,
     OfTelemetry,
     StreamBody,
-    Taken,
     no_columns,
     put_order,
     recall,
@@ -81,7 +81,7 @@ class SegmentShown(BaseModel):
     since: str
 
 
-class RegimeData(Taken):
+class RegimeData(AcceptedCounts):
     change_point: bool
     change_points: list[int] = Field(description="Which values of this body began a regime.")
     change_probability: float = Field(ge=0, le=1)

@@ -77,7 +77,7 @@ class StreamBody(FamilyBody):
         return self
 
 
-class Taken(BaseModel):
+class AcceptedCounts(BaseModel):
     taken: int = Field(description="How many of the body's observations were accepted.")
     duplicates: int
     late: int

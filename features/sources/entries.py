@@ -67,7 +67,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StreamSize:
     """What a stream holds."""
 
     entries: int
@@ -126,11 +126,11 @@ class EntryStream:
         messages: Any = await self._redis.xrevrange(self.name, count=count)
         return self._entries(messages[::-1])
 
-    async def held(self) -> Held:
+    async def held(self) -> StreamSize:
         """Tell how much waits."""
         entries = int(await self._redis.xlen(self.name))
         size = await self._redis.get(self._bytes) if entries else None
-        return Held(entries, int(size or 0))
+        return StreamSize(entries, int(size or 0))
 
     async def let_go(self, up_to: str) -> None:
         """Let go of an entry and all before it."""

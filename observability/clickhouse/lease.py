@@ -38,7 +38,7 @@ FROM ballast_leases GROUP BY platform ORDER BY platform
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PlatformLease:
     """The latest lease of a platform."""
 
     platform: str
@@ -97,9 +97,9 @@ class Lease:
         if any(each.actor == self._actor for each in self._read_holders()):
             self._write(ended=True)
 
-    def _read_holders(self) -> list[Held]:
+    def _read_holders(self) -> list[PlatformLease]:
         return [
-            Held(
+            PlatformLease(
                 platform=row["platform"],
                 actor=row["latest"],
                 host=row["whose"],
@@ -109,7 +109,7 @@ class Lease:
             for row in self._store.query(_HELD)
         ]
 
-    def _refuse_others(self, held: list[Held]) -> None:
+    def _refuse_others(self, held: list[PlatformLease]) -> None:
         for each in held:
             if each.platform != self._platform and each.counts:
                 raise ServerTakenError(

@@ -23,7 +23,7 @@ SLICE_ROWS = 16
 REST_TIMES = 3.0
 
 
-class Taken(NamedTuple):
+class JudgedSlice(NamedTuple):
     """A slice: its rows, what is said of each (None: it was not written down), and the alarms."""
 
     rows: Sequence[Row]
@@ -62,7 +62,7 @@ class TelemetryKeys:
 
     async def take(
         self, rows: Iterable[Row], streams: StreamsConfig, count: int
-    ) -> AsyncIterator[Taken]:
+    ) -> AsyncIterator[JudgedSlice]:
         """Put rows in, each once however often it comes; `count` streams share the budget."""
         for cadence_seconds, some in _slices(rows):
             self._budget.spread(streams.telemetry.alarms_per_day, count, cadence_seconds)
@@ -78,7 +78,7 @@ class TelemetryKeys:
                 for each, detail in zip(some, details, strict=True)
                 for event in _alarms(each, detail)
             ]
-            yield Taken(some, said, alarms)
+            yield JudgedSlice(some, said, alarms)
 
     async def _ask(
         self, keys: Sequence[str], asks: Sequence[Any], streams: StreamsConfig

@@ -46,7 +46,7 @@ _UNREAD: Forecasted = {
 }
 
 
-class Sent(TypedDict):
+class SentQuestion(TypedDict):
     """A question, as it goes to the process beside."""
 
     values: str
@@ -134,7 +134,7 @@ def cost_ms(question: Question) -> float:
     return ROW_MS + VALUE_MS * question.values.size + STEP_MS * steps
 
 
-def forecast_sent(row: Sent | None) -> Forecasted | None:
+def forecast_sent(row: SentQuestion | None) -> Forecasted | None:
     """Forecast what a replica sent, in the process beside it; of None, just be ready."""
     if row is None:
         return warm()
@@ -167,7 +167,7 @@ def _ready(
     return Ready(asked, "values" if field == "ts" else field)
 
 
-def _sent(asked: Asked, field: str) -> Sent:
+def _sent(asked: Asked, field: str) -> SentQuestion:
     question = asked.question
     special = question.special
     return {

@@ -17,7 +17,7 @@ from observability.errors import LedgerClosedError, LedgerUnavailableError
 from observability.ledger.decision import Decision
 from observability.ledger.entry import Entry
 from observability.ledger.spool import Spool
-from observability.ledger.stream import LedgerStream, Sent
+from observability.ledger.stream import LedgerStream, SendResult
 from observability.ledger.writer import LedgerWriter, Timing
 from tests.observability.ledger.chains import verify_chains
 from tests.waiting import PATIENCE_SECONDS
@@ -400,8 +400,12 @@ async def test_copies_that_were_sent_are_not_taken_off_the_spool_again(
     output, send = pen._output, pen._output._stream.send
     answers = iter([True])
 
-    async def send_once(entries: list[bytes], within_s: float) -> Sent:
-        return await send(entries, within_s) if next(answers, False) else Sent([], TimeoutError())
+    async def send_once(entries: list[bytes], within_s: float) -> SendResult:
+        return (
+            await send(entries, within_s)
+            if next(answers, False)
+            else SendResult([], TimeoutError())
+        )
 
     with monkeypatch.context() as patched:
         patched.setattr("observability.ledger.output.CHUNK_BYTES", 1)

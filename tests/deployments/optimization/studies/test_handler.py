@@ -6,7 +6,7 @@ import pytest
 
 from deployments.optimization.studies.handler import StudyHandler
 from deployments.optimization.studies.operations import Operation, TellTrial
-from deployments.optimization.studies.state import Kept
+from deployments.optimization.studies.state import KeptStudy
 from deployments.optimization.studies.suggested import Suggested
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.helper.process import HelperProcess
@@ -58,7 +58,7 @@ class Client:
         outcome = {"values": values, "failed": failed, "constraints": more}
         return self.do({"op": "tell", "trial": number, **outcome})
 
-    def replayed(self, at: int) -> Kept:
+    def replayed(self, at: int) -> KeptStudy:
         handler = StudyHandler(Still())
         kept = handler.fresh("s")
         events = [orjson.loads(line) for line in self.log]

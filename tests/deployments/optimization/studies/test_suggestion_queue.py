@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from deployments.optimization.studies import suggestion_queue
-from deployments.optimization.studies.state import Kept, apply
+from deployments.optimization.studies.state import KeptStudy, apply
 from deployments.optimization.studies.suggesting import suggested
 from deployments.optimization.studies.suggestion_queue import DEPTH, SuggestionQueue
 from deployments.runtime.helper.process import HelperLostError, HelperProcess, TaskFailedError
@@ -36,8 +36,8 @@ class Scripted(HelperProcess):
         return {"parameters": {"x": share}, "source": "model", "gain": 0.1}
 
 
-def study(name: str, told: int) -> Kept:
-    kept = Kept(name)
+def study(name: str, told: int) -> KeptStudy:
+    kept = KeptStudy(name)
     rows = [[{"x": at / 100}, [at / 100], [], False] for at in range(told)]
     apply(kept, {"start": {"space": SPACE}, "history": rows})
     return kept
@@ -55,7 +55,7 @@ async def queue(helper: Scripted) -> AsyncIterator[SuggestionQueue]:
     await made.close()
 
 
-def want(queue: SuggestionQueue, kept: Kept) -> None:
+def want(queue: SuggestionQueue, kept: KeptStudy) -> None:
     assert kept.running is not None
     queue.want(kept.name, kept.running)
 
@@ -170,9 +170,9 @@ def test_a_suggestion_is_made_from_what_came_through_the_pipe() -> None:
     orjson.dumps(second)
 
 
-def listing(left: int) -> Kept:
+def listing(left: int) -> KeptStudy:
     """Give a study of eight trials and so many candidates that the script will name."""
-    kept = Kept("s")
+    kept = KeptStudy("s")
     rows = [[{"x": at / 100}, [at / 100], [], False] for at in range(8)]
     more = [{"x": at / 1000} for at in range(1, left + 1)]
     candidates = [*more, *(row[0] for row in rows)]
