@@ -101,31 +101,31 @@ def _is_csv(request: Request) -> bool:
 @router.get("/sources", summary="List the sources of telemetry, and how each fares")
 async def sources(here: Here) -> SourcesShown:
     try:
-        told = await read_states(here.replica.redis)
+        published = await read_states(here.replica.redis)
     except REDIS_AWAY as away:
         raise UnavailableError(
             "Redis, which holds the sources' states, cannot be reached: try again"
         ) from away
-    known = {each.name: each for each in told.states} if told else {}
+    known = {each.name: each for each in published.states} if published else {}
     named = here.active().document.sources.named
     states = [_state(name, config, known.get(name)) for name, config in sorted(named.items())]
     states += [each for each in known.values() if each.kind == "demo"]
     return SourcesShown(
         sources=states,
-        told=datetime.fromtimestamp(told.at, UTC) if told else None,
-        stale=told is None or here.clocks.wall() - told.at > STALE_SECONDS,
+        told=datetime.fromtimestamp(published.at, UTC) if published else None,
+        stale=published is None or here.clocks.wall() - published.at > STALE_SECONDS,
     )
 
 
-def _state(name: str, config: SourceConfig, told: SourceState | None) -> SourceState:
-    """Give the state that was told, unless the configuration is newer."""
-    if told is None or told.kind != config.kind:
-        told = SourceState(
+def _state(name: str, config: SourceConfig, published: SourceState | None) -> SourceState:
+    """Give the state that was published, unless the configuration is newer."""
+    if published is None or published.kind != config.kind:
+        published = SourceState(
             name=name, kind=config.kind, state="waiting", why="It was not heard of yet"
         )
     if config.paused:
-        return told.model_copy(update={"state": "paused", "why": ""})
-    return told
+        return published.model_copy(update={"state": "paused", "why": ""})
+    return published
 
 
 @router.get("/entities", summary="List the entities that are measured, in order, a page at a time")
