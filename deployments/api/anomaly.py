@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.anomaly.operations import Fleet, ObservePoints, PointChoice, Recall
-from deployments.api.endpoint import WHOLE, InferenceEndpoint
+from deployments.api.endpoint import WHOLE, InferenceEndpoint, no_columns
 from deployments.api.streams import (
     COUNTS,
     LEVEL,
@@ -15,7 +15,6 @@ from deployments.api.streams import (
     Number,
     OfTelemetry,
     StreamBody,
-    no_columns,
     put_order,
     recall,
     stream_of,

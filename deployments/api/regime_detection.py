@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.anomaly.operations import ObserveNumbers, Recall
-from deployments.api.endpoint import InferenceEndpoint
+from deployments.api.endpoint import InferenceEndpoint, no_columns
 from deployments.api.streams import (
     COUNTS,
     LEVEL,
@@ -16,7 +16,6 @@ from deployments.api.streams import (
     Number,
     OfTelemetry,
     StreamBody,
-    no_columns,
     put_order,
     recall,
     stream_of,

@@ -1,7 +1,9 @@
 """The families that this release serves."""
 
 from deployments.api.anomaly import ANOMALY
-from deployments.api.bandits import BANDIT, EVALUATE, FEEDBACK
+from deployments.api.bandit_evaluation import EVALUATE
+from deployments.api.bandit_feedback import FEEDBACK
+from deployments.api.bandits import BANDIT
 from deployments.api.capacity import CAPACITY
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.extremes import EXTREMES

@@ -1,17 +1,14 @@
 """What the endpoints of streams share: the body, the order of observations, what was taken."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
-from config_store.document import ConfigDocument
 from deployments.anomaly.operations import Observe, Recall
 from deployments.api.endpoint import ENTITY_PATTERN, WHOLE, FamilyBody
-from deployments.runtime.batch import Columns
 
 LEVEL = 0.9
 MOST_VALUES = 1000
@@ -118,10 +115,6 @@ def put_order(found: Observe[Any, Any], body: StreamBody) -> None:
         found["ts"] = [_epoch(each) for each in times] if isinstance(times, list) else _epoch(times)
     if body.sequence is not None:
         found["sequence"] = body.sequence
-
-
-def no_columns(_: Sequence[Any], __: ConfigDocument) -> Columns:
-    return {}
 
 
 def stream_of(body: Any) -> str:
