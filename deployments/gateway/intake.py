@@ -70,12 +70,12 @@ def check_key(name: str, keys: Sequence[str], principal: Principal) -> None:
 
 @contextmanager
 def queueing(what: str, send_again: str) -> Iterator[None]:
-    """Put it where it survives; a refusal says that nothing of it was taken."""
+    """Put them where they survive; a refusal says that none of them was taken."""
     try:
         yield
     except IntakeFullError as full:
         raise OverloadedError(str(full), retry_after_s=full.retry_after_s) from full
     except REDIS_AWAY as away:
         raise UnavailableError(
-            f"Redis, which holds {what} stored, cannot be reached: {send_again}"
+            f"Redis, which holds {what} until they are stored, cannot be reached: {send_again}"
         ) from away

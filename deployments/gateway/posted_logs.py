@@ -72,5 +72,5 @@ def refusal_of(ready: Ready) -> InvalidError:
 
 async def queue(redis: Redis, name: str, batch: Batch) -> None:
     """Put the lines where they survive; a refusal says that none of them was taken."""
-    with queueing("posted lines until they are", "post the same lines again"):
+    with queueing("posted lines", "post the same lines again"):
         await LineStream(redis, name).add(await asyncio.to_thread(encode, batch))

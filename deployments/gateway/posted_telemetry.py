@@ -112,5 +112,5 @@ def _checked(posted: Posted, now: float, cadence_seconds: int) -> Ready:
 
 async def queue(here: GatewayContext, source: str, ready: Ready) -> None:
     """Put the rows where they survive; a refusal says that none of them was taken."""
-    with queueing("posted telemetry until it is", "post the same rows again"):
+    with queueing("posted rows", "post the same rows again"):
         await here.intake.add(source, ready.entries)

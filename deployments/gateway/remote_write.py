@@ -94,7 +94,7 @@ class RemoteWrites:
         return await self._turns.run(codec.read(content, message), MOST_REST_SECONDS, self._clock)
 
     async def _queue(self, name: str, entry: bytes) -> None:
-        with queueing("samples until they are", "send the same again"):
+        with queueing("samples", "send the same again"):
             await SampleStream(self._redis, name).add(entry)
 
     def _codec_of(self, name: str, mapping: Mapping) -> Codec:
