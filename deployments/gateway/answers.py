@@ -1,7 +1,7 @@
 """Writes a batch down: the envelope that each client gets, and the row that the ledger keeps."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,14 +12,14 @@ import orjson
 from access.keys import Principal
 from config_store.store import Version
 from deployments.api.endpoint import FamilyBody, InferenceEndpoint
-from deployments.api.errors import REFUSALS, RefusedError
+from deployments.api.errors import RefusedError
 from deployments.gateway.envelope import (
     interval_of,
     safety_of,
     why_no_interval,
     withheld_interval,
 )
-from deployments.runtime.batch import DEMO_META, Batch, Detail, Judgement, Prediction, Refusal
+from deployments.runtime.batch import DEMO_META, Batch, Detail, Judgement, Prediction
 from features.fill import Filled
 from observability.ledger.decision import Decision
 from safety.limits import LEVELS, Level
@@ -220,22 +220,3 @@ def isoformat(epoch_seconds: float) -> str | None:
         return None
     stamp = datetime.fromtimestamp(epoch_seconds, UTC)
     return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def refused(refusals: Mapping[int, Refusal], batch: Batch) -> dict[int, Answered]:
-    """Make the answers of the rows that get none."""
-    return {
-        row: _refused(why, batch.ids[row], batch.requests[row]) for row, why in refusals.items()
-    }
-
-
-def in_place(written: Sequence[Answered], refused_rows: Mapping[int, Answered]) -> list[Answered]:
-    """Put the answers that were written between those that were refused."""
-    answers = iter(written)
-    n = len(written) + len(refused_rows)
-    return [refused_rows[row] if row in refused_rows else next(answers) for row in range(n)]
-
-
-def _refused(why: Refusal, decision_id: str, request_id: str) -> Answered:
-    refusal = REFUSALS[why["code"]](why["message"], why.get("fields"))
-    return Answered(decision_id, refusal.body(request_id), refusal)

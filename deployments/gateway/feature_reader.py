@@ -49,7 +49,7 @@ class FeatureReader:
     ) -> bytes:
         """Write an entity's vector; raises NotFoundError where there is none."""
         reading = self._reading(config, names)
-        found = await self._read([entity])
+        found = await self._found([entity])
         if found == [None]:
             raise NotFoundError(
                 f"There are no features of an entity {entity!r}: nothing was measured of it in "
@@ -68,7 +68,7 @@ class FeatureReader:
                     f"features are more than {MOST_VALUES} values: ask in parts"
                 },
             )
-        found = await self._read(query.entities)
+        found = await self._found(query.entities)
         if query.answer == "columns":
             return _json(columns(query.entities, reading.read(found, now)))
         return self._rows.answer(reading, query.entities, found, now)
@@ -88,7 +88,7 @@ class FeatureReader:
             self._readings[asked] = known
         return known
 
-    async def _read(self, entities: Sequence[str]) -> list[Stored | None]:
+    async def _found(self, entities: Sequence[str]) -> list[Stored | None]:
         try:
             return await self.vectors.read(entities)
         except REDIS_AWAY as away:
@@ -97,7 +97,7 @@ class FeatureReader:
             ) from away
 
 
-def definitions_of(catalogue: Catalogue) -> list[FeatureShown]:
+def shown(catalogue: Catalogue) -> list[FeatureShown]:
     return [
         FeatureShown(
             name=name,

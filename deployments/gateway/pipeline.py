@@ -13,17 +13,10 @@ from config_store.quotas import Counted, QuotasConfig
 from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import OverloadedError, StageLostError, UnavailableError
-from deployments.gateway.answers import (
-    Answered,
-    Circumstances,
-    LaneRow,
-    StageResults,
-    in_place,
-    refused,
-    write_down,
-)
+from deployments.gateway.answers import Answered, Circumstances, LaneRow, StageResults, write_down
 from deployments.gateway.lane import LATE
 from deployments.gateway.nested import Items
+from deployments.gateway.refusals import in_place, refused
 from deployments.gateway.time_left import TimeLeft
 from deployments.gateway.timings import Stopwatch
 from deployments.runtime.batch import (

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from access.keys import Principal
 from deployments.api.features import ColumnsShown, DefinitionsShown, RowsShown, VectorShown
-from deployments.gateway.feature_reader import definitions_of
+from deployments.gateway.feature_reader import shown
 from deployments.gateway.routes.access import Here, admitted
 from features.sources.plain import LONGEST_NAME
 
@@ -24,7 +24,7 @@ QUERY: dict[str, Any] = {
 @router.get("/features/definitions", summary="List the features: what each is, and its version")
 async def definitions(here: Here) -> DefinitionsShown:
     catalogue = here.features.catalogue(here.active().document.features)
-    return DefinitionsShown(features=definitions_of(catalogue))
+    return DefinitionsShown(features=shown(catalogue))
 
 
 @router.get(
