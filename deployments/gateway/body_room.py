@@ -61,6 +61,9 @@ class BodyPermit:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
         if self._taken:
             self._room.give_back(self._key_id)
             self._taken = False
