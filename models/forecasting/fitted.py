@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from models.forecasting import artifact
 from models.forecasting.answers import Answer, stacked
@@ -19,7 +19,7 @@ FitT = TypeVar("FitT", bound="DataclassInstance")
 class FittedForecaster(ABC, Generic[FitT]):
     """Answers the entities it was fitted to."""
 
-    name: ClassVar[str]
+    name: str
 
     def __init__(self, fits: Mapping[str, FitT], level: float = 0.9) -> None:
         self.fits = dict(fits)
