@@ -60,6 +60,23 @@ class UnreadableTelemetryError(FeatureError):
     """Packed telemetry that is damaged, or written by another release."""
 
 
+class UnreadableWriteError(FeatureError):
+    """The body of a remote write is not what its protocol says."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The remote write cannot be read: {reason}")
+
+
+class WriteTooLargeError(FeatureError):
+    """A remote write is over a bound: smaller ones will be taken."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The remote write is too large: {reason}. "
+            "Set a lower max_samples_per_send in the sender's queue_config"
+        )
+
+
 class IntakeFullError(FeatureError):
     """So much posted telemetry waits to be stored that no more is taken."""
 

@@ -139,3 +139,13 @@ class InferenceEndpoint:
     @property
     def stage(self) -> str:
         return self.deployment or self.name
+
+
+def no_columns(_: Sequence[Any], __: ConfigDocument) -> Columns:
+    """Give a family no features: all that it needs is in its question."""
+    return {}
+
+
+def detail_answers(_: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
+    """Give what the family said; for those that have no fallback which could say else."""
+    return [{} if detail is None else detail["data"] for detail in details]

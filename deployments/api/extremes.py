@@ -149,11 +149,11 @@ class ExtremesData(BaseModel):
 
 def columns(bodies: Sequence[ExtremesBody], _: ConfigDocument) -> Columns:
     """Give what was seen of the values: from this a fallback answers."""
-    seen = np.array([_seen(body) for body in bodies])
+    seen = np.array([_quantiles(body) for body in bodies])
     return dict(zip(SEEN, seen.T, strict=True))
 
 
-def _seen(body: ExtremesBody) -> list[float]:
+def _quantiles(body: ExtremesBody) -> list[float]:
     if body.values is None:
         return [np.nan] * len(SEEN)
     ordered = np.sort(np.asarray(body.values))

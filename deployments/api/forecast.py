@@ -270,12 +270,12 @@ def fallback_detail(body: ForecastBody) -> Detail:
             for level, each in zip(levels[:-1], ends, strict=False)
         ],
         "level": levels[-1],
-        "said": _said("fallback", "no model answered: the last value is repeated"),
+        "said": _describe("fallback", "no model answered: the last value is repeated"),
     }
     return detail
 
 
-def _said(model: str, note: str) -> dict[str, Any]:
+def _describe(model: str, note: str) -> dict[str, Any]:
     return {
         "model": model,
         "weights": {},
@@ -298,7 +298,7 @@ def _answer(value: float, lower: float, upper: float, detail: Detail | None) -> 
     said = (detail or {}).get("data")
     if said is None:
         why = "no model answered, and the telemetry cannot be read without it"
-        return {"forecast": []} | _said("fallback", why)
+        return {"forecast": []} | _describe("fallback", why)
     # What safety let through for the first step is what the list says of it too.
     steps = zip(
         [value, *said["value"][1:]],

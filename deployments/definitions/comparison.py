@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.candidates.bounds import CandidateBounds
-from features.candidates.compared import Figure, Given, compare
+from features.candidates.compared import Figure, VersionRows, compare
 from features.datasets.build import Builder, Wanted
 from features.datasets.kept import follows_from_streams
 from features.datasets.spine import Spine
@@ -115,7 +115,7 @@ class DefinitionsComparison:
         names: list[str],
         spine: Spine,
         bounds: CandidateBounds,
-    ) -> Given:
+    ) -> VersionRows:
         """Compute the features; only rows with a number count."""
         functions = Functions(self._kept, self._seconds, must_give=True)
         stack.enter_context(closing(functions))
@@ -125,7 +125,7 @@ class DefinitionsComparison:
             values[made.places] = made.features.values
         there = np.isfinite(values).any(axis=1)
         columns = dict(zip(names, values[there].T, strict=True))
-        return Given(spine.entity[there], columns, bounds.intervals)
+        return VersionRows(spine.entity[there], columns, bounds.intervals)
 
 
 def _has_no_past(catalogue: Catalogue, name: str) -> bool:

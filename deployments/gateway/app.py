@@ -17,7 +17,7 @@ from deployments.api.errors import (
     RefusedError,
 )
 from deployments.gateway import openapi
-from deployments.gateway.bodies import fields_of
+from deployments.gateway.bodies import GONE, ClientGoneError, fields_of
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.decision_path import DecisionPath
 from deployments.gateway.ingress import (
@@ -126,6 +126,10 @@ def _answer_in_one_shape(app: FastAPI) -> None:
     @app.exception_handler(RefusedError)
     async def refused(request: Request, refusal: RefusedError) -> Response:
         return _response(request, refusal)
+
+    @app.exception_handler(ClientGoneError)
+    async def gone(_: Request, __: ClientGoneError) -> Response:
+        return Response(status_code=GONE)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, refusal: RequestValidationError) -> Response:

@@ -1,4 +1,4 @@
-"""Makes, checks and deploys versions of the configuration, as the door is asked to."""
+"""Makes, checks and deploys versions of the configuration, as the API is asked to."""
 
 import asyncio
 import secrets

@@ -8,7 +8,7 @@ from typing import Any
 
 from deployments.api.errors import OverloadedError, UnavailableError
 from deployments.api.known_columns import known_columns
-from deployments.runtime.aside.process import Aside, AsideLostError
+from deployments.runtime.helper.process import HelperLostError, HelperProcess
 from safety.policy import SafetyPolicy
 from safety.proofs.findings import Report
 
@@ -41,10 +41,10 @@ class PolicyChecks:
     async def _check(self, policy: dict[str, Any], active: SafetyPolicy | None) -> Report:
         known = {name: each.model_dump() for name, each in known_columns().items()}
         compared = None if active is None else active.model_dump(mode="json")
-        process = Aside(patience_s=self._patience)
+        process = HelperProcess(patience_s=self._patience)
         try:
             found = await process.do("check_policy", policy=policy, known=known, active=compared)
-        except AsideLostError as lost:
+        except HelperLostError as lost:
             raise UnavailableError(
                 f"The check came to no end: {lost}. Nothing is decided about the policy"
             ) from lost

@@ -1,4 +1,4 @@
-"""What steering says, as the door says it: refusals with their status, and lives in words."""
+"""What steering says, as the API says it: refusals with their status, and lives in words."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -22,7 +22,7 @@ KeyFile = Annotated[
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stays on the timeline.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 
-# Each of them opens the door, whose modules take a moment: `ballast version` needs none of them.
+# Each of them opens a client, whose modules take a moment: `ballast version` needs none of them.
 
 
 @config.command()
@@ -37,10 +37,10 @@ def edit(
 ) -> None:
     """Open the active configuration in $EDITOR, show what changed, and draft it."""
     from launch.config import drafting  # noqa: PLC0415 - see above
-    from launch.config.door import ask  # noqa: PLC0415 - see above
+    from launch.config.requests import ask  # noqa: PLC0415 - see above
 
     for line in ask(
-        lambda door: drafting.edited(door, section, message, as_json=as_json, yes=yes), key_file
+        lambda client: drafting.edited(client, section, message, as_json=as_json, yes=yes), key_file
     ):
         typer.echo(line)
 
@@ -53,10 +53,10 @@ def diff(
     ] = None,
 ) -> None:
     """Show what differs between two versions, a line for each place."""
-    from launch.config.door import ask  # noqa: PLC0415 - see above
     from launch.config.drafting import compared  # noqa: PLC0415 - see above
+    from launch.config.requests import ask  # noqa: PLC0415 - see above
 
-    for line in ask(lambda door: compared(door, since, until)):
+    for line in ask(lambda client: compared(client, since, until)):
         typer.echo(line)
 
 
@@ -75,10 +75,10 @@ def validate(version: Version, key_file: KeyFile = None) -> None:
 @config.command()
 def approve(version: Version, yes: Yes = False, key_file: KeyFile = None) -> None:
     """Show what a version changes, and approve it: with the key of another than its author."""
-    from launch.config.door import ask  # noqa: PLC0415 - see above
     from launch.config.drafting import read_for_approval  # noqa: PLC0415 - see above
+    from launch.config.requests import ask  # noqa: PLC0415 - see above
 
-    content, lines = ask(lambda door: read_for_approval(door, version), key_file)
+    content, lines = ask(lambda client: read_for_approval(client, version), key_file)
     for line in lines:
         typer.echo(line)
     _confirm(f"Approve version {version}?", yes=yes)
@@ -126,11 +126,11 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
 ) -> None:
     """Follow a rollout: a live picture in a terminal, else a picture for each change."""
-    from launch.config.door import ask, follow  # noqa: PLC0415 - see above
+    from launch.config.requests import ask, follow  # noqa: PLC0415 - see above
     from launch.config.watching import Watching  # noqa: PLC0415 - rich takes a moment
 
     with Watching(live=sys.stdout.isatty() and not once) as watching:
-        ask(lambda door: follow(door, watching.show, once=once))
+        ask(lambda client: follow(client, watching.show, once=once))
 
 
 @config.command()
@@ -173,7 +173,7 @@ def rollback(
 @config.command()
 def status() -> None:
     """Say which state the configuration is in and what to do; also while nothing runs."""
-    from launch.config.door import steering  # noqa: PLC0415 - see above
+    from launch.config.requests import steering  # noqa: PLC0415 - see above
     from launch.config.text import steering_lines  # noqa: PLC0415 - see above
     from launch.sources.steps import run  # noqa: PLC0415 - see above
 
@@ -283,14 +283,14 @@ def approvals(
 
 
 def _fetch(method: str, path: str, body: Any = None, key_file: Path | None = None) -> Any:
-    from launch.config.door import ask  # noqa: PLC0415 - see above
-    from launch.features.door import fetch  # noqa: PLC0415 - see above
+    from launch.config.requests import ask  # noqa: PLC0415 - see above
+    from launch.platform_client import fetch  # noqa: PLC0415 - see above
 
-    return ask(lambda door: fetch(door, method, path, body), key_file)
+    return ask(lambda client: fetch(client, method, path, body), key_file)
 
 
 def _completed() -> str:
-    from launch.config.door import ask, completed  # noqa: PLC0415 - see above
+    from launch.config.requests import ask, completed  # noqa: PLC0415 - see above
 
     return ask(completed)
 

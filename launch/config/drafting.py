@@ -10,14 +10,14 @@ from config_store.changes.difference import differences
 from launch.config.editing import EditedFile, read, section_of, with_section, written
 from launch.config.text import answered_differences, difference_lines
 from launch.errors import LaunchError
-from launch.features.door import fetch
+from launch.platform_client import fetch
 
 
 async def edited(
-    door: AsyncClient, section: str, message: str, *, as_json: bool, yes: bool
+    client: AsyncClient, section: str, message: str, *, as_json: bool, yes: bool
 ) -> list[str]:
     """Have the active configuration edited and drafted; gives what to say."""
-    active = await fetch(door, "GET", "/config")
+    active = await fetch(client, "GET", "/config")
     before = section_of(active["document"], section)
     file = EditedFile(_text(active, section, before, as_json=as_json), as_json=as_json)
     while True:
@@ -32,7 +32,7 @@ async def edited(
             if not _wanted(yes=yes):
                 return [f"Nothing was drafted; {file.path} has what you wrote."]
             document = with_section(active["document"], section, after)
-            drafted = await _draft(door, active["version"], document, _message(message))
+            drafted = await _draft(client, active["version"], document, _message(message))
         except LaunchError as error:
             _again(error, file)
             continue
@@ -44,18 +44,18 @@ async def edited(
         ]
 
 
-async def compared(door: AsyncClient, since: int, until: int | None) -> list[str]:
+async def compared(client: AsyncClient, since: int, until: int | None) -> list[str]:
     """List what differs between two versions."""
     if until is None:
-        until = (await fetch(door, "GET", "/config"))["version"]
-    found = await fetch(door, "GET", f"/config/diff?from={since}&to={until}")
+        until = (await fetch(client, "GET", "/config"))["version"]
+    found = await fetch(client, "GET", f"/config/diff?from={since}&to={until}")
     lines = list(difference_lines(answered_differences(found["differences"])))
     return lines or [f"Versions {since} and {until} say the same."]
 
 
-async def read_for_approval(door: AsyncClient, number: int) -> tuple[str, list[str]]:
+async def read_for_approval(client: AsyncClient, number: int) -> tuple[str, list[str]]:
     """Give a version's hash, and what it says beside its parent."""
-    version = await fetch(door, "GET", f"/config/versions/{number}")
+    version = await fetch(client, "GET", f"/config/versions/{number}")
     life = version["life"]
     lines = [
         f"Version {number} by {version['author']}: {version['reason']}",
@@ -63,7 +63,7 @@ async def read_for_approval(door: AsyncClient, number: int) -> tuple[str, list[s
     ]
     if life is not None and life["parent"] is not None:
         lines.append(f"On top of version {life['parent']} it changes:")
-        lines += await compared(door, life["parent"], number)
+        lines += await compared(client, life["parent"], number)
     if version["release"] is not None:
         lines.append("It pins these models:")
         lines += [
@@ -73,9 +73,9 @@ async def read_for_approval(door: AsyncClient, number: int) -> tuple[str, list[s
     return version["config_hash"], lines
 
 
-async def _draft(door: AsyncClient, parent: int, document: Any, message: str) -> Any:
+async def _draft(client: AsyncClient, parent: int, document: Any, message: str) -> Any:
     body = {"document": document, "message": message, "parent": parent}
-    return await fetch(door, "POST", "/config/versions", body)
+    return await fetch(client, "POST", "/config/versions", body)
 
 
 def _text(active: dict[str, Any], section: str, before: Any, *, as_json: bool) -> str:

@@ -70,8 +70,8 @@ def dataset(
     from launch.features import datasets  # noqa: PLC0415 - keeps `ballast version` quick
 
     with sentences():
-        wish = datasets.wish(spine, feature or [], sample)
-    for line in run(_through_the_door(lambda door: datasets.make(door, wish, out))):
+        query = datasets.dataset_query(spine, feature or [], sample)
+    for line in run(_with_client(lambda client: datasets.make(client, query, out))):
         typer.echo(line)
 
 
@@ -85,15 +85,15 @@ def verify(
     """Verify a training set by its certificate, and by rows made once more: exit code 4 if not."""
     from launch.features import datasets  # noqa: PLC0415 - see above
 
-    verdict = run(_through_the_door(lambda door: datasets.verify(door, file, sample)))
+    verdict = run(_with_client(lambda client: datasets.verify(client, file, sample)))
     for line in verdict.lines:
         typer.secho(line, fg=None if verdict.sound else "red")
     if not verdict.sound:
         raise typer.Exit(NOT_SOUND)
 
 
-async def _through_the_door(work: "Callable[[AsyncClient], Awaitable[T]]") -> T:
-    from launch.features.door import front_door  # noqa: PLC0415 - see above
+async def _with_client(work: "Callable[[AsyncClient], Awaitable[T]]") -> T:
+    from launch.platform_client import platform_client  # noqa: PLC0415 - see above
 
-    async with front_door(read_settings()) as door:
-        return await work(door)
+    async with platform_client(read_settings()) as client:
+        return await work(client)

@@ -67,10 +67,10 @@ def _read(named: str) -> Any:
 
 
 async def _active() -> Any:
-    from launch.features.door import fetch, front_door  # noqa: PLC0415 - see above
+    from launch.platform_client import fetch, platform_client  # noqa: PLC0415 - see above
 
-    async with front_door(read_settings()) as door:
-        return (await fetch(door, "GET", "/safety/policy"))["policy"]
+    async with platform_client(read_settings()) as client:
+        return (await fetch(client, "GET", "/safety/policy"))["policy"]
 
 
 def _policy(named: str) -> "SafetyPolicy":

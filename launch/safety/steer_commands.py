@@ -1,4 +1,4 @@
-"""`ballast safety`: what an operator sees and steers of the answers, through the front door."""
+"""`ballast safety`: what an operator sees and steers of the answers, through the API."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -33,7 +33,7 @@ def emergency(
     """Turn emergency mode on or off, on every replica within a second."""
     from launch.safety import steering  # noqa: PLC0415 - see above
 
-    _print(lambda door: steering.turn(door, reason, on=turn == "on"))
+    _print(lambda client: steering.turn(client, reason, on=turn == "on"))
 
 
 def override(
@@ -51,8 +51,10 @@ def override(
     """Put a value in the place of what the model says, for a while."""
     from launch.safety import steering  # noqa: PLC0415 - see above
 
-    wish = steering.Wish(family, entity, field, steering.number_or_name(value), reason, minutes)
-    _print(lambda door: steering.add_override(door, wish))
+    request = steering.OverrideRequest(
+        family, entity, field, steering.number_or_name(value), reason, minutes
+    )
+    _print(lambda client: steering.add_override(client, request))
 
 
 def overrides(
@@ -61,7 +63,7 @@ def overrides(
     """List the overrides that hold now, or end one."""
     from launch.safety import steering  # noqa: PLC0415 - see above
 
-    _print(steering.overrides if end is None else lambda door: steering.end_override(door, end))
+    _print(steering.overrides if end is None else lambda client: steering.end_override(client, end))
 
 
 def violations(
@@ -80,16 +82,16 @@ def violations(
     from launch.safety import steering  # noqa: PLC0415 - see above
 
     asked = {"family": family, "severity": severity, "since": since, "limit": str(limit)}
-    _print(lambda door: steering.violations(door, asked))
+    _print(lambda client: steering.violations(client, asked))
 
 
 def _print(ask: Callable[["AsyncClient"], Awaitable[Lines]]) -> None:
-    for line in run(_through_the_door(ask)):
+    for line in run(_with_client(ask)):
         typer.echo(line)
 
 
-async def _through_the_door(ask: Callable[["AsyncClient"], Awaitable[Lines]]) -> Lines:
-    from launch.features.door import front_door  # noqa: PLC0415 - see above
+async def _with_client(ask: Callable[["AsyncClient"], Awaitable[Lines]]) -> Lines:
+    from launch.platform_client import platform_client  # noqa: PLC0415 - see above
 
-    async with front_door(read_settings()) as door:
-        return await ask(door)
+    async with platform_client(read_settings()) as client:
+        return await ask(client)

@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 
 import httpx
 
-from launch.features.door import fetch
+from launch.platform_client import fetch
 
 NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class OverrideRequest:
     """An override as somebody asks for it."""
 
     family: str
@@ -25,8 +25,8 @@ class Wish:
     minutes: float
 
 
-async def status(door: httpx.AsyncClient) -> list[str]:
-    found = await fetch(door, "GET", "/safety/status")
+async def status(client: httpx.AsyncClient) -> list[str]:
+    found = await fetch(client, "GET", "/safety/status")
     checks = found["checks"]
     off_for = ", ".join(checks["off_for"])
     lines = [
@@ -46,36 +46,36 @@ async def status(door: httpx.AsyncClient) -> list[str]:
     return lines + _counted(found["violations"])
 
 
-async def turn(door: httpx.AsyncClient, reason: str, *, on: bool) -> list[str]:
+async def turn(client: httpx.AsyncClient, reason: str, *, on: bool) -> list[str]:
     body = {"enable": on, "reason": reason}
-    return [_emergency(await fetch(door, "POST", "/safety/emergency-mode", body))]
+    return [_emergency(await fetch(client, "POST", "/safety/emergency-mode", body))]
 
 
-async def add_override(door: httpx.AsyncClient, wish: Wish) -> list[str]:
-    expires = datetime.now(UTC) + timedelta(minutes=wish.minutes)
+async def add_override(client: httpx.AsyncClient, request: OverrideRequest) -> list[str]:
+    expires = datetime.now(UTC) + timedelta(minutes=request.minutes)
     body = {
-        "family": wish.family,
-        "entity": wish.entity,
-        "field": wish.field,
-        "value": wish.value,
-        "reason": wish.reason,
+        "family": request.family,
+        "entity": request.entity,
+        "field": request.field,
+        "value": request.value,
+        "reason": request.reason,
         "expires_at": expires.isoformat(),
     }
-    return [_override(await fetch(door, "POST", "/safety/override", body))]
+    return [_override(await fetch(client, "POST", "/safety/override", body))]
 
 
-async def overrides(door: httpx.AsyncClient) -> list[str]:
-    return _listed(await fetch(door, "GET", "/safety/overrides"))
+async def overrides(client: httpx.AsyncClient) -> list[str]:
+    return _listed(await fetch(client, "GET", "/safety/overrides"))
 
 
-async def end_override(door: httpx.AsyncClient, override_id: str) -> list[str]:
-    left = await fetch(door, "DELETE", f"/safety/override/{override_id}")
+async def end_override(client: httpx.AsyncClient, override_id: str) -> list[str]:
+    left = await fetch(client, "DELETE", f"/safety/override/{override_id}")
     return [f"{override_id} has ended.", *_listed(left)]
 
 
-async def violations(door: httpx.AsyncClient, asked: Mapping[str, str | None]) -> list[str]:
+async def violations(client: httpx.AsyncClient, asked: Mapping[str, str | None]) -> list[str]:
     query = urlencode({name: value for name, value in asked.items() if value is not None})
-    found = await fetch(door, "GET", f"/safety/violations?{query}")
+    found = await fetch(client, "GET", f"/safety/violations?{query}")
     return [_violation(each) for each in found] or ["No limit was broken."]
 
 

@@ -113,7 +113,7 @@ class Archive:
 
         The rows go first: a stored link says that its rows are stored too.
         """
-        known = self._known(entries)
+        known = self._stored_hashes(entries)
         places = [at for at, each in enumerate(entries) if each.entry_hash.hex() not in known]
         fresh = [entries[at] for at in places]
         if any(entry.rows for entry in fresh):
@@ -187,7 +187,7 @@ class Archive:
                     at: Params = {"writer": chain["writer"], "at": first}
                     first = int(self._store.query(_NEXT, at)[0]["next"])
 
-    def _known(self, entries: Sequence[Entry]) -> set[str]:
+    def _stored_hashes(self, entries: Sequence[Entry]) -> set[str]:
         if not entries:
             return set()
         numbers = [entry.header.seq for entry in entries]

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from config_store.steering.status import problems
 from deployments.gateway.steering_status import shown_steering
-from tests.deployments.gateway.config_door import ConfigDoor, config_door
+from tests.deployments.gateway.config_api import ConfigApi, config_api
 from tests.redis_server import RedisServer
 from tests.waiting import until
 
@@ -35,11 +35,11 @@ class Steps:
         return await self._execute(*args, **options)
 
 
-async def restarted(door: ConfigDoor, server: RedisServer, steps: Steps) -> None:
+async def restarted(api: ConfigApi, server: RedisServer, steps: Steps) -> None:
     steps.kill_before = None
     server.start()
     # A rolled-back file would be another test: what was acknowledged is in it.
-    await until(lambda: not door.watch.stale)
+    await until(lambda: not api.watch.stale)
 
 
 async def test_a_patch_that_redis_dies_in_is_made_or_not_and_can_be_sent_again(
@@ -47,24 +47,24 @@ async def test_a_patch_that_redis_dies_in_is_made_or_not_and_can_be_sent_again(
 ) -> None:
     async with (
         redis_server.patient_client() as redis,
-        config_door(redis, tmp_path) as door,
+        config_api(redis, tmp_path) as api,
     ):
         steps = Steps(redis, redis_server)
         monkeypatch.setattr(redis, "execute_command", steps.execute)
         for slo in range(100, 200):
             patch = {"serving": {"tail": {"slo_ms": slo}}}
             steps.asked, steps.kill_before = 0, slo - 100
-            found = await door.ask("PUT", "/config", patch)
+            found = await api.ask("PUT", "/config", patch)
             if steps.asked <= slo - 100:
                 break  # it was over before
             assert found.status_code == 503, found.text
-            await restarted(door, redis_server, steps)
-            state = await door.context.changes.steering.read()
+            await restarted(api, redis_server, steps)
+            state = await api.context.changes.steering.read()
             assert problems(state) == ()
-            shown = shown_steering(state, [], door.clock.wall())
+            shown = shown_steering(state, [], api.clock.wall())
             assert (shown.state, shown.rollout) == ("settled", None)
-            again = await door.patched(patch)
+            again = await api.patched(patch)
             assert again["deployed"]
-            assert door.active().document.serving.tail.slo_ms == slo
+            assert api.active().document.serving.tail.slo_ms == slo
         assert steps.asked > 5
         assert found.status_code == 200

@@ -85,20 +85,20 @@ async def test_what_cannot_be_is_refused_by_its_field(house: House) -> None:
 
 
 async def test_the_command_line_tells_and_steers_the_same(house: House) -> None:
-    async with house.client(Role.ADMIN) as door:
-        wish = steering.Wish("tail", "", "autoscale_workers", 40.0, "an auction", 5.0)
-        (said,) = await steering.add_override(door, wish)
+    async with house.client(Role.ADMIN) as client:
+        request = steering.OverrideRequest("tail", "", "autoscale_workers", 40.0, "an auction", 5.0)
+        (said,) = await steering.add_override(client, request)
         assert "autoscale_workers of tail for every entity is 40.0 until" in said
         await holding(house, 1)
-        (on,) = await steering.turn(door, "a drill", on=True)
+        (on,) = await steering.turn(client, "a drill", on=True)
         assert "ON since" in on
         await until(house.context.replica.in_emergency)
-        lines = await steering.status(door)
+        lines = await steering.status(client)
         assert lines[0] == on
         assert any(line.split() == ["overrides", "1"] for line in lines)
-        (off,) = await steering.turn(door, "it is over", on=False)
+        (off,) = await steering.turn(client, "it is over", on=False)
         assert off.endswith("off")
-        ended, nothing = await steering.end_override(door, said.split()[0])
+        ended, nothing = await steering.end_override(client, said.split()[0])
         assert (ended.endswith("has ended."), nothing) == (True, "There are no overrides.")
 
 

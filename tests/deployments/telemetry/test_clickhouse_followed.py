@@ -317,7 +317,7 @@ async def test_it_is_paused_and_removed_without_a_restart(
 
     await eventually(is_live)
     await running.activate(tables=config(server, lateness_seconds=0, paused=True))
-    await eventually(lambda: "tables" not in running.service._running)
+    await eventually(lambda: "tables" not in running.service._running.following)
     server.asked()
     insert(server, now, now + MINUTE)
     running.now += MINUTE

@@ -217,7 +217,7 @@ async def test_what_was_made_up_is_taken_back_whatever_fails_on_the_way(
         append(*args, **named)
 
     monkeypatch.setattr(place, "append", slow)
-    demo = running.service._running["demo"].followed
+    demo = running.service._running.following["demo"].followed
     demo.stretch = Stretch(demo.stretch.oldest, demo.stretch.newest - 60)
     await eventually(begun.is_set)
     await running.activate(PUSH)
@@ -380,7 +380,7 @@ async def test_a_name_that_is_given_again_begins_with_nothing(
     await running.activate(
         SourcesConfig(named={"cron": RemoteWriteSource.model_validate({"mapping": mapping})})
     )
-    await eventually(lambda: "cron" in running.service._receiving)
+    await eventually(lambda: "cron" in running.service._running.receiving)
     await redis.set("ballast:sources:cron:positions", b"{}")
     await running.activate(PUSH)
 

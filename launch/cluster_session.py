@@ -1,4 +1,4 @@
-"""One life of the Ray cluster: from the start of its driver until it ends or is lost."""
+"""One session of the Ray cluster: from the start of its driver until it ends or is lost."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 from deployments.runtime.platform_health import DeploymentHealth, PartHealth, TrainingHealth
 from launch.daemons import ClusterLostError, Daemons
 from launch.driver_process import DriverProcess
-from launch.ending import Ending
 from launch.errors import DriverFailedError, LaunchError, PartDiedError
 from launch.placement import short
 from launch.reports import DriverOrder
+from launch.stop_signals import StopSignals
 
 TURN_SECONDS = 0.2
 PROBE_SECONDS = 1.0
@@ -32,13 +32,13 @@ class Lost(Exception):  # noqa: N818 - it is news, and the supervisor decides wh
         return PartDiedError(f"The Ray cluster ({self.why})", str(logs))
 
 
-class Life:
+class ClusterSession:
     """Watches the driver and the daemons that it started."""
 
     def __init__(
-        self, ending: Ending, say: Callable[[str], object], clock: Callable[[], float]
+        self, stop: StopSignals, say: Callable[[str], object], clock: Callable[[], float]
     ) -> None:
-        self._ending = ending
+        self._stop = stop
         self._say = say
         self._clock = clock
         self._driver = DriverProcess(clock)
@@ -62,14 +62,14 @@ class Life:
         on_cluster: Callable[[str], None],
         on_ready: Callable[[], None],
     ) -> None:
-        """Return when the end is wished, with everything ended; raise Lost when it is lost.
+        """Return when a stop is requested, with everything ended; raise Lost when it is lost.
 
         `on_cluster` hears where the cluster's dashboard is.
         """
         self._driver.start(order, variables)
         announced, step, dashboard = False, "", ""
         try:
-            while not self._ending.wait(TURN_SECONDS):
+            while not self._stop.wait(TURN_SECONDS):
                 self._look()
                 if self._driver.step != step and not announced:
                     step = self._driver.step

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 ROOT = Path(__file__).parents[3]
-MODULE = "deployments.runtime.aside.worker"
+MODULE = "deployments.runtime.helper.worker"
 # A frozen experiment is under a megabyte, a study of 10,000 trials a few.
 LONGEST_LINE = 64 * 1024 * 1024
 END_SECONDS = 2.0
@@ -24,15 +24,15 @@ END_SECONDS = 2.0
 PATIENCE_SECONDS = 120.0
 
 
-class AsideLostError(Exception):
+class HelperLostError(Exception):
     """The process died over its task, or the task failed in it."""
 
 
-class TaskFailedError(AsideLostError):
+class TaskFailedError(HelperLostError):
     """The task failed; the process is well, and would only fail at it again."""
 
 
-class Aside:
+class HelperProcess:
     """One process; tasks wait for each other in it."""
 
     def __init__(self, module: str = MODULE, patience_s: float = PATIENCE_SECONDS) -> None:
@@ -49,7 +49,7 @@ class Aside:
         return None if self._process is None else self._process.pid
 
     async def do(self, task: str, **ask: Any) -> Any:
-        """Give what the task finds; AsideLostError when nothing comes of it."""
+        """Give what the task finds; HelperLostError when nothing comes of it."""
         # The queue is here and not in the pipe: who gives up waiting leaves nothing to be done.
         async with self._turn:
             return await self._do(task, ask)
@@ -65,11 +65,11 @@ class Aside:
                 return await found
         except TimeoutError as late:
             self._kill()
-            raise AsideLostError(
+            raise HelperLostError(
                 f"the helper process did not finish the task {task} in time"
             ) from late
         except (ConnectionError, RuntimeError) as broken:
-            raise AsideLostError(
+            raise HelperLostError(
                 f"the helper process did not accept the task {task}: {broken}"
             ) from broken
         finally:
@@ -101,7 +101,7 @@ class Aside:
             self._reading = asyncio.create_task(_read(self._process, self._waiting))
         pipe = self._process.stdin
         if pipe is None:
-            raise AsideLostError("the helper process has no input pipe")
+            raise HelperLostError("the helper process has no input pipe")
         return pipe
 
     async def _begun(self) -> Process:
@@ -133,4 +133,4 @@ async def _read(process: Process, waiting: dict[int, asyncio.Future[Any]]) -> No
     await process.wait()
     for asked in waiting.values():
         if not asked.done():
-            asked.set_exception(AsideLostError("the helper process died"))
+            asked.set_exception(HelperLostError("the helper process died"))

@@ -52,7 +52,7 @@ class SpoolFile:
         return [path for path in sorted(self.folder.glob(f"*{SUFFIX}")) if path != self.path]
 
 
-class Outlet:
+class LedgerOutput:
     """Takes entries in order; `put` returns when each is where no kill can take it."""
 
     def __init__(self, stream: LedgerStream, spool: SpoolFile, keep_s: float) -> None:
@@ -60,7 +60,7 @@ class Outlet:
         self._spool_file = spool
         self._spool: Spool | None = None
         self._unconfirmed = Unconfirmed(keep_s)
-        self._door = asyncio.Lock()
+        self._lock = asyncio.Lock()
         # One thread, so that what is done to a file is done in order and off the event loop.
         self._disk = ThreadPoolExecutor(1, "ledger-spool")
         self._run_id: str | None = None
@@ -81,7 +81,7 @@ class Outlet:
 
         Redis is waited for that long, then the spool takes the entries.
         """
-        async with self._door:
+        async with self._lock:
             ids = [] if self.away else await self._send(entries, within_s)
             rest = entries[len(ids) :]
             if rest:
@@ -96,14 +96,14 @@ class Outlet:
             await self._drop_copies()
             self._confirm(run, asked_at)
             await self._empty(self._spool, leave=LAST_BYTES)
-            async with self._door:  # no entry is on its way now, so none can overtake
+            async with self._lock:  # no entry is on its way now, so none can overtake
                 await self._empty(self._spool, leave=0, in_bulk=False)
                 if self._spool is not None:
                     await self._on_disk(self._spool.mend)
                 self.away = False
         except REDIS_AWAY as error:
             log.debug("Redis still cannot be reached: %r", error)
-            async with self._door:
+            async with self._lock:
                 # One that refuses is there, and forgot nothing of what it took.
                 self._doubtful |= not isinstance(error, ResponseError)
                 await self._to_spool([])
@@ -118,7 +118,7 @@ class Outlet:
         try:
             await self._look()
         except REDIS_AWAY as error:
-            async with self._door:
+            async with self._lock:
                 self._lose(error)
                 await self._to_spool([])
 

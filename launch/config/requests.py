@@ -15,7 +15,7 @@ from deployments.gateway.steering_status import shown_steering
 from launch.archive_command import opened_redis
 from launch.command import read_settings
 from launch.errors import LaunchError
-from launch.features.door import fetch, front_door
+from launch.platform_client import fetch, platform_client
 from launch.run_record import RunRecord
 from launch.sources.steps import run
 from settings.environment import Settings
@@ -28,21 +28,21 @@ COMPLETE_LOOKS, COMPLETE_LOOK_SECONDS = 40, 0.25
 
 
 def ask(work: Callable[[httpx.AsyncClient], Awaitable[T]], key_file: Path | None = None) -> T:
-    """Do something through the front door, and fail with a sentence."""
+    """Do something through the API, and fail with a sentence."""
 
     async def through() -> T:
-        async with _opened(read_settings(), key_file) as door:
-            return await work(door)
+        async with _opened(read_settings(), key_file) as client:
+            return await work(client)
 
     return run(through())
 
 
 @asynccontextmanager
 async def _opened(settings: Settings, key_file: Path | None) -> AsyncIterator[httpx.AsyncClient]:
-    async with front_door(settings) as door:
+    async with platform_client(settings) as client:
         if key_file is not None:
-            door.headers["X-API-Key"] = _key(key_file)
-        yield door
+            client.headers["X-API-Key"] = _key(key_file)
+        yield client
 
 
 def _key(file: Path) -> str:
@@ -58,8 +58,8 @@ async def steering(settings: Settings, now: float) -> dict[str, Any]:
     """Give where the configuration stands: from the platform, else from Redis itself."""
     if RunRecord(settings.home).read() is not None:
         try:
-            async with _opened(settings, None) as door:
-                found: dict[str, Any] = await fetch(door, "GET", "/config/steering")
+            async with _opened(settings, None) as client:
+                found: dict[str, Any] = await fetch(client, "GET", "/config/steering")
                 return found
         except LaunchError:
             pass  # after a crash Redis may be all that is left
@@ -72,10 +72,10 @@ async def steering(settings: Settings, now: float) -> dict[str, Any]:
         return shown_steering(state, running, now).model_dump(mode="json")
 
 
-async def completed(door: httpx.AsyncClient) -> str:
+async def completed(client: httpx.AsyncClient) -> str:
     """Wait until every replica goes by the active version; say so, or name those that do not."""
     for _ in range(COMPLETE_LOOKS):
-        found = await fetch(door, "GET", "/config/drift")
+        found = await fetch(client, "GET", "/config/drift")
         behind = [each["replica"] for each in found["replicas"] if each["state"] == "behind"]
         if not behind:
             return f"Every replica goes by version {found['version']}."
@@ -87,11 +87,11 @@ async def completed(door: httpx.AsyncClient) -> str:
 
 
 async def follow(
-    door: httpx.AsyncClient, show: Callable[[dict[str, Any]], None], *, once: bool
+    client: httpx.AsyncClient, show: Callable[[dict[str, Any]], None], *, once: bool
 ) -> dict[str, Any]:
     """Look at the rollout each second until it ended; gives the last answer."""
     while True:
-        found: dict[str, Any] = await fetch(door, "GET", "/config/rollout")
+        found: dict[str, Any] = await fetch(client, "GET", "/config/rollout")
         show(found)
         if once or found["rollout"] is None:
             return found

@@ -45,7 +45,7 @@ class Clock:
         return self.now
 
 
-class ConfigDoor:
+class ConfigApi:
     """One gateway's paths to the configuration."""
 
     def __init__(self, redis: Redis, models: Path) -> None:
@@ -107,12 +107,12 @@ class ConfigDoor:
 
 
 @asynccontextmanager
-async def config_door(
+async def config_api(
     redis: Redis, models: Path, document: ConfigDocument | None = None
-) -> AsyncIterator[ConfigDoor]:
+) -> AsyncIterator[ConfigApi]:
     configs = ConfigStore(redis)
     await configs.bootstrap(document or default_document(), "ballast", "the first", NOW)
-    door = ConfigDoor(redis, models)
-    async with door.watch:
-        await door.watch.first(PATIENCE_SECONDS)
-        yield door
+    api = ConfigApi(redis, models)
+    async with api.watch:
+        await api.watch.first(PATIENCE_SECONDS)
+        yield api

@@ -6,27 +6,27 @@ import sys
 import threading
 import time
 
-from launch.ending import Ending
-from launch.wish import Wish
+from launch.stop_request import StopRequest
+from launch.stop_signals import StopSignals
 from tests.waiting import PATIENCE_SECONDS
 
-# A threading.Event in the wish's place hangs in one of the first hundred rounds.
+# A threading.Event in the request's place hangs in one of the first hundred rounds.
 ROUNDS = 2_000
 INTERRUPTED = f"""
 import random, signal, sys
-from launch.ending import Ending
+from launch.stop_signals import StopSignals
 draw = random.Random(1)
 for number in range({ROUNDS}):
-    ending = Ending(lambda _: None)
-    ending.listen()
+    stop = StopSignals(lambda _: None)
+    stop.listen()
     signal.setitimer(signal.ITIMER_REAL, draw.uniform(1e-6, 3e-4))
-    while not ending.wait(draw.choice([0.0, 1e-4])):
+    while not stop.wait(draw.choice([0.0, 1e-4])):
         pass
 print("ended")
 """
 
 
-def test_a_wish_that_comes_at_any_moment_of_a_wait_is_heard() -> None:
+def test_a_request_that_comes_at_any_moment_of_a_wait_is_heard() -> None:
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED],
         capture_output=True,
@@ -37,25 +37,26 @@ def test_a_wish_that_comes_at_any_moment_of_a_wait_is_heard() -> None:
     assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr
 
 
-def test_it_wakes_everybody_who_waits_and_stays_said() -> None:
-    wish, woken = Wish(), list[bool]()
+def test_it_wakes_everybody_who_waits_and_stays_made() -> None:
+    request, woken = StopRequest(), list[bool]()
     waiting = [
-        threading.Thread(target=lambda: woken.append(wish.wait(PATIENCE_SECONDS))) for _ in range(3)
+        threading.Thread(target=lambda: woken.append(request.wait(PATIENCE_SECONDS)))
+        for _ in range(3)
     ]
     for thread in waiting:
         thread.start()
-    assert not wish.wait(0.01)
+    assert not request.wait(0.01)
     for _ in range(100_000):  # more than the pipe takes
-        wish.say()
+        request.make()
     for thread in waiting:
         thread.join(PATIENCE_SECONDS)
     assert woken == [True] * 3
-    assert wish.wait(PATIENCE_SECONDS)
+    assert request.wait(PATIENCE_SECONDS)
 
 
 def test_a_wait_in_vain_takes_its_time() -> None:
     began = time.monotonic()
-    assert not Wish().wait(0.05)
+    assert not StopRequest().wait(0.05)
     assert time.monotonic() - began >= 0.05
 
 
@@ -65,6 +66,6 @@ def test_a_first_signal_at_an_output_that_is_busy_is_heard_all_the_same() -> Non
     def busy(_: str) -> None:
         raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stdout>'>")
 
-    ending = Ending(busy)
-    ending._heard(signal.SIGINT, None)
-    assert ending.wished
+    stop = StopSignals(busy)
+    stop._on_signal(signal.SIGINT, None)
+    assert stop.requested

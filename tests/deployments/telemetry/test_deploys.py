@@ -1,6 +1,6 @@
 import numpy as np
 
-from observability.timeline.deploys import deploys
+from deployments.telemetry.events import deploys
 
 
 def test_each_marked_interval_is_an_event_and_the_same_one_the_next_time() -> None:

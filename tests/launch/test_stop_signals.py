@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from launch.ending import NUMBERS, Ending
+from launch.stop_signals import NUMBERS, StopSignals
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def heard() -> Iterator[list[str]]:
         signal.signal(number, handler)
 
 
-def test_a_wish_during_the_start_is_heard_and_one_more_breaks_it_off(heard: list[str]) -> None:
-    ending = Ending(heard.append)
-    ending.listen()
-    assert not ending.wished
+def test_a_request_during_the_start_is_heard_and_one_more_breaks_it_off(heard: list[str]) -> None:
+    stop = StopSignals(heard.append)
+    stop.listen()
+    assert not stop.requested
     os.kill(os.getpid(), signal.SIGINT)
-    assert ending.wait(0)
+    assert stop.wait(0)
     assert "Ctrl-C again" in heard[0]
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -41,23 +41,23 @@ class Deaf:
 def test_what_goes_unheard_is_raised_again_until_the_start_is_left(
     heard: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    ending = Ending(heard.append)
-    ending.listen()
+    stop = StopSignals(heard.append)
+    stop.listen()
     os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the signal comes in the middle
         Deaf()
         time.sleep(60)
-    ending.settle()
+    stop.settle()
     time.sleep(0.4)
     assert "Traceback" not in capfd.readouterr().err
 
 
 def test_what_is_being_ended_is_not_interrupted(heard: list[str]) -> None:
-    ending = Ending(heard.append)
-    ending.listen()
-    ending.settle()
+    stop = StopSignals(heard.append)
+    stop.listen()
+    stop.settle()
     for number in NUMBERS:
         os.kill(os.getpid(), number)
-    assert ending.wished
-    assert ending.wait(0)
+    assert stop.requested
+    assert stop.wait(0)
     assert heard == []

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from deployments.runtime.aside.process import Aside, AsideLostError, TaskFailedError
+from deployments.runtime.helper.process import HelperLostError, HelperProcess, TaskFailedError
 
 WORKER = """
 import os, sys, time
-from deployments.runtime.aside import worker
+from deployments.runtime.helper import worker
 
 def sleep(seconds):
     time.sleep(seconds)
@@ -43,66 +43,66 @@ def alive(pid: int) -> bool:
 
 
 async def test_tasks_are_done_beside_at_a_low_priority(module: str) -> None:
-    aside = Aside(module)
-    pids = await asyncio.gather(*(aside.do("sleep", seconds=0.01) for _ in range(3)))
-    assert set(pids) == {aside.pid}
-    assert aside.pid != os.getpid()
-    assert await aside.do("nice") >= 10
-    await aside.close()
+    helper = HelperProcess(module)
+    pids = await asyncio.gather(*(helper.do("sleep", seconds=0.01) for _ in range(3)))
+    assert set(pids) == {helper.pid}
+    assert helper.pid != os.getpid()
+    assert await helper.do("nice") >= 10
+    await helper.close()
     assert not alive(pids[0])
 
 
 async def test_what_is_printed_does_not_get_between_the_answers(module: str) -> None:
-    aside = Aside(module)
-    assert await aside.do("chat", words="[0, 1, null]\n" * 3) == 39
-    await aside.close()
+    helper = HelperProcess(module)
+    assert await helper.do("chat", words="[0, 1, null]\n" * 3) == 39
+    await helper.close()
 
 
 async def test_a_task_that_fails_is_told_of_and_the_next_one_is_done(module: str) -> None:
-    aside = Aside(module)
+    helper = HelperProcess(module)
     with pytest.raises(TaskFailedError, match="TypeError"):
-        await aside.do("sleep", seconds="long")
+        await helper.do("sleep", seconds="long")
     with pytest.raises(TaskFailedError, match="KeyError"):
-        await aside.do("nothing")
-    assert await aside.do("chat", words="a") == 1
-    await aside.close()
+        await helper.do("nothing")
+    assert await helper.do("chat", words="a") == 1
+    await helper.close()
 
 
 async def test_one_that_is_killed_is_begun_anew(module: str) -> None:
-    aside = Aside(module)
-    first = await aside.do("sleep", seconds=0)
-    waiting = asyncio.create_task(aside.do("sleep", seconds=60))
+    helper = HelperProcess(module)
+    first = await helper.do("sleep", seconds=0)
+    waiting = asyncio.create_task(helper.do("sleep", seconds=60))
     await asyncio.sleep(0.05)
     os.kill(first, 9)
-    with pytest.raises(AsideLostError):
+    with pytest.raises(HelperLostError):
         await waiting
-    assert await aside.do("sleep", seconds=0) != first
-    await aside.close()
+    assert await helper.do("sleep", seconds=0) != first
+    await helper.close()
 
 
 async def test_one_that_hangs_is_begun_anew(module: str) -> None:
-    aside = Aside(module, patience_s=20.0)
-    first = await aside.do("sleep", seconds=0)
-    aside._patience = 0.2
-    with pytest.raises(AsideLostError, match="did not finish the task"):
-        await aside.do("sleep", seconds=60)
-    aside._patience = 20.0
-    assert aside._process is not None
-    await aside._process.wait()
-    assert await aside.do("sleep", seconds=0) != first
-    await aside.close()
+    helper = HelperProcess(module, patience_s=20.0)
+    first = await helper.do("sleep", seconds=0)
+    helper._patience = 0.2
+    with pytest.raises(HelperLostError, match="did not finish the task"):
+        await helper.do("sleep", seconds=60)
+    helper._patience = 20.0
+    assert helper._process is not None
+    await helper._process.wait()
+    assert await helper.do("sleep", seconds=0) != first
+    await helper.close()
 
 
 async def test_it_ends_with_whoever_began_it(module: str) -> None:
-    aside = Aside(module)
-    pid = await aside.do("sleep", seconds=0)
-    assert aside._process is not None
-    assert aside._process.stdin is not None
-    aside._process.stdin.close()  # as the kernel does when the replica is killed
+    helper = HelperProcess(module)
+    pid = await helper.do("sleep", seconds=0)
+    assert helper._process is not None
+    assert helper._process.stdin is not None
+    helper._process.stdin.close()  # as the kernel does when the replica is killed
     async with asyncio.timeout(30):
-        await aside._process.wait()
+        await helper._process.wait()
     assert not alive(pid)
-    await aside.close()
+    await helper.close()
 
 
 def test_pytorch_stays_out_of_the_replica() -> None:

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 
 from observability.errors import SpoolError
 from observability.ledger import unconfirmed
-from observability.ledger.outlet import Outlet, SpoolFile
+from observability.ledger.output import LedgerOutput, SpoolFile
 from observability.ledger.spool import Spool
 from observability.ledger.spools import Spools
 from observability.ledger.stream import LedgerStream
@@ -28,13 +28,13 @@ FULL = (*FORGETFUL, "--maxmemory", "1")
 
 
 @pytest.fixture
-async def outlet(client: Redis, tmp_path: Path) -> AsyncIterator[Outlet]:
+async def output(client: Redis, tmp_path: Path) -> AsyncIterator[LedgerOutput]:
     """Give one whose copies are old as soon as there are newer ones: each outage is a long one."""
     stream = LedgerStream(client, timeout_s=PATIENCE_SECONDS)
-    outlet = Outlet(stream, SpoolFile(tmp_path, "gateway-1"), keep_s=0.0)
-    await outlet.check_restart()
-    yield outlet
-    await outlet.close()
+    output = LedgerOutput(stream, SpoolFile(tmp_path, "gateway-1"), keep_s=0.0)
+    await output.check_restart()
+    yield output
+    await output.close()
 
 
 async def recorded(client: Redis) -> list[bytes]:
@@ -42,61 +42,61 @@ async def recorded(client: Redis) -> list[bytes]:
 
 
 async def test_a_redis_that_comes_back_full_gets_what_it_forgot_once_it_has_room(
-    outlet: Outlet, redis_server: RedisServer, client: Redis
+    output: LedgerOutput, redis_server: RedisServer, client: Redis
 ) -> None:
-    await outlet.put([b"one", b"two"])
+    await output.put([b"one", b"two"])
     redis_server.kill()
-    await outlet.check_restart()
+    await output.check_restart()
     redis_server.start(*FULL)
     for _ in range(2):
-        await outlet.recover()
-        assert outlet.away
+        await output.recover()
+        assert output.away
     await client.config_set("maxmemory", "0")
-    await outlet.recover()
-    assert not outlet.away
+    await output.recover()
+    assert not output.away
     assert await recorded(client) == [b"one", b"two"]
 
 
 async def test_also_where_it_was_back_before_anybody_noticed(
-    outlet: Outlet, redis_server: RedisServer, client: Redis
+    output: LedgerOutput, redis_server: RedisServer, client: Redis
 ) -> None:
-    await outlet.put([b"one"])
+    await output.put([b"one"])
     redis_server.kill()
     redis_server.start(*FULL)
-    await outlet.check_restart()
-    assert outlet.away
-    assert await outlet.put([b"two"]) == [None]
+    await output.check_restart()
+    assert output.away
+    assert await output.put([b"two"]) == [None]
     await client.config_set("maxmemory", "0")
-    await outlet.recover()
+    await output.recover()
     assert sorted(await recorded(client)) == [b"one", b"two"]
 
 
 async def test_what_a_dead_writer_left_takes_no_copies_out_of_the_spool(
-    outlet: Outlet, redis_server: RedisServer, client: Redis, tmp_path: Path
+    output: LedgerOutput, redis_server: RedisServer, client: Redis, tmp_path: Path
 ) -> None:
     """It is emptied while Redis fails and comes back."""
-    await outlet.put([b"one"])
+    await output.put([b"one"])
     redis_server.kill()
-    await outlet.check_restart()
+    await output.check_restart()
     redis_server.start(*FORGETFUL)
     left = Spool.create(tmp_path / "gateway-0.spool")
     left.append([b"other"])
     left.close()
-    await outlet.sweep()
-    await outlet.recover()
+    await output.sweep()
+    await output.recover()
     assert sorted(await recorded(client)) == [b"one", b"other"]
 
 
 async def test_more_than_one_write_brings_is_given_back_piece_by_piece(
-    outlet: Outlet, redis_server: RedisServer, client: Redis, monkeypatch: pytest.MonkeyPatch
+    output: LedgerOutput, redis_server: RedisServer, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each piece that was taken is done with, so that a slow Redis has all of it in the end."""
     monkeypatch.setattr(unconfirmed, "PIECE_BYTES", 6)
     entries = [b"one", b"two", b"six", b"ten", b"all"]
-    await outlet.put(entries)
+    await output.put(entries)
     redis_server.kill()
     redis_server.start(*FORGETFUL)
-    send, sizes = outlet._stream.send, list[int]()
+    send, sizes = output._stream.send, list[int]()
 
     async def noted_send(entries: list[bytes], within_s: float | None = None) -> object:
         sizes.append(len(entries))
@@ -104,31 +104,31 @@ async def test_more_than_one_write_brings_is_given_back_piece_by_piece(
             await client.config_set("maxmemory", "1")
         return await send(entries, within_s)
 
-    monkeypatch.setattr(outlet._stream, "send", noted_send)
-    await outlet.check_restart()
+    monkeypatch.setattr(output._stream, "send", noted_send)
+    await output.check_restart()
     await client.config_set("maxmemory", "0")
     assert await recorded(client) == entries[:2]
-    await outlet.recover()
+    await output.recover()
     assert sizes == [2, 2, 2, 1]
     assert await recorded(client) == entries
 
 
 @pytest.fixture
-async def careful(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[Outlet]:
+async def careful(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[LedgerOutput]:
     """Give one for which no time is long enough for Redis to have written what it took."""
     async with redis_server.patient_client() as client:
         stream = LedgerStream(client, timeout_s=PATIENCE_SECONDS)
-        outlet = Outlet(stream, SpoolFile(tmp_path, "gateway-1"), keep_s=math.inf)
-        yield outlet
-        await outlet.close()
+        output = LedgerOutput(stream, SpoolFile(tmp_path, "gateway-1"), keep_s=math.inf)
+        yield output
+        await output.close()
 
 
 @pytest.fixture
 def few_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let copies of ten entries be enough, and send two at a time."""
     monkeypatch.setattr(unconfirmed, "MAX_BYTES", 10_000)
-    monkeypatch.setattr("observability.ledger.outlet.CHUNK_BYTES", 2000)
-    monkeypatch.setattr("observability.ledger.outlet.LAST_BYTES", 2000)
+    monkeypatch.setattr("observability.ledger.output.CHUNK_BYTES", 2000)
+    monkeypatch.setattr("observability.ledger.output.LAST_BYTES", 2000)
 
 
 def many(of: str) -> list[bytes]:
@@ -138,7 +138,7 @@ def many(of: str) -> list[bytes]:
 @pytest.mark.usefixtures("few_copies")
 @pytest.mark.parametrize("whose", ["its own", "a dead writer's"])
 async def test_no_entry_of_a_large_spool_is_lost_by_a_redis_that_forgets_while_it_is_emptied(
-    careful: Outlet,
+    careful: LedgerOutput,
     redis_server: RedisServer,
     client: Redis,
     tmp_path: Path,
@@ -172,7 +172,7 @@ async def test_no_entry_of_a_large_spool_is_lost_by_a_redis_that_forgets_while_i
 
 @pytest.mark.usefixtures("few_copies")
 async def test_a_large_spool_waits_for_no_more_than_that_redis_has_written(
-    careful: Outlet, redis_server: RedisServer, client: Redis
+    careful: LedgerOutput, redis_server: RedisServer, client: Redis
 ) -> None:
     redis_server.kill()
     await careful.put(many("of"))
@@ -185,7 +185,7 @@ async def test_a_large_spool_waits_for_no_more_than_that_redis_has_written(
 
 
 async def test_what_was_sent_when_redis_goes_away_once_more_is_in_the_spool_at_once(
-    careful: Outlet, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    careful: LedgerOutput, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever empties it may be killed before Redis is back; each entry is there once."""
     redis_server.kill()
@@ -199,8 +199,8 @@ async def test_what_was_sent_when_redis_goes_away_once_more_is_in_the_spool_at_o
             redis_server.kill()
         return await send(entries, within_s)
 
-    monkeypatch.setattr("observability.ledger.outlet.CHUNK_BYTES", 2000)
-    monkeypatch.setattr("observability.ledger.outlet.LAST_BYTES", 2000)
+    monkeypatch.setattr("observability.ledger.output.CHUNK_BYTES", 2000)
+    monkeypatch.setattr("observability.ledger.output.LAST_BYTES", 2000)
     monkeypatch.setattr(careful._stream, "send", killed_at_third)
     for _ in range(3):
         await careful.recover()
@@ -246,19 +246,19 @@ async def test_a_slow_link_takes_what_is_much_in_its_own_time(
     """A megabyte takes longer than a request may; no entry is sent again and again."""
     entries = [b"%d" % each * 50_000 for each in range(20)]
     async with slow_link(redis_server, bytes_a_second=1_000_000) as slow:
-        outlet = Outlet(LedgerStream(slow, timeout_s=0.4), SpoolFile(tmp_path, "g"), math.inf)
+        output = LedgerOutput(LedgerStream(slow, timeout_s=0.4), SpoolFile(tmp_path, "g"), math.inf)
         if forgotten:
-            await outlet.put(entries, within_s=PATIENCE_SECONDS)
+            await output.put(entries, within_s=PATIENCE_SECONDS)
             await client.flushall()
         redis_server.kill()
-        await outlet.put([b"last"] if forgotten else [*entries, b"last"])
+        await output.put([b"last"] if forgotten else [*entries, b"last"])
         redis_server.start()
         tries = 0
-        while outlet.away:
+        while output.away:
             tries += 1
             assert tries < 10, "it gets nowhere"
-            await outlet.recover()
-        await outlet.close()
+            await output.recover()
+        await output.close()
     found = await recorded(client)
     assert sorted(set(found)) == sorted([*entries, b"last"])
     assert len(found) < 2 * len(entries)
@@ -269,7 +269,7 @@ def open_files() -> int:
 
 
 async def test_a_spool_that_cannot_be_opened_or_read_holds_up_no_other(
-    outlet: Outlet, client: Redis, tmp_path: Path
+    output: LedgerOutput, client: Redis, tmp_path: Path
 ) -> None:
     (tmp_path / "gateway-0a.spool").mkdir()
     os.mkfifo(tmp_path / "gateway-0b.spool")
@@ -279,7 +279,7 @@ async def test_a_spool_that_cannot_be_opened_or_read_holds_up_no_other(
     opened = open_files()
     for _ in range(3):
         with pytest.raises(SpoolError, match=r"cannot open .*0a\.spool.*; cannot read .*0b\.spool"):
-            await outlet.sweep()
+            await output.sweep()
     assert await recorded(client) == [b"other"]
     assert not left._path.exists()
     assert open_files() <= opened + 1  # a connection to Redis
@@ -302,7 +302,7 @@ def fails(*_: object) -> None:
 
 @pytest.mark.parametrize("cut_fails_too", [False, True])
 async def test_what_the_disk_did_not_take_waits_in_no_spool_afterwards(
-    outlet: Outlet,
+    output: LedgerOutput,
     redis_server: RedisServer,
     client: Redis,
     tmp_path: Path,
@@ -316,9 +316,9 @@ async def test_what_the_disk_did_not_take_waits_in_no_spool_afterwards(
         if cut_fails_too:
             cut.setattr(os, "ftruncate", fails)
         with pytest.raises(SpoolError, match="cannot write"):
-            await outlet.put([b"x" * 200_000])
+            await output.put([b"x" * 200_000])
     assert bool(await spools.why_waiting("any id")) == cut_fails_too
     redis_server.start()
-    await outlet.recover()
-    assert not outlet.away
+    await output.recover()
+    assert not output.away
     assert await spools.why_waiting("any id") is None
