@@ -34,6 +34,7 @@ class Fallback:
     def __init__(self, policy: FamilyPolicy, checker: Checker) -> None:
         self._policy = policy
         self._checker = checker
+        self._recipes = policy.recipes()
         rules = checker.rules
         self._acts = _mask(policy.responses.substitutes(rule.level) for rule in rules)
         self._is_clamp = _mask(rule.repair is Repair.CLAMP for rule in rules)
@@ -91,7 +92,7 @@ class Fallback:
         """Answer n rows without any model: every output, from the recipes, within the caps."""
         known = self._believable(columns, n)
         with np.errstate(over="ignore", invalid="ignore"):
-            for recipe in self._policy.fallback:
+            for recipe in self._recipes:
                 cooked = _cook(recipe, known, n)
                 whole = recipe.field in self._policy.whole
                 known[recipe.field] = np.ceil(cooked) if whole else cooked

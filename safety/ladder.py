@@ -16,7 +16,6 @@ from safety.checker import Checker
 from safety.fallback import Fallback
 from safety.limits import Limit
 from safety.policy import FamilyPolicy
-from safety.recipes import Constant, Multiple, Recipe, Threshold
 from safety.rules import Between, Finite, Never
 from safety.rungs import Rung
 
@@ -52,11 +51,11 @@ class Ladder:
         self._policy = policy
         self._checker = checker
         self._recipes = Fallback(policy, checker)
-        constants = tuple(_as_constant(each) for each in policy.fallback)
-        self._constants = Fallback(policy.model_copy(update={"fallback": constants}), checker)
+        constants = policy.model_copy(update={"fallback": policy.constants()})
+        self._constants = Fallback(constants, checker)
         self._reads = tuple(
             sorted(
-                {name for recipe in policy.fallback for name in recipe.reads()}
+                {name for recipe in policy.recipes() for name in recipe.reads()}
                 - set(policy.outputs)
             )
         )
@@ -82,7 +81,7 @@ class Ladder:
         found = {field: np.asarray(each, np.float64) for field, each in constants.items()}
         columns = self._believed(columns, n)
         rungs = np.full(n, float(Rung.CONSTANT.code))
-        if self._policy.rungs.baseline and self._reads:
+        if self._reads:
             self._try_baseline(found, rungs, columns, n)
         limit = self._policy.rungs.last_safe_seconds
         if limit is not None and last is not None:
@@ -172,14 +171,3 @@ def _same(now: FloatArray | None, then: FloatArray | None, n: int) -> BoolArray:
         return np.zeros(n, dtype=np.bool_)
     same: BoolArray = (now == then) | (np.isnan(now) & np.isnan(then))
     return same
-
-
-def _as_constant(recipe: Recipe) -> Constant:
-    """Give what a recipe says where nothing is known that it reads."""
-    match recipe:
-        case Constant():
-            return recipe
-        case Multiple():
-            return Constant(field=recipe.field, value=recipe.otherwise)
-        case Threshold():
-            return Constant(field=recipe.field, value=recipe.beyond)

@@ -25,7 +25,7 @@ from safety.limits import (
     WidthLimit,
     governs_parameters,
 )
-from safety.recipes import Recipe
+from safety.recipes import Constant, Recipe
 from safety.rungs import Rungs
 from safety.written import Grown
 from settings.frozen import Frozen
@@ -122,6 +122,14 @@ class FamilyPolicy(Grown):
         right, choices = comparison.right, self.codes.get(comparison.left, ())
         return float(choices.index(right)) if right in choices else right
 
+    def constants(self) -> tuple[Constant, ...]:
+        """Give what the recipes say where nothing is known that they read."""
+        return tuple(recipe.when_unknown() for recipe in self.fallback)
+
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Give the recipes that answer: without the baseline rung all are constants."""
+        return self.fallback if self.rungs.baseline else self.constants()
+
     def is_answer(self, column: str) -> bool:
         """Tell whether a column is said by the model, and so may be moved."""
         return column in self.outputs or is_parameter(column)
@@ -189,7 +197,7 @@ class FamilyPolicy(Grown):
 
     @model_validator(mode="after")
     def _fallback_keeps_the_ranges(self) -> Self:
-        reach = {recipe.field: recipe.reach() for recipe in self.fallback}
+        reach = {recipe.field: recipe.reach() for recipe in self.recipes()}
         for limit in self.all_ranges():
             judged = limit.repair in _ANSWERED_ANEW and limit.level is not Level.SAFE
             # What holds under a condition is proved before a policy is active (safety/proofs/).

@@ -189,6 +189,11 @@ def fallbacks() -> list[Fault]:
             recipe(fleet(), "upper", times=6),
         ),
         fault(
+            "constants alone, of which two are far apart",
+            "width:wait_ms",
+            recipe(fleet(), "upper", otherwise=1000) | {"rungs": {"baseline": False}},
+        ),
+        fault(
             "a count rounded up over its range",
             "range:workers",
             constant(

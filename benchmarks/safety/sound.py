@@ -269,6 +269,10 @@ def of_a_fleet() -> list[Sound]:
             recipe(fleet(), "upper", times=1.5) | {"responses": {"warning": "substitute"}},
         ),
         sound(
+            "an interval whose recipe is too wide, where none is used",
+            recipe(fleet(), "upper", times=6) | {"rungs": {"baseline": False}},
+        ),
+        sound(
             "a limit on trial",
             fleet(ranges=[limit("safe", field="workers", high=5)]),
         ),

@@ -32,7 +32,7 @@ def answer(
     """
     policy = family.policy
     known = believed(arithmetic, family, given)
-    for recipe in policy.fallback:
+    for recipe in policy.recipes():
         if recipe.field in wanted:
             cooked = _cook(arithmetic, recipe, known)
             known[recipe.field] = round_up(cooked) if recipe.field in policy.whole else cooked
@@ -54,7 +54,7 @@ def clamps_of(family: Family, fields: Collection[str]) -> list[Held]:
 
 def comes_of(family: Family, fields: Collection[str]) -> frozenset[str]:
     """Name the columns that the fallback's answer to these fields comes of, themselves too."""
-    recipes = {recipe.field: recipe for recipe in family.policy.fallback}
+    recipes = {recipe.field: recipe for recipe in family.policy.recipes()}
     doubts = family.disbelieving()
     left, found = list(fields), set(fields)
     while left:

@@ -18,7 +18,7 @@ from deployments.gateway.beside import BesideColumns
 from deployments.gateway.envelope import unjudged_of
 from deployments.gateway.nested import Items
 from deployments.runtime.batch import Batch, Detail, Judgement
-from deployments.safety.deployment import Judge
+from deployments.safety.judge import Judge
 
 HOUR = 3600.0
 # A Friday on which New York trades from 14:30 to 18:00 UTC: the day after Thanksgiving.
