@@ -109,6 +109,7 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /config/repair",
         "POST /safety/emergency-mode",  # turning it off takes an admin; the route itself looks
         "POST /ledger/audit",
+        "PUT /safety/policy",
         "POST /safety/policy/check",
         "POST /sources/{name}/check",
         "POST /sources/{name}/backfill",

@@ -56,6 +56,49 @@ class DraftBody(_Body):
         return self
 
 
+class PolicyDraftBody(_Body):
+    """A new version whose safety policy is another one; the rest is its parent's."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "policy": {
+                        "families": {
+                            "bandit-evaluate": {
+                                "inputs": [],
+                                "outputs": ["lower", "upper"],
+                                "relations": [
+                                    {
+                                        "lesser": "lower",
+                                        "greater": "upper",
+                                        "level": "unsafe",
+                                        "message": "An interval's ends may not cross.",
+                                    }
+                                ],
+                                "fallback": [
+                                    {"kind": "constant", "field": "lower", "value": 0},
+                                    {"kind": "constant", "field": "upper", "value": 1},
+                                ],
+                            }
+                        }
+                    },
+                    "message": "intervals of an evaluation may not cross",
+                }
+            ]
+        },
+    )
+    policy: dict[str, Any] = Field(
+        description="The whole policy, as GET /safety/policy gives it. Without a family that is "
+        "served it is refused."
+    )
+    message: Message
+    parent: int | None = Field(
+        None, ge=1, description="The version it is written on top of; the active one if left out."
+    )
+
+
 class ApproveBody(_Body):
     """The hash is that of the document which the approver read: another content is not approved."""
 

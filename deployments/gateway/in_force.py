@@ -57,12 +57,15 @@ async def _in_stream(redis: Redis, at: datetime) -> list[Event]:
     return [
         each
         for each in found
-        if each is not None and each.kind == ACTIVATED and time_of(each.time) <= at
+        if each is not None
+        and each.kind == ACTIVATED
+        and time_of(each.time) <= at + ONE_MILLISECOND
     ]
 
 
 async def _in_archive(at: datetime) -> list[Event]:
-    page = await ask(Questions.timeline, 1, until=at + ONE_MILLISECOND, kinds=[ACTIVATED])
+    # The archive cuts `until` to whole milliseconds, and leaves out what is at it.
+    page = await ask(Questions.timeline, 1, until=at + 2 * ONE_MILLISECOND, kinds=[ACTIVATED])
     return [
         Event(ACTIVATED, each["time"].timestamp(), details=each["details"]) for each in page.events
     ]

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from deployments.api.configuration import ConfigPatch, DraftBody
+from deployments.api.configuration import ConfigPatch, DraftBody, PolicyDraftBody
 from deployments.api.datasets import DatasetQuery
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.features import VectorsQuery
@@ -177,7 +177,7 @@ def _build(app: FastAPI, families: Mapping[str, InferenceEndpoint]) -> dict[str,
     schemas = components.setdefault("schemas", {})
     schemas |= _schemas([Error, Online, Interval, SafetyShown, Meta])
     schemas |= _schemas([TelemetryRows, TelemetryColumns, VectorsQuery, DatasetQuery, PolicyCheck])
-    schemas |= _schemas([ConfigPatch, DraftBody])
+    schemas |= _schemas([ConfigPatch, DraftBody, PolicyDraftBody])
     for family in families.values():
         schemas |= _schemas([BodyReader(family).many, family.body, family.data])
         schemas[_answer(family)] = _answer_schema(family)

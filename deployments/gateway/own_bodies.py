@@ -16,6 +16,7 @@ ROUTES = frozenset(
         ("POST", "/features/datasets"),
         ("PUT", "/config"),
         ("POST", "/config/versions"),
+        ("PUT", "/safety/policy"),
         ("POST", "/safety/policy/check"),
     }
 )

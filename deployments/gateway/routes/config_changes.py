@@ -1,4 +1,4 @@
-"""Versions of the configuration: patched, drafted, validated and approved."""
+"""Versions of the configuration, of its safety policy too: drafted, validated and approved."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from access.keys import Principal
+from config_store.document import ConfigDocument
 from config_store.errors import RefusedChangeError
 from config_store.steering.commands import Approve
 from deployments.api.configuration import (
@@ -15,6 +16,7 @@ from deployments.api.configuration import (
     ConfigVersion,
     DraftBody,
     PatchedShown,
+    PolicyDraftBody,
     ValidatedShown,
 )
 from deployments.api.errors import InvalidError
@@ -95,8 +97,26 @@ async def draft(request: Request, here: Here, by: By) -> ConfigVersion | Respons
             document = await here.changes.patched(await here.configs.get(parent), asked.patch)
         else:
             document = await here.changes.read(asked.document or {})
-        life = await here.changes.draft(actor_of(by), asked.message, document, parent)
-        return ConfigVersion(**await described(here, await here.configs.get(life.number)))
+        return await _drafted(here, by, asked.message, document, parent)
+
+
+@router.put(
+    "/safety/policy",
+    summary="Draft a version with another safety policy; it is proved when it is validated",
+    status_code=201,
+    openapi_extra=_body("PolicyDraftBody"),
+    response_model=ConfigVersion,
+)
+async def draft_policy(request: Request, here: Here, by: By) -> ConfigVersion | Response:
+    try:
+        asked = await _read(request, here, by, PolicyDraftBody)
+    except ClientGoneError:
+        return Response(status_code=GONE)
+    with refusals():
+        parent = asked.parent or (await here.changes.steering.read()).active
+        before = (await here.configs.get(parent)).document.model_dump(mode="json")
+        document = await here.changes.read(before | {"safety": asked.policy})
+        return await _drafted(here, by, asked.message, document, parent)
 
 
 @router.post(
@@ -124,6 +144,13 @@ async def approve(v: VersionNumber, body: ApproveBody, here: Here, by: By) -> Co
             )
         await here.changes.command(Approve(v, body.config_hash), actor_of(by))
         return ConfigVersion(**await described(here, version))
+
+
+async def _drafted(
+    here: GatewayContext, by: Principal, message: str, document: ConfigDocument, parent: int
+) -> ConfigVersion:
+    life = await here.changes.draft(actor_of(by), message, document, parent)
+    return ConfigVersion(**await described(here, await here.configs.get(life.number)))
 
 
 async def _read(request: Request, here: GatewayContext, by: Principal, model: type[Body]) -> Body:

@@ -125,6 +125,37 @@ async def test_a_policy_whose_fallback_breaks_it_is_refused(api: ConfigApi) -> N
     assert len(await api.get("/config/versions")) == 1
 
 
+async def test_a_policy_is_drafted_whole_and_proved_by_the_validation(api: ConfigApi) -> None:
+    policy = (await api.get("/safety/policy"))["policy"]
+    same = (await api.ask("PUT", "/safety/policy", {"policy": policy, "message": "m"})).json()
+    assert same["config_hash"] == api.active().config_hash
+    policy["families"]["bandit-evaluate"]["fallback"] = [
+        {"kind": "constant", "field": "lower", "value": 1},
+        {"kind": "constant", "field": "upper", "value": 0},
+    ]
+    made = await api.ask("PUT", "/safety/policy", {"policy": policy, "message": "crossed"})
+    assert made.status_code == 201, made.text
+    shown = made.json()
+    assert (shown["reason"], shown["life"]["stage"], shown["life"]["parent"]) == (
+        "crossed",
+        "draft",
+        1,
+    )
+    checked = (await api.ask("POST", f"/config/versions/{shown['version']}/validate")).json()
+    assert not checked["good"]
+    assert all(place.startswith("safety.families.bandit-evaluate") for place in checked["faults"])
+    assert (await api.get("/safety/policy"))["config_version"] == 1
+
+
+async def test_a_policy_without_a_family_that_is_served_is_refused(api: ConfigApi) -> None:
+    policy = (await api.get("/safety/policy"))["policy"]
+    del policy["families"]["tail"]
+    body = {"policy": policy, "message": "m"}
+    refused = error(await api.ask("PUT", "/safety/policy", body), 422)
+    assert "tail" in str(refused["fields"])
+    assert len(await api.get("/config/versions")) == 1
+
+
 @pytest.mark.parametrize(
     "body", [b"[]", b"3", b"{", b'{"a": NaN}', b'{"x":' * 500 + b"1" + b"}" * 500]
 )
