@@ -234,6 +234,16 @@ def fallbacks() -> list[Fault]:
             fleet(ranges=[limit(field="admit", high=0.5, when=failing)]),
         ),
         fault(
+            "full admission that only a clamp on trial would halve",
+            "range:admit",
+            fleet(
+                ranges=[
+                    limit("safe", field="admit", high=0.5, repair="clamp"),
+                    limit(field="admit", high=0.5, when=failing),
+                ]
+            ),
+        ),
+        fault(
             "an action that is forbidden while errors are high",
             "no-growth-while-failing",
             fleet(

@@ -5,7 +5,7 @@ The same steps as safety/fallback.py takes, on terms.
 
 from collections.abc import Collection
 
-from safety.limits import Repair
+from safety.limits import Level, Repair
 from safety.proofs.floats import (
     MISSING,
     Arithmetic,
@@ -48,6 +48,7 @@ def clamps_of(family: Family, fields: Collection[str]) -> list[Held]:
         for each in family.limits
         if each.limit is not None
         and each.rule.repair is Repair.CLAMP
+        and each.rule.level is not Level.SAFE  # a limit on trial moves nothing
         and moved(family.policy, each.limit) in fields
     ]
 
