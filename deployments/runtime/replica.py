@@ -122,14 +122,15 @@ class Replica:
         version = self.config.value
         if version is not None:
             self.metrics.config_version.set(version.number)
-            await self._running.report(
-                self._publisher.name, self._role, version.number, version.config_hash
-            )
         if self._is_open:
             self.metrics.emergency_mode.set(self.in_emergency())
         self.note_storage()
         for count in self._counts:  # last: a stage may know better
             count()
+        if version is not None:  # behind what is counted also while Redis is away
+            await self._running.report(
+                self._publisher.name, self._role, version.number, version.config_hash
+            )
         await self._publisher.publish(snapshot(self.metrics.registry, self.clocks.wall()))
 
 

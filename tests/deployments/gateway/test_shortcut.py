@@ -54,9 +54,9 @@ async def test_inference_goes_to_the_ingress_and_the_rest_passes_on(house: House
     for path in (PATH, "/api/v1" + PATH):
         assert (await through(app, "POST", path, key))[0]["status"] == 200
     assert behind.passed == []
-    for method, path in (("GET", PATH), ("POST", "/config/versions"), ("GET", "/health")):
+    for method, path in (("GET", PATH), ("POST", "/config/deploy"), ("GET", "/health")):
         assert await through(app, method, path, key) == []
-    assert behind.passed == [PATH, "/config/versions", "/health"]
+    assert behind.passed == [PATH, "/config/deploy", "/health"]
     await app({"type": "lifespan"}, None, None)  # type: ignore[arg-type] # nobody calls them
     assert behind.passed[-1] == "lifespan"
 
