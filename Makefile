@@ -13,7 +13,7 @@ THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
 
-.PHONY: help serve dev one install install-kafka install-dev install-system check unit live cluster long test fresh bench bench-features quality chaos abuse intake interleavings lock generate clean
+.PHONY: help serve dev one install install-kafka install-dev install-system check unit live cluster long test fresh bench bench-features evidence quality chaos abuse intake interleavings lock generate clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -75,6 +75,9 @@ bench: install-dev install-system ## Speed against LitServe, MLServer, BentoML a
 
 bench-features: install-dev install-system ## Vectors of features: speed beside Feast, and hits at 1,000 requests a second
 	@$(BIN)/python -m benchmarks.features_speed.run $(BENCH_ARGS)
+
+evidence: install-dev ## 1,000 simulated rollouts of a kind, judged after every request: false alarms, regressions
+	@$(BIN)/python -m benchmarks.evidence.run
 
 quality: install-dev ## Models against published figures: make quality DATA=dir
 	@$(BIN)/python -m benchmarks.quality.run --data "$(DATA)"

@@ -17,6 +17,13 @@ class NoActiveVersionError(ConfigError):
         super().__init__("No configuration is active yet: publish a version and activate it.")
 
 
+class UnknownCertificateError(ConfigError):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is no certificate {name}: a rollout lists the hashes of its certificates."
+        )
+
+
 class CorruptVersionError(ConfigError):
     """What is stored is not what was published; a version never changes by itself."""
 

@@ -240,6 +240,31 @@ def audit(
 
 
 @app.command()
+def verify(
+    certificate: Annotated[
+        Path, typer.Argument(help="A certificate of a rollout's step, or a list of them, as JSON.")
+    ],
+    archive: Annotated[
+        str | None,
+        typer.Option(help="The archive's folder, or the URL of its ClickHouse; else the own one."),
+    ] = None,
+) -> None:
+    """Recompute a rollout's certificate from the ledger, without a server: exit code 4 if wrong."""
+    from launch.verify_command import (  # noqa: PLC0415 - opens the column store
+        verify as verify_certificates,
+    )
+
+    try:
+        verdict = asyncio.run(verify_certificates(read_settings(), certificate, archive))
+    except LaunchError as error:
+        raise failed(str(error)) from None
+    for line in verdict.lines:
+        typer.secho(line, fg=None if verdict.sound else "red")
+    if not verdict.sound:
+        raise typer.Exit(NOT_SOUND)
+
+
+@app.command()
 def version() -> None:
     """Print this release's number."""
     from deployments.runtime.version import VERSION  # noqa: PLC0415 - asks the installed package
