@@ -31,6 +31,9 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /ready",
         "GET /status",
         "GET /safety/policy",
+        "GET /safety/status",
+        "GET /safety/violations",
+        "GET /safety/overrides",
         "GET /config",
         "GET /config/active",
         "GET /config/versions",
@@ -88,13 +91,19 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "POST /write",
     ),
     Role.OPERATOR: (
+        "POST /safety/emergency-mode",  # turning it off takes an admin; the route itself looks
         "POST /ledger/audit",
+        "POST /safety/policy/check",
         "POST /sources/{name}/check",
         "POST /sources/{name}/backfill",
         "DELETE /sources/{name}/backfill",
         "PUT /experiments/{id:path}/arms/{arm}",
         "DELETE /experiments/{id:path}/arms/{arm}",
         "PUT /experiments/{id:path}/baseline/{arm}",
+    ),
+    Role.ADMIN: (
+        "POST /safety/override",
+        "DELETE /safety/override/{id}",
     ),
 }
 

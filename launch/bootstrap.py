@@ -5,6 +5,9 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from config_store.steering.commands import Actor, EmergencyOn
+from config_store.steering.store import SteeringStore
+
 from access.key_store import KeyStore
 from access.keys import Role
 from config_store.document import ConfigDocument
@@ -57,10 +60,22 @@ def prepare(settings: Settings, document: ConfigDocument | None = None) -> None:
     """Prepare what is absent; without a document of one's own it is the shipped one."""
     try:
         asyncio.run(prepare_redis(settings, document))
+        if settings.emergency_mode:
+            asyncio.run(_begin_emergency(settings))
     except (*REDIS_AWAY, ValueError) as error:
         if settings.embedded_redis:
             raise
         raise RedisAwayError(str(error)) from error
+
+
+async def _begin_emergency(settings: Settings) -> None:
+    redis = open_redis(settings.redis_address, settings.redis_prefix)
+    try:
+        begin = EmergencyOn("EMERGENCY_MODE was set when the platform was started")
+        by = Actor("EMERGENCY_MODE", Role.OPERATOR)
+        await SteeringStore(redis).change(begin, by, datetime.now(UTC).timestamp())
+    finally:
+        await redis.aclose()
 
 
 def check_clickhouse(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from launch.failure import explain
 from launch.features.commands import features
 from launch.private_files import keep_private
 from launch.run_record import Run, RunRecord
+from launch.safety.commands import safety
 from launch.sources.commands import connect, sources
 from settings import aliases
 from settings.environment import Settings
@@ -35,6 +36,7 @@ app.add_typer(keys, name="key")
 app.add_typer(connect, name="connect")
 app.add_typer(sources, name="sources")
 app.add_typer(features, name="features")
+app.add_typer(safety, name="safety")
 archive = typer.Typer(
     help="Show where the archive of decisions is, or give it up.", no_args_is_help=True
 )

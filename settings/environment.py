@@ -192,6 +192,21 @@ class Settings(BaseSettings):
         read_by="Ray; replicas and gateways",
         validation_alias="RAY_USE_TLS",
     )
+    emergency_mode: bool = setting(
+        False,
+        "Whether `ballast up` or `ballast bootstrap` begins with [emergency mode](safety.md) on: "
+        "every family answers its fallback until an admin ends it. `False` ends none.",
+        read_by="`ballast up`; `ballast bootstrap`",
+        validation_alias="EMERGENCY_MODE",
+    )
+    enable_safety_checks: bool = setting(
+        True,
+        "`False` asks to answer without the limits of the safety policy. It has an effect only on "
+        "families for which an admin [confirms it](safety.md#answers-without-checks), and every "
+        "answer then says so.",
+        read_by="safety replicas; gateways",
+        validation_alias="ENABLE_SAFETY_CHECKS",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = setting(
         "INFO",
         "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",

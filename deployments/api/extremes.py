@@ -243,6 +243,7 @@ EXTREMES = InferenceEndpoint(
     body=ExtremesBody,
     data=ExtremesData,
     columns=columns,
+    given=tuple(SEEN),
     answers=answers,
     interval_method="profile-likelihood",
     interval_level=LEVEL,

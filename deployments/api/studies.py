@@ -299,6 +299,7 @@ STUDY = InferenceEndpoint(
     name="bayes-opt",
     path="/models/bayes-opt",
     summary="Suggest the next trial of a study",
+    parameters="parameters",
     unjudged=("parameters",),
     no_interval=NOTHING_CLAIMED,
     body=StudyBody,

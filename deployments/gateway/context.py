@@ -1,6 +1,7 @@
 """What the gateway's routes work with; opened with the replica, closed with it."""
 
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
@@ -9,6 +10,7 @@ from access.key_store import KeyStore
 from access.keys import KeyRing
 from access.wire_secret import wire_secret
 from config_store.document import FeatureConfig
+from config_store.steering.state import Freeze
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from deployments.api.endpoint import InferenceEndpoint
@@ -23,6 +25,7 @@ from deployments.gateway.lanes import Lanes
 from deployments.gateway.listeners import Listeners
 from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.pipeline import InferencePipeline, Stages
+from deployments.gateway.policy_checks import PolicyChecks
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.remote_write import RemoteWrites
@@ -84,6 +87,7 @@ class GatewayContext:
         self.lookups = DecisionLookups(self.clocks.monotonic, why_waiting=self.spools.why_waiting)
         self.intake = Intake(replica.redis)
         self.features = FeatureReader(replica.redis, self.clocks.monotonic, self._refresh_seconds)
+        self.policy_checks = PolicyChecks()
         self.post_room = BodyRoom(POSTS_PER_KEY, POSTS_IN_ALL)
         self.vectors = VectorsQuestions(
             self.features, self.post_room, self.active, self.clocks.wall
@@ -192,6 +196,11 @@ class GatewayContext:
             )
         if self.ledger.degraded:
             found.append("Redis cannot be reached, and decisions are written to the spool")
+        state = self.replica.steering.value
+        if state is not None and (emergency := state.emergency) is not None:
+            found.append(
+                f"Emergency mode is on ({emergency.reason}): every family answers its fallback"
+            )
         return found + self.replica.storage.reasons()
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
@@ -231,10 +240,16 @@ class GatewayContext:
                 ids,
                 self.clocks,
                 lambda: self.replica.config.stale,
+                self.replica.in_emergency,
                 self._stopwatch,
+                self._freezes,
             )
             for name, family in self.families.items()
         }
+
+    def _freezes(self) -> Sequence[Freeze]:
+        state = self.replica.steering.value
+        return () if state is None else state.freezes
 
     async def _share_rates(self) -> None:
         # While Redis is away the shares stay as they are.

@@ -8,7 +8,14 @@ from starlette.types import Scope
 from access.endpoints import V1
 
 PATHS = frozenset(
-    {"/telemetry", "/telemetry/logs", "/write", "/features/vectors", "/features/datasets"}
+    {
+        "/telemetry",
+        "/telemetry/logs",
+        "/write",
+        "/features/vectors",
+        "/features/datasets",
+        "/safety/policy/check",
+    }
 )
 
 

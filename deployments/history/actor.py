@@ -277,6 +277,12 @@ class History:
     ) -> list[dict[str, Any]]:
         return await self._lookup.newest(limit, family=family, since=since)
 
+    async def violations(
+        self, limit: int, family: str | None, severity: str | None, since: datetime | None
+    ) -> list[dict[str, Any]]:
+        """List the latest decisions that broke a limit."""
+        return await self._lookup.violations(limit, family=family, severity=severity, since=since)
+
     async def timeline(
         self,
         limit: int,

@@ -11,8 +11,10 @@ from access.key_store import KeyStore
 from access.keys import Role
 from config_store.document import BanditsConfig
 from config_store.shipped import default_document
+from config_store.steering.commands import Actor, EmergencyOff
+from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore
-from launch.bootstrap import prepare_redis, read_secret, write_secret
+from launch.bootstrap import prepare, prepare_redis, read_secret, write_secret
 from settings.environment import Settings
 from tests.redis_server import RedisServer
 
@@ -116,3 +118,22 @@ async def test_without_redis_it_says_so(settings: Settings, redis_server: RedisS
     with pytest.raises((RedisError, OSError)):
         await prepare_redis(settings)
     assert not settings.paths.key_file.exists()
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_start_may_ask_for_emergency_mode_and_never_ends_one(
+    settings: Settings, redis: Redis, asked: bool
+) -> None:
+    begins = settings.model_copy(update={"emergency_mode": asked})
+    await asyncio.to_thread(prepare, begins)
+    emergency = (await SteeringStore(redis).read()).emergency
+    assert (emergency is not None) is asked
+    if emergency is None:
+        return
+    assert (emergency.by, emergency.rule) == ("EMERGENCY_MODE", "")
+    await asyncio.to_thread(prepare, settings)
+    assert (await SteeringStore(redis).read()).emergency == emergency
+    admin = Actor("grace", Role.ADMIN)
+    await SteeringStore(redis).change(EmergencyOff("a drill"), admin, emergency.since + 1)
+    await asyncio.to_thread(prepare, settings)
+    assert (await SteeringStore(redis).read()).emergency is None

@@ -40,11 +40,19 @@ def forecast(**ask: Any) -> Any:
     return forecast_sent(**ask)
 
 
+def check_policy(**ask: Any) -> Any:
+    """Check a safety policy; see safety/proofs/sent.py."""
+    from safety.proofs.sent import checked  # noqa: PLC0415 - only who needs it
+
+    return checked(**ask)
+
+
 TASKS: dict[str, Callable[..., Any]] = {
     "evaluate": evaluate,
     "suggest": suggest,
     "fit": fit,
     "forecast": forecast,
+    "check_policy": check_policy,
 }
 
 

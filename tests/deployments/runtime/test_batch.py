@@ -84,8 +84,17 @@ def test_a_judgement_arrives_as_it_left(
     again = Judgement.from_frame(travelled(sent.to_frame()))
     assert_same(again.columns, columns)
     assert [LEVELS[int(code)] for code in again.levels] == levels
-    assert again.fallback.astype(bool).tolist() == fallback
+    assert again.fallback.tolist() == fallback
     assert (again.violations, again.policy) == (violations, "9f3c")
+    assert (again.overrides, again.unchecked, again.emergency) == ({}, False, "")
+
+
+def test_what_people_put_over_a_judgement_arrives_too() -> None:
+    sent = Judgement({}, np.zeros(1), np.ones(1), policy="9f3c", version=3)
+    sent.overrides, sent.unchecked, sent.emergency = {0: {"action": "o1"}}, True, "by ada"
+    again = Judgement.from_frame(travelled(sent.to_frame()))
+    assert again.overrides == {0: {"action": "o1"}}
+    assert (again.unchecked, again.emergency) == (True, "by ada")
 
 
 @given(COLUMNS, NAMES, NAMES, arrays(np.float64, N, elements=st.floats(allow_nan=True)))
