@@ -18,6 +18,7 @@ from deployments.api.errors import UnavailableError
 from deployments.api.shipped import FAMILIES
 from deployments.gateway.admission import Admission
 from deployments.gateway.body_room import BodyRoom
+from deployments.gateway.choice import SteeredChoice, VersionChoice
 from deployments.gateway.documentation.sessions import Sessions
 from deployments.gateway.feature_reader import FeatureReader
 from deployments.gateway.hops import Handles, Hops
@@ -46,6 +47,8 @@ from settings.redis_connection import REDIS_AWAY
 LAG_SECONDS = 1.0
 SPOOLS_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
+# How soon a document is asked for again that could not be read.
+STEERED_SECONDS = 1.0
 # Of posted telemetry, whose bodies are twice as large and become ten times as much while they are
 # read.
 POSTS_PER_KEY = 4
@@ -97,7 +100,9 @@ class GatewayContext:
         self.hops = Hops(replica, handles, self.families, secret)
         ids = DecisionIds(self.clocks.wall, os.urandom)
         self.keyed = StateClient(self.hops.models, ids, self.active)
-        self.lanes = Lanes(self._pipelines(ids), lambda: replica.config.value, self.clocks)
+        self.choice = VersionChoice(lambda: replica.config.value, self.clocks.wall)
+        self._steered = SteeredChoice(self.choice, self.configs.get)
+        self.lanes = Lanes(self._pipelines(ids), self.choice, self.clocks)
         self.remote_writes = RemoteWrites(replica.redis, self.lanes.turns)
         # What is stopped before the parts that it works on.
         self._working: list[BackgroundLoop] = []
@@ -136,6 +141,7 @@ class GatewayContext:
                 expected=REDIS_AWAY,
             ),
         ]
+        await self._start_choosing()
         self._start_watching_others()
         await self.keys.start()
         # Serve sends requests once the constructor is done: not before they can be admitted.
@@ -149,6 +155,22 @@ class GatewayContext:
             )
         )
         self.replica.follow(self._configure)
+
+    async def _start_choosing(self) -> None:
+        """Know the documents that the steering state names before the first request."""
+        self.replica.follow(self._steered.keep)
+        self.replica.follow_steering(self._steered.follow)
+        with suppress(*REDIS_AWAY):
+            await self._steered.step()
+        self._working.append(
+            self.replica.loops.start(
+                "read steered versions",
+                self._steered.step,
+                lambda: STEERED_SECONDS,
+                expected=REDIS_AWAY,
+                wake=self._steered.wake,
+            )
+        )
 
     async def _close_own(self) -> None:
         """Close all but the replica, whether it was started or not."""

@@ -1,6 +1,8 @@
 """Puts a request's rows into the lane of their family, and gives the answers back."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from access.keys import Principal
 from config_store.document import Lane as LaneConfig
@@ -10,6 +12,7 @@ from deployments.api.errors import RefusedError, UnavailableError
 from deployments.api.shipped import FAMILIES
 from deployments.gateway.answers import Answered, LaneRow
 from deployments.gateway.body_room import BodyRoom
+from deployments.gateway.choice import VersionChoice
 from deployments.gateway.lane import Lane, LaneLimits
 from deployments.gateway.pipeline import InferencePipeline
 from deployments.gateway.turns import Turns
@@ -22,16 +25,26 @@ def limits_of(config: LaneConfig) -> LaneLimits:
     )
 
 
+class _Asked(NamedTuple):
+    """One request, as it came."""
+
+    family: str
+    bodies: Sequence[FamilyBody]
+    principal: Principal
+    received: float
+    request_id: str
+
+
 class Lanes:
     """The lanes of all families."""
 
     def __init__(
         self,
         pipelines: dict[str, InferencePipeline],
-        config: Callable[[], Version | None],
+        choice: VersionChoice,
         clocks: SystemClocks,
     ) -> None:
-        self._config = config
+        self._choice = choice
         self._clocks = clocks
         self.turns = Turns()
         self.room = BodyRoom()
@@ -58,15 +71,53 @@ class Lanes:
         request_id: str,
     ) -> Sequence[Answered]:
         """Carry the rows of one request, which was received at that moment, within its deadline."""
-        version = self._config()
+        version = self._choice.active()
         if version is None:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
+        asked = _Asked(family, bodies, principal, received, request_id)
+        if self._choice.rollout is None:
+            found = await self._queue(asked, version, bodies)
+        else:
+            found = await self._in_parts(asked, self._choice.split(FAMILIES[family], bodies))
+        return [_answer_of(each, family, request_id) for each in found]
+
+    def _queue(
+        self, asked: _Asked, version: Version, bodies: Sequence[FamilyBody]
+    ) -> asyncio.Future[Sequence[Answered | Exception]]:
+        family, received, principal = asked.family, asked.received, asked.principal
         deadline = received + version.document.serving.of(family).deadlines.request_ms / 1000
         rows = [
-            LaneRow(body, principal, received, deadline, request_id, version) for body in bodies
+            LaneRow(body, principal, received, deadline, asked.request_id, version)
+            for body in bodies
         ]
-        found = await self.by_family[family].ask(rows, deadline, principal.key_id, version.number)
-        return [_answer_of(each, family, request_id) for each in found]
+        return self.by_family[family].ask(rows, deadline, principal.key_id, version.number)
+
+    async def _in_parts(
+        self, asked: _Asked, parts: Sequence[tuple[Version, list[int]]]
+    ) -> Sequence[Answered | Exception]:
+        """Ask each version for its rows, and put the answers in the order of the request.
+
+        Rows of a version that gives no answer have its error; an error of all is the request's.
+        """
+        waits = [self._part(asked, version, rows) for version, rows in parts]
+        outcomes = await asyncio.gather(*waits, return_exceptions=True)
+        failed = [each for each in outcomes if isinstance(each, BaseException)]
+        if len(failed) == len(parts):
+            raise failed[0]
+        found: dict[int, Answered | Exception] = {}
+        for (_, rows), outcome in zip(parts, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                found |= dict.fromkeys(rows, outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                found |= zip(rows, outcome, strict=True)
+        return [found[row] for row in range(len(asked.bodies))]
+
+    async def _part(
+        self, asked: _Asked, version: Version, rows: Sequence[int]
+    ) -> Sequence[Answered | Exception]:
+        return await self._queue(asked, version, [asked.bodies[row] for row in rows])
 
     async def drain(self) -> None:
         for lane in self.by_family.values():

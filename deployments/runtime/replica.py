@@ -34,6 +34,7 @@ class Replica:
 
     def __init__(self, role: str) -> None:
         self._followers: list[Callable[[Version], None]] = []
+        self._steering_followers: list[Callable[[SteeringState], None]] = []
         self._counts: list[Callable[[], None]] = []
         self._is_open = False
         self.settings = Settings()
@@ -46,7 +47,7 @@ class Replica:
         self._publisher = Publisher(self.redis, role)
         self.loops = self.metrics.loops
         self.config = ConfigWatch(self.redis, self._hand_on, loops=self.loops)
-        self.steering = SteeringWatch(self.redis, _noted, loops=self.loops)
+        self.steering = SteeringWatch(self.redis, self._hand_on_steering, loops=self.loops)
         self.storage = StorageWatch(self.redis, self.settings.home)
 
     def follow(self, on_config: Callable[[Version], None]) -> None:
@@ -54,6 +55,12 @@ class Replica:
         if (version := self.config.value) is not None:
             on_config(version)
         self._followers.append(on_config)
+
+    def follow_steering(self, on_state: Callable[[SteeringState], None]) -> None:
+        """Hand over the steering state, where one is known yet, and each that follows."""
+        if (state := self.steering.value) is not None:
+            on_state(state)
+        self._steering_followers.append(on_state)
 
     def before_snapshot(self, count: Callable[[], None]) -> None:
         """Have this called before each time that the metrics are published."""
@@ -112,6 +119,10 @@ class Replica:
         for on_config in self._followers:
             on_config(version)
 
+    def _hand_on_steering(self, state: SteeringState) -> None:
+        for on_state in self._steering_followers:
+            on_state(state)
+
     async def _publish(self) -> None:
         version = self.config.value
         if version is not None:
@@ -122,7 +133,3 @@ class Replica:
         for count in self._counts:  # last: a stage may know better
             count()
         await self._publisher.publish(snapshot(self.metrics.registry, self.clocks.wall()))
-
-
-def _noted(_: SteeringState) -> None:
-    """Do nothing: whoever goes by the state reads it from the watch."""

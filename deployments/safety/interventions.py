@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from config_store.steering.state import SteeringState
-
 from deployments.runtime.batch import Batch, Judgement
 from deployments.safety.judge import Judge
 from safety.overrides import CHECKS, Overrides

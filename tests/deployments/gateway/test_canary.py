@@ -1,0 +1,108 @@
+"""A canary's candidate answers its share of the keys, and no other; under load, again and again."""
+
+import asyncio
+
+import pytest
+
+from config_store.steering.commands import Abort, Advance
+from config_store.steering.shares import place
+from config_store.steering.state import Strategy
+from deployments.gateway.lane import LaneLimits
+from tests.deployments.gateway.rollouts import Clients, Operator, runs
+from tests.deployments.gateway.told_apart import at_step, mixed
+from tests.deployments.house import House
+from tests.effort import tries
+
+KEYS = [f"service-{number}" for number in range(40)]
+SHARES = (0.1, 0.3, 0.6, 1.0)
+ROLLOUTS = tries(6, long=250)  # a thousand switches of shares
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("challenger")
+async def test_each_key_sees_one_version_through_a_step_and_no_row_is_mixed(house: House) -> None:
+    operator, clients = Operator(house), Clients(house, KEYS)
+    documents = {1: house.document}
+    house.context.lanes.by_family["tail"].limits = LaneLimits(7, 3, 1024, slice_rows=3)
+    finished, active = [1], 1
+    async with asyncio.TaskGroup() as running:
+        running.create_task(clients.run())
+        for round_ in range(1, ROLLOUTS + 1):
+            document = at_step(house.document, round_)
+            candidate = await operator.draft(document)
+            documents[candidate] = document
+            name, gives_up_at = f"rollout {round_}", 2 if round_ % 3 == 0 else None
+            await operator.deploy(candidate, name, shares=SHARES)
+            for step, share in enumerate(SHARES):
+                saw = await clients.one_more()
+                told = {key: candidate if place(name, key) < share else active for key in KEYS}
+                assert saw == told, f"step {step} of {name}"
+                if step == gives_up_at:
+                    await operator.command(Abort(name, "enough was seen"))
+                    break
+                await operator.command(Advance(name, step))
+            else:
+                active = candidate
+                finished.append(candidate)
+            assert set((await clients.one_more()).values()) == {active}
+        clients.end()
+    rows = await house.ledger()
+    wrong = {
+        row["decision_id"]: parts
+        for row in rows
+        if (parts := mixed(row, documents[row["config_version"]]))
+    }
+    assert not wrong, f"{len(wrong)} of {len(rows)} rows are mixed: {list(wrong.items())[:3]}"
+    assert not any(row["answer"]["safety"]["fallback"] for row in rows)
+    for key, versions in clients.seen.items():
+        # Only an aborted candidate is left for the version before it, and none is seen twice.
+        came = runs(versions)
+        kept = [each for each in came if each in finished]
+        assert kept == sorted(kept), f"{key} saw {came}"
+        candidates = [each for each in came if each not in finished]
+        assert len(candidates) == len(set(candidates)), f"{key} saw {came}"
+
+
+async def test_rows_of_one_request_are_answered_by_the_versions_of_their_keys_in_order(
+    house: House,
+) -> None:
+    operator = Operator(house)
+    candidate = await operator.draft(at_step(house.document, 2))
+    await operator.deploy(candidate, "half", shares=(0.5, 1.0))
+    answers = await house.ask(*({"entity": key, "load": 0.1 * at} for at, key in enumerate(KEYS)))
+    told = [candidate if place("half", key) < 0.5 else 1 for key in KEYS]
+    assert [each["meta"]["config_version"] for each in answers] == told
+    rows = {row["decision_id"]: row for row in await house.ledger()}
+    asked = [rows[each["meta"]["decision_id"]]["request"] for each in answers]
+    assert [each["entity"] for each in asked] == KEYS
+
+
+async def test_an_experiment_and_the_feedback_to_its_decisions_see_one_version(
+    house: House,
+) -> None:
+    operator = Operator(house)
+    candidate = await operator.draft(at_step(house.document, 2))
+    await operator.deploy(candidate, "half", shares=(0.5, 1.0))
+    seen: set[int] = set()
+    async with house.client() as client:
+        for number in range(8):
+            ask = {"experiment": f"e{number}", "context": {}, "arms": ["a", "b"]}
+            decided = (await client.post("/models/bandit", json=ask)).json()["meta"]
+            feedback = {"decision_id": decided["decision_id"], "reward": 1.0}
+            answer = await client.post("/models/bandit/feedback", json=feedback)
+            told = answer.json()["meta"]["config_version"]
+            assert told == decided["config_version"]
+            seen.add(told)
+    assert seen == {1, candidate}
+
+
+async def test_blue_green_takes_all_keys_over_and_back_at_once(house: House) -> None:
+    operator, clients = Operator(house), Clients(house, KEYS)
+    async with asyncio.TaskGroup() as running:
+        running.create_task(clients.run())
+        candidate = await operator.draft(at_step(house.document, 2))
+        await operator.deploy(candidate, "none first", Strategy.BLUE_GREEN, shares=(0.0,))
+        assert set((await clients.one_more()).values()) == {1}
+        await operator.command(Advance("none first", 0))
+        assert set((await clients.one_more()).values()) == {candidate}
+        clients.end()
