@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Self
 
 from access.key_store import KeyStore
-from access.keys import KeyRing
+from access.keys import KeyRing, Role
 from access.wire_secret import wire_secret
 from config_store.document import FeatureConfig
+from config_store.steering.commands import Actor, Expire
 from config_store.steering.state import Freeze
+from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from deployments.api.endpoint import InferenceEndpoint
@@ -49,6 +51,7 @@ SPOOLS_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
 # How soon a document is asked for again that could not be read.
 STEERED_SECONDS = 1.0
+GATEWAY = Actor("a gateway", Role.OPERATOR)
 # Of posted telemetry, whose bodies are twice as large and become ten times as much while they are
 # read.
 POSTS_PER_KEY = 4
@@ -101,6 +104,7 @@ class GatewayContext:
         ids = DecisionIds(self.clocks.wall, os.urandom)
         self.keyed = StateClient(self.hops.models, ids, self.active)
         self.choice = VersionChoice(lambda: replica.config.value, self.clocks.wall)
+        self._steering = SteeringStore(replica.redis)
         self._steered = SteeredChoice(self.choice, self.configs.get)
         self.lanes = Lanes(self._pipelines(ids), self.choice, self.clocks)
         self.remote_writes = RemoteWrites(replica.redis, self.lanes.turns)
@@ -171,6 +175,21 @@ class GatewayContext:
                 wake=self._steered.wake,
             )
         )
+        self._working.append(
+            self.replica.loops.start(
+                "end overdue steps",
+                self._end_overdue,
+                lambda: STEERED_SECONDS,
+                expected=REDIS_AWAY,
+            )
+        )
+
+    async def _end_overdue(self) -> None:
+        """End a rollout whose step is past its deadline: also where nobody is left who judges."""
+        state, now = self.replica.steering.value, self.clocks.wall()
+        rollout = None if state is None else state.rollout
+        if rollout is not None and now >= rollout.step_deadline:
+            await self._steering.change(Expire(), GATEWAY, now)
 
     async def _close_own(self) -> None:
         """Close all but the replica, whether it was started or not."""

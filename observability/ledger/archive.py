@@ -71,6 +71,13 @@ SELECT min(seq) AS next FROM ledger_entries
 WHERE writer = {writer:String} AND seq >= {at:UInt64}
 """
 
+_SPANS = """
+SELECT writer, min(seq) AS first, max(seq) AS last FROM ledger_entries
+WHERE created >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')
+  AND created < fromUnixTimestamp64Milli({before:Int64}, 'UTC')
+GROUP BY writer ORDER BY writer
+"""
+
 _COUNT = "SELECT count() AS entries FROM ledger_entries"
 
 _LINKS = """
@@ -174,6 +181,11 @@ class Archive:
     def count(self) -> int:
         """Count the entries; one that was stored twice may count twice."""
         return int(self._store.query(_COUNT)[0]["entries"])
+
+    def spans(self, since_ms: int, before_ms: int) -> list[tuple[str, int, int]]:
+        """Give each writer's first and last entry of a time."""
+        found = self._store.query(_SPANS, {"since": since_ms, "before": before_ms})
+        return [(each["writer"], int(each["first"]), int(each["last"])) for each in found]
 
     def entries(self) -> Iterator[Entry]:
         """Read every entry, sorted by writer and number, a window of each chain at a time."""
