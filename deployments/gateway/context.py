@@ -257,6 +257,8 @@ class GatewayContext:
             self.replica.metrics.lane_waiting_rows.labels(family).set(lane.waiting_rows)
             refused, lane.refused_rows = lane.refused_rows, 0
             self.replica.metrics.lane_refused_rows.labels(family).inc(refused)
+        for (family, outcome), rows in self.lanes.shadows.take_counts().items():
+            self.replica.metrics.shadow_rows.labels(family, outcome).inc(rows)
         hits, misses = self.features.vectors.take_counts()
         self.replica.metrics.cached(hits, misses)
         self.replica.metrics.ledger_degraded.set(self.ledger.degraded)

@@ -15,6 +15,7 @@ from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.choice import VersionChoice
 from deployments.gateway.lane import Lane, LaneLimits
 from deployments.gateway.pipeline import InferencePipeline
+from deployments.gateway.shadows import Shadows
 from deployments.gateway.turns import Turns
 from deployments.runtime.clocks import SystemClocks
 
@@ -48,6 +49,8 @@ class Lanes:
         self._clocks = clocks
         self.turns = Turns()
         self.room = BodyRoom()
+        stateful = frozenset(family for family in pipelines if FAMILIES[family].key is not None)
+        self.shadows = Shadows(pipelines, stateful, clocks.monotonic)
         self.by_family: dict[str, Lane[LaneRow, Answered]] = {
             family: Lane(pipeline.carry, LaneLimits(64, 1, 1024), clocks.monotonic, self.turns)
             for family, pipeline in pipelines.items()
@@ -79,7 +82,20 @@ class Lanes:
             found = await self._queue(asked, version, bodies)
         else:
             found = await self._in_parts(asked, self._choice.split(FAMILIES[family], bodies))
-        return [_answer_of(each, family, request_id) for each in found]
+        answers = [_answer_of(each, family, request_id) for each in found]
+        if (candidate := self._choice.shadow) is not None:
+            self._shadow(asked, answers, candidate)
+        return answers
+
+    def _shadow(self, asked: _Asked, answers: Sequence[Answered], candidate: Version) -> None:
+        """Have the candidate answer too, unless clients wait: they come first."""
+        family = asked.family
+        if self.by_family[family].waiting_rows:
+            self.shadows.drop(family, len(answers))
+            return
+        self.shadows.offer(
+            family, asked.bodies, answers, asked.principal, asked.request_id, candidate
+        )
 
     def _queue(
         self, asked: _Asked, version: Version, bodies: Sequence[FamilyBody]
@@ -122,6 +138,7 @@ class Lanes:
     async def drain(self) -> None:
         for lane in self.by_family.values():
             await lane.drain()
+        await self.shadows.drain()
 
 
 def _answer_of(found: Answered | Exception, family: str, request_id: str) -> Answered:
