@@ -35,7 +35,7 @@ class VersionChoice:
         self._wall = wall
         self._state: SteeringState | None = None
         self._active: Version | None = None
-        self._candidate: Version | None = None
+        self.candidate: Version | None = None
         self.rollout: Rollout | None = None
 
     def active(self) -> Version | None:
@@ -47,18 +47,18 @@ class VersionChoice:
         """The candidate where it answers beside, off the clients' path."""
         if self.rollout is None or self.rollout.strategy is not Strategy.SHADOW:
             return None
-        return self._candidate
+        return self.candidate
 
     def take_over(self, state: SteeringState, active: Version, candidate: Version | None) -> None:
         """Go by this state from now on."""
         self._state, self._active = state, active
-        self._candidate, self.rollout = candidate, state.rollout
+        self.candidate, self.rollout = candidate, state.rollout
 
     def split(
         self, family: InferenceEndpoint, bodies: Sequence[FamilyBody]
     ) -> list[tuple[Version, list[int]]]:
         """Give the versions that answer these rows while a rollout goes on, each with its rows."""
-        state, active, candidate = self._state, self._active, self._candidate
+        state, active, candidate = self._state, self._active, self.candidate
         if state is None or active is None or candidate is None:
             raise RuntimeError("Rows are split only while a rollout goes on")
         now = self._wall()  # one time for the whole request

@@ -166,23 +166,24 @@ class GatewayContext:
         self.replica.follow_steering(self._steered.follow)
         with suppress(*REDIS_AWAY):
             await self._steered.step()
-        self._working.append(
-            self.replica.loops.start(
+        loops, pause = self.replica.loops, lambda: STEERED_SECONDS
+        wake = self._steered.wake
+        self._working += [
+            loops.start(
                 "read steered versions",
                 self._steered.step,
-                lambda: STEERED_SECONDS,
+                pause,
                 expected=REDIS_AWAY,
-                wake=self._steered.wake,
-            )
-        )
-        self._working.append(
-            self.replica.loops.start(
-                "end overdue steps",
-                self._end_overdue,
-                lambda: STEERED_SECONDS,
-                expected=REDIS_AWAY,
-            )
-        )
+                wake=wake,
+            ),
+            loops.start("end overdue steps", self._end_overdue, pause, expected=REDIS_AWAY),
+            loops.start("say what is loaded", self._say_loaded, pause, expected=REDIS_AWAY),
+        ]
+
+    async def _say_loaded(self) -> None:
+        candidate = self.choice.candidate
+        if candidate is not None:
+            await self.replica.say_loaded(candidate.config_hash)
 
     async def _end_overdue(self) -> None:
         """End a rollout whose step is past its deadline: also where nobody is left who judges."""

@@ -21,14 +21,20 @@ from config_store.certificates.certificate import FIRST, Look
 from config_store.certificates.store import CertificateStore
 from config_store.errors import NoActiveVersionError, RefusedChangeError
 from config_store.steering.commands import Actor, Advance, Command, Judge, Wait
+from config_store.steering.loaded import LoadedCandidates
 from config_store.steering.rollouts import JUDGED, needs_evidence
-from config_store.steering.state import Rollout, Verdict
+from config_store.steering.state import Rollout, Strategy, Verdict, VersionLife
 from config_store.steering.store import SteeringStore
 from deployments.history.step_evidence import SETTLING_SECONDS, Archived, StepEvidence, plan_of
+from deployments.stages import STAGES
+from observability.snapshots import gather
 from settings.redis_names import redis_name
 
 log = logging.getLogger(__name__)
 
+# The replicas by which a version is answered, as their names begin.
+ROLES = tuple(f"{role}-" for role in ("gateway", *STAGES))
+MOST_NAMED = 5
 JUDGE = Actor("the rollout's judge", Role.OPERATOR)
 # A step that ends before there can be two more looks gets more time.
 SOON_SECONDS = 150.0
@@ -45,6 +51,7 @@ class RolloutJudge:
         self._wall = wall
         self._steering = SteeringStore(redis)
         self._certificates = CertificateStore(redis)
+        self._loaded = LoadedCandidates(redis)
         self._key = redis_name(redis, "config", "evidence")
         self._evidence: StepEvidence | None = None
         # The look that a certificate was written of last, for a step that ends without a verdict.
@@ -52,20 +59,33 @@ class RolloutJudge:
 
     async def step(self) -> None:
         try:
-            rollout = (await self._steering.read()).rollout
+            state = await self._steering.read()
         except NoActiveVersionError:
             return
-        now = self._wall()
-        if rollout is None or not rollout.settings.evidence or rollout.strategy not in JUDGED:
-            return
-        if not rollout.step_begun <= now < rollout.step_deadline:
+        rollout, now = state.rollout, self._wall()
+        if rollout is None or not rollout.step_begun <= now < rollout.step_deadline:
             return
         with suppress(RefusedChangeError):  # somebody else was quicker, or a freeze holds
-            if needs_evidence(rollout):
+            if rollout.strategy is Strategy.BLUE_GREEN:
+                await self._switch_when_loaded(rollout, state.versions[rollout.candidate])
+            elif rollout.strategy not in JUDGED or not rollout.settings.evidence:
+                return  # an operator advances it
+            elif needs_evidence(rollout):
                 await self._judge(rollout, now)
             elif now >= rollout.step_begun + SETTLING_SECONDS:
                 # All keys see the candidate: there is nobody left to compare it with.
                 await self._command(Advance(rollout.id, rollout.step))
+
+    async def _switch_when_loaded(self, rollout: Rollout, life: VersionLife) -> None:
+        """Go over at once, as soon as every replica that lives can answer by the candidate."""
+        living = {each for each in await gather(self._redis) if each.startswith(ROLES)}
+        missing = living - await self._loaded.replicas(life.content_hash)
+        if living and not missing:
+            await self._command(Advance(rollout.id, rollout.step))
+        else:
+            named = ", ".join(sorted(missing)[:MOST_NAMED])
+            more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+            await self._note(rollout, f"not loaded yet by {named or 'any replica'}{more}")
 
     async def _judge(self, rollout: Rollout, now: float) -> None:
         evidence = await self._of(rollout)

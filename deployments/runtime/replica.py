@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from config_store.errors import ConfigError, NothingLoadedError
+from config_store.steering.loaded import LoadedCandidates
 from config_store.steering.state import SteeringState
 from config_store.steering.watch import SteeringWatch
 from config_store.store import ConfigStore, Version
@@ -45,6 +46,7 @@ class Replica:
         self.busy = BusyMeter()
         self.redis: Redis = open_redis(self.settings.redis_address, self.settings.redis_prefix)
         self._publisher = Publisher(self.redis, role)
+        self._loaded = LoadedCandidates(self.redis)
         self.loops = self.metrics.loops
         self.config = ConfigWatch(self.redis, self._hand_on, loops=self.loops)
         self.steering = SteeringWatch(self.redis, self._hand_on_steering, loops=self.loops)
@@ -89,6 +91,10 @@ class Replica:
         await self.steering.stop()
         await self.loops.stop()
         await self.redis.aclose()
+
+    async def say_loaded(self, content_hash: str) -> None:
+        """Say that this replica can answer by the rollout's candidate."""
+        await self._loaded.say(self._publisher.name, content_hash)
 
     def in_emergency(self) -> bool:
         """Tell whether emergency mode is on; who knows nothing of it takes it for on."""

@@ -133,6 +133,9 @@ class Tail(Stage[Named]):
         super().configure(version)
         self._champions.prefetch(self.versions.active.compiled)
 
+    async def make_ready(self, compiled: Named) -> None:
+        await self._champion(compiled)
+
     def _find(self, named: Named) -> ModelVersion:
         """Read the alias's pointer file; only where there is none is MLflow itself asked.
 

@@ -1,21 +1,36 @@
 """A canary's candidate answers its share of the keys, and no other; under load, again and again."""
 
 import asyncio
+import time
 
 import pytest
 
 from config_store.steering.commands import Abort, Advance
 from config_store.steering.shares import place
-from config_store.steering.state import Strategy
+from config_store.steering.state import Outcome, Strategy
 from deployments.gateway.lane import LaneLimits
-from tests.deployments.gateway.rollouts import Clients, Operator, runs
+from deployments.history.rollout_judge import RolloutJudge
+from observability.ledger.entry import Entry
+from observability.snapshots import key as snapshots_key
+from tests.deployments.gateway.rollouts import QUICK, Clients, Operator, runs
 from tests.deployments.gateway.told_apart import at_step, mixed
 from tests.deployments.house import House
 from tests.effort import tries
+from tests.waiting import until
 
 KEYS = [f"service-{number}" for number in range(40)]
 SHARES = (0.1, 0.3, 0.6, 1.0)
 ROLLOUTS = tries(6, long=250)  # a thousand switches of shares
+
+
+class NoArchive:
+    """The archive of a judge who needs none."""
+
+    def spans(self, since_ms: int, before_ms: int) -> list[tuple[str, int, int]]:
+        raise AssertionError((since_ms, before_ms))
+
+    def window(self, writer: str, first: int, last: int) -> list[Entry]:
+        raise AssertionError((writer, first, last))
 
 
 @pytest.mark.timeout(900)
@@ -94,6 +109,51 @@ async def test_an_experiment_and_the_feedback_to_its_decisions_see_one_version(
             assert told == decided["config_version"]
             seen.add(told)
     assert seen == {1, candidate}
+
+
+@pytest.mark.usefixtures("challenger")
+async def test_blue_green_waits_until_every_replica_has_the_candidate_loaded(
+    house: House,
+) -> None:
+    operator, judge = Operator(house), RolloutJudge(house.redis, NoArchive(), time.time)
+    candidate = await operator.draft(at_step(house.document, 3))  # by another model
+    for each in house.replicas["tail"]:
+        assert each.versions.held(candidate, at_step(house.document, 3).config_hash) is None
+    await operator.deploy(candidate, "none first", Strategy.BLUE_GREEN, shares=(0.0,))
+
+    judging = asyncio.create_task(judged_on_and_on(judge))
+    await until(lambda: house.answering() == candidate)
+    for each in (replica for replicas in house.replicas.values() for replica in replicas):
+        assert each.versions.held(candidate, at_step(house.document, 3).config_hash) is not None
+    # One that has it not is waited for.
+    second = await operator.draft(at_step(house.document, 5))
+    await house.redis.hset(snapshots_key(house.redis), "tail-deaf", b"said once")
+    await operator.deploy(second, "again", Strategy.BLUE_GREEN, shares=(0.0,))
+    await until(lambda: noted(house) == "not loaded yet by tail-deaf")
+    await house.redis.hdel(snapshots_key(house.redis), "tail-deaf")
+    await until(lambda: house.answering() == second)
+    judging.cancel()
+
+
+async def judged_on_and_on(judge: RolloutJudge) -> None:
+    while True:
+        await judge.step()
+
+
+def noted(house: House) -> str:
+    rollout = house.context.choice.rollout
+    return "" if rollout is None else rollout.note
+
+
+async def test_a_step_that_nobody_judges_ends_at_its_deadline(house: House) -> None:
+    operator = Operator(house)
+    candidate = await operator.draft(at_step(house.document, 2))
+    short = QUICK.model_copy(update={"step_seconds": 0.3})
+    await operator.deploy(candidate, "short", shares=(0.5, 1.0), settings=short)
+    await until(lambda: house.context.choice.rollout is None)
+    state = await operator.store.read()
+    assert state.last_rollout is not None
+    assert (state.active, state.last_rollout.outcome) == (1, Outcome.ABORTED)
 
 
 async def test_blue_green_takes_all_keys_over_and_back_at_once(house: House) -> None:
