@@ -1,7 +1,7 @@
 """A queue in which owners take turns: who sends much waits behind its own, not before others."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -34,6 +34,12 @@ class FairQueue(Generic[Item]):
             return True
         owners = len(self._queues.keys() | {owner})
         return self._weights.get(owner, 0) + weight <= bound // owners
+
+    def owners(self) -> Collection[str]:
+        return self._queues.keys()
+
+    def weight_of(self, owner: str) -> int:
+        return self._weights.get(owner, 0)
 
     def add(self, owner: str, item: Item, weight: int) -> None:
         queue = self._queues.get(owner)

@@ -7,19 +7,20 @@ A request of many rows travels beside them in slices, one after another, so that
 their turn between two slices at every stage; while others ask, there is a rest after each slice
 (turns.py). Owners, that is API keys, take turns in both.
 
-A batch has rows of one version alone: where the next request has another, it waits for the next
-batch, and those behind it with it.
+A batch has rows of one version alone. Those of another, as in a rollout, wait beside them, and the
+version whose next request came first has the next batch.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from deployments.api.errors import OverloadedError
 from deployments.gateway.expiry import Expiry
 from deployments.gateway.fair_queue import FairQueue
 from deployments.gateway.turns import Turns
+from deployments.gateway.version_queue import VersionQueue
 
 LATE = "The request's deadline has passed: try again"
 # Requests of many rows that may wait; each is up to the largest body.
@@ -43,7 +44,7 @@ class LaneLimits:
 class _Request(Generic[Row, Result]):
     """The rows of one request: they are answered together."""
 
-    __slots__ = ("answered", "deadline", "owner", "results", "rows", "version")
+    __slots__ = ("answered", "deadline", "order", "owner", "results", "rows", "version")
 
     def __init__(
         self,
@@ -51,12 +52,14 @@ class _Request(Generic[Row, Result]):
         owner: str,
         deadline: float,
         version: int,
+        order: int,
         answered: "asyncio.Future[Sequence[Result | Exception]]",
     ) -> None:
         self.rows = rows
         self.owner = owner
         self.deadline = deadline
         self.version = version
+        self.order = order  # in which it came
         self.answered = answered
         # Those of the slices that are back.
         self.results: list[Result | Exception] = []
@@ -86,6 +89,10 @@ class _Request(Generic[Row, Result]):
             self.answered.set_exception(error)
 
 
+def _order(request: _Request[Any, Any]) -> int:
+    return request.order
+
+
 class Lane(Generic[Row, Result]):
     """Holds at most a few batches in flight; the rest waits, up to a bound, and then is refused."""
 
@@ -101,7 +108,8 @@ class Lane(Generic[Row, Result]):
         self._send = send
         self._clock = clock
         self.limits = limits
-        self._short: FairQueue[_Request[Row, Result]] = FairQueue()
+        self._short: VersionQueue[_Request[Row, Result]] = VersionQueue(_order)
+        self._asked = 0
         self._long: FairQueue[_Request[Row, Result]] = FairQueue()
         self._long_rows = 0
         self._expiry: Expiry[_Request[Row, Result]] = Expiry(clock)
@@ -132,15 +140,16 @@ class Lane(Generic[Row, Result]):
         long = len(rows) > self.limits.slice_rows
         self._check_room(rows, owner, long=long)
         loop = asyncio.get_running_loop()
+        self._asked += 1
         request: _Request[Row, Result] = _Request(
-            rows, owner, deadline, version, loop.create_future()
+            rows, owner, deadline, version, self._asked, loop.create_future()
         )
         self._expiry.watch(request)
         if long:
             self._queue_long(request)
             self._dispatch_slice()
         else:
-            self._short.add(owner, request, len(rows))
+            self._short.add(version, owner, request, len(rows))
             self._dispatch()
         return request.answered
 
@@ -167,8 +176,8 @@ class Lane(Generic[Row, Result]):
     def _dispatch(self) -> None:
         while self._short and self._may_send():
             requests = self._take()
-            if not requests:
-                return
+            if not requests:  # all of this version were late, or gone
+                continue
             task = asyncio.ensure_future(self._carry(requests))
             self._in_flight.add(task)
             task.add_done_callback(self._landed)
@@ -204,14 +213,12 @@ class Lane(Generic[Row, Result]):
         """Take requests of one version up to the cap; one larger than the cap travels alone."""
         taken: list[_Request[Row, Result]] = []
         rows, now = 0, self._clock()
-        while self._short:
-            following = self._short.peek()
+        version = self._short.next_version()
+        while (following := self._short.peek(version)) is not None:
             size = len(following.rows)
-            if taken and (
-                rows + size > self.limits.max_batch_rows or following.version != taken[0].version
-            ):
+            if taken and rows + size > self.limits.max_batch_rows:
                 break
-            request = self._short.take()
+            request = self._short.take(version)
             if request.deadline < now:  # its timer is late too: the loop was busy
                 request.expire()
             elif not request.answered.done():  # its client is still there

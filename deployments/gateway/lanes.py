@@ -77,12 +77,19 @@ class Lanes:
         version = self._choice.active()
         if version is None:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
-        asked = _Asked(family, bodies, principal, received, request_id)
-        if self._choice.rollout is None:
-            found = await self._queue(asked, version, bodies)
+        asked = family, bodies, principal, received, request_id
+        if self._choice.rollout is not None:
+            return await self._ask_in_rollout(_Asked(*asked))
+        found = await self._queue(*asked, version)
+        return [_answer_of(each, family, request_id) for each in found]
+
+    async def _ask_in_rollout(self, asked: _Asked) -> Sequence[Answered]:
+        parts = self._choice.split(FAMILIES[asked.family], asked.bodies)
+        if len(parts) == 1:
+            found = await self._queue(*asked, parts[0][0])
         else:
-            found = await self._in_parts(asked, self._choice.split(FAMILIES[family], bodies))
-        answers = [_answer_of(each, family, request_id) for each in found]
+            found = await self._in_parts(asked, parts)
+        answers = [_answer_of(each, asked.family, asked.request_id) for each in found]
         if (candidate := self._choice.shadow) is not None:
             self._shadow(asked, answers, candidate)
         return answers
@@ -98,13 +105,18 @@ class Lanes:
         )
 
     def _queue(
-        self, asked: _Asked, version: Version, bodies: Sequence[FamilyBody]
+        self,
+        family: str,
+        bodies: Sequence[FamilyBody],
+        principal: Principal,
+        received: float,
+        request_id: str,
+        version: Version,
     ) -> asyncio.Future[Sequence[Answered | Exception]]:
-        family, received, principal = asked.family, asked.received, asked.principal
+        """Put rows that one version answers into their lane."""
         deadline = received + version.document.serving.of(family).deadlines.request_ms / 1000
         rows = [
-            LaneRow(body, principal, received, deadline, asked.request_id, version)
-            for body in bodies
+            LaneRow(body, principal, received, deadline, request_id, version) for body in bodies
         ]
         return self.by_family[family].ask(rows, deadline, principal.key_id, version.number)
 
@@ -133,7 +145,8 @@ class Lanes:
     async def _part(
         self, asked: _Asked, version: Version, rows: Sequence[int]
     ) -> Sequence[Answered | Exception]:
-        return await self._queue(asked, version, [asked.bodies[row] for row in rows])
+        part = asked._replace(bodies=[asked.bodies[row] for row in rows])
+        return await self._queue(*part, version)
 
     async def drain(self) -> None:
         for lane in self.by_family.values():

@@ -309,14 +309,23 @@ async def test_a_long_request_that_is_late_keeps_what_was_answered_in_time() -> 
     assert [type(each) for each in found[2:]] == [OverloadedError] * 3
 
 
-async def test_rows_of_two_versions_never_share_a_batch_and_keep_their_order() -> None:
+async def test_rows_of_two_versions_never_share_a_batch_and_wait_beside_each_other() -> None:
     carrier = Carrier()
     lane = lane_of(carrier)
     versions = [1, 1, 1, 2, 2, 1, 2]
     answers = [lane.ask([row], 1.0, version=of) for row, of in enumerate(versions)]
     carrier.gate.set()
     await asyncio.gather(*answers)
-    assert carrier.batches == [[0], [1, 2], [3, 4], [5], [6]]
+    assert carrier.batches == [[0], [1, 2, 5], [3, 4, 6]]
+
+
+async def test_late_rows_of_one_version_keep_those_of_another_from_nothing() -> None:
+    carrier = Carrier()
+    lane = lane_of(carrier)
+    answers = [lane.ask([row], 1e6, version=row) for row in range(3)]
+    answers[1].cancel()
+    carrier.gate.set()
+    assert [await answers[0], await answers[2]] == [[0], [4]]
 
 
 async def test_beside_a_slow_batch_the_other_slot_is_used_as_if_it_were_the_only_one() -> None:

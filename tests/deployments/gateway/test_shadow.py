@@ -8,6 +8,7 @@ import pytest
 from config_store.steering.commands import Abort
 from config_store.steering.state import Strategy
 from deployments.gateway.lane import LaneLimits
+from deployments.runtime.batch import Batch, Judgement
 from deployments.runtime.transport.frame import Frame
 from tests.deployments.gateway.rollouts import Operator
 from tests.deployments.gateway.told_apart import at_step, mixed
@@ -72,17 +73,18 @@ async def test_what_it_breaks_alarms_nobody_and_is_nothing_to_fall_back_to(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (safety,) = house.replicas["safety"]
-    counted: list[int] = []
+    versions: list[int] = []
     count = safety._emergencies.count
-    monkeypatch.setattr(
-        safety._emergencies,
-        "count",
-        lambda batch, judged: (counted.append(batch.version), count(batch, judged)),
-    )
+
+    def note(batch: Batch, judged: Judgement) -> None:
+        versions.append(batch.version)
+        count(batch, judged)
+
+    monkeypatch.setattr(safety._emergencies, "count", note)
     await shadowed(house)
     await house.ask({"entity": "order-gateway", "load": 0.5})
     await in_ledger(house, 2)
-    assert counted == [1]
+    assert versions == [1]
 
 
 async def test_while_clients_wait_it_answers_nothing(
