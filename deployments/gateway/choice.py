@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from config_store.errors import ConfigError
 from config_store.steering.shares import choose
 from config_store.steering.state import Rollout, SteeringState, Strategy
+from config_store.steering.unanswered import StepOf, Tally
 from config_store.store import Version
 from deployments.api.endpoint import FamilyBody, InferenceEndpoint
 from deployments.runtime.state.tags import tag
@@ -37,6 +38,7 @@ class VersionChoice:
         self._active: Version | None = None
         self.candidate: Version | None = None
         self.rollout: Rollout | None = None
+        self._counted: dict[StepOf, Tally] = {}
 
     def active(self) -> Version | None:
         """Give the version of every row while no rollout goes on; None before there is one."""
@@ -49,10 +51,26 @@ class VersionChoice:
             return None
         return self.candidate
 
+    def is_candidate(self, version: Version) -> bool:
+        return version is self.candidate
+
     def take_over(self, state: SteeringState, active: Version, candidate: Version | None) -> None:
         """Go by this state from now on."""
         self._state, self._active = state, active
         self.candidate, self.rollout = candidate, state.rollout
+
+    def count(self, version: Version, asked: int, lost: int) -> None:
+        """Note how many rows of a rollout a version was asked for, and left without an answer."""
+        if (rollout := self.rollout) is None:
+            return
+        of = StepOf(rollout.id, rollout.step, version.number)
+        before = self._counted.get(of, Tally())
+        self._counted[of] = Tally(before.asked + asked, before.lost + lost)
+
+    def take_counted(self) -> dict[StepOf, Tally]:
+        """Give what was counted since the last time."""
+        taken, self._counted = self._counted, {}
+        return taken
 
     def split(
         self, family: InferenceEndpoint, bodies: Sequence[FamilyBody]

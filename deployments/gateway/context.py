@@ -13,6 +13,7 @@ from config_store.document import FeatureConfig
 from config_store.steering.commands import Actor, Expire
 from config_store.steering.state import Freeze
 from config_store.steering.store import SteeringStore
+from config_store.steering.unanswered import Unanswered
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from deployments.api.endpoint import InferenceEndpoint
@@ -105,6 +106,7 @@ class GatewayContext:
         self.keyed = StateClient(self.hops.models, ids, self.active)
         self.choice = VersionChoice(lambda: replica.config.value, self.clocks.wall)
         self._steering = SteeringStore(replica.redis)
+        self._unanswered = Unanswered(replica.redis)
         self._steered = SteeredChoice(self.choice, self.configs.get)
         self.lanes = Lanes(self._pipelines(ids), self.choice, self.clocks)
         self.remote_writes = RemoteWrites(replica.redis, self.lanes.turns)
@@ -177,6 +179,7 @@ class GatewayContext:
                 wake=wake,
             ),
             loops.start("end overdue steps", self._end_overdue, pause, expected=REDIS_AWAY),
+            loops.start("count the unanswered", self._tell_unanswered, pause, expected=REDIS_AWAY),
             loops.start("say what is loaded", self._say_loaded, pause, expected=REDIS_AWAY),
         ]
 
@@ -184,6 +187,11 @@ class GatewayContext:
         candidate = self.choice.candidate
         if candidate is not None:
             await self.replica.say_loaded(candidate.config_hash)
+
+    async def _tell_unanswered(self) -> None:
+        """Add up for the judge which rows no ledger has; what is not told is lost with Redis."""
+        if counted := self.choice.take_counted():
+            await self._unanswered.add(counted)
 
     async def _end_overdue(self) -> None:
         """End a rollout whose step is past its deadline: also where nobody is left who judges."""

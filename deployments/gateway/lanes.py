@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import NamedTuple
 
 from access.keys import Principal
@@ -85,10 +86,7 @@ class Lanes:
 
     async def _ask_in_rollout(self, asked: _Asked) -> Sequence[Answered]:
         parts = self._choice.split(FAMILIES[asked.family], asked.bodies)
-        if len(parts) == 1:
-            found = await self._queue(*asked, parts[0][0])
-        else:
-            found = await self._in_parts(asked, parts)
+        found = await self._in_parts(asked, parts)
         answers = [_answer_of(each, asked.family, asked.request_id) for each in found]
         if (candidate := self._choice.shadow) is not None:
             self._shadow(asked, answers, candidate)
@@ -112,13 +110,16 @@ class Lanes:
         received: float,
         request_id: str,
         version: Version,
+        *,
+        beside: bool = False,
     ) -> asyncio.Future[Sequence[Answered | Exception]]:
         """Put rows that one version answers into their lane."""
         deadline = received + version.document.serving.of(family).deadlines.request_ms / 1000
         rows = [
             LaneRow(body, principal, received, deadline, request_id, version) for body in bodies
         ]
-        return self.by_family[family].ask(rows, deadline, principal.key_id, version.number)
+        lane, owner = self.by_family[family], principal.key_id
+        return lane.ask(rows, deadline, owner, version.number, beside=beside)
 
     async def _in_parts(
         self, asked: _Asked, parts: Sequence[tuple[Version, list[int]]]
@@ -146,12 +147,29 @@ class Lanes:
         self, asked: _Asked, version: Version, rows: Sequence[int]
     ) -> Sequence[Answered | Exception]:
         part = asked._replace(bodies=[asked.bodies[row] for row in rows])
-        return await self._queue(*part, version)
+        beside = self._choice.is_candidate(version)
+        try:
+            found = await self._queue(*part, version, beside=beside)
+        except Exception as error:
+            self._choice.count(version, len(rows), len(rows) * _is_ours(error))
+            raise
+        self._choice.count(version, len(rows), sum(_is_lost(each) for each in found))
+        return found
 
     async def drain(self) -> None:
         for lane in self.by_family.values():
             await lane.drain()
         await self.shadows.drain()
+
+
+def _is_lost(found: Answered | Exception) -> bool:
+    error = found.refusal if isinstance(found, Answered) else found
+    return error is not None and _is_ours(error)
+
+
+def _is_ours(error: Exception) -> bool:
+    """Tell a failure of the platform's from a request that nobody could answer."""
+    return not isinstance(error, RefusedError) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _answer_of(found: Answered | Exception, family: str, request_id: str) -> Answered:

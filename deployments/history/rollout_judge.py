@@ -25,6 +25,7 @@ from config_store.steering.loaded import LoadedCandidates
 from config_store.steering.rollouts import JUDGED, needs_evidence
 from config_store.steering.state import Rollout, Strategy, Verdict, VersionLife
 from config_store.steering.store import SteeringStore
+from config_store.steering.unanswered import StepOf, Unanswered
 from deployments.history.step_evidence import SETTLING_SECONDS, Archived, StepEvidence, plan_of
 from deployments.stages import STAGES
 from observability.snapshots import gather
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 # The replicas by which a version is answered, as their names begin.
 ROLES = tuple(f"{role}-" for role in ("gateway", *STAGES))
 MOST_NAMED = 5
+# So much larger may the share of rows without an answer be among the candidate's.
+MOST_MORE_LOST = 0.001
 JUDGE = Actor("the rollout's judge", Role.OPERATOR)
 # A step that ends before there can be two more looks gets more time.
 SOON_SECONDS = 150.0
@@ -51,6 +54,7 @@ class RolloutJudge:
         self._wall = wall
         self._steering = SteeringStore(redis)
         self._certificates = CertificateStore(redis)
+        self._unanswered = Unanswered(redis)
         self._loaded = LoadedCandidates(redis)
         self._key = redis_name(redis, "config", "evidence")
         self._evidence: StepEvidence | None = None
@@ -94,8 +98,8 @@ class RolloutJudge:
         if evidence.due(now):
             look = await asyncio.to_thread(evidence.look, self._archive, now)
             await self._redis.set(self._key, orjson.dumps(evidence.to_json()))
-            await self._say(rollout, evidence, look)
-            rollout = rollout.model_copy(update={"verdict": Verdict(look.verdict)})
+            verdict = await self._say(rollout, evidence, look)
+            rollout = rollout.model_copy(update={"verdict": verdict})
         if rollout.verdict is Verdict.GOOD:
             await self._command(Advance(rollout.id, rollout.step))
         elif rollout.verdict is Verdict.UNKNOWN:
@@ -115,12 +119,31 @@ class RolloutJudge:
             self._evidence = StepEvidence.begin(plan)
         return self._evidence
 
-    async def _say(self, rollout: Rollout, evidence: StepEvidence, look: Look) -> None:
+    async def _say(self, rollout: Rollout, evidence: StepEvidence, look: Look) -> Verdict:
+        """Put the verdict of a look into the rollout, where it is another than before."""
         verdict = Verdict(look.verdict)
-        if verdict is Verdict.UNKNOWN and rollout.verdict is Verdict.UNKNOWN:
+        if verdict is Verdict.GOOD and (why := await self._lost(rollout)):
+            # The ledger has no row of them, and what is missing is not known to be good.
+            await self._note(rollout, why)
+            return Verdict.UNKNOWN
+        if verdict is Verdict.UNKNOWN:
             await self._note(rollout, look.reason)
         elif verdict is not rollout.verdict:
             await self._certify(rollout, evidence, look)
+        return verdict
+
+    async def _lost(self, rollout: Rollout) -> str:
+        """Say why the candidate's unanswered rows hold it back; empty where they do not."""
+        incumbent, candidate = [
+            await self._unanswered.read(StepOf(rollout.id, rollout.step, version))
+            for version in (rollout.incumbent, rollout.candidate)
+        ]
+        if candidate.share - incumbent.share <= MOST_MORE_LOST:
+            return ""
+        return (
+            f"{candidate.lost} of {candidate.asked} rows of the candidate got no answer, and "
+            f"{incumbent.lost} of {incumbent.asked} of the active version"
+        )
 
     async def _note(self, rollout: Rollout, note: str) -> None:
         if note != rollout.note:

@@ -2,21 +2,24 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
 from config_store.steering.commands import Abort, Advance
 from config_store.steering.shares import place
 from config_store.steering.state import Outcome, Strategy
+from config_store.steering.unanswered import StepOf, Tally, Unanswered
 from deployments.gateway.lane import LaneLimits
 from deployments.history.rollout_judge import RolloutJudge
+from deployments.runtime.transport.frame import Frame
 from observability.ledger.entry import Entry
 from observability.snapshots import key as snapshots_key
 from tests.deployments.gateway.rollouts import QUICK, Clients, Operator, runs
 from tests.deployments.gateway.told_apart import at_step, mixed
 from tests.deployments.house import House
 from tests.effort import tries
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 KEYS = [f"service-{number}" for number in range(40)]
 SHARES = (0.1, 0.3, 0.6, 1.0)
@@ -90,6 +93,36 @@ async def test_rows_of_one_request_are_answered_by_the_versions_of_their_keys_in
     rows = {row["decision_id"]: row for row in await house.ledger()}
     asked = [rows[each["meta"]["decision_id"]]["request"] for each in answers]
     assert [each["entity"] for each in asked] == KEYS
+
+
+async def test_rows_that_a_version_leaves_without_an_answer_are_counted(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator, counts = Operator(house), Unanswered(house.redis)
+    candidate = await operator.draft(at_step(house.document, 2))
+    (safety,) = house.replicas["safety"]
+    answer = safety.answer
+
+    async def fail_the_candidate(frame: Frame, compiled: Any) -> Frame:
+        if frame.head["version"] == candidate:
+            raise KeyError("policy")
+        judged: Frame = await answer(frame, compiled)
+        return judged
+
+    monkeypatch.setattr(safety, "answer", fail_the_candidate)
+    await operator.deploy(candidate, "half", shares=(0.5, 1.0))
+    theirs = [key for key in KEYS if place("half", key) < 0.5]
+    async with house.client() as client:
+        for key in KEYS:
+            body = {"entity": key, "load": 0.5}
+            found = await client.post("/models/tail-slo", json=body)
+            assert found.status_code == (503 if key in theirs else 200)
+    told: dict[int, Tally] = {}
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while sum(each.asked for each in told.values()) < len(KEYS):
+            told = {v: await counts.read(StepOf("half", 0, v)) for v in (1, candidate)}
+    assert told[1] == Tally(len(KEYS) - len(theirs), 0)
+    assert told[candidate] == Tally(len(theirs), len(theirs))
 
 
 async def test_an_experiment_and_the_feedback_to_its_decisions_see_one_version(

@@ -15,6 +15,7 @@ from config_store.steering.commands import Abort, AddFreeze, Deploy, Expire, Val
 from config_store.steering.settings import Margin, RolloutSettings
 from config_store.steering.state import Outcome, Rollout, Stage, SteeringState, Strategy, Verdict
 from config_store.steering.store import SteeringStore
+from config_store.steering.unanswered import StepOf, Tally, Unanswered
 from config_store.store import ConfigStore
 from deployments.history.rollout_judge import RolloutJudge
 from deployments.history.step_evidence import SETTLING_SECONDS
@@ -187,6 +188,20 @@ async def test_in_a_freeze_a_good_step_waits(court: Court) -> None:
     assert rollout is not None
     assert (rollout.step, rollout.verdict) == (0, Verdict.GOOD)
     assert (await court.at(301)).rollout.step == 1  # type: ignore[union-attr]
+
+
+async def test_a_candidate_that_leaves_rows_without_an_answer_does_not_go_on(
+    court: Court, redis: Redis
+) -> None:
+    await court.begin(Strategy.CANARY)
+    court.archive.add(of_two_gateways(Rows().canary(6000)))
+    lost = {StepOf("r", 0, CANDIDATE): Tally(1000, 50), StepOf("r", 0, INCUMBENT): Tally(1000, 1)}
+    await Unanswered(redis).add(lost)
+    rollout = (await court.at(200)).rollout
+    assert rollout is not None
+    assert (rollout.step, "50 of 1000 rows" in rollout.note) == (0, True)
+    await Unanswered(redis).add({StepOf("r", 0, CANDIDATE): Tally(99_000, 0)})
+    assert (await court.at(260)).rollout.step == 1  # type: ignore[union-attr]
 
 
 async def test_a_margin_without_a_test_is_said_and_nothing_goes_on(court: Court) -> None:
