@@ -15,7 +15,7 @@ FAULTS ?= 40
 # Where a shell forbids Python to keep byte code, each process compiles its modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help serve dev one install install-kafka install-dev install-system check unit live cluster long test fresh bench bench-features quality chaos abuse intake interleavings lock generate clean
+.PHONY: help serve dev one install install-kafka install-dev install-system check unit live cluster long test fresh bench bench-features evidence quality chaos abuse intake interleavings lock generate clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,9 @@ bench: install-dev install-system ## Speed against LitServe, MLServer, BentoML a
 
 bench-features: install-dev install-system ## Vectors of features: speed beside Feast, and hits at 1,000 requests a second
 	@$(BIN)/python -m benchmarks.features_speed.run $(BENCH_ARGS)
+
+evidence: install-dev ## 1,000 simulated rollouts of a kind, judged after every request: false alarms, regressions
+	@$(BIN)/python -m benchmarks.evidence.run
 
 quality: install-dev ## Models against published figures: make quality DATA=dir
 	@$(BIN)/python -m benchmarks.quality.run --data "$(DATA)"

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from config_store.own_features import OwnFeatures, catalogue_of
 from config_store.quotas import QuotasConfig
 from config_store.sources import SourcesConfig
+from features.candidates.bounds import CandidateBounds
 from features.definitions.catalogue import Catalogue
 from features.sources.rules import Metric
 from safety.policy import SafetyPolicy
@@ -116,7 +117,14 @@ class FeatureConfig(Frozen):
     defaults: dict[str, float] = Field(default_factory=dict)
     definitions: OwnFeatures = Field(
         default_factory=dict,
-        description="Features of your own, each an expression over others.",
+        description="Features of your own, each an expression or a function over others.",
+    )
+    publishing: CandidateBounds = Field(
+        CandidateBounds(),
+        description="How far a changed definition may be from the one in force and take its place.",
+    )
+    function_seconds: float = Field(
+        5.0, gt=0, le=60, description="How long a function may take for a few thousand rows."
     )
 
     def catalogue(self) -> Catalogue:

@@ -17,6 +17,13 @@ class NoActiveVersionError(ConfigError):
         super().__init__("No configuration is active yet: publish a version and activate it.")
 
 
+class UnknownCertificateError(ConfigError):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is no certificate {name}: a rollout lists the hashes of its certificates."
+        )
+
+
 class CorruptVersionError(ConfigError):
     """What is stored is not what was published; a version never changes by itself."""
 
@@ -62,4 +69,36 @@ class AlreadyWatchingError(ConfigError):
     def __init__(self, channel: str) -> None:
         super().__init__(
             f"The watch on {channel!r} is already running: start it once, then stop it."
+        )
+
+
+class RefusedChangeError(ConfigError):
+    """Steering does not allow this change now; the message says why, and what to do."""
+
+
+class NotPermittedError(RefusedChangeError):
+    """The role of who asks is too low for this change."""
+
+    def __init__(self, command: str, needed: str, role: str) -> None:
+        super().__init__(
+            f"{command} needs the role {needed}, and yours is {role}: ask somebody who has it."
+        )
+
+
+class LostRaceError(ConfigError):
+    """Others changed the state each time between the read and the write."""
+
+    def __init__(self, tries: int) -> None:
+        super().__init__(
+            f"The state was changed by others {tries} times while this change was made: try again."
+        )
+
+
+class ChangedBehindError(ConfigError):
+    """What is stored was not written by this platform's steering."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The steering state in Redis cannot be trusted: {reason}. What was known last stays "
+            "in force; restore it from a process that knows it, and find out who changed it."
         )

@@ -130,7 +130,7 @@ class ConfigStore:
         self, document: ConfigDocument, author: str, reason: str, now: datetime
     ) -> int:
         """Keep a new version; it does nothing until it is activated."""
-        record = _pack(document, author, reason, now)
+        record = packed(document, author, reason, now)
         return int(await self._publish(keys=[self.versions_key], args=[record, self.channel]))
 
     async def activate(self, version: int) -> None:
@@ -151,7 +151,7 @@ class ConfigStore:
 
         Any number of processes may start a fresh machine at once: one of them wins.
         """
-        record = _pack(document, author, reason, now)
+        record = packed(document, author, reason, now)
         keys = [self.versions_key, self.active_key, *self._timeline_keys]
         return int(await self._bootstrap(keys=keys, args=[record, self.channel]))
 
@@ -182,7 +182,7 @@ class ConfigStore:
         )
 
 
-def _pack(document: ConfigDocument, author: str, reason: str, now: datetime) -> bytes:
+def packed(document: ConfigDocument, author: str, reason: str, now: datetime) -> bytes:
     canonical = document.canonical()
     return orjson.dumps(
         {

@@ -35,7 +35,7 @@ def _fault(path: str, folders: Sequence[str]) -> str | None:
     spec: ModuleSpec | None = None
     for name in _with_parents(module):
         within = spec
-        spec = _found(name, within, folders)
+        spec = _find(name, within, folders)
         if spec is None:
             known = within is not None and _may_have_more(within)
             return None if known else f"there is no module {name}"
@@ -48,7 +48,7 @@ def _with_parents(module: str) -> list[str]:
     return [".".join(parts[: count + 1]) for count in range(len(parts))]
 
 
-def _found(name: str, within: ModuleSpec | None, folders: Sequence[str]) -> ModuleSpec | None:
+def _find(name: str, within: ModuleSpec | None, folders: Sequence[str]) -> ModuleSpec | None:
     if within is not None:
         return _inside(within, name.rpartition(".")[2])
     try:  # a module without a parent is only looked for, not imported

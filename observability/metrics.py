@@ -21,6 +21,7 @@ ROWS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
 # How the gauges of several replicas become one. What is not named here: the largest.
 GAUGE_RULES: dict[str, GaugeRule] = {
     "config_version": "max",
+    "emergency_mode": "max",
     "interval_coverage": "mean",
     "state_resident_bytes": "sum",
     "redis_memory_used_bytes": "latest",
@@ -122,6 +123,15 @@ class Metrics:
         )
         self.config_version = self._gauge(
             "config_version", "The configuration version that answers carry."
+        )
+        self.config_drift = self._gauge(
+            "config_drift",
+            "Replicas that go by another configuration than the active one, and things in Redis "
+            "that no command of this platform wrote.",
+            "where",
+        )
+        self.emergency_mode = self._gauge(
+            "emergency_mode", "1 while every family answers its fallback because of an emergency."
         )
         self.state_resident_bytes = self._gauge(
             "state_resident_bytes", "Estimated memory that states use in replicas.", "kind"

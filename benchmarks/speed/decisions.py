@@ -1,4 +1,4 @@
-"""Looks decisions up by their ids, in an archive of millions, through the platform's front door.
+"""Looks decisions up by their ids, in an archive of millions, through the platform's API.
 
     python -m benchmarks.speed.decisions fill --home HOME --decisions 10000000
     python -m benchmarks.speed.decisions queries --home HOME

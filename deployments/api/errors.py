@@ -65,6 +65,12 @@ class ConflictError(RefusedError):
     status, code = 409, "conflict"
 
 
+class PolicyRefusalError(RefusedError):
+    """The safety policy has a rule by which this row gets no answer at all."""
+
+    status, code = 409, "policy"
+
+
 class TooSlowError(RefusedError):
     """The request did not arrive in its time."""
 
@@ -155,6 +161,7 @@ REFUSALS: dict[str, type[RefusedError]] = {
     for refusal in (
         NotFoundError,
         ConflictError,
+        PolicyRefusalError,
         InvalidError,
         QuotaError,
         UnavailableError,

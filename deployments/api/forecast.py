@@ -1,7 +1,8 @@
 """Forecasts of any series: POST /models/forecast."""
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from math import inf
 from typing import Annotated, Any, Literal, Self
@@ -30,6 +31,8 @@ MOST_VALUES = 20_000
 MOST_STEPS = 500
 MOST_LEVELS = 8
 LEVELS = (0.8, 0.95)
+# What is known of the series without a model.
+LAST = ("last", "last_lower", "last_upper")
 # Squares of it are numbers still.
 LARGEST = 1e100
 
@@ -215,7 +218,7 @@ class ForecastData(BaseModel):
 def columns(bodies: Sequence[ForecastBody], _: ConfigDocument) -> Columns:
     """Give the last value and its own errors: from this a fallback answers."""
     found = np.array([_repeated(body) for body in bodies])
-    return dict(zip(("last", "last_lower", "last_upper"), found.T, strict=True))
+    return dict(zip(LAST, found.T, strict=True))
 
 
 def _repeated(body: ForecastBody) -> tuple[float, float, float]:
@@ -267,12 +270,12 @@ def fallback_detail(body: ForecastBody) -> Detail:
             for level, each in zip(levels[:-1], ends, strict=False)
         ],
         "level": levels[-1],
-        "said": _said("fallback", "no model answered: the last value is repeated"),
+        "said": _describe("fallback", "no model answered: the last value is repeated"),
     }
     return detail
 
 
-def _said(model: str, note: str) -> dict[str, Any]:
+def _describe(model: str, note: str) -> dict[str, Any]:
     return {
         "model": model,
         "weights": {},
@@ -295,7 +298,7 @@ def _answer(value: float, lower: float, upper: float, detail: Detail | None) -> 
     said = (detail or {}).get("data")
     if said is None:
         why = "no model answered, and the telemetry cannot be read without it"
-        return {"forecast": []} | _said("fallback", why)
+        return {"forecast": []} | _describe("fallback", why)
     # What safety let through for the first step is what the list says of it too.
     steps = zip(
         [value, *said["value"][1:]],
@@ -331,6 +334,10 @@ def _intervals(said: dict[str, Any], at: int, low: float, high: float) -> list[d
     return [*inner, widest]
 
 
+def _moments(said: Mapping[str, Any]) -> list[float]:
+    return said["ts"] or [math.nan] * len(said["value"])
+
+
 def _timestamp(epoch: int | None) -> str | None:
     if epoch is None:
         return None
@@ -341,11 +348,15 @@ FORECAST = InferenceEndpoint(
     name="forecast",
     path="/models/forecast",
     summary="Forecast a metric, or any series that the request brings",
-    nested=Nested({"value": "value", "lower": "lower", "upper": "upper"}, item="step"),
+    nested=Nested(
+        {"value": "value", "lower": "lower", "upper": "upper"}, item="step", moments=_moments
+    ),
     no_interval="The series is too short to say how far forecasts of it go wrong",
     body=ForecastBody,
     data=ForecastData,
     columns=columns,
+    given=LAST,
+    ordered=(("last_lower", "last_upper"),),
     answers=answers,
     fallback_detail=fallback_detail,
     interval_method="rolling-origin-conformal",

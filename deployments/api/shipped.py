@@ -1,11 +1,14 @@
 """The families that this release serves."""
 
-from deployments.api.bandits import BANDIT, EVALUATE, FEEDBACK
+from deployments.api.anomaly import ANOMALY
+from deployments.api.bandit_evaluation import EVALUATE
+from deployments.api.bandit_feedback import FEEDBACK
+from deployments.api.bandits import BANDIT
 from deployments.api.capacity import CAPACITY
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.extremes import EXTREMES
 from deployments.api.forecast import FORECAST
-from deployments.api.streams import ANOMALY, REGIME
+from deployments.api.regime_detection import REGIME
 from deployments.api.studies import STUDY, TELL
 from deployments.api.tail import TAIL
 

@@ -1,14 +1,18 @@
 """Studies: POST /models/bayes-opt and /models/bayes-opt/tell."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config_store.document import ConfigDocument
-from deployments.api.endpoint import ENTITY_PATTERN, Bulk, FamilyBody, InferenceEndpoint
+from deployments.api.endpoint import (
+    ENTITY_PATTERN,
+    Bulk,
+    FamilyBody,
+    InferenceEndpoint,
+    detail_answers,
+    no_columns,
+)
 from deployments.optimization.studies import operations
-from deployments.runtime.batch import Columns, Detail
 from models.optimization.bayes.limits import MOST_CONSTRAINTS, MOST_GOALS, MOST_TRIALS
 from models.optimization.bayes.parameters import LARGEST_INTEGER
 
@@ -282,15 +286,6 @@ def ask_to_learn(body: TellBody) -> operations.TellTrial:
     return {"op": "tell", "trial": body.trial_id, **body.outcome()}
 
 
-def no_columns(_: Sequence[Any], __: ConfigDocument) -> Columns:
-    return {}
-
-
-def trial_answers(_: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
-    """Give what the holder said; these families have no fallback that could say else."""
-    return [{} if detail is None else detail["data"] for detail in details]
-
-
 def study_of(body: StudyBody | TellBody) -> str:
     return body.study
 
@@ -299,12 +294,13 @@ STUDY = InferenceEndpoint(
     name="bayes-opt",
     path="/models/bayes-opt",
     summary="Suggest the next trial of a study",
+    parameters="parameters",
     unjudged=("parameters",),
     no_interval=NOTHING_CLAIMED,
     body=StudyBody,
     data=StudyData,
     columns=no_columns,
-    answers=trial_answers,
+    answers=detail_answers,
     interval_method="none",
     interval_level=LEVEL,
     deployment="optimization",
@@ -325,7 +321,7 @@ TELL = InferenceEndpoint(
     body=TellBody,
     data=TellData,
     columns=no_columns,
-    answers=trial_answers,
+    answers=detail_answers,
     interval_method="none",
     interval_level=LEVEL,
     deployment="optimization",

@@ -9,9 +9,9 @@ from deployments.forecasting.series.answering import warm
 from deployments.forecasting.series.forecasting import SeriesForecasting, wanted_of
 from deployments.forecasting.series.metrics import MetricHistories
 from deployments.forecasting.service import ForecastService
-from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch
-from deployments.runtime.champions import Named
+from deployments.runtime.champions import NamedModel
+from deployments.runtime.helper.process import HelperProcess
 from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
@@ -21,11 +21,11 @@ from observability.background import BackgroundLoop
 LOOK_SECONDS = TIDY_SECONDS = 1.0
 
 
-class Forecasting(Stage[Named]):
+class Forecasting(Stage[NamedModel]):
     def __init__(self, replica: Replica) -> None:
         super().__init__(replica)
         self._service = ForecastService(replica)
-        self._series = SeriesForecasting(Aside(), replica.clocks.wall)
+        self._series = SeriesForecasting(HelperProcess(), replica.clocks.wall)
         self._metrics = MetricHistories(replica.clocks.monotonic)
 
     async def prepare(self) -> None:
@@ -33,7 +33,7 @@ class Forecasting(Stage[Named]):
         await asyncio.to_thread(warm)
         await self._service.of(self.compile(await self.replica.config_once()).alias)
 
-    async def answer(self, frame: Frame, compiled: Named) -> Frame:
+    async def answer(self, frame: Frame, compiled: NamedModel) -> Frame:
         if frame.head["family"] == FORECAST.name:
             return await self._forecast(Batch.from_frame(frame))
         service, alias = self._service, compiled.alias
@@ -48,9 +48,9 @@ class Forecasting(Stage[Named]):
         self.replica.metrics.inferred(prediction.model, time.perf_counter() - started)
         return prediction.to_frame()
 
-    def compile(self, version: Version) -> Named:
+    def compile(self, version: Version) -> NamedModel:
         capacity = version.document.serving.capacity
-        return Named(capacity.model, capacity.alias)
+        return NamedModel(capacity.model, capacity.alias)
 
     def configure(self, version: Version) -> None:
         super().configure(version)

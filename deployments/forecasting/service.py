@@ -19,7 +19,7 @@ from deployments.history import client as history
 from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
 from deployments.runtime.batch import DEMO_META, Batch, Prediction
-from deployments.runtime.champions import Named
+from deployments.runtime.champions import NamedModel
 from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from deployments.runtime.replica import Replica
 from models.forecasting.seasonal_naive import SeasonalNaive
@@ -115,7 +115,7 @@ class ForecastService:
         self._by_alias[alias] = found
         return found
 
-    async def look(self, aliases: Iterable[str], usual: Named) -> None:
+    async def look(self, aliases: Iterable[str], usual: NamedModel) -> None:
         """Take new champions, new hours and new offsets into account.
 
         Of aliases that no version alive names it lets go; `usual` is what the active one names.

@@ -1,7 +1,7 @@
 """Writes a batch down: the envelope that each client gets, and the row that the ledger keeps."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,6 +16,7 @@ from deployments.api.errors import RefusedError
 from deployments.gateway.envelope import (
     interval_of,
     safety_of,
+    unjudged_of,
     why_no_interval,
     withheld_interval,
 )
@@ -23,6 +24,7 @@ from deployments.runtime.batch import DEMO_META, Batch, Detail, Judgement, Predi
 from features.fill import Filled
 from observability.ledger.decision import Decision
 from safety.limits import LEVELS, Level
+from safety.rungs import RUNGS
 
 _NO_DETAIL: Detail = {}
 _NOTHING: dict[str, Any] = {}
@@ -79,8 +81,11 @@ def write_down(
 ) -> tuple[list[Answered], list[Decision]]:
     """Encode each row once; the ledger's row embeds the very bytes that the client gets."""
     judged, prediction = results.judgement, results.prediction
-    fallback = judged.fallback.astype(bool).tolist()
+    rungs = judged.rungs.astype(int).tolist()
+    fallback = [rung > 0 for rung in rungs]
     details = _details(family, asks, prediction, fallback)
+    for row, by_field in judged.overrides.items():
+        details[row] = _without(details[row], by_field)
     data = family.answers(judged.columns, details)
     lower, upper = judged.columns["lower"].tolist(), judged.columns["upper"].tolist()
     levels = judged.levels.astype(int).tolist()
@@ -106,8 +111,8 @@ def write_down(
         )
         if interval is None:
             meta = meta | {"interval_reason": why_no_interval(family, fallback=fallback[row])}
-        if prediction.reason:
-            meta = meta | {"fallback_reason": prediction.reason}
+        if why := judged.emergency or prediction.reason:
+            meta = meta | {"fallback_reason": why}
         if prediction.of_demo and not fallback[row]:
             meta = {**meta, **DEMO_META}
         if family.takes_feedback:
@@ -116,12 +121,19 @@ def write_down(
             {
                 "data": data[row],
                 "interval": interval,
-                "safety": safety_of(family, level, violations, fallback=fallback[row]),
+                "safety": safety_of(
+                    level,
+                    violations,
+                    unjudged_of(family, judged.columns, data[row]),
+                    judged,
+                    row,
+                ),
                 "meta": {
                     "decision_id": decision_id,
                     "model": prediction.model,
                     "model_version": prediction.model_version,
                     "config_version": shared.version.number,
+                    "rung": RUNGS[rungs[row]],
                     "features": {
                         "stale": results.filled.stale.get(row, ()),
                         "assumed": assumed,
@@ -152,7 +164,10 @@ def write_down(
                 "regime_confidence": None,
                 "signal_prob": None,
                 "allowed": level in (Level.SAFE, Level.WARNING),
-                "decision_reasons": [violation["rule"] for violation in violations],
+                "decision_reasons": [
+                    *(["emergency_mode"] if judged.emergency else []),
+                    *(violation["rule"] for violation in violations),
+                ],
                 "processing_time_ms": latency_ms,
                 "config_version": shared.version.number,
                 "config_hash": shared.version.config_hash,
@@ -204,6 +219,14 @@ def _details(
         detail if not fell_back else fallback_detail(ask.body) if fallback_detail else None
         for ask, detail, fell_back in zip(asks, said, fallback, strict=True)
     ]
+
+
+def _without(detail: Detail | None, fields: Collection[str]) -> Detail | None:
+    """Leave out of a detail what a person said instead."""
+    if detail is None or "data" not in detail:
+        return detail
+    kept = {name: value for name, value in detail["data"].items() if name not in fields}
+    return {**detail, "data": kept}
 
 
 def _features_by_row(family: InferenceEndpoint, filled: Filled, n: int) -> list[dict[str, Any]]:

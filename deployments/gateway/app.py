@@ -17,7 +17,7 @@ from deployments.api.errors import (
     RefusedError,
 )
 from deployments.gateway import openapi
-from deployments.gateway.bodies import fields_of
+from deployments.gateway.bodies import GONE, ClientGoneError, fields_of
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.decision_path import DecisionPath
 from deployments.gateway.ingress import (
@@ -31,6 +31,9 @@ from deployments.gateway.ingress import (
 from deployments.gateway.own_bodies import reads_its_own
 from deployments.gateway.routes import (
     config,
+    config_changes,
+    config_past,
+    config_rollouts,
     datasets,
     decisions,
     documentation,
@@ -41,6 +44,7 @@ from deployments.gateway.routes import (
     monitoring,
     outcomes,
     platform,
+    policy_check,
     posted_logs,
     remote_write,
     sources,
@@ -87,7 +91,11 @@ def build_app(context: GatewayContext) -> FastAPI:
         platform,
         decisions,
         config,
+        config_changes,
+        config_rollouts,
+        config_past,
         safety_routes,
+        policy_check,
         monitoring,
         streams,
         gate,
@@ -118,6 +126,10 @@ def _answer_in_one_shape(app: FastAPI) -> None:
     @app.exception_handler(RefusedError)
     async def refused(request: Request, refusal: RefusedError) -> Response:
         return _response(request, refusal)
+
+    @app.exception_handler(ClientGoneError)
+    async def gone(_: Request, __: ClientGoneError) -> Response:
+        return Response(status_code=GONE)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, refusal: RequestValidationError) -> Response:

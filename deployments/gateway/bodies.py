@@ -18,6 +18,7 @@ MOST_BYTES = 4 * 1024 * 1024
 MOST_ROWS = 1000
 # Of all rests while a body is read: its deadline is not known yet, and the usual one is a second.
 MOST_REST_SECONDS = 0.25
+GONE = 499  # as web servers log a client that left
 UNFIT = "The body does not fit the contract"
 TOO_MANY_ROWS = f"List should have at most {MOST_ROWS} items, and this one has more"
 # To name a hundred thousand of them takes the loop seconds, and makes an answer of megabytes.

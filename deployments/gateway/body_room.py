@@ -4,6 +4,7 @@ Each may take 4 MB and 20 s, and one address may hold thousands of connections.
 """
 
 from collections import Counter
+from typing import Self
 
 from deployments.api.errors import OverloadedError, QuotaError
 
@@ -55,6 +56,12 @@ class BodyPermit:
         if not self._taken:
             self._room.take(self._key_id)
             self._taken = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
 
     def give_back(self) -> None:
         if self._taken:

@@ -1,6 +1,7 @@
 """What the gateway's routes work with; opened with the replica, closed with it."""
 
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
@@ -9,6 +10,8 @@ from access.key_store import KeyStore
 from access.keys import KeyRing
 from access.wire_secret import wire_secret
 from config_store.document import FeatureConfig
+from config_store.repair import Repair
+from config_store.steering.state import Freeze
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from deployments.api.endpoint import InferenceEndpoint
@@ -16,6 +19,7 @@ from deployments.api.errors import UnavailableError
 from deployments.api.shipped import FAMILIES
 from deployments.gateway.admission import Admission
 from deployments.gateway.body_room import BodyRoom
+from deployments.gateway.config_changes import ConfigChanges
 from deployments.gateway.documentation.sessions import Sessions
 from deployments.gateway.feature_reader import FeatureReader
 from deployments.gateway.hops import Handles, Hops
@@ -23,6 +27,7 @@ from deployments.gateway.lanes import Lanes
 from deployments.gateway.listeners import Listeners
 from deployments.gateway.lookups import DecisionLookups
 from deployments.gateway.pipeline import InferencePipeline, Stages
+from deployments.gateway.policy_checks import PolicyChecks
 from deployments.gateway.rate_limits import RateLimits
 from deployments.gateway.rate_shares import RateShares
 from deployments.gateway.remote_write import RemoteWrites
@@ -41,6 +46,7 @@ from observability.snapshots import Retirement
 from settings.redis_connection import REDIS_AWAY
 
 LAG_SECONDS = 1.0
+DRIFT_SECONDS = 5.0
 SPOOLS_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
 # Of posted telemetry, whose bodies are twice as large and become ten times as much while they are
@@ -69,6 +75,11 @@ class GatewayContext:
             replica.redis, stored.channel, stored.ring, _noted, loops=replica.loops
         )
         self.configs = ConfigStore(replica.redis)
+        self.policy_checks = PolicyChecks()
+        self.changes = ConfigChanges(
+            replica.redis, self.settings.paths.models, self.clocks.wall, self.policy_checks
+        )
+        self.repair = Repair(replica.redis)
         self.ledger = LedgerWriter(
             replica.redis,
             writer=writer_name("gateway", os.urandom),
@@ -131,8 +142,16 @@ class GatewayContext:
                 lambda: self._refresh_seconds() / 2,
                 expected=REDIS_AWAY,
             ),
+            loops.start(
+                "learn definitions",
+                self.features.refresh_definitions,
+                self._refresh_seconds,
+                expected=REDIS_AWAY,
+            ),
         ]
         self._start_watching_others()
+        with suppress(*REDIS_AWAY):  # a definition that is held back is not answered by
+            await self.features.refresh_definitions()
         await self.keys.start()
         # Serve sends requests once the constructor is done: not before they can be admitted.
         await self.keys.first(FIRST_CONFIG_SECONDS)
@@ -171,8 +190,22 @@ class GatewayContext:
         )
         loops.start("ledger lag", self._measure_lag, lambda: LAG_SECONDS, expected=REDIS_AWAY)
         loops.start(
+            "look for drift", self._look_for_drift, lambda: DRIFT_SECONDS, expected=REDIS_AWAY
+        )
+        loops.start(
             "retire dead replicas", retirement.step, lambda: RETIRE_SECONDS, expected=REDIS_AWAY
         )
+
+    async def _look_for_drift(self) -> None:
+        """Count the replicas that go by another version than the active one, and what was changed.
+
+        A replica reports each second, so right after an activation some are behind for a moment.
+        """
+        findings, active = await self.repair.findings(), self.active()
+        running = await self.changes.running.all()
+        behind = sum(each.config_hash != active.config_hash for each in running)
+        self.replica.metrics.config_drift.labels("replicas").set(behind)
+        self.replica.metrics.config_drift.labels("redis").set(len(findings))
 
     async def _measure_lag(self) -> None:
         lag = await drain_lag_s(self.replica.redis)
@@ -192,6 +225,11 @@ class GatewayContext:
             )
         if self.ledger.degraded:
             found.append("Redis cannot be reached, and decisions are written to the spool")
+        state = self.replica.steering.value
+        if state is not None and (emergency := state.emergency) is not None:
+            found.append(
+                f"Emergency mode is on ({emergency.reason}): every family answers its fallback"
+            )
         return found + self.replica.storage.reasons()
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
@@ -231,10 +269,16 @@ class GatewayContext:
                 ids,
                 self.clocks,
                 lambda: self.replica.config.stale,
+                self.replica.in_emergency,
                 self._stopwatch,
+                self._freezes,
             )
             for name, family in self.families.items()
         }
+
+    def _freezes(self) -> Sequence[Freeze]:
+        state = self.replica.steering.value
+        return () if state is None else state.freezes
 
     async def _share_rates(self) -> None:
         # While Redis is away the shares stay as they are.

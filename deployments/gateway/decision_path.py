@@ -4,28 +4,17 @@ What it answers is what FastAPI's route of that path answers, byte for byte; a t
 against each other. Whatever is no plain lookup of a well-formed id is left to FastAPI.
 """
 
-import logging
 import re
-import time
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from access.endpoints import needed_role
 from access.keys import Role
 from deployments.api.endpoint import DECISION_ID
-from deployments.api.errors import RefusedError
 from deployments.gateway.admission import Admission
-from deployments.gateway.ingress import (
-    JSON_TYPE,
-    Observe,
-    extra_headers,
-    internal_error,
-    request_id_of,
-)
+from deployments.gateway.direct_answer import answer_directly
+from deployments.gateway.ingress import Observe
 from deployments.gateway.lookups import DecisionLookups
-from deployments.gateway.one_write import Header, send_at_once
-
-log = logging.getLogger(__name__)
 
 PATH = "/decisions/{id}"
 _TAKEN = re.compile("/decisions/(" + DECISION_ID + ")", re.ASCII)
@@ -50,25 +39,12 @@ class DecisionPath:
         if decision_id is None:
             await self._rest(scope, receive, send)
             return
-        started = time.perf_counter()
-        status, body, more = await self._answer(decision_id, scope)
-        length = (b"content-length", b"%d" % len(body))
-        if scope["method"] == "HEAD":
-            body = b""
-        # In the order in which Starlette writes them.
-        await send_at_once(send, status, [*more, length, JSON_TYPE], body)
-        self._observe(PATH, status, time.perf_counter() - started)
 
-    async def _answer(self, decision_id: str, scope: Scope) -> tuple[int, bytes, list[Header]]:
-        try:
+        async def content() -> bytes:
             principal = self._admission.admit(scope["headers"], self._role)
-            return 200, await self._lookups.row(decision_id, principal.key_id), []
-        except RefusedError as error:
-            refusal = error
-        except Exception:
-            log.exception("A request failed")
-            refusal = internal_error()
-        return refusal.status, refusal.body(request_id_of(scope)), extra_headers(refusal)
+            return await self._lookups.row(decision_id, principal.key_id)
+
+        await answer_directly(scope, send, PATH, self._observe, content)
 
 
 def _id_in(scope: Scope) -> str | None:

@@ -1,10 +1,12 @@
 """The parts of an envelope that say how far an answer may be trusted: interval and safety."""
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from deployments.api.endpoint import InferenceEndpoint
-from deployments.runtime.batch import Prediction
+from deployments.runtime.batch import Judgement, Prediction
+from safety.columns import PARAMETER, is_parameter
 from safety.limits import Level
 from safety.open_ends import claims_above, claims_below
 
@@ -39,7 +41,7 @@ def withheld_interval(
     """
     if not {"lower", "upper"} <= prediction.columns.keys():
         return None
-    stopped = (each for each in violations if each["level"] != Level.WARNING)
+    stopped = (each for each in violations if each["level"] in (Level.UNSAFE, Level.CRITICAL))
     if any(each["field"] not in prediction.columns for each in stopped):
         return None
     lower, upper = (float(prediction.columns[end][row]) for end in ("lower", "upper"))
@@ -58,12 +60,29 @@ def why_no_interval(family: InferenceEndpoint, *, fallback: bool) -> str:
 
 
 def safety_of(
-    family: InferenceEndpoint, level: Level, violations: list[dict[str, Any]], *, fallback: bool
+    level: Level,
+    violations: list[dict[str, Any]],
+    unjudged: Sequence[str],
+    judged: Judgement,
+    row: int,
 ) -> dict[str, Any]:
-    return {
+    found = {
         "level": level,
         "violations": violations,
-        "fallback": fallback,
-        "override": None,
-        "unjudged": family.unjudged,
+        "fallback": bool(judged.rungs[row]),
+        "override": ", ".join(judged.overrides[row].values()) if row in judged.overrides else None,
+        "unjudged": unjudged,
     }
+    return found | {"checks": "off"} if judged.unchecked else found
+
+
+def unjudged_of(
+    family: InferenceEndpoint, judged: Iterable[str], data: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Name the parts of an answer that no limit is held against: of parameters each by itself."""
+    names = {name.removeprefix(PARAMETER) for name in judged if is_parameter(name)}
+    if not names:
+        return family.unjudged
+    others = [part for part in family.unjudged if part != family.parameters]
+    left = [name for name in data.get(family.parameters, ()) if name not in names]
+    return (*others, *(f"{family.parameters}.{name}" for name in left))

@@ -11,9 +11,15 @@ from redis.asyncio import Redis
 from config_store.document import FeatureConfig
 from deployments.api.errors import InvalidError, NotFoundError, UnavailableError
 from deployments.api.features import MOST_VALUES, FeatureShown, VectorsQuery
+from deployments.definitions.in_force import (
+    Decided,
+    InForce,
+    catalogue_in_force,
+    definitions_key,
+)
 from deployments.gateway.written_rows import WrittenRows
 from features.definitions.catalogue import Catalogue
-from features.definitions.definition import Calendar, Definition, Judged, Live, Window
+from features.definitions.definition import Calendar, Definition, Function, Judged, Live, Window
 from features.definitions.expression import Expression
 from features.errors import UnknownFeaturesError
 from features.vectors.kept import KeptVectors
@@ -32,17 +38,31 @@ class FeatureReader:
         self, redis: Redis, clock: Callable[[], float], refresh_seconds: Callable[[], float]
     ) -> None:
         self.vectors = KeptVectors(PublishedVectors(redis), clock, refresh_seconds)
+        self.decided: Decided | None = None
+        """Which definitions are in force, as the history told it last."""
+        self._redis = redis
+        self._told: bytes | None = None
         self._config: FeatureConfig | None = None
         self._catalogue = Catalogue()
         self._readings: dict[tuple[str, ...], Reading] = {}
         self._rows = WrittenRows()
 
     def catalogue(self, config: FeatureConfig) -> Catalogue:
-        """Give the definitions; they are put together once for each configuration."""
+        """Give the definitions in force; they are put together once for each configuration."""
         if self._config is not config:
-            self._config, self._catalogue = config, config.catalogue()
+            self._config, self._catalogue = config, catalogue_in_force(config, self.decided)
             self._readings, self._rows = {}, WrittenRows()
         return self._catalogue
+
+    async def refresh_definitions(self) -> None:
+        """Learn which definitions are in force."""
+        told: Any = await self._redis.get(definitions_key(self._redis))
+        if told == self._told:
+            return
+        decided, self._told = Decided.read(told), told
+        if _named(decided) != _named(self.decided):
+            self._config = None  # they are put together anew
+        self.decided = decided
 
     async def one(
         self, config: FeatureConfig, entity: str, names: Sequence[str], now: float
@@ -97,7 +117,13 @@ class FeatureReader:
             ) from away
 
 
-def shown(catalogue: Catalogue) -> list[FeatureShown]:
+def _named(decided: Decided | None) -> dict[str, InForce]:
+    return {} if decided is None else decided.named
+
+
+def shown(catalogue: Catalogue, decided: Decided | None) -> list[FeatureShown]:
+    """Write the definitions as clients see them."""
+    told = decided or Decided()
     return [
         FeatureShown(
             name=name,
@@ -112,6 +138,8 @@ def shown(catalogue: Catalogue) -> list[FeatureShown]:
             how=how(each),
             owner=each.owner,
             description=each.description,
+            held_back=None if (held := told.refusal(name)) is None else held.of(name),
+            health=told.health.get(name),
         )
         for name, each in catalogue.by_name.items()
     ]
@@ -121,20 +149,23 @@ def how(definition: Definition) -> str:
     """Say in words how a feature is computed."""
     match definition.computed:
         case Expression(text=text):
-            return text
+            words = text
+        case Function(path=path, sha256=digest):
+            words = f"function {path}" + (f", of the module {digest[:12]}" if digest else "")
         case Live(column=column, instead=instead):
-            return f"{column} of the newest interval" + (
+            words = f"{column} of the newest interval" + (
                 f"; where it was not measured, of {' and '.join(instead)}" if instead else ""
             )
         case Window(column=column, statistic=statistic, quantile=quantile) as window:
             which = f"{statistic} {quantile:g}" if quantile else statistic
-            return f"{which} of {column} over {window.seconds} s, every {window.step_seconds} s"
+            words = f"{which} of {column} over {window.seconds} s, every {window.step_seconds} s"
         case Calendar(function=function):
-            return f"{function} of the entity's exchange or time zone, every minute"
+            words = f"{function} of the entity's exchange or time zone, every minute"
         case Judged():
-            return "what the streams of the entity's metrics said of the interval before"
+            words = "what the streams of the entity's metrics said of the interval before"
         case baseline:
-            return f"{baseline.measure} over {baseline.seconds} s, every {baseline.step_seconds} s"
+            words = f"{baseline.measure} over {baseline.seconds} s, every {baseline.step_seconds} s"
+    return words
 
 
 def one(entity: str, found: Features) -> dict[str, Any]:

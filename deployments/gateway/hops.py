@@ -13,7 +13,7 @@ from deployments.runtime.transport.handle import Handle
 from deployments.runtime.transport.replica_directory import DirectoryWatch, ReplicaDirectory
 from deployments.runtime.transport.serve_handle import HandleTransport
 from deployments.runtime.transport.tcp.exchange import Exchange
-from deployments.runtime.transport.tcp.greeting import stage_secret
+from deployments.runtime.transport.tcp.handshake import stage_secret
 from deployments.runtime.transport.tcp.tls import Certificates
 
 

@@ -16,7 +16,7 @@ from access.keys import Role
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import MethodNotAllowedError, RefusedError
 from deployments.gateway.admission import Admission
-from deployments.gateway.bodies import BodyReader, ClientGoneError, read_body
+from deployments.gateway.bodies import GONE, BodyReader, ClientGoneError, read_body
 from deployments.gateway.body_room import BodyPermit
 from deployments.gateway.lanes import Lanes
 from deployments.gateway.large_answers import PIECE_BYTES, length_of, pieces_of, send_pieces
@@ -49,14 +49,11 @@ class InferencePath:
         """Give an envelope for each row, and whether they leave as a list."""
         # The key comes first: what a stranger sends is not even read.
         principal = self._admission.admit(scope["headers"], self._role)
-        permit = BodyPermit(self._lanes.room, principal.key_id)
-        try:
+        with BodyPermit(self._lanes.room, principal.key_id) as permit:
             raw = await read_body(receive, large=permit.take)
             # A slow upload is the client's own time; what follows is ours.
             received = self._lanes.now()
             bodies, as_list = await self._reader.read_in_turns(raw, self._lanes.turns)
-        finally:
-            permit.give_back()
         self._admission.admit_rows(principal, len(bodies))
         answers = await self._lanes.ask(
             self._family, bodies, principal, received, request_id_of(scope)
@@ -132,7 +129,7 @@ class InferenceIngress:
             status = refusal.status
             await refuse(send, refusal, request_id_of(scope))
         except ClientGoneError:
-            status = 499  # as web servers log a client that left
+            status = GONE
         except Exception:
             status = 500
             log.exception("A request failed")

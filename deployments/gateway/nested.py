@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from deployments.api.endpoint import Nested
-from deployments.runtime.batch import Batch, Columns, Detail, Judgement
+from deployments.runtime.batch import Batch, Columns, Detail, Judgement, Refusal
+
+Violation = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,12 @@ class Items:
         together = {
             name: np.concatenate([column, columns[name]]) for name, column in batch.columns.items()
         }
-        return replace(batch, entities=entities, columns=together)
+        return replace(batch, entities=entities, columns=together, items=len(self.owners))
+
+    def moments(self, details: Sequence[Detail | None]) -> list[float]:
+        """Say in epoch seconds when each item begins."""
+        of_row = [[] if each is None else self.nested.moments(each["data"]) for each in details]
+        return [of_row[owner][place] for owner, place in zip(self.owners, self.places, strict=True)]
 
     def fold(self, judged: Judgement, details: Sequence[Detail | None], rows: int) -> Judgement:
         """Put back what safety made of the items, and give the judgement of the rows alone.
@@ -53,24 +60,46 @@ class Items:
         What an item shares with its row, such as an input, is the row's to report; and the items
         of a row that fell back are not in the answer.
         """
-        whole = Judgement(
-            {name: column[:rows] for name, column in judged.columns.items()},
-            judged.levels[:rows].copy(),
-            judged.fallback[:rows],
-            {row: list(found) for row, found in judged.violations.items() if row < rows},
-            judged.policy,
-            judged.version,
+        whole = replace(
+            judged,
+            columns={name: column[:rows] for name, column in judged.columns.items()},
+            levels=judged.levels[:rows].copy(),
+            rungs=judged.rungs[:rows],
+            violations={row: list(found) for row, found in judged.violations.items() if row < rows},
+            refusals={row: why for row, why in judged.refusals.items() if row < rows},
+            alarms={row: rule for row, rule in judged.alarms.items() if row < rows},
         )
+        fallback = judged.fallback
         for at, found in judged.violations.items():
-            own = [each for each in found if each["field"] in self.nested.lists]
-            if at < rows or not own or judged.fallback[self.owners[at - rows]]:
+            if at < rows or fallback[self.owners[at - rows]]:
                 continue
             owner, place = self.owners[at - rows], self.places[at - rows]
+            own = self._own(found, judged.violations.get(owner, ()))
+            if not own:
+                continue
             whole.levels[owner] = max(whole.levels[owner], judged.levels[at])
             numbered = [each | {self.nested.item: place + 1} for each in own]
             whole.violations.setdefault(owner, []).extend(numbered)
+            if why := judged.refusals.get(at):
+                whole.refusals.setdefault(owner, self._refusal(why, place))
+            if rule := judged.alarms.get(at):
+                whole.alarms.setdefault(owner, rule)
             self._put_back(judged, at, details[owner], place)
         return whole
+
+    def _own(self, found: Sequence[Violation], of_row: Sequence[Violation]) -> list[Violation]:
+        """Give what an item broke itself: its values, or what holds at its time and not now."""
+        common = {each["rule"] for each in of_row}
+        return [
+            each
+            for each in found
+            if each["field"] in self.nested.lists
+            or (each["field"] is None and each["rule"] not in common)
+        ]
+
+    def _refusal(self, why: Refusal, place: int) -> Refusal:
+        message = f"{why['message']} ({self.nested.item} {place + 1})"
+        return {"code": why["code"], "message": message}
 
     def _put_back(self, judged: Judgement, at: int, detail: Detail | None, place: int) -> None:
         if detail is None:

@@ -8,9 +8,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
+from deployments.api.configuration import ConfigPatch, DraftBody, PolicyDraftBody
 from deployments.api.datasets import DatasetQuery
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.features import VectorsQuery
+from deployments.api.policy_check import PolicyCheck
 from deployments.api.telemetry import TelemetryColumns, TelemetryRows
 from deployments.gateway.bodies import BodyReader
 
@@ -21,7 +23,8 @@ REFUSALS = {
     "403": "The key's role does not allow this.",
     "404": "It does not exist.",
     "409": (
-        "It conflicts with the present state: a second feedback, another design, an old number."
+        "It conflicts with the present state: a second feedback, another design, an old number; "
+        "or the safety policy refuses an answer, and names the rule."
     ),
     "405": "The path does not accept this method.",
     "413": "The body is too large.",
@@ -72,7 +75,9 @@ class ViolationShown(BaseModel):
     field: str | None
     value: float | None
     bound: float | None
-    level: Literal["warning", "unsafe", "critical"]
+    level: Literal["safe", "warning", "unsafe", "critical"] = Field(
+        description="Safe for a limit on trial: its breach is noted, and changes nothing."
+    )
     message: str
     hour: int | None = Field(
         default=None,
@@ -84,8 +89,16 @@ class SafetyShown(BaseModel):
     level: Literal["safe", "warning", "unsafe", "critical"]
     violations: list[ViolationShown]
     fallback: bool
-    override: str | None
+    override: str | None = Field(
+        description="The ids of the overrides in `data`, with a comma between them; null where a "
+        "person put nothing in an answer's place."
+    )
     unjudged: list[str] = Field(description="Parts of `data` that the policy has no limits for.")
+    checks: Literal["off"] | None = Field(
+        default=None,
+        description="Only where an admin confirmed that the policy's limits are not asked: "
+        "the answer was held against nothing but what a number can be.",
+    )
 
 
 class FeaturesShown(BaseModel):
@@ -104,6 +117,10 @@ class Meta(BaseModel):
     model: str
     model_version: str
     config_version: int
+    rung: Literal["model", "last_safe", "baseline", "constant"] = Field(
+        description="The rung of the fallback ladder that answered: the model; the entity's last "
+        "safe answer; the baseline, from what is known of the row; or constants."
+    )
     features: FeaturesShown
     degraded: bool
     latency_ms: float
@@ -115,7 +132,7 @@ class Meta(BaseModel):
     )
     fallback_reason: str = Field(
         default="",
-        description="Only where no model could answer: why, such as that none is trained yet.",
+        description="Only where no model could answer, or none may because of an emergency: why.",
     )
     trained_on: Literal["demo"] | None = Field(
         default=None,
@@ -124,6 +141,10 @@ class Meta(BaseModel):
     )
     trained_on_reason: str = Field(
         default="", description="Only beside trained_on: what it means, and how long it lasts."
+    )
+    moved: list[str] = Field(
+        default_factory=list,
+        description="Only for a study: the parameters that the safety policy moved.",
     )
     feedback: bool = Field(
         default=True,
@@ -155,7 +176,8 @@ def _build(app: FastAPI, families: Mapping[str, InferenceEndpoint]) -> dict[str,
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas |= _schemas([Error, Online, Interval, SafetyShown, Meta])
-    schemas |= _schemas([TelemetryRows, TelemetryColumns, VectorsQuery, DatasetQuery])
+    schemas |= _schemas([TelemetryRows, TelemetryColumns, VectorsQuery, DatasetQuery, PolicyCheck])
+    schemas |= _schemas([ConfigPatch, DraftBody, PolicyDraftBody])
     for family in families.values():
         schemas |= _schemas([BodyReader(family).many, family.body, family.data])
         schemas[_answer(family)] = _answer_schema(family)
@@ -206,8 +228,8 @@ def _ref(name: str) -> dict[str, str]:
 def _inference(family: InferenceEndpoint) -> dict[str, Any]:
     one, many = family.body.__name__, BodyReader(family).many.__name__
     answer = _ref(_answer(family))
-    # Of many rows some may be refused, each in its own place.
-    item = {"oneOf": [answer, _ref("Error")]} if family.refuses_rows else answer
+    # Of many rows some may be refused, each in its own place: by the family, or by the policy.
+    item = {"oneOf": [answer, _ref("Error")]}
     return {
         "tags": ["inference"],
         "summary": family.summary,

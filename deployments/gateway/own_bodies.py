@@ -7,12 +7,22 @@ from starlette.types import Scope
 
 from access.endpoints import V1
 
-PATHS = frozenset(
-    {"/telemetry", "/telemetry/logs", "/write", "/features/vectors", "/features/datasets"}
+ROUTES = frozenset(
+    {
+        ("POST", "/telemetry"),
+        ("POST", "/telemetry/logs"),
+        ("POST", "/write"),
+        ("POST", "/features/vectors"),
+        ("POST", "/features/datasets"),
+        ("PUT", "/config"),
+        ("POST", "/config/versions"),
+        ("PUT", "/safety/policy"),
+        ("POST", "/safety/policy/check"),
+    }
 )
 
 
 def reads_its_own(scope: Scope) -> bool:
     """Tell whether this HTTP request is for such a route."""
     path: str = scope["path"]
-    return scope["method"] == "POST" and path.removeprefix(V1) in PATHS
+    return (scope["method"], path.removeprefix(V1)) in ROUTES

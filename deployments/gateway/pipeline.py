@@ -14,6 +14,7 @@ from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import OverloadedError, StageLostError, UnavailableError
 from deployments.gateway.answers import Answered, Circumstances, LaneRow, StageResults, write_down
+from deployments.gateway.beside import BesideColumns, no_freezes
 from deployments.gateway.lane import LATE
 from deployments.gateway.nested import Items
 from deployments.gateway.refusals import in_place, refused
@@ -35,6 +36,7 @@ from observability.errors import LedgerError
 from observability.ledger.decision import Decision, DecisionIds
 from observability.ledger.writer import LedgerWriter
 from observability.logs import request_ids
+from safety.moments import Window
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,9 @@ class InferencePipeline:
         ids: DecisionIds,
         clocks: Clocks,
         config_stale: Callable[[], bool],
+        in_emergency: Callable[[], bool],
         stopwatch: Stopwatch,
+        freezes: Callable[[], Sequence[Window]] = no_freezes,
     ) -> None:
         self._family = family
         self._stages = stages
@@ -70,7 +74,9 @@ class InferencePipeline:
         self._ids = ids
         self._clocks = clocks
         self._config_stale = config_stale
+        self._in_emergency = in_emergency
         self._stopwatch = stopwatch
+        self._beside = BesideColumns(family, freezes)
 
     async def carry(self, asks: list[LaneRow]) -> Sequence[Answered]:
         version = asks[0].version  # the lane's rows of one batch have the same
@@ -86,14 +92,28 @@ class InferencePipeline:
         prediction = await self._predict(batch, left)
         lap("model")
         answered = refused(prediction.refusals, batch)
+        places = list(range(len(asks)))
         if prediction.refusals:
-            rows = [row for row in range(len(asks)) if row not in answered]
+            rows = [row for row in places if row not in answered]
             asks, batch = [asks[row] for row in rows], batch.take(rows)
-            filled, prediction = take_filled(filled, rows), prediction.take(rows)
+            filled, prediction, places = take_filled(filled, rows), prediction.take(rows), rows
         if not asks:
             return [answered[row] for row in sorted(answered)]
-        judgement = await self._judge(batch, prediction, left)
+        judgement = await self._judge(batch, prediction, version, left)
         lap("safety")
+        self._stopwatch.judged(self._family.name, judgement)
+        if judgement.refusals:
+            found = refused(judgement.refusals, batch)
+            answered |= {places[row]: each for row, each in found.items()}
+            rows = [row for row in range(len(asks)) if row not in found]
+            if not rows:
+                return [answered[row] for row in sorted(answered)]
+            asks, batch, judgement = (
+                [asks[row] for row in rows],
+                batch.take(rows),
+                judgement.take(rows),
+            )
+            filled, prediction = take_filled(filled, rows), prediction.take(rows)
         shared = Circumstances(
             version=version,
             degraded=self._config_stale() or features_lost or self._ledger.degraded,
@@ -107,14 +127,13 @@ class InferencePipeline:
         lap("encode")
         await self._record(decisions, left)
         lap("ledger")
-        self._stopwatch.judged(self._family.name, judgement)
         return in_place(written, answered) if answered else written
 
     def _own_ids(self, ids: list[str], judgement: Judgement) -> list[str]:
         """Give a fallback's decision an id by which no feedback finds the model's own."""
         if self._family.key is None or not judgement.fallback.any():
             return ids
-        fell_back = judgement.fallback.astype(bool).tolist()
+        fell_back = judgement.fallback.tolist()
         fresh = self._ids.take(len(ids))
         return [new if fell else old for old, new, fell in zip(ids, fresh, fell_back, strict=True)]
 
@@ -176,7 +195,9 @@ class InferencePipeline:
             log.warning("%s; the batch is answered by the fallback", lost)
             return Prediction({}, f"{batch.family}/fallback", "none")
 
-    async def _judge(self, batch: Batch, prediction: Prediction, left: TimeLeft) -> Judgement:
+    async def _judge(
+        self, batch: Batch, prediction: Prediction, version: Version, left: TimeLeft
+    ) -> Judgement:
         """Ask safety; without its judgement nothing leaves."""
         judged = Batch(
             batch.family,
@@ -185,11 +206,13 @@ class InferencePipeline:
             requests=batch.requests,
             version=batch.version,
             config_hash=batch.config_hash,
+            emergency=self._in_emergency(),
         )
         items = None
         if self._family.nested is not None and prediction.details:
             items = Items.of(self._family.nested, prediction.details)
             judged = items.unfold(judged, prediction.details)
+        self._beside.add(judged, prediction.details, items, version, self._clocks.wall())
         budget = left.for_safety()
         try:
             answer = await self._stages.safety(judged.to_frame(), budget)
@@ -198,7 +221,10 @@ class InferencePipeline:
                 "The safety layer does not answer, and no answer is sent without it: try again"
             ) from lost
         found = Judgement.from_frame(answer)
-        return found if items is None else items.fold(found, prediction.details, len(batch))
+        if items is not None:
+            found = items.fold(found, prediction.details, len(batch))
+        self._beside.take_back(found, prediction.details, version)
+        return found
 
 
 def _owners(asks: Sequence[LaneRow], quotas: QuotasConfig, counted: Counted) -> list[Owner | None]:

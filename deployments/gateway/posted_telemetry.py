@@ -1,7 +1,6 @@
 """Takes posted telemetry in: finds its source, reads the body in turns, checks it, queues it."""
 
 import asyncio
-import time
 from typing import NamedTuple
 
 from config_store.sources import PushSource, SourcesConfig
@@ -9,22 +8,18 @@ from deployments.api.errors import (
     ConflictError,
     InvalidError,
     NotFoundError,
-    OverloadedError,
-    UnavailableError,
 )
 from deployments.gateway.context import GatewayContext
+from deployments.gateway.intake import MOST_REST_SECONDS, queueing
 from deployments.gateway.turns import Turns
 from features.definitions.live import PRESENT_SECONDS
-from features.errors import IntakeFullError, PostRefusedError
+from features.errors import PostRefusedError
 from features.sources.checks import checked
 from features.sources.posted import Posted, steps
 from features.sources.source import Complaint, Gathered, add_up
 from features.telemetry.intake import packed_entries
-from settings.redis_connection import REDIS_AWAY
 
 UNFIT = "The posted telemetry does not fit the contract"
-# Of all rests while a body is read. Whoever posts telemetry is in less of a hurry than who asks.
-MOST_REST_SECONDS = 5.0
 CONNECT = "`ballast connect push NAME` makes one"
 
 
@@ -86,18 +81,10 @@ def _only(pushed: dict[str, PushSource]) -> str:
 
 async def read_in_turns(raw: bytes, turns: Turns, *, csv: bool) -> Posted:
     """Read a body; others get their turn after each millisecond of it."""
-    rest_left = MOST_REST_SECONDS
-    reading = steps(raw, csv=csv)
-    while True:
-        started = time.perf_counter()
-        try:
-            next(reading)
-        except StopIteration as done:
-            posted: Posted = done.value
-            return posted
-        except PostRefusedError as refusal:
-            raise InvalidError(UNFIT, {refusal.field: refusal.reason}) from refusal
-        rest_left -= await turns.give(time.perf_counter() - started, rest_left)
+    try:
+        return await turns.run(steps(raw, csv=csv), MOST_REST_SECONDS)
+    except PostRefusedError as refusal:
+        raise InvalidError(UNFIT, {refusal.field: refusal.reason}) from refusal
 
 
 async def check(posted: Posted, now: float, cadence_seconds: int) -> Ready:
@@ -125,12 +112,5 @@ def _checked(posted: Posted, now: float, cadence_seconds: int) -> Ready:
 
 async def queue(here: GatewayContext, source: str, ready: Ready) -> None:
     """Put the rows where they survive; a refusal says that none of them was taken."""
-    try:
+    with queueing("posted rows", "post the same rows again"):
         await here.intake.add(source, ready.entries)
-    except IntakeFullError as full:
-        raise OverloadedError(str(full), retry_after_s=full.retry_after_s) from full
-    except REDIS_AWAY as away:
-        raise UnavailableError(
-            "Redis, which holds posted telemetry until it is stored, cannot be reached: post the "
-            "same rows again"
-        ) from away

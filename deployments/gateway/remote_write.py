@@ -1,4 +1,4 @@
-"""Takes remote writes in: finds the source, reads the body in turns, queues what is needed."""
+"""Takes remote writes in: reads the body in turns, queues what is needed."""
 
 import asyncio
 import time
@@ -11,24 +11,19 @@ from starlette.datastructures import Headers
 from config_store.sources import RemoteWriteSource, SourcesConfig
 from deployments.api.errors import (
     BadRequestError,
-    ConflictError,
-    NotFoundError,
-    OverloadedError,
     TooLargeError,
-    UnavailableError,
     UnsupportedMediaTypeError,
 )
 from deployments.gateway.body_room import BodyRoom
+from deployments.gateway.intake import MOST_REST_SECONDS, SourceKind, queueing
 from deployments.gateway.turns import Turns
-from features.errors import IntakeFullError
+from features.errors import UnreadableWriteError, WriteTooLargeError
 from features.sources.remote_write.codec import Codec, Message, Written
 from features.sources.remote_write.compression import unpack
-from features.sources.remote_write.errors import UnreadableWriteError, WriteTooLargeError
 from features.sources.remote_write.needed import Needed
 from features.sources.remote_write.samples import encode
 from features.sources.remote_write.stream import SampleStream
 from features.sources.rules import Mapping
-from settings.redis_connection import REDIS_AWAY
 
 # Packed: a sender's usual 2,000 samples are some 60 KB.
 MOST_BYTES = 4 * 1024 * 1024
@@ -37,9 +32,12 @@ MOST_BYTES = 4 * 1024 * 1024
 _MOST_BODIES = 32
 # Unpacked, a body may be 32 MiB, and what is read of it takes more: so few at a time are safe.
 AT_ONCE = 2
-# Of all rests while a body is read; a sender waits 30 s.
-_MOST_REST_SECONDS = 5.0
-_PAUSED_SECONDS = 60
+KIND = SourceKind(
+    RemoteWriteSource,
+    "remote_write",
+    "/api/v1/write",
+    "docs/sources/remote-write.md says how to connect one",
+)
 _MEDIA_TYPE = "application/x-protobuf"
 
 
@@ -93,23 +91,11 @@ class RemoteWrites:
 
     async def _read(self, codec: Codec, content: bytes, message: Message) -> Written:
         """Read in parts; others get their turn after each."""
-        rest_left, started = _MOST_REST_SECONDS, self._clock()
-        written = Written()
-        for written in codec.read(content, message):  # noqa: B007 - the last one has it all
-            rest_left -= await self._turns.give(self._clock() - started, rest_left)
-            started = self._clock()
-        return written
+        return await self._turns.run(codec.read(content, message), MOST_REST_SECONDS, self._clock)
 
     async def _queue(self, name: str, entry: bytes) -> None:
-        try:
+        with queueing("samples", "send the same again"):
             await SampleStream(self._redis, name).add(entry)
-        except IntakeFullError as full:
-            raise OverloadedError(str(full), retry_after_s=full.retry_after_s) from full
-        except REDIS_AWAY as away:
-            raise UnavailableError(
-                "Redis, which holds samples until they are stored, cannot be reached: send the "
-                "same again"
-            ) from away
 
     def _codec_of(self, name: str, mapping: Mapping) -> Codec:
         reader = self._readers.get(name)
@@ -150,30 +136,3 @@ def _known(name: str) -> Message:
         raise UnsupportedMediaTypeError(
             f"The message is {name[:80]!r}; those that are read are {', '.join(Message)}"
         ) from None
-
-
-def source_of(sources: SourcesConfig, name: str | None) -> tuple[str, RemoteWriteSource]:
-    """Find the source that samples belong to: the one that is named, or the only one."""
-    written = {
-        key: each for key, each in sources.named.items() if isinstance(each, RemoteWriteSource)
-    }
-    if name is None and len(written) == 1:
-        name = next(iter(written))
-    if name is None:
-        raise ConflictError(
-            "There are several sources of the kind remote_write: name one in the sender's url, as "
-            f"in /api/v1/write?source={min(written)}"
-            if written
-            else "No source of the kind remote_write is configured: docs/sources/remote-write.md "
-            "says how to"
-        )
-    source = written.get(name)
-    if source is None:
-        raise NotFoundError(
-            f"There is no source {name!r} of the kind remote_write; there are: "
-            f"{', '.join(sorted(written)) or 'none'}"
-        )
-    if source.paused:
-        # The sender keeps what it could not send, for about two hours.
-        raise UnavailableError(f"The source {name!r} is paused", retry_after_s=_PAUSED_SECONDS)
-    return name, source

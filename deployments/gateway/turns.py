@@ -9,7 +9,8 @@ would not allow for so much, and not at all when it is alone.
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 # Large requests then take a fifth of the time of what they share with others.
 REST = 4.0
@@ -19,6 +20,8 @@ LONGEST_REST_SECONDS = 0.05
 OTHERS_SECONDS = 0.25
 # Of the time to a deadline: a part may take twice as long as the one before.
 SHARE_OF_TIME_LEFT = 0.5
+
+T = TypeVar("T")
 
 
 class Turns:
@@ -50,3 +53,23 @@ class Turns:
         rest = min(self.rest_s(spent_s), at_most_s)
         await asyncio.sleep(rest)
         return rest
+
+    async def run(
+        self,
+        steps: Generator[Any, None, T],
+        most_rest_s: float,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> T:
+        """Take all steps, of a millisecond or so; others get their turn after each.
+
+        Gives what the steps return.
+        """
+        rest_left = most_rest_s
+        while True:
+            started = timer()
+            try:
+                next(steps)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            rest_left -= await self.give(timer() - started, rest_left)

@@ -4,8 +4,6 @@ What it answers is what FastAPI's route of that path answers, byte for byte; a t
 against each other.
 """
 
-import logging
-import time
 from collections.abc import Callable
 
 from pydantic import ValidationError
@@ -14,27 +12,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from access.endpoints import needed_role
 from access.keys import Role
 from config_store.store import Version
-from deployments.api.errors import InvalidError, RefusedError
+from deployments.api.errors import InvalidError
 from deployments.api.features import VectorsQuery
 from deployments.gateway.admission import Admission
-from deployments.gateway.bodies import UNFIT, ClientGoneError, fields_of, read_body
+from deployments.gateway.bodies import UNFIT, fields_of, read_body
 from deployments.gateway.body_room import BodyPermit, BodyRoom
+from deployments.gateway.direct_answer import answer_directly
 from deployments.gateway.feature_reader import FeatureReader
-from deployments.gateway.ingress import (
-    JSON_TYPE,
-    Observe,
-    extra_headers,
-    internal_error,
-    request_id_of,
-)
-from deployments.gateway.one_write import Header, send_at_once
-
-log = logging.getLogger(__name__)
+from deployments.gateway.ingress import Observe
 
 PATH = "/features/vectors"
 # A thousand names of two hundred characters, each of which JSON may write as six.
 MOST_BYTES = 1_500_000
-GONE = 499  # as web servers log a client that left
 
 
 class VectorsQuestions:
@@ -54,11 +43,8 @@ class VectorsQuestions:
 
     async def answer(self, receive: Receive, key_id: str) -> bytes:
         """Answer by the configuration that is active; raises RefusedError, ClientGoneError."""
-        permit = BodyPermit(self._room, key_id)
-        try:
+        with BodyPermit(self._room, key_id) as permit:
             raw = await read_body(receive, most_bytes=MOST_BYTES, large=permit.take)
-        finally:
-            permit.give_back()
         try:
             query = VectorsQuery.model_validate_json(raw)
         except ValidationError as refusal:
@@ -82,22 +68,9 @@ class VectorsPath:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
             await self._rest(scope, receive, send)
             return
-        started = time.perf_counter()
-        status, body, more = await self._answer(scope, receive)
-        length = (b"content-length", b"%d" % len(body))
-        # In the order in which Starlette writes them.
-        await send_at_once(send, status, [*more, length, JSON_TYPE], body)
-        self._observe(PATH, status, time.perf_counter() - started)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, list[Header]]:
-        try:
+        async def content() -> bytes:
             principal = self._admission.admit(scope["headers"], self._role)
-            return 200, await self._questions.answer(receive, principal.key_id), []
-        except ClientGoneError:
-            return GONE, b"", []
-        except RefusedError as error:
-            refusal = error
-        except Exception:
-            log.exception("A request failed")
-            refusal = internal_error()
-        return refusal.status, refusal.body(request_id_of(scope)), extra_headers(refusal)
+            return await self._questions.answer(receive, principal.key_id)
+
+        await answer_directly(scope, send, PATH, self._observe, content)

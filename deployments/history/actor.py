@@ -26,6 +26,7 @@ from deployments.history.source_questions import BackfillAsked, BackfillBegun, C
 from deployments.runtime.log_files import write_logs
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.service import TelemetryService
+from features.functions.modules import FunctionModules
 from features.hours.stored import stored_hours, worker_minutes
 from features.rows import FeatureRow
 from features.telemetry import stored as telemetry_store
@@ -104,16 +105,24 @@ class History:
         self._entities_until = 0.0
         self._entities_lock = asyncio.Lock()
         demo = Demo(self._store, self._settings)
+        modules = FunctionModules(self._settings.functions_folder, self._settings.paths.functions)
         self._telemetry = TelemetryService(
             self._store,
             self._redis,
             self._metrics,
             demo,
+            modules,
             keep_days=self._settings.measurement_days,
         )
         await self._telemetry.start()
         folder = self._settings.paths.datasets
-        self._datasets = DatasetJobs(self._store, folder, self._telemetry.facts_of)
+        self._datasets = DatasetJobs(
+            self._store,
+            folder,
+            self._telemetry.facts_of,
+            catalogue_of=self._telemetry.definitions.catalogue,
+            kept=modules.kept,
+        )
         await self._datasets.start()
         self._start_loops()
 
@@ -276,6 +285,12 @@ class History:
         self, limit: int, family: str | None, since: datetime | None
     ) -> list[dict[str, Any]]:
         return await self._lookup.newest(limit, family=family, since=since)
+
+    async def violations(
+        self, limit: int, family: str | None, severity: str | None, since: datetime | None
+    ) -> list[dict[str, Any]]:
+        """List the latest decisions that broke a limit."""
+        return await self._lookup.violations(limit, family=family, severity=severity, since=since)
 
     async def timeline(
         self,

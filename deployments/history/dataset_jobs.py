@@ -10,9 +10,9 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,10 @@ from config_store.document import FeatureConfig
 from features.datasets.build import Wanted
 from features.datasets.certificate import make
 from features.datasets.spine import Spine
+from features.definitions.catalogue import Catalogue
 from features.errors import DatasetCancelledError
+from features.functions.evaluated import Functions
+from features.functions.kept import KeptModules
 from features.telemetry.tables import ColumnStore
 from features.vectors.computed import Facts
 
@@ -75,11 +78,17 @@ class DatasetJobs:
         folder: Path,
         facts_of: Callable[[str], Facts],
         wall: Callable[[], float] = time.time,
+        *,
+        catalogue_of: Callable[[FeatureConfig], Catalogue] = FeatureConfig.catalogue,
+        kept: KeptModules | None = None,
     ) -> None:
+        """Take which definitions are in force, and the modules of those that are functions."""
         self._store = store
         self._folder = folder
         self._facts_of = facts_of
         self._wall = wall
+        self._catalogue_of = catalogue_of
+        self._kept = kept
         self._pool = ThreadPoolExecutor(1, "dataset", initializer=_step_back)
         self._wishes: dict[str, threading.Event] = {}
         """By job that is not over: whether it is wished to end."""
@@ -153,24 +162,36 @@ class DatasetJobs:
         def progress(rows: int, _of: int) -> None:
             job.done_rows = rows
 
-        wanted = Wanted(asked.config.catalogue(), asked.names, self._facts_of)
         file = self._file(job)
         unfinished = file.with_suffix(".part")
-        certificate = make(
-            self._store,
-            wanted,
-            asked.spine,
-            unfinished,
-            progress=progress,
-            is_cancelled=wish.is_set,
-            sample=asked.sample,
-            wall=self._wall,
-        )
+        with self._wanted(asked) as wanted:
+            certificate = make(
+                self._store,
+                wanted,
+                asked.spine,
+                unfinished,
+                progress=progress,
+                is_cancelled=wish.is_set,
+                sample=asked.sample,
+                wall=self._wall,
+            )
         unfinished.rename(file)
         (file.parent / "certificate.json").write_bytes(
             orjson.dumps(certificate, option=orjson.OPT_INDENT_2)
         )
         return certificate
+
+    @contextmanager
+    def _wanted(self, asked: DatasetAsked) -> Iterator[Wanted]:
+        """Give what is wanted, with a process in which functions run until it is made."""
+        catalogue = self._catalogue_of(asked.config)
+        if self._kept is None:
+            yield Wanted(catalogue, asked.names, self._facts_of)
+            return
+        seconds = asked.config.function_seconds
+        # A set in which a feature is missing since its function was slow is not what was served.
+        with closing(Functions(self._kept, lambda: seconds, must_give=True)) as functions:
+            yield Wanted(catalogue, asked.names, self._facts_of, functions)
 
     async def _end(self, job: DatasetJob, state: State, reason: str | None) -> None:
         if state != "done":

@@ -95,6 +95,10 @@ class Questions(Protocol):
         self, limit: int, family: str | None, since: datetime | None
     ) -> list[dict[str, Any]]: ...
 
+    async def violations(
+        self, limit: int, family: str | None, severity: str | None, since: datetime | None
+    ) -> list[dict[str, Any]]: ...
+
     async def timeline(
         self,
         limit: int,

@@ -16,7 +16,7 @@ Model = TypeVar("Model")
 log = logging.getLogger(__name__)
 
 
-class Named(NamedTuple):
+class NamedModel(NamedTuple):
     """How a version names the model that answers."""
 
     model: str
@@ -33,32 +33,32 @@ class Champions(Generic[Model]):
     """A version whose model is not loaded yet waits for it; one that is loaded waits for none."""
 
     def __init__(
-        self, find: Callable[[Named], ModelVersion], load: Callable[[ModelVersion], Model]
+        self, find: Callable[[NamedModel], ModelVersion], load: Callable[[ModelVersion], Model]
     ) -> None:
         """Both may block: they are called in threads."""
         self._find = find
         self._load = load
-        self._loaded: dict[Named, Loaded[Model]] = {}
-        self._loads: SharedLoads[Named, Loaded[Model]] = SharedLoads()
-        self._absent: dict[Named, str] = {}
+        self._loaded: dict[NamedModel, Loaded[Model]] = {}
+        self._loads: SharedLoads[NamedModel, Loaded[Model]] = SharedLoads()
+        self._absent: dict[NamedModel, str] = {}
 
-    def loaded(self, named: Named) -> Loaded[Model] | None:
+    def loaded(self, named: NamedModel) -> Loaded[Model] | None:
         return self._loaded.get(named)
 
-    def absent(self, named: Named) -> str | None:
+    def absent(self, named: NamedModel) -> str | None:
         """Say why the alias names no model; None where it names one, or nobody has looked yet."""
         return self._absent.get(named)
 
-    async def get(self, named: Named) -> Loaded[Model]:
+    async def get(self, named: NamedModel) -> Loaded[Model]:
         """Give what the alias names, loading it where that was not done yet."""
         return self._loaded.get(named) or await self._loads.get(named, partial(self._fetch, named))
 
-    def prefetch(self, named: Named) -> None:
+    def prefetch(self, named: NamedModel) -> None:
         """Begin to load what batches will soon ask for."""
         if named not in self._loaded:
             self._loads.start(named, partial(self._fetch, named))
 
-    async def follow(self, wanted: Iterable[Named], active: Named) -> None:
+    async def follow(self, wanted: Iterable[NamedModel], active: NamedModel) -> None:
         """Load what these aliases name now, and let go of what no version alive names.
 
         A model that answers goes on until another is loaded in its place. What only an older
@@ -83,7 +83,7 @@ class Champions(Generic[Model]):
         if failures:
             raise failures[0]
 
-    async def _fetch(self, named: Named) -> Loaded[Model]:
+    async def _fetch(self, named: NamedModel) -> Loaded[Model]:
         version = await self._version(named)
         found = self._known(version)
         if found is None:
@@ -93,7 +93,7 @@ class Champions(Generic[Model]):
         self._absent.pop(named, None)
         return found
 
-    async def _version(self, named: Named) -> ModelVersion:
+    async def _version(self, named: NamedModel) -> ModelVersion:
         """Find what the alias names, and keep in mind why it names nothing."""
         try:
             return await asyncio.to_thread(self._find, named)

@@ -8,7 +8,7 @@ from deployments.runtime.replica import Replica
 from deployments.runtime.transport.answering import Handler
 from deployments.runtime.transport.base import Address
 from deployments.runtime.transport.replica_directory import SIGN_SECONDS, DirectoryEntry
-from deployments.runtime.transport.tcp.greeting import stage_secret
+from deployments.runtime.transport.tcp.handshake import stage_secret
 from deployments.runtime.transport.tcp.server import WireServer
 from deployments.runtime.transport.tcp.tls import Certificates
 from settings.redis_connection import REDIS_AWAY

@@ -1,10 +1,16 @@
 """What every replica keeps open: Redis, the active configuration, its metrics and its logs."""
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from config_store.errors import ConfigError, NothingLoadedError
+from config_store.running import RunningVersions
+from config_store.steering.state import SteeringState
+from config_store.steering.watch import SteeringWatch
 from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch
 from deployments.runtime import own_cluster
@@ -18,6 +24,8 @@ from observability.snapshots import Publisher
 from settings.environment import Settings
 from settings.redis_connection import REDIS_AWAY, open_redis
 
+log = logging.getLogger(__name__)
+
 # A replica that has no configuration (a gateway: no keys) by then is started anew by Serve.
 FIRST_CONFIG_SECONDS = 20.0
 PUBLISH_SECONDS = 1.0
@@ -29,6 +37,7 @@ class Replica:
     def __init__(self, role: str) -> None:
         self._followers: list[Callable[[Version], None]] = []
         self._counts: list[Callable[[], None]] = []
+        self._is_open = False
         self.settings = Settings()
         self.clocks = SystemClocks()
         write_logs(self.settings, role)
@@ -36,9 +45,12 @@ class Replica:
         self.metrics = Metrics(CollectorRegistry())
         self.busy = BusyMeter()
         self.redis: Redis = open_redis(self.settings.redis_address, self.settings.redis_prefix)
+        self._role = role
         self._publisher = Publisher(self.redis, role)
+        self._running = RunningVersions(self.redis)
         self.loops = self.metrics.loops
         self.config = ConfigWatch(self.redis, self._hand_on, loops=self.loops)
+        self.steering = SteeringWatch(self.redis, _noted, loops=self.loops)
         self.storage = StorageWatch(self.redis, self.settings.home)
 
     def follow(self, on_config: Callable[[Version], None]) -> None:
@@ -57,19 +69,43 @@ class Replica:
 
     async def open(self) -> Version:
         await self.config.start()
+        await self.steering.start()
         # Counters only grow: the next snapshot says it all.
         self.loops.start(
             "publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=REDIS_AWAY
         )
         self.loops.start("look at storage", self.storage.look, lambda: LOOK_SECONDS)
         await self.config.first(FIRST_CONFIG_SECONDS)
+        await self._first_steering()
         await self.storage.look()
+        self._is_open = True
         return await self.config.first(FIRST_CONFIG_SECONDS)  # a newer one may have come
 
     async def close(self) -> None:
         await self.config.stop()
+        await self.steering.stop()
         await self.loops.stop()
+        with suppress(*REDIS_AWAY):
+            await self._running.leave(self._publisher.name)
         await self.redis.aclose()
+
+    def in_emergency(self) -> bool:
+        """Tell whether emergency mode is on; who knows nothing of it takes it for on."""
+        state = self.steering.value
+        return state is None or state.emergency is not None
+
+    async def _first_steering(self) -> None:
+        """Let no answer leave before it is known whether there is an emergency.
+
+        A state that somebody changed behind our back cannot be known. Then the fallback answers:
+        that is better than no answer, and than a model's in an emergency.
+        """
+        try:
+            await self.steering.first(FIRST_CONFIG_SECONDS)
+        except NothingLoadedError as unknown:
+            if not isinstance(unknown.__cause__, ConfigError):
+                raise
+            log.error("%s Until then every family answers its fallback", unknown)  # noqa: TRY400 - the sentence says it all
 
     def note_storage(self) -> None:
         """Set the gauges to what was seen last."""
@@ -83,10 +119,20 @@ class Replica:
             on_config(version)
 
     async def _publish(self) -> None:
-        for count in self._counts:
-            count()
         version = self.config.value
         if version is not None:
             self.metrics.config_version.set(version.number)
+        if self._is_open:
+            self.metrics.emergency_mode.set(self.in_emergency())
         self.note_storage()
+        for count in self._counts:  # last: a stage may know better
+            count()
+        if version is not None:  # behind what is counted also while Redis is away
+            await self._running.report(
+                self._publisher.name, self._role, version.number, version.config_hash
+            )
         await self._publisher.publish(snapshot(self.metrics.registry, self.clocks.wall()))
+
+
+def _noted(_: SteeringState) -> None:
+    """Do nothing: whoever goes by the state reads it from the watch."""

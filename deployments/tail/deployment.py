@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from config_store.store import Version
 from deployments.api.extremes import EXTREMES
-from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch, Columns, Prediction
-from deployments.runtime.champions import Champions, Loaded, Named
+from deployments.runtime.champions import Champions, Loaded, NamedModel
 from deployments.runtime.coverage.online_offsets import OnlineOffsets
+from deployments.runtime.helper.process import HelperProcess
 from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
@@ -48,13 +48,13 @@ _CODES = {action: code for code, action in enumerate(ACTIONS)}
 log = logging.getLogger(__name__)
 
 
-class Tail(Stage[Named]):
+class Tail(Stage[NamedModel]):
     def __init__(self, replica: Replica) -> None:
         super().__init__(replica)
         settings = replica.settings
         self._registry = Registry(settings.tracking_uri, settings.paths.models)
         self._champions: Champions[QuantileModel] = Champions(self._find, _load)
-        self._fitting = Fitting(Aside())
+        self._fitting = Fitting(HelperProcess())
         self._online = OnlineOffsets(replica.redis, "tail")
         self._metrics = MetricSeries(replica.clocks.monotonic)
 
@@ -71,7 +71,7 @@ class Tail(Stage[Named]):
             loops.start("read metric series", self._metrics.refresh, lambda: FRESH_SECONDS),
         ]
 
-    async def answer(self, frame: Frame, compiled: Named) -> Frame:
+    async def answer(self, frame: Frame, compiled: NamedModel) -> Frame:
         if frame.head["family"] == EXTREMES.name:
             return await self._answer_extremes(Batch.from_frame(frame))
         champion = await self._champion(compiled)
@@ -96,7 +96,7 @@ class Tail(Stage[Named]):
             self._widen(prediction, entities)
         return prediction.to_frame()
 
-    async def _champion(self, compiled: Named) -> Loaded[QuantileModel] | None:
+    async def _champion(self, compiled: NamedModel) -> Loaded[QuantileModel] | None:
         """Give the model that the alias names; None where it names none."""
         loaded = self._champions.loaded(compiled)
         if loaded is None and self._champions.absent(compiled) is None:
@@ -125,15 +125,15 @@ class Tail(Stage[Named]):
             for detail, record in zip(said, widened.records, strict=True)
         ]
 
-    def compile(self, version: Version) -> Named:
+    def compile(self, version: Version) -> NamedModel:
         tail = version.document.serving.tail
-        return Named(tail.model, tail.alias)
+        return NamedModel(tail.model, tail.alias)
 
     def configure(self, version: Version) -> None:
         super().configure(version)
         self._champions.prefetch(self.versions.active.compiled)
 
-    def _find(self, named: Named) -> ModelVersion:
+    def _find(self, named: NamedModel) -> ModelVersion:
         """Read the alias's pointer file; only where there is none is MLflow itself asked.
 
         Nor is it where no version lies in the folder: there is none that it could name.

@@ -75,7 +75,7 @@ class Candidates:
         While the store does not say which that is, what runs goes on, and nothing else begins.
         """
         await self._load()
-        for name in self._known() - named.keys():
+        for name in self._names() - named.keys():
             await self._forget(name)
         found = dict[str, SourceConfig]()
         for name, config in named.items():
@@ -167,7 +167,7 @@ class Candidates:
         events = SourceEvents(name, self._store, lambda: at)
         await events.published(what, reason, accepted=accepted)
 
-    def _known(self) -> set[str]:
+    def _names(self) -> set[str]:
         return {*self._compared, *self._settled, *(self._refused or {})}
 
     async def _drop(self, name: str) -> None:

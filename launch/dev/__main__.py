@@ -13,12 +13,12 @@ from watchfiles import PythonFilter, watch
 
 from launch import own_processes
 from launch.dev.answering import Answering
-from launch.ending import NUMBERS
 from launch.errors import LaunchError
 from launch.front.listening import open_port
 from launch.private_files import close_to_others, keep_private
 from launch.run_record import Run, RunRecord, sweep_last_run
-from launch.wish import Wish
+from launch.stop_request import StopRequest
+from launch.stop_signals import NUMBERS
 from models.pointer import read_pointer
 from models.registry import CHAMPION
 from models.tail.naming import TAIL_MODEL
@@ -45,13 +45,13 @@ A change under {root} restarts it. Ctrl-C ends it.
 class DevRun:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._ending = Wish()
+        self._stop = StopRequest()
         self._token = secrets.token_hex(8)
         self.url = f"http://{settings.host}:{settings.port}"
 
     def run(self) -> None:
         for number in NUMBERS:
-            signal.signal(number, lambda *_: self._ending.say())
+            signal.signal(number, lambda *_: self._stop.make())
         with ExitStack() as undo:
             listening = self._claim(undo)
             answering = Answering(listening)
@@ -110,7 +110,7 @@ class DevRun:
                 )
 
     def _follow(self, answering: Answering) -> None:
-        """Start it anew whenever a source changes, until the end is wished."""
+        """Start it anew whenever a source changes, until a stop is requested."""
         folders = [ROOT / room for room in ROOMS]
         said = False
         for changes in watch(
@@ -120,7 +120,7 @@ class DevRun:
             yield_on_timeout=True,
             raise_interrupt=False,
         ):
-            if self._ending.said:
+            if self._stop.made:
                 return
             if changes:
                 names = sorted({str(Path(path).relative_to(ROOT)) for _, path in changes})

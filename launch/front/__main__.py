@@ -18,7 +18,7 @@ from launch.front.configuration import Limits
 from launch.front.haproxy_process import real_binary
 from launch.front.listening import listen
 from launch.front.servers import FOLDER_VARIABLE
-from launch.front.wake import Wake
+from launch.front.wake import SignalWaiter
 from launch.front.watchdog import TICK_SECONDS, Watchdog, processes_of
 from observability.logs import set_up
 from settings.environment import Settings
@@ -35,7 +35,7 @@ def main() -> None:
     set_up(settings.log_level)
     folder = Path(os.environ[FOLDER_VARIABLE])
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with Wake() as wake, _listener(given.listener, settings, folder) as listener:
+    with SignalWaiter() as wake, _listener(given.listener, settings, folder) as listener:
         limits = Limits.of_this_machine(settings.max_connections_per_address)
         watchdog = Watchdog(listener, folder, real_binary(), limits, time.monotonic)
         while not wake.end_ordered and given.parent in (None, os.getppid()):

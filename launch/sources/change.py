@@ -6,6 +6,7 @@ from datetime import datetime
 
 from redis.asyncio import Redis
 
+from config_store.document import ConfigDocument
 from config_store.errors import ConfigError
 from config_store.sources import SourceConfig, SourcesConfig
 from config_store.store import ConfigStore
@@ -33,15 +34,25 @@ async def configuration(settings: Settings) -> AsyncIterator[Redis]:
 
 
 async def change_sources(redis: Redis, change: Change, reason: str, now: datetime) -> int:
-    """Publish and activate what a change makes of the active sources; gives the version.
+    """Publish and activate what a change makes of the active sources; gives the version."""
+
+    def changed(document: ConfigDocument) -> ConfigDocument:
+        return document.model_copy(update={"sources": change(document.sources)})
+
+    return await change_document(redis, changed, reason, now)
+
+
+async def change_document(
+    redis: Redis, change: Callable[[ConfigDocument], ConfigDocument], reason: str, now: datetime
+) -> int:
+    """Publish and activate what a change makes of the active document; gives the version.
 
     Where another version became active meanwhile, the change is made to that one.
     """
     store = ConfigStore(redis)
     for _ in range(ATTEMPTS):
         before = await store.active()
-        sources = change(before.document.sources)
-        document = before.document.model_copy(update={"sources": sources})
+        document = change(before.document)
         number = await store.publish(document, AUTHOR, reason, now)
         if await store.activate_after(number, before.number):
             return number

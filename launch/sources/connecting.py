@@ -34,7 +34,7 @@ _URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
 
 
 @dataclass(frozen=True, slots=True)
-class PrometheusWish:
+class PrometheusTarget:
     """The Prometheus that a user names."""
 
     name: str
@@ -51,13 +51,13 @@ class PrometheusWish:
         )
 
 
-def prometheus_wish(
+def prometheus_target(
     name: str, url: str, cadence_seconds: int, token_file: Path | None
-) -> PrometheusWish:
+) -> PrometheusTarget:
     """Check what the user wrote, before anything is asked."""
     url = url if "://" in url else f"http://{url}"
     file = None if token_file is None else token_file.absolute()
-    wish = PrometheusWish(name, url, cadence_seconds, file)
+    target = PrometheusTarget(name, url, cadence_seconds, file)
     try:
         parsed = _URL.validate_python(url)
         if parsed.username or parsed.password:
@@ -65,10 +65,10 @@ def prometheus_wish(
                 "The URL holds a password, and the configuration holds no secret: leave it out, "
                 "and name a file that holds a token with --token-file."
             )
-        check_name(name, wish.source(Mapping.model_validate(_ANY_MAPPING)))
+        check_name(name, target.source(Mapping.model_validate(_ANY_MAPPING)))
     except ValidationError as refusal:
         raise wrong(refusal) from None
-    return wish
+    return target
 
 
 # What the other fields are checked with, before there is a mapping.
@@ -128,15 +128,15 @@ async def consequence(settings: Settings) -> str:
 
 
 async def look_at(
-    wish: PrometheusWish, entity: str | None, now: datetime, *, plain: bool = False
+    target: PrometheusTarget, entity: str | None, now: datetime, *, plain: bool = False
 ) -> Proposal:
     """Ask the Prometheus what it has, and propose a mapping of it, plain where it is for writes."""
     at = int(now.timestamp() - SETTLING_SECONDS)
-    async with _asked(wish) as api:
+    async with _open_api(target) as api:
         return await propose(
             api,
-            at=at // wish.cadence_seconds * wish.cadence_seconds,
-            cadence_seconds=wish.cadence_seconds,
+            at=at // target.cadence_seconds * target.cadence_seconds,
+            cadence_seconds=target.cadence_seconds,
             entity=entity,
             plain=plain,
         )
@@ -194,12 +194,12 @@ def how_to_post_lines(settings: Settings, name: str) -> str:
 
 
 @asynccontextmanager
-async def _asked(wish: PrometheusWish) -> AsyncIterator[PrometheusApi]:
+async def _open_api(target: PrometheusTarget) -> AsyncIterator[PrometheusApi]:
     api = PrometheusApi(
-        wish.name,
-        wish.url,
+        target.name,
+        target.url,
         random=SystemRandom().random,
-        token_file=wish.token_file,
+        token_file=target.token_file,
         limits=LOOKING,
     )
     try:

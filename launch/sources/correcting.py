@@ -19,7 +19,7 @@ async def correct(settings: Settings, name: str, path: Path, now: datetime) -> s
     rules = _read(path)
 
     def change(sources: SourcesConfig) -> SourcesConfig:
-        source = _asked(name, source_of(sources, name))
+        source = _comparable(name, source_of(sources, name))
         field = "mapping" if isinstance(source, PrometheusSource) else "query"
         try:
             changed = type(source).model_validate(source.model_dump(mode="json") | {field: rules})
@@ -39,7 +39,7 @@ async def force(settings: Settings, name: str, now: datetime) -> str:
     """Have the configured mapping followed although it is out of bounds."""
 
     def change(sources: SourcesConfig) -> SourcesConfig:
-        source = _asked(name, source_of(sources, name))
+        source = _comparable(name, source_of(sources, name))
         return _with(sources, name, source.model_copy(update={"forced": mapping_id(source)}))
 
     version = await _publish(settings, change, f"the mapping of {name} is forced", now)
@@ -54,7 +54,7 @@ async def _publish(settings: Settings, change: Change, reason: str, now: datetim
         return await change_sources(redis, change, reason, now)
 
 
-def _asked(name: str, source: SourceConfig) -> Asked:
+def _comparable(name: str, source: SourceConfig) -> Asked:
     if not isinstance(source, PrometheusSource | ClickhouseSource):
         raise LaunchError(
             f"{name} is of the kind {source.kind}: only of a prometheus or clickhouse source is a "

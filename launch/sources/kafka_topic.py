@@ -18,7 +18,7 @@ from launch.sources.gathered_text import complaint_lines, entities_of, metric_li
 from launch.sources.proposal_text import few
 
 
-class Looked(NamedTuple):
+class TopicSample(NamedTuple):
     """The newest messages of a topic, and the rows that they give."""
 
     source: KafkaSource
@@ -38,13 +38,13 @@ def kafka_source(name: str, fields: Mapping[str, Any]) -> KafkaSource:
     return source
 
 
-async def look_at(name: str, fields: Mapping[str, Any], now: datetime) -> Looked:
+async def look_at(name: str, fields: Mapping[str, Any], now: datetime) -> TopicSample:
     """Read the newest messages; a format that was not named is seen by them."""
     source = kafka_source(name, fields)
     sample = await asyncio.to_thread(newest, name, source)
     if fields.get("format") is None:
         source = kafka_source(name, {**fields, "format": format_of(name, sample)})
-    return Looked(source, sample, _rows(source, sample, now))
+    return TopicSample(source, sample, _rows(source, sample, now))
 
 
 async def check_kafka(name: str, source: KafkaSource, now: datetime) -> list[str]:

@@ -85,7 +85,7 @@ def _proposed(
     from launch.sources.proposal_text import show  # noqa: PLC0415 - rich takes a moment
 
     with sentences():
-        wish = connecting.prometheus_wish(name, url, cadence, token_file)
-    proposal = run(connecting.look_at(wish, entity_label, datetime.now(UTC), plain=True))
-    show(proposal, wish.url)
+        target = connecting.prometheus_target(name, url, cadence, token_file)
+    proposal = run(connecting.look_at(target, entity_label, datetime.now(UTC), plain=True))
+    show(proposal, target.url)
     return proposal.mapping

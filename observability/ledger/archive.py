@@ -14,6 +14,8 @@ from observability.ledger.proof import Link
 from observability.ledger.rows_by_id import RowsById
 
 WINDOW = 500
+# What the row of a decision that broke a limit has in it, whatever else it has.
+VIOLATED = b'"violations":[{"rule":'
 
 # output_format_arrow_string_as_string = 0: rows come back as the bytes that were hashed, even if
 # someone made them invalid text since.
@@ -41,6 +43,19 @@ WHERE ({family:Nullable(String)} IS NULL OR family = {family:Nullable(String)})
        OR created >= {since:Nullable(DateTime64(3, 'UTC'))})
 ORDER BY decision_id DESC LIMIT 1 BY decision_id LIMIT {limit:UInt32}
 SETTINGS output_format_arrow_string_as_string = 0
+"""
+
+# A row that broke nothing says `[]`. There may be few that did: so the time is bounded from both
+# sides, and what was found by the end of its seconds, the newest first, is the answer.
+_VIOLATIONS = """
+SELECT row FROM decisions
+WHERE created >= {since:DateTime64(3, 'UTC')}
+  AND ({family:Nullable(String)} IS NULL OR family = {family:Nullable(String)})
+  AND position(row, {mark:String}) > 0
+  AND ({level:Nullable(String)} IS NULL OR position(row, {level:Nullable(String)}) > 0)
+ORDER BY decision_id DESC LIMIT 1 BY decision_id LIMIT {limit:UInt32}
+SETTINGS output_format_arrow_string_as_string = 0,
+         max_execution_time = 6, timeout_overflow_mode = 'break'
 """
 
 _KNOWN = """
@@ -98,7 +113,7 @@ class Archive:
 
         The rows go first: a stored link says that its rows are stored too.
         """
-        known = self._known(entries)
+        known = self._stored_hashes(entries)
         places = [at for at, each in enumerate(entries) if each.entry_hash.hex() not in known]
         fresh = [entries[at] for at in places]
         if any(entry.rows for entry in fresh):
@@ -136,6 +151,19 @@ class Archive:
         found = self._store.query(_NEWEST, {"limit": limit, "family": family, "since": since})
         return [each["row"] for each in found]
 
+    def violations(
+        self, limit: int, family: str | None, severity: str | None, since: datetime
+    ) -> list[bytes]:
+        """List the newest rows since then that may have broken a limit of this severity."""
+        params: Params = {
+            "limit": limit,
+            "family": family,
+            "since": since,
+            "mark": VIOLATED.decode(),
+            "level": None if severity is None else level_mark(severity).decode(),
+        }
+        return [each["row"] for each in self._store.query(_VIOLATIONS, params)]
+
     def link(self, writer: str, seq: int) -> Link | None:
         found = self._links(writer, seq, seq)
         return Link(_header(found[0]), *_hashes(found[0], "root", "entry_hash")) if found else None
@@ -159,7 +187,7 @@ class Archive:
                     at: Params = {"writer": chain["writer"], "at": first}
                     first = int(self._store.query(_NEXT, at)[0]["next"])
 
-    def _known(self, entries: Sequence[Entry]) -> set[str]:
+    def _stored_hashes(self, entries: Sequence[Entry]) -> set[str]:
         if not entries:
             return set()
         numbers = [entry.header.seq for entry in entries]
@@ -199,6 +227,11 @@ class Archive:
             # A row whose entry is not known is being stored right now.
             rows.get(each["seq"], []).append(each["row"])
         return rows
+
+
+def level_mark(severity: str) -> bytes:
+    """Give what the row of a decision has in it that broke a limit of this severity."""
+    return b'"level":"%s"' % severity.encode()
 
 
 def _row_columns(entries: Sequence[Entry]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`ballast audit` where the platform runs: how far it is, as the front door says it."""
+"""`ballast audit` where the platform runs: how far it is, as the platform says it."""
 
 import os
 import threading

@@ -10,9 +10,12 @@ from redis.exceptions import RedisError
 from access.key_store import KeyStore
 from access.keys import Role
 from config_store.document import BanditsConfig
+from config_store.errors import ChangedBehindError
 from config_store.shipped import default_document
+from config_store.steering.commands import Actor, EmergencyOff
+from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore
-from launch.bootstrap import prepare_redis, read_secret, write_secret
+from launch.bootstrap import prepare, prepare_redis, read_secret, write_secret
 from settings.environment import Settings
 from tests.redis_server import RedisServer
 
@@ -116,3 +119,50 @@ async def test_without_redis_it_says_so(settings: Settings, redis_server: RedisS
     with pytest.raises((RedisError, OSError)):
         await prepare_redis(settings)
     assert not settings.paths.key_file.exists()
+
+
+async def test_each_start_stores_where_the_configuration_stands(
+    settings: Settings, redis: Redis
+) -> None:
+    configs, steering = ConfigStore(redis), SteeringStore(redis)
+    changed = default_document().model_copy(update={"bandits": BanditsConfig(canary_cap=0.05)})
+    for document in (default_document(), changed):  # as an earlier release left it
+        await configs.activate(await configs.publish(document, "ada", "mine", datetime.now(UTC)))
+    assert not await redis.exists(steering.key)
+    await prepare_redis(settings)
+    assert await redis.exists(steering.key)
+    state = await steering.read()
+    assert (state.active, state.warm, state.revision) == (2, (1,), 1)
+    await prepare_redis(settings)
+    assert await steering.read() == state
+
+
+async def test_a_steering_state_that_was_changed_by_hand_does_not_keep_from_starting(
+    settings: Settings, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    await prepare_redis(settings)
+    steering = SteeringStore(redis)
+    await redis.hset(steering.key, "state", "{}")
+    await asyncio.to_thread(prepare, settings.model_copy(update={"emergency_mode": True}))
+    assert "ballast config repair" in caplog.text
+    with pytest.raises(ChangedBehindError):
+        await steering.read()
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_start_may_ask_for_emergency_mode_and_never_ends_one(
+    settings: Settings, redis: Redis, asked: bool
+) -> None:
+    begins = settings.model_copy(update={"emergency_mode": asked})
+    await asyncio.to_thread(prepare, begins)
+    emergency = (await SteeringStore(redis).read()).emergency
+    assert (emergency is not None) is asked
+    if emergency is None:
+        return
+    assert (emergency.by, emergency.rule) == ("EMERGENCY_MODE", "")
+    await asyncio.to_thread(prepare, settings)
+    assert (await SteeringStore(redis).read()).emergency == emergency
+    admin = Actor("grace", Role.ADMIN)
+    await SteeringStore(redis).change(EmergencyOff("a drill"), admin, emergency.since + 1)
+    await asyncio.to_thread(prepare, settings)
+    assert (await SteeringStore(redis).read()).emergency is None

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from safety.arrays import FloatArray
 from safety.policy import FamilyPolicy
-from safety.rules import FloatArray
 from safety.tail import tail_policy
 
 Columns = dict[str, FloatArray]

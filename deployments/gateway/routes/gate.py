@@ -130,6 +130,10 @@ class GateShown(BaseModel):
     response_model_exclude_none=True,
 )
 async def gate(body: GateBody, here: Here) -> GateShown:
+    if here.replica.in_emergency():  # what it says passes no safety stage
+        raise UnavailableError(
+            "Emergency mode is on, and no model's word is given about a deploy: decide by hand"
+        )
     if body.stream is None:
         return await _of_entity(body.entity or "", body, here)
     at = body.deployed_at.timestamp() if body.deployed_at else 0.0

@@ -8,7 +8,7 @@ from deployments.optimization.studies.cheap_suggestions import cheap, starting
 from deployments.optimization.studies.events import DELETED, Event, TrialAsked, TrialTold
 from deployments.optimization.studies.operations import AskTrial, Operation, TellTrial
 from deployments.optimization.studies.state import (
-    Kept,
+    KeptStudy,
     Running,
     apply,
     pack,
@@ -19,7 +19,7 @@ from deployments.optimization.studies.suggested import Suggested
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Reply, StateRequest
-from models.optimization.bayes.errors import TrialError
+from models.errors import TrialError
 
 COLUMNS = ("expected_improvement", "lower", "upper")
 
@@ -31,37 +31,39 @@ class StudyHandler:
     def __init__(self, suggestions: SuggestionQueue) -> None:
         self._suggestions = suggestions
 
-    def fresh(self, key: str) -> Kept:
-        return Kept(key)
+    def fresh(self, key: str) -> KeptStudy:
+        return KeptStudy(key)
 
-    def encode(self, state: Kept) -> bytes:
+    def encode(self, state: KeptStudy) -> bytes:
         return pack(state)
 
-    def decode(self, key: str, saved: bytes) -> Kept:
+    def decode(self, key: str, saved: bytes) -> KeptStudy:
         return unpack(key, saved)
 
-    def release(self, state: Kept) -> None:
+    def release(self, state: KeptStudy) -> None:
         self._suggestions.forget(state.name)
         state.running = None
 
-    def size(self, state: Kept) -> int:
+    def size(self, state: KeptStudy) -> int:
         return size_of(state)
 
     def give_back(self) -> None:
         """Hold nothing beside the states themselves."""
 
-    def replay(self, tails: Sequence[tuple[Kept, list[Event]]]) -> None:
+    def replay(self, tails: Sequence[tuple[KeptStudy, list[Event]]]) -> None:
         for kept, events in tails:
             for event in events:
                 apply(kept, event)
 
-    def answer(self, rows: Sequence[tuple[Kept, StateRequest[Operation]]]) -> list[Reply[Event]]:
+    def answer(
+        self, rows: Sequence[tuple[KeptStudy, StateRequest[Operation]]]
+    ) -> list[Reply[Event]]:
         return [self._answer(kept, request) for kept, request in rows]
 
     def removal(self, request: StateRequest[Operation]) -> Reply[Event] | None:
         return _deleted(request.key) if request.ask["op"] == "delete" else None
 
-    def again(self, state: Kept, request: StateRequest[Operation]) -> Reply[Event]:
+    def again(self, state: KeptStudy, request: StateRequest[Operation]) -> Reply[Event]:
         """Answer from what is kept: nothing is asked or told a second time."""
         running, ask = state.running, request.ask
         if running is not None and ask["op"] == "tell":
@@ -72,7 +74,7 @@ class StudyHandler:
         again = Suggested(trial.parameters, "model", running.settled, gain=trial.gain)
         return responses.reply_to_ask(running, trial, again)
 
-    def withdraw(self, state: Kept, request: StateRequest[Operation]) -> None:
+    def withdraw(self, state: KeptStudy, request: StateRequest[Operation]) -> None:
         """Let it stand: the trial stays pending, as one whose client went away."""
 
     def unavailable(self, _: StateRequest[Operation]) -> Refusal | None:
@@ -84,7 +86,7 @@ class StudyHandler:
             ),
         }
 
-    def _answer(self, kept: Kept, request: StateRequest[Operation]) -> Reply[Event]:
+    def _answer(self, kept: KeptStudy, request: StateRequest[Operation]) -> Reply[Event]:
         ask = request.ask
         try:
             if ask["op"] == "ask":
@@ -95,7 +97,7 @@ class StudyHandler:
             return Reply(refusal=unfit.refusal)
         return self._look(kept, ask)
 
-    def _ask(self, kept: Kept, decision_id: str, ask: AskTrial) -> Reply[Event]:
+    def _ask(self, kept: KeptStudy, decision_id: str, ask: AskTrial) -> Reply[Event]:
         before = steps(kept.running, ask)
         if before:
             apply(kept, before)
@@ -125,7 +127,7 @@ class StudyHandler:
                 return suggestion
         return cheap(running)
 
-    def _tell(self, kept: Kept, ask: TellTrial) -> Reply[Event]:
+    def _tell(self, kept: KeptStudy, ask: TellTrial) -> Reply[Event]:
         running = kept.running
         if running is None:
             return Reply(refusal=_no_study(kept.name))
@@ -150,7 +152,7 @@ class StudyHandler:
         reply.event = event
         return reply
 
-    def _look(self, kept: Kept, ask: Operation) -> Reply[Event]:
+    def _look(self, kept: KeptStudy, ask: Operation) -> Reply[Event]:
         """Answer what changes nothing; a trial that was asked for long ago shows the study."""
         if kept.running is None:
             return Reply(refusal=_no_study(kept.name))

@@ -65,14 +65,14 @@ class Running:
 
 
 @dataclass(slots=True)
-class Kept:
+class KeptStudy:
     """One key's study; none while nobody has begun it."""
 
     name: str
     running: Running | None = None
 
 
-def apply(kept: Kept, event: Event) -> None:
+def apply(kept: KeptStudy, event: Event) -> None:
     """Take an event's steps; what a study refuses is refused before anything has changed."""
     if "delete" in event:
         kept.running = None
@@ -105,7 +105,7 @@ def apply(kept: Kept, event: Event) -> None:
         running.front.settle(told)
 
 
-def size_of(kept: Kept) -> int:
+def size_of(kept: KeptStudy) -> int:
     """Estimate the bytes of a study in memory; measured with tracemalloc."""
     if (running := kept.running) is None:
         return 0
@@ -114,7 +114,7 @@ def size_of(kept: Kept) -> int:
     return 3_000 + each * (len(design.candidates) + len(running.study.trials))
 
 
-def pack(kept: Kept) -> bytes:
+def pack(kept: KeptStudy) -> bytes:
     running = kept.running
     if running is None:
         return b""
@@ -122,13 +122,13 @@ def pack(kept: Kept) -> bytes:
     return _LENGTH.pack(len(head)) + head + encode(running.study)
 
 
-def unpack(name: str, saved: bytes) -> Kept:
+def unpack(name: str, saved: bytes) -> KeptStudy:
     if not saved:
-        return Kept(name)
+        return KeptStudy(name)
     (length,) = _LENGTH.unpack_from(saved)
     end = _LENGTH.size + length
     elsewhere, asked = orjson.loads(saved[_LENGTH.size : end])
     running = Running.of(decode(saved[end:]), elsewhere)
     for decision_id, number in asked:
         running.knows(decision_id, number)
-    return Kept(name, running)
+    return KeptStudy(name, running)

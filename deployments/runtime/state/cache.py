@@ -79,7 +79,7 @@ class Resident(Generic[State]):
 
 
 @dataclass(frozen=True, slots=True)
-class Held(Generic[State]):
+class HeldStates(Generic[State]):
     """What there is of the keys that were asked for; each is in one of the two."""
 
     residents: dict[str, Resident[State]]
@@ -137,7 +137,7 @@ class StateCache(Generic[State]):
         resident = self._residents.get(key)
         return None if resident is None else resident.empty
 
-    async def hold(self, keys: Sequence[str]) -> Held[State]:
+    async def hold(self, keys: Sequence[str]) -> HeldStates[State]:
         """Give the residents of these keys, fetching those that are not in memory."""
         # What was not there may have begun elsewhere, and nobody is to begin it a second time.
         absent = [key for key in dict.fromkeys(keys) if self.is_empty(key) in (None, True)]
@@ -146,7 +146,7 @@ class StateCache(Generic[State]):
             self.drop(key)
         unreadable = self._fetch(dict(zip(absent, found, strict=True)))
         now = self._clock()
-        held: Held[State] = Held({}, unreadable)
+        held: HeldStates[State] = HeldStates({}, unreadable)
         for key in dict.fromkeys(key for key in keys if key not in unreadable):
             resident = held.residents[key] = self._residents[key]
             resident.used = now

@@ -27,7 +27,7 @@ _SERVER_ERROR: Final = 500
 
 def refusal(source: str, answer: Answer) -> Exception:
     """Give what an answer means that is no success."""
-    code, reason = code_of(answer), said(answer.body)
+    code, reason = code_of(answer), reason_in(answer.body)
     if code is None and answer.status in (401, 403):
         return _not_let_in(source, f"it answered {answer.status}")
     if code is None and answer.status >= _SERVER_ERROR:
@@ -68,7 +68,7 @@ def code_in(text: str) -> int | None:
     return None if found is None else int(found[1])
 
 
-def said(body: bytes) -> str:
+def reason_in(body: bytes) -> str:
     """Quote the reason, without what could break a line of a log."""
     text = _REASON.sub("", body[:8000].decode(errors="replace").strip())
     text = _QUOTED.sub("", _VERSION.sub("", text))

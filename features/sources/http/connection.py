@@ -176,7 +176,7 @@ class Connection:
         asked = self._session().request(
             question.method,
             question.url,
-            headers=self._told(secret),
+            headers=self._question_headers(secret),
             ssl=self._trust,
             # Another place would be told the key.
             allow_redirects=False,
@@ -191,7 +191,7 @@ class Connection:
             raise _AskAgainError(f"it answered {answer.status}", wait)
         return Answer(answer.status, _without(secret, body), headers)
 
-    def _told(self, secret: str) -> dict[str, str]:
+    def _question_headers(self, secret: str) -> dict[str, str]:
         """Give the headers of a question."""
         key = {} if self._key is None else {self._key.header: f"{self._key.scheme}{secret}"}
         return {**self._headers, **key}

@@ -34,7 +34,7 @@ def known_names(series: Sequence[HourlySeries]) -> tuple[str, ...]:
     A series without one of them is left out: it must not take it from the others.
     """
     names = dict.fromkeys(name for each in series for name in each.names)
-    return tuple(name for name in names if _tells(name, series))
+    return tuple(name for name in names if _is_telling(name, series))
 
 
 def tft_data(libraries: Libraries, series: Sequence[HourlySeries], known: Sequence[str]) -> Any:
@@ -77,7 +77,7 @@ def _shared(past: int) -> dict[str, Any]:
     }
 
 
-def _tells(name: str, series: Sequence[HourlySeries]) -> bool:
+def _is_telling(name: str, series: Sequence[HourlySeries]) -> bool:
     columns = [known_about(each, (name,), len(each.values), 0) for each in series]
     there = [each for each in columns if each is not None]
     return 2 * len(there) > len(columns) and any(np.ptp(each) > 0 for each in there)

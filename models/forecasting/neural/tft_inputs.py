@@ -51,7 +51,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class NetworkInput:
     """One series as the network sees it."""
 
     scale: Scaled
@@ -67,7 +67,7 @@ def column(place: int) -> str:
     return f"known_{place}"
 
 
-def seen(series: HourlySeries, horizon: int, layout: Layout) -> Seen | None:
+def network_input(series: HourlySeries, horizon: int, layout: Layout) -> NetworkInput | None:
     """Show a series to the network; None when it is too short or lacks what was trained with."""
     if series.step != HOUR:
         return None
@@ -78,7 +78,7 @@ def seen(series: HourlySeries, horizon: int, layout: Layout) -> Seen | None:
     scale = scaled(values, EPSILON, curved=False)
     past, ahead = _columns(series, scale, known, layout)
     static = shape_of(values, scale)
-    return Seen(
+    return NetworkInput(
         scale,
         np.concatenate([_one(static[name], layout.scalers[name]) for name in layout.static]),
         _side_by_side(past, layout.encoder),

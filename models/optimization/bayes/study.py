@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from models.optimization.bayes.errors import SpaceError, StudyError, TrialError
+from models.errors import SpaceError, StudyError, TrialError
 from models.optimization.bayes.limits import (
     MOST_CANDIDATES,
     MOST_CONSTRAINTS,

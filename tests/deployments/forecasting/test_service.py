@@ -26,15 +26,15 @@ from deployments.forecasting.service import (
 )
 from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
-from deployments.runtime.champions import Named
+from deployments.runtime.champions import NamedModel
 from deployments.runtime.coverage.offsets_table import key_of, offsets_key
 from deployments.runtime.replica import Replica
 from deployments.runtime.state.log import KeyLog
 from models.pointer import _file
 from tests.redis_server import RedisServer
 
-CHAMPION = Named("forecasting/ensemble", "champion")
-CHALLENGER = Named("forecasting/ensemble", "challenger")
+CHAMPION = NamedModel("forecasting/ensemble", "champion")
+CHALLENGER = NamedModel("forecasting/ensemble", "challenger")
 BEGIN = 490_000 * HOUR
 ENTITIES = ("auth", "orders")
 

@@ -19,6 +19,7 @@ from deployments.runtime.batch import Batch, Judgement, Prediction
 from features.fill import Filled
 from observability.ledger.lookup import AUDIT_FIELDS
 from safety.limits import Level
+from safety.rungs import Rung
 from safety.shipped import default_policy
 
 WHO = Principal("k1", Role.CLIENT)
@@ -92,6 +93,7 @@ def test_an_answer_is_the_whole_envelope() -> None:
             "model": "tail/xgboost-quantile",
             "model_version": "1.2.0",
             "config_version": 14,
+            "rung": "model",
             "features": {
                 "stale": ["infra"],
                 "assumed": [],
@@ -161,27 +163,48 @@ def test_only_the_row_that_was_replaced_or_assumed_is_degraded() -> None:
     found = replace(
         found,
         filled=replace(found.filled, assumed={1: ("load", "infra")}),
-        judgement=replace(found.judgement, fallback=np.array([0.0, 0.0])),
+        judgement=replace(found.judgement, rungs=np.array([0.0, 0.0])),
     )
     assert [answer["meta"]["degraded"] for answer, _ in written(found)] == [False, True]
-    found.judgement.fallback[0] = 1.0
+    found.judgement.rungs[0] = Rung.BASELINE.code
     (first, _), (second, _) = written(found)
     assert (first["meta"]["degraded"], first["safety"]["fallback"]) == (True, True)
     assert first["interval"]["method"] == "fallback"
     assert second["interval"]["method"] == "cqr"
+    assert (first["meta"]["rung"], second["meta"]["rung"]) == ("baseline", "model")
     assert second["meta"]["features"]["assumed"] == ["load", "infra"]
 
 
 def test_an_answer_of_a_model_of_the_demo_says_so_and_a_fallback_has_no_model() -> None:
     found = results()
     found = replace(found, prediction=replace(found.prediction, of_demo=True))
-    found.judgement.fallback[1] = 1.0
+    found.judgement.rungs[1] = Rung.BASELINE.code
     (first, ledger), (second, _) = written(found)
     assert first["meta"]["trained_on"] == "demo"
     assert "not from your services" in first["meta"]["trained_on_reason"]
     assert ledger["answer"]["meta"]["trained_on"] == "demo"
     assert "trained_on" not in second["meta"]
     assert not first["meta"].keys() - {*Meta.model_fields}
+
+
+def test_an_override_is_named_and_a_detail_does_not_undo_it() -> None:
+    found = results()
+    found.prediction.details = [{"data": {"breach_probability": None}}] * 2
+    found.judgement.overrides = {0: {"breach_probability": "o1", "action": "o2"}}
+    (first, _), (second, ledger) = written(found)
+    assert (first["safety"]["override"], second["safety"]["override"]) == ("o1, o2", None)
+    assert first["data"]["breach_probability"] == 0.25
+    assert second["data"]["breach_probability"] is None
+    assert ledger["answer"] == second
+
+
+def test_an_emergency_and_checks_that_are_off_mark_every_row() -> None:
+    found = results()
+    found.judgement.emergency, found.judgement.unchecked = "a rule said so", True
+    for answer, row in written(found):
+        assert answer["meta"]["fallback_reason"] == "a rule said so"
+        assert answer["safety"]["checks"] == "off"
+        assert row["decision_reasons"] == ["emergency_mode"]
 
 
 def test_what_befalls_the_platform_marks_every_row() -> None:
@@ -222,7 +245,7 @@ def test_where_nothing_is_claimed_there_is_no_interval_but_a_reason() -> None:
     assert first["meta"]["interval_reason"] == TAIL.no_interval
     assert (second["interval"]["lower"], second["interval"]["upper"]) == (0.25, None)
     assert "interval_reason" not in second["meta"]
-    found.judgement.fallback[0] = 1.0
+    found.judgement.rungs[0] = Rung.BASELINE.code
     ((first, _), _) = written(found)
     assert "fallback" in first["meta"]["interval_reason"]
 

@@ -177,7 +177,7 @@ async def test_every_hour_of_a_plan_is_held_to_the_limits(learned: House) -> Non
         update={
             "ranges": tuple(
                 limit.model_copy(update={"high": float(most)})
-                if limit.field == "next_hour_workers"
+                if limit.field == "next_hour_workers" and not limit.name
                 else limit
                 for limit in policy.ranges
             )

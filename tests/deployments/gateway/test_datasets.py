@@ -1,4 +1,4 @@
-"""Training sets through the front door, as the command line asks for them."""
+"""Training sets through the gateway, as the command line asks for them."""
 
 import time
 from collections.abc import AsyncIterator
@@ -24,7 +24,6 @@ from deployments.history.questions import Questions
 from features.telemetry.tables import append, create_measurements
 from launch.errors import LaunchError
 from launch.features import datasets
-from launch.features.door import make_dataset
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.schema import create_tables
 from tests.deployments.history.lived import NOON, ZONE, live
@@ -68,7 +67,7 @@ class Keys:
 
 
 @pytest.fixture
-async def door(redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
+async def gateway(redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
     """Open a gateway's own app, without the stages that no path of these asks."""
     context: Any = SimpleNamespace(
         families={},
@@ -101,33 +100,35 @@ def spine(folder: Path) -> Path:
 
 
 async def test_a_set_is_made_verified_and_a_change_of_it_found(
-    door: httpx.AsyncClient, store: EmbeddedClickhouse, tmp_path: Path
+    gateway: httpx.AsyncClient, store: EmbeddedClickhouse, tmp_path: Path
 ) -> None:
     out = tmp_path / "set.parquet"
-    query = datasets.wish(spine(tmp_path), ["request_rate", "cpu_mean_1h", "load_score"], 10)
-    lines = await datasets.make(door, query, out)
+    query = datasets.dataset_query(
+        spine(tmp_path), ["request_rate", "cpu_mean_1h", "load_score"], 10
+    )
+    lines = await datasets.make(gateway, query, out)
     assert "3 rows, 3 features" in lines[0]
     rows = pq.read_table(out).sort_by("row").to_pylist()
     assert [row["request_rate"] for row in rows] == [10.0, 20.0, None]
-    verdict = await datasets.verify(door, out, 10)
+    verdict = await datasets.verify(gateway, out, 10)
     assert verdict.sound, verdict.lines
-    assert (await door.get("/features/datasets")).json() == {"datasets": []}
+    assert (await gateway.get("/features/datasets")).json() == {"datasets": []}
 
     # Somebody says now what was known then: the set that is made once more is another one.
     ts = NOON + 600
     leak = telemetry_of({("auth", ts): {"request_rate": 777.0}})
     append(store, leak, source="zzz", known_ms=(ts + 62) * 1000)
-    verdict = await datasets.verify(door, out, 10)
+    verdict = await datasets.verify(gateway, out, 10)
     assert not verdict.sound
     assert "request_rate is 20.0 in the file, and now 777.0" in verdict.lines[0]
     with pytest.raises(LaunchError, match="computed again is another one"):
-        await make_dataset(door, query, tmp_path / "leaked.parquet", silent)
+        await datasets.make_dataset(gateway, query, tmp_path / "leaked.parquet", silent)
 
     table = pq.read_table(out)
     at = table.column_names.index("request_rate")
     altered = table.set_column(at, "request_rate", pa.array([1.0, 20.0, None]))
     pq.write_table(altered, out)
-    verdict = await datasets.verify(door, out, 10)
+    verdict = await datasets.verify(gateway, out, 10)
     assert "its SHA-256 is another" in verdict.lines[0]
 
 
@@ -146,22 +147,26 @@ async def test_a_set_is_made_verified_and_a_change_of_it_found(
     ],
 )
 async def test_what_cannot_be_made_is_refused_with_its_field(
-    door: httpx.AsyncClient, body: dict[str, Any], field: str
+    gateway: httpx.AsyncClient, body: dict[str, Any], field: str
 ) -> None:
-    answer = await door.post("/features/datasets", json=body)
+    answer = await gateway.post("/features/datasets", json=body)
     assert answer.status_code == 422
     assert list(answer.json()["error"]["fields"]) == [field]
 
 
 @pytest.mark.usefixtures("store")
 async def test_who_only_reads_makes_none_and_what_is_not_there_is_said(
-    door: httpx.AsyncClient,
+    gateway: httpx.AsyncClient,
 ) -> None:
     steps = {"entities": ["auth"], "since": NOON, "until": NOON + 3600, "every_seconds": 600}
     reader = {"X-API-Key": "viewer"}
     path = "/features/datasets/0123456789abcdef"
-    asked = await door.post("/features/datasets", json={"steps": steps}, headers=reader)
+    asked = await gateway.post("/features/datasets", json={"steps": steps}, headers=reader)
     assert asked.status_code == 403
-    assert (await door.delete(path, headers=reader)).status_code == 403
-    for answer in (await door.get(path), await door.get(f"{path}/file"), await door.delete(path)):
+    assert (await gateway.delete(path, headers=reader)).status_code == 403
+    for answer in (
+        await gateway.get(path),
+        await gateway.get(f"{path}/file"),
+        await gateway.delete(path),
+    ):
         assert answer.status_code == 404

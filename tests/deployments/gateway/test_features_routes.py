@@ -12,7 +12,11 @@ from redis.asyncio import Redis
 
 from access.keys import Role
 from config_store.own_features import OwnFeature
+from deployments.definitions.in_force import Decided, InForce, Refusal, definitions_key
+from features.candidates.bounds import CandidateBounds
+from features.candidates.compared import Figure
 from features.definitions.catalogue import STORED, Catalogue
+from features.functions.evaluated import FunctionHealth
 from features.vectors import kept
 from features.vectors.published import as_stored
 from features.vectors.vector import GROUPS, Layout, Vector, group_of
@@ -74,6 +78,59 @@ async def test_own_definitions_are_computed_of_others_and_of_each_other(
     shown = {each["name"]: each for each in (await get(house, "/features/definitions"))["features"]}
     assert (shown["busy"]["type"], shown["failing"]["owner"]) == ("truth", "sre")
     assert shown["risky"]["source"] == ["failing", "load"]
+
+
+async def test_a_definition_that_is_held_back_is_shown_and_the_one_before_answers(
+    house: House, redis: Redis
+) -> None:
+    before, wrong = OwnFeature(expression="load * 2"), OwnFeature(expression="load * 200")
+    function = OwnFeature(function="own:f", inputs=("load",))
+    named = {
+        "twice": InForce(definition=before),
+        "own": InForce(definition=function, sha256="00" * 32),
+    }
+    refusal = Refusal(
+        ids={"twice": wrong.id("")},
+        bounds=CandidateBounds(),
+        since=5.0,
+        why="The new definition is held back",
+        refused=True,
+        figures=(Figure(of="median", before=1, after=100, bound="2", within=False),),
+    )
+    health = {"own": FunctionHealth(state="failing", why="the function own:f is slow", since=6.0)}
+    decided = Decided(named=named, refusals=(refusal,), health=health)
+    await redis.set(definitions_key(redis), decided.model_dump_json())
+    own = {"twice": wrong, "own": function, "new": OwnFeature(expression="twice + 1")}
+    features = house.document.features.model_copy(
+        update={"definitions": own, "refresh_seconds": 0.05}
+    )
+    await house.deploy(house.document.model_copy(update={"features": features}))
+    await put(redis, checkout=vector(time.time(), load=0.5))
+    await until(lambda: house.context.features.decided is not None)
+    path = "/features/vector?entity=checkout&features=twice,new,own"
+    found = (await get(house, path))["features"]
+    assert [found[name]["value"] for name in ("twice", "new", "own")] == [1.0, 2.0, None]
+    shown = {each["name"]: each for each in (await get(house, "/features/definitions"))["features"]}
+    assert shown["twice"]["how"] == "load * 2"
+    assert shown["twice"]["held_back"] == {
+        "id": wrong.id(""),
+        "since": 5.0,
+        "why": "The new definition is held back",
+        "refused": True,
+        "figures": [{"of": "median", "before": 1, "after": 100, "bound": "2", "within": False}],
+    }
+    assert shown["own"]["health"] == {
+        "state": "failing",
+        "why": "the function own:f is slow",
+        "since": 6.0,
+    }
+    assert shown["own"]["how"] == "function own:f, of the module 000000000000"
+    assert [shown["load"][part] for part in ("held_back", "health")] == [None, None]
+    # The history tells that it is in force: gateways take it over.
+    accepted = Decided(named=named | {"twice": InForce(definition=wrong)})
+    await redis.set(definitions_key(redis), accepted.model_dump_json())
+    await until(lambda: house.context.features.decided == accepted)
+    assert (await get(house, path))["features"]["twice"]["value"] == 100.0
 
 
 async def test_what_is_asked_for_is_renewed_in_the_background_and_counted(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deployments.api.endpoint import Bulk, InferenceEndpoint
 from deployments.api.errors import InvalidError
 from deployments.api.extremes import EXTREMES
-from deployments.api.streams import REGIME
+from deployments.api.regime_detection import REGIME
 from deployments.api.studies import STUDY
 from deployments.api.tail import TAIL
 from deployments.gateway.bodies import MOST_ROWS, BodyReader

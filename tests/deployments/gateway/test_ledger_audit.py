@@ -1,4 +1,4 @@
-"""`ballast audit` while the platform runs: the history verifies, the front door says how far."""
+"""`ballast audit` while the platform runs: the history verifies, the gateway says how far."""
 
 import os
 import time
@@ -53,10 +53,10 @@ def store(tmp_path: Path) -> Iterator[EmbeddedClickhouse]:
 def running(
     house: House, store: EmbeddedClickhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Note a run in a home of its own, whose front door is the house's."""
+    """Note a run in a home of its own, whose gateway is the house's."""
     monkeypatch.setenv("BALLAST_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(decisions, "ask", History(house, store).ask)
-    monkeypatch.setattr(audit_command, "_door", lambda *_: house.client(Role.ADMIN))
+    monkeypatch.setattr(audit_command, "client_of", lambda *_: house.client(Role.ADMIN))
     started = own_processes.started_at(os.getpid())
     assert started is not None
     (tmp_path / "home/run").mkdir(parents=True)

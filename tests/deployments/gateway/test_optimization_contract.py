@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from deployments.api.bandits import BANDIT, EVALUATE, FEEDBACK
+from deployments.api.bandit_evaluation import EVALUATE
+from deployments.api.bandit_feedback import FEEDBACK
+from deployments.api.bandits import BANDIT
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.studies import STUDY, TELL
 from deployments.gateway.app import build_app

@@ -249,7 +249,7 @@ async def test_a_redis_that_hangs_is_waited_for_as_long_as_the_ledger_may_take(
 ) -> None:
     await house.ask(BODY)
     await house.within(ledger_ms=90)
-    monkeypatch.setattr(house.context.ledger._outlet._stream, "_timeout_s", 1e6)
+    monkeypatch.setattr(house.context.ledger._output._stream, "_timeout_s", 1e6)
     redis_server.freeze()
     try:
         (answer,) = await house.ask(BODY)

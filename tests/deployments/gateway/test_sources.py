@@ -1,4 +1,4 @@
-"""A real Prometheus is checked and fetched anew through the front door, as the command does it."""
+"""A real Prometheus is checked and fetched anew through the gateway, as the command does it."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -29,6 +29,7 @@ from settings.environment import Settings
 from tests.deployments.gateway.test_datasets import Keys
 from tests.deployments.telemetry.test_service import NOW as ANY_TIME
 from tests.deployments.telemetry.test_service import eventually
+from tests.modules import NO_MODULES
 from tests.ports import any_free_port
 from tests.prometheus_server import PrometheusServer, running, samples
 
@@ -87,7 +88,7 @@ async def store(
         create_measurements(store)
         metrics = Metrics(CollectorRegistry())
         demo = Demo(store, Settings())
-        service = TelemetryService(store, redis, metrics, demo, wall=lambda: clock.now)
+        service = TelemetryService(store, redis, metrics, demo, NO_MODULES, wall=lambda: clock.now)
         await service.start()
 
         async def ask(question: object, *args: Any) -> Any:
@@ -107,7 +108,7 @@ async def store(
 
 
 @pytest.fixture
-async def door(redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
+async def gateway(redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
     version = await ConfigStore(redis).active()
     context: Any = SimpleNamespace(
         families={},
@@ -133,12 +134,12 @@ async def door(redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_a_past_is_fetched_anew_and_earlier_moments_are_as_they_were(
-    door: httpx.AsyncClient, store: EmbeddedClickhouse, clock: SimpleNamespace
+    gateway: httpx.AsyncClient, store: EmbeddedClickhouse, clock: SimpleNamespace
 ) -> None:
     rows = sources_present(store)["prom"]
     assert rows >= MINUTES - 1
     clock.now += 20  # within the same interval
-    text = await backfilling.backfill(door, "prom", None, None)
+    text = await backfilling.backfill(gateway, "prom", None, None)
     assert f"done: {rows} rows were stored" in text
     known = store.query(
         "SELECT toUnixTimestamp(known) AS since, uniqExact(ts) AS minutes FROM measurements"
@@ -147,13 +148,13 @@ async def test_a_past_is_fetched_anew_and_earlier_moments_are_as_they_were(
     minutes = {int(each["since"]): int(each["minutes"]) for each in known}
     assert minutes[int(NOW) + 20] == rows
     assert sum(minutes.values()) == 2 * rows
-    shown = (await door.get("/sources/prom/backfill")).json()
+    shown = (await gateway.get("/sources/prom/backfill")).json()
     assert (shown["share"], shown["reached"]) == (1.0, shown["since"])
-    assert "none is fetched anew" in await backfilling.watch(door, "prom")
+    assert "none is fetched anew" in await backfilling.watch(gateway, "prom")
 
 
-async def test_a_check_says_what_comes_and_what_does_not(door: httpx.AsyncClient) -> None:
-    found = (await door.post("/sources/prom/check")).json()
+async def test_a_check_says_what_comes_and_what_does_not(gateway: httpx.AsyncClient) -> None:
+    found = (await gateway.post("/sources/prom/check")).json()
     assert (found["ok"], found["reachable"], found["rows"]) == (False, True, 10)
     assert found["entities"] == ["shop"]
     shares = {each["metric"]: (each["share"], each["high"]) for each in found["metrics"]}
@@ -161,8 +162,8 @@ async def test_a_check_says_what_comes_and_what_does_not(door: httpx.AsyncClient
     assert "No value of load" in found["message"]
 
 
-async def test_a_check_of_one_that_is_away_is_an_answer(door: httpx.AsyncClient) -> None:
-    found = (await door.post("/sources/gone/check")).json()
+async def test_a_check_of_one_that_is_away_is_an_answer(gateway: httpx.AsyncClient) -> None:
+    found = (await gateway.post("/sources/gone/check")).json()
     assert (found["ok"], found["reachable"], found["rows"]) == (False, False, 0)
     assert "did not answer" in found["message"]
 
@@ -179,18 +180,18 @@ async def test_a_check_of_one_that_is_away_is_an_answer(door: httpx.AsyncClient)
     ],
 )
 async def test_what_cannot_be_is_refused(
-    door: httpx.AsyncClient, path: str, body: Any, status: int, said: str
+    gateway: httpx.AsyncClient, path: str, body: Any, status: int, said: str
 ) -> None:
-    found = await door.post(path, json=body)
+    found = await gateway.post(path, json=body)
     assert (found.status_code, said in found.text) == (status, True), found.text
 
 
-async def test_whoever_may_only_ask_begins_none(door: httpx.AsyncClient) -> None:
-    door.headers["X-API-Key"] = "client"
+async def test_whoever_may_only_ask_begins_none(gateway: httpx.AsyncClient) -> None:
+    gateway.headers["X-API-Key"] = "client"
     for method, path in (("POST", "backfill"), ("DELETE", "backfill"), ("POST", "check")):
-        assert (await door.request(method, f"/sources/prom/{path}")).status_code == 403
+        assert (await gateway.request(method, f"/sources/prom/{path}")).status_code == 403
 
 
-async def test_a_refusal_reaches_the_command(door: httpx.AsyncClient) -> None:
+async def test_a_refusal_reaches_the_command(gateway: httpx.AsyncClient) -> None:
     with pytest.raises(LaunchError, match="clients post to it"):
-        await backfilling.backfill(door, "desk", None, None)
+        await backfilling.backfill(gateway, "desk", None, None)

@@ -13,7 +13,7 @@ from access.keys import Role
 from config_store.document import StreamsConfig
 from deployments.gateway import notices
 from deployments.gateway.app import build_app
-from models.anomaly.fleet import Roster
+from models.anomaly.fleet import FleetLayout
 from models.anomaly.streams import AnomalyStreams
 from tests.deployments.asking import post, refused
 from tests.deployments.house import House
@@ -219,7 +219,7 @@ async def test_the_member_of_a_fleet_that_is_at_fault_is_named(house: House) -> 
 
 async def test_a_fleet_goes_on_to_the_same_bits_when_its_replica_dies(house: House) -> None:
     points, weights = faulty_fleet(), [1.0, 0.5, 0.5]
-    streams = AnomalyStreams(12, "fleet", roster=Roster(MEMBERS, tuple(weights)))
+    streams = AnomalyStreams(12, "fleet", roster=FleetLayout(MEMBERS, tuple(weights)))
     slot = streams.open(crc32(b"quaked"))
     expected = streams.advance(np.full(200, slot), np.array(points), 0.0)
     found: list[Body] = []

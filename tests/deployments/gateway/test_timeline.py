@@ -1,4 +1,4 @@
-"""GET /timeline through the front door, with a real engine behind it."""
+"""GET /timeline through the gateway, with a real engine behind it."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 """Training sets as jobs: made and certified, cancelled, told again after a restart."""
 
 from collections.abc import AsyncIterator
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from config_store.document import FeatureConfig
+from config_store.own_features import catalogue_of
 from deployments.history.dataset_jobs import (
     KEPT_SECONDS,
     MOST_WAITING,
@@ -19,30 +21,61 @@ from deployments.history.dataset_jobs import (
     DatasetJobs,
 )
 from features.datasets.spine import Spine
+from features.definitions.catalogue import Catalogue
+from features.functions.evaluated import Functions
+from features.functions.folder import ModuleText
+from features.functions.kept import KeptModules
 from features.telemetry.tables import append, create_measurements
+from features.vectors.functions import FunctionFeatures
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.schema import create_tables
 from tests.deployments.history.lived import NOON, ZONE, live
 from tests.measurements import telemetry_of
 from tests.waiting import until
 
-NAMES = ("request_rate", "cpu_mean_1h", "load_score", "hour_of_day", "failures")
+NAMES = ("request_rate", "cpu_mean_1h", "load_score", "hour_of_day", "failures", "doubled")
 CONFIG = FeatureConfig.model_validate(
-    {"definitions": {"failures": {"expression": "error_rate * request_rate"}}}
+    {
+        "definitions": {
+            "failures": {"expression": "error_rate * request_rate"},
+            "doubled": {"function": "own:doubled", "inputs": ["failures"]},
+            # Of what streams say no past is kept: it is published, and in no digest.
+            "odder": {"function": "own:doubled", "inputs": ["anomaly_score"]},
+        },
+        "function_seconds": 60.0,
+    }
 )
+MODULE = ModuleText(
+    "own",
+    b"def doubled(failures=None, anomaly_score=None):\n"
+    b"    return failures * 2 if failures is not None else anomaly_score + 1\n",
+)
+
+
+def catalogue(config: FeatureConfig = CONFIG) -> Catalogue:
+    digests = dict.fromkeys(("doubled", "odder"), MODULE.sha256)
+    return catalogue_of(config.definitions, config.stale_after_seconds, digests)
 
 
 class Hall:
     """A store in which the live path has published for an hour, and the jobs over it."""
 
-    def __init__(self, store: EmbeddedClickhouse, folder: Path) -> None:
+    def __init__(self, store: EmbeddedClickhouse, folder: Path, kept: KeptModules) -> None:
+        self.kept = kept
         self.now = NOON + 4000.0
         self.store = store
         self.folder = folder
         self.jobs = self.open()
 
     def open(self) -> DatasetJobs:
-        return DatasetJobs(self.store, self.folder, lambda _: ZONE, lambda: self.now)
+        return DatasetJobs(
+            self.store,
+            self.folder,
+            lambda _: ZONE,
+            lambda: self.now,
+            catalogue_of=catalogue,
+            kept=self.kept,
+        )
 
     async def ended(self, job: DatasetJob) -> DatasetJob:
         await until(lambda: job.is_over)
@@ -54,8 +87,11 @@ async def hall(tmp_path: Path, redis: Redis) -> AsyncIterator[Hall]:
     with EmbeddedClickhouse(tmp_path / "store") as store:
         create_tables(store)
         create_measurements(store)
-        await live(store, redis)
-        hall = Hall(store, tmp_path / "datasets")
+        kept = KeptModules(tmp_path / "functions")
+        kept.keep(MODULE)
+        with closing(Functions(kept, lambda: 60.0)) as functions:
+            await live(store, redis, FunctionFeatures(catalogue(), functions))
+        hall = Hall(store, tmp_path / "datasets", kept)
         await hall.jobs.start()
         yield hall
         await hall.jobs.close()
@@ -86,6 +122,7 @@ async def test_a_set_is_made_certified_and_fetched(hall: Hall, tmp_path: Path) -
     assert [row["request_rate"] for row in rows] == [10.0, 10.0, 20.0, 65.0]
     assert [row["served"] for row in rows] == [False, True, True, True]
     assert rows[2]["failures"] == 10.0
+    assert [row["doubled"] for row in rows] == [2 * row["failures"] for row in rows]
     assert rows[2]["hour_of_day"] == 13.0
     paths = [path for path in hall.folder.rglob("*") if path.is_dir()]
     assert all(path.stat().st_mode & 0o077 == 0 for path in paths)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from deployments.runtime.champions import Champions, Named
+from deployments.runtime.champions import Champions, NamedModel
 from models.errors import UnknownModelError
 from models.model_version import ModelVersion
 from tests.waiting import until
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
-CHAMPION, CHALLENGER = Named("tail/x", "champion"), Named("tail/x", "challenger")
+CHAMPION, CHALLENGER = NamedModel("tail/x", "champion"), NamedModel("tail/x", "challenger")
 
 
 class Registry:
@@ -20,11 +20,11 @@ class Registry:
     def __init__(self) -> None:
         self.points = {CHAMPION: "1.0.0", CHALLENGER: "1.1.0"}
         self.loads: list[str] = []
-        self.unknown: set[Named] = set()
+        self.unknown: set[NamedModel] = set()
         self.gate = threading.Event()
         self.gate.set()
 
-    def find(self, named: Named) -> ModelVersion:
+    def find(self, named: NamedModel) -> ModelVersion:
         if named in self.unknown:
             raise UnknownModelError(f"no {named.model} is trained")
         if named not in self.points:
@@ -108,7 +108,7 @@ async def test_what_no_version_names_any_more_is_let_go(
 async def test_an_alias_without_a_model_keeps_none_of_the_others_back(
     registry: Registry, champions: Champions[str]
 ) -> None:
-    nobody = Named("tail/x", "nobody")
+    nobody = NamedModel("tail/x", "nobody")
     champions.prefetch(nobody)
     await until(lambda: not champions._loads._running)
     for named in (CHAMPION, CHALLENGER):
@@ -129,7 +129,7 @@ async def test_an_alias_without_a_model_keeps_none_of_the_others_back(
 async def test_an_alias_that_names_nothing_yet_is_no_failure_and_is_picked_up(
     registry: Registry, champions: Champions[str]
 ) -> None:
-    young = Named("tail/young", "champion")
+    young = NamedModel("tail/young", "champion")
     registry.unknown.add(young)
     with pytest.raises(UnknownModelError):
         await champions.get(young)

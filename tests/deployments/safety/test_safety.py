@@ -9,7 +9,8 @@ from config_store.shipped import default_document
 from config_store.store import Version
 from deployments.runtime.batch import Batch, Columns, Judgement
 from deployments.runtime.transport.frame import ASK, decode, encode
-from deployments.safety.deployment import Judge, Safety
+from deployments.safety.deployment import Safety
+from deployments.safety.judge import Judge
 from deployments.tail.deployment import _answer
 from models.tail.xgboost_quantile import TailModel
 from safety.checker import Checker
@@ -128,9 +129,8 @@ def test_a_judgement_travels_whole(judge: Judge, predicted: Batch) -> None:
 
 
 async def test_the_deployment_goes_by_the_policy_of_the_version_it_is_given(
-    predicted: Batch,
+    predicted: Batch, safety: Safety
 ) -> None:
-    safety: Any = object.__new__(Safety)
     document = default_document()
     made = datetime(2026, 3, 2, tzinfo=UTC)
     caps = document.safety.families["tail"].caps.model_copy(update={"max_workers_step": 1.0})

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from deployments.runtime.batch import Columns, Prediction
-from deployments.runtime.champions import Champions, Named
+from deployments.runtime.champions import Champions, NamedModel
 from deployments.runtime.coverage.online_offsets import OnlineOffsets
 from deployments.runtime.transport.frame import Frame
 from deployments.tail.deployment import _ORDINARY, Tail, _answer, _answerable, _numbers
@@ -118,7 +118,7 @@ def serving(model: TailModel, online: Any = ()) -> Any:
 
 async def asked(tail: Any, columns: Columns, entities: list[str]) -> Prediction:
     frame = Frame(columns, {"family": "tail", "entities": entities})
-    return Prediction.from_frame(await tail.answer(frame, Named(TailModel.name, "champion")))
+    return Prediction.from_frame(await tail.answer(frame, NamedModel(TailModel.name, "champion")))
 
 
 async def test_of_an_entity_within_one_bucket_the_answer_says_what_is_not_known(
@@ -169,7 +169,7 @@ async def test_the_deployment_names_the_model_that_answered(tail_model: TailMode
     tail = serving(tail_model)  # nobody has told an outcome
     metrics = tail.replica.metrics
     columns = tail_rows(3, seed=5)
-    named = Named(TailModel.name, "champion")
+    named = NamedModel(TailModel.name, "champion")
     found = Prediction.from_frame(await tail.answer(Frame(columns, {"family": "tail"}), named))
     assert (found.model, found.model_version) == ("tail/xgboost-quantile", "1.4.0")
     assert found.digest == "d1"

@@ -149,7 +149,7 @@ async def test_a_unit_that_is_off_is_held_back_over_a_restart_until_it_is_forced
 
     await eventually(lambda: world.events("publication_refused"))
     await world.restart()
-    await eventually(lambda: "tables" in world.running.service._running)
+    await eventually(lambda: "tables" in world.running.service._running.following)
     again = await world.held_back()
     assert again.held_back == state.held_back
     assert len(world.events("publication_refused")) == 1
@@ -220,9 +220,9 @@ async def test_a_change_within_bounds_is_followed_by_itself(world: World) -> Non
 
 async def test_a_name_that_is_given_anew_has_nothing_to_be_compared_with(world: World) -> None:
     await world.running.activate()
-    await eventually(lambda: "tables" not in world.running.service._running)
+    await eventually(lambda: "tables" not in world.running.service._running.following)
     world.running.now += 61
-    await eventually(lambda: world.running.service._removals.is_new("tables"))
+    await eventually(lambda: world.running.service._configured._removals.is_new("tables"))
     wrong = world.config(metrics={"p99_ms": LATENCY | {"times": 1000.0}})
     await world.running.activate(tables=wrong)
     await eventually(lambda: world.is_slow(40_000.0))

@@ -38,6 +38,7 @@ from tests.clickhouse_server import ClickhouseServer, running_clickhouse
 from tests.deployments.telemetry.test_followed import Kept
 from tests.deployments.telemetry.test_service import NOW as ANY_TIME
 from tests.deployments.telemetry.test_service import eventually
+from tests.modules import NO_MODULES
 
 MINUTE = 60
 TEN_MINUTES = 600
@@ -201,7 +202,9 @@ class Running:
         self.now = (time.time() // TEN_MINUTES + 1) * TEN_MINUTES + 7 * MINUTE + 5
         self.metrics = Metrics(CollectorRegistry())
         demo = Demo(store, Settings())
-        self.service = TelemetryService(store, redis, self.metrics, demo, wall=self.wall)
+        self.service = TelemetryService(
+            store, redis, self.metrics, demo, NO_MODULES, wall=self.wall
+        )
 
     def wall(self) -> float:
         return self.now
@@ -314,7 +317,7 @@ async def test_it_is_paused_and_removed_without_a_restart(
 
     await eventually(is_live)
     await running.activate(tables=config(server, lateness_seconds=0, paused=True))
-    await eventually(lambda: "tables" not in running.service._running)
+    await eventually(lambda: "tables" not in running.service._running.following)
     server.asked()
     insert(server, now, now + MINUTE)
     running.now += MINUTE

@@ -290,7 +290,7 @@ async def test_what_the_user_wrote_is_checked_before_anybody_is_asked(
     assert said in done.output
 
 
-class Door(BaseHTTPRequestHandler):
+class Platform(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
@@ -302,7 +302,7 @@ class Door(BaseHTTPRequestHandler):
 
 async def test_the_platform_is_asked_how_its_sources_are(settings: Settings) -> None:
     await invoke("connect", "push", "desk", "--yes")
-    with HTTPServer(("127.0.0.1", 0), Door) as server, RunRecord(settings.home) as record:
+    with HTTPServer(("127.0.0.1", 0), Platform) as server, RunRecord(settings.home) as record:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         record.claim()

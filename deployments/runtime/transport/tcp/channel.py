@@ -10,7 +10,7 @@ from deployments.runtime.transport.frame import (
     ANSWER,
     ASK,
     GIVEN_UP,
-    GREETING,
+    HANDSHAKE,
     LARGEST,
     LARGEST_GREETING,
     PING,
@@ -21,7 +21,7 @@ from deployments.runtime.transport.frame import (
     decode,
     encode,
 )
-from deployments.runtime.transport.tcp.greeting import Part, nonce, proof, proves
+from deployments.runtime.transport.tcp.handshake import Part, nonce, proof, proves
 
 
 class Channel(asyncio.Protocol):
@@ -141,7 +141,7 @@ class Channel(asyncio.Protocol):
             self._settle(number, kind, frame)
         elif self._expected is None:
             self._prove(frame)
-        elif kind == GREETING and proves(frame.head.get("proof"), self._expected):
+        elif kind == HANDSHAKE and proves(frame.head.get("proof"), self._expected):
             self.alive = True
             self._assembler.largest = LARGEST
             self._greeted.set_result(None)
@@ -154,7 +154,7 @@ class Channel(asyncio.Protocol):
         self._expected = proofs[Part.REPLICA]
         head = {"nonce": nonces[1], "proof": proofs[Part.GATEWAY]}
         if self._transport is not None:
-            self._transport.write(encode(Frame({}, head), 0, GREETING))
+            self._transport.write(encode(Frame({}, head), 0, HANDSHAKE))
 
     def _settle(self, number: int, kind: int, frame: Frame) -> None:
         answer = self._waiting.pop(number, None)

@@ -11,7 +11,7 @@ from deployments.runtime.transport.call import Call
 from deployments.runtime.transport.frame import (
     ASK,
     GIVEN_UP,
-    GREETING,
+    HANDSHAKE,
     LARGEST,
     LARGEST_GREETING,
     PING,
@@ -22,7 +22,7 @@ from deployments.runtime.transport.frame import (
     decode,
     encode,
 )
-from deployments.runtime.transport.tcp.greeting import Part, nonce, proof, proves
+from deployments.runtime.transport.tcp.handshake import Part, nonce, proof, proves
 
 # A gateway proves at once that it has the secret; others must not hold file descriptors.
 GREETING_SECONDS = 5.0
@@ -59,11 +59,11 @@ class WireServer:
         for connection in tuple(self._connections):
             await connection.finish()
 
-    def own_proof(self, greeting: Frame, own_nonce: str) -> str | None:
+    def own_proof(self, handshake: Frame, own_nonce: str) -> str | None:
         """Give the proof for a gateway; None for who has not proved itself."""
-        nonces = own_nonce, str(greeting.head.get("nonce"))
+        nonces = own_nonce, str(handshake.head.get("nonce"))
         expected = proof(self._secret, Part.GATEWAY, self._address, nonces)
-        if not proves(greeting.head.get("proof"), expected):
+        if not proves(handshake.head.get("proof"), expected):
             return None
         return proof(self._secret, Part.REPLICA, self._address, nonces)
 
@@ -95,7 +95,7 @@ class _Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._patience = loop.call_later(GREETING_SECONDS, self._hang_up)
         self._server.came(self)
-        self._write(encode(Frame({}, {"nonce": self._nonce}), 0, GREETING))
+        self._write(encode(Frame({}, {"nonce": self._nonce}), 0, HANDSHAKE))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
@@ -132,14 +132,14 @@ class _Connection(asyncio.Protocol):
             self._write(encode(Frame({}), number, PONG))
 
     def _greet(self, kind: int, frame: Frame) -> None:
-        own_proof = self._server.own_proof(frame, self._nonce) if kind == GREETING else None
+        own_proof = self._server.own_proof(frame, self._nonce) if kind == HANDSHAKE else None
         if own_proof is None:
             self._hang_up()
             return
         self._greeted = True
         self._end_patience()
         self._assembler.largest = LARGEST
-        self._write(encode(Frame({}, {"proof": own_proof}), 0, GREETING))
+        self._write(encode(Frame({}, {"proof": own_proof}), 0, HANDSHAKE))
 
     async def _answer(self, number: int, frame: Frame, call: Call) -> None:
         answer = await self._server.answer(number, frame, call)

@@ -10,7 +10,7 @@ from deployments.api.bandits import MOST_ARMS
 from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.operations import ChangeArm, Operation, Reward
-from deployments.optimization.experiments.state import Kept
+from deployments.optimization.experiments.state import KeptExperiment
 from deployments.runtime.state.handler import Reply, StateRequest
 
 ARMS = ["a", "b", "c"]
@@ -46,7 +46,7 @@ class Client:
         self.log += [orjson.dumps(reply.event) for reply in replies if reply.event is not None]
         return replies
 
-    def replayed(self, at: int = 0) -> Kept:
+    def replayed(self, at: int = 0) -> KeptExperiment:
         """Bring the state back from a snapshot of its beginning and its log."""
         handler = ExperimentHandler(self.clock)
         kept = handler.fresh("e")

@@ -6,10 +6,10 @@ import pytest
 
 from deployments.optimization.studies.handler import StudyHandler
 from deployments.optimization.studies.operations import Operation, TellTrial
-from deployments.optimization.studies.state import Kept
+from deployments.optimization.studies.state import KeptStudy
 from deployments.optimization.studies.suggested import Suggested
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
-from deployments.runtime.aside.process import Aside
+from deployments.runtime.helper.process import HelperProcess
 from deployments.runtime.state.handler import Reply, StateRequest
 from models.optimization.bayes.candidates import untried
 from models.optimization.bayes.converged import best, pareto
@@ -25,7 +25,7 @@ class Still(SuggestionQueue):
     """A queue that only the test fills."""
 
     def __init__(self) -> None:
-        super().__init__(Aside())
+        super().__init__(HelperProcess())
         self.ready: list[Suggested] = []
 
     def want(self, *_: Any) -> None:
@@ -58,7 +58,7 @@ class Client:
         outcome = {"values": values, "failed": failed, "constraints": more}
         return self.do({"op": "tell", "trial": number, **outcome})
 
-    def replayed(self, at: int) -> Kept:
+    def replayed(self, at: int) -> KeptStudy:
         handler = StudyHandler(Still())
         kept = handler.fresh("s")
         events = [orjson.loads(line) for line in self.log]

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from deployments.api.errors import StageLostError
 from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.handler import ExperimentHandler
-from deployments.optimization.experiments.state import Kept
+from deployments.optimization.experiments.state import KeptExperiment
 from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.state.entries import Append
 from deployments.runtime.state.handler import StateRequest
@@ -295,12 +295,12 @@ async def test_a_holder_that_comes_back_answers_from_what_others_wrote_meanwhile
 async def test_a_row_that_is_refused_is_refused_by_the_present_state(
     redis: Redis,
 ) -> None:
-    def holder_of_experiments() -> KeyedService[Kept]:
+    def holder_of_experiments() -> KeyedService[KeptExperiment]:
         return KeyedService(
             ExperimentHandler(time.time), KeyLog(redis, "experiment"), time.monotonic
         )
 
-    async def answer_of(of: KeyedService[Kept], row: str, **asks: Any) -> Prediction:
+    async def answer_of(of: KeyedService[KeptExperiment], row: str, **asks: Any) -> Prediction:
         batch = Batch("bandit", ["e"], {}, [asks], ["e"], [row])
         return await of.answer(batch, "m", "1", Configured())
 

@@ -1,0 +1,80 @@
+"""A certificate: the plan of a step, which entries of the ledger it saw, and the test's path.
+
+It is named by the hash of its content and holds the hash of the step's before, so that none can be
+changed, taken out or put between others without the next one telling.
+"""
+
+from hashlib import sha256
+from typing import Final, Literal, Self
+
+import orjson
+from pydantic import Field
+
+from config_store.certificates.plan import Plan
+from models.evidence.verdict import Verdict
+from settings.frozen import Frozen
+
+FORMAT: Final = 1
+FIRST = ""  # what the certificate of a rollout's first step has before it
+
+
+class Span(Frozen):
+    """Consecutive entries of one writer's chain; the last one's hash commits to all before it."""
+
+    writer: str
+    first: int = Field(ge=0)
+    through: int = Field(ge=0)
+    entry_hash: str
+
+
+class MetricAt(Frozen):
+    """A metric at a look: the highest evidence so far as logarithms, and the values by arm."""
+
+    bad: float
+    good: float
+    values: tuple[float, float]
+    missing: tuple[int, int]
+    verdict: Verdict
+
+
+class Look(Frozen):
+    """What was known at one time, of the entries since the look before and all earlier ones."""
+
+    at: float
+    spans: tuple[Span, ...]
+    rows: int = Field(description="Rows of the ledger that were counted so far.")
+    metrics: dict[str, MetricAt]
+    share_evidence: float | None
+    seen_by_both: int
+    verdict: Verdict
+    reason: str
+
+
+class Certificate(Frozen):
+    """What a step was judged by, what was seen, and the verdict."""
+
+    format: Literal[1] = FORMAT
+    plan: Plan
+    before: str
+    looks: tuple[Look, ...] = Field(min_length=1)
+    verdict: Verdict
+    reason: str
+    hash: str
+
+    @classmethod
+    def seal(cls, plan: Plan, before: str, looks: tuple[Look, ...]) -> Self:
+        """Write the certificate of a step that ends with the last look."""
+        last = looks[-1]
+        unsealed = cls(
+            plan=plan,
+            before=before,
+            looks=looks,
+            verdict=last.verdict,
+            reason=last.reason,
+            hash="",
+        )
+        return unsealed.model_copy(update={"hash": unsealed.content_hash()})
+
+    def content_hash(self) -> str:
+        content = self.model_dump(mode="json", exclude={"hash"})
+        return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()

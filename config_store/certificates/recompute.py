@@ -1,0 +1,158 @@
+"""Recomputes a certificate from the ledger's entries: a pure function, which needs no server."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from config_store.certificates.certificate import FIRST, Certificate, Look, MetricAt, Span
+from config_store.certificates.examination import Examination
+from observability.ledger.entry import Entry
+
+# Logarithms of evidence may differ by so much between machines.
+TOLERANCE = 1e-4
+
+Chains = Mapping[tuple[str, int], list[Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The ledger holds what the certificate says, and the tests come to its verdict."""
+
+    certificate: Certificate
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """What does not fit, and where."""
+
+    sentence: str
+
+
+class _RefutedError(Exception):
+    """Carries the sentence out of the depth of a look."""
+
+
+def recompute(certificate: Certificate, entries: Iterable[Entry]) -> Verified | Refuted:
+    """Replay the step from the entries that the certificate names."""
+    found = certificate.content_hash()
+    if found != certificate.hash:
+        return Refuted(
+            f"The certificate was changed after it was written: it has the hash {found[:16]}, and "
+            f"says {certificate.hash[:16]}."
+        )
+    chains: dict[tuple[str, int], list[Entry]] = {}
+    for entry in entries:
+        chains.setdefault((entry.header.writer, entry.header.seq), []).append(entry)
+    try:
+        return Verified(certificate, _replay(certificate, chains))
+    except _RefutedError as refuted:
+        return Refuted(str(refuted))
+
+
+def follows(certificates: Iterable[Certificate]) -> Refuted | None:
+    """Say where certificates of a rollout, in the order of its steps, do not follow each other."""
+    before = FIRST
+    for at, certificate in enumerate(certificates, start=1):
+        if certificate.before != before:
+            return Refuted(
+                f"Certificate {at} (step {certificate.plan.step}) does not follow the one before "
+                f"it: it was written after {certificate.before[:16] or 'none'}, and here it comes "
+                f"after {before[:16] or 'none'}. One was changed, taken out or put in."
+            )
+        before = certificate.hash
+    return None
+
+
+def _replay(certificate: Certificate, chains: Chains) -> int:
+    examination = Examination(certificate.plan)
+    last: dict[str, Entry] = {}
+    count = 0
+    for number, look in enumerate(certificate.looks, start=1):
+        where = f"Look {number} of {len(certificate.looks)}"
+        seen = [entry for span in look.spans for entry in _entries(where, span, chains, last)]
+        count += len(seen)
+        _compare(where, look, examination.look(look.at, seen))
+    verdict = certificate.looks[-1].verdict
+    if certificate.verdict is not verdict:
+        raise _RefutedError(
+            f"The certificate says {certificate.verdict}, and its last look {verdict}."
+        )
+    return count
+
+
+def _entries(where: str, span: Span, chains: Chains, last: dict[str, Entry]) -> Iterator[Entry]:
+    """Give the entries of a span, which must be those that were hashed, in one unbroken chain."""
+    for seq in range(span.first, span.through + 1):
+        entry = _only(where, span.writer, seq, chains.get((span.writer, seq), []))
+        before = last.get(span.writer)
+        if before is not None and before.header.seq + 1 != seq:
+            raise _RefutedError(
+                f"{where}: entries {before.header.seq + 1} to {seq - 1} of {span.writer} are left "
+                "out of the certificate."
+            )
+        if before is not None and entry.prev_hash != before.entry_hash:
+            raise _RefutedError(
+                f"{where}: entry {seq} of {span.writer} does not continue the one before it."
+            )
+        last[span.writer] = entry
+        yield entry
+    if last[span.writer].entry_hash.hex() != span.entry_hash:
+        raise _RefutedError(
+            f"{where}: entry {span.through} of {span.writer} is not the one that was judged; the "
+            "ledger was written anew."
+        )
+
+
+def _only(where: str, writer: str, seq: int, found: list[Entry]) -> Entry:
+    if not found:
+        raise _RefutedError(
+            f"{where}: entry {seq} of {writer} is not in the archive. It was removed, or not "
+            "moved there yet if the step ended only now."
+        )
+    if len({entry.entry_hash for entry in found}) > 1:
+        raise _RefutedError(f"{where}: two different entries are number {seq} of {writer}.")
+    if not found[0].intact:
+        raise _RefutedError(
+            f"{where}: entry {seq} of {writer} was altered: its rows do not match their hashes."
+        )
+    return found[0]
+
+
+def _compare(where: str, said: Look, found: Look) -> None:
+    if said.rows != found.rows:
+        raise _RefutedError(
+            f"{where}: the ledger has {found.rows:,} rows of both arms, and the certificate "
+            f"counts {said.rows:,}."
+        )
+    for name, metric in found.metrics.items():
+        _compare_metric(f"{where}, {name}", said.metrics.get(name), metric)
+    if not _near(said.share_evidence or 0.0, found.share_evidence or 0.0):
+        raise _RefutedError(f"{where}: the check of the sample ratio comes to another result.")
+    if (said.verdict, said.seen_by_both) != (found.verdict, found.seen_by_both):
+        raise _RefutedError(
+            f"{where}: the tests say {found.verdict} ({found.reason}), and the certificate says "
+            f"{said.verdict} ({said.reason})."
+        )
+
+
+def _compare_metric(where: str, said: MetricAt | None, found: MetricAt) -> None:
+    if said is None:
+        raise _RefutedError(f"{where}: the certificate leaves this metric out.")
+    for side in ("bad", "good"):
+        one, other = getattr(said, side), getattr(found, side)
+        if not _near(one, other):
+            raise _RefutedError(
+                f"{where}: the evidence for {side} is {other:.4f}, and the certificate says "
+                f"{one:.4f}."
+            )
+    counts = (*said.values, *said.missing), (*found.values, *found.missing)
+    if not all(map(_near, *counts)) or said.verdict is not found.verdict:
+        raise _RefutedError(
+            f"{where}: the ledger has {found.values[0]:g} and {found.values[1]:g} values and the "
+            f"verdict {found.verdict}, the certificate {said.values[0]:g} and "
+            f"{said.values[1]:g} and {said.verdict}."
+        )
+
+
+def _near(one: float, other: float) -> bool:
+    return abs(one - other) <= TOLERANCE * max(1.0, abs(other))

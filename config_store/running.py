@@ -1,0 +1,90 @@
+"""What each replica goes by, as it reports itself every second: drift is what differs from it.
+
+Ages are counted by Redis's clock alone, so machines whose clocks differ are no older for it.
+"""
+
+from typing import Any, NamedTuple
+
+import orjson
+from redis.asyncio import Redis
+
+from settings.redis_names import redis_name
+
+# A replica reports every second.
+SILENT_SECONDS = 10.0
+# One that died is no drift; by then everybody has seen that it is gone.
+FORGOTTEN_SECONDS = 60.0
+
+_REPORT = """
+local now = redis.call('TIME')
+redis.call('HSET', KEYS[1], ARGV[1], now[1] .. ' ' .. ARGV[2])
+return 1
+"""
+_READ = """
+local now = redis.call('TIME')
+local found = redis.call('HGETALL', KEYS[1])
+local kept = {}
+for at = 1, #found, 2 do
+    local age = now[1] - tonumber(string.match(found[at + 1], '^%d+') or '0')
+    if age > tonumber(ARGV[1]) then
+        redis.call('HDEL', KEYS[1], found[at])
+    else
+        kept[#kept + 1] = found[at]
+        kept[#kept + 1] = tostring(age)
+        kept[#kept + 1] = string.match(found[at + 1], '^%d+ (.*)$') or ''
+    end
+end
+return kept
+"""
+
+
+class Running(NamedTuple):
+    """One replica's report."""
+
+    replica: str
+    role: str
+    version: int
+    config_hash: str
+    age_s: float
+
+    @property
+    def silent(self) -> bool:
+        return self.age_s > SILENT_SECONDS
+
+
+class RunningVersions:
+    """The reports in Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._key = redis_name(redis, "config", "running")
+        self._report = redis.register_script(_REPORT)
+        self._read = redis.register_script(_READ)
+
+    async def report(self, replica: str, role: str, version: int, config_hash: str) -> None:
+        said = orjson.dumps({"role": role, "version": version, "config_hash": config_hash})
+        await self._report(keys=[self._key], args=[replica, said])
+
+    async def leave(self, replica: str) -> None:
+        """Take a replica out that ends: it is no straggler."""
+        await self._redis.hdel(self._key, replica)
+
+    async def all(self) -> list[Running]:
+        """Give every replica's report, by name; those that died long ago are let go."""
+        found: Any = await self._read(keys=[self._key], args=[FORGOTTEN_SECONDS])
+        reports = [
+            _reported(name.decode(), float(age), said)
+            for name, age, said in zip(found[::3], found[1::3], found[2::3], strict=True)
+        ]
+        return sorted(each for each in reports if each is not None)
+
+
+def _reported(replica: str, age_s: float, said: bytes) -> Running | None:
+    """Read a report; one of another release says nothing that could be compared."""
+    try:
+        fields = orjson.loads(said)
+        return Running(
+            replica, str(fields["role"]), int(fields["version"]), str(fields["config_hash"]), age_s
+        )
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,154 @@
+"""A rollout on its way: judged, advanced step by step, never left waiting without an end."""
+
+from config_store.errors import RefusedChangeError
+from config_store.steering.changes import (
+    MOST_CHARACTERS,
+    Changed,
+    event,
+    refuse_emergency,
+    refuse_empty,
+    refuse_frozen,
+    with_fields,
+)
+from config_store.steering.commands import Actor, Advance, Judge, Wait
+from config_store.steering.state import (
+    Rollout,
+    SteeringState,
+    Strategy,
+    Verdict,
+)
+from config_store.steering.switches import end_rollout, finish
+
+JUDGED = {Strategy.CANARY, Strategy.SHADOW}
+
+
+def judge(state: SteeringState, command: Judge, by: Actor, now: float) -> Changed:
+    rollout = _at_step(state, command.rollout, command.step)
+    _refuse_unbegun(rollout, now)
+    certificates = rollout.certificates
+    if command.certificate and command.certificate not in certificates:
+        certificates = (*certificates, command.certificate)
+    judged = rollout.model_copy(
+        update={
+            "verdict": command.verdict,
+            "note": command.note[:MOST_CHARACTERS],
+            "certificates": certificates,
+        }
+    )
+    state = with_fields(state, rollout=judged)
+    if command.verdict is Verdict.BAD:
+        return end_rollout(state, judged.note or "the verdict is bad", by, now)
+    return Changed(state)
+
+
+def advance(state: SteeringState, command: Advance, by: Actor, now: float) -> Changed:
+    rollout = _at_step(state, command.rollout, command.step)
+    refuse_emergency(state)
+    refuse_frozen(state, now)
+    _refuse_unbegun(rollout, now)
+    _refuse_late(rollout, now)
+    if needs_evidence(rollout) and rollout.verdict is not Verdict.GOOD:
+        raise RefusedChangeError(
+            f"The verdict on step {rollout.step} of rollout {rollout.id} is {rollout.verdict}: "
+            "it advances on the verdict good. Wait for it, or abort."
+        )
+    if rollout.step == rollout.last_step:
+        finished = finish(state, rollout, by, now)
+        noted = event("rollout_finished", now, by, rollout=rollout.id, version=rollout.candidate)
+        return Changed(finished.state, (noted, *finished.events))
+    return _next_step(state, rollout, by, now)
+
+
+def wait(state: SteeringState, command: Wait, by: Actor, now: float) -> Changed:
+    rollout = _at_step(state, command.rollout, command.step)
+    refuse_empty("A wait", command.reason)
+    _refuse_late(rollout, now)
+    if not rollout.step_deadline < command.deadline <= rollout.ends:
+        raise RefusedChangeError(
+            f"The deadline of step {rollout.step} is {rollout.step_deadline:.0f}, and the rollout "
+            f"ends at {rollout.ends:.0f}: give a time between them, not {command.deadline:.0f}."
+        )
+    noted = event(
+        "rollout_waits",
+        now,
+        by,
+        rollout=rollout.id,
+        version=rollout.candidate,
+        step=rollout.step,
+        deadline=command.deadline,
+        reason=command.reason,
+    )
+    longer = rollout.model_copy(update={"step_deadline": command.deadline})
+    return Changed(with_fields(state, rollout=longer), (noted,))
+
+
+def expire_rollout(state: SteeringState, by: Actor, now: float) -> Changed:
+    """Abort a rollout whose step is past its deadline."""
+    rollout = state.rollout
+    if rollout is None or now < rollout.step_deadline:
+        return Changed(state)
+    reason = f"step {rollout.step} had the verdict {rollout.verdict} at its deadline"
+    return end_rollout(state, reason, by, now)
+
+
+def needs_evidence(rollout: Rollout) -> bool:
+    """Tell whether this step ends only on the verdict good.
+
+    Where all keys see the candidate there is nobody left to compare with.
+    """
+    compared = rollout.strategy in JUDGED and rollout.shares[rollout.step] < 1.0
+    return compared and rollout.settings.evidence
+
+
+def _next_step(state: SteeringState, rollout: Rollout, by: Actor, now: float) -> Changed:
+    begins = now + rollout.settings.lead_seconds
+    step = rollout.step + 1
+    following = rollout.model_copy(
+        update={
+            "step": step,
+            "step_begun": begins,
+            "step_deadline": min(begins + rollout.settings.step_seconds, rollout.ends),
+            "verdict": Verdict.UNKNOWN,
+            "note": "",
+        }
+    )
+    noted = event(
+        "rollout_advanced",
+        now,
+        by,
+        rollout=rollout.id,
+        version=rollout.candidate,
+        step=step,
+        percent=100 * rollout.shares[step],
+    )
+    return Changed(with_fields(state, rollout=following), (noted,))
+
+
+def _at_step(state: SteeringState, rollout_id: str, step: int) -> Rollout:
+    rollout = state.rollout
+    if rollout is None or rollout.id != rollout_id:
+        raise RefusedChangeError(
+            f"The rollout {rollout_id} does not go on: "
+            f"{f'{rollout.id} does' if rollout else 'none does'}."
+        )
+    if rollout.step != step:
+        raise RefusedChangeError(
+            f"The rollout {rollout_id} is at step {rollout.step} by now, and not at {step}."
+        )
+    return rollout
+
+
+def _refuse_unbegun(rollout: Rollout, now: float) -> None:
+    if now < rollout.step_begun:
+        raise RefusedChangeError(
+            f"Step {rollout.step} of rollout {rollout.id} begins in "
+            f"{rollout.step_begun - now:.1f} s: wait until then."
+        )
+
+
+def _refuse_late(rollout: Rollout, now: float) -> None:
+    if now >= rollout.step_deadline:
+        raise RefusedChangeError(
+            f"Step {rollout.step} of rollout {rollout.id} is past its deadline: it can only be "
+            "aborted."
+        )

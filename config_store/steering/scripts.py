@@ -1,0 +1,69 @@
+"""The two scripts by which the steering state is read and changed, each one step in Redis."""
+
+from config_store.steering.in_force import MOST_ENTRIES
+from observability.timeline.stream import NOTE
+
+# Without a state, or where versions were published or activated past it, the headers of these are
+# given too: of each record what is not its document.
+_CLOCK = """
+local function clock()
+    local time = redis.call('TIME')
+    return string.format('%.6f', time[1] + time[2] / 1000000)
+end
+"""
+
+READ = f"""
+{_CLOCK}
+local stored = redis.call('HMGET', KEYS[1], 'revision', 'state', 'digest', 'newest', 'active')
+local pointer = redis.call('GET', KEYS[2])
+local count = redis.call('HLEN', KEYS[3])
+local headers = {{}}
+local function header(number)
+    local record = redis.call('HGET', KEYS[3], number)
+    if not record then return end
+    local read, fields = pcall(cjson.decode, record)
+    if not read or type(fields) ~= 'table' then fields = {{}} end
+    local function text(name) return type(fields[name]) == 'string' and fields[name] or '' end
+    table.insert(headers, cjson.encode({{
+        number = tonumber(number),
+        config_hash = text('config_hash'),
+        author = text('author'),
+        reason = text('reason'),
+        created = text('created'),
+    }}))
+end
+local first = stored[4] and tonumber(stored[4]) + 1 or 1
+for number = math.max(first, count - tonumber(ARGV[1]) + 1), count do header(tostring(number)) end
+if pointer and pointer ~= stored[5] then header(pointer) end
+return {{stored[1], stored[2], stored[3], pointer, count, headers, clock()}}
+"""
+
+CHANGE = f"""
+{NOTE}
+{_CLOCK}
+local given, at = cjson.decode(ARGV[1]), 1
+local function next_argument() at = at + 1; return ARGV[at] end
+local state, draft, entry = next_argument(), next_argument(), next_argument()
+if (redis.call('HGET', KEYS[1], 'digest') or '') ~= given.seen_digest then return 0 end
+if (redis.call('GET', KEYS[2]) or '') ~= given.seen_pointer then return 0 end
+if redis.call('HLEN', KEYS[3]) ~= given.seen_published then return 0 end
+if tonumber(clock()) > given.latest then return 0 end
+if given.active ~= given.seen_pointer and redis.call('HEXISTS', KEYS[3], given.active) == 0 then
+    return -1
+end
+if draft ~= '' then redis.call('HSET', KEYS[3], given.draft, draft) end
+redis.call('HSET', KEYS[1], 'revision', given.revision, 'state', state, 'digest', given.digest,
+           'newest', given.newest, 'active', given.active)
+redis.call('SET', KEYS[2], given.active)
+for _ = 1, given.filed do
+    local number = next_argument()
+    redis.call('HSET', KEYS[4], number, next_argument())
+end
+if entry ~= '' then
+    redis.call('ZADD', KEYS[5], given.changed, entry)
+    redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -{MOST_ENTRIES} - 1)
+end
+for _ = 1, given.events do note(KEYS[6], KEYS[7], next_argument()) end
+redis.call('PUBLISH', given.channel, 'steered ' .. given.revision)
+return 1
+"""

@@ -1,0 +1,132 @@
+"""The columns that safety is given beside a batch's own, where the version's policy names them."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from config_store.store import Version
+from deployments.api.endpoint import InferenceEndpoint
+from deployments.gateway.nested import Items
+from deployments.runtime.batch import Batch, Detail, FloatArray, Judgement
+from safety.columns import PARAMETER, TIME_COLUMNS
+from safety.moments import NOWHERE, Place, Window, time_columns
+from safety.policy import FamilyPolicy
+
+# As many versions as a batch may be of: what each needs is asked of its policy once.
+MOST_VERSIONS = 8
+# Of a parameter whose choices have names, and that is none of them.
+NO_CHOICE = -1.0
+
+
+def no_freezes() -> Sequence[Window]:
+    """Say that nothing is frozen, where nobody can freeze anything."""
+    return ()
+
+
+class BesideColumns:
+    """Fills them for the batches of one family, and takes back what safety moved."""
+
+    def __init__(
+        self, family: InferenceEndpoint, freezes: Callable[[], Sequence[Window]] = no_freezes
+    ) -> None:
+        self._family = family
+        self._freezes = freezes
+        self._needed: OrderedDict[tuple[int, str], tuple[str, ...]] = OrderedDict()
+
+    def add(
+        self,
+        judged: Batch,
+        details: Sequence[Detail | None],
+        items: Items | None,
+        version: Version,
+        now: float,
+    ) -> None:
+        """Put to a batch, its items among the rows, what the policy reads beside its columns."""
+        needed = self._names(version)
+        if not needed:
+            return
+        if any(name in TIME_COLUMNS for name in needed):
+            moments = np.full(len(judged), now)
+            if items is not None:
+                moments[len(judged) - len(items.owners) :] = items.moments(details)
+            judged.columns |= time_columns(moments, _places(judged, version), self._freezes())
+        if self._family.parameters and details:
+            codes = self._policy(version).codes
+            for name in needed:
+                if name.startswith(PARAMETER):
+                    choices = codes.get(name, ())
+                    judged.columns[name] = self._parameter(details, name, choices)
+
+    def take_back(
+        self, judgement: Judgement, details: Sequence[Detail | None], version: Version
+    ) -> None:
+        """Write the parameters that safety moved into the details they came from."""
+        names = [name for name in judgement.columns if name.startswith(PARAMETER)]
+        for name in names:
+            choices = self._policy(version).codes.get(name, ())
+            short = name.removeprefix(PARAMETER)
+            for detail, number in zip(details, judgement.columns[name].tolist(), strict=True):
+                if detail is None or short not in (held := self._held(detail)):
+                    continue
+                before, held[short] = held[short], _moved(held[short], number, choices)
+                if held[short] != before:
+                    meta = detail.get("meta", {})
+                    detail["meta"] = meta | {"moved": [*meta.get("moved", ()), short]}
+
+    def _parameter(
+        self, details: Sequence[Detail | None], name: str, choices: Sequence[str]
+    ) -> FloatArray:
+        short = name.removeprefix(PARAMETER)
+        held = [{} if detail is None else self._held(detail) for detail in details]
+        return np.array([_number(each.get(short), choices) for each in held], dtype=np.float64)
+
+    def _held(self, detail: Detail) -> dict[str, Any]:
+        held: dict[str, Any] = detail["data"][self._family.parameters]
+        return held
+
+    def _names(self, version: Version) -> tuple[str, ...]:
+        key = (version.number, version.config_hash)
+        if key not in self._needed:
+            self._needed[key] = self._policy(version).beside()
+            if len(self._needed) > MOST_VERSIONS:
+                self._needed.popitem(last=False)
+        return self._needed[key]
+
+    def _policy(self, version: Version) -> FamilyPolicy:
+        return version.document.safety.families[self._family.name]
+
+
+def _places(judged: Batch, version: Version) -> list[Place]:
+    """Say by which calendar each row's entity goes."""
+    stated = version.document.sources.entities
+    known = {
+        entity: NOWHERE
+        if (facts := stated.get(entity)) is None
+        else Place(facts.exchange, facts.time_zone)
+        for entity in set(judged.entities)
+    }
+    return [known[entity] for entity in judged.entities]
+
+
+def _number(value: Any, choices: Sequence[str]) -> float:
+    """Give a parameter's value as a number: of named choices which it is, of other texts none."""
+    if value is None:
+        return np.nan
+    if choices:
+        return float(choices.index(value)) if value in choices else NO_CHOICE
+    return np.nan if isinstance(value, str) else float(value)
+
+
+def _moved(value: Any, number: float, choices: Sequence[str]) -> Any:
+    """Give a parameter's value after safety, of the type that it had before."""
+    before = _number(value, choices)
+    if number == before or np.isnan(number):
+        return value
+    if choices:
+        return choices[int(number)]
+    if isinstance(value, int):
+        # A limit between two whole numbers is kept by the one on its inner side.
+        return type(value)(np.ceil(number) if number > before else np.floor(number))
+    return number

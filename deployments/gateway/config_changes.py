@@ -1,0 +1,198 @@
+"""Makes, checks and deploys versions of the configuration, as the API is asked to."""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from config_store.changes.merge_patch import merged
+from config_store.changes.older_names import refused_older_names
+from config_store.changes.paths import WHOLE
+from config_store.changes.reading import BadDocumentError, read_document
+from config_store.document import ConfigDocument
+from config_store.errors import ConfigError, RefusedChangeError
+from config_store.releases import ReleaseStore
+from config_store.running import RunningVersions
+from config_store.steering.commands import Actor, Command, Deploy, Validate, Validated
+from config_store.steering.state import Stage, SteeringState, Strategy, VersionLife
+from config_store.steering.store import SteeringStore
+from config_store.store import ConfigStore, Version
+from deployments.api.configuration import DeployBody
+from deployments.api.errors import ConflictError, InvalidError, UnavailableError
+from deployments.gateway.config_checks import faults_of, pinned
+from deployments.gateway.policy_checks import PolicyChecks
+from deployments.gateway.steering_words import what_next
+from safety.proofs.findings import Grade
+
+UNFIT = "The document cannot become a version"
+# Each try that fails is another operator's patch that came into force.
+TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Patched:
+    """What became of a patch: the version, and why it is not in force where it is not."""
+
+    version: Version
+    changed: bool
+    pending: str
+
+
+class ConfigChanges:
+    """One gateway's hand on the versions; what it knows is in Redis alone."""
+
+    def __init__(
+        self, redis: Redis, models: Path, wall: Callable[[], float], policies: PolicyChecks
+    ) -> None:
+        self._wall = wall
+        self._policies = policies
+        self._models = models
+        self.steering = SteeringStore(redis)
+        self.configs = ConfigStore(redis)
+        self.releases = ReleaseStore(redis)
+        self.running = RunningVersions(redis)
+        # Patches of one gateway wait for one another, so that none is made in vain.
+        self._patching = asyncio.Lock()
+
+    async def command(self, command: Command, by: Actor) -> SteeringState:
+        return (await self.steering.change(command, by, self._wall())).state
+
+    async def draft(
+        self, by: Actor, message: str, wanted: ConfigDocument, parent: int
+    ) -> VersionLife:
+        return await self.steering.draft(wanted, message, by, self._wall(), parent)
+
+    async def patched(self, parent: Version, patch: dict[str, Any]) -> ConfigDocument:
+        """Give what a patch makes of a version's document; InvalidError names what is wrong."""
+        if refused := refused_older_names(patch):
+            raise InvalidError("The patch names what this release does not serve", refused)
+        before = parent.document.model_dump(mode="json")
+        try:
+            return await asyncio.to_thread(lambda: read_document(merged(before, patch)))
+        except BadDocumentError as error:
+            raise InvalidError(UNFIT, error.faults) from error
+
+    async def read(self, fields: dict[str, Any]) -> ConfigDocument:
+        """Read a whole document; InvalidError names what is wrong."""
+        try:
+            return await asyncio.to_thread(read_document, fields)
+        except BadDocumentError as error:
+            raise InvalidError(UNFIT, error.faults) from error
+
+    async def faults(self, document: ConfigDocument) -> dict[str, str]:
+        """Name what would fail in service, and what the proofs refuse of a policy.
+
+        A policy that is in force already was proved before, and is not proved again.
+        """
+        found = await asyncio.to_thread(faults_of, document, self._models)
+        active = (await self.configs.active()).document.safety
+        if found or document.safety == active:
+            return found
+        report = await self._policies.check(document.safety.model_dump(mode="json"), None)
+        return {
+            f"safety.families.{each.family}: {each.rule}": each.message
+            for each in report.findings
+            if each.grade is Grade.REFUSED
+        }
+
+    async def validate(self, number: int, by: Actor) -> dict[str, str]:
+        """Check a version, note what came of it, and pin its release where it is good."""
+        life = await self.steering.life(number)
+        await self.command(Validate(number), by)
+        try:
+            version = await self.configs.get(number)
+            faults = await self.faults(version.document)
+        except ConfigError as unreadable:
+            faults = {WHOLE: str(unreadable)}
+        else:
+            if not faults:
+                await self._pin(version)
+        refusal = "; ".join(f"{path}: {what}" for path, what in faults.items())
+        await self.command(Validated(number, life.content_hash, refusal[:1000]), by)
+        return faults
+
+    async def patch(
+        self, patch: dict[str, Any], by: Actor, message: str, base: int | None
+    ) -> Patched:
+        """Make a version of the active one and a patch, check it, and deploy it where it may be."""
+        async with self._patching:
+            for _ in range(TRIES):
+                state = await self.steering.read()
+                if base is not None and base != state.active:
+                    raise ConflictError(
+                        f"Version {state.active} is active by now, and not {base}: look at what "
+                        "it changed, and send the patch for that one"
+                    )
+                if (found := await self._patch_active(state, patch, by, message)) is not None:
+                    return found
+        raise UnavailableError(
+            f"Other versions came into force {TRIES} times while this patch was made: try again"
+        )
+
+    async def deploy(self, asked: DeployBody, by: Actor) -> SteeringState:
+        after = asked.after
+        if after is None:
+            after = (await self.steering.read()).active
+        parts = await self._parts() if asked.strategy is Strategy.ROLLING else 1
+        command = Deploy(
+            number=asked.version,
+            strategy=asked.strategy,
+            id=asked.id or self._rollout_id(),
+            after=after,
+            reason=asked.reason,
+            shares=asked.shares,
+            replicas=parts,
+            settings=asked.settings,
+            despite_branch=asked.despite_branch,
+        )
+        return await self.command(command, by)
+
+    async def _patch_active(
+        self, state: SteeringState, patch: dict[str, Any], by: Actor, message: str
+    ) -> Patched | None:
+        """Do it once; None where another version became active meanwhile."""
+        parent = await self.configs.get(state.active)
+        document = await self.patched(parent, patch)
+        if document == parent.document:
+            return Patched(parent, changed=False, pending="")
+        if faults := await self.faults(document):
+            raise InvalidError(UNFIT, faults)
+        life = await self.draft(by, message, document, parent.number)
+        version = await self.configs.get(life.number)
+        await self._pin(version)
+        validated = Validated(life.number, life.content_hash)
+        both: list[Command] = [Validate(life.number), validated]
+        changed = await self.steering.change(both, by, self._wall())
+        life = changed.state.versions[life.number]
+        if life.stage is not Stage.APPROVED:
+            return Patched(version, changed=True, pending=what_next(life, changed.state.settings))
+        return await self._deploy_patch(version, parent.number, by)
+
+    async def _deploy_patch(self, version: Version, parent: int, by: Actor) -> Patched | None:
+        command = Deploy(version.number, Strategy.BLUE_GREEN, self._rollout_id(), parent)
+        try:
+            await self.command(command, by)
+        except RefusedChangeError as refusal:
+            if (await self.steering.read()).active != parent:
+                return None
+            return Patched(version, changed=True, pending=str(refusal))
+        return Patched(version, changed=True, pending="")
+
+    async def _pin(self, version: Version) -> None:
+        release = await asyncio.to_thread(pinned, version.document, self._models)
+        await self.releases.pin(version.number, version.config_hash, release)
+
+    async def _parts(self) -> int:
+        """Count the replicas of the deployment that has most: each is one part of the keys."""
+        running = [each for each in await self.running.all() if not each.silent]
+        counted = Counter(each.role for each in running)
+        return max(counted.values(), default=1)
+
+    def _rollout_id(self) -> str:
+        """Name a rollout so that later ones sort after earlier ones."""
+        return f"{int(self._wall() * 1000):012x}-{secrets.token_hex(4)}"

@@ -1,0 +1,137 @@
+"""Checks a version as the replicas will go by it, before it may come into force.
+
+Reading the document has checked its fields; here its parts are put together as they will serve.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from config_store.changes.reading import BadDocumentError, read_document
+from config_store.document import ConfigDocument, ModelServing
+from config_store.releases import PinnedModel, Release, release_of
+from config_store.sources import PrometheusSource, RemoteWriteSource
+from deployments.api.capacity import MODELS as CAPACITY_MODELS
+from deployments.runtime.version import VERSION
+from features.sources.remote_write.needed import selectors_of
+from features.sources.rules import Matcher
+from models.errors import ModelError
+from models.needs import NEEDS
+from models.pointer import read_pointer
+from models.registry import CHAMPION
+from safety.checker import Checker
+from safety.fallback import Fallback
+
+Faults = dict[str, str]
+
+
+def faults_of(document: ConfigDocument, models: Path) -> Faults:
+    """Name each place that would fail in service, with the reason; this may take a second."""
+    return (
+        _reads_back(document)
+        | _policies(document)
+        | _features(document)
+        | _sources(document)
+        | _models(document, models)
+    )
+
+
+def pinned(document: ConfigDocument, models: Path) -> Release:
+    """Give what the version pins: the models that its aliases name now, and the rest by hash."""
+    serving = document.serving
+    named = dict.fromkeys(NEEDS, CHAMPION)
+    named |= {each.model: each.alias for each in (serving.tail, serving.capacity)}
+    found = {name: _pinned_model(models, name, alias) for name, alias in sorted(named.items())}
+    there = {name: each for name, each in found.items() if each is not None}
+    return release_of(document, there, VERSION)
+
+
+def _pinned_model(models: Path, name: str, alias: str) -> PinnedModel | None:
+    """Give a model that is trained; the others are no part of the release yet."""
+    try:
+        version = read_pointer(models, name, alias)
+    except ModelError:
+        return None
+    if version is None:
+        return None
+    return PinnedModel(version=version.version, digest=version.digest, alias=alias)
+
+
+def _reads_back(document: ConfigDocument) -> Faults:
+    """Refuse a document that would not be the same once it is read from Redis."""
+    try:
+        again = read_document(orjson.loads(document.canonical()))
+    except BadDocumentError as error:
+        return error.faults
+    if again.config_hash != document.config_hash:
+        return {"document": "it is another one once it was written and read: report this"}
+    return {}
+
+
+def _policies(document: ConfigDocument) -> Faults:
+    found: Faults = {}
+    for family, policy in document.safety.families.items():
+        try:
+            Fallback(policy, Checker(policy))
+        except (ValueError, KeyError, ArithmeticError) as error:
+            found[f"safety.families.{family}"] = str(error)
+    return found
+
+
+def _features(document: ConfigDocument) -> Faults:
+    try:
+        document.features.catalogue()
+    except ValueError as error:
+        return {"features.definitions": str(error)}
+    return {}
+
+
+def _sources(document: ConfigDocument) -> Faults:
+    """Refuse patterns that the receiver of samples and a Prometheus would stumble over."""
+    found: Faults = {}
+    for name, source in document.sources.named.items():
+        if isinstance(source, PrometheusSource | RemoteWriteSource):
+            at = f"sources.named.{name}.mapping"
+            for selector in selectors_of(source.mapping):
+                found |= _patterns(f"{at}: {selector.name}", selector.where)
+    return found
+
+
+def _patterns(place: str, where: Iterable[Matcher]) -> Faults:
+    found: Faults = {}
+    for matcher in where:
+        if matcher.op in {"=~", "!~"}:
+            try:
+                pc.match_substring_regex(pa.scalar(""), pattern=f"^(?s:{matcher.value})$")
+            except pa.ArrowInvalid as error:
+                found[f"{place}{{{matcher.label}}}"] = f"{matcher.value!r} is no pattern: {error}"
+    return found
+
+
+def _models(document: ConfigDocument, models: Path) -> Faults:
+    """Refuse a model that could not answer: one that is not there, or that no plan goes by."""
+    tail, capacity = document.serving.tail, document.serving.capacity
+    found = _alias("serving.tail", tail, models)
+    planners = [f"forecasting/{each}" for each in CAPACITY_MODELS]
+    if capacity.model in planners:
+        return found | _alias("serving.capacity", capacity, models)
+    why = f"no plan goes by {capacity.model!r}: choose one of {', '.join(planners)}"
+    return found | {"serving.capacity.model": why}
+
+
+def _alias(place: str, served: ModelServing, models: Path) -> Faults:
+    """Refuse an alias that names nothing, but a champion that may be trained yet."""
+    try:
+        if read_pointer(models, served.model, served.alias) is not None:
+            return {}
+    except ModelError as error:
+        return {f"{place}.alias": str(error)}
+    if served.alias == CHAMPION and served.model in NEEDS:
+        return {}
+    return {
+        f"{place}.alias": f"no version of {served.model} is its {served.alias}: register one and "
+        "set the alias first"
+    }

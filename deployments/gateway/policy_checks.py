@@ -1,0 +1,53 @@
+"""Has policies checked in a process of their own: the prover's work would hold up the loop.
+
+The process ends with the check, since no replica that serves has memory to spare for the prover.
+"""
+
+import asyncio
+from typing import Any
+
+from deployments.api.errors import OverloadedError, UnavailableError
+from deployments.api.known_columns import known_columns
+from deployments.runtime.helper.process import HelperLostError, HelperProcess
+from safety.policy import SafetyPolicy
+from safety.proofs.findings import Report
+
+# The shipped policies take two; the rest is for a machine that is busy with other things.
+PATIENCE_SECONDS = 120.0
+MOST_WAITING = 4
+
+
+class PolicyChecks:
+    """One check at a time; a few may wait."""
+
+    def __init__(self, patience_s: float = PATIENCE_SECONDS) -> None:
+        self._patience = patience_s
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    async def check(self, policy: dict[str, Any], active: SafetyPolicy | None) -> Report:
+        """Check a policy; raises OverloadedError, or UnavailableError where nothing came of it."""
+        if self._waiting >= MOST_WAITING:
+            raise OverloadedError(
+                f"{MOST_WAITING} policies wait for their check, as many as may: try again later"
+            )
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._check(policy, active)
+        finally:
+            self._waiting -= 1
+
+    async def _check(self, policy: dict[str, Any], active: SafetyPolicy | None) -> Report:
+        known = {name: each.model_dump() for name, each in known_columns().items()}
+        compared = None if active is None else active.model_dump(mode="json")
+        process = HelperProcess(patience_s=self._patience)
+        try:
+            found = await process.do("check_policy", policy=policy, known=known, active=compared)
+        except HelperLostError as lost:
+            raise UnavailableError(
+                f"The check came to no end: {lost}. Nothing is decided about the policy"
+            ) from lost
+        finally:
+            await process.close()
+        return Report.model_validate(found)

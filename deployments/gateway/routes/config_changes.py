@@ -1,0 +1,164 @@
+"""Versions of the configuration, of its safety policy too: drafted, validated and approved."""
+
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
+
+from access.keys import Principal
+from config_store.document import ConfigDocument
+from config_store.errors import RefusedChangeError
+from config_store.steering.commands import Approve
+from deployments.api.configuration import (
+    ApproveBody,
+    ConfigPatch,
+    ConfigVersion,
+    DraftBody,
+    PatchedShown,
+    PolicyDraftBody,
+    ValidatedShown,
+)
+from deployments.api.errors import InvalidError
+from deployments.gateway.bodies import UNFIT, ClientGoneError, fields_of, read_body
+from deployments.gateway.body_room import BodyPermit
+from deployments.gateway.context import GatewayContext
+from deployments.gateway.routes.access import Here, admitted
+from deployments.gateway.routes.config import VersionNumber, described, lives
+from deployments.gateway.steering_words import actor_of, refusals, shown_life
+
+router = APIRouter(tags=["configuration"], dependencies=[Depends(admitted)])
+
+Body = TypeVar("Body", bound=BaseModel)
+By = Annotated[Principal, Depends(admitted)]
+
+# A document of two hundred features and as many sources.
+MOST_BYTES = 1_000_000
+GONE = 499  # as web servers log a client that left
+NOT_YET: dict[int | str, dict[str, Any]] = {
+    202: {"model": PatchedShown, "description": "The version is made, and not deployed."}
+}
+
+
+def _body(model: str) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{model}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+@router.put(
+    "/config",
+    summary="Patch the active configuration: make a version, and deploy it where that is allowed",
+    openapi_extra=_body("ConfigPatch"),
+    response_model=PatchedShown,
+    responses=NOT_YET,
+)
+async def patch(
+    request: Request,
+    response: Response,
+    here: Here,
+    by: By,
+    message: Annotated[
+        str, Query(min_length=1, max_length=500, description="What the patch is for.")
+    ] = "a patch",
+    base: Annotated[
+        int | None,
+        Query(ge=1, le=2**31, description="The version it was written for: else a conflict."),
+    ] = None,
+) -> PatchedShown | Response:
+    try:
+        asked = await _read(request, here, by, ConfigPatch)
+    except ClientGoneError:
+        return Response(status_code=GONE)
+    with refusals():
+        found = await here.changes.patch(asked.root, actor_of(by), message, base)
+        shown = await described(here, found.version)
+    if found.pending:
+        response.status_code = 202
+    return PatchedShown(
+        **shown, changed=found.changed, deployed=not found.pending, pending=found.pending
+    )
+
+
+@router.post(
+    "/config/versions",
+    summary="Draft a version: a whole document, or a patch of its parent's",
+    status_code=201,
+    openapi_extra=_body("DraftBody"),
+    response_model=ConfigVersion,
+)
+async def draft(request: Request, here: Here, by: By) -> ConfigVersion | Response:
+    try:
+        asked = await _read(request, here, by, DraftBody)
+    except ClientGoneError:
+        return Response(status_code=GONE)
+    with refusals():
+        parent = asked.parent or (await here.changes.steering.read()).active
+        if asked.patch is not None:
+            document = await here.changes.patched(await here.configs.get(parent), asked.patch)
+        else:
+            document = await here.changes.read(asked.document or {})
+        return await _drafted(here, by, asked.message, document, parent)
+
+
+@router.put(
+    "/safety/policy",
+    summary="Draft a version with another safety policy; it is proved when it is validated",
+    status_code=201,
+    openapi_extra=_body("PolicyDraftBody"),
+    response_model=ConfigVersion,
+)
+async def draft_policy(request: Request, here: Here, by: By) -> ConfigVersion | Response:
+    try:
+        asked = await _read(request, here, by, PolicyDraftBody)
+    except ClientGoneError:
+        return Response(status_code=GONE)
+    with refusals():
+        parent = asked.parent or (await here.changes.steering.read()).active
+        before = (await here.configs.get(parent)).document.model_dump(mode="json")
+        document = await here.changes.read(before | {"safety": asked.policy})
+        return await _drafted(here, by, asked.message, document, parent)
+
+
+@router.post(
+    "/config/versions/{v}/validate",
+    summary="Check a version as the replicas would go by it, and pin its release",
+)
+async def validate(v: VersionNumber, here: Here, by: By) -> ValidatedShown:
+    with refusals():
+        await here.configs.get(v)
+        faults = await here.changes.validate(v, actor_of(by))
+        state, life = await lives(here, v)
+    return ValidatedShown(
+        version=v, good=not faults, faults=faults, life=shown_life(life, state.settings)
+    )
+
+
+@router.post("/config/versions/{v}/approve", summary="Approve a version that another wrote")
+async def approve(v: VersionNumber, body: ApproveBody, here: Here, by: By) -> ConfigVersion:
+    with refusals():
+        version = await here.configs.get(v)
+        if body.config_hash != version.config_hash:
+            raise RefusedChangeError(
+                f"Version {v} has the hash {version.config_hash[:12]}, and you read one with "
+                f"{body.config_hash[:12]}: read it again, and approve what you read."
+            )
+        await here.changes.command(Approve(v, body.config_hash), actor_of(by))
+        return ConfigVersion(**await described(here, version))
+
+
+async def _drafted(
+    here: GatewayContext, by: Principal, message: str, document: ConfigDocument, parent: int
+) -> ConfigVersion:
+    life = await here.changes.draft(actor_of(by), message, document, parent)
+    return ConfigVersion(**await described(here, await here.configs.get(life.number)))
+
+
+async def _read(request: Request, here: GatewayContext, by: Principal, model: type[Body]) -> Body:
+    permit = BodyPermit(here.post_room, by.key_id)
+    try:
+        raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)
+        return model.model_validate_json(raw)
+    except ValidationError as refusal:
+        raise InvalidError(UNFIT, fields_of(refusal.errors())) from refusal
+    finally:
+        permit.give_back()

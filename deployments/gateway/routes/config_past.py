@@ -1,0 +1,64 @@
+"""What was in force at a time and who let it in, and what differs from what is in force now."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from config_store.errors import ChangedBehindError
+from deployments.api.configuration import AtShown, DriftShown, FindingShown, RepairedShown
+from deployments.gateway.context import GatewayContext
+from deployments.gateway.in_force import in_force_at
+from deployments.gateway.routes.access import Here, admitted
+from deployments.gateway.routes.config_changes import By
+from deployments.gateway.steering_status import shown_running
+from deployments.gateway.steering_words import actor_of, refusals
+from deployments.gateway.timestamps import Timestamp
+
+router = APIRouter(tags=["configuration"], dependencies=[Depends(admitted)])
+
+
+@router.get("/config/at", summary="Get what was in force at a time, and who let it in")
+async def at(
+    here: Here,
+    time: Annotated[
+        Timestamp, Query(description="RFC 3339, such as 2026-11-20T08:00:00Z; now is the latest.")
+    ],
+) -> AtShown:
+    with refusals():
+        return await in_force_at(here.replica.redis, here.configs, time, here.clocks.wall())
+
+
+@router.get("/config/drift", summary="Get what each replica runs, and what was changed in Redis")
+async def drift(here: Here) -> DriftShown:
+    return await _drift(here)
+
+
+@router.post("/config/repair", summary="Put right what drifted: write it again, and load it anew")
+async def repair(here: Here, by: By) -> RepairedShown:
+    with refusals():
+        done = await here.repair.put_back(actor_of(by), here.clocks.wall())
+    found = await _drift(here)
+    return RepairedShown(**dict(found), repaired=done)
+
+
+async def _drift(here: GatewayContext) -> DriftShown:
+    with refusals():
+        findings = await here.repair.findings()
+        active, wanted = await _active(here)
+        replicas = shown_running(active, wanted, await here.changes.running.all())
+    return DriftShown(
+        version=active,
+        config_hash=wanted,
+        complete=all(each.state != "behind" for each in replicas),
+        replicas=replicas,
+        findings=[FindingShown(what=each.what, remedy=each.remedy) for each in findings],
+    )
+
+
+async def _active(here: GatewayContext) -> tuple[int, str]:
+    """Give what is active; by this gateway where the state in Redis cannot be trusted."""
+    try:
+        state = await here.changes.steering.read()
+    except ChangedBehindError:
+        return here.active().number, here.active().config_hash
+    return state.active, state.versions[state.active].content_hash

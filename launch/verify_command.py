@@ -1,0 +1,109 @@
+"""Verifies certificates of a rollout for the command line, from the archive alone.
+
+No server is asked, and nobody who might have reason to lie: the archive is opened here, read, and
+the tests are made again.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from config_store.certificates.certificate import Certificate
+from config_store.certificates.recompute import Refuted, Verified, follows, recompute
+from launch.audit_command import Verdict
+from launch.errors import LaunchError
+from observability.clickhouse import Clickhouse
+from observability.clickhouse.home import MARK
+from observability.clickhouse.opening import open_store
+from observability.errors import FolderTakenError, ObservabilityError
+from observability.ledger.archive import WINDOW, Archive
+from observability.ledger.entry import Entry
+from settings.environment import Settings
+
+_CERTIFICATES = TypeAdapter(list[Certificate])
+
+
+async def verify(settings: Settings, file: Path, archive: str | None) -> Verdict:
+    """Recompute the certificate in the file, or all of a list of them in their order."""
+    certificates = read_certificates(file)
+    broken = follows(certificates) if len(certificates) > 1 else None
+    if broken is not None:
+        return Verdict(sound=False, lines=[broken.sentence])
+    return await asyncio.to_thread(_from_archive, settings, certificates, archive)
+
+
+def read_certificates(file: Path) -> list[Certificate]:
+    try:
+        found = orjson.loads(file.read_bytes())
+        return _CERTIFICATES.validate_python(found if isinstance(found, list) else [found])
+    except OSError as error:
+        raise LaunchError(f"{file} cannot be read: {error.strerror}.") from None
+    except orjson.JSONDecodeError as error:
+        raise LaunchError(f"{file} is not JSON: {error}.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"][1:])) or "its form"
+        raise LaunchError(f"{file} is not a certificate: {place}: {first['msg']}.") from None
+
+
+def _from_archive(
+    settings: Settings, certificates: Sequence[Certificate], archive: str | None
+) -> Verdict:
+    try:
+        store = _open(settings, archive)
+        try:
+            lines = list[str]()
+            for certificate in certificates:
+                found = recompute(certificate, _entries(Archive(store), certificate))
+                lines.append(_line(certificate, found))
+                if isinstance(found, Refuted):
+                    return Verdict(sound=False, lines=lines)
+            return Verdict(sound=True, lines=lines)
+        finally:
+            store.close()
+    except FolderTakenError:
+        raise LaunchError(
+            "The archive is in use by a platform that runs. End it with `ballast down`, or name a "
+            "copy of the archive's folder with --archive."
+        ) from None
+    except ObservabilityError as error:
+        raise LaunchError(f"The archive cannot be read: {error}") from None
+
+
+def _open(settings: Settings, archive: str | None) -> Clickhouse:
+    if archive is not None and "://" in archive:
+        return open_store(archive, settings.paths.history)
+    if archive is None and settings.clickhouse_url is not None:
+        return open_store(settings.clickhouse_url, settings.paths.history)
+    folder = settings.paths.history if archive is None else Path(archive)
+    if not (folder / MARK).is_file():
+        # The engine would begin a new archive there, in which there is nothing.
+        raise LaunchError(
+            f"{folder} is no archive of decisions. Name its folder, or the URL of its ClickHouse, "
+            "with --archive; `ballast archive show` says where it is."
+        )
+    return open_store(None, folder)
+
+
+def _entries(archive: Archive, certificate: Certificate) -> Iterator[Entry]:
+    for look in certificate.looks:
+        for span in look.spans:
+            for first in range(span.first, span.through + 1, WINDOW):
+                last = min(first + WINDOW - 1, span.through)
+                yield from archive.window(span.writer, first, last)
+
+
+def _line(certificate: Certificate, found: Verified | Refuted) -> str:
+    plan = certificate.plan
+    what = f"step {plan.step} of the rollout {plan.rollout}"
+    if isinstance(found, Refuted):
+        return f"{what} is REFUTED. {found.sentence}"
+    looks, rows = len(certificate.looks), certificate.looks[-1].rows
+    return (
+        f"{what} is verified: {certificate.verdict}, {certificate.reason}; recomputed from "
+        f"{rows:,} rows in {found.entries:,} entries at {looks:,} looks. "
+        f"Its hash is {certificate.hash}."
+    )

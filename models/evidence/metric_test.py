@@ -1,0 +1,142 @@
+"""One metric of a trial: its test, what is missing of it, and the highest evidence so far."""
+
+from typing import Any, Self
+
+import numpy as np
+
+from models.evidence.bets import Floats
+from models.evidence.groups import averages, weights_of
+from models.evidence.margins import Design, Margins, Mean, Metric, Quantile, Rate
+from models.evidence.means import ArmsMean, PairsMean
+from models.evidence.quantiles import ArmsQuantile, PairsQuantile
+from models.evidence.rates import ArmsRate, PairsRate
+from models.evidence.sequences import Interval, quantile_interval, share_interval
+from models.evidence.verdict import ArmSeen, MetricSeen, Verdict
+from models.protocols import BoolArray, IntArray
+
+Test = ArmsRate | ArmsQuantile | ArmsMean | PairsRate | PairsQuantile | PairsMean
+
+
+class MetricTest:
+    """Takes a metric's values, NaN where one is missing."""
+
+    def __init__(self, metric: Metric, margins: Margins, design: Design) -> None:
+        self.metric = metric
+        self._margins = margins
+        self._test = _test_of(metric, margins, design)
+        self._values = np.zeros(2)
+        self._requests, self._missing = np.zeros(2), np.zeros(2)
+        self._highest = np.zeros(2)  # for bad, for good: nobody has won anything yet
+
+    def add_requests(self, candidate: BoolArray, values: Floats, groups: IntArray | None) -> None:
+        """Take requests of which each was answered by one arm."""
+        here = ~np.isnan(values)
+        for arm, chosen in enumerate((~candidate, candidate)):
+            self._requests[arm] += chosen.sum()
+            self._missing[arm] += (chosen & ~here).sum()
+        arms, values = candidate[here], values[here]
+        groups = None if groups is None else groups[here]
+        weights = weights_of(groups, values.size)
+        for arm, chosen in enumerate((~arms, arms)):
+            self._values[arm] += weights[chosen].sum()
+        match self._test:
+            case ArmsRate() | ArmsQuantile() as test:
+                test.add(arms, values, weights)
+            case ArmsMean() as test:
+                of_group, means = averages(groups, arms.astype(np.float64), values)
+                test.add(of_group > 0, means)
+
+    def add_pairs(self, incumbent: Floats, candidate: Floats, groups: IntArray | None) -> None:
+        """Take requests that both arms answered; a pair lacks a value where either does."""
+        here = ~(np.isnan(incumbent) | np.isnan(candidate))
+        self._requests += here.size
+        self._missing += np.isnan(incumbent).sum(), np.isnan(candidate).sum()
+        a, b = incumbent[here], candidate[here]
+        groups = None if groups is None else groups[here]
+        weights = weights_of(groups, a.size)
+        self._values += weights.sum()
+        match self._test:
+            case PairsRate() | PairsQuantile() as test:
+                test.add(a, b, weights)
+            case PairsMean() as test:
+                a, b = averages(groups, a, b)
+                test.add(a, b)
+
+    def look(self) -> MetricSeen:
+        """Judge the metric by the highest evidence that any look has found."""
+        self._highest = np.maximum(self._highest, self._test.log_evidence())
+        bad, good = self._highest.tolist()
+        needed = -float(np.log(self._margins.bad_alpha)), -float(np.log(self._margins.good_alpha))
+        verdict, reason = self._judge(bad >= needed[0], good >= needed[1])
+        incumbent, candidate = self._arms_seen()
+        return MetricSeen(bad, needed[0], good, needed[1], verdict, reason, incumbent, candidate)
+
+    def _judge(self, bad: bool, good: bool) -> tuple[Verdict, str]:
+        if bad:
+            return Verdict.BAD, "the candidate is worse by more than the margin"
+        if not self._values.all():
+            return Verdict.UNKNOWN, "an arm has no value of it yet"
+        share = self._missing / self._requests
+        if (share > self.metric.most_missing).any():
+            return Verdict.UNKNOWN, (
+                f"{share.max():.2%} of an arm's requests have no value of it, and at most "
+                f"{self.metric.most_missing:.2%} may lack one: what is missing is not known to "
+                "be good"
+            )
+        if good:
+            return Verdict.GOOD, "the candidate is not worse by more than the margin"
+        return Verdict.UNKNOWN, "there is not enough evidence yet"
+
+    def _arms_seen(self) -> tuple[ArmSeen, ArmSeen]:
+        incumbent, candidate = (
+            ArmSeen(float(self._values[arm]), int(self._missing[arm]), self._interval(arm))
+            for arm in (0, 1)
+        )
+        return incumbent, candidate
+
+    def _interval(self, arm: int) -> Interval:
+        if not self._values[arm]:
+            return None, None
+        alpha = self._margins.bad_alpha
+        match self._test, self.metric:
+            case (ArmsRate() as test, Rate()):
+                hits, misses = test.counts[arm].tolist()
+                return share_interval(hits, misses, alpha)
+            case (PairsRate() as test, Rate()):
+                hits = float(test.hits[arm])
+                return share_interval(hits, float(self._values[arm]) - hits, alpha)
+            case (ArmsQuantile() | PairsQuantile() as test, Quantile(p=p, margin=margin)):
+                ends = quantile_interval(test.edges, test.histograms[arm], p, alpha)
+                factor = 1 + margin if arm else 1.0
+                lower, upper = (None if end is None else end * factor for end in ends)
+                return lower, upper
+            case (ArmsMean() | PairsMean() as test, Mean(low=low, high=high)):
+                ends = test.arms[arm].interval(alpha)
+                return low + ends[0] * (high - low), low + ends[1] * (high - low)
+        raise AssertionError(self.metric)  # a metric has the test of its kind
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "test": self._test.to_json(),
+            "values": self._values.tolist(),
+            "requests": self._requests.tolist(),
+            "missing": self._missing.tolist(),
+            "highest": self._highest.tolist(),
+        }
+
+    def restore(self, kept: dict[str, Any]) -> Self:
+        self._test.restore(kept["test"])
+        self._values, self._requests = np.array(kept["values"]), np.array(kept["requests"])
+        self._missing, self._highest = np.array(kept["missing"]), np.array(kept["highest"])
+        return self
+
+
+def _test_of(metric: Metric, margins: Margins, design: Design) -> Test:
+    match metric:
+        case Rate(margin=margin):
+            return PairsRate(margin) if design.paired else ArmsRate(margin, design.share)
+        case Quantile():
+            return PairsQuantile(metric) if design.paired else ArmsQuantile(metric, design.share)
+        case Mean():
+            alpha = margins.bad_alpha
+            return PairsMean(metric, alpha) if design.paired else ArmsMean(metric, alpha)

@@ -1,0 +1,112 @@
+"""A trial of a candidate against an incumbent: takes requests as they come, may be asked any time.
+
+What it keeps does not grow with the requests, and goes through JSON unchanged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from models.evidence.bets import Floats
+from models.evidence.exposures import Exposures
+from models.evidence.groups import group_of
+from models.evidence.margins import Design, Margins
+from models.evidence.metric_test import MetricTest
+from models.evidence.verdict import Seen, verdict_of
+from models.protocols import BoolArray, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests of a canary, each answered by one arm. NaN says that a value is missing."""
+
+    keys: Sequence[str]
+    minutes: IntArray
+    candidate: BoolArray
+    values: Mapping[str, Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Requests that both arms answered. NaN says that a value is missing."""
+
+    keys: Sequence[str]
+    minutes: IntArray
+    incumbent: Mapping[str, Floats]
+    candidate: Mapping[str, Floats]
+
+
+class Trial:
+    """The tests of one step of a rollout."""
+
+    def __init__(self, margins: Margins, design: Design) -> None:
+        self.margins, self.design = margins, design
+        self._tests = [MetricTest(metric, margins, design) for metric in margins.metrics]
+        self._exposures = Exposures(design.share)
+        self._share_evidence = 0.0
+
+    def add(self, seen: Requests | Pairs) -> None:
+        """Take more requests; a metric that they do not name is missing in all of them."""
+        if isinstance(seen, Pairs) is not self.design.paired:
+            raise TypeError(
+                f"a {'paired' if self.design.paired else 'canary'} trial takes no "
+                f"{type(seen).__name__}"
+            )
+        if not seen.keys:
+            return
+        if isinstance(seen, Pairs):
+            self._add_pairs(seen)
+        else:
+            self._add_requests(seen)
+
+    def _add_requests(self, seen: Requests) -> None:
+        self._exposures.add(seen.keys, seen.candidate.tolist())
+        self._share_evidence = max(self._share_evidence, self._exposures.log_evidence())
+        groups = self._groups(seen, seen.candidate)
+        nothing = np.full(len(seen.keys), np.nan)
+        for test in self._tests:
+            values = seen.values.get(test.metric.name, nothing)
+            test.add_requests(seen.candidate, values, groups)
+
+    def _add_pairs(self, seen: Pairs) -> None:
+        groups = self._groups(seen, None)
+        nothing = np.full(len(seen.keys), np.nan)
+        for test in self._tests:
+            name = test.metric.name
+            incumbent, candidate = (
+                arm.get(name, nothing) for arm in (seen.incumbent, seen.candidate)
+            )
+            test.add_pairs(incumbent, candidate, groups)
+
+    def _groups(self, seen: Requests | Pairs, candidate: BoolArray | None) -> IntArray | None:
+        return group_of(seen.keys, seen.minutes, candidate) if self.margins.grouped else None
+
+    def look(self) -> Seen:
+        """Say what is known by now. Looking costs nothing of the error rate."""
+        metrics = {test.metric.name: test.look() for test in self._tests}
+        needed = -float(np.log(self.margins.check_alpha))
+        twice = self._exposures.seen_by_both
+        verdict, reason = verdict_of(metrics, self._share_evidence >= needed, twice)
+        share_evidence = None if self.design.paired else self._share_evidence
+        return Seen(verdict, reason, metrics, share_evidence, twice)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "margins": self.margins.model_dump(mode="json"),
+            "design": self.design.model_dump(mode="json"),
+            "tests": {test.metric.name: test.to_json() for test in self._tests},
+            "exposures": self._exposures.to_json(),
+            "share_evidence": self._share_evidence,
+        }
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> Self:
+        """Go on where a trial was written down."""
+        trial = cls(Margins.model_validate(kept["margins"]), Design.model_validate(kept["design"]))
+        for test in trial._tests:
+            test.restore(kept["tests"][test.metric.name])
+        trial._exposures.restore(kept["exposures"])
+        trial._share_evidence = kept["share_evidence"]
+        return trial

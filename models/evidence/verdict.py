@@ -1,0 +1,72 @@
+"""What a look at a trial says: three verdicts, and for each metric the evidence behind them."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from models.evidence.sequences import Interval
+
+
+class Verdict(StrEnum):
+    GOOD = "good"  # shown to be no worse than every margin
+    BAD = "bad"  # shown to be worse than a margin
+    UNKNOWN = "unknown"  # neither: never a reason to go on
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSeen:
+    """One arm's requests as one metric sees them, and where the metric's true value must lie."""
+
+    values: float  # in observations: those of a group count as one
+    missing: int  # requests that have no value
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSeen:
+    """The highest evidence so far, as a logarithm, beside what is needed of it."""
+
+    bad: float
+    bad_needed: float
+    good: float
+    good_needed: float
+    verdict: Verdict
+    reason: str
+    incumbent: ArmSeen
+    candidate: ArmSeen
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look at a whole trial."""
+
+    verdict: Verdict
+    reason: str
+    metrics: dict[str, MetricSeen]
+    share_evidence: float | None  # against the stated share; none of pairs
+    seen_by_both: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def verdict_of(
+    metrics: dict[str, MetricSeen], share_broken: bool, seen_by_both: int
+) -> tuple[Verdict, str]:
+    """One bad metric is bad; good needs all metrics and both checks."""
+    for name, seen in metrics.items():
+        if seen.verdict is Verdict.BAD:
+            return Verdict.BAD, f"{name}: {seen.reason}"
+    if share_broken:
+        return Verdict.UNKNOWN, (
+            "the arms' shares of the keys are not as stated, so requests of one arm are lost or "
+            "counted twice: find out why, nothing can be said of the candidate"
+        )
+    if seen_by_both:
+        return Verdict.UNKNOWN, (
+            f"{seen_by_both} keys were answered by both arms, so the arms cannot be told apart"
+        )
+    for name, seen in metrics.items():
+        if seen.verdict is Verdict.UNKNOWN:
+            return Verdict.UNKNOWN, f"{name}: {seen.reason}"
+    return Verdict.GOOD, "every metric is shown to be no worse than its margin"

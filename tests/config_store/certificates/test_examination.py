@@ -1,0 +1,145 @@
+"""What the ledger's rows say of the two arms."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from config_store.certificates.certificate import FIRST
+from config_store.certificates.examination import MOST_WAITING, Examination
+from config_store.certificates.observations import observations
+from config_store.certificates.plan import Plan, margins_of
+from models.evidence.margins import Quantile, Rate
+from models.evidence.verdict import Verdict
+from observability.ledger.decision import Decision
+from tests.config_store.certificates.step import (
+    CANDIDATE,
+    INCUMBENT,
+    NOW,
+    STATED,
+    Rows,
+    Stated,
+    Step,
+    chain,
+    plan_of,
+)
+
+CANARY = plan_of(paired=False)
+
+
+def read(plan: Plan, *decisions: Decision) -> list[Any]:
+    return observations(plan, [each.row for each in decisions])
+
+
+def test_the_values_of_a_row() -> None:
+    rows = Rows()
+    row = rows.row(CANDIDATE, "checkout", allowed=False, processing_time_ms=7.5)
+    (seen,) = read(CANARY, row)
+    assert (seen.key, seen.candidate, seen.decision_id) == ("checkout", True, row.decision_id)
+    values = seen.values
+    width = orjson.loads(row.row)["answer"]["interval"]["upper"] - 5.0
+    assert values == {
+        "p99_ms": 7.5,
+        "violation_rate": 1.0,
+        "error_rate": 0.0,
+        "interval_width": pytest.approx(width),
+    }
+    answer = {"interval": None, "meta": {"fallback_reason": "the model is away"}}
+    (seen,) = read(CANARY, rows.row(INCUMBENT, "checkout", answer=answer))
+    assert (seen.candidate, seen.values["error_rate"]) == (False, 1.0)
+    assert math.isnan(seen.values["interval_width"])
+
+
+def test_what_a_row_does_not_say_is_missing() -> None:
+    (seen,) = read(CANARY, Rows().row(CANDIDATE, "e", answer=None, allowed=None))
+    assert all(math.isnan(seen.values[name]) for name in seen.values if name != "p99_ms")
+    half_open = {"interval": {"lower": None, "upper": 3.0, "method": "cqr"}, "meta": {}}
+    (seen,) = read(CANARY, Rows().row(CANDIDATE, "e", answer=half_open))
+    assert math.isnan(seen.values["interval_width"])
+
+
+def test_rows_of_others_are_passed_over() -> None:
+    rows = Rows()
+    own, other = rows.row(CANDIDATE, "e"), rows.row(3, "e")
+    shadow = rows.row(CANDIDATE, "e", shadow_of=own.decision_id)
+    elsewhere = rows.row(INCUMBENT, "e", family="anomaly")
+    assert len(read(CANARY, own, other, shadow)) == 1
+    tail = CANARY.model_copy(update={"family": "tail-slo"})
+    assert len(read(tail, own, elsewhere)) == 1
+    late = CANARY.model_copy(update={"begins_ms": int((NOW + 60) * 1000)})
+    assert read(late, own) == []
+
+
+def test_rows_are_sorted_by_their_ids() -> None:
+    decisions = Rows().canary(20)
+    ids = [each.decision_id for each in read(CANARY, *reversed(decisions))]
+    assert ids == sorted(ids)
+
+
+def test_a_shadow_is_paired_with_what_it_is_beside_also_a_look_later() -> None:
+    decisions = Rows().shadow(300)
+    asked, beside = decisions[::2], decisions[1::2]
+    examination = Examination(plan_of(paired=True))
+    one, other = chain("gw-a", asked), chain("shadow", beside)
+    assert examination.look(NOW, one).rows == 0
+    kept = orjson.loads(orjson.dumps(examination.to_json()))
+    again = Examination.from_json(kept)
+    assert examination.look(NOW + 1, other) == again.look(NOW + 1, other)
+    assert again.looks[-1].rows == 600
+    assert again.certificate(FIRST) == examination.certificate(FIRST)
+
+
+def test_answers_without_a_partner_do_not_wait_for_ever() -> None:
+    rows, examination = Rows(), Examination(plan_of(paired=True))
+    lone = [rows.row(INCUMBENT, "e") for _ in range(MOST_WAITING + 50)]
+    examination.look(NOW, chain("gw-a", lone))
+    kept = [each["answers"] for each in examination.to_json()["waiting"]]
+    assert kept == [each.decision_id for each in lone[50:]]
+
+
+def test_a_bad_candidate_is_bad() -> None:
+    examination = Examination(CANARY)
+    look = examination.look(NOW, chain("gw-a", Rows().canary(1500, allowed=False)))
+    assert look.verdict is Verdict.BAD
+    assert look.reason.startswith("violation_rate: ")
+    assert examination.certificate(FIRST).verdict is Verdict.BAD
+
+
+def test_a_look_without_entries_says_what_was_known() -> None:
+    examination = Examination(CANARY)
+    before = examination.look(NOW, chain("gw-a", Rows().canary(500)))
+    after = examination.look(NOW + 1, [])
+    assert after.spans == ()
+    assert after.metrics == before.metrics
+
+
+def test_an_examination_goes_on_from_json() -> None:
+    step = Step.judged(paired=False)
+    examination = Examination(CANARY)
+    for at, entries in enumerate(step.looks):
+        kept = json.loads(json.dumps(examination.to_json()))
+        examination = Examination.from_json(kept)
+        examination.look(NOW + 60 * at, entries)
+    assert examination.certificate(FIRST) == step.certificate
+
+
+def test_margins_as_the_settings_state_them() -> None:
+    margins = margins_of(STATED, 0.05, 5, grouped=True)
+    assert (margins.alpha, margins.grouped) == (0.01, True)
+    latency, width, violations, _ = margins.metrics
+    assert isinstance(latency, Quantile)
+    assert isinstance(width, Quantile)
+    assert isinstance(violations, Rate)
+    assert (latency.p, latency.margin, width.p, violations.margin) == (0.99, 0.5, 0.5, 0.05)
+    assert np.isclose(margins.bad_alpha, 0.0025)
+
+
+@pytest.mark.parametrize(
+    "stated", [Stated("p99_ms", absolute=3.0), Stated("error_rate", relative=0.1), Stated("mood")]
+)
+def test_a_margin_that_has_no_test_is_refused(stated: Stated) -> None:
+    with pytest.raises(ValueError, match="There is no test for the margin of"):
+        margins_of([stated], 0.05, 1, grouped=False)

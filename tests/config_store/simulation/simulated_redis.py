@@ -1,0 +1,168 @@
+"""A Redis in memory that runs steering's two scripts, and may be killed or cut off at any moment.
+
+It is written from what the scripts promise, not line by line: a test compares it with a real one.
+"""
+
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from config_store.steering.scripts import CHANGE, READ
+
+
+class Pause:
+    """Where a process may be held up, or crash."""
+
+    def __await__(self) -> Generator[None]:
+        yield
+
+
+@dataclass
+class Contents:
+    """What is stored."""
+
+    steering: dict[str, bytes] = field(default_factory=dict)
+    pointer: bytes | None = None
+    versions: dict[int, bytes] = field(default_factory=dict)
+    filed: dict[bytes, bytes] = field(default_factory=dict)
+    in_force: list[tuple[float, bytes]] = field(default_factory=list)
+    events: list[bytes] = field(default_factory=list)
+
+
+class SimulatedRedis:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.contents = Contents()
+        self.up = True
+        self.kills = 0
+        self.pointer_before: bytes | None = None  # what the last change found
+        self.events_before = 0
+        self.log: list[tuple[str, Any, Any]] = []  # what was asked, and what was answered
+        self.notice: Callable[[], None] = lambda: None
+
+    def kill(self) -> None:
+        """End it, and every connection with it."""
+        self.up = False
+        self.kills += 1
+
+    def snapshot(self) -> Contents:
+        """Copy what is stored; the values themselves never change."""
+        now = self.contents
+        return Contents(
+            now.steering,
+            now.pointer,
+            dict(now.versions),
+            dict(now.filed),
+            list(now.in_force),
+            list(now.events),
+        )
+
+    def publish(self, record: bytes) -> int:
+        """Store a document as releases did that knew no steering."""
+        number = len(self.contents.versions) + 1
+        self.contents.versions[number] = record
+        self.log.append(("publish", record, number))
+        return number
+
+    def activate(self, number: int) -> None:
+        self.contents.pointer = b"%d" % number
+        self.log.append(("activate", number, None))
+
+    def run(self, name: str, args: list[Any]) -> Any:
+        if name == "read":
+            found: Any = self.read(int(args[0]))
+        else:
+            late = self.clock() > orjson.loads(args[0])["latest"]
+            found, name = self.change(args), "late" if late else name
+        self.log.append((name, args, found))
+        return found
+
+    def read(self, most: int) -> list[Any]:
+        """Do as the script READ does."""
+        now = self.contents
+        count = len(now.versions)
+        newest = int(now.steering.get("newest", b"0"))
+        numbers = list(range(max(newest + 1, count - most + 1), count + 1))
+        if now.pointer is not None and now.pointer != now.steering.get("active"):
+            numbers.append(int(now.pointer))
+        headers = [_header(each, now.versions[each]) for each in numbers if each in now.versions]
+        stored = [now.steering.get(name) for name in ("revision", "state", "digest")]
+        return [*stored, now.pointer, count, headers, b"%.6f" % self.clock()]
+
+    def change(self, args: list[bytes]) -> int:
+        """Do as the script CHANGE does."""
+        now, given, rest = self.contents, orjson.loads(args[0]), list(args[1:])
+        state, record, entry = rest.pop(0), rest.pop(0), rest.pop(0)
+        if not self.is_as_seen(given) or self.clock() > given["latest"]:
+            return 0
+        self.pointer_before, self.events_before = now.pointer, len(now.events)
+        active = given["active"].encode()
+        if active != (now.pointer or b"") and int(active) not in now.versions:
+            return -1
+        if record:
+            now.versions[int(given["draft"])] = record
+        now.pointer = active
+        fields = {name: given[name].encode() for name in ("revision", "digest", "newest")}
+        now.steering = fields | {"state": state, "active": active}
+        for _ in range(given["filed"]):
+            number = rest.pop(0)
+            now.filed[number] = rest.pop(0)
+        if entry:
+            now.in_force.append((float(given["changed"]), entry))
+        now.events += rest[: given["events"]]
+        return 1
+
+    def is_as_seen(self, given: dict[str, Any]) -> bool:
+        now = self.contents
+        digest, pointer = now.steering.get("digest", b""), now.pointer or b""
+        found = (digest.decode(), pointer.decode(), len(now.versions))
+        return found == (given["seen_digest"], given["seen_pointer"], given["seen_published"])
+
+
+class Connection:
+    """One process's way to Redis: what `SteeringStore` asks of a client."""
+
+    def __init__(
+        self,
+        redis: SimulatedRedis,
+        executed: Callable[["Connection", str, Any], None],
+    ) -> None:
+        self.redis = redis
+        self.cut = False
+        self._executed = executed
+
+    def register_script(self, text: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        name = {READ: "read", CHANGE: "change"}.get(text, "")
+
+        async def call(keys: list[str], args: list[Any]) -> Any:
+            del keys
+            encoded = [each.encode() if isinstance(each, str) else each for each in args]
+            return await self._call(name, encoded)
+
+        return call
+
+    async def _call(self, name: str, args: list[Any]) -> Any:
+        opened = self.redis.kills
+        await Pause()
+        self._refuse_away(opened)
+        assert name, "steering ran a script that is not simulated"
+        found = self.redis.run(name, args)
+        self._executed(self, name, found)
+        if name == "change" and found == 1:
+            self.redis.notice()
+        await Pause()
+        self._refuse_away(opened)  # it was done, and the answer is lost
+        return found
+
+    def _refuse_away(self, opened: int) -> None:
+        if self.cut or not self.redis.up or self.redis.kills != opened:
+            raise RedisConnectionError("away")
+
+
+def _header(number: int, record: bytes) -> bytes:
+    fields = orjson.loads(record)
+    named = {name: fields[name] for name in ("config_hash", "author", "reason", "created")}
+    return orjson.dumps({"number": number, **named})

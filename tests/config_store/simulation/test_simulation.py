@@ -1,0 +1,102 @@
+"""The simulation finds no fault in steering, and every fault that is planted."""
+
+from collections import Counter
+from typing import Any
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from config_store.steering.store import SteeringStore
+from config_store.store import ConfigStore
+from observability.timeline.stream import TimelineStream
+from tests.config_store.simulation.__main__ import run_some
+from tests.config_store.simulation.invariants import ViolationError
+from tests.config_store.simulation.mistakes import MISTAKES, Plant
+from tests.config_store.simulation.simulated_redis import Contents, SimulatedRedis
+from tests.config_store.simulation.world import run_schedule
+from tests.effort import tries
+from tests.redis_server import RedisServer
+
+SEED = 7
+SCHEDULES = tries(150, 5000)
+MOST_FOR_A_MISTAKE = 400
+REPLAYED = tries(20, 200)
+# What a good schedule is about must happen in them, or they show nothing.
+HAPPENS = ("Deploy", "Advance", "Judge", "Abort", "RollBack", "EmergencyOn", "EmergencyOff")
+
+
+def test_no_schedule_breaks_an_invariant() -> None:
+    counts: Counter[str] = Counter()
+    for number in range(SCHEDULES):
+        counts += run_schedule(SEED, number).counts
+    for name in HAPPENS:
+        assert counts[f"made: {name}"] >= SCHEDULES / 30, (name, counts)
+    assert counts["switches of the active version"] >= SCHEDULES
+    assert counts["crashes"] >= SCHEDULES / 2
+    assert counts["kills of Redis"] >= SCHEDULES / 2
+
+
+def test_a_seed_reproduces_a_schedule() -> None:
+    one, again, other = (run_schedule(SEED, number).trace for number in (3, 3, 4))
+    assert one == again
+    assert one != other
+
+
+@pytest.mark.parametrize("plant", MISTAKES.values(), ids=MISTAKES)
+def test_a_planted_mistake_is_found(plant: Plant) -> None:
+    with plant(), pytest.raises(ViolationError, match=f"schedule [0-9]+ of seed {SEED}"):
+        run_some(SEED, 0, MOST_FOR_A_MISTAKE)
+
+
+async def test_the_redis_in_memory_answers_as_a_real_one(redis_server: RedisServer) -> None:
+    client = redis_server.patient_client()
+    async with client:
+        for number in range(REPLAYED):
+            world = run_schedule(SEED, number)
+            if not world.counts["losses of a second"]:
+                await client.flushall()
+                await replay(client, world.redis)
+
+
+async def replay(client: Redis, simulated: SimulatedRedis) -> None:
+    """Ask the real one what the simulated one was asked, and hold the answers side by side."""
+    store, configs = SteeringStore(client), ConfigStore(client)
+    for name, asked, answered in simulated.log:
+        match name:
+            case "publish":
+                await client.hset(configs.versions_key, str(answered), asked)
+            case "activate":
+                await client.set(configs.active_key, asked)
+            case "read":
+                assert known(await store._read(keys=store._read_keys, args=asked)) == known(
+                    answered
+                )
+            case "change":
+                given = orjson.loads(asked[0]) | {"latest": 1e12}  # its time is another
+                args = [orjson.dumps(given), *asked[1:]]
+                assert await store._change(keys=store._keys, args=args) == answered
+    assert await contents_of(client) == simulated.contents
+
+
+def known(answer: list[Any]) -> list[Any]:
+    """Give an answer of READ without its clock, and with the headers read."""
+    return [*answer[:5], [orjson.loads(each) for each in answer[5]]]
+
+
+async def contents_of(client: Redis) -> Contents:
+    store, configs = SteeringStore(client), ConfigStore(client)
+    steering: Any = await client.hgetall(store.key)
+    versions: Any = await client.hgetall(configs.versions_key)
+    filed: Any = await client.hgetall(store.filed_key)
+    pointer: Any = await client.get(configs.active_key)
+    entries: Any = await client.zrange(store.in_force_key, 0, -1, withscores=True)
+    told = await TimelineStream(client).read(100_000)
+    return Contents(
+        {name.decode(): value for name, value in steering.items()},
+        pointer,
+        {int(number): record for number, record in versions.items()},
+        filed,
+        [(score, member) for member, score in entries],
+        [each.data for each in told],
+    )

@@ -1,0 +1,119 @@
+"""The steering state on a replica: quick to change, kept while Redis is away."""
+
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from config_store.shipped import default_document
+from config_store.steering.commands import EmergencyOff, EmergencyOn
+from config_store.steering.state import SteeringState
+from config_store.steering.store import SteeringStore
+from config_store.steering.watch import SteeringWatch
+from config_store.store import ConfigStore
+from tests.config_store.steering.people import ADA, CY, NOW
+from tests.redis_server import RedisServer
+from tests.waiting import PATIENCE_SECONDS, until
+
+NEVER = 3600.0
+ON = EmergencyOn("answers are wrong")
+AT = datetime.fromtimestamp(NOW, UTC)
+
+
+@pytest_asyncio.fixture
+async def store(redis_server: RedisServer) -> AsyncIterator[SteeringStore]:
+    """Give the operator's way, apart from the connection that the watch lives on."""
+    client = redis_server.patient_client()
+    try:
+        await ConfigStore(client).bootstrap(default_document(), "up", "fresh", AT)
+        yield SteeringStore(client)
+    finally:
+        await client.aclose()
+
+
+def ignore(_: SteeringState) -> None:
+    pass
+
+
+def in_emergency(watch: SteeringWatch) -> bool:
+    return watch.value is not None and watch.value.emergency is not None
+
+
+async def test_a_change_is_pushed_without_the_poll(redis: Redis, store: SteeringStore) -> None:
+    async with SteeringWatch(redis, ignore, poll_seconds=NEVER) as watch:
+        assert (await watch.first(PATIENCE_SECONDS)).emergency is None
+        await store.change(ON, ADA, NOW)
+        await until(lambda: in_emergency(watch))
+        await store.change(EmergencyOff("well"), CY, NOW)
+        await until(lambda: not in_emergency(watch))
+
+
+async def test_an_activation_past_steering_is_pushed_too(
+    redis: Redis, store: SteeringStore, redis_server: RedisServer
+) -> None:
+    async with SteeringWatch(redis, ignore, poll_seconds=NEVER) as watch:
+        await watch.first(PATIENCE_SECONDS)
+        client = redis_server.patient_client()
+        async with client:
+            configs = ConfigStore(client)
+            await configs.activate(await configs.publish(default_document(), "old", "tool", AT))
+        await until(lambda: watch.value is not None and watch.value.active == 2)
+    assert (await store.read()).active == 2
+
+
+async def test_an_emergency_stays_while_redis_is_away_and_one_that_starts_late_sees_it(
+    redis: Redis, store: SteeringStore, redis_server: RedisServer
+) -> None:
+    await store.change(ON, ADA, NOW)
+    seen: list[SteeringState] = []
+    async with SteeringWatch(redis, seen.append) as watch:
+        await watch.first(PATIENCE_SECONDS)
+        redis_server.kill()
+        await until(lambda: watch.stale)
+        assert in_emergency(watch)
+        redis_server.start()
+        await until(lambda: not watch.stale)
+        late = redis_server.patient_client()
+        async with late, SteeringWatch(late, ignore) as other:
+            assert (await other.first(PATIENCE_SECONDS)).emergency is not None
+    assert len(seen) == 1
+
+
+async def test_a_redis_that_forgot_the_emergency_does_not_end_it(
+    redis: Redis, store: SteeringStore, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = await store.found(CY, NOW)
+    async with SteeringWatch(redis, ignore, poll_seconds=0.02) as watch:
+        await watch.first(PATIENCE_SECONDS)
+        await store.change(ON, ADA, NOW)
+        await until(lambda: in_emergency(watch))
+        with caplog.at_level(logging.WARNING):
+            forgetful = redis_server.patient_client()
+            async with forgetful:
+                await forgetful.delete(store.key)
+            await store.restore(before.model_copy(update={"revision": 0}), "last backup", CY, NOW)
+            assert (await store.read()).emergency is None
+            await until(lambda: "it lost the changes between them" in caplog.text)
+            assert in_emergency(watch)
+            await store.change(EmergencyOff("well"), CY, NOW + 1)
+            await until(lambda: not in_emergency(watch))
+
+
+async def test_its_age_is_the_time_since_the_last_look(
+    redis: Redis, store: SteeringStore, redis_server: RedisServer
+) -> None:
+    now = [100.0]
+    assert await store.read()
+    async with SteeringWatch(redis, ignore, poll_seconds=0.02, clock=lambda: now[0]) as watch:
+        await watch.first(PATIENCE_SECONDS)
+        now[0] = 150.0
+        await until(lambda: watch.age_seconds == 0.0)
+        redis_server.kill()
+        await until(lambda: watch.stale)
+        now[0] = 190.0
+        assert watch.age_seconds == 40.0
+        redis_server.start()
+        await until(lambda: watch.age_seconds == 0.0)
