@@ -41,7 +41,7 @@ def fuzz(live: Live, folder: Path) -> subprocess.CompletedProcess[str]:
             "--header",
             f"X-API-Key: {live.key}",
             "--max-examples",
-            str(tries(12, long=100)),
+            str(tries(25, long=100)),
             "--seed",
             "20261120",
             "--exclude-path-regex",
