@@ -35,6 +35,16 @@ def test_a_shift_among_the_first_values_is_a_change_point() -> None:
     assert answer.mean[-1, 0] == pytest.approx(5.0)
 
 
+@pytest.mark.parametrize("before", [3, 4, 5, 6, 7])
+def test_a_change_that_was_found_is_not_lost_where_both_levels_have_as_many_values(
+    before: int,
+) -> None:
+    rng = np.random.default_rng(3)
+    values = np.concatenate([rng.normal(4, 0.1, before), rng.normal(130, 3, 16 - before)])
+    answer = regimes_of(values)
+    assert (answer.start[max(before + 1, 5) :] >= before).all()
+
+
 def test_it_is_announced_once_and_stays_the_regime_when_the_scale_is_learnt() -> None:
     rng = np.random.default_rng(3)
     values = np.concatenate([rng.normal(1, 0.1, 6), rng.normal(5, 0.1, 30)])
