@@ -90,6 +90,13 @@ class Metrics:
         self.lane_refused_rows = self._counter(
             "lane_refused_rows_total", "Rows answered 503 because the lane was full.", "family"
         )
+        self.shadow_rows = self._counter(
+            "shadow_rows_total",
+            "Rows that a shadow rollout's candidate was to answer beside the active version: "
+            "answered, failed, or dropped under load.",
+            "family",
+            "outcome",
+        )
         self.quota_refusals = self._counter(
             "quota_refusals_total",
             "Refusals because a key had exceeded a quota: requests, rows, or states that it "

@@ -40,6 +40,8 @@ class LaneRow(NamedTuple):
     request_id: str
     # Which all stages answer it by, however long it waits.
     version: Version
+    # The decision that it is answered beside, by a candidate that no client sees; else empty.
+    beside: str = ""
 
 
 class Answered(NamedTuple):
@@ -178,6 +180,7 @@ def write_down(
                 "request": ask.body.model_dump(exclude_unset=True),
                 "features": features[row],
                 "answer": orjson.Fragment(envelope),
+                **({"shadow_of": ask.beside} if ask.beside else {}),
                 **({} if withheld is None else {"withheld_interval": withheld}),
             }
         )

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Self
 
 from access.key_store import KeyStore
-from access.keys import KeyRing
+from access.keys import KeyRing, Role
 from access.wire_secret import wire_secret
 from config_store.document import FeatureConfig
 from config_store.repair import Repair
+from config_store.steering.commands import Actor, Expire
 from config_store.steering.state import Freeze
+from config_store.steering.store import SteeringStore
+from config_store.steering.unanswered import Unanswered
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from deployments.api.endpoint import InferenceEndpoint
@@ -19,6 +22,7 @@ from deployments.api.errors import UnavailableError
 from deployments.api.shipped import FAMILIES
 from deployments.gateway.admission import Admission
 from deployments.gateway.body_room import BodyRoom
+from deployments.gateway.choice import SteeredChoice, VersionChoice
 from deployments.gateway.config_changes import ConfigChanges
 from deployments.gateway.documentation.sessions import Sessions
 from deployments.gateway.feature_reader import FeatureReader
@@ -49,6 +53,9 @@ LAG_SECONDS = 1.0
 DRIFT_SECONDS = 5.0
 SPOOLS_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
+# How soon a document is asked for again that could not be read.
+STEERED_SECONDS = 1.0
+GATEWAY = Actor("a gateway", Role.OPERATOR)
 # Of posted telemetry, whose bodies are twice as large and become ten times as much while they are
 # read.
 POSTS_PER_KEY = 4
@@ -104,7 +111,11 @@ class GatewayContext:
         self.hops = Hops(replica, handles, self.families, secret)
         ids = DecisionIds(self.clocks.wall, os.urandom)
         self.keyed = StateClient(self.hops.models, ids, self.active)
-        self.lanes = Lanes(self._pipelines(ids), lambda: replica.config.value, self.clocks)
+        self.choice = VersionChoice(lambda: replica.config.value, self.clocks.wall)
+        self._steering = SteeringStore(replica.redis)
+        self._unanswered = Unanswered(replica.redis)
+        self._steered = SteeredChoice(self.choice, self.configs.get)
+        self.lanes = Lanes(self._pipelines(ids), self.choice, self.clocks)
         self.remote_writes = RemoteWrites(replica.redis, self.lanes.turns)
         # What is stopped before the parts that it works on.
         self._working: list[BackgroundLoop] = []
@@ -149,6 +160,7 @@ class GatewayContext:
                 expected=REDIS_AWAY,
             ),
         ]
+        await self._start_choosing()
         self._start_watching_others()
         with suppress(*REDIS_AWAY):  # a definition that is held back is not answered by
             await self.features.refresh_definitions()
@@ -164,6 +176,44 @@ class GatewayContext:
             )
         )
         self.replica.follow(self._configure)
+
+    async def _start_choosing(self) -> None:
+        """Know the documents that the steering state names before the first request."""
+        self.replica.follow(self._steered.keep)
+        self.replica.follow_steering(self._steered.follow)
+        with suppress(*REDIS_AWAY):
+            await self._steered.step()
+        loops, pause = self.replica.loops, lambda: STEERED_SECONDS
+        wake = self._steered.wake
+        self._working += [
+            loops.start(
+                "read steered versions",
+                self._steered.step,
+                pause,
+                expected=REDIS_AWAY,
+                wake=wake,
+            ),
+            loops.start("end overdue steps", self._end_overdue, pause, expected=REDIS_AWAY),
+            loops.start("count the unanswered", self._tell_unanswered, pause, expected=REDIS_AWAY),
+            loops.start("say what is loaded", self._say_loaded, pause, expected=REDIS_AWAY),
+        ]
+
+    async def _say_loaded(self) -> None:
+        candidate = self.choice.candidate
+        if candidate is not None:
+            await self.replica.say_loaded(candidate.config_hash)
+
+    async def _tell_unanswered(self) -> None:
+        """Add up for the judge which rows no ledger has; what is not told is lost with Redis."""
+        if counted := self.choice.take_counted():
+            await self._unanswered.add(counted)
+
+    async def _end_overdue(self) -> None:
+        """End a rollout whose step is past its deadline: also where nobody is left who judges."""
+        state, now = self.replica.steering.value, self.clocks.wall()
+        rollout = None if state is None else state.rollout
+        if rollout is not None and now >= rollout.step_deadline:
+            await self._steering.change(Expire(), GATEWAY, now)
 
     async def _close_own(self) -> None:
         """Close all but the replica, whether it was started or not."""
@@ -245,6 +295,8 @@ class GatewayContext:
             self.replica.metrics.lane_waiting_rows.labels(family).set(lane.waiting_rows)
             refused, lane.refused_rows = lane.refused_rows, 0
             self.replica.metrics.lane_refused_rows.labels(family).inc(refused)
+        for (family, outcome), rows in self.lanes.shadows.take_counts().items():
+            self.replica.metrics.shadow_rows.labels(family, outcome).inc(rows)
         hits, misses = self.features.vectors.take_counts()
         self.replica.metrics.cached(hits, misses)
         self.replica.metrics.ledger_degraded.set(self.ledger.degraded)

@@ -1,10 +1,19 @@
 """A queue in which owners take turns: who sends much waits behind its own, not before others."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+
+
+def have_room(queues: "Sequence[FairQueue[Item]]", owner: str, weight: int, bound: int) -> bool:
+    """Tell whether an item may wait in one of several queues that share a bound."""
+    if sum(each.weight for each in queues) + weight <= bound:
+        return True
+    owners = {owner}.union(*(each.owners() for each in queues))
+    own = sum(each.weight_of(owner) for each in queues)
+    return own + weight <= bound // len(owners)
 
 
 class FairQueue(Generic[Item]):
@@ -34,6 +43,12 @@ class FairQueue(Generic[Item]):
             return True
         owners = len(self._queues.keys() | {owner})
         return self._weights.get(owner, 0) + weight <= bound // owners
+
+    def owners(self) -> Collection[str]:
+        return self._queues.keys()
+
+    def weight_of(self, owner: str) -> int:
+        return self._weights.get(owner, 0)
 
     def add(self, owner: str, item: Item, weight: int) -> None:
         queue = self._queues.get(owner)

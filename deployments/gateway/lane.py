@@ -8,7 +8,8 @@ their turn between two slices at every stage; while others ask, there is a rest 
 (turns.py). Owners, that is API keys, take turns in both.
 
 A batch has rows of one version alone: where the next request has another, it waits for the next
-batch, and those behind it with it.
+batch, and those behind it with it. A rollout's candidate would so cut every batch short: its rows
+wait beside the others, and whose next request came first has the next batch.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from typing import Generic, TypeVar
 
 from deployments.api.errors import OverloadedError
 from deployments.gateway.expiry import Expiry
-from deployments.gateway.fair_queue import FairQueue
+from deployments.gateway.fair_queue import FairQueue, have_room
 from deployments.gateway.turns import Turns
 
 LATE = "The request's deadline has passed: try again"
@@ -43,7 +44,7 @@ class LaneLimits:
 class _Request(Generic[Row, Result]):
     """The rows of one request: they are answered together."""
 
-    __slots__ = ("answered", "deadline", "owner", "results", "rows", "version")
+    __slots__ = ("answered", "deadline", "order", "owner", "results", "rows", "version")
 
     def __init__(
         self,
@@ -51,12 +52,14 @@ class _Request(Generic[Row, Result]):
         owner: str,
         deadline: float,
         version: int,
+        order: int,
         answered: "asyncio.Future[Sequence[Result | Exception]]",
     ) -> None:
         self.rows = rows
         self.owner = owner
         self.deadline = deadline
         self.version = version
+        self.order = order  # in which it came
         self.answered = answered
         # Those of the slices that are back.
         self.results: list[Result | Exception] = []
@@ -102,6 +105,8 @@ class Lane(Generic[Row, Result]):
         self._clock = clock
         self.limits = limits
         self._short: FairQueue[_Request[Row, Result]] = FairQueue()
+        self._beside: FairQueue[_Request[Row, Result]] = FairQueue()
+        self._asked = 0
         self._long: FairQueue[_Request[Row, Result]] = FairQueue()
         self._long_rows = 0
         self._expiry: Expiry[_Request[Row, Result]] = Expiry(clock)
@@ -118,29 +123,36 @@ class Lane(Generic[Row, Result]):
 
     @property
     def waiting_rows(self) -> int:
-        return self._short.weight + self._long_rows
+        return self._short.weight + self._beside.weight + self._long_rows
 
     def ask(
-        self, rows: Sequence[Row], deadline: float, owner: str = "", version: int = 0
+        self,
+        rows: Sequence[Row],
+        deadline: float,
+        owner: str = "",
+        version: int = 0,
+        *,
+        beside: bool = False,
     ) -> "asyncio.Future[Sequence[Result | Exception]]":
         """Queue the rows of one request; the future holds one result a row, in order.
 
         When its deadline is over, on the lane's clock, the future fails, wherever the rows are. Of
         a request of many rows those that were answered by then keep their results, and an error
-        stands in the place of each other.
+        stands in the place of each other. Rows of a rollout's candidate wait beside the others.
         """
         long = len(rows) > self.limits.slice_rows
         self._check_room(rows, owner, long=long)
         loop = asyncio.get_running_loop()
+        self._asked += 1
         request: _Request[Row, Result] = _Request(
-            rows, owner, deadline, version, loop.create_future()
+            rows, owner, deadline, version, self._asked, loop.create_future()
         )
         self._expiry.watch(request)
         if long:
             self._queue_long(request)
             self._dispatch_slice()
         else:
-            self._short.add(owner, request, len(rows))
+            (self._beside if beside else self._short).add(owner, request, len(rows))
             self._dispatch()
         return request.answered
 
@@ -153,8 +165,11 @@ class Lane(Generic[Row, Result]):
     def _check_room(self, rows: Sequence[Row], owner: str, *, long: bool) -> None:
         if long:
             room = self._long.has_room(owner, 1, MOST_LONG_REQUESTS)
-        else:
+        elif not self._beside:
             room = self._short.has_room(owner, len(rows), self.limits.max_waiting_rows)
+        else:
+            queues, bound = (self._short, self._beside), self.limits.max_waiting_rows
+            room = have_room(queues, owner, len(rows), bound)
         if not room:
             self.refused_rows += len(rows)
             raise OverloadedError(
@@ -165,10 +180,10 @@ class Lane(Generic[Row, Result]):
             )
 
     def _dispatch(self) -> None:
-        while self._short and self._may_send():
+        while (self._short or self._beside) and self._may_send():
             requests = self._take()
-            if not requests:
-                return
+            if not requests:  # all of this version were late, or gone
+                continue
             task = asyncio.ensure_future(self._carry(requests))
             self._in_flight.add(task)
             task.add_done_callback(self._landed)
@@ -192,7 +207,9 @@ class Lane(Generic[Row, Result]):
         """
         if len(self._in_flight) >= self.limits.batches_in_flight:
             return False
-        return not self._quick or self._short.weight >= self.limits.rows_beside_another
+        if not self._quick:
+            return True
+        return self._short.weight + self._beside.weight >= self.limits.rows_beside_another
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
         self._in_flight.discard(task)
@@ -204,20 +221,29 @@ class Lane(Generic[Row, Result]):
         """Take requests of one version up to the cap; one larger than the cap travels alone."""
         taken: list[_Request[Row, Result]] = []
         rows, now = 0, self._clock()
-        while self._short:
-            following = self._short.peek()
+        queue = self._next_queue()
+        while queue:
+            following = queue.peek()
             size = len(following.rows)
             if taken and (
                 rows + size > self.limits.max_batch_rows or following.version != taken[0].version
             ):
                 break
-            request = self._short.take()
+            request = queue.take()
             if request.deadline < now:  # its timer is late too: the loop was busy
                 request.expire()
             elif not request.answered.done():  # its client is still there
                 taken.append(request)
                 rows += size
         return taken
+
+    def _next_queue(self) -> FairQueue[_Request[Row, Result]]:
+        """Give the queue whose next request came first; one of both has one."""
+        if not self._beside or (
+            self._short and self._short.peek().order < self._beside.peek().order
+        ):
+            return self._short
+        return self._beside
 
     async def _carry(self, requests: list[_Request[Row, Result]]) -> None:
         batch = [row for request in requests for row in request.rows]

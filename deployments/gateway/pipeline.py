@@ -80,10 +80,12 @@ class InferencePipeline:
 
     async def carry(self, asks: list[LaneRow]) -> Sequence[Answered]:
         version = asks[0].version  # the lane's rows of one batch have the same
-        lap = self._stopwatch.start(self._family.name, len(asks))
+        beside = bool(asks[0].beside)  # its lane has no other rows
+        lap = _no_lap if beside else self._stopwatch.start(self._family.name, len(asks))
         deadlines = version.document.serving.of(self._family.name).deadlines
         left = TimeLeft(asks, deadlines, self._clocks.monotonic)
         batch = self._batch(asks, version)
+        batch.beside = beside
         # The lane carries each batch in a task of its own.
         request_ids.set(tuple(dict.fromkeys(batch.requests)))
         filled, features_lost = await self._fill(batch, version, left)
@@ -101,7 +103,8 @@ class InferencePipeline:
             return [answered[row] for row in sorted(answered)]
         judgement = await self._judge(batch, prediction, version, left)
         lap("safety")
-        self._stopwatch.judged(self._family.name, judgement)
+        if not beside:
+            self._stopwatch.judged(self._family.name, judgement)
         if judgement.refusals:
             found = refused(judgement.refusals, batch)
             answered |= {places[row]: each for row, each in found.items()}
@@ -207,6 +210,7 @@ class InferencePipeline:
             version=batch.version,
             config_hash=batch.config_hash,
             emergency=self._in_emergency(),
+            beside=batch.beside,
         )
         items = None
         if self._family.nested is not None and prediction.details:
@@ -225,6 +229,10 @@ class InferencePipeline:
             found = items.fold(found, prediction.details, len(batch))
         self._beside.take_back(found, prediction.details, version)
         return found
+
+
+def _no_lap(_: str) -> None:
+    """Time nothing: what is answered beside is no load of the clients'."""
 
 
 def _owners(asks: Sequence[LaneRow], quotas: QuotasConfig, counted: Counted) -> list[Owner | None]:

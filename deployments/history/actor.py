@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 
 from deployments.history.dataset_jobs import DatasetAsked, DatasetJob, DatasetJobs
 from deployments.history.questions import FoundDecisions, Intervals, MetricSteps, News
+from deployments.history.rollout_judge import RolloutJudge
 from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
 from deployments.runtime.log_files import write_logs
 from deployments.telemetry.demo import Demo
@@ -64,6 +65,8 @@ from settings.redis_connection import REDIS_AWAY, open_redis
 DRAIN_SECONDS = 5.0
 # Who just changed something looks for it on the timeline.
 TIMELINE_SECONDS = 1.0
+# It looks at the evidence once a minute; what was decided is carried out soon.
+JUDGE_SECONDS = 2.0
 PUBLISH_SECONDS = 1.0
 # While the stream is long it may be read from end to end for a proof, but not for those who left.
 PROOF_SECONDS = 8.0
@@ -100,6 +103,7 @@ class History:
         self._timeline_drain = TimelineDrain(self._redis, self._store, time.time)
         self._lookup = Lookup(self._redis, self._store)
         self._archive = Archive(self._store)
+        self._judge = RolloutJudge(self._redis, self._archive, time.time)
         self._audit = AuditRun(self._redis, self._store, time.time)
         self._entities: list[dict[str, Any]] = []
         self._entities_until = 0.0
@@ -173,6 +177,7 @@ class History:
         loops.start(
             "drain the timeline", self._timeline_drain.step, lambda: TIMELINE_SECONDS, expected=away
         )
+        loops.start("judge the rollout", self._judge.step, lambda: JUDGE_SECONDS, expected=away)
         loops.start("fill rows by id", self._fill_rows_by_id, lambda: REST_SECONDS, expected=away)
         if self._lease is not None:
             renew = partial(self._renew, self._lease)

@@ -51,6 +51,8 @@ class Batch:
     items: int = 0
     # Whether the gateway knows of an emergency; a stage may know of one besides.
     emergency: bool = False
+    # Whether a candidate answers beside the active version, where no client sees it.
+    beside: bool = False
 
     def __len__(self) -> int:
         return len(self.entities)
@@ -87,6 +89,8 @@ class Batch:
             head["items"] = self.items
         if self.emergency:
             head["emergency"] = True
+        if self.beside:
+            head["beside"] = True
         return Frame(self.columns, head)
 
     @classmethod

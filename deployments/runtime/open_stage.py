@@ -11,6 +11,10 @@ from deployments.runtime.stage import Stage
 from deployments.runtime.transport.base import Address
 from deployments.runtime.transport.serve_handle import HandleServer
 from observability.background import BackgroundLoop
+from settings.redis_connection import REDIS_AWAY
+
+# How soon a rollout's candidate is loaded; less than what the first step's begin is put off by.
+CANDIDATE_SECONDS = 1.0
 
 
 class OpenStage:
@@ -49,7 +53,7 @@ class OpenStage:
             if not replica.settings.plain:
                 listener = await Listener.opened(replica, role, stage.answer_logged)
                 undo.push_async_callback(listener.close)
-            undo.push_async_callback(_stop, replica, stage.start_work())
+            undo.push_async_callback(_stop, replica, [*stage.start_work(), _loading(stage)])
             return cls(stage, through_serve, listener, undo.pop_all())
 
     async def answer_bytes(self, asked: bytes) -> bytes:
@@ -68,6 +72,13 @@ class OpenStage:
 
     async def close(self) -> None:
         await self._undo.aclose()
+
+
+def _loading(stage: Stage[Any]) -> BackgroundLoop:
+    """Begin to load each rollout's candidate ahead of its first batch."""
+    return stage.replica.loops.start(
+        "load the candidate", stage.load_candidate, lambda: CANDIDATE_SECONDS, expected=REDIS_AWAY
+    )
 
 
 async def _stop(replica: Replica, work: list[BackgroundLoop]) -> None:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from config_store.errors import ConfigError, NothingLoadedError
 from config_store.running import RunningVersions
+from config_store.steering.loaded import LoadedCandidates
 from config_store.steering.state import SteeringState
 from config_store.steering.watch import SteeringWatch
 from config_store.store import ConfigStore, Version
@@ -36,6 +37,7 @@ class Replica:
 
     def __init__(self, role: str) -> None:
         self._followers: list[Callable[[Version], None]] = []
+        self._steering_followers: list[Callable[[SteeringState], None]] = []
         self._counts: list[Callable[[], None]] = []
         self._is_open = False
         self.settings = Settings()
@@ -48,9 +50,10 @@ class Replica:
         self._role = role
         self._publisher = Publisher(self.redis, role)
         self._running = RunningVersions(self.redis)
+        self._loaded = LoadedCandidates(self.redis)
         self.loops = self.metrics.loops
         self.config = ConfigWatch(self.redis, self._hand_on, loops=self.loops)
-        self.steering = SteeringWatch(self.redis, _noted, loops=self.loops)
+        self.steering = SteeringWatch(self.redis, self._hand_on_steering, loops=self.loops)
         self.storage = StorageWatch(self.redis, self.settings.home)
 
     def follow(self, on_config: Callable[[Version], None]) -> None:
@@ -58,6 +61,12 @@ class Replica:
         if (version := self.config.value) is not None:
             on_config(version)
         self._followers.append(on_config)
+
+    def follow_steering(self, on_state: Callable[[SteeringState], None]) -> None:
+        """Hand over the steering state, where one is known yet, and each that follows."""
+        if (state := self.steering.value) is not None:
+            on_state(state)
+        self._steering_followers.append(on_state)
 
     def before_snapshot(self, count: Callable[[], None]) -> None:
         """Have this called before each time that the metrics are published."""
@@ -89,6 +98,10 @@ class Replica:
             await self._running.leave(self._publisher.name)
         await self.redis.aclose()
 
+    async def say_loaded(self, content_hash: str) -> None:
+        """Say that this replica can answer by the rollout's candidate."""
+        await self._loaded.say(self._publisher.name, content_hash)
+
     def in_emergency(self) -> bool:
         """Tell whether emergency mode is on; who knows nothing of it takes it for on."""
         state = self.steering.value
@@ -118,6 +131,10 @@ class Replica:
         for on_config in self._followers:
             on_config(version)
 
+    def _hand_on_steering(self, state: SteeringState) -> None:
+        for on_state in self._steering_followers:
+            on_state(state)
+
     async def _publish(self) -> None:
         version = self.config.value
         if version is not None:
@@ -132,7 +149,3 @@ class Replica:
                 self._publisher.name, self._role, version.number, version.config_hash
             )
         await self._publisher.publish(snapshot(self.metrics.registry, self.clocks.wall()))
-
-
-def _noted(_: SteeringState) -> None:
-    """Do nothing: whoever goes by the state reads it from the watch."""

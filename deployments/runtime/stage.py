@@ -1,6 +1,7 @@
 """What makes a class a stage of the DAG: it answers frames, each by the version that it names."""
 
 from abc import abstractmethod
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from config_store.errors import VersionAwayError
@@ -14,6 +15,8 @@ from observability.background import BackgroundLoop
 from observability.logs import request_ids
 
 Compiled = TypeVar("Compiled")
+
+LOAD_SECONDS = 10.0
 
 
 class Stage(Generic[Compiled]):
@@ -41,6 +44,23 @@ class Stage(Generic[Compiled]):
     def configure(self, version: Version) -> None:
         """Take over the notice of a version; batches choose theirs by themselves."""
         self.versions.activate(version)
+
+    async def make_ready(self, compiled: Compiled) -> None:
+        """Load what answers by a version need beyond what was compiled; a subclass may have such.
+
+        Only a rollout's candidate is made ready: who is active is asked at once.
+        """
+
+    async def load_candidate(self) -> None:
+        """Have a rollout's candidate at hand before the first batch names it, and say so."""
+        state = self.replica.steering.value
+        if state is None or state.rollout is None:
+            return
+        life = state.versions[state.rollout.candidate]
+        with suppress(VersionAwayError):  # nobody says that it is loaded, and this is called again
+            live = await self.versions.get(life.number, life.content_hash, LOAD_SECONDS)
+            await self.make_ready(live.compiled)
+            await self.replica.say_loaded(life.content_hash)
 
     def start_work(self) -> list[BackgroundLoop]:
         """Start what goes on beside the answers; it ends before the stage takes no more batches."""

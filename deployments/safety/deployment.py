@@ -47,13 +47,14 @@ class Safety(Stage[CompiledPolicy]):
     def judge(self, batch: Batch, judge: Judge) -> Judgement:
         now = self._clocks.wall()
         is_on = batch.emergency or self._emergencies.now() is not None
-        # What an emergency's models say is nothing to fall back to later.
-        memory = None if is_on else self._memories.of(batch.family, judge)
+        # What an emergency's models say is nothing to fall back to later, nor what no client saw.
+        memory = None if is_on or batch.beside else self._memories.of(batch.family, judge)
         if self._interventions.are_checks_off(batch.family, now):
             judged = judge.pass_on(batch, memory, now)
         else:
             judged = judge.judge(batch, memory, now)
-        self._emergencies.count(batch, judged)
+        if not batch.beside:
+            self._emergencies.count(batch, judged)
         emergency = self._emergencies.now()  # this very batch may have begun it
         if is_on or emergency is not None:
             judge.replace(judged, batch, why_of(emergency))

@@ -133,6 +133,9 @@ class Tail(Stage[NamedModel]):
         super().configure(version)
         self._champions.prefetch(self.versions.active.compiled)
 
+    async def make_ready(self, compiled: NamedModel) -> None:
+        await self._champion(compiled)
+
     def _find(self, named: NamedModel) -> ModelVersion:
         """Read the alias's pointer file; only where there is none is MLflow itself asked.
 

@@ -275,6 +275,8 @@ class Lookup:
                 continue
             rows = [row for row in entry.rows if all(mark in row for mark in marks)]
             for row in map(orjson.loads, rows):
+                if "shadow_of" in row:  # no client got it
+                    continue
                 if (family is None or row.get("family") == family) and wanted(row):
                     found[row["decision_id"]] = row
             if len(found) >= limit:

@@ -144,7 +144,14 @@ class House:
         everybody = [self.context, *(each for all_ in self.replicas.values() for each in all_)]
         for who in everybody:
             await until(lambda who=who: who.replica.config.value.number == number)  # type: ignore[misc] # bound now
+        await until(lambda: self.answering() == number)
         return number
+
+    def answering(self) -> int:
+        """Give the number of the version that the gateway answers every row by."""
+        version = self.context.choice.active()
+        assert version is not None
+        return version.number
 
     async def within(self, **milliseconds: float) -> None:
         """Shorten deadlines, where it is the question what happens when they pass."""

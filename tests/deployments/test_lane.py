@@ -319,6 +319,38 @@ async def test_rows_of_two_versions_never_share_a_batch_and_keep_their_order() -
     assert carrier.batches == [[0], [1, 2], [3, 4], [5], [6]]
 
 
+async def test_a_candidates_rows_wait_beside_and_cut_no_batch_short() -> None:
+    carrier = Carrier()
+    lane = lane_of(carrier)
+    versions = [1, 1, 2, 1, 2, 2, 1]
+    answers = [lane.ask([row], 1.0, version=of, beside=of == 2) for row, of in enumerate(versions)]
+    assert lane.waiting_rows == 6
+    carrier.gate.set()
+    assert await asyncio.gather(*answers) == [[2 * row] for row in range(7)]
+    assert carrier.batches == [[0], [1, 3, 6], [2, 4, 5]]
+
+
+async def test_the_bound_is_one_for_both_and_an_owner_has_its_share_of_it() -> None:
+    lane = lane_of(Carrier(), waiting=10)
+    lane.ask([0], 1.0)  # in flight
+    for beside in (False, True):
+        lane.ask(range(5), 1.0, "a", beside=beside)
+    with pytest.raises(OverloadedError):
+        lane.ask([1], 1.0, "a", beside=True)
+    lane.ask(range(5), 1.0, "b", beside=True)
+    with pytest.raises(OverloadedError):
+        lane.ask([1], 1.0, "b")
+
+
+async def test_late_rows_of_one_version_keep_those_of_another_from_nothing() -> None:
+    carrier = Carrier()
+    lane = lane_of(carrier)
+    answers = [lane.ask([row], 1e6, version=row, beside=row == 2) for row in range(3)]
+    answers[1].cancel()
+    carrier.gate.set()
+    assert [await answers[0], await answers[2]] == [[0], [4]]
+
+
 async def test_beside_a_slow_batch_the_other_slot_is_used_as_if_it_were_the_only_one() -> None:
     batches, hanging = list[list[int]](), asyncio.Event()
 

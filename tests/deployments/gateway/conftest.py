@@ -35,7 +35,8 @@ from models.tail.baselines import Baseline, entity_baselines
 from models.tail.xgboost_quantile import TailModel
 from observability.logs import JsonLines
 from settings.redis_connection import open_redis
-from tests.deployments.house import House, NoHistory, opened
+from tests.deployments.gateway.told_apart import CHALLENGER, NUMBERS
+from tests.deployments.house import NOW, House, NoHistory, opened
 from tests.fortnight import fortnight
 from tests.hours import hours_of
 from tests.redis_server import RedisServer, running
@@ -80,6 +81,15 @@ def home(tmp_path: Path, tail_model: TailModel) -> Path:
     """Make a home directory in which a model is champion."""
     crown(tmp_path, tail_model)
     return tmp_path
+
+
+@pytest.fixture
+def challenger(home: Path, tail_model: TailModel) -> None:
+    """Register a second model beside the champion."""
+    folder = home / "models" / folder_name(TailModel.name) / NUMBERS[CHALLENGER]
+    tail_model.save(folder)
+    version = ModelVersion(TailModel.name, NUMBERS[CHALLENGER], folder, NOW)
+    write_pointer(home / "models", CHALLENGER, version)
 
 
 @cache

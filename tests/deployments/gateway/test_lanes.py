@@ -7,6 +7,7 @@ from access.keys import Principal, Role
 from config_store.document import Lane
 from deployments.api.errors import UnavailableError
 from deployments.api.tail import TailBody
+from deployments.gateway.choice import VersionChoice
 from deployments.gateway.lane import LaneLimits
 from deployments.gateway.lanes import Lanes, limits_of
 from deployments.runtime.transport.frame import Frame
@@ -24,7 +25,7 @@ def test_a_lanes_limits_are_the_configurations() -> None:
 
 
 async def test_before_the_first_configuration_nothing_is_carried(house: House) -> None:
-    lanes = Lanes({}, lambda: None, house.context.clocks)
+    lanes = Lanes({}, VersionChoice(lambda: None, house.context.clocks.wall), house.context.clocks)
     with pytest.raises(UnavailableError, match="No configuration has been loaded") as refusal:
         await lanes.ask("tail", [BODY], WHO, lanes.now(), "r")
     assert (refusal.value.status, refusal.value.retry_after_s) == (503, 1)

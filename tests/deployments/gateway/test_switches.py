@@ -4,58 +4,24 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from itertools import count
-from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
 
 from access.keys import Principal, Role
-from config_store.document import BanditsConfig, ConfigDocument
+from config_store.document import ConfigDocument
 from config_store.store import ConfigStore, Version
 from deployments.api.bandits import BanditBody
 from deployments.api.endpoint import FamilyBody
 from deployments.api.tail import TailBody
 from deployments.gateway.lane import LaneLimits
-from models.model_version import ModelVersion, folder_name
-from models.pointer import write_pointer
-from models.registry import CHAMPION
-from models.tail.xgboost_quantile import TailModel
-from safety.limits import Level, Range, Repair
-from tests.deployments.house import NOW, House, document_with
+from tests.deployments.gateway.told_apart import at_step, mixed
+from tests.deployments.house import NOW, House
 from tests.effort import tries
 from tests.waiting import until
 
 SWITCHES = tries(200, long=1_000)
 WHO = Principal("k", Role.CLIENT)
-CHALLENGER = "challenger"
-NUMBERS = {CHAMPION: "1.0.0", CHALLENGER: "1.1.0"}
-Row = dict[str, Any]
-
-
-def at_step(document: ConfigDocument, step: int) -> ConfigDocument:
-    """Make a version that policy, model and features can be told by."""
-    features = document.features.model_copy(
-        update={"defaults": document.features.defaults | {"baseline_rate": 1_000.0 + step}}
-    )
-    bound = Range(
-        field="p50_pred",
-        high=step * 1e-9,
-        level=Level.WARNING,
-        repair=Repair.CLAMP,
-        message="So quick is nobody: every answer is warned of.",
-    )
-    tail = document.safety.families["tail"]
-    tail = tail.model_copy(update={"ranges": (*tail.ranges, bound)})
-    safety = {"families": document.safety.families | {"tail": tail}}
-    served = document_with(document, alias=(CHAMPION, CHALLENGER)[step % 2])
-    return served.model_copy(
-        update={
-            "features": features,
-            "safety": document.safety.model_copy(update=safety),
-            "bandits": BanditsConfig(canary_cap=0.01 + step * 1e-5),
-        }
-    )
 
 
 class Notices:
@@ -109,15 +75,6 @@ class Load:
         self._ended = True
 
 
-@pytest.fixture
-def challenger(home: Path, tail_model: TailModel) -> None:
-    """Register a second model beside the champion."""
-    folder = home / "models" / folder_name(TailModel.name) / NUMBERS[CHALLENGER]
-    tail_model.save(folder)
-    version = ModelVersion(TailModel.name, NUMBERS[CHALLENGER], folder, NOW)
-    write_pointer(home / "models", CHALLENGER, version)
-
-
 async def under_load(
     house: House, switches: int, seed: int
 ) -> tuple[dict[int, ConfigDocument], Load]:
@@ -140,7 +97,7 @@ async def under_load(
             number = await store.publish(document, "ada", "a change", NOW)
             documents[number] = document
             await store.activate(number)
-            await until(_is_at(house.context.replica.config, number))
+            await until(_is_at(house, number))
             house.context.lanes.by_family["tail"].limits = LaneLimits(4, 2, 1024, slice_rows=3)
             notices.send(Version(number, document.config_hash, "ada", "a change", NOW, document))
             await load.one_more()
@@ -148,32 +105,8 @@ async def under_load(
     return documents, load
 
 
-def _is_at(config: Any, number: int) -> Callable[[], bool]:
-    return lambda: config.value.number == number
-
-
-def mixed(row: Row, document: ConfigDocument) -> list[str]:
-    """Name what of a row is not of this version."""
-    found: list[str] = []
-    if row["family"] == "bandit":
-        share = row["answer"]["data"]["canary_percentage"]
-        cap = document.bandits.canary_cap
-        return found if share == pytest.approx(100 * cap, rel=1e-6) else [*found, "experiments"]
-    if row["features"]["baseline_rate"] != document.features.defaults["baseline_rate"]:
-        found.append("features")
-    if row["model_version"] != NUMBERS[document.serving.tail.alias]:
-        found.append("model")
-    bounds = [
-        violation["bound"]
-        for violation in row["answer"]["safety"]["violations"]
-        if violation["field"] == "p50_pred"
-    ]
-    highs = [
-        limit.high
-        for limit in document.safety.families["tail"].ranges
-        if limit.level is Level.WARNING and limit.field == "p50_pred"
-    ]
-    return found if bounds == highs else [*found, "policy"]
+def _is_at(house: House, number: int) -> Callable[[], bool]:
+    return lambda: house.answering() == number
 
 
 @pytest.mark.timeout(900)  # a thousand switches on two busy cores

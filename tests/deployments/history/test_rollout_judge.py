@@ -1,0 +1,220 @@
+"""A rollout that is brought on its way by the ledger's entries in a real archive."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from config_store.certificates.certificate import Look
+from config_store.certificates.recompute import Verified, follows, recompute
+from config_store.certificates.store import CertificateStore
+from config_store.shipped import default_document
+from config_store.steering.commands import Abort, AddFreeze, Deploy, Expire, Validated
+from config_store.steering.settings import Margin, RolloutSettings
+from config_store.steering.state import Outcome, Rollout, Stage, SteeringState, Strategy, Verdict
+from config_store.steering.store import SteeringStore
+from config_store.steering.unanswered import StepOf, Tally, Unanswered
+from config_store.store import ConfigStore
+from deployments.history.rollout_judge import RolloutJudge
+from deployments.history.step_evidence import SETTLING_SECONDS
+from observability.clickhouse.embedded import EmbeddedClickhouse
+from observability.ledger.archive import Archive
+from observability.ledger.entry import Entry
+from observability.schema import create_tables
+from tests.config_store.certificates.step import CANDIDATE, INCUMBENT, NOW, STATED, Rows, chain
+from tests.config_store.steering.people import ADA, CY
+
+BEGUN = NOW - SETTLING_SECONDS
+SETTINGS = RolloutSettings(
+    margins=tuple(Margin(**each._asdict()) for each in STATED),
+    alpha=0.05,
+    lead_seconds=0,
+    step_seconds=600,
+    rollout_seconds=1500,
+)
+Entries = Sequence[Entry]
+
+
+class Court:
+    """The judge, what it reads, and the time."""
+
+    def __init__(self, redis: Redis, archive: Archive) -> None:
+        self.archive = archive
+        self.now = BEGUN
+        self.steering = SteeringStore(redis)
+        self._redis = redis
+        self.restart()
+
+    def restart(self) -> None:
+        self.judge = RolloutJudge(self._redis, self.archive, lambda: self.now)
+
+    async def begin(self, strategy: Strategy, settings: RolloutSettings = SETTINGS) -> None:
+        configs = ConfigStore(self._redis)
+        at = datetime.fromtimestamp(NOW - 100, UTC)
+        for number in range(INCUMBENT):
+            await configs.publish(default_document(), "ada", f"version {number + 1}", at)
+        await configs.activate(INCUMBENT)
+        life = await self.steering.draft(default_document(), "a change", ADA, BEGUN)
+        assert life.number == CANDIDATE
+        shares = (0.5, 1.0) if strategy is Strategy.CANARY else None
+        deploy = Deploy(CANDIDATE, strategy, "r", INCUMBENT, shares=shares, settings=settings)
+        await self.steering.change(Validated(CANDIDATE, life.content_hash), ADA, BEGUN)
+        await self.steering.change(deploy, ADA, BEGUN)
+
+    async def at(self, seconds: float) -> SteeringState:
+        """Let the judge look so long after the first request."""
+        self.now = NOW + seconds
+        await self.judge.step()
+        return await self.steering.read()
+
+    async def verified(self, rollout: Rollout | None, entries: Entries) -> list[Verdict]:
+        """Verify all certificates of a rollout; give their verdicts."""
+        assert rollout is not None
+        found = await CertificateStore(self._redis).load(rollout.certificates)
+        assert follows(found) is None
+        for each in found:
+            assert isinstance(recompute(each, entries), Verified)
+        return [Verdict(each.verdict) for each in found]
+
+    async def looks(self, rollout: Rollout | None) -> tuple[Look, ...]:
+        assert rollout is not None
+        (certificate,) = await CertificateStore(self._redis).load(rollout.certificates)
+        return certificate.looks
+
+
+@pytest.fixture
+async def court(
+    redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Court]:
+    # Rollouts begin in this test's time, which is not that of Redis.
+    monkeypatch.setattr("config_store.steering.store.LEADING", ())
+    with EmbeddedClickhouse(tmp_path / "chdb") as store:
+        create_tables(store)
+        yield Court(redis, Archive(store))
+
+
+def of_two_gateways(decisions: Sequence[object]) -> list[Entry]:
+    return [
+        entry
+        for at, name in enumerate(("gw-a", "gw-b"))
+        for entry in chain(name, decisions[at::2])  # type: ignore[arg-type] # decisions
+    ]
+
+
+async def test_a_good_candidate_goes_on_step_by_step_and_becomes_active(court: Court) -> None:
+    await court.begin(Strategy.CANARY)
+    entries = of_two_gateways(Rows().canary(6000))
+    court.archive.add(entries)
+    assert (await court.at(1)).rollout.verdict is Verdict.UNKNOWN  # type: ignore[union-attr]
+    state = await court.at(200)
+    assert state.rollout is not None
+    assert (state.rollout.step, state.active) == (1, INCUMBENT)
+    assert await court.verified(state.rollout, entries) == [Verdict.GOOD]
+    # Where all keys see it nobody is left to compare it with.
+    state = await court.at(200 + SETTLING_SECONDS)
+    assert (state.active, state.rollout) == (CANDIDATE, None)
+
+
+async def test_a_bad_candidate_is_rolled_back_with_a_certificate(court: Court) -> None:
+    await court.begin(Strategy.CANARY)
+    entries = of_two_gateways(Rows().canary(2000, allowed=False))
+    court.archive.add(entries)
+    state = await court.at(200)
+    assert (state.active, state.rollout) == (INCUMBENT, None)
+    assert state.versions[CANDIDATE].stage is Stage.ROLLED_BACK
+    assert await court.verified(state.last_rollout, entries) == [Verdict.BAD]
+
+
+async def test_a_shadow_is_judged_by_its_pairs_and_then_becomes_active(court: Court) -> None:
+    await court.begin(Strategy.SHADOW)
+    entries = of_two_gateways(Rows().shadow(3000))
+    court.archive.add(entries)
+    state = await court.at(200)
+    assert (state.active, state.rollout) == (CANDIDATE, None)
+    assert await court.verified(state.last_rollout, entries) == [Verdict.GOOD]
+
+
+async def test_a_restarted_judge_goes_on_where_it_was(court: Court) -> None:
+    await court.begin(Strategy.CANARY)
+    entries = of_two_gateways(Rows().canary(3000, allowed=True))
+    first = [each for each in entries if each.header.seq <= 1]
+    court.archive.add(first)
+    assert (await court.at(100)).rollout.verdict is Verdict.UNKNOWN  # type: ignore[union-attr]
+    court.restart()
+    court.archive.add(entries)
+    state = await court.at(400)
+    assert state.rollout is not None
+    looks = await court.looks(state.rollout)
+    assert [len(look.spans) for look in looks] == [2, 2]
+    assert [look.rows for look in looks] == [100, 3000]
+    assert await court.verified(state.rollout, entries) == [Verdict.GOOD]
+
+
+async def test_entries_behind_one_that_is_on_its_way_wait_for_it(court: Court) -> None:
+    await court.begin(Strategy.CANARY)
+    entries = chain("gw-a", Rows().canary(6000))
+    court.archive.add([entries[0], *entries[2:]])
+    await court.at(100)
+    court.archive.add(entries)
+    state = await court.at(200)
+    assert await court.verified(state.rollout, entries) == [Verdict.GOOD]
+    assert [look.rows for look in await court.looks(state.rollout)] == [50, 6000]
+
+
+async def test_without_evidence_it_waits_to_its_end_and_no_longer(court: Court) -> None:
+    await court.begin(Strategy.CANARY)
+    deadlines = set()
+    for minute in range(30):
+        state = await court.at(60 * minute)
+        if state.rollout is None:
+            break
+        assert (state.rollout.step, state.rollout.verdict) == (0, Verdict.UNKNOWN)
+        deadlines.add(state.rollout.step_deadline)
+        await court.steering.change(Expire(), ADA, court.now)  # as the gateways do
+    assert sorted(deadlines) == [BEGUN + 600, BEGUN + 1200, BEGUN + 1500]
+    assert state.active == INCUMBENT
+    assert state.last_rollout is not None
+    assert state.last_rollout.outcome is Outcome.ABORTED
+    assert await court.verified(state.last_rollout, []) == [Verdict.UNKNOWN]
+
+
+async def test_in_a_freeze_a_good_step_waits(court: Court) -> None:
+    await court.begin(Strategy.CANARY)
+    await court.steering.change(AddFreeze("f", "a holiday", BEGUN, NOW + 300), CY, BEGUN)
+    court.archive.add(of_two_gateways(Rows().canary(6000)))
+    rollout = (await court.at(200)).rollout
+    assert rollout is not None
+    assert (rollout.step, rollout.verdict) == (0, Verdict.GOOD)
+    assert (await court.at(301)).rollout.step == 1  # type: ignore[union-attr]
+
+
+async def test_a_candidate_that_leaves_rows_without_an_answer_does_not_go_on(
+    court: Court, redis: Redis
+) -> None:
+    await court.begin(Strategy.CANARY)
+    court.archive.add(of_two_gateways(Rows().canary(6000)))
+    lost = {StepOf("r", 0, CANDIDATE): Tally(1000, 50), StepOf("r", 0, INCUMBENT): Tally(1000, 1)}
+    await Unanswered(redis).add(lost)
+    rollout = (await court.at(200)).rollout
+    assert rollout is not None
+    assert (rollout.step, "50 of 1000 rows" in rollout.note) == (0, True)
+    await Unanswered(redis).add({StepOf("r", 0, CANDIDATE): Tally(99_000, 0)})
+    assert (await court.at(260)).rollout.step == 1  # type: ignore[union-attr]
+
+
+async def test_a_margin_without_a_test_is_said_and_nothing_goes_on(court: Court) -> None:
+    margins = (Margin(metric="happiness", relative=0.1, absolute=None),)
+    await court.begin(Strategy.CANARY, SETTINGS.model_copy(update={"margins": margins}))
+    rollout = (await court.at(200)).rollout
+    assert rollout is not None
+    assert rollout.verdict is Verdict.UNKNOWN
+    assert "happiness" in rollout.note
+
+
+async def test_an_aborted_rollout_is_left_alone(court: Court) -> None:
+    await court.begin(Strategy.CANARY)
+    court.archive.add(of_two_gateways(Rows().canary(6000)))
+    await court.steering.change(Abort("r", "a doubt"), ADA, NOW)
+    assert (await court.at(200)).rollout is None
