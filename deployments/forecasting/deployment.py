@@ -56,7 +56,7 @@ class Forecasting(Stage[NamedModel]):
         super().configure(version)
         self._service.prefetch(self.versions.active.compiled.alias)
 
-    async def make_ready(self, compiled: Named) -> None:
+    async def make_ready(self, compiled: NamedModel) -> None:
         await self._service.of(compiled.alias)
 
     def start_work(self) -> list[BackgroundLoop]:
