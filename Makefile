@@ -12,10 +12,11 @@ RUNS ?= 5
 THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
+FOLLOWING := tests/live/test_9_sources.py
 # Where a shell forbids Python to keep byte code, each process compiles its modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help serve dev one install install-kafka install-dev install-system check unit live cluster long test fresh bench bench-features evidence quality chaos abuse intake interleavings lock generate clean
+.PHONY: help serve dev one install install-kafka install-dev install-system check unit live sources cluster long test fresh bench bench-features evidence quality chaos abuse intake interleavings lock generate clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -57,7 +58,10 @@ one: install-dev ## One test, or one file of tests: make one T=tests/safety/test
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q --tb=short "$(T)"
 
 live: install-dev install-system ## The platform from end to end, started once
-	@$(BIN)/pytest -q -m live --tb=native --durations=10 tests/live
+	@$(BIN)/pytest -q -m live --tb=native --durations=10 tests/live --ignore $(FOLLOWING)
+
+sources: install-dev install-system ## A platform of its own, to which a real Prometheus is connected
+	@$(BIN)/pytest -q -m live --tb=native --durations=5 $(FOLLOWING)
 
 cluster: install-dev install-system ## A cluster of two nodes in network namespaces, and a sweep in one of its own
 	@$(BIN)/pytest -q -m live --tb=native tests/cluster

@@ -3,9 +3,9 @@
 A stream that was given no scale learns it from its first `warmup` observations, by median and
 median distance. Until then they are one regime, unless they part in two (`bocpd_parting`). Once
 they have parted, each is answered by a filter run anew over all there are, on a provisional scale:
-the centre is their median (the older of the two middle values: a centre between two groups of the
-same size would be as far from both, and no hypothesis better than that of one regime), the spread
-twice the robust estimate from their successive differences,
+the centre is the median of the shortest half of them (a plain median may lie between two groups,
+as far from both, and then no hypothesis is better than that of one regime), the spread twice the
+robust estimate from their successive differences,
 1.4826 median|x_i - x_(i-1)| / sqrt(2) (Davies and Kovac, Local extremes, runs, strings and
 multiresolution, Annals of Statistics 29, 2001, section 1.2). Differences, because a shift in the
 middle of so few leaves their median alone and not the median distance; twice, because of so few
@@ -48,12 +48,13 @@ def _median(values: F64Array) -> float:
 
 
 @compiled
-def _older(stash: Any, j: int, one: float, other: float) -> float:
-    """Give which of two values of a coordinate came first."""
-    i = 0
-    while stash[i, j] != one and stash[i, j] != other:
-        i += 1
-    return float(stash[i, j])
+def _middle_of_most(ordered: F64Array) -> float:
+    """Give the median of the shortest half: it lies among values, where many are near."""
+    half, first = (ordered.size + 1) // 2, 0
+    for i in range(1, ordered.size - half + 1):
+        if ordered[i + half - 1] - ordered[i] < ordered[first + half - 1] - ordered[first]:
+            first = i
+    return float(ordered[first + (half - 1) // 2])
 
 
 @compiled
@@ -92,10 +93,9 @@ def _learn_scale(prior: Prior, streams: Streams, slot: int) -> None:
         for i in range(count):
             sorted_[i] = stash[i, j]
         middle = _median(sorted_)
-        if middle > sorted_[(count - 1) // 2]:  # between the two, of which the older counts
-            middle = _older(stash, j, sorted_[(count - 1) // 2], sorted_[count // 2])
         streams.centre[slot, j] = middle
         if count < stash.shape[0]:
+            streams.centre[slot, j] = _middle_of_most(sorted_)
             least = max(1e-9 * abs(middle), 1e-90)
             streams.scale[slot, j] = max(_by_differences(stash, count, j, least), least)
             continue

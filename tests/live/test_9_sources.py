@@ -1,6 +1,6 @@
 """A user's own telemetry: a real Prometheus that scrapes two real services is connected.
 
-It comes last: connecting a source takes the demo away. The tests before it have ended the platform.
+Connecting a source takes the demo away, so it has a platform of its own, or comes last.
 """
 
 import re
@@ -200,9 +200,11 @@ def test_the_gate_sees_what_the_deploy_did(client: httpx.Client) -> None:
         found: dict[str, Any] = of_entity(client, "/models/regime-detection", **asked)["regime"]
         return found
 
-    # The gate compares before and after; of a level alone the second value is the proof.
-    eventually(lambda: regime()["mean"] > SLOW_MS / 2)
-    assert as_seconds(regime()["since"]) >= as_seconds(deploy["time"]) - CADENCE
+    # Of the interval in which the deploy fell some requests are old, some new: where there are few
+    # values before it, three or four after it are what proves a new level.
+    begun = as_seconds(deploy["time"]) - CADENCE
+    eventually(lambda: as_seconds(regime()["since"]) >= begun, within_s=300)
+    assert regime()["mean"] > SLOW_MS / 2
 
 
 async def call_it_stale_after(live: Live, seconds: float) -> None:

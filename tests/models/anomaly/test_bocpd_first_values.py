@@ -45,6 +45,14 @@ def test_a_change_that_was_found_is_not_lost_where_both_levels_have_as_many_valu
     assert (answer.start[max(before + 1, 5) :] >= before).all()
 
 
+@pytest.mark.parametrize("between", [30.0, 120.0, 200.0])
+def test_a_value_that_is_half_old_half_new_hides_no_change(between: float) -> None:
+    rng = np.random.default_rng(3)
+    values = np.concatenate([rng.normal(4, 0.1, 4), [between], rng.normal(248, 0.5, 11)])
+    answer = regimes_of(values)
+    assert (answer.start[8:] >= 4).all()  # from the fourth value of the new level on
+
+
 def test_it_is_announced_once_and_stays_the_regime_when_the_scale_is_learnt() -> None:
     rng = np.random.default_rng(3)
     values = np.concatenate([rng.normal(1, 0.1, 6), rng.normal(5, 0.1, 30)])
