@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 import numpy as np
 
 from safety.applies import Conditions
-from safety.arrays import LARGEST, BoolArray, FloatArray
+from safety.arrays import LARGEST, BoolArray, FloatArray, all_of, none_of
 from safety.conditions import Comparison, Condition
 from safety.policy import FamilyPolicy
 from safety.rule_book import RuleBook
@@ -80,8 +80,9 @@ class _Clean:
         calm = self._calm.holds(matrix)
         if not (calm or self._ranges.holds(matrix)):
             return False
-        if any(stack.broken(matrix).any() for stack in self._always):
-            return False
+        for stack in self._always:
+            if not none_of(stack.broken(matrix)):
+                return False
         return (self._restless if calm else self._at_times).are_kept(matrix)
 
 
@@ -122,7 +123,7 @@ class _Box:
 
     def holds(self, matrix: FloatArray) -> bool:
         values = matrix[: self._size]
-        return bool(((values >= self._low) & (values <= self._high)).all())
+        return all_of(values >= self._low) and all_of(values <= self._high)
 
 
 class _AtTimes:
@@ -136,10 +137,10 @@ class _AtTimes:
         if self._conditions is None:
             return True
         hold = self._conditions.hold(matrix)
-        if not hold.any():
+        if none_of(hold):
             return True
         found = np.concatenate([stack.broken(matrix) for stack in self._stacks])
-        return not (found & hold).any()
+        return none_of(found & hold)
 
 
 def _tightest(rules: Sequence[Rule]) -> list[Rule]:
