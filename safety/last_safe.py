@@ -42,6 +42,9 @@ class LastSafe:
 
     def note(self, entities: Sequence[str], columns: Sequence[FloatTable], now: float) -> None:
         """Keep the answers of these rows, a column a field; of several of one entity the last."""
+        if len(entities) == 1:
+            self._note_one(entities[0], [column.item() for column in columns], now)
+            return
         rows = self._rows(entities)
         self._values[rows] = np.array(columns).T
         self._at[rows] = now
@@ -73,6 +76,12 @@ class LastSafe:
             if not self._at[slot] >= at:
                 self._values[slot] = [values[name] for name in self.fields]
                 self._at[slot] = at
+
+    def _note_one(self, entity: str, values: list[float], now: float) -> None:
+        slot = self._slot(entity)
+        self._values[slot] = values
+        self._at[slot] = now
+        self._changed.add(entity)
 
     def _values_of(self, slot: int) -> dict[str, float]:
         return dict(zip(self.fields, self._values[slot].tolist(), strict=True))

@@ -1,7 +1,7 @@
 """What policy and steering cost on the way of a tail-slo request, in processor time.
 
     python -m benchmarks.speed.hot_path
-    python -m benchmarks.speed.hot_path --before CHECKOUT --parts 200
+    python -m benchmarks.speed.hot_path --before CHECKOUT --parts 1000
 
 `safety stage` is what that process does with a batch, from the bytes that it gets to those that it
 sends. `gateway` is the gateway's own part of one request, from its checked rows to their envelopes:
@@ -113,7 +113,7 @@ def _figures(cost: Cost) -> str:
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--before", type=Path, help="another checkout, whose code is timed too")
-    parser.add_argument("--parts", type=int, default=100)
+    parser.add_argument("--parts", type=int, default=300)
     plan = parser.parse_args(arguments)
     if plan.before is None:
         print(table(*measure([REPOSITORY], plan.parts)))

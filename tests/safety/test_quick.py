@@ -53,6 +53,19 @@ def test_so_has_one_of_each_family_that_ships(family: str, data: st.DataObject) 
     agree(Checker(policy).check(columns, rows), Thorough(policy).check(columns, rows))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_lone_row_that_keeps_all_that_ships_is_told_without_numpy(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = FAMILIES[family]
+    checker, thorough = Checker(policy), Thorough(policy)
+    columns = {name: np.ones(1) for name in policy.inputs + policy.outputs}
+    columns |= {"queue_capacity": np.full(1, 100.0)}
+    assert not thorough.check(columns, 1).violations
+    monkeypatch.setattr(checker, "matrix", None)  # which the other way begins with
+    assert checker.check(columns, 1).broken is None
+
+
 @given(POLICY, ROWS, st.sets(st.sampled_from(COLUMNS)), st.sampled_from(["f4", "f8"]))
 def test_columns_are_laid_out_as_one_by_one(
     policy: FamilyPolicy, rows: Rows, left_out: set[str], kind: str
