@@ -46,7 +46,7 @@ class _Layer:
     last: int
 
     def fill(self, truths: BoolArray) -> None:
-        read = truths[self.parts] ^ self.flip_parts
+        read = truths.take(self.parts, axis=0) ^ self.flip_parts
         truths[self.first : self.last] = np.logical_and.reduceat(read, self.starts) ^ self.flip
 
 
@@ -70,7 +70,7 @@ class Conditions:
         self._compare(matrix, truths)
         for layer in self._layers:
             layer.fill(truths)
-        held: BoolArray = truths[self.roots]
+        held: BoolArray = truths.take(self.roots, axis=0)
         return held
 
     def _compile(
@@ -88,10 +88,10 @@ class Conditions:
         self._if_missing = np.array(missing, dtype=np.bool_).reshape(-1, 1)
 
     def _compare(self, matrix: FloatArray, truths: BoolArray) -> None:
-        left = matrix[self._left]
+        left = matrix.take(self._left, axis=0)
         there = np.isfinite(left)
         numbers = len(self._numbers)
-        right = matrix[self._right]
+        right = matrix.take(self._right, axis=0)
         if len(right):
             there[numbers:] &= np.isfinite(right)
         for compare, first, last in self._runs:

@@ -1,6 +1,6 @@
 """Finds which rules each row of a batch breaks: all of a kind at once, then their conditions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Self, TypeVar
@@ -8,8 +8,9 @@ from typing import Self, TypeVar
 import numpy as np
 
 from safety.applies import Conditions
-from safety.arrays import LARGEST, BoolArray, FloatArray
+from safety.arrays import LARGEST, BoolArray, FloatArray, all_of, none_of
 from safety.conditions import Comparison, Condition
+from safety.one_row import OneRow
 from safety.policy import FamilyPolicy
 from safety.rule_book import RuleBook
 from safety.rules import Between, Change, Finite, Never, Ordered, Rule, Width
@@ -38,6 +39,10 @@ class BrokenRules:
     def none(self, matrix: FloatArray) -> bool:
         """Say in a few numpy calls that nothing at all is broken, where that can be told so."""
         return self._clean.is_sure(matrix)
+
+    def none_of_one(self, columns: Mapping[str, FloatArray]) -> bool:
+        """Say the same of a batch of one row, sooner; a no of its is no answer."""
+        return self._clean.one_row is not None and self._clean.one_row.is_sure(columns)
 
     def broken(self, matrix: FloatArray) -> BoolArray:
         """Give a row for each rule and a column for each row of the batch."""
@@ -72,7 +77,14 @@ class _Clean:
         calm = self._ranges.copy()
         restless = [at for at in at_times if not calm.leave_out(book.conditions[at], book.fields)]
         self._calm = calm
-        self._always = _stacks(_tightest(always))
+        always = _tightest(always)
+        self._always = _stacks(always)
+        # A calm row is spared the conditions, unless some of them are not that simple.
+        self.one_row = (
+            None
+            if restless
+            else OneRow.of(book.fields, calm.bounds(), [rule.measure for rule in always])
+        )
         self._restless = _AtTimes(book, restless, policy)
         self._at_times = _AtTimes(book, at_times, policy)
 
@@ -80,8 +92,9 @@ class _Clean:
         calm = self._calm.holds(matrix)
         if not (calm or self._ranges.holds(matrix)):
             return False
-        if any(stack.broken(matrix).any() for stack in self._always):
-            return False
+        for stack in self._always:
+            if not none_of(stack.broken(matrix)):
+                return False
         return (self._restless if calm else self._at_times).are_kept(matrix)
 
 
@@ -96,6 +109,10 @@ class _Box:
     def narrow(self, at: int, low: float, high: float) -> None:
         self._low[at] = max(self._low[at, 0], low)
         self._high[at] = min(self._high[at, 0], high)
+
+    def bounds(self) -> list[tuple[float, float]]:
+        """Give the bounds of each column."""
+        return list(zip(self._low[:, 0].tolist(), self._high[:, 0].tolist(), strict=True))
 
     def copy(self) -> Self:
         """Give a box of its own with the same bounds."""
@@ -122,7 +139,7 @@ class _Box:
 
     def holds(self, matrix: FloatArray) -> bool:
         values = matrix[: self._size]
-        return bool(((values >= self._low) & (values <= self._high)).all())
+        return all_of(values >= self._low) and all_of(values <= self._high)
 
 
 class _AtTimes:
@@ -136,10 +153,10 @@ class _AtTimes:
         if self._conditions is None:
             return True
         hold = self._conditions.hold(matrix)
-        if not hold.any():
+        if none_of(hold):
             return True
         found = np.concatenate([stack.broken(matrix) for stack in self._stacks])
-        return not (found & hold).any()
+        return none_of(found & hold)
 
 
 def _tightest(rules: Sequence[Rule]) -> list[Rule]:

@@ -72,7 +72,8 @@ class Counts:
     def note(self, tally: Tally, now: float) -> None:
         second = int(now)
         if self._seconds and self._seconds[-1][0] == second:
-            tally = self._seconds.pop()[1].plus(tally)
+            self._seconds[-1] = (second, self._seconds[-1][1].plus(tally))
+            return
         self._seconds.append((second, tally))
         while self._seconds[0][0] < second - LONGEST_SECONDS:
             self._seconds.popleft()

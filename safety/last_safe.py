@@ -42,10 +42,10 @@ class LastSafe:
 
     def note(self, entities: Sequence[str], columns: Sequence[FloatTable], now: float) -> None:
         """Keep the answers of these rows, a column a field; of several of one entity the last."""
-        slots = [self._slots.get(entity, -1) for entity in entities]
-        if -1 in slots:
-            slots = [self._slot(entity) for entity in entities]
-        rows = np.array(slots, dtype=np.intp)
+        if len(entities) == 1:
+            self._note_one(entities[0], [column.item() for column in columns], now)
+            return
+        rows = self._rows(entities)
         self._values[rows] = np.array(columns).T
         self._at[rows] = now
         self._changed.update(entities)
@@ -77,8 +77,21 @@ class LastSafe:
                 self._values[slot] = [values[name] for name in self.fields]
                 self._at[slot] = at
 
+    def _note_one(self, entity: str, values: list[float], now: float) -> None:
+        slot = self._slot(entity)
+        self._values[slot] = values
+        self._at[slot] = now
+        self._changed.add(entity)
+
     def _values_of(self, slot: int) -> dict[str, float]:
         return dict(zip(self.fields, self._values[slot].tolist(), strict=True))
+
+    def _rows(self, entities: Sequence[str]) -> npt.NDArray[np.intp]:
+        """Give the table's rows of these entities; those that have none yet get one."""
+        try:
+            return np.fromiter(map(self._slots.__getitem__, entities), np.intp, len(entities))
+        except KeyError:
+            return np.array([self._slot(entity) for entity in entities], dtype=np.intp)
 
     def _slot(self, entity: str) -> int:
         slot = self._slots.get(entity)

@@ -13,6 +13,9 @@ import numpy.typing as npt
 from safety.arrays import BoolArray, FloatArray
 from safety.rules import Allowance, Between, Change, Finite, Never, Ordered, Width
 
+# Of rows of a matrix: a slice, which copies nothing, where it can be.
+Places = npt.NDArray[np.intp] | slice
+
 
 class Stack(Protocol):
     """All limits of one kind."""
@@ -25,7 +28,7 @@ class FiniteStack:
         self._at = _rows([each.at for each in measures])
 
     def broken(self, matrix: FloatArray) -> BoolArray:
-        finite: BoolArray = np.isfinite(matrix[self._at])
+        finite: BoolArray = np.isfinite(_picked(matrix, self._at))
         return ~finite
 
 
@@ -38,7 +41,7 @@ class BetweenStack:
         self._high = _upright([each.high for each in measures])
 
     def broken(self, matrix: FloatArray) -> BoolArray:
-        values = matrix[self._at]
+        values = _picked(matrix, self._at)
         outside: BoolArray = (values < self._low) | (values > self._high)
         return outside
 
@@ -53,8 +56,8 @@ class OrderedStack:
         self._margin = _upright([each.margin for each in measures])
 
     def broken(self, matrix: FloatArray) -> BoolArray:
-        ceiling = matrix[self._greater] * self._factor + self._margin
-        kept: BoolArray = matrix[self._lesser] <= ceiling
+        ceiling = _picked(matrix, self._greater) * self._factor + self._margin
+        kept: BoolArray = _picked(matrix, self._lesser) <= ceiling
         return ~kept
 
 
@@ -69,8 +72,8 @@ class WidthStack:
         self._floor = _upright([each.floor for each in measures])
 
     def broken(self, matrix: FloatArray) -> BoolArray:
-        size = np.maximum(np.abs(matrix[self._prediction]), self._floor)
-        width = matrix[self._upper] - matrix[self._lower]
+        size = np.maximum(np.abs(_picked(matrix, self._prediction)), self._floor)
+        width = _picked(matrix, self._upper) - _picked(matrix, self._lower)
         kept: BoolArray = width <= self._relative * size
         return ~kept
 
@@ -86,8 +89,8 @@ class ChangeStack:
         self._fall = _Room([each.fall for each in measures])
 
     def broken(self, matrix: FloatArray) -> BoolArray:
-        values, last = matrix[self._at], matrix[self._last]
-        age = np.maximum(matrix[self._age], 0)
+        values, last = _picked(matrix, self._at), _picked(matrix, self._last)
+        age = np.maximum(_picked(matrix, self._age), 0)
         moved: BoolArray = (self._rise.known & (values > last + self._rise.of(last, age))) | (
             self._fall.known & (values < last - self._fall.of(last, age))
         )
@@ -127,8 +130,13 @@ def _upright(values: Sequence[float]) -> FloatArray:
     return np.array(values, dtype=np.float64).reshape(-1, 1)
 
 
-def _rows(places: Sequence[int]) -> npt.NDArray[np.intp] | slice:
-    """Give an index of these rows of a matrix; a slice, which copies nothing, where it can be."""
+def _picked(matrix: FloatArray, at: Places) -> FloatArray:
+    """Give these rows of a matrix; an index in brackets would take twice as long to copy them."""
+    return matrix[at] if isinstance(at, slice) else matrix.take(at, axis=0)
+
+
+def _rows(places: Sequence[int]) -> Places:
+    """Give an index of these rows of a matrix."""
     first = places[0]
     if list(places) == list(range(first, first + len(places))):
         return slice(first, first + len(places))

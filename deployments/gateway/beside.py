@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.gateway.nested import Items
 from deployments.runtime.batch import Batch, Detail, FloatArray, Judgement
-from safety.columns import PARAMETER, TIME_COLUMNS
+from safety.columns import PARAMETER, TIME_COLUMNS, is_parameter
 from safety.moments import NOWHERE, Place, Window, time_columns
 from safety.policy import FamilyPolicy
 
@@ -25,6 +25,13 @@ def no_freezes() -> Sequence[Window]:
     return ()
 
 
+class _Needed(NamedTuple):
+    """What one version's policy reads beside a batch's own columns."""
+
+    times: bool
+    parameters: tuple[str, ...]
+
+
 class BesideColumns:
     """Fills them for the batches of one family, and takes back what safety moved."""
 
@@ -33,7 +40,7 @@ class BesideColumns:
     ) -> None:
         self._family = family
         self._freezes = freezes
-        self._needed: OrderedDict[tuple[int, str], tuple[str, ...]] = OrderedDict()
+        self._needed: OrderedDict[tuple[int, str], _Needed] = OrderedDict()
 
     def add(
         self,
@@ -44,27 +51,24 @@ class BesideColumns:
         now: float,
     ) -> None:
         """Put to a batch, its items among the rows, what the policy reads beside its columns."""
-        needed = self._names(version)
-        if not needed:
-            return
-        if any(name in TIME_COLUMNS for name in needed):
+        needed = self._needs(version)
+        if needed.times:
             moments = np.full(len(judged), now)
             if items is not None:
                 moments[len(judged) - len(items.owners) :] = items.moments(details)
             judged.columns |= time_columns(moments, _places(judged, version), self._freezes())
-        if self._family.parameters and details:
+        if needed.parameters and self._family.parameters and details:
             codes = self._policy(version).codes
-            for name in needed:
-                if name.startswith(PARAMETER):
-                    choices = codes.get(name, ())
-                    judged.columns[name] = self._parameter(details, name, choices)
+            for name in needed.parameters:
+                judged.columns[name] = self._parameter(details, name, codes.get(name, ()))
 
     def take_back(
         self, judgement: Judgement, details: Sequence[Detail | None], version: Version
     ) -> None:
         """Write the parameters that safety moved into the details they came from."""
-        names = [name for name in judgement.columns if name.startswith(PARAMETER)]
-        for name in names:
+        for name in self._needs(version).parameters:
+            if name not in judgement.columns:
+                continue
             choices = self._policy(version).codes.get(name, ())
             short = name.removeprefix(PARAMETER)
             for detail, number in zip(details, judgement.columns[name].tolist(), strict=True):
@@ -86,13 +90,17 @@ class BesideColumns:
         held: dict[str, Any] = detail["data"][self._family.parameters]
         return held
 
-    def _names(self, version: Version) -> tuple[str, ...]:
+    def _needs(self, version: Version) -> _Needed:
         key = (version.number, version.config_hash)
-        if key not in self._needed:
-            self._needed[key] = self._policy(version).beside()
+        needed = self._needed.get(key)
+        if needed is None:
+            names = self._policy(version).beside()
+            needed = self._needed[key] = _Needed(
+                any(name in TIME_COLUMNS for name in names), tuple(filter(is_parameter, names))
+            )
             if len(self._needed) > MOST_VERSIONS:
                 self._needed.popitem(last=False)
-        return self._needed[key]
+        return needed
 
     def _policy(self, version: Version) -> FamilyPolicy:
         return version.document.safety.families[self._family.name]

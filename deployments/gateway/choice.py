@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from config_store.errors import ConfigError
-from config_store.steering.shares import choose
+from config_store.steering.shares import choose, same_for_all
 from config_store.steering.state import Rollout, SteeringState, Strategy
 from config_store.steering.unanswered import StepOf, Tally
 from config_store.store import Version
@@ -80,10 +80,12 @@ class VersionChoice:
         if state is None or active is None or candidate is None:
             raise RuntimeError("Rows are split only while a rollout goes on")
         now = self._wall()  # one time for the whole request
+        by_number = {active.number: active, candidate.number: candidate}
+        if (number := same_for_all(state, now)) is not None:
+            return [(by_number[number], list(range(len(bodies))))]
         chosen: dict[int, list[int]] = {}
         for row, body in enumerate(bodies):
             chosen.setdefault(choose(state, key_of(family, body), now), []).append(row)
-        by_number = {active.number: active, candidate.number: candidate}
         return [(by_number[number], rows) for number, rows in chosen.items()]
 
 

@@ -65,11 +65,13 @@ def safety_of(
     unjudged: Sequence[str],
     judged: Judgement,
     row: int,
+    *,
+    fallback: bool,
 ) -> dict[str, Any]:
     found = {
         "level": level,
         "violations": violations,
-        "fallback": bool(judged.rungs[row]),
+        "fallback": fallback,
         "override": ", ".join(judged.overrides[row].values()) if row in judged.overrides else None,
         "unjudged": unjudged,
     }
@@ -80,6 +82,8 @@ def unjudged_of(
     family: InferenceEndpoint, judged: Iterable[str], data: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Name the parts of an answer that no limit is held against: of parameters each by itself."""
+    if not family.parameters:  # it runs for every row
+        return family.unjudged
     names = {name.removeprefix(PARAMETER) for name in judged if is_parameter(name)}
     if not names:
         return family.unjudged

@@ -86,7 +86,10 @@ class Lanes:
 
     async def _ask_in_rollout(self, asked: _Asked) -> Sequence[Answered]:
         parts = self._choice.split(FAMILIES[asked.family], asked.bodies)
-        found = await self._in_parts(asked, parts)
+        if len(parts) == 1:  # as of every request of one row: a gather would be a task more
+            found = await self._part(asked, parts[0][0])
+        else:
+            found = await self._in_parts(asked, parts)
         answers = [_answer_of(each, asked.family, asked.request_id) for each in found]
         if (candidate := self._choice.shadow) is not None:
             self._shadow(asked, answers, candidate)
@@ -128,7 +131,10 @@ class Lanes:
 
         Rows of a version that gives no answer have its error; an error of all is the request's.
         """
-        waits = [self._part(asked, version, rows) for version, rows in parts]
+        waits = [
+            self._part(asked._replace(bodies=[asked.bodies[row] for row in rows]), version)
+            for version, rows in parts
+        ]
         outcomes = await asyncio.gather(*waits, return_exceptions=True)
         failed = [each for each in outcomes if isinstance(each, BaseException)]
         if len(failed) == len(parts):
@@ -143,17 +149,15 @@ class Lanes:
                 found |= zip(rows, outcome, strict=True)
         return [found[row] for row in range(len(asked.bodies))]
 
-    async def _part(
-        self, asked: _Asked, version: Version, rows: Sequence[int]
-    ) -> Sequence[Answered | Exception]:
-        part = asked._replace(bodies=[asked.bodies[row] for row in rows])
-        beside = self._choice.is_candidate(version)
+    async def _part(self, asked: _Asked, version: Version) -> Sequence[Answered | Exception]:
+        """Ask one version for rows, and count those that it leaves without an answer."""
+        rows, beside = len(asked.bodies), self._choice.is_candidate(version)
         try:
-            found = await self._queue(*part, version, beside=beside)
+            found = await self._queue(*asked, version, beside=beside)
         except Exception as error:
-            self._choice.count(version, len(rows), len(rows) * _is_ours(error))
+            self._choice.count(version, rows, rows * _is_ours(error))
             raise
-        self._choice.count(version, len(rows), sum(_is_lost(each) for each in found))
+        self._choice.count(version, rows, sum(map(_is_lost, found)))
         return found
 
     async def drain(self) -> None:

@@ -4,6 +4,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
+import numpy as np
+
 from deployments.runtime.batch import Judgement
 from observability.metrics import Metrics
 
@@ -32,8 +34,7 @@ class Stopwatch:
         for found in judgement.violations.values():
             for violation in found:
                 self._metrics.violated(family, str(violation["level"]))
-        fallbacks = int(judgement.fallback.sum())
-        if fallbacks:
+        if fallbacks := np.count_nonzero(judgement.fallback):
             self._metrics.model_fallbacks.labels(family).inc(fallbacks)
 
     def write(self) -> None:

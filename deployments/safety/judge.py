@@ -70,12 +70,13 @@ class Judge:
             self._add_last(batch, memory, now)
         if not self._is_answered(batch):
             return self._without_model(batch, memory, now)
-        n = len(batch)
-        verdicts = self.checker.check(batch.columns, n)
+        verdicts = self.checker.check(batch.columns, len(batch))
+        if verdicts.broken is None:
+            return self._as_it_is(batch, memory, now)
         repaired = self.fallback.repair(batch.columns, verdicts)
-        # A moved parameter goes back to where the gateway took it from.
-        leaving = [*self.outputs, *(each for each in self.parameters if each in batch.columns)]
-        columns = {name: np.asarray(repaired.columns[name], np.float64) for name in leaving}
+        columns = {
+            name: np.asarray(repaired.columns[name], np.float64) for name in self._leaving(batch)
+        }
         rungs = self._climb(columns, batch, repaired.fallback, memory, now)
         if memory is not None:
             safe = (verdicts.levels <= Level.WARNING.code) | repaired.clamped
@@ -118,8 +119,23 @@ class Judge:
         judged.levels = np.maximum(judged.levels, float(Level.WARNING.code))
         judged.emergency = why
 
+    def _as_it_is(self, batch: Batch, memory: LastSafe | None, now: float) -> Judgement:
+        """Let leave what breaks nothing, as nearly every batch does: there is no row to look at."""
+        n = len(batch)
+        columns = {name: batch.columns[name] for name in self._leaving(batch)}
+        if memory is not None:
+            kept = [_column(batch, name) for name in self.remembered]
+            _note(batch.entities, kept, n - batch.items, memory, now)
+        return Judgement(columns, np.zeros(n), np.zeros(n), {}, self.policy_hash)
+
+    def _leaving(self, batch: Batch) -> tuple[str, ...]:
+        """Name what is answered; a moved parameter goes back to where the gateway took it from."""
+        if not self.parameters:
+            return self.outputs
+        return (*self.outputs, *(each for each in self.parameters if each in batch.columns))
+
     def _is_answered(self, batch: Batch) -> bool:
-        return all(name in batch.columns for name in self.outputs)
+        return all(map(batch.columns.__contains__, self.outputs))
 
     def _without_model(self, batch: Batch, memory: LastSafe | None, now: float) -> Judgement:
         """Answer a batch that no model answered: by the ladder alone, and at a warning."""
@@ -178,11 +194,11 @@ class Judge:
         kept = [
             columns[name] if name in columns else _column(batch, name) for name in self.remembered
         ]
-        if not batch.items and safe.all():
-            memory.note(batch.entities, kept, now)
-            return
-        rows = np.flatnonzero(safe[: len(batch) - batch.items])
-        if rows.size:
+        known = len(batch) - batch.items
+        rows = np.flatnonzero(safe[:known])
+        if rows.size == known:
+            _note(batch.entities, kept, known, memory, now)
+        elif rows.size:
             entities = [batch.entities[row] for row in rows]
             memory.note(entities, [column[rows] for column in kept], now)
 
@@ -197,6 +213,15 @@ def refusals(refused: Mapping[int, Rule]) -> dict[int, Refusal]:
         }
         for row, rule in refused.items()
     }
+
+
+def _note(
+    entities: list[str], kept: list[FloatArray], rows: int, memory: LastSafe, now: float
+) -> None:
+    """Remember the first rows; those behind them are items, which have no entity of their own."""
+    if rows < len(entities):
+        entities, kept = entities[:rows], [column[:rows] for column in kept]
+    memory.note(entities, kept, now)
 
 
 def _column(batch: Batch, name: str) -> FloatArray:
