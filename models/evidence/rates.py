@@ -46,9 +46,12 @@ def good_bank(margin: float, share: float) -> Bank:
 
 
 def _worse(ends: Floats, excess: float, share: float) -> Bank:
-    """Leave the cells from which a share that is so much smaller would be below nothing."""
+    """Leave the cells from which a share that is so much smaller would be below nothing.
+
+    A share of nothing at all is no hypothesis to bet against: that of the first cell's end is.
+    """
     possible = ends[1:] + excess >= 0
-    high = np.minimum(ends[1:][possible] + excess, 1.0)
+    high = np.clip(ends[1:][possible] + excess, ends[1], 1.0)
     return two_arms(ends[:-1][possible], high, share)
 
 

@@ -102,28 +102,19 @@ def test_a_file_that_was_tampered_with(
 @pytest.mark.parametrize(
     ("forgery", "sentence"),
     [
-        (
-            "ALTER TABLE decisions UPDATE row = replaceOne(row, 'tail', 'TAIL') "
-            "WHERE seq = 12 AND leaf = 7 AND writer = 'gw-b'",
-            "entry 12 of gw-b was altered",
-        ),
-        (
-            "ALTER TABLE decisions DELETE WHERE seq = 12 AND leaf = 7 AND writer = 'gw-b'",
-            "entry 12 of gw-b",
-        ),
-        (
-            "ALTER TABLE decisions DELETE WHERE seq = 12 AND writer = 'gw-b'",
-            "entry 12 of gw-b is not in the archive",
-        ),
+        ("UPDATE row = replaceOne(row, 'tail', 'TAIL') WHERE leaf = 7 AND", "was altered"),
+        ("DELETE WHERE leaf = 7 AND", "was altered"),
+        ("DELETE WHERE", "is not in the archive"),
     ],
 )
 def test_a_ledger_that_was_tampered_with(
     step: Step, file: Path, tmp_path: Path, forgery: str, sentence: str
 ) -> None:
-    store(tmp_path / "archive", step, forgery)
+    where = "seq = 12 AND writer = 'gw-b'"
+    store(tmp_path / "archive", step, f"ALTER TABLE decisions {forgery} {where}")
     found = verify(file, tmp_path / "archive")
     assert found.exit_code == 4, found.output
-    assert sentence in said(found)
+    assert f"entry 12 of gw-b {sentence}" in said(found)
 
 
 async def test_one_step_is_fetched_by_its_number(
@@ -139,9 +130,8 @@ async def test_one_step_is_fetched_by_its_number(
     assert "There is no certificate of step 7 of the rollout" in said(missing)
 
 
-async def test_what_cannot_be_fetched_is_said_in_a_sentence(
-    api: ConfigApi, step: Step, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("step")
+async def test_what_cannot_be_fetched_is_said_in_a_sentence(api: ConfigApi, tmp_path: Path) -> None:
     assert "No rollout was begun yet" in said(await invoke(api, "certificate"))
     unknown = await invoke(api, "certificate", "r2")
     assert (unknown.exit_code, "No rollout 'r2' left a certificate" in said(unknown)) == (1, True)

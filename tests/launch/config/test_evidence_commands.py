@@ -26,6 +26,7 @@ from tests.redis_server import RedisServer
 from tests.waiting import until
 
 WATCH = ("config", "watch")
+COMMAND = [sys.executable, "-m", "launch.cli", *WATCH]
 ROLLOUT = "c1"
 PLAN = plan_of(paired=False).model_copy(update={"rollout": ROLLOUT, "step": 0})
 SHOWN_CURSOR = "\x1b[?25h"
@@ -150,21 +151,19 @@ async def test_in_a_log_every_look_is_a_line_for_each_metric(
     log = tmp_path / "log"
     async with served(api, settings, any_free_port()):
         with log.open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "launch.cli", *WATCH],
-                cwd=REPOSITORY,
-                stdout=out,
-                stderr=subprocess.STDOUT,
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND, cwd=REPOSITORY, stdout=out, stderr=subprocess.STDOUT
             )
         try:
             await until(lambda: log.read_text().count("error_rate  ") == 3)
             await looked_at(api, 4, 4)
             await until(lambda: log.read_text().count("error_rate  ") == 4)
             await api.ask("POST", "/config/rollout/abort", {"reason": "enough"})
-            assert await asyncio.to_thread(process.wait) == 0
+            assert await process.wait() == 0
         finally:
-            process.kill()
-            process.wait()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
     text = log.read_text()
     assert "\x1b" not in text
     assert text.count(f"canary rollout {ROLLOUT}") == 1
@@ -174,9 +173,8 @@ async def test_in_a_log_every_look_is_a_line_for_each_metric(
 
 async def test_without_a_platform_it_says_what_to_do(settings: Settings) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "launch.cli", *WATCH]
     found = await asyncio.to_thread(
-        subprocess.run, command, cwd=REPOSITORY, capture_output=True, text=True, check=False
+        subprocess.run, COMMAND, cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert found.returncode == 1
     assert "Ballast does not run here; `ballast up` starts it." in " ".join(found.stderr.split())
