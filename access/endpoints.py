@@ -40,6 +40,8 @@ _BY_ROLE: dict[Role, tuple[str, ...]] = {
         "GET /config/versions/{v}",
         "GET /config/diff",
         "GET /config/rollout",
+        "GET /config/rollout/{id}/certificate",
+        "GET /config/rollout/{id}/evidence",
         "GET /config/steering",
         "GET /config/settings",
         "GET /config/at",

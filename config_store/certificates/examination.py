@@ -15,6 +15,7 @@ from config_store.certificates.observations import (
     requests_of,
 )
 from config_store.certificates.plan import Plan
+from models.evidence.sequences import Interval
 from models.evidence.trial import Trial
 from models.evidence.verdict import MetricSeen
 from observability.ledger.entry import Entry
@@ -47,6 +48,10 @@ class Examination:
         look = self._seen(at, spans)
         self.looks.append(look)
         return look
+
+    def excess(self) -> dict[str, Interval]:
+        """Bound how much worse the candidate is in each metric, by what the looks have seen."""
+        return self._trial.excess()
 
     def certificate(self, before: str) -> Certificate:
         """Write down what was seen by the last look; `before` is the step's before, or FIRST."""

@@ -1,8 +1,13 @@
-"""Keeps certificates in Redis, each under the hash of its content: none is ever overwritten."""
+"""Keeps certificates in Redis, each under the hash of its content: none is ever overwritten.
+
+Beside them is, for each rollout, the list of its certificates in the order in which they were
+written: the rollout's state forgets it when the next one ends.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from redis.asyncio import Redis
 
 from config_store.certificates.certificate import Certificate
@@ -16,18 +21,28 @@ class CertificateStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._key = redis_name(redis, "certificates")
+        self._listed_key = redis_name(redis, "certificates", "rollouts")
 
-    async def keep(self, certificate: Certificate) -> None:
-        """Keep a certificate; one that is there already stays as it is."""
-        written = certificate.model_dump_json()
-        await self._redis.hsetnx(self._key, certificate.hash, written)
+    async def keep(self, certificate: Certificate, earlier: Sequence[str] = ()) -> None:
+        """Keep a certificate, written after these of its rollout; one that is there stays."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hsetnx(self._key, certificate.hash, certificate.model_dump_json())
+        listed = [*(each for each in earlier if each != certificate.hash), certificate.hash]
+        pipe.hset(self._listed_key, certificate.plan.rollout, orjson.dumps(listed))
+        await pipe.execute()
 
-    async def load(self, hashes: Sequence[str]) -> list[Certificate]:
-        """Load the certificates with these hashes, in this order."""
+    async def listed(self, rollout: str) -> list[str]:
+        """Name the certificates of a rollout; none of one that is not known."""
+        found: Any = await self._redis.hget(self._listed_key, rollout)
+        hashes: list[str] = [] if found is None else orjson.loads(found)
+        return hashes
+
+    async def load(self, hashes: Sequence[str]) -> list[bytes]:
+        """Load the certificates with these hashes, in this order, as they were written."""
         if not hashes:
             return []
-        found: list[Any] = await self._redis.hmget(self._key, list(hashes))
+        found: Any = await self._redis.hmget(self._key, list(hashes))
         for name, written in zip(hashes, found, strict=True):
             if written is None:
                 raise UnknownCertificateError(name)
-        return [Certificate.model_validate_json(written) for written in found]
+        return list(found)

@@ -18,6 +18,7 @@ from config_store.steering.state import (
     Verdict,
 )
 from config_store.steering.switches import end_rollout, finish
+from observability.timeline.event import Event
 
 JUDGED = {Strategy.CANARY, Strategy.SHADOW}
 
@@ -25,9 +26,10 @@ JUDGED = {Strategy.CANARY, Strategy.SHADOW}
 def judge(state: SteeringState, command: Judge, by: Actor, now: float) -> Changed:
     rollout = _at_step(state, command.rollout, command.step)
     _refuse_unbegun(rollout, now)
-    certificates = rollout.certificates
+    certificates, events = rollout.certificates, tuple[Event, ...]()
     if command.certificate and command.certificate not in certificates:
         certificates = (*certificates, command.certificate)
+        events = (_certified(rollout, command, by, now),)
     judged = rollout.model_copy(
         update={
             "verdict": command.verdict,
@@ -37,8 +39,24 @@ def judge(state: SteeringState, command: Judge, by: Actor, now: float) -> Change
     )
     state = with_fields(state, rollout=judged)
     if command.verdict is Verdict.BAD:
-        return end_rollout(state, judged.note or "the verdict is bad", by, now)
-    return Changed(state)
+        ended = end_rollout(state, judged.note or "the verdict is bad", by, now)
+        return Changed(ended.state, (*events, *ended.events))
+    return Changed(state, events)
+
+
+def _certified(rollout: Rollout, command: Judge, by: Actor, now: float) -> Event:
+    """Name the certificate where it stays: who rewrites it and the ledger is told by its hash."""
+    return event(
+        "rollout_judged",
+        now,
+        by,
+        rollout=rollout.id,
+        version=rollout.candidate,
+        step=rollout.step,
+        verdict=command.verdict,
+        certificate=command.certificate,
+        reason=command.note or "no reason was given",
+    )
 
 
 def advance(state: SteeringState, command: Advance, by: Actor, now: float) -> Changed:

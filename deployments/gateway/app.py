@@ -32,6 +32,7 @@ from deployments.gateway.own_bodies import reads_its_own
 from deployments.gateway.routes import (
     config,
     config_changes,
+    config_evidence,
     config_past,
     config_rollouts,
     datasets,
@@ -93,6 +94,7 @@ def build_app(context: GatewayContext) -> FastAPI:
         config,
         config_changes,
         config_rollouts,
+        config_evidence,
         config_past,
         safety_routes,
         policy_check,

@@ -12,6 +12,7 @@ from config_store.errors import (
     NoActiveVersionError,
     NotPermittedError,
     RefusedChangeError,
+    UnknownCertificateError,
     UnknownVersionError,
 )
 from config_store.steering.commands import Actor
@@ -49,6 +50,8 @@ def refusals() -> Iterator[None]:
     except UnknownVersionError as unknown:
         why = f"{unknown} GET /config/versions lists those that exist"
         raise NotFoundError(why) from unknown
+    except UnknownCertificateError as unknown:
+        raise NotFoundError(str(unknown)) from unknown
     except (LostRaceError, NoActiveVersionError) as away:
         raise UnavailableError(str(away)) from away
     except (RefusedChangeError, ChangedBehindError, ConfigError) as refusal:

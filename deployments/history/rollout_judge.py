@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 
 from access.keys import Role
 from config_store.certificates.certificate import FIRST, Look
+from config_store.certificates.progress import Point, StepProgress
 from config_store.certificates.store import CertificateStore
 from config_store.errors import NoActiveVersionError, RefusedChangeError
 from config_store.steering.commands import Actor, Advance, Command, Judge, Wait
@@ -29,7 +30,6 @@ from config_store.steering.unanswered import StepOf, Unanswered
 from deployments.history.step_evidence import SETTLING_SECONDS, Archived, StepEvidence, plan_of
 from deployments.stages import STAGES
 from observability.snapshots import gather
-from settings.redis_names import redis_name
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class RolloutJudge:
         self._certificates = CertificateStore(redis)
         self._unanswered = Unanswered(redis)
         self._loaded = LoadedCandidates(redis)
-        self._key = redis_name(redis, "config", "evidence")
+        self._progress = StepProgress(redis)
         self._evidence: StepEvidence | None = None
         # The look that a certificate was written of last, for a step that ends without a verdict.
         self._certified: Look | None = None
@@ -96,8 +96,8 @@ class RolloutJudge:
         if evidence is None:
             return
         if evidence.due(now):
-            look = await asyncio.to_thread(evidence.look, self._archive, now)
-            await self._redis.set(self._key, orjson.dumps(evidence.to_json()))
+            look, point = await asyncio.to_thread(_looked, evidence, self._archive, now)
+            await self._progress.keep(orjson.dumps(evidence.to_json()), point)
             verdict = await self._say(rollout, evidence, look)
             rollout = rollout.model_copy(update={"verdict": verdict})
         if rollout.verdict is Verdict.GOOD:
@@ -113,7 +113,7 @@ class RolloutJudge:
             await self._note(rollout, str(untested))
             return None
         if self._evidence is None:
-            kept = await self._redis.get(self._key)
+            kept = await self._progress.examination()
             self._evidence = None if kept is None else StepEvidence.from_json(orjson.loads(kept))
         if self._evidence is None or self._evidence.plan != plan:
             self._evidence = StepEvidence.begin(plan)
@@ -153,7 +153,7 @@ class RolloutJudge:
         """Keep the certificate before anybody goes by its verdict."""
         before = rollout.certificates[-1] if rollout.certificates else FIRST
         certificate = evidence.certificate(before)
-        await self._certificates.keep(certificate)
+        await self._certificates.keep(certificate, rollout.certificates)
         verdict = Verdict(look.verdict)
         said = Judge(rollout.id, rollout.step, verdict, look.reason, certificate.hash)
         await self._command(said)
@@ -182,3 +182,7 @@ class RolloutJudge:
 
     async def _command(self, command: Command) -> None:
         await self._steering.change(command, JUDGE, self._wall())
+
+
+def _looked(evidence: StepEvidence, archive: Archived, now: float) -> tuple[Look, Point]:
+    return evidence.look(archive, now), evidence.point()

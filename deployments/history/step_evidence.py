@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 from config_store.certificates.certificate import Certificate, Look
 from config_store.certificates.examination import Examination
 from config_store.certificates.plan import Plan, margins_of
+from config_store.certificates.progress import Point
 from config_store.steering.rollouts import needs_evidence
 from config_store.steering.state import Rollout, Strategy
 from models.evidence.margins import Design
@@ -84,6 +85,11 @@ class StepEvidence:
         look = self._examination.look(before_ms / 1000, entries)
         self._seen_ms, self._next_seq = before_ms, next_seq
         return look
+
+    def point(self) -> Point:
+        """Show what the last look has found."""
+        looks = self._examination.looks
+        return Point.of(self.plan, len(looks), looks[-1], self._examination.excess())
 
     def certificate(self, before: str) -> Certificate:
         return self._examination.certificate(before)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from launch.command import failed, read_settings
+from launch.config.evidence_commands import certificate, watch
 
 config = typer.Typer(
     help="Edit, check, deploy and roll back the configuration.", no_args_is_help=True
@@ -121,16 +122,8 @@ def deploy(
         typer.echo("`ballast config watch` follows it, `ballast config abort` ends it.")
 
 
-@config.command()
-def watch(
-    once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
-) -> None:
-    """Follow a rollout: a live picture in a terminal, else a picture for each change."""
-    from launch.config.requests import ask, follow  # noqa: PLC0415 - see above
-    from launch.config.watching import Watching  # noqa: PLC0415 - rich takes a moment
-
-    with Watching(live=sys.stdout.isatty() and not once) as watching:
-        ask(lambda client: follow(client, watching.show, once=once))
+config.command()(watch)
+config.command()(certificate)
 
 
 @config.command()

@@ -1,9 +1,13 @@
 """Draws a rollout as text: its steps, how far it is, how long it has, and what the verdict is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from launch.config.chart import MOST_ROWS, charts
+
 BAR = 40
+_OF_EACH_METRIC = 2  # its title, and the line of its margin
 
 Body = Mapping[str, Any]
 
@@ -27,15 +31,48 @@ def picture(shown: Body) -> Iterator[str]:
     else:
         spent = min((now - begun) / max(deadline - begun, 1e-9), 1.0)
         yield f"time      [{_bar(spent)}] {duration(deadline - now)} left of this step"
+    yield f"deadline  {_moment(deadline)}, and of the rollout {_moment(rollout['ends'])}"
     yield f"verdict   {rollout['verdict']}{_noted(rollout)}"
     if rollout["certificates"]:
         yield f"certificates {len(rollout['certificates'])}"
+
+
+def full_picture(
+    shown: Body, points: Sequence[Body], width: int, height: int | None = None
+) -> Iterator[str]:
+    """Draw the rollout and the evidence for its step, no higher than asked if that can be."""
+    lines = list(picture(shown))
+    yield from lines
+    rollout = shown["rollout"] or shown["last"]
+    if rollout is None or not (points or _is_judged(rollout)):
+        return
+    yield ""
+    yield from charts(rollout, points, width, _rows(rollout, height, len(lines) + 2))
 
 
 def duration(seconds: float) -> str:
     """Write seconds as hours, minutes and seconds."""
     whole = max(int(seconds), 0)
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _is_judged(rollout: Body) -> bool:
+    """Tell whether evidence comes of this step: nobody is compared where all keys see it."""
+    return (
+        rollout["outcome"] is None
+        and rollout["settings"]["evidence"]
+        and rollout["strategy"] in {"canary", "shadow"}
+        and rollout["shares"][rollout["step"]] < 1
+    )
+
+
+def _rows(rollout: Body, height: int | None, taken: int) -> int:
+    """Tell how many rows on each side of its margin a metric has where all are to be seen."""
+    if height is None:
+        return MOST_ROWS
+    metrics = max(len(rollout["settings"]["margins"]), 1)
+    left = (height - taken) // metrics - _OF_EACH_METRIC
+    return min(max(left // 2, 1), MOST_ROWS)
 
 
 def _ended(shown: Body) -> Iterator[str]:
@@ -49,6 +86,8 @@ def _ended(shown: Body) -> Iterator[str]:
         f"{how}{_noted(last)}."
     )
     yield f"Version {shown['active']} is in force."
+    if last["certificates"]:
+        yield f"`ballast config certificate {last['id']}` fetches what it was judged by."
 
 
 def _steps(shares: list[float], step: int) -> str:
@@ -67,6 +106,10 @@ def _bar(share: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def _noted(rollout: Body) -> str:

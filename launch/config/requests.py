@@ -22,7 +22,6 @@ from settings.environment import Settings
 
 T = TypeVar("T")
 
-LOOK_SECONDS = 1.0
 # A replica follows within a second, and reports each second.
 COMPLETE_LOOKS, COMPLETE_LOOK_SECONDS = 40, 0.25
 
@@ -84,15 +83,3 @@ async def completed(client: httpx.AsyncClient) -> str:
         f"{len(behind)} replicas do not go by version {found['version']} yet: {', '.join(behind)}. "
         "`ballast config drift` shows them."
     )
-
-
-async def follow(
-    client: httpx.AsyncClient, show: Callable[[dict[str, Any]], None], *, once: bool
-) -> dict[str, Any]:
-    """Look at the rollout each second until it ended; gives the last answer."""
-    while True:
-        found: dict[str, Any] = await fetch(client, "GET", "/config/rollout")
-        show(found)
-        if once or found["rollout"] is None:
-            return found
-        await asyncio.sleep(LOOK_SECONDS)

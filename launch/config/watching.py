@@ -1,5 +1,6 @@
-"""Shows a rollout while it goes on: redrawn in a terminal, a picture for each change in a log."""
+"""Shows a rollout while it goes on: redrawn in a terminal; in a log a line for what is new."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -8,7 +9,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from launch.config.picture import picture
+from launch.config.chart import look_lines
+from launch.config.picture import full_picture, picture
+
+Body = Mapping[str, Any]
 
 # They change each second by themselves, and nothing happened.
 _TICKING = ("keys", "time", "step  ")
@@ -18,21 +22,57 @@ class Watching:
     """What `ballast config watch` shows."""
 
     def __init__(self, *, live: bool) -> None:
-        self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=not live)
         self._live = Live(console=self._console, auto_refresh=False) if live else None
         self._undo = ExitStack()
-        self._last: list[str] = []
+        self._drawn: list[str] = []
+        self._still: list[str] = []
+        self._told: tuple[str, int, int] | None = None
+        self._away = ""
 
-    def show(self, found: dict[str, Any]) -> None:
-        lines = list(picture(found))
+    def show(self, found: Body, points: Sequence[Body]) -> None:
+        self._away = ""
         if self._live is not None:
-            self._live.update(Text("\n".join(lines)), refresh=True)
+            width, height = self._console.size
+            self._drawn = list(full_picture(found, points, width, height))
+            self._redraw()
             return
+        lines = list(picture(found))
         still = [line for line in lines if not line.startswith(_TICKING)]
-        if still != self._last:
-            self._last = still
-            for line in lines:
-                self._console.print(line)
+        if still != self._still:
+            self._still = still
+            self._print(lines)
+        self._print(self._untold(found, points))
+
+    def show_away(self, sentence: str) -> None:
+        """Say that nothing new is known, below what was known last; once for each sentence."""
+        if sentence == self._away:
+            return
+        self._away = sentence
+        if self._live is not None:
+            self._redraw()
+        else:
+            self._print([sentence])
+
+    def _untold(self, found: Body, points: Sequence[Body]) -> Iterator[str]:
+        """Tell of the looks that no line was printed of yet."""
+        rollout = found["rollout"] or found["last"]
+        for point in points:
+            step = point["rollout"], point["step"]
+            told = self._told[2] if self._told is not None and self._told[:2] == step else 0
+            if point["number"] > told:
+                self._told = (*step, point["number"])
+                yield from look_lines(rollout, point)
+
+    def _redraw(self) -> None:
+        if self._live is not None:
+            lines = [*self._drawn, *([self._away] if self._away else [])]
+            text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+            self._live.update(text, refresh=True)
+
+    def _print(self, lines: Sequence[str] | Iterator[str]) -> None:
+        for line in lines:
+            self._console.print(line)
 
     def __enter__(self) -> Self:
         if self._live is not None:

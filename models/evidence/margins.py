@@ -4,6 +4,7 @@ Larger is worse in every metric. A metric's margin says how much worse a candida
 be let through.
 """
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -105,6 +106,11 @@ class Margins(Frozen):
     def good_alpha(self) -> float:
         """All must be good, so a bad candidate has to slip past the very metric that shows it."""
         return self.alpha
+
+    @property
+    def needed(self) -> tuple[float, float]:
+        """What the evidence for bad and for good must reach, as logarithms."""
+        return -math.log(self.bad_alpha), -math.log(self.good_alpha)
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from models.evidence.bets import Floats
+from models.evidence.excess import Test, excess_of
 from models.evidence.groups import averages, weights_of
 from models.evidence.margins import Design, Margins, Mean, Metric, Quantile, Rate
 from models.evidence.means import ArmsMean, PairsMean
@@ -13,8 +14,6 @@ from models.evidence.rates import ArmsRate, PairsRate
 from models.evidence.sequences import Interval, quantile_interval, share_interval
 from models.evidence.verdict import ArmSeen, MetricSeen, Verdict
 from models.protocols import BoolArray, IntArray
-
-Test = ArmsRate | ArmsQuantile | ArmsMean | PairsRate | PairsQuantile | PairsMean
 
 
 class MetricTest:
@@ -66,10 +65,25 @@ class MetricTest:
         """Judge the metric by the highest evidence that any look has found."""
         self._highest = np.maximum(self._highest, self._test.log_evidence())
         bad, good = self._highest.tolist()
-        needed = -float(np.log(self._margins.bad_alpha)), -float(np.log(self._margins.good_alpha))
+        needed = self._margins.needed
         verdict, reason = self._judge(bad >= needed[0], good >= needed[1])
         incumbent, candidate = self._arms_seen()
         return MetricSeen(bad, needed[0], good, needed[1], verdict, reason, incumbent, candidate)
+
+    def excess(self) -> Interval:
+        """Bound how much worse the candidate is, as far as looks have shown it by now."""
+        if not self._values.all():
+            return None, None
+        arms = self._interval(0), self._interval(1)
+        lower, upper = excess_of(self._test, self.metric, self._margins.needed, arms)
+        # What a look has shown of the margin itself stays shown.
+        bad, good = (self._highest >= self._margins.needed).tolist()
+        margin = self.metric.margin
+        if bad:
+            lower = margin if lower is None else max(lower, margin)
+        if good:
+            upper = margin if upper is None else min(upper, margin)
+        return lower, upper
 
     def _judge(self, bad: bool, good: bool) -> tuple[Verdict, str]:
         if bad:

@@ -40,10 +40,22 @@ class ArmsQuantile:
 
     def log_evidence(self) -> tuple[float, float]:
         """Give the logarithms of the evidence for bad and for good."""
-        incumbent, candidate = map(exceeding, self.histograms)
+        return self.log_evidence_of(0)
+
+    def log_evidence_of(self, steps: int) -> tuple[float, float]:
+        """Give the evidence with a factor in c's place that is so many thresholds larger."""
+        incumbent, candidate = exceeding(self.histograms[0]), exceeding(self._moved(steps))
         bad = self.bad.log_wealth(two_arm_counts(incumbent, candidate))
         good = self.good.log_wealth(two_arm_counts(candidate, incumbent))
         return float(bad.min()), float(good.min())
+
+    def _moved(self, steps: int) -> Floats:
+        """Divide the candidate's values by more; what is beyond both ends stays beyond them."""
+        last = self.edges.size
+        found = np.clip(np.arange(last + 1) - steps, 0, last)
+        found[[0, last]] = 0, last
+        moved: Floats = np.bincount(found, self.histograms[1], last + 1)
+        return moved
 
     def to_json(self) -> dict[str, Any]:
         return {"histograms": [sparse(each) for each in self.histograms]}

@@ -36,16 +36,29 @@ def shares(margin: float) -> Floats:
 @lru_cache(maxsize=64)
 def bad_bank(margin: float, share: float) -> Bank:
     """Bet that the candidate is worse by more than the margin, for each cell."""
-    ends = shares(margin)
-    return two_arms(ends[:-1], np.minimum(ends[1:] + margin, 1.0), share)
+    return _worse(shares(margin), margin, share)
 
 
 @lru_cache(maxsize=64)
 def good_bank(margin: float, share: float) -> Bank:
-    """Bet that the candidate is not worse by the margin; cells where it could not be are left."""
-    ends = shares(margin)
-    possible = ends[:-1] + margin < 1
-    return two_arms(ends[:-1][possible] + margin, ends[1:][possible], 1 - share)
+    """Bet that the candidate is not worse by the margin."""
+    return _not_worse(shares(margin), margin, share)
+
+
+def _worse(ends: Floats, excess: float, share: float) -> Bank:
+    """Leave the cells from which a share that is so much smaller would be below nothing.
+
+    A share of nothing at all is no hypothesis to bet against: that of the first cell's end is.
+    """
+    possible = ends[1:] + excess >= 0
+    high = np.clip(ends[1:][possible] + excess, ends[1], 1.0)
+    return two_arms(ends[:-1][possible], high, share)
+
+
+def _not_worse(ends: Floats, excess: float, share: float) -> Bank:
+    """Leave the cells in which the candidate's share could not be so much larger."""
+    possible = ends[:-1] + excess < 1
+    return two_arms(ends[:-1][possible] + excess, ends[1:][possible], 1 - share)
 
 
 class ArmsRate:
@@ -62,9 +75,17 @@ class ArmsRate:
 
     def log_evidence(self) -> tuple[float, float]:
         """Give the logarithms of the evidence for bad and for good."""
-        incumbent, candidate = self.counts
         bad = bad_bank(self._margin, self._share)
-        good = good_bank(self._margin, self._share)
+        return self._wealth(bad, good_bank(self._margin, self._share))
+
+    def log_evidence_of(self, excess: float) -> tuple[float, float]:
+        """Give the evidence that the candidate is worse by more than this, and that it is not."""
+        ends = shares(self._margin)
+        bad = _worse(ends, excess, self._share)
+        return self._wealth(bad, _not_worse(ends, excess, self._share))
+
+    def _wealth(self, bad: Bank, good: Bank) -> tuple[float, float]:
+        incumbent, candidate = self.counts
         return (
             float(bad.log_wealth(np.concatenate([incumbent, candidate])).min()),
             float(good.log_wealth(np.concatenate([candidate, incumbent])).min()),
@@ -94,6 +115,11 @@ class PairsRate:
     def log_evidence(self) -> tuple[float, float]:
         """Give the logarithms of the evidence for bad and for good."""
         return float(self.bad.log_wealth(self.counts)), float(self.good.log_wealth(self.counts))
+
+    def log_evidence_of(self, excess: float) -> tuple[float, float]:
+        """Give the evidence that the candidate is worse by more than this, and that it is not."""
+        bad, good = differences(excess, 1), differences(excess, -1)
+        return float(bad.log_wealth(self.counts)), float(good.log_wealth(self.counts))
 
     def to_json(self) -> dict[str, Any]:
         return {"counts": self.counts.tolist(), "hits": self.hits.tolist()}

@@ -14,6 +14,7 @@ from models.evidence.exposures import Exposures
 from models.evidence.groups import group_of
 from models.evidence.margins import Design, Margins
 from models.evidence.metric_test import MetricTest
+from models.evidence.sequences import Interval
 from models.evidence.verdict import Seen, verdict_of
 from models.protocols import BoolArray, IntArray
 
@@ -91,6 +92,10 @@ class Trial:
         verdict, reason = verdict_of(metrics, self._share_evidence >= needed, twice)
         share_evidence = None if self.design.paired else self._share_evidence
         return Seen(verdict, reason, metrics, share_evidence, twice)
+
+    def excess(self) -> dict[str, Interval]:
+        """Bound how much worse the candidate is in each metric; this takes longer than a look."""
+        return {test.metric.name: test.excess() for test in self._tests}
 
     def to_json(self) -> dict[str, Any]:
         return {

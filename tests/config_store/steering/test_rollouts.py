@@ -132,7 +132,19 @@ def test_a_bad_verdict_ends_it() -> None:
         "p99 is 22 % higher",
         ("c1",),
     )
-    assert [each.kind for each in found.events] == ["rollout_aborted"]
+    assert [each.kind for each in found.events] == ["rollout_judged", "rollout_aborted"]
+    assert found.events[0].details["certificate"] == "c1"
+    assert found.events[0].summary == (
+        "Step 0 of version 2's rollout was judged bad: p99 is 22 % higher"
+    )
+
+
+def test_a_certificate_is_noted_once() -> None:
+    state = in_canary(first(), 2)
+    verdict = Judge("canary 2", 0, Verdict.UNKNOWN, "too few", "c1")
+    found = carried(state, [verdict, verdict], now=BEGUN)
+    assert [each.kind for each in found.events] == ["rollout_judged"]
+    assert not carried(state, [Judge("canary 2", 0, Verdict.UNKNOWN)], now=BEGUN).events
 
 
 def test_a_step_without_a_verdict_ends_at_its_deadline() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from config_store.certificates.certificate import Certificate
 from config_store.certificates.recompute import Verified, recompute
 from config_store.certificates.store import CertificateStore
 from config_store.steering.settings import Margin, RolloutSettings
@@ -56,7 +57,8 @@ async def test_a_good_candidate_is_brought_on_by_what_the_clients_were_answered(
     state = await operator.store.read()
     rollout = state.rollout or state.last_rollout
     assert rollout is not None
-    (certificate,) = await CertificateStore(house.redis).load(rollout.certificates)
+    (written,) = await CertificateStore(house.redis).load(rollout.certificates)
+    certificate = Certificate.model_validate_json(written)
     assert (certificate.verdict, certificate.looks[-1].rows) == (
         "good",
         200 if strategy is Strategy.CANARY else 400,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from config_store.certificates.certificate import Look
+from config_store.certificates.certificate import Certificate, Look
+from config_store.certificates.progress import Point, StepProgress
 from config_store.certificates.recompute import Verified, follows, recompute
 from config_store.certificates.store import CertificateStore
 from config_store.shipped import default_document
@@ -23,6 +24,8 @@ from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.archive import Archive
 from observability.ledger.entry import Entry
 from observability.schema import create_tables
+from observability.timeline.event import read_event
+from observability.timeline.stream import TimelineStream
 from tests.config_store.certificates.step import CANDIDATE, INCUMBENT, NOW, STATED, Rows, chain
 from tests.config_store.steering.people import ADA, CY
 
@@ -72,7 +75,7 @@ class Court:
     async def verified(self, rollout: Rollout | None, entries: Entries) -> list[Verdict]:
         """Verify all certificates of a rollout; give their verdicts."""
         assert rollout is not None
-        found = await CertificateStore(self._redis).load(rollout.certificates)
+        found = await self.certificates(rollout)
         assert follows(found) is None
         for each in found:
             assert isinstance(recompute(each, entries), Verified)
@@ -80,8 +83,17 @@ class Court:
 
     async def looks(self, rollout: Rollout | None) -> tuple[Look, ...]:
         assert rollout is not None
-        (certificate,) = await CertificateStore(self._redis).load(rollout.certificates)
+        (certificate,) = await self.certificates(rollout)
         return certificate.looks
+
+    async def certificates(self, rollout: Rollout) -> list[Certificate]:
+        store = CertificateStore(self._redis)
+        assert await store.listed(rollout.id) == list(rollout.certificates)
+        written = await store.load(rollout.certificates)
+        return [Certificate.model_validate_json(each) for each in written]
+
+    async def points(self, step: int = 0) -> list[Point]:
+        return await StepProgress(self._redis).points("r", step, 0, 100)
 
 
 @pytest.fixture
@@ -117,7 +129,9 @@ async def test_a_good_candidate_goes_on_step_by_step_and_becomes_active(court: C
     assert (state.active, state.rollout) == (CANDIDATE, None)
 
 
-async def test_a_bad_candidate_is_rolled_back_with_a_certificate(court: Court) -> None:
+async def test_a_bad_candidate_is_rolled_back_with_a_certificate(
+    court: Court, redis: Redis
+) -> None:
     await court.begin(Strategy.CANARY)
     entries = of_two_gateways(Rows().canary(2000, allowed=False))
     court.archive.add(entries)
@@ -125,6 +139,16 @@ async def test_a_bad_candidate_is_rolled_back_with_a_certificate(court: Court) -
     assert (state.active, state.rollout) == (INCUMBENT, None)
     assert state.versions[CANDIDATE].stage is Stage.ROLLED_BACK
     assert await court.verified(state.last_rollout, entries) == [Verdict.BAD]
+    # Nobody can rewrite a certificate unseen: its hash is on the timeline too.
+    noted = [read_event(each.data) for each in await TimelineStream(redis).read(100)]
+    (judged,) = [each for each in noted if each.kind == "rollout_judged"]
+    assert state.last_rollout is not None
+    assert judged.details["certificate"] == state.last_rollout.certificates[0]
+    assert judged.details["verdict"] == "bad"
+    # What led there can still be shown.
+    (point,) = await court.points()
+    margin = next(each.absolute for each in STATED if each.metric == "violation_rate")
+    assert point.metrics["violation_rate"].lower >= margin  # type: ignore[operator] # it is known
 
 
 async def test_a_shadow_is_judged_by_its_pairs_and_then_becomes_active(court: Court) -> None:
@@ -149,6 +173,11 @@ async def test_a_restarted_judge_goes_on_where_it_was(court: Court) -> None:
     looks = await court.looks(state.rollout)
     assert [len(look.spans) for look in looks] == [2, 2]
     assert [look.rows for look in looks] == [100, 3000]
+    points = await court.points()
+    assert [(each.number, each.at, each.rows) for each in points] == [
+        (number, look.at, look.rows) for number, look in enumerate(looks, start=1)
+    ]
+    assert [each.metrics["p99_ms"].verdict for each in points] == ["unknown", "good"]
     assert await court.verified(state.rollout, entries) == [Verdict.GOOD]
 
 

@@ -2,28 +2,11 @@
 
 from typing import Any
 
-from launch.config.picture import duration, picture
+import pytest
+
+from launch.config.picture import duration, full_picture, picture
 from launch.config.watching import Watching
-
-ROLLOUT: dict[str, Any] = {
-    "id": "r1",
-    "strategy": "canary",
-    "candidate": 8,
-    "incumbent": 7,
-    "shares": [0.01, 0.05, 0.25, 1.0],
-    "step": 1,
-    "step_begun": 100.0,
-    "step_deadline": 500.0,
-    "by": "olga",
-    "verdict": "unknown",
-    "note": "p99_ms: 812 requests, within +4 % .. +19 %, margin 10 %",
-    "certificates": [],
-}
-
-
-def answer(now: float, **changes: Any) -> dict[str, Any]:
-    rollout = ROLLOUT | changes
-    return {"active": 7, "rollout": rollout, "last": None, "share": 0.05, "now": now}
+from tests.launch.config.rollout_body import answer, ended, point
 
 
 def test_a_step_that_goes_on_is_drawn() -> None:
@@ -32,7 +15,8 @@ def test_a_step_that_goes_on_is_drawn() -> None:
         "steps     1 % done > [5 %] > 25 % > 100 %",
         "keys      [##......................................] 5 %",
         "time      [##########..............................] 00:05:00 left of this step",
-        "verdict   unknown (p99_ms: 812 requests, within +4 % .. +19 %, margin 10 %)",
+        "deadline  1970-01-01 00:08:20Z, and of the rollout 1970-01-01 01:01:40Z",
+        "verdict   unknown (p99_ms: there is not enough evidence yet)",
     ]
 
 
@@ -42,25 +26,79 @@ def test_a_step_that_is_about_to_begin_and_one_past_its_deadline() -> None:
 
 
 def test_how_it_ended_is_said() -> None:
-    shown = {"active": 7, "rollout": None, "last": ROLLOUT | {"outcome": "aborted"}}
-    text = "\n".join(picture(shown))
-    assert "r1 of version 8, was aborted at step 2 (p99_ms: 812" in text
+    text = "\n".join(picture(ended(outcome="aborted", note="p99_ms: it is worse")))
+    assert "r1 of version 8, was aborted at step 2 (p99_ms: it is worse)" in text
     assert "Version 7 is in force." in text
-    shown["last"] = ROLLOUT | {"outcome": "finished", "note": ""}
-    assert "was finished." in "\n".join(picture(shown))
-    shown["last"] = None
-    assert "none was begun" in "\n".join(picture(shown))
+    assert "certificate" not in text
+    text = "\n".join(picture(ended(outcome="finished", note="", certificates=["c1"])))
+    assert "was finished." in text
+    assert "`ballast config certificate r1` fetches" in text
+    assert "none was begun" in "\n".join(picture(ended() | {"last": None}))
 
 
 def test_durations_are_read_at_a_glance() -> None:
     assert [duration(each) for each in (-1, 61, 7322)] == ["00:00:00", "00:01:01", "02:02:02"]
 
 
-def test_in_a_log_only_a_change_is_drawn(capsys: Any) -> None:
+def test_the_evidence_is_below_the_rollout() -> None:
+    lines = list(full_picture(answer(200.0), [point(1, (0.0, 0.2))], 80))
+    assert lines[:6] == list(picture(answer(200.0)))
+    assert lines[6] == ""
+    assert lines[7].startswith("p99_ms  unknown  +0 % to +20 % worse, margin +10 %")
+    assert lines[8:17][4] == "        margin +10 % +"
+    assert lines[-1] == "1 looks from 00:01:00Z to 00:01:00Z, 100 rows"
+    assert "Nobody has looked" in list(full_picture(answer(200.0), [], 80))[-1]
+    # What led to the end stays to be seen.
+    shown = list(full_picture(ended(outcome="aborted"), [point(1, (0.2, 0.3))], 80))
+    assert any(line.startswith("p99_ms") for line in shown)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"strategy": "blue_green"},
+        {"step": 3},  # all keys see the candidate
+        {"settings": {"evidence": False, "margins": []}},
+    ],
+)
+def test_a_step_that_no_evidence_comes_of_has_no_chart(changes: dict[str, Any]) -> None:
+    assert list(full_picture(answer(200.0, **changes), [], 80))[-1].startswith("verdict")
+
+
+@pytest.mark.parametrize("height", [18, 24, 40])
+def test_it_fits_a_terminal(height: int) -> None:
+    looks = [point(number, (0.0, 0.2)) for number in range(1, 300)]
+    lines = list(full_picture(answer(200.0), looks, 80, height))
+    assert len(lines) <= height
+    assert sum("margin" in line and line.startswith(" ") for line in lines) == 2
+
+
+def test_in_a_log_only_what_is_new_is_told(capsys: Any) -> None:
+    looks = [point(1, (None, None)), point(2, (-0.1, 0.3)), point(3, (0.0, 0.1), verdict="good")]
     with Watching(live=False) as watching:
-        for now in (200.0, 201.0, 202.0):
-            watching.show(answer(now))
-        watching.show(answer(203.0, verdict="good", note=""))
-    out = capsys.readouterr().out
-    assert out.count("canary rollout r1") == 2
-    assert out.count("verdict   unknown") == out.count("verdict   good") == 1
+        for now, seen in ((200.0, 1), (201.0, 1), (202.0, 2)):
+            watching.show(answer(now), looks[:seen])
+        watching.show(answer(203.0, verdict="good", note=""), looks)
+        watching.show(answer(204.0, step=2, verdict="unknown", note=""), [])
+        following = point(1, (0.0, 0.3)) | {"step": 2}
+        watching.show(answer(205.0, step=2, verdict="unknown", note=""), [following])
+        watching.show(ended(outcome="aborted", note="p99", step=2), [following])
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("canary rollout r1") for line in lines) == 3
+    told = [line.split("  ")[:3] for line in lines if "Z  " in line]
+    assert told == [
+        [f"00:0{minute}:00Z", f"{share} % of the keys", metric]
+        for minute, share in ((1, 5), (2, 5), (3, 5), (1, 25))
+        for metric in ("p99_ms", "violation_rate")
+    ]
+    assert lines[-2].endswith("was aborted at step 3 (p99).")
+
+
+def test_that_the_platform_is_away_is_told_once_each_time(capsys: Any) -> None:
+    with Watching(live=False) as watching:
+        watching.show(answer(200.0), [])
+        for _ in range(3):
+            watching.show_away("It does not answer.")
+        watching.show(answer(201.0), [])
+        watching.show_away("It does not answer.")
+    assert capsys.readouterr().out.count("It does not answer.") == 2

@@ -1,0 +1,73 @@
+"""A command of ours in a terminal of its own, which a test reads and types into."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import termios
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.waiting import PATIENCE_SECONDS, until
+
+REPOSITORY = Path(__file__).parents[3]
+ROWS, COLUMNS = 40, 110
+CTRL_C = b"\x03"
+
+
+# A session's first process that opens a terminal has it for its own: Ctrl-C reaches it.
+_OPENS = 'exec "$@" <>"$0" >&0 2>&0'
+
+
+class Terminal:
+    """What the command has written so far, control sequences included."""
+
+    def __init__(self, words: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        self._end, other = os.openpty()
+        termios.tcsetwinsize(self._end, (ROWS, COLUMNS))
+        command = [sys.executable, "-m", "launch.cli", *words]
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", _OPENS, os.ttyname(other), *command],
+            cwd=REPOSITORY,
+            env={**environment, "TERM": "xterm"},
+            start_new_session=True,
+        )
+        self._other = other  # while it is open, what the command wrote last can be read
+        self.text = ""
+
+    async def shows(self, words: str, times: int = 1) -> None:
+        await until(lambda: self.text.count(words) >= times or self._is_over(words))
+
+    def press(self, key: bytes) -> None:
+        os.write(self._end, key)
+
+    async def ends(self) -> int:
+        return await asyncio.to_thread(self._process.wait, PATIENCE_SECONDS)
+
+    def _is_over(self, words: str) -> bool:
+        assert self._process.poll() is None, f"it ended, and never showed {words!r}: {self.text}"
+        return False
+
+    def read(self) -> None:
+        self.text += os.read(self._end, 65536).decode(errors="replace")
+
+    def begin(self) -> None:
+        asyncio.get_running_loop().add_reader(self._end, self.read)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._end)
+        self._process.kill()
+        self._process.wait()
+        os.close(self._end)
+        os.close(self._other)
+
+
+@asynccontextmanager
+async def in_terminal(*words: str) -> AsyncIterator[Terminal]:
+    terminal = Terminal(words, os.environ)
+    terminal.begin()
+    try:
+        yield terminal
+    finally:
+        terminal.close()
