@@ -15,6 +15,7 @@ from config_store.steering.commands import Actor, Expire
 from config_store.steering.state import Freeze
 from config_store.steering.store import SteeringStore
 from config_store.steering.unanswered import Unanswered
+from config_store.steering.watch import UP_TO_DATE_SECONDS
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from deployments.api.endpoint import InferenceEndpoint
@@ -115,6 +116,7 @@ class GatewayContext:
         self._steering = SteeringStore(replica.redis)
         self._unanswered = Unanswered(replica.redis)
         self._steered = SteeredChoice(self.choice, self.configs.get)
+        replica.goes_by = self.choice.active
         self.lanes = Lanes(self._pipelines(ids), self.choice, self.clocks)
         self.remote_writes = RemoteWrites(replica.redis, self.lanes.turns)
         # What is stopped before the parts that it works on.
@@ -251,15 +253,25 @@ class GatewayContext:
 
         A replica reports each second, so right after an activation some are behind for a moment.
         """
-        findings, active = await self.repair.findings(), self.active()
-        running = await self.changes.running.all()
-        behind = sum(each.config_hash != active.config_hash for each in running)
-        self.replica.metrics.config_drift.labels("replicas").set(behind)
-        self.replica.metrics.config_drift.labels("redis").set(len(findings))
+        findings, running = await self.repair.findings(), await self.changes.running.all()
+        active = self.active()
+        drift = self.replica.metrics.config_drift
+        drift.labels("replicas").set(
+            sum(each.config_hash != active.config_hash for each in running)
+        )
+        drift.labels("lagging").set(sum(each.lags for each in running))
+        drift.labels("silent").set(sum(each.silent for each in running))
+        drift.labels("redis").set(len(findings))
 
     async def _measure_lag(self) -> None:
         lag = await drain_lag_s(self.replica.redis)
         self.replica.metrics.ledger_drain_lag_seconds.set(lag)
+
+    def up_to_date(self) -> bool:
+        """Tell whether this gateway answers by all that holds now; else the front asks others."""
+        return (
+            self.replica.steering.up_to_date and self._steered.behind_seconds <= UP_TO_DATE_SECONDS
+        )
 
     @property
     def degraded(self) -> bool:
@@ -275,6 +287,11 @@ class GatewayContext:
             )
         if self.ledger.degraded:
             found.append("Redis cannot be reached, and decisions are written to the spool")
+        if self.replica.steering.lags:
+            found.append(
+                f"The steering state has not been read for {self.replica.steering.age_seconds:.0f} "
+                "s: this gateway goes by what it knew then, and the front asks others before it"
+            )
         state = self.replica.steering.value
         if state is not None and (emergency := state.emergency) is not None:
             found.append(
