@@ -254,11 +254,9 @@ class GatewayContext:
         A replica reports each second, so right after an activation some are behind for a moment.
         """
         findings, running = await self.repair.findings(), await self.changes.running.all()
-        active = self.active()
+        wanted = self.active().config_hash
         drift = self.replica.metrics.config_drift
-        drift.labels("replicas").set(
-            sum(each.config_hash != active.config_hash for each in running)
-        )
+        drift.labels("replicas").set(sum(each.config_hash != wanted for each in running))
         drift.labels("lagging").set(sum(each.lags for each in running))
         drift.labels("silent").set(sum(each.silent for each in running))
         drift.labels("redis").set(len(findings))
