@@ -312,6 +312,10 @@ class GatewayContext:
             self.replica.metrics.lane_refused_rows.labels(family).inc(refused)
         for (family, outcome), rows in self.lanes.shadows.take_counts().items():
             self.replica.metrics.shadow_rows.labels(family, outcome).inc(rows)
+        if (active := self.choice.active()) is not None:
+            for stage, transport in self.hops.transports.items():
+                avoided = transport.avoided(active.config_hash)
+                self.replica.metrics.replicas_avoided.labels(stage).set(avoided)
         hits, misses = self.features.vectors.take_counts()
         self.replica.metrics.cached(hits, misses)
         self.replica.metrics.ledger_degraded.set(self.ledger.degraded)
