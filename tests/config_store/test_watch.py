@@ -105,9 +105,9 @@ async def test_the_poll_finds_what_no_notice_told_and_that_is_an_alarm(
 async def test_a_poll_that_is_ahead_of_a_notice_is_no_alarm(redis: Redis, writer: Redis) -> None:
     await release(writer, 5)
     loops = Loops()
-    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.001, loops=loops) as watch:
+    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.002, loops=loops) as watch:
         await watch.first(PATIENCE_SECONDS)
-        for refresh in range(6, 56):
+        for refresh in range(6, 26):
             released = await release(writer, refresh)
             await until(partial(is_at, watch, released))
         assert loops.failures() == {f"watch {CHANNEL}": 0}
