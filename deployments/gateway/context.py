@@ -26,6 +26,7 @@ from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.choice import SteeredChoice, VersionChoice
 from deployments.gateway.config_changes import ConfigChanges
 from deployments.gateway.documentation.sessions import Sessions
+from deployments.gateway.drift import Drift
 from deployments.gateway.feature_reader import FeatureReader
 from deployments.gateway.hops import Handles, Hops
 from deployments.gateway.lanes import Lanes
@@ -88,6 +89,9 @@ class GatewayContext:
             replica.redis, self.settings.paths.models, self.clocks.wall, self.policy_checks
         )
         self.repair = Repair(replica.redis)
+        self._drift = Drift(
+            self.repair, self.changes.running, self.changes.steering, self.active, replica.metrics
+        )
         self.ledger = LedgerWriter(
             replica.redis,
             writer=writer_name("gateway", os.urandom),
@@ -241,25 +245,10 @@ class GatewayContext:
             Retirement(self.replica.redis, self.clocks.monotonic),
         )
         loops.start("ledger lag", self._measure_lag, lambda: LAG_SECONDS, expected=REDIS_AWAY)
-        loops.start(
-            "look for drift", self._look_for_drift, lambda: DRIFT_SECONDS, expected=REDIS_AWAY
-        )
+        loops.start("look for drift", self._drift.look, lambda: DRIFT_SECONDS, expected=REDIS_AWAY)
         loops.start(
             "retire dead replicas", retirement.step, lambda: RETIRE_SECONDS, expected=REDIS_AWAY
         )
-
-    async def _look_for_drift(self) -> None:
-        """Count the replicas that go by another version than the active one, and what was changed.
-
-        A replica reports each second, so right after an activation some are behind for a moment.
-        """
-        findings, running = await self.repair.findings(), await self.changes.running.all()
-        wanted = self.active().config_hash
-        drift = self.replica.metrics.config_drift
-        drift.labels("replicas").set(sum(each.config_hash != wanted for each in running))
-        drift.labels("lagging").set(sum(each.lags for each in running))
-        drift.labels("silent").set(sum(each.silent for each in running))
-        drift.labels("redis").set(len(findings))
 
     async def _measure_lag(self) -> None:
         lag = await drain_lag_s(self.replica.redis)
@@ -295,7 +284,7 @@ class GatewayContext:
             found.append(
                 f"Emergency mode is on ({emergency.reason}): every family answers its fallback"
             )
-        return found + self.replica.storage.reasons()
+        return found + self._drift.reasons() + self.replica.storage.reasons()
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
         """Note an answer; counting by the second costs a fraction of counting each."""
