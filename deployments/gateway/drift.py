@@ -41,7 +41,7 @@ class Drift:
     async def look(self) -> None:
         """Count, and log what lasts since the look before, once."""
         self._findings, running = await self._repair.findings(), await self._running.all()
-        _, wanted = await in_force(self._steering, self._active())
+        _, wanted = await active_now(self._steering, self._active())
         behind = {each.replica for each in running if each.config_hash != wanted}
         lagging = {each.replica for each in running if each.lags}
         # Who is silent has mostly died, and its successor has another name.
@@ -76,7 +76,7 @@ class Drift:
         self._seen, self._lasting = strayed, lasting
 
 
-async def in_force(steering: SteeringStore, known: Version) -> tuple[int, str]:
+async def active_now(steering: SteeringStore, known: Version) -> tuple[int, str]:
     """Give what is active; what this gateway knows where the state cannot be trusted."""
     try:
         state = await steering.read()

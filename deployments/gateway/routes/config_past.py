@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from deployments.api.configuration import AtShown, DriftShown, FindingShown, RepairedShown
 from deployments.gateway.context import GatewayContext
-from deployments.gateway.drift import in_force
+from deployments.gateway.drift import active_now
 from deployments.gateway.in_force import in_force_at
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.config_changes import By
@@ -44,7 +44,7 @@ async def repair(here: Here, by: By) -> RepairedShown:
 async def _drift(here: GatewayContext) -> DriftShown:
     with refusals():
         findings = await here.repair.findings()
-        active, wanted = await in_force(here.changes.steering, here.active())
+        active, wanted = await active_now(here.changes.steering, here.active())
         replicas = shown_running(active, wanted, await here.changes.running.all())
     return DriftShown(
         version=active,
