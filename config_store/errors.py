@@ -72,6 +72,16 @@ class AlreadyWatchingError(ConfigError):
         )
 
 
+class NoticesLostError(ConfigError):
+    """A change came without its notice: a connection that carries none any more looks just so."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(
+            f"A change was found on {channel!r} of which no notice came. The subscription is "
+            "opened anew; if this comes again, somebody writes to Redis past this platform."
+        )
+
+
 class RefusedChangeError(ConfigError):
     """Steering does not allow this change now; the message says why, and what to do."""
 

@@ -1,5 +1,7 @@
 """What each replica goes by, as it reports itself every second: drift is what differs from it.
 
+Beside that, how long ago it last looked: one that lags goes by the same version only by chance.
+
 Ages are counted by Redis's clock alone, so machines whose clocks differ are no older for it.
 """
 
@@ -8,6 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 from redis.asyncio import Redis
 
+from config_store.steering.watch import LAGS_SECONDS
 from settings.redis_names import redis_name
 
 # A replica reports every second.
@@ -46,10 +49,16 @@ class Running(NamedTuple):
     version: int
     config_hash: str
     age_s: float
+    look_age_s: float = 0.0  # when it reported
 
     @property
     def silent(self) -> bool:
         return self.age_s > SILENT_SECONDS
+
+    @property
+    def lags(self) -> bool:
+        """Tell whether it has not looked at the steering state for long, though it reports."""
+        return self.look_age_s > LAGS_SECONDS
 
 
 class RunningVersions:
@@ -61,8 +70,12 @@ class RunningVersions:
         self._report = redis.register_script(_REPORT)
         self._read = redis.register_script(_READ)
 
-    async def report(self, replica: str, role: str, version: int, config_hash: str) -> None:
-        said = orjson.dumps({"role": role, "version": version, "config_hash": config_hash})
+    async def report(
+        self, replica: str, role: str, version: int, config_hash: str, look_age_s: float = 0.0
+    ) -> None:
+        said = orjson.dumps(
+            {"role": role, "version": version, "config_hash": config_hash, "look_age_s": look_age_s}
+        )
         await self._report(keys=[self._key], args=[replica, said])
 
     async def leave(self, replica: str) -> None:
@@ -84,7 +97,12 @@ def _reported(replica: str, age_s: float, said: bytes) -> Running | None:
     try:
         fields = orjson.loads(said)
         return Running(
-            replica, str(fields["role"]), int(fields["version"]), str(fields["config_hash"]), age_s
+            replica,
+            str(fields["role"]),
+            int(fields["version"]),
+            str(fields["config_hash"]),
+            age_s,
+            float(fields.get("look_age_s", 0.0)),
         )
     except (ValueError, KeyError, TypeError):
         return None

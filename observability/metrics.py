@@ -21,6 +21,8 @@ ROWS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
 # How the gauges of several replicas become one. What is not named here: the largest.
 GAUGE_RULES: dict[str, GaugeRule] = {
     "config_version": "max",
+    "steering_age_seconds": "max",
+    "replicas_avoided": "max",
     "emergency_mode": "max",
     "interval_coverage": "mean",
     "state_resident_bytes": "sum",
@@ -133,9 +135,17 @@ class Metrics:
         )
         self.config_drift = self._gauge(
             "config_drift",
-            "Replicas that go by another configuration than the active one, and things in Redis "
-            "that no command of this platform wrote.",
+            "Replicas that go by another configuration than the active one, that lag, or that "
+            "report no more, and things in Redis that no command of this platform wrote.",
             "where",
+        )
+        self.steering_age_seconds = self._gauge(
+            "steering_age_seconds", "Seconds since a process last read the steering state."
+        )
+        self.replicas_avoided = self._gauge(
+            "replicas_avoided",
+            "Replicas that get no rows of the active version because they lack it.",
+            "stage",
         )
         self.emergency_mode = self._gauge(
             "emergency_mode", "1 while every family answers its fallback because of an emergency."

@@ -41,8 +41,8 @@ class RolloutSettings(Frozen):
     evidence: bool = Field(
         True, description="Whether a step of a canary or a shadow ends only on the verdict good."
     )
-    # A gateway looks at Redis every 3 s and at each notice: by then each one knows of the step, and
-    # all begin it at the same time. See docs/steering.md.
+    # A gateway looks at Redis every second and at each notice: by then each one knows of the step,
+    # and all begin it at the same time. See docs/steering.md.
     lead_seconds: float = Field(
         5.0, ge=0, le=60, description="So long after it was decided a step begins."
     )

@@ -8,10 +8,16 @@ from redis.asyncio import Redis
 
 from config_store.steering.state import SteeringState
 from config_store.steering.store import SteeringStore
-from config_store.watch import POLL_SECONDS, RedisWatch
+from config_store.watch import RedisWatch
 from observability.background import Loops
 
 log = logging.getLogger(__name__)
+
+# With or without a notice. See docs/decisions/stragglers.md for how these fit the lead of a step.
+LOOK_SECONDS = 1.0
+UP_TO_DATE_SECONDS = 2.0
+# A Redis that starts anew is away for less; who has not looked for so long is said to lag.
+LAGS_SECONDS = 5.0
 
 
 class SteeringWatch(RedisWatch[SteeringState]):
@@ -22,7 +28,7 @@ class SteeringWatch(RedisWatch[SteeringState]):
         redis: Redis,
         on_change: Callable[[SteeringState], None],
         *,
-        poll_seconds: float = POLL_SECONDS,
+        poll_seconds: float = LOOK_SECONDS,
         loops: Loops | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -30,6 +36,7 @@ class SteeringWatch(RedisWatch[SteeringState]):
         self._clock = clock
         self._seen_at = clock()
         self._fallen: SteeringState | None = None
+        self._lag_logged = False
         super().__init__(
             redis,
             self._store.channel,
@@ -43,6 +50,30 @@ class SteeringWatch(RedisWatch[SteeringState]):
     def age_seconds(self) -> float:
         """How long ago the state was last read; before the first time, how long it has watched."""
         return self._clock() - self._seen_at
+
+    @property
+    def up_to_date(self) -> bool:
+        """Tell whether every step that has begun is known here."""
+        return self.value is not None and self.age_seconds <= UP_TO_DATE_SECONDS
+
+    @property
+    def lags(self) -> bool:
+        return self.age_seconds > LAGS_SECONDS
+
+    def log_lag(self) -> None:
+        """Say once that it lags, and once that it does no more; to be called again and again."""
+        if self.lags == self._lag_logged:
+            return
+        self._lag_logged = self.lags
+        if self.lags:
+            log.error(
+                "The steering state has not been read for %.0f s (%s): this process goes by what "
+                "it knew then, and others are asked before it until it reads it again",
+                self.age_seconds,
+                self._trouble or "Redis does not answer",
+            )
+        else:
+            log.warning("The steering state is read again")
 
     async def _load_held(self) -> SteeringState:
         asked_at = self._clock()

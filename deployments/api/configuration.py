@@ -343,7 +343,13 @@ class RunningShown(BaseModel):
     version: int
     config_hash: str
     age_s: float
-    state: Literal["same", "behind", "silent"]
+    look_age_s: float = Field(
+        description="How long before its report it had last read the steering state."
+    )
+    state: Literal["same", "behind", "lagging", "silent"] = Field(
+        description="`lagging`: it goes by the active version, and has not looked for 5 s whether "
+        "that is still the one; `silent`: it has not reported for 10 s."
+    )
 
 
 class FindingShown(BaseModel):

@@ -72,7 +72,7 @@ def build_ingress(context: GatewayContext) -> InferenceIngress:
         InferencePath(family, context.lanes, context.admission)
         for family in context.families.values()
     ]
-    return InferenceIngress(rest, paths, context.observe)
+    return InferenceIngress(rest, paths, context.observe, context.up_to_date)
 
 
 def build_app(context: GatewayContext) -> FastAPI:

@@ -7,6 +7,7 @@ are warm are here too, so that a rollback waits for no document.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from config_store.errors import ConfigError
@@ -92,9 +93,16 @@ class VersionChoice:
 class SteeredChoice:
     """Keeps a choice up to date: reads the documents of a new state, and only then hands it on."""
 
-    def __init__(self, choice: VersionChoice, read: Callable[[int], Awaitable[Version]]) -> None:
+    def __init__(
+        self,
+        choice: VersionChoice,
+        read: Callable[[int], Awaitable[Version]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._choice = choice
         self._read = read
+        self._clock = clock
+        self._behind_since: float | None = None
         self._known: dict[int, Version] = {}
         self._wanted: SteeringState | None = None
         # What cannot be read is asked for again and again, and logged once.
@@ -102,9 +110,16 @@ class SteeredChoice:
         # Set when there are documents to read.
         self.wake = asyncio.Event()
 
+    @property
+    def behind_seconds(self) -> float:
+        """For how long rows have been answered by an older state than the one that was seen."""
+        return 0.0 if self._behind_since is None else self._clock() - self._behind_since
+
     def follow(self, state: SteeringState) -> None:
         """Take a state over, at once where its documents are here."""
         self._wanted = state
+        if self._behind_since is None:
+            self._behind_since = self._clock()
         if not self._hand_on() or self._missing():
             self.wake.set()
 
@@ -138,6 +153,7 @@ class SteeredChoice:
         if active is None or (rollout is not None and candidate is None):
             return False
         self._choice.take_over(state, active, candidate)
+        self._behind_since = None
         return True
 
     def _held(self, state: SteeringState, number: int) -> Version | None:

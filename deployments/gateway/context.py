@@ -15,6 +15,7 @@ from config_store.steering.commands import Actor, Expire
 from config_store.steering.state import Freeze
 from config_store.steering.store import SteeringStore
 from config_store.steering.unanswered import Unanswered
+from config_store.steering.watch import UP_TO_DATE_SECONDS
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from deployments.api.endpoint import InferenceEndpoint
@@ -25,6 +26,7 @@ from deployments.gateway.body_room import BodyRoom
 from deployments.gateway.choice import SteeredChoice, VersionChoice
 from deployments.gateway.config_changes import ConfigChanges
 from deployments.gateway.documentation.sessions import Sessions
+from deployments.gateway.drift import Drift
 from deployments.gateway.feature_reader import FeatureReader
 from deployments.gateway.hops import Handles, Hops
 from deployments.gateway.lanes import Lanes
@@ -87,6 +89,9 @@ class GatewayContext:
             replica.redis, self.settings.paths.models, self.clocks.wall, self.policy_checks
         )
         self.repair = Repair(replica.redis)
+        self._drift = Drift(
+            self.repair, self.changes.running, self.changes.steering, self.active, replica.metrics
+        )
         self.ledger = LedgerWriter(
             replica.redis,
             writer=writer_name("gateway", os.urandom),
@@ -115,6 +120,7 @@ class GatewayContext:
         self._steering = SteeringStore(replica.redis)
         self._unanswered = Unanswered(replica.redis)
         self._steered = SteeredChoice(self.choice, self.configs.get)
+        replica.goes_by = self.choice.active
         self.lanes = Lanes(self._pipelines(ids), self.choice, self.clocks)
         self.remote_writes = RemoteWrites(replica.redis, self.lanes.turns)
         # What is stopped before the parts that it works on.
@@ -239,27 +245,20 @@ class GatewayContext:
             Retirement(self.replica.redis, self.clocks.monotonic),
         )
         loops.start("ledger lag", self._measure_lag, lambda: LAG_SECONDS, expected=REDIS_AWAY)
-        loops.start(
-            "look for drift", self._look_for_drift, lambda: DRIFT_SECONDS, expected=REDIS_AWAY
-        )
+        loops.start("look for drift", self._drift.look, lambda: DRIFT_SECONDS, expected=REDIS_AWAY)
         loops.start(
             "retire dead replicas", retirement.step, lambda: RETIRE_SECONDS, expected=REDIS_AWAY
         )
 
-    async def _look_for_drift(self) -> None:
-        """Count the replicas that go by another version than the active one, and what was changed.
-
-        A replica reports each second, so right after an activation some are behind for a moment.
-        """
-        findings, active = await self.repair.findings(), self.active()
-        running = await self.changes.running.all()
-        behind = sum(each.config_hash != active.config_hash for each in running)
-        self.replica.metrics.config_drift.labels("replicas").set(behind)
-        self.replica.metrics.config_drift.labels("redis").set(len(findings))
-
     async def _measure_lag(self) -> None:
         lag = await drain_lag_s(self.replica.redis)
         self.replica.metrics.ledger_drain_lag_seconds.set(lag)
+
+    def up_to_date(self) -> bool:
+        """Tell whether this gateway answers by all that holds now; else the front asks others."""
+        return (
+            self.replica.steering.up_to_date and self._steered.behind_seconds <= UP_TO_DATE_SECONDS
+        )
 
     @property
     def degraded(self) -> bool:
@@ -275,12 +274,17 @@ class GatewayContext:
             )
         if self.ledger.degraded:
             found.append("Redis cannot be reached, and decisions are written to the spool")
+        if self.replica.steering.lags:
+            found.append(
+                f"The steering state has not been read for {self.replica.steering.age_seconds:.0f} "
+                "s: this gateway goes by what it knew then, and the front asks others before it"
+            )
         state = self.replica.steering.value
         if state is not None and (emergency := state.emergency) is not None:
             found.append(
                 f"Emergency mode is on ({emergency.reason}): every family answers its fallback"
             )
-        return found + self.replica.storage.reasons()
+        return found + self._drift.reasons() + self.replica.storage.reasons()
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
         """Note an answer; counting by the second costs a fraction of counting each."""
@@ -297,6 +301,10 @@ class GatewayContext:
             self.replica.metrics.lane_refused_rows.labels(family).inc(refused)
         for (family, outcome), rows in self.lanes.shadows.take_counts().items():
             self.replica.metrics.shadow_rows.labels(family, outcome).inc(rows)
+        if (active := self.choice.active()) is not None:
+            for stage, transport in self.hops.transports.items():
+                avoided = transport.avoided(active.config_hash)
+                self.replica.metrics.replicas_avoided.labels(stage).set(avoided)
         hits, misses = self.features.vectors.take_counts()
         self.replica.metrics.cached(hits, misses)
         self.replica.metrics.ledger_degraded.set(self.ledger.degraded)

@@ -31,6 +31,8 @@ REQUEST_ID = "ballast.request_id"
 JSON_TYPE = (b"content-type", b"application/json")
 # Each of them waits for one answer of the history, and holds no slot of a replica meanwhile.
 LOOKUPS = "/decisions/"
+# The front asks here whether a gateway goes by all that holds now; clients cannot.
+UP_TO_DATE = "/-/up-to-date"
 Observe = Callable[[str, int, float], None]
 
 
@@ -77,8 +79,15 @@ class InferencePath:
 class InferenceIngress:
     """Routes by exact path; counts and times what it answers itself."""
 
-    def __init__(self, rest: ASGIApp, paths: list[InferencePath], observe: Observe) -> None:
+    def __init__(
+        self,
+        rest: ASGIApp,
+        paths: list[InferencePath],
+        observe: Observe,
+        up_to_date: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._rest = rest
+        self._up_to_date = up_to_date
         self._paths = {prefix + path.path: path for path in paths for prefix in ("", V1)}
         self._observe = observe
 
@@ -99,10 +108,18 @@ class InferenceIngress:
             await self._infer(path, scope, receive, send)
         elif path is not None:
             await self._refuse_method(scope, send)
+        elif scope["path"] == UP_TO_DATE:
+            await self._say_whether_up_to_date(send)
         elif scope["path"].startswith(V1 + "/"):
             await self._rest(without_prefix(scope), receive, send)
         else:
             await self._rest(scope, receive, send)
+
+    async def _say_whether_up_to_date(self, send: Send) -> None:
+        if self._up_to_date():
+            await respond(send, 200, b'{"up_to_date":true}', [])
+        else:
+            await respond(send, 503, b'{"up_to_date":false}', [])
 
     async def _refuse_method(self, scope: Scope, send: Send) -> None:
         refusal = MethodNotAllowedError("This path accepts only POST")
@@ -114,6 +131,7 @@ class InferenceIngress:
         return (
             self.takes(scope)
             or scope["path"].removeprefix(V1).startswith(LOOKUPS)
+            or scope["path"] == UP_TO_DATE
             or reads_its_own(scope)  # Serve would read it to its end first, however large it is
         )
 

@@ -31,7 +31,7 @@ def shown_steering(state: SteeringState, running: Iterable[Running], now: float)
     drafts = [number for number, life in state.versions.items() if life.stage in UNDEPLOYED]
     return SteeringShown(
         state=_state(state, behind),
-        meaning=[*describe(state, now), *([_behind_in_words(behind)] if behind else [])],
+        meaning=[*describe(state, now), *_in_words(reports)],
         active=state.active,
         config_hash=wanted,
         revision=state.revision,
@@ -68,16 +68,21 @@ def shown_running(active: int, wanted: str, running: Iterable[Running]) -> list[
             version=each.version,
             config_hash=each.config_hash,
             age_s=each.age_s,
+            look_age_s=each.look_age_s,
             state=_compared(each, wanted, active),
         )
         for each in running
     ]
 
 
-def _compared(each: Running, wanted: str, active: int) -> Literal["same", "behind", "silent"]:
+def _compared(
+    each: Running, wanted: str, active: int
+) -> Literal["same", "behind", "lagging", "silent"]:
     if (each.version, each.config_hash) != (active, wanted):
         return "behind"
-    return "silent" if each.silent else "same"
+    if each.silent:
+        return "silent"
+    return "lagging" if each.lags else "same"
 
 
 def _state(state: SteeringState, behind: list[RunningShown]) -> State:
@@ -90,9 +95,23 @@ def _state(state: SteeringState, behind: list[RunningShown]) -> State:
     return "incomplete" if behind else "settled"
 
 
-def _behind_in_words(behind: list[RunningShown]) -> str:
-    names = ", ".join(f"{each.replica} ({each.version})" for each in behind[:MOST_NAMED])
-    return (
-        f"{len(behind)} replicas go by another version: {names}. They follow within seconds; where "
-        "one does not, its log says why, and `ballast config repair` has all of them load it anew."
-    )
+def _in_words(reports: list[RunningShown]) -> list[str]:
+    """Name those that are not as they should be, and what to do about them."""
+    found = []
+    if behind := [each for each in reports if each.state == "behind"]:
+        found.append(
+            f"{len(behind)} replicas go by another version: {_named(behind)}. They follow within "
+            "seconds; where one does not, its log says why, and `ballast config repair` has all of "
+            "them load it anew. Until then rows go to the others."
+        )
+    if lost := [each for each in reports if each.state in {"lagging", "silent"}]:
+        found.append(
+            f"{len(lost)} replicas have not looked or reported for long: {_named(lost)}. They do "
+            "not hear of changes: look whether each still runs, and reaches Redis. Until then rows "
+            "go to the others."
+        )
+    return found
+
+
+def _named(reports: list[RunningShown]) -> str:
+    return ", ".join(f"{each.replica} ({each.version})" for each in reports[:MOST_NAMED])

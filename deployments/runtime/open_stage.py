@@ -51,7 +51,9 @@ class OpenStage:
             undo.push_async_callback(through_serve.close)
             listener = None
             if not replica.settings.plain:
-                listener = await Listener.opened(replica, role, stage.answer_logged)
+                listener = await Listener.opened(
+                    replica, role, stage.answer_logged, stage.versions.hashes
+                )
                 undo.push_async_callback(listener.close)
             undo.push_async_callback(_stop, replica, [*stage.start_work(), _loading(stage)])
             return cls(stage, through_serve, listener, undo.pop_all())

@@ -54,6 +54,8 @@ class Replica:
         self.loops = self.metrics.loops
         self.config = ConfigWatch(self.redis, self._hand_on, loops=self.loops)
         self.steering = SteeringWatch(self.redis, self._hand_on_steering, loops=self.loops)
+        # A gateway goes by more than the notice of a version.
+        self.goes_by: Callable[[], Version | None] = lambda: self.config.value
         self.storage = StorageWatch(self.redis, self.settings.home)
 
     def follow(self, on_config: Callable[[Version], None]) -> None:
@@ -136,9 +138,11 @@ class Replica:
             on_state(state)
 
     async def _publish(self) -> None:
-        version = self.config.value
+        version, look_age = self.goes_by(), self.steering.age_seconds
         if version is not None:
             self.metrics.config_version.set(version.number)
+        self.metrics.steering_age_seconds.set(look_age)
+        self.steering.log_lag()
         if self._is_open:
             self.metrics.emergency_mode.set(self.in_emergency())
         self.note_storage()
@@ -146,6 +150,6 @@ class Replica:
             count()
         if version is not None:  # behind what is counted also while Redis is away
             await self._running.report(
-                self._publisher.name, self._role, version.number, version.config_hash
+                self._publisher.name, self._role, version.number, version.config_hash, look_age
             )
         await self._publisher.publish(snapshot(self.metrics.registry, self.clocks.wall()))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from config_store.errors import ConfigError
+from config_store.errors import ChangedBehindError, ConfigError
 from config_store.running import RunningVersions
 from config_store.steering.store import SteeringStore
 from deployments.gateway.steering_status import shown_steering
@@ -65,6 +65,10 @@ async def steering(settings: Settings, now: float) -> dict[str, Any]:
     async with opened_redis(settings, "where the configuration stands") as redis:
         try:
             state = await SteeringStore(redis).read()
+        except ChangedBehindError as error:
+            raise LaunchError(
+                f"{error} While the platform runs, `ballast config repair` does that."
+            ) from None
         except ConfigError as error:
             raise LaunchError(str(error)) from None
         running = await RunningVersions(redis).all()

@@ -91,7 +91,8 @@ def drift_lines(found: Body) -> Iterator[str]:
         if each["state"] != "same":
             yield (
                 f"{each['state']:<9} {each['replica']} goes by {each['version']} "
-                f"({each['config_hash'][:12]}), {each['age_s']:.0f} s ago"
+                f"({each['config_hash'][:12]}), {each['age_s']:.0f} s ago; it looked "
+                f"{each['look_age_s']:.0f} s before"
             )
     same = sum(each["state"] == "same" for each in found["replicas"])
     yield f"same      {same} of {len(found['replicas'])} replicas"

@@ -84,13 +84,52 @@ async def test_new_versions_are_pushed_without_the_poll(redis: Redis, writer: Re
             await until(partial(is_at, watch, released))
 
 
-async def test_the_poll_finds_what_no_notice_told(redis: Redis, writer: Redis) -> None:
+async def test_the_poll_finds_what_no_notice_told_and_that_is_an_alarm(
+    redis: Redis, writer: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
     await release(writer, 5)
     await ConfigStore(writer).publish(document(6), "ada", "quiet", NOW)
-    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.2) as watch:
+    loops = Loops()
+    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.2, loops=loops) as watch:
         await watch.first(PATIENCE_SECONDS)
         await writer.set(ConfigStore(writer).active_key, 2)
         await until(lambda: number(watch) == 2)
+        await until(lambda: loops.failures() == {f"watch {CHANNEL}": 1})
+        assert "of which no notice came" in caplog.text
+        # It listens anew, and hears of the next change.
+        await until(lambda: not watch.stale)
+        released = await release(writer, 7)
+        await until(lambda: number(watch) == released)
+
+
+async def test_a_poll_that_is_ahead_of_a_notice_is_no_alarm(redis: Redis, writer: Redis) -> None:
+    await release(writer, 5)
+    loops = Loops()
+    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.002, loops=loops) as watch:
+        await watch.first(PATIENCE_SECONDS)
+        for refresh in range(6, 26):
+            released = await release(writer, refresh)
+            await until(partial(is_at, watch, released))
+        assert loops.failures() == {f"watch {CHANNEL}": 0}
+
+
+async def test_what_is_taken_over_late_was_announced_before(redis: Redis, writer: Redis) -> None:
+    refusals = 3
+
+    def only_later(version: Version) -> None:
+        nonlocal refusals
+        if version.number == 2 and refusals:
+            refusals -= 1
+            raise ValueError("not yet")
+
+    await release(writer, 5)
+    loops = Loops()
+    async with ConfigWatch(redis, only_later, poll_seconds=0.02, loops=loops) as watch:
+        await watch.first(PATIENCE_SECONDS)
+        await release(writer, 6)
+        await until(lambda: number(watch) == 2)
+        await asyncio.sleep(0.1)  # a few polls
+        assert loops.failures() == {f"watch {CHANNEL}": 0}
 
 
 async def test_nothing_is_told_when_nothing_changed(redis: Redis, writer: Redis) -> None:

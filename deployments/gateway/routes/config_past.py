@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from config_store.errors import ChangedBehindError
 from deployments.api.configuration import AtShown, DriftShown, FindingShown, RepairedShown
 from deployments.gateway.context import GatewayContext
+from deployments.gateway.drift import active_now
 from deployments.gateway.in_force import in_force_at
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.config_changes import By
@@ -44,7 +44,7 @@ async def repair(here: Here, by: By) -> RepairedShown:
 async def _drift(here: GatewayContext) -> DriftShown:
     with refusals():
         findings = await here.repair.findings()
-        active, wanted = await _active(here)
+        active, wanted = await active_now(here.changes.steering, here.active())
         replicas = shown_running(active, wanted, await here.changes.running.all())
     return DriftShown(
         version=active,
@@ -53,12 +53,3 @@ async def _drift(here: GatewayContext) -> DriftShown:
         replicas=replicas,
         findings=[FindingShown(what=each.what, remedy=each.remedy) for each in findings],
     )
-
-
-async def _active(here: GatewayContext) -> tuple[int, str]:
-    """Give what is active; by this gateway where the state in Redis cannot be trusted."""
-    try:
-        state = await here.changes.steering.read()
-    except ChangedBehindError:
-        return here.active().number, here.active().config_hash
-    return state.active, state.versions[state.active].content_hash

@@ -95,8 +95,10 @@ async def ready(here: Here, response: Response) -> Ready:
         "keys": here.keys.value is not None,
         "redis": await _redis_answers(here),
         "cluster": not _problems(await _platform(here)),
+        "steering": here.up_to_date(),
     }
-    # Without Redis or the cluster answers are degraded, not absent: a balancer must keep sending.
+    # Without these three answers are degraded, not absent: a balancer must keep sending. Whom to
+    # send to instead only the front knows, which asks all of them (launch/front/configuration.py).
     found = Ready(ready=parts["configuration"] and parts["keys"], parts=parts)
     if not found.ready:
         response.status_code = 503

@@ -3,12 +3,10 @@
 from collections import Counter
 from collections.abc import Callable
 
-import orjson
-
 from config_store.steering.commands import Actor, Command
 from config_store.steering.state import SteeringState
 from tests.config_store.simulation import invariants
-from tests.config_store.simulation.invariants import check
+from tests.config_store.simulation.invariants import check, check_change, check_state
 from tests.config_store.simulation.simulated_redis import Contents, SimulatedRedis
 
 # So much is lost where Redis syncs its file each second.
@@ -35,25 +33,12 @@ class Chain:
         state = SteeringState.model_validate_json(contents.steering["state"])
         self._count(before, state, commands)
         self._drafted |= set(state.versions)
-        invariants.one_active(state)
-        invariants.pointer_follows(state, contents)
-        invariants.nothing_lost(state, contents, self._drafted)
+        check_state(state, contents, self._drafted)
         invariants.is_tree(before, state)
-        invariants.documents_match(state, contents)
-        invariants.journal_follows(state, contents)
-        invariants.way_back(state)
-        invariants.has_an_end(state)
-        if before is not None:
-            told = [orjson.loads(each) for each in contents.events[self._redis.events_before :]]
-            invariants.is_told(before, state, told)
-            invariants.goes_forward(before, state)
-            invariants.shares_only_grow(before, state)
-            invariants.emergency_stays(before, state, commands, by)
-            if self._redis.pointer_before == b"%d" % before.active:  # not past steering
-                judged = invariants.judged_within(before, commands)
-                invariants.steps_are_earned(judged, state)
-                invariants.deploys_are_earned(before, state, commands)
         past_steering = before is not None and self._redis.pointer_before != b"%d" % before.active
+        if before is not None:
+            told = contents.told(since=self._redis.events_before)
+            check_change(before, state, told, commands, by, past_steering=past_steering)
         if past_steering or invariants.is_jump(before, state):
             self.epoch += 1
         self.states.append(state)

@@ -15,6 +15,7 @@ from config_store.steering.watch import held
 from tests.config_store.simulation.invariants import check
 from tests.config_store.simulation.simulated_redis import Connection
 
+# Longer than the product's, so that more is missed.
 POLL_SECONDS = 3.0
 LEAD_SECONDS = 5.0
 # Clocks of machines differ by so much at most, either way.

@@ -40,6 +40,36 @@ def check(holds: object, words: str) -> None:
         raise ViolationError(words)
 
 
+def check_state(state: SteeringState, contents: Contents, drafted: Iterable[int]) -> None:
+    """Hold a state, and what is stored beside it, against all that needs no state before it."""
+    one_active(state)
+    pointer_follows(state, contents)
+    nothing_lost(state, contents, drafted)
+    documents_match(state, contents)
+    journal_follows(state, contents)
+    way_back(state)
+    has_an_end(state)
+
+
+def check_change(
+    before: SteeringState,
+    state: SteeringState,
+    told: list[dict[str, Any]],
+    commands: tuple[Command, ...],
+    by: Actor,
+    *,
+    past_steering: bool = False,
+) -> None:
+    """Hold a change against what was there before it."""
+    is_told(before, state, told)
+    goes_forward(before, state)
+    shares_only_grow(before, state)
+    emergency_stays(before, state, commands, by)
+    if not past_steering:
+        steps_are_earned(judged_within(before, commands), state)
+        deploys_are_earned(before, state, commands)
+
+
 def one_active(state: SteeringState) -> None:
     actives = [n for n, life in state.versions.items() if life.stage is Stage.ACTIVE]
     check(actives == [state.active], f"actives are {actives}, in force is {state.active}")

@@ -31,6 +31,10 @@ class Contents:
     in_force: list[tuple[float, bytes]] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
 
+    def told(self, since: int) -> list[dict[str, Any]]:
+        """Read the events after so many."""
+        return [orjson.loads(each) for each in self.events[since:]]
+
 
 class SimulatedRedis:
     def __init__(self, clock: Callable[[], float]) -> None:

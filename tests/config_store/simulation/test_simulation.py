@@ -9,11 +9,11 @@ from redis.asyncio import Redis
 
 from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore
-from observability.timeline.stream import TimelineStream
 from tests.config_store.simulation.__main__ import run_some
 from tests.config_store.simulation.invariants import ViolationError
 from tests.config_store.simulation.mistakes import MISTAKES, Plant
-from tests.config_store.simulation.simulated_redis import Contents, SimulatedRedis
+from tests.config_store.simulation.real_redis import contents_of
+from tests.config_store.simulation.simulated_redis import SimulatedRedis
 from tests.config_store.simulation.world import run_schedule
 from tests.effort import tries
 from tests.redis_server import RedisServer
@@ -82,21 +82,3 @@ async def replay(client: Redis, simulated: SimulatedRedis) -> None:
 def known(answer: list[Any]) -> list[Any]:
     """Give an answer of READ without its clock, and with the headers read."""
     return [*answer[:5], [orjson.loads(each) for each in answer[5]]]
-
-
-async def contents_of(client: Redis) -> Contents:
-    store, configs = SteeringStore(client), ConfigStore(client)
-    steering: Any = await client.hgetall(store.key)
-    versions: Any = await client.hgetall(configs.versions_key)
-    filed: Any = await client.hgetall(store.filed_key)
-    pointer: Any = await client.get(configs.active_key)
-    entries: Any = await client.zrange(store.in_force_key, 0, -1, withscores=True)
-    told = await TimelineStream(client).read(100_000)
-    return Contents(
-        {name.decode(): value for name, value in steering.items()},
-        pointer,
-        {int(number): record for number, record in versions.items()},
-        filed,
-        [(score, member) for member, score in entries],
-        [each.data for each in told],
-    )

@@ -1,5 +1,6 @@
 """The steering state on a replica: quick to change, kept while Redis is away."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from config_store.shipped import default_document
 from config_store.steering.commands import EmergencyOff, EmergencyOn
 from config_store.steering.state import SteeringState
 from config_store.steering.store import SteeringStore
-from config_store.steering.watch import SteeringWatch
+from config_store.steering.watch import LAGS_SECONDS, UP_TO_DATE_SECONDS, SteeringWatch
 from config_store.store import ConfigStore
 from tests.config_store.steering.people import ADA, CY, NOW
 from tests.redis_server import RedisServer
@@ -100,6 +101,46 @@ async def test_a_redis_that_forgot_the_emergency_does_not_end_it(
             assert in_emergency(watch)
             await store.change(EmergencyOff("well"), CY, NOW + 1)
             await until(lambda: not in_emergency(watch))
+
+
+async def test_a_watch_that_lags_says_so_once_and_when_it_is_over(
+    redis: Redis, store: SteeringStore, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [100.0]
+    assert await store.read()
+    async with SteeringWatch(redis, ignore, poll_seconds=0.02, clock=lambda: now[0]) as watch:
+        assert not watch.up_to_date  # it knows nothing yet
+        await watch.first(PATIENCE_SECONDS)
+        assert watch.up_to_date
+        redis_server.kill()
+        await until(lambda: watch.stale)
+        now[0] += UP_TO_DATE_SECONDS + 0.1
+        assert (watch.up_to_date, watch.lags) == (False, False)
+        now[0] += LAGS_SECONDS
+        for _ in range(3):
+            watch.log_lag()
+        assert caplog.text.count("has not been read for 7 s") == 1
+        redis_server.start()
+        await until(lambda: watch.up_to_date)
+        for _ in range(3):
+            watch.log_lag()
+        assert caplog.text.count("is read again") == 1
+
+
+async def test_a_state_that_nobody_can_trust_is_no_look(
+    redis: Redis, store: SteeringStore, redis_server: RedisServer
+) -> None:
+    now = [100.0]
+    await store.found(CY, NOW)
+    async with SteeringWatch(redis, ignore, poll_seconds=0.02, clock=lambda: now[0]) as watch:
+        await watch.first(PATIENCE_SECONDS)
+        forger = redis_server.patient_client()
+        async with forger:
+            await forger.hset(store.key, "digest", "another")
+        await until(lambda: watch.stale)
+        now[0] += UP_TO_DATE_SECONDS + 0.1
+        await asyncio.sleep(0.1)  # it looks again and again meanwhile
+        assert not watch.up_to_date
 
 
 async def test_its_age_is_the_time_since_the_last_look(

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+import config_store.running
 from config_store.document import hash_of
 from config_store.shipped import default_document
 from deployments.gateway import in_force
@@ -160,6 +161,26 @@ async def test_replicas_that_go_by_another_version_are_named(api: ConfigApi) -> 
     assert "tail-b (1)" in where["meaning"][-1]
     await api.running.leave("tail-b")
     assert (await api.get("/config/steering"))["state"] == "settled"
+
+
+async def test_replicas_that_do_not_look_or_report_any_more_are_named(
+    api: ConfigApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api.patched(SLO)
+    active = api.active()
+    await api.running.report("tail-a", "tail", 2, active.config_hash, 0.5)
+    await api.running.report("tail-b", "tail", 2, active.config_hash, 9.0)
+    found = await api.get("/config/drift")
+    assert found["complete"]  # all have the same hash
+    looks = {each["replica"]: (each["state"], each["look_age_s"]) for each in found["replicas"]}
+    assert looks == {"tail-a": ("same", 0.5), "tail-b": ("lagging", 9.0)}
+    where = await api.get("/config/steering")
+    assert where["state"] == "settled"
+    assert "1 replicas have not looked or reported for long: tail-b (2)." in where["meaning"][-1]
+    monkeypatch.setattr(config_store.running, "SILENT_SECONDS", -1.0)
+    found = await api.get("/config/drift")
+    assert {each["state"] for each in found["replicas"]} == {"silent"}
+    assert "tail-a (2), tail-b (2)" in (await api.get("/config/steering"))["meaning"][-1]
 
 
 async def test_what_was_changed_in_redis_is_found_and_put_right_by_one_call(

@@ -186,3 +186,13 @@ async def test_status_says_the_state_also_while_nothing_runs(api: ConfigApi) -> 
     assert shown.exit_code == 0, shown.output
     assert "state     rollout" in shown.output
     assert "rollout mine of version 2" in said(shown)
+
+
+async def test_status_of_a_forged_state_says_what_to_do(api: ConfigApi) -> None:
+    steering = api.context.changes.steering
+    await steering.found(Actor("olga", Role.OPERATOR), api.clock.now)
+    await api.redis.hset(steering.key, "digest", "another")
+    shown = await invoke(api, "status")
+    assert shown.exit_code == 1
+    assert "changed by something else than steering" in said(shown)
+    assert "`ballast config repair`" in said(shown)

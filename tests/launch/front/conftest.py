@@ -30,16 +30,18 @@ class Gateway:
 
     def __init__(self, name: str = "one") -> None:
         self.asked: list[str] = []
+        self.up_to_date = True
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                if self.path != "/-/healthz":
+                if self.path not in {"/-/healthz", "/-/up-to-date"}:
                     gateway.asked.append(self.path)
                 self.rfile.read(int(self.headers.get("content-length", 0)))
-                self.send_response(200)
+                knows = gateway.up_to_date or self.path != "/-/up-to-date"
+                self.send_response(200 if knows else 503)
                 self.send_header("content-length", str(len(name)))
                 self.end_headers()
                 self.wfile.write(name.encode())

@@ -5,7 +5,12 @@ import ssl
 from itertools import count
 from typing import Self, cast
 
-from deployments.runtime.transport.base import Address, RemoteFailureError, ReplicaLostError
+from deployments.runtime.transport.base import (
+    Address,
+    ReplicaLostError,
+    VersionLackedError,
+    remote_failure,
+)
 from deployments.runtime.transport.frame import (
     ANSWER,
     ASK,
@@ -44,6 +49,10 @@ class Channel(asyncio.Protocol):
         # None: nobody waits any more, or it is a ping.
         self._waiting: dict[int, asyncio.Future[Frame] | None] = {}
         self._pinged: int | None = None
+        # The hashes of the documents that the replica holds, by its last answer to a ping; None
+        # before the first one.
+        self.holds: frozenset[str] | None = None
+        self._refused: set[str] = set()
         # Since when the replica owes an answer and has sent nothing at all.
         self._silent_since: float | None = None
         self._transport: asyncio.Transport | None = None
@@ -81,9 +90,20 @@ class Channel(asyncio.Protocol):
         number = self._send(frame, ASK, answer)
         try:
             return await answer
+        except VersionLackedError:
+            self._refused.add(str(frame.head.get("config_hash")))
+            raise
         finally:
             if not answer.done() or answer.cancelled():
                 self._give_up(number)
+
+    def lacks(self, config_hash: str) -> bool:
+        """Tell whether the replica said that it holds others than this one; it may read it yet."""
+        return self.holds is not None and config_hash not in self.holds
+
+    def refused(self, config_hash: str) -> bool:
+        """Tell whether it could not have this one, and has not said since that it holds it."""
+        return config_hash in self._refused
 
     def ping(self) -> None:
         """Have the replica say that it lives, where it does not owe that already."""
@@ -160,9 +180,15 @@ class Channel(asyncio.Protocol):
         answer = self._waiting.pop(number, None)
         if kind == PONG:
             self._pinged = None
+            self._take_holdings(frame.head.get("holds"))
         if answer is None or answer.done():
             return  # its caller gave up
         if kind == ANSWER:
             answer.set_result(frame)
         else:
-            answer.set_exception(RemoteFailureError(str(frame.head.get("error"))))
+            answer.set_exception(remote_failure(str(frame.head.get("error"))))
+
+    def _take_holdings(self, holds: object) -> None:
+        if isinstance(holds, list):
+            self.holds = frozenset(map(str, holds))
+            self._refused -= self.holds

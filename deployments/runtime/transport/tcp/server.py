@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from deployments.runtime.transport.answering import Handler, answered
@@ -33,9 +34,13 @@ log = logging.getLogger(__name__)
 class WireServer:
     """Listens on the node's own address; one for a replica."""
 
-    def __init__(self, handler: Handler, secret: bytes) -> None:
+    def __init__(
+        self, handler: Handler, secret: bytes, holds: Callable[[], Sequence[str]] | None = None
+    ) -> None:
+        """Take what names the documents that the replica holds, where it answers by such."""
         self._handler = handler
         self._secret = secret
+        self._holds = holds
         self._address: Address = ("", 0)
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
@@ -66,6 +71,10 @@ class WireServer:
         if not proves(handshake.head.get("proof"), expected):
             return None
         return proof(self._secret, Part.REPLICA, self._address, nonces)
+
+    def pong(self, number: int) -> bytes:
+        head = {} if self._holds is None else {"holds": list(self._holds())}
+        return encode(Frame({}, head), number, PONG)
 
     async def answer(self, number: int, frame: Frame, call: Call) -> bytes:
         return await answered(self._handler, number, frame, call)
@@ -129,7 +138,7 @@ class _Connection(asyncio.Protocol):
         elif kind == GIVEN_UP and number in self._calls:
             self._calls[number].give_up()
         elif kind == PING:
-            self._write(encode(Frame({}), number, PONG))
+            self._write(self._server.pong(number))
 
     def _greet(self, kind: int, frame: Frame) -> None:
         own_proof = self._server.own_proof(frame, self._nonce) if kind == HANDSHAKE else None
