@@ -11,7 +11,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from deployments.api.impact import ImpactShown
 from deployments.history.dataset_jobs import DatasetAsked, DatasetJob
+from deployments.history.impact_jobs import ImpactAsked
 from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
 from features.rows import FeatureRow
 from features.telemetry.source_states import Backfill
@@ -115,6 +117,12 @@ class Questions(Protocol):
     async def begin_audit(self) -> AuditReport: ...
 
     async def audit(self) -> AuditReport: ...
+
+    async def begin_impact(self, asked: ImpactAsked) -> ImpactShown | None: ...
+
+    async def impact(self, version: int) -> ImpactShown | None: ...
+
+    async def cancel_impact(self, version: int) -> ImpactShown | None: ...
 
     async def begin_dataset(self, asked: DatasetAsked) -> DatasetJob | None: ...
 
