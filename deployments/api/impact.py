@@ -1,10 +1,22 @@
 """What a version would have changed, as clients see it: a replay's progress and its report."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactAsked:
+    """Which version is played, over which time, and how many rows are read at most."""
+
+    version: int
+    by: str
+    since: float
+    until: float
+    rows: int
 
 
 class ShareShown(BaseModel):

@@ -32,6 +32,7 @@ from deployments.gateway.own_bodies import reads_its_own
 from deployments.gateway.routes import (
     config,
     config_changes,
+    config_impact,
     config_past,
     config_rollouts,
     datasets,
@@ -92,6 +93,7 @@ def build_app(context: GatewayContext) -> FastAPI:
         decisions,
         config,
         config_changes,
+        config_impact,
         config_rollouts,
         config_past,
         safety_routes,

@@ -20,9 +20,9 @@ import ray
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from deployments.api.impact import ImpactShown
+from deployments.api.impact import ImpactAsked, ImpactShown
 from deployments.history.dataset_jobs import DatasetAsked, DatasetJob, DatasetJobs
-from deployments.history.impact_jobs import ImpactAsked, ImpactJobs
+from deployments.history.impact_jobs import ImpactJobs
 from deployments.history.questions import FoundDecisions, Intervals, MetricSteps, News
 from deployments.history.rollout_judge import RolloutJudge
 from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked

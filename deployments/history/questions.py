@@ -11,9 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from deployments.api.impact import ImpactShown
+from deployments.api.impact import ImpactAsked, ImpactShown
 from deployments.history.dataset_jobs import DatasetAsked, DatasetJob
-from deployments.history.impact_jobs import ImpactAsked
 from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
 from features.rows import FeatureRow
 from features.telemetry.source_states import Backfill

@@ -2,52 +2,15 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
-
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+from typing import Any
 
 from deployments.impact.recorded import Recorded
 from deployments.impact.replay import Played
 from deployments.impact.said import items_of, parameters_of
+from deployments.impact.wire import REFUSED, RUNG, Change, Outcome, Shown
 from safety.columns import PARAMETER
 from safety.open_ends import OPEN_FROM
 from safety.policy import FamilyPolicy
-
-Shown = float | int | str | bool | None
-
-
-class Change(NamedTuple):
-    """One number of an answer, before and after; of an item of a list its number, from 1."""
-
-    field: str
-    item: int | None
-    before: Shown
-    after: Shown
-
-
-class Outcome(TypedDict, total=False):
-    """One decision: what changes, or why it was left out. Only `id` is always there."""
-
-    id: str
-    family: str
-    version: int
-    left_out: str
-    # So many seconds back the entity's last safe answer has to be looked for.
-    needs_last: float
-    asked_again: bool
-    changes: list[Change]
-    # Named choices that flip, and who answers: field, before, after.
-    flips: list[tuple[str, str, str]]
-    level: tuple[str, str]
-    # Rules and their levels that are broken now and were not, and the other way round.
-    new: list[tuple[str, str]]
-    gone: list[tuple[str, str]]
-    refused: str
-    alarm: str
-
-
-# What flips beside the choices that an answer names.
-RUNG, REFUSED = "rung", "refused"
 
 
 def outcome_of(

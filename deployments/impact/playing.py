@@ -11,10 +11,11 @@ from typing import NamedTuple, TypeVar
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.tail import TAIL
 from deployments.impact.models_again import CANNOT, AskedAgain, Question, named_by
-from deployments.impact.outcome import Outcome, fits, outcome_of
+from deployments.impact.outcome import fits, outcome_of
 from deployments.impact.recorded import LeftOutError, Recorded, family_in, read
 from deployments.impact.replay import Asked, LastAnswer, Numbers, Played, Rules
 from deployments.impact.said import answered, detail, model_said
+from deployments.impact.wire import Outcome
 from deployments.runtime.batch import Columns
 from safety.errors import UnknownFamilyError
 from safety.policy import FamilyPolicy

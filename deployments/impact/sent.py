@@ -6,33 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
-
 from config_store.document import ConfigDocument
 from config_store.store import Version
 from deployments.impact.models_again import AskedAgain
-from deployments.impact.outcome import Outcome
 from deployments.impact.playing import Playing, last_answer
 from deployments.impact.replay import LastAnswer, Rules
-
-
-class SentVersion(TypedDict):
-    """A version, with its document as JSON."""
-
-    number: int
-    config_hash: str
-    document: str
-
-
-class SentRow(TypedDict):
-    """A row of the ledger; where they were looked for, its entity's answers before it.
-
-    `before` is left out where nobody has looked, and is newest first.
-    """
-
-    row: str
-    id: str
-    before: list[str] | None
+from deployments.impact.wire import Outcome, SentRow, SentVersion
 
 
 class SentWindow(NamedTuple):

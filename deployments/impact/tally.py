@@ -18,8 +18,8 @@ from deployments.api.impact import (
     RuleShown,
     ShareShown,
 )
-from deployments.impact.outcome import REFUSED, RUNG, Change, Outcome
 from deployments.impact.shares import share_interval
+from deployments.impact.wire import REFUSED, RUNG, Change, Outcome
 
 EXAMPLES = 5
 # Of kinds of flips, rules and reasons: a record that is full of them names the commonest.
