@@ -18,6 +18,7 @@ from deployments.gateway.envelope import (
     safety_of,
     unjudged_of,
     why_no_interval,
+    withheld_columns,
     withheld_interval,
 )
 from deployments.runtime.batch import DEMO_META, Batch, Detail, Judgement, Prediction
@@ -97,6 +98,7 @@ def write_down(
     written_at = isoformat(shared.now)
     stages = _stages(family, results, shared)
     reasons = ["emergency_mode"] if judged.emergency else []
+    withheld = withheld_columns(prediction, judged)
     answered, decisions = [], []
     for row, (ask, decision_id) in enumerate(zip(asks, ids, strict=True)):
         latency_ms = round((shared.monotonic - ask.received) * 1000, 3)
@@ -155,7 +157,7 @@ def write_down(
                 },
             }
         )
-        withheld = withheld_interval(prediction, row, violations) if fallback[row] else None
+        held_back = withheld_interval(prediction, row, violations) if fallback[row] else None
         ledger_row = orjson.dumps(
             {
                 "timestamp": written_at,
@@ -181,7 +183,9 @@ def write_down(
                 "features": features[row],
                 "answer": orjson.Fragment(envelope),
                 **({"shadow_of": ask.beside} if ask.beside else {}),
-                **({} if withheld is None else {"withheld_interval": withheld}),
+                **({} if held_back is None else {"withheld_interval": held_back}),
+                **({"withheld": withheld[row]} if row in withheld else {}),
+                **({"overrides": judged.overrides[row]} if row in judged.overrides else {}),
             }
         )
         answered.append(Answered(decision_id, envelope))

@@ -48,14 +48,19 @@ class BesideColumns:
         details: Sequence[Detail | None],
         items: Items | None,
         version: Version,
-        now: float,
+        now: float | FloatArray,
     ) -> None:
-        """Put to a batch, its items among the rows, what the policy reads beside its columns."""
+        """Put to a batch, its items among the rows, what the policy reads beside its columns.
+
+        The time is that of all rows, or one for each of them.
+        """
         needed = self._needs(version)
         if needed.times:
-            moments = np.full(len(judged), now)
+            rows = len(judged) - (0 if items is None else len(items.owners))
+            moments = np.empty(len(judged))
+            moments[:rows] = now
             if items is not None:
-                moments[len(judged) - len(items.owners) :] = items.moments(details)
+                moments[rows:] = items.moments(details)
             judged.columns |= time_columns(moments, _places(judged, version), self._freezes())
         if needed.parameters and self._family.parameters and details:
             codes = self._policy(version).codes

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.runtime.batch import Judgement, Prediction
 from safety.columns import PARAMETER, is_parameter
@@ -50,6 +52,24 @@ def withheld_interval(
     said = (prediction.details[row] if prediction.details else None) or {}
     online = said.get("interval", {}).get("online")
     return {"lower": lower, "upper": upper, "online": online}
+
+
+def withheld_columns(prediction: Prediction, judged: Judgement) -> dict[int, dict[str, float]]:
+    """Give by row what the model said and the answer does not: all that a replay needs beside it.
+
+    A row that fell back is named with every number of the model's; nothing is of one whose model
+    did not answer.
+    """
+    if not (judged.violations or judged.overrides or judged.rungs.any()):  # nearly always
+        return {}
+    fallback = judged.fallback
+    found: dict[int, dict[str, float]] = {}
+    for name in prediction.columns.keys() & judged.columns.keys():
+        said, left = prediction.columns[name], judged.columns[name]
+        differs = fallback | ((said != left) & ~(np.isnan(said) & np.isnan(left)))
+        for row in np.flatnonzero(differs).tolist():
+            found.setdefault(row, {})[name] = float(said[row])
+    return found
 
 
 def why_no_interval(family: InferenceEndpoint, *, fallback: bool) -> str:

@@ -20,7 +20,9 @@ import ray
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from deployments.api.impact import ImpactAsked, ImpactShown
 from deployments.history.dataset_jobs import DatasetAsked, DatasetJob, DatasetJobs
+from deployments.history.impact_jobs import ImpactJobs
 from deployments.history.questions import FoundDecisions, Intervals, MetricSteps, News
 from deployments.history.rollout_judge import RolloutJudge
 from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
@@ -105,6 +107,7 @@ class History:
         self._archive = Archive(self._store)
         self._judge = RolloutJudge(self._redis, self._archive, time.time)
         self._audit = AuditRun(self._redis, self._store, time.time)
+        self._impacts = ImpactJobs(self._redis, self._store, self._settings.paths.models)
         self._entities: list[dict[str, Any]] = []
         self._entities_until = 0.0
         self._entities_lock = asyncio.Lock()
@@ -334,6 +337,17 @@ class History:
         """Give the latest audit, running or done."""
         return self._audit.report()
 
+    async def begin_impact(self, asked: ImpactAsked) -> ImpactShown | None:
+        """Begin to replay recorded decisions under a version; None where too many wait."""
+        return await self._impacts.begin(asked)
+
+    async def impact(self, version: int) -> ImpactShown | None:
+        """Give the latest replay of a version: how far it is, or what it found."""
+        return await self._impacts.get(version)
+
+    async def cancel_impact(self, version: int) -> ImpactShown | None:
+        return await self._impacts.cancel(version)
+
     async def begin_dataset(self, asked: DatasetAsked) -> DatasetJob | None:
         """Begin a training set; None where too many wait."""
         return await self._datasets.begin(asked)
@@ -368,6 +382,7 @@ class History:
             continue
 
     async def close(self) -> None:
+        await self._impacts.close()
         await self._datasets.close()
         await self._telemetry.close()
         await self._metrics.loops.stop()

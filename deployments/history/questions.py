@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from deployments.api.impact import ImpactAsked, ImpactShown
 from deployments.history.dataset_jobs import DatasetAsked, DatasetJob
 from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
 from features.rows import FeatureRow
@@ -115,6 +116,12 @@ class Questions(Protocol):
     async def begin_audit(self) -> AuditReport: ...
 
     async def audit(self) -> AuditReport: ...
+
+    async def begin_impact(self, asked: ImpactAsked) -> ImpactShown | None: ...
+
+    async def impact(self, version: int) -> ImpactShown | None: ...
+
+    async def cancel_impact(self, version: int) -> ImpactShown | None: ...
 
     async def begin_dataset(self, asked: DatasetAsked) -> DatasetJob | None: ...
 

@@ -1,17 +1,12 @@
 """The tail deployment: bounds the latency of a whole batch in one vectorised call."""
 
 import asyncio
-import logging
 import time
 from contextlib import suppress
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from config_store.store import Version
 from deployments.api.extremes import EXTREMES
-from deployments.runtime.batch import Batch, Columns, Prediction
+from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.champions import Champions, Loaded, NamedModel
 from deployments.runtime.coverage.online_offsets import OnlineOffsets
 from deployments.runtime.helper.process import HelperProcess
@@ -19,18 +14,16 @@ from deployments.runtime.replica import Replica
 from deployments.runtime.stage import Stage
 from deployments.runtime.transport.frame import Frame
 from deployments.runtime.version import VERSION
+from deployments.tail.answering import answer_rows
 from deployments.tail.bounded import bounded_details
 from deployments.tail.extremes.answering import warm
 from deployments.tail.extremes.fitting import Fitting
 from deployments.tail.extremes.metrics import FRESH_SECONDS, MetricSeries, wanted_of
-from models.errors import ModelError, UnknownModelError
+from models.errors import UnknownModelError
 from models.model_version import ModelVersion, folder_name
-from models.needs import TAIL
 from models.pointer import read_pointer
 from models.protocols import QuantileModel
 from models.registry import Registry
-from models.tail.inputs import BOUNDS
-from models.tail.plan import ACTIONS
 from models.tail.resolution import END
 from models.tail.xgboost_quantile import TailModel
 from observability.background import BackgroundLoop
@@ -38,14 +31,9 @@ from observability.background import BackgroundLoop
 # How soon a promoted champion answers; a rollback is promised within five seconds.
 LOOK_FOR_CHAMPION_SECONDS = 1.0
 
-# Within the bounds of every column.
-_ORDINARY = 1.0
 # What is named as the model where there is none.
 FALLBACK = "tail/fallback"
 NO_MODEL = "none has been trained yet; one is as soon as the telemetry's history is long enough"
-_CODES = {action: code for code, action in enumerate(ACTIONS)}
-
-log = logging.getLogger(__name__)
 
 
 class Tail(Stage[NamedModel]):
@@ -81,7 +69,7 @@ class Tail(Stage[NamedModel]):
         version = champion.version
         started = time.perf_counter()
         entities: list[str] = frame.head.get("entities", [])
-        columns = _answer(champion.model, frame.columns, entities)
+        columns = answer_rows(champion.model, frame.columns, entities)
         self.replica.metrics.inferred(version.name, time.perf_counter() - started)
         prediction = Prediction(
             columns,
@@ -162,41 +150,3 @@ class Tail(Stage[NamedModel]):
 
 def _load(version: ModelVersion) -> QuantileModel:
     return TailModel.load(version.path)
-
-
-def _answer(model: QuantileModel, columns: Columns, entities: list[str] | None = None) -> Columns:
-    """Predict; a row that the model cannot take gets NaN, which safety turns into the fallback."""
-    good = _answerable(columns)
-    if not good.all():  # the row's place is kept by an ordinary one, and its answer then struck out
-        columns = {name: np.where(good, columns[name], _ORDINARY) for name in BOUNDS}
-    try:
-        answers = _numbers(model.predict(columns, entities))
-    except ModelError:
-        log.exception("The model refused a batch, and the fallback answers it")
-        return {}
-    if not good.all():
-        answers = {name: np.where(good, column, np.nan) for name, column in answers.items()}
-    return answers
-
-
-def _numbers(answers: dict[str, npt.NDArray[Any]]) -> Columns:
-    """Turn every column into floats: what travels, and what safety judges, are numbers."""
-    codes = np.array([_CODES[action] for action in answers["action"].tolist()], dtype=np.float64)
-    return {
-        name: codes if name == "action" else column.astype(np.float64, copy=False)
-        for name, column in answers.items()
-    }
-
-
-def _answerable(columns: Columns) -> npt.NDArray[np.bool_]:
-    """Say which rows lie within what the model takes; comparisons with NaN are false.
-
-    What it can do without may be missing.
-    """
-    within = [
-        (columns[name] >= bounds.low) & (columns[name] <= bounds.high)
-        | (np.isnan(columns[name]) & (name in TAIL.can_do_without))
-        for name, bounds in BOUNDS.items()
-    ]
-    good: npt.NDArray[np.bool_] = np.logical_and.reduce(within)
-    return good

@@ -74,6 +74,38 @@ def validate(version: Version, key_file: KeyFile = None) -> None:
 
 
 @config.command()
+def impact(
+    version: Version,
+    hours: Annotated[
+        float, typer.Option("--hours", help="How much of the past is replayed, up to now.")
+    ] = 24.0,
+    rows: Annotated[
+        int, typer.Option("--rows", help="Where there are more, a sample of so many is drawn.")
+    ] = 20_000,
+    last: Annotated[
+        bool, typer.Option("--last", help="Show what the last replay found, and make none.")
+    ] = False,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="End the replay that goes on, with what it found.")
+    ] = False,
+    key_file: KeyFile = None,
+) -> None:
+    """Replay recorded decisions under a version: which answers change, and by how much."""
+    from launch.config.impact import impact_lines, replayed  # noqa: PLC0415 - see above
+    from launch.config.requests import ask  # noqa: PLC0415 - see above
+
+    if last or cancel:
+        method = "DELETE" if cancel else "GET"
+        found = _fetch(method, f"/config/versions/{version}/impact", key_file=key_file)
+    else:
+        found = ask(lambda client: replayed(client, version, hours, rows), key_file)
+    if found["state"] == "failed":
+        raise failed(f"The replay under version {version} failed: {found['reason']}")
+    for line in impact_lines(found):
+        typer.echo(line)
+
+
+@config.command()
 def approve(version: Version, yes: Yes = False, key_file: KeyFile = None) -> None:
     """Show what a version changes, and approve it: with the key of another than its author."""
     from launch.config.drafting import read_for_approval  # noqa: PLC0415 - see above

@@ -47,12 +47,20 @@ def check_policy(**ask: Any) -> Any:
     return checked(**ask)
 
 
+def replay(**ask: Any) -> Any:
+    """Play recorded decisions under another version; see deployments/impact/sent.py."""
+    from deployments.impact.sent import played  # noqa: PLC0415 - only who needs it
+
+    return played(**ask)
+
+
 TASKS: dict[str, Callable[..., Any]] = {
     "evaluate": evaluate,
     "suggest": suggest,
     "fit": fit,
     "forecast": forecast,
     "check_policy": check_policy,
+    "replay": replay,
 }
 
 

@@ -134,13 +134,13 @@ async def test_a_gateway_that_knows_first_is_enough(house: House) -> None:
 
 def break_model(patch: pytest.MonkeyPatch) -> None:
     """Have the tail model answer no number for its p99."""
-    real = deployments.tail.deployment._answer
+    real = deployments.tail.deployment.answer_rows
 
     def broken(*asked: Any) -> Any:
         found = real(*asked)
         return {**found, "p99_pred": np.full_like(found["p99_pred"], np.nan)}
 
-    patch.setattr(deployments.tail.deployment, "_answer", broken)
+    patch.setattr(deployments.tail.deployment, "answer_rows", broken)
 
 
 def with_rules(house: House, rules: EmergencyRules) -> Any:

@@ -11,7 +11,7 @@ from deployments.runtime.batch import Batch, Columns, Judgement
 from deployments.runtime.transport.frame import ASK, decode, encode
 from deployments.safety.deployment import Safety
 from deployments.safety.judge import Judge
-from deployments.tail.deployment import _answer
+from deployments.tail.answering import answer_rows
 from models.tail.xgboost_quantile import TailModel
 from safety.checker import Checker
 from safety.fallback import Fallback
@@ -34,7 +34,7 @@ def batch_of(columns: Columns) -> Batch:
 def predicted(tail_model: TailModel) -> Batch:
     """Give a batch as safety gets it: what was asked, and what the model made of it."""
     columns = tail_rows(64, seed=8)
-    return batch_of(columns | _answer(tail_model, columns))
+    return batch_of(columns | answer_rows(tail_model, columns))
 
 
 def fallback(columns: Columns, n: int) -> dict[str, Any]:
