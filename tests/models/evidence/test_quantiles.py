@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtr, ndtri
 from scipy.stats import binomtest
 
-from models.evidence.bets import Floats, pairs_of_hits, two_arms
+from models.evidence.bets import Bank, Floats, pairs_of_hits, two_arms
 from models.evidence.margins import Quantile
 from models.evidence.quantiles import ArmsQuantile, PairsQuantile
 from models.evidence.thresholds import cells, thresholds
@@ -105,3 +106,41 @@ def test_the_thresholds_are_ten_to_a_margin() -> None:
     assert cells(edges, values).tolist() == [0, 0, 1, edges.size]
     with pytest.raises(ValueError, match="choose a larger margin"):
         thresholds(1e-9, 1e9, 0.001)
+
+
+TIMES_WORSE = 1.2 / 1.05  # than the margin
+TAILS = {
+    "lognormal": lambda factor: ndtr(ndtri(0.01) - np.log(factor) / 0.5),
+    "wide lognormal": lambda factor: ndtr(ndtri(0.01) - np.log(factor)),
+    "Pareto": lambda factor: 0.01 * factor**-2.0,
+}
+
+
+def alike(x: Floats, y: Floats, correlation: float) -> Floats:
+    """Give the shares of each kind of pair, of normal values that correlate so."""
+    shared = np.linspace(-8, 8, 801)
+    density = np.exp(-(shared**2) / 2) / np.sqrt(2 * np.pi) * (shared[1] - shared[0])
+    one, other = (
+        ndtr((ndtri(each)[:, None] + np.sqrt(correlation) * shared) / np.sqrt(1 - correlation))
+        for each in (x, y)
+    )
+    both = one * other @ density
+    return np.stack([both, x - both, y - both, 1 - x - y + both], axis=1)
+
+
+def requests_until(limit: float, bank: Bank, shares: Floats) -> float:
+    """Count the requests after which the least wealth is so much, if all comes as expected."""
+    sizes = np.geomspace(100, 1e6, 300)
+    wealth = np.array([bank.log_wealth(shares * size).min() for size in sizes])
+    return float(sizes[np.argmax(wealth >= limit)])
+
+
+@pytest.mark.parametrize("tail", TAILS)
+def test_pairs_need_far_fewer_requests_than_arms_whatever_the_tail(tail: str) -> None:
+    around = np.exp(np.arange(-0.3, 0.6, 0.005))
+    x, y = TAILS[tail](around), TAILS[tail](around / TIMES_WORSE)
+    limit = np.log(60)
+    pairs = requests_until(limit, pairs_of_hits(0.01), alike(x, y, 0.9))
+    of_arms = np.stack([x, 1 - x, y, 1 - y], axis=1) / 2
+    # Chance costs pairs more than arms: of fewer requests it is less known where the quantile is.
+    assert requests_until(limit, two_arms(0.01, 0.01, 0.5), of_arms) > 4.5 * pairs
