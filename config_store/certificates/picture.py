@@ -39,6 +39,8 @@ def _of_metric(plan: Plan, name: str, looks: Sequence[Look], width: int) -> list
         f"good {now.good:.1f} of {needed[1]:.1f}   "
         f"{now.values[0]:,.0f} and {now.values[1]:,.0f} values"
     )
+    if now.by_keys is not None:
+        title += f"   by keys {now.by_keys[0]:.1f} and {now.by_keys[1]:.1f}"
     return [title, BOUNDARY * len(paths[0]), *rows, ""]
 
 

@@ -34,7 +34,7 @@ def test_the_evidence_of_arms_is_no_more_than_against_any_value(factor: float) -
     a, b = one[~candidate], other[candidate]
     bad, good = arms(one, other, candidate).log_evidence()
     bank = two_arms(0.1, 0.1, 0.5)
-    for q in np.concatenate([np.geomspace(0.05, 2000, 101), np.quantile(one, [0.8, 0.9, 0.95])]):
+    for q in np.concatenate([np.geomspace(0.1, 1000, 101), np.quantile(one, [0.8, 0.9, 0.95])]):
         # P(A >= q) >= 0.1 and P(B > c q) <= 0.1, or P(A > q) <= 0.1 and P(B > c q) >= 0.1
         x, y = (a >= q).sum(), (b > 1.1 * q).sum()
         counts = np.array([x, a.size - x, y, b.size - y], dtype=float)
@@ -51,7 +51,7 @@ def test_the_evidence_of_pairs_is_no_more_than_against_any_value(factor: float) 
     test.add(one, other, np.ones(one.size))
     bad, good = test.log_evidence()
     bank = pairs_of_hits(0.1)
-    for q in np.concatenate([np.geomspace(0.05, 2000, 101), np.quantile(one, [0.8, 0.9, 0.95])]):
+    for q in np.concatenate([np.geomspace(0.1, 1000, 101), np.quantile(one, [0.8, 0.9, 0.95])]):
         at_least, above, y = one >= q, one > q, other > 1.1 * q
         assert bad <= bank.log_wealth(kinds(at_least, y)) + 1e-9
         assert good <= bank.log_wealth(kinds(y, above)) + 1e-9
