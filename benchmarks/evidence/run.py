@@ -59,8 +59,6 @@ class Result:
     def faults(self) -> list[str]:
         """Say what is not as promised; a share is too high where alpha is outside its bounds."""
         scenario, n = self.scenario, len(self.found)
-        if scenario.may_be_bad is None:
-            return []
         if scenario.may_be_bad:
             share = len(self.rolled_back) / n
             return [] if share >= CAUGHT else [f"only {share:.1%} were caught"]
@@ -122,7 +120,8 @@ def _print(result: Result) -> list[str]:
     print(
         f"  {scenario.name:<24} {scenario.law.name:<20} {kind:<11} "
         f"{scenario.requests:>7,} requests   rolled back {len(result.rolled_back) / n:>6.1%} "
-        f"{caught:<15} promoted {len(result.promoted) / n:>6.1%}   {result.seconds:.0f} s"
+        f"{caught:<15} promoted {len(result.promoted) / n:>6.1%}   {result.seconds:.0f} s",
+        flush=True,
     )
     return [f"{scenario.name}, {scenario.law.name}, {kind}: {each}" for each in result.faults()]
 
