@@ -22,10 +22,13 @@ from benchmarks.evidence.scenarios import (
     AT_THE_MARGIN,
     DEPENDENT,
     FALSE_ALARMS,
+    WHOLE,
     Scenario,
     planted,
 )
-from benchmarks.evidence.traffic import play
+from benchmarks.evidence.traffic import Law, Regression, play
+from benchmarks.evidence.whole import MINUTES, PER_MINUTE, Whole, play_whole
+from config_store.steering.settings import RolloutSettings
 from models.evidence.margins import Design
 
 PLANTED_ROLLOUTS = 200
@@ -92,6 +95,27 @@ def measure(scenario: Scenario, rollouts: int, workers: int) -> Result:
     return Result(scenario, found, time.perf_counter() - begun)
 
 
+def _whole(task: tuple[Law, Regression, int]) -> Whole:
+    law, regression, number = task
+    return play_whole(law, regression, RolloutSettings(), number)
+
+
+def judge_whole(law: Law, regression: Regression, rollouts: int, workers: int) -> list[str]:
+    """Play whole rollouts with the default settings, and say what is not as promised."""
+    tasks = [(law, regression, number) for number in range(rollouts)]
+    with get_context("fork").Pool(workers) as pool:
+        found = pool.map(_whole, tasks, chunksize=4)
+    alpha, bad = RolloutSettings().alpha, sum(each.rolled_back for each in found)
+    steps = list(zip(*(each.verdicts for each in found), strict=True))
+    good = ", ".join(f"{sum(each == 'good' for each in step) / rollouts:.0%}" for step in steps)
+    print(f"  {law.name:<24} rolled back {bad / rollouts:>6.1%}   good by step {good}", flush=True)
+    if regression == Regression():
+        wrong = lowest(bad, rollouts) > alpha
+        return [f"{law.name}: {bad / rollouts:.1%} were rolled back, more than {alpha:.0%}"] * wrong
+    share = bad / rollouts
+    return [] if share >= CAUGHT else [f"{law.name}: only {share:.1%} were caught"]
+
+
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     faults = list[str]()
@@ -100,6 +124,12 @@ def main(arguments: Sequence[str]) -> int:
         for scenario in scenarios:
             result = measure(scenario, options.rollouts, options.workers)
             faults += _print(result)
+    print(
+        f"\nWhole rollouts by the ledger, default settings: {options.rollouts:,} each, "
+        f"{MINUTES} minutes a step, {PER_MINUTE} requests a minute"
+    )
+    for law, regression in WHOLE:
+        faults += judge_whole(law, regression, options.rollouts, options.workers)
     print(f"\nPlanted regressions: {options.planted:,} rollouts each")
     results = [measure(each, options.planted, options.workers) for each in planted()]
     for result in results:

@@ -89,6 +89,15 @@ DEPENDENT = (
 )
 
 
+# Of the platform's own steps, minutes and settings.
+WHOLE = (
+    (PLAIN, AS_IT_IS),
+    (WANDERING, AS_IT_IS),
+    (IN_A_ROW, AS_IT_IS),
+    (PLAIN, Regression(latency=3.0)),
+)
+
+
 def planted() -> list[Scenario]:
     """Plant each regression in a canary and in a paired shadow of the same requests."""
     cases = [

@@ -67,11 +67,15 @@ class Slices:
         of_incumbent, of_candidate = numbers(share)
         self.candidate = np.arange(of_incumbent + of_candidate) >= of_incumbent
         self.counts = np.zeros((self.candidate.size, kinds))
-        self._checks = 0
-        self.next_check = FIRST_CHECK  # in observations of both arms
+        self._checks = self._passed = 0
 
     def add(self, slices: IntArray, kinds: IntArray, weights: Floats) -> None:
         np.add.at(self.counts, (slices, kinds), weights)
+
+    @property
+    def next_check(self) -> float:
+        """The number of observations of both arms at which there is another check."""
+        return float(FIRST_CHECK * 2 ** (self._passed / 2))
 
     def due(self) -> bool:
         """Tell whether it is time for a check, which counts as made."""
@@ -80,7 +84,7 @@ class Slices:
             return False
         self._checks += 1
         while self.next_check <= seen:
-            self.next_check *= sqrt(2)
+            self._passed += 1
         return True
 
     def excess_of_rate(self, margin: float) -> Floats:
@@ -117,7 +121,7 @@ class Slices:
         return {
             "counts": {str(at): float(flat[at]) for at in np.flatnonzero(flat)},
             "checks": self._checks,
-            "next": self.next_check,
+            "passed": self._passed,
         }
 
     def restore(self, kept: dict[str, Any]) -> Self:
@@ -125,7 +129,7 @@ class Slices:
         flat = self.counts.reshape(-1)
         for at, count in kept["counts"].items():
             flat[int(at)] = count
-        self._checks, self.next_check = kept["checks"], kept["next"]
+        self._checks, self._passed = kept["checks"], kept["passed"]
         return self
 
 

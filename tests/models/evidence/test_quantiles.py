@@ -98,6 +98,17 @@ def test_values_beyond_the_thresholds_are_counted_too() -> None:
     assert arms(one, one, candidate).log_evidence()[0] <= 0
 
 
+@pytest.mark.parametrize("value", [1e-9, 1e9])
+def test_values_that_nobody_can_tell_apart_are_no_worse(value: float) -> None:
+    same = np.full(500, value)
+    candidate = np.arange(500) % 2 == 1
+    pairs = PairsQuantile(P90)
+    pairs.add(same, same, np.ones(500))
+    for bad, good in (arms(same, same, candidate).log_evidence(), pairs.log_evidence()):
+        assert bad <= 0
+        assert good > 5
+
+
 def test_the_thresholds_are_ten_to_a_margin() -> None:
     edges = thresholds(0.1, 1000.0, 0.1)
     assert edges[10] / edges[0] == pytest.approx(1.1)
