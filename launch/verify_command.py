@@ -5,13 +5,14 @@ the tests are made again.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from config_store.certificates.certificate import Certificate
+from config_store.certificates.left_out import Range, judged_with_all, left_out
 from config_store.certificates.recompute import Refuted, Verified, follows, recompute
 from launch.audit_command import Verdict
 from launch.errors import LaunchError
@@ -57,8 +58,8 @@ def _from_archive(
         try:
             lines = list[str]()
             for certificate in certificates:
-                found = recompute(certificate, _entries(Archive(store), certificate))
-                lines.append(_line(certificate, found))
+                found, more = _verified(Archive(store), certificate)
+                lines.append(_line(certificate, found, more))
                 if isinstance(found, Refuted):
                     return Verdict(sound=False, lines=lines)
             return Verdict(sound=True, lines=lines)
@@ -88,22 +89,40 @@ def _open(settings: Settings, archive: str | None) -> Clickhouse:
     return open_store(None, folder)
 
 
-def _entries(archive: Archive, certificate: Certificate) -> Iterator[Entry]:
-    for look in certificate.looks:
-        for span in look.spans:
-            for first in range(span.first, span.through + 1, WINDOW):
-                last = min(first + WINDOW - 1, span.through)
-                yield from archive.window(span.writer, first, last)
+def _verified(archive: Archive, certificate: Certificate) -> tuple[Verified | Refuted, int]:
+    """Recompute a certificate, also with what it leaves out; say how many entries that are."""
+    found = recompute(certificate, _named(archive, certificate))
+    last_look = int(certificate.looks[-1].at * 1000)
+    more = left_out(certificate, archive.spans(certificate.plan.begins_ms, last_look))
+    if isinstance(found, Refuted) or not more:
+        return found, 0
+    entries = list(_entries(archive, more))
+    return judged_with_all(certificate, _named(archive, certificate), entries), len(entries)
 
 
-def _line(certificate: Certificate, found: Verified | Refuted) -> str:
+def _named(archive: Archive, certificate: Certificate) -> Iterator[Entry]:
+    spans = (span for look in certificate.looks for span in look.spans)
+    return _entries(archive, ((span.writer, span.first, span.through) for span in spans))
+
+
+def _entries(archive: Archive, ranges: Iterable[Range]) -> Iterator[Entry]:
+    for writer, begin, end in ranges:
+        for first in range(begin, end + 1, WINDOW):
+            yield from archive.window(writer, first, min(first + WINDOW - 1, end))
+
+
+def _line(certificate: Certificate, found: Verified | Refuted, more: int) -> str:
     plan = certificate.plan
     what = f"step {plan.step} of the rollout {plan.rollout}"
     if isinstance(found, Refuted):
         return f"{what} is REFUTED. {found.sentence}"
     looks, rows = len(certificate.looks), certificate.looks[-1].rows
+    late = (
+        f" {more:,} more entries of the step came too late for a look; with them the verdict is "
+        "the same."
+    )
     return (
         f"{what} is verified: {certificate.verdict}, {certificate.reason}; recomputed from "
         f"{rows:,} rows in {found.entries:,} entries at {looks:,} looks. "
-        f"Its hash is {certificate.hash}."
+        f"Its hash is {certificate.hash}.{late if more else ''}"
     )

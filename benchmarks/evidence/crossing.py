@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.evidence.traffic import Bools, Floats, Ints
 from models.evidence.bets import Bank
-from models.evidence.quantiles import both, pair_wealth, two_arm_counts
+from models.evidence.quantiles import both, pair_wealth, told_apart, two_arm_counts
 from models.evidence.thresholds import exceeding
 
 CHUNK = 4096
@@ -100,8 +100,10 @@ def _summed(*kinds: Floats | Bools) -> Floats:
 class ArmsQuantilePath:
     """Counts of values above the thresholds, of two arms."""
 
-    def __init__(self, bank: Bank, low: Bools, cells: Ints, size: int, weights: Floats) -> None:
-        self._bank, self._low, self._cells = bank, low, cells
+    def __init__(
+        self, bank: Bank, low: Bools, cells: Ints, size: int, weights: Floats, *, for_good: bool
+    ) -> None:
+        self._bank, self._low, self._cells, self._for_good = bank, low, cells, for_good
         self._size, self._weights = size, weights
 
     def bank(self, cell: int) -> Bank:
@@ -118,14 +120,16 @@ class ArmsQuantilePath:
             exceeding(np.bincount(cells[chosen], weights[chosen], self._size).astype(np.float64))
             for chosen in (low, ~low)
         )
-        return self._bank.log_wealth(two_arm_counts(*sides))
+        wealth = self._bank.log_wealth(two_arm_counts(*sides))
+        return told_apart(wealth) if self._for_good else wealth
 
 
 class PairsQuantilePath:
     """Counts of pairs that exceed the thresholds, with both answers or with one."""
 
-    def __init__(self, bank: Bank, low: Ints, high: Ints, size: int) -> None:
+    def __init__(self, bank: Bank, low: Ints, high: Ints, size: int, *, for_good: bool) -> None:
         self._bank, self._low, self._high, self._size = bank, low, high, size
+        self._for_good = for_good
         self._both = both(low, high)
 
     def bank(self, cell: int) -> Bank:
@@ -143,4 +147,5 @@ class PairsQuantilePath:
             exceeding(np.bincount(each, minlength=self._size).astype(np.float64))
             for each in columns
         )
-        return pair_wealth(self._bank, low, high, known)
+        wealth = pair_wealth(self._bank, low, high, known)
+        return told_apart(wealth) if self._for_good else wealth

@@ -41,6 +41,10 @@ class Law:
     latency: Callable[[Generator, Ints, Ints], tuple[Floats, Floats]]
     keys: int = 100_000
     violations: float = 0.005
+    # How far keys differ for good in their widths and violations, as a logarithm.
+    unlike: float = 0.0
+    # So many requests of a key follow each other.
+    in_a_row: int = 1
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,18 @@ class Traffic:
 
 def play(law: Law, regression: Regression, requests: int, share: float, rng: Generator) -> Traffic:
     minute = np.arange(requests) // PER_MINUTE
-    key = rng.integers(0, law.keys, requests)
+    key = np.repeat(rng.integers(0, law.keys, -(-requests // law.in_a_row)), law.in_a_row)[
+        :requests
+    ]
     slow, fast = law.latency(rng, key, minute)
-    kept = rng.random(requests) < law.violations
+    levels = law.unlike * rng.standard_normal((2, law.keys))[:, key] if law.unlike else [0.0, 0.0]
+    rate = law.violations * np.exp(levels[0] - law.unlike**2 / 2)
+    kept = rng.random(requests) < rate
     one = rng.random(requests) < OWN_VIOLATIONS
     before = kept & ~one | (rng.random(requests) < OWN_VIOLATIONS * law.violations)
     after = kept & ~one | (rng.random(requests) < OWN_VIOLATIONS * law.violations)
     after |= rng.random(requests) < regression.violations / (1 - law.violations)
-    base = 0.6 * rng.standard_normal(requests)
+    base = levels[1] + 0.6 * rng.standard_normal(requests)
     widths = [np.exp(base + 0.1 * rng.standard_normal(requests)) for _ in range(2)]
     return Traffic(
         key=key,
@@ -133,6 +141,22 @@ def unlike_keys(rng: Generator, key: Ints, minute: Ints) -> tuple[Floats, Floats
     factor = np.exp(0.4 * rng.standard_normal(int(key.max()) + 1))[key]
     slow, fast = Lognormal(0.3)(rng, key, minute)
     return slow * factor, fast * factor
+
+
+def days(rng: Generator, key: Ints, minute: Ints) -> tuple[Floats, Floats]:
+    """Let the level go up and down with the day, and drift away from it."""
+    past = minute / (int(minute[-1]) + 1)
+    level = np.exp(0.4 * np.sin(2 * np.pi * past) + 0.4 * past)
+    slow, fast = Lognormal(0.5)(rng, key, minute)
+    return slow * level, fast * level
+
+
+def wandering_keys(rng: Generator, key: Ints, minute: Ints) -> tuple[Floats, Floats]:
+    """Let each key have a level that wanders: what it was a minute ago it nearly is now."""
+    minutes = int(minute[-1]) + 1
+    levels = np.stack([_walk(rng, minutes, 0.98) for _ in range(int(key.max()) + 1)])
+    slow, fast = Lognormal(0.3)(rng, key, minute)
+    return slow * levels[key, minute] ** 2, fast * levels[key, minute] ** 2
 
 
 def _walk(rng: Generator, minutes: int, persistence: float = 0.95) -> Floats:

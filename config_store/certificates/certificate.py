@@ -14,7 +14,7 @@ from config_store.certificates.plan import Plan
 from models.evidence.verdict import Verdict
 from settings.frozen import Frozen
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 FIRST = ""  # what the certificate of a rollout's first step has before it
 
 
@@ -32,6 +32,9 @@ class MetricAt(Frozen):
 
     bad: float
     good: float
+    by_keys: tuple[float, float] | None = Field(
+        description="The same for bad and good, of the test by keys; none of pairs."
+    )
     values: tuple[float, float]
     missing: tuple[int, int]
     verdict: Verdict
@@ -53,7 +56,7 @@ class Look(Frozen):
 class Certificate(Frozen):
     """What a step was judged by, what was seen, and the verdict."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     plan: Plan
     before: str
     looks: tuple[Look, ...] = Field(min_length=1)

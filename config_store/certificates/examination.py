@@ -43,8 +43,7 @@ class Examination:
         """
         chains = _by_writer(entries)
         spans = tuple(_span(chains[writer]) for writer in sorted(chains))
-        rows = [row for chain in chains.values() for entry in chain for row in entry.rows]
-        self._take(observations(self.plan, rows))
+        self._take(observations(self.plan, (each for chain in chains.values() for each in chain)))
         look = self._seen(at, spans)
         self.looks.append(look)
         return look
@@ -135,9 +134,11 @@ def _span(chain: Sequence[Entry]) -> Span:
 
 def _metric_at(seen: MetricSeen) -> MetricAt:
     arms = seen.incumbent, seen.candidate
+    found, keys = seen.evidence, seen.by_keys
     return MetricAt(
-        bad=round(seen.bad, DIGITS),
-        good=round(seen.good, DIGITS),
+        bad=round(found.bad, DIGITS),
+        good=round(found.good, DIGITS),
+        by_keys=None if keys is None else (round(keys.bad, DIGITS), round(keys.good, DIGITS)),
         values=(round(arms[0].values, DIGITS), round(arms[1].values, DIGITS)),
         missing=(arms[0].missing, arms[1].missing),
         verdict=seen.verdict,

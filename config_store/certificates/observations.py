@@ -1,17 +1,20 @@
 """Reads what the tests need off the ledger's rows; the same for who judges and who verifies."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 
-from config_store.certificates.plan import Plan
+from config_store.certificates.plan import OPEN_WIDTH, Plan
 from models.evidence.trial import Pairs, Requests
+from models.protocols import BoolArray
 from observability.ledger.decision import time_of
+from observability.ledger.entry import Entry
 
 MINUTE_MS = 60_000
+TAG_DIGITS = 8
 
 
 class Observation(NamedTuple):
@@ -20,25 +23,32 @@ class Observation(NamedTuple):
     decision_id: str
     answers: str  # the decision that it is beside: its own, or the incumbent's of a shadow
     key: str
-    minute: int
+    minute: int  # in which it was written down: a look has all of it, or nothing
     candidate: bool
-    values: dict[str, float]
+    values: dict[str, float]  # NaN where one is missing; none of a metric that it cannot have
 
 
-def observations(plan: Plan, rows: Iterable[bytes]) -> list[Observation]:
+def observations(plan: Plan, entries: Iterable[Entry]) -> list[Observation]:
     """Pick the rows of both arms, sorted by their ids: the order in which the tests take them."""
-    read = (_observation(plan, orjson.loads(row)) for row in rows)
-    picked = (each for each in read if each is not None)
-    return sorted(picked, key=lambda each: each.decision_id)
+    return sorted(_picked(plan, entries), key=lambda each: each.decision_id)
 
 
-def _observation(plan: Plan, row: Mapping[str, Any]) -> Observation | None:
-    version = row.get("config_version")
+def _picked(plan: Plan, entries: Iterable[Entry]) -> Iterator[Observation]:
+    for entry in entries:
+        minute = entry.header.created_ms // MINUTE_MS
+        for row in entry.rows:
+            observation = _observation(plan, orjson.loads(row), minute)
+            if observation is not None:
+                yield observation
+
+
+def _observation(plan: Plan, row: Mapping[str, Any], minute: int) -> Observation | None:
+    version, family = row.get("config_version"), row.get("family")
     decision_id = row["decision_id"]
     ms = time_of(decision_id)
     if version not in {plan.incumbent, plan.candidate} or ms is None or ms < plan.begins_ms:
         return None
-    if plan.family and row.get("family") != plan.family:
+    if plan.family and family != plan.family:
         return None
     beside = row.get("shadow_of")
     if beside is not None and not plan.design.paired:
@@ -46,29 +56,42 @@ def _observation(plan: Plan, row: Mapping[str, Any]) -> Observation | None:
     return Observation(
         decision_id=decision_id,
         answers=beside or decision_id,
-        key=str(row.get("entity")),
-        minute=ms // MINUTE_MS,
+        key=decision_id[-TAG_DIGITS:] if family in plan.stateful else str(row.get("entity")),
+        minute=minute,
         candidate=version == plan.candidate,
-        values=_values(row),
+        values=_values(row, has_interval=family not in plan.without_interval),
     )
 
 
-def _values(row: Mapping[str, Any]) -> dict[str, float]:
+def _values(row: Mapping[str, Any], *, has_interval: bool) -> dict[str, float]:
     """Read the values of every metric; what is not there is missing, and never nought."""
     answer = row.get("answer") or {}
     allowed, meta = row.get("allowed"), answer.get("meta")
-    return {
+    values = {
         "p99_ms": _number(row.get("processing_time_ms")),
         "violation_rate": math.nan if allowed is None else float(not allowed),
         "error_rate": math.nan if meta is None else float("fallback_reason" in meta),
-        "interval_width": _width(answer.get("interval")),
     }
+    return values | {"interval_width": _width(answer)} if has_interval else values
 
 
-def _width(interval: Mapping[str, Any] | None) -> float:
-    if interval is None or interval.get("method") == "fallback":
+def _width(answer: Mapping[str, Any]) -> float:
+    """Give the width; where the model leaves an end open, or claims nothing, there is no wider."""
+    interval, meta = answer.get("interval"), answer.get("meta")
+    if meta is None or _fell_back(answer):
         return math.nan
-    return _number(interval.get("upper")) - _number(interval.get("lower"))
+    if interval is None or None in (interval.get("lower"), interval.get("upper")):
+        return OPEN_WIDTH
+    return float(interval["upper"] - interval["lower"])
+
+
+def _fell_back(answer: Mapping[str, Any]) -> bool:
+    safety, interval = answer.get("safety") or {}, answer.get("interval") or {}
+    return (
+        bool(safety.get("fallback"))
+        or interval.get("method") == "fallback"
+        or "fallback_reason" in answer["meta"]
+    )
 
 
 def _number(value: float | None) -> float:
@@ -82,6 +105,7 @@ def requests_of(plan: Plan, seen: list[Observation]) -> Requests:
         minutes=np.array([each.minute for each in seen], dtype=np.int64),
         candidate=np.array([each.candidate for each in seen], dtype=np.bool_),
         values=_columns(plan, [each.values for each in seen]),
+        exists=_exist(plan, [each.values for each in seen]),
     )
 
 
@@ -89,9 +113,11 @@ def pairs_of(plan: Plan, seen: list[tuple[Observation, Observation]]) -> Pairs:
     """Put pairs of the incumbent's and the candidate's answer into columns."""
     return Pairs(
         keys=[one.key for one, _ in seen],
-        minutes=np.array([one.minute for one, _ in seen], dtype=np.int64),
+        # Of a pair that is complete only later it is the later minute.
+        minutes=np.array([max(one.minute, other.minute) for one, other in seen], dtype=np.int64),
         incumbent=_columns(plan, [one.values for one, _ in seen]),
         candidate=_columns(plan, [other.values for _, other in seen]),
+        exists=_exist(plan, [one.values for one, _ in seen]),
     )
 
 
@@ -101,3 +127,9 @@ def _columns(plan: Plan, values: list[dict[str, float]]) -> dict[str, np.ndarray
         name: np.array([each.get(name, math.nan) for each in values], dtype=np.float64)
         for name in names
     }
+
+
+def _exist(plan: Plan, values: list[dict[str, float]]) -> dict[str, BoolArray]:
+    """Tell for each metric which rows can have it."""
+    names = [metric.name for metric in plan.margins.metrics]
+    return {name: np.array([name in each for each in values], dtype=np.bool_) for name in names}

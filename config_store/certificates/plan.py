@@ -11,6 +11,7 @@ from settings.frozen import Frozen
 # Beyond these ends values are told apart from nothing: no latency that matters is there.
 FASTEST_MS, SLOWEST_MS = 0.05, 120_000.0
 NARROWEST, WIDEST = 1e-6, 1e12
+OPEN_WIDTH = 1e3 * WIDEST  # what an interval has that is open at an end; JSON has no infinity
 # A fallback's answer has no interval.
 MOST_WITHOUT_INTERVAL = 0.05
 
@@ -40,6 +41,12 @@ class Plan(Frozen):
     design: Design
     margins: Margins
     family: str = Field("", description="Only the rows of this family; empty for all.")
+    stateful: tuple[str, ...] = Field(
+        (), description="Families whose rows go by the tag that their decisions' ids end with."
+    )
+    without_interval: tuple[str, ...] = Field(
+        (), description="Families whose models claim none: their rows have no interval's width."
+    )
 
 
 def margins_of(

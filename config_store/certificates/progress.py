@@ -105,12 +105,15 @@ class StepProgress:
 
 
 def _metric_point(margins: Margins, metric: MetricAt, excess: Interval) -> MetricPoint:
+    # Where keys are judged too, both have to agree: the lesser of the two is what a verdict waits for.
+    both = ((metric.bad, metric.good), metric.by_keys or (metric.bad, metric.good))
+    bad, good = (min(each) for each in zip(*both, strict=True))
     needed_bad, needed_good = margins.needed
     lower, upper = excess
     return MetricPoint(
         verdict=metric.verdict,
-        bad=round(metric.bad / needed_bad, DIGITS),
-        good=round(metric.good / needed_good, DIGITS),
+        bad=round(bad / needed_bad, DIGITS),
+        good=round(good / needed_good, DIGITS),
         lower=None if lower is None else round(lower, DIGITS),
         upper=None if upper is None else round(upper, DIGITS),
     )

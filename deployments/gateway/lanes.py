@@ -51,7 +51,7 @@ class Lanes:
         self.turns = Turns()
         self.room = BodyRoom()
         stateful = frozenset(family for family in pipelines if FAMILIES[family].key is not None)
-        self.shadows = Shadows(pipelines, stateful, clocks.monotonic)
+        self.shadows = Shadows(pipelines, stateful, clocks.monotonic, choice.count)
         self.by_family: dict[str, Lane[LaneRow, Answered]] = {
             family: Lane(pipeline.carry, LaneLimits(64, 1, 1024), clocks.monotonic, self.turns)
             for family, pipeline in pipelines.items()

@@ -30,8 +30,11 @@ class Shadows:
         pipelines: Mapping[str, InferencePipeline],
         stateful: frozenset[str],
         clock: Callable[[], float],
+        count: Callable[[Version, int, int], None],
     ) -> None:
+        """Take what counts a version's rows, and those of them that got no answer."""
         self._clock = clock
+        self._count_lost = count
         self._lanes: dict[str, Lane[LaneRow, Answered]] = {
             family: Lane(pipeline.carry, LIMITS, clock)
             for family, pipeline in pipelines.items()
@@ -67,7 +70,7 @@ class Shadows:
             self.drop(family, len(rows))
             return
         asked = lane.ask(rows, deadline, principal.key_id, version.number)
-        asked.add_done_callback(lambda done: self._count(family, len(rows), done))
+        asked.add_done_callback(lambda done: self._count(family, version, len(rows), done))
 
     def drop(self, family: str, rows: int) -> None:
         """Count rows that no shadow answers."""
@@ -85,12 +88,15 @@ class Shadows:
     def _count(
         self,
         family: str,
+        version: Version,
         rows: int,
         done: "asyncio.Future[Sequence[Answered | Exception]]",
     ) -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._counts[family, "failed"] += rows
-            return
-        for each in done.result():
-            answered = isinstance(each, Answered) and each.refusal is None
-            self._counts[family, "answered" if answered else "failed"] += 1
+        answered = 0
+        if not done.cancelled() and done.exception() is None:
+            found = done.result()
+            answered = sum(isinstance(each, Answered) and each.refusal is None for each in found)
+        self._counts[family, "answered"] += answered
+        self._counts[family, "failed"] += rows - answered
+        # The client was answered: so a row that is refused here is lost by the candidate.
+        self._count_lost(version, rows, rows - answered)

@@ -14,6 +14,7 @@ from config_store.certificates.plan import Plan, margins_of
 from config_store.certificates.progress import Point
 from config_store.steering.rollouts import needs_evidence
 from config_store.steering.state import Rollout, Strategy
+from deployments.api.shipped import FAMILIES
 from models.evidence.margins import Design
 from observability.ledger.archive import WINDOW
 from observability.ledger.entry import Entry
@@ -25,6 +26,12 @@ SETTLING_SECONDS = 10.0
 # What was answered in a minute is in the archive so long after its end; what is later than that is
 # taken by the next look.
 ARCHIVED_SECONDS = 15.0
+
+# Families whose rows go by the state that they belong to, and those that never have an interval.
+STATEFUL = tuple(sorted(name for name, each in FAMILIES.items() if each.key is not None))
+WITHOUT_INTERVAL = tuple(
+    sorted(name for name, each in FAMILIES.items() if each.interval_method == "none")
+)
 
 
 class Archived(Protocol):
@@ -49,6 +56,8 @@ def plan_of(rollout: Rollout) -> Plan:
         begins_ms=int((rollout.step_begun + SETTLING_SECONDS) * 1000),
         design=Design(paired=paired, share=share),
         margins=margins_of(settings.margins, settings.alpha, judged, grouped=True),
+        stateful=STATEFUL,
+        without_interval=WITHOUT_INTERVAL,
     )
 
 

@@ -32,11 +32,16 @@ _MOVES: Floats = 0.0125 * np.exp2(np.arange(9, dtype=np.float64))
 _ALONE = np.array([0.05, 0.2, 0.8, 3.2])
 _BOTH_ARMS = 0.8  # of the bank's weight
 
-# How much is bet on each answer of a pair. Bets that differ by more are best at no threshold where
-# the evidence is least, and a bank without them has more for each of the others.
-_BETS_LOW = (0.0, 0.05, 0.25, 0.65, 0.9)
-_BETS_HIGH = (0.0, 0.05, 0.2, 0.5, 1.2, 3.5)
-_MOST_ALIKE = 3.0
+# What is bet on a pair's lower answer, on its higher one, and the bet's part of the bank. Where the
+# evidence is least both arms are about as far from their shares: so most bets are about as much on
+# either. Bets on one answer alone are for values far from the quantile: there they soon win much.
+_PAIR_BETS = (
+    *((0.05, 0.05, 0.03), (0.1, 0.1, 0.07), (0.2, 0.2, 0.25)),
+    *((0.35, 0.35, 0.12), (0.6, 0.6, 0.06), (0.9, 0.9, 0.07)),
+    *((0.1, 0.05, 0.03), (0.2, 0.1, 0.1), (0.35, 0.175, 0.12), (0.6, 0.3, 0.03), (0.9, 0.45, 0.02)),
+    *((0.1, 0.2, 0.03), (0.2, 0.4, 0.03), (0.5, 1.0, 0.02)),
+    *((0.25, 0.0, 0.01), (0.95, 0.0, 0.01), (0.0, 0.3, 0.01), (0.0, 1.5, 0.01)),
+)
 _ALL = 0.995  # of what one has: who bets more may be ruined by one pair
 # Parts of the largest bet that a difference allows.
 _DIFFERENCES = (0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.75, 0.95)
@@ -99,12 +104,12 @@ def pairs_of_hits(mean: float) -> Bank:
     x = np.array([1.0, 1.0, 0.0, 0.0])
     y = np.array([1.0, 0.0, 1.0, 0.0])
     bets = [
-        1 + b * (y - mean) + a * (mean - x)
-        for a in _BETS_LOW
-        for b in _BETS_HIGH
-        if _alike(a, b) and b * mean + a * (1 - mean) < _ALL
+        (1 + high * (y - mean) + low * (mean - x), weight)
+        for low, high, weight in _PAIR_BETS
+        if high * mean + low * (1 - mean) < _ALL
     ]
-    return Bank(np.log(np.array(bets)), np.full(len(bets), -np.log(len(bets))))
+    weights = np.array([weight for _, weight in bets])
+    return Bank(np.log(np.array([pays for pays, _ in bets])), np.log(weights / weights.sum()))
 
 
 def differences(mean: float, direction: int) -> Bank:
@@ -115,13 +120,6 @@ def differences(mean: float, direction: int) -> Bank:
     payoff = direction * (np.array([1.0, -1.0, 0.0]) - mean)
     bets = 1 + np.array(_DIFFERENCES)[:, None] / -payoff.min() * payoff
     return Bank(np.log(bets), np.full(len(bets), -np.log(len(bets))))
-
-
-def _alike(a: float, b: float) -> bool:
-    """Tell whether two bets, not both of them nothing, are of about the same size."""
-    if not (a and b):
-        return bool(a or b)
-    return 1 / _MOST_ALIKE <= b / a <= _MOST_ALIKE
 
 
 def _pays(mean: ArrayLike, moves: Floats) -> Floats:

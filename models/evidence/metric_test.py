@@ -7,12 +7,13 @@ import numpy as np
 from models.evidence.bets import Floats
 from models.evidence.excess import Test, excess_of
 from models.evidence.groups import averages, weights_of
+from models.evidence.keys_test import KeysTest
 from models.evidence.margins import Design, Margins, Mean, Metric, Quantile, Rate
 from models.evidence.means import ArmsMean, PairsMean
 from models.evidence.quantiles import ArmsQuantile, PairsQuantile
 from models.evidence.rates import ArmsRate, PairsRate
 from models.evidence.sequences import Interval, quantile_interval, share_interval
-from models.evidence.verdict import ArmSeen, MetricSeen, Verdict
+from models.evidence.verdict import ArmSeen, Evidence, MetricSeen, Verdict
 from models.protocols import BoolArray, IntArray
 
 
@@ -23,12 +24,16 @@ class MetricTest:
         self.metric = metric
         self._margins = margins
         self._test = _test_of(metric, margins, design)
+        self._needed = margins.needed
+        self._keys = None if design.paired else KeysTest(metric, design.share, self._needed)
         self._values = np.zeros(2)
         self._requests, self._missing = np.zeros(2), np.zeros(2)
         self._highest = np.zeros(2)  # for bad, for good: nobody has won anything yet
 
-    def add_requests(self, candidate: BoolArray, values: Floats, groups: IntArray | None) -> None:
-        """Take requests of which each was answered by one arm."""
+    def add_requests(
+        self, candidate: BoolArray, values: Floats, slices: IntArray, groups: IntArray | None
+    ) -> None:
+        """Take requests of which each was answered by one arm, for a key of that slice."""
         here = ~np.isnan(values)
         for arm, chosen in enumerate((~candidate, candidate)):
             self._requests[arm] += chosen.sum()
@@ -38,6 +43,8 @@ class MetricTest:
         weights = weights_of(groups, values.size)
         for arm, chosen in enumerate((~arms, arms)):
             self._values[arm] += weights[chosen].sum()
+        if self._keys is not None:
+            self._keys.add(slices[here], arms, values, weights)
         match self._test:
             case ArmsRate() | ArmsQuantile() as test:
                 test.add(arms, values, weights)
@@ -65,19 +72,20 @@ class MetricTest:
         """Judge the metric by the highest evidence that any look has found."""
         self._highest = np.maximum(self._highest, self._test.log_evidence())
         bad, good = self._highest.tolist()
-        needed = self._margins.needed
-        verdict, reason = self._judge(bad >= needed[0], good >= needed[1])
-        incumbent, candidate = self._arms_seen()
-        return MetricSeen(bad, needed[0], good, needed[1], verdict, reason, incumbent, candidate)
+        evidence = Evidence(bad, self._needed[0], good, self._needed[1])
+        by_keys = None if self._keys is None else self._keys.look()
+        verdict, reason = self._judge(evidence, by_keys)
+        exists = bool(self._requests.any())
+        return MetricSeen(evidence, by_keys, verdict, reason, *self._arms_seen(), exists)
 
     def excess(self) -> Interval:
         """Bound how much worse the candidate is, as far as looks have shown it by now."""
         if not self._values.all():
             return None, None
         arms = self._interval(0), self._interval(1)
-        lower, upper = excess_of(self._test, self.metric, self._margins.needed, arms)
+        lower, upper = excess_of(self._test, self.metric, self._needed, arms)
         # What a look has shown of the margin itself stays shown.
-        bad, good = (self._highest >= self._margins.needed).tolist()
+        bad, good = (self._highest >= self._needed).tolist()
         margin = self.metric.margin
         if bad:
             lower = margin if lower is None else max(lower, margin)
@@ -85,21 +93,34 @@ class MetricTest:
             upper = margin if upper is None else min(upper, margin)
         return lower, upper
 
-    def _judge(self, bad: bool, good: bool) -> tuple[Verdict, str]:
-        if bad:
+    def _judge(self, evidence: Evidence, by_keys: Evidence | None) -> tuple[Verdict, str]:
+        if evidence.is_bad and (by_keys is None or by_keys.is_bad):
             return Verdict.BAD, "the candidate is worse by more than the margin"
-        if not self._values.all():
-            return Verdict.UNKNOWN, "an arm has no value of it yet"
-        share = self._missing / self._requests
-        if (share > self.metric.most_missing).any():
-            return Verdict.UNKNOWN, (
-                f"{share.max():.2%} of an arm's requests have no value of it, and at most "
-                f"{self.metric.most_missing:.2%} may lack one: what is missing is not known to "
-                "be good"
-            )
-        if good:
+        if lacking := self._lacking():
+            return Verdict.UNKNOWN, lacking
+        if evidence.is_good and (by_keys is None or by_keys.is_good):
             return Verdict.GOOD, "the candidate is not worse by more than the margin"
+        if evidence.is_bad or evidence.is_good:
+            seems = "worse" if evidence.is_bad else "no worse"
+            return Verdict.UNKNOWN, (
+                f"the candidate's requests are {seems} by more than the margin, but that may be "
+                "due to the keys that it was given: it needs more of them, or a shadow"
+            )
         return Verdict.UNKNOWN, "there is not enough evidence yet"
+
+    def _lacking(self) -> str:
+        """Say which values the metric lacks; empty where it has enough of them."""
+        if not self._requests.any():
+            return "no request of this step can have it"
+        if not self._values.all():
+            return "an arm has no value of it yet"
+        share = self._missing / self._requests
+        if (share <= self.metric.most_missing).all():
+            return ""
+        return (
+            f"{share.max():.2%} of an arm's requests have no value of it, and at most "
+            f"{self.metric.most_missing:.2%} may lack one: what is missing is not known to be good"
+        )
 
     def _arms_seen(self) -> tuple[ArmSeen, ArmSeen]:
         incumbent, candidate = (
@@ -136,12 +157,15 @@ class MetricTest:
             "requests": self._requests.tolist(),
             "missing": self._missing.tolist(),
             "highest": self._highest.tolist(),
+            "keys": None if self._keys is None else self._keys.to_json(),
         }
 
     def restore(self, kept: dict[str, Any]) -> Self:
         self._test.restore(kept["test"])
         self._values, self._requests = np.array(kept["values"]), np.array(kept["requests"])
         self._missing, self._highest = np.array(kept["missing"]), np.array(kept["highest"])
+        if self._keys is not None:
+            self._keys.restore(kept["keys"])
         return self
 
 

@@ -9,6 +9,10 @@ assumed, no tail is too heavy, and no error is spent on the values that q might 
 Howard and Ramdas, Sequential estimation of quantiles with applications to A/B testing and
 best-arm identification (Bernoulli, 2022), compare two arms by two intervals, each of which has
 half of the error; here the two arms' wealth is multiplied before the least is taken.
+
+Values below the lowest threshold are all the same, as are those above the highest. So where the
+incumbent's quantile is above the highest, no candidate's is worse; and none that is below the
+lowest is worse than any. For a good verdict the two outermost cells are left out.
 """
 
 from typing import Any, Self
@@ -47,7 +51,7 @@ class ArmsQuantile:
         incumbent, candidate = exceeding(self.histograms[0]), exceeding(self._moved(steps))
         bad = self.bad.log_wealth(two_arm_counts(incumbent, candidate))
         good = self.good.log_wealth(two_arm_counts(candidate, incumbent))
-        return float(bad.min()), float(good.min())
+        return float(bad.min()), float(told_apart(good).min())
 
     def _moved(self, steps: int) -> Floats:
         """Divide the candidate's values by more; what is beyond both ends stays beyond them."""
@@ -93,13 +97,9 @@ class PairsQuantile:
         """Give the logarithms of the evidence for bad and for good."""
         incumbent, candidate = map(exceeding, self.histograms)
         for_bad, for_good = map(exceeding, self._both)
-        return (
-            self._least(incumbent, candidate, for_bad),
-            self._least(candidate, incumbent, for_good),
-        )
-
-    def _least(self, low: Floats, high: Floats, joint: Floats) -> float:
-        return float(pair_wealth(self.bank, low, high, joint).min())
+        bad = pair_wealth(self.bank, incumbent, candidate, for_bad)
+        good = pair_wealth(self.bank, candidate, incumbent, for_good)
+        return float(bad.min()), float(told_apart(good).min())
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -131,6 +131,13 @@ def pair_wealth(bank: Bank, low: Floats, high: Floats, joint: Floats) -> Floats:
     """Give the wealth for each cell."""
     x, y, xy = low[:-1], high[1:], joint[:-1]
     return bank.log_wealth(observed(xy, x - xy, y - xy, low[0] - x - y + xy))
+
+
+def told_apart(wealth: Floats) -> Floats:
+    """Leave the outermost cells out, in which a candidate could not be worse."""
+    inner = wealth.copy()
+    inner[0] = inner[-1] = np.inf
+    return inner
 
 
 def sparse(histogram: Floats) -> dict[str, float]:

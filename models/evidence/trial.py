@@ -4,7 +4,7 @@ What it keeps does not grow with the requests, and goes through JSON unchanged.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -15,18 +15,23 @@ from models.evidence.groups import group_of
 from models.evidence.margins import Design, Margins
 from models.evidence.metric_test import MetricTest
 from models.evidence.sequences import Interval
+from models.evidence.slices import slices_of
 from models.evidence.verdict import Seen, verdict_of
 from models.protocols import BoolArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Requests of a canary, each answered by one arm. NaN says that a value is missing."""
+    """Requests of a canary, each answered by one arm. NaN says that a value is missing.
+
+    A metric that `exists` does not name may be had by all of them.
+    """
 
     keys: Sequence[str]
     minutes: IntArray
     candidate: BoolArray
     values: Mapping[str, Floats]
+    exists: Mapping[str, BoolArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Pairs:
     minutes: IntArray
     incumbent: Mapping[str, Floats]
     candidate: Mapping[str, Floats]
+    exists: Mapping[str, BoolArray] = field(default_factory=dict)
 
 
 class Trial:
@@ -66,20 +72,23 @@ class Trial:
         self._exposures.add(seen.keys, seen.candidate.tolist())
         self._share_evidence = max(self._share_evidence, self._exposures.log_evidence())
         groups = self._groups(seen, seen.candidate)
+        slices = slices_of(seen.keys, seen.candidate, self.design.share)
         nothing = np.full(len(seen.keys), np.nan)
         for test in self._tests:
             values = seen.values.get(test.metric.name, nothing)
-            test.add_requests(seen.candidate, values, groups)
+            here = _rows(seen, test.metric.name)
+            test.add_requests(seen.candidate[here], values[here], slices[here], _of(groups, here))
 
     def _add_pairs(self, seen: Pairs) -> None:
         groups = self._groups(seen, None)
         nothing = np.full(len(seen.keys), np.nan)
         for test in self._tests:
             name = test.metric.name
+            here = _rows(seen, name)
             incumbent, candidate = (
-                arm.get(name, nothing) for arm in (seen.incumbent, seen.candidate)
+                arm.get(name, nothing)[here] for arm in (seen.incumbent, seen.candidate)
             )
-            test.add_pairs(incumbent, candidate, groups)
+            test.add_pairs(incumbent, candidate, _of(groups, here))
 
     def _groups(self, seen: Requests | Pairs, candidate: BoolArray | None) -> IntArray | None:
         return group_of(seen.keys, seen.minutes, candidate) if self.margins.grouped else None
@@ -115,3 +124,12 @@ class Trial:
         trial._exposures.restore(kept["exposures"])
         trial._share_evidence = kept["share_evidence"]
         return trial
+
+
+def _rows(seen: Requests | Pairs, metric: str) -> BoolArray:
+    """Tell which requests can have a metric."""
+    return seen.exists.get(metric, np.ones(len(seen.keys), dtype=np.bool_))
+
+
+def _of(groups: IntArray | None, rows: BoolArray) -> IntArray | None:
+    return None if groups is None else groups[rows]

@@ -23,17 +23,34 @@ class ArmSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class MetricSeen:
+class Evidence:
     """The highest evidence so far, as a logarithm, beside what is needed of it."""
 
     bad: float
     bad_needed: float
     good: float
     good_needed: float
+
+    @property
+    def is_bad(self) -> bool:
+        return self.bad >= self.bad_needed
+
+    @property
+    def is_good(self) -> bool:
+        return self.good >= self.good_needed
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSeen:
+    """What the requests show of a metric, and whether it may be their keys' doing."""
+
+    evidence: Evidence
+    by_keys: Evidence | None  # none of pairs, of which both arms have every key
     verdict: Verdict
     reason: str
     incumbent: ArmSeen
     candidate: ArmSeen
+    exists: bool  # for any request that was seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,8 @@ class Seen:
 def verdict_of(
     metrics: dict[str, MetricSeen], share_broken: bool, seen_by_both: int
 ) -> tuple[Verdict, str]:
-    """One bad metric is bad; good needs all metrics and both checks."""
+    """One bad metric is bad; good needs all metrics that requests can have, and both checks."""
+    any_exists = any(seen.exists for seen in metrics.values())
     for name, seen in metrics.items():
         if seen.verdict is Verdict.BAD:
             return Verdict.BAD, f"{name}: {seen.reason}"
@@ -67,6 +85,7 @@ def verdict_of(
             f"{seen_by_both} keys were answered by both arms, so the arms cannot be told apart"
         )
     for name, seen in metrics.items():
-        if seen.verdict is Verdict.UNKNOWN:
+        # What no request can have is not missing: its family has no such thing.
+        if seen.verdict is Verdict.UNKNOWN and (seen.exists or not any_exists):
             return Verdict.UNKNOWN, f"{name}: {seen.reason}"
     return Verdict.GOOD, "every metric is shown to be no worse than its margin"

@@ -41,7 +41,8 @@ def one_by_one(traffic: Traffic, design: Design) -> dict[str, tuple[int, int]]:
         else:
             trial.add(Requests(keys, minutes, candidate, arms[int(candidate[0])]))
         for name, seen in trial.look().metrics.items():
-            reached = (seen.bad >= seen.bad_needed, seen.good >= seen.good_needed)
+            tests = [seen.evidence] if seen.by_keys is None else [seen.evidence, seen.by_keys]
+            reached = (all(each.is_bad for each in tests), all(each.is_good for each in tests))
             found[name] = tuple(  # type: ignore[assignment] # two, as there were
                 at + 1 if now and before == NEVER else before
                 for now, before in zip(reached, found[name], strict=True)

@@ -6,14 +6,15 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
-from config_store.certificates.certificate import Certificate
+from config_store.certificates.certificate import FIRST, Certificate
+from config_store.certificates.examination import Examination
 from launch.cli import app
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.clickhouse.home import MARK
 from observability.ledger.archive import Archive
 from observability.schema import create_tables
 from settings.environment import Settings
-from tests.config_store.certificates.step import Step
+from tests.config_store.certificates.step import NOW, Rows, Step, chain, plan_of
 
 
 def invoke(*words: str) -> Result:
@@ -92,3 +93,20 @@ def test_what_cannot_be_verified_is_said_in_a_sentence(certificate: Path, tmp_pa
     found = invoke(str(certificate), "--archive", str(tmp_path))
     assert (found.exit_code, "is no archive of decisions" in found.output) == (1, True)
     assert not list(tmp_path.glob("store*"))  # nothing was begun there
+
+
+def test_a_gateway_that_the_certificate_leaves_out(settings: Settings, certificate: Path) -> None:
+    good, bad = (
+        chain(name, Rows(seed).canary(2400, **worse))
+        for name, seed, worse in (("gw-a", 1, {}), ("gw-b", 2, {"allowed": False}))
+    )
+    examination = Examination(plan_of(paired=False))
+    examination.look(NOW + 60, good)
+    certificate.write_text(examination.certificate(FIRST).model_dump_json())
+    for more, code, said in (([], 0, "is verified: good"), (bad, 4, "48 entries of gw-b were")):
+        with EmbeddedClickhouse(settings.paths.history) as engine:
+            create_tables(engine)
+            Archive(engine).add([*good, *more])
+        (settings.paths.history / MARK).write_text("an archive of a test")
+        found = invoke(str(certificate))
+        assert (found.exit_code, said in " ".join(found.stdout.split())) == (code, True)

@@ -74,6 +74,9 @@ class Rows:
         }
         return Decision(decision_id, orjson.dumps(row))
 
+    def wait(self, seconds: float) -> None:
+        self._now += seconds
+
     def canary(self, count: int, **worse: Any) -> list[Decision]:
         versions = (self._random.choice((INCUMBENT, CANDIDATE)) for _ in range(count))
         return [

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,16 @@ import pytest
 from config_store.certificates.certificate import FIRST
 from config_store.certificates.examination import MOST_WAITING, Examination
 from config_store.certificates.observations import observations
-from config_store.certificates.plan import Plan, margins_of
+from config_store.certificates.plan import OPEN_WIDTH, WIDEST, Plan, margins_of
 from models.evidence.margins import Quantile, Rate
 from models.evidence.verdict import Verdict
 from observability.ledger.decision import Decision
+from observability.ledger.entry import Entry
 from tests.config_store.certificates.step import (
     CANDIDATE,
     INCUMBENT,
     NOW,
+    ROWS_OF_ENTRY,
     STATED,
     Rows,
     Stated,
@@ -31,7 +34,7 @@ CANARY = plan_of(paired=False)
 
 
 def read(plan: Plan, *decisions: Decision) -> list[Any]:
-    return observations(plan, [each.row for each in decisions])
+    return observations(plan, chain("gw-a", decisions))
 
 
 def test_the_values_of_a_row() -> None:
@@ -56,9 +59,88 @@ def test_the_values_of_a_row() -> None:
 def test_what_a_row_does_not_say_is_missing() -> None:
     (seen,) = read(CANARY, Rows().row(CANDIDATE, "e", answer=None, allowed=None))
     assert all(math.isnan(seen.values[name]) for name in seen.values if name != "p99_ms")
-    half_open = {"interval": {"lower": None, "upper": 3.0, "method": "cqr"}, "meta": {}}
-    (seen,) = read(CANARY, Rows().row(CANDIDATE, "e", answer=half_open))
-    assert math.isnan(seen.values["interval_width"])
+
+
+FALLEN_BACK = {"safety": {"fallback": True}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "width"),
+    [
+        ({"interval": {"lower": None, "upper": 3.0, "method": "cqr"}, "meta": {}}, OPEN_WIDTH),
+        ({"interval": None, "meta": {"interval_reason": "any value is possible"}}, OPEN_WIDTH),
+        ({"interval": None, "meta": {"rung": "baseline"}, **FALLEN_BACK}, None),
+        ({"interval": {"lower": 1.0, "upper": 3.0, "method": "fallback"}, "meta": {}}, None),
+    ],
+)
+def test_a_model_that_claims_nothing_has_no_narrow_interval(
+    answer: dict[str, Any], width: float | None
+) -> None:
+    (seen,) = read(CANARY, Rows().row(CANDIDATE, "e", answer=answer))
+    found = seen.values["interval_width"]
+    assert math.isnan(found) if width is None else found == width
+    assert OPEN_WIDTH / 11 > WIDEST  # also of a candidate, with the largest margin
+
+
+def test_rows_of_a_state_go_by_its_tag() -> None:
+    plan = CANARY.model_copy(update={"stateful": ("study",)})
+    rows = Rows()
+    study, tail = rows.row(CANDIDATE, "e", family="study"), rows.row(CANDIDATE, "e")
+    assert [each.key for each in read(plan, study, tail)] == [study.decision_id[-8:], "e"]
+
+
+def later(entry: Entry) -> Entry:
+    """Give an entry that was written a minute later."""
+    header = replace(entry.header, created_ms=entry.header.created_ms + 60_000)
+    return Entry(header, entry.prev_hash, entry.entry_hash, entry.rows)
+
+
+def test_what_is_written_down_in_the_next_minute_is_one_observation_with_that_minute() -> None:
+    plan = CANARY.model_copy(
+        update={"margins": CANARY.margins.model_copy(update={"grouped": True})}
+    )
+    rows = Rows()
+    asked = [rows.row(INCUMBENT, "busy") for _ in range(2 * ROWS_OF_ENTRY)]
+    rows.wait(60)
+    asked += [rows.row(INCUMBENT, "busy") for _ in range(ROWS_OF_ENTRY)]
+    first, second, third = chain("gw-a", asked)
+    examination = Examination(plan)
+    examination.look(NOW + 60, [first])
+    look = examination.look(NOW + 120, [later(second), later(third)])
+    assert look.metrics["p99_ms"].values == (2.0, 0.0)
+
+
+def study_canary(count: int) -> list[Decision]:
+    """Let both arms answer for a family that has no intervals."""
+    none = {"interval": None, "meta": {"interval_reason": "a suggestion is no forecast"}}
+    rows = Rows()
+    return [
+        rows.row(CANDIDATE if at % 2 else INCUMBENT, f"e{at}", family="study", answer=none)
+        for at in range(count)
+    ]
+
+
+def test_a_metric_that_a_family_cannot_have_holds_nothing_back() -> None:
+    plan = CANARY.model_copy(update={"without_interval": ("study",)})
+    examination = Examination(plan)
+    look = examination.look(NOW, chain("gw-a", study_canary(3000)))
+    width = look.metrics["interval_width"]
+    assert (width.values, width.missing) == ((0.0, 0.0), (0, 0))
+    assert look.verdict is Verdict.GOOD, look.reason
+    # With a family that has intervals it is needed again.
+    lost = Rows(2).canary(40, answer=None)
+    look = examination.look(NOW + 1, chain("gw-b", lost))
+    assert (look.verdict, look.reason[:15]) == (Verdict.UNKNOWN, "interval_width:")
+
+
+def test_models_that_claim_nothing_in_both_arms_are_no_worse() -> None:
+    examination = Examination(CANARY)
+    look = examination.look(NOW, chain("gw-a", study_canary(3000)))
+    assert look.metrics["interval_width"].verdict is Verdict.GOOD
+    open_now = {"interval": None, "meta": {}}
+    worse = Examination(CANARY)
+    look = worse.look(NOW, chain("gw-a", Rows().canary(3000, answer=open_now)))
+    assert look.metrics["interval_width"].verdict is Verdict.BAD
 
 
 def test_rows_of_others_are_passed_over() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from config_store.steering.commands import Abort
 from config_store.steering.state import Strategy
+from config_store.steering.unanswered import StepOf, Tally, Unanswered
 from deployments.gateway.lane import LaneLimits
 from deployments.runtime.batch import Batch, Judgement
 from deployments.runtime.transport.frame import Frame
@@ -120,3 +121,25 @@ async def test_what_holds_state_has_no_shadow(house: House) -> None:
     await house.context.lanes.drain()
     rows = await house.ledger()
     assert [row["family"] for row in rows] == ["bandit"]
+
+
+async def test_what_it_leaves_without_an_answer_is_counted_against_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, candidate = await shadowed(house)
+    (safety,) = house.replicas["safety"]
+    count = safety._emergencies.count
+
+    def fail(batch: Batch, judged: Judgement) -> None:
+        if batch.version == candidate:
+            raise RuntimeError("the candidate's policy cannot be judged by")
+        count(batch, judged)
+
+    monkeypatch.setattr(safety._emergencies, "count", fail)
+    await house.ask({"entity": "order-gateway", "load": 0.5})
+    await until(lambda: counted(house, "failed") == 1)
+    of = StepOf("beside", 0, candidate)
+    tally = Tally()
+    while not tally.asked:  # a gateway adds what it counted each second
+        tally = await Unanswered(house.redis).read(of)
+    assert tally == Tally(asked=1, lost=1)

@@ -19,7 +19,7 @@ from config_store.steering.store import SteeringStore
 from config_store.steering.unanswered import StepOf, Tally, Unanswered
 from config_store.store import ConfigStore
 from deployments.history.rollout_judge import RolloutJudge
-from deployments.history.step_evidence import SETTLING_SECONDS
+from deployments.history.step_evidence import SETTLING_SECONDS, STATEFUL, WITHOUT_INTERVAL
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.archive import Archive
 from observability.ledger.entry import Entry
@@ -231,6 +231,26 @@ async def test_a_candidate_that_leaves_rows_without_an_answer_does_not_go_on(
     assert (rollout.step, "50 of 1000 rows" in rollout.note) == (0, True)
     await Unanswered(redis).add({StepOf("r", 0, CANDIDATE): Tally(99_000, 0)})
     assert (await court.at(260)).rollout.step == 1  # type: ignore[union-attr]
+
+
+def test_a_plan_knows_which_families_hold_state_and_which_have_no_interval() -> None:
+    studies, bandits = {"bayes-opt", "bayes-opt-tell"}, {"bandit", "bandit-feedback"}
+    assert set(STATEFUL) == studies | bandits | {"bandit-evaluate", "anomaly", "regime"}
+    assert set(WITHOUT_INTERVAL) == studies
+
+
+async def test_studies_alone_are_judged_without_intervals(court: Court) -> None:
+    await court.begin(Strategy.CANARY)
+    none = {"interval": None, "meta": {"interval_reason": "a suggestion is no forecast"}}
+    rows = Rows()
+    decisions = [
+        rows.row(CANDIDATE if at % 2 else INCUMBENT, "e", family="bayes-opt", answer=none)
+        for at in range(6000)
+    ]
+    court.archive.add(of_two_gateways(decisions))
+    rollout = (await court.at(200)).rollout
+    assert rollout is not None
+    assert rollout.step == 1, rollout.note
 
 
 async def test_a_margin_without_a_test_is_said_and_nothing_goes_on(court: Court) -> None:

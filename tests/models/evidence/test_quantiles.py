@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtr, ndtri
 from scipy.stats import binomtest
 
-from models.evidence.bets import Floats, pairs_of_hits, two_arms
+from models.evidence.bets import Bank, Floats, pairs_of_hits, two_arms
 from models.evidence.margins import Quantile
 from models.evidence.quantiles import ArmsQuantile, PairsQuantile
 from models.evidence.thresholds import cells, thresholds
@@ -33,7 +34,7 @@ def test_the_evidence_of_arms_is_no_more_than_against_any_value(factor: float) -
     a, b = one[~candidate], other[candidate]
     bad, good = arms(one, other, candidate).log_evidence()
     bank = two_arms(0.1, 0.1, 0.5)
-    for q in np.concatenate([np.geomspace(0.05, 2000, 101), np.quantile(one, [0.8, 0.9, 0.95])]):
+    for q in np.concatenate([np.geomspace(0.1, 1000, 101), np.quantile(one, [0.8, 0.9, 0.95])]):
         # P(A >= q) >= 0.1 and P(B > c q) <= 0.1, or P(A > q) <= 0.1 and P(B > c q) >= 0.1
         x, y = (a >= q).sum(), (b > 1.1 * q).sum()
         counts = np.array([x, a.size - x, y, b.size - y], dtype=float)
@@ -50,7 +51,7 @@ def test_the_evidence_of_pairs_is_no_more_than_against_any_value(factor: float) 
     test.add(one, other, np.ones(one.size))
     bad, good = test.log_evidence()
     bank = pairs_of_hits(0.1)
-    for q in np.concatenate([np.geomspace(0.05, 2000, 101), np.quantile(one, [0.8, 0.9, 0.95])]):
+    for q in np.concatenate([np.geomspace(0.1, 1000, 101), np.quantile(one, [0.8, 0.9, 0.95])]):
         at_least, above, y = one >= q, one > q, other > 1.1 * q
         assert bad <= bank.log_wealth(kinds(at_least, y)) + 1e-9
         assert good <= bank.log_wealth(kinds(y, above)) + 1e-9
@@ -97,6 +98,17 @@ def test_values_beyond_the_thresholds_are_counted_too() -> None:
     assert arms(one, one, candidate).log_evidence()[0] <= 0
 
 
+@pytest.mark.parametrize("value", [1e-9, 1e9])
+def test_values_that_nobody_can_tell_apart_are_no_worse(value: float) -> None:
+    same = np.full(500, value)
+    candidate = np.arange(500) % 2 == 1
+    pairs = PairsQuantile(P90)
+    pairs.add(same, same, np.ones(500))
+    for bad, good in (arms(same, same, candidate).log_evidence(), pairs.log_evidence()):
+        assert bad <= 0
+        assert good > 5
+
+
 def test_the_thresholds_are_ten_to_a_margin() -> None:
     edges = thresholds(0.1, 1000.0, 0.1)
     assert edges[10] / edges[0] == pytest.approx(1.1)
@@ -105,3 +117,41 @@ def test_the_thresholds_are_ten_to_a_margin() -> None:
     assert cells(edges, values).tolist() == [0, 0, 1, edges.size]
     with pytest.raises(ValueError, match="choose a larger margin"):
         thresholds(1e-9, 1e9, 0.001)
+
+
+TIMES_WORSE = 1.2 / 1.05  # than the margin
+TAILS = {
+    "lognormal": lambda factor: ndtr(ndtri(0.01) - np.log(factor) / 0.5),
+    "wide lognormal": lambda factor: ndtr(ndtri(0.01) - np.log(factor)),
+    "Pareto": lambda factor: 0.01 * factor**-2.0,
+}
+
+
+def alike(x: Floats, y: Floats, correlation: float) -> Floats:
+    """Give the shares of each kind of pair, of normal values that correlate so."""
+    shared = np.linspace(-8, 8, 801)
+    density = np.exp(-(shared**2) / 2) / np.sqrt(2 * np.pi) * (shared[1] - shared[0])
+    one, other = (
+        ndtr((ndtri(each)[:, None] + np.sqrt(correlation) * shared) / np.sqrt(1 - correlation))
+        for each in (x, y)
+    )
+    both = one * other @ density
+    return np.stack([both, x - both, y - both, 1 - x - y + both], axis=1)
+
+
+def requests_until(limit: float, bank: Bank, shares: Floats) -> float:
+    """Count the requests after which the least wealth is so much, if all comes as expected."""
+    sizes = np.geomspace(100, 1e6, 300)
+    wealth = np.array([bank.log_wealth(shares * size).min() for size in sizes])
+    return float(sizes[np.argmax(wealth >= limit)])
+
+
+@pytest.mark.parametrize("tail", TAILS)
+def test_pairs_need_far_fewer_requests_than_arms_whatever_the_tail(tail: str) -> None:
+    around = np.exp(np.arange(-0.3, 0.6, 0.005))
+    x, y = TAILS[tail](around), TAILS[tail](around / TIMES_WORSE)
+    limit = np.log(60)
+    pairs = requests_until(limit, pairs_of_hits(0.01), alike(x, y, 0.9))
+    of_arms = np.stack([x, 1 - x, y, 1 - y], axis=1) / 2
+    # Chance costs pairs more than arms: of fewer requests it is less known where the quantile is.
+    assert requests_until(limit, two_arms(0.01, 0.01, 0.5), of_arms) > 4.5 * pairs

@@ -143,7 +143,7 @@ def test_the_batches_do_not_matter() -> None:
         pieces.add(Requests(keys, seen.minutes[cut], seen.candidate[cut], values))
     one, other = whole.look(), pieces.look()
     for name, metric in one.metrics.items():
-        assert other.metrics[name].good == pytest.approx(metric.good)
+        assert other.metrics[name].evidence.good == pytest.approx(metric.evidence.good)
         assert other.metrics[name].incumbent.values == metric.incumbent.values
 
 
@@ -161,7 +161,7 @@ def test_a_group_is_one_observation() -> None:
     alone.add(one)
     for name, metric in trial.look().metrics.items():
         assert metric.incumbent.values == 1.0
-        assert metric.bad == pytest.approx(alone.look().metrics[name].bad)
+        assert metric.evidence == alone.look().metrics[name].evidence
 
 
 def test_requests_are_not_taken_for_pairs() -> None:
