@@ -32,15 +32,16 @@ class Chain:
     def state(self) -> SteeringState | None:
         return self.states[-1] if self.states else None
 
-    def add(self, commands: tuple[Command, ...], by: Actor) -> None:
+    def add(self, commands: tuple[Command, ...], by: Actor, *, drafts: bool) -> None:
         """Take what was just stored, and hold it against what was there before."""
         before, state = self.state, self._stored()
-        if before is not None:
-            commands = commands or steps.drafted(before, state, by)
+        if before is not None and drafts:
+            commands = steps.drafted(before, state)
         self._count(before, state, commands)
         self._drafted |= set(state.versions)
         self._check(before, state)
         invariants.way_back(state)
+        steps.leads(before, state, self._now())
         past_steering = False
         if before is not None:
             past_steering = self._redis.pointer_before != b"%d" % before.active
@@ -139,6 +140,7 @@ class Chain:
         permissions.freezes_stay(before, state, commands)
         permissions.lock_stays(before, state, commands, by)
         if past_steering:
+            steps.adopts(told, self._redis.pointer_before, self._redis.contents, commands)
             return
         steps.steps_are_earned(steps.judged_within(before, commands), state)
         steps.ends_are_meant(before, state, commands)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from config_store.steering.state import SteeringState
+MIXED = (0, 0.5, 1, 3)
 
 if TYPE_CHECKING:
     from tests.config_store.simulation.world import World
@@ -15,9 +15,12 @@ class Faults:
         self._random = world.random
         self._counts = world.counts
 
-    def actions(self) -> tuple[tuple[Callable[[], None], float], ...]:
-        """Give each, and how often it comes beside the others."""
-        return (
+    def actions(self) -> list[tuple[Callable[[], None], float]]:
+        """Give each, and how often it comes beside the others: in each schedule another mixture.
+
+        What is rare together on the average is frequent together in some.
+        """
+        usual = (
             (self._cut, 1),
             (self._heal, 3),
             (self._cut_off, 2),
@@ -28,6 +31,7 @@ class Faults:
             (self._restore, 6),
             (self._upgrade, 0.5),
         )
+        return [(act, often * self._random.choice(MIXED)) for act, often in usual]
 
     def _cut(self) -> None:
         gateway = self._random.choice(self._world.gateways)
@@ -94,14 +98,12 @@ class Faults:
     def _spoil_state(self) -> None:
         """Change the state by hand, while somebody knows it who can restore it."""
         redis = self._world.redis
-        if redis.up and redis.contents.steering and self._known():
+        is_known = any(each.view is not None for each in self._world.gateways)
+        if redis.up and redis.contents.steering and is_known:
             self._world.note("the state is spoilt")
             self._counts["states that were spoilt"] += 1
             redis.spoil_state()
 
     def _restore(self) -> None:
-        if not self._world.redis.contents.is_trusted and (known := self._known()):
-            self._world.restore(self._random.choice(known))
-
-    def _known(self) -> list[SteeringState]:
-        return [each.view for each in self._world.gateways if each.view is not None]
+        if not self._world.redis.contents.is_trusted:
+            self._world.restore(self._random.choice(self._world.gateways))

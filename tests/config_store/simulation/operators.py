@@ -43,15 +43,36 @@ ROLLOUT = RolloutSettings(lead_seconds=LEAD_SECONDS, step_seconds=20, rollout_se
 Asked = tuple[tuple[Command, ...], Actor]
 
 
-def draw(random: Random, state: SteeringState, now: float, name: Callable[[], str]) -> Asked:
+# Beside what belongs to versions and rollouts, how often each of `_anything` is asked for.
+OFTEN = (5, 2, 2, 3, 2, 1, 2, 1, 3, 3, 6)
+
+
+def wishes(random: Random) -> tuple[float, ...]:
+    """Mix what people ask for in one schedule."""
+    return tuple(each * random.choice((0.3, 1, 1, 6)) for each in OFTEN)
+
+
+def draw(
+    random: Random,
+    state: SteeringState,
+    now: float,
+    name: Callable[[], str],
+    wished: tuple[float, ...] = OFTEN,
+) -> Asked:
     """Draw commands that somebody might give who saw this state, which may be an old one."""
-    commands, by = _drawn(random, state, now, name)
+    commands, by = _drawn(random, state, now, name, wished)
     if random.random() < 0.04:  # who may not, perhaps
         by = random.choice(PEOPLE)
     return commands, by
 
 
-def _drawn(random: Random, state: SteeringState, now: float, name: Callable[[], str]) -> Asked:
+def _drawn(
+    random: Random,
+    state: SteeringState,
+    now: float,
+    name: Callable[[], str],
+    wished: tuple[float, ...],
+) -> Asked:
     rollout = state.rollout
     if rollout is not None and random.random() < (0.8 if now >= rollout.step_begun else 0.2):
         return _of_rollout(random, rollout)
@@ -59,7 +80,7 @@ def _drawn(random: Random, state: SteeringState, now: float, name: Callable[[], 
         return (EmergencyOff("all is well"),), random.choice((ADMIN, ADMIN, PEOPLE[0]))
     if rollout is None and random.random() < 0.7:
         return _of_version(random, state, name)
-    return _anything(random, state, now, name)
+    return _anything(random, state, now, name, wished)
 
 
 def _of_rollout(random: Random, rollout: Rollout) -> Asked:
@@ -126,7 +147,13 @@ def _deploy(random: Random, state: SteeringState, number: int, name: Callable[[]
     )
 
 
-def _anything(random: Random, state: SteeringState, now: float, name: Callable[[], str]) -> Asked:
+def _anything(
+    random: Random,
+    state: SteeringState,
+    now: float,
+    name: Callable[[], str],
+    wished: tuple[float, ...],
+) -> Asked:
     warm = random.choice((None, *state.warm, state.active))
     after = random.choice((None, state.active))
     settings = SteeringSettings(
@@ -153,7 +180,7 @@ def _anything(random: Random, state: SteeringState, now: float, name: Callable[[
         (SetSettings(settings), ADMIN),
         (Expire(), PLATFORM),
     )
-    command, by = random.choices(given, weights=(5, 2, 2, 3, 2, 1, 2, 1, 3, 3, 6))[0]
+    command, by = random.choices(given, weights=wished)[0]
     return (command,), by
 
 

@@ -78,8 +78,8 @@ class People:
     async def found(self) -> None:
         try:
             self._chain.acknowledge(await self.store.found(ADMIN, self._now()))
-        except RedisConnectionError:
-            self._note("it is not founded")
+        except (RedisConnectionError, ConfigError) as refusal:
+            self._note(f"it is not founded: {refusal}")
 
     async def restore(self, known: SteeringState) -> None:
         try:

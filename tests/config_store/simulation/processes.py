@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -38,7 +38,7 @@ class Process:
     connection: Connection
     commands: tuple[Command, ...]
     by: Actor
-    restores: bool = False  # it writes the state that a gateway knows
+    kind: Literal["change", "draft", "restore"] = "change"  # what it writes
 
 
 class Processes:

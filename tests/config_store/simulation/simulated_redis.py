@@ -58,6 +58,7 @@ class SimulatedRedis:
         self.pointer_before: bytes | None = None  # what the last change found
         self.events_before = 0
         self.log: list[tuple[str, Any, Any]] = []  # what was asked, and what was answered
+        self._records: dict[str, bytes] = {}  # all that were ever whole, by their hash
         self.notice: Callable[[], None] = lambda: None
 
     def kill(self) -> None:
@@ -83,6 +84,7 @@ class SimulatedRedis:
         number = len(self.contents.versions) + 1
         while number in self.contents.versions:
             number += 1
+        self._note_record(record)
         self._store_document(number, record)
         return number
 
@@ -98,6 +100,11 @@ class SimulatedRedis:
         self.contents.spoilt.add(number)
         self.log.append(("remove", number, None))
 
+    def put_back(self, number: int, content_hash: str) -> None:
+        """Write a document again, as a repair does from what a gateway has."""
+        self._store_document(number, self._records[content_hash])
+        self.contents.spoilt.discard(number)
+
     def spoil_state(self) -> None:
         """Change the state by hand."""
         self.contents.steering = self.contents.steering | {"state": b"{}"}
@@ -106,6 +113,9 @@ class SimulatedRedis:
     def activate(self, number: int) -> None:
         self.contents.pointer = b"%d" % number
         self.log.append(("activate", number, None))
+
+    def _note_record(self, record: bytes) -> None:
+        self._records[orjson.loads(record)["config_hash"]] = record
 
     def _store_document(self, number: int, record: bytes) -> None:
         self.contents.versions[number] = record
@@ -146,6 +156,7 @@ class SimulatedRedis:
         if active != (now.pointer or b"") and int(active) not in now.versions:
             return -1
         if record:
+            self._note_record(record)
             now.versions[int(given["draft"])] = record
         now.pointer = active
         fields = {name: given[name].encode() for name in ("revision", "digest", "newest")}

@@ -18,8 +18,11 @@ from config_store.steering.commands import (
 from config_store.steering.state import Outcome, Rollout, SteeringState, Strategy, Verdict
 from config_store.steering.transitions import apply
 from tests.config_store.simulation.invariants import ViolationError, check
+from tests.config_store.simulation.simulated_redis import Contents
 
 JUDGED = {Strategy.CANARY, Strategy.SHADOW}
+# A step is stored so soon after it was decided.
+STORED_SECONDS = 1.0
 SWITCHED = {"config_activated", "config_adopted"}
 # Between deploys of these, keys change their version only where a step begins.
 GRADUAL = {Strategy.CANARY, Strategy.ROLLING}
@@ -34,6 +37,30 @@ def is_told(before: SteeringState, state: SteeringState, told: list[dict[str, An
     if (state.emergency is None) != (before.emergency is None):
         kind = "emergency_on" if state.emergency else "emergency_off"
         check(kind in kinds, f"nothing tells of {kind}")
+
+
+def adopts(
+    told: list[dict[str, Any]],
+    pointer: bytes | None,
+    contents: Contents,
+    commands: tuple[Command, ...],
+) -> None:
+    """Hold that a version which something else activated is taken in, and not passed over."""
+    number = int(pointer or b"0")
+    drafts = {each.number for each in commands if isinstance(each, Draft)}
+    if number not in contents.versions or number in drafts:
+        return  # its document is gone
+    taken = {each["details"]["version"] for each in told if each["kind"] == "config_adopted"}
+    check(number in taken, f"version {number} was active past steering, and is not taken in")
+
+
+def leads(before: SteeringState | None, state: SteeringState, now: float) -> None:
+    """Hold that all gateways can know of a step before it begins."""
+    was, rollout = None if before is None else before.rollout, state.rollout
+    if rollout is None or (was is not None and (was.id, was.step) == (rollout.id, rollout.step)):
+        return
+    soonest = now + rollout.settings.lead_seconds - STORED_SECONDS
+    check(rollout.step_begun >= soonest - 1e-5, "a step was stored too late for its lead")
 
 
 def goes_forward(before: SteeringState, state: SteeringState) -> None:
@@ -55,11 +82,10 @@ def follows(
     check(same, f"{commands} was made of another state than the last one")
 
 
-def drafted(before: SteeringState, state: SteeringState, by: Actor) -> tuple[Command, ...]:
-    """Give the command that made the new version, which is chosen as it is written."""
-    new = state.versions.keys() - before.versions.keys()
-    if not new or (life := state.versions[max(new)]).author != by.name:
-        return ()
+def drafted(before: SteeringState, state: SteeringState) -> tuple[Command, ...]:
+    """Give the command that made the newest version: its number is chosen as it is written."""
+    life = state.versions[max(state.versions)]
+    check(life.number > max(before.versions), "a number was given out again")
     return (Draft(life.number, life.content_hash, life.message, life.parent or 0),)
 
 

@@ -1,5 +1,6 @@
 """The simulation finds no fault in steering, and every fault that is planted."""
 
+import logging
 from collections import Counter
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests.config_store.simulation.simulated_redis import Contents, SimulatedRed
 from tests.config_store.simulation.world import run_schedule
 from tests.effort import tries
 from tests.redis_server import RedisServer
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 SEED = 7
 SCHEDULES = tries(150, 5000)
@@ -37,7 +40,6 @@ HAPPENS = {
         "begun: rolling",
         "made: Judge",
         "made: Advance",
-        "made: Abort",
         "made: Approve",
         "made: Expire",
         "made: EmergencyOn",
@@ -49,14 +51,20 @@ HAPPENS = {
     ),
     40: (
         "begun: shadow",
-        "finished: canary",
-        "finished: rolling",
+        "made: Abort",
         "made: AddFreeze",
         "made: TakeLock",
         "made: Wait",
         "states restored",
     ),
+    100: ("finished: canary", "finished: rolling"),
 }
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Keep to itself what gateways log of documents that are gone: it is their daily bread here."""
+    caplog.set_level(logging.CRITICAL)
 
 
 def test_no_schedule_breaks_an_invariant() -> None:

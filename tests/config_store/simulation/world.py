@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from config_store.errors import ConfigError
 from config_store.steering.commands import Actor, Command, Deploy, RollBack, Validated
 from config_store.steering.state import SteeringState, Strategy
 from tests.config_store.simulation.chain import Chain
@@ -18,7 +19,7 @@ from tests.config_store.simulation.clients import KEYS, Clients
 from tests.config_store.simulation.faults import Faults
 from tests.config_store.simulation.gateways import SKEW_SECONDS, Gateway
 from tests.config_store.simulation.invariants import ViolationError, check
-from tests.config_store.simulation.operators import ADMIN, OPERATORS, PLATFORM, draw
+from tests.config_store.simulation.operators import ADMIN, OPERATORS, PLATFORM, draw, wishes
 from tests.config_store.simulation.people import People, clearing
 from tests.config_store.simulation.processes import LATER, Document, Process, Processes
 from tests.config_store.simulation.simulated_redis import Connection, SimulatedRedis
@@ -45,6 +46,7 @@ class World:
         self._connection = self._connect()
         self.people = People(random, self._connection, self.chain, lambda: self.now, self.note)
         self._names = 0
+        self._wishes = wishes(random)
         for _ in range(random.choice((1, 1, 3))):
             self._publish()
         self.redis.activate(len(self.redis.contents.versions))
@@ -60,7 +62,7 @@ class World:
     def run(self) -> None:
         """Live through the schedule, then let all that is left come to its end."""
         faults = Faults(self)
-        actions: tuple[tuple[Callable[[], None], float], ...] = (
+        actions: list[tuple[Callable[[], None], float]] = [
             (self._go_on, 40),
             (self._command, 30),
             (self._draft, 4),
@@ -69,7 +71,7 @@ class World:
             (self._wait, 16),
             (self._old_tool, 1),
             *faults.actions(),
-        )
+        ]
         choices, weights = zip(*actions, strict=True)
         for act in self.random.choices(choices, weights=weights, k=STEPS):
             act()
@@ -87,13 +89,13 @@ class World:
         if seen is None:
             self._begin("first", self.people.found(), by=ADMIN)
             return
-        commands, by = draw(self.random, seen, self.now, self._name)
+        commands, by = draw(self.random, seen, self.now, self._name, self._wishes)
         times = 2 if self.random.random() < 0.3 else 1
         self._begin(by.name, self.people.ask(commands, by, times), commands, by)
 
     def _draft(self) -> None:
         by = self.random.choice(OPERATORS)
-        self._begin(f"{by.name} drafts", self.people.draft(by, self._document()), by=by)
+        self._begin_draft(self.people.draft(by, self._document()), by)
 
     def _old_tool(self) -> None:
         """Publish, and mostly activate, as releases did that knew no steering."""
@@ -160,9 +162,12 @@ class World:
             gateway.connection.cut, gateway.reads_later = False, True
         self.processes.finish()
         if not self.redis.contents.is_trusted:
-            known = next(each.view for each in self.gateways if each.view is not None)
-            self.restore(known)
-            self.processes.finish()
+            for gateway in self.gateways:
+                self.restore(gateway)
+                self.processes.finish()
+        if not self.redis.contents.is_trusted:
+            self.counts["nobody has what the known state needs"] += 1
+            return
         self._put_right()
         self._all_follow()
         back = self._at_last.warm[0]
@@ -176,7 +181,7 @@ class World:
         self.processes.finish()
         self._must(*clearing(self._at_last))
         document = self._document()
-        self._begin("a last draft", self.people.must_draft(document, ADMIN), by=ADMIN)
+        self._begin_draft(self.people.must_draft(document, ADMIN), ADMIN)
         self.processes.finish()
         before = self._at_last.active
         life = max(self._at_last.versions.values(), key=lambda each: each.number)
@@ -209,11 +214,16 @@ class World:
 
     # What they are made of
 
-    def restore(self, known: SteeringState) -> None:
-        """Write what a gateway knows."""
+    def restore(self, gateway: Gateway) -> None:
+        """Have a gateway write what it knows, after the document of its active version."""
+        if (known := gateway.view) is None:
+            return
+        life, active = known.versions[known.active], gateway.choice.active()
+        if active is not None and active.config_hash == life.content_hash and self.redis.up:
+            self.redis.put_back(life.number, life.content_hash)
+        self.note(f"the state of {gateway.name} is restored")
         work = self.people.restore(known)
-        self.note("a gateway's state is restored")
-        self.processes.start(Process("restore", work, self._connection, (), ADMIN, restores=True))
+        self.processes.start(Process("restore", work, self._connection, (), ADMIN, "restore"))
 
     def start(self, name: str, work: Any, connection: Connection) -> None:
         self.processes.start(Process(name, work, connection, (), PLATFORM))
@@ -229,6 +239,10 @@ class World:
     ) -> None:
         self.note(f"begins: {name}", commands)
         self.processes.start(Process(name, work, self._connection, commands, by))
+
+    def _begin_draft(self, work: Any, by: Actor) -> None:
+        self.note(f"begins: {by.name} drafts")
+        self.processes.start(Process(f"{by.name} drafts", work, self._connection, (), by, "draft"))
 
     def _connect(self) -> Connection:
         return Connection(self.redis, self._executed)
@@ -246,10 +260,10 @@ class World:
         elif name == "change" and found == 1:
             process = self.processes.running
             self.note(f"stored by {process.name}:", process.commands)
-            if process.restores:
+            if process.kind == "restore":
                 self.chain.restored()
             else:
-                self.chain.add(process.commands, process.by)
+                self.chain.add(process.commands, process.by, drafts=process.kind == "draft")
 
     def _on_the_screen(self) -> SteeringState | None:
         """Give what an operator may have on the screen: mostly the last state."""
@@ -299,7 +313,7 @@ def run_schedule(seed: int, number: int) -> World:
     world = World(Random(f"{seed}:{number}"))  # noqa: S311 - schedules, not secrets
     try:
         world.run()
-    except (AssertionError, LookupError, ValueError, TypeError) as violation:
+    except (AssertionError, ConfigError, LookupError, ValueError, TypeError) as violation:
         trace = "\n".join(world.trace[-40:])
         raise ViolationError(
             f"{violation!r}\nschedule {number} of seed {seed}:\n{trace}"
