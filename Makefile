@@ -12,11 +12,12 @@ RUNS ?= 5
 THROTTLED ?= 2
 SEED ?= 7
 FAULTS ?= 40
+SWITCHES ?= 1000
 FOLLOWING := tests/live/test_9_sources.py
 # Where a shell forbids Python to keep byte code, each process compiles its modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help serve dev one install install-kafka install-dev install-system check unit live sources cluster long test fresh bench bench-features evidence quality chaos abuse intake interleavings lock generate clean
+.PHONY: help serve dev one install install-kafka install-dev install-system check unit live sources cluster long test fresh bench bench-features evidence quality chaos abuse intake switches interleavings lock generate clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -102,6 +103,9 @@ abuse: install-dev ## What one client can do to all others: make abuse ABUSE_ARG
 
 intake: install-dev ## Write 100,000 series into a platform by remote write, and more than it bears
 	@$(BIN)/python -m benchmarks.intake.run $(INTAKE_ARGS)
+
+switches: install-dev ## Switch the active version 1,000 times under load: make switches SWITCHES=1000
+	@$(BIN)/python -m benchmarks.switches.run --switches $(SWITCHES)
 
 lock: install ## Write the lock files anew from requirements*.in
 	@scripts/lock

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from config_store.errors import ChangedBehindError, ConfigError
+from config_store.errors import ChangedBehindError, ConfigError, NoActiveVersionError
 from config_store.steering.commands import Actor
 from config_store.steering.state import SteeringState, VersionLife
 from config_store.steering.store import SteeringStore
@@ -45,26 +45,30 @@ class Repair:
 
         Whoever watches is told to look again, so that stragglers load what is active.
         """
-        done = ["the steering state"] if await self._restore(by, now) else []
-        state = await self._steering.read()
-        for each in self._trusted.values():
-            life = state.versions.get(each.number)
-            # A Redis that lost its last second may have given the number to another document.
-            if life is not None and life.content_hash == each.config_hash:
-                done += [f"version {each.number}"] if await self._put_back(each) else []
+        spoilt = None
+        try:
+            self._known = await self._steering.read()
+        except ChangedBehindError as changed:
+            spoilt = changed
+        if (known := self._known) is None:
+            raise spoilt or NoActiveVersionError
+        # The documents first: no state makes a version active whose document is not there.
+        done = [f"version {each}" for each in await self._put_back_documents(known)]
+        if spoilt is not None:
+            await self._steering.restore(known, "a repair", by, now)
+            done.insert(0, "the steering state")
         await self._redis.publish(self._configs.channel, "repaired")
         return done
 
-    async def _restore(self, by: Actor, now: float) -> bool:
-        """Write the last trusted state again, where the one in Redis cannot be trusted."""
-        try:
-            self._known = await self._steering.read()
-        except ChangedBehindError:
-            if self._known is None:
-                raise
-            await self._steering.restore(self._known, "a repair", by, now)
-            return True
-        return False
+    async def _put_back_documents(self, state: SteeringState) -> list[int]:
+        done = []
+        for each in self._trusted.values():
+            life = state.versions.get(each.number)
+            # A Redis that lost its last second may have given the number to another document.
+            is_known = life is not None and life.content_hash == each.config_hash
+            if is_known and await self._put_back(each):
+                done.append(each.number)
+        return done
 
     async def _look_at(self, life: VersionLife) -> Finding | None:
         try:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 import orjson
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
@@ -20,10 +21,20 @@ from config_store.errors import (
 from observability.timeline.stream import NOTE, stream_keys
 from settings.redis_names import redis_name
 
+# Where a document was removed by hand, the number after those that are left may be another's.
+_NEXT = """
+local function next_number(versions)
+    local number = redis.call('HLEN', versions) + 1
+    while redis.call('HEXISTS', versions, number) == 1 do number = number + 1 end
+    return number
+end
+"""
+
 # Lua runs as one step in Redis: two publishers never get the same number, and nobody sees a
 # number before its document.
-_PUBLISH = """
-local version = redis.call('HLEN', KEYS[1]) + 1
+_PUBLISH = f"""
+{_NEXT}
+local version = next_number(KEYS[1])
 redis.call('HSET', KEYS[1], version, ARGV[1])
 redis.call('PUBLISH', ARGV[2], 'published ' .. version)
 return version
@@ -79,9 +90,10 @@ return 1
 
 _BOOTSTRAP = f"""
 {_SWITCH}
+{_NEXT}
 local active = redis.call('GET', KEYS[2])
 if active then return tonumber(active) end
-local version = redis.call('HLEN', KEYS[1]) + 1
+local version = next_number(KEYS[1])
 redis.call('HSET', KEYS[1], version, ARGV[1])
 switch(tostring(version), ARGV[1], ARGV[2])
 return version
@@ -170,8 +182,8 @@ class ConfigStore:
 
     async def history(self, limit: int = 50) -> tuple[Listed, ...]:
         """List the latest versions, newest first; one that cannot be read hides no other."""
-        newest = int(await self._redis.hlen(self.versions_key))
-        numbers = range(newest, max(newest - limit, 0), -1)
+        kept: Any = await self._redis.hkeys(self.versions_key)
+        numbers = sorted(map(int, kept), reverse=True)[:limit]
         if not numbers:
             return ()
         records = await self._redis.hmget(self.versions_key, [str(number) for number in numbers])

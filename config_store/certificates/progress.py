@@ -105,7 +105,7 @@ class StepProgress:
 
 
 def _metric_point(margins: Margins, metric: MetricAt, excess: Interval) -> MetricPoint:
-    # Where keys are judged too, both have to agree: the lesser of the two is what a verdict waits for.
+    # Where keys are judged too, both have to agree: a verdict waits for the lesser of the two.
     both = ((metric.bad, metric.good), metric.by_keys or (metric.bad, metric.good))
     bad, good = (min(each) for each in zip(*both, strict=True))
     needed_bad, needed_good = margins.needed

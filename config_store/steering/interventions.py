@@ -1,5 +1,7 @@
 """What a person puts over the models' answers: emergency mode and overrides."""
 
+from math import inf, nextafter
+
 from config_store.errors import RefusedChangeError
 from config_store.steering.changes import Changed, event, refuse_empty, with_fields
 from config_store.steering.commands import (
@@ -20,7 +22,9 @@ def emergency_on(state: SteeringState, command: EmergencyOn, by: Actor, now: flo
     if state.emergency is not None:
         return Changed(state)
     ended = end_rollout(state, f"emergency mode: {command.reason}", by, now)
-    emergency = Emergency(since=now, by=by.name, reason=command.reason, rule=command.rule)
+    emergency = Emergency(
+        since=_after(state.released, now), by=by.name, reason=command.reason, rule=command.rule
+    )
     noted = event("emergency_on", now, by, reason=command.reason, rule=command.rule)
     return Changed(with_fields(ended.state, emergency=emergency), (*ended.events, noted))
 
@@ -33,7 +37,19 @@ def emergency_off(state: SteeringState, command: EmergencyOff, by: Actor, now: f
     """
     refuse_empty("The end of emergency mode", command.reason)
     noted = event("emergency_off", now, by, reason=command.reason)
-    return Changed(with_fields(state, emergency=None, released=now), (noted,))
+    released = now if state.emergency is None else max(now, state.emergency.since)
+    return Changed(with_fields(state, emergency=None, released=released), (noted,))
+
+
+def _after(released: float | None, now: float) -> float:
+    """Give a time that is later than the end of the emergency before.
+
+    Where clocks differ both may have the same time, and a gateway that knows this one must not take
+    that end for its own.
+    """
+    if released is None or now > released:
+        return now
+    return nextafter(released, inf)
 
 
 def add_override(state: SteeringState, command: AddOverride, by: Actor, now: float) -> Changed:

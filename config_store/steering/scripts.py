@@ -12,11 +12,21 @@ local function clock()
 end
 """
 
+# Also where documents were removed behind steering's back: no number is given out again.
+_HIGHEST = """
+local function highest(versions, newest)
+    local number = math.max(redis.call('HLEN', versions), tonumber(newest or '0'))
+    while redis.call('HEXISTS', versions, number + 1) == 1 do number = number + 1 end
+    return number
+end
+"""
+
 READ = f"""
 {_CLOCK}
+{_HIGHEST}
 local stored = redis.call('HMGET', KEYS[1], 'revision', 'state', 'digest', 'newest', 'active')
 local pointer = redis.call('GET', KEYS[2])
-local count = redis.call('HLEN', KEYS[3])
+local count = highest(KEYS[3], stored[4])
 local headers = {{}}
 local function header(number)
     local record = redis.call('HGET', KEYS[3], number)
@@ -41,12 +51,15 @@ return {{stored[1], stored[2], stored[3], pointer, count, headers, clock()}}
 CHANGE = f"""
 {NOTE}
 {_CLOCK}
+{_HIGHEST}
 local given, at = cjson.decode(ARGV[1]), 1
 local function next_argument() at = at + 1; return ARGV[at] end
 local state, draft, entry = next_argument(), next_argument(), next_argument()
 if (redis.call('HGET', KEYS[1], 'digest') or '') ~= given.seen_digest then return 0 end
 if (redis.call('GET', KEYS[2]) or '') ~= given.seen_pointer then return 0 end
-if redis.call('HLEN', KEYS[3]) ~= given.seen_published then return 0 end
+if highest(KEYS[3], redis.call('HGET', KEYS[1], 'newest')) ~= given.seen_published then
+    return 0
+end
 if tonumber(clock()) > given.latest then return 0 end
 if given.active ~= given.seen_pointer and redis.call('HEXISTS', KEYS[3], given.active) == 0 then
     return -1

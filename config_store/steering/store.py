@@ -28,6 +28,7 @@ from config_store.steering.commands import (
     Command,
     Deploy,
     Draft,
+    EmergencyOff,
     EmergencyOn,
     RollBack,
 )
@@ -46,9 +47,10 @@ TRIES = 50
 MOST_FOUND = 200
 # A time from far ahead would hold every later change to it.
 MOST_AHEAD_SECONDS = 300.0
-# Their lead counts from the write: it is never earlier than Redis's clock at the read, and a write
-# that does not come soon after its read is made anew.
-LEADING = (Deploy, Advance)
+# Their time is never earlier than Redis's clock at the read, and a write that does not come soon
+# after its read is made anew: a lead counts from the write, and what seems to be earlier ends no
+# emergency that a gateway knows and Redis forgot.
+LEADING = (Deploy, Advance, EmergencyOff)
 SOON_SECONDS = 1.0
 LATEST = 1e12  # any time will do
 URGENT = (EmergencyOn, RollBack, Abort)
@@ -62,7 +64,7 @@ class _Seen(NamedTuple):
 
     digest: str
     pointer: str
-    published: int
+    published: int  # the highest number that was given out
     clock: float
     state: SteeringState | None
     stored: SteeringState | None
@@ -156,16 +158,15 @@ class SteeringStore:
         if not by.role.includes(Role.OPERATOR):
             raise NotPermittedError("restore", Role.OPERATOR, by.role)
         await self._refuse_trusted()
-        revision, digest = await self._redis.hmget(self.key, ["revision", "digest"])
+        found: Any = await self._read(keys=self._read_keys, args=[0])
+        revision, _, digest, pointer, published, *_ = found
         stored = _text(revision)
         number = max(state.revision, int(stored) if stored.isdigit() else 0) + 1
         following = state.model_copy(
             update={"revision": number, "changed": max(now, state.changed)}
         )
         noted = event("steering_restored", now, by, revision=number, reason=reason)
-        pointer = await self._redis.get(self._read_keys[1])
-        count = int(await self._redis.hlen(self._read_keys[2]))
-        seen = _Seen(_text(digest), _text(pointer), count, now, following, None)
+        seen = _Seen(_text(digest), _text(pointer), int(published), now, following, None)
         if not await self._write(seen, Changed(following, (noted,)), by):
             raise LostRaceError(1)
         return following
@@ -248,13 +249,14 @@ def _leads(commands: tuple[Command, ...]) -> bool:
 
 def _time(seen: _Seen, commands: tuple[Command, ...], now: float) -> float:
     """Refuse a time from far ahead, but never what cannot wait for a clock to be set."""
-    latest = seen.clock + MOST_AHEAD_SECONDS
-    if now > latest and not all(isinstance(each, URGENT) for each in commands):
+    if now > seen.clock + MOST_AHEAD_SECONDS:
+        if all(isinstance(each, URGENT) for each in commands):
+            return seen.clock
         raise RefusedChangeError(
             f"This clock is {now - seen.clock:.0f} s ahead of the clock of Redis: set it, and try "
             "again."
         )
-    return max(now, seen.clock) if _leads(commands) and now <= latest else min(now, latest)
+    return max(now, seen.clock) if _leads(commands) else now
 
 
 def _applied(seen: _Seen, commands: tuple[Command, ...], by: Actor, now: float) -> Changed:

@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Callable
 
-from config_store.steering.commands import Actor, Command
+import orjson
+
+from config_store.steering.commands import Actor, Command, Deploy, EmergencyOff
 from config_store.steering.state import SteeringState
-from tests.config_store.simulation import invariants
-from tests.config_store.simulation.invariants import check, check_change, check_state
+from tests.config_store.simulation import invariants, permissions, steps
+from tests.config_store.simulation.invariants import check
 from tests.config_store.simulation.simulated_redis import Contents, SimulatedRedis
 
 # So much is lost where Redis syncs its file each second.
@@ -18,7 +20,10 @@ class Chain:
         self._redis = redis
         self._now = now
         self.counts: Counter[str] = Counter()
+        # Keys may change their version anyhow from one epoch to the next.
         self.epoch = 0
+        # How often an admin ended emergency mode, whether or not Redis still knows.
+        self.releases = 0
         self.states: list[SteeringState] = []
         self._drafted: set[int] = set()
         self._snapshots: list[tuple[float, Contents, int]] = []
@@ -27,28 +32,57 @@ class Chain:
     def state(self) -> SteeringState | None:
         return self.states[-1] if self.states else None
 
-    def add(self, commands: tuple[Command, ...], by: Actor) -> SteeringState:
+    def add(self, commands: tuple[Command, ...], by: Actor, *, drafts: bool) -> None:
         """Take what was just stored, and hold it against what was there before."""
-        contents, before = self._redis.contents, self.state
-        state = SteeringState.model_validate_json(contents.steering["state"])
+        before, state = self.state, self._stored()
+        if before is not None and drafts:
+            commands = steps.drafted(before, state)
         self._count(before, state, commands)
         self._drafted |= set(state.versions)
-        check_state(state, contents, self._drafted)
-        invariants.is_tree(before, state)
-        past_steering = before is not None and self._redis.pointer_before != b"%d" % before.active
+        self._check(before, state)
+        invariants.way_back(state)
+        steps.leads(before, state, self._now())
+        past_steering = False
         if before is not None:
-            told = contents.told(since=self._redis.events_before)
-            check_change(before, state, told, commands, by, past_steering=past_steering)
-        if past_steering or invariants.is_jump(before, state):
+            past_steering = self._redis.pointer_before != b"%d" % before.active
+            self._check_step(before, state, commands, by, past_steering=past_steering)
+        if past_steering or steps.is_jump(before, state):
             self.epoch += 1
+        self.releases += any(isinstance(each, EmergencyOff) for each in commands)
         self.states.append(state)
         self.keep()
-        return state
+
+    def restored(self) -> None:
+        """Take the state that a gateway knew, written again where the stored one was spoilt.
+
+        What came after it is lost; lives of versions that it did not know are made anew.
+        """
+        state, last = self._stored(), self.states[-1]
+        self.counts["states restored"] += 1
+        check(state.revision > last.revision, "the revision did not grow")
+        self._drafted = {
+            each
+            for each in self._drafted | state.versions.keys()
+            if each in state.versions or b"%d" % each in self._redis.contents.filed
+        }
+        # A gateway may know what Redis forgot, whose number has another document since.
+        contents = self._redis.contents
+        contents.spoilt |= {n for n in state.versions if not invariants.is_of(state, n, contents)}
+        self._check(None, state)
+        self.epoch += 1
+        self.states.append(state)
+        self._snapshots.clear()
+        self.keep()
 
     def acknowledge(self, state: SteeringState) -> None:
         """Hold that what somebody was told is there was stored, and is a link of this chain."""
         stored = {each.revision: each for each in self.states}
         check(stored.get(state.revision) == state, f"revision {state.revision} was never stored")
+
+    @property
+    def spoilt(self) -> set[int]:
+        """Name the versions whose documents somebody spoilt by hand."""
+        return self._redis.contents.spoilt
 
     def past_steering(self) -> None:
         """Note that another version was activated by something that knows no steering."""
@@ -67,10 +101,50 @@ class Chain:
         self._redis.contents = contents
         self.counts["losses of a second"] += 1
         del self.states[length:]
-        self._drafted &= contents.versions.keys()
+        self._drafted &= contents.versions.keys() | contents.spoilt
         self._snapshots.clear()
         self.epoch += 1
         return True
+
+    def _stored(self) -> SteeringState:
+        return SteeringState.model_validate_json(self._redis.contents.steering["state"])
+
+    def _check(self, before: SteeringState | None, state: SteeringState) -> None:
+        invariants.check_state(state, self._redis.contents, self._drafted)
+        invariants.is_tree(before, state)
+
+    def _check_step(
+        self,
+        before: SteeringState,
+        state: SteeringState,
+        commands: tuple[Command, ...],
+        by: Actor,
+        *,
+        past_steering: bool,
+    ) -> None:
+        told = [orjson.loads(each) for each in self._redis.contents.events[self._told_before :]]
+        steps.is_told(before, state, told)
+        steps.goes_forward(before, state)
+        steps.shares_only_grow(before, state)
+        steps.emergency_stays(before, state, commands)
+        permissions.permitted(commands, by)
+        permissions.approvals_are_earned(before, commands, by)
+        permissions.overrides_stay(before, state, commands, by)
+        permissions.freezes_stay(before, state, commands)
+        permissions.lock_stays(before, state, commands, by)
+        if past_steering:
+            steps.adopts(told, self._redis.pointer_before, self._redis.contents, commands)
+            return
+        steps.steps_are_earned(steps.judged_within(before, commands), state)
+        steps.ends_are_meant(before, state, commands)
+        steps.deploys_are_earned(before, state, commands, by)
+        new = state.versions.keys() - before.versions.keys()
+        if len(new) == sum(isinstance(each, steps.Draft) for each in commands):
+            steps.follows(before, state, commands, by)
+
+    @property
+    def _told_before(self) -> int:
+        return self._redis.events_before
 
     def _count(
         self, before: SteeringState | None, state: SteeringState, commands: tuple[Command, ...]
@@ -78,5 +152,10 @@ class Chain:
         self.counts["changes stored"] += 1
         if before is not None and before.active != state.active:
             self.counts["switches of the active version"] += 1
+        ended = None if before is None or before.rollout is None else before.rollout
+        if ended is not None and steps.has_finished(ended, state):
+            self.counts[f"finished: {ended.strategy}"] += 1
         for command in commands:
             self.counts[f"made: {type(command).__name__}"] += 1
+            if isinstance(command, Deploy):
+                self.counts[f"begun: {command.strategy}"] += 1

@@ -1,18 +1,27 @@
-"""Gateways with a watch each, and what their clients see."""
+"""Gateways: the product's rule of the watch and its choice of versions, each with its own clock."""
 
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import Any, cast
 
+import orjson
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from config_store.errors import ConfigError
-from config_store.steering.shares import choose
-from config_store.steering.state import Rollout, SteeringState
+from config_store.errors import (
+    ConfigError,
+    CorruptVersionError,
+    UnknownVersionError,
+    UnreadableVersionError,
+)
+from config_store.steering.state import SteeringState
 from config_store.steering.store import SOON_SECONDS, SteeringStore
 from config_store.steering.watch import held
+from config_store.store import Version
+from deployments.gateway.choice import SteeredChoice, VersionChoice
 from tests.config_store.simulation.invariants import check
+from tests.config_store.simulation.processes import LATER
 from tests.config_store.simulation.simulated_redis import Connection
 
 # Longer than the product's, so that more is missed.
@@ -22,27 +31,65 @@ LEAD_SECONDS = 5.0
 SKEW_SECONDS = 0.4
 # A gateway whose last look is older may not know a step that began.
 FRESH_SECONDS = LEAD_SECONDS - SOON_SECONDS - 2 * SKEW_SECONDS
-KEYS = tuple(f"shop {at}" for at in range(8))
+FAMILY = cast("Any", SimpleNamespace(key=None))
 
 
-@dataclass
+class Choice(VersionChoice):
+    """The product's, which tells by which state it goes."""
+
+    def __init__(self, wall: Callable[[], float], told: Callable[[SteeringState], None]) -> None:
+        super().__init__(lambda: None, wall)
+        self._told = told
+
+    def take_over(self, state: SteeringState, active: Version, candidate: Version | None) -> None:
+        super().take_over(state, active, candidate)
+        self._told(state)
+
+
 class Gateway:
-    """What one process knows, and since when."""
+    """What one process knows, since when, and by which state it goes."""
 
-    name: str
-    connection: Connection
-    store: SteeringStore
-    skew: float
-    view: SteeringState | None = None
-    epoch: int = -1  # of the read that it knows
-    read_epoch: int = -1  # of the read that is on its way
-    seen_at: float = float("-inf")
-    told: bool = True
-    loading: bool = False
+    def __init__(
+        self, name: str, connection: Connection, now: Callable[[], float], skew: float
+    ) -> None:
+        self.name = name
+        self.connection = connection
+        self.skew = skew
+        self.store = SteeringStore(cast("Redis", connection))
+        # Of the read that is on its way: what had happened to the chain by then.
+        self.read_epoch = self.read_releases = -1
+        # One that is of an earlier release cannot read what a later one wrote.
+        self.reads_later = True
+        self._now = now
+        self.restart()
 
-    async def load(self, now: Callable[[], float]) -> None:
-        """Look once, as the watch does at a notice and at its poll."""
-        asked_at, self.told, self.loading = now(), False, True
+    def restart(self) -> None:
+        """Begin anew, without anything that was known."""
+        self.view: SteeringState | None = None
+        self.goes_by: SteeringState | None = None
+        self.epoch = self._view_epoch = -1
+        self.seen_at = float("-inf")
+        self.told, self.loading, self.reading = True, False, False
+        self._in_emergency_at = -1  # so many releases there were when it was last seen to be on
+        self.choice = Choice(self.wall, self._note)
+        self.steered = SteeredChoice(self.choice, self._read)
+
+    def wall(self) -> float:
+        return self._now() + self.skew
+
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether it knows every step that has begun, and goes by it."""
+        young = self._now() - self.seen_at < FRESH_SECONDS
+        return young and self.goes_by is not None and self.goes_by == self.view
+
+    def wants(self) -> bool:
+        """Tell whether its watch looks now: after a notice, or at its poll."""
+        return not self.loading and (self.told or self._now() - self.seen_at >= POLL_SECONDS)
+
+    async def load(self) -> None:
+        """Look once, as the watch does."""
+        asked_at, self.told, self.loading = self._now(), False, True
         try:
             found = await self.store.read()
         except (RedisConnectionError, ConfigError):
@@ -50,49 +97,60 @@ class Gateway:
         finally:
             self.loading = False
         after = held(self.view, found)
-        _stays_in_emergency(self.view, after)
-        self.view, self.seen_at, self.epoch = after, asked_at, self.read_epoch
+        self._hold_emergency(after)
+        self.seen_at, self._view_epoch = asked_at, self.read_epoch
+        if after != self.view:
+            self.steered.follow(after)
+        if self.goes_by == after:
+            self.epoch = self._view_epoch
+        self.view = after
 
-    def wants(self, now: float) -> bool:
-        return not self.loading and (self.told or now - self.seen_at >= POLL_SECONDS)
-
-    def restart(self) -> None:
-        self.view, self.seen_at, self.epoch, self.loading = None, float("-inf"), -1, False
-        self.told = True
-
-
-class Clients:
-    """Notes which version answered each key, and finds one that went back and forth."""
-
-    def __init__(self) -> None:
-        self._order: dict[Any, list[int]] = defaultdict(list)
-
-    def ask(self, gateway: Gateway, key: str, now: float) -> None:
-        view, local = gateway.view, now + gateway.skew
-        if view is None:
+    async def read_documents(self) -> None:
+        """Read what is not here, as the gateway's loop does."""
+        self.reading = True
+        self.steered.wake.clear()
+        try:
+            await self.steered.step()
+        except RedisConnectionError:
             return
-        version = choose(view, key, local)
-        check(version == choose(view, key, local), "a key has two versions at one time")
-        self._note(("gateway", gateway.name, gateway.epoch, key), version)
-        fresh = now - gateway.seen_at < FRESH_SECONDS
-        if fresh and not _is_between_clocks(view, local):
-            self._note(("all", gateway.epoch, key), version)
+        finally:
+            self.reading = False
 
-    def _note(self, who: Any, version: int) -> None:
-        order = self._order[who]
-        if not order or order[-1] != version:
-            check(version not in order, f"{who} saw {[*order, version]}")
-            order.append(version)
+    def versions(self, keys: Sequence[str]) -> dict[str, int]:
+        """Give the version that answers each key; none before there is one."""
+        if self.goes_by is None or (active := self.choice.active()) is None:
+            return {}
+        parts = [(active, list(range(len(keys))))]
+        if self.choice.rollout is not None:
+            rows = [cast("Any", SimpleNamespace(entity=key)) for key in keys]
+            parts = self.choice.split(FAMILY, rows)
+        for version, _ in parts:
+            life = self.goes_by.versions[version.number]
+            check(version.config_hash == life.content_hash, f"{life.number} has another document")
+        return {keys[row]: version.number for version, found in parts for row in found}
 
+    def _note(self, state: SteeringState) -> None:
+        self.goes_by, self.epoch = state, self._view_epoch
 
-def _is_between_clocks(view: SteeringState, local: float) -> bool:
-    """Tell whether a step begins now, by some gateways' clocks and not yet by others'."""
-    steps: list[Rollout] = [each for each in (view.rollout, view.last_rollout) if each is not None]
-    return any(abs(local - each.step_begun) <= 2 * SKEW_SECONDS for each in steps)
+    def _hold_emergency(self, after: SteeringState) -> None:
+        """Hold that none ends here but by an admin's word that came after it was seen."""
+        if after.emergency is not None:
+            self._in_emergency_at = self.read_releases
+        elif self._in_emergency_at >= 0:
+            ended = self.read_releases > self._in_emergency_at
+            check(ended, f"{self.name} left emergency mode without an admin's word")
+            self._in_emergency_at = -1
 
-
-def _stays_in_emergency(before: SteeringState | None, after: SteeringState) -> None:
-    if before is None or before.emergency is None or after.emergency is not None:
-        return
-    released = after.released is not None and after.released >= before.emergency.since
-    check(released, "a gateway left emergency mode without an admin's word")
+    async def _read(self, number: int) -> Version:
+        """Read a document as `ConfigStore.get` does, as much of it as the simulation has."""
+        record = await self.connection.document(number)
+        if record is None:
+            raise UnknownVersionError(number)
+        fields = orjson.loads(record)
+        found = sha256(fields["document"].encode()).hexdigest()
+        if found != fields["config_hash"]:
+            raise CorruptVersionError(number, fields["config_hash"], found)
+        if LATER in fields["document"] and not self.reads_later:
+            raise UnreadableVersionError(number, "it is of a later release")
+        words = fields["author"], fields["reason"], fields["created"]
+        return Version(number, found, *words, document=cast("Any", None))

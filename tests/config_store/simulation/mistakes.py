@@ -4,12 +4,29 @@ from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
-from config_store.steering import lives, rollouts, shares, store, switches, transitions
+from access.keys import Role
+from config_store.steering import (
+    deploys,
+    interventions,
+    lives,
+    rollouts,
+    shares,
+    store,
+    switches,
+    transitions,
+)
 from config_store.steering.changes import Changed, in_stage, refuse_frozen, with_fields
-from config_store.steering.commands import RollBack
-from config_store.steering.state import Rollout, Stage, SteeringState
+from config_store.steering.commands import (
+    Advance,
+    EmergencyOff,
+    EmergencyOn,
+    Judge,
+    RollBack,
+)
+from config_store.steering.state import Override, Rollout, Stage, SteeringState, Strategy, Verdict
+from deployments.gateway.choice import SteeredChoice
 from tests.config_store.simulation import gateways
-from tests.config_store.simulation.simulated_redis import SimulatedRedis
+from tests.config_store.simulation.simulated_redis import Contents, SimulatedRedis
 
 Plant = Callable[[], Any]
 
@@ -23,6 +40,11 @@ def _revision_as_seen(redis: SimulatedRedis, given: dict[str, Any]) -> bool:
     stored = redis.contents.steering.get("revision", b"0")
     published = len(redis.contents.versions) == given["seen_published"]
     return published and int(given["revision"]) == int(stored) + 1
+
+
+def _any_pointer(redis: SimulatedRedis, given: dict[str, Any]) -> bool:
+    digest = redis.contents.steering.get("digest", b"").decode()
+    return bool(digest == given["seen_digest"])
 
 
 def _leaves_it_active(state: SteeringState, number: int, left: Any) -> SteeringState:
@@ -77,26 +99,126 @@ def _has_no_end(state: SteeringState, *_: Any) -> Changed:
     return Changed(state)
 
 
+def _ends_early(state: SteeringState, by: Any, now: float) -> Changed:
+    if state.rollout is None or now < state.rollout.step_begun:
+        return Changed(state)
+    return switches.end_rollout(state, "it is time", by, now)
+
+
+def _drops_overrides(state: SteeringState, command: RollBack, by: Any, now: float) -> Changed:
+    found = switches.roll_back(state, command, by, now)
+    return Changed(with_fields(found.state, overrides=()), found.events)
+
+
+def _drops_freezes(state: SteeringState, command: EmergencyOn, by: Any, now: float) -> Changed:
+    found = interventions.emergency_on(state, command, by, now)
+    return Changed(with_fields(found.state, freezes=()), found.events)
+
+
+def _by_id(override: Override) -> str:
+    return override.id
+
+
+def _finishes(state: SteeringState, command: Advance, by: Any, now: float) -> Changed:
+    found = rollouts.advance(state, command, by, now)
+    if found.state.rollout is None or state.rollout is None:
+        return found
+    return switches.finish(state, state.rollout, by, now)
+
+
+def _keeps_verdict(state: SteeringState, command: Advance, by: Any, now: float) -> Changed:
+    found = rollouts.advance(state, command, by, now)
+    if found.state.rollout is None:
+        return found
+    kept = found.state.rollout.model_copy(update={"verdict": Verdict.GOOD})
+    return Changed(with_fields(found.state, rollout=kept), found.events)
+
+
+def _only_notes(state: SteeringState, command: Judge, by: Any, now: float) -> Changed:
+    noted = Judge(command.rollout, command.step, Verdict.UNKNOWN)
+    return rollouts.judge(state, noted, by, now)
+
+
+def _keeps_rollout(state: SteeringState, command: EmergencyOn, by: Any, now: float) -> Changed:
+    found = interventions.emergency_on(state, command, by, now)
+    return Changed(with_fields(state, emergency=found.state.emergency), found.events)
+
+
+def _forgets_what_it_left(state: SteeringState, command: Any, by: Any, now: float) -> Changed:
+    found = switches.roll_back(state, command, by, now)
+    warm = tuple(each for each in found.state.warm if each != state.active)
+    return Changed(with_fields(found.state, warm=warm), found.events)
+
+
+def _shows_shadows(rollout: Rollout, key: str, now: float) -> bool:
+    seen = rollout.strategy is Strategy.SHADOW and now >= rollout.step_begun
+    return seen or shares.place(rollout.id, key) < rollout.share_at(now)
+
+
+def _by_number(choice: SteeredChoice, _state: SteeringState, number: int) -> Any:
+    return choice._known.get(number)
+
+
+def _counted(contents: Contents) -> int:
+    return len(contents.versions)
+
+
+def _refuses_nothing(*_: Any) -> None:
+    return
+
+
 def _transition(command: type, function: Any) -> Plant:
     return lambda: patch.dict(transitions._TRANSITIONS, {command: function})
 
 
+def _of(where: Any, name: str, what: Any) -> Plant:
+    return lambda: patch.object(where, name, what)
+
+
 MISTAKES: dict[str, Plant] = {
-    "a write compares nothing": lambda: patch.object(SimulatedRedis, "is_as_seen", _always_as_seen),
-    "a write compares revisions": lambda: patch.object(
-        SimulatedRedis, "is_as_seen", _revision_as_seen
-    ),
-    "a switch leaves the stage of the version before": lambda: patch.object(
-        switches, "_switch", _leaves_it_active
-    ),
-    "a rollback ends emergency mode": _transition(RollBack, _ends_emergency),
+    # In Redis, and on the way to it.
+    "a write compares nothing": _of(SimulatedRedis, "is_as_seen", _always_as_seen),
+    "a write compares revisions": _of(SimulatedRedis, "is_as_seen", _revision_as_seen),
+    "a write does not compare what is active": _of(SimulatedRedis, "is_as_seen", _any_pointer),
+    "a write that comes late has its lead all the same": _of(store, "SOON_SECONDS", 1e9),
+    "a lead counts from a clock that is behind": _of(store, "LEADING", ()),
+    "numbers are given out by counting": _of(Contents, "highest", property(_counted)),
+    "old lives are not filed": _of(store, "_filed", _files_nothing),
+    "a change is not in the journal": _of(store, "_entry", _notes_nothing),
+    # Which version is active, and the way back.
+    "a switch leaves the stage of the version before": _of(switches, "_switch", _leaves_it_active),
     "a freeze is in the way of a rollback": _transition(RollBack, _minds_freezes),
-    "each step draws its keys anew": lambda: patch.object(shares, "sees_candidate", _by_step),
-    "a step begins without a lead": lambda: patch.object(Rollout, "share_at", _at_once),
-    "a life that is needed is let go": lambda: patch.object(lives, "pruned", _keeps_no_warm),
-    "unknown is good enough": lambda: patch.object(rollouts, "needs_evidence", _checks_nothing),
-    "a gateway forgets an emergency with Redis": lambda: patch.object(gateways, "held", _forgets),
-    "old lives are not filed": lambda: patch.object(store, "_filed", _files_nothing),
-    "a change is not in the journal": lambda: patch.object(store, "_entry", _notes_nothing),
-    "a deadline ends nothing": lambda: patch.object(rollouts, "expire_rollout", _has_no_end),
+    "a rollback forgets what it left": _transition(RollBack, _forgets_what_it_left),
+    "a life that is needed is let go": _of(lives, "pruned", _keeps_no_warm),
+    # What is deployed.
+    "a deploy needs no check and no approval": _of(deploys, "_refuse_stage", _refuses_nothing),
+    "a deploy begins in a freeze": _of(deploys, "refuse_frozen", _refuses_nothing),
+    "a deploy begins past a lock": _of(deploys, "refuse_other_editor", _refuses_nothing),
+    "a deploy begins in emergency mode": _of(deploys, "refuse_emergency", _refuses_nothing),
+    "other content is approved": _of(lives, "_refuse_other_content", _refuses_nothing),
+    # How a rollout goes on.
+    "unknown is good enough": _of(rollouts, "needs_evidence", _checks_nothing),
+    "a step begins with the verdict of another": _transition(Advance, _keeps_verdict),
+    "a rollout leaves steps out": _transition(Advance, _finishes),
+    "a step goes on in a freeze": _of(rollouts, "refuse_frozen", _refuses_nothing),
+    "a step goes on past its deadline": _of(rollouts, "_refuse_late", _refuses_nothing),
+    "a step ends before it began": _of(rollouts, "_refuse_unbegun", _refuses_nothing),
+    "a bad verdict ends nothing": _transition(Judge, _only_notes),
+    "a deadline ends nothing": _of(rollouts, "expire_rollout", _has_no_end),
+    "a rollout ends before its deadline": _of(rollouts, "expire_rollout", _ends_early),
+    # Who sees which version.
+    "each step draws its keys anew": _of(shares, "sees_candidate", _by_step),
+    "a step begins without a lead": _of(Rollout, "share_at", _at_once),
+    "clients see a shadow": _of(shares, "sees_candidate", _shows_shadows),
+    "a document is known by its number alone": _of(SteeredChoice, "_held", _by_number),
+    # What people put over it.
+    "a rollback ends emergency mode": _transition(RollBack, _ends_emergency),
+    "an operator ends emergency mode": lambda: patch.dict(
+        transitions.ROLES, {EmergencyOff: Role.OPERATOR}
+    ),
+    "emergency mode lets a rollout go on": _transition(EmergencyOn, _keeps_rollout),
+    "a gateway forgets an emergency with Redis": _of(gateways, "held", _forgets),
+    "a rollback drops overrides": _transition(RollBack, _drops_overrides),
+    "emergency mode drops freezes": _transition(EmergencyOn, _drops_freezes),
+    "two override one field": _of(interventions, "_target", _by_id),
 }

@@ -43,16 +43,47 @@ ROLLOUT = RolloutSettings(lead_seconds=LEAD_SECONDS, step_seconds=20, rollout_se
 Asked = tuple[tuple[Command, ...], Actor]
 
 
-def draw(random: Random, state: SteeringState, now: float, name: Callable[[], str]) -> Asked:
+# Beside what belongs to versions and rollouts, how often each of `_anything` is asked for.
+OFTEN = (5, 2, 2, 3, 2, 1, 2, 1, 3, 3, 6)
+
+
+def wishes(random: Random) -> tuple[float, ...]:
+    """Mix what people ask for in one schedule."""
+    return tuple(each * random.choice((0.3, 1, 1, 6)) for each in OFTEN)
+
+
+def draw(
+    random: Random,
+    state: SteeringState,
+    now: float,
+    name: Callable[[], str],
+    wished: tuple[float, ...] = OFTEN,
+) -> Asked:
     """Draw commands that somebody might give who saw this state, which may be an old one."""
-    if state.rollout is not None and random.random() < 0.75:
-        return _of_rollout(random, state.rollout, now)
-    if random.random() < 0.7:
+    commands, by = _drawn(random, state, now, name, wished)
+    if random.random() < 0.04:  # who may not, perhaps
+        by = random.choice(PEOPLE)
+    return commands, by
+
+
+def _drawn(
+    random: Random,
+    state: SteeringState,
+    now: float,
+    name: Callable[[], str],
+    wished: tuple[float, ...],
+) -> Asked:
+    rollout = state.rollout
+    if rollout is not None and random.random() < (0.8 if now >= rollout.step_begun else 0.2):
+        return _of_rollout(random, rollout)
+    if state.emergency is not None and random.random() < 0.3:
+        return (EmergencyOff("all is well"),), random.choice((ADMIN, ADMIN, PEOPLE[0]))
+    if rollout is None and random.random() < 0.7:
         return _of_version(random, state, name)
-    return _anything(random, state, now, name)
+    return _anything(random, state, now, name, wished)
 
 
-def _of_rollout(random: Random, rollout: Rollout, now: float) -> Asked:
+def _of_rollout(random: Random, rollout: Rollout) -> Asked:
     at = (rollout.id, rollout.step)
     good, advance = Judge(*at, Verdict.GOOD), Advance(*at)
     later = rollout.step_deadline + random.uniform(-5, 30)
@@ -70,7 +101,6 @@ def _of_rollout(random: Random, rollout: Rollout, now: float) -> Asked:
         ),
         weights=(30, 10, 10, 6, 3, 6, 3, 4, 8),
     )[0]
-    del now
     return commands, PLATFORM if random.random() < 0.5 else random.choice(OPERATORS)
 
 
@@ -81,7 +111,8 @@ def _of_version(random: Random, state: SteeringState, name: Callable[[], str]) -
         if life.stage in {Stage.DRAFT, Stage.VALIDATING, Stage.APPROVED}
     ]
     ready = [life for life in waiting if life.stage is Stage.APPROVED]
-    life = random.choice(waiting or list(state.versions.values()))
+    others = [life for life in state.versions.values() if life.number != state.active]
+    life = random.choice(waiting or others or list(state.versions.values()))
     if ready and random.random() < 0.6:
         life = random.choice(ready)
     elif random.random() < 0.1:
@@ -92,7 +123,8 @@ def _of_version(random: Random, state: SteeringState, name: Callable[[], str]) -
         begun = random.random() < 0.3
         return (Validate(life.number), checked) if begun else (checked,), PLATFORM
     if life.stage is Stage.VALIDATING and random.random() < 0.8:
-        return (Approve(life.number, life.content_hash),), random.choice(APPROVERS)
+        content = life.content_hash if random.random() < 0.9 else "what was read before"
+        return (Approve(life.number, content),), random.choice(APPROVERS)
     return (_deploy(random, state, life.number, name),), random.choice(OPERATORS)
 
 
@@ -115,7 +147,13 @@ def _deploy(random: Random, state: SteeringState, number: int, name: Callable[[]
     )
 
 
-def _anything(random: Random, state: SteeringState, now: float, name: Callable[[], str]) -> Asked:
+def _anything(
+    random: Random,
+    state: SteeringState,
+    now: float,
+    name: Callable[[], str],
+    wished: tuple[float, ...],
+) -> Asked:
     warm = random.choice((None, *state.warm, state.active))
     after = random.choice((None, state.active))
     settings = SteeringSettings(
@@ -132,7 +170,7 @@ def _anything(random: Random, state: SteeringState, now: float, name: Callable[[
     given: tuple[tuple[Command, Actor], ...] = (
         (RollBack("it is bad", warm, after), random.choice(OPERATORS)),
         (EmergencyOn("answers are wrong", random.choice(("", "a rule"))), random.choice(PEOPLE)),
-        (EmergencyOff("all is well"), random.choice((ADMIN, ADMIN, PEOPLE[0]))),
+        (EmergencyOff("all is well"), random.choice(PEOPLE)),
         (override, ADMIN),
         (RemoveOverride(_id_of(random, state.overrides)), ADMIN),
         (freeze, ADMIN),
@@ -142,7 +180,7 @@ def _anything(random: Random, state: SteeringState, now: float, name: Callable[[
         (SetSettings(settings), ADMIN),
         (Expire(), PLATFORM),
     )
-    command, by = random.choices(given, weights=(5, 2, 6, 3, 2, 1, 2, 1, 3, 3, 6))[0]
+    command, by = random.choices(given, weights=wished)[0]
     return (command,), by
 
 

@@ -1,13 +1,18 @@
 """Processes that take turns at random, are held up at each command to Redis, and crash there."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
-from typing import Any
+from typing import Any, Literal
+
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config_store.steering.commands import Actor, Command
 from tests.config_store.simulation.simulated_redis import Connection
+
+# What stands in a document that only a later release can read.
+LATER = "of a later release"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Process:
     connection: Connection
     commands: tuple[Command, ...]
     by: Actor
+    kind: Literal["change", "draft", "restore"] = "change"  # what it writes
 
 
 class Processes:
@@ -60,9 +66,17 @@ class Processes:
 
     def resume(self, process: Process) -> bool:
         """Let it go on to its next command; tell whether it came to its end."""
+        return self._go_on(process, lambda: process.work.send(None))
+
+    def cut_off(self, process: Process) -> bool:
+        """Break its connection: what it asked was not sent, or was done and the answer is lost."""
+        away = RedisConnectionError("cut off")
+        return self._go_on(process, lambda: process.work.throw(away))
+
+    def _go_on(self, process: Process, step: Callable[[], None]) -> bool:
         self._running = process
         try:
-            process.work.send(None)
+            step()
         except StopIteration:
             self._all.remove(process)
             return True

@@ -5,6 +5,7 @@ It is written from what the scripts promise, not line by line: a test compares i
 
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -30,6 +31,22 @@ class Contents:
     filed: dict[bytes, bytes] = field(default_factory=dict)
     in_force: list[tuple[float, bytes]] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
+    # Documents that somebody removed or changed by hand.
+    spoilt: set[int] = field(default_factory=set, compare=False)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Tell whether the state is one that steering wrote."""
+        state = self.steering.get("state")
+        return state is None or sha256(state).hexdigest().encode() == self.steering["digest"]
+
+    @property
+    def highest(self) -> int:
+        """Give the highest number that was given out, as far as can be known."""
+        number = max(len(self.versions), int(self.steering.get("newest", b"0")))
+        while number + 1 in self.versions:
+            number += 1
+        return number
 
     def told(self, since: int) -> list[dict[str, Any]]:
         """Read the events after so many."""
@@ -45,6 +62,7 @@ class SimulatedRedis:
         self.pointer_before: bytes | None = None  # what the last change found
         self.events_before = 0
         self.log: list[tuple[str, Any, Any]] = []  # what was asked, and what was answered
+        self._records: dict[str, bytes] = {}  # all that were ever whole, by their hash
         self.notice: Callable[[], None] = lambda: None
 
     def kill(self) -> None:
@@ -62,32 +80,67 @@ class SimulatedRedis:
             dict(now.filed),
             list(now.in_force),
             list(now.events),
+            set(now.spoilt),
         )
 
     def publish(self, record: bytes) -> int:
         """Store a document as releases did that knew no steering."""
         number = len(self.contents.versions) + 1
-        self.contents.versions[number] = record
-        self.log.append(("publish", record, number))
+        while number in self.contents.versions:
+            number += 1
+        self._note_record(record)
+        self._store_document(number, record)
         return number
+
+    def spoil_document(self, number: int) -> None:
+        """Change a document by hand, so that it is not what its hash says."""
+        fields = orjson.loads(self.contents.versions[number])
+        self._store_document(number, orjson.dumps(fields | {"document": "by hand"}))
+        self.contents.spoilt.add(number)
+
+    def remove_document(self, number: int) -> None:
+        """Remove a document by hand."""
+        del self.contents.versions[number]
+        self.contents.spoilt.add(number)
+        self.log.append(("remove", number, None))
+
+    def put_back(self, number: int, content_hash: str) -> None:
+        """Write a document again, as a repair does from what a gateway has."""
+        self._store_document(number, self._records[content_hash])
+        self.contents.spoilt.discard(number)
+
+    def spoil_state(self) -> None:
+        """Change the state by hand."""
+        self.contents.steering = self.contents.steering | {"state": b"{}"}
+        self.log.append(("spoil", b"{}", None))
 
     def activate(self, number: int) -> None:
         self.contents.pointer = b"%d" % number
         self.log.append(("activate", number, None))
 
+    def _note_record(self, record: bytes) -> None:
+        self._records[orjson.loads(record)["config_hash"]] = record
+
+    def _store_document(self, number: int, record: bytes) -> None:
+        self.contents.versions[number] = record
+        self.log.append(("publish", record, number))
+
     def run(self, name: str, args: list[Any]) -> Any:
-        if name == "read":
-            found: Any = self.read(int(args[0]))
-        else:
-            late = self.clock() > orjson.loads(args[0])["latest"]
-            found, name = self.change(args), "late" if late else name
+        match name:
+            case "read":
+                found: Any = self.read(int(args[0]))
+            case "document":
+                found = self.contents.versions.get(args[0])
+            case _:
+                late = self.clock() > orjson.loads(args[0])["latest"]
+                found, name = self.change(args), "late" if late else name
         self.log.append((name, args, found))
         return found
 
     def read(self, most: int) -> list[Any]:
         """Do as the script READ does."""
         now = self.contents
-        count = len(now.versions)
+        count = now.highest
         newest = int(now.steering.get("newest", b"0"))
         numbers = list(range(max(newest + 1, count - most + 1), count + 1))
         if now.pointer is not None and now.pointer != now.steering.get("active"):
@@ -107,6 +160,7 @@ class SimulatedRedis:
         if active != (now.pointer or b"") and int(active) not in now.versions:
             return -1
         if record:
+            self._note_record(record)
             now.versions[int(given["draft"])] = record
         now.pointer = active
         fields = {name: given[name].encode() for name in ("revision", "digest", "newest")}
@@ -122,7 +176,7 @@ class SimulatedRedis:
     def is_as_seen(self, given: dict[str, Any]) -> bool:
         now = self.contents
         digest, pointer = now.steering.get("digest", b""), now.pointer or b""
-        found = (digest.decode(), pointer.decode(), len(now.versions))
+        found = (digest.decode(), pointer.decode(), now.highest)
         return found == (given["seen_digest"], given["seen_pointer"], given["seen_published"])
 
 
@@ -147,6 +201,11 @@ class Connection:
             return await self._call(name, encoded)
 
         return call
+
+    async def document(self, number: int) -> bytes | None:
+        """Give the record of a version, as the configuration store reads it."""
+        found: bytes | None = await self._call("document", [number])
+        return found
 
     async def _call(self, name: str, args: list[Any]) -> Any:
         opened = self.redis.kills

@@ -1,5 +1,6 @@
 """The simulation finds no fault in steering, and every fault that is planted."""
 
+import logging
 from collections import Counter
 from typing import Any
 
@@ -18,23 +19,65 @@ from tests.config_store.simulation.world import run_schedule
 from tests.effort import tries
 from tests.redis_server import RedisServer
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 SEED = 7
 SCHEDULES = tries(150, 5000)
 MOST_FOR_A_MISTAKE = 400
 REPLAYED = tries(20, 200)
-# What a good schedule is about must happen in them, or they show nothing.
-HAPPENS = ("Deploy", "Advance", "Judge", "Abort", "RollBack", "EmergencyOn", "EmergencyOff")
+# What a good schedule is about must happen in them, or they show nothing; in one of so many.
+HAPPENS = {
+    2: (
+        "made: Deploy",
+        "switches of the active version",
+        "crashes",
+        "connections that broke",
+        "notices that were lost",
+        "kills of Redis",
+    ),
+    8: (
+        "begun: canary",
+        "begun: rolling",
+        "made: Judge",
+        "made: Advance",
+        "made: Approve",
+        "made: Expire",
+        "made: EmergencyOn",
+        "made: EmergencyOff",
+        "made: AddOverride",
+        "documents that were spoilt",
+        "gateways of another release",
+        "losses of a second",
+    ),
+    40: (
+        "begun: shadow",
+        "made: Abort",
+        "made: AddFreeze",
+        "made: TakeLock",
+        "made: Wait",
+        "states restored",
+    ),
+    100: ("finished: canary", "finished: rolling"),
+}
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Keep to itself what gateways log of documents that are gone: it is their daily bread here."""
+    caplog.set_level(logging.CRITICAL)
 
 
 def test_no_schedule_breaks_an_invariant() -> None:
     counts: Counter[str] = Counter()
     for number in range(SCHEDULES):
         counts += run_schedule(SEED, number).counts
-    for name in HAPPENS:
-        assert counts[f"made: {name}"] >= SCHEDULES / 30, (name, counts)
-    assert counts["switches of the active version"] >= SCHEDULES
-    assert counts["crashes"] >= SCHEDULES / 2
-    assert counts["kills of Redis"] >= SCHEDULES / 2
+    seldom = {
+        name: counts[name]
+        for one_in, names in HAPPENS.items()
+        for name in names
+        if counts[name] * one_in < SCHEDULES
+    }
+    assert not seldom, counts
 
 
 def test_a_seed_reproduces_a_schedule() -> None:
@@ -68,6 +111,12 @@ async def replay(client: Redis, simulated: SimulatedRedis) -> None:
                 await client.hset(configs.versions_key, str(answered), asked)
             case "activate":
                 await client.set(configs.active_key, asked)
+            case "remove":
+                await client.hdel(configs.versions_key, str(asked))
+            case "spoil":
+                await client.hset(store.key, "state", asked)
+            case "document":
+                assert await client.hget(configs.versions_key, str(asked[0])) == answered
             case "read":
                 assert known(await store._read(keys=store._read_keys, args=asked)) == known(
                     answered

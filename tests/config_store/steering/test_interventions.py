@@ -64,6 +64,16 @@ def test_an_emergency_that_is_known_is_held_until_it_was_ended() -> None:
     assert held(known, earlier).emergency == known.emergency
 
 
+def test_an_emergency_of_the_same_time_is_not_ended_by_the_end_of_the_one_before() -> None:
+    before = changed(first(), ON)
+    ended = changed(before, EmergencyOff("well"), by=CY, now=NOW)  # by a clock that is behind
+    assert held(before, ended).emergency is None
+    known = changed(ended, ON)
+    # Redis lost the second one, and has the end of the first.
+    assert held(known, ended).emergency == known.emergency
+    assert held(known, changed(known, EmergencyOff("well"), by=CY)).emergency is None
+
+
 def test_an_override_holds_until_it_expires() -> None:
     state = changed(first(), OVERRIDE, by=CY)
     assert [each.id for each in state.overrides_at(NOW + 59)] == ["o1"]

@@ -25,8 +25,9 @@ from config_store.steering.settings import SteeringSettings
 from config_store.steering.state import SteeringState, Strategy, Verdict
 from config_store.steering.status import describe, problems
 from config_store.steering.store import SteeringStore
-from tests.config_store.simulation.invariants import check_change, check_state, is_tree
+from tests.config_store.simulation.invariants import check_state, is_tree, way_back
 from tests.config_store.simulation.real_redis import contents_of
+from tests.config_store.simulation.steps import check_change
 from tests.config_store.steering.people import ADA, BO, CY, NOW
 from tests.config_store.steering.stores import document, founded
 from tests.redis_server import RedisServer
@@ -141,6 +142,7 @@ async def held_against(client: Redis, changes: Sequence[Change]) -> int:
     assert state == change.state
     assert len(contents.events) == change.events
     check_state(state, contents, change.state.versions)
+    way_back(state)
     before = changes[which - 1] if which else None
     is_tree(None if before is None else before.state, state)
     if before is not None:

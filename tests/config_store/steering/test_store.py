@@ -23,6 +23,7 @@ from config_store.steering.commands import (
     Advance,
     Approve,
     Deploy,
+    EmergencyOff,
     EmergencyOn,
     Judge,
     RollBack,
@@ -272,6 +273,32 @@ async def test_a_version_without_its_document_does_not_become_active(redis: Redi
     assert (await store.change(EmergencyOn("lost"), ADA, NOW)).state.emergency is not None
 
 
+async def test_no_number_is_given_out_again_where_documents_were_removed(redis: Redis) -> None:
+    configs, store = ConfigStore(redis), await founded(redis)
+    for at in range(2, 6):
+        await store.draft(document(at), "m", ADA, NOW)
+    await redis.hdel(configs.versions_key, "2", "3")
+    assert (await store.draft(document(6), "m", ADA, NOW)).number == 6
+    assert await configs.publish(document(7), "old", "tool", AT) == 7
+    await redis.hdel(configs.versions_key, "7")
+    # Nobody steers by one that was published past steering and is gone.
+    assert (await store.draft(document(8), "m", ADA, NOW)).number == 7
+    await redis.hdel(configs.versions_key, "7")
+    assert (await store.draft(document(9), "m", ADA, NOW)).number == 8
+    assert [each.number for each in await configs.history()] == [8, 6, 5, 4, 1]
+    assert sorted((await store.read()).versions) == list(range(1, 9))
+
+
+async def test_the_end_of_an_emergency_is_never_earlier_than_the_clock_of_redis(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config_store.steering.store.LEADING", (EmergencyOff,))
+    store = await founded(redis)
+    ended = (await store.change(EmergencyOff("well"), CY, time.time() - 3600)).state
+    assert ended.released is not None
+    assert ended.released > time.time() - 60
+
+
 async def test_old_lives_are_filed_and_found(redis: Redis) -> None:
     store = await founded(redis)
     few = SetSettings(SteeringSettings(versions_kept=5))
@@ -328,4 +355,4 @@ async def test_a_clock_from_far_ahead_is_refused_but_for_what_cannot_wait(redis:
     with pytest.raises(RefusedChangeError, match="ahead of the clock of Redis"):
         await store.draft(document(2), "m", ADA, ahead)
     state = (await store.change(EmergencyOn("wrong"), ADA, ahead)).state
-    assert state.changed < time.time() + 2 * MOST_AHEAD_SECONDS
+    assert state.changed < time.time() + 60

@@ -208,6 +208,20 @@ async def test_what_was_changed_in_redis_is_found_and_put_right_by_one_call(
     assert again["repaired"] == []
 
 
+async def test_a_forged_state_and_a_document_that_is_gone_are_put_right_together(
+    api: ConfigApi,
+) -> None:
+    await api.patched(SLO)
+    assert (await api.get("/config/drift"))["findings"] == []
+    await api.redis.hset(api.context.changes.steering.key, "state", b"{}")
+    await api.redis.set(api.configs.active_key, "1")
+    await api.redis.hdel(api.configs.versions_key, "2")
+    repaired = (await api.ask("POST", "/config/repair")).json()
+    assert repaired["repaired"] == ["the steering state", "version 2"]
+    assert (repaired["findings"], repaired["version"]) == ([], 2)
+    assert (await api.configs.active()).document.serving.tail.slo_ms == 90
+
+
 async def test_a_forged_steering_state_is_found_and_restored(api: ConfigApi) -> None:
     await api.patched(SLO)
     assert (await api.get("/config/drift"))["findings"] == []

@@ -25,9 +25,10 @@ from config_store.steering.store import SteeringStore
 from launch.config.requests import steering
 from launch.config.text import steering_lines
 from settings.environment import Settings
-from tests.config_store.simulation.invariants import check_change, check_state, is_tree
+from tests.config_store.simulation.invariants import check_state, is_tree, way_back
 from tests.config_store.simulation.real_redis import contents_of
 from tests.config_store.simulation.simulated_redis import Contents
+from tests.config_store.simulation.steps import check_change
 from tests.config_store.steering.people import ADA
 from tests.deployments.gateway.config_api import AHEAD_SECONDS, ConfigApi, config_api
 from tests.redis_server import RedisServer
@@ -319,6 +320,7 @@ def hold_legal(record: Recorded, left: Seen) -> None:
     before = record.seen[0]
     assert problems(left.state) == ()
     check_state(left.state, left.contents, before.state.versions)
+    way_back(left.state)
     is_tree(before.state, left.state)
     if left.state.revision != before.state.revision:
         by = Actor(record.operation.who.partition(":")[0], ADA.role)
