@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from config_store.pinning import pinned_version
 from config_store.store import Version
 from deployments.api.extremes import EXTREMES
 from deployments.runtime.batch import Batch, Columns, Prediction
@@ -127,29 +128,38 @@ class Tail(Stage[NamedModel]):
 
     def compile(self, version: Version) -> NamedModel:
         tail = version.document.serving.tail
-        return NamedModel(tail.model, tail.alias)
+        return NamedModel.of(version.document, tail.model, tail.alias)
 
     def configure(self, version: Version) -> None:
         super().configure(version)
         self._champions.prefetch(self.versions.active.compiled)
 
     async def make_ready(self, compiled: NamedModel) -> None:
-        await self._champion(compiled)
+        """Load its model; a pin that cannot be loaded is not ready."""
+        if compiled.pin is not None:
+            await self._champions.get(compiled)
+        else:
+            await self._champion(compiled)
 
     def _find(self, named: NamedModel) -> ModelVersion:
-        """Read the alias's pointer file; only where there is none is MLflow itself asked.
+        """Find what is pinned, or what the alias's pointer file names.
 
-        Nor is it where no version lies in the folder: there is none that it could name.
+        Only where there is no such file is MLflow itself asked, and not where no version lies in
+        the folder: there is none that it could name.
         """
         folder = self.replica.settings.paths.models
-        if (pointed := read_pointer(folder, *named)) is not None:
+        if named.pin is not None:
+            return pinned_version(folder, named.model, named.pin)
+        if not named.follows:
+            raise UnknownModelError(f"model {named.model!r}: {NO_MODEL}")
+        if (pointed := read_pointer(folder, named.model, named.alias)) is not None:
             return pointed
         if not (folder / folder_name(named.model)).is_dir():
             raise UnknownModelError(f"model {named.model!r}: {NO_MODEL}")
-        return self._registry.resolve(*named)
+        return self._registry.resolve(named.model, named.alias)
 
     async def _follow(self) -> None:
-        """Serve the models that the aliases name now; the loaded ones go on until then."""
+        """Serve the models that versions name now; the loaded ones go on until then."""
         await self._online.refresh()
         if (coverage := self._online.mean_coverage()) is not None:
             self.replica.metrics.interval_coverage.labels("tail").set(coverage)
