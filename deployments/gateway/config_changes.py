@@ -172,7 +172,7 @@ class ConfigChanges:
             return Patched(parent, changed=False, pending="")
         if faults := await self.faults(document):
             raise InvalidError(UNFIT, faults)
-        life = await self.draft(by, message, document, parent.number)
+        life = await self.steering.draft(document, message, by, self._wall(), parent.number)
         version = await self.configs.get(life.number)
         validated = Validated(life.number, life.content_hash)
         both: list[Command] = [Validate(life.number), validated]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from config_store.errors import VersionAwayError
 from config_store.pinning import pinned_version
 from config_store.store import Version
 from deployments.api.extremes import EXTREMES
@@ -17,7 +18,7 @@ from deployments.runtime.champions import Champions, Loaded, NamedModel
 from deployments.runtime.coverage.online_offsets import OnlineOffsets
 from deployments.runtime.helper.process import HelperProcess
 from deployments.runtime.replica import Replica
-from deployments.runtime.stage import Stage
+from deployments.runtime.stage import LOAD_SECONDS, Stage
 from deployments.runtime.transport.frame import Frame
 from deployments.runtime.version import VERSION
 from deployments.tail.bounded import bounded_details
@@ -163,8 +164,20 @@ class Tail(Stage[NamedModel]):
         await self._online.refresh()
         if (coverage := self._online.mean_coverage()) is not None:
             self.replica.metrics.interval_coverage.labels("tail").set(coverage)
+        await self._load_warm()
         alive = (live.compiled for live in self.versions.alive())
         await self._champions.follow(alive, self.versions.active.compiled)
+
+    async def _load_warm(self) -> None:
+        """Have the models of versions that may be rolled back to in memory, also after a start."""
+        if (state := self.replica.steering.value) is None:
+            return
+        for number in state.warm:
+            content_hash = state.versions[number].content_hash
+            if self.versions.held(number, content_hash) is None:
+                with suppress(VersionAwayError):  # it is asked for again
+                    live = await self.versions.get(number, content_hash, LOAD_SECONDS)
+                    self._champions.prefetch(live.compiled)
 
     async def close(self) -> None:
         await self._fitting.close()

@@ -50,7 +50,7 @@ def crowned(models: Path, model: TailModel, version: str) -> str:
 @pytest.fixture
 def wider(tail_model: TailModel) -> TailModel:
     """Give a model whose intervals are wider than the champion's."""
-    meta = replace(tail_model.meta, offset=tail_model.meta.offset + 0.5, offsets={})
+    meta = replace(tail_model.meta, offset=tail_model.meta.offset + 0.05, offsets={})
     return TailModel(tail_model._booster, meta)
 
 
@@ -127,6 +127,27 @@ async def test_a_replica_that_starts_later_answers_by_the_pin(
     loaded = late._champions.loaded(late.versions.active.compiled)
     assert loaded is not None
     assert loaded.version.version == "1.0.0"
+
+
+async def test_a_replica_that_starts_later_has_the_models_of_warm_versions_in_memory(
+    house: House, wider: TailModel
+) -> None:
+    models = house.context.settings.paths.models
+    first = await house.deploy(pinned(house.document, models))
+    before = await answers(house)
+    crowned(models, wider, "1.1.0")
+    second = await house.deploy(pinned(house.document, models))
+    late = await house.start("tail")
+    state = await Operator(house).store.read()
+    assert (state.active, state.warm[0]) == (second, first)
+    await late._follow()
+    old = late.versions.held(first, state.versions[first].content_hash)
+    assert old is not None
+    await until(lambda: late._champions.loaded(old.compiled) is not None)
+    shutil.rmtree(models)
+    house.kill("tail")  # now all is answered by the late one
+    await Operator(house).command(RollBack("it was worse", after=second))
+    assert await answers(house) == before
 
 
 async def test_in_a_canary_each_key_has_the_model_of_its_version(
