@@ -7,6 +7,7 @@ import orjson
 from pydantic import ConfigDict, Field, model_validator
 
 from config_store.own_features import OwnFeatures, catalogue_of
+from config_store.pins import ModelName, PinnedModel
 from config_store.quotas import QuotasConfig
 from config_store.sources import SourcesConfig
 from features.candidates.bounds import CandidateBounds
@@ -212,6 +213,12 @@ class ConfigDocument(Frozen):
     bandits: BanditsConfig = BanditsConfig()
     quotas: QuotasConfig = QuotasConfig()
     sources: SourcesConfig = SourcesConfig()
+    models: dict[ModelName, PinnedModel] | None = Field(
+        None,
+        max_length=100,
+        description="The models that answer, by name: filled in when a version is drafted. Null: "
+        "it is of an earlier release, and its aliases are followed.",
+    )
 
     @model_validator(mode="after")
     def _nothing_is_served_unjudged(self) -> Self:

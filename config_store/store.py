@@ -80,14 +80,6 @@ switch(ARGV[1], record, ARGV[2])
 return 1
 """
 
-_ACTIVATE_AFTER = f"""
-{_SWITCH}
-local record = redis.call('HGET', KEYS[1], ARGV[1])
-if not record or redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
-switch(ARGV[1], record, ARGV[2])
-return 1
-"""
-
 _BOOTSTRAP = f"""
 {_SWITCH}
 {_NEXT}
@@ -135,7 +127,6 @@ class ConfigStore:
         self._timeline_keys = stream_keys(redis)
         self._publish = redis.register_script(_PUBLISH)
         self._activate = redis.register_script(_ACTIVATE)
-        self._activate_after = redis.register_script(_ACTIVATE_AFTER)
         self._bootstrap = redis.register_script(_BOOTSTRAP)
 
     async def publish(
@@ -150,11 +141,6 @@ class ConfigStore:
         keys = [self.versions_key, self.active_key, *self._timeline_keys]
         if not await self._activate(keys=keys, args=[version, self.channel]):
             raise UnknownVersionError(version)
-
-    async def activate_after(self, version: int, before: int) -> bool:
-        """Make a version the active one if it would follow on this one; tell whether it did."""
-        keys = [self.versions_key, self.active_key, *self._timeline_keys]
-        return bool(await self._activate_after(keys=keys, args=[version, self.channel, before]))
 
     async def bootstrap(
         self, document: ConfigDocument, author: str, reason: str, now: datetime

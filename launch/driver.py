@@ -89,12 +89,14 @@ class Driver:
         undo.callback(_close_history)
         trained = read_pointer(settings.paths.models, TAIL_MODEL, CHAMPION) is not None
         if trained:  # replicas start while the history catches up
+            first_data.pin_models(settings)
             self._deploy(undo, first)
         with self._progress.bar("Telemetry history") as bar:
             first_data.fill_history(bar)
         with self._progress.bar("Tail model") as bar:
             first_data.train_missing(settings, self._order.scratch, bar)
         if not trained:
+            first_data.pin_models(settings)
             self._deploy(undo, first)
         self._await_deployments()
         if tight:  # each has one by now, the gateway too: nobody starves it

@@ -29,7 +29,7 @@ from models.model_version import (
     folder_name,
     name_of,
 )
-from models.pointer import write_pointer
+from models.pointer import keep_record, recorded, write_pointer
 
 CHAMPION = "champion"
 _VERSION, _METRICS, _DIGEST = "ballast.version", "ballast.metrics", "ballast.digest"
@@ -66,7 +66,9 @@ class Registry:
             number = self._free(name, version)
             self._copy_in(folder, self.artifact_dir / folder_name(name) / str(number))
             self._record(name, number, metrics, tags or {})
-            return self.get(name, str(number))
+            made = self.get(name, str(number))
+            keep_record(self.artifact_dir, made)
+            return made
 
     def set_alias(self, name: str, alias: str, version: str) -> ModelVersion:
         """Point an alias at a version, in MLflow first and then in the pointer file."""
@@ -106,7 +108,10 @@ class Registry:
 
     def _point(self, name: str, alias: str) -> ModelVersion:
         checked_alias(alias)
-        for found in self.versions(name):
+        versions = self.versions(name)
+        for found in versions:  # those of an earlier release have none
+            keep_record(self.artifact_dir, found)
+        for found in versions:
             if alias in found.aliases:
                 _refuse_lost(found)
                 _refuse_changed(found)
@@ -116,6 +121,8 @@ class Registry:
 
     def _free(self, name: str, version: str | None) -> Semver:
         taken = [Semver.parse(found.tags[_VERSION]) for found in self._search(name)]
+        # A database that was lost knows of none; configurations that pin them still do.
+        taken += recorded(self.artifact_dir, name)
         if version is None:
             return max(taken).next_minor() if taken else FIRST
         if (number := Semver.parse(version)) in taken:

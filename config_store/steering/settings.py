@@ -1,6 +1,6 @@
 """What an operator states of steering itself: data in the state, changed by a command."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -63,6 +63,20 @@ class RolloutSettings(Frozen):
         return self
 
 
+class MovedAliases(Frozen):
+    """What becomes of an alias that names another model than the active version pins."""
+
+    deploy: bool = Field(
+        True,
+        description="Whether the version that is made of it is deployed by itself, where no "
+        "approvals are needed; else it is drafted, checked, and left to people.",
+    )
+    strategy: Literal["blue_green", "canary", "shadow"] = Field(
+        "blue_green",
+        description="How it is deployed; a model that had no version before is deployed at once.",
+    )
+
+
 class SteeringSettings(Frozen):
     """How versions come into force on this platform."""
 
@@ -80,3 +94,4 @@ class SteeringSettings(Frozen):
         HOUR, gt=0, le=24 * HOUR, description="How long a lock may last at most."
     )
     rollout: RolloutSettings = RolloutSettings()
+    aliases: MovedAliases = MovedAliases()

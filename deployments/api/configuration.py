@@ -239,9 +239,7 @@ class ConfigVersion(BaseModel):
     life: LifeShown | None = Field(
         None, description="Null for a version that is older than those whose lives are kept."
     )
-    release: Release | None = Field(
-        None, description="What it pins beside the document; null until it was validated."
-    )
+    release: Release = Field(description="What it pins, by its parts.")
 
 
 class ConfigHistory(ConfigVersion):
@@ -392,6 +390,10 @@ class AtShown(BaseModel):
     rollout: str = Field(description="The rollout that went on, in a sentence; else empty.")
     emergency: str = Field(description="Why emergency mode was on; else empty.")
     overrides: list[str] = Field(description="The overrides that held, in words.")
+    release: Release | None = Field(
+        description="What the version pins: the models that answered, by digest. Null where its "
+        "document cannot be read any more."
+    )
     complete: bool = Field(
         description="Whether the archive could be asked; else only the newest events were."
     )

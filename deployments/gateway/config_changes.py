@@ -4,19 +4,21 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
 
+from config_store.alias_follower import settled
 from config_store.changes.merge_patch import merged
 from config_store.changes.older_names import refused_older_names
 from config_store.changes.paths import WHOLE
 from config_store.changes.reading import BadDocumentError, read_document
 from config_store.document import ConfigDocument
 from config_store.errors import ConfigError, RefusedChangeError
-from config_store.releases import ReleaseStore
+from config_store.pinning import pinned
 from config_store.running import RunningVersions
 from config_store.steering.commands import Actor, Command, Deploy, Validate, Validated
 from config_store.steering.state import Stage, SteeringState, Strategy, VersionLife
@@ -24,7 +26,7 @@ from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore, Version
 from deployments.api.configuration import DeployBody
 from deployments.api.errors import ConflictError, InvalidError, UnavailableError
-from deployments.gateway.config_checks import faults_of, pinned
+from deployments.gateway.config_checks import faults_of
 from deployments.gateway.policy_checks import PolicyChecks
 from deployments.gateway.steering_words import what_next
 from safety.proofs.findings import Grade
@@ -54,7 +56,6 @@ class ConfigChanges:
         self._models = models
         self.steering = SteeringStore(redis)
         self.configs = ConfigStore(redis)
-        self.releases = ReleaseStore(redis)
         self.running = RunningVersions(redis)
         # Patches of one gateway wait for one another, so that none is made in vain.
         self._patching = asyncio.Lock()
@@ -65,7 +66,9 @@ class ConfigChanges:
     async def draft(
         self, by: Actor, message: str, wanted: ConfigDocument, parent: int
     ) -> VersionLife:
-        return await self.steering.draft(wanted, message, by, self._wall(), parent)
+        """Draft a document, with a pin of each model that its aliases name now."""
+        pinning = await asyncio.to_thread(pinned, wanted, self._models)
+        return await self.steering.draft(pinning, message, by, self._wall(), parent)
 
     async def patched(self, parent: Version, patch: dict[str, Any]) -> ConfigDocument:
         """Give what a patch makes of a version's document; InvalidError names what is wrong."""
@@ -77,8 +80,15 @@ class ConfigChanges:
         except BadDocumentError as error:
             raise InvalidError(UNFIT, error.faults) from error
 
-    async def read(self, fields: dict[str, Any]) -> ConfigDocument:
-        """Read a whole document; InvalidError names what is wrong."""
+    async def read(self, fields: dict[str, Any], parent: int) -> ConfigDocument:
+        """Read a whole document; InvalidError names what is wrong.
+
+        One that says nothing of models has its parent's: they do not change unsaid.
+        """
+        if "models" not in fields:
+            with suppress(ConfigError):  # a parent that cannot be read is what it replaces
+                before = (await self.configs.get(parent)).document
+                fields = fields | {"models": before.model_dump(mode="json")["models"]}
         try:
             return await asyncio.to_thread(read_document, fields)
         except BadDocumentError as error:
@@ -101,7 +111,7 @@ class ConfigChanges:
         }
 
     async def validate(self, number: int, by: Actor) -> dict[str, str]:
-        """Check a version, note what came of it, and pin its release where it is good."""
+        """Check a version, and note what came of it."""
         life = await self.steering.life(number)
         await self.command(Validate(number), by)
         try:
@@ -109,9 +119,6 @@ class ConfigChanges:
             faults = await self.faults(version.document)
         except ConfigError as unreadable:
             faults = {WHOLE: str(unreadable)}
-        else:
-            if not faults:
-                await self._pin(version)
         refusal = "; ".join(f"{path}: {what}" for path, what in faults.items())
         await self.command(Validated(number, life.content_hash, refusal[:1000]), by)
         return faults
@@ -122,7 +129,7 @@ class ConfigChanges:
         """Make a version of the active one and a patch, check it, and deploy it where it may be."""
         async with self._patching:
             for _ in range(TRIES):
-                state = await self.steering.read()
+                state = await settled(self.steering)
                 if base is not None and base != state.active:
                     raise ConflictError(
                         f"Version {state.active} is active by now, and not {base}: look at what "
@@ -158,13 +165,15 @@ class ConfigChanges:
         """Do it once; None where another version became active meanwhile."""
         parent = await self.configs.get(state.active)
         document = await self.patched(parent, patch)
+        # An earlier release's version pins nothing, and a patch that changes nothing pins nothing.
+        if document != parent.document:
+            document = await asyncio.to_thread(pinned, document, self._models)
         if document == parent.document:
             return Patched(parent, changed=False, pending="")
         if faults := await self.faults(document):
             raise InvalidError(UNFIT, faults)
-        life = await self.draft(by, message, document, parent.number)
+        life = await self.steering.draft(document, message, by, self._wall(), parent.number)
         version = await self.configs.get(life.number)
-        await self._pin(version)
         validated = Validated(life.number, life.content_hash)
         both: list[Command] = [Validate(life.number), validated]
         changed = await self.steering.change(both, by, self._wall())
@@ -182,10 +191,6 @@ class ConfigChanges:
                 return None
             return Patched(version, changed=True, pending=str(refusal))
         return Patched(version, changed=True, pending="")
-
-    async def _pin(self, version: Version) -> None:
-        release = await asyncio.to_thread(pinned, version.document, self._models)
-        await self.releases.pin(version.number, version.config_hash, release)
 
     async def _parts(self) -> int:
         """Count the replicas of the deployment that has most: each is one part of the keys."""

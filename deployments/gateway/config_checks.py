@@ -12,10 +12,9 @@ import pyarrow.compute as pc
 
 from config_store.changes.reading import BadDocumentError, read_document
 from config_store.document import ConfigDocument, ModelServing
-from config_store.releases import PinnedModel, Release, release_of
+from config_store.pinning import pin_faults
 from config_store.sources import PrometheusSource, RemoteWriteSource
 from deployments.api.capacity import MODELS as CAPACITY_MODELS
-from deployments.runtime.version import VERSION
 from features.sources.remote_write.needed import selectors_of
 from features.sources.rules import Matcher
 from models.errors import ModelError
@@ -37,27 +36,6 @@ def faults_of(document: ConfigDocument, models: Path) -> Faults:
         | _sources(document)
         | _models(document, models)
     )
-
-
-def pinned(document: ConfigDocument, models: Path) -> Release:
-    """Give what the version pins: the models that its aliases name now, and the rest by hash."""
-    serving = document.serving
-    named = dict.fromkeys(NEEDS, CHAMPION)
-    named |= {each.model: each.alias for each in (serving.tail, serving.capacity)}
-    found = {name: _pinned_model(models, name, alias) for name, alias in sorted(named.items())}
-    there = {name: each for name, each in found.items() if each is not None}
-    return release_of(document, there, VERSION)
-
-
-def _pinned_model(models: Path, name: str, alias: str) -> PinnedModel | None:
-    """Give a model that is trained; the others are no part of the release yet."""
-    try:
-        version = read_pointer(models, name, alias)
-    except ModelError:
-        return None
-    if version is None:
-        return None
-    return PinnedModel(version=version.version, digest=version.digest, alias=alias)
 
 
 def _reads_back(document: ConfigDocument) -> Faults:
@@ -114,10 +92,14 @@ def _patterns(place: str, where: Iterable[Matcher]) -> Faults:
 def _models(document: ConfigDocument, models: Path) -> Faults:
     """Refuse a model that could not answer: one that is not there, or that no plan goes by."""
     tail, capacity = document.serving.tail, document.serving.capacity
-    found = _alias("serving.tail", tail, models)
+    pins = document.models or {}
+    found = pin_faults(pins, models)
+    if tail.model not in pins:
+        found |= _alias("serving.tail", tail, models)
     planners = [f"forecasting/{each}" for each in CAPACITY_MODELS]
     if capacity.model in planners:
-        return found | _alias("serving.capacity", capacity, models)
+        there = capacity.model in pins
+        return found if there else found | _alias("serving.capacity", capacity, models)
     why = f"no plan goes by {capacity.model!r}: choose one of {', '.join(planners)}"
     return found | {"serving.capacity.model": why}
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from config_store.errors import RefusedChangeError
+from config_store.errors import ConfigError, RefusedChangeError
+from config_store.releases import Release, release_of
 from config_store.steering.in_force import InForce
 from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore
@@ -106,6 +107,7 @@ async def _shown(
         rollout="" if past_steering else _rollout(entry, at),
         emergency="" if entry is None else entry.emergency or "",
         overrides=_overrides(entry, at),
+        release=await _release(configs, version, config_hash),
         complete=complete,
     )
 
@@ -149,6 +151,15 @@ async def _approvals(
         for each in life.approvals
         if each.content_hash == config_hash and time_of(each.at) <= at
     ]
+
+
+async def _release(configs: ConfigStore, version: int, config_hash: str) -> Release | None:
+    try:
+        kept = await configs.get(version)
+    except ConfigError:
+        return None
+    # A Redis that lost its last second may have given the number to another document.
+    return release_of(kept.document) if kept.config_hash == config_hash else None
 
 
 def _rollout(entry: InForce | None, at: datetime) -> str:

@@ -20,11 +20,12 @@ import ray
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from config_store.alias_follower import AliasFollower
 from deployments.api.impact import ImpactAsked, ImpactShown
 from deployments.history.dataset_jobs import DatasetAsked, DatasetJob, DatasetJobs
 from deployments.history.impact_jobs import ImpactJobs
 from deployments.history.questions import FoundDecisions, Intervals, MetricSteps, News
-from deployments.history.rollout_judge import RolloutJudge
+from deployments.history.rollout_judge import RolloutJudge, living_replicas
 from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
 from deployments.runtime.log_files import write_logs
 from deployments.telemetry.demo import Demo
@@ -69,6 +70,8 @@ DRAIN_SECONDS = 5.0
 TIMELINE_SECONDS = 1.0
 # It looks at the evidence once a minute; what was decided is carried out soon.
 JUDGE_SECONDS = 2.0
+# Who trained a model, or moved an alias, looks for it soon.
+ALIASES_SECONDS = 2.0
 PUBLISH_SECONDS = 1.0
 # While the stream is long it may be read from end to end for a proof, but not for those who left.
 PROOF_SECONDS = 8.0
@@ -106,6 +109,8 @@ class History:
         self._lookup = Lookup(self._redis, self._store)
         self._archive = Archive(self._store)
         self._judge = RolloutJudge(self._redis, self._archive, time.time)
+        models = self._settings.paths.models
+        self._aliases = AliasFollower(self._redis, models, time.time, self._somebody_answers)
         self._audit = AuditRun(self._redis, self._store, time.time)
         self._impacts = ImpactJobs(self._redis, self._store, self._settings.paths.models)
         self._entities: list[dict[str, Any]] = []
@@ -181,11 +186,20 @@ class History:
             "drain the timeline", self._timeline_drain.step, lambda: TIMELINE_SECONDS, expected=away
         )
         loops.start("judge the rollout", self._judge.step, lambda: JUDGE_SECONDS, expected=away)
+        loops.start(
+            "follow model aliases",
+            self._aliases.step,
+            lambda: ALIASES_SECONDS,
+            expected=REDIS_AWAY,
+        )
         loops.start("fill rows by id", self._fill_rows_by_id, lambda: REST_SECONDS, expected=away)
         if self._lease is not None:
             renew = partial(self._renew, self._lease)
             loops.start("renew the lease", renew, lambda: RENEW_SECONDS, expected=away)
         loops.start("publish metrics", self._publish, lambda: PUBLISH_SECONDS, expected=REDIS_AWAY)
+
+    async def _somebody_answers(self) -> bool:
+        return bool(await living_replicas(self._redis))
 
     async def _renew(self, lease: Lease) -> None:
         """Hold the server; who lost it to another writes nothing more."""

@@ -45,6 +45,11 @@ SOON_SECONDS = 150.0
 LAST_LOOK_SECONDS = 65.0
 
 
+async def living_replicas(redis: Redis) -> set[str]:
+    """Name those that answer, and those that died within the last minute."""
+    return {each for each in await gather(redis) if each.startswith(ROLES)}
+
+
 class RolloutJudge:
     """`step` is called every few seconds; what is known of a step survives a restart in Redis."""
 
@@ -82,7 +87,7 @@ class RolloutJudge:
 
     async def _switch_when_loaded(self, rollout: Rollout, life: VersionLife) -> None:
         """Go over at once, as soon as every replica that lives can answer by the candidate."""
-        living = {each for each in await gather(self._redis) if each.startswith(ROLES)}
+        living = await living_replicas(self._redis)
         missing = living - await self._loaded.replicas(life.content_hash)
         if living and not missing:
             await self._command(Advance(rollout.id, rollout.step))

@@ -1,12 +1,18 @@
-"""The models that the versions alive name, by name and alias: each loaded once, and followed."""
+"""The models that the versions alive go by: each loaded once, and kept while one is alive.
+
+A version pins its models: what is loaded of a pin is never looked up again. One of an earlier
+release names an alias, which is followed.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
+from config_store.document import ConfigDocument
+from config_store.pins import PinnedModel
 from config_store.shared_loads import SharedLoads
 from models.errors import UnknownModelError
 from models.model_version import ModelVersion
@@ -21,6 +27,15 @@ class NamedModel(NamedTuple):
 
     model: str
     alias: str
+    pin: PinnedModel | None = None
+    follows: bool = True
+    """Whether the alias is followed; else the pin counts, and without one there is no model."""
+
+    @classmethod
+    def of(cls, document: ConfigDocument, model: str, alias: str) -> Self:
+        if document.models is None:
+            return cls(model, alias)
+        return cls(model, alias, document.models.get(model), follows=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +74,12 @@ class Champions(Generic[Model]):
             self._loads.start(named, partial(self._fetch, named))
 
     async def follow(self, wanted: Iterable[NamedModel], active: NamedModel) -> None:
-        """Load what these aliases name now, and let go of what no version alive names.
+        """Load what these name now, and let go of what no version alive names.
 
-        A model that answers goes on until another is loaded in its place. What only an older
-        version names, and could never be loaded, is left until a batch asks for it. That an alias
-        names no model yet is no failure: `absent` says so until it does.
+        A model that answers goes on until another is loaded in its place; one that is pinned needs
+        no file and no registry any more. What only an older version names, and could never be
+        loaded, is left until a batch asks for it. That an alias names no model yet is no failure:
+        `absent` says so until it does.
         """
         names = {*wanted, active}
         for named in self._loaded.keys() - names:
@@ -71,8 +87,9 @@ class Champions(Generic[Model]):
         for named in self._absent.keys() - names:
             del self._absent[named]
         failures: list[Exception] = []
+        settled = {named for named in self._loaded if not named.follows}
         known = self._loaded.keys() | self._absent.keys()
-        for named in (names & known) | {active}:
+        for named in ((names & known) | {active}) - settled:
             try:
                 await self._loads.get(named, partial(self._fetch, named))
             except UnknownModelError as unknown:

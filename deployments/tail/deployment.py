@@ -4,6 +4,8 @@ import asyncio
 import time
 from contextlib import suppress
 
+from config_store.errors import VersionAwayError
+from config_store.pinning import pinned_version
 from config_store.store import Version
 from deployments.api.extremes import EXTREMES
 from deployments.runtime.batch import Batch, Prediction
@@ -11,7 +13,7 @@ from deployments.runtime.champions import Champions, Loaded, NamedModel
 from deployments.runtime.coverage.online_offsets import OnlineOffsets
 from deployments.runtime.helper.process import HelperProcess
 from deployments.runtime.replica import Replica
-from deployments.runtime.stage import Stage
+from deployments.runtime.stage import LOAD_SECONDS, Stage
 from deployments.runtime.transport.frame import Frame
 from deployments.runtime.version import VERSION
 from deployments.tail.answering import answer_rows
@@ -115,34 +117,55 @@ class Tail(Stage[NamedModel]):
 
     def compile(self, version: Version) -> NamedModel:
         tail = version.document.serving.tail
-        return NamedModel(tail.model, tail.alias)
+        return NamedModel.of(version.document, tail.model, tail.alias)
 
     def configure(self, version: Version) -> None:
         super().configure(version)
         self._champions.prefetch(self.versions.active.compiled)
 
     async def make_ready(self, compiled: NamedModel) -> None:
-        await self._champion(compiled)
+        """Load its model; a pin that cannot be loaded is not ready."""
+        if compiled.pin is not None:
+            await self._champions.get(compiled)
+        else:
+            await self._champion(compiled)
 
     def _find(self, named: NamedModel) -> ModelVersion:
-        """Read the alias's pointer file; only where there is none is MLflow itself asked.
+        """Find what is pinned, or what the alias's pointer file names.
 
-        Nor is it where no version lies in the folder: there is none that it could name.
+        Only where there is no such file is MLflow itself asked, and not where no version lies in
+        the folder: there is none that it could name.
         """
         folder = self.replica.settings.paths.models
-        if (pointed := read_pointer(folder, *named)) is not None:
+        if named.pin is not None:
+            return pinned_version(folder, named.model, named.pin)
+        if not named.follows:
+            raise UnknownModelError(f"model {named.model!r}: {NO_MODEL}")
+        if (pointed := read_pointer(folder, named.model, named.alias)) is not None:
             return pointed
         if not (folder / folder_name(named.model)).is_dir():
             raise UnknownModelError(f"model {named.model!r}: {NO_MODEL}")
-        return self._registry.resolve(*named)
+        return self._registry.resolve(named.model, named.alias)
 
     async def _follow(self) -> None:
-        """Serve the models that the aliases name now; the loaded ones go on until then."""
+        """Serve the models that versions name now; the loaded ones go on until then."""
         await self._online.refresh()
         if (coverage := self._online.mean_coverage()) is not None:
             self.replica.metrics.interval_coverage.labels("tail").set(coverage)
+        await self._load_warm()
         alive = (live.compiled for live in self.versions.alive())
         await self._champions.follow(alive, self.versions.active.compiled)
+
+    async def _load_warm(self) -> None:
+        """Have the models of versions that may be rolled back to in memory, also after a start."""
+        if (state := self.replica.steering.value) is None:
+            return
+        for number in state.warm:
+            content_hash = state.versions[number].content_hash
+            if self.versions.held(number, content_hash) is None:
+                with suppress(VersionAwayError):  # it is asked for again
+                    live = await self.versions.get(number, content_hash, LOAD_SECONDS)
+                    self._champions.prefetch(live.compiled)
 
     async def close(self) -> None:
         await self._fitting.close()

@@ -76,6 +76,7 @@ def at_lines(found: Body) -> Iterator[str]:
     yield f"active    since {moment(let_in['activated'])}, by {by}, after {found['before']}"
     for each in let_in["approvals"]:
         yield f"approved  by {each['by']} at {moment(each['time'])}"
+    yield from _model_lines(found["release"])
     if found["rollout"]:
         yield f"rollout   {found['rollout']}"
     if found["emergency"]:
@@ -83,6 +84,15 @@ def at_lines(found: Body) -> Iterator[str]:
     yield from (f"override  {each}" for each in found["overrides"])
     if not found["complete"]:
         yield "The archive could not be asked: an older event may say otherwise."
+
+
+def _model_lines(release: Body | None) -> Iterator[str]:
+    pins = None if release is None else release["models"]
+    if pins is None:
+        yield "models    not pinned: those that its aliases named"
+        return
+    for name, pin in sorted(pins.items()):
+        yield f"model     {name} {pin['version']} ({pin['digest'][:12]})"
 
 
 def drift_lines(found: Body) -> Iterator[str]:

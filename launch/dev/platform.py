@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, contextmanager
 
 import uvicorn
 
+from config_store.alias_follower import AliasFollower
 from deployments.gateway.app import build_ingress
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.hops import Handles
@@ -30,6 +31,7 @@ from models.tail.naming import TAIL_MODEL
 from observability.background import Loops
 from observability.logs import set_up
 from settings.environment import Settings
+from settings.redis_connection import REDIS_AWAY
 
 LOOK_SECONDS = 0.5
 ALWAYS_FIRST = ("features", "safety")
@@ -67,6 +69,13 @@ class DevPlatform:
         models: dict[str, Handle] = {name: self._replicas[name] for name in MODELS}
         handles = Handles(self._replicas["features"], self._replicas["safety"], models)
         self._context = context = await GatewayContext.opened(handles)
+        aliases = AliasFollower(
+            context.replica.redis, self._settings.paths.models, context.clocks.wall
+        )
+        # There is no rollout's judge here: what is trained is in force at once.
+        self._loops.start(
+            "follow model aliases", aliases.step, lambda: LOOK_SECONDS, expected=REDIS_AWAY
+        )
         self._loops.start("start missing stages", self._begin_missing, lambda: LOOK_SECONDS)
         self._log_to_the_terminal()
         return build_ingress(context)

@@ -13,8 +13,9 @@ from config_store.document import ConfigDocument, FeatureConfig
 from config_store.own_features import OwnFeature
 from config_store.store import ConfigStore
 from deployments.definitions.in_force import Decided, Refusal, definitions_key
+from launch.document_change import change_document
 from launch.errors import LaunchError
-from launch.sources.change import change_document, configuration
+from launch.sources.change import configuration
 from settings.environment import Settings
 
 
@@ -52,11 +53,12 @@ async def define(settings: Settings, name: str, path: Path, now: datetime) -> st
         return document.model_copy(update={"features": features})
 
     async with configuration(settings) as redis:
-        version = await change_document(redis, change, f"the feature {name} is defined", now)
+        why, models = f"the feature {name} is defined", settings.paths.models
+        made = await change_document(redis, models, change, why, now)
     return (
-        f"{name} is defined: configuration version {version} is active. Where there was a "
-        "definition before, the new one is compared with it and is in force where it is within "
-        "bounds; `ballast features list` shows what became of it."
+        f"{made.told(f'{name} is defined')} Where there was a definition before, the new one is "
+        "compared with it and is in force where it is within bounds; `ballast "
+        "features list` shows what became of it."
     )
 
 
@@ -76,11 +78,10 @@ async def force(settings: Settings, name: str, now: datetime) -> str:
             return document.model_copy(update={"features": features})
 
         names = ", ".join(refusal.ids)
-        version = await change_document(redis, change, f"forced: {names}", now)
-    return (
-        f"In force, whatever they give: {names}; configuration version {version} is active. A "
-        "later change is compared again."
-    )
+        models = settings.paths.models
+        made = await change_document(redis, models, change, f"forced: {names}", now)
+    what = f"In force, whatever they give: {names}"
+    return f"{made.told(what)} A later change is compared again."
 
 
 def _refusal(name: str, decided: Decided) -> Refusal:

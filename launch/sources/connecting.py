@@ -145,8 +145,9 @@ async def look_at(
 async def connect(settings: Settings, name: str, source: SourceConfig, now: datetime) -> str:
     """Add the source to the configuration."""
     async with configuration(settings) as redis:
-        version = await change_sources(redis, add(name, source), f"{name} is connected", now)
-    return f"{name} is connected: configuration version {version} is active."
+        what, models = f"{name} is connected", settings.paths.models
+        made = await change_sources(redis, models, add(name, source), what, now)
+    return made.told(what)
 
 
 def push_source(name: str, cadence_seconds: int) -> PushSource:

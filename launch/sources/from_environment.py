@@ -4,9 +4,13 @@ import asyncio
 import shlex
 from datetime import UTC, datetime
 
+from config_store import alias_follower
+from config_store.errors import ConfigError
+from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore
 from features.errors import FeatureError
 from features.sources.prometheus.proposed import Proposal
+from launch import bootstrap
 from launch.errors import LaunchError
 from launch.sources.change import configuration
 from launch.sources.connecting import PrometheusTarget, connect, look_at, prometheus_target
@@ -14,6 +18,8 @@ from settings.environment import Settings
 
 NAME = "prometheus"
 CADENCE_SECONDS = 60
+# Who makes versions without anybody's doing.
+OWN = {bootstrap.AUTHOR, alias_follower.AUTHOR}
 # A start does not wait for one that hangs for longer.
 WITHIN_SECONDS = 60.0
 # Without these nothing is answered of a service that is worth a look.
@@ -49,10 +55,17 @@ async def _connect(settings: Settings, url: str, now: datetime) -> str:
 
 
 async def _is_fresh(settings: Settings) -> bool:
-    """Tell whether the configuration is the shipped one, which nobody has changed yet."""
+    """Tell whether the configuration is the shipped one, which nobody has changed yet.
+
+    That the platform pinned its models is nobody's change.
+    """
     async with configuration(settings) as redis:
-        active = await ConfigStore(redis).active()
-    return active.number == 1 and not active.document.sources.named
+        named = (await ConfigStore(redis).active()).document.sources.named
+        try:
+            lives = (await SteeringStore(redis).read()).versions.values()
+        except ConfigError:  # it has to be repaired first
+            return False
+    return not named and {each.author for each in lives} <= OWN
 
 
 def _lacking(proposal: Proposal) -> str:

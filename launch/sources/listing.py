@@ -35,15 +35,16 @@ async def listed(settings: Settings) -> str:
 
 async def remove_source(settings: Settings, name: str, now: datetime) -> str:
     async with configuration(settings) as redis:
-        version = await change_sources(redis, remove(name), f"{name} is removed", now)
-    return f"{name} is removed: configuration version {version} is active. What it gave is kept."
+        what, models = f"{name} is removed", settings.paths.models
+        made = await change_sources(redis, models, remove(name), what, now)
+    return f"{made.told(what)} What it gave is kept."
 
 
 async def set_paused(settings: Settings, name: str, now: datetime, *, paused: bool) -> str:
-    done = "paused" if paused else "resumed"
+    what = f"{name} is {'paused' if paused else 'resumed'}"
+    change, models = pause(name, paused=paused), settings.paths.models
     async with configuration(settings) as redis:
-        version = await change_sources(redis, pause(name, paused=paused), f"{name} is {done}", now)
-    return f"{name} is {done}: configuration version {version} is active."
+        return (await change_sources(redis, models, change, what, now)).told(what)
 
 
 async def states_by_name(settings: Settings) -> dict[str, dict[str, Any]] | str:

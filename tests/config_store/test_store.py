@@ -270,14 +270,3 @@ async def test_an_activation_that_cannot_be_noted_does_not_happen(redis: Redis) 
         await store.activate(number)
     with pytest.raises(NoActiveVersionError):
         await store.active()
-
-
-async def test_a_version_follows_only_on_the_one_that_it_was_made_of(redis: Redis) -> None:
-    store = ConfigStore(redis)
-    for seconds in (1, 2, 3):
-        await store.publish(document(seconds), "ada", "try", NOW)
-    await store.activate(1)
-    assert await store.activate_after(2, before=1)
-    assert not await store.activate_after(3, before=1)
-    assert not await store.activate_after(9, before=2)
-    assert (await store.active()).number == 2

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from config_store.changes.difference import Difference, differences
 from config_store.errors import ConfigError
+from config_store.releases import release_of
 from config_store.steering.state import SteeringState, VersionLife
 from config_store.store import Listed, Version
 from deployments.api.configuration import (
@@ -34,12 +35,8 @@ async def lives(here: GatewayContext, number: int) -> tuple[SteeringState, Versi
 
 
 async def described(here: GatewayContext, version: Version) -> dict[str, Any]:
-    """Describe a version with its life and release, as far as they are kept."""
-    return {
-        **_fields(version),
-        "life": await _life(here, version.number),
-        "release": await here.changes.releases.of(version.number, version.config_hash),
-    }
+    """Describe a version with its life, as far as it is kept."""
+    return {**_fields(version), "life": await _life(here, version.number)}
 
 
 def _fields(version: Version) -> dict[str, Any]:
@@ -50,6 +47,7 @@ def _fields(version: Version) -> dict[str, Any]:
         "reason": version.reason,
         "created": version.created,
         "document": version.document.model_dump(mode="json"),
+        "release": release_of(version.document),
     }
 
 

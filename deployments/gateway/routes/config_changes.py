@@ -96,7 +96,7 @@ async def draft(request: Request, here: Here, by: By) -> ConfigVersion | Respons
         if asked.patch is not None:
             document = await here.changes.patched(await here.configs.get(parent), asked.patch)
         else:
-            document = await here.changes.read(asked.document or {})
+            document = await here.changes.read(asked.document or {}, parent)
         return await _drafted(here, by, asked.message, document, parent)
 
 
@@ -115,13 +115,13 @@ async def draft_policy(request: Request, here: Here, by: By) -> ConfigVersion | 
     with refusals():
         parent = asked.parent or (await here.changes.steering.read()).active
         before = (await here.configs.get(parent)).document.model_dump(mode="json")
-        document = await here.changes.read(before | {"safety": asked.policy})
+        document = await here.changes.read(before | {"safety": asked.policy}, parent)
         return await _drafted(here, by, asked.message, document, parent)
 
 
 @router.post(
     "/config/versions/{v}/validate",
-    summary="Check a version as the replicas would go by it, and pin its release",
+    summary="Check a version as the replicas would go by it",
 )
 async def validate(v: VersionNumber, here: Here, by: By) -> ValidatedShown:
     with refusals():

@@ -122,7 +122,10 @@ async def settings(here: Here) -> SteeringSettings:
         return (await here.changes.steering.read()).settings
 
 
-@router.put("/config/settings", summary="Set how versions come into force: approvals, margins")
+@router.put(
+    "/config/settings",
+    summary="Set how versions come into force: approvals, margins, aliases that move",
+)
 async def set_settings(body: SettingsBody, here: Here, by: By) -> SteeringSettings:
     with refusals():
         before = (await here.changes.steering.read()).settings

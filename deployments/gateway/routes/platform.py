@@ -6,13 +6,11 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
+from config_store.pinning import aliases_of, answering
 from deployments.gateway.routes.access import Here, admitted
 from deployments.runtime.platform_health import PlatformHealth, read_health
 from deployments.runtime.version import VERSION
 from features.telemetry.source_states import read_states
-from models.needs import NEEDS
-from models.pointer import read_pointer
-from models.registry import CHAMPION
 from observability.background import LOOP_AGES
 from observability.exposition import merge
 from observability.metrics import GAUGE_RULES
@@ -167,8 +165,10 @@ async def _background_ages(here: Here) -> dict[str, int]:
 
 
 def _models_of_demo(here: Here) -> list[str]:
-    folder = here.settings.paths.models
-    found = {name: read_pointer(folder, name, CHAMPION) for name in NEEDS}
+    folder, active = here.settings.paths.models, here.replica.config.value
+    if active is None:
+        return []
+    found = {name: answering(active.document, folder, name) for name in aliases_of(active.document)}
     return sorted(name for name, version in found.items() if version and version.of_demo)
 
 

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from access.keys import Principal, Role
 from config_store.document import ConfigDocument
+from config_store.pinning import pinned
 from config_store.repair import Repair
 from config_store.running import RunningVersions
 from config_store.shipped import default_document
@@ -116,7 +117,8 @@ async def config_api(
     redis: Redis, models: Path, document: ConfigDocument | None = None
 ) -> AsyncIterator[ConfigApi]:
     configs = ConfigStore(redis)
-    await configs.bootstrap(document or default_document(), "ballast", "the first", NOW)
+    first = pinned(document or default_document(), models)  # as each start leaves it
+    await configs.bootstrap(first, "ballast", "the first", NOW)
     api = ConfigApi(redis, models)
     async with api.watch:
         await api.watch.first(PATIENCE_SECONDS)

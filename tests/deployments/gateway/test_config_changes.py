@@ -9,11 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
+from config_store.pinning import pinned
 from config_store.shipped import default_document
+from config_store.store import ConfigStore
+from models.digest import digest_of
 from models.model_version import ModelVersion
-from models.pointer import write_pointer
+from models.pointer import keep_record, write_pointer
 from models.registry import CHAMPION
 from tests.deployments.gateway.config_api import ConfigApi, config_api
+from tests.deployments.house import NOW
 from tests.redis_server import RedisServer
 
 SLO = {"serving": {"tail": {"slo_ms": 90}}}
@@ -59,12 +63,12 @@ async def test_a_patch_is_in_force_and_says_who_made_it(api: ConfigApi) -> None:
 
 
 async def test_null_brings_a_default_back_and_the_same_again_makes_nothing(
-    api: ConfigApi,
+    api: ConfigApi, tmp_path: Path
 ) -> None:
     await api.patched({"quotas": {"default": {"streams": 7}}})
     made = await api.patched({"quotas": {"default": {"streams": None}}})
     assert made["version"] == 3
-    assert api.active().document == default_document()
+    assert api.active().document == pinned(default_document(), tmp_path)
     again = await api.patched({"quotas": {"default": {}}})
     assert (again["version"], again["changed"], again["deployed"]) == (3, False, True)
     assert len(await api.get("/config/versions")) == 3
@@ -256,30 +260,89 @@ async def test_validation_names_what_would_fail_in_service(api: ConfigApi) -> No
     error(await api.ask("POST", "/config/versions/99/validate"), 404)
 
 
-async def test_a_version_pins_its_release_once_and_old_hashes_stay(
-    api: ConfigApi, tmp_path: Path
-) -> None:
-    name = "tail/xgboost-quantile"
+TAIL = "tail/xgboost-quantile"
 
-    def crown(version: str, digest: str) -> None:
-        folder = tmp_path / "tail.xgboost-quantile" / version
-        folder.mkdir(parents=True)
-        made = ModelVersion(name, version, folder, datetime.now(UTC), digest=digest)
-        write_pointer(tmp_path, CHAMPION, made)
 
-    before = (await api.get("/config/versions/1"))["config_hash"]
-    crown("1.0.0", "aa")
+def crown(models: Path, version: str, alias: str = CHAMPION) -> str:
+    """Make a version champion; give the digest of its files."""
+    folder = models / "tail.xgboost-quantile" / version
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "weights").write_text(version)
+    digest = digest_of(folder)
+    made = ModelVersion(TAIL, version, folder, datetime.now(UTC), digest=digest)
+    keep_record(models, made)
+    write_pointer(models, alias, made)
+    return digest
+
+
+async def test_an_alias_that_moves_moves_no_version(api: ConfigApi, tmp_path: Path) -> None:
+    first = crown(tmp_path, "1.0.0")
     made = await api.patched(SLO)
-    pin = {"version": "1.0.0", "digest": "aa", "alias": "champion"}
-    assert made["release"]["models"] == {name: pin}
-    crown("1.1.0", "bb")
+    pin = {"version": "1.0.0", "digest": first, "alias": "champion"}
+    assert made["release"]["models"] == made["document"]["models"] == {TAIL: pin}
+    second = crown(tmp_path, "1.1.0")
     assert (await api.get("/config/versions/2"))["release"] == made["release"]
-    newer = await api.patched({"serving": {"tail": {"slo_ms": 91}}})
-    assert newer["release"]["models"][name]["digest"] == "bb"
+    # Nor does a patch of something else bring the new model along.
+    other = await api.patched({"serving": {"tail": {"slo_ms": 91}}})
+    assert other["release"]["models"] == {TAIL: pin}
+    newer = await api.patched({"models": {TAIL: None}})
+    assert newer["release"]["models"] == {TAIL: pin | {"version": "1.1.0", "digest": second}}
     assert newer["release"]["policy"] == made["release"]["policy"]
     assert newer["release"]["calibration"] != made["release"]["calibration"]
-    old = await api.get("/config/versions/1")
-    assert (old["config_hash"], old["release"]) == (before, None)
+    back = await api.patched({"models": {TAIL: {"version": "1.0.0", "digest": None}}})
+    assert back["document"] == other["document"]
+    assert back["config_hash"] == other["config_hash"]
+
+
+async def test_another_alias_pins_what_it_names(api: ConfigApi, tmp_path: Path) -> None:
+    crown(tmp_path, "1.0.0")
+    await api.patched(SLO)
+    digest = crown(tmp_path, "2.0.0", "second")
+    made = await api.patched({"serving": {"tail": {"alias": "second"}}})
+    pin = {"version": "2.0.0", "digest": digest, "alias": "second"}
+    assert made["document"]["models"] == {TAIL: pin}
+
+
+async def test_a_whole_document_without_models_has_its_parents(
+    api: ConfigApi, tmp_path: Path
+) -> None:
+    crown(tmp_path, "1.0.0")
+    made = await api.patched(SLO)
+    crown(tmp_path, "1.1.0")
+    document = {name: each for name, each in made["document"].items() if name != "models"}
+    drafted = await api.ask("POST", "/config/versions", {"document": document, "message": "m"})
+    assert drafted.json()["config_hash"] == made["config_hash"]
+
+
+async def test_a_pin_of_files_that_are_not_there_is_refused(api: ConfigApi, tmp_path: Path) -> None:
+    crown(tmp_path, "1.0.0")
+    await api.patched(SLO)
+    patch = {"models": {TAIL: {"version": "7.0.0"}}}
+    refused = error(await api.ask("PUT", "/config", patch), 422)
+    assert refused["fields"].keys() == {f"models.{TAIL}"}
+    (tmp_path / "tail.xgboost-quantile" / "1.0.0" / "weights").write_text("others")
+    refused = error(await api.ask("PUT", "/config", {"quotas": {"default": {"streams": 5}}}), 422)
+    assert "differ from those that the configuration pins" in refused["fields"][f"models.{TAIL}"]
+    for bad in ("../1.0.0", "1.0", ""):
+        patch = {"models": {TAIL: {"version": bad}}}
+        error(await api.ask("PUT", "/config", patch), 422)
+    assert (await api.get("/config"))["version"] == 2
+
+
+async def test_a_version_of_an_earlier_release_pins_nothing(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    crown(tmp_path, "1.0.0")
+    async with redis_server.patient_client() as redis:
+        await ConfigStore(redis).bootstrap(default_document(), "ballast", "the first", NOW)
+        async with config_api(redis, tmp_path) as api:
+            old = await api.get("/config/versions/1")
+            assert old["release"]["models"] is None
+            assert old["config_hash"] == default_document().config_hash
+            same = await api.patched({"quotas": {"default": {}}})
+            assert (same["version"], same["changed"]) == (1, False)
+            made = await api.patched(SLO)
+            assert made["release"]["models"].keys() == {TAIL}
 
 
 async def test_a_rollout_is_begun_followed_advanced_and_aborted(api: ConfigApi) -> None:

@@ -19,6 +19,7 @@ from observability.schema import create_tables
 from observability.timeline.drain import TimelineDrain
 from observability.timeline.store import read
 from tests.deployments.gateway.config_api import ConfigApi, config_api
+from tests.deployments.gateway.test_config_changes import TAIL, crown
 from tests.redis_server import RedisServer
 from tests.waiting import until
 
@@ -75,6 +76,24 @@ async def history_of(api: ConfigApi) -> list[tuple[float, int]]:
     await api.follows(2)
     begun.append((api.clock.now, 2))
     return begun
+
+
+@pytest.mark.usefixtures("no_archive")
+async def test_it_tells_the_digests_of_the_models_that_answered(
+    api: ConfigApi, tmp_path: Path
+) -> None:
+    first = crown(tmp_path, "1.0.0")
+    moments = [api.clock.now]
+    for number in ("1.0.0", "1.1.0"):
+        api.clock.now += 60
+        crown(tmp_path, number)
+        await api.patched({"models": {TAIL: None}, "quotas": {"default": {"streams": 7}}})
+        moments.append(api.clock.now)
+    told = [(await api.get("/config/at", time=text(each + 1)))["release"] for each in moments]
+    assert told[0]["models"] == {}
+    assert told[1]["models"][TAIL]["digest"] == first
+    assert told[2]["models"][TAIL]["version"] == "1.1.0"
+    assert told[1]["policy"] == told[2]["policy"]
 
 
 async def check_history(api: ConfigApi, begun: list[tuple[float, int]]) -> None:

@@ -9,10 +9,17 @@ import pytest
 from redis.asyncio import Redis
 
 import deployments.tail.deployment
+from config_store.alias_follower import AliasFollower
+from config_store.pinning import pinned
 from features.rows import FeatureRow
 from features.store import publish
 from models.tail.xgboost_quantile import TailModel
 from tests.deployments.gateway.conftest import crown, furnished, stand_in_for_a_cluster
+from tests.deployments.gateway.test_pinned_models import (
+    judged_until,
+    look_for_champions,
+    somebody,
+)
 from tests.deployments.house import House
 from tests.redis_server import RedisServer
 from tests.waiting import until
@@ -54,6 +61,21 @@ async def test_the_fallback_answers_and_says_why_until_there_is_a_champion(
         "1.0.0",
         False,
     )
+
+
+async def test_the_first_model_is_pinned_by_a_version_that_comes_into_force_by_itself(
+    young_house: House, tail_model: TailModel
+) -> None:
+    models = young_house.context.settings.paths.models
+    first = await young_house.deploy(pinned(young_house.document, models))
+    crown(young_house.context.settings.home, tail_model)
+    await look_for_champions(young_house)
+    (answer,) = await young_house.ask(BODY)
+    assert (answer["safety"]["fallback"], answer["meta"]["config_version"]) == (True, first)
+    await AliasFollower(young_house.redis, models, time.time, somebody).step()
+    await judged_until(young_house, first + 1)
+    (answer,) = await young_house.ask(BODY)
+    assert (answer["safety"]["fallback"], answer["meta"]["model_version"]) == (False, "1.0.0")
 
 
 async def test_what_an_entitys_telemetry_does_not_have_is_missing_and_not_invented(

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from config_store.pins import PinnedModel
+from config_store.shipped import default_document
 from deployments.runtime.champions import Champions, NamedModel
 from models.errors import UnknownModelError
 from models.model_version import ModelVersion
@@ -147,3 +149,36 @@ async def test_an_alias_that_names_nothing_yet_is_no_failure_and_is_picked_up(
     with pytest.raises(UnknownModelError):
         await champions.follow([young], young)
     assert champions.loaded(young) is not None
+
+
+async def test_what_is_pinned_is_looked_up_once_and_never_again(
+    registry: Registry, champions: Champions[str]
+) -> None:
+    pinned = NamedModel("tail/x", "champion", PinnedModel(version="1.0.0"), follows=False)
+    registry.points[pinned] = "1.0.0"
+    await champions.get(pinned)
+    del registry.points[pinned]  # the registry and its files are gone
+    await champions.follow([pinned], pinned)
+    assert (await champions.get(pinned)).model == "model 1.0.0"
+    assert registry.loads == ["1.0.0"]
+
+
+async def test_versions_with_one_pin_share_a_model_and_it_goes_with_the_last(
+    registry: Registry, champions: Champions[str]
+) -> None:
+    registry.points[CHAMPION] = "1.0.0"
+    pinned = NamedModel("tail/x", "champion", PinnedModel(version="1.0.0"), follows=False)
+    registry.points[pinned] = "1.0.0"
+    assert await champions.get(CHAMPION) is await champions.get(pinned)
+    await champions.follow([], CHAMPION)
+    assert champions.loaded(pinned) is None
+    assert registry.loads == ["1.0.0"]
+
+
+def test_a_version_names_its_model_by_the_pin_that_it_has() -> None:
+    document, pin = default_document(), PinnedModel(version="1.2.0", digest="d")
+    assert NamedModel.of(document, "tail/x", "champion").follows
+    pins = document.model_copy(update={"models": {"tail/x": pin}})
+    found = NamedModel.of(pins, "tail/x", "champion")
+    assert (found.pin, found.follows) == (pin, False)
+    assert NamedModel.of(pins, "tail/y", "champion").pin is None

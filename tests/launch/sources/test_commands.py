@@ -321,7 +321,7 @@ def _own_run(url: str) -> Run:
 
 
 async def test_a_version_that_became_active_meanwhile_is_changed_instead(
-    redis: Redis, redis_server: RedisServer
+    redis: Redis, redis_server: RedisServer, settings: Settings
 ) -> None:
     await invoke("connect", "push", "desk", "--yes")
     store = ConfigStore(redis)
@@ -338,7 +338,7 @@ async def test_a_version_that_became_active_meanwhile_is_changed_instead(
         changed.append(len(found.named))
         return add("second", PushSource())(found)
 
-    await change_sources(redis, change, "a second one", NOW)
+    await change_sources(redis, settings.paths.models, change, "a second one", NOW)
     assert len(changed) == 2
     named = await sources(redis)
     assert set(named) == {"desk", "second"}
