@@ -72,10 +72,11 @@ def _replay(certificate: Certificate, chains: Chains) -> int:
         seen = [entry for span in look.spans for entry in _entries(where, span, chains, last)]
         count += len(seen)
         _compare(where, look, examination.look(look.at, seen))
-    verdict = certificate.looks[-1].verdict
-    if certificate.verdict is not verdict:
+    last_look = certificate.looks[-1]
+    if (certificate.verdict, certificate.reason) != (last_look.verdict, last_look.reason):
         raise _RefutedError(
-            f"The certificate says {certificate.verdict}, and its last look {verdict}."
+            f"The certificate says {certificate.verdict} ({certificate.reason}), and its last "
+            f"look {last_look.verdict} ({last_look.reason})."
         )
     return count
 
@@ -124,11 +125,17 @@ def _compare(where: str, said: Look, found: Look) -> None:
             f"{where}: the ledger has {found.rows:,} rows of both arms, and the certificate "
             f"counts {said.rows:,}."
         )
+    if more := said.metrics.keys() - found.metrics.keys():
+        raise _RefutedError(f"{where}: the step was not judged by {', '.join(sorted(more))}.")
     for name, metric in found.metrics.items():
         _compare_metric(f"{where}, {name}", said.metrics.get(name), metric)
     if not _near(said.share_evidence or 0.0, found.share_evidence or 0.0):
         raise _RefutedError(f"{where}: the check of the sample ratio comes to another result.")
-    if (said.verdict, said.seen_by_both) != (found.verdict, found.seen_by_both):
+    if (said.verdict, said.reason, said.seen_by_both) != (
+        found.verdict,
+        found.reason,
+        found.seen_by_both,
+    ):
         raise _RefutedError(
             f"{where}: the tests say {found.verdict} ({found.reason}), and the certificate says "
             f"{said.verdict} ({said.reason})."

@@ -82,10 +82,12 @@ def test_a_certificate_that_was_changed(step: Step) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("verdict", "bad", "The certificate says bad, and its last look good"),
+        ("verdict", "bad", "The certificate says bad ("),
         ("looks.1.metrics.p99_ms.bad", 9.0, "Look 2 of 3, p99_ms: the evidence for bad is 0.0000"),
         ("looks.1.verdict", "bad", "Look 2 of 3: the tests say "),
         ("looks.0.rows", 7, "Look 1 of 3: the ledger has 300 rows"),
+        ("looks.1.reason", "it looks well", "Look 2 of 3: the tests say "),
+        ("reason", "it was the best", "The certificate says good (it was the best)"),
         ("looks.2.seen_by_both", 3, "Look 3 of 3: the tests say good"),
         ("looks.2.metrics.error_rate.values", [1.0, 2.0], "Look 3 of 3, error_rate: the ledger"),
         ("plan.margins.metrics.0.margin", 0.01, "p99_ms: "),
@@ -112,6 +114,15 @@ def test_a_metric_that_is_left_out(step: Step) -> None:
 
     said = refusal(edited(step.certificate, edit), step.entries)
     assert said == "Look 1 of 3, p99_ms: the certificate leaves this metric out."
+
+
+def test_a_metric_that_was_made_up(step: Step) -> None:
+    def edit(form: Any) -> None:
+        for look in form["looks"]:
+            look["metrics"]["happiness"] = look["metrics"]["p99_ms"]
+
+    said = refusal(edited(step.certificate, edit), step.entries)
+    assert said == "Look 1 of 3: the step was not judged by happiness."
 
 
 def test_certificates_follow_each_other() -> None:
