@@ -23,6 +23,7 @@ class MetricTest:
         self.metric = metric
         self._margins = margins
         self._test = _test_of(metric, margins, design)
+        self._needed = margins.needed
         self._values = np.zeros(2)
         self._requests, self._missing = np.zeros(2), np.zeros(2)
         self._highest = np.zeros(2)  # for bad, for good: nobody has won anything yet
@@ -65,7 +66,7 @@ class MetricTest:
         """Judge the metric by the highest evidence that any look has found."""
         self._highest = np.maximum(self._highest, self._test.log_evidence())
         bad, good = self._highest.tolist()
-        needed = self._margins.needed
+        needed = self._needed
         verdict, reason = self._judge(bad >= needed[0], good >= needed[1])
         incumbent, candidate = self._arms_seen()
         return MetricSeen(bad, needed[0], good, needed[1], verdict, reason, incumbent, candidate)
@@ -75,9 +76,9 @@ class MetricTest:
         if not self._values.all():
             return None, None
         arms = self._interval(0), self._interval(1)
-        lower, upper = excess_of(self._test, self.metric, self._margins.needed, arms)
+        lower, upper = excess_of(self._test, self.metric, self._needed, arms)
         # What a look has shown of the margin itself stays shown.
-        bad, good = (self._highest >= self._margins.needed).tolist()
+        bad, good = (self._highest >= self._needed).tolist()
         margin = self.metric.margin
         if bad:
             lower = margin if lower is None else max(lower, margin)
