@@ -38,7 +38,16 @@ def played(
         if each["before"] is not None
     }
     found = playing.play([each["row"] for each in rows], lasts)
-    return [outcome | {"id": each["id"]} for outcome, each in zip(found, rows, strict=True)]
+    return [_sent(outcome, each["id"]) for outcome, each in zip(found, rows, strict=True)]
+
+
+def _sent(outcome: Outcome, decision_id: str) -> Outcome:
+    """Give an outcome as JSON can carry it, which takes no named tuples."""
+    sent = Outcome(**outcome)
+    sent["id"] = decision_id
+    if "changes" in outcome:
+        sent["changes"] = [tuple(each) for each in outcome["changes"]]  # type: ignore[misc] # see above
+    return sent
 
 
 def _last(row: str, before: Sequence[str], rules: Mapping[int, Rules]) -> LastAnswer | None:

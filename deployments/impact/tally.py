@@ -58,7 +58,7 @@ class _Field:
     rows: int = 0
     raised: int = 0
     lowered: int = 0
-    sizes: array[float] = field(default_factory=lambda: array("d"))
+    sizes: "array[float]" = field(default_factory=lambda: array("d"))
     # By size; the number breaks ties, so that examples are never compared.
     largest: list[tuple[float, int, ExampleShown]] = field(default_factory=list)
 

@@ -5,6 +5,7 @@ What a replay foretells is held against what happens: the draft is deployed, and
 
 import asyncio
 import statistics
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,8 +33,10 @@ from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.archive import Archive
 from observability.ledger.stream import LedgerStream
 from observability.schema import create_tables
-from safety.limits import Level, Range, Repair
+from safety.conditions import Comparison
+from safety.limits import Forbidden, Level, Range, Repair
 from safety.policy import FamilyPolicy
+from safety.rungs import Rungs
 from tests.deployments.gateway.rollouts import Operator
 from tests.deployments.gateway.told_apart import CHALLENGER
 from tests.deployments.house import House, document_with
@@ -95,7 +98,7 @@ def with_policy(document: ConfigDocument, family: str, **changes: Any) -> Config
 
 
 def stricter(document: ConfigDocument) -> ConfigDocument:
-    """Limit the fleet and the p99, and only warn of a wide interval."""
+    """Limit the fleet, trust no model under pressure, and do not warn of wide intervals."""
     tail = document.safety.families["tail"]
     fewer = Range(
         field="autoscale_workers",
@@ -104,10 +107,24 @@ def stricter(document: ConfigDocument) -> ConfigDocument:
         repair=Repair.CLAMP,
         message="Twelve are enough.",
     )
-    slow = Range(
-        field="p99_pred", high=60.0, level=Level.UNSAFE, message="So slow is no answer of a model."
+    pressed = Forbidden(
+        name="pressed",
+        when=Comparison(left="infra", op=">", right=0.7),
+        level=Level.UNSAFE,
+        message="Under such pressure no model was tried.",
     )
-    return with_policy(document, "tail", ranges=(*tail.ranges, fewer, slow), widths=tail.widths[1:])
+    return with_policy(
+        document,
+        "tail",
+        ranges=(*tail.ranges, fewer),
+        forbidden=(pressed,),
+        widths=tail.widths[1:],
+    )
+
+
+def forgetful(document: ConfigDocument) -> ConfigDocument:
+    """Leave out the rung of last answers, of which one that is asked anew has others."""
+    return with_policy(document, "tail", rungs=Rungs())
 
 
 class Replays:
@@ -235,19 +252,20 @@ def check_foretold(found: ImpactShown, before: list[Answer], after: list[Answer]
 
 
 async def test_what_is_foretold_of_a_policy_comes_true(house: House, replays: Replays) -> None:
+    base = forgetful(house.document)
+    await house.deploy(base)
     asked = bodies(60)
     before = await asked_all(house, asked)
-    candidate = stricter(house.document)
+    candidate = stricter(base)
     found = await replays.impact(await draft(house, candidate))
     await house.deploy(candidate)
-    after = await asked_all(house, asked)
-    check_foretold(found, before, after)
+    check_foretold(found, before, await asked_all(house, asked))
     assert found.report is not None
     tail = found.report.families["tail"]
     # The draft was made so that each of these happens.
     assert {"autoscale_workers", "p99_pred"} <= tail.fields.keys()
-    assert {("model", "last_safe")} <= {(each.before, each.after) for each in tail.flips}
-    assert any(each.gone.rows for each in tail.rules)
+    assert {each.field for each in tail.flips} == {"action", "rung"}
+    assert any(each.new.rows for each in tail.rules)
     example = tail.fields["autoscale_workers"].examples[0]
     by_id = {each["meta"]["decision_id"]: each for each in before}
     assert by_id[example.decision_id]["data"]["autoscale_workers"] == example.before
@@ -257,9 +275,11 @@ async def test_what_is_foretold_of_a_policy_comes_true(house: House, replays: Re
 async def test_what_is_foretold_of_another_objective_comes_true(
     house: House, replays: Replays
 ) -> None:
+    base = forgetful(house.document)
+    await house.deploy(base)
     asked = bodies(60, seed=2)
     before = await asked_all(house, asked)
-    candidate = document_with(house.document, slo_ms=25.0)
+    candidate = document_with(base, slo_ms=25.0)
     found = await replays.impact(await draft(house, candidate))
     await house.deploy(candidate)
     check_foretold(found, before, await asked_all(house, asked))
@@ -267,6 +287,61 @@ async def test_what_is_foretold_of_another_objective_comes_true(
     tail = found.report.families["tail"]
     assert tail.asked_again == sum("slo_ms" not in body for body in asked)
     assert any(each.field == "action" for each in tail.flips)
+
+
+async def test_last_answers_are_those_that_were_given(house: House, replays: Replays) -> None:
+    calm = {"entity": "order-gateway", "load": 0.3, "infra": 0.1, "error_rate": 0.0}
+    pressed = calm | {"infra": 0.9}
+    first, second = await asked_all(house, [calm, pressed])
+    assert (first["meta"]["rung"], second["meta"]["rung"]) == ("model", "model")
+    candidate = stricter(house.document)
+    found = await replays.impact(await draft(house, candidate))
+    assert found.report is not None
+    assert (found.report.replayed, found.report.left_out) == (2, [])
+    flips = found.report.families["tail"].flips
+    assert ("rung", "model", "last_safe") in [
+        (each.field, each.before, each.after) for each in flips
+    ]
+    p99 = found.report.families["tail"].fields["p99_pred"].examples
+    moved_to = {each.decision_id: each.after for each in p99}
+    assert moved_to[second["meta"]["decision_id"]] == first["data"]["p99_pred"]
+    # What such a version answers comes out as it was recorded too.
+    await house.deploy(candidate)
+    third, fourth = await asked_all(house, [calm, pressed])
+    assert (third["meta"]["rung"], fourth["meta"]["rung"]) == ("model", "last_safe")
+    same = await replays.impact(await draft(house, candidate))
+    assert same.report is not None
+    assert (same.report.replayed, same.report.left_out) == (4, [])
+    assert sorted(same.report.versions.values()) == [2, 2]
+
+
+async def test_an_override_holds_under_every_version(house: House, replays: Replays) -> None:
+    body = {"entity": "order-gateway", "load": 0.3, "infra": 0.9}
+    async with house.client(Role.ADMIN) as client:
+        put = {
+            "family": "tail",
+            "entity": "order-gateway",
+            "field": "p99_pred",
+            "value": 41.5,
+            "reason": "a drill",
+            "expires_at": time.time() + 600,
+        }
+        assert (await client.post("/safety/override", json=put)).status_code < 300
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await house.ask(body))[0]["data"]["p99_pred"] != 41.5:  # noqa: ASYNC110 - a replica tells nobody
+            await asyncio.sleep(0.02)
+    await replays.archive()
+    rows = [row for row in await house.ledger() if "overrides" in row]
+    assert [list(row["overrides"]) for row in rows] == [["p99_pred"]]
+    assert rows[0]["withheld"].keys() == {"p99_pred"}
+    found = await replays.impact(await draft(house, stricter(forgetful(house.document))))
+    assert found.report is not None
+    assert found.report.left_out == []
+    ids = [each.decision_id for each in found.report.families["tail"].fields["p50_pred"].examples]
+    assert rows[0]["decision_id"] in ids
+    p99 = found.report.families["tail"].fields.get("p99_pred")
+    changed = [] if p99 is None else [each.decision_id for each in p99.examples]
+    assert rows[0]["decision_id"] not in changed
 
 
 @pytest.mark.usefixtures("challenger")

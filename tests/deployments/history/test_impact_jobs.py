@@ -36,7 +36,7 @@ async def make(redis: Redis, tmp_path: Path) -> AsyncIterator[Make]:
     configs = ConfigStore(redis)
     await configs.bootstrap(default_document(), "ada", "a start", NOW)
     for most in (20.0, 12.0):
-        await configs.publish(stricter(default_document(), most, 60.0), "ada", "a draft", NOW)
+        await configs.publish(stricter(default_document(), most, 0.9), "ada", "a draft", NOW)
     found = drawn(ROWS, seed=4)
     header = Header("w", 1, int(BEGUN * 1000), ROWS)
     rows = tuple(each.row for each in found.decisions)

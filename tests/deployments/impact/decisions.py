@@ -105,8 +105,8 @@ def _said(n: int, draw: np.random.Generator) -> Columns:
     return said
 
 
-def stricter(document: ConfigDocument, most: float, slowest: float) -> ConfigDocument:
-    """Have so many workers at most, and no answer of a model that is slower than so."""
+def stricter(document: ConfigDocument, most: float, surest: float) -> ConfigDocument:
+    """Have so many workers at most, and no answer of a model that is surer of a breach than so."""
     tail = document.safety.families["tail"]
     ranges = (
         Range(
@@ -118,11 +118,11 @@ def stricter(document: ConfigDocument, most: float, slowest: float) -> ConfigDoc
             message="So many are enough.",
         ),
         Range(
-            field="p99_pred",
-            high=slowest,
+            field="breach_probability",
+            high=surest,
             level=Level.UNSAFE,
-            name="too-slow",
-            message="So slow is no answer of a model.",
+            name="too-sure",
+            message="So sure is no model.",
             repair=Repair.FALLBACK,
         ),
     )

@@ -18,7 +18,7 @@ from deployments.impact.wire import Outcome
 from tests.deployments.house import document_with
 from tests.deployments.impact.decisions import CODES, Drawn, Row, drawn, stricter, version_of
 
-MOST, SLOWEST = 20.0, 60.0
+MOST, SUREST = 20.0, 0.9
 LONGEST = 60_000.0
 
 
@@ -67,9 +67,8 @@ def fallback(given: dict[str, float], most: float) -> dict[str, Any]:
 def by_hand(found: Drawn, at: int, before: dict[str, Any]) -> dict[str, Any]:
     """Give what the stricter version answers: the shipped limits, and two more."""
     given = {name: float(column[at]) for name, column in found.inputs.items()}
-    p99 = float(found.said["p99_pred"][at])
     was_fallback = found.rows[at]["answer"]["safety"]["fallback"]
-    if was_fallback or p99 > SLOWEST:
+    if was_fallback or found.said["breach_probability"][at] > SUREST:
         return fallback(given, MOST)
     # The shipped caps come after the ranges, and a fleet shrinks by 20 at most.
     workers = min(before["autoscale_workers"], MOST)
@@ -78,7 +77,7 @@ def by_hand(found: Drawn, at: int, before: dict[str, Any]) -> dict[str, Any]:
 
 def test_each_answer_is_the_one_that_a_scalar_computation_gives() -> None:
     found = drawn(2_000, seed=5)
-    outcomes = play(found, stricter(default_document(), MOST, SLOWEST))
+    outcomes = play(found, stricter(default_document(), MOST, SUREST))
     changed, sizes, flips = 0, dict[str, list[float]](), dict[tuple[str, str], int]()
     for at, (outcome, row) in enumerate(zip(outcomes, found.rows, strict=True)):
         before = shown(row)
@@ -136,7 +135,7 @@ def test_a_version_that_says_the_same_changes_nothing() -> None:
 
 
 def test_a_milder_version_lets_out_what_was_withheld() -> None:
-    strict = version_of(stricter(default_document(), MOST, SLOWEST), 1)
+    strict = version_of(stricter(default_document(), MOST, SUREST), 1)
     found = drawn(500, seed=7, version=strict)
     mild = Playing(
         Rules(version_of(default_document(), 2)), {1: Rules(strict)}, AskedAgain(Path("nowhere"))
@@ -148,12 +147,12 @@ def test_a_milder_version_lets_out_what_was_withheld() -> None:
             continue
         let_out += 1
         after = {each[0]: each[3] for each in outcome["changes"]}
-        assert after["p99_pred"] == found.said["p99_pred"][at] > SLOWEST
-        assert ("too-slow", "unsafe") in outcome["gone"]
+        assert after["breach_probability"] == found.said["breach_probability"][at] > SUREST
+        assert ("too-sure", "unsafe") in outcome["gone"]
         if "action" in after:
             assert after["action"] == CODES[int(found.said["action"][at])]
         assert row["answer"]["safety"]["fallback"]
-    assert let_out > 50
+    assert let_out > 20
 
 
 def test_what_is_not_in_the_record_is_left_out_with_the_reason() -> None:
@@ -185,7 +184,7 @@ def test_what_is_not_in_the_record_is_left_out_with_the_reason() -> None:
 
 
 def test_an_answer_that_its_own_version_would_not_have_given_is_left_out() -> None:
-    (row,) = drawn(1, seed=9).rows
+    _, row = drawn(2, seed=9).rows
     row["answer"]["data"]["autoscale_workers"] = 4_000
     row.pop("withheld", None)
     (outcome,) = playing(default_document()).play(

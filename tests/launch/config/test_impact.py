@@ -37,7 +37,7 @@ async def api(
         create_tables(store)
         async with redis_server.patient_client() as redis, config_api(redis, tmp_path) as api:
             settings.home.mkdir(parents=True, exist_ok=True)
-            strict = stricter(default_document(), 20.0, 60.0)
+            strict = stricter(default_document(), 20.0, 0.9)
             await ConfigStore(redis).publish(strict, "ada", "a draft", NOW)
             begun = api.clock.now - 3600
             found = drawn(ROWS, seed=3, begun=begun)
@@ -80,7 +80,7 @@ async def test_a_draft_is_replayed_and_told_and_told_again(api: ConfigApi) -> No
     assert f"{example['decision_id']}: {example['before']} -> {example['after']}" in text
     flip = next(each for each in report["families"]["tail"]["flips"] if each["field"] == "action")
     assert f"action: {flip['before']} -> {flip['after']}: {flip['count']['rows']} (" in text
-    assert "too-slow (unsafe) is newly broken by" in text
+    assert "too-sure (unsafe) is newly broken by" in text
     again = await invoke(api, "impact", "2", "--last")
     assert again.output.strip() in found.output
     sampled = said(await invoke(api, "impact", "2", "--rows", "40", "--hours", "2"))
