@@ -34,7 +34,8 @@ class Watching:
         self._away = ""
         if self._live is not None:
             width, height = self._console.size
-            self._drawn = list(full_picture(found, points, width, height))
+            # The last line is for the platform that is away.
+            self._drawn = list(full_picture(found, points, width, height - 1))
             self._redraw()
             return
         lines = list(picture(found))
