@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import subprocess
 import sys
 import termios
@@ -43,7 +44,11 @@ class Terminal:
         os.write(self._end, key)
 
     async def ends(self) -> int:
-        return await asyncio.to_thread(self._process.wait, PATIENCE_SECONDS)
+        """Give the exit code, once all that was written last is read."""
+        code = await asyncio.to_thread(self._process.wait, PATIENCE_SECONDS)
+        while select.select([self._end], [], [], 0)[0]:
+            self.read()
+        return code
 
     def _is_over(self, words: str) -> bool:
         assert self._process.poll() is None, f"it ended, and never showed {words!r}: {self.text}"
