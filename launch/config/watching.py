@@ -67,7 +67,9 @@ class Watching:
     def _redraw(self, live: Live) -> None:
         width, height = self._console.size
         away = wrap(self._away, width)
-        drawn = full_picture(*self._known, width, height - 1 - len(away)) if self._known else ()
+        drawn = list[str]()
+        if self._known is not None:
+            drawn += full_picture(*self._known, width, height - 1 - len(away))
         text = Text("\n".join([*drawn, *away]), no_wrap=True, overflow="ellipsis")
         live.update(text, refresh=True)
 
