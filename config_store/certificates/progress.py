@@ -76,7 +76,8 @@ class StepProgress:
 
     async def examination(self) -> bytes | None:
         """Give what was kept by the last look."""
-        kept: bytes | None = await self._redis.get(self._key)
+        found: Any = await self._redis.get(self._key)
+        kept: bytes | None = found
         return kept
 
     async def keep(self, examination: bytes, point: Point) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from textwrap import wrap
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,7 +26,7 @@ class Watching:
         self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=not live)
         self._live = Live(console=self._console, auto_refresh=False) if live else None
         self._undo = ExitStack()
-        self._drawn: list[str] = []
+        self._known: tuple[Body, Sequence[Body]] | None = None
         self._still: list[str] = []
         self._told: tuple[str, int, int] | None = None
         self._away = ""
@@ -33,9 +34,8 @@ class Watching:
     def show(self, found: Body, points: Sequence[Body]) -> None:
         self._away = ""
         if self._live is not None:
-            width, height = self._console.size
-            self._drawn = list(full_picture(found, points, width, height))
-            self._redraw()
+            self._known = found, points
+            self._redraw(self._live)
             return
         lines = list(picture(found))
         still = [line for line in lines if not line.startswith(_TICKING)]
@@ -50,7 +50,7 @@ class Watching:
             return
         self._away = sentence
         if self._live is not None:
-            self._redraw()
+            self._redraw(self._live)
         else:
             self._print([sentence])
 
@@ -64,11 +64,14 @@ class Watching:
                 self._told = (*step, point["number"])
                 yield from look_lines(rollout, point)
 
-    def _redraw(self) -> None:
-        if self._live is not None:
-            lines = [*self._drawn, *([self._away] if self._away else [])]
-            text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
-            self._live.update(text, refresh=True)
+    def _redraw(self, live: Live) -> None:
+        width, height = self._console.size
+        away = wrap(self._away, width)
+        drawn = list[str]()
+        if self._known is not None:
+            drawn += full_picture(*self._known, width, height - 1 - len(away))
+        text = Text("\n".join([*drawn, *away]), no_wrap=True, overflow="ellipsis")
+        live.update(text, refresh=True)
 
     def _print(self, lines: Sequence[str] | Iterator[str]) -> None:
         for line in lines:

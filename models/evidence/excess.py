@@ -13,7 +13,7 @@ read off the two arms' own sequences, and is wider.
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
-from models.evidence.margins import Mean, Metric, Quantile, Rate
+from models.evidence.margins import Metric, Quantile, Rate
 from models.evidence.means import ArmsMean, PairsMean
 from models.evidence.quantiles import ArmsQuantile, PairsQuantile
 from models.evidence.rates import ArmsRate, PairsRate
@@ -48,8 +48,7 @@ def excess_of(
             )
         case (_, Quantile()):
             return _ratio(*arms)
-        case (_, Mean() | Rate()):
-            return _difference(*arms)
+    return _difference(*arms)
 
 
 def _tested(excesses: Sequence[float], evidence: Evidence, needed: tuple[float, float]) -> Interval:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import subprocess
 import sys
 import termios
@@ -30,20 +31,24 @@ class Terminal:
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", _OPENS, os.ttyname(other), *command],
             cwd=REPOSITORY,
-            env={**environment, "TERM": "xterm"},
+            env={**_without_size(environment), "TERM": "xterm"},
             start_new_session=True,
         )
         self._other = other  # while it is open, what the command wrote last can be read
         self.text = ""
 
-    async def shows(self, words: str, times: int = 1) -> None:
-        await until(lambda: self.text.count(words) >= times or self._is_over(words))
+    async def shows(self, words: str) -> None:
+        await until(lambda: words in self.text or self._is_over(words))
 
     def press(self, key: bytes) -> None:
         os.write(self._end, key)
 
     async def ends(self) -> int:
-        return await asyncio.to_thread(self._process.wait, PATIENCE_SECONDS)
+        """Give the exit code, once all that was written last is read."""
+        code = await asyncio.to_thread(self._process.wait, PATIENCE_SECONDS)
+        while select.select([self._end], [], [], 0)[0]:
+            self.read()
+        return code
 
     def _is_over(self, words: str) -> bool:
         assert self._process.poll() is None, f"it ended, and never showed {words!r}: {self.text}"
@@ -61,6 +66,10 @@ class Terminal:
         self._process.wait()
         os.close(self._end)
         os.close(self._other)
+
+
+def _without_size(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in environment.items() if name not in {"COLUMNS", "LINES"}}
 
 
 @asynccontextmanager

@@ -102,16 +102,20 @@ def test_a_file_that_was_tampered_with(
 @pytest.mark.parametrize(
     ("forgery", "sentence"),
     [
-        ("UPDATE row = replaceOne(row, 'tail', 'TAIL') WHERE leaf = 7 AND", "was altered"),
-        ("DELETE WHERE leaf = 7 AND", "was altered"),
-        ("DELETE WHERE", "is not in the archive"),
+        (
+            "decisions UPDATE row = replaceOne(row, 'slo', 'SLO') WHERE leaf = 7 AND",
+            "was altered",
+        ),
+        ("decisions DELETE WHERE leaf = 7 AND", "was altered"),
+        ("decisions DELETE WHERE", "was altered"),
+        ("ledger_entries DELETE WHERE", "is not in the archive"),
     ],
 )
 def test_a_ledger_that_was_tampered_with(
     step: Step, file: Path, tmp_path: Path, forgery: str, sentence: str
 ) -> None:
     where = "seq = 12 AND writer = 'gw-b'"
-    store(tmp_path / "archive", step, f"ALTER TABLE decisions {forgery} {where}")
+    store(tmp_path / "archive", step, f"ALTER TABLE {forgery} {where}")
     found = verify(file, tmp_path / "archive")
     assert found.exit_code == 4, found.output
     assert f"entry 12 of gw-b {sentence}" in said(found)

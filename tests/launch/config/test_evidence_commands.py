@@ -79,6 +79,11 @@ async def served(api: ConfigApi, settings: Settings, port: int) -> AsyncIterator
             await serving
 
 
+def said(text: str) -> str:
+    """Give what was written without control sequences and ends of lines."""
+    return " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).split())
+
+
 def last_frame(text: str) -> list[str]:
     """Give the lines of the picture that was drawn last, without control sequences."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
@@ -136,7 +141,7 @@ async def test_a_platform_that_is_away_is_said_and_waited_for(
             terminal = await undo.enter_async_context(in_terminal(*WATCH))
             await terminal.shows("2 looks from")
         await terminal.shows("The platform does not answer")
-        await terminal.shows("`ballast up` starts what does not")
+        await until(lambda: "`ballast up` starts what does not" in said(terminal.text))
         await looked_at(api, 3, 4)
         async with served(api, settings, port):
             await terminal.shows("4 looks from")
