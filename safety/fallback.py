@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from safety.arrays import BoolArray, FloatArray
+from safety.arrays import BoolArray, FloatArray, none_of
 from safety.checker import Checker, Columns, Verdicts
 from safety.columns import is_parameter
 from safety.limits import Level, Repair
@@ -37,6 +37,7 @@ class Fallback:
         self._recipes = policy.recipes()
         rules = checker.rules
         self._acts = _mask(policy.responses.substitutes(rule.level) for rule in rules)
+        self._acting = np.flatnonzero(self._acts)
         self._is_clamp = _mask(rule.repair is Repair.CLAMP for rule in rules)
         # A limit on trial changes nothing, not even what the fallback says.
         on_trial = _mask(rule.level is Level.SAFE for rule in rules)
@@ -58,10 +59,10 @@ class Fallback:
 
     def repair(self, columns: Columns, verdicts: Verdicts) -> Repaired:
         """Clamp what may be clamped, and answer the other rows that may not leave anew."""
-        if verdicts.broken is None:
+        broken = verdicts.broken
+        if broken is None or none_of(broken.take(self._acting, axis=0)):  # warnings at most
             nobody = np.zeros(len(verdicts.levels), dtype=np.bool_)
             return Repaired(columns, nobody, nobody, {}, {})
-        broken = verdicts.broken
         lost = _any_of(broken, self._acts & ~self._is_clamp)
         clamped = _any_of(broken, self._acts & self._is_clamp) & ~lost
         refused = self._first_of(broken, self._refuses)

@@ -16,6 +16,7 @@ from deployments.api.errors import RefusedError
 from deployments.gateway.envelope import (
     interval_of,
     safety_of,
+    steered,
     unjudged_of,
     why_no_interval,
     withheld_columns,
@@ -96,9 +97,13 @@ def write_down(
     event_times = results.filled.event_time.tolist()
     features = _features_by_row(family, results.filled, len(asks))
     written_at = isoformat(shared.now)
-    stages = _stages(family, results, shared)
+    # What all rows have in common is written once.
+    stages = orjson.Fragment(orjson.dumps(_stages(family, results, shared)))
     reasons = ["emergency_mode"] if judged.emergency else []
     withheld = withheld_columns(prediction, judged)
+    why = judged.emergency or prediction.reason
+    is_steered = bool(judged.overrides) or judged.unchecked
+    unjudged: Sequence[str] = family.unjudged
     answered, decisions = [], []
     for row, (ask, decision_id) in enumerate(zip(asks, ids, strict=True)):
         latency_ms = round((shared.monotonic - ask.received) * 1000, 3)
@@ -117,24 +122,22 @@ def write_down(
         )
         if interval is None:
             meta = meta | {"interval_reason": why_no_interval(family, fallback=fallback[row])}
-        if why := judged.emergency or prediction.reason:
+        if why:
             meta = meta | {"fallback_reason": why}
         if prediction.of_demo and not fallback[row]:
             meta = {**meta, **DEMO_META}
         if family.takes_feedback:
             meta = meta | {"feedback": not fallback[row]}
+        if family.parameters:
+            unjudged = unjudged_of(family, judged.columns, data[row])
+        safety = safety_of(level, violations, unjudged, fallback=fallback[row])
+        if is_steered:
+            safety = steered(safety, judged, row)
         envelope = orjson.dumps(
             {
                 "data": data[row],
                 "interval": interval,
-                "safety": safety_of(
-                    level,
-                    violations,
-                    unjudged_of(family, judged.columns, data[row]),
-                    judged,
-                    row,
-                    fallback=fallback[row],
-                ),
+                "safety": safety,
                 "meta": {
                     "decision_id": decision_id,
                     "model": prediction.model,

@@ -80,30 +80,28 @@ def why_no_interval(family: InferenceEndpoint, *, fallback: bool) -> str:
 
 
 def safety_of(
-    level: Level,
-    violations: list[dict[str, Any]],
-    unjudged: Sequence[str],
-    judged: Judgement,
-    row: int,
-    *,
-    fallback: bool,
+    level: Level, violations: list[dict[str, Any]], unjudged: Sequence[str], *, fallback: bool
 ) -> dict[str, Any]:
-    found = {
+    return {
         "level": level,
         "violations": violations,
         "fallback": fallback,
-        "override": ", ".join(judged.overrides[row].values()) if row in judged.overrides else None,
+        "override": None,
         "unjudged": unjudged,
     }
-    return found | {"checks": "off"} if judged.unchecked else found
+
+
+def steered(safety: dict[str, Any], judged: Judgement, row: int) -> dict[str, Any]:
+    """Say in a row's safety what people put over the policy."""
+    if ids := judged.overrides.get(row):
+        safety = safety | {"override": ", ".join(ids.values())}
+    return safety | {"checks": "off"} if judged.unchecked else safety
 
 
 def unjudged_of(
     family: InferenceEndpoint, judged: Iterable[str], data: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Name the parts of an answer that no limit is held against: of parameters each by itself."""
-    if not family.parameters:  # it runs for every row
-        return family.unjudged
     names = {name.removeprefix(PARAMETER) for name in judged if is_parameter(name)}
     if not names:
         return family.unjudged
