@@ -78,7 +78,7 @@ def _drawn(
         return _of_rollout(random, rollout)
     if state.emergency is not None and random.random() < 0.3:
         return (EmergencyOff("all is well"),), random.choice((ADMIN, ADMIN, PEOPLE[0]))
-    if rollout is None and random.random() < 0.7:
+    if random.random() < 0.7:
         return _of_version(random, state, name)
     return _anything(random, state, now, name, wished)
 
