@@ -82,7 +82,7 @@ def test_a_certificate_that_was_changed(step: Step) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("verdict", "bad", "The certificate says bad, and its last look good"),
+        ("verdict", "bad", "The certificate says bad (every metric is shown"),
         ("looks.1.metrics.p99_ms.bad", 9.0, "Look 2 of 3, p99_ms: the evidence for bad is 0.0000"),
         ("looks.1.verdict", "bad", "Look 2 of 3: the tests say "),
         ("looks.0.rows", 7, "Look 1 of 3: the ledger has 300 rows"),
