@@ -32,6 +32,7 @@ from config_store.steering.settings import RolloutSettings
 from models.evidence.margins import Design
 
 PLANTED_ROLLOUTS = 200
+WHOLE_ROLLOUTS = 200  # of four steps each, and a second of a core
 # The paired shadow needs at most a third of the requests.
 TIMES_FEWER = 3.0
 CAUGHT = 0.9
@@ -125,11 +126,11 @@ def main(arguments: Sequence[str]) -> int:
             result = measure(scenario, options.rollouts, options.workers)
             faults += _print(result)
     print(
-        f"\nWhole rollouts by the ledger, default settings: {options.rollouts:,} each, "
+        f"\nWhole rollouts by the ledger, default settings: {options.whole:,} each, "
         f"{MINUTES} minutes a step, {PER_MINUTE} requests a minute"
     )
     for law, regression in WHOLE:
-        faults += judge_whole(law, regression, options.rollouts, options.workers)
+        faults += judge_whole(law, regression, options.whole, options.workers)
     print(f"\nPlanted regressions: {options.planted:,} rollouts each")
     results = [measure(each, options.planted, options.workers) for each in planted()]
     for result in results:
@@ -169,6 +170,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollouts", type=int, default=1000)
     parser.add_argument("--planted", type=int, default=PLANTED_ROLLOUTS)
+    parser.add_argument("--whole", type=int, default=WHOLE_ROLLOUTS)
     parser.add_argument("--workers", type=int, default=2)
     return parser.parse_args(arguments)
 

@@ -48,10 +48,10 @@ class KeysTest:
     def _log_evidence(self) -> Pair:
         metric = self._metric
         if isinstance(metric, Quantile):
-            excess = self.slices.excess_of_quantile(metric.p)
-            if excess is None:  # no value is told apart from another, and so no worse
-                return 0.0, self._needed[1]
-            return self.slices.log_evidence(excess, self._needed)
+            excess, can_be_seen = self.slices.excess_of_quantile(metric.p)
+            bad, good = self.slices.log_evidence(excess, self._needed)
+            # Where no value is told apart from another none is worse.
+            return bad, good if can_be_seen else self._needed[1]
         margin = metric.margin
         if not isinstance(metric, Rate):
             margin /= metric.high - metric.low

@@ -93,13 +93,16 @@ class Slices:
         hits = self.counts[:, 1] - margin * size * self.candidate
         return _centred(hits, size)
 
-    def excess_of_quantile(self, p: float) -> Floats | None:
-        """Give by how much each slice exceeds the quantile of all; None beyond the thresholds."""
+    def excess_of_quantile(self, p: float) -> tuple[Floats, bool]:
+        """Give by how much each slice exceeds the quantile of all, and whether that can be seen.
+
+        It cannot where the quantile is beyond the outermost thresholds.
+        """
         above = self.counts.sum(axis=0)[::-1].cumsum()[::-1]  # of each kind, those and all higher
-        if not above[0] or above[-1] >= (1 - p) * above[0] or above[1] <= (1 - p) * above[0]:
-            return None
-        kind = int(np.argmin(np.abs(above - (1 - p) * above[0])))
-        return _centred(self.counts[:, kind:].sum(axis=1), self.counts.sum(axis=1))
+        wanted = (1 - p) * above[0]
+        kind = 1 + int(np.argmin(np.abs(above[1:] - wanted)))
+        excess = _centred(self.counts[:, kind:].sum(axis=1), self.counts.sum(axis=1))
+        return excess, bool(above[-1] < wanted < above[1])
 
     def log_evidence(self, excess: Floats, needed: Pair) -> Pair:
         """Give the logarithms of the evidence that the candidate's slices are higher, and lower."""

@@ -128,7 +128,7 @@ def test_a_metric_that_a_family_cannot_have_holds_nothing_back() -> None:
     assert (width.values, width.missing) == ((0.0, 0.0), (0, 0))
     assert look.verdict is Verdict.GOOD, look.reason
     # With a family that has intervals it is needed again.
-    lost = Rows(2).canary(40, answer=None)
+    lost = [Rows(2).row(at % 2 + INCUMBENT, f"late{at}", answer=None) for at in range(40)]
     look = examination.look(NOW + 1, chain("gw-b", lost))
     assert (look.verdict, look.reason[:15]) == (Verdict.UNKNOWN, "interval_width:")
 

@@ -9,7 +9,7 @@ import pytest
 from models.evidence.margins import Design, Margins, Quantile, Rate
 from models.evidence.slices import CHECKS, FIRST_CHECK, Slices, numbers, slices_of
 from models.evidence.trial import Requests, Trial
-from models.evidence.verdict import Verdict
+from models.evidence.verdict import Seen, Verdict
 
 NEEDED = 3.0, 2.0
 
@@ -63,10 +63,10 @@ METRICS = (
     Rate(name="errors", margin=0.02),
     Quantile(name="width", p=0.5, margin=0.25, low=1e-3, high=1e6),
 )
-MARGINS = Margins(metrics=METRICS, alpha=0.1, grouped=True)
+MARGINS = Margins(metrics=METRICS, alpha=0.1)
 
 
-def play(seed: int, keys: int, worse: float, apart: float, minutes: int = 30) -> Verdict:
+def play(seed: int, keys: int, worse: float, apart: float, minutes: int = 30) -> Seen:
     """Judge each minute requests of keys whose widths differ for good."""
     rng = np.random.default_rng(seed)
     levels, arms = np.exp(apart * rng.standard_normal(keys)), rng.random(keys) < 0.5
@@ -83,18 +83,20 @@ def play(seed: int, keys: int, worse: float, apart: float, minutes: int = 30) ->
         trial.add(Requests(names, np.full(200, minute), arms[key], values))
         seen = trial.look()
         if seen.verdict is Verdict.BAD:
-            return seen.verdict
-    return seen.verdict
+            break
+    return seen
 
 
 def test_keys_that_differ_for_good_are_not_held_against_a_candidate() -> None:
-    verdicts = [play(seed, 20, 1.0, 1.0, 12) for seed in range(12)]
-    assert verdicts.count(Verdict.BAD) <= 3  # of 12 with at most 0.1 each; by requests alone 8 are
+    found = [play(seed, 12, 1.0, 1.5, 10) for seed in range(6)]
+    assert all(seen.verdict is Verdict.UNKNOWN for seen in found)
+    # By requests alone some of these candidates, which are no worse, would have been rolled back.
+    assert any(seen.metrics["width"].evidence.is_bad for seen in found)
 
 
 def test_what_is_worse_with_many_keys_is_still_found() -> None:
-    assert play(1, 2000, 2.5, 0.5) is Verdict.BAD
-    assert play(2, 2000, 1.0, 0.2) is Verdict.GOOD
+    assert play(1, 2000, 2.5, 0.5).verdict is Verdict.BAD
+    assert play(2, 2000, 1.0, 0.2).verdict is Verdict.GOOD
 
 
 def test_too_few_keys_are_named_as_the_reason() -> None:
@@ -118,6 +120,5 @@ def test_what_is_kept_goes_on_as_before() -> None:
     one.due()
     other = Slices(0.5, 3).restore(json.loads(json.dumps(one.to_json())))
     assert other.to_json() == one.to_json()
-    excess = one.excess_of_quantile(0.5)
-    assert excess is not None
+    excess, _ = one.excess_of_quantile(0.5)
     assert other.log_evidence(excess, NEEDED) == one.log_evidence(excess, NEEDED)
