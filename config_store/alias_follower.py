@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -150,14 +151,15 @@ class AliasFollower:
         return replace(command, shares=(0.0,), settings=settings)
 
     async def _taken_up(self) -> Callable[[str, PinnedModel], str]:
-        found = await self._redis.hgetall(self._key)
+        found: Any = await self._redis.hgetall(self._key)
         words = {name.decode(): word.decode() for name, word in found.items()}
         return lambda name, pin: words.get(_field(name, pin), "")
 
     async def _note(self, pins: Mapping[str, PinnedModel]) -> None:
         if pins:
-            words = {_field(name, pin): _word(pin) for name, pin in pins.items()}
-            await self._redis.hset(self._key, mapping=words)
+            await self._redis.hset(
+                self._key, mapping={_field(name, pin): _word(pin) for name, pin in pins.items()}
+            )
 
 
 async def settled(steering: SteeringStore, seconds: float = PATIENCE_SECONDS) -> SteeringState:

@@ -80,8 +80,9 @@ class LoadedModels:
 
     def lacking(self) -> list[str]:
         """Name what is pinned, and could not be loaded."""
-        pinned = set() if isinstance(self.chosen, str) else dict(self.chosen).keys()
-        return sorted(pinned - {each.version.name for each in self.all()})
+        pins: Pins = () if isinstance(self.chosen, str) else self.chosen
+        loaded = {each.version.name for each in self.all()}
+        return [name for name, _ in pins if name not in loaded]
 
     def all(self) -> list[Loaded]:
         return [*self.forecasters.values(), *([self.capacity] if self.capacity else [])]
