@@ -65,6 +65,7 @@ class Measured:
         """Let the process go, and give what it measured."""
         _open(self._process.stdin).close()
         self._process.wait()
+        _open(self._process.stdout).close()
         by_case = zip(*self._parts, strict=True)
         return {
             label: Cost.of([piece for part in parts for piece in part])
