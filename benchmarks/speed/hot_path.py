@@ -28,7 +28,7 @@ Label = tuple[str, int]
 
 
 class Cost(NamedTuple):
-    """Microseconds of one call, over all parts."""
+    """Microseconds of one call, over all pieces of all parts."""
 
     least: float
     median: float
@@ -52,7 +52,7 @@ class Measured:
             text=True,
         )
         self.labels: list[Label] = [(name, rows) for name, rows in self._read()]
-        self._parts: list[list[float]] = []
+        self._parts: list[list[list[float]]] = []
 
     def part(self) -> None:
         """Time one part of each case."""
@@ -65,8 +65,12 @@ class Measured:
         """Let the process go, and give what it measured."""
         _open(self._process.stdin).close()
         self._process.wait()
+        _open(self._process.stdout).close()
         by_case = zip(*self._parts, strict=True)
-        return {label: Cost.of(parts) for label, parts in zip(self.labels, by_case, strict=True)}
+        return {
+            label: Cost.of([piece for part in parts for piece in part])
+            for label, parts in zip(self.labels, by_case, strict=True)
+        }
 
     def _read(self) -> Any:
         line = _open(self._process.stdout).readline()

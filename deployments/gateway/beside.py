@@ -40,7 +40,7 @@ class BesideColumns:
     ) -> None:
         self._family = family
         self._freezes = freezes
-        self._needed: OrderedDict[tuple[int, str], _Needed] = OrderedDict()
+        self._needed: OrderedDict[str, _Needed] = OrderedDict()
 
     def add(
         self,
@@ -96,11 +96,10 @@ class BesideColumns:
         return held
 
     def _needs(self, version: Version) -> _Needed:
-        key = (version.number, version.config_hash)
-        needed = self._needed.get(key)
+        needed = self._needed.get(version.config_hash)
         if needed is None:
             names = self._policy(version).beside()
-            needed = self._needed[key] = _Needed(
+            needed = self._needed[version.config_hash] = _Needed(
                 any(name in TIME_COLUMNS for name in names), tuple(filter(is_parameter, names))
             )
             if len(self._needed) > MOST_VERSIONS:

@@ -241,7 +241,7 @@ class Judgement:
         levels, rungs = columns.pop("_level"), columns.pop("_fallback")
         head = frame.head
         violations, refusals, alarms, overrides = (
-            {int(row): each for row, each in head.get(which, {}).items()}
+            {int(row): each for row, each in said.items()} if (said := head.get(which)) else {}
             for which in ("violations", "refusals", "alarms", "overrides")
         )
         return cls(

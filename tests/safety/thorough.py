@@ -4,8 +4,8 @@ What a batch costs may depend on what is in it; what becomes of it may not.
 """
 
 import numpy as np
+import numpy.typing as npt
 
-from safety.arrays import FloatArray
 from safety.checker import Checker, Columns, Verdicts
 
 
@@ -18,7 +18,7 @@ class Thorough(Checker):
             found = self._verdicts(matrix, broken)
         return Verdicts(found.levels, found.violations, broken)
 
-    def matrix(self, columns: Columns, n: int) -> FloatArray:
+    def matrix(self, columns: Columns, n: int) -> npt.NDArray[np.float64]:
         """Lay the columns out one by one."""
         matrix = np.empty((len(self.fields), n))
         for at, field in enumerate(self.fields):
