@@ -41,7 +41,6 @@ def outcome_of(
         asked_again=asked_again,
         changes=[] if after.refused else changes,
         flips=flips,
-        level=(recorded.safety["level"], after.level),
         new=sorted(breaks - broken),
         gone=sorted(broken - breaks),
         refused=after.refused,

@@ -53,7 +53,6 @@ class Outcome(TypedDict, total=False):
     changes: Sequence[tuple[str, int | None, Shown, Shown]]
     # Named choices that flip, and who answers: field, before, after.
     flips: list[tuple[str, str, str]]
-    level: tuple[str, str]
     # Rules and their levels that are broken now and were not, and the other way round.
     new: list[tuple[str, str]]
     gone: list[tuple[str, str]]
