@@ -85,12 +85,18 @@ class ImpactJobs:
             until=asked.until,
             rows=asked.rows,
         )
-        self._jobs[asked.version] = job
         await self._keep(job)
+        if asked.version in self._tasks:  # somebody else was quicker
+            return self._jobs[asked.version]
+        self._jobs[asked.version] = job
         task = asyncio.create_task(self._run(job, version), name=f"impact of {version.number}")
         self._tasks[asked.version] = task
-        task.add_done_callback(lambda _: self._tasks.pop(asked.version, None))
+        task.add_done_callback(lambda _: self._forget(asked.version))
         return job
+
+    def _forget(self, number: int) -> None:
+        """Let go of a replay that is over: Redis has it."""
+        del self._tasks[number], self._jobs[number]
 
     async def get(self, number: int) -> ImpactShown | None:
         """Give the latest replay of a version: as it goes on, or as it was kept."""

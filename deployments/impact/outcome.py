@@ -23,7 +23,7 @@ def outcome_of(
     asked_again: bool,
 ) -> Outcome:
     """Compare what left with what would have left; `before` is the decision played as it was."""
-    changes = list(_changes(recorded, left, after, policy))
+    changes = [] if after.refused else list(_changes(recorded, left, after, policy))
     flips = [
         (each.field, str(each.before), str(each.after))
         for each in changes
@@ -39,9 +39,8 @@ def outcome_of(
         family=recorded.family.name,
         version=recorded.version,
         asked_again=asked_again,
-        changes=[] if after.refused else changes,
+        changes=changes,
         flips=flips,
-        level=(recorded.safety["level"], after.level),
         new=sorted(breaks - broken),
         gone=sorted(broken - breaks),
         refused=after.refused,

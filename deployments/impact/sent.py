@@ -46,7 +46,8 @@ def _sent(outcome: Outcome, decision_id: str) -> Outcome:
     sent = Outcome(**outcome)
     sent["id"] = decision_id
     if "changes" in outcome:
-        sent["changes"] = [tuple(each) for each in outcome["changes"]]  # type: ignore[misc] # see above
+        changes = outcome["changes"]
+        sent["changes"] = [(name, item, was, now) for name, item, was, now in changes]
     return sent
 
 

@@ -3,7 +3,7 @@
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from deployments.api.impact import (
     ShareShown,
 )
 from deployments.impact.shares import share_interval
-from deployments.impact.wire import REFUSED, RUNG, Change, Outcome
+from deployments.impact.wire import REFUSED, RUNG, Change, Outcome, Shown
 
 EXAMPLES = 5
 # Of kinds of flips, rules and reasons: a record that is full of them names the commonest.
@@ -64,17 +64,14 @@ class _Field:
 
     def add(self, decision_id: str, change: Change) -> None:
         self.rows += 1
-        size = 0.0
-        if _is_number(change.before) and _is_number(change.after):
-            moved = float(change.after) - float(change.before)  # type: ignore[arg-type] # numbers
-            size = abs(moved)
-            self.sizes.append(size)
+        if (moved := _moved(change)) is not None:
+            self.sizes.append(abs(moved))
             self.raised += moved > 0
             self.lowered += moved < 0
         example = ExampleShown(
             decision_id=decision_id, item=change.item, before=change.before, after=change.after
         )
-        heapq.heappush(self.largest, (size, -self.rows, example))
+        heapq.heappush(self.largest, (abs(moved or 0.0), -self.rows, example))
         if len(self.largest) > EXAMPLES:
             heapq.heappop(self.largest)
 
@@ -175,14 +172,16 @@ def _add(family: _Family, outcome: Outcome) -> None:
     family.flipped += any(kind not in (RUNG, REFUSED) for kind, *_ in outcome["flips"])
     for name, change in _largest(outcome["changes"]):
         family.fields.setdefault(name, _Field()).add(decision_id, change)
-    for flip in outcome["flips"]:
-        family.flips.setdefault(tuple(flip), Examples()).add(decision_id)
+    for name, before, after in outcome["flips"]:
+        family.flips.setdefault((name, before, after), Examples()).add(decision_id)
     for kinds, found in ((family.new, outcome["new"]), (family.gone, outcome["gone"])):
-        for rule in found:
-            kinds.setdefault(tuple(rule), Examples()).add(decision_id)
+        for rule, level in found:
+            kinds.setdefault((rule, level), Examples()).add(decision_id)
 
 
-def _largest(changes: list[Change]) -> Iterator[tuple[str, Change]]:
+def _largest(
+    changes: Iterable[tuple[str, int | None, Shown, Shown]],
+) -> Iterator[tuple[str, Change]]:
     """Give each field's change; of the items of a list the largest, under a name of their own."""
     largest: dict[str, Change] = {}
     for each in (Change(*change) for change in changes):
@@ -193,14 +192,17 @@ def _largest(changes: list[Change]) -> Iterator[tuple[str, Change]]:
 
 
 def _size(change: Change) -> float:
+    return abs(_moved(change) or 0.0)
+
+
+def _moved(change: Change) -> float | None:
+    """Give by how much a number moved; None of a choice, and of an end that is open."""
     before, after = change.before, change.after
-    if not (_is_number(before) and _is_number(after)):
-        return 0.0
-    return abs(float(after) - float(before))  # type: ignore[arg-type] # numbers, as asked above
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if before is None or isinstance(before, bool | str):
+        return None
+    if after is None or isinstance(after, bool | str):
+        return None
+    return after - before
 
 
 def _base(replayed: int, read: int, recorded: int | None) -> Base:

@@ -1,5 +1,6 @@
 """What goes between the archive's owner and the process that plays: rows there, outcomes back."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -48,10 +49,10 @@ class Outcome(TypedDict, total=False):
     # So many seconds back the entity's last safe answer has to be looked for.
     needs_last: float
     asked_again: bool
-    changes: list[Change]
+    # As `Change` has them; what comes through the pipe are lists.
+    changes: Sequence[tuple[str, int | None, Shown, Shown]]
     # Named choices that flip, and who answers: field, before, after.
     flips: list[tuple[str, str, str]]
-    level: tuple[str, str]
     # Rules and their levels that are broken now and were not, and the other way round.
     new: list[tuple[str, str]]
     gone: list[tuple[str, str]]

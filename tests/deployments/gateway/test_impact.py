@@ -23,6 +23,7 @@ from deployments.api.shipped import FAMILIES
 from deployments.gateway.routes import config_impact
 from deployments.history.impact_jobs import ImpactJobs
 from deployments.history.questions import Questions
+from deployments.impact import tally
 from deployments.impact.models_again import AskedAgain
 from deployments.impact.playing import Playing
 from deployments.impact.recorded import read
@@ -97,6 +98,14 @@ def with_policy(document: ConfigDocument, family: str, **changes: Any) -> Config
     return document.model_copy(update={"safety": safety})
 
 
+PRESSED = Forbidden(
+    name="pressed",
+    when=Comparison(left="infra", op=">", right=0.7),
+    level=Level.UNSAFE,
+    message="Under such pressure no model was tried.",
+)
+
+
 def stricter(document: ConfigDocument) -> ConfigDocument:
     """Limit the fleet, trust no model under pressure, and do not warn of wide intervals."""
     tail = document.safety.families["tail"]
@@ -107,17 +116,11 @@ def stricter(document: ConfigDocument) -> ConfigDocument:
         repair=Repair.CLAMP,
         message="Twelve are enough.",
     )
-    pressed = Forbidden(
-        name="pressed",
-        when=Comparison(left="infra", op=">", right=0.7),
-        level=Level.UNSAFE,
-        message="Under such pressure no model was tried.",
-    )
     return with_policy(
         document,
         "tail",
         ranges=(*tail.ranges, fewer),
-        forbidden=(pressed,),
+        forbidden=(PRESSED,),
         widths=tail.widths[1:],
     )
 
@@ -294,7 +297,7 @@ async def test_last_answers_are_those_that_were_given(house: House, replays: Rep
     pressed = calm | {"infra": 0.9}
     first, second = await asked_all(house, [calm, pressed])
     assert (first["meta"]["rung"], second["meta"]["rung"]) == ("model", "model")
-    candidate = stricter(house.document)
+    candidate = with_policy(house.document, "tail", forbidden=(PRESSED,))
     found = await replays.impact(await draft(house, candidate))
     assert found.report is not None
     assert (found.report.replayed, found.report.left_out) == (2, [])
@@ -315,7 +318,10 @@ async def test_last_answers_are_those_that_were_given(house: House, replays: Rep
     assert sorted(same.report.versions.values()) == [2, 2]
 
 
-async def test_an_override_holds_under_every_version(house: House, replays: Replays) -> None:
+async def test_an_override_holds_under_every_version(
+    house: House, replays: Replays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "EXAMPLES", 10_000)
     body = {"entity": "order-gateway", "load": 0.3, "infra": 0.9}
     async with house.client(Role.ADMIN) as client:
         put = {

@@ -64,10 +64,10 @@ def fallback(given: dict[str, float], most: float) -> dict[str, Any]:
     }
 
 
-def by_hand(found: Drawn, at: int, before: dict[str, Any]) -> dict[str, Any]:
+def by_hand(found: Drawn, at: int, row: Row, before: dict[str, Any]) -> dict[str, Any]:
     """Give what the stricter version answers: the shipped limits, and two more."""
     given = {name: float(column[at]) for name, column in found.inputs.items()}
-    was_fallback = found.rows[at]["answer"]["safety"]["fallback"]
+    was_fallback = row["answer"]["safety"]["fallback"]
     if was_fallback or found.said["breach_probability"][at] > SUREST:
         return fallback(given, MOST)
     # The shipped caps come after the ranges, and a fleet shrinks by 20 at most.
@@ -81,7 +81,7 @@ def test_each_answer_is_the_one_that_a_scalar_computation_gives() -> None:
     changed, sizes, flips = 0, dict[str, list[float]](), dict[tuple[str, str], int]()
     for at, (outcome, row) in enumerate(zip(outcomes, found.rows, strict=True)):
         before = shown(row)
-        after = by_hand(found, at, before)
+        after = by_hand(found, at, row, before)
         expected = {
             name: (before[name], after[name]) for name in after if before[name] != after[name]
         }
