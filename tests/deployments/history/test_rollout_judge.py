@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import pytest
 from redis.asyncio import Redis
 
@@ -23,6 +24,7 @@ from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.archive import Archive
 from observability.ledger.entry import Entry
 from observability.schema import create_tables
+from settings.redis_names import redis_name
 from tests.config_store.certificates.step import CANDIDATE, INCUMBENT, NOW, STATED, Rows, chain
 from tests.config_store.steering.people import ADA, CY
 
@@ -149,6 +151,21 @@ async def test_a_restarted_judge_goes_on_where_it_was(court: Court) -> None:
     looks = await court.looks(state.rollout)
     assert [len(look.spans) for look in looks] == [2, 2]
     assert [look.rows for look in looks] == [100, 3000]
+    assert await court.verified(state.rollout, entries) == [Verdict.GOOD]
+
+
+async def test_what_another_release_kept_is_made_anew(court: Court, redis: Redis) -> None:
+    await court.begin(Strategy.CANARY)
+    entries = of_two_gateways(Rows().canary(3000, allowed=True))
+    court.archive.add(entries)
+    await court.at(60)
+    key = redis_name(redis, "config", "evidence")
+    kept = orjson.loads(await redis.get(key))
+    for metric in kept["examination"]["trial"]["tests"].values():
+        del metric["keys"]
+    await redis.set(key, orjson.dumps(kept))
+    court.restart()
+    state = await court.at(400)
     assert await court.verified(state.rollout, entries) == [Verdict.GOOD]
 
 
