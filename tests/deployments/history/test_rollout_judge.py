@@ -157,8 +157,9 @@ async def test_a_restarted_judge_goes_on_where_it_was(court: Court) -> None:
 async def test_what_another_release_kept_is_made_anew(court: Court, redis: Redis) -> None:
     await court.begin(Strategy.CANARY)
     entries = of_two_gateways(Rows().canary(3000, allowed=True))
+    court.archive.add([each for each in entries if each.header.seq <= 1])
+    await court.at(100)
     court.archive.add(entries)
-    await court.at(60)
     key = redis_name(redis, "config", "evidence")
     kept = orjson.loads(await redis.get(key))
     for metric in kept["examination"]["trial"]["tests"].values():
