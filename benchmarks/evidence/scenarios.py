@@ -103,7 +103,7 @@ def planted() -> list[Scenario]:
     cases = [
         ("p99 +20 %", PLAIN, SLOWER, 60_000),
         ("p99 +20 %", WIDE, SLOWER, 120_000),
-        ("p99 +20 %", HEAVY, SLOWER, 120_000),
+        ("p99 +20 %", HEAVY, SLOWER, 240_000),
         ("violations +1 point", PLAIN, VIOLATING, 60_000),
         ("intervals twice as wide", PLAIN, WIDER, 4_000),
     ]

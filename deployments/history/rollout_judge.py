@@ -118,11 +118,20 @@ class RolloutJudge:
             await self._note(rollout, str(untested))
             return None
         if self._evidence is None:
-            kept = await self._progress.examination()
-            self._evidence = None if kept is None else StepEvidence.from_json(orjson.loads(kept))
+            self._evidence = await self._kept()
         if self._evidence is None or self._evidence.plan != plan:
             self._evidence = StepEvidence.begin(plan)
         return self._evidence
+
+    async def _kept(self) -> StepEvidence | None:
+        kept = await self._progress.examination()
+        if kept is None:
+            return None
+        try:
+            return StepEvidence.from_json(orjson.loads(kept))
+        except (KeyError, TypeError, ValueError):
+            log.warning("The evidence that is kept is of another release: it is made anew")
+            return None
 
     async def _say(self, rollout: Rollout, evidence: StepEvidence, look: Look) -> Verdict:
         """Put the verdict of a look into the rollout, where it is another than before."""

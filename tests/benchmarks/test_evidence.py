@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.evidence import whole
 from benchmarks.evidence.canary import judge
 from benchmarks.evidence.crossing import NEVER
 from benchmarks.evidence.run import Result, lowest
 from benchmarks.evidence.scenarios import AT_THE_MARGIN, FALSE_ALARMS, PLAIN, Scenario
 from benchmarks.evidence.traffic import Regression, Traffic, play
+from config_store.steering.settings import RolloutSettings
 from models.evidence.margins import Design, Margins, Quantile, Rate
 from models.evidence.trial import Pairs, Requests, Trial
+from models.evidence.verdict import Verdict
 
 MARGINS = Margins(
     alpha=0.2,
@@ -75,3 +78,15 @@ def test_a_share_that_is_too_high_is_a_fault() -> None:
 def test_the_bound_is_an_exact_one() -> None:
     assert lowest(0, 1000) == 0.0
     assert 0.049 < lowest(67, 1000) < 0.051  # so many of 1,000 are too many for 5 %
+
+
+@pytest.mark.parametrize(("width", "last"), [(1.0, Verdict.UNKNOWN), (8.0, Verdict.BAD)])
+def test_a_whole_rollout_is_judged_step_by_step(
+    width: float, last: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole, "MINUTES", 4)
+    found = whole.play_whole(PLAIN, Regression(width=width), RolloutSettings(), 1)
+    assert len(found.verdicts) == 4
+    assert found.verdicts[0] is Verdict.UNKNOWN  # of 800 requests the candidate has eight
+    assert found.verdicts[-1] is last
+    assert found.rolled_back is (last is Verdict.BAD)

@@ -137,7 +137,7 @@ def test_models_that_claim_nothing_in_both_arms_are_no_worse() -> None:
     examination = Examination(CANARY)
     look = examination.look(NOW, chain("gw-a", study_canary(3000)))
     assert look.metrics["interval_width"].verdict is Verdict.GOOD
-    open_now = {"interval": None, "meta": {}}
+    open_now: dict[str, Any] = {"interval": None, "meta": {}}
     worse = Examination(CANARY)
     look = worse.look(NOW, chain("gw-a", Rows().canary(3000, answer=open_now)))
     assert look.metrics["interval_width"].verdict is Verdict.BAD

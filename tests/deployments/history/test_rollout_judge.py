@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import pytest
 from redis.asyncio import Redis
 
@@ -26,6 +27,7 @@ from observability.ledger.entry import Entry
 from observability.schema import create_tables
 from observability.timeline.event import read_event
 from observability.timeline.stream import TimelineStream
+from settings.redis_names import redis_name
 from tests.config_store.certificates.step import CANDIDATE, INCUMBENT, NOW, STATED, Rows, chain
 from tests.config_store.steering.people import ADA, CY
 
@@ -178,6 +180,22 @@ async def test_a_restarted_judge_goes_on_where_it_was(court: Court) -> None:
         (number, look.at, look.rows) for number, look in enumerate(looks, start=1)
     ]
     assert [each.metrics["p99_ms"].verdict for each in points] == ["unknown", "good"]
+    assert await court.verified(state.rollout, entries) == [Verdict.GOOD]
+
+
+async def test_what_another_release_kept_is_made_anew(court: Court, redis: Redis) -> None:
+    await court.begin(Strategy.CANARY)
+    entries = of_two_gateways(Rows().canary(3000, allowed=True))
+    court.archive.add([each for each in entries if each.header.seq <= 1])
+    await court.at(100)
+    court.archive.add(entries)
+    key = redis_name(redis, "config", "evidence")
+    kept = orjson.loads(await redis.get(key))
+    for metric in kept["examination"]["trial"]["tests"].values():
+        del metric["keys"]
+    await redis.set(key, orjson.dumps(kept))
+    court.restart()
+    state = await court.at(400)
     assert await court.verified(state.rollout, entries) == [Verdict.GOOD]
 
 
