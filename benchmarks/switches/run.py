@@ -84,7 +84,8 @@ async def measure(platform: Platform, times: int, console: Console) -> Measured:
 
 async def _drafted(steering: SteeringStore, configs: ConfigStore) -> Documents:
     """Write the versions as an operator's tool does that has checked them itself."""
-    base, found = (await configs.active()).document, {}
+    base = (await configs.active()).document
+    found: Documents = {}
     for mark in range(1, VERSIONS + 1):
         document = marked(base, mark)
         life = await steering.draft(document, f"mark {mark}", BENCH, time.time())
