@@ -14,8 +14,8 @@ LARGEST = float(np.finfo(np.float64).max)
 
 def none_of(found: BoolArray) -> bool:
     """Tell whether all are false; of few values counting costs half of what any() does."""
-    return np.count_nonzero(found) == 0
+    return not np.count_nonzero(found)
 
 
 def all_of(found: BoolArray) -> bool:
-    return np.count_nonzero(found) == found.size
+    return int(np.count_nonzero(found)) == found.size

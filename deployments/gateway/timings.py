@@ -34,7 +34,7 @@ class Stopwatch:
         for found in judgement.violations.values():
             for violation in found:
                 self._metrics.violated(family, str(violation["level"]))
-        if fallbacks := np.count_nonzero(judgement.fallback):
+        if fallbacks := int(np.count_nonzero(judgement.fallback)):
             self._metrics.model_fallbacks.labels(family).inc(fallbacks)
 
     def write(self) -> None:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from redis.asyncio import Redis
@@ -102,7 +103,7 @@ class ImpactJobs:
         """Give the latest replay of a version: as it goes on, or as it was kept."""
         if number in self._tasks:
             return self._jobs[number]
-        kept = await self._redis.hget(self._key, str(number))
+        kept: Any = await self._redis.hget(self._key, str(number))
         found = None if kept is None else _read(kept)
         if found is not None and found.state in ("queued", "running"):
             found = found.model_copy(update={"state": "failed", "reason": RESTARTED})

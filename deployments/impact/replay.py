@@ -153,7 +153,7 @@ class Rules:
             level=LEVELS[int(judged.levels[row])],
             rung=RUNGS[int(judged.rungs[row])],
             violations={
-                (each["rule"], each.get(item)): str(each["level"])
+                (each["rule"], None if item is None else each.get(item)): str(each["level"])
                 for each in judged.violations.get(row, ())
             },
             refused="" if refusal is None else refusal["message"],

@@ -58,8 +58,7 @@ class ArmsQuantile:
         last = self.edges.size
         found = np.clip(np.arange(last + 1) - steps, 0, last)
         found[[0, last]] = 0, last
-        moved: Floats = np.bincount(found, self.histograms[1], last + 1)
-        return moved
+        return np.bincount(found, self.histograms[1], last + 1).astype(np.float64)
 
     def to_json(self) -> dict[str, Any]:
         return {"histograms": [sparse(each) for each in self.histograms]}

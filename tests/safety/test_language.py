@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safety.arrays import FloatArray
+from deployments.runtime.batch import Columns
 from safety.checker import Checker
 from safety.fallback import Fallback
 from safety.policy import FamilyPolicy
@@ -18,7 +18,7 @@ from tests.safety.policies import CALM_ROWS, COLUMNS, POLICY, ROWS, SMALL_POLICY
 Rows = list[dict[str, float]]
 
 
-def columns_of(rows: Rows) -> dict[str, FloatArray]:
+def columns_of(rows: Rows) -> Columns:
     return {name: np.array([row[name] for row in rows]) for name in COLUMNS}
 
 

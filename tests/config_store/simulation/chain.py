@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import orjson
 
-from config_store.steering.commands import Actor, Command, Deploy, EmergencyOff
+from config_store.steering.commands import Actor, Command, Deploy, Draft, EmergencyOff
 from config_store.steering.state import SteeringState
 from tests.config_store.simulation import invariants, permissions, steps
 from tests.config_store.simulation.invariants import check
@@ -139,7 +139,7 @@ class Chain:
         steps.ends_are_meant(before, state, commands)
         steps.deploys_are_earned(before, state, commands, by)
         new = state.versions.keys() - before.versions.keys()
-        if len(new) == sum(isinstance(each, steps.Draft) for each in commands):
+        if len(new) == sum(isinstance(each, Draft) for each in commands):
             steps.follows(before, state, commands, by)
 
     @property

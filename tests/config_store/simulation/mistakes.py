@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 from access.keys import Role
 from config_store.steering import (
+    commands,
     deploys,
     interventions,
     lives,
@@ -214,7 +215,7 @@ MISTAKES: dict[str, Plant] = {
     # What people put over it.
     "a rollback ends emergency mode": _transition(RollBack, _ends_emergency),
     "an operator ends emergency mode": lambda: patch.dict(
-        transitions.ROLES, {EmergencyOff: Role.OPERATOR}
+        commands.ROLES, {EmergencyOff: Role.OPERATOR}
     ),
     "emergency mode lets a rollout go on": _transition(EmergencyOn, _keeps_rollout),
     "a gateway forgets an emergency with Redis": _of(gateways, "held", _forgets),

@@ -115,7 +115,8 @@ async def test_a_watch_that_lags_says_so_once_and_when_it_is_over(
         redis_server.kill()
         await until(lambda: watch.stale)
         now[0] += UP_TO_DATE_SECONDS + 0.1
-        assert (watch.up_to_date, watch.lags) == (False, False)
+        is_current, lags = watch.up_to_date, watch.lags
+        assert (is_current, lags) == (False, False)
         now[0] += LAGS_SECONDS
         for _ in range(3):
             watch.log_lag()

@@ -262,7 +262,8 @@ class Platform:
 
     async def _dump(self) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
-        for key in await self._observer.keys("*"):
+        keys: list[Any] = await self._observer.keys("*")
+        for key in keys:
             dumped = await self._observer.dump(key)
             assert dumped is not None
             found[key] = dumped

@@ -9,6 +9,7 @@ import deployments.tail.deployment
 from access.keys import Role
 from config_store.steering.commands import Actor, EmergencyOn
 from config_store.steering.store import SteeringStore
+from deployments.tail.answering import answer_rows
 from safety.emergency import CriticalRule, EmergencyRules
 from tests.deployments.house import House
 from tests.redis_server import RedisServer
@@ -134,7 +135,7 @@ async def test_a_gateway_that_knows_first_is_enough(house: House) -> None:
 
 def break_model(patch: pytest.MonkeyPatch) -> None:
     """Have the tail model answer no number for its p99."""
-    real = deployments.tail.deployment.answer_rows
+    real = answer_rows
 
     def broken(*asked: Any) -> Any:
         found = real(*asked)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -190,7 +191,8 @@ async def test_what_another_release_kept_is_made_anew(court: Court, redis: Redis
     await court.at(100)
     court.archive.add(entries)
     key = redis_name(redis, "config", "evidence")
-    kept = orjson.loads(await redis.get(key))
+    held: Any = await redis.get(key)
+    kept = orjson.loads(held)
     for metric in kept["examination"]["trial"]["tests"].values():
         del metric["keys"]
     await redis.set(key, orjson.dumps(kept))

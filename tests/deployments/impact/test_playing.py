@@ -35,9 +35,8 @@ def play(found: Drawn, candidate: Any) -> list[Outcome]:
 
 def shown(row: Row) -> dict[str, Any]:
     """Give what the client was shown, by the names of columns."""
-    return row["answer"]["data"] | {
-        name: row["answer"]["interval"][name] for name in ("lower", "upper")
-    }
+    found: dict[str, Any] = row["answer"]["data"]
+    return found | {name: row["answer"]["interval"][name] for name in ("lower", "upper")}
 
 
 def fallback(given: dict[str, float], most: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from models.evidence.metric_test import MetricTest
 from models.evidence.quantiles import ArmsQuantile
 from models.evidence.rates import ArmsRate, PairsRate
 from models.evidence.sequences import Interval
+from models.evidence.slices import slices_of
 from models.evidence.verdict import Verdict
 from tests.models.evidence.test_quantiles import P90, arms, drawn
 
@@ -32,7 +33,9 @@ def add(test: MetricTest, one: np.ndarray, other: np.ndarray, *, paired: bool) -
         test.add_pairs(one, other, None)
     else:
         candidate = np.arange(one.size) % 2 == 1
-        test.add_requests(candidate, np.where(candidate, other, one), None)
+        keys = [str(at) for at in range(one.size)]
+        slices = slices_of(keys, candidate, 0.5)
+        test.add_requests(candidate, np.where(candidate, other, one), slices, None)
 
 
 @given(counts=COUNTS, share=st.sampled_from([0.05, 0.5]))
