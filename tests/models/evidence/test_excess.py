@@ -14,7 +14,6 @@ from models.evidence.quantiles import ArmsQuantile
 from models.evidence.rates import ArmsRate, PairsRate
 from models.evidence.sequences import Interval
 from models.evidence.slices import slices_of
-from models.evidence.verdict import Verdict
 from tests.models.evidence.test_quantiles import P90, arms, drawn
 
 NOTHING: tuple[Interval, Interval] = ((None, None), (None, None))
@@ -33,8 +32,7 @@ def add(test: MetricTest, one: np.ndarray, other: np.ndarray, *, paired: bool) -
         test.add_pairs(one, other, None)
     else:
         candidate = np.arange(one.size) % 2 == 1
-        keys = [str(at) for at in range(one.size)]
-        slices = slices_of(keys, candidate, 0.5)
+        slices = slices_of([str(at) for at in range(one.size)], candidate, 0.5)
         test.add_requests(candidate, np.where(candidate, other, one), slices, None)
 
 
@@ -91,7 +89,7 @@ def test_a_quantiles_evidence_of_another_factor_is_no_more_than_against_any_valu
     "metric", [ERRORS, Quantile(name="p", p=0.9, margin=0.2, low=0.1, high=1e4), LOSS]
 )
 @pytest.mark.parametrize("worse", [0.0, 1.0, 4.0])
-def test_the_margin_is_left_out_where_there_is_a_verdict(
+def test_the_margin_is_left_out_where_its_test_has_its_evidence(
     metric: Metric, worse: float, paired: bool
 ) -> None:
     rng, test, margin = np.random.default_rng(5), metric_test(metric, paired=paired), metric.margin
@@ -105,17 +103,17 @@ def test_the_margin_is_left_out_where_there_is_a_verdict(
         else:
             one, other = np.exp(3 + draw) * np.array([[1.0], [(1 + margin) ** worse]])
         add(test, one, other, paired=paired)
-        verdict, (lower, upper) = test.look().verdict, test.excess()
+        evidence, (lower, upper) = test.look().evidence, test.excess()
         ends = -np.inf if lower is None else lower, np.inf if upper is None else upper
         assert ends[0] <= ends[1]
         left_out = ends[0] >= margin, ends[1] <= margin
         if (paired and isinstance(metric, Quantile)) or isinstance(metric, Mean):
             # Read off the two arms, which may know it a little before the test does.
-            assert left_out[0] or verdict is not Verdict.BAD
-            assert left_out[1] or verdict is not Verdict.GOOD
+            assert left_out[0] or not evidence.is_bad
+            assert left_out[1] or not evidence.is_good
         else:
-            assert left_out == (verdict is Verdict.BAD, verdict is Verdict.GOOD)
-    assert verdict is {0.0: Verdict.GOOD, 1.0: Verdict.UNKNOWN, 4.0: Verdict.BAD}[worse]
+            assert left_out == (evidence.is_bad, evidence.is_good)
+    assert (evidence.is_bad, evidence.is_good) == (worse == 4.0, worse == 0.0)
 
 
 @pytest.mark.parametrize("paired", [False, True])
