@@ -45,8 +45,9 @@ def judged_alike(policy: FamilyPolicy, batches: Batches) -> None:
     judge = Judge.of(remembering)
     quick, slow = LastSafe(judge.remembered, most=8), LastSafe(judge.remembered, most=8)
     for at, (rows, entities, items) in enumerate(batches):
+        columns: dict[str, Any] = columns_of(rows)
         asked = [
-            Batch("tail", entities[: len(rows)], columns_of(rows), items=min(items, len(rows)))
+            Batch("tail", entities[: len(rows)], dict(columns), items=min(items, len(rows)))
             for _ in range(2)
         ]
         now = NOW + 20 * at
