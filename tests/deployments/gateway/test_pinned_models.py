@@ -103,9 +103,7 @@ async def test_a_moved_alias_changes_no_answer_and_a_rollback_brings_them_back_t
     # What remembers models is gone: the registry, its pointers, and the files.
     shutil.rmtree(models)
     await Operator(house).command(RollBack("it was worse", after=first + 1))
-    with suppress(
-        UnknownModelError
-    ):  # the house's first version pins nothing, and misses its alias
+    with suppress(UnknownModelError):  # the first version pins nothing, and misses its alias
         await look_for_champions(house)
     assert await answers(house) == before
     await follower.step()
