@@ -4,6 +4,7 @@ All of it reads small files, and may hash a model's: for a thread.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from models.digest import digest_of
 from models.errors import ModelError, UnknownModelError
 from models.model_version import ModelVersion
 from models.needs import NEEDS, TAIL
-from models.pointer import find_version, read_pointer
+from models.pointer import find_version, keep_record, read_pointer
 
 # Capacity plans go by all of these, under the one alias of the family.
 CAPACITY_MODELS = tuple(name for name in NEEDS if name != TAIL.model)
@@ -26,7 +27,10 @@ def aliases_of(document: ConfigDocument) -> dict[str, str]:
 
 
 def resolved(document: ConfigDocument, models: Path) -> dict[str, PinnedModel]:
-    """Give what the aliases name now; one that names nothing that can be read is left out."""
+    """Give what the aliases name now, and see that each has its record beside its files.
+
+    An alias that names nothing that can be read is left out.
+    """
     named = {name: _named(models, name, alias) for name, alias in aliases_of(document).items()}
     return {name: pin for name, pin in named.items() if pin is not None}
 
@@ -85,6 +89,9 @@ def _named(models: Path, name: str, alias: str) -> PinnedModel | None:
         return None
     if version is None:
         return None
+    # An earlier release left none, and once the alias moves nothing else says what this one is.
+    with suppress(OSError):  # where the folder may only be read
+        keep_record(models, version)
     return PinnedModel(alias=alias, version=version.version, digest=version.digest)
 
 

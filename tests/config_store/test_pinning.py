@@ -123,3 +123,5 @@ def test_a_version_of_release_0_1_0_has_no_digest_and_is_pinned_by_its_number(
     document = pinned(default_document(), tmp_path)
     assert document.models == {TAIL: PinnedModel(version="1.0.0", digest="")}
     assert pinned_version(tmp_path, TAIL, document.models[TAIL]) == made
+    crown(tmp_path, "1.1.0")  # nothing names the first one any more, but its record
+    assert pinned_version(tmp_path, TAIL, document.models[TAIL]) == made
