@@ -114,7 +114,7 @@ async def test_one_goes_on_at_a_time_and_each_can_be_cancelled(
     assert await jobs.begin(asked(1)) is None
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not first.read:  # noqa: ASYNC110 - the replay tells nobody
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
     assert second.state == "queued"
     assert await jobs.cancel(3) is second
     assert (second.state, second.report) == ("cancelled", None)
