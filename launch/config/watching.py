@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from launch.command import printable
 from launch.config.chart import look_lines
 from launch.config.picture import full_picture, picture
 
@@ -67,12 +68,12 @@ class Watching:
     def _redraw(self) -> None:
         if self._live is not None:
             lines = [*self._drawn, *([self._away] if self._away else [])]
-            text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+            text = Text("\n".join(map(printable, lines)), no_wrap=True, overflow="ellipsis")
             self._live.update(text, refresh=True)
 
     def _print(self, lines: Sequence[str] | Iterator[str]) -> None:
         for line in lines:
-            self._console.print(line)
+            self._console.print(printable(line))
 
     def __enter__(self) -> Self:
         if self._live is not None:
