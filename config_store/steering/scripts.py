@@ -1,6 +1,6 @@
 """The two scripts by which the steering state is read and changed, each one step in Redis."""
 
-from config_store.steering.in_force import MOST_ENTRIES
+from config_store.steering.in_force import MOST_BYTES, MOST_ENTRIES
 from observability.timeline.stream import NOTE
 
 # Without a state, or where versions were published or activated past it, the headers of these are
@@ -83,6 +83,10 @@ end
 if entry ~= '' then
     redis.call('ZADD', KEYS[5], given.changed, entry)
     redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -{MOST_ENTRIES} - 1)
+    local used = redis.pcall('MEMORY', 'USAGE', KEYS[5], 'SAMPLES', '16')
+    if type(used) == 'number' and used > {MOST_BYTES} then
+        redis.call('ZREMRANGEBYRANK', KEYS[5], 0, math.floor(redis.call('ZCARD', KEYS[5]) / 10))
+    end
 end
 for _ = 1, given.events do note(KEYS[6], KEYS[7], next_argument()) end
 redis.call('PUBLISH', given.channel, 'steered ' .. given.revision)

@@ -9,7 +9,8 @@ from config_store.machine_files import files_named_anew
 from config_store.shipped import default_document
 
 RULES = {"entity": "job", "metrics": {"cpu": {"kind": "gauge", "of": {"name": "cpu"}}}}
-TABLE = {"kind": "sql", "sql": "SELECT 1", "metrics": {"cpu": {"column": "cpu"}}}
+PLACES = "SELECT {from:DateTime64(3)}, {to:DateTime64(3)}"
+TABLE = {"kind": "sql", "sql": PLACES, "metrics": {"cpu": {"column": "cpu"}}}
 LINES = {"entity_name": "shop", "paths": ["/var/log/app.log"]}
 TOPIC = {"kind": "kafka", "servers": ["k:9092"], "topic": "t"}
 SECRET = {"kind": "prometheus", "url": "http://p:9090", "mapping": RULES, "token_file": "/t"}

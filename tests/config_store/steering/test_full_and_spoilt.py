@@ -1,5 +1,7 @@
 """A Redis that is full, or that somebody wrote into by hand: what ends something goes on."""
 
+from dataclasses import replace
+
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -14,6 +16,7 @@ from config_store.steering.commands import (
     RemoveOverride,
     RollBack,
 )
+from config_store.steering.in_force import MOST_BYTES
 from tests.config_store.steering.people import CY, NOW
 from tests.config_store.steering.stores import founded, switch, validated
 
@@ -66,3 +69,20 @@ async def test_a_key_of_another_type_is_a_finding_and_is_repaired(redis: Redis, 
     assert await repair.put_back(CY, NOW) == ["the steering state"]
     assert (await store.read()).active == 2
     assert await repair.findings() == []
+
+
+async def test_the_journal_of_what_was_in_force_has_a_measure(redis: Redis) -> None:
+    store = await founded(redis)
+    overrides = [
+        replace(OVERRIDE, id=f"{number:016x}", entity=f"e{number}", reason="x" * 2000)
+        for number in range(200)
+    ]
+    await store.change(overrides, CY, NOW)
+    for _ in range(50):
+        await store.change(EmergencyOn("it is wrong"), CY, NOW)
+        await store.change(EmergencyOff("it is right"), CY, NOW)
+    used = await redis.memory_usage(store.in_force_key, samples=0)
+    assert used <= 1.1 * MOST_BYTES
+    now = await store.in_force(NOW)
+    assert now is not None
+    assert now.revision == (await store.read()).revision  # the newest is there
