@@ -1,5 +1,6 @@
 """Versions of the configuration in Redis: immutable once published, one of them active."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -20,6 +21,9 @@ from config_store.errors import (
 )
 from observability.timeline.stream import NOTE, stream_keys
 from settings.redis_names import redis_name
+
+# So many records are read at once for a list.
+PAGE = 20
 
 # Where a document was removed by hand, the number after those that are left may be another's.
 _NEXT = """
@@ -169,15 +173,14 @@ class ConfigStore:
     async def history(self, limit: int = 50) -> tuple[Listed, ...]:
         """List the latest versions, newest first; one that cannot be read hides no other."""
         kept: Any = await self._redis.hkeys(self.versions_key)
-        numbers = sorted(map(int, kept), reverse=True)[:limit]
-        if not numbers:
-            return ()
-        records = await self._redis.hmget(self.versions_key, [str(number) for number in numbers])
-        return tuple(
-            _listed(number, record)
-            for number, record in zip(numbers, records, strict=True)
-            if record is not None
-        )
+        numbers = sorted((int(each) for each in kept if each.isdigit()), reverse=True)[:limit]
+        listed = list[Listed]()
+        for begin in range(0, len(numbers), PAGE):
+            page = numbers[begin : begin + PAGE]
+            records: Any = await self._redis.hmget(self.versions_key, [str(each) for each in page])
+            # Each is read as a document, of up to a megabyte: not on an event loop.
+            listed += await asyncio.to_thread(_listed_page, page, records)
+        return tuple(listed)
 
 
 def packed(document: ConfigDocument, author: str, reason: str, now: datetime) -> bytes:
@@ -191,6 +194,14 @@ def packed(document: ConfigDocument, author: str, reason: str, now: datetime) ->
             "document": canonical.decode(),
         }
     )
+
+
+def _listed_page(numbers: list[int], records: list[bytes | str | None]) -> list[Listed]:
+    return [
+        _listed(number, record)
+        for number, record in zip(numbers, records, strict=True)
+        if record is not None
+    ]
 
 
 def _listed(number: int, record: bytes | str) -> Listed:

@@ -12,7 +12,7 @@ import typer
 from access.keys import Role
 from launch import own_processes
 from launch.cluster import before_ray
-from launch.command import failed, read_settings
+from launch.command import failed, read_settings, say
 from launch.config.commands import config
 from launch.detached import start_detached
 from launch.errors import AlreadyRunningError, LaunchError
@@ -238,7 +238,7 @@ def audit(
     except LaunchError as error:
         raise failed(str(error)) from None
     for line in verdict.lines:
-        typer.secho(line, fg=None if verdict.sound else "red")
+        say(line, fg=None if verdict.sound else "red")
     if not verdict.sound:
         raise typer.Exit(NOT_SOUND)
 
@@ -263,7 +263,7 @@ def verify(
     except LaunchError as error:
         raise failed(str(error)) from None
     for line in verdict.lines:
-        typer.secho(line, fg=None if verdict.sound else "red")
+        say(line, fg=None if verdict.sound else "red")
     if not verdict.sound:
         raise typer.Exit(NOT_SOUND)
 

@@ -6,6 +6,7 @@ the tests are made again.
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from config_store.certificates.certificate import Certificate
 from config_store.certificates.left_out import Range, judged_with_all, left_out
+from config_store.certificates.plan import Plan
 from config_store.certificates.recompute import Refuted, Verified, follows, recompute
 from launch.audit_command import Verdict
 from launch.errors import LaunchError
@@ -24,6 +26,8 @@ from observability.ledger.archive import WINDOW, Archive
 from observability.ledger.entry import Entry
 from settings.environment import Settings
 
+# A rollout of fifty steps that were looked at for three days each.
+MOST_BYTES = 512_000_000
 _CERTIFICATES = TypeAdapter(list[Certificate])
 
 
@@ -38,7 +42,11 @@ async def verify(settings: Settings, file: Path, archive: str | None) -> Verdict
 
 def read_certificates(file: Path) -> list[Certificate]:
     try:
-        found = orjson.loads(file.read_bytes())
+        with file.open("rb") as opened:
+            text = opened.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise LaunchError(f"{file} has more than {MOST_BYTES:,} bytes: it is no certificate.")
+        found = orjson.loads(text)
         return _CERTIFICATES.validate_python(found if isinstance(found, list) else [found])
     except OSError as error:
         raise LaunchError(f"{file} cannot be read: {error.strerror}.") from None
@@ -106,9 +114,25 @@ def _named(archive: Archive, certificate: Certificate) -> Iterator[Entry]:
 
 
 def _entries(archive: Archive, ranges: Iterable[Range]) -> Iterator[Entry]:
+    """Read ranges of entries, each up to where the archive has no more of it."""
     for writer, begin, end in ranges:
         for first in range(begin, end + 1, WINDOW):
-            yield from archive.window(writer, first, min(first + WINDOW - 1, end))
+            found = archive.window(writer, first, min(first + WINDOW - 1, end))
+            yield from found
+            if not found:  # a forged end may be as far away as numbers go
+                break
+
+
+def _judged_by(plan: Plan) -> str:
+    """Say what was asked: who writes a certificate of his own could have asked for less."""
+    margins = ", ".join(f"{each.name} {each.margin:g}" for each in plan.margins.metrics)
+    begun = datetime.fromtimestamp(plan.begins_ms / 1000, UTC)
+    of = f" of {plan.family}" if plan.family else ""
+    return (
+        f"It asked version {plan.candidate} against {plan.incumbent} by the rows{of} from "
+        f"{begun:%Y-%m-%d %H:%M:%SZ} on, with the margins {margins} and alpha "
+        f"{plan.margins.alpha:.3g}."
+    )
 
 
 def _line(certificate: Certificate, found: Verified | Refuted, more: int) -> str:
@@ -123,6 +147,6 @@ def _line(certificate: Certificate, found: Verified | Refuted, more: int) -> str
     )
     return (
         f"{what} is verified: {certificate.verdict}, {certificate.reason}; recomputed from "
-        f"{rows:,} rows in {found.entries:,} entries at {looks:,} looks. "
+        f"{rows:,} rows in {found.entries:,} entries at {looks:,} looks. {_judged_by(plan)} "
         f"Its hash is {certificate.hash}.{late if more else ''}"
     )

@@ -8,13 +8,15 @@ from hashlib import sha256
 from typing import Final, Literal, Self
 
 import orjson
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from config_store.certificates.plan import Plan
 from models.evidence.verdict import Verdict
 from settings.frozen import Frozen
 
 FORMAT: Final = 2
+# Beyond this, in epoch seconds, it is no time of an archive.
+LATEST = 1e11
 FIRST = ""  # what the certificate of a rollout's first step has before it
 
 
@@ -25,6 +27,12 @@ class Span(Frozen):
     first: int = Field(ge=0)
     through: int = Field(ge=0)
     entry_hash: str
+
+    @model_validator(mode="after")
+    def _has_an_entry(self) -> Self:
+        if self.through < self.first:
+            raise ValueError(f"it ends at entry {self.through}, before it begins at {self.first}")
+        return self
 
 
 class MetricAt(Frozen):
@@ -43,7 +51,7 @@ class MetricAt(Frozen):
 class Look(Frozen):
     """What was known at one time, of the entries since the look before and all earlier ones."""
 
-    at: float
+    at: float = Field(ge=0, le=LATEST)
     spans: tuple[Span, ...]
     rows: int = Field(description="Rows of the ledger that were counted so far.")
     metrics: dict[str, MetricAt]

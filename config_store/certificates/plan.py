@@ -37,7 +37,11 @@ class Plan(Frozen):
     step: int = Field(ge=0)
     incumbent: int = Field(description="A configuration version, as is the candidate.")
     candidate: int
-    begins_ms: int = Field(description="Rows of before are not counted; epoch milliseconds.")
+    begins_ms: int = Field(
+        ge=0,
+        le=100_000_000_000_000,
+        description="Rows of before are not counted; epoch milliseconds.",
+    )
     design: Design
     margins: Margins
     family: str = Field("", description="Only the rows of this family; empty for all.")

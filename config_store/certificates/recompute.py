@@ -40,6 +40,9 @@ def recompute(certificate: Certificate, entries: Iterable[Entry]) -> Verified | 
             f"The certificate was changed after it was written: it has the hash {found[:16]}, and "
             f"says {certificate.hash[:16]}."
         )
+    # Before anything is read: a forged span may name more entries than anybody could read.
+    if (gap := _gap(certificate)) is not None:
+        return gap
     chains: dict[tuple[str, int], list[Entry]] = {}
     for entry in entries:
         chains.setdefault((entry.header.writer, entry.header.seq), []).append(entry)
@@ -63,8 +66,29 @@ def follows(certificates: Iterable[Certificate]) -> Refuted | None:
     return None
 
 
+def _gap(certificate: Certificate) -> Refuted | None:
+    """Say where a writer's spans do not continue each other."""
+    last: dict[str, int] = {}
+    for number, look in enumerate(certificate.looks, start=1):
+        where = f"Look {number} of {len(certificate.looks)}"
+        for span in look.spans:
+            expected = last.get(span.writer, span.first - 1) + 1
+            if span.first < expected:
+                return Refuted(f"{where}: entry {span.first} of {span.writer} is named twice.")
+            if span.first > expected:
+                return Refuted(
+                    f"{where}: entries {expected} to {span.first - 1} of {span.writer} are left "
+                    "out of the certificate."
+                )
+            last[span.writer] = span.through
+    return None
+
+
 def _replay(certificate: Certificate, chains: Chains) -> int:
-    examination = Examination(certificate.plan)
+    try:
+        examination = Examination(certificate.plan)
+    except ValueError as untested:
+        raise _RefutedError(f"Nobody can judge by its plan: {untested}.") from untested
     last: dict[str, Entry] = {}
     count = 0
     for number, look in enumerate(certificate.looks, start=1):
@@ -86,11 +110,6 @@ def _entries(where: str, span: Span, chains: Chains, last: dict[str, Entry]) -> 
     for seq in range(span.first, span.through + 1):
         entry = _only(where, span.writer, seq, chains.get((span.writer, seq), []))
         before = last.get(span.writer)
-        if before is not None and before.header.seq + 1 != seq:
-            raise _RefutedError(
-                f"{where}: entries {before.header.seq + 1} to {seq - 1} of {span.writer} are left "
-                "out of the certificate."
-            )
         if before is not None and entry.prev_hash != before.entry_hash:
             raise _RefutedError(
                 f"{where}: entry {seq} of {span.writer} does not continue the one before it."

@@ -13,6 +13,8 @@ import orjson
 
 from config_store.changes.paths import Part, path_of
 
+# Lists of a thousand items each; the work grows with the product, and items may all be alike.
+MOST_COMPARED = 1_000_000
 Kind = Literal["added", "removed", "changed"]
 _ABSENT: Final = object()
 
@@ -48,8 +50,7 @@ def _compared(place: tuple[Part, ...], before: Any, after: Any) -> Iterator[Diff
 
 def _aligned(place: tuple[Part, ...], before: list[Any], after: list[Any]) -> Iterator[Difference]:
     old_texts, new_texts = [_written(each) for each in before], [_written(each) for each in after]
-    steps = SequenceMatcher(None, old_texts, new_texts, autojunk=False).get_opcodes()
-    for step, begin, end, new_begin, new_end in steps:
+    for step, begin, end, new_begin, new_end in _steps(old_texts, new_texts):
         if step == "equal":
             continue
         pairs = zip_longest(range(begin, end), range(new_begin, new_end))
@@ -60,6 +61,19 @@ def _aligned(place: tuple[Part, ...], before: list[Any], after: list[Any]) -> It
                 yield _difference((*place, old), before[old], _ABSENT)
             else:
                 yield from _compared((*place, new), before[old], after[new])
+
+
+def _steps(old: list[bytes], new: list[bytes]) -> list[tuple[str, int, int, int, int]]:
+    """Align two lists; beside what they begin and end with, only if that takes no minutes."""
+    shorter = min(len(old), len(new))
+    begin = next((at for at in range(shorter) if old[at] != new[at]), shorter)
+    rest = shorter - begin
+    tail = next((at for at in range(rest) if old[-1 - at] != new[-1 - at]), rest)
+    left, right = old[begin : len(old) - tail], new[begin : len(new) - tail]
+    if len(left) * len(right) > MOST_COMPARED:
+        return [("replace", begin, len(old) - tail, begin, len(new) - tail)]
+    found = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
+    return [(step, a + begin, b + begin, c + begin, d + begin) for step, a, b, c, d in found]
 
 
 def _written(value: Any) -> bytes:

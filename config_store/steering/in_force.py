@@ -8,6 +8,9 @@ from settings.frozen import Frozen
 
 # Newest entries are kept; a platform with a change every ten minutes keeps two months.
 MOST_ENTRIES = 10_000
+# Each entry holds all overrides of its time, of which there may be hundreds with long reasons: past
+# this the oldest tenth goes.
+MOST_BYTES = 32_000_000
 
 
 class InForce(Frozen):

@@ -1,6 +1,6 @@
 """The two scripts by which the steering state is read and changed, each one step in Redis."""
 
-from config_store.steering.in_force import MOST_ENTRIES
+from config_store.steering.in_force import MOST_BYTES, MOST_ENTRIES
 from observability.timeline.stream import NOTE
 
 # Without a state, or where versions were published or activated past it, the headers of these are
@@ -12,10 +12,15 @@ local function clock()
 end
 """
 
-# Also where documents were removed behind steering's back: no number is given out again.
+# Also where documents were removed behind steering's back: no number is given out again. What
+# somebody wrote there by hand, and is no number that steering gives out, says nothing.
 _HIGHEST = """
+local function whole(text)
+    local digits = type(text) == 'string' and #text < 16 and string.match(text, '^%d+$')
+    return digits and tonumber(digits) or 0
+end
 local function highest(versions, newest)
-    local number = math.max(redis.call('HLEN', versions), tonumber(newest or '0'))
+    local number = math.max(redis.call('HLEN', versions), whole(newest))
     while redis.call('HEXISTS', versions, number + 1) == 1 do number = number + 1 end
     return number
 end
@@ -42,12 +47,14 @@ local function header(number)
         created = text('created'),
     }}))
 end
-local first = stored[4] and tonumber(stored[4]) + 1 or 1
+local first = whole(stored[4]) + 1
 for number = math.max(first, count - tonumber(ARGV[1]) + 1), count do header(tostring(number)) end
 if pointer and pointer ~= stored[5] then header(pointer) end
 return {{stored[1], stored[2], stored[3], pointer, count, headers, clock()}}
 """
 
+# Over its memory limit Redis refuses a script at the first write that takes memory. Once one ran
+# that takes none the script runs to its end: nothing that ends something is refused for room.
 CHANGE = f"""
 {NOTE}
 {_CLOCK}
@@ -64,6 +71,7 @@ if tonumber(clock()) > given.latest then return 0 end
 if given.active ~= given.seen_pointer and redis.call('HEXISTS', KEYS[3], given.active) == 0 then
     return -1
 end
+if given.despite_full then redis.call('HDEL', KEYS[1], '') end
 if draft ~= '' then redis.call('HSET', KEYS[3], given.draft, draft) end
 redis.call('HSET', KEYS[1], 'revision', given.revision, 'state', state, 'digest', given.digest,
            'newest', given.newest, 'active', given.active)
@@ -75,6 +83,10 @@ end
 if entry ~= '' then
     redis.call('ZADD', KEYS[5], given.changed, entry)
     redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -{MOST_ENTRIES} - 1)
+    local used = redis.pcall('MEMORY', 'USAGE', KEYS[5], 'SAMPLES', '16')
+    if type(used) == 'number' and used > {MOST_BYTES} then
+        redis.call('ZREMRANGEBYRANK', KEYS[5], 0, math.floor(redis.call('ZCARD', KEYS[5]) / 10))
+    end
 end
 for _ = 1, given.events do note(KEYS[6], KEYS[7], next_argument()) end
 redis.call('PUBLISH', given.channel, 'steered ' .. given.revision)

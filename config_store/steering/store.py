@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from access.keys import Role
 from config_store.document import ConfigDocument
@@ -30,6 +31,8 @@ from config_store.steering.commands import (
     Draft,
     EmergencyOff,
     EmergencyOn,
+    Expire,
+    RemoveOverride,
     RollBack,
 )
 from config_store.steering.headers import header_of_line, header_of_record
@@ -54,6 +57,8 @@ LEADING = (Deploy, Advance, EmergencyOff)
 SOON_SECONDS = 1.0
 LATEST = 1e12  # any time will do
 URGENT = (EmergencyOn, RollBack, Abort)
+# They end something, and are carried out in a Redis that is full too; each takes a few bytes.
+DESPITE_FULL = (*URGENT, EmergencyOff, Expire, RemoveOverride)
 
 
 class _Seen(NamedTuple):
@@ -99,8 +104,7 @@ class SteeringStore:
         for _ in range(TRIES):
             seen = await self._look()
             changed = _applied(seen, several, by, _time(seen, several, now))
-            soon = _leads(several)
-            if _is_stored(seen, changed) or await self._write(seen, changed, by, soon=soon):
+            if _is_stored(seen, changed) or await self._write(seen, changed, by, several):
                 return changed
         raise LostRaceError(TRIES)
 
@@ -119,7 +123,7 @@ class SteeringStore:
             number = seen.published + 1
             command = Draft(number, document.config_hash, message, parent or _active(seen))
             changed = _applied(seen, (command,), by, _time(seen, (command,), now))
-            if await self._write(seen, changed, by, record):
+            if await self._write(seen, changed, by, (command,), record):
                 return changed.state.versions[number]
         raise LostRaceError(TRIES)
 
@@ -158,6 +162,7 @@ class SteeringStore:
         if not by.role.includes(Role.OPERATOR):
             raise NotPermittedError("restore", Role.OPERATOR, by.role)
         await self._refuse_trusted()
+        await self._drop_of_other_types()
         found: Any = await self._read(keys=self._read_keys, args=[0])
         revision, _, digest, pointer, published, *_ = found
         stored = _text(revision)
@@ -179,8 +184,19 @@ class SteeringStore:
                     "restore."
                 )
 
+    async def _drop_of_other_types(self) -> None:
+        """Drop what no state can be read from or written to: somebody put it there."""
+        for key, kind in ((self.key, b"hash"), (self._read_keys[1], b"string")):
+            if await self._redis.type(key) not in {kind, b"none"}:
+                await self._redis.delete(key)
+
     async def _look(self) -> _Seen:
-        found: Any = await self._read(keys=self._read_keys, args=[MOST_FOUND])
+        try:
+            found: Any = await self._read(keys=self._read_keys, args=[MOST_FOUND])
+        except ResponseError as error:
+            if "WRONGTYPE" in str(error):
+                raise ChangedBehindError("something of another type was put in its place") from None
+            raise
         revision, text, digest, pointer, published, lines, clock = found
         headers = tuple(header_of_line(line) for line in lines)
         active = int(pointer) if pointer and pointer.isdigit() else None
@@ -204,9 +220,8 @@ class SteeringStore:
         seen: _Seen,
         changed: Changed,
         by: Actor,
+        commands: tuple[Command, ...] = (),
         record: bytes = b"",
-        *,
-        soon: bool = False,
     ) -> bool:
         state, before = changed.state, seen.stored
         text = state.model_dump_json().encode()
@@ -216,7 +231,9 @@ class SteeringStore:
             "seen_digest": seen.digest,
             "seen_pointer": seen.pointer,
             "seen_published": seen.published,
-            "latest": seen.clock + SOON_SECONDS if soon else LATEST,
+            "latest": seen.clock + SOON_SECONDS if _leads(commands) else LATEST,
+            "despite_full": bool(commands)
+            and all(isinstance(each, DESPITE_FULL) for each in commands),
             "revision": str(state.revision),
             "digest": sha256(text).hexdigest(),
             "newest": str(max(state.versions)),

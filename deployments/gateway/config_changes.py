@@ -11,6 +11,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from access.keys import Role
 from config_store.alias_follower import settled
 from config_store.changes.merge_patch import merged
 from config_store.changes.older_names import refused_older_names
@@ -18,6 +19,7 @@ from config_store.changes.paths import WHOLE
 from config_store.changes.reading import BadDocumentError, read_document
 from config_store.document import ConfigDocument
 from config_store.errors import ConfigError, RefusedChangeError
+from config_store.machine_files import files_named_anew
 from config_store.pinning import pinned
 from config_store.running import RunningVersions
 from config_store.steering.commands import Actor, Command, Deploy, Validate, Validated
@@ -25,7 +27,12 @@ from config_store.steering.state import Stage, SteeringState, Strategy, VersionL
 from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore, Version
 from deployments.api.configuration import DeployBody
-from deployments.api.errors import ConflictError, InvalidError, UnavailableError
+from deployments.api.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    UnavailableError,
+)
 from deployments.gateway.config_checks import faults_of
 from deployments.gateway.policy_checks import PolicyChecks
 from deployments.gateway.steering_words import what_next
@@ -67,6 +74,7 @@ class ConfigChanges:
         self, by: Actor, message: str, wanted: ConfigDocument, parent: int
     ) -> VersionLife:
         """Draft a document, with a pin of each model that its aliases name now."""
+        await self._refuse_files(wanted, parent, by)
         pinning = await asyncio.to_thread(pinned, wanted, self._models)
         return await self.steering.draft(pinning, message, by, self._wall(), parent)
 
@@ -170,6 +178,7 @@ class ConfigChanges:
             document = await asyncio.to_thread(pinned, document, self._models)
         if document == parent.document:
             return Patched(parent, changed=False, pending="")
+        await self._refuse_files(document, parent.number, by)
         if faults := await self.faults(document):
             raise InvalidError(UNFIT, faults)
         life = await self.steering.draft(document, message, by, self._wall(), parent.number)
@@ -181,6 +190,19 @@ class ConfigChanges:
         if life.stage is not Stage.APPROVED:
             return Patched(version, changed=True, pending=what_next(life, changed.state.settings))
         return await self._deploy_patch(version, parent.number, by)
+
+    async def _refuse_files(self, document: ConfigDocument, parent: int, by: Actor) -> None:
+        """Refuse a file of this machine that the parent does not name; an admin may name any."""
+        if by.role.includes(Role.ADMIN):
+            return
+        before: ConfigDocument | None = None
+        with suppress(ConfigError):  # of a parent that cannot be read nothing is known
+            before = (await self.configs.get(parent)).document
+        if named := files_named_anew(document, before):
+            raise ForbiddenError(
+                f"{', '.join(named)} has the platform read files of its machine, or sends what is "
+                "in them elsewhere: only a key with the role admin may state that"
+            )
 
     async def _deploy_patch(self, version: Version, parent: int, by: Actor) -> Patched | None:
         command = Deploy(version.number, Strategy.BLUE_GREEN, self._rollout_id(), parent)

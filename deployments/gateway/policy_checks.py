@@ -6,7 +6,9 @@ The process ends with the check, since no replica that serves has memory to spar
 import asyncio
 from typing import Any
 
-from deployments.api.errors import OverloadedError, UnavailableError
+import orjson
+
+from deployments.api.errors import InvalidError, OverloadedError, UnavailableError
 from deployments.api.known_columns import known_columns
 from deployments.runtime.helper.process import HelperLostError, HelperProcess
 from safety.policy import SafetyPolicy
@@ -42,6 +44,11 @@ class PolicyChecks:
         known = {name: each.model_dump() for name, each in known_columns().items()}
         compared = None if active is None else active.model_dump(mode="json")
         process = HelperProcess(patience_s=self._patience)
+        try:
+            orjson.dumps(policy)
+        except TypeError as error:  # whole numbers of more than 64 bits
+            why = {"policy": f"it cannot be written as JSON ({error})"}
+            raise InvalidError("This is no policy", why) from error
         try:
             found = await process.do("check_policy", policy=policy, known=known, active=compared)
         except HelperLostError as lost:

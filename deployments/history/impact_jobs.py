@@ -96,8 +96,10 @@ class ImpactJobs:
         return job
 
     def _forget(self, number: int) -> None:
-        """Let go of a replay that is over: Redis has it."""
-        del self._tasks[number], self._jobs[number]
+        """Let a replay go that is over: what came of it is in Redis."""
+        self._tasks.pop(number, None)
+        self._jobs.pop(number, None)
+        self._cancelled.discard(number)
 
     async def get(self, number: int) -> ImpactShown | None:
         """Give the latest replay of a version: as it goes on, or as it was kept."""
@@ -180,9 +182,15 @@ class ImpactJobs:
 
     async def _keep(self, job: ImpactShown) -> None:
         await self._redis.hset(self._key, str(job.version), job.model_dump_json())
-        kept = sorted(map(int, await self._redis.hkeys(self._key)))
-        for number in kept[:-MOST_KEPT]:
-            await self._redis.hdel(self._key, str(number))
+        kept = await self._redis.hgetall(self._key)
+        # By when they were asked for: the version may be an older one than all others.
+        for number in sorted(kept, key=lambda each: _asked_at(kept[each]))[:-MOST_KEPT]:
+            await self._redis.hdel(self._key, number)
+
+
+def _asked_at(kept: bytes) -> float:
+    found = _read(kept)
+    return 0.0 if found is None else found.asked_at
 
 
 def _read(kept: bytes) -> ImpactShown | None:

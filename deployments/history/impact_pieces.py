@@ -19,6 +19,8 @@ from observability.ledger.decision import time_of
 MOST_BEFORE = 8
 # What goes through the pipe at once: a row may hold a hundred thousand values.
 MOST_BYTES = 8_000_000
+# Rows that are in memory at once: few until it is known how large they are.
+FIRST_AT_ONCE, MOST_AT_ONCE = 20, 200
 
 
 class Pieces:
@@ -41,10 +43,19 @@ class Pieces:
         self._candidate = _sent(candidate)
         self._freezes = freezes
         self.versions: dict[int, Version | None] = {}
+        self._at_once = FIRST_AT_ONCE
 
     async def play(self, ids: Sequence[str]) -> list[Outcome]:
         """Give an outcome for each decision that is still there."""
+        outcomes = list[Outcome]()
+        while ids:
+            some, ids = ids[: self._at_once], ids[self._at_once :]
+            outcomes += await self._play(some)
+        return outcomes
+
+    async def _play(self, ids: Sequence[str]) -> list[Outcome]:
         rows = await asyncio.to_thread(self._read, ids)
+        self._at_once = _as_many(rows)
         outcomes = {each["id"]: each for each in await self._played(rows)}
         unsure = [row for row in rows if "needs_last" in outcomes[row["id"]]]
         if unsure:
@@ -96,6 +107,12 @@ class Pieces:
                 self.versions[number] = await self._configs.get(number)
             except ConfigError:
                 self.versions[number] = None
+
+
+def _as_many(rows: Sequence[SentRow]) -> int:
+    """Tell how many rows of this size take no more memory than goes through the pipe at once."""
+    size = sum(len(row["row"]) for row in rows)
+    return max(1, min(MOST_AT_ONCE, MOST_BYTES * len(rows) // size)) if size else FIRST_AT_ONCE
 
 
 def _portions(rows: Sequence[SentRow]) -> Iterator[list[SentRow]]:

@@ -112,25 +112,28 @@ class RolloutJudge:
 
     async def _of(self, rollout: Rollout) -> StepEvidence | None:
         """Give the evidence of this step: as it is here, as it was kept, or from its begin."""
+        if self._evidence is None:
+            self._evidence = await self._kept()
         try:
             plan = plan_of(rollout)
+            if self._evidence is None or self._evidence.plan != plan:
+                self._evidence = StepEvidence.begin(plan)
         except ValueError as untested:
             await self._note(rollout, str(untested))
             return None
-        if self._evidence is None:
-            self._evidence = await self._kept()
-        if self._evidence is None or self._evidence.plan != plan:
-            self._evidence = StepEvidence.begin(plan)
         return self._evidence
 
     async def _kept(self) -> StepEvidence | None:
+        """Read what was kept; where another release wrote it, the archive has all of it anyway."""
         kept = await self._progress.examination()
-        if kept is None:
-            return None
         try:
-            return StepEvidence.from_json(orjson.loads(kept))
-        except (KeyError, TypeError, ValueError):
-            log.warning("The evidence that is kept is of another release: it is made anew")
+            return None if kept is None else StepEvidence.from_json(orjson.loads(kept))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            log.warning(
+                "What was kept of a step's evidence cannot be read (%s): the step is judged by "
+                "the archive from its begin on",
+                error,
+            )
             return None
 
     async def _say(self, rollout: Rollout, evidence: StepEvidence, look: Look) -> Verdict:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from launch.command import failed, read_settings
+from launch.command import failed, read_settings, say
 from launch.config.evidence_commands import certificate, watch
 
 config = typer.Typer(
@@ -43,7 +43,7 @@ def edit(
     for line in ask(
         lambda client: drafting.edited(client, section, message, as_json=as_json, yes=yes), key_file
     ):
-        typer.echo(line)
+        say(line)
 
 
 @config.command()
@@ -58,7 +58,7 @@ def diff(
     from launch.config.requests import ask  # noqa: PLC0415 - see above
 
     for line in ask(lambda client: compared(client, since, until)):
-        typer.echo(line)
+        say(line)
 
 
 @config.command()
@@ -70,7 +70,7 @@ def validate(version: Version, key_file: KeyFile = None) -> None:
     if not found["good"]:
         lines = [f"Version {version} cannot come into force:", *fault_lines(found["faults"])]
         raise failed("\n".join(lines))
-    typer.echo(f"Version {version} is good. {found['life']['next']}.")
+    say(f"Version {version} is good. {found['life']['next']}.")
 
 
 @config.command()
@@ -102,7 +102,7 @@ def impact(
     if found["state"] == "failed":
         raise failed(f"The replay under version {version} failed: {found['reason']}")
     for line in impact_lines(found):
-        typer.echo(line)
+        say(line)
 
 
 @config.command()
@@ -113,11 +113,11 @@ def approve(version: Version, yes: Yes = False, key_file: KeyFile = None) -> Non
 
     content, lines = ask(lambda client: read_for_approval(client, version), key_file)
     for line in lines:
-        typer.echo(line)
+        say(line)
     _confirm(f"Approve version {version}?", yes=yes)
     body = {"config_hash": content}
     found = _fetch("POST", f"/config/versions/{version}/approve", body, key_file)
-    typer.echo(f"Version {version} is approved. {found['life']['next']}.")
+    say(f"Version {version} is approved. {found['life']['next']}.")
 
 
 @config.command()
@@ -147,11 +147,11 @@ def deploy(
         body["shares"] = _numbers(shares)
     found = _fetch("POST", "/config/deploy", body, key_file)
     for line in picture(found):
-        typer.echo(line)
+        say(line)
     if found["rollout"] is None:
-        typer.echo(_completed())
+        say(_completed())
     else:
-        typer.echo("`ballast config watch` follows it, `ballast config abort` ends it.")
+        say("`ballast config watch` follows it, `ballast config abort` ends it.")
 
 
 config.command()(watch)
@@ -168,7 +168,7 @@ def advance(key_file: KeyFile = None) -> None:
         raise failed("No rollout goes on.")
     body = {"id": rollout["id"], "step": rollout["step"]}
     for line in picture(_fetch("POST", "/config/rollout/advance", body, key_file)):
-        typer.echo(line)
+        say(line)
 
 
 @config.command()
@@ -177,7 +177,7 @@ def abort(reason: Reason = "an operator ended it", key_file: KeyFile = None) -> 
     from launch.config.picture import picture  # noqa: PLC0415 - see above
 
     for line in picture(_fetch("POST", "/config/rollout/abort", {"reason": reason}, key_file)):
-        typer.echo(line)
+        say(line)
 
 
 @config.command()
@@ -191,8 +191,8 @@ def rollback(
     """Go back to a version that was active, at once; nothing is checked on the way."""
     body: dict[str, Any] = {"reason": reason} | ({} if version is None else {"version": version})
     found = _fetch("POST", "/config/rollback", body, key_file)
-    typer.echo(f"Version {found['active']} is in force.")
-    typer.echo(_completed())
+    say(f"Version {found['active']} is in force.")
+    say(_completed())
 
 
 @config.command()
@@ -203,7 +203,7 @@ def status() -> None:
     from launch.sources.steps import run  # noqa: PLC0415 - see above
 
     for line in steering_lines(run(steering(read_settings(), time.time()))):
-        typer.echo(line)
+        say(line)
 
 
 @config.command("at")
@@ -218,7 +218,7 @@ def at_time(
     asked = datetime.now().astimezone().isoformat() if moment == "now" else moment
     found = _fetch("GET", f"/config/at?time={asked.replace('+', '%2B')}")
     for line in at_lines(found):
-        typer.echo(line)
+        say(line)
 
 
 @config.command()
@@ -229,7 +229,7 @@ def history(
     from launch.config.text import version_line  # noqa: PLC0415 - see above
 
     for each in _fetch("GET", f"/config/versions?limit={limit}"):
-        typer.echo(version_line(each))
+        say(version_line(each))
 
 
 @config.command()
@@ -239,7 +239,7 @@ def drift() -> None:
 
     found = _fetch("GET", "/config/drift")
     for line in drift_lines(found):
-        typer.echo(line)
+        say(line)
     if not found["complete"] or found["findings"]:
         raise typer.Exit(1)
 
@@ -250,9 +250,9 @@ def repair(key_file: KeyFile = None) -> None:
     from launch.config.text import drift_lines  # noqa: PLC0415 - see above
 
     found = _fetch("POST", "/config/repair", key_file=key_file)
-    typer.echo(f"Written again: {', '.join(found['repaired']) or 'nothing had to be'}.")
+    say(f"Written again: {', '.join(found['repaired']) or 'nothing had to be'}.")
     for line in drift_lines(found):
-        typer.echo(line)
+        say(line)
 
 
 @config.command()
@@ -263,14 +263,14 @@ def lock(
 ) -> None:
     """Take the lock: nobody else drafts or deploys until it is left, or its time is over."""
     found = _fetch("PUT", "/config/lock", {"reason": reason, "seconds": seconds}, key_file)
-    typer.echo(f"The lock is yours until {found['lock']['until']}.")
+    say(f"The lock is yours until {found['lock']['until']}.")
 
 
 @config.command()
 def unlock(key_file: KeyFile = None) -> None:
     """Leave the lock; an admin takes another's away."""
     _fetch("DELETE", "/config/lock", key_file=key_file)
-    typer.echo("Nobody has the lock.")
+    say("Nobody has the lock.")
 
 
 @config.command()
@@ -284,7 +284,7 @@ def freeze(
     body = {"reason": reason, "to": until} | ({"from": since} if since else {})
     found = _fetch("POST", "/config/freezes", body, key_file)
     newest = found["freezes"][-1]
-    typer.echo(f"The freeze {newest['id']} is stated; `ballast config unfreeze` removes it.")
+    say(f"The freeze {newest['id']} is stated; `ballast config unfreeze` removes it.")
 
 
 @config.command()
@@ -294,7 +294,7 @@ def unfreeze(
 ) -> None:
     """Remove a freeze before it ends."""
     _fetch("DELETE", f"/config/freezes/{freeze_id}", key_file=key_file)
-    typer.echo(f"The freeze {freeze_id} is removed.")
+    say(f"The freeze {freeze_id} is removed.")
 
 
 @config.command()
@@ -304,7 +304,7 @@ def approvals(
 ) -> None:
     """Set how many approvals a version needs before it can be deployed."""
     found = _fetch("PUT", "/config/settings", {"approvals_needed": needed}, key_file)
-    typer.echo(f"A version needs {found['approvals_needed']} approvals.")
+    say(f"A version needs {found['approvals_needed']} approvals.")
 
 
 def _fetch(method: str, path: str, body: Any = None, key_file: Path | None = None) -> Any:
@@ -334,5 +334,5 @@ def _confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise failed("Nothing was changed: give --yes, or run it where it can ask you.")
     if not typer.confirm(question):
-        typer.echo("Nothing was changed.")
+        say("Nothing was changed.")
         raise typer.Exit

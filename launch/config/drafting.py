@@ -7,6 +7,7 @@ import typer
 from httpx import AsyncClient
 
 from config_store.changes.difference import differences
+from launch.command import printable, say
 from launch.config.editing import EditedFile, read, section_of, with_section, written
 from launch.config.text import answered_differences, difference_lines
 from launch.errors import LaunchError
@@ -28,7 +29,7 @@ async def edited(
                 file.remove()
                 return ["Nothing was changed."]
             for line in lines:
-                typer.echo(line)
+                say(line)
             if not _wanted(yes=yes):
                 return [f"Nothing was drafted; {file.path} has what you wrote."]
             document = with_section(active["document"], section, after)
@@ -48,27 +49,37 @@ async def compared(client: AsyncClient, since: int, until: int | None) -> list[s
     """List what differs between two versions."""
     if until is None:
         until = (await fetch(client, "GET", "/config"))["version"]
+    return await _differ(client, since, until, whole=False)
+
+
+async def _differ(client: AsyncClient, since: int, until: int, *, whole: bool) -> list[str]:
     found = await fetch(client, "GET", f"/config/diff?from={since}&to={until}")
-    lines = list(difference_lines(answered_differences(found["differences"])))
+    lines = list(difference_lines(answered_differences(found["differences"]), whole=whole))
     return lines or [f"Versions {since} and {until} say the same."]
 
 
 async def read_for_approval(client: AsyncClient, number: int) -> tuple[str, list[str]]:
-    """Give a version's hash, and what it says beside its parent."""
+    """Give a version's hash, and all that would change with it.
+
+    It is held against what is in force, not against its parent: that may be a draft by the same
+    author which nobody has approved, and comes into force with it.
+    """
     version = await fetch(client, "GET", f"/config/versions/{number}")
+    active = (await fetch(client, "GET", "/config"))["version"]
     life = version["life"]
     lines = [
         f"Version {number} by {version['author']}: {version['reason']}",
         f"hash {version['config_hash']}",
     ]
-    if life is not None and life["parent"] is not None:
-        lines.append(f"On top of version {life['parent']} it changes:")
-        lines += await compared(client, life["parent"], number)
-    if version["release"] is not None:
+    parent = None if life is None else life["parent"]
+    if parent not in {None, active}:
+        lines.append(f"It was written on top of version {parent}, which is not in force.")
+    lines.append(f"Of version {active}, which is in force, it changes:")
+    lines += await _differ(client, active, number, whole=True)
+    if (models := version["release"]["models"]) is not None:
         lines.append("It pins these models:")
         lines += [
-            f"  {name} {each['version']} ({each['digest'][:12]})"
-            for name, each in version["release"]["models"].items()
+            f"  {name} {each['version']} ({each['digest'][:12]})" for name, each in models.items()
         ]
     return version["config_hash"], lines
 
@@ -109,6 +120,6 @@ def _again(error: LaunchError, file: EditedFile) -> None:
     kept = f"{error} What you wrote is in {file.path}."
     if not sys.stdin.isatty():
         raise LaunchError(kept)
-    typer.secho(str(error), fg="red", err=True)
+    typer.secho(printable(str(error)), fg="red", err=True)
     if not typer.confirm("Edit it again?", default=True):
         raise LaunchError(kept)

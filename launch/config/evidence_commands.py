@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from launch.command import say
+
 # What Ctrl-C ends a program with: a script that waits for the rollout does not go on then.
 INTERRUPTED = 130
 
@@ -27,7 +29,7 @@ def watch(
         with Watching(live=sys.stdout.isatty()) as watching:
             ask(lambda client: follow(client, watching))
     except KeyboardInterrupt:
-        typer.echo("The rollout goes on without being watched; `ballast config abort` ends it.")
+        say("The rollout goes on without being watched; `ballast config abort` ends it.")
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -45,7 +47,7 @@ def certificate(
     from launch.config.requests import ask  # noqa: PLC0415 - see above
 
     for line in ask(lambda client: download(client, rollout, step, to)):
-        typer.echo(line)
+        say(line)
 
 
 def _print_one() -> None:
@@ -58,4 +60,4 @@ def _print_one() -> None:
 
     found, points = ask(lambda client: look(client, StepPath()))
     for line in full_picture(found, points, get_terminal_size().columns):
-        typer.echo(line)
+        say(line)

@@ -13,13 +13,13 @@ MOST_LISTED = 200
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
-def difference_lines(found: Iterable[Difference]) -> Iterator[str]:
-    """Write a line for each place that differs."""
+def difference_lines(found: Iterable[Difference], *, whole: bool = False) -> Iterator[str]:
+    """Write a line for each place that differs; not whole, a long list or value is cut short."""
     for at, each in enumerate(found):
-        if at == MOST_LISTED:
+        if at == MOST_LISTED and not whole:
             yield "..."
             return
-        before, after = _value(each.before), _value(each.after)
+        before, after = _value(each.before, whole=whole), _value(each.after, whole=whole)
         said = {"added": after, "removed": before, "changed": f"{before} -> {after}"}[each.kind]
         yield f"{_SIGNS[each.kind]} {each.path}: {said}"
 
@@ -115,9 +115,9 @@ def moment(time: str) -> str:
     return f"{time[:10]} {time[11:19]}Z"
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, *, whole: bool) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MOST_VALUE else f"{text[:MOST_VALUE]}..."
+    return text if whole or len(text) <= MOST_VALUE else f"{text[:MOST_VALUE]}..."
 
 
 def _listed(numbers: Iterable[int]) -> str:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from launch.command import printable
 from launch.config.chart import look_lines
 from launch.config.picture import full_picture, picture
 
@@ -70,12 +71,12 @@ class Watching:
         drawn = list[str]()
         if self._known is not None:
             drawn += full_picture(*self._known, width, height - 1 - len(away))
-        text = Text("\n".join([*drawn, *away]), no_wrap=True, overflow="ellipsis")
+        text = Text("\n".join(map(printable, [*drawn, *away])), no_wrap=True, overflow="ellipsis")
         live.update(text, refresh=True)
 
     def _print(self, lines: Sequence[str] | Iterator[str]) -> None:
         for line in lines:
-            self._console.print(line)
+            self._console.print(printable(line))
 
     def __enter__(self) -> Self:
         if self._live is not None:

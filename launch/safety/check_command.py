@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from launch.command import failed, read_settings
+from launch.command import failed, read_settings, say
 from launch.sources.steps import run
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def check(
     report = check_policy(written, known_columns(), compared)
     for finding in report.findings:
         _show(finding)
-    typer.secho(_verdict(file, report), fg=None if report.passes else "red", bold=True)
+    say(_verdict(file, report), fg=None if report.passes else "red", bold=True)
     if not report.passes:
         raise typer.Exit(NOT_SOUND)
 
@@ -86,10 +86,10 @@ def _policy(named: str) -> "SafetyPolicy":
 
 def _show(finding: "Finding") -> None:
     where = " ".join(part for part in (finding.family, finding.rule) if part)
-    typer.secho(f"{finding.grade}: {finding.kind} in {where}", fg=_COLOURS[finding.grade])
-    typer.echo(f"    {finding.message}")
+    say(f"{finding.grade}: {finding.kind} in {where}", fg=_COLOURS[finding.grade])
+    say(f"    {finding.message}")
     if finding.example:
-        typer.echo(f"    example: {json.dumps(finding.example)}")
+        say(f"    example: {json.dumps(finding.example)}")
 
 
 def _verdict(file: str, report: "Report") -> str:

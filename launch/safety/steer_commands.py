@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from launch.command import read_settings
+from launch.command import read_settings, say
 from launch.sources.steps import run
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def violations(
 
 def _print(ask: Callable[["AsyncClient"], Awaitable[Lines]]) -> None:
     for line in run(_with_client(ask)):
-        typer.echo(line)
+        say(line)
 
 
 async def _with_client(ask: Callable[["AsyncClient"], Awaitable[Lines]]) -> Lines:

@@ -86,7 +86,7 @@ class Margins(Frozen):
     probability of at most `alpha`.
     """
 
-    metrics: tuple[Metric, ...] = Field(min_length=1)
+    metrics: tuple[Metric, ...] = Field(min_length=1, max_length=50)
     alpha: float = Field(0.05, gt=0, le=0.5)
     check_alpha: float = Field(
         0.001, gt=0, le=0.5, description="The error rate of the check of the sample ratio."

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from config_store import store as store_module
 from config_store.document import ConfigDocument, FeatureConfig, hash_of
 from config_store.errors import (
     CorruptVersionError,
@@ -15,7 +17,7 @@ from config_store.errors import (
     UnreadableVersionError,
 )
 from config_store.shipped import default_document
-from config_store.store import ConfigStore
+from config_store.store import ConfigStore, Listed
 from observability.timeline.event import Event, read_event
 from observability.timeline.stream import TimelineStream
 from settings.redis_names import redis_name
@@ -270,3 +272,19 @@ async def test_an_activation_that_cannot_be_noted_does_not_happen(redis: Redis) 
         await store.activate(number)
     with pytest.raises(NoActiveVersionError):
         await store.active()
+
+
+async def test_a_long_list_holds_up_no_loop(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, here, read_in = ConfigStore(redis), threading.get_ident(), set[int]()
+    for number in range(30):
+        await store.publish(default_document(), "ada", f"version {number}", NOW)
+    await redis.hset(store.versions_key, "by hand", "nothing")
+    listed = store_module._listed
+
+    def noted(number: int, record: bytes | str) -> Listed:
+        read_in.add(threading.get_ident())
+        return listed(number, record)
+
+    monkeypatch.setattr(store_module, "_listed", noted)
+    assert [each.number for each in await store.history(25)] == list(range(30, 5, -1))
+    assert here not in read_in

@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,3 +87,14 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _sorted(value[name]) for name in sorted(value)}
     return [_sorted(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_lists_without_measure_are_compared_place_by_place(alike: bool) -> None:
+    before = ["a" if alike else f"a{number}" for number in range(20_000)]
+    after = ["b", *before[:10_000], "c", *before[10_001:], "d"]
+    found = differences(before, after)
+    rebuilt = dict(enumerate(before))
+    for each in found:
+        rebuilt[int(each.path.strip("[]"))] = each.after
+    assert [rebuilt[at] for at in range(len(after))] == after

@@ -74,3 +74,11 @@ async def test_a_check_that_comes_to_no_end_decides_nothing() -> None:
 def test_what_serves_imports_no_prover() -> None:
     code = "import sys, deployments.app, deployments.gateway.app; assert 'z3' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+async def test_a_number_that_no_process_can_be_sent_is_the_clients_mistake(house: House) -> None:
+    policy = {"families": {"bandit": {"ranges": [10**30]}}}
+    async with house.client(Role.OPERATOR) as client:
+        answer = await client.post(PATH, json={"policy": policy, "against": "none"})
+    assert answer.status_code == 422, answer.text
+    assert "policy" in answer.json()["error"]["fields"]

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.api.impact import ImpactAsked, ImpactShown
-from deployments.history import impact_jobs
+from deployments.history import impact_jobs, impact_pieces
 from deployments.history.impact_jobs import RESTARTED, ImpactJobs
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.archive import Archive
@@ -141,3 +141,37 @@ async def test_one_that_a_restart_ended_says_so_and_few_are_kept(
     await later.begin(asked(3))
     await over(later, 3)
     assert await later.get(2) is None
+
+
+async def test_an_older_version_is_kept_too_and_nothing_stays_in_memory(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(impact_jobs, "MOST_KEPT", 1)
+    now = itertools.count(1000.0)
+    jobs = make(wall=lambda: next(now))
+    for number in (3, 2):
+        await jobs.begin(asked(number, rows=50))
+        found = await over(jobs, number)
+        assert found.state == "done", found.reason
+        assert await jobs.get(number) == found
+    assert await jobs.get(3) is None
+    assert not jobs._jobs
+
+
+async def test_large_rows_are_read_a_few_at_a_time(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(impact_pieces, "MOST_BYTES", 10_000)
+    sizes, read = list[int](), Archive.rows
+
+    def noted(self: Archive, ids: Sequence[str]) -> dict[str, bytes]:
+        found = read(self, ids)
+        sizes.append(sum(map(len, found.values())))
+        return found
+
+    monkeypatch.setattr(Archive, "rows", noted)
+    jobs = make()
+    await jobs.begin(asked(2, rows=100))
+    found = await over(jobs, 2)
+    assert (found.state, found.read) == ("done", 100), found.reason
+    assert max(sizes[1:]) <= 2 * 10_000

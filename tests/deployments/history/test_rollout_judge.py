@@ -287,3 +287,23 @@ async def test_an_aborted_rollout_is_left_alone(court: Court) -> None:
     court.archive.add(of_two_gateways(Rows().canary(6000)))
     await court.steering.change(Abort("r", "a doubt"), ADA, NOW)
     assert (await court.at(200)).rollout is None
+
+
+@pytest.mark.parametrize("spoilt", [b"{", b"[1]", b'{"examination": {"plan": {}}}', b"null"])
+async def test_kept_evidence_that_cannot_be_read_stops_no_judge(
+    court: Court, redis: Redis, spoilt: bytes
+) -> None:
+    await court.begin(Strategy.CANARY)
+    entries = of_two_gateways(Rows().canary(2000, allowed=False))
+    court.archive.add(entries)
+    await redis.set("ballast:config:evidence", spoilt)
+    state = await court.at(200)
+    assert await court.verified(state.last_rollout, entries) == [Verdict.BAD]
+
+
+async def test_a_margin_too_fine_for_the_test_is_said(court: Court) -> None:
+    fine = Margin(metric="p99_ms", relative=1e-6, absolute=None)
+    await court.begin(Strategy.CANARY, SETTINGS.model_copy(update={"margins": (fine,)}))
+    state = await court.at(200)
+    assert state.rollout is not None
+    assert "choose a larger margin" in state.rollout.note
