@@ -182,7 +182,7 @@ class ImpactJobs:
 
     async def _keep(self, job: ImpactShown) -> None:
         await self._redis.hset(self._key, str(job.version), job.model_dump_json())
-        kept = await self._redis.hgetall(self._key)
+        kept: dict[Any, Any] = await self._redis.hgetall(self._key)
         # By when they were asked for: the version may be an older one than all others.
         for number in sorted(kept, key=lambda each: _asked_at(kept[each]))[:-MOST_KEPT]:
             await self._redis.hdel(self._key, number)

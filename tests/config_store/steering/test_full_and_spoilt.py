@@ -82,6 +82,7 @@ async def test_the_journal_of_what_was_in_force_has_a_measure(redis: Redis) -> N
         await store.change(EmergencyOn("it is wrong"), CY, NOW)
         await store.change(EmergencyOff("it is right"), CY, NOW)
     used = await redis.memory_usage(store.in_force_key, samples=0)
+    assert used is not None
     assert used <= 1.1 * MOST_BYTES
     now = await store.in_force(NOW)
     assert now is not None
