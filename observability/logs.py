@@ -53,7 +53,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
 )
 
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# Ray gives each record a time of its own, in nanoseconds.
+_RAYS = {"_ray_timestamp_ns"}
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"} | _RAYS
 
 
 def redact(text: str) -> str:

@@ -21,6 +21,7 @@ ROWS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
 # How the gauges of several replicas become one. What is not named here: the largest.
 GAUGE_RULES: dict[str, GaugeRule] = {
     "config_version": "max",
+    "config_drift": "max",
     "steering_age_seconds": "max",
     "replicas_avoided": "max",
     "emergency_mode": "max",

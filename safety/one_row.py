@@ -51,7 +51,8 @@ class OneRow:
             values: list[float] = [columns[field].item() for field in self._fields]
         except (KeyError, ValueError):  # a column is absent, or has another length
             return False
-        for value, (low, high) in zip(values, self._bounds, strict=True):
+        # Bounds are of the first columns; behind them are those that conditions alone read.
+        for value, (low, high) in zip(values, self._bounds, strict=False):
             if not low <= value <= high:
                 return False
         for lesser, greater, factor, margin in self._orders:
