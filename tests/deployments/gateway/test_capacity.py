@@ -189,7 +189,8 @@ async def test_every_hour_of_a_plan_is_held_to_the_limits(learned: House) -> Non
     await learned.deploy(learned.document.model_copy(update={"safety": safety}))
     after = await post(learned, BODY)
     assert after["data"]["workers"] == [most] * 24
-    broken = [each for each in after["safety"]["violations"] if each["rule"] != "width:rate"]
+    beside = {"width:rate", "range:queue_capacity"}  # which so small a fleet breaks too
+    broken = [each for each in after["safety"]["violations"] if each["rule"] not in beside]
     assert {each["rule"] for each in broken} == {"range:next_hour_workers"}
     over = [hour for hour, each in enumerate(before["data"]["workers"], 1) if each > most]
     assert [each.get("hour", 1) for each in broken] == over

@@ -237,7 +237,8 @@ async def test_an_interval_too_wide_to_act_on_narrows_by_the_outcomes_of_the_fal
     answer, told = await answer_and_tell(usual)
     assert answer["safety"]["fallback"]
     assert "width:p99_pred" in {each["rule"] for each in answer["safety"]["violations"]}
-    assert told["held"]  # by the interval that the client was given
+    shown = answer["interval"]  # the client was given another one than the model's
+    assert told["held"] == (shown["lower"] <= usual <= shown["upper"])
     assert told["outcomes"] == given  # none is counted that no client was given
     row = (await house.ledger())[-1]
     assert row["withheld_interval"]["upper"] > 100 * usual

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from config_store.pinning import pinned
 from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.gateway.routes import config_impact
@@ -18,7 +19,7 @@ from observability.schema import create_tables
 from settings.environment import Settings
 from tests.deployments.gateway.config_api import ConfigApi, config_api
 from tests.deployments.house import NOW
-from tests.deployments.impact.decisions import drawn, stricter
+from tests.deployments.impact.decisions import drawn, stricter, version_of
 from tests.launch.config.test_commands import invoke, said
 from tests.redis_server import RedisServer
 
@@ -37,10 +38,11 @@ async def api(
         create_tables(store)
         async with redis_server.patient_client() as redis, config_api(redis, tmp_path) as api:
             settings.home.mkdir(parents=True, exist_ok=True)
-            strict = stricter(default_document(), 20.0, 0.9)
+            first = pinned(default_document(), tmp_path)  # as the gateway has it
+            strict = stricter(first, 20.0, 0.9)
             await ConfigStore(redis).publish(strict, "ada", "a draft", NOW)
             begun = api.clock.now - 3600
-            found = drawn(ROWS, seed=3, begun=begun)
+            found = drawn(ROWS, seed=3, version=version_of(first, 1), begun=begun)
             header = Header("w", 1, int(begun * 1000), ROWS)
             rows = tuple(each.row for each in found.decisions)
             unsealed = Entry(header, NO_HASH, NO_HASH, rows)

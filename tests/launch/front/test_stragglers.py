@@ -23,8 +23,13 @@ def test_the_front_asks_where_a_gateway_answers() -> None:
     assert f"uri {UP_TO_DATE}\n" in TEMPLATE
 
 
+def begin(front: Front, *gateways: Gateway) -> None:
+    publish(front.folder, [gateway.server for gateway in gateways])
+    eventually("the front knows them", lambda: front.ask().status_code == 200)
+
+
 def asked(front: Front) -> set[str]:
-    """Name the gateways that answer."""
+    """Name the gateways that answer; whatever changes, no request is refused."""
     answers = [front.ask() for _ in range(ENOUGH)]
     assert {each.status_code for each in answers} == {200}
     return {each.text for each in answers}
@@ -33,7 +38,7 @@ def asked(front: Front) -> set[str]:
 def test_a_straggler_gets_no_request_until_it_is_up_to_date_or_all_are_stragglers(
     empty_front: Front, gateway: Gateway, second: Gateway
 ) -> None:
-    publish(empty_front.folder, [gateway.server, second.server])
+    begin(empty_front, gateway, second)
     eventually("both are reached", lambda: asked(empty_front) == {"one", "two"})
     gateway.up_to_date = False
     eventually("the straggler is out", lambda: asked(empty_front) == {"two"})
@@ -48,7 +53,7 @@ def test_a_straggler_gets_no_request_until_it_is_up_to_date_or_all_are_straggler
 def test_the_only_gateway_that_is_up_to_date_may_end(
     empty_front: Front, gateway: Gateway, second: Gateway
 ) -> None:
-    publish(empty_front.folder, [gateway.server, second.server])
+    begin(empty_front, gateway, second)
     gateway.up_to_date = False
     eventually("the straggler is out", lambda: asked(empty_front) == {"two"})
     second.close()
