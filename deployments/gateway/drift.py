@@ -33,7 +33,7 @@ class Drift:
         self._running = running
         self._steering = steering
         self._active = active
-        self._gauge = metrics.config_drift
+        self._metrics = metrics
         self._seen: set[str] = set()
         self._lasting: set[str] = set()
         self._findings: list[Finding] = []
@@ -47,10 +47,10 @@ class Drift:
         # Who is silent has mostly died, and its successor has another name.
         silent = {each.replica for each in running if each.silent}
         self._note((behind | lagging) - silent, running)
-        self._gauge.labels("replicas").set(len(behind))
-        self._gauge.labels("lagging").set(len(lagging))
-        self._gauge.labels("silent").set(len(silent))
-        self._gauge.labels("redis").set(len(self._findings))
+        self._metrics.config_drift.labels("replicas").set(len(behind))
+        self._metrics.config_drift.labels("lagging").set(len(lagging))
+        self._metrics.config_drift.labels("silent").set(len(silent))
+        self._metrics.config_drift.labels("redis").set(len(self._findings))
 
     def reasons(self) -> list[str]:
         """Say what is not as it should be, and what to do."""
