@@ -65,6 +65,18 @@ async def test_a_rule_counts_over_all_replicas_and_is_told_to_all(redis: Redis) 
         assert each._emergencies.now() is None
 
 
+@pytest.mark.parametrize("written", ["{", "[1]", '{"at": 1}', '{"at": 9e99, "tallies": [[1]]}'])
+async def test_what_another_release_wrote_keeps_no_rule_from_being_asked(
+    redis: Redis, written: str
+) -> None:
+    ((safety, _, judge),) = await replicas(redis, 1)
+    await redis.hset("ballast:safety:counts", "another", written)
+    safety.judge(batch(4, p99_pred=np.nan), judge)
+    await safety._emergencies.step()
+    assert safety._emergencies.now() is not None
+    assert (await SteeringStore(redis).read()).emergency is not None
+
+
 async def test_without_redis_a_rule_turns_it_on_here_and_later_everywhere(
     redis: Redis, redis_server: RedisServer
 ) -> None:
