@@ -106,6 +106,17 @@ async def test_a_replica_that_starts_reads_the_last_safe_answers_of_the_others(
     assert (rungs(found), found.columns["p99_pred"][0]) == (["last_safe"], 131.0)
 
 
+@pytest.mark.parametrize("written", ["{", "[1]", "[1, 2]", '[1, {"p99_pred": "x"}]'])
+async def test_an_answer_that_cannot_be_read_costs_no_other(redis: Redis, written: str) -> None:
+    (one, _, judge), (two, _, _) = await replicas(redis, 2)
+    one.judge(batch(p99_pred=131.0, slo_ms=np.nan), judge)
+    await one._memories.share()
+    await redis.hset(one._memories._key("tail"), "spoilt", written)
+    await two._memories.share()
+    found = two.judge(batch(p99_pred=np.nan, slo_ms=np.nan), judge)
+    assert rungs(found) == ["last_safe"]
+
+
 async def test_what_is_left_in_redis_is_bounded(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
