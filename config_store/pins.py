@@ -19,7 +19,9 @@ class PinnedModel(Frozen):
         pattern=r"^[a-z][a-z0-9_-]*$",
         description="What named it. A document that names the model by another alias pins anew.",
     )
-    version: str = Field(pattern=r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$")
+    version: str = Field(
+        max_length=60, pattern=r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$"
+    )
     digest: str = Field(
         "", max_length=200, description="Of its files; filled in where it is left out."
     )

@@ -7,7 +7,7 @@ the last step that was looked at, and they stay until another step has its first
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from redis.asyncio import Redis
 
 from config_store.certificates.certificate import Look, MetricAt
@@ -93,16 +93,26 @@ class StepProgress:
     async def points(self, rollout: str, step: int, after: int, limit: int) -> list[Point]:
         """Give the looks at a step after this number; none of a step whose time is over."""
         first: Any = await self._redis.lindex(self._points_key, 0)
-        if first is None:
+        oldest = None if first is None else _read(first)
+        if oldest is None:
             return []
-        begin = max(0, after + 1 - Point.model_validate_json(first).number)
+        begin = max(0, after + 1 - oldest.number)
         found: Any = await self._redis.lrange(self._points_key, begin, begin + limit - 1)
-        points = (Point.model_validate_json(each) for each in found)
         return [
             each
-            for each in points
-            if (each.rollout, each.step) == (rollout, step) and each.number > after
+            for each in map(_read, found)
+            if each is not None
+            and (each.rollout, each.step) == (rollout, step)
+            and each.number > after
         ]
+
+
+def _read(point: bytes) -> Point | None:
+    """Read a point; one of another release is not shown."""
+    try:
+        return Point.model_validate_json(point)
+    except ValidationError:
+        return None
 
 
 def _metric_point(margins: Margins, metric: MetricAt, excess: Interval) -> MetricPoint:

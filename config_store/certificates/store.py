@@ -5,6 +5,7 @@ written: the rollout's state forgets it when the next one ends.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -36,6 +37,15 @@ class CertificateStore:
         found: Any = await self._redis.hget(self._listed_key, rollout)
         hashes: list[str] = [] if found is None else orjson.loads(found)
         return hashes
+
+    async def page(self, hashes: Sequence[str], most_bytes: int) -> list[bytes]:
+        """Load the first of these certificates, as many as fit; one at least."""
+        pipe = self._redis.pipeline(transaction=False)
+        for each in hashes:
+            pipe.hstrlen(self._key, each)
+        sizes = accumulate(await pipe.execute())
+        fitting = sum(size <= most_bytes for size in sizes)
+        return await self.load(hashes[: max(fitting, 1)])
 
     async def load(self, hashes: Sequence[str]) -> list[bytes]:
         """Load the certificates with these hashes, in this order, as they were written."""

@@ -1,5 +1,7 @@
 """The life of a version up to its deploy: drafted, validated, approved by another."""
 
+from collections.abc import Iterator
+
 from config_store.errors import RefusedChangeError
 from config_store.steering.changes import (
     MOST_CHARACTERS,
@@ -13,6 +15,7 @@ from config_store.steering.changes import (
 from config_store.steering.commands import Actor, Approve, Draft, SetSettings, Validate, Validated
 from config_store.steering.settings import SteeringSettings
 from config_store.steering.state import Approval, Stage, SteeringState, VersionLife
+from settings.frozen import Frozen
 
 # Before a version was ever deployed; afterwards its stage says what became of it.
 BEFORE_DEPLOY = {Stage.DRAFT, Stage.VALIDATING, Stage.APPROVED}
@@ -105,10 +108,19 @@ def set_settings(state: SteeringState, command: SetSettings, by: Actor, now: flo
         by,
         approvals_needed=command.settings.approvals_needed,
         warm=command.settings.warm,
+        changed=", ".join(_changed(state.settings, command.settings)),
     )
     warm = state.warm[: command.settings.warm]
     state = with_fields(state, settings=command.settings, versions=lives, warm=warm)
     return Changed(state, (noted,))
+
+
+def _changed(before: SteeringSettings, after: SteeringSettings) -> Iterator[str]:
+    """Name what is set anew, each by its value: who reads the timeline sees what was loosened."""
+    for name in SteeringSettings.model_fields:
+        if getattr(before, name) != (value := getattr(after, name)):
+            text = value.model_dump_json() if isinstance(value, Frozen) else str(value)
+            yield f"{name} {text}"[:MOST_CHARACTERS]
 
 
 def pruned(state: SteeringState) -> SteeringState:

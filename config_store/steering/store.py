@@ -150,7 +150,10 @@ class SteeringStore:
     async def in_force(self, at: float) -> InForce | None:
         """Tell what was in force at a time; None before the first entry that is kept."""
         found: Any = await self._redis.zrevrangebyscore(self.in_force_key, at, "-inf", 0, 1)
-        return InForce.read(found[0]) if found else None
+        try:
+            return InForce.read(found[0]) if found else None
+        except ValidationError:  # another release wrote it: the timeline tells what it can
+            return None
 
     async def restore(
         self, state: SteeringState, reason: str, by: Actor, now: float

@@ -3,9 +3,9 @@
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,22 @@ from deployments.impact.wire import REFUSED, RUNG, Change, Outcome, Shown
 EXAMPLES = 5
 # Of kinds of flips, rules and reasons: a record that is full of them names the commonest.
 MOST_KINDS = 50
+# So many are told apart while they are counted: names of a study's parameters, and what is wrong
+# with a record, are clients' words, and there may be as many as rows.
+MOST_TRACKED = 1000
+OTHERS = "others"
 OF_ITEMS = "{} by {}"
+
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+def _kept(kinds: dict[K, V], kind: K, others: K, make: Callable[[], V]) -> V:
+    """Give what is counted of a kind; where there are too many, of all that came too late."""
+    if kind not in kinds and len(kinds) >= MOST_TRACKED:
+        kind = others
+    return kinds.setdefault(kind, make())
 
 
 class Base(NamedTuple):
@@ -124,7 +139,8 @@ class Tally:
         family.read += 1
         if why is not None:
             kind = (outcome.get("family", ""), why)
-            self._left_out.setdefault(kind, Examples()).add(outcome["id"])
+            others = kind[0], OTHERS
+            _kept(self._left_out, kind, others, Examples).add(outcome["id"])
             return
         self._versions[outcome["version"]] += 1
         _add(family, outcome)
@@ -171,12 +187,12 @@ def _add(family: _Family, outcome: Outcome) -> None:
     family.changed += bool(outcome["changes"] or outcome["refused"])
     family.flipped += any(kind not in (RUNG, REFUSED) for kind, *_ in outcome["flips"])
     for name, change in _largest(outcome["changes"]):
-        family.fields.setdefault(name, _Field()).add(decision_id, change)
-    for name, before, after in outcome["flips"]:
-        family.flips.setdefault((name, before, after), Examples()).add(decision_id)
+        _kept(family.fields, name, OTHERS, _Field).add(decision_id, change)
+    for flip in outcome["flips"]:
+        _kept(family.flips, tuple(flip), (OTHERS, "", ""), Examples).add(decision_id)
     for kinds, found in ((family.new, outcome["new"]), (family.gone, outcome["gone"])):
-        for rule, level in found:
-            kinds.setdefault((rule, level), Examples()).add(decision_id)
+        for rule in found:
+            _kept(kinds, tuple(rule), (OTHERS, ""), Examples).add(decision_id)
 
 
 def _largest(
@@ -229,7 +245,7 @@ def _shown(family: _Family, recorded: int | None) -> FamilyShown:
         changed=base.share(family.changed),
         refused=base.share(family.refused),
         alarms=base.share(family.alarms),
-        fields={name: each.shown(base) for name, each in sorted(family.fields.items())},
+        fields={name: family.fields[name].shown(base) for name in _commonest(family.fields)},
         flips=[
             FlipShown(
                 field=name,
@@ -252,6 +268,10 @@ def _shown(family: _Family, recorded: int | None) -> FamilyShown:
             for rule in rules[:MOST_KINDS]
         ],
     )
+
+
+def _commonest(fields: Mapping[str, _Field]) -> list[str]:
+    return sorted(sorted(fields, key=lambda name: -fields[name].rows)[:MOST_KINDS])
 
 
 def _counted(kinds: Mapping[tuple[str, str], Examples], rule: tuple[str, str]) -> int:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import orjson
@@ -161,14 +161,15 @@ class Emergencies:
         pipe.hset(self._key, self._name, said)
         pipe.hgetall(self._key)
         _, found = await pipe.execute()
-        written = {name.decode(): orjson.loads(each) for name, each in found.items()}
-        gone = [name for name, each in written.items() if now - each["at"] > ALIVE_SECONDS]
+        read = {name.decode(errors="replace"): _told(each) for name, each in found.items()}
+        written = {name: each for name, each in read.items() if each is not None}
+        gone = [name for name, each in written.items() if now - each.at > ALIVE_SECONDS]
         if gone:
             await self._redis.hdel(self._key, *gone)
         return [
-            _tallies(each["tallies"])
+            each.tallies
             for name, each in written.items()
-            if name not in (self._name, *gone) and each["released"] >= self._released
+            if name not in (self._name, *gone) and each.released >= self._released
         ]
 
 
@@ -178,6 +179,19 @@ def _tally(judged: Judgement, rows: int) -> Tally:
     return Tally(rows, critical, unanswered)
 
 
-def _tallies(written: Any) -> Tallies:
-    critical, errors = written
-    return Tallies(Tally(*critical), Tally(*errors))
+class _Told(NamedTuple):
+    """What one replica wrote down."""
+
+    at: float
+    released: float
+    tallies: Tallies
+
+
+def _told(written: bytes) -> _Told | None:
+    """Read it; what another release wrote must not keep the rules from being asked."""
+    try:
+        said = orjson.loads(written)
+        critical, errors = (Tally(*map(int, each)) for each in said["tallies"])
+        return _Told(float(said["at"]), float(said["released"]), Tallies(critical, errors))
+    except (ValueError, KeyError, TypeError):
+        return None

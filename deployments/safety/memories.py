@@ -49,7 +49,8 @@ class Memories:
 
     async def _read(self, family: str, memory: LastSafe) -> None:
         async for entity, said in self._redis.hscan_iter(self._key(family), count=AT_ONCE):
-            memory.restore([_entry(entity.decode(), said)])
+            if (entry := _entry(entity, said)) is not None:
+                memory.restore([entry])
 
     async def _write(self, family: str, memory: LastSafe) -> None:
         changed = memory.take_changed(AT_ONCE)
@@ -70,7 +71,13 @@ class Memories:
         return redis_name(self._redis, "safety", "last", family)
 
 
-def _entry(entity: str, said: bytes) -> Entry:
-    at, values = orjson.loads(said)
-    numbers = {name: math.nan if value is None else value for name, value in values.items()}
-    return Entry(entity, at, numbers)
+def _entry(entity: bytes, said: bytes) -> Entry | None:
+    """Read an answer; one that cannot be read costs no other, and is written over in time."""
+    try:
+        at, values = orjson.loads(said)
+        numbers = {
+            name: math.nan if value is None else float(value) for name, value in values.items()
+        }
+        return Entry(entity.decode(), float(at), numbers)
+    except (ValueError, TypeError, AttributeError):
+        return None

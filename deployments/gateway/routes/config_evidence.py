@@ -16,6 +16,9 @@ from deployments.gateway.steering_words import refusals
 
 router = APIRouter(tags=["configuration"], dependencies=[Depends(admitted)])
 
+# Of one answer, where its certificates are not larger each.
+MOST_BYTES = 16_000_000
+
 RolloutId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
@@ -38,9 +41,9 @@ async def certificates(
         if after and after not in hashes:
             raise UnknownCertificateError(after)
         begin = hashes.index(after) + 1 if after else 0
-        page = hashes[begin : begin + limit]
-        written = await store.load(page)
-    more = page[-1] if begin + limit < len(hashes) else None
+        written = await store.page(hashes[begin : begin + limit], MOST_BYTES)
+    end = begin + len(written)
+    more = hashes[end - 1] if end < len(hashes) else None
     # As they were written: nothing that is read and written anew on the way can differ.
     body = b'{"rollout":%b,"certificates":[%b],"next":%b}' % (
         orjson.dumps(id),

@@ -87,3 +87,11 @@ async def test_the_journal_of_what_was_in_force_has_a_measure(redis: Redis) -> N
     now = await store.in_force(NOW)
     assert now is not None
     assert now.revision == (await store.read()).revision  # the newest is there
+
+
+async def test_an_entry_of_the_journal_that_another_release_wrote_is_none(redis: Redis) -> None:
+    store = await founded(redis)
+    await switch(store, await validated(store, 2))
+    await redis.zadd(store.in_force_key, {'000000000009 {"of": "another"}': NOW + 5})
+    assert await store.in_force(NOW + 10) is None
+    assert await store.in_force(NOW + 1) is not None

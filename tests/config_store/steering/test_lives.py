@@ -15,7 +15,7 @@ from config_store.steering.commands import (
     Validate,
     Validated,
 )
-from config_store.steering.settings import SteeringSettings
+from config_store.steering.settings import RolloutSettings, SteeringSettings
 from config_store.steering.state import Stage, SteeringState, Strategy
 from config_store.steering.transitions import apply
 from tests.config_store.steering.people import (
@@ -189,3 +189,13 @@ def test_time_never_goes_back() -> None:
 def test_what_no_state_should_hold_is_refused(command: Command, said: str) -> None:
     with pytest.raises(RefusedChangeError, match=said):
         apply(first(), command, GRACE, NOW)
+
+
+def test_the_timeline_tells_what_was_loosened() -> None:
+    loose = RolloutSettings(alpha=0.4, evidence=False)
+    found = apply(first(), SetSettings(SteeringSettings(rollout=loose)), CY, NOW)
+    (noted,) = found.events
+    said = str(noted.details["changed"])
+    assert said.startswith("rollout {")
+    assert '"alpha":0.4,"evidence":false' in said
+    assert "warm" not in said

@@ -437,3 +437,10 @@ async def test_without_redis_nothing_is_changed_and_the_active_one_is_still_show
     refused = error(await api.ask("PUT", "/config", SLO), 503)
     assert "GET /config/steering" in refused["message"]
     assert (await api.get("/config"))["version"] == 1
+
+
+async def test_a_version_of_thousands_of_digits_is_the_clients_mistake(api: ConfigApi) -> None:
+    pin = {"version": "9" * 5000 + ".0.0"}
+    body = {"message": "m", "patch": {"models": {"tail/xgboost-quantile": pin}}}
+    said = error(await api.ask("POST", "/config/versions", body), 422)
+    assert "version" in next(iter(said["fields"]))

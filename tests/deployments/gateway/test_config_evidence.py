@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from config_store.certificates.certificate import Certificate
 from config_store.certificates.progress import StepProgress
 from config_store.certificates.store import CertificateStore
+from deployments.gateway.routes import config_evidence
 from tests.config_store.certificates.step import Step
 from tests.config_store.certificates.test_progress import PLAN, points_of
 from tests.deployments.gateway.config_api import ConfigApi, config_api
@@ -105,3 +106,21 @@ async def test_both_are_described_and_need_a_viewer(api: ConfigApi) -> None:
         assert schema["$ref"].endswith(model)
     certificate = page["components"]["schemas"]["Certificate"]
     assert {"plan", "before", "looks", "verdict", "hash"} <= certificate["properties"].keys()
+
+
+async def test_large_certificates_come_one_by_one(
+    api: ConfigApi, steps: list[Certificate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config_evidence, "MOST_BYTES", 1)
+    found, after = list[Certificate](), ""
+    for _ in steps:
+        page = await api.get(CERTIFICATE, after=after, limit=20)
+        assert len(page["certificates"]) == 1
+        found += read(page)
+        after = page["next"]
+    assert (found, after) == (steps, None)
+
+
+async def test_looks_that_another_release_kept_are_not_shown(api: ConfigApi, redis: Redis) -> None:
+    await redis.rpush("ballast:config:evidence:points", b'{"of": "another release"}')
+    assert (await api.get(EVIDENCE, step=1))["points"] == []

@@ -65,6 +65,18 @@ async def test_a_rule_counts_over_all_replicas_and_is_told_to_all(redis: Redis) 
         assert each._emergencies.now() is None
 
 
+@pytest.mark.parametrize("written", ["{", "[1]", '{"at": 1}', '{"at": 9e99, "tallies": [[1]]}'])
+async def test_what_another_release_wrote_keeps_no_rule_from_being_asked(
+    redis: Redis, written: str
+) -> None:
+    ((safety, _, judge),) = await replicas(redis, 1)
+    await redis.hset("ballast:safety:counts", "another", written)
+    safety.judge(batch(4, p99_pred=np.nan), judge)
+    await safety._emergencies.step()
+    assert safety._emergencies.now() is not None
+    assert (await SteeringStore(redis).read()).emergency is not None
+
+
 async def test_without_redis_a_rule_turns_it_on_here_and_later_everywhere(
     redis: Redis, redis_server: RedisServer
 ) -> None:
@@ -92,6 +104,17 @@ async def test_a_replica_that_starts_reads_the_last_safe_answers_of_the_others(
     await two._memories.share()
     found = two.judge(batch(**asked), judge)
     assert (rungs(found), found.columns["p99_pred"][0]) == (["last_safe"], 131.0)
+
+
+@pytest.mark.parametrize("written", ["{", "[1]", "[1, 2]", '[1, {"p99_pred": "x"}]'])
+async def test_an_answer_that_cannot_be_read_costs_no_other(redis: Redis, written: str) -> None:
+    (one, _, judge), (two, _, _) = await replicas(redis, 2)
+    one.judge(batch(p99_pred=131.0, slo_ms=np.nan), judge)
+    await one._memories.share()
+    await redis.hset(one._memories._key("tail"), "spoilt", written)
+    await two._memories.share()
+    found = two.judge(batch(p99_pred=np.nan, slo_ms=np.nan), judge)
+    assert rungs(found) == ["last_safe"]
 
 
 async def test_what_is_left_in_redis_is_bounded(
