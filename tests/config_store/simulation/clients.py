@@ -24,7 +24,7 @@ class Clients:
         check(versions == gateway.versions(keys), "a key has two versions at one time")
         everywhere = gateway.is_fresh and not _is_between_clocks(state, gateway.wall())
         for key, version in versions.items():
-            _may_be_seen(state, version)
+            _may_be_seen(state, version, gateway.wall())
             self._note(("gateway", gateway.name, gateway.epoch, key), version)
             if everywhere:
                 self._note(("all", gateway.epoch, key), version)
@@ -36,9 +36,10 @@ class Clients:
             order.append(version)
 
 
-def _may_be_seen(state: SteeringState, version: int) -> None:
+def _may_be_seen(state: SteeringState, version: int, local: float) -> None:
     rollout = state.rollout
-    if rollout is None or rollout.strategy in UNSEEN:
+    unbegun = rollout is not None and rollout.step == 0 and local < rollout.step_begun
+    if rollout is None or rollout.strategy in UNSEEN or unbegun:
         check(version == state.active, f"a client saw {version}, which is not active")
     else:
         check(version in {state.active, rollout.candidate}, f"a client saw {version}")

@@ -99,7 +99,7 @@ def _of_rollout(random: Random, rollout: Rollout) -> Asked:
             (RollBack("it is bad", random.choice((None, rollout.candidate, 1))),),
             (Expire(),),
         ),
-        weights=(30, 10, 10, 6, 3, 6, 3, 4, 8),
+        weights=(30, 10, 10, 6, 8, 6, 3, 4, 8),
     )[0]
     return commands, PLATFORM if random.random() < 0.5 else random.choice(OPERATORS)
 
