@@ -188,11 +188,11 @@ def _add(family: _Family, outcome: Outcome) -> None:
     family.flipped += any(kind not in (RUNG, REFUSED) for kind, *_ in outcome["flips"])
     for name, change in _largest(outcome["changes"]):
         _kept(family.fields, name, OTHERS, _Field).add(decision_id, change)
-    for flip in outcome["flips"]:
-        _kept(family.flips, tuple(flip), (OTHERS, "", ""), Examples).add(decision_id)
+    for name, before, after in outcome["flips"]:
+        _kept(family.flips, (name, before, after), (OTHERS, "", ""), Examples).add(decision_id)
     for kinds, found in ((family.new, outcome["new"]), (family.gone, outcome["gone"])):
-        for rule in found:
-            _kept(kinds, tuple(rule), (OTHERS, ""), Examples).add(decision_id)
+        for rule, level in found:
+            _kept(kinds, (rule, level), (OTHERS, ""), Examples).add(decision_id)
 
 
 def _largest(

@@ -112,7 +112,8 @@ async def test_large_certificates_come_one_by_one(
     api: ConfigApi, steps: list[Certificate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(config_evidence, "MOST_BYTES", 1)
-    found, after = list[Certificate](), ""
+    found = list[Certificate]()
+    after: str | None = ""
     for _ in steps:
         page = await api.get(CERTIFICATE, after=after, limit=20)
         assert len(page["certificates"]) == 1

@@ -14,7 +14,6 @@ def outcome(at: int) -> Outcome:
         "asked_again": False,
         "changes": [Change(f"p{at}", None, 0.0, 1.0)],
         "flips": [(f"p{at}", "a", "b")],
-        "level": ("safe", "safe"),
         "new": [(f"range:p{at}", "unsafe")],
         "gone": [],
         "refused": "",
@@ -31,7 +30,7 @@ def test_names_that_clients_choose_are_told_apart_up_to_a_measure() -> None:
     tracked = (family.fields, family.flips, family.new, tally._left_out)
     assert {len(each) for each in tracked} == {MOST_TRACKED + 1}
     shown = tally.families(None)["bayes-opt"]
-    assert (shown.replayed, shown.changed.rows, shown.flipped.rows) == (ROWS, ROWS, ROWS)
+    assert (shown.replayed, shown.changed.rows) == (ROWS, ROWS)
     lists = (shown.fields, shown.flips, shown.rules, tally.left_out())
     assert {len(each) for each in lists} == {MOST_KINDS}
     assert shown.fields[OTHERS].changed.rows == ROWS - MOST_TRACKED
