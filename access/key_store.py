@@ -1,14 +1,26 @@
 """Where API keys are kept: Redis, hashed, with a notice to every gateway when one changes."""
 
+import logging
 import secrets
 from collections.abc import Callable
 from datetime import datetime
+from typing import NamedTuple
 
+from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from access.errors import DuplicateKeyError, UnknownKeyError
 from access.keys import IssuedKey, KeyRecord, KeyRing, Role, issue_key
 from settings.redis_names import redis_name
+
+log = logging.getLogger(__name__)
+
+
+class StoredKeys(NamedTuple):
+    """All keys ever made, oldest first, and the ids of those that this release cannot read."""
+
+    records: tuple[KeyRecord, ...]
+    unread: tuple[str, ...]
 
 
 class KeyStore:
@@ -24,6 +36,7 @@ class KeyStore:
         self.revoked_key = redis_name(redis, "keys", "revoked")
         self.channel = redis_name(redis, "keys", "changed")
         self._random_bytes = random_bytes
+        self._said: tuple[str, ...] = ()
 
     async def create(self, role: Role, note: str, now: datetime) -> IssuedKey:
         issued = issue_key(role, note, now, self._random_bytes)
@@ -34,17 +47,30 @@ class KeyStore:
         return issued
 
     async def list(self) -> tuple[KeyRecord, ...]:
-        """List every key ever made, oldest first, revoked ones included."""
+        """List every key ever made that can be read, oldest first, revoked ones included."""
+        return (await self.read()).records
+
+    async def read(self) -> StoredKeys:
+        """Read all keys; a record that a later release wrote, or somebody spoilt, costs no other.
+
+        A key that is revoked needs no reading.
+        """
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hvals(self.records_key)
+            pipe.hgetall(self.records_key)
             pipe.smembers(self.revoked_key)
             stored, revoked = await pipe.execute()
-        records = (KeyRecord.model_validate_json(line) for line in stored)
-        marked = (
-            record.model_copy(update={"revoked": record.key_id.encode() in revoked})
-            for record in records
-        )
-        return tuple(sorted(marked, key=lambda record: (record.created, record.key_id)))
+        records, unread = [], []
+        for key_id, line in stored.items():
+            try:
+                record = KeyRecord.model_validate_json(line)
+            except ValidationError:
+                if key_id not in revoked:
+                    unread.append(key_id.decode(errors="replace"))
+                continue
+            gone = not {key_id, record.key_id.encode()}.isdisjoint(revoked)
+            records.append(record.model_copy(update={"revoked": gone}))
+        records.sort(key=lambda record: (record.created, record.key_id))
+        return StoredKeys(tuple(records), tuple(sorted(unread)))
 
     async def revoke(self, key_id: str) -> None:
         if not await self._redis.hexists(self.records_key, key_id):
@@ -56,4 +82,15 @@ class KeyStore:
 
     async def ring(self) -> KeyRing:
         """Load the snapshot that requests are checked against; what a watch loads."""
-        return KeyRing(await self.list())
+        records, unread = await self.read()
+        if unread != self._said:
+            self._said = unread
+            for key_id in unread:
+                log.error(
+                    "The record of the API key %s cannot be read, and the key opens nothing: a "
+                    "later release wrote it, or somebody changed it. `ballast key revoke %s` ends "
+                    "it",
+                    key_id,
+                    key_id,
+                )
+        return KeyRing(records, unread)

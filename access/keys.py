@@ -85,11 +85,15 @@ def issue_key(
 
 
 class KeyRing:
-    """An immutable snapshot of the keys that are good now; a change comes as a new ring."""
+    """An immutable snapshot of the keys that are good now; a change comes as a new ring.
 
-    __slots__ = ("_by_digest",)
+    `unread` names the keys whose records this release cannot read: they open nothing.
+    """
 
-    def __init__(self, records: Iterable[KeyRecord] = ()) -> None:
+    __slots__ = ("_by_digest", "unread")
+
+    def __init__(self, records: Iterable[KeyRecord] = (), unread: tuple[str, ...] = ()) -> None:
+        self.unread = unread
         self._by_digest = {
             (digest := bytes.fromhex(record.hash)): (digest, Principal(record.key_id, record.role))
             for record in records
@@ -100,7 +104,9 @@ class KeyRing:
         return len(self._by_digest)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, KeyRing) and self._by_digest == other._by_digest
+        if not isinstance(other, KeyRing):
+            return False
+        return (self._by_digest, self.unread) == (other._by_digest, other.unread)
 
     __hash__ = None  # type: ignore[assignment] # a snapshot is compared, never used as a key
 

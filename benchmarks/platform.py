@@ -9,8 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployments.forecasting.loaded_models import FORECASTERS, registered_name
 from launch import own_processes
 from launch.run_record import Run, RunRecord
+from models.forecasting.plan.model import CAPACITY_MODEL
+from models.pointer import read_pointer
+from models.registry import CHAMPION
 
 ROOT = Path(__file__).parents[1]
 BALLAST = Path(sys.prefix) / "bin" / "ballast"
@@ -32,6 +36,7 @@ class Platform:
     home: Path
     url: str
     history_days: int = HISTORY_DAYS
+    profile: str = ""  # as the environment says, where it is not given
 
     @property
     def key(self) -> str:
@@ -75,6 +80,7 @@ class Platform:
             "BALLAST_HOME": str(self.home),
             "BALLAST_PORT": self.url.rpartition(":")[2],
             "BALLAST_HISTORY_DAYS": str(self.history_days),
+            **({"BALLAST_PROFILE": self.profile} if self.profile else {}),
         }
 
     def last_words(self, characters: int = 1_500) -> str:
@@ -109,3 +115,19 @@ def eventually(what: Callable[[], bool], within_s: float = PATIENCE_SECONDS) -> 
             raise AssertionError(f"still not so after {within_s} s")
         time.sleep(0.02)
     return time.monotonic() - started
+
+
+def untrained(models: Path) -> list[str]:
+    """Name the forecasting models that have no champion yet."""
+    names = [CAPACITY_MODEL, *map(registered_name, FORECASTERS)]
+    return [name for name in names if read_pointer(models, name, CHAMPION) is None]
+
+
+def all_trained(models: Path, patience: float) -> bool:
+    """Wait for the forecasters, which are trained beside the answers on a home's first start."""
+    until = time.monotonic() + patience
+    while untrained(models):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.5)
+    return True

@@ -1,7 +1,7 @@
 """The configuration document: everything about serving that may change while the platform runs."""
 
 from hashlib import sha256
-from typing import Self
+from typing import Annotated, Self
 
 import orjson
 from pydantic import ConfigDict, Field, model_validator
@@ -9,10 +9,31 @@ from pydantic import ConfigDict, Field, model_validator
 from config_store.own_features import OwnFeatures, catalogue_of
 from config_store.quotas import QuotasConfig
 from config_store.sources import SourcesConfig
+from features.candidates.bounds import CandidateBounds
 from features.definitions.catalogue import Catalogue
 from features.sources.rules import Metric
 from safety.policy import SafetyPolicy
 from settings.frozen import Frozen
+
+ModelName = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*$", max_length=200)
+]
+
+
+class PinnedModel(Frozen):
+    """One model's version: it is this one, wherever its alias moves."""
+
+    alias: str = Field(
+        "champion",
+        pattern=r"^[a-z][a-z0-9_-]*$",
+        description="What named it. A document that names the model by another alias pins anew.",
+    )
+    version: str = Field(
+        max_length=60, pattern=r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$"
+    )
+    digest: str = Field(
+        "", max_length=200, description="Of its files; filled in where it is left out."
+    )
 
 
 class Lane(Frozen):
@@ -116,7 +137,14 @@ class FeatureConfig(Frozen):
     defaults: dict[str, float] = Field(default_factory=dict)
     definitions: OwnFeatures = Field(
         default_factory=dict,
-        description="Features of your own, each an expression over others.",
+        description="Features of your own, each an expression or a function over others.",
+    )
+    publishing: CandidateBounds = Field(
+        CandidateBounds(),
+        description="How far a changed definition may be from the one in force and take its place.",
+    )
+    function_seconds: float = Field(
+        5.0, gt=0, le=60, description="How long a function may take for a few thousand rows."
     )
 
     def catalogue(self) -> Catalogue:
@@ -204,6 +232,12 @@ class ConfigDocument(Frozen):
     bandits: BanditsConfig = BanditsConfig()
     quotas: QuotasConfig = QuotasConfig()
     sources: SourcesConfig = SourcesConfig()
+    models: dict[ModelName, PinnedModel] | None = Field(
+        None,
+        max_length=100,
+        description="The models that answer, by name: filled in when a version is drafted. Null: "
+        "it is of an earlier release, and its aliases are followed.",
+    )
 
     @model_validator(mode="after")
     def _nothing_is_served_unjudged(self) -> Self:
@@ -212,6 +246,16 @@ class ConfigDocument(Frozen):
                 f"these families are served without a safety policy: {sorted(unjudged)}"
             )
         return self
+
+    def with_deadlines(self, **milliseconds: float) -> Self:
+        """Give every family these deadlines, by the fields of `Deadlines`; the others stay."""
+        families = {
+            name: each.model_copy(
+                update={"deadlines": each.deadlines.model_copy(update=milliseconds)}
+            )
+            for name, each in self.serving.by_family().items()
+        }
+        return self.model_copy(update={"serving": self.serving.model_copy(update=families)})
 
     def canonical(self) -> bytes:
         """Write the document the one way that its hash is taken of."""

@@ -1,5 +1,7 @@
 """Reads what an earlier release stored: a published version does not change, the release does."""
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import orjson
@@ -23,12 +25,18 @@ def brought_up(text: bytes) -> bytes:
         return text
     if not (isinstance(served, dict) and isinstance(judged, dict)):
         return text
-    shipped = default_document().model_dump(mode="json")
+    shipped = _shipped()
     serving = {family: _without_unread(family, each) for family, each in served.items()}
     fields["serving"] = shipped["serving"] | serving
     if fields["serving"].keys() != serving.keys():
         fields["safety"]["families"] = shipped["safety"]["families"] | judged
     return orjson.dumps(fields)
+
+
+@cache
+def _shipped() -> Mapping[str, Any]:
+    """Write what ships; it takes as long as to read a document, and is needed for each."""
+    return default_document().model_dump(mode="json")
 
 
 def _without_unread(family: str, served: Any) -> Any:

@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, HttpUrl, field_validator, model_validator
 
 from features.candidates.bounds import CandidateBounds
+from features.sources.candles.rules import TIMEFRAMES, CandleMapping, Symbol
 from features.sources.clickhouse.rules import Query
 from features.sources.kafka.config import KafkaTopic
 from features.sources.logs.config import LineRules, LogRules
@@ -19,6 +20,14 @@ from settings.frozen import Frozen
 NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 # Shorter ones would hold one sample or none of what is scraped every 15 s.
 Cadence = Annotated[int, Field(ge=15, le=3600, multiple_of=15)]
+Exchange = Annotated[str, Field(pattern=r"^[A-Z]{4}$")]
+"""The ISO 10383 code of an exchange."""
+
+
+def _is_more_than_a_place(url: HttpUrl) -> bool:
+    """Tell whether a URL holds a secret, or would swallow the path that is asked below it."""
+    swallows = url.query is not None or url.fragment is not None
+    return swallows or bool(url.username or url.password)
 
 
 class _Source(Frozen):
@@ -33,26 +42,33 @@ class _AskedSource(_Source):
         description="The id of a mapping that is followed although it is out of bounds, as "
         "`ballast sources list` shows it.",
     )
+    verify_tls: bool = True
+    history_days: int = Field(60, ge=0, le=3650, description="How much of the past is fetched.")
 
 
-class PrometheusSource(_AskedSource):
-    """A Prometheus, or what speaks its API, that is asked."""
+class _TokenSource(_AskedSource):
+    """A source behind a URL, whose server may ask for a bearer token."""
 
-    kind: Literal["prometheus"] = "prometheus"
     url: HttpUrl
-    mapping: Mapping
     token_file: str | None = Field(
         None, description="A file that holds a bearer token; the configuration holds no secret."
     )
-    verify_tls: bool = True
-    history_days: int = Field(60, ge=0, le=3650, description="How much of the past is fetched.")
 
     @field_validator("url")
     @classmethod
     def _holds_no_secret(cls, url: HttpUrl) -> HttpUrl:
-        if url.username or url.password or url.query:
-            raise ValueError("the URL may hold no user, password or query: name a token_file")
+        if _is_more_than_a_place(url):
+            raise ValueError(
+                "the URL may hold no user, password, query or fragment: name a token_file"
+            )
         return url
+
+
+class PrometheusSource(_TokenSource):
+    """A Prometheus, or what speaks its API, that is asked."""
+
+    kind: Literal["prometheus"] = "prometheus"
+    mapping: Mapping
 
 
 class ClickhouseSource(_AskedSource):
@@ -71,19 +87,17 @@ class ClickhouseSource(_AskedSource):
     password_file: str | None = Field(
         None, description="A file that holds a password; the configuration holds no secret."
     )
-    verify_tls: bool = True
     lateness_seconds: int = Field(
         10, ge=0, le=3600, description="How long after its interval a row may be inserted."
     )
-    history_days: int = Field(60, ge=0, le=3650, description="How much of the past is fetched.")
 
     @field_validator("url")
     @classmethod
     def _holds_no_secret(cls, url: HttpUrl | None) -> HttpUrl | None:
-        if url is not None and (url.username or url.password or url.query):
+        if url is not None and _is_more_than_a_place(url):
             raise ValueError(
-                "the URL may hold no user, password or query: name a user, a password_file and a "
-                "database"
+                "the URL may hold no user, password, query or fragment: name a user, a "
+                "password_file and a database"
             )
         return url
 
@@ -92,6 +106,48 @@ class ClickhouseSource(_AskedSource):
         if (self.url is None) == (self.folder is None):
             raise ValueError("name either the url of a server or the folder of a chDB")
         return self
+
+
+class CandlesSource(_TokenSource):
+    """The candles of a market, of an upstream that has them under /candles."""
+
+    kind: Literal["candles"] = "candles"
+    symbols: tuple[Symbol, ...] = Field(
+        min_length=1, max_length=1000, description="Each of them becomes an entity."
+    )
+    mapping: CandleMapping
+    exchange: Exchange | None = Field(
+        None,
+        description="The exchange outside of whose hours no candle is missing, by its ISO 10383 "
+        "code; null: the market is open all the time.",
+    )
+    lateness_seconds: int = Field(
+        5, ge=0, le=3600, description="How long after its end a candle may be published."
+    )
+    most_candles: int = Field(
+        500, ge=10, le=10_000, description="So many are asked for at once, of each symbol."
+    )
+
+    @field_validator("cadence_seconds")
+    @classmethod
+    def _is_a_timeframe(cls, seconds: int) -> int:
+        if seconds not in TIMEFRAMES:
+            raise ValueError(
+                f"candles are of {', '.join(map(str, TIMEFRAMES))} seconds: give one of these"
+            )
+        return seconds
+
+    @field_validator("symbols")
+    @classmethod
+    def _names_each_once(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(symbols)) < len(symbols):
+            again = next(each for each in symbols if symbols.count(each) > 1)
+            raise ValueError(f"{again!r} is there more than once: name each symbol once")
+        return symbols
+
+
+QueriedSource = PrometheusSource | ClickhouseSource | CandlesSource
+"""A source that is asked for any time, by rules that may be corrected."""
 
 
 class _SentSource(_Source):
@@ -179,6 +235,7 @@ class KafkaSource(KafkaTopic, _Source):
 SourceConfig = Annotated[
     PrometheusSource
     | ClickhouseSource
+    | CandlesSource
     | PushSource
     | RemoteWriteSource
     | LogsSource
@@ -197,9 +254,8 @@ def _known_zone(zone: str) -> str:
 class EntityFacts(Frozen):
     """What nobody can measure of an entity; one that is not listed has none of it."""
 
-    exchange: str | None = Field(
+    exchange: Exchange | None = Field(
         None,
-        pattern=r"^[A-Z]{4}$",
         description="The exchange whose calendar its load follows, by its ISO 10383 code.",
     )
     time_zone: Annotated[str, AfterValidator(_known_zone)] | None = None

@@ -1,8 +1,14 @@
-"""Versions of the configuration in Redis: immutable once published, one of them active."""
+"""Versions of the configuration in Redis: immutable once drafted, one of them active.
 
+How one is made and comes into force is config_store/steering/.
+"""
+
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 import orjson
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
@@ -16,74 +22,54 @@ from config_store.errors import (
     NoActiveVersionError,
     UnknownVersionError,
     UnreadableVersionError,
+    WithdrawnVersionError,
 )
 from observability.timeline.stream import NOTE, stream_keys
 from settings.redis_names import redis_name
 
-# Lua runs as one step in Redis: two publishers never get the same number, and nobody sees a
-# number before its document.
-_PUBLISH = """
-local version = redis.call('HLEN', KEYS[1]) + 1
-redis.call('HSET', KEYS[1], version, ARGV[1])
-redis.call('PUBLISH', ARGV[2], 'published ' .. version)
-return version
-"""
+# So many records are read at once for a list.
+PAGE = 20
+# To read and hash a record of so many bytes for the first time takes an event loop a millisecond.
+LARGE = 65_536
 
-# An activation and its event on the timeline are one step too; to activate what is active changes
-# nothing. A version that cannot be read any more is activated all the same, as far as it is known.
-_SWITCH = f"""
-{NOTE}
-local function switch(version, record, channel)
-    local before = redis.call('GET', KEYS[2])
-    if before ~= version then
-        local read, fields = pcall(cjson.decode, record)
-        local function text(name)
-            local value = read and type(fields) == 'table' and fields[name]
-            return type(value) == 'string' and value or 'unknown'
-        end
-        local now = redis.call('TIME')
-        note(KEYS[3], KEYS[4], cjson.encode({{
-            kind = 'config_activated',
-            time_ms = now[1] * 1000 + math.floor(now[2] / 1000),
-            entity = '',
-            source = '',
-            details = {{
-                version = tonumber(version),
-                before = tonumber(before or 0),
-                author = text('author'),
-                reason = text('reason'),
-                config_hash = text('config_hash'),
-            }},
-        }}))
-    end
-    redis.call('SET', KEYS[2], version)
-    redis.call('PUBLISH', channel, 'activated ' .. version)
-end
-"""
-
-_ACTIVATE = f"""
-{_SWITCH}
-local record = redis.call('HGET', KEYS[1], ARGV[1])
-if not record then return 0 end
-switch(ARGV[1], record, ARGV[2])
-return 1
-"""
-
-_ACTIVATE_AFTER = f"""
-{_SWITCH}
-local record = redis.call('HGET', KEYS[1], ARGV[1])
-if not record or redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
-switch(ARGV[1], record, ARGV[2])
-return 1
+# Lua runs as one step in Redis: of many that start a machine one makes the first version, and its
+# event is on the timeline with it. A pointer that was lost alone is put back as steering knows it:
+# what ships is for a machine on which nothing ever was active, and takes no other version's place.
+# Where a document was removed by hand, the number after those that are left may be another's.
+# Of a withdrawn version a record has no document, and this mark in its place.
+IS_WITHDRAWN = """
+local function is_withdrawn(record) return string.find(record, ',"withdrawn":true', 1, true) end
 """
 
 _BOOTSTRAP = f"""
-{_SWITCH}
+{NOTE}
 local active = redis.call('GET', KEYS[2])
 if active then return tonumber(active) end
+local steered = redis.pcall('HGET', KEYS[5], 'active')
+if type(steered) == 'string' and redis.call('HEXISTS', KEYS[1], steered) == 1 then
+    redis.call('SET', KEYS[2], steered)
+    redis.call('PUBLISH', ARGV[2], 'activated ' .. steered)
+    return tonumber(steered)
+end
 local version = redis.call('HLEN', KEYS[1]) + 1
+while redis.call('HEXISTS', KEYS[1], version) == 1 do version = version + 1 end
+local fields, now = cjson.decode(ARGV[1]), redis.call('TIME')
+note(KEYS[3], KEYS[4], cjson.encode({{
+    kind = 'config_activated',
+    time_ms = now[1] * 1000 + math.floor(now[2] / 1000),
+    entity = '',
+    source = '',
+    details = {{
+        version = version,
+        before = 0,
+        author = fields.author,
+        reason = fields.reason,
+        config_hash = fields.config_hash,
+    }},
+}}))
 redis.call('HSET', KEYS[1], version, ARGV[1])
-switch(tostring(version), ARGV[1], ARGV[2])
+redis.call('SET', KEYS[2], version)
+redis.call('PUBLISH', ARGV[2], 'activated ' .. version)
 return version
 """
 
@@ -121,38 +107,18 @@ class ConfigStore:
         self.active_key = redis_name(redis, "config", "active")
         self.channel = redis_name(redis, "config", "changed")
         self._timeline_keys = stream_keys(redis)
-        self._publish = redis.register_script(_PUBLISH)
-        self._activate = redis.register_script(_ACTIVATE)
-        self._activate_after = redis.register_script(_ACTIVATE_AFTER)
         self._bootstrap = redis.register_script(_BOOTSTRAP)
-
-    async def publish(
-        self, document: ConfigDocument, author: str, reason: str, now: datetime
-    ) -> int:
-        """Keep a new version; it does nothing until it is activated."""
-        record = _pack(document, author, reason, now)
-        return int(await self._publish(keys=[self.versions_key], args=[record, self.channel]))
-
-    async def activate(self, version: int) -> None:
-        """Make a version the one that every replica goes by."""
-        keys = [self.versions_key, self.active_key, *self._timeline_keys]
-        if not await self._activate(keys=keys, args=[version, self.channel]):
-            raise UnknownVersionError(version)
-
-    async def activate_after(self, version: int, before: int) -> bool:
-        """Make a version the active one if it would follow on this one; tell whether it did."""
-        keys = [self.versions_key, self.active_key, *self._timeline_keys]
-        return bool(await self._activate_after(keys=keys, args=[version, self.channel, before]))
 
     async def bootstrap(
         self, document: ConfigDocument, author: str, reason: str, now: datetime
     ) -> int:
-        """Publish and activate this document unless something is active; answer what then is.
+        """Make this document the first version unless something is active; answer what then is.
 
         Any number of processes may start a fresh machine at once: one of them wins.
         """
-        record = _pack(document, author, reason, now)
-        keys = [self.versions_key, self.active_key, *self._timeline_keys]
+        record = packed(document, author, reason, now)
+        steering = redis_name(self._redis, "config", "steering")
+        keys = [self.versions_key, self.active_key, *self._timeline_keys, steering]
         return int(await self._bootstrap(keys=keys, args=[record, self.channel]))
 
     async def active(self) -> Version:
@@ -166,28 +132,38 @@ class ConfigStore:
         record = await self._redis.hget(self.versions_key, str(version))
         if record is None:
             raise UnknownVersionError(version)
-        return _unpack(version, record)
+        if len(record) < LARGE:
+            return _unpack_once(version, record)
+        return await asyncio.to_thread(_unpack_once, version, record)
 
     async def history(self, limit: int = 50) -> tuple[Listed, ...]:
         """List the latest versions, newest first; one that cannot be read hides no other."""
-        newest = int(await self._redis.hlen(self.versions_key))
-        numbers = range(newest, max(newest - limit, 0), -1)
-        if not numbers:
-            return ()
-        records = await self._redis.hmget(self.versions_key, [str(number) for number in numbers])
-        return tuple(
-            _listed(number, record)
-            for number, record in zip(numbers, records, strict=True)
-            if record is not None
-        )
+        kept: Any = await self._redis.hkeys(self.versions_key)
+        numbers = sorted((int(each) for each in kept if each.isdigit()), reverse=True)[:limit]
+        listed = list[Listed]()
+        for begin in range(0, len(numbers), PAGE):
+            page = numbers[begin : begin + PAGE]
+            records: Any = await self._redis.hmget(self.versions_key, [str(each) for each in page])
+            # Each is read as a document, of up to a megabyte: not on an event loop.
+            listed += await asyncio.to_thread(_listed_page, page, records)
+        return tuple(listed)
 
 
-def _pack(document: ConfigDocument, author: str, reason: str, now: datetime) -> bytes:
+def packed(
+    document: ConfigDocument,
+    author: str,
+    reason: str,
+    now: datetime,
+    co_authors: Sequence[str] = (),
+) -> bytes:
+    """Write a version's record; who may not approve it is kept there too, lest a state be lost."""
     canonical = document.canonical()
+    others = {"co_authors": list(co_authors)} if co_authors else {}
     return orjson.dumps(
         {
             "config_hash": hash_of(canonical),
             "author": author,
+            **others,
             "reason": reason,
             "created": now,
             "document": canonical.decode(),
@@ -195,16 +171,26 @@ def _pack(document: ConfigDocument, author: str, reason: str, now: datetime) -> 
     )
 
 
+def _listed_page(numbers: list[int], records: list[bytes | str | None]) -> list[Listed]:
+    return [
+        _listed(number, record)
+        for number, record in zip(numbers, records, strict=True)
+        if record is not None
+    ]
+
+
 def _listed(number: int, record: bytes | str) -> Listed:
     try:
         version = _unpack(number, record)
+    except WithdrawnVersionError:  # all that a list says of it is kept
+        return _headed(number, record, "")
     except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return _unreadable(number, record, str(error))
+        return _headed(number, record, str(error))
     return Listed(number, version.config_hash, version.author, version.reason, version.created)
 
 
-def _unreadable(number: int, record: bytes | str, why: str) -> Listed:
-    """Name what can be named of it."""
+def _headed(number: int, record: bytes | str, why: str) -> Listed:
+    """Name what can be named of one without its document."""
     try:
         fields = orjson.loads(record)
         named = {name: str(fields[name]) for name in ("config_hash", "author", "reason")}
@@ -219,6 +205,8 @@ _AWARE = TypeAdapter(AwareDatetime)
 
 def _unpack(number: int, record: bytes | str) -> Version:
     fields = orjson.loads(record)
+    if "document" not in fields and fields.get("withdrawn") is True:
+        raise WithdrawnVersionError(number)
     text = fields["document"].encode()
     # The hash is checked on the stored text, not on the document read from it: a later release may
     # read defaults into an old version, which makes it no less the version that was published.
@@ -232,6 +220,16 @@ def _unpack(number: int, record: bytes | str) -> Version:
         created=_AWARE.validate_python(fields["created"]),
         document=_read(number, text),
     )
+
+
+@lru_cache(maxsize=16)
+def _unpack_once(number: int, record: bytes | str) -> Version:
+    """Read a record, of which the very bytes were read before where nobody changed them.
+
+    The same few are looked at every few seconds, by those who serve and by those who look for what
+    was changed behind steering's back.
+    """
+    return _unpack(number, record)
 
 
 @lru_cache(maxsize=8)

@@ -61,6 +61,10 @@ class LiveVersions(Generic[Compiled]):
         """Give all that are in memory, the one used last at the end."""
         return list(self._alive.values())
 
+    def hashes(self) -> list[str]:
+        """Give the hashes of all that are in memory."""
+        return [each.config_hash for each in self._alive.values()]
+
     def activate(self, version: Version) -> Live[Compiled]:
         """Take a version over at its notice."""
         live = self._keep(version)

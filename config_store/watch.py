@@ -8,7 +8,7 @@ from typing import Generic, Self, TypeVar
 
 from redis.asyncio import Redis
 
-from config_store.errors import AlreadyWatchingError, NothingLoadedError
+from config_store.errors import AlreadyWatchingError, NothingLoadedError, NoticesLostError
 from config_store.store import ConfigStore, Version
 from observability.background import BackgroundLoop, Loops
 from settings.redis_connection import REDIS_AWAY
@@ -123,19 +123,25 @@ class RedisWatch(Generic[T]):
     async def _follow(self) -> None:
         """Stay subscribed and load at whatever comes: the confirmation, a notice, or the poll.
 
-        The confirmation counts, since what changed before it was said to nobody.
+        The confirmation counts, since what changed before it was said to nobody. A change that the
+        poll found may be ahead of its notice; at the next poll that notice is lost.
         """
         async with self._redis.pubsub() as notices:
             await notices.subscribe(self._channel)
+            unannounced = False
             while True:
-                await notices.get_message(timeout=self._poll_seconds)
-                await self._refresh()
+                notice = await notices.get_message(timeout=self._poll_seconds)
+                if notice is None and unannounced:
+                    raise NoticesLostError(self._channel)
+                well = self._trouble is None  # what can be taken over at last was announced before
+                unannounced = await self._refresh() and notice is None and well
 
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> bool:
+        """Load the value; tell whether it was another one."""
         try:
             async with asyncio.timeout(LOAD_SECONDS):
                 value = await self._load()
-            self._take_over(value)
+            changed = self._take_over(value)
         except REDIS_AWAY:
             raise
         except Exception as trouble:
@@ -145,16 +151,19 @@ class RedisWatch(Generic[T]):
                     "The new %s cannot be used, and the previous one stays in use", self._channel
                 )
             self._connected, self._trouble = True, trouble
-        else:
-            self._connected, self._trouble = True, None
-            if self._loop is not None:  # it follows for as long as all is well
-                self._loop.note_success()
+            return False
+        self._connected, self._trouble = True, None
+        if self._loop is not None:  # it follows for as long as all is well
+            self._loop.note_success()
+        return changed
 
-    def _take_over(self, value: T) -> None:
-        if not self._loaded.is_set() or value != self._value:
-            self._on_change(value)
-            self._value = value
-            self._loaded.set()
+    def _take_over(self, value: T) -> bool:
+        if self._loaded.is_set() and value == self._value:
+            return False
+        self._on_change(value)
+        self._value = value
+        self._loaded.set()
+        return True
 
 
 class ConfigWatch(RedisWatch[Version]):

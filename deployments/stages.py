@@ -40,9 +40,9 @@ def load(name: str) -> type[Stage[Any]]:
     return found
 
 
-async def open_stage(name: str) -> OpenStage:
+async def open_stage(name: str, *, warmed: bool = True) -> OpenStage:
     """Import a stage in a thread, so that answers go on meanwhile, and open a replica of it."""
-    return await OpenStage.opened(name, await asyncio.to_thread(load, name))
+    return await OpenStage.opened(name, await asyncio.to_thread(load, name), warmed=warmed)
 
 
 class StageReplica:

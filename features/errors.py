@@ -60,6 +60,23 @@ class UnreadableTelemetryError(FeatureError):
     """Packed telemetry that is damaged, or written by another release."""
 
 
+class UnreadableWriteError(FeatureError):
+    """The body of a remote write is not what its protocol says."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The remote write cannot be read: {reason}")
+
+
+class WriteTooLargeError(FeatureError):
+    """A remote write is over a bound: smaller ones will be taken."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The remote write is too large: {reason}. "
+            "Set a lower max_samples_per_send in the sender's queue_config"
+        )
+
+
 class IntakeFullError(FeatureError):
     """So much posted telemetry waits to be stored that no more is taken."""
 
@@ -128,3 +145,27 @@ class BadSpineError(FeatureError):
 
 class DatasetCancelledError(FeatureError):
     """Somebody cancelled the making of a training set."""
+
+    def __init__(self) -> None:
+        super().__init__("the making of the training set was cancelled")
+
+
+class BadModuleError(FeatureError):
+    """A module with functions for features that may not be run, or cannot be read."""
+
+    def __init__(self, module: str, reason: str) -> None:
+        super().__init__(f"the module {module!r} is not used: {reason}")
+
+
+class FunctionFailedError(FeatureError):
+    """A function of a feature gave no column; `is_slow` says that it was not done in time."""
+
+    def __init__(self, function: str, reason: str, *, is_slow: bool = False) -> None:
+        super().__init__(f"the function {function} {reason}")
+        self.reason = reason
+        self.is_slow = is_slow
+
+
+def on_one_line(text: str) -> str:
+    """Quote what another server said, without what could break a line of a log."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -34,11 +34,11 @@ class SharedFetch(Generic[Found]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _begin(self, names: list[str]) -> None:
-        task = asyncio.ensure_future(self._given(names))
+        task = asyncio.ensure_future(self._fetch_all(names))
         self._on_the_way |= dict.fromkeys(names, task)
         task.add_done_callback(lambda done: self._settle(names, done))
 
-    async def _given(self, names: list[str]) -> Mapping[str, Found]:
+    async def _fetch_all(self, names: list[str]) -> Mapping[str, Found]:
         return await self._fetch(names)
 
     def _settle(self, names: list[str], done: asyncio.Task[Mapping[str, Found]]) -> None:

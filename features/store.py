@@ -46,7 +46,6 @@ class FeatureStore:
         self._from_source: dict[asyncio.Task[None], frozenset[str]] = {}
         self.hits = 0
         self.misses = 0
-        self.redis_away = False
 
     async def rows(self, entities: Sequence[str]) -> dict[str, FeatureRow | None]:
         """Give the row of each entity, or None for one that nobody knows."""
@@ -66,12 +65,19 @@ class FeatureStore:
         return found
 
     async def refresh(self, older_than_seconds: float) -> None:
-        """Read again what was fetched longer ago; a row that cannot be read anew is kept."""
+        """Read again what was fetched longer ago; a row that cannot be read anew is kept.
+
+        Where Redis is away the source is asked, and what Redis raised passes through.
+        """
         now = self._clock()
         self._cache.forget_idle(now - FORGET_AFTER_SECONDS)
         due = self._cache.older_than(now - older_than_seconds)
-        if due and (absent := await self._read_redis(due)):
-            self._ask_source(absent[-MOST_FETCHED:])  # those asked for last
+        try:
+            absent = await self._read_redis(due)
+        except REDIS_AWAY:
+            self._ask_source(due[-MOST_FETCHED:])  # those asked for last
+            raise
+        self._ask_source(absent[-MOST_FETCHED:])
 
     async def close(self) -> None:
         await self._first_reads.close()
@@ -85,25 +91,24 @@ class FeatureStore:
             async with asyncio.timeout(FIRST_READ_SECONDS):
                 return await self._first_reads.get(entities)
         except TimeoutError:
-            self.redis_away = True
             self._ask_source(entities)
         now = self._clock()
         return {e: c.row if (c := self._cache.get(e, now)) else None for e in entities}
 
     async def _read_first(self, entities: list[str]) -> dict[str, FeatureRow | None]:
-        if absent := await self._read_redis(entities):
-            self._ask_source(absent)
+        try:
+            absent = await self._read_redis(entities)
+        except REDIS_AWAY:  # a request goes on; that Redis is away the refresh says
+            absent = entities
+        self._ask_source(absent)
         now = self._clock()
         return {e: c.row if (c := self._cache.get(e, now)) else None for e in entities}
 
     async def _read_redis(self, entities: list[str]) -> list[str]:
         """Bring what Redis holds into the cache; name the entities that it holds nothing of."""
-        try:
-            stored = await self._redis.mget([key(self._redis, each) for each in entities])
-        except REDIS_AWAY:
-            self.redis_away = True
-            return entities
-        self.redis_away = False
+        if not entities:
+            return []
+        stored = await self._redis.mget([key(self._redis, each) for each in entities])
         now = self._clock()
         read = [
             _readable(entity, content) for entity, content in zip(entities, stored, strict=True)

@@ -5,6 +5,7 @@ from contextlib import ExitStack, asynccontextmanager
 
 from redis.asyncio import Redis
 
+from deployments.history.audit_jobs import forget_audit
 from launch.errors import LaunchError
 from launch.redis_server import RedisServer
 from observability.clickhouse.home import Home, abandon, known_home, read_mark
@@ -26,6 +27,7 @@ async def give_up(settings: Settings) -> str:
         _refuse_one_that_is_here(await known_home(redis), settings)
         home = await abandon(redis)
         await noted_heads.forget(redis)  # their chains are given up with it
+        await forget_audit(redis)
         await lag.forget(redis)  # nothing is in the next archive yet
     if home is None:
         return "There is no archive to give up."

@@ -1,7 +1,7 @@
 """Verifies the ledger for the command line: whole, or one decision's proof.
 
 The embedded archive is one process's own. While the platform runs here, the history actor has it,
-and is asked through the front door; otherwise the archive is opened here.
+and is asked through the platform; otherwise the archive is opened here.
 """
 
 import asyncio
@@ -14,23 +14,21 @@ from typing import Any
 import httpx
 from redis.asyncio import Redis
 
-from launch import own_processes
+from deployments.api.audit import AuditShown
 from launch.archive_command import opened_redis
 from launch.errors import LaunchError
-from launch.run_record import Run, RunRecord
+from launch.platform_client import PlatformRefusedError, client_of, fetch, running_here
+from launch.run_record import Run
 from observability.clickhouse import Clickhouse
 from observability.clickhouse.home import elsewhere, known_home, read_mark
 from observability.clickhouse.opening import open_store
 from observability.errors import ObservabilityError
-from observability.ledger.audit import Progress
-from observability.ledger.audit_report import AuditReport
-from observability.ledger.audit_run import audit_and_note
+from observability.ledger.audit import Progress, audit_and_note
 from observability.ledger.lookup import Lookup
 from observability.ledger.proof import Proof, verify_proof
 from observability.schema import create_tables
 from settings.environment import Settings
 
-ANSWERS_WITHIN_SECONDS = 30.0
 LOOK_SECONDS = 0.25
 SHOWN_FAULTS = 20
 
@@ -48,8 +46,8 @@ async def verify_ledger(settings: Settings, progress: Progress) -> Verdict:
     run = _holder(settings)
     if run is None:
         return _verdict(await _here(settings, lambda redis, store: _audit(redis, store, progress)))
-    async with _door(settings, run) as door:
-        return _verdict(await _from_the_door(door, progress))
+    async with client_of(settings, run) as client:
+        return _verdict(await _audit_by(client, progress))
 
 
 async def verify_decision(settings: Settings, decision_id: str) -> Verdict:
@@ -58,8 +56,8 @@ async def verify_decision(settings: Settings, decision_id: str) -> Verdict:
     if run is None:
         proof = await _here(settings, lambda redis, store: Lookup(redis, store).proof(decision_id))
     else:
-        async with _door(settings, run) as door:
-            proof = await _proof_from_the_door(door, decision_id)
+        async with client_of(settings, run) as client:
+            proof = await _proof_by(client, decision_id)
     if proof is None:
         return Verdict(sound=False, lines=[f"{decision_id} is not in the ledger."])
     return _proven(decision_id, proof)
@@ -67,9 +65,7 @@ async def verify_decision(settings: Settings, decision_id: str) -> Verdict:
 
 def _holder(settings: Settings) -> Run | None:
     """Find the run that has the archive open; a server is open to everybody."""
-    run = RunRecord(settings.home).read()
-    alive = run is not None and own_processes.alive(run.pid, run.started)
-    return run if alive and settings.clickhouse_url is None else None
+    return running_here(settings) if settings.clickhouse_url is None else None
 
 
 async def _here(settings: Settings, work: Callable[[Redis, Clickhouse], Any]) -> Any:
@@ -95,82 +91,49 @@ async def _refuse_another_folder(settings: Settings, redis: Redis) -> None:
         raise LaunchError(elsewhere(known, folder, "this one"))
 
 
-async def _audit(redis: Redis, store: Clickhouse, progress: Progress) -> AuditReport:
-    return await audit_and_note(redis, store, time.time, progress)
-
-
-def _door(settings: Settings, run: Run) -> httpx.AsyncClient:
-    key = settings.paths.key_file.read_text().strip()
-    return httpx.AsyncClient(
-        base_url=run.url, headers={"X-API-Key": key}, timeout=ANSWERS_WITHIN_SECONDS
-    )
-
-
-async def _from_the_door(door: httpx.AsyncClient, progress: Progress) -> AuditReport:
-    report: AuditReport = await _fetch(door, "POST", "/ledger/audit")
-    while report["state"] == "running":
-        if report["of"]:  # until the entries are counted there is no share to give
-            progress(report["entries"], report["of"])
-        await asyncio.sleep(LOOK_SECONDS)
-        report = await _fetch(door, "GET", "/ledger/audit")
+async def _audit(redis: Redis, store: Clickhouse, progress: Progress) -> AuditShown:
+    report = AuditShown(state="done", asked_at=time.time())
+    report.note(await audit_and_note(redis, store, progress))
     return report
 
 
-async def _proof_from_the_door(door: httpx.AsyncClient, decision_id: str) -> Proof | None:
+async def _audit_by(client: httpx.AsyncClient, progress: Progress) -> AuditShown:
+    said = await fetch(client, "POST", "/ledger/audit")
+    while said["state"] in ("queued", "running"):
+        if said["of"]:  # until the entries are counted there is no share to give
+            progress(said["entries"], said["of"])
+        await asyncio.sleep(LOOK_SECONDS)
+        said = await fetch(client, "GET", "/ledger/audit")
+    if said["state"] == "none":
+        raise LaunchError("Redis was emptied during the audit: try again.")
+    return AuditShown.model_validate(said)
+
+
+async def _proof_by(client: httpx.AsyncClient, decision_id: str) -> Proof | None:
     try:
-        return Proof.from_json(await _fetch(door, "GET", f"/ledger/proof/{decision_id}"))
-    except _MissingError:
-        return None
+        return Proof.from_json(await fetch(client, "GET", f"/ledger/proof/{decision_id}"))
+    except PlatformRefusedError as refused:
+        if refused.status == httpx.codes.NOT_FOUND:
+            return None
+        raise
 
 
-class _MissingError(LaunchError):
-    """The platform knows of no such thing."""
-
-
-async def _fetch(door: httpx.AsyncClient, method: str, path: str) -> Any:
-    try:
-        answer = await door.request(method, path)
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            raise _MissingError(f"There is no {path}.")
-        return answer.raise_for_status().json()
-    except httpx.HTTPStatusError as refused:
-        raise LaunchError(
-            f"The platform refuses {method} {path}: {_reason(refused.response)}"
-        ) from None
-    except (httpx.HTTPError, OSError) as away:
-        raise LaunchError(
-            f"The front door does not answer: {away or type(away).__name__}"
-        ) from None
-
-
-def _reason(answer: httpx.Response) -> str:
-    """Read the sentence out of the platform's own refusal; what stands before it may answer too."""
-    try:
-        error = answer.json()["error"]
-        fields = [f"{name}: {what}" for name, what in error["fields"].items()]
-        return "; ".join([error["message"], *fields])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return answer.text
-
-
-def _verdict(report: AuditReport) -> Verdict:
-    if report["state"] == "failed":
-        raise LaunchError(f"The audit could not be made: {report['failure']}")
-    if report["state"] == "none":
-        raise LaunchError("The history actor restarted during the audit: try again.")
-    if report["whole"] and not report["entries"]:
+def _verdict(report: AuditShown) -> Verdict:
+    if report.state != "done":
+        raise LaunchError(f"The audit could not be made: {report.reason}")
+    if report.whole and not report.entries:
         return Verdict(sound=True, lines=["The ledger is empty: it holds no decision yet."])
-    entries = _number(report["entries"], "entry", "entries")
-    size = f"{entries} with {_number(report['rows'], 'decision', 'decisions')}"
-    chains = _number(report["chains"], "chain", "chains")
-    if report["whole"]:
+    entries = _number(report.entries, "entry", "entries")
+    size = f"{entries} with {_number(report.rows, 'decision', 'decisions')}"
+    chains = _number(report.chains, "chain", "chains")
+    if report.whole:
         return Verdict(sound=True, lines=[f"The ledger is whole: {size} in {chains}."])
-    count = report["fault_count"]
+    count = report.fault_count
     faults = _number(count, "fault", "faults")
     lines = [f"The ledger is NOT whole: {faults} in {size} of {chains}."]
-    for fault in report["faults"][:SHOWN_FAULTS]:
-        place = f"{fault['writer']} {fault['seq']}: " if fault["writer"] else ""
-        lines.append(f"  {fault['kind']:<9} {place}{fault['message']}")
+    for fault in report.faults[:SHOWN_FAULTS]:
+        place = f"{fault.writer} {fault.seq}: " if fault.writer else ""
+        lines.append(f"  {fault.kind:<9} {place}{fault.message}")
     if count > SHOWN_FAULTS:
         lines.append(f"  and {count - SHOWN_FAULTS:,} more")
     return Verdict(sound=False, lines=lines)

@@ -1,14 +1,21 @@
 """What a fresh Redis needs once: a configuration and an admin key. Whether ClickHouse answers."""
 
 import asyncio
+import logging
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from redis.asyncio import Redis
+
 from access.key_store import KeyStore
 from access.keys import Role
 from config_store.document import ConfigDocument
+from config_store.errors import ChangedBehindError, ConfigError
+from config_store.repair import Repair
 from config_store.shipped import default_document
+from config_store.steering.commands import Actor, EmergencyOn
+from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore
 from launch.errors import ClickhouseAwayError, ClickhouseTakenError, RedisAwayError
 from launch.old_names import move_old_names
@@ -16,6 +23,9 @@ from observability.errors import ObservabilityError, ServerTakenError
 from settings.environment import Settings
 from settings.redis_connection import REDIS_AWAY, open_redis
 
+log = logging.getLogger(__name__)
+
+AUTHOR = "ballast up"
 CLICKHOUSE_ANSWERS_WITHIN_SECONDS = 10.0
 
 
@@ -26,11 +36,27 @@ async def prepare_redis(settings: Settings, document: ConfigDocument | None = No
     try:
         await move_old_names(redis, settings)
         await ConfigStore(redis).bootstrap(
-            document or default_document(), "ballast up", reason="a fresh machine", now=now
+            document or default_document(), AUTHOR, reason="a fresh machine", now=now
         )
+        await _found_steering(redis, now)
         await _first_key(KeyStore(redis), settings.paths.key_file, now)
     finally:
         await redis.aclose()
+
+
+async def _found_steering(redis: Redis, now: datetime) -> None:
+    """Store the steering state of a fresh Redis, or of one that an earlier release filled.
+
+    One that cannot be used is written again from its copy. Where there is none it keeps nobody from
+    starting: it is shown, and repaired, by what starts.
+    """
+    by = Actor(AUTHOR, Role.OPERATOR)
+    try:
+        if await Repair(redis).revive(by, now.timestamp()):
+            log.warning("The steering state in Redis was spoilt: it is written again from its copy")
+        await SteeringStore(redis).found(by, now.timestamp())
+    except ConfigError as error:
+        log.warning("%s `ballast config drift` shows more, `ballast config repair` mends it", error)
 
 
 async def _first_key(keys: KeyStore, key_file: Path, now: datetime) -> None:
@@ -57,10 +83,27 @@ def prepare(settings: Settings, document: ConfigDocument | None = None) -> None:
     """Prepare what is absent; without a document of one's own it is the shipped one."""
     try:
         asyncio.run(prepare_redis(settings, document))
+        if settings.emergency_mode:
+            asyncio.run(_begin_emergency(settings))
     except (*REDIS_AWAY, ValueError) as error:
         if settings.embedded_redis:
             raise
         raise RedisAwayError(str(error)) from error
+
+
+async def _begin_emergency(settings: Settings) -> None:
+    redis = open_redis(settings.redis_address, settings.redis_prefix)
+    try:
+        begin = EmergencyOn("EMERGENCY_MODE was set when the platform was started")
+        by = Actor("EMERGENCY_MODE", Role.OPERATOR)
+        await SteeringStore(redis).change(begin, by, datetime.now(UTC).timestamp())
+    except ChangedBehindError:
+        # A state that cannot be trusted is an emergency already: every family answers its fallback.
+        log.warning(
+            "EMERGENCY_MODE could not be noted: the steering state has to be repaired first"
+        )
+    finally:
+        await redis.aclose()
 
 
 def check_clickhouse(settings: Settings) -> None:

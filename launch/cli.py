@@ -12,13 +12,15 @@ import typer
 from access.keys import Role
 from launch import own_processes
 from launch.cluster import before_ray
-from launch.command import failed, read_settings
+from launch.command import failed, read_settings, say
+from launch.config.commands import config
 from launch.detached import start_detached
 from launch.errors import AlreadyRunningError, LaunchError
 from launch.failure import explain
 from launch.features.commands import features
 from launch.private_files import keep_private
 from launch.run_record import Run, RunRecord
+from launch.safety.commands import safety
 from launch.sources.commands import connect, sources
 from settings import aliases
 from settings.environment import Settings
@@ -35,6 +37,8 @@ app.add_typer(keys, name="key")
 app.add_typer(connect, name="connect")
 app.add_typer(sources, name="sources")
 app.add_typer(features, name="features")
+app.add_typer(config, name="config")
+app.add_typer(safety, name="safety")
 archive = typer.Typer(
     help="Show where the archive of decisions is, or give it up.", no_args_is_help=True
 )
@@ -234,7 +238,32 @@ def audit(
     except LaunchError as error:
         raise failed(str(error)) from None
     for line in verdict.lines:
-        typer.secho(line, fg=None if verdict.sound else "red")
+        say(line, fg=None if verdict.sound else "red")
+    if not verdict.sound:
+        raise typer.Exit(NOT_SOUND)
+
+
+@app.command()
+def verify(
+    certificate: Annotated[
+        Path, typer.Argument(help="A certificate of a rollout's step, or a list of them, as JSON.")
+    ],
+    archive: Annotated[
+        str | None,
+        typer.Option(help="The archive's folder, or the URL of its ClickHouse; else the own one."),
+    ] = None,
+) -> None:
+    """Recompute a rollout's certificate from the ledger, without a server: exit code 4 if wrong."""
+    from launch.verify_command import (  # noqa: PLC0415 - opens the column store
+        verify as verify_certificates,
+    )
+
+    try:
+        verdict = asyncio.run(verify_certificates(read_settings(), certificate, archive))
+    except LaunchError as error:
+        raise failed(str(error)) from None
+    for line in verdict.lines:
+        say(line, fg=None if verdict.sound else "red")
     if not verdict.sound:
         raise typer.Exit(NOT_SOUND)
 

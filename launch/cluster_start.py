@@ -60,3 +60,4 @@ def _make_first_data(settings: Settings, progress: Progress) -> None:
         tempfile.TemporaryDirectory(prefix="ballast-") as scratch,
     ):
         first_data.train_missing(settings, Path(scratch), bar)
+    first_data.pin_models(settings)

@@ -43,6 +43,7 @@ class WatchedDaemon:
         self._clock = clock
         self._answered_at = clock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._health: HealthQuestion | None = None
         self._command, self._environment = _started_as(daemon.pid)
 
     @property
@@ -62,8 +63,14 @@ class WatchedDaemon:
         return "silent" if self.silent_s > SILENT_AFTER_SECONDS else "running"
 
     def probe(self) -> None:
-        if self.daemon.port is not None and answers(self.daemon.port):
+        if self.daemon.port is None:
+            return
+        if self._health is None:
+            self._health = HealthQuestion(self.daemon.port)
+        if self._health.answered():
             self._answered_at = self._clock()
+        else:
+            self._close_health()  # one that failed waits longer and longer before it connects again
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):
@@ -74,6 +81,7 @@ class WatchedDaemon:
     def start_again(self) -> None:
         """Start it as it was started, on the port that the others know."""
         self.restarts += 1
+        self._close_health()  # its connection led to the one that ended
         command = [
             f"--gcs_server_port={self.daemon.port}"
             if part.startswith("--gcs_server_port=")
@@ -94,6 +102,7 @@ class WatchedDaemon:
 
     def end(self) -> None:
         """End what was started again: whoever started the others does not know of it."""
+        self._close_health()
         if self._child is None:
             return
         self._child.terminate()
@@ -101,6 +110,11 @@ class WatchedDaemon:
             self._child.wait(ENDS_WITHIN_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
+
+    def _close_health(self) -> None:
+        question, self._health = self._health, None
+        if question is not None:
+            question.close()
 
     def health(self) -> PartHealth:
         return PartHealth(
@@ -165,17 +179,29 @@ class Daemons:
         self._say(f"{name} ended and was started again.")
 
 
-def answers(port: int) -> bool:
-    """Ask as Ray's own health checks do; any answer will do."""
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+class HealthQuestion:
+    """Asks one port as Ray's own health checks do, over a connection that stays.
+
+    A new one for each question costs several times as much as the question.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        self._ask = self._channel.unary_unary(HEALTH_CHECK)
+
+    def answered(self) -> bool:
+        """Ask; any answer will do."""
         try:
-            channel.unary_unary(HEALTH_CHECK)(b"", timeout=ANSWERS_WITHIN_SECONDS)
+            self._ask(b"", timeout=ANSWERS_WITHIN_SECONDS)
         except grpc.RpcError as error:
             return error.code() not in (
                 grpc.StatusCode.UNAVAILABLE,
                 grpc.StatusCode.DEADLINE_EXCEEDED,
             )
-    return True
+        return True
+
+    def close(self) -> None:
+        self._channel.close()
 
 
 def _started_as(pid: int) -> tuple[list[str], dict[str, str]]:

@@ -17,10 +17,10 @@ from deployments.history.discovery import history
 from deployments.runtime.platform_health import TrainingHealth
 from launch import first_data, ray_head, ray_logs, ray_messages, serve_config
 from launch.cluster import CPUS
-from launch.ending import Ending
 from launch.failure import explain
 from launch.progress import Progress
 from launch.reports import DriverOrder, Report, ReportWriter
+from launch.stop_signals import StopSignals
 from launch.training.standing import Repeated
 from models.pointer import read_pointer
 from models.registry import CHAMPION
@@ -39,30 +39,30 @@ class Driver:
         self._settings = settings
         self._reports = ReportWriter(order.reports)
         self._progress = Progress(self._report_step)
-        self._ending = Ending(lambda _: None)  # the supervisor has said it
+        self._stop = StopSignals(lambda _: None)  # the supervisor has said it
         self._logs = str(settings.paths.logs)
         # Where the supervisor puts Ray's own when the start fails.
         self._ray_logs = str(ray_logs.kept_folder(settings.paths.logs))
 
     def run(self) -> None:
-        self._ending.listen()
+        self._stop.listen()
         with ExitStack() as undo:
-            undo.callback(self._ending.settle)
+            undo.callback(self._stop.settle)
             try:
                 self._start(undo)
             except Exception as error:
                 sentence = str(explain(error, self._settings))
                 self._reports.write(Report(kind="failed", sentence=sentence))
                 raise
-            self._ending.settle()
-            if not self._ending.wished:
+            self._stop.settle()
+            if not self._stop.requested:
                 self._reports.write(Report(kind="ready"))
                 self._stay(undo, self._train_later(undo))
 
     def _start(self, undo: ExitStack) -> None:
         steps: list[Callable[[ExitStack], None]] = [self._start_cluster, self._start_serving]
         for step in steps:
-            if not self._ending.wished:
+            if not self._stop.requested:
                 step(undo)
 
     def _report_step(self, name: str) -> None:
@@ -74,8 +74,9 @@ class Driver:
         with self._progress.step("Ray cluster"):
             undo.callback(ray_head.stop)
             ray_messages.to_file(self._settings.paths.logs)
-            head = ray_head.start(self._order.scratch / "ray")
-            self._ending.listen()  # Ray has put its own in their place
+            plain = self._settings.plain
+            head = ray_head.start(self._order.scratch / "ray", whole_dashboard=plain)
+            self._stop.listen()  # Ray has put its own in their place
         self._reports.write(Report(kind="cluster", daemons=head.daemons, dashboard=head.dashboard))
 
     def _start_serving(self, undo: ExitStack) -> None:
@@ -89,12 +90,14 @@ class Driver:
         undo.callback(_close_history)
         trained = read_pointer(settings.paths.models, TAIL_MODEL, CHAMPION) is not None
         if trained:  # replicas start while the history catches up
+            first_data.pin_models(settings)
             self._deploy(undo, first)
         with self._progress.bar("Telemetry history") as bar:
             first_data.fill_history(bar)
         with self._progress.bar("Tail model") as bar:
             first_data.train_missing(settings, self._order.scratch, bar)
         if not trained:
+            first_data.pin_models(settings)
             self._deploy(undo, first)
         self._await_deployments()
         if tight:  # each has one by now, the gateway too: nobody starves it
@@ -135,12 +138,12 @@ class Driver:
         return later.health
 
     def _stay(self, undo: ExitStack, training: Callable[[], TrainingHealth]) -> None:
-        """Report how the deployments are, until the end is wished."""
+        """Report how the deployments are, until a stop is requested."""
         watch = _serving().DeploymentsWatch(time.monotonic)
         undo.callback(watch.stop)
         watch.start()
         repeated = Repeated(self._progress.console.print, time.time)
-        while not self._ending.wait(REPORT_SECONDS):
+        while not self._stop.wait(REPORT_SECONDS):
             repeated.look(training())
             self._reports.write(
                 Report(

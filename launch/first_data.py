@@ -1,19 +1,26 @@
 """What a fresh machine needs once the cluster runs: a history, and a trained model."""
 
+import asyncio
+import logging
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import ray
 
+from config_store.alias_follower import AliasFollower
+from config_store.errors import ConfigError
 from deployments.history.discovery import history
-from launch.training.champion import make_champion
-from launch.training.noting import note_trained
+from launch.training.champion import make_champion, note_trained
 from models.errors import TrainingDataError
 from models.pointer import read_pointer
 from models.registry import CHAMPION, Registry
 from models.tail.naming import TAIL_MODEL
 from settings.environment import Settings
+from settings.redis_connection import REDIS_AWAY, open_redis
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[float, str], None]
 
@@ -28,6 +35,25 @@ def fill_history(progress: Progress) -> int:
     added: int = ray.get(filling)
     progress(1.0, "Telemetry is up to date")
     return added
+
+
+def pin_models(settings: Settings) -> None:
+    """Bring into force what is trained, in one step: before anything answers.
+
+    A configuration that cannot be used now keeps nobody from starting: what starts shows it.
+    """
+    try:
+        asyncio.run(_pin(settings))
+    except (ConfigError, *REDIS_AWAY) as error:
+        log.warning("What is trained was not pinned: %s", error)
+
+
+async def _pin(settings: Settings) -> None:
+    redis = open_redis(settings.redis_address, settings.redis_prefix)
+    try:
+        await AliasFollower(redis, settings.paths.models, time.time).step()
+    finally:
+        await redis.aclose()
 
 
 def train_missing(settings: Settings, scratch: Path, progress: Progress) -> str | None:

@@ -16,16 +16,29 @@ BY_OTHER_MEANS = ("__getattr__", "__path__", "globals", "exec", "setattr", "sys.
 
 
 def faults(config: dict[str, Any], folders: Sequence[str]) -> Iterator[str]:
-    """Say which applications cannot be imported; `folders` are searched beside the usual ones."""
+    """Say what cannot be imported of each application; `folders` are searched too."""
     for application in config["applications"]:
         if application.get("runtime_env"):
             continue  # it may bring its modules with it
-        path = application["import_path"]
-        if (fault := _fault(path, folders)) is not None:
-            yield (
-                f"application {application.get('name', '')}: import_path {path!r} cannot be "
-                f"used: {fault}"
-            )
+        for where, path in _paths(application):
+            if (fault := _fault(path, folders)) is not None:
+                yield f"{where} {path!r} cannot be used: {fault}"
+
+
+def _paths(application: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give all that Serve imports of an application by its path, and where the path stands."""
+    label = f"application {application.get('name', '')}: "
+    yield f"{label}import_path", application["import_path"]
+    yield from _of_policy(f"{label}autoscaling_policy", application.get("autoscaling_policy"))
+    for deployment in application.get("deployments", []):
+        scaling = deployment.get("autoscaling_config") or {}
+        label = f"deployment {deployment['name']}: "
+        yield from _of_policy(f"{label}autoscaling_config.policy", scaling.get("policy"))
+
+
+def _of_policy(where: str, policy: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if policy and (path := policy.get("policy_function")):
+        yield f"{where}.policy_function", path
 
 
 def _fault(path: str, folders: Sequence[str]) -> str | None:
@@ -35,7 +48,7 @@ def _fault(path: str, folders: Sequence[str]) -> str | None:
     spec: ModuleSpec | None = None
     for name in _with_parents(module):
         within = spec
-        spec = _found(name, within, folders)
+        spec = _find(name, within, folders)
         if spec is None:
             known = within is not None and _may_have_more(within)
             return None if known else f"there is no module {name}"
@@ -48,7 +61,7 @@ def _with_parents(module: str) -> list[str]:
     return [".".join(parts[: count + 1]) for count in range(len(parts))]
 
 
-def _found(name: str, within: ModuleSpec | None, folders: Sequence[str]) -> ModuleSpec | None:
+def _find(name: str, within: ModuleSpec | None, folders: Sequence[str]) -> ModuleSpec | None:
     if within is not None:
         return _inside(within, name.rpartition(".")[2])
     try:  # a module without a parent is only looked for, not imported

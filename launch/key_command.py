@@ -32,7 +32,7 @@ async def create(settings: Settings, role: Role, note: str, now: datetime) -> st
 
 async def listed(settings: Settings) -> str:
     async with _keys(settings) as keys:
-        records = await keys.list()
+        records, unread = await keys.read()
     lines = [
         (
             f"{r.key_id}  {r.role:<9} {r.created:%Y-%m-%d %H:%M}  "
@@ -40,6 +40,7 @@ async def listed(settings: Settings) -> str:
         )
         for r in records
     ]
+    lines += [f"{key_id}  cannot be read by this release, and opens nothing" for key_id in unread]
     return "\n".join(lines) or "There are no keys yet."
 
 

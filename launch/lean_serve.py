@@ -19,7 +19,7 @@ class Withheld:
     """A finder that finds nothing, and says so to the one module that can do without."""
 
     def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> None:
-        if name in _WITHOUT and _asks(_WITHOUT[name], _caller()):
+        if name in _WITHOUT and _imported_by(_WITHOUT[name], _caller()):
             raise ModuleNotFoundError(f"{name} is withheld from {_WITHOUT[name]}", name=name)
 
 
@@ -27,7 +27,7 @@ def _caller() -> FrameType:
     return sys._getframe(2)  # noqa: SLF001 - the only way to learn who imports
 
 
-def _asks(module: str, frame: FrameType | None) -> bool:
+def _imported_by(module: str, frame: FrameType | None) -> bool:
     """Tell whether the import stands in this module, above Python's own import machinery."""
     while frame is not None and "importlib" in frame.f_code.co_filename:
         frame = frame.f_back

@@ -7,7 +7,7 @@ from deployments.runtime.platform_health import DeploymentHealth
 
 ON_ITS_WAY = ("STARTING", "UPDATING", "RECOVERING")
 # It names no file: what runs may be of the file that `ballast up` was given, or deployed since.
-EDIT = "lower num_cpus or num_replicas in the configuration that was deployed"
+EDIT = "lower num_cpus, min_replicas or num_replicas in the configuration that was deployed"
 
 
 def deployments_health(

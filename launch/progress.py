@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -56,6 +57,18 @@ class Progress:
             with self._repeated(started, lambda: f"{name}:"):
                 yield
         self._done(name, "", started)
+
+    @contextmanager
+    def wait(self, what: str) -> Iterator[None]:
+        """Say what is waited for, as long as it is; nothing of it stays on a terminal."""
+        if self._fancy:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            with Bars(*columns, console=self.console, transient=True) as bars:
+                bars.add_task(what, total=None)
+                yield
+        else:
+            with self._repeated(time.monotonic(), lambda: f"{what}:"):
+                yield
 
     @contextmanager
     def bar(self, name: str) -> Iterator[Share]:

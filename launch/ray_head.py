@@ -20,13 +20,17 @@ class RayHead(NamedTuple):
     dashboard: str  # its address, a URL
 
 
-def start(temp_dir: Path) -> RayHead:
+def start(temp_dir: Path, *, whole_dashboard: bool = False) -> RayHead:
     """Start a head node in this process's care, and name its processes.
+
+    Of the dashboard only what `serve deploy` asks is there, unless all of it is wanted.
 
     Ray finds the dashboard a port itself, from 8265 on. One that is chosen here may be taken by
     another platform of this machine before Ray comes to open it.
     """
     ray_internals.leave_out_monitors()
+    if not whole_dashboard:
+        ray_internals.serve_pages_only()
     context: Any = ray.init(
         address="local",
         _node_ip_address="127.0.0.1",

@@ -7,6 +7,7 @@ cluster. Ray is not imported here: it reads some of these while it is imported.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from deployments.runtime.autoscaling.policy import NODES_COME_VARIABLE
 from launch.front.servers import FOLDER_VARIABLE
 
 # Where this project lies on each node of a cluster.
@@ -108,6 +109,35 @@ AT_START = (
         "The controller looks at everything four times a second; at Ray's ten it takes .04 of a "
         "core for nothing.",
     ),
+    _both(
+        "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS",
+        "10000",
+        "Serve's processes sum up their own metrics as often as Ray sends them, not ten times a "
+        "second.",
+    ),
+    _one_machine(
+        "RAY_enable_metrics_collection",
+        "0",
+        "Ray's own metrics of each process have no reader on one machine; ours are at /metrics.",
+    ),
+    _one_machine(
+        "REPORTER_UPDATE_INTERVAL_MS",
+        "60000",
+        "How often Ray's agent looks through all processes for its dashboard's page of the node.",
+    ),
+    _one_machine(
+        "RAY_task_events_report_interval_ms",
+        "0",
+        "No process tells the control store each second which tasks it ran: nobody lists them.",
+    ),
+    _one_machine("RAY_event_stats", "0", "Ray's daemons do not time each event of their own."),
+    Variable(
+        NODES_COME_VARIABLE,
+        None,
+        "1",
+        "Ray adds a node for a replica that finds no place, so replicas may be asked for beyond "
+        "the CPUs that are free.",
+    ),
     Variable(
         FOLDER_VARIABLE,
         "{front}",
@@ -154,8 +184,17 @@ CONTROL_STORE = (
 )
 """What only the control store reads."""
 
-FAST_ONLY = ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "PYTHONPATH")
-"""What the plain profile leaves out: Serve's ingress and Ray's workers are as they come."""
+FAST_ONLY = (
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH",
+    "PYTHONPATH",
+    "RAY_enable_metrics_collection",
+    "REPORTER_UPDATE_INTERVAL_MS",
+    "RAY_task_events_report_interval_ms",
+    "RAY_event_stats",
+)
+"""What the plain profile leaves out: Serve's ingress, Ray's workers, its metrics and its dashboard
+are as they come.
+"""
 
 
 def on_one_machine(variables: Iterable[Variable], **places: object) -> dict[str, str]:

@@ -77,7 +77,7 @@ def check_fits(asked: list[Demand], cpus: float, config_file: Path) -> str | Non
     return (
         f"{config_file} asks for {total:g} CPUs, and this machine has {cpus:g}: not every "
         f"replica will be placed ({', '.join(several)}). Each deployment gets one replica "
-        "first; lower num_cpus or num_replicas in that file."
+        "first; lower num_cpus, min_replicas or num_replicas in that file."
     )
 
 

@@ -143,6 +143,10 @@ SCALING: Keys = {
     "aggregation_function": TEXT,
     "policy": BLOCK,
 }
+POLICY: Keys = {
+    "policy_function": TEXT,
+    "policy_kwargs": BLOCK,
+}
 ACTOR: Keys = {
     "runtime_env": BLOCK,
     "num_cpus": SHARE | NOTHING,
@@ -164,6 +168,7 @@ def faults(content: dict[Any, Any]) -> Iterator[str]:
         label = f"application {application.get('name', at + 1)}: "
         yield from _of(application, APPLICATION, label, needed=["import_path"])
         yield from _of(application.get("logging_config"), LOGGING, f"{label}logging_config.")
+        yield from _of(application.get("autoscaling_policy"), POLICY, f"{label}autoscaling_policy.")
         yield from _not_blocks(application.get("deployments"), f"{label}deployments")
         yield from _of_deployments(application)
     yield from _not_blocks(content.get("applications"), "applications")
@@ -180,6 +185,7 @@ def _of_deployments(application: dict[str, Any]) -> Iterator[str]:
         yield from _of(deployment.get("ray_actor_options"), ACTOR, f"{label}ray_actor_options.")
         yield from _of(deployment.get("logging_config"), LOGGING, f"{label}logging_config.")
         yield from _of_scaling(deployment, label)
+        yield from _of_policy(application, deployment, label)
         if not isinstance(name, str):
             continue
         if name in names[:at]:
@@ -196,9 +202,27 @@ def _of_scaling(deployment: dict[str, Any], label: str) -> Iterator[str]:
     if not isinstance(scaling, dict):
         return
     if isinstance(deployment.get("num_replicas"), int):
-        yield f"{label}num_replicas and autoscaling_config exclude each other: remove one"
+        yield (
+            f"{label}num_replicas and autoscaling_config exclude each other: remove one; to hold a "
+            "deployment at a number, give it as min_replicas and max_replicas"
+        )
     if not wrong:
         yield from _of_bounds(scaling, label)
+
+
+def _of_policy(
+    application: dict[str, Any], deployment: dict[str, Any], label: str
+) -> Iterator[str]:
+    scaling = deployment.get("autoscaling_config")
+    policy = scaling.get("policy") if isinstance(scaling, dict) else None
+    if policy is None:
+        return
+    yield from _of(policy, POLICY, f"{label}autoscaling_config.policy.")
+    if application.get("autoscaling_policy"):
+        yield (
+            f"{label}autoscaling_config.policy is never asked, for the application's "
+            "autoscaling_policy decides for all: remove one"
+        )
 
 
 def _of_bounds(scaling: dict[str, Any], label: str) -> Iterator[str]:

@@ -160,7 +160,7 @@ class DeploymentsWatch:
 
 
 def await_answer(url: str, logs: str) -> None:
-    """Wait until the front door itself answers."""
+    """Wait until the platform answers a client."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
@@ -169,7 +169,7 @@ def await_answer(url: str, logs: str) -> None:
         except httpx.HTTPError:
             pass
         time.sleep(0.05)
-    raise NotReadyError(30, "the front door does not answer", logs)
+    raise NotReadyError(30, "the platform answers no client", logs)
 
 
 def stop() -> None:

@@ -1,18 +1,18 @@
-"""What `ballast status` shows: the supervisor's word first, then the front door's own."""
+"""What `ballast status` shows: the supervisor's word first, then the platform's own."""
 
 import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
 from deployments.runtime.platform_health import PlatformHealth, TrainingHealth, read_health
+from launch.errors import LaunchError
+from launch.platform_client import client_of, fetch
 from launch.run_record import Run
 from launch.training.standing import sentence
 from settings.environment import Settings
 from settings.redis_connection import open_redis
 
-DOOR_ANSWERS_WITHIN_SECONDS = 5.0
+ANSWERS_WITHIN_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -32,11 +32,12 @@ async def lines_of(settings: Settings, run: Run, now: float) -> Shown:
     if not run.ready:
         return shown
     try:
-        found = await _from_the_door(settings, run)
-    except (httpx.HTTPError, OSError) as error:
-        shown.failure = f"The front door does not answer: {error or type(error).__name__}"
+        async with client_of(settings, run, ANSWERS_WITHIN_SECONDS) as client:
+            found = await fetch(client, "GET", "/status")
+    except LaunchError as error:
+        shown.failure = str(error)
         return shown
-    shown.lines += _door(found, run)
+    shown.lines += _serving(found, run)
     return shown
 
 
@@ -50,14 +51,6 @@ async def _health(settings: Settings, now: float) -> PlatformHealth | None:
         return await read_health(redis, now)
     finally:
         await redis.aclose()
-
-
-async def _from_the_door(settings: Settings, run: Run) -> dict[str, Any]:
-    key = settings.paths.key_file.read_text().strip()
-    async with httpx.AsyncClient(timeout=DOOR_ANSWERS_WITHIN_SECONDS) as client:
-        answer = await client.get(f"{run.url}/status", headers={"X-API-Key": key})
-    found: dict[str, Any] = answer.raise_for_status().json()
-    return found
 
 
 def _parts(health: PlatformHealth) -> list[str]:
@@ -79,7 +72,7 @@ def _training(training: TrainingHealth, now: float) -> list[str]:
     return [f"{'training' if not at else '':<9}{line}" for at, line in enumerate(lines)]
 
 
-def _door(found: dict[str, Any], run: Run) -> list[str]:
+def _serving(found: dict[str, Any], run: Run) -> list[str]:
     file = shlex.quote(run.config_file)
     return [
         f"version  {found['version']}   configuration {found['config_version']}",

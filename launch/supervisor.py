@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deployments.runtime.platform_health import PartHealth, PlatformHealth, State, TrainingHealth
 from launch import bootstrap, cluster, own_processes, ray_logs, serve_config
-from launch.ending import Ending
+from launch.cluster_session import ClusterSession, Lost
 from launch.errors import (
     DiskTooSmallError,
     GaveUpError,
@@ -24,13 +24,13 @@ from launch.errors import (
 from launch.front.listening import open_port
 from launch.front.process import FrontProcess
 from launch.health_publisher import HealthPublisher
-from launch.life import Life, Lost
 from launch.private_files import close_to_others
 from launch.progress import Progress
 from launch.redis_server import RedisServer
 from launch.reports import DriverOrder
 from launch.restart_budget import RestartBudget
 from launch.run_record import OwnRun, Run, RunRecord, sweep_last_run
+from launch.stop_signals import StopSignals
 from launch.zygote.spawn import ZygoteProcess
 from settings.environment import Settings
 
@@ -50,7 +50,7 @@ class Supervisor:
         self._settings = settings
         self._config_file = config_file
         self._progress = progress
-        self._ending = Ending(progress.console.print)
+        self._stop = StopSignals(progress.console.print)
         self._token = secrets.token_hex(8)
         self._budget = RestartBudget(MOST_RESTARTS, RESTARTS_WITHIN_SECONDS, time.monotonic)
         self._state: State = "starting"
@@ -58,7 +58,7 @@ class Supervisor:
         self._front: FrontProcess | None = None
         self._redis: RedisServer | None = None
         self._zygote: ZygoteProcess | None = None
-        self._life: Life | None = None
+        self._session: ClusterSession | None = None
         self.connected = ""
         """What was connected by itself, or why it was not, for the greeting."""
         self.url = f"http://{_reachable(settings.host)}:{settings.port}"
@@ -68,7 +68,7 @@ class Supervisor:
         close_to_others(self._settings.home)
         record = RunRecord(self._settings.home)
         record.claim()
-        self._ending.listen()
+        self._stop.listen()
         with ExitStack() as undo:
             undo.callback(record.release)
             undo.callback(record.forget)
@@ -87,12 +87,12 @@ class Supervisor:
             )
             own_run = OwnRun(record, run, time.time)
             undo.callback(own_processes.end, self._token, ENDS_WITHIN_SECONDS)
-            undo.callback(self._ending.settle)
+            undo.callback(self._stop.settle)
             self._start_front(undo, scratch)
             self._start_redis(undo, own_run)
 
             def on_first_ready() -> None:
-                self._ending.settle()
+                self._stop.settle()
                 on_ready()
 
             self._keep_running(undo, scratch, own_run, on_first_ready)
@@ -145,7 +145,7 @@ class Supervisor:
         publisher = HealthPublisher(self._settings, self._health)
         undo.callback(publisher.stop)
         publisher.start()
-        while not self._ending.wished:
+        while not self._stop.requested:
             try:
                 self._live(scratch, variables, own_run, on_first_ready)
             except Lost as lost:
@@ -176,7 +176,7 @@ class Supervisor:
             url=self.url,
         )
         store = cluster.control_store(scratch / f"gcs-{self._restarts}")
-        self._life = Life(self._ending, self._progress.console.print, time.monotonic)
+        self._session = ClusterSession(self._stop, self._progress.console.print, time.monotonic)
         started = time.monotonic()
 
         def ready() -> None:
@@ -190,7 +190,7 @@ class Supervisor:
 
         own_run.enter("Ray cluster")
         try:
-            self._life.run(
+            self._session.run(
                 order, os.environ | variables | store, own_run.enter, own_run.found, ready
             )
         finally:
@@ -240,18 +240,18 @@ class Supervisor:
             )
             if part is not None
         ]
-        life = self._life
-        problems = list(life.problems().values()) if life is not None else []
+        session = self._session
+        problems = list(session.problems().values()) if session is not None else []
         if self._state == "restarting":
             problems = ["the Ray cluster was lost and is being restarted", *problems]
         return PlatformHealth(
             written=time.time(),
             state="impaired" if problems and self._state == "ready" else self._state,
             problems=problems,
-            parts=[*parts, *(life.parts() if life is not None else [])],
-            deployments=life.deployments if life is not None else [],
+            parts=[*parts, *(session.parts() if session is not None else [])],
+            deployments=session.deployments if session is not None else [],
             restarts=self._restarts,
-            training=life.training if life is not None else TrainingHealth(),
+            training=session.training if session is not None else TrainingHealth(),
         )
 
     def _check_machine(self) -> None:

@@ -44,3 +44,23 @@ class UnknownModelError(RegistryError):
 
 class VersionTakenError(RegistryError):
     """That version exists already; versions never change."""
+
+
+class DesignError(ModelError):
+    """The experiment cannot be run as designed; the message names the setting."""
+
+
+class ArmError(ModelError):
+    """No such arm, one too many of that name, or one that must stay."""
+
+
+class SpaceError(ModelError):
+    """The space, or parameters said to lie in it, cannot be; the message names the parameter."""
+
+
+class StudyError(ModelError):
+    """The study cannot be run as designed; the message names the setting."""
+
+
+class TrialError(ModelError):
+    """No such trial, one that was told before, or an outcome that is not one."""

@@ -7,8 +7,11 @@ orders everything that writes, so that any number of processes on the machine ma
 
 import fcntl
 import json
+import logging
+import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,13 +29,18 @@ from models.model_version import (
     folder_name,
     name_of,
 )
-from models.pointer import write_pointer
-from models.quiet_mlflow import open_client
+from models.pointer import keep_record, recorded, write_pointer
 
 CHAMPION = "champion"
 _VERSION, _METRICS, _DIGEST = "ballast.version", "ballast.metrics", "ballast.digest"
 _DRAFT = ".draft-"
 _MOST_MODELS = 1_000  # what MLflow lists in one answer
+_SILENCE = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_DISABLE_AGENT_HINT": "true",
+    "MLFLOW_CONFIGURE_LOGGING": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
 
 
 class Registry:
@@ -58,12 +66,14 @@ class Registry:
             number = self._free(name, version)
             self._copy_in(folder, self.artifact_dir / folder_name(name) / str(number))
             self._record(name, number, metrics, tags or {})
-            return self.get(name, str(number))
+            made = self.get(name, str(number))
+            keep_record(self.artifact_dir, made)
+            return made
 
     def set_alias(self, name: str, alias: str, version: str) -> ModelVersion:
         """Point an alias at a version, in MLflow first and then in the pointer file."""
         with self._lock():
-            numbers = {found.tags[_VERSION]: found.version for found in self._found(name)}
+            numbers = {found.tags[_VERSION]: found.version for found in self._versions_of(name)}
             wanted = self.get(name, version).version
             self._client.set_registered_model_alias(
                 folder_name(name), checked_alias(alias), numbers[wanted]
@@ -85,7 +95,7 @@ class Registry:
     def versions(self, name: str) -> list[ModelVersion]:
         """List the versions of a model, oldest number first; UnknownModelError when it has none."""
         aliases = self._aliases(name)
-        versions = [self._version(name, found, aliases) for found in self._found(name)]
+        versions = [self._version(name, found, aliases) for found in self._versions_of(name)]
         return sorted(versions, key=lambda found: Semver.parse(found.version))
 
     def names(self) -> list[str]:
@@ -98,7 +108,10 @@ class Registry:
 
     def _point(self, name: str, alias: str) -> ModelVersion:
         checked_alias(alias)
-        for found in self.versions(name):
+        versions = self.versions(name)
+        for found in versions:  # those of an earlier release have none
+            keep_record(self.artifact_dir, found)
+        for found in versions:
             if alias in found.aliases:
                 _refuse_lost(found)
                 _refuse_changed(found)
@@ -108,6 +121,8 @@ class Registry:
 
     def _free(self, name: str, version: str | None) -> Semver:
         taken = [Semver.parse(found.tags[_VERSION]) for found in self._search(name)]
+        # A database that was lost knows of none; configurations that pin them still do.
+        taken += recorded(self.artifact_dir, name)
         if version is None:
             return max(taken).next_minor() if taken else FIRST
         if (number := Semver.parse(version)) in taken:
@@ -160,7 +175,7 @@ class Registry:
         wanted = None if name is None else f"name='{folder_name(name)}'"
         return list(self._client.search_registered_models(wanted, max_results=_MOST_MODELS))
 
-    def _found(self, name: str) -> list[Any]:
+    def _versions_of(self, name: str) -> list[Any]:
         if not (found := self._search(name)):
             raise UnknownModelError(
                 f"there is no model {name!r}; the models are: {', '.join(self.names())}"
@@ -192,3 +207,19 @@ def _refuse_changed(found: ModelVersion) -> None:
             f"the files of {found.name} {found.version} differ from those that were "
             f"registered; restore {found.path}, or register them as a new version"
         )
+
+
+def open_client(tracking_uri: str) -> Any:
+    """Open the client, making the database's tables if there are none.
+
+    Takes seconds the first time. Two processes must not do it at once: hold a lock.
+    """
+    for name, value in _SILENCE.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # SQLAlchemy deprecates an option that this MLflow uses; nothing a user could act on.
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient  # noqa: PLC0415  importing it takes seconds, so not before
+
+        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)

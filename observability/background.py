@@ -103,11 +103,11 @@ class BackgroundLoop:
 
     async def _attempt(self) -> bool:
         self._expect_success()
+        before = _cancellations()
         try:
             again = await self._step()
         except asyncio.CancelledError as cancelled:
-            task = asyncio.current_task()
-            if self._ending or (task is not None and task.cancelling()):
+            if self._ending or _cancellations() > before:
                 raise
             self._note_failure(cancelled)  # somebody else's, which a library let out
         except Exception as error:  # noqa: BLE001 - the loop must outlive whatever it was
@@ -245,6 +245,16 @@ class Loops(Collector):
         if loop in self._running:
             self._running.remove(loop)
             self._past_failures[loop.name] += loop.failures
+
+
+def _cancellations() -> int:
+    """Count those that were asked for of the task that runs.
+
+    Some may be nobody's: on Python 3.11 a TaskGroup leaves one when a task of it fails while the
+    group only waits for its tasks.
+    """
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 async def end(*tasks: "asyncio.Task[None]") -> None:

@@ -7,12 +7,15 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TextIO
 
 import orjson
 
 REDACTED = "[redacted]"
 WITHHELD = "[withheld]"
+# Of a role's file; then it is begun anew, and the one before is kept.
+LARGEST_BYTES = 64 * 1024 * 1024
 
 # The requests that the running task works for: one, or those that share a batch. Whoever takes a
 # request or a batch in sets it; every line logged on its behalf then carries them.
@@ -53,7 +56,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
 )
 
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# Ray gives each record a time of its own, in nanoseconds.
+_RAYS = {"_ray_timestamp_ns"}
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"} | _RAYS
 
 
 def redact(text: str) -> str:
@@ -106,6 +111,20 @@ def set_up(level: str = "INFO", stream: TextIO | None = None) -> None:
     root.setLevel(level)
     # It logs every URL that it calls, with what was asked.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def write_logs(folder: Path, role: str, level: str) -> None:
+    """Append what this process logs to its role's file; lines of several processes interleave.
+
+    Not to the error stream: Serve takes that over in its replicas and holds lines back by the
+    thousand.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{role}.jsonl"
+    if path.exists() and path.stat().st_size > LARGEST_BYTES:
+        path.replace(folder / f"{role}.old.jsonl")
+    # Unbuffered appends of whole lines do not mix; the file stays open as long as the process.
+    set_up(level, path.open("a", buffering=1))
 
 
 def _field(name: str, value: Any) -> Any:

@@ -21,6 +21,11 @@ ROWS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
 # How the gauges of several replicas become one. What is not named here: the largest.
 GAUGE_RULES: dict[str, GaugeRule] = {
     "config_version": "max",
+    "config_drift": "max",
+    "steering_age_seconds": "max",
+    "steering_behind_seconds": "max",
+    "replicas_avoided": "max",
+    "emergency_mode": "max",
     "interval_coverage": "mean",
     "state_resident_bytes": "sum",
     "redis_memory_used_bytes": "latest",
@@ -30,6 +35,9 @@ GAUGE_RULES: dict[str, GaugeRule] = {
     "ledger_spool_entries": "sum",
     "ledger_drain_lag_seconds": "max",
     "lane_waiting_rows": "sum",
+    "lane_wait_seconds": "max",
+    "replica_busy_cores": "sum",
+    "replica_wait_seconds": "max",
     "background_last_success_age_seconds": "max",
     "source_newest_interval_age_seconds": "max",
     "source_breaker_open": "max",
@@ -89,6 +97,13 @@ class Metrics:
         self.lane_refused_rows = self._counter(
             "lane_refused_rows_total", "Rows answered 503 because the lane was full.", "family"
         )
+        self.shadow_rows = self._counter(
+            "shadow_rows_total",
+            "Rows that a shadow rollout's candidate was to answer beside the active version: "
+            "answered, failed, or dropped under load.",
+            "family",
+            "outcome",
+        )
         self.quota_refusals = self._counter(
             "quota_refusals_total",
             "Refusals because a key had exceeded a quota: requests, rows, or states that it "
@@ -122,6 +137,41 @@ class Metrics:
         )
         self.config_version = self._gauge(
             "config_version", "The configuration version that answers carry."
+        )
+        self.config_drift = self._gauge(
+            "config_drift",
+            "Replicas that go by another configuration than the active one, that lag, or that "
+            "report no more, and things in Redis that no command of this platform wrote.",
+            "where",
+        )
+        self.steering_age_seconds = self._gauge(
+            "steering_age_seconds", "Seconds since a process last read the steering state."
+        )
+        self.steering_behind_seconds = self._gauge(
+            "steering_behind_seconds",
+            "For how long a gateway has answered by an older steering state than it saw, for want "
+            "of a document.",
+        )
+        self.lane_wait_seconds = self._gauge(
+            "lane_wait_seconds",
+            "How long a row waits in a gateway's lane because batches are at this stage.",
+            "stage",
+        )
+        self.replica_busy_cores = self._gauge(
+            "replica_busy_cores", "Cores that the replicas of a deployment use.", "deployment"
+        )
+        self.replica_wait_seconds = self._gauge(
+            "replica_wait_seconds",
+            "How late the event loop of a deployment's replica comes to what is due.",
+            "deployment",
+        )
+        self.replicas_avoided = self._gauge(
+            "replicas_avoided",
+            "Replicas that get no rows of the active version because they lack it.",
+            "stage",
+        )
+        self.emergency_mode = self._gauge(
+            "emergency_mode", "1 while every family answers its fallback because of an emergency."
         )
         self.state_resident_bytes = self._gauge(
             "state_resident_bytes", "Estimated memory that states use in replicas.", "kind"

@@ -56,12 +56,18 @@ def evaluation_policy() -> FamilyPolicy:
 
 
 def largest_canary(policy: SafetyPolicy) -> float:
-    """Read from a policy the largest share that it lets leave the incumbent."""
+    """Read from a policy the largest share that it lets leave the incumbent.
+
+    A limit that holds at times only counts at all times: an arm is drawn once, and no later clamp
+    changes its odds.
+    """
     limits = policy.family("bandit").ranges
     highs = [
         limit.high
         for limit in limits
-        if limit.field == "canary_percentage" and limit.high is not None
+        if limit.field == "canary_percentage"
+        and limit.high is not None
+        and limit.level is not Level.SAFE
     ]
     return max(min([100.0, *highs]), 0.0) / 100
 

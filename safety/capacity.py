@@ -1,12 +1,17 @@
 """The policy that ships for capacity: how far one forecast may move a fleet."""
 
+from safety.fleets import most_workers
 from safety.limits import Level, Range, Relation, Repair, WidthLimit
 from safety.policy import FamilyPolicy
 from safety.recipes import Multiple
+from safety.rungs import Rungs
 from safety.tail import FALLBACK_GROWTH, FLEET, LARGEST_FLEET
 
 LARGEST_RATE = 1e9
-LARGEST_QUEUE = 1e9
+# Room for a burst of every service; and what a service drains within seconds.
+SHORTEST_QUEUE, LONGEST_QUEUE = 50.0, 10_000.0
+# What a plan may ask for without a person.
+MOST_WORKERS = 100.0
 # Assumed where not even the present rate is known: the feature default.
 RATE = 1000.0
 # Of an answer that no model made: half to twice what is there now.
@@ -19,12 +24,16 @@ MARGIN_WORKERS = 100.0
 
 
 def capacity_policy() -> FamilyPolicy:
+    # Each hour of the answer's `workers` is judged as this column, the first of which it is.
+    most, no_growth = most_workers(
+        "next_hour_workers", MOST_WORKERS, least=1.0, said="an hour of `workers`"
+    )
     return FamilyPolicy(
         inputs=("request_rate", "active_workers"),
         outputs=("next_hour_workers", "queue_capacity", "rate", "lower", "upper"),
         whole=("next_hour_workers", "queue_capacity"),
-        ranges=_ranges(),
-        relations=_relations(),
+        ranges=(*_ranges(), most),
+        relations=(*_relations(), no_growth),
         widths=(
             WidthLimit(
                 prediction="rate",
@@ -36,6 +45,8 @@ def capacity_policy() -> FamilyPolicy:
             ),
         ),
         fallback=_fallback(),
+        # A fleet for the next hour is not another one five minutes later.
+        rungs=Rungs(last_safe_seconds=300, same=("slo_ms",)),
     )
 
 
@@ -57,7 +68,14 @@ def _ranges() -> tuple[Range, ...]:
             "The number of workers is not one that a fleet can have.",
         ),
         *rates,
-        _range("queue_capacity", 0, LARGEST_QUEUE, "The queue is longer than any real queue."),
+        Range(
+            field="queue_capacity",
+            low=SHORTEST_QUEUE,
+            high=LONGEST_QUEUE,
+            level=Level.UNSAFE,
+            repair=Repair.CLAMP,
+            message="A queue so short drops bursts, and one so long answers too late.",
+        ),
         Range(
             field="next_hour_workers",
             low=1,
@@ -112,7 +130,7 @@ def _fallback() -> tuple[Multiple, ...]:
             of="rate",
             times=FALLBACK_WAIT_S,
             otherwise=RATE * FALLBACK_WAIT_S,
-            low=0.0,
-            high=LARGEST_QUEUE,
+            low=SHORTEST_QUEUE,
+            high=LONGEST_QUEUE,
         ),
     )

@@ -8,10 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from safety.arrays import BoolArray, FloatArray
+from safety.broken import BrokenRules
 from safety.errors import BatchShapeError
 from safety.limits import LEVELS, Level
 from safety.policy import FamilyPolicy
-from safety.rules import LARGEST, BoolArray, FloatArray, Rule, rule_book
+from safety.rule_book import rule_book
+from safety.rules import Rule
 
 Columns = Mapping[str, FloatArray]
 
@@ -20,7 +23,7 @@ class Violation(NamedTuple):
     """One limit that one row broke."""
 
     rule: str
-    field: str
+    field: str | None  # None where the rule is about no one field
     value: float | None  # None where the value is not a number, so that JSON can carry it
     bound: float | None
     level: Level
@@ -44,49 +47,46 @@ class Checker:
 
     def __init__(self, policy: FamilyPolicy) -> None:
         book = rule_book(policy)
-        self._fields = book.fields
+        self.fields = book.fields
         self.rules: tuple[Rule, ...] = book.rules
+        self._book = BrokenRules(book, policy)
         self._codes = np.array([[rule.level.code] for rule in self.rules], dtype=np.int8)
-        self._compile_box(book.fields, [(r.at, r.low, r.high) for r in book.ranges])
-        self._lesser = np.array([r.lesser_at for r in book.relations], dtype=np.intp)
-        self._greater = np.array([r.greater_at for r in book.relations], dtype=np.intp)
-        self._factor = np.array([[r.factor] for r in book.relations]).reshape(-1, 1)
-        self._margin = np.array([[r.margin] for r in book.relations]).reshape(-1, 1)
-        self._widths = book.widths
         self._outputs_there = [
             at for at, field in enumerate(book.fields) if field in policy.outputs
         ]
-        self._comparisons = slice(len(book.finite) + len(book.ranges), None)
+        numbers = len(book.finite) + len(book.ranges)
+        self._comparisons = slice(numbers, numbers + len(book.relations) + len(book.widths))
 
     def check(self, columns: Columns, n: int) -> Verdicts:
         """Judge n rows; a column that is absent counts as one that holds no numbers."""
+        if n == 1 and self._book.none_of_one(columns):
+            return _all_safe(n)
         # Infinities are judged, not computed with: what numpy would warn of is caught as a breach.
         with np.errstate(over="ignore", invalid="ignore"):
             matrix = self.matrix(columns, n)
-            return _all_safe(n) if self._is_clean(matrix) else self._judge(matrix)
+            if self._book.none(matrix):
+                return _all_safe(n)
+            return self._verdicts(matrix, self.reported(self.broken(matrix)))
 
-    def _judge(self, matrix: npt.NDArray[np.float64]) -> Verdicts:
-        broken = np.array([rule.broken(matrix) for rule in self.rules])
-        # A number that is not there breaks every comparison; its absence is what gets reported.
+    def broken(self, matrix: FloatArray) -> BoolArray:
+        """Say which rules each row breaks: a row a rule, a column a row of the batch."""
+        return self._book.broken(matrix)
+
+    def reported(self, broken: BoolArray) -> BoolArray:
+        """Leave out what follows from a number that is not there; its absence is reported."""
         unreadable = broken[self._outputs_there].any(axis=0)
-        broken[self._comparisons] &= ~unreadable
-        levels = (broken * self._codes).max(axis=0)
-        return Verdicts(levels, self._violations(matrix, broken), broken)
-
-    def _compile_box(self, fields: tuple[str, ...], ranges: list[tuple[int, float, float]]) -> None:
-        """Fold all ranges of a field into its tightest one: enough to say that all is well.
-
-        The box ends at the largest number, so that NaN and infinities fall outside it too.
-        """
-        self._low = np.full((len(fields), 1), -LARGEST)
-        self._high = np.full((len(fields), 1), LARGEST)
-        for at, low, high in ranges:
-            self._low[at] = max(self._low[at, 0], low)
-            self._high[at] = min(self._high[at, 0], high)
+        if unreadable.any():
+            broken[self._comparisons] &= ~unreadable
+        return broken
 
     def matrix(self, columns: Columns, n: int) -> npt.NDArray[np.float64]:
-        matrix = np.empty((len(self._fields), n))
-        for at, field in enumerate(self._fields):
+        """Lay the columns out in the order in which the rules read them."""
+        found = self._found(columns)
+        if found is not None and list(map(len, found)) == [n] * len(found):
+            # One call for all of them, where a row at a time takes one for each.
+            return np.concatenate(found, dtype=np.float64).reshape(len(found), n)
+        matrix = np.empty((len(self.fields), n))
+        for at, field in enumerate(self.fields):
             column = columns.get(field)
             if column is None:
                 matrix[at] = np.nan
@@ -98,29 +98,27 @@ class Checker:
                 matrix[at] = column
         return matrix
 
-    def _is_clean(self, matrix: npt.NDArray[np.float64]) -> bool:
-        """Say in a few numpy calls whether no rule at all is broken, which is the usual case."""
-        inside = (matrix >= self._low) & (matrix <= self._high)
-        if not inside.all():
-            return False
-        ceiling = matrix[self._greater] * self._factor + self._margin
-        if not (matrix[self._lesser] <= ceiling).all():
-            return False
-        return not any(rule.broken(matrix).any() for rule in self._widths)
+    def _found(self, columns: Columns) -> list[FloatArray] | None:
+        """Give the columns in their order; None where one of them is absent, or there are none."""
+        try:
+            return [columns[field] for field in self.fields] or None
+        except KeyError:
+            return None
 
-    def _violations(
-        self, matrix: npt.NDArray[np.float64], broken: BoolArray
-    ) -> dict[int, tuple[Violation, ...]]:
+    def _verdicts(self, matrix: FloatArray, broken: BoolArray) -> Verdicts:
+        hit = np.flatnonzero(broken.any(axis=1)).tolist()
+        if not hit:
+            return _all_safe(matrix.shape[1])
+        levels = (broken * self._codes).max(axis=0)
         found: dict[int, list[Violation]] = {}
-        for rule, hits in zip(self.rules, broken, strict=True):
-            rows = np.flatnonzero(hits)
-            if rows.size:
-                values, bounds = rule.value(matrix)[rows], rule.bound(matrix)[rows]
-                for row, value, bound in zip(
-                    rows.tolist(), values.tolist(), bounds.tolist(), strict=True
-                ):
-                    found.setdefault(row, []).append(_violation(rule, value, bound))
-        return {row: tuple(found[row]) for row in sorted(found)}
+        for at in hit:
+            rule, rows = self.rules[at], np.flatnonzero(broken[at])
+            values, bounds = rule.value(matrix)[rows], rule.bound(matrix)[rows]
+            for row, value, bound in zip(
+                rows.tolist(), values.tolist(), bounds.tolist(), strict=True
+            ):
+                found.setdefault(row, []).append(_violation(rule, value, bound))
+        return Verdicts(levels, {row: tuple(found[row]) for row in sorted(found)}, broken)
 
 
 def _all_safe(n: int) -> Verdicts:

@@ -17,3 +17,11 @@ class UnknownFamilyError(SafetyError):
 
 class BatchShapeError(SafetyError):
     """The columns of a batch do not have one value a row."""
+
+
+class ImpossibleOverrideError(SafetyError):
+    """A value that a field cannot have, whatever the policy says of it."""
+
+    def __init__(self, at: str, why: str) -> None:
+        super().__init__(why)
+        self.at = at  # the part of the override that is at fault

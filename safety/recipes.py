@@ -17,6 +17,10 @@ class Constant(Frozen):
     def reads(self) -> tuple[str, ...]:
         return ()
 
+    def when_unknown(self) -> "Constant":
+        """Give the constant that answers where nothing is known that the recipe reads."""
+        return self
+
     def reach(self) -> tuple[float, float]:
         """Tell the least and the greatest value that this recipe can give."""
         return self.value, self.value
@@ -45,6 +49,9 @@ class Multiple(Frozen):
     def reads(self) -> tuple[str, ...]:
         return (self.of,)
 
+    def when_unknown(self) -> Constant:
+        return Constant(field=self.field, value=self.otherwise)
+
     def reach(self) -> tuple[float, float]:
         return self.low, self.high
 
@@ -64,6 +71,9 @@ class Threshold(Frozen):
 
     def reads(self) -> tuple[str, ...]:
         return (self.of, self.over)
+
+    def when_unknown(self) -> Constant:
+        return Constant(field=self.field, value=self.beyond)
 
     def reach(self) -> tuple[float, float]:
         return min(self.within, self.beyond), max(self.within, self.beyond)

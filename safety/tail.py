@@ -3,9 +3,11 @@
 from itertools import pairwise
 
 from models.tail.plan import ACTIONS
+from safety.fleets import most_workers
 from safety.limits import Breach, Level, Range, Relation, WidthLimit
 from safety.policy import FamilyPolicy
 from safety.recipes import Multiple, Recipe, Threshold
+from safety.rungs import Rungs
 
 QUANTILES = ("p50_pred", "p95_pred", "p99_pred", "p999_pred")
 
@@ -31,9 +33,12 @@ FALLBACK_GROWTH = 1.25
 # Taken as the fleet when nobody knows it: in line with the feature default.
 FLEET = 10.0
 LARGEST_FLEET = 10_000.0
+# What autoscaling may ask for without a person.
+MOST_AUTOSCALED = 50.0
 
 
 def tail_policy() -> FamilyPolicy:
+    most, no_growth = most_workers("autoscale_workers", MOST_AUTOSCALED)
     return FamilyPolicy(
         inputs=("load", "infra", "request_rate", "error_rate", "active_workers", "slo_ms"),
         outputs=(
@@ -47,10 +52,12 @@ def tail_policy() -> FamilyPolicy:
         ),
         codes={"action": ACTIONS},
         whole=("autoscale_workers",),
-        ranges=_input_ranges() + _output_ranges(),
-        relations=_orders(),
+        ranges=(*_input_ranges(), *_output_ranges(), most),
+        relations=(*_orders(), no_growth),
         widths=(_width(3.0, Level.WARNING), _width(10.0, Level.UNSAFE)),
         fallback=_fallback(),
+        # A minute is how often a service is measured: its state is not known to be another one.
+        rungs=Rungs(last_safe_seconds=60, same=("slo_ms",)),
     )
 
 

@@ -126,12 +126,20 @@ class Settings(BaseSettings):
     )
     measurement_days: int = setting(
         400,
-        "How many days measurements are kept, 0 for ever. Older ones are dropped when ClickHouse "
+        "How many days measurements, and what is noted of the features that were published of "
+        "them, are kept, 0 for ever. Older ones are dropped when ClickHouse "
         "merges its files, within some hours, and no source is asked for them. More than a year "
         "is what it takes to compare with the same season.",
         read_by="the history actor",
         ge=0,
         le=36_500,
+    )
+    functions_folder: Path | None = setting(
+        None,
+        "The folder of modules whose functions compute features of your own. Their code is run, "
+        "so it and all in it must belong to root or to the platform's user, and be writable by "
+        "nobody else ([more](features.md#functions)).",
+        read_by="the history actor",
     )
     redis_memory_mb: int = setting(
         0,
@@ -153,8 +161,9 @@ class Settings(BaseSettings):
     profile: Literal["fast", "plain"] = setting(
         "fast",
         "`fast`: batches travel over Ballast's own connections, the inference paths "
-        "bypass Serve's ingress, and workers are forked. `plain`: everything uses what "
-        "Ray and Serve provide ([which is for what](decisions/two-transports.md)).",
+        "bypass Serve's ingress, answers leave in one write, and workers are forked. `plain`: "
+        "everything uses what Ray, Serve and uvicorn provide "
+        "([which is for what](decisions/two-transports.md)).",
         read_by="every process of the cluster; `ballast up`",
     )
     forked_workers: bool = setting(
@@ -192,6 +201,21 @@ class Settings(BaseSettings):
         read_by="Ray; replicas and gateways",
         validation_alias="RAY_USE_TLS",
     )
+    emergency_mode: bool = setting(
+        False,
+        "Whether `ballast up` or `ballast bootstrap` begins with [emergency mode](safety.md) on: "
+        "every family answers its fallback until an admin ends it. `False` ends none.",
+        read_by="`ballast up`; `ballast bootstrap`",
+        validation_alias="EMERGENCY_MODE",
+    )
+    enable_safety_checks: bool = setting(
+        True,
+        "`False` asks to answer without the limits of the safety policy. It has an effect only on "
+        "families for which an admin [confirms it](safety.md#answers-without-checks), and every "
+        "answer then says so.",
+        read_by="safety replicas; gateways",
+        validation_alias="ENABLE_SAFETY_CHECKS",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = setting(
         "INFO",
         "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",
@@ -217,6 +241,13 @@ class Settings(BaseSettings):
     def _absolute(cls, home: Path) -> Path:
         # Replicas run in other working directories than the command line does.
         return home.expanduser().absolute()
+
+    @field_validator("functions_folder", mode="after")
+    @classmethod
+    def _is_absolute(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.is_absolute():
+            raise ValueError("give the whole path, from / on: what lies there is run")
+        return folder
 
     @field_validator("ray_use_tls", mode="after")
     @classmethod

@@ -10,7 +10,7 @@ from settings.aliases import ALIASES
 from settings.environment import Settings
 
 # What the launcher tells its own processes.
-NOT_FOR_USERS = frozenset({"BALLAST_RUN", "BALLAST_ZYGOTE", "BALLAST_FRONT"})
+NOT_FOR_USERS = frozenset({"BALLAST_RUN", "BALLAST_ZYGOTE", "BALLAST_FRONT", "BALLAST_NODES_COME"})
 
 
 def variable(name: str) -> str:

@@ -42,6 +42,10 @@ class Paths:
         return self.home / "datasets"
 
     @property
+    def functions(self) -> Path:
+        return self.home / "functions"
+
+    @property
     def mlflow_db(self) -> Path:
         return self.home / "mlflow.db"
 

@@ -43,6 +43,24 @@ def test_every_file_that_it_names_is_there() -> None:
         assert (ROOT / name).exists(), name
 
 
+def flat(folder: str) -> set[str]:
+    return {path.name for path in (ROOT / folder).glob("*.py")}
+
+
+def test_a_room_of_rooms_has_few_files_of_its_own() -> None:
+    assert flat("deployments") == {"__init__.py", "app.py", "stages.py"}
+    assert flat("deployments/gateway") == {
+        *("__init__.py", "app.py", "context.py"),
+        *("deployment.py", "shortcut.py"),  # what Serve and cluster.yaml know by these names
+    }
+
+
+def test_each_room_of_the_gateway_is_in_the_table() -> None:
+    named = set(re.findall(r"^\| `deployments/gateway/([a-z_]+)/` \|", ARCHITECTURE, re.MULTILINE))
+    there = {path.parent.name for path in (ROOT / "deployments/gateway").glob("*/__init__.py")}
+    assert named == there
+
+
 def test_the_readme_links_both_pages() -> None:
     readme = (ROOT / "README.md").read_text()
     assert "(ARCHITECTURE.md)" in readme

@@ -23,7 +23,7 @@ ALLOWED = {
     ("observability/ledger/writer.py", "_flush"): "ends with what waits, and fails it if it breaks",
     ("observability/ledger/search.py", "_go"): "ends with who waits, and fails them if it breaks",
     (
-        "deployments/runtime/aside/process.py",
+        "deployments/runtime/helper/process.py",
         "_read",
     ): "ends with the process whose answers it reads",
     (

@@ -32,7 +32,7 @@ def test_the_make_targets_exist() -> None:
 def test_the_commands_and_their_options_exist(line: str) -> None:
     words = line.partition("#")[0].split()[1:]
     command = [word for word in words if word.isalpha()][:2]
-    command = command if command[0] in {"key", "connect", "sources"} else command[:1]
+    command = command if command[0] in {"key", "connect", "sources", "config"} else command[:1]
     shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
     assert shown.exit_code == 0, shown.output
     for option in (word for word in words if word.startswith("--")):

@@ -7,7 +7,7 @@ from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUnifo
 from ray.tune.search.variant_generator import parse_spec_vars
 from ray.tune.utils.util import flatten_dict, unflatten_dict
 
-from models.optimization.bayes.errors import SpaceError
+from models.errors import SpaceError
 from models.optimization.bayes.space import Parameters, Space
 
 

@@ -13,8 +13,7 @@ from typing import Any
 import orjson
 from ray.tune.search import Searcher
 
-from models.errors import ArtifactError
-from models.optimization.bayes.errors import StudyError
+from models.errors import ArtifactError, StudyError
 from models.optimization.bayes.snapshot import decode, encode
 from models.optimization.bayes.space import Space
 from models.optimization.bayes.study import Design, Direction, Study

@@ -25,13 +25,9 @@ from benchmarks.chaos.client import Client, connected
 from benchmarks.chaos.load import PACES, Load
 from benchmarks.chaos.outages import Outages, watch
 from benchmarks.chaos.schedule import Step, plan
-from benchmarks.platform import ROOT, Platform, free_url
-from deployments.forecasting.loaded_models import FORECASTERS, registered_name
+from benchmarks.platform import ROOT, Platform, all_trained, free_url
 from launch import own_processes
 from launch.run_record import Run
-from models.forecasting.plan.model import CAPACITY_MODEL
-from models.pointer import read_pointer
-from models.registry import CHAMPION
 
 HISTORY_DAYS = 14  # a week of baselines, and as little as the tail model can be trained on
 SETTLED_SECONDS = 90.0
@@ -108,7 +104,11 @@ def _campaign(
         up = platform.up()
         if up.returncode != 0:
             raise SystemExit(up.stdout + up.stderr)
-        trained = "trained" if _trained(platform, options.training) else "still training"
+        trained = (
+            "trained"
+            if all_trained(platform.home / "models", options.training)
+            else "still training"
+        )
         console.print(f"Ready after {time.monotonic() - began:.0f} s, {trained}.")
         running = Running(platform, options.seed, console)
         asyncio.run(running.run(steps, options.limit))
@@ -117,22 +117,6 @@ def _campaign(
         platform.down()
     console.print(f"Down after {time.monotonic() - began:.0f} s.")
     return running, _left_over(platform, run)
-
-
-def _trained(platform: Platform, patience: float) -> bool:
-    """Wait for the forecasters, which are trained beside the answers on a home's first start."""
-    until = time.monotonic() + patience
-    while untrained(platform.home / "models"):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.5)
-    return True
-
-
-def untrained(models: Path) -> list[str]:
-    """Name the forecasting models that have no champion yet."""
-    names = [CAPACITY_MODEL, *map(registered_name, FORECASTERS)]
-    return [name for name in names if read_pointer(models, name, CHAMPION) is None]
 
 
 def _judge(running: Running, left_over: list[str]) -> list[Line]:

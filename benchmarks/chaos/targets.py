@@ -41,7 +41,7 @@ TARGETS = (
     Target("dashboard-agent", "ray::DashboardAgent", minor=True),
     Target("runtime-env-agent", "ray::RuntimeEnvAgent", minor=True),
     # The process of low priority beside a replica; it begins with its first task.
-    Target("helper", "deployments.runtime.aside.worker", minor=True),
+    Target("helper", "deployments.runtime.helper.worker", minor=True),
     # Nothing on one machine stands above it: whoever kills it has ended the platform.
     Target("supervisor", "launch.cli up", may_be_killed=False),
 )

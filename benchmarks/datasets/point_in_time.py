@@ -28,7 +28,7 @@ from features.definitions.definition import DAY, HOUR, MINUTE, Definition, Kind,
 from features.telemetry.merged import Scope
 from features.telemetry.rolling import rolling
 from features.telemetry.tables import METRICS, create_measurements
-from features.vectors.as_of import whole
+from features.vectors.as_of import settled_step
 from observability.clickhouse.embedded import EmbeddedClickhouse
 
 START = 1_773_144_000
@@ -141,7 +141,7 @@ def compare(store: EmbeddedClickhouse, path: Path, spine: Spine) -> None:
                 for each in definitions()
                 if isinstance(each.computed, Window) and each.computed.seconds == seconds
             }
-            step = whole(moment, next(iter(group.values())).step_seconds)
+            step = settled_step(moment, next(iter(group.values())).step_seconds)
             scope = Scope(step - seconds, step, [row["entity"]], step * 1000)
             found = rolling(store, group, scope).get(row["entity"])
             if found is None:

@@ -1,7 +1,7 @@
 """What a start and a restart cost: with workers that are forked, and as Ray starts them.
 
 The platform is started once to train what it needs, and then several times each way. A start is
-over when the front door answers; a restart when a killed replica's successor does.
+over when the platform answers; a restart when a killed replica's successor does.
 """
 
 import os

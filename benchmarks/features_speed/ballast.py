@@ -6,16 +6,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import CompletedProcess
 from threading import Event, Thread
 
+from access.keys import Role
 from benchmarks.features_speed.contender import Contender, OverHttp, Reader, refuse_other_values
 from benchmarks.features_speed.subject import NAMES, OWN, SIZES, Subject, write
 from benchmarks.platform import Platform, eventually, free_url
 from benchmarks.speed.servers import ServerError, answers, first_answer
 from benchmarks.speed.target import Target
+from config_store.steering.commands import Actor, Deploy, Validated
+from config_store.steering.state import Strategy
+from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore
 from features import store as rows_in_redis
 from features.definitions.catalogue import STORED
@@ -25,6 +28,7 @@ from features.vectors import published as vectors_in_redis
 from features.vectors.vector import GROUPS, Vector
 from settings.redis_connection import open_redis
 
+BENCH = Actor("bench", Role.OPERATOR)
 # The history actor publishes an entity once in each of its intervals, which are minutes.
 PUBLISHED_EVERY_SECONDS = 60.0
 # Only what the tail model needs is learned from it; the vectors are published by this bench.
@@ -112,14 +116,16 @@ def _published_each_minute(platform: Platform, subject: Subject) -> Iterator[Non
 
 
 async def _define(platform: Platform) -> None:
-    """Activate the own definitions."""
+    """Deploy the own definitions."""
     async with open_redis(f"unix://{platform.redis}") as redis:
-        store = ConfigStore(redis)
-        document = (await store.active()).document
+        active, steering = await ConfigStore(redis).active(), SteeringStore(redis)
+        document, now = active.document, time.time()
         features = document.features.model_copy(update={"definitions": OWN})
         changed = document.model_copy(update={"features": features})
-        number = await store.publish(changed, "bench", "fifty features", datetime.now(UTC))
-        await store.activate(number)
+        life = await steering.draft(changed, "fifty features", BENCH, now)
+        checked = Validated(life.number, life.content_hash)
+        deploy = Deploy(life.number, Strategy.BLUE_GREEN, f"bench-{life.number}", active.number)
+        await steering.change([checked, deploy], BENCH, now)
 
 
 async def _publish(platform: Platform, subject: Subject) -> None:

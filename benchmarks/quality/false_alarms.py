@@ -16,7 +16,7 @@ from benchmarks.quality.null_fleets import DIMENSIONS, MEMBERS, METRICS
 from benchmarks.quality.null_streams import HELD, MINUTES_A_DAY, TOLD, WEEKLY, Draw
 from benchmarks.quality.row import Row
 from models.anomaly.alarms import AlarmBank, AlarmSettings, share
-from models.anomaly.fleet import Roster
+from models.anomaly.fleet import FleetLayout
 from models.anomaly.streams import AnomalyStreams, RegimeStreams
 
 STREAMS, DAYS, BUDGET = 1_000, 30, 1.0
@@ -29,7 +29,9 @@ DETECTORS: dict[str, Make] = {
     "rrcf": partial(AnomalyStreams, 1, "rrcf"),
     "isolation forest": partial(AnomalyStreams, 1, "isolation_forest"),
 }
-FLEET: Make = partial(AnomalyStreams, DIMENSIONS, "fleet", roster=Roster.even(MEMBERS, METRICS))
+FLEET: Make = partial(
+    AnomalyStreams, DIMENSIONS, "fleet", roster=FleetLayout.even(MEMBERS, METRICS)
+)
 
 
 def null_month() -> Iterator[Row]:

@@ -32,10 +32,9 @@ from models.forecasting.fits import each_fitted
 from models.forecasting.forecaster import Forecaster, HourlySeries
 from models.forecasting.harmonic import HarmonicForecaster, fit_harmonic
 from models.forecasting.prophet import ProphetForecaster
-from models.forecasting.prophet_fit import fit_curve
+from models.forecasting.prophet_fit import fit_curve, prophet_class
 from models.forecasting.prophet_reading import curve_of
-from models.forecasting.quiet_prophet import prophet_class
-from models.forecasting.rolling import Fit, Fold, Rolled, cut, roll
+from models.forecasting.rolling import Fit, Fold, PastForecasts, cut, roll
 from models.forecasting.seasonal_average import SeasonalAverage
 from models.forecasting.seasonal_naive import SeasonalNaive
 from models.online.adaptive import AdaptiveInterval, AdaptiveSettings
@@ -185,7 +184,7 @@ def held_by_day(scores: Any, before: Any) -> list[bool]:
 
 def _weighed(
     past: HourlySeries, fits: Mapping[str, Fit], protocol: Protocol
-) -> tuple[Rolled, Blend]:
+) -> tuple[PastForecasts, Blend]:
     folds = _folds(len(past.values), protocol)
     rolled = roll([past], fits, folds, protocol.horizon)[past.entity]
     blend = fit_blend(rolled, LEVEL)
@@ -200,7 +199,7 @@ def _folds(length: int, protocol: Protocol) -> list[Fold]:
     )
 
 
-def _past_scores(rolled: Rolled, blend: Blend) -> Any:
+def _past_scores(rolled: PastForecasts, blend: Blend) -> Any:
     point = sum(share * rolled.points[name] for name, share in blend.weights.items())
     errors = rolled.truth - point
     scores = np.maximum(np.array(blend.below) - errors, errors - np.array(blend.above))

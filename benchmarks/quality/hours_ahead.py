@@ -27,7 +27,7 @@ from deployments.forecasting.kept_hours import Ends
 from deployments.forecasting.past import Past
 from deployments.forecasting.pending_forecasts import DAY_AHEAD, NEXT, Horizon, ends_of, outcome_of
 from deployments.forecasting.table import Ahead, ForecastTable
-from deployments.runtime.coverage.handler import Online, Taken, score
+from deployments.runtime.coverage.handler import Online, OutcomeEvent, score
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON
 from models.forecasting.lasting import USUAL
 from models.forecasting.seasonal_naive import SeasonalNaive
@@ -125,7 +125,7 @@ class Replay:
         offset = told["offset"]
         if horizon is DAY_AHEAD:
             (offset,) = self._online.offsets_at(horizon.hours, [self._names[row]])
-        self._states[horizon][row].observe(Taken(score(told), offset, 1.0, str(hour)))
+        self._states[horizon][row].observe(OutcomeEvent(score(told), offset, 1.0, str(hour)))
 
 
 def figures(rates: FloatArray, given: Given, before: int, ahead: int, when: BoolArray) -> Figures:

@@ -30,7 +30,7 @@ from benchmarks.quality.row import Row
 from benchmarks.quality.tail_ranks import TailRanks
 from models.anomaly.bocpd import RegimeBank
 from models.anomaly.bocpd_settings import BocpdSettings
-from models.anomaly.fleet import FleetSettings, Roster, by_member
+from models.anomaly.fleet import FleetLayout, FleetSettings, by_member
 from models.anomaly.streams import AnomalyStreams
 
 SHARE = 0.01
@@ -147,7 +147,7 @@ def by_fleet(day: Day, settings: FleetSettings | None = None) -> Any:
     """Score each minute by the minutes before it, as it is served: (minutes, pods)."""
     minutes, pods, _ = day.logs.shape
     size = {name: len(names) for names in QUANTITIES.values() for name in names}
-    roster = Roster(pods, tuple(1 / size[name] for name in METRICS))
+    roster = FleetLayout(pods, tuple(1 / size[name] for name in METRICS))
     streams = AnomalyStreams(roster.dimensions, "fleet", fleet=settings, roster=roster)
     rows = np.full(minutes, streams.open(0))
     answers = streams.advance(rows, day.logs.reshape(minutes, -1), 0.0)

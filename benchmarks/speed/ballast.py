@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.platform import all_trained, untrained
+from benchmarks.speed.booster import ballasts_booster
 from benchmarks.speed.contenders import Ground
 from benchmarks.speed.servers import ServerError, answers
 from benchmarks.speed.target import Contender, Target
@@ -22,6 +24,7 @@ class Ballast:
     url: str
     key_file: Path
     command: Path
+    models: Path
     start: bool
     log: Path
     profile: str = "fast"
@@ -32,8 +35,15 @@ def contender(ground: Ground, ballast: Ballast, name: str = "ballast") -> Conten
 
 
 def train(ballast: Ballast) -> None:
-    """Let Ballast train what it has not trained yet, so that the peers can serve the same."""
+    """Let Ballast train all that it has not trained yet.
+
+    So the peers can serve the same, and nothing is trained beside what is measured.
+    """
+    if ballasts_booster(ballast.models) and not untrained(ballast.models):
+        return
     _ballast(ballast, "up", "--detach")
+    if not all_trained(ballast.models, UP_SECONDS):
+        raise ServerError(f"Ballast trains for over {UP_SECONDS:.0f} s, see {ballast.log}")
     _ballast(ballast, "down")
 
 

@@ -1,10 +1,11 @@
-"""Looks decisions up by their ids, in an archive of millions, through the platform's front door.
+"""Looks decisions up by their ids, in an archive of millions, through the platform's API.
 
     python -m benchmarks.speed.decisions fill --home HOME --decisions 10000000
     python -m benchmarks.speed.decisions queries --home HOME
     python -m benchmarks.speed.decisions costs --home HOME
     BALLAST_HOME=HOME ballast up --detach
     python -m benchmarks.speed.decisions ask --home HOME --url URL --clients 24 --seconds 30
+    python -m benchmarks.speed.decisions ask --home HOME --url URL --rate 1000 --seconds 30
 
 All but `ask` open the folder themselves, so the platform must not run on it then. The rows are as
 large as the tail family's. Which ids are asked is drawn over the whole archive. `costs` counts the
@@ -21,8 +22,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from benchmarks.speed.lookup_costs import costs
+from benchmarks.speed.openloop import fixed_arrivals, send_at
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.archive import Archive
 from observability.schema import create_tables
@@ -147,6 +150,20 @@ def ask(home: Path, url: str, clients: int, seconds: int) -> None:
         subprocess.run([wrk, *load, "-s", script.name, *header, url], check=True)
 
 
+def ask_at(home: Path, url: str, rate: int, seconds: int) -> None:
+    """Ask at a fixed rate, however long the answers take."""
+    key, ids = (home / "admin.key").read_text().strip(), (home / IDS_FILE).read_text().split()
+    head = f"Host: {urlsplit(url).netloc}\r\nX-API-Key: {key}\r\n\r\n"
+    drawn = random.Random(rate).sample(ids, len(ids))  # noqa: S311 - a bench's dice
+    requests = [f"GET /decisions/{each} HTTP/1.1\r\n{head}".encode() for each in drawn]
+    found = send_at(fixed_arrivals(rate, seconds), url, requests)
+    print(
+        f"{rate} a second offered: {found.ok} of {found.offered} answered; "
+        f"p50 {found.p50_ms:.1f} ms, p99 {found.p99_ms:.1f} ms, p99.9 {found.p999_ms:.1f} ms "
+        f"(of these the client's own {found.late_p50_ms:.1f} and {found.late_p99_ms:.1f} ms)"
+    )
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("fill", "queries", "costs", "ask"))
@@ -154,6 +171,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--decisions", type=int, default=10_000_000)
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--clients", type=int, default=24)
+    parser.add_argument("--rate", type=int, help="a second, whatever the answers take")
     parser.add_argument("--seconds", type=int, default=30)
     plan = parser.parse_args(arguments)
     match plan.what:
@@ -163,6 +181,8 @@ def main(arguments: list[str]) -> None:
             queries(plan.home)
         case "costs":
             costs(plan.home, (plan.home / IDS_FILE).read_text().split())
+        case "ask" if plan.rate:
+            ask_at(plan.home, plan.url, plan.rate, plan.seconds)
         case "ask":
             ask(plan.home, plan.url, plan.clients, plan.seconds)
 

@@ -24,11 +24,11 @@ from starlette.types import ASGIApp, Message, Scope
 
 from access.keys import IssuedKey, KeyRing, Role, issue_key
 from benchmarks.speed.redis_server import redis_running
-from deployments.gateway.admission import Admission
+from deployments.gateway.admission.admission import Admission
 from deployments.gateway.app import build_app
-from deployments.gateway.decision_path import DecisionPath
-from deployments.gateway.ingress import InferenceIngress
-from deployments.gateway.lookups import LIMITS, DecisionLookups
+from deployments.gateway.decisions.lookups import LIMITS, DecisionLookups
+from deployments.gateway.decisions.path import DecisionPath
+from deployments.gateway.ingress.ingress import InferenceIngress
 from deployments.history.questions import FoundDecisions
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.ledger.lookup import Lookup

@@ -51,23 +51,32 @@ def poisson_arrivals(rate: float, seconds: float, rng: random.Random) -> list[fl
 def open_loop(
     target: Target, arrivals: Sequence[float], connections: int = CONNECTIONS
 ) -> OpenLoop:
+    return send_at(arrivals, target.url, wire_requests(target), connections)
+
+
+def send_at(
+    arrivals: Sequence[float], url: str, requests: Sequence[bytes], connections: int = CONNECTIONS
+) -> OpenLoop:
+    """Send complete HTTP requests, in turn, at these times."""
     # select() takes microseconds, where epoll rounds a timer up to the next millisecond.
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
     try:
-        record = loop.run_until_complete(_drive(target, arrivals, connections))
+        record = loop.run_until_complete(_drive(arrivals, url, requests, connections))
     finally:
         loop.close()
     return summary(len(arrivals), record)
 
 
-async def _drive(target: Target, arrivals: Sequence[float], connections: int) -> Record:
-    loop, pool = asyncio.get_running_loop(), Pool(target.url, connections, len(arrivals))
+async def _drive(
+    arrivals: Sequence[float], url: str, requests: Sequence[bytes], connections: int
+) -> Record:
+    loop, pool = asyncio.get_running_loop(), Pool(url, connections, len(arrivals))
     await pool.open()
-    requests = cycle(wire_requests(target))
+    in_turn = cycle(requests)
     start = loop.time()
     for arrival in arrivals:
         await asyncio.sleep(max(0.0, start + arrival - loop.time()))
-        pool.send(Shot(start + arrival, next(requests)))
+        pool.send(Shot(start + arrival, next(in_turn)))
     with suppress(TimeoutError):
         await asyncio.wait_for(pool.settled.wait(), GRACE_SECONDS)
     await pool.close()

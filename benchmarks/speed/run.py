@@ -66,10 +66,10 @@ def notes(plan: Plan, model: Path) -> list[str]:
 
 def booster_of(plan: Plan) -> Path:
     """Choose the one given, else Ballast's own, else one that the bench trains itself."""
+    if "ballast" in plan.peers and plan.start_ballast:
+        ballast.train(ballast_of(plan))
     if plan.model is not None:
         return booster_in(plan.model.resolve())
-    if "ballast" in plan.peers and plan.start_ballast and not ballasts_booster(plan.models):
-        ballast.train(ballast_of(plan))
     return ballasts_booster(plan.models) or fallback_booster(plan.home.resolve() / "model")
 
 
@@ -100,6 +100,7 @@ def ballast_of(plan: Plan, profile: str = "fast") -> ballast.Ballast:
         url=plan.ballast_url.rstrip("/"),
         key_file=plan.key_file,
         command=plan.ballast_command,
+        models=plan.models,
         start=plan.start_ballast,
         log=plan.home / "logs" / "ballast.log",
     )

@@ -32,6 +32,13 @@ Answers = TypeVar("Answers")
 RECORD_BYTES, ANSWER_BYTES = 1_500, 250
 # The event that ends a stream; its next observation begins it anew.
 DELETED: Event = []
+ALL_LATE: Refusal = {
+    "code": "conflict",
+    "message": (
+        "The stream has no observations yet, and every observation of this body is late: send "
+        "later ones"
+    ),
+}
 
 
 @dataclass(slots=True)

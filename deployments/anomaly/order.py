@@ -23,7 +23,7 @@ class Position(NamedTuple):
     ts: float | None
 
 
-class Taken(NamedTuple, Generic[Value]):
+class AcceptedValues(NamedTuple, Generic[Value]):
     values: list[Value]
     times: list[float]
     sequence: int | None
@@ -33,7 +33,7 @@ class Taken(NamedTuple, Generic[Value]):
     missing: int
 
 
-def take(position: Position, ask: Observe[Value, Choice], now: float) -> Taken[Value]:
+def take(position: Position, ask: Observe[Value, Choice], now: float) -> AcceptedValues[Value]:
     """Choose from a body's values those that come after this position."""
     values, given, cadence = ask["values"], ask.get("ts"), ask.get("cadence")
     times = _times(given, len(values), now)
@@ -59,7 +59,7 @@ def take(position: Position, ask: Observe[Value, Choice], now: float) -> Taken[V
     late = len(values) - len(kept_values)
     if cadence:
         duplicates, late = duplicates + late, 0
-    return Taken(kept_values, kept_times, sequence, latest, duplicates, late, missing)
+    return AcceptedValues(kept_values, kept_times, sequence, latest, duplicates, late, missing)
 
 
 def _times(given: float | list[float] | None, n: int, now: float) -> list[float]:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from deployments.anomaly.alarm_budget import Budget
-from deployments.anomaly.handler import Stream, StreamHandler
+from deployments.anomaly.handler import ALL_LATE, Stream, StreamHandler
 from deployments.anomaly.operations import JudgeDeploy, ObservePoints, PointChoice
 from deployments.anomaly.record import Event, Observed, Record
-from deployments.api.streams import FLEET, MOST_DIMENSIONS, USUAL_DETECTOR
+from deployments.api.anomaly import FLEET, MOST_DIMENSIONS, USUAL_DETECTOR
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Reply
 from deployments.runtime.state.operations import Show
-from models.anomaly.fleet import Roster, by_member
+from models.anomaly.fleet import FleetLayout, by_member
 from models.anomaly.streams import AnomalyStreams
 from models.anomaly.watch import AnomalyAnswers
 
@@ -123,11 +123,7 @@ class PointHandler(StreamHandler[list[float], PointChoice, PointAnswers]):
         """Say what each point is worth that was taken; the oddest one is what safety judges."""
         latest = stream.record.latest
         if latest is None:
-            why = (
-                "The stream has no observations yet, and every observation of this body is "
-                "late: send later ones"
-            )
-            return Reply(refusal={"code": "conflict", "message": why})
+            return Reply(refusal=ALL_LATE)
         points = [] if answers is None else _points(answers)
         data = {"points": points, "detector": stream.record.detector, **taken}
         return Reply(columns_of(latest, stream.record.observations), {"data": data})
@@ -168,7 +164,7 @@ class PointHandler(StreamHandler[list[float], PointChoice, PointAnswers]):
         if like not in self._banks:
             detector: Any = record.detector
             fleet = detector == FLEET
-            roster = Roster(record.members, tuple(record.weights)) if fleet else None
+            roster = FleetLayout(record.members, tuple(record.weights)) if fleet else None
             self._banks[like] = AnomalyStreams(record.dimensions, detector, roster=roster)
         return self._banks[like]
 

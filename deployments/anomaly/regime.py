@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from deployments.anomaly.alarm_budget import Budget
-from deployments.anomaly.handler import Stream, StreamHandler
+from deployments.anomaly.handler import ALL_LATE, Stream, StreamHandler
 from deployments.anomaly.operations import JudgeDeploy, ObserveNumbers
 from deployments.anomaly.record import Event, Observed, Record
 from deployments.api.streams import LEVEL
@@ -129,11 +129,7 @@ class RegimeHandler(StreamHandler[float, float, RegimeAnswers]):
         """Say where the stream stands now."""
         latest = stream.record.latest
         if latest is None:
-            why = (
-                "The stream has no observations yet, and every observation of this body is "
-                "late: send later ones"
-            )
-            return Reply(refusal={"code": "conflict", "message": why})
+            return Reply(refusal=ALL_LATE)
         changes = [] if answers is None else np.flatnonzero(answers.change_point).tolist()
         data = {
             "change_points": changes,

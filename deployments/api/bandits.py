@@ -1,17 +1,15 @@
-"""Experiments: POST /models/bandit, /models/bandit/feedback and /models/bandit/evaluate."""
+"""The endpoint of experiments: POST /models/bandit."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config_store.document import ConfigDocument
-from deployments.api.endpoint import ENTITY_PATTERN, DecisionId, FamilyBody, InferenceEndpoint
-from deployments.optimization.experiments.operations import Decide, Freeze, Policy, Reward
+from deployments.api.endpoint import ENTITY_PATTERN, FamilyBody, InferenceEndpoint, no_columns
+from deployments.optimization.experiments.operations import Decide, Policy
 from deployments.runtime.batch import Columns, Detail
-from deployments.runtime.state.tags import key_by_tag
 
-LEVEL, JUDGED_LEVEL = 0.9, 0.95
+LEVEL = 0.9
 MOST_ARMS = 64
 
 MOST_FEATURES = 32
@@ -161,37 +159,6 @@ class BanditBody(FamilyBody):
         return self
 
 
-class FeedbackBody(FamilyBody):
-    """What a decision turned out to be worth."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"decision_id": "01939d1c-8a4e-7c11-9a52-3b1f0a6c2d7e", "reward": 0.83}]
-        }
-    )
-
-    decision_id: DecisionId
-    reward: Number
-
-
-class EvaluateBody(FamilyBody):
-    """A policy to be valued on an experiment's logged decisions."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"experiment": "router/batch-size", "policy": "thompson"},
-                {"experiment": "router/batch-size", "policy": "128"},
-            ]
-        }
-    )
-
-    experiment: ExperimentName
-    policy: Arm = Field(
-        description="ucb, thompson, or an arm's name, for the policy that always chooses that arm."
-    )
-
-
 class BanditData(BaseModel):
     config: str | None = Field(
         description="The chosen arm. Where the fallback answers, it is the first arm "
@@ -204,62 +171,6 @@ class BanditData(BaseModel):
     exploring: bool = Field(description="Whether another arm has the higher expected reward.")
 
 
-class Posterior(BaseModel):
-    mean: float = Field(description="The expected reward of the arm in the decision's context.")
-    lower: float
-    upper: float
-    weight: float = Field(ge=0, description="How many rewards the estimate is based on.")
-
-
-class FeedbackData(BaseModel):
-    experiment: str
-    config: str
-    posterior: Posterior
-
-
-class EstimateShown(BaseModel):
-    value: float
-    lower: float
-    upper: float
-
-
-class Estimates(BaseModel):
-    """Null where the log says too little, which `refusal` then puts in words."""
-
-    ipw: EstimateShown | None
-    snipw: EstimateShown | None
-    dm: EstimateShown | None
-    dr: EstimateShown | None
-
-
-class Diagnostics(BaseModel):
-    decisions: int
-    usable: int = Field(description="The decisions in which every arm of the policy had a chance.")
-    effective_sample_size: float
-    largest_weight: float
-    largest_share: float
-    mean_weight: float
-
-
-class Valued(BaseModel):
-    policy: str
-    estimates: Estimates
-    refusal: str | None
-    diagnostics: Diagnostics
-
-
-class PromotionShown(BaseModel):
-    promote: bool
-    reason: str
-    gain_lower_bound: float | None
-    incumbent: Valued
-
-
-class EvaluationData(Valued):
-    experiment: str
-    promotion: PromotionShown
-
-
 def ask_for_arm(body: BanditBody) -> Decide:
     found: Decide = {"op": "decide", "context": body.context, "policy": body.policy}
     if body.arms is not None:
@@ -267,18 +178,6 @@ def ask_for_arm(body: BanditBody) -> Decide:
     if body.design is not None:
         found["design"] = body.design.stated()
     return found
-
-
-def ask_to_learn(body: FeedbackBody) -> Reward:
-    return {"op": "reward", "decision": body.decision_id, "reward": body.reward}
-
-
-def ask_to_judge(body: EvaluateBody) -> Freeze:
-    return {"op": "freeze", "policy": body.policy}
-
-
-def no_columns(_: Sequence[Any], __: ConfigDocument) -> Columns:
-    return {}
 
 
 def incumbent(body: BanditBody) -> Detail:
@@ -304,17 +203,10 @@ def arm_answers(columns: Columns, details: Sequence[Detail | None]) -> list[dict
     ]
 
 
-def feedback_answers(_: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
-    """Give what the holder said; these families have no fallback that could say else."""
-    return [{} if detail is None else detail["data"] for detail in details]
-
-
-def experiment_of(body: BanditBody | EvaluateBody) -> str:
-    return body.experiment
-
-
-def decided_in(body: FeedbackBody) -> str:
-    return key_by_tag(body.decision_id)
+def experiment_of(body: Any) -> str:
+    """Give the experiment that a body names."""
+    name: str = body.experiment
+    return name
 
 
 BANDIT = InferenceEndpoint(
@@ -333,39 +225,6 @@ BANDIT = InferenceEndpoint(
     ask=ask_for_arm,
     key=experiment_of,
     creates="experiments",
-)
-
-FEEDBACK = InferenceEndpoint(
-    name="bandit-feedback",
-    path="/models/bandit/feedback",
-    summary="Report the reward of a decision, once",
-    body=FeedbackBody,
-    data=FeedbackData,
-    columns=no_columns,
-    answers=feedback_answers,
-    interval_method="credible",
-    interval_level=LEVEL,
-    deployment="optimization",
-    ask=ask_to_learn,
-    key=decided_in,
-    falls_back=False,
-)
-
-EVALUATE = InferenceEndpoint(
-    name="bandit-evaluate",
-    path="/models/bandit/evaluate",
-    summary="Evaluate a policy on the logged decisions, and say whether to promote it",
-    unjudged=("estimates", "promotion"),
-    no_interval="The log has too little data to evaluate the policy: `refusal` says what "
-    "is missing",
-    body=EvaluateBody,
-    data=EvaluationData,
-    columns=no_columns,
-    answers=feedback_answers,
-    interval_method="confidence-sequence",
-    interval_level=JUDGED_LEVEL,
-    deployment="optimization",
-    ask=ask_to_judge,
-    key=experiment_of,
-    falls_back=False,
+    asked_in_emergency=False,
+    keeps_answers=True,
 )

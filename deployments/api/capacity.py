@@ -1,6 +1,6 @@
 """Capacity: POST /models/capacity-planning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -16,6 +16,7 @@ HOUR = 3600
 LEVEL = 0.9
 MODELS = ("prophet", "tft", "nbeats", "ensemble")
 FEATURES = ("request_rate", "active_workers")
+AS_SENT = ("cpu", "p99", "slo_ms", "horizon_hours")
 DRIVERS = ("trend", "seasonality", "holidays")
 
 Rate = Annotated[float, Field(ge=0, le=1e9)]
@@ -90,7 +91,7 @@ def _column(bodies: Sequence[CapacityBody], name: str) -> Any:
 def columns(bodies: Sequence[CapacityBody], document: ConfigDocument) -> Columns:
     usual = document.serving.capacity.model.removeprefix("forecasting/")
     names = [body.model or usual for body in bodies]
-    given = {name: _column(bodies, name) for name in ("cpu", "p99", "slo_ms", "horizon_hours")}
+    given = {name: _column(bodies, name) for name in AS_SENT}
     return given | {
         "request_rate": _column(bodies, "ingest_rate"),
         "calendar_events": _column(bodies, "calendar_events"),
@@ -137,6 +138,10 @@ def _hours(detail: Detail | None, workers: float) -> dict[str, Any]:
     }
 
 
+def _moments(said: Mapping[str, Any]) -> list[float]:
+    return [float(said["start"] + HOUR * at) for at in range(len(said["workers"]))]
+
+
 def _timestamp(epoch: int) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -149,6 +154,7 @@ CAPACITY = InferenceEndpoint(
     nested=Nested(
         {"next_hour_workers": "workers", "rate": "point", "lower": "lower", "upper": "upper"},
         item="hour",
+        moments=_moments,
     ),
     body=CapacityBody,
     data=CapacityData,
@@ -157,6 +163,7 @@ CAPACITY = InferenceEndpoint(
     preferred_features={"request_rate": HOUR_RATE},
     deployment="forecasting",
     columns=columns,
+    given=(*AS_SENT, "request_rate", "calendar_events", "model"),
     answers=answers,
     interval_method="conformal",
     interval_level=LEVEL,

@@ -1,9 +1,10 @@
 """POST /features/datasets and the jobs that follow, as clients see them."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deployments.jobs.job import State
 from features.datasets.certificate import SAMPLE
 from features.datasets.spine import Spine
 from features.sources.plain import LONGEST_NAME
@@ -93,7 +94,7 @@ class DatasetShown(BaseModel):
     """A training set: how far it is, and its certificate when it is done."""
 
     id: str
-    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    state: State
     asked_at: float = Field(description="Epoch seconds.")
     ended_at: float | None
     rows: int

@@ -74,6 +74,8 @@ class Nested:
     lists: dict[str, str]
     # What a violation calls the number of an item, counted from 1.
     item: str
+    # When each item begins, in epoch seconds, by the detail's data; NaN where that is not known.
+    moments: Callable[[Mapping[str, Any]], Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,10 @@ class InferenceEndpoint:
     answers: Callable[[Columns, Sequence[Detail | None]], list[dict[str, Any]]]
     interval_method: str
     interval_level: float
+    # What `columns` gives, and the pairs of it of which the first is never above the second: from
+    # these a check of a policy knows what its limits and recipes can read.
+    given: tuple[str, ...] = ()
+    ordered: tuple[tuple[str, str], ...] = ()
     # What is said beside the numbers of a row that fell back; nothing where left out.
     fallback_detail: Callable[[Any], Detail] | None = None
     # The features that the model needs and that the feature store may fill.
@@ -112,6 +118,8 @@ class InferenceEndpoint:
     bulk: Bulk = USUAL_BULK
 
     nested: Nested | None = None
+    # The part of `data` whose values safety may be asked to judge by their names.
+    parameters: str = ""
     # Parts of `data` that no limit of the safety policy is held against.
     unjudged: tuple[str, ...] = ()
     # Why the model claims no interval, where it does not.
@@ -122,6 +130,14 @@ class InferenceEndpoint:
     # Whether safety may answer when the model is lost. Not where the answer would say that
     # something was taken which was not.
     falls_back: bool = True
+    # What stays of the model's detail where the fallback answers: what was taken, and no word of
+    # the model's.
+    taken: Callable[[Detail], Detail] | None = None
+    # Whether the model is asked in an emergency, in which its answer does not leave: not where it
+    # costs its state something to be asked, nor where nothing can stand in for the answer.
+    asked_in_emergency: bool = True
+    # Whether the model's state keeps what it answers; what nobody is given is taken back.
+    keeps_answers: bool = False
 
     @property
     def refuses_rows(self) -> bool:
@@ -129,5 +145,20 @@ class InferenceEndpoint:
         return self.ask is not None
 
     @property
+    def has_fallback(self) -> bool:
+        """Whether a row can be answered without the model's word; else it is refused."""
+        return self.falls_back or self.taken is not None
+
+    @property
     def stage(self) -> str:
         return self.deployment or self.name
+
+
+def no_columns(_: Sequence[Any], __: ConfigDocument) -> Columns:
+    """Give a family no features: all that it needs is in its question."""
+    return {}
+
+
+def detail_answers(_: Columns, details: Sequence[Detail | None]) -> list[dict[str, Any]]:
+    """Give what the family said; for those that have no fallback which could say else."""
+    return [{} if detail is None else detail["data"] for detail in details]

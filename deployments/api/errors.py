@@ -65,6 +65,12 @@ class ConflictError(RefusedError):
     status, code = 409, "conflict"
 
 
+class PolicyRefusalError(RefusedError):
+    """The safety policy has a rule by which this row gets no answer at all."""
+
+    status, code = 409, "policy"
+
+
 class TooSlowError(RefusedError):
     """The request did not arrive in its time."""
 
@@ -107,6 +113,12 @@ class QuotaError(RefusedError):
         retry_after_s: int | None = 60,
     ) -> None:
         super().__init__(message, fields, retry_after_s=retry_after_s)
+
+
+class NotServedError(RefusedError):
+    """The contract has it, and this release does not serve it yet: the request is a right one."""
+
+    status, code = 501, "not_served"
 
 
 class _LaterError(RefusedError):
@@ -155,6 +167,7 @@ REFUSALS: dict[str, type[RefusedError]] = {
     for refusal in (
         NotFoundError,
         ConflictError,
+        PolicyRefusalError,
         InvalidError,
         QuotaError,
         UnavailableError,

@@ -149,11 +149,11 @@ class ExtremesData(BaseModel):
 
 def columns(bodies: Sequence[ExtremesBody], _: ConfigDocument) -> Columns:
     """Give what was seen of the values: from this a fallback answers."""
-    seen = np.array([_seen(body) for body in bodies])
+    seen = np.array([_quantiles(body) for body in bodies])
     return dict(zip(SEEN, seen.T, strict=True))
 
 
-def _seen(body: ExtremesBody) -> list[float]:
+def _quantiles(body: ExtremesBody) -> list[float]:
     if body.values is None:
         return [np.nan] * len(SEEN)
     ordered = np.sort(np.asarray(body.values))
@@ -243,6 +243,7 @@ EXTREMES = InferenceEndpoint(
     body=ExtremesBody,
     data=ExtremesData,
     columns=columns,
+    given=tuple(SEEN),
     answers=answers,
     interval_method="profile-likelihood",
     interval_level=LEVEL,

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.definitions.definition import Kind
+from features.functions.evaluated import FunctionHealth
 from features.sources.plain import LONGEST_NAME
+from features.telemetry.source_states import HeldBack
 
 MOST_ENTITIES = 1000
 MOST_FEATURES = 500
@@ -62,6 +64,14 @@ class FeatureShown(BaseModel):
     how: str
     owner: str
     description: str
+    held_back: HeldBack | None = Field(
+        None,
+        description="A changed definition that is configured and not in force, and why: this one "
+        "goes on.",
+    )
+    health: FunctionHealth | None = Field(
+        None, description="How its function fares; null where it has none, or was not called yet."
+    )
 
 
 class DefinitionsShown(BaseModel):

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.api.telemetry import ComplaintShown
-from deployments.gateway.timestamps import TimestampOrEpoch
+from deployments.api.timestamps import TimestampOrEpoch
 
 
 class BackfillBody(BaseModel):

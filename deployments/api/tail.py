@@ -137,6 +137,7 @@ TAIL = InferenceEndpoint(
     features=FEATURES,
     optional_features=TAIL_NEEDS.can_do_without,
     columns=columns,
+    given=(*GIVEN, "slo_ms"),
     answers=answers,
     interval_method="cqr",
     interval_level=INTERVAL_LEVEL,

@@ -11,6 +11,7 @@ from deployments.runtime.transport.frame import Frame
 from features.fill import Freshness, fill
 from features.store import FeatureStore
 from observability.background import BackgroundLoop
+from settings.redis_connection import REDIS_AWAY
 
 
 class Features(Stage[FeatureConfig]):
@@ -43,7 +44,11 @@ class Features(Stage[FeatureConfig]):
 
     def start_work(self) -> list[BackgroundLoop]:
         loops = self.replica.loops
-        return [loops.start("refresh features", self._refresh, self._refresh_seconds)]
+        return [
+            loops.start(
+                "refresh features", self._refresh, self._refresh_seconds, expected=REDIS_AWAY
+            )
+        ]
 
     async def close(self) -> None:
         await self._store.close()

@@ -38,7 +38,7 @@ def series_of(entity: str, past: Past, ahead: int = LONGEST_HORIZON) -> HourlySe
     return HourlySeries(entity, past.start, past.rate, known, NAMES)
 
 
-def stranger(entity: str, now: float) -> HourlySeries:
+def unknown_entity(entity: str, now: float) -> HourlySeries:
     """Make the series of an entity that nobody has measured: no past, and nobody's calendar."""
     start = int(now) // HOUR * HOUR
     known = known_hours(None, start, LONGEST_HORIZON + 1)

@@ -19,7 +19,7 @@ from deployments.forecasting.hourly_offsets import FIRST_HOUR, LAST_HOUR, Hourly
 from deployments.forecasting.kept_hours import Ends, KeptHours
 from deployments.forecasting.past import Past
 from deployments.forecasting.table import NO_HISTORY, Ahead, ForecastTable
-from deployments.runtime.coverage.operations import Came, TakeOutcome
+from deployments.runtime.coverage.operations import IntervalOutcome, TakeOutcome
 from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON
 from models.forecasting.plan.correction import ratio, remaining
@@ -202,7 +202,7 @@ def ends_of(ahead: Ahead, horizon: Horizon, offset: float) -> Ends:
     return Ends(lower, upper, offset, ahead.expected, left)
 
 
-def outcome_of(ends: Ends, then: float, truth: float) -> Came:
+def outcome_of(ends: Ends, then: float, truth: float) -> IntervalOutcome:
     """Say what came of an interval as whoever gave this rate got it: the mean of the hour then."""
     by = ratio(np.array([then]), np.array([ends.expected]))
     ((left,),) = remaining(by, np.array([ends.left])).tolist()

@@ -1,4 +1,4 @@
-"""What a forecasting replica keeps at hand: the hours, and by alias the models and their table."""
+"""What a forecasting replica keeps at hand: the hours, and by choice the models and their table."""
 
 import asyncio
 import logging
@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from config_store.shared_loads import SharedLoads
 from deployments.api.capacity import MODELS
 from deployments.forecasting import planner
 from deployments.forecasting.hourly_offsets import HourlyOffsets
-from deployments.forecasting.loaded_models import LoadedModels, registered_name
+from deployments.forecasting.loaded_models import Chosen, LoadedModels, registered_name
 from deployments.forecasting.past import Past, end_of, past_of
 from deployments.forecasting.pending_forecasts import DAY_AHEAD, PendingForecasts
 from deployments.forecasting.table import ForecastTable
@@ -19,7 +20,6 @@ from deployments.history import client as history
 from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
 from deployments.runtime.batch import DEMO_META, Batch, Prediction
-from deployments.runtime.champions import Named
 from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from deployments.runtime.replica import Replica
 from models.forecasting.seasonal_naive import SeasonalNaive
@@ -34,9 +34,16 @@ HOUR = 3600
 log = logging.getLogger(__name__)
 
 
+class Plans(NamedTuple):
+    """How a version has plans made: the usual forecaster, and which models there are."""
+
+    model: str
+    chosen: Chosen
+
+
 @dataclass(slots=True)
 class Forecasts:
-    """The models that one alias names, and what they predict."""
+    """The models of one choice, and what they predict."""
 
     models: LoadedModels
     table: ForecastTable
@@ -45,13 +52,13 @@ class Forecasts:
 class ForecastService:
     """`look` is called every second; answering never waits for it.
 
-    A version names an alias. One that no version has named before is waited for.
+    A version chooses models. A choice that no version has made before is waited for.
     """
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
-        self._by_alias: dict[str, Forecasts] = {}
-        self._begun: SharedLoads[str, Forecasts] = SharedLoads()
+        self._by_choice: dict[Chosen, Forecasts] = {}
+        self._begun: SharedLoads[Chosen, Forecasts] = SharedLoads()
         self.online = HourlyOffsets(replica.redis)
         self._outcomes = OutcomeRecorder(replica.redis, replica.clocks.monotonic)
         self.next_hour = PendingForecasts(replica.redis, self._outcomes, self.online)
@@ -68,19 +75,19 @@ class ForecastService:
     async def close(self) -> None:
         await self._outcomes.close()
 
-    def known(self, alias: str) -> Forecasts | None:
-        return self._by_alias.get(alias)
+    def known(self, chosen: Chosen) -> Forecasts | None:
+        return self._by_choice.get(chosen)
 
-    async def of(self, alias: str) -> Forecasts:
-        """Give the forecasts of an alias, making them where that was not done yet."""
-        return self._by_alias.get(alias) or await self._begun.get(
-            alias, partial(self._begin, alias)
+    async def of(self, chosen: Chosen) -> Forecasts:
+        """Give the forecasts of a choice, making them where that was not done yet."""
+        return self._by_choice.get(chosen) or await self._begun.get(
+            chosen, partial(self._begin, chosen)
         )
 
-    def prefetch(self, alias: str) -> None:
+    def prefetch(self, chosen: Chosen) -> None:
         """Begin to make what batches will soon ask for."""
-        if alias not in self._by_alias:
-            self._begun.start(alias, partial(self._begin, alias))
+        if chosen not in self._by_choice:
+            self._begun.start(chosen, partial(self._begin, chosen))
 
     def answer(self, batch: Batch, forecasts: Forecasts) -> Prediction:
         started = time.perf_counter()
@@ -108,45 +115,48 @@ class ForecastService:
         now = self._replica.clocks.wall()
         return ForecastTable(forecasters, models.missing, self.past, now, MODELS)
 
-    async def _begin(self, alias: str) -> Forecasts:
-        models = LoadedModels(self._replica.settings.paths.models, alias)
+    async def _begin(self, chosen: Chosen) -> Forecasts:
+        models = LoadedModels(self._replica.settings.paths.models, chosen, self._loaded)
         await asyncio.to_thread(models.look)
         found = Forecasts(models, await asyncio.to_thread(self.make, models))
-        self._by_alias[alias] = found
+        self._by_choice[chosen] = found
         return found
 
-    async def look(self, aliases: Iterable[str], usual: Named) -> None:
-        """Take new champions, new hours and new offsets into account.
+    def _loaded(self) -> list[LoadedModels]:
+        return [each.models for each in tuple(self._by_choice.values())]
 
-        Of aliases that no version alive names it lets go; `usual` is what the active one names.
+    async def look(self, choices: Iterable[Chosen], usual: Plans) -> None:
+        """Take new models, new hours and new offsets into account.
+
+        Of choices that no version alive makes it lets go; `usual` is the active one's.
         """
         await self.online.refresh()
         if (coverage := self.online.mean_coverage()) is not None:
             self._replica.metrics.interval_coverage.labels("capacity").set(coverage)
-        wanted = set(aliases)
-        for alias in self._by_alias.keys() - wanted:
-            del self._by_alias[alias]
+        wanted = set(choices)
+        for chosen in self._by_choice.keys() - wanted:
+            del self._by_choice[chosen]
         hour = self._settled_hour()
         if not self.past or (
             hour > self._past_until and self._replica.clocks.wall() >= self._read_again_at
         ):
             await self._read_past(hour)
         failures = []
-        for alias in wanted:
+        for chosen in wanted:
             try:
-                await self._follow(alias, hour)
+                await self._follow(chosen, hour)
             except Exception as failure:  # noqa: BLE001 - whatever it is, the others are followed
                 failures.append(failure)
         for pending in (self.next_hour, self.day_ahead):
-            if (answering := self.known(usual.alias)) is not None:
+            if (answering := self.known(usual.chosen)) is not None:
                 await pending.note(answering.table, usual.model)
             await pending.settle(self.past, self._past_until)
         if failures:
             raise failures[0]
 
-    async def _follow(self, alias: str, hour: int) -> None:
-        """Make an alias's table anew where its models, the hour or the past have changed."""
-        forecasts = await self.of(alias)
+    async def _follow(self, chosen: Chosen, hour: int) -> None:
+        """Make a choice's table anew where its models, the hour or the past have changed."""
+        forecasts = await self.of(chosen)
         before = forecasts.table
         changed = await asyncio.to_thread(forecasts.models.look)
         if changed or hour > before.hour or before.past is not self.past:

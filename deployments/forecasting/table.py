@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deployments.forecasting.past import Past, series_of, stranger, with_hour
+from deployments.forecasting.past import Past, series_of, unknown_entity, with_hour
 from models.forecasting.chain import Chain, chain_of
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON, Forecaster, HourlySeries
 from models.forecasting.lasting import USUAL, lasting_of_all
 from models.protocols import FloatArray
 
 # Entities without a past are answered alike but for their name; so many are remembered.
-STRANGERS = 4096
+MOST_UNKNOWN = 4096
 NO_HISTORY = "no history of this entity"
 
 
@@ -62,7 +62,7 @@ class ForecastTable:
         for name, chain in self._chains.items():
             made = make(chain, series, lasting)
             self._rows[name] = dict(zip(past, made, strict=True))
-        self._strangers: OrderedDict[tuple[str, str], Ahead] = OrderedDict()
+        self._unknown: OrderedDict[tuple[str, str], Ahead] = OrderedDict()
 
     @property
     def entities(self) -> list[str]:
@@ -75,12 +75,12 @@ class ForecastTable:
 
     def _stranger(self, entity: str, model: str) -> Ahead:
         key = (entity, model)
-        if key not in self._strangers:
-            (made,) = make(self._chains[model], [stranger(entity, self._now)], [USUAL])
-            self._strangers[key] = made
-            while len(self._strangers) > STRANGERS:
-                self._strangers.popitem(last=False)
-        return self._strangers[key]
+        if key not in self._unknown:
+            (made,) = make(self._chains[model], [unknown_entity(entity, self._now)], [USUAL])
+            self._unknown[key] = made
+            while len(self._unknown) > MOST_UNKNOWN:
+                self._unknown.popitem(last=False)
+        return self._unknown[key]
 
 
 def make(

@@ -16,11 +16,15 @@ from deployments.api.errors import (
     NotFoundError,
     RefusedError,
 )
-from deployments.gateway import openapi
-from deployments.gateway.bodies import fields_of
+from deployments.api.front_ids import front_id, given_id
+from deployments.gateway.bodies.own import reads_its_own
+from deployments.gateway.bodies.reader import GONE, ClientGoneError, fields_of
+from deployments.gateway.bodies.small import SmallBodies
 from deployments.gateway.context import GatewayContext
-from deployments.gateway.decision_path import DecisionPath
-from deployments.gateway.ingress import (
+from deployments.gateway.decisions.path import DecisionPath
+from deployments.gateway.documentation import openapi
+from deployments.gateway.features.vectors_path import VectorsPath
+from deployments.gateway.ingress.ingress import (
     InferenceIngress,
     InferencePath,
     Observe,
@@ -28,9 +32,13 @@ from deployments.gateway.ingress import (
     internal_error,
     request_id_of,
 )
-from deployments.gateway.own_bodies import reads_its_own
 from deployments.gateway.routes import (
     config,
+    config_changes,
+    config_evidence,
+    config_impact,
+    config_past,
+    config_rollouts,
     datasets,
     decisions,
     documentation,
@@ -41,6 +49,7 @@ from deployments.gateway.routes import (
     monitoring,
     outcomes,
     platform,
+    policy_check,
     posted_logs,
     remote_write,
     sources,
@@ -50,8 +59,6 @@ from deployments.gateway.routes import (
     timeline,
 )
 from deployments.gateway.routes import safety as safety_routes
-from deployments.gateway.small_bodies import SmallBodies
-from deployments.gateway.vectors_path import VectorsPath
 from deployments.runtime.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -59,18 +66,21 @@ log = logging.getLogger(__name__)
 
 def build_ingress(context: GatewayContext) -> InferenceIngress:
     """Put what answers by itself before FastAPI; in `plain` only the families' endpoints do."""
-    rest: ASGIApp = build_app(context)
+    front = not context.settings.plain
+    rest: ASGIApp = build_app(context, front=front)
     if not context.settings.plain:
         rest = VectorsPath(rest, context.vectors, context.admission, context.observe)
         rest = DecisionPath(rest, context.lookups, context.admission, context.observe)
     paths = [
-        InferencePath(family, context.lanes, context.admission)
+        InferencePath(family, context.lanes, context.admission, front=front)
         for family in context.families.values()
     ]
-    return InferenceIngress(rest, paths, context.observe)
+    one_write = not context.settings.plain
+    return InferenceIngress(rest, paths, context.observe, context.up_to_date, one_write=one_write)
 
 
-def build_app(context: GatewayContext) -> FastAPI:
+def build_app(context: GatewayContext, *, front: bool = True) -> FastAPI:
+    """Put the routes together; only behind a front are requests known by its ids."""
     app = FastAPI(
         title="Ballast",
         version=VERSION,
@@ -87,7 +97,13 @@ def build_app(context: GatewayContext) -> FastAPI:
         platform,
         decisions,
         config,
+        config_changes,
+        config_impact,
+        config_rollouts,
+        config_evidence,
+        config_past,
         safety_routes,
+        policy_check,
         monitoring,
         streams,
         gate,
@@ -111,6 +127,8 @@ def build_app(context: GatewayContext) -> FastAPI:
     app.add_middleware(Counted, observe=context.observe)
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodiesAreJson)
+    if front:
+        app.add_middleware(KnowsSentAgain)
     return app
 
 
@@ -118,6 +136,10 @@ def _answer_in_one_shape(app: FastAPI) -> None:
     @app.exception_handler(RefusedError)
     async def refused(request: Request, refusal: RefusedError) -> Response:
         return _response(request, refusal)
+
+    @app.exception_handler(ClientGoneError)
+    async def gone(_: Request, __: ClientGoneError) -> Response:
+        return Response(status_code=GONE)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, refusal: RequestValidationError) -> Response:
@@ -209,6 +231,21 @@ class BodiesAreJson:
     def _has_another_form(scope: Scope) -> bool:
         path: str = scope["path"]
         return path.endswith("/docs/sign-in") or reads_its_own(scope)
+
+
+class KnowsSentAgain:
+    """Notes the id by which a request is known where the front sends it once more."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = given_id(scope["headers"]) if scope["type"] == "http" else ""
+        before = front_id.set(given)  # of a connection's request before, in the same context
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            front_id.reset(before)
 
 
 class Counted:

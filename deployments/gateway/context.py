@@ -1,6 +1,7 @@
 """What the gateway's routes work with; opened with the replica, closed with it."""
 
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
@@ -9,40 +10,48 @@ from access.key_store import KeyStore
 from access.keys import KeyRing
 from access.wire_secret import wire_secret
 from config_store.document import FeatureConfig
+from config_store.drift_record import DriftRecord
+from config_store.repair import Repair
+from config_store.steering.state import Freeze
 from config_store.store import ConfigStore, Version
 from config_store.watch import RedisWatch
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import UnavailableError
 from deployments.api.shipped import FAMILIES
-from deployments.gateway.admission import Admission
-from deployments.gateway.body_room import BodyRoom
+from deployments.gateway.admission.admission import Admission
+from deployments.gateway.admission.rate_limits import RateLimits
+from deployments.gateway.admission.rate_shares import RateShares
+from deployments.gateway.bodies.room import BodyRoom
+from deployments.gateway.config.changes import ConfigChanges
+from deployments.gateway.config.policy_checks import PolicyChecks
+from deployments.gateway.decisions.lookups import DecisionLookups
 from deployments.gateway.documentation.sessions import Sessions
-from deployments.gateway.feature_reader import FeatureReader
-from deployments.gateway.hops import Handles, Hops
-from deployments.gateway.lanes import Lanes
-from deployments.gateway.listeners import Listeners
-from deployments.gateway.lookups import DecisionLookups
-from deployments.gateway.pipeline import InferencePipeline, Stages
-from deployments.gateway.rate_limits import RateLimits
-from deployments.gateway.rate_shares import RateShares
-from deployments.gateway.remote_write import RemoteWrites
-from deployments.gateway.state_client import StateClient
-from deployments.gateway.timings import Stopwatch
-from deployments.gateway.vectors_path import VectorsQuestions
+from deployments.gateway.event_streams.listeners import Listeners
+from deployments.gateway.features.reader import FeatureReader
+from deployments.gateway.features.vectors_path import VectorsQuestions
+from deployments.gateway.health.counts import GatewayCounts
+from deployments.gateway.health.degraded import degraded_reasons
+from deployments.gateway.health.watching import watch_others
+from deployments.gateway.lanes.lanes import Lanes
+from deployments.gateway.lanes.waits import LaneWaits
+from deployments.gateway.pipeline.pipeline import InferencePipeline, Stages
+from deployments.gateway.pipeline.timings import Stopwatch
+from deployments.gateway.stages.hops import Handles, Hops
+from deployments.gateway.stages.state_client import StateClient
+from deployments.gateway.steering.choice import VersionChoice
+from deployments.gateway.steering.drift import Drift
+from deployments.gateway.steering.following import SteeringFollower
+from deployments.gateway.telemetry.remote_write import RemoteWrites
 from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from deployments.runtime.replica import FIRST_CONFIG_SECONDS, Replica
 from features.telemetry.intake import Intake
 from observability.background import BackgroundLoop
 from observability.ledger.decision import DecisionIds, writer_name
-from observability.ledger.lag import drain_lag_s
 from observability.ledger.spools import Spools
 from observability.ledger.writer import LedgerWriter
-from observability.snapshots import Retirement
 from settings.redis_connection import REDIS_AWAY
 
-LAG_SECONDS = 1.0
 SPOOLS_SECONDS = 1.0
-RETIRE_SECONDS = 10.0
 # Of posted telemetry, whose bodies are twice as large and become ten times as much while they are
 # read.
 POSTS_PER_KEY = 4
@@ -57,7 +66,7 @@ class GatewayContext:
 
     def __init__(self, replica: Replica, handles: Handles, secret: bytes) -> None:
         self.replica = replica
-        self._answered: dict[tuple[str, int], list[float]] = {}
+        self._configured = ""  # the hash of the document whose limits hold here
         self._stopwatch = Stopwatch(replica.metrics)
         self.settings = replica.settings
         self.clocks = replica.clocks
@@ -69,6 +78,24 @@ class GatewayContext:
             replica.redis, stored.channel, stored.ring, _noted, loops=replica.loops
         )
         self.configs = ConfigStore(replica.redis)
+        self.policy_checks = PolicyChecks()
+        self.changes = ConfigChanges(
+            replica.redis,
+            self.settings.paths.models,
+            self.clocks.wall,
+            self.policy_checks,
+            replica.steering.store,
+        )
+        self.repair = Repair(replica.redis)
+        self._drift = Drift(
+            self.repair,
+            self.changes.running,
+            self.changes.steering,
+            DriftRecord(replica.redis),
+            self.active,
+            self.clocks.wall,
+            replica.metrics,
+        )
         self.ledger = LedgerWriter(
             replica.redis,
             writer=writer_name("gateway", os.urandom),
@@ -93,8 +120,32 @@ class GatewayContext:
         self.hops = Hops(replica, handles, self.families, secret)
         ids = DecisionIds(self.clocks.wall, os.urandom)
         self.keyed = StateClient(self.hops.models, ids, self.active)
-        self.lanes = Lanes(self._pipelines(ids), lambda: replica.config.value, self.clocks)
+        self.choice = VersionChoice(lambda: replica.config.value, self.clocks.wall)
+        self._following = SteeringFollower(replica, self.choice, self.configs.get, self._configure)
+        replica.goes_by = self.choice.active
+        self.lanes = Lanes(
+            self._pipelines(ids), self.choice, self.clocks, self._following.look_first
+        )
         self.remote_writes = RemoteWrites(replica.redis, self.lanes.turns)
+        self._counts = GatewayCounts(
+            replica.metrics,
+            replica.note_work,
+            self._stopwatch,
+            self.lanes,
+            self.choice,
+            self._following.steered,
+            self.hops,
+            self.features,
+            self.ledger,
+        )
+        self.observe = self._counts.observe
+        waits = LaneWaits(
+            self.lanes.by_family,
+            {name: family.stage for name, family in self.families.items()},
+            self._stopwatch.take_spent,
+            self.clocks.monotonic,
+        )
+        replica.load.also(waits.look, waits.report)
         # What is stopped before the parts that it works on.
         self._working: list[BackgroundLoop] = []
         # What is stopped after the ledger, whose spool it notes.
@@ -120,19 +171,28 @@ class GatewayContext:
 
     async def _start(self) -> None:
         self.hops.start()
-        self.replica.before_snapshot(self._count_answers)
+        self.replica.before_snapshot(self._counts.write)
         loops = self.replica.loops
         self._working += [
             loops.start("tidy outcomes", self.outcomes.tidy, lambda: 1.0),
-            loops.start("share rates", self._share_rates, lambda: 1.0),
+            loops.start("share rates", self.rate_shares.agree, lambda: 1.0, expected=REDIS_AWAY),
             loops.start(
                 "refresh vectors",
                 self.features.vectors.refresh,
                 lambda: self._refresh_seconds() / 2,
                 expected=REDIS_AWAY,
             ),
+            loops.start(
+                "learn definitions",
+                self.features.refresh_definitions,
+                self._refresh_seconds,
+                expected=REDIS_AWAY,
+            ),
         ]
-        self._start_watching_others()
+        self._working += await self._following.start()
+        watch_others(self.replica, self._drift)
+        with suppress(*REDIS_AWAY):  # a definition that is held back is not answered by
+            await self.features.refresh_definitions()
         await self.keys.start()
         # Serve sends requests once the constructor is done: not before they can be admitted.
         await self.keys.first(FIRST_CONFIG_SECONDS)
@@ -144,7 +204,6 @@ class GatewayContext:
                 "note spools", self.spools.note, lambda: SPOOLS_SECONDS, expected=REDIS_AWAY
             )
         )
-        self.replica.follow(self._configure)
 
     async def _close_own(self) -> None:
         """Close all but the replica, whether it was started or not."""
@@ -163,20 +222,9 @@ class GatewayContext:
             await self.spools.leave()
         await self.keys.stop()
 
-    def _start_watching_others(self) -> None:
-        """Begin to measure what must be seen also while those who would measure it are dead."""
-        loops, retirement = (
-            self.replica.loops,
-            Retirement(self.replica.redis, self.clocks.monotonic),
-        )
-        loops.start("ledger lag", self._measure_lag, lambda: LAG_SECONDS, expected=REDIS_AWAY)
-        loops.start(
-            "retire dead replicas", retirement.step, lambda: RETIRE_SECONDS, expected=REDIS_AWAY
-        )
-
-    async def _measure_lag(self) -> None:
-        lag = await drain_lag_s(self.replica.redis)
-        self.replica.metrics.ledger_drain_lag_seconds.set(lag)
+    def up_to_date(self) -> bool:
+        """Tell whether this gateway answers by all that holds now; else the front asks others."""
+        return self._following.up_to_date()
 
     @property
     def degraded(self) -> bool:
@@ -184,42 +232,19 @@ class GatewayContext:
 
     def degraded_reasons(self) -> list[str]:
         """Say what is not as it should be."""
-        found = []
-        if self.replica.config.stale:
-            found.append(
-                "The configuration may be out of date: Redis cannot be reached, or what it "
-                "holds cannot be read"
-            )
-        if self.ledger.degraded:
-            found.append("Redis cannot be reached, and decisions are written to the spool")
-        return found + self.replica.storage.reasons()
-
-    def observe(self, endpoint: str, status: int, seconds: float) -> None:
-        """Note an answer; counting by the second costs a fraction of counting each."""
-        self._answered.setdefault((endpoint, status), []).append(seconds)
-
-    def _count_answers(self) -> None:
-        self._stopwatch.write()
-        noted, self._answered = self._answered, {}
-        for (endpoint, status), seconds in noted.items():
-            self.replica.metrics.answered(endpoint, status, seconds)
-        for family, lane in self.lanes.by_family.items():
-            self.replica.metrics.lane_waiting_rows.labels(family).set(lane.waiting_rows)
-            refused, lane.refused_rows = lane.refused_rows, 0
-            self.replica.metrics.lane_refused_rows.labels(family).inc(refused)
-        hits, misses = self.features.vectors.take_counts()
-        self.replica.metrics.cached(hits, misses)
-        self.replica.metrics.ledger_degraded.set(self.ledger.degraded)
-        self.replica.metrics.ledger_spool_entries.set(self.ledger.spooled_entries)
+        return degraded_reasons(
+            self.replica, self.ledger, self._following.steered, self._drift, self.keys
+        )
 
     def active(self) -> Version:
-        version = self.replica.config.value
+        """Give the version that rows are answered by while no rollout goes on."""
+        version = self.choice.active()
         if version is None:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
         return version
 
     def _refresh_seconds(self) -> float:
-        version = self.replica.config.value
+        version = self.choice.active()
         return (version.document.features if version else FeatureConfig()).refresh_seconds
 
     def _pipelines(self, ids: DecisionIds) -> dict[str, InferencePipeline]:
@@ -231,20 +256,26 @@ class GatewayContext:
                 ids,
                 self.clocks,
                 lambda: self.replica.config.stale,
+                self.replica.in_emergency,
                 self._stopwatch,
+                self._freezes,
             )
             for name, family in self.families.items()
         }
 
-    async def _share_rates(self) -> None:
-        # While Redis is away the shares stay as they are.
-        with suppress(*REDIS_AWAY):
-            await self.rate_shares.agree()
+    def _freezes(self) -> Sequence[Freeze]:
+        state = self.replica.steering.value
+        return () if state is None else state.freezes
 
     def _count_refusal(self, quota: str) -> None:
         self.replica.metrics.quota_refusals.labels(quota).inc()
 
-    def _configure(self, version: Version) -> None:
+    def _configure(self) -> None:
+        """Take over the limits of the version that rows are answered by, where it is another."""
+        version = self.choice.active()
+        if version is None or version.config_hash == self._configured:
+            return
+        self._configured = version.config_hash
         self.rates.configure(version.document.quotas)
         self.lanes.configure(version)
         self.remote_writes.configure(version.document.sources)

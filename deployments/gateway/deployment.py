@@ -4,9 +4,8 @@ from starlette.types import ASGIApp
 
 from deployments.gateway.app import build_ingress
 from deployments.gateway.context import GatewayContext
-from deployments.gateway.hops import Handles
 from deployments.gateway.shortcut import open_shortcut
-from deployments.runtime.autoscaling import METRIC
+from deployments.gateway.stages.hops import Handles
 from deployments.runtime.transport.handle import Handle
 
 
@@ -28,8 +27,8 @@ class Gateway:
         return ingress
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Tell Serve how busy the replica is: what takes the shortcut it does not see."""
-        return {METRIC: self._context.replica.busy.share()}
+        """Tell Serve of the gateway's load, and how long rows wait in its lanes for each stage."""
+        return self._context.replica.report_load()
 
     async def __del__(self) -> None:
         await self._context.close()

@@ -100,7 +100,7 @@ class HistoryClient:
     async def _ask(
         self, seconds: float, question: Asking[P, Answer], *args: P.args, **named: P.kwargs
     ) -> Answer:
-        found = await self._found()
+        found = await self._reach()
         try:
             async with asyncio.timeout(seconds):
                 answer: Answer = await found.answer(question.__name__, args, named)
@@ -117,7 +117,7 @@ class HistoryClient:
                 f"The history actor does not answer ({failed}): try again"
             ) from failed
 
-    async def _found(self) -> AnyHistory:
+    async def _reach(self) -> AnyHistory:
         finding = self._finding
         if finding is None or self._failed_a_while_ago(finding) or self._hangs(finding):
             finding = self._finding = _in_a_thread(self._find)

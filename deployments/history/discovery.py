@@ -81,7 +81,7 @@ def start_where_the_archive_is(name: str, namespace: str) -> ActorHandle:
 def _node(settings: Settings) -> str:
     """Find the node of the archive; where there is none yet, it begins on this one."""
     here: str = ray.get_runtime_context().get_node_id()
-    known = asyncio.run(_known(settings))
+    known = asyncio.run(_read_home(settings))
     if known is None or read_mark(settings.paths.history) == known.archive_id:
         return here
     others = [each["NodeID"] for each in ray.nodes() if each["Alive"] and each["NodeID"] != here]
@@ -119,7 +119,7 @@ def _mark_there() -> str | None:
     return read_mark(Settings().paths.history)
 
 
-async def _known(settings: Settings) -> Home | None:
+async def _read_home(settings: Settings) -> Home | None:
     redis = open_redis(settings.redis_address, settings.redis_prefix)
     try:
         return await known_home(redis)

@@ -10,10 +10,10 @@ from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.judging import judge
 from deployments.optimization.experiments.warm import warm
 from deployments.optimization.studies.handler import StudyHandler
+from deployments.optimization.studies.operations import Operation, Wake
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
-from deployments.optimization.studies.waiting import wait_for_some
-from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch
+from deployments.runtime.helper.process import HelperProcess
 from deployments.runtime.replica import Replica
 from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.handler import StateHandler
@@ -34,12 +34,14 @@ EXPERIMENTS = ("bandit", "bandit-feedback", "bandit-evaluate")
 STUDIES = ("bayes-opt", "bayes-opt-tell")
 # A snapshot holds thousands of decisions: it is worth a second of replay, and a megabyte.
 SNAPSHOT_AFTER_ENTRIES, MOST_RESIDENTS = 1024, 1000
+# Where the client says nothing, and a suggestion for the study is just being made.
+USUAL_SECONDS = 0.004
 
 
 class Optimization(KeyedStage[Configured]):
     def __init__(self, replica: Replica) -> None:
         # One for each, so that a suggestion does not wait for a policy to be judged.
-        self._judging, self._suggesting = Aside(), Aside()
+        self._judging, self._suggesting = HelperProcess(), HelperProcess()
         self._suggestions = SuggestionQueue(self._suggesting, replica.loops)
         self._experiments = ExperimentHandler(replica.clocks.wall)
         experiments = _service(replica, self._experiments, "experiments")
@@ -82,3 +84,21 @@ def _service(replica: Replica, handler: StateHandler[Any], quota: Counted) -> Ke
     )
     begins = creation(replica, log, quota)
     return KeyedService(handler, log, replica.clocks.monotonic, limits, begins)
+
+
+async def wait_for_some(
+    batch: Batch, service: KeyedService[Any], suggestions: SuggestionQueue
+) -> None:
+    """Wait outside the service's turn: the other studies are answered meanwhile."""
+    asks: list[Operation] = batch.asks
+    waits = {
+        key: ask.get("wait", USUAL_SECONDS if suggestions.makes(key) else 0.0)
+        for key, ask in zip(batch.keys, asks, strict=True)
+        if ask["op"] == "ask"
+    }
+    waits = {key: seconds for key, seconds in waits.items() if seconds}
+    if asleep := [key for key in waits if not suggestions.knows(key)]:
+        wake = [Wake(op="wake")] * len(asleep)
+        ids = [f"wake {key}" for key in asleep]
+        await service.answer(Batch(batch.family, asleep, {}, wake, asleep, ids), "", "")
+    await suggestions.some(list(waits.items()))

@@ -5,9 +5,9 @@ as JSON, a value a row.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal, NotRequired, Self, TypedDict
+from typing import Any, Literal, NotRequired, Self, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,11 @@ from features.fill import Filled
 
 FloatArray = npt.NDArray[np.float64]
 Columns = dict[str, FloatArray]
+Said = TypeVar("Said")
 # Those of deployments.api.errors.REFUSALS: another one would end the batch in a KeyError.
-RefusalCode = Literal["not_found", "conflict", "invalid", "quota", "unavailable", "unreadable"]
+RefusalCode = Literal[
+    "not_found", "conflict", "policy", "invalid", "quota", "unavailable", "unreadable"
+]
 # An API key, and how many states of the kind it may create.
 Owner = tuple[str, int]
 
@@ -44,24 +47,29 @@ class Batch:
     # The configuration that all stages answer these rows by.
     version: int = 0
     config_hash: str = ""
+    # How many of the last rows are items of lists in the answers to the rows before them.
+    items: int = 0
+    # Whether the gateway knows of an emergency; a stage may know of one besides.
+    emergency: bool = False
+    # Whether a candidate answers beside the active version, where no client sees it.
+    beside: bool = False
 
     def __len__(self) -> int:
         return len(self.entities)
 
     def take(self, rows: Sequence[int]) -> Self:
-        """Give the batch of these rows alone."""
-        return type(self)(
-            self.family,
-            _taken(self.entities, rows),
-            take_columns(self.columns, rows),
-            _taken(self.asks, rows),
-            _taken(self.keys, rows),
-            _taken(self.ids, rows),
-            _taken(self.requests, rows),
-            _taken(self.owners, rows),
-            self.budget_s,
-            self.version,
-            self.config_hash,
+        """Give the batch of these rows alone; what is said of the whole batch holds of them too."""
+        first_item = len(self) - self.items
+        return replace(
+            self,
+            entities=_taken(self.entities, rows),
+            columns=take_columns(self.columns, rows),
+            asks=_taken(self.asks, rows),
+            keys=_taken(self.keys, rows),
+            ids=_taken(self.ids, rows),
+            requests=_taken(self.requests, rows),
+            owners=_taken(self.owners, rows),
+            items=sum(row >= first_item for row in rows) if self.items else 0,
         )
 
     def to_frame(self) -> Frame:
@@ -76,6 +84,12 @@ class Batch:
                 head[name] = values
         if self.budget_s is not None:
             head["budget_s"] = self.budget_s
+        if self.items:
+            head["items"] = self.items
+        if self.emergency:
+            head["emergency"] = True
+        if self.beside:
+            head["beside"] = True
         return Frame(self.columns, head)
 
     @classmethod
@@ -174,24 +188,74 @@ class Judgement:
 
     columns: Columns
     levels: FloatArray  # the level's code
-    fallback: FloatArray  # 1 where the answer is the fallback's
+    rungs: FloatArray  # the code of the fallback ladder's rung; 0 where the model answered
     # Only rows that broke something are named.
     violations: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     # The hash of the family's policy, and the configuration that has it.
     policy: str = ""
     version: int | None = None
+    # Rows that the policy lets have no answer; their columns hold the fallback's.
+    refusals: dict[int, Refusal] = field(default_factory=dict)
+    # Rows that broke a rule which calls for emergency mode, each with the rule's name.
+    alarms: dict[int, str] = field(default_factory=dict)
+
+    # By row the fields that a person put a value into, each with the override's id.
+    overrides: dict[int, dict[str, str]] = field(default_factory=dict)
+    # Whether the policy's limits were not asked, which only an admin may allow.
+    unchecked: bool = False
+    # Why an emergency put the fallback in every row's place; empty where none did.
+    emergency: str = ""
+
+    @property
+    def fallback(self) -> npt.NDArray[np.bool_]:
+        """Say which rows the model did not answer."""
+        fell_back: npt.NDArray[np.bool_] = self.rungs > 0
+        return fell_back
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Give the judgement of these rows, which are none of the refused ones."""
+        which = np.asarray(rows, dtype=np.intp)
+        return replace(
+            self,
+            columns=take_columns(self.columns, rows),
+            levels=self.levels[which],
+            rungs=self.rungs[which],
+            violations=_placed(self.violations, rows),
+            refusals={},
+            alarms=_placed(self.alarms, rows),
+            overrides=_placed(self.overrides, rows),
+        )
 
     def to_frame(self) -> Frame:
-        head = {"violations": self.violations, "policy": self.policy}
-        return Frame({**self.columns, "_level": self.levels, "_fallback": self.fallback}, head)
+        head: dict[str, Any] = {"violations": self.violations, "policy": self.policy}
+        for name in ("refusals", "alarms", "overrides", "unchecked", "emergency"):
+            if value := getattr(self, name):
+                head[name] = value
+        # To an earlier release whatever is not 0 is the fallback's.
+        return Frame({**self.columns, "_level": self.levels, "_fallback": self.rungs}, head)
 
     @classmethod
     def from_frame(cls, frame: Frame) -> Self:
         columns = dict(frame.columns)
-        levels, fallback = columns.pop("_level"), columns.pop("_fallback")
-        violations = {int(row): found for row, found in frame.head["violations"].items()}
+        levels, rungs = columns.pop("_level"), columns.pop("_fallback")
         head = frame.head
-        return cls(columns, levels, fallback, violations, head["policy"], head.get("version"))
+        violations, refusals, alarms, overrides = (
+            {int(row): each for row, each in said.items()} if (said := head.get(which)) else {}
+            for which in ("violations", "refusals", "alarms", "overrides")
+        )
+        return cls(
+            columns,
+            levels,
+            rungs,
+            violations,
+            head["policy"],
+            head.get("version"),
+            refusals,
+            alarms,
+            overrides,
+            head.get("unchecked", False),
+            head.get("emergency", ""),
+        )
 
 
 def requests_of(head: dict[str, Any]) -> tuple[str, ...]:
@@ -202,6 +266,11 @@ def requests_of(head: dict[str, Any]) -> tuple[str, ...]:
 def take_columns(columns: Columns, rows: Sequence[int]) -> Columns:
     which = np.asarray(rows, dtype=np.intp)
     return {name: column[which] for name, column in columns.items()}
+
+
+def _placed(by_row: Mapping[int, Said], rows: Sequence[int]) -> dict[int, Said]:
+    """Give what is said of these rows, by their new places."""
+    return {place: by_row[row] for place, row in enumerate(rows) if row in by_row}
 
 
 def _taken(values: list[Any], rows: Sequence[int]) -> list[Any]:
@@ -231,8 +300,7 @@ def nothing_filled(rows: int) -> Filled:
 
 def take_filled(filled: Filled, rows: Sequence[int]) -> Filled:
     stale, assumed, missing = (
-        {place: names[row] for place, row in enumerate(rows) if row in names}
-        for names in (filled.stale, filled.assumed, filled.missing)
+        _placed(names, rows) for names in (filled.stale, filled.assumed, filled.missing)
     )
     which = np.asarray(rows, dtype=np.intp)
     return Filled(

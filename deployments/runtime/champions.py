@@ -1,12 +1,17 @@
-"""The models that the versions alive name, by name and alias: each loaded once, and followed."""
+"""The models that the versions alive go by: each loaded once, and kept while one is alive.
+
+A version pins its models: what is loaded of a pin is never looked up again. One of an earlier
+release names an alias, which is followed.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
+from config_store.document import ConfigDocument, PinnedModel
 from config_store.shared_loads import SharedLoads
 from models.errors import UnknownModelError
 from models.model_version import ModelVersion
@@ -16,11 +21,20 @@ Model = TypeVar("Model")
 log = logging.getLogger(__name__)
 
 
-class Named(NamedTuple):
+class NamedModel(NamedTuple):
     """How a version names the model that answers."""
 
     model: str
     alias: str
+    pin: PinnedModel | None = None
+    follows: bool = True
+    """Whether the alias is followed; else the pin counts, and without one there is no model."""
+
+    @classmethod
+    def of(cls, document: ConfigDocument, model: str, alias: str) -> Self:
+        if document.models is None:
+            return cls(model, alias)
+        return cls(model, alias, document.models.get(model), follows=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +47,38 @@ class Champions(Generic[Model]):
     """A version whose model is not loaded yet waits for it; one that is loaded waits for none."""
 
     def __init__(
-        self, find: Callable[[Named], ModelVersion], load: Callable[[ModelVersion], Model]
+        self, find: Callable[[NamedModel], ModelVersion], load: Callable[[ModelVersion], Model]
     ) -> None:
         """Both may block: they are called in threads."""
         self._find = find
         self._load = load
-        self._loaded: dict[Named, Loaded[Model]] = {}
-        self._loads: SharedLoads[Named, Loaded[Model]] = SharedLoads()
-        self._absent: dict[Named, str] = {}
+        self._loaded: dict[NamedModel, Loaded[Model]] = {}
+        self._loads: SharedLoads[NamedModel, Loaded[Model]] = SharedLoads()
+        self._absent: dict[NamedModel, str] = {}
 
-    def loaded(self, named: Named) -> Loaded[Model] | None:
+    def loaded(self, named: NamedModel) -> Loaded[Model] | None:
         return self._loaded.get(named)
 
-    def absent(self, named: Named) -> str | None:
+    def absent(self, named: NamedModel) -> str | None:
         """Say why the alias names no model; None where it names one, or nobody has looked yet."""
         return self._absent.get(named)
 
-    async def get(self, named: Named) -> Loaded[Model]:
+    async def get(self, named: NamedModel) -> Loaded[Model]:
         """Give what the alias names, loading it where that was not done yet."""
         return self._loaded.get(named) or await self._loads.get(named, partial(self._fetch, named))
 
-    def prefetch(self, named: Named) -> None:
+    def prefetch(self, named: NamedModel) -> None:
         """Begin to load what batches will soon ask for."""
         if named not in self._loaded:
             self._loads.start(named, partial(self._fetch, named))
 
-    async def follow(self, wanted: Iterable[Named], active: Named) -> None:
-        """Load what these aliases name now, and let go of what no version alive names.
+    async def follow(self, wanted: Iterable[NamedModel], active: NamedModel) -> None:
+        """Load what these name now, and let go of what no version alive names.
 
-        A model that answers goes on until another is loaded in its place. What only an older
-        version names, and could never be loaded, is left until a batch asks for it. That an alias
-        names no model yet is no failure: `absent` says so until it does.
+        A model that answers goes on until another is loaded in its place; one that is pinned needs
+        no file and no registry any more. What only an older version names, and could never be
+        loaded, is left until a batch asks for it. That an alias names no model yet is no failure:
+        `absent` says so until it does.
         """
         names = {*wanted, active}
         for named in self._loaded.keys() - names:
@@ -71,8 +86,9 @@ class Champions(Generic[Model]):
         for named in self._absent.keys() - names:
             del self._absent[named]
         failures: list[Exception] = []
+        settled = {named for named in self._loaded if not named.follows}
         known = self._loaded.keys() | self._absent.keys()
-        for named in (names & known) | {active}:
+        for named in ((names & known) | {active}) - settled:
             try:
                 await self._loads.get(named, partial(self._fetch, named))
             except UnknownModelError as unknown:
@@ -83,7 +99,7 @@ class Champions(Generic[Model]):
         if failures:
             raise failures[0]
 
-    async def _fetch(self, named: Named) -> Loaded[Model]:
+    async def _fetch(self, named: NamedModel) -> Loaded[Model]:
         version = await self._version(named)
         found = self._known(version)
         if found is None:
@@ -93,7 +109,7 @@ class Champions(Generic[Model]):
         self._absent.pop(named, None)
         return found
 
-    async def _version(self, named: Named) -> ModelVersion:
+    async def _version(self, named: NamedModel) -> ModelVersion:
         """Find what the alias names, and keep in mind why it names nothing."""
         try:
             return await asyncio.to_thread(self._find, named)

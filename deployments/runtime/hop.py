@@ -7,7 +7,13 @@ from typing import Protocol
 
 from deployments.api.errors import StageLostError
 from deployments.runtime.batch import Batch, Prediction
-from deployments.runtime.transport.base import RemoteFailureError, ReplicaLostError, Transport
+from deployments.runtime.transport.base import (
+    Link,
+    RemoteFailureError,
+    ReplicaLostError,
+    Transport,
+    VersionLackedError,
+)
 from deployments.runtime.transport.frame import Frame
 
 log = logging.getLogger(__name__)
@@ -30,18 +36,32 @@ class Hop:
     async def __call__(self, frame: Frame, budget_s: float) -> Frame:
         """Send the frame; no stage has side effects, so a lost call is simply sent again."""
         deadline = self._clock() + budget_s
+        refused: list[Link] = []
         while (left := deadline - self._clock()) > 0:
             try:
                 async with asyncio.timeout(left):
                     frame.head["budget_s"] = left
-                    link = await self._transport.some()
+                    link = await self._transport.some(frame.head.get("config_hash", ""))
+                    if link in refused:
+                        break
                     return of_same_version(self.stage, frame, await link.call(frame))
+            except VersionLackedError:
+                refused.append(link)
+                log.warning(
+                    "stage %s: a replica cannot have version %s; the batch is sent to another one",
+                    self.stage,
+                    frame.head.get("version"),
+                )
             except ReplicaLostError as lost:
                 log.warning("stage %s: %s; the batch is sent to another replica", self.stage, lost)
             except RemoteFailureError as failure:
                 raise StageLostError(self.stage, f"it failed with {failure}") from failure
             except TimeoutError:
                 break
+        if refused:
+            raise StageLostError(
+                self.stage, f"no replica can have version {frame.head.get('version')}"
+            )
         raise StageLostError(self.stage, f"no answer came within {budget_s:.3f} s")
 
 

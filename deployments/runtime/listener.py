@@ -1,5 +1,6 @@
 """A replica's own port on the TCP transport, and its entry in the directory that names it."""
 
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from access.wire_secret import wire_secret
@@ -8,7 +9,7 @@ from deployments.runtime.replica import Replica
 from deployments.runtime.transport.answering import Handler
 from deployments.runtime.transport.base import Address
 from deployments.runtime.transport.replica_directory import SIGN_SECONDS, DirectoryEntry
-from deployments.runtime.transport.tcp.greeting import stage_secret
+from deployments.runtime.transport.tcp.handshake import stage_secret
 from deployments.runtime.transport.tcp.server import WireServer
 from deployments.runtime.transport.tcp.tls import Certificates
 from settings.redis_connection import REDIS_AWAY
@@ -30,10 +31,12 @@ class Listener:
         )
 
     @classmethod
-    async def opened(cls, replica: Replica, role: str, handler: Handler) -> Self:
+    async def opened(
+        cls, replica: Replica, role: str, handler: Handler, holds: Callable[[], Sequence[str]]
+    ) -> Self:
         secret = await wire_secret(replica.redis)
         certificates = Certificates.of(replica.settings)
-        server = WireServer(handler, stage_secret(secret, role))
+        server = WireServer(handler, stage_secret(secret, role), holds)
         address = await server.open(
             own_cluster.node_address(), certificates.for_replica() if certificates else None
         )

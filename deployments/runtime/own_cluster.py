@@ -30,3 +30,14 @@ def keep_ports_private() -> None:
         from deployments.runtime.private_ports import bind_to_own_address  # noqa: PLC0415 - see above
 
         bind_to_own_address()
+
+
+def reserved_cpus() -> float:
+    """Give what this process reserves of its node; nothing where Ray did not start it."""
+    if not belongs_to_one():
+        return 0.0
+    import ray  # noqa: PLC0415 - see above
+
+    if not ray.is_initialized():
+        return 0.0
+    return float(ray.get_runtime_context().get_assigned_resources().get("CPU", 0.0))

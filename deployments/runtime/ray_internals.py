@@ -21,6 +21,8 @@ SERVE_MODULES = (
 IMPORTS_PANDAS = "ray.serve._private.utils"
 # Methods of Ray's node, each of which starts one process and is called in one place.
 MONITORS = ("start_monitor", "start_log_monitor")
+# The part of Ray's dashboard that `serve deploy` asks.
+SERVE_PAGES = "ServeHead"
 
 OpenGrpc = Callable[[Any, str], Any]
 OpenHttp = Callable[..., Awaitable[tuple[Any, Any]]]
@@ -46,6 +48,24 @@ def leave_out_monitors() -> None:
         setattr(Node, start_monitor, lambda _: None)
 
 
+def serve_pages_only() -> None:
+    """Have Ray's dashboard load only what `serve deploy` asks.
+
+    Each of its other parts is a process of its own, which takes seconds to begin and waits for
+    somebody to open a page. No option of Ray's leads there.
+    """
+    from ray._private import ray_constants, services  # noqa: PLC0415 - see above
+
+    start = services.start_ray_process
+
+    def start_less(command: list[str], process_type: str, *rest: Any, **named: Any) -> Any:
+        if process_type == ray_constants.PROCESS_TYPE_DASHBOARD:
+            command = [*command, f"--modules-to-load={SERVE_PAGES}"]
+        return start(command, process_type, *rest, **named)
+
+    services.start_ray_process = start_less
+
+
 def head_processes() -> list[DaemonProcess]:
     """Name the processes of the head node; Ray tells nobody else of them."""
     import ray._private.worker  # noqa: PLC0415 - see above
@@ -60,6 +80,14 @@ def head_processes() -> list[DaemonProcess]:
         for name, processes in node.all_processes.items()
         for info in processes
     ]
+
+
+def free_cpus() -> list[float]:
+    """Give the CPUs that nobody has reserved, of each node; Ray's own sum hides where they are."""
+    import ray._private.state  # noqa: PLC0415 - see above
+
+    nodes: Mapping[str, Mapping[str, float]] = ray._private.state.available_resources_per_node()  # noqa: SLF001 - that is what this file is for
+    return [float(each.get("CPU", 0.0)) for each in nodes.values()]
 
 
 def write_reports_with(write: Callable[[Mapping[str, Any]], None]) -> None:

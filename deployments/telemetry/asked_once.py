@@ -7,22 +7,23 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 
 from config_store.sources import (
+    CandlesSource,
     ClickhouseSource,
     KafkaSource,
     LogsSource,
     PrometheusSource,
+    QueriedSource,
     RemoteWriteSource,
 )
-from deployments.telemetry.building import clickhouse_source, prometheus_source
+from deployments.telemetry.building import asked_source
 from features.sources.kafka.sample import newest as newest_messages
 from features.sources.kafka.sample import rows_of
 from features.sources.logs.names import named_by
 from features.sources.logs.trial import read_once
-from features.sources.prometheus.source import SETTLING_SECONDS
 from features.sources.remote_write.editions import EDITIONS
 from features.sources.remote_write.stream import Arrived, SampleStream
 from features.sources.remote_write.windows import Windows
-from features.sources.source import Gathered, Source
+from features.sources.source import Gathered
 from features.telemetry.columns import Telemetry
 
 INTERVALS = 10
@@ -31,7 +32,7 @@ LOOKED_AT_MB = 64
 # Of one remote write each, usually of 2,000 samples: some megabytes.
 NEWEST_WRITES = 200
 
-Askable = PrometheusSource | ClickhouseSource | LogsSource | KafkaSource | RemoteWriteSource
+Askable = QueriedSource | LogsSource | KafkaSource | RemoteWriteSource
 
 
 class AskedOnce(NamedTuple):
@@ -47,7 +48,7 @@ async def ask_once(
 ) -> AskedOnce:
     """Ask a source of any kind but push; raises SourceAwayError or SourceRefusedError."""
     match config:
-        case PrometheusSource() | ClickhouseSource():
+        case PrometheusSource() | ClickhouseSource() | CandlesSource():
             return await ask_server(name, config, wall)
         case LogsSource():
             return await read_logs(name, config, wall())
@@ -59,16 +60,10 @@ async def ask_once(
             return AskedOnce(await asyncio.to_thread(newest_interval, config, arrived, wall()))
 
 
-async def ask_server(
-    name: str, config: PrometheusSource | ClickhouseSource, wall: Callable[[], float]
-) -> AskedOnce:
+async def ask_server(name: str, config: QueriedSource, wall: Callable[[], float]) -> AskedOnce:
     """Ask a server for its last intervals that are whole."""
-    if isinstance(config, PrometheusSource):
-        source: Source = prometheus_source(name, config, wall)
-        settling = SETTLING_SECONDS
-    else:
-        source, settling = clickhouse_source(name, config, wall), config.lateness_seconds
-    since, until = _last_intervals(config.cadence_seconds, wall() - settling)
+    source = asked_source(name, config, wall)
+    since, until = _last_intervals(config.cadence_seconds, wall() - source.settling_seconds)
     try:
         return AskedOnce(await source.range(since, until), since, until)
     finally:

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from config_store.sources import ClickhouseSource, PrometheusSource, SourceConfig
+from config_store.sources import QueriedSource, SourceConfig
 from deployments.history.source_questions import BackfillAsked, BackfillBegun
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.place import SourcePlace
@@ -192,7 +192,7 @@ class Backfills:
 
 def can_be_asked_again(config: SourceConfig) -> bool:
     """Tell whether a source has a past that can be fetched anew, as often as one likes."""
-    return isinstance(config, PrometheusSource | ClickhouseSource)
+    return isinstance(config, QueriedSource)
 
 
 def _with(shown: Backfill, piece: Piece, share: float) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def _with(shown: Backfill, piece: Piece, share: float) -> dict[str, Any]:
 
 
 def _history_days(config: SourceConfig) -> int:
-    return config.history_days if isinstance(config, PrometheusSource | ClickhouseSource) else 0
+    return config.history_days if isinstance(config, QueriedSource) else 0
 
 
 def _rules(config: SourceConfig) -> str:

@@ -6,13 +6,22 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from config_store.sources import CandlesSource as CandlesConfig
 from config_store.sources import ClickhouseSource as ClickhouseConfig
-from config_store.sources import KafkaSource, LogsSource, PostedLogsSource, RemoteWriteSource
+from config_store.sources import (
+    KafkaSource,
+    LogsSource,
+    PostedLogsSource,
+    QueriedSource,
+    RemoteWriteSource,
+)
 from config_store.sources import PrometheusSource as PrometheusConfig
 from deployments.telemetry.consumed import ConsumedSource
 from deployments.telemetry.place import SourcePlace
 from deployments.telemetry.written import WrittenSource
 from features.sources.breaker import Breaker
+from features.sources.candles.api import CandleApi
+from features.sources.candles.source import CandleSource, Market
 from features.sources.clickhouse.embedded import EmbeddedClickhouse
 from features.sources.clickhouse.engine import Engine
 from features.sources.clickhouse.server import ClickhouseServer
@@ -74,13 +83,38 @@ def clickhouse_engine(name: str, config: ClickhouseConfig) -> Engine:
     )
 
 
-def asked_source(
-    name: str, config: PrometheusConfig | ClickhouseConfig, wall: Callable[[], float]
-) -> Source:
+def candle_source(name: str, config: CandlesConfig, wall: Callable[[], float]) -> CandleSource:
+    """Make a source of an upstream of candles, which asks nobody yet."""
+    api = CandleApi(
+        name,
+        str(config.url),
+        random=random.random,
+        token_file=config.token_file,
+        verify_tls=config.verify_tls,
+    )
+    return CandleSource(name, api, config.mapping, market_of(config), wall)
+
+
+def market_of(config: CandlesConfig) -> Market:
+    """Give which candles a source is to ask for."""
+    return Market(
+        config.symbols,
+        config.cadence_seconds,
+        config.lateness_seconds,
+        config.most_candles,
+        config.exchange,
+    )
+
+
+def asked_source(name: str, config: QueriedSource, wall: Callable[[], float]) -> Source:
     """Make a source that can be asked for any time, which asks nobody yet."""
-    if isinstance(config, PrometheusConfig):
-        return prometheus_source(name, config, wall)
-    return clickhouse_source(name, config, wall)
+    match config:
+        case PrometheusConfig():
+            return prometheus_source(name, config, wall)
+        case ClickhouseConfig():
+            return clickhouse_source(name, config, wall)
+        case CandlesConfig():
+            return candle_source(name, config, wall)
 
 
 def log_source(name: str, config: LogsSource, redis: Redis, wall: Callable[[], float]) -> LogSource:

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from config_store.sources import PrometheusSource
 from deployments.telemetry.building import asked_source
 from deployments.telemetry.followed import REFUSED_SECONDS, SETTLED_SECONDS
-from deployments.telemetry.remapping import Asked, mapping_id
+from deployments.telemetry.remapping import Asked, mapping_id, mapping_of
 from features.candidates.bounds import CandidateBounds
-from features.candidates.compared import Figure, Given, compare, outside
+from features.candidates.compared import Figure, VersionRows, compare, outside
 from features.errors import SourceAwayError, SourceRefusedError
 from features.sources.source import Source
 from features.telemetry.by_source import extent, measured_by
@@ -120,7 +119,7 @@ class Candidate:
         cadence = self.config.cadence_seconds
         return int(self._wall() - SETTLED_SECONDS - late) // cadence * cadence - cadence
 
-    async def _after(self, *, whole: bool) -> Given:
+    async def _after(self, *, whole: bool) -> VersionRows:
         """Ask by the new mapping; where its series are new it need not have given `whole` hours."""
         stop, cadence = self._stop(), self.config.cadence_seconds
         source: Source = asked_source(self.name, self.config, self._wall)
@@ -131,9 +130,9 @@ class Candidate:
         rows = gathered.telemetry
         columns = {each: rows.columns()[each] for each in _metrics(self.config)}
         given = len(np.unique(rows.ts))
-        return Given(rows.entity, columns, self.bounds.intervals if whole else max(given, 1))
+        return VersionRows(rows.entity, columns, self.bounds.intervals if whole else max(given, 1))
 
-    def _before(self) -> Given | None:
+    def _before(self) -> VersionRows | None:
         """Give what is stored of the same intervals; None where the latest are not there."""
         stop, cadence = self._stop(), self.config.cadence_seconds
         start = stop - self.bounds.intervals * cadence
@@ -143,24 +142,23 @@ class Candidate:
             return None
         # The cadence may have been another one until now.
         step = int(np.diff(times).min()) if len(times) > 1 else cadence
-        return self._given(rows, max((stop - start) // step, 1))
+        return self._gather(rows, max((stop - start) // step, 1))
 
-    def _last_given(self) -> Given:
+    def _last_given(self) -> VersionRows:
         """Give the last that is stored, where the series ended since."""
         found = extent(self._store, self.name, self._known_from_ms)
         stop = 0 if found is None else found.newest + 1
         start = stop - self.bounds.intervals * self.config.cadence_seconds
         rows = self._stored(max(start, 0), stop)
-        return self._given(rows, max(len(np.unique(rows["at"])), 1))
+        return self._gather(rows, max(len(np.unique(rows["at"])), 1))
 
     def _stored(self, start: int, stop: int) -> dict[str, Any]:
         return measured_by(self._store, self.name, start, stop, self._known_from_ms)
 
-    def _given(self, rows: dict[str, Any], intervals: int) -> Given:
+    def _gather(self, rows: dict[str, Any], intervals: int) -> VersionRows:
         columns = {each: rows[each] for each in _metrics(self._good)}
-        return Given(rows["entity"], columns, intervals)
+        return VersionRows(rows["entity"], columns, intervals)
 
 
 def _metrics(config: Asked) -> list[str]:
-    rules = config.mapping if isinstance(config, PrometheusSource) else config.query
-    return [*rules.metrics]
+    return [*mapping_of(config).metrics]

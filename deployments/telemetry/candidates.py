@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from config_store.sources import ClickhouseSource, PrometheusSource, SourceConfig
+from config_store.sources import QueriedSource, SourceConfig
 from deployments.telemetry.candidate import Candidate
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.remapping import Asked, by_noted_mapping, mapping_id, rules_of
@@ -75,11 +75,11 @@ class Candidates:
         While the store does not say which that is, what runs goes on, and nothing else begins.
         """
         await self._load()
-        for name in self._known() - named.keys():
+        for name in self._names() - named.keys():
             await self._forget(name)
         found = dict[str, SourceConfig]()
         for name, config in named.items():
-            if not isinstance(config, PrometheusSource | ClickhouseSource):
+            if not isinstance(config, QueriedSource):
                 await self._forget(name)
                 found[name] = config
                 continue
@@ -167,7 +167,7 @@ class Candidates:
         events = SourceEvents(name, self._store, lambda: at)
         await events.published(what, reason, accepted=accepted)
 
-    def _known(self) -> set[str]:
+    def _names(self) -> set[str]:
         return {*self._compared, *self._settled, *(self._refused or {})}
 
     async def _drop(self, name: str) -> None:

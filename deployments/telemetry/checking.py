@@ -8,6 +8,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from config_store.sources import (
+    CandlesSource,
     ClickhouseSource,
     LogsSource,
     PostedLogsSource,
@@ -99,7 +100,7 @@ def _described(name: str, config: Askable, seconds: float, asked: AskedOnce) -> 
 def _expected(config: Askable, rows: Telemetry) -> list[str]:
     """Name the metrics of its mapping; where it has none, those that have a value."""
     match config:
-        case PrometheusSource() | RemoteWriteSource():
+        case PrometheusSource() | RemoteWriteSource() | CandlesSource():
             return list(config.mapping.metrics)
         case ClickhouseSource():
             return list(config.query.metrics)
@@ -133,6 +134,8 @@ def _remedy(config: Askable) -> str:
             return (
                 "see whether what the mapping names is there; connect it anew with a corrected one"
             )
+        case CandlesSource():
+            return "see whether the market is open, and whether the mapping names what is there"
         case RemoteWriteSource():
             return "see whether the sender runs, and whether its series are named as in the mapping"
         case _:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from config_store.sources import KafkaSource
+from deployments.telemetry.asked import AskedSource
 from deployments.telemetry.place import SourcePlace
-from features.errors import SourceAwayError, SourceRefusedError
 from features.sources.breaker import Breaker
 from features.sources.kafka.batch import Batch, Span
 from features.sources.kafka.messages import gathered
@@ -37,7 +37,7 @@ class _Unstored:
     read: Read
 
 
-class ConsumedSource:
+class ConsumedSource(AskedSource):
     """One source; `step` does the next piece of work and says whether there is more at once."""
 
     def __init__(
@@ -50,10 +50,8 @@ class ConsumedSource:
         breaker: Breaker,
         wall: Callable[[], float],
     ) -> None:
+        super().__init__(breaker)
         self.name = name
-        self.breaker = breaker
-        self.trouble = ""
-        self.refused = False
         self.rows = 0
         self.newest: int | None = None
         self.complaints: tuple[Complaint, ...] = ()
@@ -73,24 +71,10 @@ class ConsumedSource:
         return REFUSED_SECONDS if self.refused else PAUSE_SECONDS
 
     async def step(self) -> bool:
-        if not self.breaker.allows:
-            return False
-        try:
-            more = await self._next()
-        except SourceAwayError as away:
-            self.trouble, self.refused = str(away), False
-            self.breaker.fail()
-            await self._place.failed(self.trouble, self.breaker)
+        more = await self._attempt(self._next, self._place)
+        if more is None:
             await self._in_thread(self._reader.close)
-            return False
-        except SourceRefusedError as refused:
-            self.trouble, self.refused = str(refused), True
-            await self._in_thread(self._reader.close)
-            return False
-        self.trouble, self.refused = "", False
-        self.breaker.succeed()
-        await self._place.answered()
-        return more
+        return bool(more)
 
     async def close(self) -> None:
         """Let go of the broker, once what the thread is doing is over."""

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from features.sources.source import Happened
 from features.telemetry.columns import Telemetry
-from observability.timeline.deploys import deploys
 from observability.timeline.event import Event
 from observability.timeline.kinds import Kind
 from observability.timeline.store import append
@@ -128,3 +130,15 @@ def _last_of_each(telemetry: Telemetry) -> dict[str, int]:
     for entity, ts in zip(telemetry.entity.tolist(), telemetry.ts.tolist(), strict=True):
         last[entity] = max(ts, last.get(entity, ts))
     return last
+
+
+def deploys(
+    source: str, ts: NDArray[np.int64], entity: NDArray[Any], deploy: NDArray[np.int8]
+) -> list[Event]:
+    """Make an event of each interval that a deploy began in, as the columns of telemetry tell.
+
+    The same interval, appended again, makes the same event.
+    """
+    return [
+        Event("deploy", float(ts[at]), str(entity[at]), source) for at in np.flatnonzero(deploy)
+    ]

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from deployments.telemetry.asked import AskedSource, Observer
 from deployments.telemetry.narrowing import Narrowing, gap
-from features.errors import SourceAwayError, SourceRefusedError
+from features.errors import SourceRefusedError
 from features.sources.breaker import Breaker
 from features.sources.source import Complaint, Gathered, Source, add_up
 from features.telemetry.columns import Telemetry
@@ -35,7 +36,7 @@ class Stretch:
     newest: int | None = None
 
 
-class Place(Protocol):
+class Place(Observer, Protocol):
     """Where rows go, and what is there already."""
 
     async def stretch(self) -> Stretch: ...
@@ -44,16 +45,12 @@ class Place(Protocol):
         """Store rows; of the newest, features are made."""
         ...
 
-    async def answered(self) -> None: ...
-
-    async def failed(self, reason: str, breaker: Breaker) -> None: ...
-
 
 Afterwards = Callable[[Source, int], Awaitable[bool]]
 """Does a piece of work with the source and its newest interval; tells whether there is more."""
 
 
-class Followed:
+class Followed(AskedSource):
     """One source; `step` does the next piece of work and says whether there is more at once."""
 
     def __init__(
@@ -76,10 +73,8 @@ class Followed:
         newest rows those are kept that are `within_limit`. Where nothing is left to fetch comes
         what is to be done `afterwards`.
         """
+        super().__init__(breaker)
         self.name = name
-        self.breaker = breaker
-        self.trouble: str = ""
-        self.refused = False
         self.complaints: tuple[Complaint, ...] = ()
         self.rows = 0
         self.stretch: Stretch | None = None
@@ -121,24 +116,10 @@ class Followed:
         return min(self.cadence_seconds / 4, 15.0, until_then)
 
     async def step(self) -> bool:
-        if not self.breaker.allows:
-            return False
         try:
-            more = await self._next()
-        except SourceAwayError as away:
-            self.trouble, self.refused = str(away), False
-            self.breaker.fail()
-            await self._place.failed(self.trouble, self.breaker)
-            return False
-        except SourceRefusedError as refused:
-            self.trouble, self.refused = str(refused), True
-            return False
+            return bool(await self._attempt(self._next, self._place))
         finally:
             self.attempted = True
-        self.trouble, self.refused = "", False
-        self.breaker.succeed()
-        await self._place.answered()
-        return more
 
     async def close(self) -> None:
         await self._source.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +10,19 @@ from redis.asyncio import Redis
 
 from deployments.telemetry.news import NewestIntervals
 from features import store as rows_in_redis
+from features.definitions.catalogue import Catalogue
 from features.rows import MINUTE, FeatureRow
 from features.telemetry.judged import forget_judged, read_judged
 from features.telemetry.tables import milliseconds
 from features.vectors import published as vectors_in_redis
 from features.vectors.computed import Facts, StoredFeatures
+from features.vectors.functions import FunctionFeatures
 from features.vectors.judged import with_judged
 from features.vectors.publications import note
+
+# Entities that are published again at a time, between those of which something new came.
+A_PUBLICATION = 500
+NO_FUNCTIONS = FunctionFeatures(Catalogue(), None)
 
 
 class FeaturePublisher:
@@ -27,11 +34,16 @@ class FeaturePublisher:
         redis: Redis,
         wall: Callable[[], float],
         facts_of: Callable[[str], Facts],
+        own: Callable[[], FunctionFeatures] = lambda: NO_FUNCTIONS,
     ) -> None:
+        """Take who tells which features users' functions compute."""
         self._store = store
         self._redis = redis
         self._wall = wall
         self._features = StoredFeatures(store, facts_of)
+        self._own = own
+        # One that is slow takes no thread from those who store and read.
+        self._functions = ThreadPoolExecutor(1, "functions")
         self._cadence: dict[str, int] = {}
         self.news = NewestIntervals(wall())
 
@@ -61,19 +73,34 @@ class FeaturePublisher:
             full = {
                 entity: with_judged(each, judged.get(entity)) for entity, each in vectors.items()
             }
+            own = self._own()
+            if own.names:
+                loop = asyncio.get_running_loop()
+                full = await loop.run_in_executor(self._functions, own.put_into, full)
             stored = rows_in_redis.as_stored(self._redis, rows)
-            stored |= vectors_in_redis.as_stored(self._redis, full)
+            stored |= vectors_in_redis.as_stored(self._redis, full, own.layout)
             await rows_in_redis.write(self._redis, stored)
             written = milliseconds(self._wall())
             # Without what streams said: it cannot be computed again of rows that are stored.
-            await asyncio.to_thread(
-                note, self._store, vectors, moment_ms=moment, written_ms=written
-            )
+            again = own.as_computed_again(vectors, full)
+            times = {"moment_ms": moment, "written_ms": written}
+            await asyncio.to_thread(note, self._store, again, layout=own.layout, **times)
+
+    async def publish_again(self) -> None:
+        """Publish what was published since the start, where other functions compute it now."""
+        by_cadence: dict[int, list[str]] = {}
+        for entity, cadence in self._cadence.items():
+            by_cadence.setdefault(cadence, []).append(entity)
+        for cadence, entities in by_cadence.items():
+            for first in range(0, len(entities), A_PUBLICATION):
+                await self.publish(entities[first : first + A_PUBLICATION], cadence)
 
     async def withdraw(self, entities: Sequence[str]) -> None:
         """Say of these entities that nothing is known of them any more."""
         nothing = FeatureRow({}, self._wall())
         self.news.forget(entities)
+        for each in entities:
+            self._cadence.pop(each, None)
         if entities:
             await rows_in_redis.publish(self._redis, [(each, nothing) for each in entities])
             await vectors_in_redis.forget(self._redis, entities)

@@ -14,13 +14,16 @@ import orjson
 from pydantic import ValidationError
 
 from config_store.sources import (
+    CandlesSource,
     ClickhouseSource,
     LogsSource,
     PostedLogsSource,
     PrometheusSource,
+    QueriedSource,
     RemoteWriteSource,
     SourceConfig,
 )
+from features.sources.candles.rules import CandleMapping
 from features.sources.clickhouse.rules import Table, Template
 from features.sources.logs.config import LineRules
 from features.sources.rules import Mapping
@@ -40,8 +43,8 @@ _BY_PART_OF_LOGS = {
 _DEPLOYS = ("deploys", "deploy")
 ID_CHARACTERS = 12
 Parts = dict[str, Any]
-Asked = PrometheusSource | ClickhouseSource
-Rules = Mapping | LineRules | Table | Template
+Asked = QueriedSource
+Rules = Mapping | LineRules | Table | Template | CandleMapping
 
 
 class Remapping:
@@ -117,7 +120,7 @@ def _given_by_lines(parts: Parts) -> set[str]:
 def rules_of(config: SourceConfig) -> Rules | None:
     """Give what decides of a source's numbers; None where whoever posts does."""
     match config:
-        case PrometheusSource() | RemoteWriteSource():
+        case PrometheusSource() | RemoteWriteSource() | CandlesSource():
             return config.mapping
         case LogsSource() | PostedLogsSource():
             return config.lines
@@ -127,18 +130,27 @@ def rules_of(config: SourceConfig) -> Rules | None:
             return None
 
 
+def mapping_of(config: Asked) -> Mapping | Table | Template | CandleMapping:
+    """Give how what a source has becomes metrics, whatever the configuration calls it."""
+    return config.query if isinstance(config, ClickhouseSource) else config.mapping
+
+
+def mapping_field(config: Asked) -> str:
+    """Name the field of the configuration that holds the mapping."""
+    return "query" if isinstance(config, ClickhouseSource) else "mapping"
+
+
 def mapping_id(config: Asked) -> str:
     """Name a mapping, in a word that can be typed."""
-    rules = config.mapping if isinstance(config, PrometheusSource) else config.query
-    canonical = orjson.dumps(rules.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    rules = mapping_of(config).model_dump(mode="json")
+    canonical = orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)
     return sha256(canonical).hexdigest()[:ID_CHARACTERS]
 
 
 def by_noted_mapping(config: Asked, noted: str) -> Asked | None:
     """Give the source as it is by a mapping that was noted; None where that is no such mapping."""
-    field = "mapping" if isinstance(config, PrometheusSource) else "query"
     try:
-        parts = config.model_dump(mode="json") | {field: orjson.loads(noted)}
+        parts = config.model_dump(mode="json") | {mapping_field(config): orjson.loads(noted)}
         return type(config).model_validate(parts)
     except (ValidationError, orjson.JSONDecodeError):
         return None

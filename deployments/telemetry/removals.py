@@ -25,7 +25,7 @@ from settings.redis_names import redis_name
 LINGER_SECONDS = 60.0
 
 
-class Remembered(Frozen):
+class RememberedSource(Frozen):
     """A source that the configuration named."""
 
     kind: str
@@ -44,7 +44,7 @@ class Removals:
         self._store = store
         self._features = features
         self._wall = wall
-        self._known: dict[str, Remembered] | None = None
+        self._known: dict[str, RememberedSource] | None = None
         self._noted: set[str] = set()
 
     async def load(self) -> None:
@@ -52,7 +52,8 @@ class Removals:
         if self._known is None:
             found: Any = await self._redis.hgetall(self._key)
             self._known = {
-                name.decode(): Remembered.model_validate_json(each) for name, each in found.items()
+                name.decode(): RememberedSource.model_validate_json(each)
+                for name, each in found.items()
             }
 
     def is_new(self, name: str) -> bool:
@@ -63,7 +64,7 @@ class Removals:
     def owes(self, name: str, config: SourceConfig) -> bool:
         """Tell whether something of an earlier source of this name is still to go."""
         known = (self._known or {}).get(name)
-        return known is not None and known != Remembered(kind=config.kind)
+        return known is not None and known != RememberedSource(kind=config.kind)
 
     async def follow(self, named: Mapping[str, SourceConfig]) -> None:
         """Take away what is left of those that are gone, and remember those that are there."""
@@ -73,17 +74,17 @@ class Removals:
                 await self._remove(name, known, named)
             elif self.owes(name, named[name]):
                 await self._forget_traces(name)
-                await self._remember(name, Remembered(kind=named[name].kind))
+                await self._remember(name, RememberedSource(kind=named[name].kind))
         for name, config in named.items():
             if name not in (self._known or {}):
-                await self._remember(name, Remembered(kind=config.kind))
+                await self._remember(name, RememberedSource(kind=config.kind))
 
     async def _remove(
-        self, name: str, known: Remembered, named: Mapping[str, SourceConfig]
+        self, name: str, known: RememberedSource, named: Mapping[str, SourceConfig]
     ) -> None:
         at = self._wall() if known.removed_at is None else known.removed_at
         if known.removed_at is None:
-            await self._remember(name, Remembered(kind=known.kind, removed_at=at))
+            await self._remember(name, RememberedSource(kind=known.kind, removed_at=at))
         is_over = name in named or not 0 <= self._wall() - at < LINGER_SECONDS
         if name not in self._noted or is_over:
             await self._forget_traces(name)
@@ -97,7 +98,7 @@ class Removals:
             if self._known is not None:
                 del self._known[name]
 
-    async def _remember(self, name: str, source: Remembered) -> None:
+    async def _remember(self, name: str, source: RememberedSource) -> None:
         await self._redis.hset(self._key, name, source.model_dump_json())
         if self._known is not None:
             self._known[name] = source

@@ -1,11 +1,12 @@
 """How each source fares, as gateways show it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from config_store.sources import SourceConfig
 from deployments.telemetry.consumed import ConsumedSource
 from deployments.telemetry.followed import Followed
+from deployments.telemetry.running import RunningSources
 from features.sources.simulator.source import DEMO
 from features.sources.source import Complaint
 from features.telemetry.source_states import ComplaintCount, HeldBack, SourceState, State
@@ -15,7 +16,51 @@ QUIET_INTERVALS = 3
 _PATHS = {"remote_write": "/api/v1/write", "posted_logs": "/telemetry/logs"}
 
 
-def state_of_followed(
+class Received(Protocol):
+    """What came in by a source that others send to."""
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def newest(self) -> int | None: ...
+
+    @property
+    def complaints(self) -> tuple[Complaint, ...]: ...
+
+
+def states_of(
+    running: RunningSources,
+    named: Mapping[str, SourceConfig],
+    posted: Mapping[str, Received],
+    held_back: Callable[[str], HeldBack | None],
+    now: float,
+) -> list[SourceState]:
+    """Describe every source by its name: those of the configuration, and the demo."""
+    found = [
+        *(
+            _state_of_followed(name, each.config, each.followed, held_back(name))
+            for name, each in running.following.items()
+        ),
+        *(
+            _state_of_posted(name, each, posted.get(name), now)
+            for name, each in named.items()
+            if each.kind == "push" and not each.paused
+        ),
+        *(
+            _state_of_posted(name, each.config, each.written, now)
+            for name, each in running.receiving.items()
+        ),
+        *(
+            state_of_consumed(name, each.config, each.consumed, now)
+            for name, each in running.consuming.items()
+        ),
+        *_paused(named),
+    ]
+    return sorted(found, key=lambda each: each.name)
+
+
+def _state_of_followed(
     name: str, config: SourceConfig | None, followed: Followed, held_back: HeldBack | None = None
 ) -> SourceState:
     """Describe a source that is asked; without a configuration it is the demo."""
@@ -40,20 +85,7 @@ def state_of_followed(
     )
 
 
-class Received(Protocol):
-    """What came in by a source that others send to."""
-
-    @property
-    def rows(self) -> int: ...
-
-    @property
-    def newest(self) -> int | None: ...
-
-    @property
-    def complaints(self) -> tuple[Complaint, ...]: ...
-
-
-def state_of_posted(
+def _state_of_posted(
     name: str, config: SourceConfig, posted: Received | None, now: float
 ) -> SourceState:
     """Describe a source that others send to."""
@@ -94,7 +126,7 @@ def state_of_consumed(
     )
 
 
-def paused(named: Mapping[str, SourceConfig]) -> list[SourceState]:
+def _paused(named: Mapping[str, SourceConfig]) -> list[SourceState]:
     return [
         SourceState(name=name, kind=each.kind, state="paused", why="Its configuration says so")
         for name, each in named.items()

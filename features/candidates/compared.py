@@ -18,7 +18,7 @@ _NUMBER_BYTES = 8
 _SMALL = 0.01
 
 
-class Given(NamedTuple):
+class VersionRows(NamedTuple):
     """What one version gives: a row an entity and interval."""
 
     entity: Texts
@@ -41,7 +41,7 @@ class Figure(Frozen):
         return f"{self.of}: {self.before:.4g} before, {self.after:.4g} now ({self.bound})"
 
 
-def compare(before: Given, after: Given, bounds: CandidateBounds) -> tuple[Figure, ...]:
+def compare(before: VersionRows, after: VersionRows, bounds: CandidateBounds) -> tuple[Figure, ...]:
     """Give a figure for each thing compared; where one is not within, the new one is refused.
 
     Where nothing was given before there is nothing to compare with, and any number will do.
@@ -57,11 +57,11 @@ def outside(figures: Iterable[Figure]) -> tuple[Figure, ...]:
     return tuple(each for each in figures if not each.within)
 
 
-def _measured(given: Given) -> bool:
+def _measured(given: VersionRows) -> bool:
     return any(np.isfinite(each).any() for each in given.columns.values())
 
 
-def _totals(before: Given, after: Given, bounds: CandidateBounds) -> Iterator[Figure]:
+def _totals(before: VersionRows, after: VersionRows, bounds: CandidateBounds) -> Iterator[Figure]:
     there = set(before.entity.tolist())
     kept = len(there & set(after.entity.tolist()))
     yield Figure(
@@ -84,7 +84,7 @@ def _totals(before: Given, after: Given, bounds: CandidateBounds) -> Iterator[Fi
     yield _alike("bytes an interval", size, bounds.most_size, 0.0)
 
 
-def _size(given: Given, names: Collection[str]) -> int:
+def _size(given: VersionRows, names: Collection[str]) -> int:
     """Count the bytes of these columns' numbers, and of the entities that they are of."""
     columns = (each for name, each in given.columns.items() if name in names)
     numbers = sum(int(np.isfinite(each).sum()) for each in columns)
@@ -92,7 +92,7 @@ def _size(given: Given, names: Collection[str]) -> int:
     return _NUMBER_BYTES * numbers + entities
 
 
-def _columns(before: Given, after: Given, bounds: CandidateBounds) -> Iterator[Figure]:
+def _columns(before: VersionRows, after: VersionRows, bounds: CandidateBounds) -> Iterator[Figure]:
     """Compare each metric over the entities that both give."""
     common = np.intersect1d(before.entity, after.entity)
     here, there = np.isin(before.entity, common), np.isin(after.entity, common)

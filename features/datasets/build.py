@@ -17,7 +17,7 @@ from features.rows import MINUTE
 from features.telemetry.tables import ColumnStore
 from features.vectors.computed import Facts
 from features.vectors.publications import Served, served
-from features.vectors.reading import Features, Reading
+from features.vectors.reading import CallsFunctions, Features, Reading
 
 # A moment's windows end up to a step before it, and it is settled some seconds later.
 _LONGEST_STEP = HOUR + MINUTE
@@ -30,10 +30,12 @@ class Wanted:
     catalogue: Catalogue
     names: tuple[str, ...]
     facts_of: Callable[[str], Facts]
+    functions: CallsFunctions | None = None
+    """Without them what users' functions compute is missing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class DatasetPart:
     """A part of a training set: the places of its rows in the spine, and what they hold."""
 
     places: Ints
@@ -50,25 +52,25 @@ class Builder:
         self._store = store
         self._wanted = wanted
         self._spine = spine
-        self._reading = Reading(wanted.catalogue, wanted.names)
+        self._reading = Reading(wanted.catalogue, wanted.names, wanted.functions)
         self._order = self._reading.order
         definitions = [wanted.catalogue.by_name[name] for name in self._order]
         self._plan = Plan([each for each in definitions if each.kind is not Kind.DERIVED])
         self._reach = self._plan.longest_seconds + int(_LONGEST_STEP)
 
-    def made(self, threads: int = 1) -> Iterator[Made]:
+    def made(self, threads: int = 1) -> Iterator[DatasetPart]:
         """Make the parts in their order; in several threads a few are made ahead."""
         parts = blocks(self._store, self._spine, len(self._order), self._reach)
         with ThreadPoolExecutor(threads, thread_name_prefix="dataset") as pool:
             waiting = []
             for block in parts:
-                waiting.append(pool.submit(self._made, block))
+                waiting.append(pool.submit(self._make, block))
                 if len(waiting) > threads:
                     yield waiting.pop(0).result()
             for each in waiting:
                 yield each.result()
 
-    def _made(self, block: Block) -> Made:
+    def _make(self, block: Block) -> DatasetPart:
         at_ms = self._spine.at_ms[block.places]
         entity = self._spine.entity[block.places]
         who = np.searchsorted(np.array(block.entities), entity)
@@ -80,7 +82,7 @@ class Builder:
             mine = np.flatnonzero(who == at)
             self._fill(features, mine, past, block.entities[at], moment[mine])
         cadence = np.where(known.found, known.cadence, MINUTE)
-        return Made(
+        return DatasetPart(
             block.places, moment, known, self._reading.complete(features, at_ms / 1000, cadence)
         )
 

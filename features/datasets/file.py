@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.datasets.build import Made
+from features.datasets.build import DatasetPart
 from features.datasets.spine import Spine
 from features.errors import DatasetCancelledError
 
@@ -35,7 +35,7 @@ def write(
     path: Path,
     spine: Spine,
     names: tuple[str, ...],
-    parts: Iterable[Made],
+    parts: Iterable[DatasetPart],
     progress: Callable[[int, int], None],
     is_cancelled: Callable[[], bool],
 ) -> Counts:
@@ -54,7 +54,7 @@ def write(
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=["entity"]) as writer:
         for made in parts:
             if is_cancelled():
-                raise DatasetCancelledError("the making of the training set was cancelled")
+                raise DatasetCancelledError
             writer.write_table(_table(spine, made, schema))
             _count(counts, made)
             progress(counts.rows, len(spine))
@@ -79,7 +79,7 @@ def sampled(path: Path, rows: int, seed: int, columns: Sequence[str] | None = No
     return pa.concat_tables(taken)
 
 
-def _table(spine: Spine, made: Made, schema: pa.Schema) -> pa.Table:
+def _table(spine: Spine, made: DatasetPart, schema: pa.Schema) -> pa.Table:
     columns = [
         pa.array(made.places),
         pa.array(spine.entity[made.places]),
@@ -92,7 +92,7 @@ def _table(spine: Spine, made: Made, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _count(counts: Counts, made: Made) -> None:
+def _count(counts: Counts, made: DatasetPart) -> None:
     missing = np.isnan(made.features.values)
     counts.rows += len(made.places)
     counts.served += int(made.served.found.sum())

@@ -14,12 +14,14 @@ def kept_features(catalogue: Catalogue, names: Iterable[str]) -> tuple[str, ...]
     """
     known = catalogue.known(names)
     not_kept = {
-        name
-        for name in known or catalogue.by_name
-        if any(
-            isinstance(catalogue.by_name[each].computed, Judged) for each in catalogue.order([name])
-        )
+        name for name in known or catalogue.by_name if follows_from_streams(catalogue, name)
     }
     if known and not_kept:
         raise NotKeptError(sorted(not_kept))
     return known or tuple(name for name in catalogue.by_name if name not in not_kept)
+
+
+def follows_from_streams(catalogue: Catalogue, name: str) -> bool:
+    """Tell whether a feature is what streams said, or computed of it."""
+    order = catalogue.order([name])
+    return any(isinstance(catalogue.by_name[each].computed, Judged) for each in order)

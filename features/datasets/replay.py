@@ -19,8 +19,8 @@ from features.definitions.catalogue import STORED
 from features.rows import MINUTE
 from features.telemetry.tables import ColumnStore
 from features.vectors.computed import StoredFeatures
-from features.vectors.publications import OWN_LAYOUT, Served, digest_of, served
-from features.vectors.published import OWN
+from features.vectors.functions import FunctionFeatures
+from features.vectors.publications import Served, digest_of, served
 from features.vectors.reading import Reading
 
 MOST_SHOWN = 20
@@ -52,14 +52,17 @@ def replay(store: ColumnStore, wanted: Wanted, path: Path, rows: int, seed: int)
     """Compare so many rows of a file with what the live path gives for them."""
     found = Replay()
     live = StoredFeatures(store, wanted.facts_of)
+    functions = FunctionFeatures(wanted.catalogue, wanted.functions)
     names = _live_names(wanted)
     reading = Reading(wanted.catalogue, names)
     for row in _sample(path, names, rows, seed):
         entity, at_ms = row["entity"], row["time"]
         record = served(store, [entity], np.zeros(1, dtype=np.int64), np.array([at_ms]))
-        vector = _vector(live, entity, at_ms, record)
-        _hold_against_record(found, f"{entity} at {at_ms} ms", vector, record)
-        stored = [(OWN, vector) if vector else None]
+        found.rows += 1
+        vector = _vector(live, functions, entity, at_ms, record)
+        if record.found[0] and record.layout[0] == functions.layout.id.hex():
+            _hold_against_record(found, f"{entity} at {at_ms} ms", vector, record)
+        stored = [(functions.layout, vector) if vector else None]
         expected = reading.read(stored, at_ms / 1000).values[0]
         _hold_against_file(found, f"{entity} at {at_ms} ms", names, row, expected)
     return found
@@ -85,19 +88,21 @@ def _sample(path: Path, names: Sequence[str], rows: int, seed: int) -> list[dict
     return found
 
 
-def _vector(live: StoredFeatures, entity: str, at_ms: int, record: Served) -> bytes | None:
+def _vector(
+    live: StoredFeatures, functions: FunctionFeatures, entity: str, at_ms: int, record: Served
+) -> bytes | None:
     moment = int(record.moment_ms[0]) if record.found[0] else at_ms
     cadence = float(record.cadence[0]) if record.found[0] else MINUTE
-    published = live.published([entity], cadence, moment).get(entity)
-    return published.vector.encode(OWN) if published else None
+    found = live.published([entity], cadence, moment)
+    vectors = {name: each.vector for name, each in found.items()}
+    vectors = functions.as_computed_again(vectors, functions.put_into(vectors))
+    return vectors[entity].encode(functions.layout) if vectors else None
 
 
 def _hold_against_record(found: Replay, row: str, vector: bytes | None, record: Served) -> None:
-    found.rows += 1
-    if record.found[0] and record.layout[0] == OWN_LAYOUT:
-        found.recorded += 1
-        if vector is None or digest_of(vector) != int(record.digest[0]):
-            found.differ(f"{row}: the vector is not the one that was published")
+    found.recorded += 1
+    if vector is None or digest_of(vector) != int(record.digest[0]):
+        found.differ(f"{row}: the vector is not the one that was published")
 
 
 def _hold_against_file(

@@ -22,7 +22,7 @@ from features.definitions.definition import (
     Live,
     Window,
 )
-from features.telemetry.derive import load_of
+from features.telemetry.columns import load_of
 from features.vectors.as_of import SETTLE_SECONDS
 from features.vectors.computed import Facts
 from features.vectors.vector import group_of

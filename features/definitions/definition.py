@@ -36,7 +36,7 @@ class Kind(StrEnum):
     BATCH = "BATCH"
     """By the clock, over a window of telemetry."""
     DERIVED = "DERIVED"
-    """When it is read, from other features."""
+    """From other features: an expression when it is read, a function when they are published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,18 @@ class Judged:
     statistic: JudgedStatistic
 
 
-Computed = Live | Window | Baseline | Calendar | Judged | Expression
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of a user's module, which is given columns of other features by their names."""
+
+    path: str
+    """The dotted name of the module, a colon, and the function's name."""
+    names: tuple[str, ...]
+    sha256: str
+    """Of the module's text; empty where there is none that may be run."""
+
+
+Computed = Live | Window | Baseline | Calendar | Judged | Expression | Function
 
 
 @dataclass(frozen=True)
@@ -116,16 +127,16 @@ class Definition:
                 return (column,)
             case Baseline(columns=columns):
                 return columns
-            case Expression(names=names):
+            case Expression(names=names) | Function(names=names):
                 return names
             case Calendar() | Judged():
                 return ()
 
     @property
     def expression(self) -> Expression:
-        """Give the expression of a derived feature; only those have one."""
+        """Give the expression of a derived feature that has one."""
         if not isinstance(self.computed, Expression):
-            raise TypeError(f"feature {self.name!r} is no derived one")
+            raise TypeError(f"feature {self.name!r} is computed by no expression")
         return self.computed
 
     def version(self, of_inputs: Mapping[str, str]) -> str:

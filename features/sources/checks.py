@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from features.sources.bounds import BOUNDS
-from features.sources.faults import Faults
 from features.sources.plain import Plain, flags, names, numbers
-from features.sources.source import Gathered
+from features.sources.source import Faults, Gathered
 from features.telemetry.columns import EXEMPLARS, Bools, Floats, Ints, Telemetry
 
 

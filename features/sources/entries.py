@@ -4,9 +4,10 @@ One stream for each source. An entry stays until the intervals that it is part o
 whoever evaluates them may die and begin again; when it came is in its id, by the clock of Redis.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
@@ -53,6 +54,9 @@ return #gone
 """
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An entry as it was added, and when that was."""
@@ -63,7 +67,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StreamSize:
     """What a stream holds."""
 
     entries: int
@@ -98,16 +102,35 @@ class EntryStream:
         messages: Any = await self._redis.xrange(self.name, f"({after}", "+", count=1)
         return self._entries(messages)[0] if messages else None
 
+    async def read_up_to(
+        self, after: str, count: int, room: int, unpack: Callable[[Entry], tuple[T, int]]
+    ) -> list[T]:
+        """Read the entries that follow one: at most so many, and until their sizes fill the room.
+
+        None only where none follow. `unpack` gives what an entry holds and its size.
+        """
+        found: list[T] = []
+        while len(found) < count and room > 0:
+            entry = await self.following(after)
+            if entry is None:
+                break
+            # A large one takes a quarter of a second, in which the loop has others to answer.
+            unpacked, size = await asyncio.to_thread(unpack, entry)
+            found.append(unpacked)
+            after = entry.id
+            room -= size
+        return found
+
     async def last(self, count: int) -> list[Entry]:
         """Read the newest entries, at most so many, in their order."""
         messages: Any = await self._redis.xrevrange(self.name, count=count)
         return self._entries(messages[::-1])
 
-    async def held(self) -> Held:
+    async def held(self) -> StreamSize:
         """Tell how much waits."""
         entries = int(await self._redis.xlen(self.name))
         size = await self._redis.get(self._bytes) if entries else None
-        return Held(entries, int(size or 0))
+        return StreamSize(entries, int(size or 0))
 
     async def let_go(self, up_to: str) -> None:
         """Let go of an entry and all before it."""

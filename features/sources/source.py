@@ -1,11 +1,13 @@
 """What every source of telemetry does, whoever stands behind it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from features.telemetry.columns import Telemetry
+import numpy as np
+
+from features.telemetry.columns import Bools, Telemetry
 
 Fault = Literal[
     "schema",  # not the columns or types that were agreed
@@ -85,3 +87,22 @@ def add_up(complaints: Iterable[Complaint]) -> tuple[Complaint, ...]:
         counts[each.fault] += each.count
         examples.setdefault(each.fault, each.example)
     return tuple(Complaint(fault, count, examples[fault]) for fault, count in counts.items())
+
+
+class Faults:
+    """Collects complaints; an example is only put into words where there is something wrong."""
+
+    def __init__(self) -> None:
+        self._found: list[Complaint] = []
+
+    def add(self, fault: Fault, count: int, example: str) -> None:
+        if count:
+            self._found.append(Complaint(fault, count, example))
+
+    def add_where(self, fault: Fault, wrong: Bools, example: Callable[[int], str]) -> None:
+        """Complain of every row that is marked, with the first as the example."""
+        if wrong.any():
+            self.add(fault, int(wrong.sum()), example(int(np.argmax(wrong))))
+
+    def complaints(self) -> tuple[Complaint, ...]:
+        return add_up(self._found)

@@ -73,7 +73,7 @@ class Scope:
         ]
         if self.entities is not None:
             conditions.append("entity IN {entities:Array(String)}")
-        return " AND ".join(conditions) + known(self.known_until_ms) + not_ended(self.ended)
+        return " AND ".join(conditions) + known_by(self.known_until_ms) + not_ended(self.ended)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def scope_of(
     return Scope(since, until, entities, known_until_ms, ended_columns(store, known_until_ms))
 
 
-def known(until_ms: int | None) -> str:
+def known_by(until_ms: int | None) -> str:
     """Give the condition that leaves out what was not known yet."""
     if until_ms is None:
         return ""
@@ -140,7 +140,7 @@ def interval_rows(
 def _read(
     store: ColumnStore, rows: str, names: Sequence[str], scope: Scope, settings: str
 ) -> dict[str, npt.NDArray[Any]]:
-    chosen = ", ".join(_whole(name) for name in names)
+    chosen = ", ".join(_filled(name) for name in names)
     sql = (
         f"SELECT toUnixTimestamp(ts) AS at, entity, {chosen} FROM ({rows})"  # noqa: S608 - see above
         f" ORDER BY entity, ts {settings}"
@@ -155,7 +155,7 @@ def _read(
     return columns
 
 
-def _whole(name: str) -> str:
+def _filled(name: str) -> str:
     """Fill what was not sampled with NaN, so that all lists are equally long."""
     if name != "exemplars":
         return name

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.telemetry.mappings import ended_columns, ended_params, not_ended
-from features.telemetry.merged import known, moment
+from features.telemetry.merged import known_by, moment
 from features.telemetry.tables import METRICS, ColumnStore
 
 DAY = 86_400
@@ -56,13 +56,13 @@ def entities(
 ) -> list[EntitySeen]:
     """List the entities measured since then, by name."""
     ended = ended_columns(store, known_until_ms)
-    where = f"ts >= toDateTime({{since:Int64}}){known(known_until_ms)}{not_ended(ended)}"
+    where = f"ts >= toDateTime({{since:Int64}}){known_by(known_until_ms)}{not_ended(ended)}"
     sql = _ENTITIES.format(where=where, measured=_MEASURED, day=DAY)
     params = {"since": since} | moment(known_until_ms) | ended_params(ended)
-    return [_seen(row) for row in store.query(sql, params)]
+    return [_entity(row) for row in store.query(sql, params)]
 
 
-def _seen(row: dict[str, Any]) -> EntitySeen:
+def _entity(row: dict[str, Any]) -> EntitySeen:
     cadence = int(row["cadence"]) or None
     expected = 1 if cadence is None else (int(row["last"]) - int(row["day_first"])) // cadence + 1
     return EntitySeen(

@@ -15,7 +15,15 @@ from settings.redis_names import redis_name
 STALE_SECONDS = 60.0
 
 Kind = Literal[
-    "prometheus", "clickhouse", "push", "remote_write", "logs", "posted_logs", "kafka", "demo"
+    "prometheus",
+    "clickhouse",
+    "candles",
+    "push",
+    "remote_write",
+    "logs",
+    "posted_logs",
+    "kafka",
+    "demo",
 ]
 BackfillState = Literal["queued", "running", "done", "failed", "cancelled"]
 State = Literal["live", "waiting", "away", "refused", "held back", "paused", "demo"]

@@ -13,14 +13,13 @@ import numpy.typing as npt
 from features.definitions.definition import HOUR, Window
 from features.definitions.live import LIVE, PRESENT_SECONDS, TRAILING_DAYS
 from features.rows import HOUR_RATE, FeatureRow
-from features.telemetry.columns import COLUMNS, Telemetry
-from features.telemetry.derive import load_of
+from features.telemetry.columns import COLUMNS, Telemetry, load_of
 from features.telemetry.mappings import ended_columns, ended_params, not_ended
 from features.telemetry.merged import (
     IN_ORDER,
     Scope,
     interval_rows,
-    known,
+    known_by,
     merged,
     moment,
     plain,
@@ -84,7 +83,7 @@ def newest(store: ColumnStore, *, known_until_ms: int | None = None) -> dict[str
     ended = ended_columns(store, known_until_ms)
     sql = (
         "SELECT entity, toUnixTimestamp(max(ts)) AS last FROM measurements"  # noqa: S608 - no text from outside
-        f" WHERE true{known(known_until_ms)}{not_ended(ended)} GROUP BY entity"
+        f" WHERE true{known_by(known_until_ms)}{not_ended(ended)} GROUP BY entity"
     )
     found = store.query(sql, moment(known_until_ms) | ended_params(ended))
     return {row["entity"]: int(row["last"]) for row in found}

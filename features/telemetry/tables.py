@@ -57,8 +57,11 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 """
 _ENGINE = """
 SELECT engine_full FROM system.tables
-WHERE database = currentDatabase() AND name = 'measurements'
+WHERE database = currentDatabase() AND name = {table:String}
 """
+# By table, of what its rows are so old. A publication lasts as long as the rows it was made of:
+# without them it proves nothing.
+_AGED_BY = {"measurements": "ts", "publications": "toDateTime(since)"}
 # What was written for models to read, since when, and a digest of it: training sets look up here
 # which vector was served at a moment, and prove that they have it right.
 PUBLICATIONS = """
@@ -96,13 +99,14 @@ def create_measurements(store: ColumnStore) -> None:
 
 
 def keep_for(store: ColumnStore, days: int) -> None:
-    """Have the engine drop, when it merges, what was measured longer ago; 0 keeps all of it."""
-    (table,) = store.query(_ENGINE)
-    expiry = f"TTL ts + toIntervalDay({days})"
-    if days and expiry not in table["engine_full"]:
-        store.execute(f"ALTER TABLE measurements MODIFY {expiry}")
-    elif not days and "TTL " in table["engine_full"]:
-        store.execute("ALTER TABLE measurements REMOVE TTL")
+    """Have the engine drop, when it merges, what was stored longer ago; 0 keeps all of it."""
+    for table, time in _AGED_BY.items():
+        (found,) = store.query(_ENGINE, {"table": table})
+        expiry = f"TTL {time} + toIntervalDay({days})"
+        if days and expiry not in found["engine_full"]:
+            store.execute(f"ALTER TABLE {table} MODIFY {expiry}")
+        elif not days and "TTL " in found["engine_full"]:
+            store.execute(f"ALTER TABLE {table} REMOVE TTL")
 
 
 def drop_made_up(store: ColumnStore) -> None:

@@ -31,7 +31,7 @@ class AsOf(NamedTuple):
 Read = Callable[[Sequence[str], Moment], dict[str, Values]]
 
 
-def whole(now: float, step_seconds: int) -> int:
+def settled_step(now: float, step_seconds: int) -> int:
     """Give the last whole step that is settled."""
     return int(now - SETTLE_SECONDS) // step_seconds * step_seconds
 
@@ -50,7 +50,7 @@ class StepMemory:
         found: dict[str, AsOf] = {}
         left = list(entities)
         for step in dict.fromkeys((step_seconds, MINUTE)):
-            at = whole(now.at, step)
+            at = settled_step(now.at, step)
             known = self._as_of((group, step), at, left, read)
             found |= {each: AsOf(at, values) for each, values in known.items()}
             left = [each for each in left if each not in found]

@@ -24,7 +24,7 @@ A_QUESTION = 100
 
 
 @dataclass(slots=True)
-class Kept:
+class KeptVector:
     stored: Stored
     fetched_at: float
     asked_at: float
@@ -42,7 +42,7 @@ class KeptVectors:
         self._published = published
         self._clock = clock
         self._refresh_seconds = refresh_seconds
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[str, KeptVector] = OrderedDict()
         self._fetches = SharedFetch(self._fetch)
         self._hits = self._misses = 0
 
@@ -111,7 +111,7 @@ class KeptVectors:
         if stored is None:
             self._kept.pop(entity, None)
         elif known is None:
-            self._kept[entity] = Kept(stored, now, now)
+            self._kept[entity] = KeptVector(stored, now, now)
         else:
             # The same bytes stay the same object, by which what was made of them is recognized.
             known.stored = known.stored if known.stored == stored else stored

@@ -14,10 +14,9 @@ import numpy.typing as npt
 from features.store import PUBLISHED_SECONDS
 from features.telemetry.tables import ColumnStore
 from features.vectors.published import OWN
-from features.vectors.vector import Vector
+from features.vectors.vector import Layout, Vector
 
 Ints = npt.NDArray[np.int64]
-OWN_LAYOUT = OWN.id.hex()
 _SERVED_MS = PUBLISHED_SECONDS * 1000
 
 _BETWEEN = """
@@ -38,10 +37,11 @@ def note(
     *,
     moment_ms: int,
     written_ms: int,
+    layout: Layout = OWN,
 ) -> None:
     """Note vectors that were computed as of a moment, and can be read since they were written."""
     entities = [*vectors]
-    encoded = [each.encode(OWN) for each in vectors.values()]
+    encoded = [each.encode(layout) for each in vectors.values()]
     # A clock may be ahead of the other: nothing counts before the moment that it speaks of.
     since = np.full(len(entities), max(moment_ms, written_ms))
     columns = {
@@ -49,7 +49,7 @@ def note(
         "since": since.astype("datetime64[ms]"),
         "moment": np.full(len(entities), moment_ms).astype("datetime64[ms]"),
         "cadence": np.array([each.cadence_seconds for each in vectors.values()]),
-        "layout": np.full(len(entities), OWN_LAYOUT),
+        "layout": np.full(len(entities), layout.id.hex()),
         "digest": np.array([digest_of(each) for each in encoded], dtype=np.uint64),
     }
     store.insert("publications", columns)

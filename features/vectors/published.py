@@ -14,10 +14,12 @@ OWN = layout_of(Catalogue().versions)
 """The layout of this release."""
 
 
-def as_stored(redis: Redis, vectors: Mapping[str, Vector]) -> dict[str, bytes]:
+def as_stored(
+    redis: Redis, vectors: Mapping[str, Vector], layout: Layout = OWN
+) -> dict[str, bytes]:
     """Give what Redis holds of vectors, by key, and of their layout."""
-    found = {_key(redis, entity): each.encode(OWN) for entity, each in vectors.items()}
-    return found | {_layout_key(redis, OWN.id): OWN.encoded}
+    found = {_key(redis, entity): each.encode(layout) for entity, each in vectors.items()}
+    return found | {_layout_key(redis, layout.id): layout.encoded}
 
 
 class PublishedVectors:

@@ -1,14 +1,14 @@
 """Puts published vectors together into columns: values, their times, and whether they are stale."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from features.definitions.catalogue import Catalogue
-from features.definitions.definition import Definition, Kind
+from features.definitions.definition import Definition, Function, Kind
 from features.rows import MINUTE
 from features.vectors.vector import Layout, matrix_of
 
@@ -63,12 +63,27 @@ class _Places:
     known_time: Ints
 
 
+class CallsFunctions(Protocol):
+    """Computes features by users' functions."""
+
+    def evaluate(
+        self, definition: Definition, function: Function, columns: Mapping[str, Floats]
+    ) -> Floats: ...
+
+
 class Reading:
     """Reads certain features off vectors; what their definitions decide is worked out once."""
 
-    def __init__(self, catalogue: Catalogue, names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        names: Sequence[str],
+        functions: CallsFunctions | None = None,
+    ) -> None:
+        """Take which features; without `functions` their results are those that were published."""
         self.names = tuple(names)
         self._catalogue = catalogue
+        self._functions = functions
         self.order = catalogue.order(names)
         definitions = [catalogue.by_name[name] for name in self.order]
         self._columns = {name: at for at, name in enumerate(self.order)}
@@ -145,11 +160,28 @@ class Reading:
     def _derive(self, features: Features, at: int, definition: Definition) -> None:
         """Compute one column of those before it; it is as old as the oldest of them."""
         inputs = [self._columns[name] for name in definition.source]
-        columns = {name: features.values[:, self._columns[name]] for name in definition.source}
-        value = definition.expression.evaluate(columns)
-        outside = (value < definition.low) | (value > definition.high)
-        features.values[:, at] = np.where(outside, np.nan, value)
-        features.outside[:, at] = outside
-        features.event_time[:, at] = features.event_time[:, inputs].min(axis=1)
-        features.known_time[:, at] = features.known_time[:, inputs].max(axis=1)
+        event_time, known_time = features.event_time[:, inputs], features.known_time[:, inputs]
+        if isinstance(definition.computed, Function):
+            # It may do with less: what it is not given has no time.
+            features.event_time[:, at] = np.fmin.reduce(event_time, axis=1)
+            features.known_time[:, at] = np.fmax.reduce(known_time, axis=1)
+        else:
+            features.event_time[:, at] = event_time.min(axis=1)
+            features.known_time[:, at] = known_time.max(axis=1)
         features.stale[:, at] = features.stale[:, inputs].any(axis=1)
+        value = self._derived_values(features, at, definition)
+        if value is not None:
+            outside = (value < definition.low) | (value > definition.high)
+            features.values[:, at] = np.where(outside, np.nan, value)
+            features.outside[:, at] = outside
+
+    def _derived_values(self, features: Features, at: int, definition: Definition) -> Floats | None:
+        """Compute a column; None where it was published and read."""
+        columns = {name: features.values[:, self._columns[name]] for name in definition.source}
+        if not isinstance(definition.computed, Function):
+            return definition.expression.evaluate(columns)
+        if self._functions is None:
+            return None
+        found = self._functions.evaluate(definition, definition.computed, columns)
+        # Of an entity of which nothing is known nothing is published.
+        return np.where(np.isnan(features.event_time[:, at]), np.nan, found)

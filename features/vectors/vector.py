@@ -84,12 +84,15 @@ def group_of(definition: Definition) -> Hashable:
 GROUPS: tuple[Hashable, ...] = tuple(dict.fromkeys(group_of(each) for each in STORED))
 
 
-def layout_of(versions: Mapping[str, str]) -> Layout:
-    """Give the layout of this release, whose definitions have these versions."""
+def layout_of(versions: Mapping[str, str], own: Sequence[str] = ()) -> Layout:
+    """Give the layout of definitions of these versions; `own` are features of users' functions.
+
+    Those are as old as their inputs, so the group that stands by them says nothing.
+    """
     return Layout(
-        tuple(each.name for each in STORED),
-        tuple(versions[each.name] for each in STORED),
-        tuple(GROUPS.index(group_of(each)) for each in STORED),
+        (*(each.name for each in STORED), *own),
+        tuple(versions[name] for name in (*(each.name for each in STORED), *own)),
+        (*(GROUPS.index(group_of(each)) for each in STORED), *(0 for _ in own)),
     )
 
 

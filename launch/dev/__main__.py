@@ -1,149 +1,32 @@
-"""The process that stays: owns the port, Redis and the training, and watches the sources."""
+"""`make dev`: first of all the process that answers is started, for it has the most to import.
+
+This module imports next to nothing. What stays is imported beside it, on another core.
+"""
 
 import os
 import secrets
-import signal
-import socket
-import subprocess
-import sys
-from contextlib import ExitStack
-from pathlib import Path
-
-from watchfiles import PythonFilter, watch
+from importlib import import_module
 
 from launch import own_processes
 from launch.dev.answering import Answering
-from launch.ending import NUMBERS
-from launch.errors import LaunchError
-from launch.front.listening import open_port
-from launch.private_files import close_to_others, keep_private
-from launch.run_record import Run, RunRecord, sweep_last_run
-from launch.wish import Wish
-from models.pointer import read_pointer
-from models.registry import CHAMPION
-from models.tail.naming import TAIL_MODEL
-from settings.environment import Settings
+from launch.private_files import keep_private
 
 HOME = ".ballast-dev"
-ROOT = Path(__file__).parents[2]
-ROOMS = (
-    *("deployments", "features", "models", "safety", "access", "config_store", "observability"),
-    *("launch", "settings"),
-)
-LOOK_MILLISECONDS = 500
-ENDS_WITHIN_SECONDS = 10.0
-TRAINING = "launch.dev.tail_model"
-
-GREETING = """\
-{url}
-  admin key   {key_file}
-  docs        {url}/docs
-A change under {root} restarts it. Ctrl-C ends it.
-"""
-
-
-class DevRun:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._ending = Wish()
-        self._token = secrets.token_hex(8)
-        self.url = f"http://{settings.host}:{settings.port}"
-
-    def run(self) -> None:
-        for number in NUMBERS:
-            signal.signal(number, lambda *_: self._ending.say())
-        with ExitStack() as undo:
-            listening = self._claim(undo)
-            answering = Answering(listening)
-            undo.callback(answering.stop)
-            answering.start()
-            self._start_redis(undo)
-            undo.callback(answering.stop)  # once more: before Redis, where it got so far
-            self._train_missing()
-            answering.go()
-            say(GREETING.format(url=self.url, key_file=self._settings.paths.key_file, root=ROOT))
-            self._follow(answering)
-
-    def _claim(self, undo: ExitStack) -> socket.socket:
-        """Take the home folder and the port, or say who has them."""
-        home = self._settings.home
-        close_to_others(home)
-        record = RunRecord(home)
-        record.claim()
-        undo.callback(record.release)
-        sweep_last_run(record, ENDS_WITHIN_SECONDS)
-        listening = undo.enter_context(open_port(self._settings.host, self._settings.port))
-        os.environ[own_processes.TOKEN] = self._token
-        started = own_processes.started_at(os.getpid()) or 0.0
-        record.write(Run(self._token, os.getpid(), started, self.url, scratch=""))
-        undo.callback(record.forget)
-        undo.callback(own_processes.end, self._token, ENDS_WITHIN_SECONDS)
-        return listening
-
-    def _start_redis(self, undo: ExitStack) -> None:
-        # Imported while the process that answers imports: it is that one which is waited for.
-        from launch import bootstrap  # noqa: PLC0415 - see above
-        from launch.dev.document import patient_document  # noqa: PLC0415 - see above
-        from launch.redis_server import RedisServer  # noqa: PLC0415 - see above
-
-        settings = self._settings
-        if settings.embedded_redis:
-            redis = RedisServer(
-                settings.paths.redis,
-                settings.paths.redis_socket,
-                maxmemory_bytes=settings.redis_memory_bytes,
-            )
-            undo.callback(redis.stop)
-            redis.start()
-        bootstrap.prepare(settings, patient_document())
-
-    def _train_missing(self) -> None:
-        """Begin to train where there is no model; what is left of it ends with this run."""
-        if read_pointer(self._settings.paths.models, TAIL_MODEL, CHAMPION) is None:
-            self._settings.paths.logs.mkdir(exist_ok=True)
-            with (self._settings.paths.logs / "training.log").open("ab") as out:
-                subprocess.Popen(
-                    [sys.executable, "-m", TRAINING],
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=subprocess.STDOUT,
-                )
-
-    def _follow(self, answering: Answering) -> None:
-        """Start it anew whenever a source changes, until the end is wished."""
-        folders = [ROOT / room for room in ROOMS]
-        said = False
-        for changes in watch(
-            *folders,
-            watch_filter=PythonFilter(),
-            rust_timeout=LOOK_MILLISECONDS,
-            yield_on_timeout=True,
-            raise_interrupt=False,
-        ):
-            if self._ending.said:
-                return
-            if changes:
-                names = sorted({str(Path(path).relative_to(ROOT)) for _, path in changes})
-                say(f"Changed: {', '.join(names)}")
-                answering.restart()
-                said = False
-            elif answering.ended is not None and not said:
-                said = True
-                say(f"It ended with code {answering.ended}; the next change starts it again")
-
-
-def say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - to whoever sits at the terminal
+STAYS = "launch.dev.run"
 
 
 def main() -> None:
     keep_private()
     os.environ.setdefault("BALLAST_HOME", HOME)
+    # By it all that this run starts is found again, and ended.
+    token = os.environ[own_processes.TOKEN] = secrets.token_hex(8)
+    answering = Answering()
+    # Where a setting is wrong, what has begun is ended before anybody is told.
     try:
-        DevRun(Settings()).run()
-    except LaunchError as error:
-        sys.exit(str(error))
-    say("Ballast has ended: none of its processes runs any more.")
+        answering.start()
+        import_module(STAYS).main(token, answering)
+    finally:
+        answering.stop()
 
 
 if __name__ == "__main__":

@@ -4,53 +4,55 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
-MODULE = "launch.dev.platform"
+MODULE = "launch.dev.process"
 ENDS_WITHIN_SECONDS = 15.0
 
 
 class Answering:
     """Clients who come while one process ends and the next begins wait in the socket's queue."""
 
-    def __init__(self, listening: socket.socket) -> None:
-        self._listening = listening
+    def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        # By this it gets the listening socket, and sees when whoever started it has ended.
+        self._line: socket.socket | None = None
 
     def start(self) -> None:
         """Begin to import; it waits for `go`."""
-        number = self._listening.fileno()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, str(number), str(time.monotonic())],
-            stdin=subprocess.PIPE,
-            pass_fds=[number],
-            start_new_session=True,  # Ctrl-C is for the one that stays, which then ends this one
-        )
+        self._line, its_end = socket.socketpair()
+        with its_end:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE, str(time.monotonic())],
+                stdin=its_end.fileno(),
+                start_new_session=True,  # Ctrl-C is for the one that stays, which then ends this
+            )
 
-    def go(self) -> None:
-        """Let it open Redis and answer."""
-        process = self._running()
-        if process.stdin is not None and process.poll() is None:
-            process.stdin.write(b"go\n")
-            process.stdin.flush()
+    def go(self, listening: socket.socket) -> None:
+        """Let it open Redis, and answer who connects there."""
+        if self._line is None:
+            raise RuntimeError("it has not been started")
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has ended; `ended` tells how
+            socket.send_fds(self._line, [b"go"], [listening.fileno()])
 
-    def restart(self) -> None:
+    def restart(self, listening: socket.socket) -> None:
         self.stop()
         self.start()
-        self.go()
+        self.go(listening)
 
     def stop(self) -> None:
         """Let it close what it holds; kill it where that takes too long."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(ENDS_WITHIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+        line, self._line = self._line, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(ENDS_WITHIN_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if line is not None:
+            line.close()
 
     @property
     def ended(self) -> int | None:

@@ -1,9 +1,4 @@
-"""The process that answers: the gateway and every stage in one event loop, without Ray.
-
-`python -m launch.dev.platform FD BEGUN` serves on the listening socket FD; BEGUN is
-when it was started, by the monotonic clock. It waits for a line on its input before it opens
-Redis, and ends when its input does: with the process that started it, however that ends.
-"""
+"""The process that answers: the gateway and every stage in one event loop, without Ray."""
 
 import asyncio
 import logging
@@ -13,14 +8,17 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 
 import uvicorn
+from pydantic import ValidationError
 
+from config_store.alias_follower import AliasFollower
 from deployments.gateway.app import build_ingress
 from deployments.gateway.context import GatewayContext
-from deployments.gateway.hops import Handles
-from deployments.gateway.ingress import InferenceIngress
+from deployments.gateway.ingress.ingress import InferenceIngress
+from deployments.gateway.stages.hops import Handles
+from deployments.runtime.open_stage import OpenStage
 from deployments.runtime.transport.handle import Handle
 from deployments.stages import MODELS, STAGES, load, open_stage
 from launch.dev.replica import OneReplica
@@ -30,6 +28,7 @@ from models.tail.naming import TAIL_MODEL
 from observability.background import Loops
 from observability.logs import set_up
 from settings.environment import Settings
+from settings.redis_connection import REDIS_AWAY
 
 LOOK_SECONDS = 0.5
 ALWAYS_FIRST = ("features", "safety")
@@ -58,18 +57,35 @@ class DevPlatform:
         self._loops = Loops()
         # Last the one whose kernels take longest to compile, where no earlier run has done so.
         self._missing = ["tail", "forecasting", "optimization", "anomaly"]
-        self.tail_is_trained = self._champion_is_there()
+        # Began without what a replica waits for before it opens.
+        self._unwarmed: list[OpenStage] = []
+        self.tail_is_trained = tail_is_trained(settings)
 
     async def open(self) -> InferenceIngress:
         first = [*ALWAYS_FIRST, *(["tail"] if self.tail_is_trained else [])]
-        await asyncio.gather(*map(self._begin, first))
+        # All come to an end, well or not: what began beside one that failed is closed with it.
+        begun = await asyncio.gather(*map(self._begin, first), return_exceptions=True)
+        for failure in filter(None, begun):
+            raise failure
         self._missing = [name for name in self._missing if name not in first]
         models: dict[str, Handle] = {name: self._replicas[name] for name in MODELS}
         handles = Handles(self._replicas["features"], self._replicas["safety"], models)
-        self._context = context = await GatewayContext.opened(handles)
-        self._loops.start("start missing stages", self._begin_missing, lambda: LOOK_SECONDS)
+        self._context = await GatewayContext.opened(handles)
         self._log_to_the_terminal()
-        return build_ingress(context)
+        return build_ingress(self._context)
+
+    def open_the_rest(self) -> None:
+        """Begin what a first answer does not need, and would share the processor with."""
+        if (context := self._context) is None:
+            raise RuntimeError("the platform has not been opened")
+        aliases = AliasFollower(
+            context.replica.redis, self._settings.paths.models, context.clocks.wall
+        )
+        # There is no rollout's judge here: what is trained is in force at once.
+        self._loops.start(
+            "follow model aliases", aliases.step, lambda: LOOK_SECONDS, expected=REDIS_AWAY
+        )
+        self._loops.start("start missing stages", self._begin_missing, lambda: LOOK_SECONDS)
 
     async def close(self) -> None:
         await self._loops.stop()
@@ -82,8 +98,10 @@ class DevPlatform:
 
         One that fails keeps no other from it, and is left out until the next change of a source.
         """
+        while self._unwarmed:
+            await self._unwarmed.pop().stage.warm()
         for name in tuple(self._missing):
-            if name == "tail" and not self._champion_is_there():
+            if name == "tail" and not tail_is_trained(self._settings):
                 continue
             self._missing.remove(name)
             await self._begin_or_say_why(name)
@@ -91,9 +109,10 @@ class DevPlatform:
                 say("The tail model is trained, and answers")
 
     async def _begin(self, name: str) -> None:
-        opened = await open_stage(name)
+        opened = await open_stage(name, warmed=False)
         self._undo.push_async_callback(opened.close)
         self._replicas[name].replica = opened
+        self._unwarmed.append(opened)
 
     async def _begin_or_say_why(self, name: str) -> None:
         try:
@@ -107,17 +126,14 @@ class DevPlatform:
         set_up(self._settings.log_level, sys.stderr)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
-    def _champion_is_there(self) -> bool:
-        return read_pointer(self._settings.paths.models, TAIL_MODEL, CHAMPION) is not None
 
-
-async def serve(listening: socket.socket, begun: float) -> None:
-    """Answer until a signal or the end of the input says to stop; then close everything."""
+async def serve(listening: socket.socket, line: socket.socket, begun: float) -> None:
+    """Answer until a signal or the end of the line says to stop; then close everything."""
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ending.set)
-    loop.add_reader(sys.stdin.fileno(), ending.set)
+    loop.add_reader(line.fileno(), ending.set)
     platform = DevPlatform(Settings())
     try:
         await _answer(listening, platform, ending, begun)
@@ -142,9 +158,12 @@ async def _answer(
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve(sockets=[listening]))
+        while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody
+            await asyncio.sleep(0.005)
         say(f"Ballast answers, after {time.monotonic() - begun:.1f} s")
         if not platform.tail_is_trained:
             say("A small tail model is being trained; until then its fallback answers")
+        platform.open_the_rest()
         await ending.wait()
         server.should_exit = True
 
@@ -153,13 +172,19 @@ def say(sentence: str) -> None:
     print(sentence, flush=True)  # noqa: T201 - to whoever sits at the terminal
 
 
-def main() -> None:
-    for name in ALWAYS_FIRST:  # while Redis starts
+def load_first() -> None:
+    """Import what a first answer needs, while Redis starts."""
+    for name in ALWAYS_FIRST:
         load(name)
-    listening, begun = socket.socket(fileno=int(sys.argv[1])), float(sys.argv[2])
-    if sys.stdin.readline():  # else whoever started this has ended meanwhile
-        asyncio.run(serve(listening, begun))
+    with suppress(ValidationError):  # the process that stays says which setting is wrong
+        if tail_is_trained(Settings()):
+            load("tail")
 
 
-if __name__ == "__main__":
-    main()
+def tail_is_trained(settings: Settings) -> bool:
+    return read_pointer(settings.paths.models, TAIL_MODEL, CHAMPION) is not None
+
+
+def answer(listening: socket.socket, line: socket.socket, begun: float) -> None:
+    """Answer who connects to the first, until whoever holds the other end of the second ends."""
+    asyncio.run(serve(listening, line, begun))

@@ -13,8 +13,8 @@ class OneReplica:
         self.replica: OpenStage | None = None
 
     @property
-    def where(self) -> "Whereabouts":
-        return Whereabouts(self)
+    def where(self) -> "AddressQuestion":
+        return AddressQuestion(self)
 
     def options(self, *, method_name: str, _by_reference: bool) -> "Calls":
         """Give what calls the replica in the plain profile; all sessions are on the same one."""
@@ -26,7 +26,7 @@ class OneReplica:
         return self.replica
 
 
-class Whereabouts:
+class AddressQuestion:
     """The question where the replica listens."""
 
     def __init__(self, of: OneReplica) -> None:

@@ -1,5 +1,6 @@
 """Makes a training set and verifies one, by asking the platform that runs here."""
 
+import asyncio
 import secrets
 import tempfile
 from collections.abc import Callable
@@ -16,8 +17,13 @@ from features.datasets.file import ABOUT, sampled
 from features.datasets.spine_file import read_spine
 from features.datasets.verify import certificate_faults, differences
 from launch.errors import LaunchError
-from launch.features.door import Body, fetch, make_dataset
+from launch.platform_client import accepted, fetch
 from launch.progress import Progress
+
+LOOK_SECONDS = 0.25
+PATH = "/features/datasets"
+
+Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,7 @@ class Verdict:
     lines: list[str]
 
 
-def wish(spine: Path, features: list[str], sample: int) -> Body:
+def dataset_query(spine: Path, features: list[str], sample: int) -> Body:
     """Read which rows are wanted; raises BadSpineError."""
     rows = read_spine(spine)
     return {
@@ -38,10 +44,10 @@ def wish(spine: Path, features: list[str], sample: int) -> Body:
     }
 
 
-async def make(door: httpx.AsyncClient, query: Body, out: Path) -> list[str]:
+async def make(client: httpx.AsyncClient, query: Body, out: Path) -> list[str]:
     """Have a set made; gives lines that tell what it has."""
     with Progress().bar("Making the training set") as share:
-        certificate = await make_dataset(door, query, out, _shown(share))
+        certificate = await make_dataset(client, query, out, _shown(share))
     certificate_of(out).write_bytes(orjson.dumps(certificate, option=orjson.OPT_INDENT_2))
     counts, proof = certificate["counts"], certificate["replay"]
     missing = sum(1 for each in counts["missing"].values() if each == counts["rows"])
@@ -58,10 +64,10 @@ async def make(door: httpx.AsyncClient, query: Body, out: Path) -> list[str]:
     return lines
 
 
-async def verify(door: httpx.AsyncClient, file: Path, sample: int) -> Verdict:
+async def verify(client: httpx.AsyncClient, file: Path, sample: int) -> Verdict:
     """Hold a file against its certificate, and rows of it against the same made once more."""
     certificate = _read_certificate(file)
-    defined = await fetch(door, "GET", "/features/definitions")
+    defined = await fetch(client, "GET", "/features/definitions")
     versions = {each["name"]: each["version"] for each in defined["features"]}
     faults = certificate_faults(file, certificate, versions)
     if faults:
@@ -70,12 +76,43 @@ async def verify(door: httpx.AsyncClient, file: Path, sample: int) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder) / "again.parquet"
         with Progress().bar("Making rows once more") as share:
-            await make_dataset(door, _query(before), again, _shown(share))
+            await make_dataset(client, _query(before), again, _shown(share))
         faults = differences(before, pq.read_table(again))
     if faults:
         return _unsound(file, faults)
     line = f"{file} is what its certificate says; {len(before):,} rows made once more are equal."
     return Verdict(sound=True, lines=[line])
+
+
+async def make_dataset(
+    client: httpx.AsyncClient, query: Body, file: Path, progress: Callable[[int, int], None]
+) -> Body:
+    """Have a training set made, and write it to a file; gives its certificate."""
+    job = await fetch(client, "POST", PATH, query)
+    while job["state"] in {"queued", "running"}:
+        progress(job["done_rows"], job["rows"])
+        await asyncio.sleep(LOOK_SECONDS)
+        job = await fetch(client, "GET", f"{PATH}/{job['id']}")
+    if job["state"] != "done":
+        raise LaunchError(f"The training set was {job['state']}: {job['reason'] or 'by somebody'}")
+    progress(job["rows"], job["rows"])
+    await _download(client, f"{PATH}/{job['id']}/file", file)
+    await fetch(client, "DELETE", f"{PATH}/{job['id']}")
+    certificate: Body = job["certificate"]
+    return certificate
+
+
+async def _download(client: httpx.AsyncClient, path: str, file: Path) -> None:
+    async with client.stream("GET", path) as answer:
+        if not answer.is_success:
+            await answer.aread()
+        accepted("GET", path, answer)
+        try:
+            with file.open("wb") as opened:
+                async for piece in answer.aiter_bytes():
+                    opened.write(piece)
+        except OSError as error:
+            raise LaunchError(f"{file} cannot be written: {error.strerror or error}.") from None
 
 
 def _unsound(file: Path, faults: list[str]) -> Verdict:

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -18,12 +19,13 @@ from launch.front.configuration import Limits
 from launch.front.haproxy_process import real_binary
 from launch.front.listening import listen
 from launch.front.servers import FOLDER_VARIABLE
-from launch.front.wake import Wake
+from launch.front.wake import SignalWaiter
 from launch.front.watchdog import TICK_SECONDS, Watchdog, processes_of
 from observability.logs import set_up
 from settings.environment import Settings
 
 OWN_PID = "front.json"
+FORMER_ENDS_WITHIN_SECONDS = 5.0
 
 
 def main() -> None:
@@ -35,7 +37,7 @@ def main() -> None:
     set_up(settings.log_level)
     folder = Path(os.environ[FOLDER_VARIABLE])
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with Wake() as wake, _listener(given.listener, settings, folder) as listener:
+    with SignalWaiter() as wake, _listener(given.listener, settings, folder) as listener:
         limits = Limits.of_this_machine(settings.max_connections_per_address)
         watchdog = Watchdog(listener, folder, real_binary(), limits, time.monotonic)
         while not wake.end_ordered and given.parent in (None, os.getppid()):
@@ -56,15 +58,19 @@ def _listener(inherited: int | None, settings: Settings, folder: Path) -> socket
 
 
 def _end_former(file: Path) -> None:
-    """End the front that runs on this node, if one does."""
+    """End the front that runs on this node, if one does; one that hangs is killed."""
     try:
         pid, started = orjson.loads(file.read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
         return
-    if own_processes.alive(pid, started):
-        os.kill(pid, signal.SIGTERM)
-    while own_processes.alive(pid, started):
-        time.sleep(TICK_SECONDS)
+    until = time.monotonic() + FORMER_ENDS_WITHIN_SECONDS
+    with suppress(ProcessLookupError):
+        if own_processes.alive(pid, started):
+            os.kill(pid, signal.SIGTERM)
+        while own_processes.alive(pid, started):
+            time.sleep(TICK_SECONDS)
+            if time.monotonic() > until:
+                os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ docs/decisions/haproxy-mode.md says why each line is there.
 """
 
 import resource
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+from deployments.api import front_ids
 from deployments.api.errors import (
     InvalidError,
     NotFoundError,
@@ -67,7 +68,23 @@ frontend front
     http-request return status 404 content-type application/json string {not_found} if {{ path,url_dec -m reg -i '^/+(api/v1/+)?([.]+/+)*-(/|$)' }}
     http-request del-header x-request-disconnect-disabled
     http-request del-header x-request-timeout-seconds
-    default_backend gateways
+    # By it a request is known that is sent again to another gateway, which may have carried it out.
+    unique-id-format {front_id_format}
+    http-request del-header {front_id_header}
+    http-request set-header {front_id_header} %[unique-id] unless METH_GET
+{choice}    default_backend gateways
+# Those that know all that holds now. A draining gateway is none of them either.
+backend up_to_date
+    option httpchk
+    http-check connect
+    http-check send meth GET uri /-/healthz
+    http-check expect status 200
+    http-check connect
+    http-check send meth GET uri /-/up-to-date
+    http-check expect status 200
+    timeout check 2s
+    default-server check inter 500ms fastinter 250ms downinter 250ms fall 2 rise 2 observe layer4 error-limit 3 on-error mark-down
+{servers}    server nobody unix@{folder}/{nobody} backup no-check
 backend gateways
     option httpchk GET /-/healthz
     http-check expect status 200
@@ -116,7 +133,7 @@ class Limits:
         return cls(connections, min(per_address, connections))
 
 
-def configuration(folder: Path, listener: int, limits: Limits, servers: Iterable[Server]) -> str:
+def configuration(folder: Path, listener: int, limits: Limits, servers: Sequence[Server]) -> str:
     """Write the whole configuration, for a listening socket that HAProxy inherits."""
     return TEMPLATE.format(
         folder=folder,
@@ -124,6 +141,8 @@ def configuration(folder: Path, listener: int, limits: Limits, servers: Iterable
         listener=listener,
         connections=limits.connections,
         per_address=limits.per_address,
+        front_id_format=front_ids.FORMAT,
+        front_id_header=front_ids.HEADER,
         hung_up_on=limits.per_address + _TOLD,
         too_many=_quoted(TOO_MANY),
         not_found=_quoted(NOT_FOUND),
@@ -131,7 +150,17 @@ def configuration(folder: Path, listener: int, limits: Limits, servers: Iterable
         unavailable=_quoted(PAGES[503]),
         error_files="\n".join(f"    errorfile {status} {folder}/{status}.http" for status in PAGES),
         servers="".join(f"    server {each.name} {each.address}\n" for each in servers),
+        choice=_choice(servers),
     )
+
+
+def _choice(servers: Sequence[Server]) -> str:
+    """Send to those that are up to date while there is one: a straggler is asked last.
+
+    Only here all gateways are seen. Where all are stragglers, as without Redis, all are asked.
+    """
+    known = [f"    acl up_to_date srv_is_up(up_to_date/{each.name})\n" for each in servers]
+    return "".join(known) + ("    use_backend up_to_date if up_to_date\n" if known else "")
 
 
 def write_pages(folder: Path) -> None:

@@ -67,7 +67,7 @@ class FrontProcess:
                 try:
                     self._start_watchdog(listener)
                 except OSError:  # no process or memory left: the next turn tries again
-                    log.exception("The process of the front door could not be started again")
+                    log.exception("The process in front of the gateways could not be started again")
 
     def _start_watchdog(self, listener: socket.socket) -> None:
         command = [sys.executable, "-m", __package__, "--parent", str(os.getpid())]

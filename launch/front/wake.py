@@ -9,7 +9,7 @@ from typing import Self
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Wake:
+class SignalWaiter:
     """Takes the process's signals while it is open."""
 
     def __init__(self) -> None:

@@ -34,21 +34,23 @@ def backfill(
     ] = False,
 ) -> None:
     """Fetch a source's past anew, and show how far it is; it goes on without this command."""
-    from launch.features.door import front_door  # noqa: PLC0415 - keeps `ballast version` quick
+    from launch.platform_client import (  # noqa: PLC0415 - keeps `ballast version` quick
+        platform_client,
+    )
     from launch.sources import backfilling  # noqa: PLC0415 - see above
 
     if (watch or cancel) and (since or until or (watch and cancel)):
         raise failed("Give --watch or --cancel alone: they begin nothing.")
 
-    async def through_the_door() -> str:
-        async with front_door(read_settings()) as door:
+    async def ask_platform() -> str:
+        async with platform_client(read_settings()) as client:
             if cancel:
-                return await backfilling.cancel(door, name)
+                return await backfilling.cancel(client, name)
             if watch:
-                return await backfilling.watch(door, name)
-            return await backfilling.backfill(door, name, _aware(since), _aware(until))
+                return await backfilling.watch(client, name)
+            return await backfilling.backfill(client, name, _aware(since), _aware(until))
 
-    typer.echo(run(through_the_door()))
+    typer.echo(run(ask_platform()))
 
 
 def _aware(moment: datetime | None) -> datetime | None:

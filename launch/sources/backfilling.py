@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from launch.errors import LaunchError
-from launch.features.door import fetch
+from launch.platform_client import fetch
 from launch.progress import Progress
 
 LOOK_SECONDS = 0.5
@@ -17,41 +17,41 @@ State = dict[str, Any]
 
 
 async def backfill(
-    door: httpx.AsyncClient, name: str, since: datetime | None, until: datetime | None
+    client: httpx.AsyncClient, name: str, since: datetime | None, until: datetime | None
 ) -> str:
     """Begin it, and wait for its end."""
     wanted = {"from": since, "to": until}
     body = {key: each.isoformat() for key, each in wanted.items() if each is not None}
-    await fetch(door, "POST", _path(name), body)
-    return await _wait(door, name)
+    await fetch(client, "POST", _path(name), body)
+    return await _wait(client, name)
 
 
-async def cancel(door: httpx.AsyncClient, name: str) -> str:
-    return _outcome(name, await fetch(door, "DELETE", _path(name)))
+async def cancel(client: httpx.AsyncClient, name: str) -> str:
+    return _outcome(name, await fetch(client, "DELETE", _path(name)))
 
 
-async def watch(door: httpx.AsyncClient, name: str) -> str:
+async def watch(client: httpx.AsyncClient, name: str) -> str:
     """Wait for the past that is being fetched: the first time, or anew."""
-    state = await _state(door, name)
+    state = await _state(client, name)
     if _first_share(state) < 1:
-        await _watch_first(door, name)
-        state = await _state(door, name)
+        await _watch_first(client, name)
+        state = await _state(client, name)
     if (state["backfill"] or {}).get("state") in UNDER_WAY:
-        return await _wait(door, name)
+        return await _wait(client, name)
     return f"{name}: all of its past that is wanted is fetched, and none is fetched anew."
 
 
-async def _watch_first(door: httpx.AsyncClient, name: str) -> None:
+async def _watch_first(client: httpx.AsyncClient, name: str) -> None:
     with Progress().bar(f"The past of {name}") as show:
-        while (share := _first_share(state := await _state(door, name))) < 1:
+        while (share := _first_share(state := await _state(client, name))) < 1:
             show(share, f"{share:.0%}, {state['rows']:,} rows{_trouble(state)}")
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _wait(door: httpx.AsyncClient, name: str) -> str:
+async def _wait(client: httpx.AsyncClient, name: str) -> str:
     with Progress().bar(f"The past of {name}") as show:
-        while (found := await fetch(door, "GET", _path(name)))["state"] in UNDER_WAY:
-            await _show(door, name, found, show)
+        while (found := await fetch(client, "GET", _path(name)))["state"] in UNDER_WAY:
+            await _show(client, name, found, show)
             await asyncio.sleep(LOOK_SECONDS)
     if found["state"] == "failed":
         raise LaunchError(_outcome(name, found))
@@ -59,10 +59,10 @@ async def _wait(door: httpx.AsyncClient, name: str) -> str:
 
 
 async def _show(
-    door: httpx.AsyncClient, name: str, found: State, show: Callable[[float, str], None]
+    client: httpx.AsyncClient, name: str, found: State, show: Callable[[float, str], None]
 ) -> None:
     if found["state"] == "queued":
-        state = await _state(door, name)
+        state = await _state(client, name)
         waits = "waits for the past that was wanted first" if _first_share(state) < 1 else "begins"
         show(0.0, f"{waits}{_trouble(state)}")
         return
@@ -72,8 +72,8 @@ async def _show(
     )
 
 
-async def _state(door: httpx.AsyncClient, name: str) -> State:
-    for each in (await fetch(door, "GET", "/sources"))["sources"]:
+async def _state(client: httpx.AsyncClient, name: str) -> State:
+    for each in (await fetch(client, "GET", "/sources"))["sources"]:
         if each["name"] == name:
             found: State = each
             return found

@@ -3,19 +3,19 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 
 from redis.asyncio import Redis
 
+from config_store.document import ConfigDocument
 from config_store.errors import ConfigError
 from config_store.sources import SourceConfig, SourcesConfig
 from config_store.store import ConfigStore
 from launch.archive_command import opened_redis
 from launch.bootstrap import prepare_redis
+from launch.document_change import Made, change_document
 from launch.errors import LaunchError, UnknownSourceError
 from settings.environment import Settings
-
-AUTHOR = "ballast"
-ATTEMPTS = 5
 
 Change = Callable[[SourcesConfig], SourcesConfig]
 
@@ -32,23 +32,15 @@ async def configuration(settings: Settings) -> AsyncIterator[Redis]:
             raise LaunchError(str(error)) from None
 
 
-async def change_sources(redis: Redis, change: Change, reason: str, now: datetime) -> int:
-    """Publish and activate what a change makes of the active sources; gives the version.
+async def change_sources(
+    redis: Redis, models: Path, change: Change, reason: str, now: datetime
+) -> Made:
+    """Make a version of what a change makes of the active sources, and deploy it."""
 
-    Where another version became active meanwhile, the change is made to that one.
-    """
-    store = ConfigStore(redis)
-    for _ in range(ATTEMPTS):
-        before = await store.active()
-        sources = change(before.document.sources)
-        document = before.document.model_copy(update={"sources": sources})
-        number = await store.publish(document, AUTHOR, reason, now)
-        if await store.activate_after(number, before.number):
-            return number
-    raise LaunchError(
-        f"Nothing was changed: other versions became active {ATTEMPTS} times meanwhile. "
-        "See who activates them, and run the command again."
-    )
+    def changed(document: ConfigDocument) -> ConfigDocument:
+        return document.model_copy(update={"sources": change(document.sources)})
+
+    return await change_document(redis, models, changed, reason, now)
 
 
 def add(name: str, source: SourceConfig) -> Change:
@@ -105,7 +97,7 @@ def where(source: SourceConfig) -> str:
     match source.kind:
         case "clickhouse":
             return str(source.url or source.folder)
-        case "prometheus":
+        case "prometheus" | "candles":
             return str(source.url)
         case "push" | "remote_write" | "posted_logs":
             return _SENT[source.kind]

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from config_store.sources import (
-    ClickhouseSource,
     KafkaSource,
     LogsSource,
-    PrometheusSource,
+    QueriedSource,
     RemoteWriteSource,
     SourceConfig,
 )
 from config_store.store import ConfigStore
 from deployments.telemetry.asked_once import INTERVALS, ask_server
+from deployments.telemetry.remapping import mapping_of
 from features.sources.source import Gathered
 from features.telemetry.tables import METRICS
 from launch.sources.change import configuration, source_of
@@ -37,7 +37,7 @@ async def check(settings: Settings, name: str, now: datetime) -> str:
         return "\n".join(await check_logs(name, config, now))
     if isinstance(config, KafkaSource):
         return "\n".join(await check_kafka(name, config, now))
-    if isinstance(config, PrometheusSource | ClickhouseSource):
+    if isinstance(config, QueriedSource):
         asked = (await ask(name, config, now)).text
         states = await states_by_name(settings)
         seen = {} if isinstance(states, str) else states.get(name, {})
@@ -53,7 +53,7 @@ class Asked(NamedTuple):
     """Whether any metric had a value."""
 
 
-async def ask(name: str, config: PrometheusSource | ClickhouseSource, now: datetime) -> Asked:
+async def ask(name: str, config: QueriedSource, now: datetime) -> Asked:
     """Ask a server for its newest intervals, and say what came."""
     gathered = (await ask_server(name, config, now.timestamp)).gathered
     values = gathered.telemetry.columns()
@@ -61,13 +61,11 @@ async def ask(name: str, config: PrometheusSource | ClickhouseSource, now: datet
     return Asked("\n".join(_text(name, gathered, config)), measured)
 
 
-def _text(
-    name: str, gathered: Gathered, config: PrometheusSource | ClickhouseSource
-) -> Iterable[str]:
+def _text(name: str, gathered: Gathered, config: QueriedSource) -> Iterable[str]:
     rows = gathered.telemetry
     minutes = INTERVALS * config.cadence_seconds / 60
     entities = entities_of(rows)
-    metrics = (config.mapping if isinstance(config, PrometheusSource) else config.query).metrics
+    metrics = mapping_of(config).metrics
     yield (
         f"{name} answers: {len(rows)} rows of {len(entities)} entities in the last {minutes:g} min"
         f"{': ' + ', '.join(entities) if entities else ''}."

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from config_store.sources import RemoteWriteSource
 from deployments.telemetry.asked_once import NEWEST_WRITES, newest_interval, newest_sample_ms
-from features.sources.entries import Held
+from features.sources.entries import StreamSize
 from features.sources.remote_write.stream import SampleStream
 from features.sources.source import Gathered
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
@@ -30,7 +30,7 @@ async def check_writes(
     ]
 
 
-def held_text(held: Held) -> str:
+def held_text(held: StreamSize) -> str:
     writes = "write" if held.entries == 1 else "writes"
     return f"{held.entries} {writes} ({held.size / 1e6:.2f} MB)"
 

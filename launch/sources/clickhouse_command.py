@@ -8,12 +8,12 @@ import typer
 
 from launch.command import failed, read_settings
 from launch.sources.logs_command import Unit
-from launch.sources.steps import DryRun, SaveMapping, Yes, confirm, run, save, sentences
+from launch.sources.steps import DryRun, SaveMapping, Yes, confirm_and_connect, run, save, sentences
 
 if TYPE_CHECKING:
     from features.sources.clickhouse.columns_used import Stated
     from features.sources.clickhouse.rules import Query
-    from launch.sources.clickhouse_tables import ClickhouseWish
+    from launch.sources.clickhouse_tables import ClickhouseTarget
 
 
 def connect_clickhouse(
@@ -69,25 +69,23 @@ def connect_clickhouse(
         raise failed("Give one of --table, --sql and --mapping.")
     settings = read_settings()
     address = url if "://" in url or Path(url).is_dir() else f"http://{url}"
-    wish = clickhouse_tables.ClickhouseWish(
+    target = clickhouse_tables.ClickhouseTarget(
         name, address, user, password_file, database, cadence, lateness
     )
     with sentences():
-        clickhouse_tables.check_wish(wish)
+        clickhouse_tables.check_target(target)
     if not dry_run:
         run(connecting.refuse_taken_name(settings, name))
     now = datetime.now(UTC)
     stated = _stated(entity_column, time_column, latency_unit)
     if mapping is None and sql is None:
-        query = _proposed(wish, table, stated, now)
+        query = _proposed(target, table, stated, now)
     else:
-        query = _own(wish, mapping, sql, stated, now)
-    if save_mapping is not None:
-        save(save_mapping, query.model_dump_json(indent=2) + "\n")
+        query = _own(target, mapping, sql, stated, now)
+    save(save_mapping, query)
     if dry_run:
         return
-    confirm(run(connecting.consequence(settings)), yes=yes)
-    typer.echo(run(connecting.connect(settings, name, wish.source(query), now)))
+    confirm_and_connect(settings, name, target.source(query), now, yes=yes)
 
 
 def _stated(entity: str | None, time: str | None, unit: Unit | None) -> "Stated":
@@ -98,18 +96,18 @@ def _stated(entity: str | None, time: str | None, unit: Unit | None) -> "Stated"
 
 
 def _proposed(
-    wish: "ClickhouseWish", table: str | None, stated: "Stated", now: datetime
+    target: "ClickhouseTarget", table: str | None, stated: "Stated", now: datetime
 ) -> "Query":
     """Show what is proposed for a table, with a sample of it."""
     from launch.sources import clickhouse_tables, clickhouse_text  # noqa: PLC0415 - see above
 
-    proposal = run(clickhouse_tables.look_at(wish, table, stated, now))
+    proposal = run(clickhouse_tables.look_at(target, table, stated, now))
     clickhouse_text.show(proposal)
     return proposal.rules
 
 
 def _own(
-    wish: "ClickhouseWish",
+    target: "ClickhouseTarget",
     mapping: Path | None,
     sql: Path | None,
     stated: "Stated",
@@ -124,6 +122,6 @@ def _own(
             query = clickhouse_tables.read_query(mapping)
         elif sql is not None:
             text = clickhouse_tables.read_sql(sql)
-            query = run(clickhouse_tables.look_at_sql(wish, text, stated, now))
-    typer.echo(run(ask(wish.name, wish.source(query), now)).text)
+            query = run(clickhouse_tables.look_at_sql(target, text, stated, now))
+    typer.echo(run(ask(target.name, target.source(query), now)).text)
     return query

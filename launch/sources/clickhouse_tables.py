@@ -17,7 +17,7 @@ from features.sources.clickhouse.proposal import TableProposal, propose
 from features.sources.clickhouse.rules import Query
 from features.sources.clickhouse.template_columns import template_of
 from launch.errors import LaunchError
-from launch.sources.connecting import check_name, wrong
+from launch.sources.validation import checked, read_file, wrong
 
 _URL: Final[TypeAdapter[HttpUrl]] = TypeAdapter(HttpUrl)
 _QUERY: Final[TypeAdapter[Query]] = TypeAdapter(Query)
@@ -34,7 +34,7 @@ _ANY_QUERY: Final = _QUERY.validate_python(
 
 
 @dataclass(frozen=True, slots=True)
-class ClickhouseWish:
+class ClickhouseTarget:
     """The ClickHouse that a user names."""
 
     name: str
@@ -65,14 +65,14 @@ class ClickhouseWish:
         )
 
 
-def check_wish(wish: ClickhouseWish) -> None:
+def check_target(target: ClickhouseTarget) -> None:
     """Check what the user wrote, before anything is asked."""
     try:
-        if wish.folder is None:
-            _refuse_secrets(_URL.validate_python(wish.url))
-        check_name(wish.name, wish.source(_ANY_QUERY))
+        if target.folder is None:
+            _refuse_secrets(_URL.validate_python(target.url))
     except ValidationError as refusal:
         raise wrong(refusal) from None
+    checked(target.name, lambda: target.source(_ANY_QUERY))
 
 
 def _refuse_secrets(url: HttpUrl) -> None:
@@ -85,12 +85,7 @@ def _refuse_secrets(url: HttpUrl) -> None:
 
 def read_query(file: Path) -> Query:
     """Read a query of the user's own, as JSON."""
-    try:
-        return _QUERY.validate_json(file.read_bytes())
-    except ValidationError as refusal:
-        raise LaunchError(f"The mapping in {file}: {wrong(refusal)}") from None
-    except OSError as error:
-        raise LaunchError(f"The mapping {file} cannot be read: {error.strerror}.") from None
+    return read_file(file, "mapping", _QUERY.validate_json)
 
 
 def read_sql(file: Path) -> str:
@@ -101,29 +96,29 @@ def read_sql(file: Path) -> str:
 
 
 async def look_at(
-    wish: ClickhouseWish, table: str | None, stated: Stated, now: datetime
+    target: ClickhouseTarget, table: str | None, stated: Stated, now: datetime
 ) -> TableProposal:
     """Look at the tables, and propose what to make of the best of them."""
-    async with _asked(wish) as server:
+    async with _open_engine(target) as server:
         return await propose(
             server,
             now=now.timestamp(),
-            cadence_seconds=wish.cadence_seconds,
-            database=wish.database,
+            cadence_seconds=target.cadence_seconds,
+            database=target.database,
             table=table,
             stated=stated,
         )
 
 
-async def look_at_sql(wish: ClickhouseWish, sql: str, stated: Stated, now: datetime) -> Query:
+async def look_at_sql(target: ClickhouseTarget, sql: str, stated: Stated, now: datetime) -> Query:
     """See which columns the user's SQL answers."""
     try:
-        async with _asked(wish) as server:
+        async with _open_engine(target) as server:
             return await template_of(
                 server,
                 sql,
                 now=now.timestamp(),
-                cadence_seconds=wish.cadence_seconds,
+                cadence_seconds=target.cadence_seconds,
                 stated=stated,
             )
     except ValidationError as refusal:
@@ -131,8 +126,8 @@ async def look_at_sql(wish: ClickhouseWish, sql: str, stated: Stated, now: datet
 
 
 @asynccontextmanager
-async def _asked(wish: ClickhouseWish) -> AsyncIterator[Engine]:
-    engine = clickhouse_engine(wish.name, wish.source(_ANY_QUERY))
+async def _open_engine(target: ClickhouseTarget) -> AsyncIterator[Engine]:
+    engine = clickhouse_engine(target.name, target.source(_ANY_QUERY))
     try:
         yield engine
     finally:

@@ -9,6 +9,7 @@ import typer
 from launch.command import failed, read_settings
 from launch.sources import (
     backfill_command,
+    candles_command,
     clickhouse_command,
     kafka_command,
     logs_command,
@@ -23,7 +24,7 @@ from launch.sources.steps import (
     SaveMapping,
     TokenFile,
     Yes,
-    confirm,
+    confirm_and_connect,
     run,
     save,
     sentences,
@@ -31,13 +32,14 @@ from launch.sources.steps import (
 
 if TYPE_CHECKING:
     from features.sources.rules import Mapping
-    from launch.sources.connecting import PrometheusWish
+    from launch.sources.connecting import PrometheusTarget
 
 connect = typer.Typer(help="Connect a source of telemetry.", no_args_is_help=True)
 sources = typer.Typer(help="List, check, correct, pause and remove sources.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The source's name, as `sources list` prints it.")]
 
+connect.command("candles")(candles_command.connect_candles)
 connect.command("clickhouse")(clickhouse_command.connect_clickhouse)
 connect.command("remote-write")(remote_write_command.connect_remote_write)
 connect.command("logs")(logs_command.connect_logs)
@@ -63,42 +65,40 @@ def connect_prometheus(
 
     settings = read_settings()
     with sentences():
-        wish = connecting.prometheus_wish(name, url, cadence, token_file)
+        target = connecting.prometheus_target(name, url, cadence, token_file)
         own = None if mapping is None else connecting.read_mapping(mapping)
     if not dry_run:
         run(connecting.refuse_taken_name(settings, name))
         if not force:
-            run(connecting.refuse_again(settings, wish.url))
-    used = own or _proposed(wish, entity_label)
+            run(connecting.refuse_again(settings, target.url))
+    used = own or _proposed(target, entity_label)
     if own is not None:
-        _show_rows(wish, own, must_measure=not (force or dry_run))
-    if save_mapping is not None:
-        save(save_mapping, used.model_dump_json(indent=2) + "\n")
+        _show_rows(target, own, must_measure=not (force or dry_run))
+    save(save_mapping, used)
     if dry_run:
         return
-    confirm(run(connecting.consequence(settings)), yes=yes)
-    typer.echo(run(connecting.connect(settings, name, wish.source(used), datetime.now(UTC))))
+    confirm_and_connect(settings, name, target.source(used), datetime.now(UTC), yes=yes)
 
 
-def _proposed(wish: "PrometheusWish", entity_label: str | None) -> "Mapping":
+def _proposed(target: "PrometheusTarget", entity_label: str | None) -> "Mapping":
     """Show what is proposed, and give its mapping."""
     from launch.sources.connecting import look_at  # noqa: PLC0415 - see above
     from launch.sources.proposal_text import show  # noqa: PLC0415 - rich takes a moment
 
-    proposal = run(look_at(wish, entity_label, datetime.now(UTC)))
-    show(proposal, wish.url)
+    proposal = run(look_at(target, entity_label, datetime.now(UTC)))
+    show(proposal, target.url)
     return proposal.mapping
 
 
-def _show_rows(wish: "PrometheusWish", mapping: "Mapping", *, must_measure: bool) -> None:
+def _show_rows(target: "PrometheusTarget", mapping: "Mapping", *, must_measure: bool) -> None:
     """Show what a mapping of the user's gives now; refuse one that gives nothing at all."""
     from launch.sources.checking import ask  # noqa: PLC0415 - see above
 
-    found = run(ask(wish.name, wish.source(mapping), datetime.now(UTC)))
+    found = run(ask(target.name, target.source(mapping), datetime.now(UTC)))
     typer.echo(found.text)
     if must_measure and not found.measured:
         raise failed(
-            f"Nothing was connected: no metric of the mapping has a value at {wish.url}. See "
+            f"Nothing was connected: no metric of the mapping has a value at {target.url}. See "
             "whether its series and labels are named as there, or give --force to connect it as "
             "it is."
         )
@@ -117,8 +117,7 @@ def connect_push(
     with sentences():
         source = connecting.push_source(name, cadence)
     run(connecting.refuse_taken_name(settings, name))
-    confirm(run(connecting.consequence(settings)), yes=yes)
-    typer.echo(run(connecting.connect(settings, name, source, datetime.now(UTC))))
+    confirm_and_connect(settings, name, source, datetime.now(UTC), yes=yes)
     typer.echo(connecting.how_to_push(settings, name))
 
 
@@ -143,7 +142,7 @@ def correct_source(
     name: Name,
     mapping: Annotated[Path, typer.Argument(help="A file with the mapping, as JSON.")],
 ) -> None:
-    """Change the mapping of a prometheus or clickhouse source."""
+    """Change the mapping of a prometheus, clickhouse or candles source."""
     from launch.sources import correcting  # noqa: PLC0415 - keeps `ballast version` quick
 
     typer.echo(run(correcting.correct(read_settings(), name, mapping, datetime.now(UTC))))

@@ -7,14 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from random import SystemRandom
 
-from pydantic import HttpUrl, TypeAdapter, ValidationError
+from pydantic import HttpUrl, TypeAdapter
 
 from config_store.sources import (
     PrometheusSource,
     PushSource,
     RemoteWriteSource,
     SourceConfig,
-    SourcesConfig,
 )
 from config_store.store import ConfigStore
 from features.sources.http.connection import Limits
@@ -25,6 +24,7 @@ from features.sources.prometheus.source import SETTLING_SECONDS
 from features.sources.rules import Mapping
 from launch.errors import LaunchError
 from launch.sources.change import add, change_sources, configuration, refuse_taken
+from launch.sources.validation import checked, read_file, refuse_password
 from settings.environment import Settings
 
 # Who sits at a terminal is told sooner than what goes on by itself.
@@ -34,7 +34,7 @@ _URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
 
 
 @dataclass(frozen=True, slots=True)
-class PrometheusWish:
+class PrometheusTarget:
     """The Prometheus that a user names."""
 
     name: str
@@ -51,24 +51,16 @@ class PrometheusWish:
         )
 
 
-def prometheus_wish(
+def prometheus_target(
     name: str, url: str, cadence_seconds: int, token_file: Path | None
-) -> PrometheusWish:
+) -> PrometheusTarget:
     """Check what the user wrote, before anything is asked."""
     url = url if "://" in url else f"http://{url}"
     file = None if token_file is None else token_file.absolute()
-    wish = PrometheusWish(name, url, cadence_seconds, file)
-    try:
-        parsed = _URL.validate_python(url)
-        if parsed.username or parsed.password:
-            raise LaunchError(
-                "The URL holds a password, and the configuration holds no secret: leave it out, "
-                "and name a file that holds a token with --token-file."
-            )
-        check_name(name, wish.source(Mapping.model_validate(_ANY_MAPPING)))
-    except ValidationError as refusal:
-        raise wrong(refusal) from None
-    return wish
+    refuse_password(url)
+    target = PrometheusTarget(name, url, cadence_seconds, file)
+    checked(name, lambda: target.source(Mapping.model_validate(_ANY_MAPPING)))
+    return target
 
 
 # What the other fields are checked with, before there is a mapping.
@@ -80,12 +72,7 @@ _ANY_MAPPING = {
 
 def read_mapping(file: Path) -> Mapping:
     """Read a mapping of the user's own."""
-    try:
-        return Mapping.model_validate_json(file.read_bytes())
-    except ValidationError as refusal:
-        raise LaunchError(f"The mapping in {file} cannot be used: {_first(refusal)}") from None
-    except OSError as error:
-        raise LaunchError(f"The mapping {file} cannot be read: {error.strerror}.") from None
+    return read_file(file, "mapping", Mapping.model_validate_json)
 
 
 async def refuse_taken_name(settings: Settings, name: str) -> None:
@@ -128,15 +115,15 @@ async def consequence(settings: Settings) -> str:
 
 
 async def look_at(
-    wish: PrometheusWish, entity: str | None, now: datetime, *, plain: bool = False
+    target: PrometheusTarget, entity: str | None, now: datetime, *, plain: bool = False
 ) -> Proposal:
     """Ask the Prometheus what it has, and propose a mapping of it, plain where it is for writes."""
     at = int(now.timestamp() - SETTLING_SECONDS)
-    async with _asked(wish) as api:
+    async with _open_api(target) as api:
         return await propose(
             api,
-            at=at // wish.cadence_seconds * wish.cadence_seconds,
-            cadence_seconds=wish.cadence_seconds,
+            at=at // target.cadence_seconds * target.cadence_seconds,
+            cadence_seconds=target.cadence_seconds,
             entity=entity,
             plain=plain,
         )
@@ -145,32 +132,22 @@ async def look_at(
 async def connect(settings: Settings, name: str, source: SourceConfig, now: datetime) -> str:
     """Add the source to the configuration."""
     async with configuration(settings) as redis:
-        version = await change_sources(redis, add(name, source), f"{name} is connected", now)
-    return f"{name} is connected: configuration version {version} is active."
+        what, models = f"{name} is connected", settings.paths.models
+        made = await change_sources(redis, models, add(name, source), what, now)
+    return made.told(what)
 
 
 def push_source(name: str, cadence_seconds: int) -> PushSource:
     """Give a source of rows that clients post."""
-    try:
-        source = PushSource(cadence_seconds=cadence_seconds)
-        check_name(name, source)
-    except ValidationError as refusal:
-        raise wrong(refusal) from None
-    return source
+    return checked(name, lambda: PushSource(cadence_seconds=cadence_seconds))
 
 
 def remote_write_source(
     name: str, mapping: Mapping, cadence_seconds: int, release: int
 ) -> RemoteWriteSource:
     """Give a source of samples that a Prometheus of this major release writes."""
-    try:
-        source = RemoteWriteSource.model_validate(
-            {"mapping": mapping, "cadence_seconds": cadence_seconds, "prometheus": release}
-        )
-        check_name(name, source)
-    except ValidationError as refusal:
-        raise wrong(refusal) from None
-    return source
+    fields = {"mapping": mapping, "cadence_seconds": cadence_seconds, "prometheus": release}
+    return checked(name, lambda: RemoteWriteSource.model_validate(fields))
 
 
 def how_to_push(settings: Settings, name: str) -> str:
@@ -194,31 +171,15 @@ def how_to_post_lines(settings: Settings, name: str) -> str:
 
 
 @asynccontextmanager
-async def _asked(wish: PrometheusWish) -> AsyncIterator[PrometheusApi]:
+async def _open_api(target: PrometheusTarget) -> AsyncIterator[PrometheusApi]:
     api = PrometheusApi(
-        wish.name,
-        wish.url,
+        target.name,
+        target.url,
         random=SystemRandom().random,
-        token_file=wish.token_file,
+        token_file=target.token_file,
         limits=LOOKING,
     )
     try:
         yield api
     finally:
         await api.close()
-
-
-def check_name(name: str, source: SourceConfig) -> None:
-    """Check the name by the rules of the configuration."""
-    SourcesConfig(named={name: source})
-
-
-def wrong(refusal: ValidationError) -> LaunchError:
-    """Say what was refused of what the user wrote."""
-    return LaunchError(f"This cannot be connected: {_first(refusal)}")
-
-
-def _first(refusal: ValidationError) -> str:
-    first = refusal.errors()[0]
-    where = " ".join(str(part) for part in first["loc"] if part not in ("named", "[key]"))
-    return f"{where}{': ' if where else ''}{first['msg']} (given: {first['input']})."

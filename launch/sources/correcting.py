@@ -6,11 +6,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from config_store.sources import ClickhouseSource, PrometheusSource, SourceConfig, SourcesConfig
-from deployments.telemetry.remapping import Asked, mapping_id
+from config_store.sources import QueriedSource, SourceConfig, SourcesConfig
+from deployments.telemetry.remapping import Asked, mapping_field, mapping_id
+from launch.document_change import Made
 from launch.errors import LaunchError
 from launch.sources.change import Change, change_sources, configuration, source_of
-from launch.sources.connecting import wrong
+from launch.sources.validation import wrong
 from settings.environment import Settings
 
 
@@ -19,19 +20,18 @@ async def correct(settings: Settings, name: str, path: Path, now: datetime) -> s
     rules = _read(path)
 
     def change(sources: SourcesConfig) -> SourcesConfig:
-        source = _asked(name, source_of(sources, name))
-        field = "mapping" if isinstance(source, PrometheusSource) else "query"
+        source = _comparable(name, source_of(sources, name))
+        fields = source.model_dump(mode="json") | {mapping_field(source): rules}
         try:
-            changed = type(source).model_validate(source.model_dump(mode="json") | {field: rules})
+            changed = type(source).model_validate(fields)
         except ValidationError as refusal:
             raise wrong(refusal) from None
         return _with(sources, name, changed)
 
-    version = await _publish(settings, change, f"the mapping of {name} is corrected", now)
+    made = await _publish(settings, change, f"the mapping of {name} is corrected", now)
     return (
-        f"The mapping of {name} is corrected: configuration version {version} is active. It is "
-        "compared with the one in force and followed where it is within bounds; "
-        "`ballast sources list` shows what became of it."
+        f"{made.told(f'The mapping of {name} is corrected')} It is compared with the one in force "
+        "and followed where it is within bounds; `ballast sources list` shows what became of it."
     )
 
 
@@ -39,26 +39,24 @@ async def force(settings: Settings, name: str, now: datetime) -> str:
     """Have the configured mapping followed although it is out of bounds."""
 
     def change(sources: SourcesConfig) -> SourcesConfig:
-        source = _asked(name, source_of(sources, name))
+        source = _comparable(name, source_of(sources, name))
         return _with(sources, name, source.model_copy(update={"forced": mapping_id(source)}))
 
-    version = await _publish(settings, change, f"the mapping of {name} is forced", now)
-    return (
-        f"The mapping of {name} is followed, whatever it gives: configuration version {version} "
-        "is active. A later change of it is compared again."
-    )
+    made = await _publish(settings, change, f"the mapping of {name} is forced", now)
+    what = f"The mapping of {name} is followed, whatever it gives"
+    return f"{made.told(what)} A later change of it is compared again."
 
 
-async def _publish(settings: Settings, change: Change, reason: str, now: datetime) -> int:
+async def _publish(settings: Settings, change: Change, reason: str, now: datetime) -> Made:
     async with configuration(settings) as redis:
-        return await change_sources(redis, change, reason, now)
+        return await change_sources(redis, settings.paths.models, change, reason, now)
 
 
-def _asked(name: str, source: SourceConfig) -> Asked:
-    if not isinstance(source, PrometheusSource | ClickhouseSource):
+def _comparable(name: str, source: SourceConfig) -> Asked:
+    if not isinstance(source, QueriedSource):
         raise LaunchError(
-            f"{name} is of the kind {source.kind}: only of a prometheus or clickhouse source is a "
-            "mapping compared before it is followed."
+            f"{name} is of the kind {source.kind}: only of a prometheus, clickhouse or candles "
+            "source is a mapping compared before it is followed."
         )
     return source
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from launch.command import read_settings
-from launch.sources.steps import DryRun, Yes, confirm, run, sentences
+from launch.sources.steps import DryRun, Yes, confirm_and_connect, run, sentences
 
 
 class Format(StrEnum):
@@ -83,8 +83,7 @@ def connect_kafka(
     kafka_text.show(looked)
     if dry_run:
         return
-    confirm(run(connecting.consequence(settings)), yes=yes)
-    typer.echo(run(connecting.connect(settings, name, looked.source, now)))
+    confirm_and_connect(settings, name, looked.source, now, yes=yes)
 
 
 def _absolute(file: Path | None) -> str | None:

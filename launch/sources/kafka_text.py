@@ -11,13 +11,13 @@ from features.telemetry.columns import Telemetry
 from launch.sources.change import where
 from launch.sources.consequences import follows
 from launch.sources.gathered_text import complaint_lines
-from launch.sources.kafka_topic import Looked, given_metrics, summary
+from launch.sources.kafka_topic import TopicSample, given_metrics, summary
 from launch.sources.proposal_text import columns, plain_console, printable
 
 SHOWN_ROWS = 8
 
 
-def show(looked: Looked) -> None:
+def show(looked: TopicSample) -> None:
     console: Console = plain_console()
     rows = looked.found.telemetry
     console.print(f"{where(looked.source)}, {looked.source.format}: ", end="")

@@ -6,19 +6,18 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import ValidationError
 
 from config_store.sources import KafkaSource
 from features.sources.kafka.sample import Sample, format_of, newest, rows_of
 from features.sources.prometheus.proposed import METRICS
 from features.sources.source import Gathered
 from features.telemetry.columns import Telemetry
-from launch.sources.connecting import check_name, wrong
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
 from launch.sources.proposal_text import few
+from launch.sources.validation import checked
 
 
-class Looked(NamedTuple):
+class TopicSample(NamedTuple):
     """The newest messages of a topic, and the rows that they give."""
 
     source: KafkaSource
@@ -28,23 +27,17 @@ class Looked(NamedTuple):
 
 def kafka_source(name: str, fields: Mapping[str, Any]) -> KafkaSource:
     """Give a source of what the user named."""
-    try:
-        source = KafkaSource.model_validate(
-            {key: value for key, value in fields.items() if value is not None}
-        )
-        check_name(name, source)
-    except ValidationError as refusal:
-        raise wrong(refusal) from None
-    return source
+    given = {key: value for key, value in fields.items() if value is not None}
+    return checked(name, lambda: KafkaSource.model_validate(given))
 
 
-async def look_at(name: str, fields: Mapping[str, Any], now: datetime) -> Looked:
+async def look_at(name: str, fields: Mapping[str, Any], now: datetime) -> TopicSample:
     """Read the newest messages; a format that was not named is seen by them."""
     source = kafka_source(name, fields)
     sample = await asyncio.to_thread(newest, name, source)
     if fields.get("format") is None:
         source = kafka_source(name, {**fields, "format": format_of(name, sample)})
-    return Looked(source, sample, _rows(source, sample, now))
+    return TopicSample(source, sample, _rows(source, sample, now))
 
 
 async def check_kafka(name: str, source: KafkaSource, now: datetime) -> list[str]:

@@ -4,16 +4,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-import httpx
-
 from config_store.sources import SourceConfig
 from config_store.store import ConfigStore
-from launch import own_processes
-from launch.run_record import RunRecord
+from launch.errors import LaunchError
+from launch.platform_client import client_of, fetch, running_here
 from launch.sources.change import change_sources, configuration, pause, remove, where
 from settings.environment import Settings
 
-DOOR_ANSWERS_WITHIN_SECONDS = 5.0
+ANSWERS_WITHIN_SECONDS = 5.0
 BAR_CHARACTERS = 20
 UNDER_WAY = {"queued", "running"}
 NOT_RUNNING = "the platform does not run here"
@@ -37,29 +35,29 @@ async def listed(settings: Settings) -> str:
 
 async def remove_source(settings: Settings, name: str, now: datetime) -> str:
     async with configuration(settings) as redis:
-        version = await change_sources(redis, remove(name), f"{name} is removed", now)
-    return f"{name} is removed: configuration version {version} is active. What it gave is kept."
+        what, models = f"{name} is removed", settings.paths.models
+        made = await change_sources(redis, models, remove(name), what, now)
+    return f"{made.told(what)} What it gave is kept."
 
 
 async def set_paused(settings: Settings, name: str, now: datetime, *, paused: bool) -> str:
-    done = "paused" if paused else "resumed"
+    what = f"{name} is {'paused' if paused else 'resumed'}"
+    change, models = pause(name, paused=paused), settings.paths.models
     async with configuration(settings) as redis:
-        version = await change_sources(redis, pause(name, paused=paused), f"{name} is {done}", now)
-    return f"{name} is {done}: configuration version {version} is active."
+        return (await change_sources(redis, models, change, what, now)).told(what)
 
 
 async def states_by_name(settings: Settings) -> dict[str, dict[str, Any]] | str:
     """Ask the platform how its sources are; a text says why it cannot tell."""
-    run = RunRecord(settings.home).read()
-    if run is None or not run.ready or not own_processes.alive(run.pid, run.started):
+    run = running_here(settings)
+    if run is None or not run.ready:
         return NOT_RUNNING
     try:
-        key = settings.paths.key_file.read_text().strip()
-        async with httpx.AsyncClient(timeout=DOOR_ANSWERS_WITHIN_SECONDS) as client:
-            answer = await client.get(f"{run.url}/sources", headers={"X-API-Key": key})
-        return {each["name"]: each for each in answer.raise_for_status().json()["sources"]}
-    except (httpx.HTTPError, OSError, ValueError) as error:
-        return f"the platform does not tell how they are: {error or type(error).__name__}"
+        async with client_of(settings, run, ANSWERS_WITHIN_SECONDS) as client:
+            found = await fetch(client, "GET", "/sources")
+        return {each["name"]: each for each in found["sources"]}
+    except (LaunchError, ValueError) as error:
+        return f"the platform does not tell how they are: {error}"
 
 
 def held_back(name: str, state: dict[str, Any]) -> Iterator[str]:

@@ -16,8 +16,8 @@ from features.sources.logs.patterns import LineRead, LineReader
 from features.sources.logs.proposal import LogProposal, Stated, propose
 from features.sources.source import Gathered
 from launch.errors import LaunchError
-from launch.sources.connecting import check_name, wrong
 from launch.sources.gathered_text import complaint_lines, entities_of, metric_lines
+from launch.sources.validation import checked, read_file, wrong
 
 
 def look_at(name: str, patterns: Sequence[str], stated: Stated) -> LogProposal:
@@ -31,26 +31,22 @@ def look_at(name: str, patterns: Sequence[str], stated: Stated) -> LogProposal:
 
 
 def logs_source(name: str, rules: LogRules, cadence_seconds: int, lateness: int) -> LogsSource:
-    try:
-        source = LogsSource(lines=rules, cadence_seconds=cadence_seconds, lateness_seconds=lateness)
-        check_name(name, source)
-    except ValidationError as refusal:
-        raise wrong(refusal) from None
-    return source
+    return checked(
+        name,
+        lambda: LogsSource(lines=rules, cadence_seconds=cadence_seconds, lateness_seconds=lateness),
+    )
 
 
 def posted_source(
     name: str, rules: LineRules, cadence_seconds: int, lateness: int
 ) -> PostedLogsSource:
     """Give a source of lines that clients post."""
-    try:
-        source = PostedLogsSource(
+    return checked(
+        name,
+        lambda: PostedLogsSource(
             lines=rules, cadence_seconds=cadence_seconds, lateness_seconds=lateness
-        )
-        check_name(name, source)
-    except ValidationError as refusal:
-        raise wrong(refusal) from None
-    return source
+        ),
+    )
 
 
 def without_paths(rules: LogRules) -> LineRules:
@@ -61,26 +57,21 @@ def without_paths(rules: LogRules) -> LineRules:
 def read_line_rules(file: Path) -> LineRules:
     """Read rules of the user's own for posted lines; which files they were made of is no matter."""
     try:
-        found = orjson.loads(file.read_bytes())
-        if isinstance(found, dict):
-            found.pop("paths", None)
-        return LineRules.model_validate_json(orjson.dumps(found))
-    except ValidationError as refusal:
-        raise LaunchError(f"The rules in {file}: {wrong(refusal)}") from None
+        return read_file(file, "rules", _line_rules)
     except orjson.JSONDecodeError as error:
         raise LaunchError(f"The rules in {file} are no JSON: {error}.") from None
-    except OSError as error:
-        raise LaunchError(f"The rules {file} cannot be read: {error.strerror}.") from None
+
+
+def _line_rules(text: bytes) -> LineRules:
+    found = orjson.loads(text)
+    if isinstance(found, dict):
+        found.pop("paths", None)
+    return LineRules.model_validate_json(orjson.dumps(found))
 
 
 def read_rules(file: Path) -> LogRules:
     """Read rules of the user's own."""
-    try:
-        return LogRules.model_validate_json(file.read_bytes())
-    except ValidationError as refusal:
-        raise LaunchError(f"The rules in {file}: {wrong(refusal)}") from None
-    except OSError as error:
-        raise LaunchError(f"The rules {file} cannot be read: {error.strerror}.") from None
+    return read_file(file, "rules", LogRules.model_validate_json)
 
 
 def newest_time(rules: LogRules) -> float | None:

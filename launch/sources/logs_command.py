@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from launch.command import failed, read_settings
-from launch.sources.steps import DryRun, Yes, confirm, run, save, sentences
+from launch.sources.steps import DryRun, Yes, confirm_and_connect, run, save, sentences
 
 if TYPE_CHECKING:
     from config_store.sources import LogsSource, PostedLogsSource
@@ -109,12 +109,10 @@ def connect_logs(
                 source = log_files.posted_source(
                     name, log_files.without_paths(source.lines), cadence, lateness
                 )
-    if save_rules is not None:
-        save(save_rules, source.lines.model_dump_json(indent=2) + "\n")
+    save(save_rules, source.lines)
     if dry_run:
         return
-    confirm(run(connecting.consequence(settings)), yes=yes)
-    typer.echo(run(connecting.connect(settings, name, source, now)))
+    confirm_and_connect(settings, name, source, now, yes=yes)
     if posted:
         typer.echo(connecting.how_to_post_lines(settings, name))
 

@@ -1,5 +1,6 @@
 """Prints what was found at a Prometheus, and how it would be used."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -8,8 +9,9 @@ from rich.text import Text
 
 from features.sources.prometheus.proposed import Chosen, Proposal
 from features.telemetry.columns import COLUMNS
-from launch.sources.coarse import within_a_bucket
 from launch.sources.consequences import follows
+from models.tail.buckets import Bucket, shown_within
+from models.tail.requests import QUANTILES
 
 SHOWN_ENTITIES = 12
 # In a log or a pipe nobody knows the width; narrower, PromQL could not be read.
@@ -116,3 +118,14 @@ def columns(*names: str) -> Table:
     for name in names:
         table.add_column(Text(name, style="bold"), overflow="fold", no_wrap=name == "metric")
     return table
+
+
+def within_a_bucket(proposal: Proposal) -> dict[str, Bucket]:
+    """Give the bucket of each service whose newest quantiles all lie within one."""
+    quantiles: dict[str, dict[str, float]] = defaultdict(dict)
+    for chosen in proposal.chosen:
+        if chosen.metric in QUANTILES:
+            for entity, value in chosen.newest.items():
+                quantiles[entity][chosen.metric] = value
+    found = {entity: shown_within(values) for entity, values in sorted(quantiles.items())}
+    return {entity: bucket for entity, bucket in found.items() if bucket is not None}

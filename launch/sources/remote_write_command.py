@@ -14,7 +14,7 @@ from launch.sources.steps import (
     SaveMapping,
     TokenFile,
     Yes,
-    confirm,
+    confirm_and_connect,
     run,
     save,
     sentences,
@@ -68,13 +68,11 @@ def connect_remote_write(
         used = _proposed(name, look_at or "", entity_label, cadence, token_file)
     with sentences():
         source = connecting.remote_write_source(name, used, cadence, edition)
-    if save_mapping is not None:
-        save(save_mapping, used.model_dump_json(indent=2) + "\n")
+    save(save_mapping, used)
     typer.echo(sender_config(settings, name, used))
     if dry_run:
         return
-    confirm(run(connecting.consequence(settings)), yes=yes)
-    typer.echo(run(connecting.connect(settings, name, source, datetime.now(UTC))))
+    confirm_and_connect(settings, name, source, datetime.now(UTC), yes=yes)
 
 
 def _proposed(
@@ -85,7 +83,7 @@ def _proposed(
     from launch.sources.proposal_text import show  # noqa: PLC0415 - rich takes a moment
 
     with sentences():
-        wish = connecting.prometheus_wish(name, url, cadence, token_file)
-    proposal = run(connecting.look_at(wish, entity_label, datetime.now(UTC), plain=True))
-    show(proposal, wish.url)
+        target = connecting.prometheus_target(name, url, cadence, token_file)
+    proposal = run(connecting.look_at(target, entity_label, datetime.now(UTC), plain=True))
+    show(proposal, target.url)
     return proposal.mapping

@@ -5,8 +5,7 @@ from urllib.parse import urlsplit
 
 from features.sources.remote_write.needed import Needed
 from features.sources.rules import Mapping
-from launch import own_processes
-from launch.run_record import RunRecord
+from launch.platform_client import running_here
 from settings.environment import Settings
 
 KEY_FILE = "/etc/prometheus/ballast.key"
@@ -40,8 +39,8 @@ def sender_config(settings: Settings, name: str, mapping: Mapping) -> str:
 
 def _address(settings: Settings) -> str:
     """Give where the platform runs, or would."""
-    run = RunRecord(settings.home).read()
-    if run is not None and own_processes.alive(run.pid, run.started):
+    run = running_here(settings)
+    if run is not None:
         return run.url.rstrip("/")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"

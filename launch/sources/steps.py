@@ -1,17 +1,23 @@
 """What the commands that connect sources do alike: their options, and how they ask and fail."""
 
 import asyncio
-import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from features.errors import FeatureError
-from launch.command import failed
+from launch.command import confirm, failed
 from launch.errors import LaunchError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from config_store.sources import SourceConfig
+    from settings.environment import Settings
 
 T = TypeVar("T")
 
@@ -43,28 +49,26 @@ Force = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be connected.")]
 
 
-def save(file: Path, text: str) -> None:
-    """Write a file that the user named, or say in a sentence why that cannot be done."""
+def save(file: Path | None, rules: "BaseModel") -> None:
+    """Write the mapping as JSON if a file is named; a sentence says why that cannot be done."""
+    if file is None:
+        return
     try:
-        file.write_text(text)
+        file.write_text(rules.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise failed(f"{file} cannot be written: {error.strerror or error}.") from None
 
 
-def confirm(consequence: str, *, yes: bool) -> None:
-    """Say what follows, and ask whether to go on; without a terminal nobody can be asked."""
-    if consequence:
+def confirm_and_connect(
+    settings: "Settings", name: str, source: "SourceConfig", now: datetime, *, yes: bool
+) -> None:
+    """Say what follows, ask whether to go on, and add the source to the configuration."""
+    from launch.sources import connecting  # noqa: PLC0415 - keeps `ballast version` quick
+
+    if consequence := run(connecting.consequence(settings)):
         typer.echo(consequence)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise failed(
-            "Nothing was changed: run the command again with --yes to connect this, or where "
-            "it can ask you."
-        )
-    if not typer.confirm("Connect it like this?"):
-        typer.echo("Nothing was changed.")
-        raise typer.Exit
+    confirm("Connect it like this?", yes=yes)
+    typer.echo(run(connecting.connect(settings, name, source, now)))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from deployments.forecasting.loaded_models import registered_name, save_with_kind
-from launch.training.champion import make_champion
+from launch.training.champion import make_champion, note_trained
 from launch.training.due import HISTORY_HOURS, due
 from launch.training.lines import tell_lack, tell_progress
 from launch.training.low_priority import step_back
-from launch.training.noting import note_trained
 from launch.training.past import is_made_up, read_minutes, read_series
 from models.errors import TrainingDataError
 from models.forecasting.forecaster import HOUR, Forecaster, HourlySeries

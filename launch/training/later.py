@@ -34,7 +34,7 @@ class TrainingLater:
         clock: Callable[[], float] = time.time,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
-        """`wait` waits so many seconds and answers whether the end is wished meanwhile."""
+        """`wait` waits so many seconds and answers whether a stop is requested meanwhile."""
         self._jobs = jobs
         self._folder = scratch / "training"
         self._log_file = log_file

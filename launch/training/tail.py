@@ -4,10 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-from launch.training.champion import make_champion
+from launch.training.champion import make_champion, note_trained
 from launch.training.lines import tell_lack, tell_progress
 from launch.training.low_priority import step_back
-from launch.training.noting import note_trained
 from launch.training.past import is_made_up, read_rows
 from models.errors import TrainingDataError
 from models.registry import Registry

@@ -1,4 +1,4 @@
-"""Run by `ballast up`: python -m launch.zygote DOOR, ended by the end of its input."""
+"""Run by `ballast up`: python -m launch.zygote SOCKET, ended by the end of its input."""
 
 import gc
 import sys
@@ -19,7 +19,7 @@ def main() -> None:
     run(forked.order)
 
 
-def _zygote(door: Path) -> Fork | None:
+def _zygote(socket_path: Path) -> Fork | None:
     """Give what a fork is to do; None in the zygote itself, when it ends."""
     gc.disable()  # next to nothing of what is imported is garbage
     fork_check, preload = ForkCheck(), Preload()
@@ -27,7 +27,7 @@ def _zygote(door: Path) -> Fork | None:
     def accepts(order: Order) -> bool:
         return fork_check.allows(order) and preload.may_be_forked()
 
-    zygote = Zygote(door, sys.stdin.fileno(), accepts)
+    zygote = Zygote(socket_path, sys.stdin.fileno(), accepts)
     try:
         preload.run(lambda: zygote.serve(0))
         while zygote.serve():

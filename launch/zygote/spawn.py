@@ -23,7 +23,7 @@ class ZygoteProcess:
     """It ends with its input, and so with whoever began it, however that ends."""
 
     def __init__(self, scratch: Path) -> None:
-        self.door = scratch / "zygote.sock"
+        self.socket_path = scratch / "zygote.sock"
         self.log = scratch / "zygote.log"
         self.restarts = 0
         self._variables: dict[str, str] = {}
@@ -41,7 +41,7 @@ class ZygoteProcess:
         self._variables = {**variables, JOB: NO_JOB, RAYLET_PID: str(os.getpid())}
         self._process = self._spawn()
         self._guard.start()
-        return {SOCKET: str(self.door)}
+        return {SOCKET: str(self.socket_path)}
 
     def stop(self) -> None:
         with self._changing:  # from here on the guard starts no other
@@ -57,10 +57,10 @@ class ZygoteProcess:
         self._guard.join(ENDS_WITHIN_SECONDS)
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
-        self.door.unlink(missing_ok=True)  # of one that was killed
+        self.socket_path.unlink(missing_ok=True)  # of one that was killed
         with self.log.open("ab") as log_file:
             return subprocess.Popen(
-                [sys.executable, "-m", __package__, str(self.door)],
+                [sys.executable, "-m", __package__, str(self.socket_path)],
                 env=self._variables,
                 stdin=subprocess.PIPE,
                 stdout=log_file,

@@ -24,10 +24,10 @@ WORKER = f"/ray/{WORKER_FILE}"
 
 def hand_over() -> None:
     """Have the zygote do what this process was started for; return if that does not suit."""
-    order, door = order_of(sys.orig_argv), os.environ.get(SOCKET)
-    if order is None or door is None:
+    order, socket_path = order_of(sys.orig_argv), os.environ.get(SOCKET)
+    if order is None or socket_path is None:
         return
-    status = fork_worker(door, order)
+    status = fork_worker(socket_path, order)
     if status is not None:
         # Nothing was begun here that would have to be ended.
         os._exit(status)
@@ -40,12 +40,12 @@ def order_of(command: list[str]) -> Order | None:
     return None
 
 
-def fork_worker(door: str, order: Order) -> int | None:
+def fork_worker(socket_path: str, order: Order) -> int | None:
     """Let the zygote begin the worker and wait for its end; None when the zygote does not."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(PATIENCE_SECONDS)
         try:
-            connection.connect(door)
+            connection.connect(socket_path)
             send(connection, order)
             if connection.recv(1) != STARTED:
                 return None

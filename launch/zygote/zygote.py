@@ -32,12 +32,12 @@ class Fork(Exception):  # noqa: N818 - no error: it is how a fork leaves the loo
 class Zygote:
     """One thread, on purpose: what a fork of several would hold is anybody's guess."""
 
-    def __init__(self, door: Path, lifeline: int, accepts: Accepts) -> None:
+    def __init__(self, socket_path: Path, parent_input: int, accepts: Accepts) -> None:
         self._accepts = accepts
-        self._lifeline = lifeline
+        self._parent_input = parent_input
         self._waiting: dict[int, socket.socket] = {}
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(door))
+        self._listener.bind(str(socket_path))
         self._listener.listen(64)
         self._listener.setblocking(False)
         self._ended, self._told = socket.socketpair()
@@ -46,7 +46,7 @@ class Zygote:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
         self._selector = selectors.DefaultSelector()
-        for source in (self._listener, self._ended, lifeline):
+        for source in (self._listener, self._ended, parent_input):
             self._selector.register(source, selectors.EVENT_READ)
 
     def serve(self, patience_s: float | None = None) -> bool:
@@ -57,7 +57,7 @@ class Zygote:
             self._tell_ends()
         if self._listener.fileno() in ready:
             self._take_all()
-        return self._lifeline not in ready
+        return self._parent_input not in ready
 
     def _take_all(self) -> None:
         while True:
@@ -101,7 +101,7 @@ class Zygote:
     def _let_go(self) -> None:
         signal.set_wakeup_fd(-1)
         self._selector.close()
-        os.close(self._lifeline)
+        os.close(self._parent_input)
         for each in (self._listener, self._ended, self._told, *self._waiting.values()):
             each.close()
 

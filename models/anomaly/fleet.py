@@ -32,7 +32,7 @@ _KIND = "fleet"
 
 
 @dataclass(frozen=True)
-class Roster:
+class FleetLayout:
     """Who is in a fleet: so many members, each with the same metrics."""
 
     members: int
@@ -100,7 +100,7 @@ def by_member(attribution: FloatArray, members: int) -> FloatArray:
 class Fleet:
     """One fleet of fixed members. It changes with every point; one thread at a time."""
 
-    def __init__(self, roster: Roster, settings: FleetSettings | None = None) -> None:
+    def __init__(self, roster: FleetLayout, settings: FleetSettings | None = None) -> None:
         self.roster, self.settings = roster, settings or FleetSettings()
         self.dimensions, self.seen = roster.dimensions, 0
         self._weights = np.array(roster.weights)
@@ -140,7 +140,7 @@ class Fleet:
         fixed: dict[str, Any] = dict(snapshot.settings)
         try:
             seen, members = fixed.pop("seen"), fixed.pop("members")
-            roster = Roster(members, tuple(snapshot.arrays["weights"].tolist()))
+            roster = FleetLayout(members, tuple(snapshot.arrays["weights"].tolist()))
             fleet = cls(roster, FleetSettings(**fixed))
             for name, array in fleet._state().items():
                 array[...] = snapshot.arrays[name]

@@ -19,7 +19,7 @@ from models.anomaly.alarms import AlarmBank, AlarmSettings, checked_shares
 from models.anomaly.bocpd import Path, RegimeBank, Regimes, Scale, Segment
 from models.anomaly.bocpd_settings import BocpdSettings
 from models.anomaly.distance import distances, empty, enlarged
-from models.anomaly.fleet import Fleet, FleetSettings, Roster
+from models.anomaly.fleet import Fleet, FleetLayout, FleetSettings
 from models.anomaly.gate import Gate, GateAnswer, gate
 from models.anomaly.inputs import checked_points
 from models.anomaly.isolation_stream import IsolationSettings, IsolationStream
@@ -182,7 +182,7 @@ class AnomalyStreams:
         forest: ForestSettings | None = None,
         isolation: IsolationSettings | None = None,
         fleet: FleetSettings | None = None,
-        roster: Roster | None = None,
+        roster: FleetLayout | None = None,
         alarms: AlarmSettings | None = None,
     ) -> None:
         if detector not in get_args(Detector):
@@ -279,7 +279,7 @@ def _isolation(dimensions: int, settings: IsolationSettings, alarms: AlarmSettin
     return Watch("isolation", make, read, settings.regrow, alarms)
 
 
-def _checked_roster(roster: Roster | None, dimensions: int) -> Roster:
+def _checked_roster(roster: FleetLayout | None, dimensions: int) -> FleetLayout:
     if roster is None or roster.dimensions != dimensions:
         raise ModelError(
             f"the roster {roster} does not fit: a fleet needs one with {dimensions} dimensions"
@@ -287,7 +287,7 @@ def _checked_roster(roster: Roster | None, dimensions: int) -> Roster:
     return roster
 
 
-def _fleet(roster: Roster, settings: FleetSettings, alarms: AlarmSettings) -> Watch:
+def _fleet(roster: FleetLayout, settings: FleetSettings, alarms: AlarmSettings) -> Watch:
     of_settings = _of(Fleet.decode, roster.dimensions, settings)
 
     def make(_: int) -> Fleet:

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.optimize import nnls
 
-from models.forecasting.rolling import Rolled
+from models.forecasting.rolling import PastForecasts
 from models.protocols import FloatArray
 
 _FEWEST_ORIGINS = 4  # of one or two, no error may be in sight
@@ -37,7 +37,7 @@ class Blend:
         return cls(document["weights"], tuple(document["below"]), tuple(document["above"]))
 
 
-def fit_blend(rolled: Rolled, level: float) -> Blend | None:
+def fit_blend(rolled: PastForecasts, level: float) -> Blend | None:
     """Fit weights and ends; None when no forecaster's past can be judged."""
     judged = [name for name, each in rolled.points.items() if _answered(each, rolled.truth)]
     if not judged:

@@ -45,7 +45,7 @@ class EnsembleForecaster:
         """Answer each series once, however many rows are the same object: they share an answer."""
         once = {id(each): each for each in series}
         asked = list(once.values())
-        said, failed = self._said(asked, horizon)
+        said, failed = self._ask_members(asked, horizon)
         answers = {
             key: self._answer(row, each, said, failed)
             for row, (key, each) in enumerate(once.items())
@@ -72,7 +72,7 @@ class EnsembleForecaster:
         blends = {entity: Blend.of(each) for entity, each in body["blends"].items()}
         return cls(members, blends, body["level"], body["shifts"])
 
-    def _said(
+    def _ask_members(
         self, series: Sequence[HourlySeries], horizon: int
     ) -> tuple[dict[str, Forecast], list[str]]:
         """Ask every member; one that throws is left out, and each answer will say so."""

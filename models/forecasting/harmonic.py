@@ -8,15 +8,14 @@ forecast best over the training's own hours.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from models.forecasting import artifact
-from models.forecasting.answers import Answer, measured, stacked
-from models.forecasting.forecaster import Forecast, HourlySeries
+from models.forecasting.answers import Answer, measured
+from models.forecasting.fitted import FittedForecaster
+from models.forecasting.forecaster import HourlySeries
 from models.forecasting.fourier import waves
 from models.forecasting.known import known_about, telling
 from models.forecasting.least import refuse_short
@@ -47,34 +46,17 @@ class Harmonic:
     half_life: int
     spread: float
 
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Self:
-        seasons = tuple((float(period), int(order)) for period, order in document["seasons"])
-        rows = {"names": tuple(document["names"]), "beta": tuple(document["beta"])}
-        return cls(**dict(document) | rows | {"seasons": seasons})
 
-
-class HarmonicForecaster:
+class HarmonicForecaster(FittedForecaster[Harmonic]):
     """Answers the entities it was fitted to."""
 
     name = KIND
 
-    def __init__(self, fits: Mapping[str, Harmonic], level: float = 0.9) -> None:
-        self.fits = dict(fits)
-        self.level = level
-
-    def forecast(self, series: Sequence[HourlySeries], horizon: int) -> Forecast:
-        return stacked([self._answer(each, horizon) for each in series], horizon, self.level)
-
-    def save(self, folder: Path) -> None:
-        fits = {entity: asdict(fit) for entity, fit in self.fits.items()}
-        artifact.write(folder, KIND, {"level": self.level, "fits": fits})
-
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        body = artifact.read(folder, KIND)
-        fits = {entity: Harmonic.of(each) for entity, each in body["fits"].items()}
-        return cls(fits, body["level"])
+    def _fit_of(cls, document: Mapping[str, Any]) -> Harmonic:
+        seasons = tuple((float(period), int(order)) for period, order in document["seasons"])
+        rows = {"names": tuple(document["names"]), "beta": tuple(document["beta"])}
+        return Harmonic(**dict(document) | rows | {"seasons": seasons})
 
     def _answer(self, series: HourlySeries, horizon: int) -> Answer | None:
         if (fit := self.fits.get(series.entity)) is None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from models.forecasting.ensemble import EnsembleForecaster
 from models.forecasting.forecaster import LONGEST_HORIZON, Forecaster, HourlySeries
-from models.forecasting.rolling import Fit, Rolled, roll
+from models.forecasting.rolling import Fit, PastForecasts, roll
 from models.forecasting.training import CheapForecasters, blends_of, fold_of
 
 
@@ -35,5 +35,5 @@ def _as_it_is(forecaster: Forecaster) -> Fit:
     return fitted
 
 
-def _beside(first: Rolled, second: Rolled) -> Rolled:
-    return Rolled({**first.points, **second.points}, first.truth, first.stretches)
+def _beside(first: PastForecasts, second: PastForecasts) -> PastForecasts:
+    return PastForecasts({**first.points, **second.points}, first.truth, first.stretches)

@@ -7,17 +7,16 @@ hour a day and a week before the target, sines of day and week, and the known co
 and at the same hour a week before it, so that a holiday's absence of demand is not repeated.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from models.errors import TrainingDataError
-from models.forecasting import artifact
-from models.forecasting.answers import Answer, measured, stacked
-from models.forecasting.forecaster import Forecast, HourlySeries
+from models.forecasting.answers import Answer, measured
+from models.forecasting.fitted import FittedForecaster
+from models.forecasting.forecaster import HourlySeries
 from models.forecasting.fourier import waves
 from models.forecasting.harmonic import ridge
 from models.forecasting.known import known_about, telling
@@ -45,37 +44,20 @@ class Regression:
     """A row an hour ahead."""
     spread: tuple[float, ...]
 
+
+class LagRegression(FittedForecaster[Regression]):
+    """Answers the entities it was fitted to, up to the horizon it was fitted for."""
+
+    name = KIND
+
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Self:
-        return cls(
+    def _fit_of(cls, document: Mapping[str, Any]) -> Regression:
+        return Regression(
             tuple(document["names"]),
             document["centre"],
             tuple(tuple(row) for row in document["beta"]),
             tuple(document["spread"]),
         )
-
-
-class LagRegression:
-    """Answers the entities it was fitted to, up to the horizon it was fitted for."""
-
-    name = KIND
-
-    def __init__(self, fits: Mapping[str, Regression], level: float = 0.9) -> None:
-        self.fits = dict(fits)
-        self.level = level
-
-    def forecast(self, series: Sequence[HourlySeries], horizon: int) -> Forecast:
-        return stacked([self._answer(each, horizon) for each in series], horizon, self.level)
-
-    def save(self, folder: Path) -> None:
-        fits = {entity: asdict(fit) for entity, fit in self.fits.items()}
-        artifact.write(folder, KIND, {"level": self.level, "fits": fits})
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        body = artifact.read(folder, KIND)
-        fits = {entity: Regression.of(each) for entity, each in body["fits"].items()}
-        return cls(fits, body["level"])
 
     def _answer(self, series: HourlySeries, horizon: int) -> Answer | None:
         fit = self.fits.get(series.entity)

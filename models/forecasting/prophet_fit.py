@@ -1,5 +1,6 @@
 """Fits Prophet to one entity's series."""
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,7 +15,6 @@ from models.forecasting.known import telling
 from models.forecasting.least import refuse_short
 from models.forecasting.prophet_curve import ProphetCurve
 from models.forecasting.prophet_reading import curve_of
-from models.forecasting.quiet_prophet import prophet_class
 
 _PATIENCE = 60  # seconds, for a fit that takes a quarter of one
 
@@ -69,3 +69,25 @@ def _fitted(model: Any, table: pd.DataFrame, entity: str, seed: int) -> Any:
 def _dates(series: HourlySeries, size: int) -> pd.DatetimeIndex:
     start = series.end - series.step * size
     return pd.to_datetime(times(start, series.step, size), unit="s")
+
+
+def prophet_class() -> Any:
+    """Import Prophet; takes a second or two the first time.
+
+    Its loggers say at every fit which seasons are off, and cmdstanpy says when it starts a process:
+    nothing that someone could act on.
+    """
+    for name in ("prophet", "prophet.plot", "prophet.models"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    _quiet_cmdstanpy()
+    from prophet import Prophet  # noqa: PLC0415  importing it takes seconds, so not before
+
+    return Prophet
+
+
+def _quiet_cmdstanpy() -> None:
+    """Give its logger a handler, without which its first message would reset the level."""
+    logger = logging.getLogger("cmdstanpy")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    logger.setLevel(logging.CRITICAL)

@@ -27,7 +27,7 @@ class Fold:
 
 
 @dataclass(frozen=True, slots=True)
-class Rolled:
+class PastForecasts:
     """One entity's past forecasts."""
 
     points: Mapping[str, FloatArray]
@@ -56,7 +56,7 @@ def roll(
     horizon: int,
     *,
     heard: Callable[[float], None] = lambda _: None,
-) -> dict[str, Rolled]:
+) -> dict[str, PastForecasts]:
     """Fit and forecast each fold; answers by entity, `heard` hears the share done."""
     points: dict[str, list[FloatArray]] = {name: [] for name in fits}
     done = 0
@@ -71,7 +71,7 @@ def roll(
     whole = {name: np.concatenate(parts, axis=1) for name, parts in points.items() if parts}
     backs = [back for fold in folds for back in fold.origins]
     return {
-        each.entity: Rolled(
+        each.entity: PastForecasts(
             {name: rows[place] for name, rows in whole.items()},
             np.stack([_came(each, back, horizon) for back in backs]),
             _stretches(backs, horizon),

@@ -12,7 +12,7 @@ from models.forecasting.fits import cheap_fits
 from models.forecasting.forecaster import LONGEST_HORIZON, Forecaster, HourlySeries
 from models.forecasting.log_scale import on_scale, usual_shift
 from models.forecasting.prophet import LEVEL
-from models.forecasting.rolling import Fit, Fold, Rolled, held_out_week, roll
+from models.forecasting.rolling import Fit, Fold, PastForecasts, held_out_week, roll
 from models.needs import ENSEMBLE
 from models.protocols import FloatArray
 
@@ -29,7 +29,7 @@ class CheapForecasters:
     prophet: Forecaster
     seasonal_naive: Forecaster
     ensemble: EnsembleForecaster
-    rolled: Mapping[str, Rolled]
+    rolled: Mapping[str, PastForecasts]
     """By entity: what the members said of the held-out week, for weights anew with others."""
     metrics: dict[str, float]
     """rmse_<forecaster>, in logarithms, and coverage_ensemble, on the later half of that week."""
@@ -90,7 +90,7 @@ def fold_of(horizon: int) -> Fold:
 
 
 def blends_of(
-    rolled: Mapping[str, Rolled], shifts: Mapping[str, float], level: float
+    rolled: Mapping[str, PastForecasts], shifts: Mapping[str, float], level: float
 ) -> dict[str, Blend]:
     """Find the weights of each entity, on logarithms where it has a shift."""
     found = {
@@ -100,13 +100,13 @@ def blends_of(
     return {entity: blend for entity, blend in found.items() if blend is not None}
 
 
-def rescaled(rolled: Rolled, shift: float | None) -> Rolled:
+def rescaled(rolled: PastForecasts, shift: float | None) -> PastForecasts:
     points = {name: on_scale(each, shift) for name, each in rolled.points.items()}
-    return Rolled(points, on_scale(rolled.truth, shift), rolled.stretches)
+    return PastForecasts(points, on_scale(rolled.truth, shift), rolled.stretches)
 
 
 def held_out_metrics(
-    rolled: Mapping[str, Rolled], shifts: Mapping[str, float], level: float
+    rolled: Mapping[str, PastForecasts], shifts: Mapping[str, float], level: float
 ) -> dict[str, float]:
     """Weigh on the earlier half of the origins and judge on the later, that no weight has seen."""
     squares: dict[str, list[float]] = {}
@@ -130,9 +130,9 @@ def held_out_metrics(
     return metrics | ({"coverage_ensemble": float(np.mean(held))} if held else {})
 
 
-def _part(rolled: Rolled, origins: slice) -> Rolled:
+def _part(rolled: PastForecasts, origins: slice) -> PastForecasts:
     points = {name: each[origins] for name, each in rolled.points.items()}
-    return Rolled(points, rolled.truth[origins], rolled.stretches / 2)
+    return PastForecasts(points, rolled.truth[origins], rolled.stretches / 2)
 
 
 def _finite(values: FloatArray) -> list[float]:

@@ -38,7 +38,7 @@ FROM ballast_leases GROUP BY platform ORDER BY platform
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PlatformLease:
     """The latest lease of a platform."""
 
     platform: str
@@ -71,7 +71,7 @@ class Lease:
     def look(self) -> None:
         """Raise ServerTakenError where another platform writes into the server."""
         self._store.execute(LEASES)
-        self._refuse_others(self._held())
+        self._refuse_others(self._read_holders())
 
     def take(self) -> None:
         """Take the lease, also from an earlier actor of this platform."""
@@ -79,14 +79,14 @@ class Lease:
         self._write()
         try:
             # Who came in between sees this one, or is seen: both may step back, none both stays.
-            self._refuse_others(self._held())
+            self._refuse_others(self._read_holders())
         except ServerTakenError:
             self._write(ended=True)
             raise
 
     def renew(self) -> None:
         """Hold it a while longer; raises ServerTakenError where it is lost."""
-        held = self._held()
+        held = self._read_holders()
         self._refuse_others(held)
         if any(each.platform == self._platform and each.actor != self._actor for each in held):
             raise ServerTakenError("A later actor of this platform writes into ClickHouse now")
@@ -94,12 +94,12 @@ class Lease:
 
     def end(self) -> None:
         """Let the next one begin at once."""
-        if any(each.actor == self._actor for each in self._held()):
+        if any(each.actor == self._actor for each in self._read_holders()):
             self._write(ended=True)
 
-    def _held(self) -> list[Held]:
+    def _read_holders(self) -> list[PlatformLease]:
         return [
-            Held(
+            PlatformLease(
                 platform=row["platform"],
                 actor=row["latest"],
                 host=row["whose"],
@@ -109,7 +109,7 @@ class Lease:
             for row in self._store.query(_HELD)
         ]
 
-    def _refuse_others(self, held: list[Held]) -> None:
+    def _refuse_others(self, held: list[PlatformLease]) -> None:
         for each in held:
             if each.platform != self._platform and each.counts:
                 raise ServerTakenError(

@@ -14,6 +14,11 @@ from observability.ledger.proof import Link
 from observability.ledger.rows_by_id import RowsById
 
 WINDOW = 500
+# What the row has in it of an answer that no client got: a shadow's, beside another decision. A
+# client may have written it deeper in the row.
+SHADOW = b'"shadow_of":"'
+# What the row of a decision that broke a limit has in it, whatever else it has.
+VIOLATED = b'"violations":[{"rule":'
 
 # output_format_arrow_string_as_string = 0: rows come back as the bytes that were hashed, even if
 # someone made them invalid text since.
@@ -39,8 +44,23 @@ SELECT row FROM decisions
 WHERE ({family:Nullable(String)} IS NULL OR family = {family:Nullable(String)})
   AND ({since:Nullable(DateTime64(3, 'UTC'))} IS NULL
        OR created >= {since:Nullable(DateTime64(3, 'UTC'))})
+  AND (position(row, {shadow:String}) = 0 OR NOT JSONHas(row, 'shadow_of'))
 ORDER BY decision_id DESC LIMIT 1 BY decision_id LIMIT {limit:UInt32}
 SETTINGS output_format_arrow_string_as_string = 0
+"""
+
+# A row that broke nothing says `[]`. There may be few that did: so the time is bounded from both
+# sides, and what was found by the end of its seconds, the newest first, is the answer.
+_VIOLATIONS = """
+SELECT row FROM decisions
+WHERE created >= {since:DateTime64(3, 'UTC')}
+  AND ({family:Nullable(String)} IS NULL OR family = {family:Nullable(String)})
+  AND position(row, {mark:String}) > 0
+  AND (position(row, {shadow:String}) = 0 OR NOT JSONHas(row, 'shadow_of'))
+  AND ({level:Nullable(String)} IS NULL OR position(row, {level:Nullable(String)}) > 0)
+ORDER BY decision_id DESC LIMIT 1 BY decision_id LIMIT {limit:UInt32}
+SETTINGS output_format_arrow_string_as_string = 0,
+         max_execution_time = 6, timeout_overflow_mode = 'break'
 """
 
 _KNOWN = """
@@ -54,6 +74,13 @@ _CHAINS = "SELECT writer, max(seq) AS last FROM ledger_entries GROUP BY writer O
 _NEXT = """
 SELECT min(seq) AS next FROM ledger_entries
 WHERE writer = {writer:String} AND seq >= {at:UInt64}
+"""
+
+_SPANS = """
+SELECT writer, min(seq) AS first, max(seq) AS last FROM ledger_entries
+WHERE created >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')
+  AND created < fromUnixTimestamp64Milli({before:Int64}, 'UTC')
+GROUP BY writer ORDER BY writer
 """
 
 _COUNT = "SELECT count() AS entries FROM ledger_entries"
@@ -98,7 +125,7 @@ class Archive:
 
         The rows go first: a stored link says that its rows are stored too.
         """
-        known = self._known(entries)
+        known = self._stored_hashes(entries)
         places = [at for at, each in enumerate(entries) if each.entry_hash.hex() not in known]
         fresh = [entries[at] for at in places]
         if any(entry.rows for entry in fresh):
@@ -133,8 +160,28 @@ class Archive:
 
     def newest(self, limit: int, family: str | None, since: datetime | None) -> list[bytes]:
         """List the newest rows; what was stored twice once."""
-        found = self._store.query(_NEWEST, {"limit": limit, "family": family, "since": since})
+        params: Params = {
+            "limit": limit,
+            "family": family,
+            "since": since,
+            "shadow": SHADOW.decode(),
+        }
+        found = self._store.query(_NEWEST, params)
         return [each["row"] for each in found]
+
+    def violations(
+        self, limit: int, family: str | None, severity: str | None, since: datetime
+    ) -> list[bytes]:
+        """List the newest rows since then that may have broken a limit of this severity."""
+        params: Params = {
+            "limit": limit,
+            "family": family,
+            "since": since,
+            "mark": VIOLATED.decode(),
+            "shadow": SHADOW.decode(),
+            "level": None if severity is None else level_mark(severity).decode(),
+        }
+        return [each["row"] for each in self._store.query(_VIOLATIONS, params)]
 
     def link(self, writer: str, seq: int) -> Link | None:
         found = self._links(writer, seq, seq)
@@ -146,6 +193,11 @@ class Archive:
     def count(self) -> int:
         """Count the entries; one that was stored twice may count twice."""
         return int(self._store.query(_COUNT)[0]["entries"])
+
+    def spans(self, since_ms: int, before_ms: int) -> list[tuple[str, int, int]]:
+        """Give each writer's first and last entry of a time."""
+        found = self._store.query(_SPANS, {"since": since_ms, "before": before_ms})
+        return [(each["writer"], int(each["first"]), int(each["last"])) for each in found]
 
     def entries(self) -> Iterator[Entry]:
         """Read every entry, sorted by writer and number, a window of each chain at a time."""
@@ -159,7 +211,7 @@ class Archive:
                     at: Params = {"writer": chain["writer"], "at": first}
                     first = int(self._store.query(_NEXT, at)[0]["next"])
 
-    def _known(self, entries: Sequence[Entry]) -> set[str]:
+    def _stored_hashes(self, entries: Sequence[Entry]) -> set[str]:
         if not entries:
             return set()
         numbers = [entry.header.seq for entry in entries]
@@ -199,6 +251,11 @@ class Archive:
             # A row whose entry is not known is being stored right now.
             rows.get(each["seq"], []).append(each["row"])
         return rows
+
+
+def level_mark(severity: str) -> bytes:
+    """Give what the row of a decision has in it that broke a limit of this severity."""
+    return b'"level":"%s"' % severity.encode()
 
 
 def _row_columns(entries: Sequence[Entry]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from redis.asyncio import Redis
 
 from observability.clickhouse import Clickhouse
+from observability.ledger import noted_heads
 from observability.ledger.archive import Archive
 from observability.ledger.entry import Entry
 from observability.ledger.undrained import Undrained
@@ -34,6 +35,14 @@ async def audit(
     verified = await asyncio.to_thread(_verify, archive, in_redis, undrained.count, pinned, count)
     verified.faults += undrained.damaged
     return verified
+
+
+async def audit_and_note(redis: Redis, store: Clickhouse, progress: Progress) -> Verification:
+    """Audit against the heads of the last good audit, and note those of this one if it is good."""
+    found = await audit(redis, store, pinned=await noted_heads.read(redis), progress=progress)
+    if found.whole:
+        await noted_heads.note(redis, found.heads)
+    return found
 
 
 class _Count:

@@ -1,6 +1,7 @@
 """A decision on its way into the ledger, and the names that decisions and writers carry."""
 
 from collections.abc import Callable
+from hashlib import blake2s
 from typing import NamedTuple
 
 import orjson
@@ -50,10 +51,24 @@ class DecisionIds:
     def _id(self, tail: str) -> str:
         if self._count == _COUNTS:
             self._advance(self._ms + 1)
-        stamp = f"{self._ms:012x}"
         count = self._count
         self._count += 1
-        return f"{stamp[:8]}-{stamp[8:]}-7{count:03x}-{tail[:4]}-{tail[4:]}"
+        return _written(self._ms, count, tail)
+
+
+def same_ids(made_ms: int, of: str, n: int) -> list[str]:
+    """Make n ids that are the same ones each time, of a text that cannot be guessed."""
+    found = []
+    for row in range(n):
+        noise = blake2s(f"{of} {row}".encode(), digest_size=_RANDOM_BYTES).digest()
+        tail = _VARIANT[noise[0] & 3] + noise.hex()[1:]
+        found.append(_written(made_ms, row % _COUNTS, tail))
+    return found
+
+
+def _written(ms: int, count: int, tail: str) -> str:
+    stamp = f"{ms:012x}"
+    return f"{stamp[:8]}-{stamp[8:]}-7{count:03x}-{tail[:4]}-{tail[4:]}"
 
 
 def id_in(row: bytes) -> str:

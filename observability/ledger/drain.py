@@ -15,7 +15,7 @@ from observability.clickhouse import Clickhouse
 from observability.ledger.archive import Archive
 from observability.ledger.dead_letters import DeadLetters
 from observability.ledger.entry import Entry
-from observability.ledger.isolate import Tried, store_each
+from observability.ledger.isolate import StoreAttempt, store_each
 from observability.ledger.lag import drained_key, last_id, order
 from observability.ledger.stream import LedgerStream, Message, readable
 
@@ -96,11 +96,11 @@ class Drain:
                 await self._set_aside(message, f"cannot be stored: {refused[at]!r}")
         return messages[:done]
 
-    def _store_readable(self, entries: Sequence[Entry | None]) -> Tried:
+    def _store_readable(self, entries: Sequence[Entry | None]) -> StoreAttempt:
         """Store what can be read; what is tried and refused is counted in messages."""
         places = [at for at, entry in enumerate(entries) if entry is not None]
         tried = store_each(self._add, [entry for entry in entries if entry is not None])
-        return Tried(
+        return StoreAttempt(
             len(entries) if tried.items == len(places) else places[tried.items - 1] + 1,
             {places[at]: error for at, error in tried.refused.items()},
             -1 if tried.proof < 0 else places[tried.proof],

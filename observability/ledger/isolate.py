@@ -13,7 +13,7 @@ HOPELESS = 8
 
 
 @dataclass(slots=True)
-class Tried:
+class StoreAttempt:
     """How far the store came: which of the first items are refused alone too, and why."""
 
     items: int
@@ -22,14 +22,14 @@ class Tried:
     """The last item that shows the store to be well; -1 where none does."""
 
 
-def store_each(store: Callable[[Sequence[T]], Iterable[int]], items: Sequence[T]) -> Tried:
+def store_each(store: Callable[[Sequence[T]], Iterable[int]], items: Sequence[T]) -> StoreAttempt:
     """Store all, halving what is refused.
 
     `store` gives the places of those of its items that show it to be well: what it had before, or
     need not write, shows nothing. Where it refuses the first few and nothing shows it to be well
     the rest is not tried. Raises ClickhouseUnavailableError.
     """
-    tried = Tried(len(items))
+    tried = StoreAttempt(len(items))
     waiting = [(0, len(items))] if items else []
     while waiting:
         first, end = waiting.pop()

@@ -5,9 +5,9 @@ What has no answer yet is in a spool (Redis was away) or was never acknowledged.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from observability.clickhouse import Clickhouse
 from observability.errors import ClickhouseError, LedgerUnavailableError
-from observability.ledger.archive import Archive
+from observability.ledger.archive import VIOLATED, Archive, level_mark
 from observability.ledger.entry import Entry
 from observability.ledger.lag import last_id, noted_id, order
 from observability.ledger.proof import Link, Proof, prove
@@ -27,6 +27,7 @@ from settings.redis_connection import REDIS_AWAY
 log = logging.getLogger(__name__)
 
 SEARCH_SECONDS = 8.0
+VIOLATIONS_OF = timedelta(days=1)
 
 # What a row of the audit has at least; null where it does not apply.
 AUDIT_FIELDS = (
@@ -184,6 +185,32 @@ class Lookup:
         latest = sorted(decisions, reverse=True)[:limit]
         return [dict.fromkeys(AUDIT_FIELDS) | decisions[each] for each in latest]
 
+    async def violations(
+        self,
+        limit: int,
+        *,
+        family: str | None = None,
+        severity: str | None = None,
+        since: datetime | None = None,
+    ) -> list[dict[str, Any]]:
+        """List the latest decisions that broke a limit, newest first; of a day where left out.
+
+        Without Redis the last seconds are missing from the list.
+        """
+        since = since or datetime.now(UTC) - VIOLATIONS_OF
+        marks = [VIOLATED] if severity is None else [VIOLATED, level_mark(severity)]
+        try:
+            undrained = await self._newest_in_stream(
+                limit, family, since, marks, lambda row: _broke(row, severity)
+            )
+        except LedgerUnavailableError as error:
+            log.warning("the list of violations lacks the latest ones: %s", error)
+            undrained = {}
+        drained = await asyncio.to_thread(self._archive.violations, limit, family, severity, since)
+        decisions = {row["decision_id"]: row for row in map(orjson.loads, drained)} | undrained
+        latest = sorted(decisions, reverse=True)
+        return [found for each in latest if _broke(found := decisions[each], severity)][:limit]
+
     async def proof(self, decision_id: str) -> Proof | None:
         """Prove that the decision is in the ledger; none if it is not."""
         position = await asyncio.to_thread(self._archive.position, decision_id)
@@ -233,19 +260,37 @@ class Lookup:
             raise _unavailable(error) from error
 
     async def _newest_in_stream(
-        self, limit: int, family: str | None, since: datetime | None
+        self,
+        limit: int,
+        family: str | None,
+        since: datetime | None,
+        marks: Sequence[bytes] = (),
+        wanted: Callable[[dict[str, Any]], bool] = lambda _: True,
     ) -> dict[str, dict[str, Any]]:
+        """Find the newest in the stream; what lacks one of the marks is not even parsed."""
         found: dict[str, dict[str, Any]] = {}
         async for message in self._newest_first():
             entry = readable(message)
             if entry is None or (since and entry.header.created_ms < since.timestamp() * 1000):
                 continue
-            for row in map(orjson.loads, entry.rows):
-                if family is None or row.get("family") == family:
+            rows = [row for row in entry.rows if all(mark in row for mark in marks)]
+            for row in map(orjson.loads, rows):
+                if "shadow_of" in row:  # no client got it
+                    continue
+                if (family is None or row.get("family") == family) and wanted(row):
                     found[row["decision_id"]] = row
             if len(found) >= limit:
                 break
         return found
+
+
+def _broke(decision: dict[str, Any], severity: str | None) -> bool:
+    """Tell whether a decision broke a limit; a mark may be part of what a client wrote."""
+    try:
+        found = decision["answer"]["safety"]["violations"]
+        return any(severity in (None, each["level"]) for each in found)
+    except (KeyError, TypeError):
+        return False
 
 
 def _unavailable(error: Exception) -> LedgerUnavailableError:

@@ -31,7 +31,7 @@ FIRST_PIECE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SendResult:
     """How far a send came: the ids of the first entries, and what stopped the rest."""
 
     ids: list[str]
@@ -63,24 +63,24 @@ class LedgerStream:
         self.name = name or redis_name(redis, "ledger")
         self._timeout_s = timeout_s
 
-    async def send(self, entries: Sequence[bytes], within_s: float | None = None) -> Sent:
+    async def send(self, entries: Sequence[bytes], within_s: float | None = None) -> SendResult:
         """Append in order over one connection, as one write. Never raises for an absent Redis.
 
         One that takes longer counts as absent.
         """
         if not entries:
-            return Sent([])
+            return SendResult([])
         try:
             async with asyncio.timeout(self._timeout_s if within_s is None else within_s):
                 answers = await self._add(entries)
         except REDIS_AWAY as error:
-            return Sent([], error)
+            return SendResult([], error)
         ids: list[str] = []
         for answer in answers:
             if isinstance(answer, Exception):
-                return Sent(ids, answer)
+                return SendResult(ids, answer)
             ids.append(answer.decode())
-        return Sent(ids)
+        return SendResult(ids)
 
     async def run(self) -> Run:
         """Ask which run of Redis answers, and what it has written."""

@@ -19,7 +19,7 @@ from observability.errors import LedgerClosedError, LedgerUnavailableError, Spoo
 from observability.ledger.chain import Chain
 from observability.ledger.decision import Decision
 from observability.ledger.entry import Sealed, seal
-from observability.ledger.outlet import Outlet, SpoolFile
+from observability.ledger.output import LedgerOutput, SpoolFile
 from observability.ledger.stream import LedgerStream
 from settings.redis_connection import REDIS_AWAY
 
@@ -68,7 +68,7 @@ class _Waiting:
 
 
 class LedgerWriter:
-    """One process's pen. `writer` is its unique name (`decision.writer_name` makes one)."""
+    """One process's writer. `writer` is its unique name (`decision.writer_name` makes one)."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class LedgerWriter:
     ) -> None:
         """Take a client that answers bytes; seconds since 1970 come from the clock."""
         log_stream = LedgerStream(redis, name=stream, timeout_s=timing.timeout)
-        self._outlet = Outlet(log_stream, SpoolFile(spool_dir, writer), timing.keep)
+        self._output = LedgerOutput(log_stream, SpoolFile(spool_dir, writer), timing.keep)
         self._writer = writer
         self._chain = Chain(writer)
         self._broken_chains = 0
@@ -99,12 +99,12 @@ class LedgerWriter:
     @property
     def degraded(self) -> bool:
         """Whether entries go to the spool at present."""
-        return self._outlet.away
+        return self._output.away
 
     @property
     def spooled_entries(self) -> int:
         """How many entries of this writer wait in its spool."""
-        return self._outlet.spooled
+        return self._output.spooled
 
     async def start(self) -> Self:
         """Begin to tend the spools: this writer's, and those that dead writers left behind."""
@@ -113,7 +113,7 @@ class LedgerWriter:
             self._tend,
             self._pause,
             expected=(*REDIS_AWAY, SpoolError),
-            wake=self._outlet.wake,
+            wake=self._output.wake,
         )
         return self
 
@@ -150,12 +150,12 @@ class LedgerWriter:
             # Asked to end, not cancelled: on Python 3.11 a cancellation that meets redis-py in
             # its wait_for around a send is lost (cpython issue 81839).
             await self._loops.finish(self._tending)
-        if self._outlet.away:
+        if self._output.away:
             try:
-                await self._outlet.recover()
+                await self._output.recover()
             except SpoolError:  # the rest is to be let go of all the same
                 log.exception("What Redis may have forgotten cannot be written to the spool")
-        await self._outlet.close()
+        await self._output.close()
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -176,7 +176,7 @@ class LedgerWriter:
     async def _write(self, group: list[_Waiting]) -> None:
         entries = self._chain.link([each.sealed for each in group], int(self._clock() * 1000))
         # Batches that share a write give Redis the longest of their times.
-        ids = await self._outlet.put(entries, max(each.within_s for each in group))
+        ids = await self._output.put(entries, max(each.within_s for each in group))
         genesis = len(entries) - len(group)
         for waiting, entry_id in zip(group, ids[genesis:], strict=True):
             waiting.stored(entry_id)
@@ -192,14 +192,14 @@ class LedgerWriter:
             )
 
     async def _tend(self) -> None:
-        if self._outlet.away:
-            await self._outlet.recover()
+        if self._output.away:
+            await self._output.recover()
             return
-        await self._outlet.check_restart()
+        await self._output.check_restart()
         now = asyncio.get_running_loop().time()
         if now - self._swept_at >= self._timing.sweep:
-            await self._outlet.sweep()
+            await self._output.sweep()
             self._swept_at = now
 
     def _pause(self) -> float:
-        return self._timing.retry if self._outlet.away else self._timing.check
+        return self._timing.retry if self._output.away else self._timing.check

@@ -54,9 +54,10 @@ class TimelineStream:
         if events:
             await self._add(keys=self._keys, args=[each.to_json() for each in events])
 
-    async def read(self, count: int) -> list[Message]:
-        """Read the oldest messages that are not done."""
-        found: Any = await self._redis.xrange(self._keys[0], count=count)
+    async def read(self, count: int, after: str = "") -> list[Message]:
+        """Read the oldest messages that are not done; after the one with this id."""
+        begin = f"({after}" if after else "-"
+        found: Any = await self._redis.xrange(self._keys[0], min=begin, count=count)
         return [Message(key.decode(), fields.get(FIELD, b"")) for key, fields in found]
 
     async def done(self, messages: Sequence[Message]) -> None:

@@ -5,7 +5,7 @@ from redis.asyncio import Redis
 
 from access.errors import DuplicateKeyError, UnknownKeyError
 from access.key_store import KeyStore
-from access.keys import Role
+from access.keys import KeyRing, Role
 from tests.waiting import PATIENCE_SECONDS
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -73,3 +73,26 @@ async def test_each_change_is_announced(redis: Redis) -> None:
         await store.revoke(key_id)
         heard = [await notices.get_message(timeout=PATIENCE_SECONDS) for _ in range(2)]
     assert [message["data"] for message in heard] == [key_id.encode()] * 2
+
+
+@pytest.mark.parametrize("record", [b"{}", b"no JSON", b"\xff", None])
+async def test_a_record_that_cannot_be_read_costs_no_other(
+    redis: Redis, record: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = KeyStore(redis)
+    gone = await store.create(Role.CLIENT, "gone", NOW)
+    kept = await store.create(Role.CLIENT, "kept", NOW)
+    later = await store.create(Role.ADMIN, "of a later release", NOW)
+    text = later.record.model_dump_json().replace('"admin"', '"auditor"').encode()
+    await redis.hset(store.records_key, "f00d", text if record is None else record)
+    await store.revoke(gone.record.key_id)
+    for _ in range(2):
+        ring = await store.ring()
+    assert ring.verify(gone.presented.encode()) is None
+    assert ring.verify(kept.presented.encode()) is not None
+    assert ring.unread == ("f00d",)
+    assert [each for each in caplog.messages if "f00d" in each] == [caplog.messages[0]]
+    assert {each.note for each in await store.list()} == {"gone", "kept", "of a later release"}
+    # It can be ended by its id, and then nobody speaks of it.
+    await store.revoke("f00d")
+    assert await store.ring() == KeyRing(await store.list())

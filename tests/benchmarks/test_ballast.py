@@ -28,7 +28,8 @@ def installed(tmp_path: Path) -> ballast.Ballast:
     command.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
     command.chmod(0o755)
     key_file.write_text("secret\n")
-    return ballast.Ballast("", key_file, command, start=True, log=tmp_path / "logs" / "b.log")
+    log = tmp_path / "logs" / "b.log"
+    return ballast.Ballast("", key_file, command, tmp_path / "models", start=True, log=log)
 
 
 def calls(tmp_path: Path) -> list[str]:

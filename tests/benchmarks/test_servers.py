@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from benchmarks.speed.servers import Launch, ServerError, running
+from tests.ports import any_free_port
 
 # A server with a child that ignores SIGTERM, as a stuck worker would.
 STUBBORN = """
@@ -24,10 +25,7 @@ def launch(tmp_path: Path, program: str, port: int) -> Launch:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return any_free_port()
 
 
 def test_no_process_outlives_the_block(

@@ -23,11 +23,14 @@ SOMEBODY_ELSES_SECONDS = 30.0
 HEAD = """
 import socket, sys
 from pathlib import Path
+from urllib.request import urlopen
 from launch import ray_head
 
 head = ray_head.start(Path(sys.argv[1]))
 port = int(head.dashboard.rpartition(":")[2])
 socket.create_connection(("127.0.0.1", port), timeout=10).close()
+with urlopen(f"{head.dashboard}/api/ray/version", timeout=60) as asked_first_by_serve_deploy:
+    assert asked_first_by_serve_deploy.status == 200
 print(head.dashboard, *(each.name for each in head.daemons))
 ray_head.stop()
 """

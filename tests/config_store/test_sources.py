@@ -9,6 +9,9 @@ from config_store.sources import SourcesConfig
 
 RATE = {"kind": "rate", "of": {"name": "http_requests_total"}}
 URL = "http://127.0.0.1:9090"
+VOLUME = {"metrics": {"request_rate": {"kind": "per_second", "field": "volume"}}}
+TRADES = {"metrics": {"request_rate": {"kind": "per_second", "field": "trades"}}}
+CANDLES = {"kind": "candles", "url": URL, "symbols": ["A"], "mapping": VOLUME}
 
 
 def sources(**named: Any) -> SourcesConfig:
@@ -30,6 +33,11 @@ def test_a_prometheus_with_a_rule_of_each_kind_is_taken() -> None:
     }
     source = {"kind": "prometheus", "url": URL, "mapping": mapping(**rules)}
     found = sources(prod=source)
+    assert sources(**found.model_dump(mode="json")["named"]) == found
+
+
+def test_candles_are_taken_and_come_back_as_they_were() -> None:
+    found = sources(market=CANDLES | {"symbols": ["BTC-USD", "BRK.B"], "exchange": "XNYS"})
     assert sources(**found.model_dump(mode="json")["named"]) == found
 
 
@@ -60,6 +68,12 @@ def test_a_prometheus_with_a_rule_of_each_kind_is_taken() -> None:
             },
             "cpu: only a Prometheus that is asked",
         ),
+        ({"m": CANDLES | {"symbols": []}}, "at least 1 item"),
+        ({"m": CANDLES | {"symbols": ["A", "A"]}}, "'A' is there more than once"),
+        ({"m": CANDLES | {"symbols": ["A?b=c"]}}, "match pattern"),
+        ({"m": CANDLES | {"cadence_seconds": 120}}, "candles are of 60, 300"),
+        ({"m": CANDLES | {"url": "http://u:pw@host"}}, "may hold no user"),
+        ({"m": CANDLES | {"mapping": TRADES}}, "names.trades does not say where"),
         ({"k": {"kind": "kafka", "servers": [], "topic": "t"}}, "at least 1 item"),
         ({"k": {"kind": "kafka", "servers": ["u:pw@host:9092"], "topic": "t"}}, "match pattern"),
         ({"k": {"kind": "kafka", "servers": ["h:1"], "topic": "t", "user": "me"}}, "password_file"),

@@ -1,12 +1,15 @@
 import asyncio
+import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from config_store import store as store_module
 from config_store.document import ConfigDocument, FeatureConfig, hash_of
 from config_store.errors import (
     CorruptVersionError,
@@ -15,10 +18,11 @@ from config_store.errors import (
     UnreadableVersionError,
 )
 from config_store.shipped import default_document
-from config_store.store import ConfigStore
+from config_store.store import LARGE, ConfigStore, Listed
 from observability.timeline.event import Event, read_event
 from observability.timeline.stream import TimelineStream
 from settings.redis_names import redis_name
+from tests.deploying import deployed
 from tests.waiting import PATIENCE_SECONDS
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -29,9 +33,9 @@ def document(refresh_seconds: float) -> ConfigDocument:
     return default_document().model_copy(update={"features": features})
 
 
-async def test_a_version_comes_back_as_it_was_published(redis: Redis) -> None:
+async def test_a_version_comes_back_as_it_was_made(redis: Redis) -> None:
     store = ConfigStore(redis)
-    number = await store.publish(document(7), "ada", "slower refresh", NOW)
+    number = await store.bootstrap(document(7), "ada", "slower refresh", NOW)
     version = await store.get(number)
     assert (version.number, version.author, version.reason) == (1, "ada", "slower refresh")
     assert version.created == NOW
@@ -39,41 +43,57 @@ async def test_a_version_comes_back_as_it_was_published(redis: Redis) -> None:
     assert version.config_hash == document(7).config_hash
 
 
-async def test_publishing_activates_nothing(redis: Redis) -> None:
-    store = ConfigStore(redis)
-    await store.publish(document(7), "ada", "draft", NOW)
-    with pytest.raises(NoActiveVersionError):
-        await store.active()
+def large_document() -> ConfigDocument:
+    """Make one whose record is read by a thread."""
+    known = default_document()
+    defaults = {f"feature_{number}": 0.5 for number in range(LARGE // 10)}
+    features = known.features.model_copy(update={"defaults": defaults})
+    return known.model_copy(update={"features": features})
 
 
-async def test_activating_moves_the_pointer_back_and_forth(redis: Redis) -> None:
+async def test_a_large_version_is_read_beside_the_event_loop_and_read_once(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, threads = ConfigStore(redis), list[int]()
+
+    def noted(text: bytes) -> str:
+        threads.append(threading.get_ident())
+        return hash_of(text)
+
+    large = large_document()
+    number = await store.bootstrap(large, "ada", "many defaults", NOW)
+    monkeypatch.setattr(store_module, "hash_of", noted)
+    version = await store.get(number)
+    assert version.config_hash == large.config_hash
+    assert await store.get(number) == version
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
+
+
+async def test_what_was_changed_after_it_was_read_is_found(redis: Redis) -> None:
     store = ConfigStore(redis)
-    for seconds in (1, 2, 3):
-        await store.publish(document(seconds), "ada", "try", NOW)
-    for number in (3, 1, 2):
-        await store.activate(number)
-        assert (await store.active()).document.features.refresh_seconds == number
+    number = await store.bootstrap(document(7), "ada", "slower refresh", NOW)
+    await store.get(number)
+    record: Any = await redis.hget(store.versions_key, str(number))
+    await redis.hset(store.versions_key, str(number), record.replace(b"7.0", b"8.0"))
+    with pytest.raises(CorruptVersionError):
+        await store.get(number)
+    await redis.hset(store.versions_key, str(number), record)
+    assert (await store.get(number)).document == document(7)
 
 
 @pytest.mark.parametrize("number", [0, -1, 2])
 async def test_a_version_that_does_not_exist_is_refused(redis: Redis, number: int) -> None:
     store = ConfigStore(redis)
-    await store.activate(await store.publish(document(1), "ada", "first", NOW))
+    await store.bootstrap(document(1), "ada", "first", NOW)
     with pytest.raises(UnknownVersionError, match=str(number)):
-        await store.activate(number)
-    with pytest.raises(UnknownVersionError):
         await store.get(number)
     assert (await store.active()).number == 1
 
 
-async def test_many_publishers_get_every_number_once(redis: Redis) -> None:
-    store = ConfigStore(redis)
-    numbers = await asyncio.gather(
-        *(store.publish(document(s), f"author {s}", "race", NOW) for s in range(1, 31))
-    )
-    assert sorted(numbers) == list(range(1, 31))
-    for seconds, number in enumerate(numbers, start=1):
-        assert (await store.get(number)).author == f"author {seconds}"
+async def test_before_a_start_none_is_active(redis: Redis) -> None:
+    with pytest.raises(NoActiveVersionError):
+        await ConfigStore(redis).active()
 
 
 async def test_one_of_many_bootstraps_wins_and_all_hear_which(redis: Redis) -> None:
@@ -86,10 +106,10 @@ async def test_one_of_many_bootstraps_wins_and_all_hear_which(redis: Redis) -> N
     assert (await store.active()).number == 1
 
 
-async def test_bootstrap_leaves_what_an_operator_activated(redis: Redis) -> None:
+async def test_bootstrap_leaves_what_an_operator_deployed(redis: Redis) -> None:
     store = ConfigStore(redis)
-    await store.publish(document(1), "ada", "first", NOW)
-    await store.activate(await store.publish(document(2), "ada", "second", NOW))
+    await store.bootstrap(document(1), "machine", "fresh", NOW)
+    await deployed(redis, document(2))
     assert await store.bootstrap(document(9), "machine", "fresh", NOW) == 2
     assert (await store.active()).document == document(2)
 
@@ -98,7 +118,7 @@ async def test_history_is_newest_first_and_limited(redis: Redis) -> None:
     store = ConfigStore(redis)
     assert await store.history() == ()
     for day in range(1, 6):
-        await store.publish(document(day), "ada", f"day {day}", NOW + timedelta(days=day))
+        await deployed(redis, document(day), message=f"day {day}")
     history = await store.history(limit=3)
     assert [version.number for version in history] == [5, 4, 3]
     assert [version.reason for version in history] == ["day 5", "day 4", "day 3"]
@@ -106,7 +126,7 @@ async def test_history_is_newest_first_and_limited(redis: Redis) -> None:
 
 async def test_a_version_that_cannot_be_read_hides_no_other(redis: Redis) -> None:
     store = ConfigStore(redis)
-    await store.activate(await store.publish(document(1), "ada", "first", NOW))
+    await store.bootstrap(document(1), "ada", "first", NOW)
     await redis.hset(store.versions_key, "2", b"no JSON")
     stored = await redis.hget(store.versions_key, "1")
     assert stored is not None
@@ -122,19 +142,20 @@ async def test_a_version_that_cannot_be_read_hides_no_other(redis: Redis) -> Non
     assert "cannot be used by this release" in third.unreadable
 
 
-async def test_each_change_is_announced(redis: Redis) -> None:
+async def test_the_first_version_is_announced(redis: Redis) -> None:
     store = ConfigStore(redis)
     async with redis.pubsub(ignore_subscribe_messages=True) as notices:
         await notices.subscribe(store.channel)
         await notices.get_message(timeout=PATIENCE_SECONDS)
-        await store.activate(await store.publish(document(1), "ada", "first", NOW))
-        heard = [await notices.get_message(timeout=PATIENCE_SECONDS) for _ in range(2)]
-    assert [message["data"] for message in heard] == [b"published 1", b"activated 1"]
+        await store.bootstrap(document(1), "ada", "first", NOW)
+        heard = await notices.get_message(timeout=PATIENCE_SECONDS)
+    assert heard is not None
+    assert heard["data"] == b"activated 1"
 
 
 async def test_a_document_changed_behind_the_store_is_found_out(redis: Redis) -> None:
     store = ConfigStore(redis)
-    await store.publish(document(7), "ada", "good", NOW)
+    await store.bootstrap(document(7), "ada", "good", NOW)
     stored = await redis.hget(store.versions_key, "1")
     assert stored is not None
     record = orjson.loads(stored)
@@ -222,25 +243,22 @@ async def activations(redis: Redis) -> list[Event]:
     return [read_event(each.data) for each in await TimelineStream(redis).read(100)]
 
 
-async def test_what_is_activated_is_noted_for_the_timeline_in_the_same_step(redis: Redis) -> None:
+async def test_what_a_start_activates_is_noted_for_the_timeline_in_the_same_step(
+    redis: Redis,
+) -> None:
     store, before = ConfigStore(redis), time.time()
-    await store.bootstrap(document(1), "machine", "fresh", NOW)
-    await store.bootstrap(document(9), "machine", "fresh", NOW)
-    number = await store.publish(document(2), "adá", 'so "slow"', NOW)
-    await store.activate(number)
-    await store.activate(number)  # which changes nothing
-    first, second = await activations(redis)
-    assert first.summary == "Configuration 1 by machine was activated: fresh"
-    assert first.details["before"] == 0
-    assert second.summary == 'Configuration 2 by adá was activated: so "slow"'
-    assert second.details == {
-        "version": 2,
-        "before": 1,
+    await store.bootstrap(document(1), "adá", 'so "slow"', NOW)
+    await store.bootstrap(document(9), "machine", "fresh", NOW)  # which changes nothing
+    (noted,) = await activations(redis)
+    assert noted.summary == 'Configuration 1 by adá was activated: so "slow"'
+    assert noted.details == {
+        "version": 1,
+        "before": 0,
         "author": "adá",
         "reason": 'so "slow"',
-        "config_hash": document(2).config_hash,
+        "config_hash": document(1).config_hash,
     }
-    assert before - 1 < first.time <= second.time < time.time() + 1
+    assert before - 1 < noted.time < time.time() + 1
 
 
 async def test_of_many_that_start_a_machine_at_once_one_activation_is_noted(redis: Redis) -> None:
@@ -251,33 +269,27 @@ async def test_of_many_that_start_a_machine_at_once_one_activation_is_noted(redi
     assert len(await activations(redis)) == 1
 
 
-@pytest.mark.parametrize("record", [b"\xff", b"[1]", b'{"author": 3}'])
-async def test_a_version_that_cannot_be_read_is_noted_as_far_as_it_is_known(
-    redis: Redis, record: bytes
-) -> None:
+async def test_a_start_that_cannot_be_noted_changes_nothing(redis: Redis) -> None:
     store = ConfigStore(redis)
-    await redis.hset(store.versions_key, "1", record)
-    await store.activate(1)
-    (noted,) = await activations(redis)
-    assert noted.summary == "Configuration 1 by unknown was activated: unknown"
-
-
-async def test_an_activation_that_cannot_be_noted_does_not_happen(redis: Redis) -> None:
-    store = ConfigStore(redis)
-    number = await store.publish(document(1), "ada", "first", NOW)
     await redis.set(redis_name(redis, "timeline"), "no stream")
     with pytest.raises(ResponseError, match="WRONGTYPE"):
-        await store.activate(number)
+        await store.bootstrap(document(1), "ada", "first", NOW)
     with pytest.raises(NoActiveVersionError):
         await store.active()
+    assert await store.history() == ()
 
 
-async def test_a_version_follows_only_on_the_one_that_it_was_made_of(redis: Redis) -> None:
-    store = ConfigStore(redis)
-    for seconds in (1, 2, 3):
-        await store.publish(document(seconds), "ada", "try", NOW)
-    await store.activate(1)
-    assert await store.activate_after(2, before=1)
-    assert not await store.activate_after(3, before=1)
-    assert not await store.activate_after(9, before=2)
-    assert (await store.active()).number == 2
+async def test_a_long_list_holds_up_no_loop(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, here, read_in = ConfigStore(redis), threading.get_ident(), set[int]()
+    for _ in range(30):
+        await deployed(redis, default_document())
+    await redis.hset(store.versions_key, "by hand", "nothing")
+    listed = store_module._listed
+
+    def noted(number: int, record: bytes | str) -> Listed:
+        read_in.add(threading.get_ident())
+        return listed(number, record)
+
+    monkeypatch.setattr(store_module, "_listed", noted)
+    assert [each.number for each in await store.history(25)] == list(range(30, 5, -1))
+    assert here not in read_in

@@ -9,6 +9,7 @@ from config_store.errors import VersionAwayError
 from config_store.shipped import default_document
 from config_store.store import ConfigStore, Version
 from config_store.versions import LiveVersions
+from tests.deploying import deployed
 from tests.redis_server import RedisServer
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -33,6 +34,7 @@ class Bench:
     """A store with versions, and what a replica holds of them."""
 
     def __init__(self, redis: Redis, most: int = 8) -> None:
+        self._redis = redis
         self.store = ConfigStore(redis)
         self.compiler = Compiler()
         self.reads: list[int] = []
@@ -42,13 +44,13 @@ class Bench:
         self.reads.append(number)
         return await self.store.get(number)
 
-    async def publish(self, count: int) -> list[Version]:
-        """Publish versions whose refresh time is their number."""
+    async def make(self, count: int) -> list[Version]:
+        """Make versions whose refresh time is their number."""
         versions = []
         for number in range(1, count + 1):
             features = FeatureConfig(refresh_seconds=number)
             document = default_document().model_copy(update={"features": features})
-            assert await self.store.publish(document, "ada", "a change", NOW) == number
+            assert await deployed(self._redis, document) == number
             versions.append(await self.store.get(number))
         return versions
 
@@ -67,7 +69,7 @@ def bench(redis: Redis) -> Bench:
 
 
 async def test_two_versions_are_alive_at_once_and_each_is_compiled_once(bench: Bench) -> None:
-    one, two = await bench.publish(2)
+    one, two = await bench.make(2)
     bench.live.activate(one)
     bench.live.activate(two)
     for _ in range(3):
@@ -80,7 +82,7 @@ async def test_two_versions_are_alive_at_once_and_each_is_compiled_once(bench: B
 async def test_a_version_whose_notice_is_late_or_long_past_is_read_from_the_store(
     bench: Bench,
 ) -> None:
-    one, two, three = await bench.publish(3)
+    one, two, three = await bench.make(3)
     bench.live.activate(two)
     assert [await bench.get(each) for each in (three, one, two)] == [3.0, 1.0, 2.0]
     assert bench.reads == [3, 1]
@@ -90,14 +92,14 @@ async def test_a_version_whose_notice_is_late_or_long_past_is_read_from_the_stor
 
 
 async def test_batches_that_name_a_version_at_a_time_share_one_read(bench: Bench) -> None:
-    (one,) = await bench.publish(1)
+    (one,) = await bench.make(1)
     assert await asyncio.gather(*(bench.get(one) for _ in range(20))) == [1.0] * 20
     assert bench.reads == [1]
     assert bench.compiler.compiled == [1]
 
 
 async def test_what_is_in_memory_needs_no_redis(bench: Bench, redis_server: RedisServer) -> None:
-    one, two, three = await bench.publish(3)
+    one, two, three = await bench.make(3)
     bench.live.activate(one)
     bench.live.activate(two)
     redis_server.kill()
@@ -111,7 +113,7 @@ async def test_what_is_in_memory_needs_no_redis(bench: Bench, redis_server: Redi
 async def test_a_redis_that_hangs_is_waited_for_within_the_batchs_budget(
     bench: Bench, redis_server: RedisServer
 ) -> None:
-    (one,) = await bench.publish(1)
+    (one,) = await bench.make(1)
     redis_server.freeze()
     try:
         with pytest.raises(VersionAwayError, match="in time"):
@@ -123,7 +125,7 @@ async def test_a_redis_that_hangs_is_waited_for_within_the_batchs_budget(
 
 async def test_a_number_that_was_given_out_twice_is_no_version(bench: Bench) -> None:
     """A Redis that lost its last second counts on from before it."""
-    one, two = await bench.publish(2)
+    one, two = await bench.make(2)
     lost = Version(2, one.config_hash, "ada", "it is lost", NOW, one.document)
     bench.live.activate(lost)
     assert await bench.get(two) == 2.0
@@ -134,13 +136,13 @@ async def test_a_number_that_was_given_out_twice_is_no_version(bench: Bench) -> 
 
 @pytest.mark.parametrize("number", [0, 7])
 async def test_a_number_that_nobody_gave_out_is_no_version(bench: Bench, number: int) -> None:
-    await bench.publish(1)
+    await bench.make(1)
     with pytest.raises(VersionAwayError, match=f"no configuration version {number}"):
         await bench.live.get(number, "", PATIENT)
 
 
 async def test_a_version_that_cannot_be_compiled_changes_nothing(bench: Bench) -> None:
-    one, two = await bench.publish(2)
+    one, two = await bench.make(2)
     bench.live.activate(one)
     bench.compiler.refuses = {2}
     with pytest.raises(ValueError, match="cannot go by it"):
@@ -154,7 +156,7 @@ async def test_a_version_that_cannot_be_compiled_changes_nothing(bench: Bench) -
 
 async def test_those_used_last_stay_and_the_active_one_always_does(redis: Redis) -> None:
     bench = Bench(redis, most=3)
-    versions = await bench.publish(6)
+    versions = await bench.make(6)
     bench.live.activate(versions[0])
     for version in versions[1:]:
         await bench.get(version)

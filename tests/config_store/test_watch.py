@@ -1,6 +1,5 @@
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,7 +17,9 @@ from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch, RedisWatch
 from observability.background import Loops
 from settings.redis_connection import open_redis
-from tests.waiting import PATIENCE_SECONDS
+from tests import past_steering
+from tests.deploying import deployed, drafted
+from tests.waiting import PATIENCE_SECONDS, until
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NEVER = 3600.0
@@ -31,19 +32,7 @@ def document(refresh_seconds: float) -> ConfigDocument:
 
 
 async def release(redis: Redis, refresh_seconds: float) -> int:
-    store = ConfigStore(redis)
-    number = await store.publish(document(refresh_seconds), "ada", "release", NOW)
-    await store.activate(number)
-    return number
-
-
-async def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> float:
-    """Wait for the condition and tell how long it took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, "the condition did not come true in time"
-        await asyncio.sleep(0.002)
-    return time.monotonic() - began
+    return await deployed(redis, document(refresh_seconds))
 
 
 def number(watch: ConfigWatch) -> int | None:
@@ -84,13 +73,52 @@ async def test_new_versions_are_pushed_without_the_poll(redis: Redis, writer: Re
             await until(partial(is_at, watch, released))
 
 
-async def test_the_poll_finds_what_no_notice_told(redis: Redis, writer: Redis) -> None:
+async def test_the_poll_finds_what_no_notice_told_and_that_is_an_alarm(
+    redis: Redis, writer: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
     await release(writer, 5)
-    await ConfigStore(writer).publish(document(6), "ada", "quiet", NOW)
-    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.2) as watch:
+    await drafted(writer, document(6))
+    loops = Loops()
+    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.2, loops=loops) as watch:
         await watch.first(PATIENCE_SECONDS)
         await writer.set(ConfigStore(writer).active_key, 2)
         await until(lambda: number(watch) == 2)
+        await until(lambda: loops.failures() == {f"watch {CHANNEL}": 1})
+        assert "of which no notice came" in caplog.text
+        # It listens anew, and hears of the next change.
+        await until(lambda: not watch.stale)
+        released = await release(writer, 7)
+        await until(lambda: number(watch) == released)
+
+
+async def test_a_poll_that_is_ahead_of_a_notice_is_no_alarm(redis: Redis, writer: Redis) -> None:
+    await release(writer, 5)
+    loops = Loops()
+    async with ConfigWatch(redis, lambda _: None, poll_seconds=0.002, loops=loops) as watch:
+        await watch.first(PATIENCE_SECONDS)
+        for refresh in range(6, 26):
+            released = await release(writer, refresh)
+            await until(partial(is_at, watch, released))
+        assert loops.failures() == {f"watch {CHANNEL}": 0}
+
+
+async def test_what_is_taken_over_late_was_announced_before(redis: Redis, writer: Redis) -> None:
+    refusals = 3
+
+    def only_later(version: Version) -> None:
+        nonlocal refusals
+        if version.number == 2 and refusals:
+            refusals -= 1
+            raise ValueError("not yet")
+
+    await release(writer, 5)
+    loops = Loops()
+    async with ConfigWatch(redis, only_later, poll_seconds=0.02, loops=loops) as watch:
+        await watch.first(PATIENCE_SECONDS)
+        await release(writer, 6)
+        await until(lambda: number(watch) == 2)
+        await asyncio.sleep(0.1)  # a few polls
+        assert loops.failures() == {f"watch {CHANNEL}": 0}
 
 
 async def test_nothing_is_told_when_nothing_changed(redis: Redis, writer: Redis) -> None:
@@ -98,8 +126,7 @@ async def test_nothing_is_told_when_nothing_changed(redis: Redis, writer: Redis)
     seen: list[int] = []
     async with ConfigWatch(redis, lambda v: seen.append(v.number), poll_seconds=0.02) as watch:
         await watch.first(PATIENCE_SECONDS)
-        await ConfigStore(writer).publish(document(6), "ada", "a draft", NOW)
-        await ConfigStore(writer).activate(1)
+        await drafted(writer, document(6))  # which is announced too
         await asyncio.sleep(0.3)
     assert seen == [1]
 
@@ -167,10 +194,10 @@ async def test_a_version_that_cannot_be_read_leaves_the_last_one(
         await watch.first(PATIENCE_SECONDS)
         damaged = b'{"document": "{}", "config_hash": "0"}'
         await writer.hset(ConfigStore(writer).versions_key, "2", damaged)
-        await ConfigStore(writer).activate(2)
+        await past_steering.activate(writer, 2)
         await until(lambda: watch.stale)
         assert (number(watch), watch._connected) == (1, True)
-        await ConfigStore(writer).activate(1)
+        await past_steering.activate(writer, 1)
         await until(lambda: not watch.stale)
 
 

@@ -3,7 +3,8 @@
 Only what Ray does is left out: to start the deployments, and to name their replicas to the gateway.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +20,7 @@ from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.gateway.app import build_ingress
 from deployments.gateway.context import GatewayContext
-from deployments.gateway.hops import Handles
+from deployments.gateway.stages.hops import Handles
 from deployments.runtime.open_stage import OpenStage
 from deployments.runtime.transport.tcp.server import WireServer
 from deployments.stages import MODELS, STAGES, open_stage
@@ -27,6 +28,7 @@ from features.errors import SourceAwayError
 from features.rows import FeatureRow
 from observability.ledger.stream import LedgerStream
 from settings.environment import Settings
+from tests.deploying import deployed
 from tests.deployments.handles import InProcessHandle
 from tests.deployments.replicas import Directory, kill
 from tests.waiting import until
@@ -35,6 +37,14 @@ PATH = "/models/tail-slo"
 # On two busy cores an answer may be late; only where that is the question may it count as lost.
 PATIENT = Deadlines(request_ms=100_000, features_ms=30_000, model_ms=60_000, ledger_ms=6_000)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
+# It takes no second; a test that failed has two minutes for all of its end.
+CLOSES_WITHIN_SECONDS = 40.0
+
+
+async def in_time(close: Callable[[], Awaitable[None]]) -> None:
+    """Close a part; what a failed test left waiting in it is waited for, and not without end."""
+    async with asyncio.timeout(CLOSES_WITHIN_SECONDS):
+        await close()
 
 
 class NoHistory:
@@ -55,15 +65,6 @@ def with_serving(document: ConfigDocument, **families: FamilyServing) -> ConfigD
     return document.model_copy(update={"serving": changed})
 
 
-def waiting(document: ConfigDocument, deadlines: Deadlines) -> ConfigDocument:
-    """Give every family these deadlines."""
-    families = {
-        name: each.model_copy(update={"deadlines": deadlines})
-        for name, each in document.serving.by_family().items()
-    }
-    return with_serving(document, **families)
-
-
 def server_of(opened: OpenStage) -> WireServer:
     assert opened.listener is not None
     return opened.listener.server
@@ -72,11 +73,12 @@ def server_of(opened: OpenStage) -> WireServer:
 class House:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
-        self.document = waiting(default_document(), PATIENT)
+        self.document = default_document().with_deadlines(**PATIENT.model_dump())
         self.keys: dict[Role, str] = {}
         self.open: dict[str, list[OpenStage]] = {name: [] for name in STAGES}
         # The stages in those, in the same order.
         self.replicas: dict[str, list[Any]] = {name: [] for name in STAGES}
+        self._gateway = AsyncExitStack()  # empty until that is open
         self.plain = Settings().plain
         # What stands in Serve's place: it names replicas, or calls them.
         self.directories: dict[str, Any] = {
@@ -114,12 +116,15 @@ class House:
         models = {name: directories[name] for name in MODELS}
         handles = Handles(directories["features"], directories["safety"], models)
         self.context = await GatewayContext.opened(handles)
+        self._gateway.push_async_callback(self.context.close)
         self.ingress = build_ingress(self.context)
 
     async def close(self) -> None:
-        await self.context.close()
-        for opened in (each for all_ in self.open.values() for each in all_):
-            await opened.close()
+        """Close the gateway and then the stages that were opened, whatever one of them does."""
+        async with AsyncExitStack() as undo:
+            for opened in (each for all_ in self.open.values() for each in all_):
+                undo.push_async_callback(in_time, opened.close)
+            undo.push_async_callback(in_time, self._gateway.aclose)
 
     def client(self, role: Role = Role.CLIENT) -> httpx.AsyncClient:
         return self.stranger(headers={"X-API-Key": self.keys[role]})
@@ -137,19 +142,23 @@ class House:
         return answers
 
     async def deploy(self, document: ConfigDocument) -> int:
-        """Publish and activate a configuration; give its number once everybody goes by it."""
-        store = ConfigStore(self.redis)
-        number = await store.publish(document, "ada", "a change", NOW)
-        await store.activate(number)
+        """Bring a configuration into force; give its number once everybody goes by it."""
+        number = await deployed(self.redis, document)
         everybody = [self.context, *(each for all_ in self.replicas.values() for each in all_)]
         for who in everybody:
             await until(lambda who=who: who.replica.config.value.number == number)  # type: ignore[misc] # bound now
+        await until(lambda: self.answering() == number)
         return number
+
+    def answering(self) -> int:
+        """Give the number of the version that the gateway answers every row by."""
+        version = self.context.choice.active()
+        assert version is not None
+        return version.number
 
     async def within(self, **milliseconds: float) -> None:
         """Shorten deadlines, where it is the question what happens when they pass."""
-        deadlines = PATIENT.model_copy(update=milliseconds)
-        await self.deploy(waiting(self.document, deadlines))
+        await self.deploy(self.document.with_deadlines(**milliseconds))
 
     async def ledger(self) -> list[dict[str, Any]]:
         """Read every decision that was written down, oldest first."""
@@ -161,9 +170,10 @@ class House:
 async def opened(redis: Redis) -> AsyncIterator[House]:
     house = House(redis)
     await house.furnish()
-    async with AsyncExitStack() as undo:
+    try:
         for stage in STAGES:
             await house.start(stage)
         await house.open_gateway()
-        undo.push_async_callback(house.close)
         yield house
+    finally:  # also of one that could not be opened: what goes on in it would not end by itself
+        await house.close()

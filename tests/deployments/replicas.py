@@ -4,10 +4,12 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Self
 
 from deployments.runtime.transport.answering import Handler
+from deployments.runtime.transport.replica_directory import Listing
 from deployments.runtime.transport.tcp.channel import Channel
 from deployments.runtime.transport.tcp.exchange import Exchange
 from deployments.runtime.transport.tcp.server import WireServer
@@ -19,8 +21,8 @@ SECRET = b"what the platform's own processes know"
 class Replica:
     """One real wire server; `kill` ends it as kill -9 does: at once, and without a word."""
 
-    def __init__(self, handler: Handler) -> None:
-        self.server = WireServer(handler, SECRET)
+    def __init__(self, handler: Handler, holds: Callable[[], Sequence[str]] | None = None) -> None:
+        self.server = WireServer(handler, SECRET, holds)
         self.address = ("", 0)
 
     async def open(self) -> Self:
@@ -118,12 +120,14 @@ class Room:
         self._replicas: list[Replica] = []
         self._exchanges: list[Exchange] = []
 
-    async def replica(self, handler: Handler) -> Replica:
-        self._replicas.append(await Replica(handler).open())
+    async def replica(
+        self, handler: Handler, holds: Callable[[], Sequence[str]] | None = None
+    ) -> Replica:
+        self._replicas.append(await Replica(handler, holds).open())
         return self._replicas[-1]
 
-    def exchange(self, directory: Any) -> Exchange:
-        self._exchanges.append(Exchange("stage", directory, SECRET))
+    def exchange(self, directory: Any, listing: Listing | None = None) -> Exchange:
+        self._exchanges.append(Exchange("stage", directory, SECRET, listing=listing))
         self._exchanges[-1].start()
         return self._exchanges[-1]
 

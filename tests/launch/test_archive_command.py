@@ -29,10 +29,12 @@ async def test_an_archive_whose_folder_is_gone_is_given_up(
 ) -> None:
     home = await claim(redis, settings.paths.history, "here")
     await redis.set(drained_key("ballast:ledger"), "1-0")
+    await redis.hset("ballast:ledger:audit", "ledger", "what was found of it")
     shutil.rmtree(settings.paths.history)
     done = await invoke("abandon")
     assert done.exit_code == 0, done.output
     assert f"{home.archive_id} on node here" in done.output
     assert await known_home(redis) is None
     assert await noted_id(redis, "ballast:ledger") is None  # the next archive has nothing yet
+    assert await redis.exists("ballast:ledger:audit") == 0
     assert "There is no archive" in (await invoke("abandon")).output

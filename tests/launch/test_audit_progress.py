@@ -1,34 +1,32 @@
-"""`ballast audit` where the platform runs: how far it is, as the front door says it."""
+"""`ballast audit` where the platform runs: how far it is, as the platform says it."""
 
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import orjson
 import pytest
 from typer.testing import CliRunner
 
+from deployments.api.audit import AuditShown
 from launch import own_processes
 from launch.cli import app
 from launch.run_record import Run, RunRecord
-from observability.ledger.audit_report import finished, unfinished
-from observability.ledger.verify import Verification
 
 
 class InferenceIngress(BaseHTTPRequestHandler):
     """Has an audit that was only just begun when it is asked for, and done at the next look."""
 
     def do_POST(self) -> None:
-        self._answer(orjson.dumps(unfinished("running")))
+        self._answer(AuditShown(state="running", asked_at=1.0))
 
     def do_GET(self) -> None:
-        self._answer(orjson.dumps(finished(Verification(), at=1.0)))
+        self._answer(AuditShown(state="done", asked_at=1.0, ended_at=2.0, whole=True))
 
-    def _answer(self, body: bytes) -> None:
+    def _answer(self, audit: AuditShown) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(audit.model_dump_json().encode())
 
     def log_message(self, *_: object) -> None:
         """Keep the test's output to the test."""

@@ -32,7 +32,7 @@ class Refusing(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Give a door that refuses, which a run on record names."""
+    """Give a platform that refuses, which a run on record names."""
     monkeypatch.setenv("BALLAST_HOME", str(tmp_path))
     (tmp_path / "admin.key").write_text("a key")
     with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:

@@ -1,3 +1,4 @@
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,4 +16,18 @@ def test_only_fast_puts_something_of_ours_before_ray_and_serve(
     found = environment(tmp_path, tmp_path, plain=plain)
     assert (CALLBACK in found) is not plain
     assert (str(STARTUP) in found.get("PYTHONPATH", "")) is not plain
+    assert ("RAY_enable_metrics_collection" in found) is not plain
     assert found["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
+
+
+def test_ray_still_knows_what_spares_it_idle_work() -> None:
+    """A variable that a later Ray does not read is left out without a word."""
+    ray = Path(find_spec("ray").origin or "").parent  # type: ignore[union-attr] # it is installed
+    daemon = (ray / "core/src/ray/raylet/raylet").read_bytes()
+    for name in ("enable_metrics_collection", "task_events_report_interval_ms", "event_stats"):
+        assert f"RAY_{name}".encode() in daemon
+        assert f"RAY_{name}" in environment(Path("/scratch"), Path("/home"), plain=False)
+    reporter = (ray / "dashboard/modules/reporter/reporter_consts.py").read_text()
+    assert '"REPORTER_UPDATE_INTERVAL_MS"' in reporter
+    serve = (ray / "serve/_private/constants.py").read_text()
+    assert '"RAY_SERVE_METRICS_EXPORT_INTERVAL_MS"' in serve

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from launch import cluster_file
 from launch.bootstrap import read_secret
 from launch.private_files import OTHERS
 from launch.ray_variables import AT_START, BEFORE_RAY, on_a_cluster
+from tests.deploying import deployed
 from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
@@ -153,7 +153,7 @@ async def test_a_second_bootstrap_leaves_what_is_there(node: Path, redis: Redis)
     on(node, the("ballast bootstrap"), RAY_ADDRESS=CLOSED_PORT)
     key = read_secret(node / ".ballast" / "admin.key")
     changed = default_document().model_copy(update={"bandits": BanditsConfig(canary_cap=0.05)})
-    await store.activate(await store.publish(changed, "ada", "mine", datetime.now(UTC)))
+    await deployed(redis, changed)
     on(node, the("ballast bootstrap"), RAY_ADDRESS=CLOSED_PORT)
     assert read_secret(node / ".ballast" / "admin.key") == key
     assert (await store.active()).number == 2

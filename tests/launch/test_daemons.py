@@ -5,15 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from launch import own_processes
-from launch.daemons import MOST_RESTARTS, ClusterLostError, Daemons, answers
+from launch.daemons import MOST_RESTARTS, ClusterLostError, Daemons, HealthQuestion
 from launch.reports import Daemon
 from tests.stopping import stop
+from tests.waiting import wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 SERVER = """
@@ -33,13 +33,6 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     own_processes.end(RUN, patience_s=0)
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-
-
 def daemon(name: str, process: "subprocess.Popen[str]", port: int | None = None) -> Daemon:
     started = own_processes.started_at(process.pid)
     assert started is not None
@@ -54,6 +47,14 @@ def sleeper(name: str) -> tuple[Daemon, "subprocess.Popen[str]"]:
 def kill(process: "subprocess.Popen[str]") -> None:
     process.kill()
     process.wait()
+
+
+def asked_anew(port: int) -> bool:
+    question = HealthQuestion(port)
+    try:
+        return question.answered()
+    finally:
+        question.close()
 
 
 class Clock:
@@ -96,7 +97,7 @@ def test_one_that_was_killed_is_started_again_as_it_was(watched: Watch) -> None:
     (health,) = daemons.health()
     assert (health.state, health.restarts) == ("running", 1)
     # In the moment in which a process becomes its program, nobody can read its environment.
-    eventually(lambda: health.pid in own_processes.marked(RUN))
+    wait_until(lambda: health.pid in own_processes.marked(RUN))
     assert "gcs_server ended and was started again" in said[0]
 
 
@@ -126,7 +127,7 @@ def test_one_that_dies_again_and_again_is_given_up(watched: Watch) -> None:
     for _ in range(MOST_RESTARTS):
         daemons.tend()
         os.kill(daemons.health()[0].pid, signal.SIGKILL)
-        eventually(lambda: daemons.health()[0].state == "ended")
+        wait_until(lambda: daemons.health()[0].state == "ended")
     with pytest.raises(ClusterLostError, match="gcs_server ended"):
         daemons.tend()
 
@@ -151,7 +152,7 @@ def test_one_that_hangs_is_told_of_and_in_the_end_killed(watched: Watch, clock: 
         daemons.tend()
         return daemons.health()[0].restarts == 1
 
-    eventually(well)
+    wait_until(well)
     stop(process.pid)
     clock.now = 9.0
     daemons.probe()
@@ -161,5 +162,6 @@ def test_one_that_hangs_is_told_of_and_in_the_end_killed(watched: Watch, clock: 
     clock.now = 40.0
     daemons.tend()
     assert process.wait(60) == -signal.SIGKILL
-    eventually(restarted)
-    eventually(lambda: answers(port))  # on the port that the others know
+    wait_until(restarted)
+    wait_until(lambda: asked_anew(port))  # on the port that the others know
+    wait_until(well)  # over a connection of its own: that to its predecessor is gone

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.ports import any_free_port
 from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -28,14 +29,8 @@ def detached(home: Path, port: int) -> "subprocess.Popen[str]":
     )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_a_start_is_shown_as_it_goes_and_ended_by_ctrl_c(tmp_path: Path) -> None:
-    start = detached(tmp_path / "home", free_port())
+    start = detached(tmp_path / "home", any_free_port())
     assert start.stdout is not None
     first = start.stdout.readline()  # comes long before the platform is ready
     assert "Redis" in first

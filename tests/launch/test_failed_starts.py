@@ -11,6 +11,7 @@ import pytest
 
 from launch.errors import PortTakenError
 from launch.front.listening import listen, open_port
+from tests.ports import any_free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,12 +24,6 @@ def taken_port() -> Iterator[int]:
         yield int(holder.getsockname()[1])
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def failed_start(home: Path, config: str | None = None, **variables: str) -> str:
     """Give the one sentence that a start that must fail says on the error stream."""
     said = all_said(home, config, **variables)
@@ -37,7 +32,9 @@ def failed_start(home: Path, config: str | None = None, **variables: str) -> str
 
 
 def all_said(home: Path, config: str | None = None, **variables: str) -> list[str]:
-    given = os.environ | {"BALLAST_HOME": str(home), "BALLAST_PORT": str(free_port())} | variables
+    given = (
+        os.environ | {"BALLAST_HOME": str(home), "BALLAST_PORT": str(any_free_port())} | variables
+    )
     arguments = ["--config", config] if config else []
     done = subprocess.run(
         [sys.executable, "-m", "launch.cli", "up", *arguments],
@@ -83,7 +80,7 @@ def test_our_own_name_wins_over_an_older_one(tmp_path: Path) -> None:
 
 
 def test_a_port_on_an_address_of_ipv6_is_tried_as_it_will_be_opened() -> None:
-    port = free_port()
+    port = any_free_port()
     open_port("::1", port).close()
     with listen("::1", port), pytest.raises(PortTakenError):
         open_port("::1", port).close()
@@ -112,7 +109,7 @@ def test_a_redis_that_is_not_there(tmp_path: Path, url: str) -> None:
 
 
 def test_a_clickhouse_that_is_not_there(tmp_path: Path) -> None:
-    url = f"http://ada:pass-word@127.0.0.1:{free_port()}"
+    url = f"http://ada:pass-word@127.0.0.1:{any_free_port()}"
     *steps, said = all_said(tmp_path / "home", CLICKHOUSE_URL=url)
     assert "The ClickHouse that CLICKHOUSE_URL names cannot be used" in said
     assert "pass-word" not in said

@@ -75,6 +75,37 @@ def test_what_is_not_there_is_refused(folder: Path, path: str, reason: str) -> N
     assert reason in fault
 
 
+def test_the_policies_of_an_application_are_judged_too(folder: Path) -> None:
+    scaling = {"policy": {"policy_function": "parts.inner:Ap"}}
+    found = faults(
+        folder,
+        "plain:app",
+        autoscaling_policy={"policy_function": "plain:ap", "policy_kwargs": {}},
+        deployments=[
+            {"name": "one", "autoscaling_config": scaling},
+            {"name": "two", "autoscaling_config": None},
+            {"name": "three", "autoscaling_config": {"max_replicas": 2}},
+        ],
+    )
+    assert [each.partition(" cannot be used: ") for each in found] == [
+        (
+            "application a: autoscaling_policy.policy_function 'plain:ap'",
+            " cannot be used: ",
+            "plain has no ap",
+        ),
+        (
+            "deployment one: autoscaling_config.policy.policy_function 'parts.inner:Ap'",
+            " cannot be used: ",
+            "parts.inner has no Ap",
+        ),
+    ]
+
+
+def test_serve_s_own_policy_is_let_through(folder: Path) -> None:
+    own = {"policy_function": "ray.serve.autoscaling_policy:default_autoscaling_policy"}
+    assert faults(folder, "plain:app", autoscaling_policy=own) == []
+
+
 def test_an_application_that_brings_its_modules_is_not_judged(folder: Path) -> None:
     assert faults(folder, "nowhere:app", runtime_env={"working_dir": "https://x/y.zip"}) == []
 

@@ -91,12 +91,13 @@ def test_what_is_started_again_meanwhile_is_spared_too_and_nobody_waits_for_it()
     restart.start()
     ended = threading.Thread(
         target=own_processes.end,
-        args=("again", 0.6, spared),
+        args=("again", 2.0, spared),
         daemon=True,
     )
     ended.start()
     ended.join(PATIENCE_SECONDS)
     assert not ended.is_alive()
+    restart.join()
     assert processes[-1].poll() is None
     assert own_processes.marked("again") == [processes[-1].pid]
     for each in (*processes, stubborn):

@@ -1,12 +1,21 @@
 """In a log, a step that lasts is mentioned again and again."""
 
+import io
 import re
+import sys
 import time
 
 import pytest
 
 from launch.progress import Progress
 from tests.waiting import PATIENCE_SECONDS
+
+
+class Terminal(io.StringIO):
+    """An error stream that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class Log:
@@ -37,6 +46,26 @@ def test_a_step_that_lasts_is_mentioned_with_its_seconds(log: Log) -> None:
     with Progress(repeated_every_s=0.01).step("Ray cluster"):
         log.has(r"^  Ray cluster:  \d+ s so far$", times=3)
     log.has(r"^✓ Ray cluster +\d+\.\d s")
+
+
+def test_what_is_waited_for_is_mentioned_in_a_log_only_where_it_lasts(log: Log) -> None:
+    with Progress().wait("The proof"):
+        pass
+    assert log.text == ""
+    with Progress(repeated_every_s=0.01).wait("The proof"):
+        log.has(r"^  The proof:  \d+ s so far$", times=2)
+    assert not re.search("✓", log.text)
+
+
+def test_what_is_waited_for_is_on_a_terminal_at_once_with_its_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with Progress().wait("The proof"):
+        pass
+    assert re.search(r"The proof .*0:00:0\d", terminal.getvalue())
 
 
 def test_a_share_that_stays_is_mentioned_with_its_seconds(log: Log) -> None:

@@ -4,7 +4,7 @@ import signal
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from redis.retry import Retry
 from launch import own_processes, redis_server
 from launch.errors import ForeignFolderError, MissingBinaryError, RedisDiedError
 from launch.redis_server import RedisServer
+from tests.waiting import wait_until
 
 RUN = f"a-test-of-redis-{os.getpid()}"
 
@@ -52,13 +53,6 @@ def answers(server: RedisServer) -> bool:
             return bool(redis.ping())
     except (RedisError, OSError):
         return False
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.005)
 
 
 def mode(path: Path) -> int:
@@ -136,7 +130,7 @@ def kill_and_await(server: RedisServer) -> None:
     killed = server.pid
     os.kill(killed, signal.SIGKILL)
     # One that is being killed may answer once more.
-    eventually(lambda: server.pid != killed and answers(server))
+    wait_until(lambda: server.pid != killed and answers(server))
 
 
 def test_after_kill_9_it_comes_back_with_what_it_held(server: RedisServer) -> None:

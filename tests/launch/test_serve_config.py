@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import (
     DeploymentSchema,
     HTTPOptionsSchema,
@@ -34,6 +34,23 @@ def test_the_address_of_the_run_is_put_in() -> None:
 
 def test_the_shipped_file_fits_on_two_cores() -> None:
     assert serve_config.check_fits(serve_config.demands(shipped()), 2, OTHER) is None
+
+
+def test_every_shipped_deployment_has_bounds_and_is_held_at_one() -> None:
+    (application,) = shipped()["applications"]
+    bounds = {
+        each["name"]: (scaling["min_replicas"], scaling["max_replicas"])
+        for each in application["deployments"]
+        if (scaling := each["autoscaling_config"])
+    }
+    assert bounds == dict.fromkeys(bounds, (1, 1))
+    assert {each.replicas for each in serve_config.demands(shipped())} == {1}
+
+
+def test_on_two_cores_any_deployment_finds_a_place_for_another_replica() -> None:
+    asked = serve_config.demands(shipped())
+    free = 2 - HISTORY_CPUS - sum(each.cpus for each in asked)
+    assert free >= max(each.cpus for each in asked)
 
 
 def test_what_the_history_reserves_is_counted() -> None:
@@ -100,18 +117,28 @@ def of_tail(**keys: object) -> Edit:
     return lambda content: deployment(content, "tail").update(keys)
 
 
-def scaled(**keys: object) -> Edit:
+def held(**keys: object) -> Edit:
+    """Hold the tail at a number, in place of bounds."""
+
     def edit(content: dict[str, Any]) -> None:
-        del deployment(content, "tail")["num_replicas"]
-        deployment(content, "tail")["autoscaling_config"] = keys
+        del deployment(content, "tail")["autoscaling_config"]
+        deployment(content, "tail").update(keys)
 
     return edit
+
+
+def scaled(**keys: object) -> Edit:
+    return of_tail(autoscaling_config=keys)
+
+
+def with_policy(**keys: object) -> Edit:
+    return lambda content: content["applications"][0].update(autoscaling_policy=keys)
 
 
 @pytest.mark.parametrize(
     ("edit", "parts"),
     [
-        (of_tail(num_replicas="two"), ["deployment tail: num_replicas is 'two'", "from 1", "auto"]),
+        (held(num_replicas="two"), ["deployment tail: num_replicas is 'two'", "from 1", "auto"]),
         (of_tail(num_replicas=0), ["num_replicas is 0"]),
         (of_tail(num_replicas=True), ["num_replicas is True"]),
         (of_tail(num_replica=2), ["num_replica is not a known key", "did you mean num_replicas?"]),
@@ -127,7 +154,20 @@ def scaled(**keys: object) -> Edit:
             of_tail(ray_actor_options={"num_cpu": 1}),
             ["ray_actor_options.num_cpu is not a known key"],
         ),
-        (of_tail(autoscaling_config={}), ["num_replicas and autoscaling_config exclude"]),
+        (
+            of_tail(num_replicas=2),
+            ["num_replicas and autoscaling_config exclude", "min_replicas and max_replicas"],
+        ),
+        (
+            scaled(policy={"policy_functions": "a:b"}),
+            ["autoscaling_config.policy.policy_functions is not a known key"],
+        ),
+        (
+            scaled(policy={"policy_function": "a:b"}),
+            ["deployment tail: autoscaling_config.policy is never asked", "remove one"],
+        ),
+        (with_policy(policy="a:b"), ["ballast: autoscaling_policy.policy is not a known key"]),
+        (with_policy(policy_function=None), ["autoscaling_policy.policy_function is empty"]),
         (scaled(min_replicas=3, max_replicas=2), ["min_replicas 3 above max_replicas 2"]),
         (scaled(max_replicas=2, initial_replicas=5), ["initial_replicas is 5", "between 1 and 2"]),
         (scaled(max_replicas="8"), ["autoscaling_config.max_replicas is '8'"]),
@@ -188,15 +228,19 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         serve_config.read(tmp_path / "latin.yaml", "127.0.0.1", 8123)
 
 
+def _each_its_own_policy(content: dict[str, Any]) -> None:
+    policy = content["applications"][0].pop("autoscaling_policy")
+    scaled(max_replicas=8, policy=policy)(content)
+
+
 @pytest.mark.parametrize(
     "edit",
     [
-        of_tail(num_replicas="auto", max_queued_requests=-1, health_check_timeout_s=2.5),
+        held(num_replicas="auto", max_queued_requests=-1, health_check_timeout_s=2.5),
         of_tail(num_replicas=None, autoscaling_config={"min_replicas": 1, "max_replicas": 8}),
-        scaled(
-            max_replicas=8,
-            policy={"policy_function": "deployments.runtime.autoscaling:by_busy_share"},
-        ),
+        held(num_replicas=3),
+        scaled(min_replicas=2, max_replicas=8, upscale_delay_s=0.5),
+        _each_its_own_policy,
         of_tail(ray_actor_options={"num_cpus": 1, "num_gpus": None, "resources": {"disk": 1}}),
         lambda content: content.pop("http_options"),
         lambda content: content["http_options"].update(request_timeout_s=None),
@@ -224,6 +268,7 @@ def test_the_known_keys_are_those_of_serve() -> None:
         LoggingConfig: serve_keys.LOGGING,
         DeploymentSchema: serve_keys.DEPLOYMENT,
         AutoscalingConfig: serve_keys.SCALING,
+        AutoscalingPolicy: serve_keys.POLICY,
         RayActorOptionsSchema: serve_keys.ACTOR,
     }
     for schema, keys in schemas.items():

@@ -1,4 +1,4 @@
-"""`ballast status` beside a front door that answers."""
+"""`ballast status` beside a platform that answers."""
 
 import dataclasses
 import threading
@@ -32,7 +32,7 @@ STATUS = {
 }
 
 
-class Door(BaseHTTPRequestHandler):
+class Platform(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
@@ -44,7 +44,7 @@ class Door(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Door) as server:
+    with HTTPServer(("127.0.0.1", 0), Platform) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from settings.redis_connection import open_redis
 from tests.launch.small_driver import DASHBOARD, FAILURE, STEP
 from tests.ports import any_free_port
 from tests.stopping import stop
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90.0
@@ -92,13 +93,6 @@ class Platform:
         return found is not None and found.state in ("ready", "impaired") and bool(found.parts[3:])
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="bl") as folder:
@@ -109,7 +103,7 @@ def home() -> Iterator[Path]:
 def platform(home: Path) -> Iterator[Platform]:
     platform = Platform(home)
     try:
-        eventually(platform.ready)
+        wait_until(platform.ready)
         yield platform
     finally:
         with suppress(ProcessLookupError):
@@ -138,7 +132,7 @@ def test_the_greeting_says_what_became_of_the_prometheus_that_the_environment_na
     url = f"http://127.0.0.1:{any_free_port()}"
     platform = Platform(home, PROMETHEUS_URL=url)
     try:
-        eventually(lambda: "Try it:" in platform.said)
+        wait_until(lambda: "Try it:" in platform.said)
     finally:
         platform.process.send_signal(signal.SIGINT)
         platform.process.wait(PATIENCE_SECONDS)
@@ -155,7 +149,7 @@ def nothing_is_left(platform: Platform, run: Run) -> None:
 def test_a_killed_control_store_is_replaced_in_place(platform: Platform) -> None:
     store, raylet = platform.pid("gcs_server"), platform.pid("raylet")
     os.kill(store, signal.SIGKILL)
-    eventually(lambda: platform.replaced("gcs_server", store))
+    wait_until(lambda: platform.replaced("gcs_server", store))
     assert platform.pid("raylet") == raylet
     assert "gcs_server ended and was started again" in platform.said
 
@@ -166,8 +160,8 @@ def test_a_lost_cluster_is_started_again_beside_the_same_redis(
 ) -> None:
     front, redis, lost = platform.pid("front"), platform.pid("redis"), platform.pid(part)
     os.kill(lost, signal.SIGKILL)
-    eventually(lambda: platform.replaced(part, lost))
-    eventually(lambda: "Ballast answers again" in platform.said)
+    wait_until(lambda: platform.replaced(part, lost))
+    wait_until(lambda: "Ballast answers again" in platform.said)
     assert "The Ray cluster was lost" in platform.said
     assert f"(1 of {MOST_RESTARTS} in 10 minutes)" in platform.said
     assert platform.pid("redis") == redis
@@ -183,7 +177,7 @@ def test_it_gives_up_with_a_sentence_and_leaves_nothing(platform: Platform) -> N
     for _ in range(MOST_RESTARTS + 1):
         lost = platform.pid("raylet")
         os.kill(lost, signal.SIGKILL)
-        eventually(
+        wait_until(
             lambda lost=lost: (  # type: ignore[misc] # the default binds it in this round
                 platform.process.poll() is not None or platform.replaced("raylet", lost)
             )
@@ -196,25 +190,25 @@ def test_it_gives_up_with_a_sentence_and_leaves_nothing(platform: Platform) -> N
 
 def test_who_is_short_of_cpus_is_told_in_the_terminal_and_to_all(platform: Platform) -> None:
     sentence = "tail: 1 of 3 replicas run; 2 wait for a CPU"
-    eventually(lambda: sentence in platform.said)
+    wait_until(lambda: sentence in platform.said)
 
     def told() -> bool:
         found = platform.health()
         return found is not None and (found.state, found.problems) == ("impaired", [sentence])
 
-    eventually(told)  # the terminal hears of it a moment before all others
+    wait_until(told)  # the terminal hears of it a moment before all others
 
 
 def test_a_driver_that_hangs_is_told_of(platform: Platform) -> None:
     driver = platform.pid("driver")
-    eventually(lambda: "tail: 1 of 3" in platform.said)
+    wait_until(lambda: "tail: 1 of 3" in platform.said)
     stop(driver)
     try:
-        eventually(lambda: platform.is_in("driver", "silent"))
-        eventually(lambda: "the driver has reported nothing for" in platform.said)
+        wait_until(lambda: platform.is_in("driver", "silent"))
+        wait_until(lambda: "the driver has reported nothing for" in platform.said)
     finally:
         os.kill(driver, signal.SIGCONT)
-    eventually(lambda: platform.is_in("driver", "running"))
+    wait_until(lambda: platform.is_in("driver", "running"))
     assert platform.pid("driver") == driver
 
 
@@ -245,7 +239,7 @@ def test_status_says_at_which_step_a_start_is(home: Path) -> None:
         return shown[0].startswith("starting: step Deployments for ")
 
     try:
-        eventually(is_at_the_step)
+        wait_until(is_at_the_step)
         assert re.match(rf"\S+ step Deployments for \d+ s  process {platform.run.pid} ", shown[0])
     finally:
         platform.process.send_signal(signal.SIGINT)
@@ -253,7 +247,7 @@ def test_status_says_at_which_step_a_start_is(home: Path) -> None:
 
 
 def test_a_run_that_is_ready_is_at_no_step(platform: Platform) -> None:
-    eventually(lambda: platform.run.ready)
+    wait_until(lambda: platform.run.ready)
     assert (platform.run.step, platform.run.step_since) == ("", 0.0)
     assert platform.run.dashboard == DASHBOARD  # where Ray has put it
 

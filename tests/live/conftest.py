@@ -25,6 +25,7 @@ from benchmarks.platform import (
 from config_store.shipped import PATIENT
 from config_store.store import ConfigStore
 from settings.redis_connection import open_redis
+from tests.deploying import deployed, rolled_back
 
 __all__ = [
     "BALLAST",
@@ -66,6 +67,14 @@ def live() -> Iterator[Live]:
             platform.down()
 
 
+@pytest.fixture(scope="module")
+def runs_again(live: Live) -> None:
+    """Start it where the tests of an earlier file ended it."""
+    if not live.runs():
+        up = live.up()
+        assert up.returncode == 0, up.stdout + up.stderr
+
+
 @pytest.fixture
 def client(live: Live) -> Iterator[httpx.Client]:
     with live.client() as client:
@@ -86,20 +95,13 @@ async def patient(live: Live) -> AsyncIterator[None]:
     On a machine of half the speed none says 503, or answers by a fallback, where this one answers.
     """
     redis = open_redis(f"unix://{live.redis}")
-    store = ConfigStore(redis)
-    active = await store.active()
-    serving = {
-        name: each.model_copy(update={"deadlines": PATIENT})
-        for name, each in active.document.serving.by_family().items()
-    }
-    document = active.document.model_copy(
-        update={"serving": active.document.serving.model_copy(update=serving)}
-    )
-    await store.activate(await store.publish(document, "a test", "no hurry", active.created))
+    active = await ConfigStore(redis).active()
+    document = active.document.with_deadlines(**PATIENT.model_dump())
+    await deployed(redis, document, message="no hurry")
     try:
         yield
     finally:
-        await store.activate(active.number)
+        await rolled_back(redis, active.number)
         await redis.aclose()
 
 

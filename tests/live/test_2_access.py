@@ -9,6 +9,7 @@ import pytest
 from config_store.store import ConfigStore
 from launch import own_processes
 from settings.redis_connection import open_redis
+from tests.deploying import deployed, rolled_back
 from tests.live.conftest import Live, answer_of, cmdline, eventually
 
 pytestmark = pytest.mark.live
@@ -98,8 +99,7 @@ def test_nothing_listens_beyond_loopback(live: Live) -> None:
 async def test_a_new_configuration_comes_into_force(live: Live) -> None:
     """Pushed by Redis to every replica; the answers that carry it come without a restart."""
     redis = open_redis(f"unix://{live.redis}")
-    store = ConfigStore(redis)
-    active = await store.active()
+    active = await ConfigStore(redis).active()
     tail = active.document.serving.tail.model_copy(update={"slo_ms": 0.5})
     serving = active.document.serving.model_copy(update={"tail": tail})
     changed = active.document.model_copy(update={"serving": serving})
@@ -107,8 +107,7 @@ async def test_a_new_configuration_comes_into_force(live: Live) -> None:
     with live.client() as client:
         body = {"entity": "pricing", "load": 0.3}
         assert answer_of(client, body)["data"]["breach_probability"] < 0.5
-        version = await store.publish(changed, "a test", "to see it arrive", active.created)
-        await store.activate(version)
+        version = await deployed(redis, changed, message="to see it arrive")
 
         def arrived() -> bool:
             return bool(answer_of(client, body)["meta"]["config_version"] == version)
@@ -116,7 +115,7 @@ async def test_a_new_configuration_comes_into_force(live: Live) -> None:
         took = eventually(arrived)
         print(f"a configuration was in force after {took:.3f} s")  # noqa: T201 - same
         assert answer_of(client, body)["data"]["breach_probability"] > 0.99
-        await store.activate(active.number)
+        await rolled_back(redis, active.number)
         eventually(lambda: answer_of(client, body)["meta"]["config_version"] == active.number)
     await redis.aclose()
     assert live.pids("ServeReplica:ballast:gateway") == gateways

@@ -1,4 +1,4 @@
-"""What clients see of the front door when its processes die: answers, or 503 with Retry-After."""
+"""What clients see when the processes in front die: answers, or 503 with Retry-After."""
 
 import asyncio
 import os

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks.chaos.undisturbed import Feed, differing
-from models.anomaly.fleet import Roster
+from models.anomaly.fleet import FleetLayout
 from models.anomaly.streams import AnomalyStreams
 from tests.effort import tries
 from tests.live.conftest import Live, eventually
@@ -20,7 +20,7 @@ from tests.live.conftest import Live, eventually
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1800)]
 
 KILLS = tries(5, long=10)
-FLEET = Roster(8, (1.0, 0.5, 0.5))
+FLEET = FleetLayout(8, (1.0, 0.5, 0.5))
 FLEET_MINUTES, AT_FAULT = 600, 5
 HOLDER = "ServeReplica:ballast:anomaly"
 PATHS = {"regime": "/models/regime-detection", "anomaly": "/models/anomaly"}

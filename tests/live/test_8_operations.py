@@ -82,11 +82,12 @@ def answers_well(client: httpx.Client) -> None:
 
 
 def deploy(live: Live, folder: Path, **replicas: int) -> None:
-    """Apply serve_config.yaml with other numbers of replicas, as an operator does."""
+    """Apply serve_config.yaml with other least numbers of replicas, as an operator does."""
     config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     config["http_options"]["port"] = int(live.url.rpartition(":")[2])
     for deployment in config["applications"][0]["deployments"]:
-        deployment["num_replicas"] = replicas.get(deployment["name"], deployment["num_replicas"])
+        if (least := replicas.get(deployment["name"])) is not None:
+            deployment["autoscaling_config"] |= {"min_replicas": least, "max_replicas": least}
     edited = folder / "serve_config.yaml"
     edited.write_text(yaml.safe_dump(config))
     done = subprocess.run(
@@ -102,11 +103,18 @@ def deploy(live: Live, folder: Path, **replicas: int) -> None:
 
 
 def test_an_operator_scales_by_editing_the_file(live: Live, tmp_path: Path) -> None:
-    deploy(live, tmp_path, features=2)
     title = "ServeReplica:ballast:features"
+    others = others_than(live, title)
+    deploy(live, tmp_path, features=2)
     with live.client() as client:
         eventually(lambda: len(live.pids(title)) == 2)
         answers_well(client)
+    assert others_than(live, title) >= others, "another deployment was started anew"
+
+
+def others_than(live: Live, title: str) -> set[int]:
+    """Name the replicas of all deployments but one."""
+    return set(live.pids("ServeReplica:ballast:")) - set(live.pids(title))
 
 
 def test_more_replicas_than_there_are_cpus_are_named_and_the_rest_answers(

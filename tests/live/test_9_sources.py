@@ -4,32 +4,48 @@ Connecting a source takes the demo away, so it has a platform of its own, or com
 """
 
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
 import pytest
 
-from config_store.store import ConfigStore
-from settings.redis_connection import open_redis
 from tests.little_service import LittleService
 from tests.live.conftest import Live, answer_of, eventually
+from tests.live.scraped import (
+    CADENCE,
+    SCRAPE,
+    call_it_stale_after,
+    event_time,
+    is_fresh,
+    is_marked,
+    scrape_config,
+    source,
+    tail,
+    timeline,
+)
 from tests.prometheus_server import PrometheusServer, running
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("runs_again"),
+]
 
-CADENCE = 15
-SCRAPE = 3
+REPOSITORY = Path(__file__).parents[2]
 SLOW_MS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """Two services under load, and the Prometheus that scrapes them and itself."""
+    """Two services under load, and the Prometheus that scrapes them."""
 
     orders: LittleService
     basket: LittleService
@@ -37,40 +53,15 @@ class Shop:
     config: str
 
 
-@pytest.fixture(scope="module", autouse=True)
-def runs_again(live: Live) -> None:
-    if not live.runs():
-        up = live.up()
-        assert up.returncode == 0, up.stdout + up.stderr
-
-
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
     with ExitStack() as undo:
         orders = undo.enter_context(LittleService(4.0, rate=20))
         basket = undo.enter_context(LittleService(2.0, rate=10))
-        config = scrape_config({"orders": orders.port, "basket": basket.port})
+        ports = {"orders": orders.port, "basket": basket.port}
+        config = scrape_config({job: f"127.0.0.1:{port}" for job, port in ports.items()})
         prometheus = undo.enter_context(running(None, config))
         yield Shop(orders, basket, prometheus, config)
-
-
-def scrape_config(ports: dict[str, int]) -> str:
-    jobs = "".join(
-        f"  - job_name: {job}\n    static_configs: [{{targets: ['127.0.0.1:{port}']}}]\n"
-        for job, port in ports.items()
-    )
-    return f"global: {{scrape_interval: {SCRAPE}s}}\nscrape_configs:\n{jobs}"
-
-
-def source(client: httpx.Client) -> dict[str, Any]:
-    named = {each["name"]: each for each in client.get("/sources").json()["sources"]}
-    found: dict[str, Any] = named.get("prometheus", {})
-    return found
-
-
-def timeline(client: httpx.Client, kind: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = client.get("/timeline", params={"kind": kind}).json()["events"]
-    return found
 
 
 def entities(client: httpx.Client) -> set[str]:
@@ -78,13 +69,24 @@ def entities(client: httpx.Client) -> set[str]:
     return {each["entity"] for each in client.get("/entities").json().get("entities", ())}
 
 
-def ages(client: httpx.Client, entity: str) -> tuple[float, list[str]]:
-    """Give how old the features of an answer are, and which of them are stale."""
-    features = answer_of(client, {"entity": entity, "error_rate": 0.01})["meta"]["features"]
-    if features["event_time"] is None:
-        return float("inf"), []
-    event_time = datetime.fromisoformat(features["event_time"]).timestamp()
-    return time.time() - event_time, features["stale"]
+def measured(shop: Shop, job: str, begin: float, end: float) -> list[float]:
+    """Give a service's p99 in milliseconds as Prometheus itself has it, an interval a value."""
+    buckets = f'rate(http_request_duration_seconds_bucket{{job="{job}"}}[{CADENCE}s])'
+    query = {
+        "query": f"1000 * histogram_quantile(0.99, sum by (le) ({buckets}))",
+        "start": str(begin),
+        "end": str(end),
+        "step": str(SCRAPE),
+    }
+    answer = httpx.get(f"{shop.prometheus.url}/api/v1/query_range", params=query).json()
+    (series,) = answer["data"]["result"]
+    return [float(value) for _, value in series["values"] if value != "NaN"]
+
+
+def processors() -> int:
+    """Say how many processors' time there is for all that the tests run."""
+    found = subprocess.run([REPOSITORY / "scripts/processors"], capture_output=True, check=True)
+    return int(found.stdout)
 
 
 def test_before_anything_is_connected_the_demo_is_shown_and_says_so(
@@ -110,28 +112,30 @@ def test_a_prometheus_is_connected_without_a_line_written_by_hand(
     )
     assert connected.returncode == 0, connected.stderr
     assert re.search(r"request_rate\s+2 of 2", connected.stdout)
-    eventually(lambda: source(client).get("state") == "live")
+    eventually(lambda: source(client, "prometheus").get("state") == "live")
     assert client.get("/status").json()["demo"] is False
     eventually(lambda: entities(client) == {"orders", "basket"})
 
 
 def test_features_follow_a_scrape_within_an_interval(client: httpx.Client, shop: Shop) -> None:
     """An interval of 15 s is known at its end, settles for 5 s, and is published then."""
-    eventually(lambda: ages(client, "orders")[0] < 60)
+    eventually(lambda: is_fresh(client, "orders"))
     assert shop.prometheus.process is not None
     told: list[float] = []
     asked = 0
     until = time.monotonic() + 3 * CADENCE  # also the past that the gate compares with
     while time.monotonic() < until:
-        age, stale = ages(client, "orders")
+        answer = tail(client, "orders")
         asked += 1
-        if age < float("inf"):  # else the features came too late for this answer, which says so
-            told.append(age)
-        assert stale == []
+        if (event := event_time(answer)) is not None:
+            told.append(time.time() - event)
+            assert answer["meta"]["features"]["stale"] == []
         time.sleep(0.5)
     assert len(told) > 0.9 * asked
-    # The interval itself, the next one under way, and what it takes until it is known.
-    assert max(told) < 2 * CADENCE + 15
+    # The interval itself, the next one under way, and what it takes until it is known. Where all
+    # share one processor an interval may be read late, but before the next one is due.
+    late = CADENCE if processors() == 1 else 0
+    assert max(told) < 2 * CADENCE + 15 + late
 
 
 def test_the_models_answer_about_these_services(client: httpx.Client) -> None:
@@ -158,9 +162,13 @@ def as_seconds(stamp: str) -> float:
     return datetime.fromisoformat(stamp).timestamp()
 
 
-def test_regimes_and_anomalies_are_those_of_these_services(client: httpx.Client) -> None:
+def test_regimes_and_anomalies_are_those_of_these_services(
+    client: httpx.Client, shop: Shop
+) -> None:
     regime = of_entity(client, "/models/regime-detection", entity="orders", metric="p99_ms")
-    assert 0 < regime["regime"]["mean"] < SLOW_MS / 2
+    now = time.time()
+    by_prometheus = measured(shop, "orders", now - 600, now)
+    assert min(by_prometheus) <= regime["regime"]["mean"] <= max(by_prometheus)
     told = regime["telemetry"]
     assert (told["entity"], told["stale"]) == ("orders", False)
     assert time.time() - as_seconds(told["event_time"]) < 4 * CADENCE + 30
@@ -168,8 +176,12 @@ def test_regimes_and_anomalies_are_those_of_these_services(client: httpx.Client)
     anomaly = of_entity(client, "/models/anomaly", entity="basket")
     assert {"request_rate", "p99_ms"} <= set(anomaly["telemetry"]["metrics"])
     assert len(anomaly["points"]) == 1
-    unknown = client.post("/models/regime-detection", json={"entity": "order-gateway"})
-    assert unknown.status_code == 404  # the demo's
+
+    def demo() -> int:
+        found = client.post("/models/regime-detection", json={"entity": "order-gateway"})
+        return found.status_code
+
+    eventually(lambda: demo() == 404)
 
 
 def test_a_deploy_is_on_the_timeline(client: httpx.Client, shop: Shop) -> None:
@@ -182,7 +194,7 @@ def test_a_deploy_is_on_the_timeline(client: httpx.Client, shop: Shop) -> None:
     assert {each["entity"] for each in timeline(client, "entity_appeared")} == {"orders", "basket"}
 
 
-def test_the_gate_sees_what_the_deploy_did(client: httpx.Client) -> None:
+def test_the_gate_sees_what_the_deploy_did(client: httpx.Client, shop: Shop) -> None:
     """The services' latency is some milliseconds; the new process of one takes much longer."""
 
     def judged(entity: str, **fields: Any) -> dict[str, Any]:
@@ -197,7 +209,11 @@ def test_the_gate_sees_what_the_deploy_did(client: httpx.Client) -> None:
     (deploy, *_) = (each for each in timeline(client, "deploy") if each["entity"] == "orders")
     assert as_seconds(slow["deployed_at"]) == as_seconds(deploy["time"])
     calm = judged("basket", deployed_at=deploy["time"], **latency)
-    assert calm["verdict"] != "changed"
+    deployed, now = as_seconds(deploy["time"]), time.time()
+    before = median(measured(shop, "basket", deployed - 300, deployed))
+    after = median(measured(shop, "basket", deployed, now))
+    # On a machine that is short of time all services become slower, and that is a change.
+    assert calm["verdict"] != "changed" or max(before / after, after / before) > 1.5
 
     def regime() -> dict[str, Any]:
         asked = {"entity": "orders", "metric": "p99_ms"}
@@ -211,40 +227,19 @@ def test_the_gate_sees_what_the_deploy_did(client: httpx.Client) -> None:
     assert regime()["mean"] > SLOW_MS / 2
 
 
-async def call_it_stale_after(live: Live, seconds: float) -> None:
-    """Have an interval of a minute marked so soon, that the test need not wait for longer."""
-    redis = open_redis(f"unix://{live.redis}")
-    try:
-        store = ConfigStore(redis)
-        active = await store.active()
-        features = active.document.features.model_copy(update={"stale_after_seconds": seconds})
-        document = active.document.model_copy(update={"features": features})
-        await store.activate(await store.publish(document, "a test", "soon", active.created))
-    finally:
-        await redis.aclose()
-
-
 async def test_a_prometheus_that_is_away_leaves_marks_and_no_gap(
     live: Live, client: httpx.Client, shop: Shop
 ) -> None:
     await call_it_stale_after(live, 60.0)
     shop.prometheus.end()
-    degraded = 0
-
-    def marked() -> bool:
-        nonlocal degraded
-        answer = answer_of(client, {"entity": "orders", "error_rate": 0.01})
-        degraded += answer["meta"]["degraded"]
-        return bool(answer["meta"]["features"]["stale"])
-
-    eventually(marked, within_s=300)
-    away = source(client)
+    eventually(lambda: is_marked(client, "orders"), within_s=300)
+    away = source(client, "prometheus")
     assert away["state"] == "away"
     assert "127.0.0.1" in away["why"]
     assert timeline(client, "source_away")
     shop.prometheus.start(shop.config)
-    eventually(lambda: not ages(client, "orders")[1], within_s=300)
-    assert source(client)["state"] == "live"
+    eventually(lambda: not is_marked(client, "orders"), within_s=300)
+    eventually(lambda: source(client, "prometheus")["state"] == "live")
     assert timeline(client, "source_back")
 
 
@@ -262,6 +257,6 @@ def test_rows_of_a_cron_job_become_features(live: Live, client: httpx.Client) ->
 
     eventually(posted)
     eventually(lambda: "batch" in entities(client))
-    eventually(lambda: ages(client, "batch")[0] < 180)
+    eventually(lambda: is_fresh(client, "batch", 180))
     features = answer_of(client, {"entity": "batch", "error_rate": 0.0})["meta"]["features"]
     assert "request_rate" not in features["assumed"]

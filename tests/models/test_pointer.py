@@ -5,9 +5,15 @@ from pathlib import Path
 import orjson
 import pytest
 
-from models.errors import ArtifactError
+from models.errors import ArtifactError, InvalidNameError
 from models.model_version import ModelVersion
-from models.pointer import read_pointer, write_pointer
+from models.pointer import (
+    find_version,
+    keep_record,
+    read_pointer,
+    recorded,
+    write_pointer,
+)
 
 NAME = "tail/xgboost-quantile"
 
@@ -72,3 +78,27 @@ def test_what_a_later_release_wrote_is_read_here(tmp_path: Path, more: dict[str,
     file = written(tmp_path) / "tail.xgboost-quantile" / "champion.json"
     file.write_bytes(orjson.dumps(orjson.loads(file.read_bytes()) | more))
     assert read_pointer(tmp_path, NAME, "champion") == replace(version(tmp_path), digest="abc")
+
+
+def test_a_version_is_found_by_its_record_and_before_there_were_any_by_an_alias(
+    tmp_path: Path,
+) -> None:
+    folder = written(tmp_path)
+    assert find_version(folder, NAME, "1.2.0") == version(folder)
+    assert find_version(folder, NAME, "1.1.0") is None
+    damaged = folder / "tail.xgboost-quantile" / "canary.json"
+    damaged.write_bytes(b"{")
+    assert find_version(folder, NAME, "1.2.0") == version(folder)
+    keep_record(folder, version(folder))
+    write_pointer(folder, "champion", replace(version(folder), version="1.3.0"))
+    assert find_version(folder, NAME, "1.2.0") == replace(version(folder), aliases=())
+    assert list(map(str, recorded(folder, NAME))) == ["1.2.0"]
+    keep_record(folder, replace(version(folder), metrics={}))
+    assert find_version(folder, NAME, "1.2.0") == replace(version(folder), aliases=())
+
+
+def test_no_record_is_written_where_a_model_has_no_folder(tmp_path: Path) -> None:
+    keep_record(tmp_path, version(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InvalidNameError):
+        find_version(tmp_path, NAME, "../../etc")

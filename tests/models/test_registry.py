@@ -2,18 +2,20 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from models.digest import digest_of
 from models.errors import (
     ArtifactError,
     InvalidNameError,
     UnknownModelError,
     VersionTakenError,
 )
-from models.pointer import read_pointer
+from models.pointer import find_version, read_pointer
 from models.registry import CHAMPION, Registry
 
 
@@ -111,10 +113,10 @@ def test_a_version_whose_files_were_changed_is_not_resolved(
         registry.resolve("tail/changed", CHAMPION)
 
 
-def test_another_model_under_the_same_number_is_told_by_its_pointer(
+def test_where_the_database_is_lost_no_files_of_a_version_are_written_over(
     tmp_path: Path, saved: Path
 ) -> None:
-    """The registry's database is lost, and counts from 1.0.0 again."""
+    """Configurations pin versions by their numbers and digests."""
     pointers = []
     for database in ("lost.db", "new.db"):
         registry = Registry(f"sqlite:///{tmp_path}/{database}", tmp_path / "artifacts")
@@ -125,8 +127,24 @@ def test_another_model_under_the_same_number_is_told_by_its_pointer(
     old, new = pointers
     assert old is not None
     assert new is not None
-    assert old.version == new.version == "1.0.0"
-    assert not new.is_same_model(old)
+    assert (old.version, new.version) == ("1.0.0", "1.1.0")
+    kept = find_version(tmp_path / "artifacts", "tail/again", "1.0.0")
+    assert kept == replace(old, aliases=())
+    assert digest_of(kept.path) == kept.digest != new.digest
+
+
+def test_versions_of_an_earlier_release_get_their_records_with_the_next_alias(
+    registry: Registry, saved: Path
+) -> None:
+    for _ in range(2):
+        registry.register("tail/older", saved, metrics={"coverage": 0.9}, tags={"seed": "1"})
+    folder = registry.artifact_dir / "tail.older"
+    for record in folder.glob("*.json"):
+        record.unlink()
+    assert find_version(registry.artifact_dir, "tail/older", "1.0.0") is None
+    registry.set_alias("tail/older", CHAMPION, "1.1.0")
+    found = find_version(registry.artifact_dir, "tail/older", "1.0.0")
+    assert found == registry.get("tail/older", "1.0.0")
 
 
 def test_what_a_killed_process_left_does_not_hinder(registry: Registry, saved: Path) -> None:
@@ -138,7 +156,7 @@ def test_what_a_killed_process_left_does_not_hinder(registry: Registry, saved: P
     made = registry.register("tail/orphan", saved, metrics={})
     assert made.path == orphan
     assert [file.name for file in made.path.iterdir()] == ["weights"]
-    assert [file.name for file in orphan.parent.iterdir()] == ["1.0.0"]
+    assert {file.name for file in orphan.parent.iterdir()} == {"1.0.0", "1.0.0.json"}
 
 
 # A process of its own, which reports every address that anything in it tries to reach.

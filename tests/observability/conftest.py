@@ -1,7 +1,5 @@
 """A real ClickHouse engine, embedded and over HTTP, and a bare client of a real Redis."""
 
-import asyncio
-import inspect
 import os
 import threading
 import time
@@ -20,8 +18,8 @@ from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.clickhouse.over_http import HttpClickhouse
 from observability.ledger.decision import Decision, DecisionIds
 from observability.schema import create_tables
+from tests import waiting
 from tests.redis_server import RedisServer
-from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -39,20 +37,7 @@ def store(tmp_path: Path) -> Iterator[EmbeddedClickhouse]:
 
 @pytest.fixture
 def eventually() -> Callable[..., Awaitable[None]]:
-    """Wait until a callable (plain or async) answers true."""
-
-    async def wait(holds: Callable[[], Any], within_s: float = PATIENCE_SECONDS) -> None:
-        deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline:
-            answer = holds()
-            if inspect.isawaitable(answer):
-                answer = await answer
-            if answer:
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError(f"not within {within_s} s")
-
-    return wait
+    return waiting.eventually
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from observability.exposition import document, merge, snapshot
 from observability.metrics import GAUGE_RULES, Metrics
 from observability.snapshots import RETIRED, Publisher, Retirement, gather, key, mark_of, readable
+from tests.waiting import PATIENCE_SECONDS
 
 SILENT_S = 60.0
 
@@ -173,7 +174,7 @@ async def test_a_redis_that_lost_all_is_told_all_again(client: Redis) -> None:
 async def test_several_gateways_may_retire_at_once_while_others_publish(
     redis_server: Any, client: Redis
 ) -> None:
-    """Whoever comes second finds the hash changed, and leaves it to a later round."""
+    """Whoever comes second finds it done, and leaves it alone."""
     clock, alive = Clock(), Counting(client)
     for _ in range(20):
         dead = Counting(client)
@@ -193,6 +194,34 @@ async def test_several_gateways_may_retire_at_once_while_others_publish(
         await both[0].step()
     assert set(await gather(client)) == {RETIRED, alive.publisher.name}
     assert requests(await merged(client, 0)) == 20 + 50
+
+
+async def test_one_that_died_is_retired_in_one_look_though_others_never_rest(
+    redis_server: Any, client: Redis
+) -> None:
+    clock, dead, alive = Clock(), Counting(client), Counting(client)
+    dead.count(7)
+    await dead.publish(0)
+    retirement = Retirement(client, clock)
+    await retirement.step()
+    clock.now += SILENT_S + 1
+
+    async def publish_on_and_on() -> None:
+        async with redis_server.client() as other:
+            publisher = Publisher(other, "tail")
+            while not looked.is_set():
+                await publisher.publish(snapshot(alive.metrics.registry, 0))
+
+    async def look() -> None:
+        await asyncio.sleep(0.1)
+        await retirement.step()
+        looked.set()
+
+    looked = asyncio.Event()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asyncio.gather(look(), *(publish_on_and_on() for _ in range(8)))
+    assert dead.publisher.name not in await gather(client)
+    assert requests(await merged(client, 0)) == 7
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safety.arrays import FloatArray
 from safety.checker import Checker
 from safety.errors import BatchShapeError
 from safety.limits import LEVELS, Level
 from safety.policy import FamilyPolicy
-from safety.rules import FloatArray
 from safety.tail import LONGEST_MS, QUANTILES, tail_policy
 
 Columns = dict[str, FloatArray]

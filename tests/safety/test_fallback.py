@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.tail.plan import ACTIONS
+from safety.arrays import FloatArray
 from safety.checker import Checker
 from safety.fallback import Fallback, Repaired
 from safety.limits import Level, Relation, Repair
 from safety.policy import FamilyPolicy, Response, Responses
-from safety.rules import FloatArray
 from safety.tail import LONGEST_MS, QUANTILES, tail_policy
 
 Columns = dict[str, FloatArray]
@@ -55,6 +55,7 @@ def assert_may_leave(columns: Columns, row: int) -> None:
     if 1 <= workers <= 10_000:
         assert out["autoscale_workers"] <= 2 * workers
         assert abs(out["autoscale_workers"] - workers) <= 20
+        assert out["autoscale_workers"] <= max(workers, 50)
 
 
 @given(st.lists(ROW, min_size=1, max_size=6))
@@ -142,7 +143,9 @@ def test_an_absurd_input_is_not_believed(healthy: Healthy) -> None:
 @pytest.mark.parametrize(
     ("workers", "wanted", "given"),
     [
-        *((10, 50, 20), (10, 21, 20), (100, 150, 120), (100, 50, 80), (1, 9, 2)),
+        *((10, 50, 20), (10, 21, 20), (35, 90, 50), (100, 50, 80), (1, 9, 2)),
+        # A fleet that people made large is kept; it does not grow by itself.
+        *((50, 60, 50), (51, 60, 51), (100, 150, 100)),
         # An average of workers need not be whole, but an answer is, and on the safe side.
         *((5.4, 50, 10), (100.5, 50, 81)),
     ],

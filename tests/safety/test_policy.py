@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from safety.caps import HIGHEST_CANARY_PERCENTAGE, Caps
 from safety.errors import UnknownFamilyError
-from safety.limits import LEVELS, Level
+from safety.limits import LEVELS, Level, Limit
 from safety.policy import FamilyPolicy, SafetyPolicy
 from safety.shipped import default_policy
 from safety.tail import tail_policy
@@ -31,6 +31,24 @@ def small(**changes: Any) -> dict[str, Any]:
 
 def limit(**changes: Any) -> dict[str, Any]:
     return {"field": "y", "low": 0, "high": 2, "level": "unsafe", "message": "m"} | changes
+
+
+COMPARED = {"left": "x", "op": ">", "right": 0}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    condition: dict[str, Any] = COMPARED
+    for _ in range(depth - 1):
+        condition = {"any": [condition]}
+    return condition
+
+
+def change(**changes: Any) -> dict[str, Any]:
+    return {"field": "y", "rise": 1, "level": "unsafe", "message": "m"} | changes
+
+
+def forbidden(**changes: Any) -> dict[str, Any]:
+    return {"name": "f", "when": COMPARED, "level": "unsafe", "message": "m"} | changes
 
 
 def relation(**changes: Any) -> dict[str, Any]:
@@ -66,7 +84,7 @@ def test_the_smallest_family_is_accepted() -> None:
         ({"ranges": [limit(low=3)]}, "low 3.0 > high 2.0"),
         ({"ranges": [limit(low=None, above_low=True)]}, "without a low bound"),
         ({"ranges": [limit(low=float("nan"))]}, "finite"),
-        ({"ranges": [limit(level="safe")]}, "warning"),
+        ({"ranges": [limit(level="fatal")]}, "'safe', 'warning'"),
         ({"ranges": [limit(field="x", repair="clamp")]}, "x is an input"),
         (
             {"inputs": ["x", "w"], "relations": [relation(lesser="w", repair="clamp")]},
@@ -83,6 +101,27 @@ def test_the_smallest_family_is_accepted() -> None:
         ({"ranges": [limit(high=0.5)]}, r"can reach \[1.0, 1.0\]"),
         ({"codes": {"y": ["only"]}}, r"can reach \[1.0, 1.0\]"),
         ({"responses": {"critical": "keep"}}, "substitute"),
+        ({"ranges": [limit(when={"left": "z", "op": ">", "right": 0})]}, r"not have: \['z'\]"),
+        ({"ranges": [limit(when={"left": "x", "op": ">", "right": "z"})]}, r"not have: \['z'\]"),
+        ({"ranges": [limit(when={"left": "x", "op": "=>", "right": 0})]}, "Input should be '<'"),
+        ({"ranges": [limit(when={"all": []})]}, "at least 1 item"),
+        ({"ranges": [limit(when={"all": [COMPARED] * 65})]}, "65 comparisons"),
+        ({"ranges": [limit(when=nested(9))]}, "deeper than 8"),
+        ({"ranges": [limit(when=7)]}, "when"),
+        ({"ranges": [limit(field="last.z")]}, r"not have: \['last.z'\]"),
+        ({"ranges": [limit(field="time.moon")]}, r"not have: \['time.moon'\]"),
+        ({"ranges": [limit(level="warning", repair="refuse")]}, "nothing is done at level warning"),
+        ({"ranges": [limit(level="safe", repair="emergency")]}, "nothing is done at level safe"),
+        ({"ranges": [limit(high=0.5, repair="emergency")]}, r"can reach \[1.0, 1.0\]"),
+        ({"ranges": [limit(field="parameter.p")]}, "no fallback suggests a trial"),
+        ({"ranges": [limit(field="last.y", repair="clamp")]}, "can only fall back"),
+        ({"changes": [change(rise=None)]}, "needs a rise or a fall"),
+        ({"changes": [change(rise_share=1, per_seconds=60)]}, "whatever its age"),
+        ({"changes": [change(rise=-1)]}, "greater than or equal to 0"),
+        ({"changes": [change(field="x")]}, r"not have: \['last.x'\]"),
+        ({"forbidden": [forbidden(name="")]}, "at least 1 character"),
+        ({"forbidden": [forbidden(when=None)]}, "when"),
+        ({"forbidden": [forbidden(repair="clamp")]}, "has no field to clamp"),
         ({"caps": {"max_canary_percentage": 10.1}}, "less than or equal to 10"),
         ({"caps": {"min_admit_fraction": 0}}, "greater than 0"),
         ({"surprise": 1}, "Extra inputs"),
@@ -91,6 +130,18 @@ def test_the_smallest_family_is_accepted() -> None:
 def test_a_family_that_makes_no_sense_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         FamilyPolicy.model_validate(small(**changes))
+
+
+def test_a_fault_in_a_condition_is_named_by_its_path() -> None:
+    bad = {"all": [COMPARED, {"any": [{"left": "x", "op": "=>", "right": 0}]}]}
+    with pytest.raises(ValidationError) as refused:
+        FamilyPolicy.model_validate(small(ranges=[limit(when=bad)]))
+    path = ".".join(str(part) for part in refused.value.errors()[0]["loc"])
+    assert path == "ranges.0.when.all.all.1.any.any.0.comparison.op"
+
+
+def test_a_limit_on_trial_may_be_narrower_than_the_fallback() -> None:
+    FamilyPolicy.model_validate(small(ranges=[limit(high=0.5, level="safe")]))
 
 
 def test_a_recipe_may_only_read_what_is_there_before_it() -> None:
@@ -124,3 +175,11 @@ def test_caps_govern_only_what_a_family_answers() -> None:
 def test_a_warning_is_kept_and_worse_is_not() -> None:
     responses = tail_policy().responses
     assert [responses.substitutes(level) for level in Level] == [False, False, True, True]
+
+
+def test_a_limit_that_does_not_say_what_it_governs_cannot_be_made() -> None:
+    class Silent(Limit):
+        pass
+
+    with pytest.raises(TypeError, match="governs"):
+        Silent(level=Level.WARNING, message="m")  # type: ignore[abstract] # that is the test

@@ -32,7 +32,7 @@ def test_every_setting_is_documented_and_nothing_else_is() -> None:
 
 def test_the_documented_defaults_are_the_real_ones() -> None:
     for name, field in Settings.model_fields.items():
-        absent = "none" if name.startswith(("ray_", "prometheus_")) else "embedded"
+        absent = "none" if name.startswith(("ray_", "prometheus_", "functions_")) else "embedded"
         told = absent if field.default is None else str(field.default)
         assert documented()[variable(name)] == told, name
 
@@ -59,6 +59,9 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "RAY_TLS_SERVER_CERT": "/etc/ray/node.crt",
         "RAY_TLS_SERVER_KEY": "/etc/ray/node.key",
         "RAY_TLS_CA_CERT": "/etc/ray/ca.crt",
+        "BALLAST_FUNCTIONS_FOLDER": "/srv/functions",
+        "EMERGENCY_MODE": "True",
+        "ENABLE_SAFETY_CHECKS": "False",
         "BALLAST_LOG_LEVEL": "debug",
     }
     assert set(given) == {variable(name) for name in Settings.model_fields}

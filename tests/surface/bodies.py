@@ -9,18 +9,18 @@ Bodies = dict[str, dict[str, Any]]
 
 
 def example_bodies(page: dict[str, Any]) -> Bodies:
-    """Give the first example of each endpoint that takes a body of JSON, by its path."""
+    """Give the first example of each endpoint that takes a body of JSON, such as `PUT /config`."""
     return {
-        path: _example(page, content["application/json"]["schema"])
+        f"{method.upper()} {path}": _example(page, content["application/json"]["schema"])
         for path, methods in sorted(page["paths"].items())
-        for operation in methods.values()
+        for method, operation in methods.items()
         for content in (operation.get("requestBody", {}).get("content", {}),)
         if "application/json" in content
     }
 
 
 def _example(page: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """Give that of one row where rows may come as a list too."""
+    """Give that of one row where rows may come as a list too, or of a body that may be left out."""
     one = schema.get("oneOf", [schema])[0]
     name = one["$ref"].rpartition("/")[2]
     example: dict[str, Any] = page["components"]["schemas"][name]["examples"][0]
@@ -28,9 +28,9 @@ def _example(page: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_documented(bodies: Mapping[str, Any]) -> str:
-    return "\n".join(f"```http\nPOST {path}\n{json.dumps(bodies[path])}\n```" for path in bodies)
+    return "\n".join(f"```http\n{each}\n{json.dumps(bodies[each])}\n```" for each in bodies)
 
 
 def documented_bodies(text: str) -> Bodies:
-    blocks = re.findall(r"^```http\nPOST (/\S+)\n(.+)\n```$", text, re.MULTILINE)
-    return {path: json.loads(body) for path, body in blocks}
+    blocks = re.findall(r"^```http\n([A-Z]+ /\S+)\n(.+)\n```$", text, re.MULTILINE)
+    return {endpoint: json.loads(body) for endpoint, body in blocks}

@@ -1,12 +1,20 @@
 """A command or an option without help, or that no document names, is a defect."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from config_store.errors import (
+    ConfigError,
+    CorruptVersionError,
+    NoActiveVersionError,
+    UnreadableVersionError,
+)
 from deployments.runtime.version import VERSION
 from launch.cli import app
 from tests.surface.source import DOCUMENTS
@@ -47,6 +55,21 @@ def test_the_version_is_asked_for_either_way() -> None:
     asked = [CliRunner().invoke(app, [word]) for word in ("version", "--version")]
     assert [each.exit_code for each in asked] == [0, 0]
     assert [each.output for each in asked] == [f"{VERSION}\n"] * 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoActiveVersionError(),
+        CorruptVersionError(2, "a" * 64, "b" * 64),
+        UnreadableVersionError(2, "serving: it is missing"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_who_has_no_version_to_go_by_is_told_commands_that_exist(error: ConfigError) -> None:
+    said = set(re.findall(r"`([^`]+)`", str(error)))
+    assert said
+    assert said <= {name for name, _ in commands(get_command(app), "ballast")}
 
 
 def test_planted_ones_are_found() -> None:

@@ -20,12 +20,15 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from models_in(part)
 
 
-def with_parts(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    yield model
-    for field in model.model_fields.values():
-        for part in models_in(field.annotation):
-            if part is not model:
-                yield from with_parts(part)
+def with_parts(model: type[BaseModel]) -> set[type[BaseModel]]:
+    """Find a model and all that it is made of; a condition may be made of conditions."""
+    found, left = set[type[BaseModel]](), [model]
+    while left:
+        if (part := left.pop()) not in found:
+            found.add(part)
+            fields = part.model_fields.values()
+            left.extend(each for field in fields for each in models_in(field.annotation))
+    return found
 
 
 def read_in(tree: ast.AST) -> Iterator[str]:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from ray import tune
 
-from models.errors import ArtifactError
-from models.optimization.bayes.errors import SpaceError, StudyError
+from models.errors import ArtifactError, SpaceError, StudyError
 from tuning.search_space import space_of
 from tuning.searcher import BayesSearch
 

@@ -3,7 +3,8 @@
 One replica feeds at a time. Where two do for a moment, or one feeds again what another one fed
 before it died, the streams themselves pass over what they took: an interval's time is its number.
 What is read back from Redis only spares the asking. While nobody feeds, the history keeps the rows;
-who takes over goes on behind the newest interval of each stream.
+who takes over goes on behind the newest interval of each stream. An entity of which a stream took
+nothing, because it cannot be read or written, is put off by itself: the others go on.
 """
 
 import logging
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 
 from config_store.document import StreamsConfig, TelemetryStreams
+from deployments.anomaly.telemetry.put_off import PutOff
 from deployments.anomaly.telemetry.rows import Row, rows_of
 from deployments.anomaly.telemetry.streams import TelemetryKeys
 from deployments.history import client as history
@@ -60,6 +62,7 @@ class Feeder:
         self._news = News("", {}, frozenset())
         self._following: dict[str, Following] | None = None
         self._waiting: dict[str, float] = {}
+        self._put_off = PutOff(monotonic)
         self._left_out = 0
         self._fed_near = False
         self._wanted: TelemetryStreams | None = None
@@ -85,6 +88,7 @@ class Feeder:
         entities = await self._keys.entities()
         judged = await read_judged(self._redis, entities)
         self._wanted, self._tidied = None, float("-inf")
+        self._put_off = PutOff(self._monotonic)
         return {each: Following(judged.get(each, Judged({}))) for each in entities}
 
     async def _tidy(self, following: dict[str, Following], wanted: TelemetryStreams) -> None:
@@ -106,23 +110,31 @@ class Feeder:
         self._wanted, self._tidied = wanted, now
 
     async def _feed(self, following: dict[str, Following], streams: StreamsConfig) -> bool:
-        due = self._due(following, streams.telemetry.most_entities)
+        due = self._put_off.without(self._due(following, streams.telemetry.most_entities))
         near, far = list[str](), list[str]()
         for entity in due:
             known = following.get(entity)
             newest = self._news.newest[entity]
             since = _since(known, newest, streams.telemetry.metrics)
             is_near = newest.ts - since <= NEAR * newest.cadence_seconds
-            (near if is_near else far).append(entity)
+            (near if is_near and not self._put_off.times(entity) else far).append(entity)
         # In turn: who has much to catch up with waits for nobody, and nobody for them.
         far_next = bool(far) and (not near or self._fed_near)
         self._fed_near = not far_next
-        chosen = far[:WITH_PAST] if far_next else near[:TOGETHER]
+        chosen = self._few_of(far) if far_next else near[:TOGETHER]
         if not chosen:
             return False
         if not await self._feed_these(following, chosen, streams):
             return False
         return len(due) > len(chosen)
+
+    def _few_of(self, far: Sequence[str]) -> Sequence[str]:
+        """Choose those that were never put off first; the others each alone, for one may fail all.
+
+        A key of a type that is not a stream's fails what is read with it.
+        """
+        far = sorted(far, key=self._put_off.times)
+        return [each for each in far[:WITH_PAST] if not self._put_off.times(each)] or far[:1]
 
     def _due(self, following: Mapping[str, Following], most: int) -> list[str]:
         """Name the entities of which there is something new, those that are followed first."""
@@ -151,7 +163,7 @@ class Feeder:
     async def _feed_these(
         self, following: dict[str, Following], entities: Sequence[str], streams: StreamsConfig
     ) -> bool:
-        """Feed what is new of these; False where not all of it could be written down."""
+        """Feed what is new of these; False where nothing of it could be written down."""
         metrics = streams.telemetry.metrics
         newest = {each: self._news.newest[each] for each in entities}
         since = min(_since(following.get(e), newest[e], metrics) for e in entities)
@@ -160,16 +172,16 @@ class Feeder:
         before = {e: following[e].judged for e in entities if e in following}
         rows = rows_of(found, before, newest)
         count = max(len(following), len(entities)) * len(metrics)
-        complete = await self._put_in(rows, before, streams, count)
-        if not complete:
-            return False
-        for entity in entities:
+        refused = await self._put_in(rows, before, streams, count)
+        taken = [each for each in entities if each not in refused]
+        self._put_off.note(taken, refused)
+        for entity in taken:
             said = before.get(entity, Judged({})).metrics
             kept = {str(name): said[name] for name in metrics if name in said}
             following[entity] = Following(Judged(kept, metrics), newest[entity].ts)
-        judged = {each: following[each].judged for each in entities}
+        judged = {each: following[each].judged for each in taken}
         await publish_judged(self._redis, {e: each for e, each in judged.items() if each.metrics})
-        return True
+        return bool(taken)
 
     async def _put_in(
         self,
@@ -177,18 +189,19 @@ class Feeder:
         judged: dict[str, Judged],
         streams: StreamsConfig,
         count: int,
-    ) -> bool:
-        complete = True
+    ) -> set[str]:
+        """Put rows in; give the entities of which a stream refused some."""
+        refused = set[str]()
         async for slice_, said, events in self._keys.take(rows, streams, count):
             # On the timeline before what is fed is remembered: told twice it is one event.
             await self._timeline.add(events)
             for row, metric in zip(slice_, said, strict=True):
                 if metric is None:
-                    complete = False
+                    refused.add(row.entity)
                     continue
                 known = judged.get(row.entity, Judged({}))
                 judged[row.entity] = Judged({**known.metrics, row.metric: metric}, known.asked)
-        return complete
+        return refused
 
 
 def _since(known: Following | None, newest: Newest, metrics: Sequence[str]) -> int:

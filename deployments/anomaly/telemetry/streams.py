@@ -23,7 +23,7 @@ SLICE_ROWS = 16
 REST_TIMES = 3.0
 
 
-class Taken(NamedTuple):
+class JudgedSlice(NamedTuple):
     """A slice: its rows, what is said of each (None: it was not written down), and the alarms."""
 
     rows: Sequence[Row]
@@ -62,7 +62,7 @@ class TelemetryKeys:
 
     async def take(
         self, rows: Iterable[Row], streams: StreamsConfig, count: int
-    ) -> AsyncIterator[Taken]:
+    ) -> AsyncIterator[JudgedSlice]:
         """Put rows in, each once however often it comes; `count` streams share the budget."""
         for cadence_seconds, some in _slices(rows):
             self._budget.spread(streams.telemetry.alarms_per_day, count, cadence_seconds)
@@ -70,7 +70,7 @@ class TelemetryKeys:
             found = await self._ask(keys, [_observe(each) for each in some], streams)
             details = found.details
             said = [
-                None if at in found.refusals else _said(each, details[at])
+                None if at in found.refusals else _judged(each, details[at])
                 for at, each in enumerate(some)
             ]
             alarms = [
@@ -78,7 +78,7 @@ class TelemetryKeys:
                 for each, detail in zip(some, details, strict=True)
                 for event in _alarms(each, detail)
             ]
-            yield Taken(some, said, alarms)
+            yield JudgedSlice(some, said, alarms)
 
     async def _ask(
         self, keys: Sequence[str], asks: Sequence[Any], streams: StreamsConfig
@@ -113,7 +113,7 @@ def _observe(row: Row) -> ObserveNumbers:
     }
 
 
-def _said(row: Row, detail: Detail | None) -> JudgedMetric | None:
+def _judged(row: Row, detail: Detail | None) -> JudgedMetric | None:
     if detail is None:
         return None
     data = detail["data"]

@@ -72,12 +72,12 @@ def _detail(found: LocalForecast, asked: Asked) -> Detail:
         "upper": highest,
         "level": level,
         "inner": [{"level": each, "lower": low, "upper": high} for each, low, high in ends[:-1]],
-        "said": _said(found, asked),
+        "said": _describe(found, asked),
     }
     return {"data": data, "interval": {"level": level}}
 
 
-def _said(found: LocalForecast, asked: Asked) -> dict[str, Any]:
+def _describe(found: LocalForecast, asked: Asked) -> dict[str, Any]:
     held = found.coverage
     return {
         "model": asked.question.model,

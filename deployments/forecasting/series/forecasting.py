@@ -25,8 +25,8 @@ from deployments.forecasting.series.grid import Asked, asked_of, asked_of_metric
 from deployments.forecasting.series.metrics import Wanted
 from deployments.forecasting.series.operations import ForecastSeries
 from deployments.history.questions import MetricSteps
-from deployments.runtime.aside.process import Aside, AsideLostError
 from deployments.runtime.batch import Batch, Prediction
+from deployments.runtime.helper.process import HelperLostError, HelperProcess
 from models.errors import ModelError
 from models.forecasting.local.cadence import Cadence
 from models.forecasting.local.question import Question
@@ -46,7 +46,7 @@ _UNREAD: Forecasted = {
 }
 
 
-class Sent(TypedDict):
+class SentQuestion(TypedDict):
     """A question, as it goes to the process beside."""
 
     values: str
@@ -71,8 +71,8 @@ class Ready(NamedTuple):
 class SeriesForecasting:
     """Answers batches of series."""
 
-    def __init__(self, aside: Aside, clock: Callable[[], float]) -> None:
-        self._aside = aside
+    def __init__(self, helper: HelperProcess, clock: Callable[[], float]) -> None:
+        self._helper = helper
         self._clock = clock
         self._starting: asyncio.Task[None] | None = None
         self._aside_is_warm = False
@@ -91,14 +91,14 @@ class SeriesForecasting:
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait([self._starting])
-        await self._aside.close()
+        await self._helper.close()
 
     async def _forecast(self, rows: Sequence[Ready]) -> list[Forecasted]:
         if sum(cost_ms(each.asked.question) for each in rows) > LONG_MS:
             if self._aside_is_warm:
                 try:
                     return await self._forecast_aside(rows)
-                except AsideLostError as lost:
+                except HelperLostError as lost:
                     log.warning("Series are forecast in the replica, not beside it: %s", lost)
                     self._aside_is_warm = False
             elif self._starting is None:
@@ -107,14 +107,14 @@ class SeriesForecasting:
 
     async def _forecast_aside(self, rows: Sequence[Ready]) -> list[Forecasted]:
         """Send one row at a time, so that whoever gives up waiting leaves nothing to be done."""
-        return [await self._aside.do("forecast", row=_sent(*each)) for each in rows]
+        return [await self._helper.do("forecast", row=_sent(*each)) for each in rows]
 
     async def _start_aside(self) -> None:
         """Have the process beside import what it needs: that takes seconds."""
         try:
-            await self._aside.do("forecast", row=None)
+            await self._helper.do("forecast", row=None)
             self._aside_is_warm = True
-        except AsideLostError as lost:
+        except HelperLostError as lost:
             log.warning("The helper process for long forecasts could not be started: %s", lost)
         finally:
             self._starting = None
@@ -134,7 +134,7 @@ def cost_ms(question: Question) -> float:
     return ROW_MS + VALUE_MS * question.values.size + STEP_MS * steps
 
 
-def forecast_sent(row: Sent | None) -> Forecasted | None:
+def forecast_sent(row: SentQuestion | None) -> Forecasted | None:
     """Forecast what a replica sent, in the process beside it; of None, just be ready."""
     if row is None:
         return warm()
@@ -167,7 +167,7 @@ def _ready(
     return Ready(asked, "values" if field == "ts" else field)
 
 
-def _sent(asked: Asked, field: str) -> Sent:
+def _sent(asked: Asked, field: str) -> SentQuestion:
     question = asked.question
     special = question.special
     return {

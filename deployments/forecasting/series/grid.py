@@ -37,7 +37,7 @@ def asked_of(row: ForecastSeries) -> Asked:
     if cadence is None:
         raise TrainingDataError("there are no times and no frequency: give either")
     start = row["start"]
-    return _asked(row, values, None if start is None else int(start), cadence)
+    return _question(row, values, None if start is None else int(start), cadence)
 
 
 def asked_of_metric(
@@ -62,7 +62,7 @@ def asked_of_metric(
     silent = max(int(now - ts[-1]) // cadence.seconds - 1, 0)
     grid = np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
     grid = np.concatenate([grid, np.full(silent, np.nan)])
-    return _asked(row, grid, int(ts[-1]) + cadence.seconds * int(places[0]), cadence)
+    return _question(row, grid, int(ts[-1]) + cadence.seconds * int(places[0]), cadence)
 
 
 def _metrics_cadence(row: ForecastSeries, ts: npt.NDArray[np.int64]) -> Cadence:
@@ -97,10 +97,12 @@ def _timed(
         )
     grid = np.full(int(places[-1]) + 1, np.nan)
     grid[places] = values
-    return _asked(row, grid, int(whole[0]), cadence)
+    return _question(row, grid, int(whole[0]), cadence)
 
 
-def _asked(row: ForecastSeries, values: FloatArray, first: int | None, cadence: Cadence) -> Asked:
+def _question(
+    row: ForecastSeries, values: FloatArray, first: int | None, cadence: Cadence
+) -> Asked:
     ahead = np.arange(len(values), len(values) + row["horizon"])
     ts = None if first is None else cadence.times(first, ahead)
     question = Question(

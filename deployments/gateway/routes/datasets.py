@@ -2,21 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import ValidationError
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from access.keys import Principal
 from deployments.api.datasets import DatasetQuery, DatasetShown, DatasetsShown
 from deployments.api.errors import ConflictError, InvalidError, NotFoundError, QuotaError
-from deployments.gateway.bodies import UNFIT, ClientGoneError, fields_of, read_body
-from deployments.gateway.body_room import BodyPermit
+from deployments.gateway.bodies.reader import UNFIT, fields_of, read_body
+from deployments.gateway.bodies.room import BodyPermit
 from deployments.gateway.routes.access import Here, admitted
 from deployments.history.client import ask
-from deployments.history.dataset_jobs import PIECE_BYTES, DatasetAsked, DatasetJob
+from deployments.history.dataset_jobs import PIECE_BYTES, DatasetAsked
 from deployments.history.questions import Questions
 from features.datasets.kept import kept_features
 from features.definitions.catalogue import Catalogue
@@ -26,7 +25,6 @@ router = APIRouter(tags=["features"], dependencies=[Depends(admitted)])
 
 MOST_BYTES = 16_000_000
 FULL_SECONDS = 30
-GONE = 499  # as web servers log a client that left
 QUERY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -41,29 +39,23 @@ Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
     summary="Make a training set, in the background: what was served to each entity and moment",
     status_code=202,
     openapi_extra=QUERY,
-    response_model=DatasetShown,
 )
 async def begin(
     request: Request, here: Here, principal: Annotated[Principal, Depends(admitted)]
-) -> DatasetShown | Response:
-    permit = BodyPermit(here.post_room, principal.key_id)
+) -> DatasetShown:
     config = here.active().document.features
     catalogue = here.features.catalogue(config)
-    try:
+    with BodyPermit(here.post_room, principal.key_id) as permit:
         raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)
         # Two hundred thousand rows take longer to be checked than the loop can spare.
         spine, names, sample = await asyncio.to_thread(_checked, raw, catalogue)
-    except ClientGoneError:
-        return Response(status_code=GONE)
-    finally:
-        permit.give_back()
     job = await ask(Questions.begin_dataset, DatasetAsked(spine, names, config, sample))
     if job is None:
         raise QuotaError(
             "As many training sets as may wait are waiting: try again later, or cancel one",
             retry_after_s=FULL_SECONDS,
         )
-    return _shown(job)
+    return job
 
 
 def _checked(raw: bytes, catalogue: Catalogue) -> tuple[Any, tuple[str, ...], int]:
@@ -82,12 +74,12 @@ def _checked(raw: bytes, catalogue: Catalogue) -> tuple[Any, tuple[str, ...], in
 
 @router.get("/features/datasets", summary="List the training sets of the last day")
 async def datasets() -> DatasetsShown:
-    return DatasetsShown(datasets=[_shown(each) for each in await ask(Questions.datasets)])
+    return DatasetsShown(datasets=await ask(Questions.datasets))
 
 
 @router.get("/features/datasets/{id}", summary="Get how far a training set is, and its certificate")
 async def dataset(id: Id) -> DatasetShown:  # noqa: A002 - the contract's name
-    return _shown(await _found(id))
+    return await _find(id)
 
 
 @router.get(
@@ -96,7 +88,7 @@ async def dataset(id: Id) -> DatasetShown:  # noqa: A002 - the contract's name
     response_class=StreamingResponse,
 )
 async def file(id: Id) -> StreamingResponse:  # noqa: A002 - the contract's name
-    job = await _found(id)
+    job = await _find(id)
     first = await ask(Questions.dataset_piece, id, 0)
     if first is None or job.certificate is None:
         raise ConflictError(f"The training set {id} is {job.state}: there is no file of it")
@@ -115,7 +107,7 @@ async def remove(id: Id) -> DatasetShown:  # noqa: A002 - the contract's name
     job = await ask(Questions.remove_dataset, id)
     if job is None:
         raise _missing(id)
-    return _shown(job)
+    return job
 
 
 async def _pieces(job_id: str, first: bytes) -> AsyncIterator[bytes]:
@@ -129,7 +121,7 @@ async def _pieces(job_id: str, first: bytes) -> AsyncIterator[bytes]:
         piece = more or b""
 
 
-async def _found(job_id: str) -> DatasetJob:
+async def _find(job_id: str) -> DatasetShown:
     for job in await ask(Questions.datasets):
         if job.id == job_id:
             return job
@@ -138,7 +130,3 @@ async def _found(job_id: str) -> DatasetJob:
 
 def _missing(job_id: str) -> NotFoundError:
     return NotFoundError(f"There is no training set {job_id}; they are kept for a day")
-
-
-def _shown(job: DatasetJob) -> DatasetShown:
-    return DatasetShown(**asdict(job))

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from access.keys import Principal
+from deployments.api.audit import AuditShown, NoAudit
 from deployments.api.endpoint import DECISION_ID
 from deployments.api.errors import NotFoundError
+from deployments.api.timestamps import Timestamp
 from deployments.gateway.routes.access import Here, admitted
-from deployments.gateway.timestamps import Timestamp
 from deployments.history.client import ask
 from deployments.history.questions import Questions
-from observability.ledger.audit_report import AuditReport
 
 router = APIRouter(tags=["decisions"], dependencies=[Depends(admitted)])
 
@@ -57,10 +57,10 @@ async def proof(
 @router.get(
     "/ledger/audit", summary="Get the latest audit of the ledger: its progress and what it found"
 )
-async def audit() -> AuditReport:
-    return await ask(Questions.audit)
+async def audit() -> AuditShown | NoAudit:
+    return await ask(Questions.audit) or NoAudit()
 
 
 @router.post("/ledger/audit", summary="Verify the ledger, in the background", status_code=202)
-async def begin_audit() -> AuditReport:
+async def begin_audit() -> AuditShown:
     return await ask(Questions.begin_audit)

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from access.keys import Role
 from deployments.api.errors import UnauthorizedError
-from deployments.gateway.bodies import read_body
+from deployments.gateway.bodies.reader import read_body
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.documentation.assets import asset
 from deployments.gateway.documentation.pages import (

@@ -7,8 +7,7 @@ from starlette.responses import Response
 
 from access.keys import Principal
 from deployments.api.features import ColumnsShown, DefinitionsShown, RowsShown, VectorShown
-from deployments.gateway.bodies import ClientGoneError
-from deployments.gateway.feature_reader import shown
+from deployments.gateway.features.reader import shown
 from deployments.gateway.routes.access import Here, admitted
 from features.sources.plain import LONGEST_NAME
 
@@ -18,7 +17,6 @@ NAMES = r"^[A-Za-z0-9_, .:-]*$"
 
 router = APIRouter(tags=["features"], dependencies=[Depends(admitted)])
 
-GONE = 499  # as web servers log a client that left
 QUERY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -30,7 +28,7 @@ QUERY: dict[str, Any] = {
 @router.get("/features/definitions", summary="List the features: what each is, and its version")
 async def definitions(here: Here) -> DefinitionsShown:
     catalogue = here.features.catalogue(here.active().document.features)
-    return DefinitionsShown(features=shown(catalogue))
+    return DefinitionsShown(features=shown(catalogue, here.features.decided))
 
 
 @router.get(
@@ -66,8 +64,5 @@ async def vector(
 async def vectors(
     request: Request, here: Here, principal: Annotated[Principal, Depends(admitted)]
 ) -> Response:
-    try:
-        written = await here.vectors.answer(request.receive, principal.key_id)
-    except ClientGoneError:
-        return Response(status_code=GONE)
+    written = await here.vectors.answer(request.receive, principal.key_id)
     return Response(written, media_type="application/json")

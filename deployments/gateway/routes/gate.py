@@ -12,9 +12,9 @@ from deployments.anomaly.operations import JudgeDeploy
 from deployments.anomaly.telemetry.keys import KIND, key_of
 from deployments.api.endpoint import ENTITY_PATTERN
 from deployments.api.errors import NotFoundError, UnavailableError
-from deployments.gateway.answers import isoformat
+from deployments.api.timestamps import TimestampOrEpoch
+from deployments.gateway.pipeline.answers import isoformat
 from deployments.gateway.routes.access import Here, admitted
-from deployments.gateway.timestamps import TimestampOrEpoch
 from deployments.history import client as history
 from deployments.history.questions import Questions
 from features.sources.rules import Metric
@@ -130,6 +130,10 @@ class GateShown(BaseModel):
     response_model_exclude_none=True,
 )
 async def gate(body: GateBody, here: Here) -> GateShown:
+    if here.replica.in_emergency():  # what it says passes no safety stage
+        raise UnavailableError(
+            "Emergency mode is on, and no model's word is given about a deploy: decide by hand"
+        )
     if body.stream is None:
         return await _of_entity(body.entity or "", body, here)
     at = body.deployed_at.timestamp() if body.deployed_at else 0.0

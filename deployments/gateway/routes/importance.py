@@ -6,12 +6,11 @@ from pathlib import Path
 
 from fastapi import APIRouter, Depends
 
+from config_store.document import ConfigDocument
+from config_store.pinning import answering
 from deployments.api.features import ImportanceShown, InputImportance, ModelImportance
 from deployments.gateway.routes.access import Here, admitted
-from models.pointer import read_pointer
-from models.registry import CHAMPION
 from models.tail.importance import FEATURES, read_importances
-from models.tail.naming import TAIL_MODEL
 
 router = APIRouter(tags=["features"], dependencies=[Depends(admitted)])
 
@@ -24,13 +23,14 @@ LOSS = "pinball, the mean over all levels, on held-out intervals"
 )
 async def importance(here: Here) -> ImportanceShown:
     """Forecasters are not among them: they learn from a series of its own past."""
-    found = await asyncio.to_thread(_tail, here.settings.paths.models)
+    document = here.active().document
+    found = await asyncio.to_thread(_tail, here.settings.paths.models, document)
     return ImportanceShown(models=[found] if found else [])
 
 
-def _tail(folder: Path) -> ModelImportance | None:
-    champion = read_pointer(folder, TAIL_MODEL, CHAMPION)
-    if champion is None:
+def _tail(folder: Path, document: ConfigDocument) -> ModelImportance | None:
+    version = answering(document, folder, document.serving.tail.model)
+    if version is None:
         return None
     inputs = [
         InputImportance(
@@ -39,12 +39,12 @@ def _tail(folder: Path) -> ModelImportance | None:
             importance=each.share,
             standard_error=None if math.isnan(each.error) else each.error,
         )
-        for name, each in read_importances(champion.metrics).items()
+        for name, each in read_importances(version.metrics).items()
     ]
     return ModelImportance(
-        model=champion.name,
-        version=champion.version,
-        of_demo=champion.of_demo,
+        model=version.name,
+        version=version.version,
+        of_demo=version.of_demo,
         loss=LOSS,
         inputs=inputs,
     )

@@ -76,8 +76,8 @@ class OutcomeAnswer(BaseModel):
     offset: float = Field(description="The factor by which intervals are widened, as a logarithm.")
 
 
-class _Told(NamedTuple):
-    """What a client told, whichever family's field held it."""
+class _Outcome(NamedTuple):
+    """What came true by a client, whichever family's field held it."""
 
     family: str
     decision_id: str
@@ -87,7 +87,7 @@ class _Told(NamedTuple):
 Caller = Annotated[Principal, Depends(admitted)]
 
 
-TOLD: dict[str, Any] = {
+ROUTE: dict[str, Any] = {
     "summary": "Report the true value that a decision predicted",
     "responses": {
         409: {
@@ -98,44 +98,45 @@ TOLD: dict[str, Any] = {
 }
 
 
-@router.post("/models/tail-slo/outcome", **TOLD)
-@router.post("/models/tail/outcome", **TOLD)
+@router.post("/models/tail-slo/outcome", **ROUTE)
+@router.post("/models/tail/outcome", **ROUTE)
 async def tail_outcome(body: TailOutcome, here: Here, principal: Caller) -> OutcomeAnswer:
-    return await _take(_Told("tail", body.decision_id, body.values.latency_ms), here, principal)
+    return await _take(_Outcome("tail", body.decision_id, body.values.latency_ms), here, principal)
 
 
-@router.post("/models/capacity-planning/outcome", **TOLD)
-@router.post("/models/capacity/outcome", **TOLD)
+@router.post("/models/capacity-planning/outcome", **ROUTE)
+@router.post("/models/capacity/outcome", **ROUTE)
 async def capacity_outcome(body: CapacityOutcome, here: Here, principal: Caller) -> OutcomeAnswer:
-    return await _take(_Told("capacity", body.decision_id, body.values.rate), here, principal)
+    return await _take(_Outcome("capacity", body.decision_id, body.values.rate), here, principal)
 
 
-async def _take(told: _Told, here: GatewayContext, principal: Principal) -> OutcomeAnswer:
-    decision = orjson.loads(await here.lookups.row(told.decision_id, principal.key_id))
-    if decision["family"] != told.family:
+async def _take(outcome: _Outcome, here: GatewayContext, principal: Principal) -> OutcomeAnswer:
+    decision = orjson.loads(await here.lookups.row(outcome.decision_id, principal.key_id))
+    if decision["family"] != outcome.family:
         raise NotFoundError(
-            f"Decision {told.decision_id} belongs to the family {decision['family']}, "
-            f"not to {told.family}"
+            f"Decision {outcome.decision_id} belongs to the family {decision['family']}, "
+            f"not to {outcome.family}"
         )
     given = decision["answer"]["interval"]
     interval = _of_the_model(decision)
     offset = (interval.get("online") or {}).get("offset") or 0.0
     lower, upper = base_ends(interval["lower"], interval["upper"], offset)
     ask: TakeOutcome = {
-        "decision": told.decision_id,
+        "decision": outcome.decision_id,
         "lower": lower,
         "upper": upper,
         "offset": offset,
-        "truth": told.truth,
+        "truth": outcome.truth,
         "given": interval is given,
     }
     try:
-        found = await here.outcomes.take(told.family, decision["entity"], ask)
+        found = await here.outcomes.take(outcome.family, decision["entity"], ask)
     except REDIS_AWAY as away:
         raise UnavailableError("Redis cannot be reached: send the outcome again") from away
-    if interval is not given:  # whoever asks means the interval that they were given
-        found["held"] = _holds(given, told.truth)
-    return OutcomeAnswer(decision_id=told.decision_id, **found)
+    # Whoever asks means the interval that they were given; sent again, an outcome is only known.
+    if interval is not given or "held" not in found:
+        found["held"] = _holds(given, outcome.truth)
+    return OutcomeAnswer(decision_id=outcome.decision_id, **found)
 
 
 def _holds(interval: dict[str, Any] | None, truth: float) -> bool:

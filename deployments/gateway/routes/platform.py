@@ -6,13 +6,11 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
+from config_store.pinning import aliases_of, answering
 from deployments.gateway.routes.access import Here, admitted
 from deployments.runtime.platform_health import PlatformHealth, read_health
 from deployments.runtime.version import VERSION
 from features.telemetry.source_states import read_states
-from models.needs import NEEDS
-from models.pointer import read_pointer
-from models.registry import CHAMPION
 from observability.background import LOOP_AGES
 from observability.exposition import merge
 from observability.metrics import GAUGE_RULES
@@ -91,12 +89,14 @@ async def health() -> Health:
 )
 async def ready(here: Here, response: Response) -> Ready:
     parts = {
-        "configuration": here.replica.config.value is not None,
+        "configuration": here.choice.active() is not None,
         "keys": here.keys.value is not None,
         "redis": await _redis_answers(here),
         "cluster": not _problems(await _platform(here)),
+        "steering": here.up_to_date(),
     }
-    # Without Redis or the cluster answers are degraded, not absent: a balancer must keep sending.
+    # Without these three answers are degraded, not absent: a balancer must keep sending. Whom to
+    # send to instead only the front knows, which asks all of them (launch/front/configuration.py).
     found = Ready(ready=parts["configuration"] and parts["keys"], parts=parts)
     if not found.ready:
         response.status_code = 503
@@ -106,7 +106,7 @@ async def ready(here: Here, response: Response) -> Ready:
 
 @router.get("/status", summary="Report what runs, and how well")
 async def status(here: Here) -> Status:
-    version, seen = here.replica.config.value, here.replica.storage.seen
+    version, seen = here.choice.active(), here.replica.storage.seen
     platform, demo = await _platform(here), await _is_demo(here)
     reasons = [*here.degraded_reasons(), *_problems(platform)]
     return Status(
@@ -165,8 +165,10 @@ async def _background_ages(here: Here) -> dict[str, int]:
 
 
 def _models_of_demo(here: Here) -> list[str]:
-    folder = here.settings.paths.models
-    found = {name: read_pointer(folder, name, CHAMPION) for name in NEEDS}
+    folder, active = here.settings.paths.models, here.choice.active()
+    if active is None:
+        return []
+    found = {name: answering(active.document, folder, name) for name in aliases_of(active.document)}
     return sorted(name for name, version in found.items() if version and version.of_demo)
 
 

@@ -4,27 +4,25 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
-from starlette.responses import Response
 
 from access.keys import Principal
 from config_store.sources import NAME
 from deployments.api.telemetry import ComplaintShown, PostedLinesAnswer
-from deployments.gateway.bodies import ClientGoneError, read_body
-from deployments.gateway.body_room import BodyPermit
-from deployments.gateway.posted_logs import (
+from deployments.gateway.bodies.reader import read_body
+from deployments.gateway.bodies.room import BodyPermit
+from deployments.gateway.routes.access import Here, admitted
+from deployments.gateway.telemetry.intake import check_key, find_source
+from deployments.gateway.telemetry.posted_logs import (
+    KIND,
     is_packed,
     queue,
     read_in_turns,
     refusal_of,
-    source_of,
 )
-from deployments.gateway.routes.access import Here, admitted
-from deployments.gateway.source_keys import check_key
 from features.sources.logs.posted import MOST_BYTES
 
 router = APIRouter(tags=["telemetry"], dependencies=[Depends(admitted)])
 
-GONE = 499  # as web servers log a client that left
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -39,7 +37,6 @@ BODY: dict[str, Any] = {
     summary="Post lines of logs, as JSON lines",
     status_code=202,
     openapi_extra=BODY,
-    response_model=PostedLinesAnswer,
 )
 async def post_logs(
     request: Request,
@@ -60,12 +57,11 @@ async def post_logs(
             "same key counts once.",
         ),
     ] = "",
-) -> PostedLinesAnswer | Response:
+) -> PostedLinesAnswer:
     packed = is_packed(request.headers)
-    name, config = source_of(here.active().document.sources, source)
+    name, config = find_source(here.active().document.sources, KIND, source)
     check_key(name, config.keys, principal)
-    permit = BodyPermit(here.post_room, principal.key_id)
-    try:
+    with BodyPermit(here.post_room, principal.key_id) as permit:
         raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)
         ready = await read_in_turns(
             raw,
@@ -78,10 +74,6 @@ async def post_logs(
         batch, taken = ready.batch, len(ready.batch.lines)
         if taken:
             await queue(here.replica.redis, name, batch)
-    except ClientGoneError:
-        return Response(status_code=GONE)
-    finally:
-        permit.give_back()
     lines = here.replica.metrics.telemetry_posted_lines
     lines.labels(name, "taken").inc(taken)
     lines.labels(name, "refused").inc(ready.received - taken)

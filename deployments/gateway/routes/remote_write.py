@@ -8,17 +8,16 @@ from starlette.responses import Response
 from access.keys import Principal
 from config_store.sources import NAME
 from deployments.api.errors import BadRequestError
-from deployments.gateway.bodies import ClientGoneError, read_body
-from deployments.gateway.body_room import BodyPermit
-from deployments.gateway.ingress import request_id_of
-from deployments.gateway.remote_write import MOST_BYTES, message_of, source_of
+from deployments.gateway.bodies.reader import read_body
+from deployments.gateway.bodies.room import BodyPermit
+from deployments.gateway.ingress.ingress import request_id_of
 from deployments.gateway.routes.access import Here, admitted
-from deployments.gateway.source_keys import check_key
+from deployments.gateway.telemetry.intake import check_key, find_source
+from deployments.gateway.telemetry.remote_write import KIND, MOST_BYTES, message_of
 from features.sources.remote_write.codec import Written
 
 router = APIRouter(tags=["telemetry"], dependencies=[Depends(admitted)])
 
-GONE = 499  # as web servers log a client that left
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -54,16 +53,11 @@ async def write(
     ] = None,
 ) -> Response:
     message = message_of(request.headers)
-    name, config = source_of(here.active().document.sources, source)
+    name, config = find_source(here.active().document.sources, KIND, source)
     check_key(name, config.keys, principal)
-    permit = BodyPermit(here.remote_writes.room, principal.key_id)
-    try:
+    with BodyPermit(here.remote_writes.room, principal.key_id) as permit:
         raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)
         written = await here.remote_writes.take(name, config, raw, message)
-    except ClientGoneError:
-        return Response(status_code=GONE)
-    finally:
-        permit.give_back()
     metrics = here.replica.metrics
     metrics.remote_write_samples.labels(name, "taken").inc(len(written.times))
     metrics.remote_write_samples.labels(name, "refused").inc(written.refused)

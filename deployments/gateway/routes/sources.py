@@ -74,13 +74,13 @@ async def begin(
 @router.get("/sources/{name}/backfill", summary="Get how far the last backfill of a source is")
 async def backfill(name: Name, here: Here) -> Backfill:
     _source(here, name)
-    return _found(name, await ask(Questions.backfill, name))
+    return _required(name, await ask(Questions.backfill, name))
 
 
 @router.delete("/sources/{name}/backfill", summary="Cancel a backfill; what it stored stays")
 async def cancel(name: Name, here: Here) -> Backfill:
     _source(here, name)
-    return _found(name, await ask(Questions.cancel_backfill, name))
+    return _required(name, await ask(Questions.cancel_backfill, name))
 
 
 def _source(here: GatewayContext, name: str) -> SourceConfig:
@@ -90,7 +90,7 @@ def _source(here: GatewayContext, name: str) -> SourceConfig:
     return config
 
 
-def _found(name: str, found: Backfill | None) -> Backfill:
+def _required(name: str, found: Backfill | None) -> Backfill:
     if found is None:
         raise NotFoundError(f"No past of the source {name} was fetched anew")
     return found

@@ -9,8 +9,8 @@ from starlette.responses import StreamingResponse
 from access.keys import Principal
 from deployments.api.endpoint import ENTITY_PATTERN
 from deployments.api.errors import NotFoundError, UnavailableError
-from deployments.gateway.listeners import EventStream
-from deployments.gateway.notices import Notices, resumed_after
+from deployments.gateway.event_streams.listeners import EventStream
+from deployments.gateway.event_streams.notices import Notices, resumed_after
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text, page_of
 from deployments.runtime.state.operations import Delete, Show

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from starlette.responses import Response
 
 from access.keys import Principal
 from config_store.sources import NAME, SourceConfig
@@ -19,13 +18,13 @@ from deployments.api.telemetry import (
     SourcesShown,
     Stated,
 )
-from deployments.gateway.bodies import ClientGoneError, read_body
-from deployments.gateway.body_room import BodyPermit
+from deployments.gateway.bodies.reader import read_body
+from deployments.gateway.bodies.room import BodyPermit
 from deployments.gateway.context import GatewayContext
-from deployments.gateway.posted_telemetry import check, push_source, queue, read_in_turns
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.paging import Limit, Text
-from deployments.gateway.source_keys import check_key
+from deployments.gateway.telemetry.intake import check_key
+from deployments.gateway.telemetry.posted_telemetry import check, push_source, queue, read_in_turns
 from deployments.history import client as history
 from deployments.history.questions import Questions
 from features.sources.plain import LONGEST_NAME
@@ -57,7 +56,6 @@ POST: dict[str, Any] = {
         },
     }
 }
-GONE = 499  # as web servers log a client that left
 
 
 @router.post(
@@ -65,7 +63,6 @@ GONE = 499  # as web servers log a client that left
     summary="Post telemetry, as rows, columns or CSV",
     status_code=202,
     openapi_extra=POST,
-    response_model=PostedAnswer,
 )
 async def post_telemetry(
     request: Request,
@@ -75,20 +72,15 @@ async def post_telemetry(
         str | None,
         Query(pattern=NAME, description="The push source; it may be left out if it is the only."),
     ] = None,
-) -> PostedAnswer | Response:
+) -> PostedAnswer:
     name, config = push_source(here.active().document.sources, source)
     check_key(name, config.keys, principal)
-    permit = BodyPermit(here.post_room, principal.key_id)
-    try:
+    with BodyPermit(here.post_room, principal.key_id) as permit:
         raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)
         posted = await read_in_turns(raw, here.lanes.turns, csv=_is_csv(request))
         now = here.clocks.wall()
         ready = await check(posted, now, config.cadence_seconds)
         await queue(here, name, ready)
-    except ClientGoneError:
-        return Response(status_code=GONE)
-    finally:
-        permit.give_back()
     metrics = here.replica.metrics
     metrics.telemetry_posted_rows.labels(name).inc(ready.rows)
     return PostedAnswer(
@@ -109,31 +101,31 @@ def _is_csv(request: Request) -> bool:
 @router.get("/sources", summary="List the sources of telemetry, and how each fares")
 async def sources(here: Here) -> SourcesShown:
     try:
-        told = await read_states(here.replica.redis)
+        published = await read_states(here.replica.redis)
     except REDIS_AWAY as away:
         raise UnavailableError(
             "Redis, which holds the sources' states, cannot be reached: try again"
         ) from away
-    known = {each.name: each for each in told.states} if told else {}
+    known = {each.name: each for each in published.states} if published else {}
     named = here.active().document.sources.named
     states = [_state(name, config, known.get(name)) for name, config in sorted(named.items())]
     states += [each for each in known.values() if each.kind == "demo"]
     return SourcesShown(
         sources=states,
-        told=datetime.fromtimestamp(told.at, UTC) if told else None,
-        stale=told is None or here.clocks.wall() - told.at > STALE_SECONDS,
+        told=datetime.fromtimestamp(published.at, UTC) if published else None,
+        stale=published is None or here.clocks.wall() - published.at > STALE_SECONDS,
     )
 
 
-def _state(name: str, config: SourceConfig, told: SourceState | None) -> SourceState:
-    """Give the state that was told, unless the configuration is newer."""
-    if told is None or told.kind != config.kind:
-        told = SourceState(
+def _state(name: str, config: SourceConfig, published: SourceState | None) -> SourceState:
+    """Give the state that was published, unless the configuration is newer."""
+    if published is None or published.kind != config.kind:
+        published = SourceState(
             name=name, kind=config.kind, state="waiting", why="It was not heard of yet"
         )
     if config.paused:
-        return told.model_copy(update={"state": "paused", "why": ""})
-    return told
+        return published.model_copy(update={"state": "paused", "why": ""})
+    return published
 
 
 @router.get("/entities", summary="List the entities that are measured, in order, a page at a time")

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from deployments.api.timestamps import Timestamp
 from deployments.gateway.routes.access import admitted
 from deployments.gateway.routes.paging import Limit
-from deployments.gateway.timestamps import Timestamp
 from deployments.history.client import ask
 from deployments.history.questions import Questions
 from observability.timeline.event import Detail

@@ -17,8 +17,8 @@ from deployments.optimization.experiments.events import Event
 from deployments.optimization.experiments.operations import Decide
 from deployments.optimization.experiments.state import start_step
 from deployments.runtime.batch import Refusal
+from models.errors import DesignError
 from models.optimization.bandits.design import Design
-from models.optimization.bandits.errors import DesignError
 from models.optimization.bandits.experiment import Experiment
 from models.protocols import BoolArray
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from deployments.api.bandits import JUDGED_LEVEL
+from deployments.api.bandit_evaluation import JUDGED_LEVEL
 from models.optimization.bandits.hindsight import judge_policy
 from models.optimization.bandits.snapshot import decode
 from models.optimization.evaluation.evaluate import Evaluation

@@ -26,21 +26,22 @@ from deployments.optimization.experiments.operations import (
     Reward,
 )
 from deployments.optimization.experiments.state import (
-    Kept,
+    KeptExperiment,
     apply,
     decide_step,
     size_of,
 )
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Reply, StateRequest
+from deployments.runtime.state.operations import Withdraw
+from models.errors import ArmError
 from models.optimization.bandits.decide import decide
-from models.optimization.bandits.errors import ArmError
 from models.optimization.bandits.experiment import Experiment
-from models.optimization.bandits.feedback import Verdict, expire, judge, record
+from models.optimization.bandits.feedback import Verdict, expire, judge, pending_among, record
 from models.optimization.bandits.keyed import keys_of
 from models.optimization.bandits.snapshot import decode, encode
 
-Rows = Sequence[tuple[Kept, StateRequest[Operation]]]
+Rows = Sequence[tuple[KeptExperiment, StateRequest[Operation]]]
 # Names of columns, a tuple of them for every reply of this kind.
 COLUMNS = ("expected_reward", "lower", "upper", "propensity", "canary_percentage")
 POLICIES: tuple[Policy, ...] = get_args(Policy)
@@ -63,25 +64,25 @@ class ExperimentHandler:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
 
-    def fresh(self, key: str) -> Kept:
-        return Kept(key)
+    def fresh(self, key: str) -> KeptExperiment:
+        return KeptExperiment(key)
 
-    def encode(self, state: Kept) -> bytes:
+    def encode(self, state: KeptExperiment) -> bytes:
         return b"" if state.experiment is None else encode(state.experiment)
 
-    def decode(self, key: str, saved: bytes) -> Kept:
-        return Kept(key, decode(saved) if saved else None)
+    def decode(self, key: str, saved: bytes) -> KeptExperiment:
+        return KeptExperiment(key, decode(saved) if saved else None)
 
-    def release(self, state: Kept) -> None:
+    def release(self, state: KeptExperiment) -> None:
         state.experiment = None
 
-    def size(self, state: Kept) -> int:
+    def size(self, state: KeptExperiment) -> int:
         return size_of(state)
 
     def give_back(self) -> None:
         """Hold nothing beside the states themselves."""
 
-    def replay(self, tails: Sequence[tuple[Kept, list[Event]]]) -> None:
+    def replay(self, tails: Sequence[tuple[KeptExperiment, list[Event]]]) -> None:
         for kept, events in tails:
             for event in events:
                 apply(kept, event)
@@ -99,9 +100,11 @@ class ExperimentHandler:
     def removal(self, request: StateRequest[Operation]) -> Reply[Event] | None:
         return _deleted(request.key) if request.ask["op"] == "delete" else None
 
-    def again(self, state: Kept, request: StateRequest[Operation]) -> Reply[Event]:
+    def again(self, state: KeptExperiment, request: StateRequest[Operation]) -> Reply[Event]:
         """Answer from the record: nothing is decided or counted a second time."""
         experiment, ask = state.experiment, request.ask
+        if ask["op"] == "withdraw":
+            return Reply()
         if ask["op"] != "decide" and ask["op"] != "reward":
             return _look(state, ask)
         wanted = ask["decision"] if ask["op"] == "reward" else request.id
@@ -117,13 +120,9 @@ class ExperimentHandler:
             return responses.reply_to_reward(experiment, state.name, row)
         return responses.repeat_decision(experiment, row)
 
-    def withdraw(self, state: Kept, request: StateRequest[Operation]) -> Event | None:
+    def withdraw(self, state: KeptExperiment, request: StateRequest[Operation]) -> Event | None:
         """Take back a decision: its exposure is none, and its reward will never come."""
-        if request.ask["op"] != "decide" or state.experiment is None:
-            return None
-        event: Event = {"withdraw": [request.id]}
-        apply(state, event)
-        return event
+        return _withdrawn(state, [request.id]) if request.ask["op"] == "decide" else None
 
     def unavailable(self, request: StateRequest[Operation]) -> Refusal | None:
         """Let the fallback choose an arm, and refuse all else."""
@@ -164,7 +163,9 @@ class ExperimentHandler:
             run.before.append(before)
         self._decide(kept, run, now, replies)
 
-    def _decide(self, kept: Kept, run: _Run, now: float, replies: dict[int, Reply[Event]]) -> None:
+    def _decide(
+        self, kept: KeptExperiment, run: _Run, now: float, replies: dict[int, Reply[Event]]
+    ) -> None:
         experiment = kept.experiment
         if not run.requests or experiment is None:
             return
@@ -190,14 +191,18 @@ class ExperimentHandler:
             reply.event = run.before[row] | {"decide": decide_step(decisions, row, ids[row], now)}
             replies[place] = reply
 
-    def _other(self, kept: Kept, ask: Reward | ChangeArm | Look, now: float) -> Reply[Event]:
+    def _other(
+        self, kept: KeptExperiment, ask: Reward | ChangeArm | Withdraw | Look, now: float
+    ) -> Reply[Event]:
         if ask["op"] == "reward":
             return self._reward(kept, ask, now)
         if ask["op"] == "arm":
             return _change_arm(kept, ask)
+        if ask["op"] == "withdraw":
+            return Reply(event=_withdrawn(kept, ask["decisions"]))
         return _look(kept, ask)
 
-    def _reward(self, kept: Kept, ask: Reward, now: float) -> Reply[Event]:
+    def _reward(self, kept: KeptExperiment, ask: Reward, now: float) -> Reply[Event]:
         if why := _unfit(kept.experiment, ask, now):
             return Reply(refusal=why)
         event: Event = {"reward": list(Rewarded(ask["decision"], ask["reward"], now))}
@@ -211,7 +216,7 @@ class ExperimentHandler:
         return reply
 
 
-def _look(kept: Kept, ask: ChangeArm | Look) -> Reply[Event]:
+def _look(kept: KeptExperiment, ask: ChangeArm | Look) -> Reply[Event]:
     """Answer what changes nothing; a change of an arm that was made before is shown."""
     experiment = kept.experiment
     if experiment is None:
@@ -227,12 +232,23 @@ def _deleted(name: str) -> Reply[Event]:
     return Reply(detail={"data": {"deleted": name}}, event=DELETED, deletes=True)
 
 
-def _configured(kept: Kept, request: StateRequest[Operation]) -> BanditExperiment:
+def _withdrawn(kept: KeptExperiment, decisions: Sequence[str]) -> Event | None:
+    """Take back those of the decisions that are on record."""
+    experiment = kept.experiment
+    known = [] if experiment is None else pending_among(experiment, decisions)
+    if not known:
+        return None
+    event: Event = {"withdraw": known}
+    apply(kept, event)
+    return event
+
+
+def _configured(kept: KeptExperiment, request: StateRequest[Operation]) -> BanditExperiment:
     settings: Configured = request.settings
     return settings.experiment(kept.name)
 
 
-def _joins(kept: Kept, run: _Run, ask: Decide) -> bool:
+def _joins(kept: KeptExperiment, run: _Run, ask: Decide) -> bool:
     """Tell whether a request may be decided in one call with those before it."""
     if not run.asks or kept.experiment is None:
         return True
@@ -272,7 +288,7 @@ def _clash(field: str, message: str) -> Refusal:
     return {"code": "conflict", "message": message, "fields": {field: message}}
 
 
-def _change_arm(kept: Kept, ask: ChangeArm) -> Reply[Event]:
+def _change_arm(kept: KeptExperiment, ask: ChangeArm) -> Reply[Event]:
     """Retire an arm, bring one back, or make one the baseline."""
     if kept.experiment is None:
         return Reply(refusal=_no_experiment(kept.name))

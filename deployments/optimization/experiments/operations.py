@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from deployments.runtime.state.operations import Delete, Show
+from deployments.runtime.state.operations import Delete, Show, Withdraw
 
 Policy = Literal["ucb", "thompson"]
 ArmChange = Literal["open", "retire", "baseline"]
@@ -44,4 +44,4 @@ class ChangeArm(TypedDict):
 
 
 Look = Freeze | Show | Delete
-Operation = Decide | Reward | ChangeArm | Look
+Operation = Decide | Reward | ChangeArm | Withdraw | Look

@@ -89,10 +89,10 @@ def describe(experiment: Experiment, name: str) -> dict[str, Any]:
                 zip(experiment.arms, *(each.tolist() for each in believed), strict=True)
             )
         ],
-        "decisions": log.recorded - int((~given).sum()),
+        "decisions": log.recorded,
         "kept": log.kept,
         "pending": pending,
-        "withdrawn": int((~given).sum()),
+        "withdrawn": experiment.tally.get("withdrawn", 0),
         "rewards": experiment.tally["rewarded"],
         "missing": experiment.tally["missing"],
         "budget_left": experiment.balance if experiment.design.budget else None,

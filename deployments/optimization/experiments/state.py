@@ -24,7 +24,7 @@ EXPERIMENT_BYTES, ID_BYTES = 5_000, 200
 
 
 @dataclass(slots=True)
-class Kept:
+class KeptExperiment:
     """One key's experiment; none while nobody has begun it."""
 
     name: str
@@ -50,7 +50,7 @@ def decide_step(decisions: Decisions, row: int, decision_id: str, now: float) ->
     return list(decided)
 
 
-def apply(kept: Kept, event: Event) -> None:
+def apply(kept: KeptExperiment, event: Event) -> None:
     """Take an event's steps."""
     if "delete" in event:
         kept.experiment = None
@@ -79,7 +79,7 @@ def apply(kept: Kept, event: Event) -> None:
         _ARM_STEPS[changed.what](experiment, changed.arm)
 
 
-def size_of(kept: Kept) -> int:
+def size_of(kept: KeptExperiment) -> int:
     """Estimate the bytes of an experiment in memory: its arrays, and its decisions' ids by row."""
     if (experiment := kept.experiment) is None:
         return 0

@@ -8,10 +8,9 @@ from deployments.optimization.studies.listed import as_typed, twice
 from deployments.optimization.studies.operations import AskTrial, PastTrial
 from deployments.optimization.studies.state import Running
 from deployments.runtime.batch import Refusal
-from models.optimization.bayes.errors import SpaceError, StudyError, TrialError
-from models.optimization.bayes.limits import MOST_TRIALS
+from models.errors import SpaceError, StudyError, TrialError
 from models.optimization.bayes.snapshot import design_document, design_from
-from models.optimization.bayes.study import Design, Study
+from models.optimization.bayes.study import MOST_TRIALS, Design, Study
 
 # What a body calls a setting that does not lie in its `design`.
 _FIELDS = {"goals": "goal", "space": "space", "constraints": "constraints"}

@@ -5,21 +5,37 @@ that, by turns, a point near the best one (a tenth of every range about it) and 
 space evenly. It follows from the study alone.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 
 from deployments.optimization.studies.state import Running
-from deployments.optimization.studies.suggested import Suggested
 from models.optimization.bayes.sobol import sobol
 from models.optimization.bayes.space import Parameters
 from models.optimization.bayes.study import Study, Trial
 from models.optimization.bayes.suggest import suggest
 from models.protocols import FloatArray
 
+Source = Literal["start", "model", "near_best", "spread"]
+
 _REACH = 0.1
 # A longer sequence would take longer to draw than there is time; it begins again there.
 _MOST_POINTS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """A suggestion as it waits in the queue."""
+
+    parameters: dict[str, Any]
+    source: Source
+    basis: int
+    """How many outcomes were known when it was made."""
+    expected_improvement: float | None = None
+    acquisition: float | None = None
+    gain: float | None = None
 
 
 def starting(running: Running) -> bool:

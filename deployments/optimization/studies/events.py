@@ -15,6 +15,9 @@ class Event(TypedDict, total=False):
     history: list[list[Any]]
     ask: list[Any]
     tell: list[Any]
+    withdraw: list[str]
+    """Decisions whose trials nobody was given."""
+    given: list[Any]
     delete: Literal[True]
 
 
@@ -34,6 +37,13 @@ class TrialAsked(NamedTuple):
     parameters: dict[str, Any]
     gain: float | None
     """What was hoped for; None where no model was asked."""
+
+
+class TrialGiven(NamedTuple):
+    """The places of `given`: a trial that was withdrawn, and who has it now."""
+
+    decision: str
+    number: int
 
 
 class TrialTold(NamedTuple):

@@ -4,22 +4,28 @@ from collections.abc import Sequence
 
 from deployments.optimization.studies import responses
 from deployments.optimization.studies.beginning import UnfitError, in_order, invalid, steps
-from deployments.optimization.studies.cheap_suggestions import cheap, starting
-from deployments.optimization.studies.events import DELETED, Event, TrialAsked, TrialTold
+from deployments.optimization.studies.cheap_suggestions import Suggested, cheap, starting
+from deployments.optimization.studies.events import (
+    DELETED,
+    Event,
+    TrialAsked,
+    TrialGiven,
+    TrialTold,
+)
 from deployments.optimization.studies.operations import AskTrial, Operation, TellTrial
 from deployments.optimization.studies.state import (
-    Kept,
+    KeptStudy,
     Running,
     apply,
     pack,
     size_of,
     unpack,
 )
-from deployments.optimization.studies.suggested import Suggested
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Reply, StateRequest
-from models.optimization.bayes.errors import TrialError
+from deployments.runtime.state.operations import Withdraw
+from models.errors import TrialError
 
 COLUMNS = ("expected_improvement", "lower", "upper")
 
@@ -31,49 +37,54 @@ class StudyHandler:
     def __init__(self, suggestions: SuggestionQueue) -> None:
         self._suggestions = suggestions
 
-    def fresh(self, key: str) -> Kept:
-        return Kept(key)
+    def fresh(self, key: str) -> KeptStudy:
+        return KeptStudy(key)
 
-    def encode(self, state: Kept) -> bytes:
+    def encode(self, state: KeptStudy) -> bytes:
         return pack(state)
 
-    def decode(self, key: str, saved: bytes) -> Kept:
+    def decode(self, key: str, saved: bytes) -> KeptStudy:
         return unpack(key, saved)
 
-    def release(self, state: Kept) -> None:
+    def release(self, state: KeptStudy) -> None:
         self._suggestions.forget(state.name)
         state.running = None
 
-    def size(self, state: Kept) -> int:
+    def size(self, state: KeptStudy) -> int:
         return size_of(state)
 
     def give_back(self) -> None:
         """Hold nothing beside the states themselves."""
 
-    def replay(self, tails: Sequence[tuple[Kept, list[Event]]]) -> None:
+    def replay(self, tails: Sequence[tuple[KeptStudy, list[Event]]]) -> None:
         for kept, events in tails:
             for event in events:
                 apply(kept, event)
 
-    def answer(self, rows: Sequence[tuple[Kept, StateRequest[Operation]]]) -> list[Reply[Event]]:
+    def answer(
+        self, rows: Sequence[tuple[KeptStudy, StateRequest[Operation]]]
+    ) -> list[Reply[Event]]:
         return [self._answer(kept, request) for kept, request in rows]
 
     def removal(self, request: StateRequest[Operation]) -> Reply[Event] | None:
         return _deleted(request.key) if request.ask["op"] == "delete" else None
 
-    def again(self, state: Kept, request: StateRequest[Operation]) -> Reply[Event]:
+    def again(self, state: KeptStudy, request: StateRequest[Operation]) -> Reply[Event]:
         """Answer from what is kept: nothing is asked or told a second time."""
         running, ask = state.running, request.ask
+        if ask["op"] == "withdraw":
+            return Reply()
         if running is not None and ask["op"] == "tell":
             return responses.reply_to_tell(running, running.study.trial(ask["trial"]))
         if running is None or request.id not in running.asked:
             return self._look(state, ask)
-        trial = running.study.trials[running.asked[request.id]]
-        again = Suggested(trial.parameters, "model", running.settled, gain=trial.gain)
-        return responses.reply_to_ask(running, trial, again)
+        return _suggested_before(running, running.asked[request.id])
 
-    def withdraw(self, state: Kept, request: StateRequest[Operation]) -> None:
-        """Let it stand: the trial stays pending, as one whose client went away."""
+    def withdraw(self, state: KeptStudy, request: StateRequest[Operation]) -> Event | None:
+        """Keep the trial for whoever asks next."""
+        if request.ask["op"] != "ask":
+            return None
+        return _withdraw(state, [request.id])
 
     def unavailable(self, _: StateRequest[Operation]) -> Refusal | None:
         return {
@@ -84,23 +95,27 @@ class StudyHandler:
             ),
         }
 
-    def _answer(self, kept: Kept, request: StateRequest[Operation]) -> Reply[Event]:
+    def _answer(self, kept: KeptStudy, request: StateRequest[Operation]) -> Reply[Event]:
         ask = request.ask
         try:
             if ask["op"] == "ask":
                 return self._ask(kept, request.id, ask)
             if ask["op"] == "tell":
                 return self._tell(kept, ask)
+            if ask["op"] == "withdraw":
+                return _withdrawn(kept, ask)
         except UnfitError as unfit:
             return Reply(refusal=unfit.refusal)
         return self._look(kept, ask)
 
-    def _ask(self, kept: Kept, decision_id: str, ask: AskTrial) -> Reply[Event]:
+    def _ask(self, kept: KeptStudy, decision_id: str, ask: AskTrial) -> Reply[Event]:
         before = steps(kept.running, ask)
         if before:
             apply(kept, before)
         if (running := kept.running) is None:
             return Reply(refusal=_no_study(kept.name))
+        if running.withdrawn:
+            return _given(kept, running, decision_id, before)
         if running.left == 0:
             return Reply(refusal=_none_left(running), event=before or None)
         try:
@@ -125,7 +140,7 @@ class StudyHandler:
                 return suggestion
         return cheap(running)
 
-    def _tell(self, kept: Kept, ask: TellTrial) -> Reply[Event]:
+    def _tell(self, kept: KeptStudy, ask: TellTrial) -> Reply[Event]:
         running = kept.running
         if running is None:
             return Reply(refusal=_no_study(kept.name))
@@ -150,7 +165,7 @@ class StudyHandler:
         reply.event = event
         return reply
 
-    def _look(self, kept: Kept, ask: Operation) -> Reply[Event]:
+    def _look(self, kept: KeptStudy, ask: Operation) -> Reply[Event]:
         """Answer what changes nothing; a trial that was asked for long ago shows the study."""
         if kept.running is None:
             return Reply(refusal=_no_study(kept.name))
@@ -160,6 +175,37 @@ class StudyHandler:
             self._suggestions.want(kept.name, kept.running)
             return Reply()
         return Reply(detail={"data": responses.describe(kept.running, kept.name)})
+
+
+def _withdrawn(kept: KeptStudy, ask: Withdraw) -> Reply[Event]:
+    """Take trials back; those that a policy refused it would refuse once more, so they stay."""
+    return Reply(event=_withdraw(kept, ask["decisions"]) if ask["reusable"] else None)
+
+
+def _withdraw(kept: KeptStudy, decisions: Sequence[str]) -> Event | None:
+    running = kept.running
+    known = [] if running is None else [each for each in decisions if each in running.asked]
+    if not known:
+        return None
+    event: Event = {"withdraw": known}
+    apply(kept, event)
+    return event
+
+
+def _given(kept: KeptStudy, running: Running, decision_id: str, before: Event) -> Reply[Event]:
+    """Give a trial that was suggested before, and that nobody was given."""
+    number = running.withdrawn[0]
+    event: Event = {"given": list(TrialGiven(decision_id, number))}
+    apply(kept, event)
+    reply = _suggested_before(running, number)
+    reply.event = before | event
+    return reply
+
+
+def _suggested_before(running: Running, number: int) -> Reply[Event]:
+    trial = running.study.trials[number]
+    suggestion = Suggested(trial.parameters, "model", running.settled, gain=trial.gain)
+    return responses.reply_to_ask(running, trial, suggestion)
 
 
 def _deleted(name: str) -> Reply[Event]:

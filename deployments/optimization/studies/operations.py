@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from deployments.runtime.state.operations import Delete, Show
+from deployments.runtime.state.operations import Delete, Show, Withdraw
 
 
 class TrialOutcome(TypedDict):
@@ -45,4 +45,4 @@ class Wake(TypedDict):
 
 
 Look = Show | Delete | Wake
-Operation = AskTrial | TellTrial | Look
+Operation = AskTrial | TellTrial | Withdraw | Look

@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
+from deployments.optimization.studies.cheap_suggestions import Suggested
 from deployments.optimization.studies.events import Event
 from deployments.optimization.studies.state import Running
-from deployments.optimization.studies.suggested import Suggested
 from deployments.runtime.state.handler import Reply
 from models.optimization.bayes.converged import converged
 from models.optimization.bayes.snapshot import design_document
@@ -43,8 +43,8 @@ def progress(running: Running) -> dict[str, Any]:
     several = len(study.design.goals) > 1
     return {
         "trials": len(study.trials),
-        "pending": len(study.trials) - running.settled,
-        "candidates_left": running.left,
+        "pending": len(study.trials) - running.settled - len(running.withdrawn),
+        "candidates_left": None if running.left is None else running.left + len(running.withdrawn),
         "best": None if best is None else describe_trial(study, best),
         "front": [describe_trial(study, each) for each in running.front.trials()]
         if several

@@ -2,13 +2,19 @@
 
 import struct
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from deployments.optimization.studies.events import Event, RunElsewhere, TrialAsked, TrialTold
+from deployments.optimization.studies.events import (
+    Event,
+    RunElsewhere,
+    TrialAsked,
+    TrialGiven,
+    TrialTold,
+)
 from deployments.optimization.studies.front import Front
 from models.optimization.bayes.candidates import key_of
 from models.optimization.bayes.snapshot import decode, design_from, encode
@@ -33,6 +39,8 @@ class Running:
     """How many trials have an outcome, or failed."""
     asked: OrderedDict[str, int] = field(default_factory=OrderedDict)
     """Trials by the decisions that asked for them, the latest ones."""
+    withdrawn: list[int] = field(default_factory=list)
+    """Trials that nobody was given; whoever asks next is."""
 
     @classmethod
     def of(cls, study: Study, elsewhere: int = 0) -> "Running":
@@ -53,6 +61,13 @@ class Running:
         """Tell whether these may be asked for: of a list, each only once."""
         return self.left is None or key_of(parameters) in self.unasked
 
+    def withdraw(self, decisions: Sequence[str]) -> None:
+        """Keep trials for whoever asks next: nobody was given them."""
+        numbers = [self.asked.pop(each) for each in decisions if each in self.asked]
+        self.withdrawn += [
+            number for number in numbers if self.study.trials[number].state == "pending"
+        ]
+
     def enters(self, trial: Trial) -> None:
         """Take note of a trial that is new: its candidate is not asked for again."""
         if self.unasked:
@@ -65,14 +80,14 @@ class Running:
 
 
 @dataclass(slots=True)
-class Kept:
+class KeptStudy:
     """One key's study; none while nobody has begun it."""
 
     name: str
     running: Running | None = None
 
 
-def apply(kept: Kept, event: Event) -> None:
+def apply(kept: KeptStudy, event: Event) -> None:
     """Take an event's steps; what a study refuses is refused before anything has changed."""
     if "delete" in event:
         kept.running = None
@@ -98,14 +113,22 @@ def apply(kept: Kept, event: Event) -> None:
         asked = running.study.ask(wanted.parameters, wanted.gain)
         running.enters(asked)
         running.knows(wanted.decision, asked.number)
+    if "withdraw" in event:
+        running.withdraw(event["withdraw"])
+    if "given" in event:
+        given = TrialGiven(*event["given"])
+        running.withdrawn.remove(given.number)
+        running.knows(given.decision, given.number)
     if "tell" in event:
         came = TrialTold(*event["tell"])
         told = running.study.tell(came.number, came.values, came.constraints, failed=came.failed)
         running.settled += 1
         running.front.settle(told)
+        if told.number in running.withdrawn:  # by whoever guessed its number
+            running.withdrawn.remove(told.number)
 
 
-def size_of(kept: Kept) -> int:
+def size_of(kept: KeptStudy) -> int:
     """Estimate the bytes of a study in memory; measured with tracemalloc."""
     if (running := kept.running) is None:
         return 0
@@ -114,21 +137,25 @@ def size_of(kept: Kept) -> int:
     return 3_000 + each * (len(design.candidates) + len(running.study.trials))
 
 
-def pack(kept: Kept) -> bytes:
+def pack(kept: KeptStudy) -> bytes:
     running = kept.running
     if running is None:
         return b""
-    head = orjson.dumps([running.elsewhere, list(running.asked.items())])
+    parts: list[Any] = [running.elsewhere, list(running.asked.items())]
+    if running.withdrawn:  # an earlier release reads two parts
+        parts.append(running.withdrawn)
+    head = orjson.dumps(parts)
     return _LENGTH.pack(len(head)) + head + encode(running.study)
 
 
-def unpack(name: str, saved: bytes) -> Kept:
+def unpack(name: str, saved: bytes) -> KeptStudy:
     if not saved:
-        return Kept(name)
+        return KeptStudy(name)
     (length,) = _LENGTH.unpack_from(saved)
     end = _LENGTH.size + length
-    elsewhere, asked = orjson.loads(saved[_LENGTH.size : end])
+    elsewhere, asked, *more = orjson.loads(saved[_LENGTH.size : end])
     running = Running.of(decode(saved[end:]), elsewhere)
     for decision_id, number in asked:
         running.knows(decision_id, number)
-    return Kept(name, running)
+    running.withdrawn = more[0] if more else []
+    return KeptStudy(name, running)

@@ -13,10 +13,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from deployments.optimization.studies.cheap_suggestions import starting
+from deployments.optimization.studies.cheap_suggestions import Suggested, starting
 from deployments.optimization.studies.state import Running
-from deployments.optimization.studies.suggested import Suggested
-from deployments.runtime.aside.process import Aside, AsideLostError, TaskFailedError
+from deployments.runtime.helper.process import HelperLostError, HelperProcess, TaskFailedError
 from models.optimization.bayes.snapshot import design_document
 from observability.background import BackgroundLoop, Loops
 
@@ -51,8 +50,8 @@ class _StudyQueue:
 
 
 class SuggestionQueue:
-    def __init__(self, aside: Aside, loops: Loops | None = None) -> None:
-        self._aside = aside
+    def __init__(self, helper: HelperProcess, loops: Loops | None = None) -> None:
+        self._helper = helper
         self._loops = loops or Loops()
         self._queues: dict[str, _StudyQueue] = {}
         self._turns = itertools.count()
@@ -119,7 +118,7 @@ class SuggestionQueue:
         except TaskFailedError as failed:
             log.warning("No suggestion could be prepared for study %s: %s", name, failed)
             queue.failed = True  # until the study is asked or told again
-        except AsideLostError as lost:
+        except HelperLostError as lost:
             log.warning("No suggestion could be prepared for study %s: %s", name, lost)
             await asyncio.sleep(PAUSE_SECONDS)
         except Exception:
@@ -132,7 +131,7 @@ class SuggestionQueue:
     async def _prepare(self, name: str, queue: _StudyQueue) -> None:
         running, basis = queue.running, queue.running.settled
         ahead = [each for each in queue.ready if each.basis == basis]
-        found = await self._aside.do(
+        found = await self._helper.do(
             "suggest",
             name=name,
             design=design_document(running.study.design),

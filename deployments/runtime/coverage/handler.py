@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from deployments.runtime.batch import Refusal
-from deployments.runtime.coverage.operations import Came, TakeOutcome
+from deployments.runtime.coverage.operations import IntervalOutcome, TakeOutcome
 from deployments.runtime.state.handler import Reply, StateRequest
 from models.online.adaptive import AdaptiveInterval, AdaptiveSettings
 
@@ -34,7 +34,7 @@ FURTHEST_SCORE = math.log(_MOST / _LEAST)
 MOST_OFFSET = math.log(1_000)
 
 
-class Taken(NamedTuple):
+class OutcomeEvent(NamedTuple):
     """One outcome, as it is written into the log (`event`)."""
 
     score: float
@@ -71,7 +71,7 @@ class Online:
     interval: AdaptiveInterval = field(default_factory=AdaptiveInterval)
     known: deque[str] = field(default_factory=lambda: deque(maxlen=KNOWN_DECISIONS))
 
-    def observe(self, taken: Taken) -> bool:
+    def observe(self, taken: OutcomeEvent) -> bool:
         self.known.append(taken.decision)
         score = taken.score
         if math.isfinite(score):  # what is not is a gap, here as in a replay
@@ -125,7 +125,7 @@ class CoverageHandler:
     def replay(self, tails: Sequence[tuple[Online, list[list[Any]]]]) -> None:
         for state, events in tails:
             for event in events:
-                state.observe(Taken.read(event))
+                state.observe(OutcomeEvent.read(event))
 
     def answer(
         self, rows: Sequence[tuple[Online, StateRequest[TakeOutcome]]]
@@ -156,12 +156,12 @@ class CoverageHandler:
         if decision in state.known:
             why = f"The outcome of decision {decision} has already been counted"
             return Reply(refusal={"code": "conflict", "message": why})
-        taken = Taken(score(ask), ask["offset"], 1.0, decision, ask.get("given", True))
+        taken = OutcomeEvent(score(ask), ask["offset"], 1.0, decision, ask.get("given", True))
         held = state.observe(taken)
         return Reply(detail={"data": {"held": held, **state.summary()}}, event=taken.event())
 
 
-def score(ask: Came) -> float:
+def score(ask: IntervalOutcome) -> float:
     """Say how far the truth lies outside the base interval."""
     ends = ask["lower"], ask["truth"], ask["upper"]
     lower, truth, upper = (math.log(max(each, _LEAST)) for each in ends)

@@ -3,7 +3,7 @@
 from typing import NotRequired, TypedDict
 
 
-class Given(TypedDict):
+class GivenInterval(TypedDict):
     """An interval that a client was given."""
 
     lower: float
@@ -13,13 +13,13 @@ class Given(TypedDict):
     """By which the online layer had moved them."""
 
 
-class Came(Given):
+class IntervalOutcome(GivenInterval):
     """What came true of it."""
 
     truth: float
 
 
-class TakeOutcome(Came):
+class TakeOutcome(IntervalOutcome):
     decision: str
     """By which an outcome that comes twice is known."""
     given: NotRequired[bool]

@@ -14,6 +14,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from deployments.api.errors import REFUSALS
+from deployments.api.front_ids import id_for
 from deployments.runtime.batch import Batch
 from deployments.runtime.coverage.handler import CoverageHandler, Online
 from deployments.runtime.coverage.offsets_table import OffsetsTable, key_of
@@ -46,7 +47,8 @@ class OutcomeRecorder:
     async def take(self, family: str, entity: str, ask: TakeOutcome) -> dict[str, Any]:
         """Count one outcome; answer whether its interval held it, and how things stand."""
         key = key_of(family, entity)
-        batch = Batch("coverage", [entity], {}, [ask], [key], [secrets.token_hex(16)])
+        sent = id_for("outcome", 32) or secrets.token_hex(16)
+        batch = Batch("coverage", [entity], {}, [ask], [key], [sent])
         prediction = await self._service.answer(batch, "coverage/adaptive", "1")
         if why := prediction.refusals.get(0):
             if why["code"] == "conflict":  # who counted it may not have come to say so

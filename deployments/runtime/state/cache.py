@@ -23,8 +23,9 @@ from deployments.runtime.state.position import Position
 from models.memory import trim_heap
 from settings.redis_connection import REDIS_AWAY
 
-# By its id a row that is sent again is known; a gateway sends again within a second.
-KNOWN_SECONDS = 30.0
+# By its id a row that is sent again is known. A gateway sends again within a second. The front does
+# once it hears that a gateway died, which may have hung for the 60 s that it waits for an answer.
+KNOWN_SECONDS = 75.0
 # Beside its state, and for each row that it knows.
 RESIDENT_BYTES, KNOWN_BYTES = 1_000, 150
 # A log as short as this is replayed as quickly as a snapshot is read, and takes less of Redis.
@@ -79,7 +80,7 @@ class Resident(Generic[State]):
 
 
 @dataclass(frozen=True, slots=True)
-class Held(Generic[State]):
+class HeldStates(Generic[State]):
     """What there is of the keys that were asked for; each is in one of the two."""
 
     residents: dict[str, Resident[State]]
@@ -137,7 +138,7 @@ class StateCache(Generic[State]):
         resident = self._residents.get(key)
         return None if resident is None else resident.empty
 
-    async def hold(self, keys: Sequence[str]) -> Held[State]:
+    async def hold(self, keys: Sequence[str]) -> HeldStates[State]:
         """Give the residents of these keys, fetching those that are not in memory."""
         # What was not there may have begun elsewhere, and nobody is to begin it a second time.
         absent = [key for key in dict.fromkeys(keys) if self.is_empty(key) in (None, True)]
@@ -146,7 +147,7 @@ class StateCache(Generic[State]):
             self.drop(key)
         unreadable = self._fetch(dict(zip(absent, found, strict=True)))
         now = self._clock()
-        held: Held[State] = Held({}, unreadable)
+        held: HeldStates[State] = HeldStates({}, unreadable)
         for key in dict.fromkeys(key for key in keys if key not in unreadable):
             resident = held.residents[key] = self._residents[key]
             resident.used = now

@@ -1,4 +1,4 @@
-"""What every family with state by key is asked: to show a key, and to forget it.
+"""What families with state by key are asked alike: to show a key, to forget it, to take back.
 
 A family's own operations stand in its `operations.py`; their `op` tells them from each other.
 """
@@ -12,3 +12,12 @@ class Show(TypedDict):
 
 class Delete(TypedDict):
     op: Literal["delete"]
+
+
+class Withdraw(TypedDict):
+    """Take back what was answered to nobody; only of families that keep what they answer."""
+
+    op: Literal["withdraw"]
+    decisions: list[str]
+    reusable: bool
+    """Whether somebody else may be given it: no policy has refused it."""

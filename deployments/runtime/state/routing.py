@@ -28,6 +28,7 @@ from deployments.runtime.transport.base import (
     RemoteFailureError,
     ReplicaLostError,
     Transport,
+    VersionLackedError,
 )
 from deployments.runtime.transport.frame import Frame
 
@@ -59,17 +60,17 @@ class ByKey:
         deadline = self._clock() + budget_s
         parts: list[tuple[list[int], Prediction]] = []
         unanswered: dict[int, StageLostError] = {}
-        left = list(range(len(batch)))
+        left, refused = list(range(len(batch))), set[Link]()
         while left:
             try:
-                wanted = self._shares(batch, left, await self._links(deadline))
+                wanted = self._shares(batch, left, await self._links(deadline, batch.config_hash))
             except StageLostError as lost:
                 unanswered |= dict.fromkeys(left, lost)
                 break
             left = []
             asked = (self._ask(link, batch.take(rows), deadline) for link, rows in wanted)
             answers = await asyncio.gather(*asked, return_exceptions=True)
-            for (_, rows), answer in zip(wanted, answers, strict=True):
+            for (link, rows), answer in zip(wanted, answers, strict=True):
                 if isinstance(answer, Prediction):
                     parts.append((rows, answer))
                 elif isinstance(answer, ReplicaLostError):
@@ -77,6 +78,19 @@ class ByKey:
                         "stage %s: %s; its keys are sent to another replica", self.stage, answer
                     )
                     left = sorted([*left, *rows])
+                elif isinstance(answer, VersionLackedError) and link not in refused:
+                    refused.add(link)
+                    log.warning(
+                        "stage %s: a replica cannot have version %s; its keys are sent to another",
+                        self.stage,
+                        batch.version,
+                    )
+                    left = sorted([*left, *rows])
+                elif isinstance(answer, VersionLackedError):
+                    lacked = StageLostError(
+                        self.stage, f"no replica can have version {batch.version}"
+                    )
+                    unanswered |= dict.fromkeys(rows, lacked)
                 elif isinstance(answer, StageLostError):
                     unanswered |= dict.fromkeys(rows, answer)
                 elif isinstance(answer, Exception):
@@ -108,8 +122,8 @@ class ByKey:
             whole.refusals |= {row: _refusal(lost) for row, lost in unanswered.items()}
         return whole
 
-    async def _links(self, deadline: float) -> Mapping[Address, Link]:
-        while not (alive := self._transport.responsive()):
+    async def _links(self, deadline: float, config_hash: str) -> Mapping[Address, Link]:
+        while not (alive := self._transport.responsive(config_hash)):
             remaining = deadline - self._clock()
             try:
                 async with asyncio.timeout(remaining):
@@ -127,12 +141,14 @@ class ByKey:
         return [(links[address], share) for address, share in shares.items()]
 
     async def _ask(self, link: Link, part: Batch, deadline: float) -> Prediction:
-        """Ask one holder; ReplicaLostError when it is lost and the rows must go elsewhere."""
+        """Ask one holder; ReplicaLostError or VersionLackedError: the rows must go elsewhere."""
         part.budget_s = deadline - self._clock()
         frame = part.to_frame()
         try:
             async with asyncio.timeout(part.budget_s):
                 answer = of_same_version(self.stage, frame, await link.call(frame))
+        except VersionLackedError:
+            raise
         except RemoteFailureError as failure:
             raise StageLostError(self.stage, f"it failed with {failure}") from failure
         except TimeoutError as late:

@@ -29,7 +29,7 @@ CLEARED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Looked(Generic[Shown]):
+class ShownState(Generic[Shown]):
     """What a key's state shows, and as of which entry."""
 
     position: Position
@@ -82,11 +82,11 @@ class KeyedService(Generic[State]):
             replies[at] = unavailable(self.handler, each)
         return prediction_of(replies, self.handler.columns, model, version)
 
-    async def look(self, key: str, show: Callable[[State], Shown]) -> Looked[Shown] | None:
+    async def look(self, key: str, show: Callable[[State], Shown]) -> ShownState[Shown] | None:
         """Show a key's state, as of its latest entry that this replica knows, where it is read."""
         async with self._turn:
             resident = (await self.cache.hold([key])).residents.get(key)
-            return None if resident is None else Looked(resident.position, show(resident.state))
+            return None if resident is None else ShownState(resident.position, show(resident.state))
 
     async def tidy(self) -> None:
         if self._clock() - self._cleared > CLEAR_EVERY_SECONDS:

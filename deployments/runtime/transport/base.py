@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from deployments.runtime.transport.call import BatchRefusedError
 from deployments.runtime.transport.frame import Frame
 
 # Where keys can live: on the TCP transport a replica's host and port.
@@ -15,6 +16,17 @@ class ReplicaLostError(ConnectionError):
 
 class RemoteFailureError(Exception):
     """The replica answered that it could not: sending the same again would not help."""
+
+
+class VersionLackedError(RemoteFailureError):
+    """The replica cannot have the version that the batch names: another one may have it."""
+
+
+def remote_failure(error: str) -> RemoteFailureError:
+    """Give what a replica's failure is to its caller, by the name that it sent."""
+    if error == BatchRefusedError.__name__:
+        return VersionLackedError(error)
+    return RemoteFailureError(error)
 
 
 class Link(Protocol):
@@ -34,8 +46,14 @@ class Transport(Protocol):
 
     async def stop(self) -> None: ...
 
-    async def some(self) -> Link:
-        """Give a way to a replica with little to do; wait while there is none."""
+    async def some(self, config_hash: str = "") -> Link:
+        """Give a way to a replica with little to do; wait while there is none.
 
-    def responsive(self) -> Mapping[Address, Link]:
+        One that lacks the document with this hash is left out while another has it.
+        """
+
+    def responsive(self, config_hash: str = "") -> Mapping[Address, Link]:
         """Give every address that a key can live on now; each stands for one replica."""
+
+    def avoided(self, config_hash: str) -> int:
+        """Count the replicas that are left out for this document."""

@@ -9,7 +9,10 @@ class GivenUpError(Exception):
 
 
 class BatchRefusedError(Exception):
-    """This replica cannot answer the batch; the message says why."""
+    """This replica cannot have the batch's version, and did nothing; the message says why.
+
+    Its name goes over the wire: callers ask another replica.
+    """
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ HEADER = struct.Struct("<IIBII")
 LENGTH = struct.Struct("<I")
 # GIVEN_UP says that nobody waits for the answer to a call any more; PING asks for a PONG at once.
 # Who does not know a kind passes it over.
-ASK, ANSWER, FAILURE, GREETING, GIVEN_UP, PING, PONG = range(7)
+ASK, ANSWER, FAILURE, HANDSHAKE, GIVEN_UP, PING, PONG = range(7)
 
 
 class DamagedFrameError(Exception):

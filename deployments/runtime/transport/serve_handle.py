@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextvars import Context
 
 from deployments.runtime.transport.answering import Handler, answered
-from deployments.runtime.transport.base import Address, Link, RemoteFailureError, ReplicaLostError
+from deployments.runtime.transport.base import Address, Link, ReplicaLostError, remote_failure
 from deployments.runtime.transport.call import Call
 from deployments.runtime.transport.frame import ANSWER, ASK, Frame, body_of, decode, encode
 from deployments.runtime.transport.handle import Caller, Handle
@@ -39,11 +39,14 @@ class HandleTransport:
     async def stop(self) -> None:
         """Do nothing: the handle ends with its process."""
 
-    async def some(self) -> Link:
+    async def some(self, config_hash: str = "") -> Link:  # noqa: ARG002 - Serve chooses
         return self._any
 
-    def responsive(self) -> Mapping[Address, Link]:
+    def responsive(self, config_hash: str = "") -> Mapping[Address, Link]:  # noqa: ARG002 - as above
         return self._sessions
+
+    def avoided(self, config_hash: str) -> int:  # noqa: ARG002 - as above
+        return 0
 
 
 class HandleLink:
@@ -59,7 +62,7 @@ class HandleLink:
         calling = asyncio.create_task(self._call(asked), context=Context())
         _, kind, answer = decode(body_of(await calling))
         if kind != ANSWER:
-            raise RemoteFailureError(str(answer.head.get("error")))
+            raise remote_failure(str(answer.head.get("error")))
         return answer
 
     async def _call(self, asked: bytes) -> bytes:

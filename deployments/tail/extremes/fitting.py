@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from deployments.runtime.aside.process import Aside, AsideLostError
 from deployments.runtime.batch import Batch, FloatArray, Prediction
+from deployments.runtime.helper.process import HelperLostError, HelperProcess
 from deployments.tail.extremes.answering import fit, prediction_of
 from deployments.tail.extremes.estimates import Fitted
 from deployments.tail.extremes.metrics import Wanted, asks_of, wanted_of
@@ -63,8 +63,8 @@ _USUAL: FitPeaks = {
 class Fitting:
     """Answers batches; of telemetry, which changes by the minute, a fit is asked for once."""
 
-    def __init__(self, aside: Aside) -> None:
-        self._aside = aside
+    def __init__(self, helper: HelperProcess) -> None:
+        self._helper = helper
         self._fits: OrderedDict[tuple[Any, ...], Kept] = OrderedDict()
         self._starting: asyncio.Task[None] | None = None
         self._aside_is_warm = False
@@ -103,7 +103,7 @@ class Fitting:
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait([self._starting])
-        await self._aside.close()
+        await self._helper.close()
 
     def _keep(self, key: tuple[Any, ...], kept: Kept) -> None:
         self._fits[key] = kept
@@ -128,7 +128,7 @@ class Fitting:
         """Fit in the process beside, and wait while it starts: a row is too long for a slice."""
         try:
             return (await self._fit_aside([ask], [values]))[0]
-        except AsideLostError as lost:
+        except HelperLostError as lost:
             log.warning(
                 "Block maxima are fitted in the replica, not in the helper process: %s", lost
             )
@@ -140,7 +140,7 @@ class Fitting:
         if self._aside_is_warm:
             try:
                 return await self._fit_aside(asks, values)
-            except AsideLostError as lost:
+            except HelperLostError as lost:
                 log.warning("Tails are fitted in the replica, not in the helper process: %s", lost)
                 self._aside_is_warm = False
         elif self._starting is None:
@@ -152,14 +152,14 @@ class Fitting:
         try:
             await self._fit_aside([_USUAL], [np.arange(400.0)])
             self._aside_is_warm = True
-        except AsideLostError as lost:
+        except HelperLostError as lost:
             log.warning("The helper process for long fits could not be started: %s", lost)
         finally:
             self._starting = None
 
     async def _fit_aside(self, asks: Sequence[Fit], values: Sequence[FloatArray]) -> list[Fitted]:
         sent = [base64.b64encode(each.tobytes()).decode() for each in values]
-        found: list[Fitted] = await self._aside.do("fit", asks=list(asks), values=sent)
+        found: list[Fitted] = await self._helper.do("fit", asks=list(asks), values=sent)
         return found
 
 

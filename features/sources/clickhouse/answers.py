@@ -28,7 +28,7 @@ class Doubled(NamedTuple):
     other: str
 
 
-class Picked(NamedTuple):
+class ColumnRoles(NamedTuple):
     """Which column of an answer is what, and what its values are multiplied with."""
 
     entity: str
@@ -50,7 +50,7 @@ class Read(NamedTuple):
     complaints: tuple[Complaint, ...]
 
 
-def read(source: str, table: pa.Table, picked: Picked) -> Read:
+def read(source: str, table: pa.Table, picked: ColumnRoles) -> Read:
     """Give the rows; SourceRefusedError where the entity or the time cannot be told."""
     complaints: list[Complaint] = []
     entity = _texts(source, _column(source, table, picked.entity), picked.entity)
@@ -188,7 +188,7 @@ def _flags(table: pa.Table, name: str, complaints: list[Complaint]) -> list[bool
     return [bool(each) for each in numbers]
 
 
-def _ambiguous(table: pa.Table, picked: Picked, entity: Sequence[Any], times: Floats) -> Bools:
+def _ambiguous(table: pa.Table, picked: ColumnRoles, entity: Sequence[Any], times: Floats) -> Bools:
     """Mark rows of one entity and time that other columns of text tell apart."""
     labels = [name for name in table.column_names if name not in picked.columns]
     labels = [name for name in labels if _is_label(table.schema.field(name).type)]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from features.sources.clickhouse.answers import Doubled, Picked
+from features.sources.clickhouse.answers import ColumnRoles, Doubled
 from features.sources.clickhouse.places import filled
 from features.sources.clickhouse.rules import Query, Template
 from features.sources.clickhouse.statement import (
@@ -20,7 +20,7 @@ class Asked:
     """SQL with places for the moments, and the values of its others."""
 
     sql: str
-    picked: Picked
+    picked: ColumnRoles
     params: dict[str, str] = field(default_factory=dict)
 
     def filled(self, start: int, stop: int, cadence_seconds: int) -> dict[str, str]:
@@ -32,8 +32,8 @@ class Asked:
 def asked_of(query: Query) -> Asked:
     if isinstance(query, Template):
         metrics = {str(name): (each.column, each.times) for name, each in query.metrics.items()}
-        return Asked(query.sql, Picked(query.entity, query.time, metrics, query.deploy))
+        return Asked(query.sql, ColumnRoles(query.entity, query.time, metrics, query.deploy))
     statement = statement_of(query)
     own = {str(name): (str(name), 1.0) for name in query.metrics}
     doubled = Doubled(TWICE, SEVERAL) if holds_intervals(query) else None
-    return Asked(statement.sql, Picked(ENTITY, TIME, own, doubled=doubled), statement.params)
+    return Asked(statement.sql, ColumnRoles(ENTITY, TIME, own, doubled=doubled), statement.params)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from features.errors import SourceAwayError
 from features.sources.clickhouse.engine import ANSWER_SECONDS, bounds
-from features.sources.clickhouse.refusals import by_code, code_in, said
+from features.sources.clickhouse.refusals import by_code, code_in, reason_in
 
 HEAD: Final = struct.Struct("<?Q")
 """Whether it is an answer, and how many bytes follow."""
@@ -62,7 +62,7 @@ class EmbeddedClickhouse:
         if is_answer:
             return pa.ipc.open_stream(content).read_all()
         text = content.decode(errors="replace")
-        raise by_code(self._source, code_in(text) or 0, said(content), lasting=True)
+        raise by_code(self._source, code_in(text) or 0, reason_in(content), lasting=True)
 
     async def close(self) -> None:
         async with self._turn:
@@ -72,7 +72,7 @@ class EmbeddedClickhouse:
         self._is_whole = False
         child = self._child or await self._start()
         try:
-            is_answer, content = await _told(child, orjson.dumps(question) + b"\n")
+            is_answer, content = await _ask_child(child, orjson.dumps(question) + b"\n")
         except (OSError, asyncio.IncompleteReadError):
             raise SourceAwayError(
                 self._source,
@@ -102,7 +102,7 @@ class EmbeddedClickhouse:
             await child.communicate()
 
 
-async def _told(child: asyncio.subprocess.Process, question: bytes) -> tuple[bool, bytes]:
+async def _ask_child(child: asyncio.subprocess.Process, question: bytes) -> tuple[bool, bytes]:
     if child.stdin is None or child.stdout is None:
         raise OSError
     child.stdin.write(question)

@@ -3,7 +3,13 @@
 import re
 from typing import Final
 
-from features.errors import KeyRefusedError, SourceAwayError, SourceRefusedError, TooMuchAskedError
+from features.errors import (
+    KeyRefusedError,
+    SourceAwayError,
+    SourceRefusedError,
+    TooMuchAskedError,
+    on_one_line,
+)
 from features.sources.http.connection import Answer
 
 # By https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp: too many rows
@@ -27,7 +33,7 @@ _SERVER_ERROR: Final = 500
 
 def refusal(source: str, answer: Answer) -> Exception:
     """Give what an answer means that is no success."""
-    code, reason = code_of(answer), said(answer.body)
+    code, reason = code_of(answer), reason_in(answer.body)
     if code is None and answer.status in (401, 403):
         return _not_let_in(source, f"it answered {answer.status}")
     if code is None and answer.status >= _SERVER_ERROR:
@@ -68,12 +74,11 @@ def code_in(text: str) -> int | None:
     return None if found is None else int(found[1])
 
 
-def said(body: bytes) -> str:
-    """Quote the reason, without what could break a line of a log."""
+def reason_in(body: bytes) -> str:
+    """Quote the reason, without the engine's words around it."""
     text = _REASON.sub("", body[:8000].decode(errors="replace").strip())
     text = _QUOTED.sub("", _VERSION.sub("", text))
-    shown = "".join(letter if letter.isprintable() else " " for letter in text[:300])
-    return shown.rstrip(". ")
+    return on_one_line(text[:300]).rstrip(". ")
 
 
 def _not_let_in(source: str, reason: str) -> KeyRefusedError:

@@ -13,8 +13,8 @@ import pyarrow as pa
 from features.errors import KeyRefusedError, SourceRefusedError
 from features.sources.clickhouse.engine import MOST_BYTES, bounds
 from features.sources.clickhouse.refusals import refusal
-from features.sources.http.connection import Answer, Connection, Key, Limits
-from features.sources.http.secret_file import SecretFile
+from features.sources.http.connection import Answer, Connection, Limits
+from features.sources.http.key import Key, SecretFile
 
 # The server gives up a little before we do, so that it says so itself.
 SOONER_SECONDS: Final = 2.0

@@ -1,4 +1,8 @@
-"""Asks one server over HTTP: pooled, bounded in time and size, patient where that helps."""
+"""Asks one server over HTTP: pooled, bounded in time and size, patient where that helps.
+
+Every URL that an operator states is asked here and nowhere else: at no address that the guard
+refuses, and without following anybody who sends elsewhere.
+"""
 
 import asyncio
 import os
@@ -17,8 +21,9 @@ from features.errors import (
     SourceRefusedError,
     TooMuchAskedError,
 )
+from features.sources.addresses import AddressGuard, RefusedAddressError
+from features.sources.http.key import Key
 from features.sources.http.pauses import Pauses, asked_for
-from features.sources.http.secret_file import SecretFile
 
 Fields = Sequence[tuple[str, str]]
 
@@ -51,16 +56,6 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """The secret that a server asks for, and how it is told."""
-
-    file: SecretFile
-    field: str  # of the configuration, which names the file
-    header: str
-    scheme: str = ""
 
 
 class _Question(NamedTuple):
@@ -111,7 +106,9 @@ class Connection:
         self.address = _without_user(self._url)
         """The url as it may be told: without a user or a password."""
         self._trust = _trust(verify=verify_tls and url.startswith("https:"))
+        self._guard = AddressGuard()
         self._opened: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def ask(
         self,
@@ -133,6 +130,8 @@ class Connection:
         return None if self._key is None else self._key.file.path
 
     async def close(self) -> None:
+        """End it for good: a question that waits for its turn opens nothing any more."""
+        self._is_closed = True
         if self._opened is not None:
             await self._opened.close()
 
@@ -176,7 +175,7 @@ class Connection:
         asked = self._session().request(
             question.method,
             question.url,
-            headers=self._told(secret),
+            headers=self._question_headers(secret),
             ssl=self._trust,
             # Another place would be told the key.
             allow_redirects=False,
@@ -191,15 +190,19 @@ class Connection:
             raise _AskAgainError(f"it answered {answer.status}", wait)
         return Answer(answer.status, _without(secret, body), headers)
 
-    def _told(self, secret: str) -> dict[str, str]:
+    def _question_headers(self, secret: str) -> dict[str, str]:
         """Give the headers of a question."""
         key = {} if self._key is None else {self._key.header: f"{self._key.scheme}{secret}"}
         return {**self._headers, **key}
 
     def _session(self) -> aiohttp.ClientSession:
+        if self._is_closed:
+            raise SourceAwayError(self._source, "it is disconnected.")
         if self._opened is None:
             self._opened = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._limits.at_once),
+                connector=aiohttp.TCPConnector(
+                    limit=self._limits.at_once, socket_factory=self._guard.open
+                ),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
@@ -237,6 +240,8 @@ class Connection:
                 self._source, "its answer cannot be read. See what stands at its url."
             )
         if isinstance(error, aiohttp.ClientConnectorError):
+            if isinstance(error.os_error, RefusedAddressError):
+                return SourceRefusedError(self._source, f"{error.os_error.reason}.")
             return _AskAgainError(f"nothing answers at {self.address} ({_why(error)})")
         return _AskAgainError(f"{self.address} broke the connection ({type(error).__name__})")
 

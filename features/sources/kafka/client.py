@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from features.errors import SourceAwayError, SourceRefusedError
-from features.sources.kafka.config import KafkaTopic
+from features.sources.addresses import why_name_refused
+from features.sources.kafka.config import KafkaTopic, host_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError
@@ -45,7 +46,10 @@ _REFUSALS: Final = {
 def open_consumer(
     source: str, topic: KafkaTopic, on_error: Callable[["KafkaError"], None]
 ) -> "Consumer":
-    """Make a consumer that joins no group and stores no offset; it asks nobody yet."""
+    """Make a consumer that joins no group and stores no offset; it asks no broker yet."""
+    for server in topic.servers:
+        if (why := why_name_refused(host_of(server))) is not None:
+            raise SourceRefusedError(source, f"{server}: {why}.")
     try:
         from confluent_kafka import (  # noqa: PLC0415 - an extra: most platforms go without it
             Consumer,

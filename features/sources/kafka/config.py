@@ -42,3 +42,8 @@ class KafkaTopic(Frozen):
         if not self.tls and (self.ca_file or self.certificate_file):
             raise ValueError("ca_file and certificate_file are of TLS: set tls to true")
         return self
+
+
+def host_of(server: str) -> str:
+    """Give the host of a broker's address; that of an IPv6 address is in brackets."""
+    return server.rpartition(":")[0]

@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from features.sources.faults import Faults
 from features.sources.kafka.batch import Batch, Message, Span
 from features.sources.kafka.client import ANSWER_SECONDS, away, open_consumer, refusal
 from features.sources.kafka.config import KafkaTopic
-from features.sources.source import Complaint
+from features.sources.source import Complaint, Faults
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -80,7 +79,7 @@ class TopicReader:
         starts = {each: self._bounds(consumer, each).end for each in partitions}
         if since_ms is not None:
             asked = [self._place(each, since_ms) for each in partitions]
-            found: list[TopicPartition] = self._asked(
+            found: list[TopicPartition] = self._ask(
                 lambda: consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS)
             )
             # A negative one says that nothing is as late.
@@ -226,7 +225,7 @@ class TopicReader:
 
     def _partitions(self, consumer: "Consumer") -> list[int]:
         topic = self._topic.topic
-        metadata = self._asked(lambda: consumer.list_topics(topic, timeout=ANSWER_SECONDS))
+        metadata = self._ask(lambda: consumer.list_topics(topic, timeout=ANSWER_SECONDS))
         found = metadata.topics[topic]
         if found.error is not None:
             raise self._failure(consumer, found.error)
@@ -236,10 +235,10 @@ class TopicReader:
         """Tell the oldest offset that is there, and the one behind the newest."""
         place = self._place(partition)
         return Span(
-            *self._asked(lambda: consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS))
+            *self._ask(lambda: consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS))
         )
 
-    def _asked(self, ask: Callable[[], Any]) -> Any:
+    def _ask(self, ask: Callable[[], Any]) -> Any:
         from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra, see client.py
 
         try:

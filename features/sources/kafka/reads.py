@@ -46,7 +46,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ReadPositions:
     """How far each partition was read, and the last read, which may not be stored."""
 
     ends: Mapping[int, int] = field(default_factory=dict)
@@ -61,17 +61,17 @@ class KafkaReads:
         self._source = source
         self._topic = topic
 
-    def taken(self) -> Taken:
+    def taken(self) -> ReadPositions:
         """Tell where to go on; nothing is known of a topic that was never read."""
         self._store.execute(_READS)
         found = self._store.query(_NEWEST, {"source": self._source, "topic": self._topic})
         if not found:
-            return Taken()
+            return ReadPositions()
         known_ms = max(int(row["known_ms"]) for row in found)
         last = [row for row in found if int(row["known_ms"]) == known_ms]
         spans = {int(row["partition"]): Span(int(row["first"]), int(row["behind"])) for row in last}
         ends = {int(row["partition"]): int(row["behind"]) for row in found}
-        return Taken(ends, Read(spans, known_ms, int(last[0]["seconds"])))
+        return ReadPositions(ends, Read(spans, known_ms, int(last[0]["seconds"])))
 
     def note(self, read: Read) -> None:
         """Note a read, before its rows are stored; it may be noted again."""

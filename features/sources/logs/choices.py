@@ -17,7 +17,7 @@ from features.sources.logs.conventions import (
     may_be_latency,
     unit_in,
 )
-from features.sources.logs.fields import Seen
+from features.sources.logs.fields import FieldSeen
 from features.sources.logs.values import (
     Failed,
     are_latencies,
@@ -40,7 +40,7 @@ MOST_ENTITIES = 200
 class Choices:
     """The fields of so many lines."""
 
-    fields: Mapping[str, Seen]
+    fields: Mapping[str, FieldSeen]
     lines: int
 
     def time(self, stated: str | None, zone: str | None) -> TimeField:
@@ -95,7 +95,7 @@ class Choices:
         """Choose by what a failed request is known: a status before a level."""
         if stated is not None:
             return self._stated_failure(self.stated(stated))
-        ways: Sequence[tuple[Iterable[Known], Callable[[Seen], Failed | None]]] = (
+        ways: Sequence[tuple[Iterable[Known], Callable[[FieldSeen], Failed | None]]] = (
             (STATUSES, by_status),
             (GRPC_CODES, by_code),
             (LEVELS, by_level),
@@ -106,7 +106,7 @@ class Choices:
                     return found
         return None
 
-    def stated(self, name: str) -> Seen:
+    def stated(self, name: str) -> FieldSeen:
         """Give the field of this name, or say which there are."""
         found = self.fields.get(name)
         if found is None:
@@ -148,7 +148,7 @@ class Choices:
         known = next(fitting, None)
         return name, unit_in(name) if known is None else known.unit
 
-    def _stated_failure(self, seen: Seen) -> Failed:
+    def _stated_failure(self, seen: FieldSeen) -> Failed:
         found = by_status(seen) or by_code(seen) or by_level(seen)
         if found is None:
             raise NothingUsableError(
@@ -157,16 +157,16 @@ class Choices:
             )
         return found
 
-    def _there(self, known: Iterable[Known]) -> Iterable[Seen]:
+    def _there(self, known: Iterable[Known]) -> Iterable[FieldSeen]:
         return (self.fields[each.field] for each in known if self._is_beside(each))
 
     def _is_beside(self, known: Known) -> bool:
         return all(name in self.fields for name in (known.field, *known.beside))
 
-    def _is_usual(self, seen: Seen) -> bool:
+    def _is_usual(self, seen: FieldSeen) -> bool:
         return len(seen.values) >= ENOUGH * self.lines
 
-    def _names(self, seen: Seen) -> bool:
+    def _names(self, seen: FieldSeen) -> bool:
         different = len(seen.texts())
         named = sum(isinstance(each, str) and each != "" for each in seen.values)
         few = different <= MOST_ENTITIES and (different <= 1 or different <= ENOUGH * named)

@@ -33,7 +33,7 @@ class Mark(NamedTuple):
         return cls(len(data), hashlib.blake2b(data, digest_size=16).hexdigest())
 
 
-class Noted(NamedTuple):
+class ContentPosition(NamedTuple):
     """What a later process needs to find the content again, and the place to go on at."""
 
     path: str
@@ -120,13 +120,13 @@ class Content:
         """Let go of where groups begin that need not be read again."""
         self.starts = {each: at for each, at in self.starts.items() if each >= group}
 
-    def noted(self) -> Noted | None:
+    def noted(self) -> ContentPosition | None:
         """Note where another process is to go on; None where the file just changed."""
         offset = min(self.starts.values(), default=self.offset)
         in_front = os.pread(self.fd, min(RECENT, offset), offset - min(RECENT, offset))
         if not self.is_in(self.fd):
             return None
-        return Noted(
+        return ContentPosition(
             self.path,
             self.key,
             Mark.of(self.first),
@@ -167,7 +167,7 @@ class Content:
         self.offset += len(data)
 
 
-def resumed(noted: Noted, path: str, fd: int) -> Content | None:
+def resumed(noted: ContentPosition, path: str, fd: int) -> Content | None:
     """Go on with noted content in this file; None where it holds something else."""
     if os.fstat(fd).st_size < noted.offset:
         return None

@@ -7,11 +7,11 @@ from typing import Any
 MOST_NAMES = 500
 DEEPEST = 5
 
-Fields = Mapping[str, "Seen"]
+Fields = Mapping[str, "FieldSeen"]
 
 
 @dataclass(slots=True)
-class Seen:
+class FieldSeen:
     """One field, by the name that rules know it by."""
 
     name: str
@@ -25,13 +25,13 @@ class Seen:
         return {each for each in self.values if isinstance(each, str) and each}
 
 
-def fields_of(lines: Iterable[Mapping[str, Any]]) -> dict[str, Seen]:
+def fields_of(lines: Iterable[Mapping[str, Any]]) -> dict[str, FieldSeen]:
     """Collect every field of the lines; null counts as not there."""
-    found: dict[str, Seen] = {}
+    found: dict[str, FieldSeen] = {}
     for line in lines:
         for name, value in _named(line, "", DEEPEST):
             if name in found or len(found) < MOST_NAMES:
-                found.setdefault(name, Seen(name)).values.append(value)
+                found.setdefault(name, FieldSeen(name)).values.append(value)
     return found
 
 

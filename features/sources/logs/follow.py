@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 import orjson
 
-from features.sources.logs.content import FIRST, Content, Mark, Noted, Sink
+from features.sources.logs.content import FIRST, Content, ContentPosition, Mark, Sink
 from features.sources.logs.lost import LostContents, is_same
 from features.sources.logs.names import FileKey, file_key, named_by, opened
 
@@ -29,7 +29,7 @@ class Positions(NamedTuple):
     """Where another process is to go on, and which files it is not to read."""
 
     patterns: tuple[str, ...]
-    contents: tuple[Noted, ...] = ()
+    contents: tuple[ContentPosition, ...] = ()
     copies: tuple[tuple[FileKey, Mark], ...] = ()
 
     def to_json(self) -> bytes:
@@ -43,7 +43,7 @@ class Positions(NamedTuple):
         try:
             fields = orjson.loads(data)
             copies = [((device, inode), Mark(*mark)) for (device, inode), mark in fields["copies"]]
-            contents = map(Noted.from_json, fields["contents"])
+            contents = map(ContentPosition.from_json, fields["contents"])
             return cls(tuple(fields["patterns"]), tuple(contents), tuple(copies))
         except (KeyError, TypeError) as error:
             raise ValueError(f"these are no positions: {data[:200]!r}") from error

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from features.sources.logs.content import Content, Noted, resumed
+from features.sources.logs.content import Content, ContentPosition, resumed
 from features.sources.logs.names import FileKey, beside, file_key, opened
 
 # After so long what was not found is gone.
@@ -26,7 +26,7 @@ class _Sought:
     resume: Resume
     until: float
     own: FileKey | None = None
-    noted: Noted | None = None
+    noted: ContentPosition | None = None
 
 
 class LostContents:
@@ -37,11 +37,11 @@ class LostContents:
         self._began: list[bytes] = []
 
     @property
-    def noted(self) -> tuple[Noted, ...]:
+    def noted(self) -> tuple[ContentPosition, ...]:
         """What a process before this one noted, and was not found yet."""
         return tuple(each.noted for each in self._sought if each.noted is not None)
 
-    def note(self, noted: Noted, now: float) -> None:
+    def note(self, noted: ContentPosition, now: float) -> None:
         """Look for what a process before this one read."""
 
         def resume(path: str, fd: int) -> Content | None:

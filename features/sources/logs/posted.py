@@ -2,14 +2,14 @@
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from features.errors import PostRefusedError, PostTooLargeError
-from features.sources.faults import Faults
 from features.sources.logs.batch import Batch
 from features.sources.logs.config import LineRules
 from features.sources.logs.content import LONGEST_LINE
 from features.sources.logs.patterns import LineRead, LineReader, UnreadLine
+from features.sources.source import Faults
 
 # As it is sent, and as it is unpacked.
 MOST_BYTES = 8 * 1024 * 1024
@@ -65,7 +65,7 @@ class BodyLines:
         self._lines: list[LineRead] = []
         self.received = 0
 
-    def steps(self, content: bytes) -> Iterator[None]:
+    def steps(self, content: bytes) -> Generator[None, None, None]:
         """Read the lines; the last one needs no end. PostTooLargeError where they are too many."""
         at, step_end, step_lines = 0, _STEP_BYTES, 0
         while at < len(content):

@@ -10,14 +10,13 @@ import threading
 from collections.abc import Callable
 
 from features.errors import SourceAwayError, SourceRefusedError
-from features.sources.faults import Faults
 from features.sources.logs.config import LogRules
 from features.sources.logs.content import Content
 from features.sources.logs.follow import Follower, Positions
 from features.sources.logs.intervals import Draw, Key, Tally, draw_by_name, gathered
 from features.sources.logs.patterns import LineRead, LineReader, UnreadLine
 from features.sources.logs.positions import KeptPositions
-from features.sources.source import Gathered, add_up
+from features.sources.source import Faults, Gathered, add_up
 
 # What was there before the source was connected can be asked for so long.
 PAST_SECONDS = 600.0

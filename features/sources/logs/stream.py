@@ -1,6 +1,5 @@
 """Posted lines that wait in Redis to be added up, as the entries of a stream."""
 
-import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -37,16 +36,12 @@ class LineStream(EntryStream):
         Fewer, where they are large; none only where none follow. One that cannot be read is given
         without lines, so that it is let go of in its turn.
         """
-        found: list[ArrivedLines] = []
-        room = MOST_READ_LINES
-        while len(found) < count and room > 0:
-            entry = await self.following(after)
-            if entry is None:
-                break
-            found.append(await asyncio.to_thread(_arrived, entry))
-            after = entry.id
-            room -= len(found[-1].batch.lines)
-        return found
+        return await self.read_up_to(after, count, MOST_READ_LINES, _sized)
+
+
+def _sized(entry: Entry) -> tuple[ArrivedLines, int]:
+    arrived = _arrived(entry)
+    return arrived, len(arrived.batch.lines)
 
 
 def _arrived(entry: Entry) -> ArrivedLines:

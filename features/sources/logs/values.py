@@ -15,7 +15,7 @@ from features.sources.logs.conventions import (
     SYSLOG_FAILED,
     SYSLOG_LEVELS,
 )
-from features.sources.logs.fields import Seen
+from features.sources.logs.fields import FieldSeen
 from features.sources.logs.patterns import IN_SECONDS, number_of, time_reader
 
 # Some lines of a file are of another kind, or broken.
@@ -37,7 +37,7 @@ class Failed(NamedTuple):
     condition: Condition
 
 
-def time_in(seen: Seen) -> TimeField | None:
+def time_in(seen: FieldSeen) -> TimeField | None:
     """See how the times are written."""
     if _mostly(seen, _reads):
         return TimeField(field=seen.name)
@@ -47,7 +47,7 @@ def time_in(seen: Seen) -> TimeField | None:
     return None
 
 
-def _mostly(seen: Seen, test: Callable[[Any], bool]) -> bool:
+def _mostly(seen: FieldSeen, test: Callable[[Any], bool]) -> bool:
     return sum(map(test, seen.values)) >= MOSTLY * len(seen.values)
 
 
@@ -63,17 +63,17 @@ def _reads(value: Any) -> bool:
     return True
 
 
-def lacks_offset(seen: Seen) -> bool:
+def lacks_offset(seen: FieldSeen) -> bool:
     """Tell whether any of the times names no offset."""
     return any(_reads(each) and datetime.fromisoformat(each).tzinfo is None for each in seen.values)
 
 
-def look_like_times(seen: Seen) -> bool:
+def look_like_times(seen: FieldSeen) -> bool:
     """Tell whether they are written as date and time, whatever the field's name."""
     return all(isinstance(each, str) and _DATE_AND_TIME.match(each) for each in seen.values)
 
 
-def are_latencies(seen: Seen) -> bool:
+def are_latencies(seen: FieldSeen) -> bool:
     """Tell whether they may be, by their sign."""
     return _mostly(seen, _is_latency)
 
@@ -88,21 +88,21 @@ def _is_status(value: Any) -> bool:
     return number is not None and 100 <= number < 600  # noqa: PLR2004 - HTTP's own bounds
 
 
-def by_status(seen: Seen) -> Failed | None:
+def by_status(seen: FieldSeen) -> Failed | None:
     """Take statuses of HTTP: 5xx is the server's failure."""
     if not _mostly(seen, _is_status):
         return None
     return Failed(seen.name, "status", Condition(field=seen.name, at_least=500))
 
 
-def by_code(seen: Seen) -> Failed | None:
+def by_code(seen: FieldSeen) -> Failed | None:
     """Take names of gRPC codes."""
     if not {"OK", "Unknown", "Internal", "Unavailable"} & seen.texts():
         return None
     return Failed(seen.name, "gRPC code", Condition(field=seen.name, matches=GRPC_FAILURES))
 
 
-def by_level(seen: Seen) -> Failed | None:
+def by_level(seen: FieldSeen) -> Failed | None:
     """Take the levels of a logger."""
     numbers = {each for each in seen.values if type(each) is int}
     name = seen.name

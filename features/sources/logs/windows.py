@@ -9,13 +9,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from features.sources.faults import Faults
 from features.sources.logs.config import LineRules
 from features.sources.logs.intervals import Draw, Key, Tally, draw_by_name, gathered
 from features.sources.logs.patterns import LineRead
 from features.sources.logs.source import MOST_TALLIES
 from features.sources.logs.stream import ArrivedLines
-from features.sources.source import Complaint, Gathered, add_up
+from features.sources.source import Complaint, Faults, Gathered, add_up
 from features.telemetry.columns import Telemetry
 
 # From the first line of an interval that comes too late to its end: other senders send again after

@@ -2,19 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final, TypeVar
 
 from features.errors import SourceRefusedError
-from features.sources.http.connection import (
-    DEFAULT_LIMITS,
-    Answer,
-    Connection,
-    Fields,
-    Key,
-    Limits,
-)
-from features.sources.http.secret_file import SecretFile
+from features.sources.http.api import SourceApi
+from features.sources.http.connection import Answer, Fields
 from features.sources.prometheus.answers import (
     Labels,
     Sample,
@@ -31,33 +23,8 @@ _PREFIX: Final = "api/v1/"
 T = TypeVar("T")
 
 
-class PrometheusApi:
-    """Asks a Prometheus, or what speaks its API.
-
-    Every method raises SourceAwayError where nobody answers in time, and SourceRefusedError where
-    asking again will not help; TooMuchAskedError, one of these, where asking for less would.
-    """
-
-    def __init__(
-        self,
-        source: str,
-        url: str,
-        *,
-        random: Callable[[], float],
-        token_file: str | Path | None = None,
-        verify_tls: bool = True,
-        limits: Limits = DEFAULT_LIMITS,
-    ) -> None:
-        self._source = source
-        self._limits = limits
-        self._connection = Connection(
-            source,
-            url,
-            key=None if token_file is None else _bearer(token_file),
-            verify_tls=verify_tls,
-            limits=limits,
-            random=random,
-        )
+class PrometheusApi(SourceApi):
+    """Asks a Prometheus, or what speaks its API."""
 
     async def query(self, promql: str, at: float) -> list[Sample]:
         """Evaluate at one instant, epoch seconds."""
@@ -95,9 +62,6 @@ class PrometheusApi:
         """List the label sets of the series that match any of the selectors."""
         return await self._post("series", _filter(matching, start, stop), label_sets_in)
 
-    async def close(self) -> None:
-        await self._connection.close()
-
     def _query_options(self) -> Fields:
         # The server gives up when we do. Thanos would answer with a part of the series and call
         # it a success; the others pass over that word.
@@ -116,10 +80,6 @@ class PrometheusApi:
         connection = self._connection
         asked = Asked(self._source, connection.address, connection.key_file)
         return await asyncio.to_thread(_content, asked, path, answer, read)
-
-
-def _bearer(token_file: str | Path) -> Key:
-    return Key(SecretFile(token_file), "token_file", "authorization", "Bearer ")
 
 
 def _content(asked: Asked, path: str, answer: Answer, read: Callable[[object], T]) -> T:

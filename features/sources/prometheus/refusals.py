@@ -11,6 +11,7 @@ from features.errors import (
     SourceAwayError,
     SourceRefusedError,
     TooMuchAskedError,
+    on_one_line,
 )
 from features.sources.http.connection import Answer
 
@@ -37,7 +38,7 @@ def content_of(asked: Asked, answer: Answer) -> Any:
 
 
 def _refusal(asked: Asked, answer: Answer, content: dict[str, Any]) -> Exception:
-    reason, status, source = _said(content), answer.status, asked.source
+    reason, status, source = _reason(content), answer.status, asked.source
     if status in (401, 403):
         return KeyRefusedError(source, f"it answered {status}{_about_the_key(asked, status)}")
     if content.get("errorType") in ("timeout", "canceled"):
@@ -83,7 +84,5 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _said(content: dict[str, Any]) -> str:
-    """Quote the server's reason, without what could break a line of a log."""
-    reason = str(content.get("error", ""))[:300]
-    return "".join(letter if letter.isprintable() else " " for letter in reason)
+def _reason(content: dict[str, Any]) -> str:
+    return on_one_line(str(content.get("error", ""))[:300])

@@ -5,7 +5,7 @@ body is read in parts, so that who reads it can let others go on in between. Ser
 needs are dropped by their name, in version 1.0 without a look at the rest of them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
@@ -13,7 +13,7 @@ from sys import getsizeof
 
 import numpy as np
 
-from features.sources.remote_write.errors import UnreadableWriteError, WriteTooLargeError
+from features.errors import UnreadableWriteError, WriteTooLargeError
 from features.sources.remote_write.fields import (
     LONG,
     MOST_LABELS,
@@ -128,7 +128,7 @@ class Codec:
         self._known: dict[Key, Series | None] = {}
         self._known_bytes = 0
 
-    def read(self, content: bytes, message: Message) -> Iterator[Written]:
+    def read(self, content: bytes, message: Message) -> Generator[Written, None, Written]:
         """Read an unpacked body; gives what was taken so far after each part, and at the end."""
         written, since_break = Written(), 0
         steps = self._v1(content, written) if message is Message.V1 else self._v2(content, written)
@@ -142,6 +142,7 @@ class Codec:
                 yield written
                 since_break = 0
         yield written
+        return written
 
     def _v1(self, content: bytes, written: Written) -> Iterator[int]:
         for part in parts(content, 0, len(content)):

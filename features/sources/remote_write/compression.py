@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from features.sources.remote_write.errors import UnreadableWriteError, WriteTooLargeError
+from features.errors import UnreadableWriteError, WriteTooLargeError
 from features.sources.remote_write.wire import varint
 
 MOST_BYTES = 32 * 1024 * 1024

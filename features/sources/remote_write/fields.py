@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple, Self
 
-from features.sources.remote_write.errors import UnreadableWriteError, WriteTooLargeError
+from features.errors import UnreadableWriteError, WriteTooLargeError
 from features.sources.remote_write.wire import (
     FIXED64,
     MESSAGE,

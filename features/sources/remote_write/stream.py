@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from redis.asyncio import Redis
 
+from features.errors import UnreadableTelemetryError
 from features.sources.entries import MOST_BYTES, Entry, EntryStream
-from features.sources.remote_write.errors import UnreadableSamplesError
 from features.sources.remote_write.samples import Samples, decode
 
 log = logging.getLogger(__name__)
@@ -49,22 +49,17 @@ class SampleStream(EntryStream):
         Fewer, where they are large; none only where none follow. One that cannot be read is given
         without samples, so that it is let go of in its turn.
         """
-        found: list[Arrived] = []
-        room = self._most_read_bytes
-        while len(found) < count and room > 0:
-            entry = await self.following(after)
-            if entry is None:
-                break
-            # A large one takes a quarter of a second, in which the loop has others to answer.
-            found.append(await asyncio.to_thread(_arrived, entry))
-            after = entry.id
-            samples = found[-1].samples
-            room -= len(samples) * _SAMPLE_BYTES + len(samples.series) * _SERIES_BYTES
-        return found
+        return await self.read_up_to(after, count, self._most_read_bytes, _sized)
 
     async def newest(self, count: int) -> list[Arrived]:
         """Read the newest entries, at most so many, in their order."""
         return await asyncio.to_thread(_all_arrived, await self.last(count))
+
+
+def _sized(entry: Entry) -> tuple[Arrived, int]:
+    arrived = _arrived(entry)
+    samples = arrived.samples
+    return arrived, len(samples) * _SAMPLE_BYTES + len(samples.series) * _SERIES_BYTES
 
 
 def _all_arrived(entries: Sequence[Entry]) -> list[Arrived]:
@@ -74,7 +69,7 @@ def _all_arrived(entries: Sequence[Entry]) -> list[Arrived]:
 def _arrived(entry: Entry) -> Arrived:
     try:
         return Arrived(entry.id, entry.received_ms, decode(entry.data))
-    except UnreadableSamplesError:
+    except UnreadableTelemetryError:
         log.exception("The samples %s of %d bytes are passed over", entry.id, len(entry.data))
     nothing = Samples([], np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0))
     return Arrived(entry.id, entry.received_ms, nothing)

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from features.sources.checks import RawRows, checked
-from features.sources.faults import Faults
 from features.sources.remote_write.deploys import deploys, needed_seconds
 from features.sources.remote_write.editions import Edition
 from features.sources.remote_write.evaluation import Evaluation
@@ -23,7 +22,7 @@ from features.sources.remote_write.samples import Samples
 from features.sources.remote_write.stream import Arrived
 from features.sources.remote_write.vectors import Vector
 from features.sources.rules import Mapping
-from features.sources.source import Complaint, Gathered, add_up
+from features.sources.source import Complaint, Faults, Gathered, add_up
 from features.telemetry.columns import Bools, Ints, Telemetry
 
 # From the first sample after an interval to its evaluation: a sender waits up to 5 s for a batch

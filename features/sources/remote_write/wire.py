@@ -7,7 +7,7 @@ series of a write are dropped by their name, and are then skipped in one step.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from features.sources.remote_write.errors import UnreadableWriteError
+from features.errors import UnreadableWriteError
 
 VARINT, FIXED64, MESSAGE, FIXED32 = 0, 1, 2, 5
 _LONGEST_VARINT = 10

@@ -54,4 +54,4 @@ DEFAULT_SERVICES = (
     ),
     Service("auth", "XNYS", 420, 28.0, 14.0, trading_share=0.30, open_peak=2.0),
 )
-"""Eight services, and `default`: the front door, meant when a client names no entity."""
+"""Eight services, and `default`: the public entrance, meant when a client names no entity."""

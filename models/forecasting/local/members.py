@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.compiled import compiled
 from models.forecasting.local.regression import fewest_values, lags_of, regressed
-from models.forecasting.local.repeats import repeat_season
 from models.forecasting.local.scale import Scale, scales_of
 from models.forecasting.local.smoothing import smoothed
 from models.protocols import FloatArray, IntArray
@@ -55,3 +55,17 @@ def _on_scale(
         if fewest_values(lags) < len(values):
             found = regressed(values, lags, origins, horizon, scale.bounds)
             yield back("regression", f"regression on {len(lags)} lags", found)
+
+
+@compiled
+def repeat_season(
+    values: FloatArray, season: int, origins: IntArray, forecasts: FloatArray
+) -> None:
+    """Fill (origins, horizon) with the latest measured value whole seasons before; NaN for none."""
+    for place in range(len(origins)):
+        first = int(origins[place])
+        for ahead in range(forecasts.shape[1]):
+            at = first + ahead - season * (ahead // season + 1)
+            while at >= 0 and np.isnan(values[at]):
+                at -= season
+            forecasts[place, ahead] = values[at] if at >= 0 else np.nan

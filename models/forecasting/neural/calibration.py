@@ -14,7 +14,7 @@ from models.forecasting.forecaster import LONGEST_HORIZON, HourlySeries
 from models.forecasting.neural.gaps import until
 from models.forecasting.neural.nbeats import NBeats, window_of
 from models.forecasting.neural.tft import LEVEL, QUANTILES, TemporalFusionTransformer
-from models.forecasting.neural.tft_inputs import seen
+from models.forecasting.neural.tft_inputs import network_input
 from models.protocols import FloatArray
 
 HELD = 240
@@ -38,7 +38,7 @@ def interval_offsets(
     lower, upper = QUANTILES.index(0.05), QUANTILES.index(0.95)
     views, truths = [], []
     for past, coming in _origins(series):
-        if view := seen(past, LONGEST_HORIZON, model.layout):
+        if view := network_input(past, LONGEST_HORIZON, model.layout):
             views.append(view)
             truths.append(view.scale.there(coming))
     rows = model.scaled_quantiles(views, LONGEST_HORIZON)

@@ -15,11 +15,18 @@ from models.forecasting.answers import measured
 from models.forecasting.forecaster import HOUR, LONGEST_HORIZON, HourlySeries
 from models.forecasting.known import known_about
 from models.forecasting.neural import nbeats, tft_inputs
-from models.forecasting.neural.clock import CLOCK, clock
 from models.forecasting.neural.gaps import filled, gappy, until
 from models.forecasting.neural.libraries import Libraries
 from models.forecasting.neural.scale_kernel import scaled
-from models.forecasting.neural.tft_inputs import LAGS, SHAPE, VALUE, column, shape_of
+from models.forecasting.neural.tft_inputs import (
+    CLOCK,
+    LAGS,
+    SHAPE,
+    VALUE,
+    clock,
+    column,
+    shape_of,
+)
 
 GROUP, TIME, WEIGHT = "group", "hour", "weight"
 _WIDEST = 1e15
@@ -34,7 +41,7 @@ def known_names(series: Sequence[HourlySeries]) -> tuple[str, ...]:
     A series without one of them is left out: it must not take it from the others.
     """
     names = dict.fromkeys(name for each in series for name in each.names)
-    return tuple(name for name in names if _tells(name, series))
+    return tuple(name for name in names if _is_telling(name, series))
 
 
 def tft_data(libraries: Libraries, series: Sequence[HourlySeries], known: Sequence[str]) -> Any:
@@ -77,7 +84,7 @@ def _shared(past: int) -> dict[str, Any]:
     }
 
 
-def _tells(name: str, series: Sequence[HourlySeries]) -> bool:
+def _is_telling(name: str, series: Sequence[HourlySeries]) -> bool:
     columns = [known_about(each, (name,), len(each.values), 0) for each in series]
     there = [each for each in columns if each is not None]
     return 2 * len(there) > len(columns) and any(np.ptp(each) > 0 for each in there)

@@ -63,7 +63,7 @@ _LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilitie
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hush what they say of themselves at every import and training, and nothing else."""
+    """Silence what they say of themselves at every import and training, and nothing else."""
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     with warnings.catch_warnings():
         for message in _SAID:

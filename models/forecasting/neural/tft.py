@@ -12,7 +12,7 @@ from models.forecasting import artifact
 from models.forecasting.answers import Answer, stacked
 from models.forecasting.forecaster import Forecast, HourlySeries
 from models.forecasting.neural import arrays
-from models.forecasting.neural.tft_inputs import PAST, Layout, Seen, seen
+from models.forecasting.neural.tft_inputs import PAST, Layout, NetworkInput, network_input
 from models.forecasting.neural.tft_kernel import Inputs, Network, Outputs, forward
 from models.forecasting.neural.tft_weights import network_of
 from models.protocols import FloatArray
@@ -55,13 +55,13 @@ class TemporalFusionTransformer:
         )
 
     def forecast(self, series: Sequence[HourlySeries], horizon: int) -> Forecast:
-        views = [seen(each, horizon, self.layout) for each in series]
+        views = [network_input(each, horizon, self.layout) for each in series]
         rows = iter(self.scaled_quantiles([view for view in views if view], horizon))
         answers = [self._answer(view, next(rows)) if view else None for view in views]
         return stacked(answers, horizon, LEVEL)
 
     def explain(self, series: Sequence[HourlySeries], horizon: int) -> Explanation:
-        views = [seen(each, horizon, self.layout) for each in series]
+        views = [network_input(each, horizon, self.layout) for each in series]
         there = np.array([view is not None for view in views], bool)
         outputs = self._forward([view for view in views if view], horizon)
         return Explanation(
@@ -71,7 +71,7 @@ class TemporalFusionTransformer:
             self._counted(self.layout.decoder, outputs.decoder, there),
         )
 
-    def scaled_quantiles(self, views: Sequence[Seen], horizon: int) -> FloatArray:
+    def scaled_quantiles(self, views: Sequence[NetworkInput], horizon: int) -> FloatArray:
         """Forecast in the network's units: (rows, hours ahead, QUANTILES), in increasing order."""
         return np.sort(self._forward(views, horizon).quantiles, axis=-1)
 
@@ -96,7 +96,7 @@ class TemporalFusionTransformer:
                 f"{folder} holds no complete {KIND}: {error!r}; train again"
             ) from error
 
-    def _forward(self, views: Sequence[Seen], horizon: int) -> Outputs:
+    def _forward(self, views: Sequence[NetworkInput], horizon: int) -> Outputs:
         static, encoder, decoder = (len(getattr(self.layout, name)) for name in _NAMES[1:])
         inputs = Inputs(
             _stacked([view.static for view in views], (static,)),
@@ -105,7 +105,7 @@ class TemporalFusionTransformer:
         )
         return forward(self._network, inputs)
 
-    def _answer(self, view: Seen, quantiles: FloatArray) -> Answer | None:
+    def _answer(self, view: NetworkInput, quantiles: FloatArray) -> Answer | None:
         point, offsets = quantiles[:, _MEDIAN], self.offsets[: len(quantiles)]
         lower = np.minimum(quantiles[:, _LOWER] - offsets, point)
         upper = np.maximum(quantiles[:, _UPPER] + offsets, point)

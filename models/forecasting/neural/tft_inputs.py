@@ -8,7 +8,6 @@ import numpy as np
 
 from models.forecasting.forecaster import HOUR, HourlySeries
 from models.forecasting.known import known_about
-from models.forecasting.neural.clock import CLOCK, clock
 from models.forecasting.neural.gaps import latest_hours
 from models.forecasting.neural.scale_kernel import Scaled, scaled
 from models.protocols import FloatArray
@@ -27,6 +26,17 @@ VALUE = "y"
 SHAPE = ("swing", "lean")
 """Constants of a series that say nothing of its size, so that one of any size can be answered."""
 LAGGED = tuple(f"{VALUE}_lagged_by_{lag}" for lag in LAGS)
+# The hour of the day and of the week (UTC) on a circle, the same bits for the same hour.
+CLOCK = ("day_sin", "day_cos", "week_sin", "week_cos")
+_DAY, _WEEK = 24, 168
+
+
+def _turns(period: int) -> list[tuple[float, float]]:
+    angles = [2 * math.pi * hour / period for hour in range(period)]
+    return [(math.sin(angle), math.cos(angle)) for angle in angles]
+
+
+_TABLE = np.array([day + week for day, week in zip(_turns(_DAY) * 7, _turns(_WEEK), strict=True)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class NetworkInput:
     """One series as the network sees it."""
 
     scale: Scaled
@@ -67,7 +77,7 @@ def column(place: int) -> str:
     return f"known_{place}"
 
 
-def seen(series: HourlySeries, horizon: int, layout: Layout) -> Seen | None:
+def network_input(series: HourlySeries, horizon: int, layout: Layout) -> NetworkInput | None:
     """Show a series to the network; None when it is too short or lacks what was trained with."""
     if series.step != HOUR:
         return None
@@ -78,7 +88,7 @@ def seen(series: HourlySeries, horizon: int, layout: Layout) -> Seen | None:
     scale = scaled(values, EPSILON, curved=False)
     past, ahead = _columns(series, scale, known, layout)
     static = shape_of(values, scale)
-    return Seen(
+    return NetworkInput(
         scale,
         np.concatenate([_one(static[name], layout.scalers[name]) for name in layout.static]),
         _side_by_side(past, layout.encoder),
@@ -92,6 +102,12 @@ def shape_of(values: FloatArray, scale: Scaled) -> dict[str, FloatArray]:
     swing = scale.spread / size if size > 0 else 0.0
     lean = (float(np.median(values)) - scale.centre) / scale.spread
     return dict(zip(SHAPE, np.array([[swing], [lean]]), strict=True))
+
+
+def clock(start: int, hours: int) -> FloatArray:
+    """Give a row of CLOCK for each of the hours from `start`, epoch seconds."""
+    first = start // HOUR
+    return _TABLE[(first + np.arange(hours)) % _WEEK]
 
 
 def _columns(

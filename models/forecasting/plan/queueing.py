@@ -4,7 +4,7 @@ In a queue that is never empty, the mean number that wait is the rate at which t
 time each waits (Little, A Proof for the Queuing Formula L = lambda W, Operations Research 1961). A
 request served in its usual time meets the objective only if it waited no longer than the rest. So
 a queue longer than rate x (objective - usual time) holds only requests that are late already, and
-turning one away at the door is kinder. Each worker may always find one request waiting.
+refusing one on arrival is kinder. Each worker may always find one request waiting.
 """
 
 import numpy as np

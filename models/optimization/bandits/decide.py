@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.errors import InvalidColumnError
+from models.errors import DesignError, InvalidColumnError
 from models.optimization.bandits import budget, policies
 from models.optimization.bandits.beliefs import Beliefs
 from models.optimization.bandits.best_arm import Chances
 from models.optimization.bandits.contexts import context_rows, in_units
 from models.optimization.bandits.design import PolicyName
-from models.optimization.bandits.errors import DesignError
 from models.optimization.bandits.experiment import Experiment
 from models.optimization.bandits.keyed import KeyArray, uniforms
 from models.optimization.bandits.restraint import canary_percentage, with_floor, within_cap

@@ -4,6 +4,7 @@ It is what rewards are matched against, however late they come, and what other p
 evaluated on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Self
@@ -23,12 +24,15 @@ class Status(IntEnum):
     SETTLED = 1
     MISSING = 2
     WITHDRAWN = 3
-    """Nobody was ever given it: it counts for nothing."""
+    """Nobody was ever given it: it counts for nothing. Its place is among the next to be taken."""
 
 
 @dataclass(slots=True)
 class DecisionLog:
-    """A ring of columns; row `recorded % capacity` is the next to be written."""
+    """A ring of columns; row `recorded % capacity` is the next to be written.
+
+    `recorded` counts the decisions that were given, and not yet taken back.
+    """
 
     capacity: int
     recorded: int
@@ -113,6 +117,25 @@ class DecisionLog:
     def add_arm(self) -> None:
         """Give older decisions a probability of 0 for an arm that did not exist."""
         self.probabilities = np.pad(self.probabilities, ((0, 0), (0, 1)))
+
+    def take_back(self, rows: Sequence[int]) -> None:
+        """Let nobody have been given these: they make room before any other decision does.
+
+        Where the log is full they become its oldest rows, else they leave it.
+        """
+        gone = {*rows, *np.flatnonzero(self.status[: self.kept] == Status.WITHDRAWN).tolist()}
+        order = self.in_order()
+        self.status[list(rows)] = Status.WITHDRAWN
+        self.recorded -= len(rows)
+        left = [row for row in order if row not in gone]
+        freed = [row for row in order if row in gone]
+        start = self.recorded % self.capacity if self.recorded > self.capacity else 0
+        taken = freed[len(freed) - (self.kept - len(left)) :] + left
+        places = (start + np.arange(self.kept)) % self.capacity
+        for name in COLUMNS:
+            column = getattr(self, name)
+            column[places] = column[taken]
+        self._rows = {name: row for row, name in enumerate(self.ids[: self.kept].tolist())}
 
     def column(self, name: str) -> NDArray[np.generic]:
         """Give the rows of a column that were ever written."""

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from models.optimization.bandits.errors import DesignError
+from models.errors import DesignError
 
 RewardFamily = Literal["linear", "gaussian", "bernoulli"]
 Pricing = Literal["worst_case", "confidence"]

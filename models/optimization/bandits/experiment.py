@@ -9,10 +9,10 @@ from typing import Self
 
 import numpy as np
 
+from models.errors import ArmError
 from models.optimization.bandits.bernoulli import BernoulliPosterior
 from models.optimization.bandits.decision_log import DecisionLog
 from models.optimization.bandits.design import Design
-from models.optimization.bandits.errors import ArmError
 from models.optimization.bandits.linear import LinearPosterior
 from models.protocols import BoolArray
 

@@ -89,16 +89,26 @@ def expire(experiment: Experiment, now: float) -> int:
     return len(overdue)
 
 
+def pending_among(experiment: Experiment, ids: Sequence[str]) -> list[str]:
+    """Name those of these decisions that still wait for their reward."""
+    log = experiment.log
+    rows = {name: log.row_of(name) for name in ids}
+    return [
+        name for name, row in rows.items() if row is not None and log.status[row] == Status.PENDING
+    ]
+
+
 def withdraw(experiment: Experiment, ids: Sequence[str]) -> int:
     """Take back decisions that nobody was given: no reward can come, and none is missing.
 
-    What a budget was charged for them stays charged: too little is left rather than too much.
+    Later decisions take their places in the log before they push out any other. What a budget was
+    charged for them stays charged: too little is left rather than too much.
     """
     log = experiment.log
-    rows = [row for name in ids if (row := log.row_of(name)) is not None]
-    pending = [row for row in rows if log.status[row] == Status.PENDING]
-    log.status[pending] = Status.WITHDRAWN
-    return len(pending)
+    names = pending_among(experiment, ids)
+    log.take_back([row for name in names if (row := log.row_of(name)) is not None])
+    experiment.tally["withdrawn"] = experiment.tally.get("withdrawn", 0) + len(names)
+    return len(names)
 
 
 def _record_one(

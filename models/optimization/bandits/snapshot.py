@@ -3,11 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.errors import ArtifactError
+from models.errors import ArtifactError, DesignError
 from models.optimization.bandits.codec import Arrays, pack, unpack
 from models.optimization.bandits.decision_log import COLUMNS, DecisionLog
 from models.optimization.bandits.design import Budget, Design, Feature
-from models.optimization.bandits.errors import DesignError
 from models.optimization.bandits.experiment import Experiment, Posterior, fresh_posterior
 
 _LINEAR = ("precision", "moment", "squares", "weight")

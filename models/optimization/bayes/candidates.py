@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from models.optimization.bayes.errors import TrialError
+from models.errors import TrialError
 from models.optimization.bayes.parameters import Value
 from models.optimization.bayes.study import Study
 

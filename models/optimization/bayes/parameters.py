@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.optimization.bayes.errors import SpaceError
+from models.errors import SpaceError
 from models.protocols import FloatArray
 
 Value = float | int | str | bool

@@ -6,8 +6,7 @@ from typing import Any
 
 import orjson
 
-from models.errors import ArtifactError
-from models.optimization.bayes.errors import SpaceError, StudyError
+from models.errors import ArtifactError, SpaceError, StudyError
 from models.optimization.bayes.space import Space
 from models.optimization.bayes.study import Design, Study, Trial
 

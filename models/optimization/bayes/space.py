@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from models.optimization.bayes.errors import SpaceError
+from models.errors import SpaceError
 from models.optimization.bayes.parameters import Categorical, Float, Integer, Parameter, Value
 from models.protocols import BoolArray, FloatArray
 

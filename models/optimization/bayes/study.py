@@ -9,18 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from models.optimization.bayes.errors import SpaceError, StudyError, TrialError
-from models.optimization.bayes.limits import (
-    MOST_CANDIDATES,
-    MOST_CONSTRAINTS,
-    MOST_GOALS,
-    MOST_TRIALS,
-)
+from models.errors import SpaceError, StudyError, TrialError
 from models.optimization.bayes.space import Parameters, Space
 
 Direction = Literal["minimise", "maximise"]
 State = Literal["pending", "told", "failed"]
 LEAST_STARTS = 2
+# How large a study may grow, in every direction.
+MOST_TRIALS = 10_000
+MOST_GOALS = 4
+MOST_CONSTRAINTS = 10
+MOST_CANDIDATES = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ KILL = Step((Fault("redis", Action.KILL, 0.0, 0.5),), 0.0, 0.0)
 
 
 class Scripted:
-    """Stands for a platform: ends with a fault when that is wished, starts at the given try."""
+    """Stands for a platform: ends with a fault when it is told to, starts at the given try."""
 
     def __init__(self, *, ends: bool = False, starts_at: int = 1) -> None:
         self.ends, self.starts_at = ends, starts_at

@@ -23,18 +23,18 @@ from deployments.forecasting.service import (
     READ_AGAIN_SECONDS,
     SETTLED_SECONDS,
     ForecastService,
+    Plans,
 )
 from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
-from deployments.runtime.champions import Named
 from deployments.runtime.coverage.offsets_table import key_of, offsets_key
 from deployments.runtime.replica import Replica
 from deployments.runtime.state.log import KeyLog
 from models.pointer import _file
 from tests.redis_server import RedisServer
 
-CHAMPION = Named("forecasting/ensemble", "champion")
-CHALLENGER = Named("forecasting/ensemble", "challenger")
+CHAMPION = Plans("forecasting/ensemble", "champion")
+CHALLENGER = Plans("forecasting/ensemble", "challenger")
 BEGIN = 490_000 * HOUR
 ENTITIES = ("auth", "orders")
 
@@ -389,8 +389,8 @@ async def test_an_alias_that_cannot_be_followed_takes_no_hour_and_is_reported(
     look = LoadedModels.look
 
     def fail_for_one(models: LoadedModels) -> bool:
-        if models.alias == "canary":
-            raise ValueError(models.alias)
+        if models.chosen == "canary":
+            raise ValueError(models.chosen)
         return look(models)
 
     monkeypatch.setattr(LoadedModels, "look", fail_for_one)

@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from deployments.forecasting import planner
 from deployments.forecasting.hourly_offsets import HourlyOffsets
-from deployments.forecasting.past import Past, series_of, stranger
+from deployments.forecasting.past import Past, series_of, unknown_entity
 from deployments.forecasting.table import NO_HISTORY, Ahead, ForecastTable
 from features.hours.known import NAMES, NEUTRAL, known_hours
 from models.errors import TrainingDataError
@@ -80,5 +80,5 @@ def test_no_exchange_is_nobodys_calendar() -> None:
     assert known.shape == (400, len(NAMES))
     assert (known == NEUTRAL).all()
     assert not (known == known_hours("XNYS", BEGIN, 400)).all()
-    assert (stranger("new", BEGIN + 60.0).known == NEUTRAL).all()
+    assert (unknown_entity("new", BEGIN + 60.0).known == NEUTRAL).all()
     assert (series_of("young", past(30, 0.0)).known == NEUTRAL).all()

@@ -35,7 +35,8 @@ from models.tail.baselines import Baseline, entity_baselines
 from models.tail.xgboost_quantile import TailModel
 from observability.logs import JsonLines
 from settings.redis_connection import open_redis
-from tests.deployments.house import House, NoHistory, opened
+from tests.deployments.gateway.told_apart import CHALLENGER, NUMBERS
+from tests.deployments.house import NOW, House, NoHistory, opened
 from tests.fortnight import fortnight
 from tests.hours import hours_of
 from tests.redis_server import RedisServer, running
@@ -80,6 +81,15 @@ def home(tmp_path: Path, tail_model: TailModel) -> Path:
     """Make a home directory in which a model is champion."""
     crown(tmp_path, tail_model)
     return tmp_path
+
+
+@pytest.fixture
+def challenger(home: Path, tail_model: TailModel) -> None:
+    """Register a second model beside the champion."""
+    folder = home / "models" / folder_name(TailModel.name) / NUMBERS[CHALLENGER]
+    tail_model.save(folder)
+    version = ModelVersion(TailModel.name, NUMBERS[CHALLENGER], folder, NOW)
+    write_pointer(home / "models", CHALLENGER, version)
 
 
 @cache
@@ -160,14 +170,14 @@ def stand_in_for_a_cluster(
 
 @asynccontextmanager
 async def furnished(redis: Redis, known: dict[str, FeatureRow]) -> AsyncIterator[House]:
-    await publish(redis, known.items())
-    async with opened(redis) as house:
-        yield house
-    # What it held are few objects, in cycles, and fifty megabytes: the collector would come late.
-    # What is left now stays: the next time it need not be looked at.
+    # What the house before held are few objects, in cycles, and fifty megabytes, and the collector
+    # would come late. Nobody holds it by now; what is left stays, and is not looked at again.
     gc.collect()
     gc.freeze()
     trim_heap()
+    await publish(redis, known.items())
+    async with opened(redis) as house:
+        yield house
 
 
 @pytest.fixture

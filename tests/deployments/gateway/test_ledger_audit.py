@@ -1,4 +1,4 @@
-"""`ballast audit` while the platform runs: the history verifies, the front door says how far."""
+"""`ballast audit` while the platform runs: the history verifies, the gateway says how far."""
 
 import os
 import time
@@ -11,32 +11,32 @@ import pytest
 
 from access.keys import Role
 from deployments.gateway.routes import decisions
+from deployments.history.audit_jobs import AuditJobs
 from deployments.history.questions import Questions
 from launch import audit_command, own_processes
 from launch.run_record import Run, RunRecord
 from observability.clickhouse.embedded import EmbeddedClickhouse
-from observability.ledger.audit_run import AuditRun
 from observability.ledger.decision import Decision, DecisionIds
 from observability.ledger.lookup import Lookup
 from observability.ledger.writer import LedgerWriter, Timing
 from observability.schema import create_tables
 from settings.environment import Settings
 from tests.deployments.house import House
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 
 class History:
     """What the history actor does when it is asked for these."""
 
     def __init__(self, house: House, store: EmbeddedClickhouse) -> None:
-        self._audit = AuditRun(house.redis, store, time.time)
+        self._audits = AuditJobs(house.redis, store, time.time)
         self._lookup = Lookup(house.redis, store)
 
     async def ask(self, question: object, *args: Any) -> Any:
         if question is Questions.begin_audit:
-            return self._audit.begin()
+            return await self._audits.begin()
         if question is Questions.audit:
-            return self._audit.report()
+            return await self._audits.get()
         assert question is Questions.proof
         found = await self._lookup.proof(*args)
         return None if found is None else found.to_json()
@@ -53,10 +53,10 @@ def store(tmp_path: Path) -> Iterator[EmbeddedClickhouse]:
 def running(
     house: House, store: EmbeddedClickhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Note a run in a home of its own, whose front door is the house's."""
+    """Note a run in a home of its own, whose gateway is the house's."""
     monkeypatch.setenv("BALLAST_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(decisions, "ask", History(house, store).ask)
-    monkeypatch.setattr(audit_command, "_door", lambda *_: house.client(Role.ADMIN))
+    monkeypatch.setattr(audit_command, "client_of", lambda *_: house.client(Role.ADMIN))
     started = own_processes.started_at(os.getpid())
     assert started is not None
     (tmp_path / "home/run").mkdir(parents=True)
@@ -97,3 +97,10 @@ async def test_who_may_begin_an_audit(
     async with house.client(Role.OPERATOR) as client:
         found = await client.post("/ledger/audit")
         assert (found.status_code, found.json()["state"]) == (202, "running")
+
+        async def is_over() -> bool:
+            return bool((await client.get("/ledger/audit")).json()["state"] != "running")
+
+        await eventually(is_over)
+        found = await client.get("/ledger/audit")
+        assert (found.status_code, found.json()["state"]) == (200, "done")

@@ -18,8 +18,8 @@ from deployments.api.errors import InvalidError
 from deployments.api.shipped import FAMILIES
 from deployments.api.tail import TAIL
 from deployments.gateway.app import build_app
-from deployments.gateway.bodies import BodyReader
-from deployments.gateway.openapi import REFUSALS, describe
+from deployments.gateway.bodies.reader import BodyReader
+from deployments.gateway.documentation.openapi import REFUSALS, describe
 from features.rows import FeatureRow
 from features.store import publish
 from tests.deployments.house import PATH, House, document_with
@@ -181,12 +181,14 @@ async def test_a_version_of_another_release_is_listed_and_named(house: House) ->
 
 
 async def answer_in_time(
-    client: httpx.AsyncClient, path: str, body: Any, wanted: int
+    client: httpx.AsyncClient, endpoint: str, body: Any, wanted: int
 ) -> httpx.Response:
     """Send again what says that it may be: on a busy machine a process may yet have to begin."""
     until = time.monotonic() + PATIENCE_SECONDS
+    method, _, path = endpoint.partition(" ")
+    of_none = path.replace("{name}", "nobody").replace("{v}", "1")
     while True:
-        found = await client.post(path, json=body)
+        found = await client.request(method, of_none, json=body)
         if found.status_code != 503 or wanted == 503 or time.monotonic() > until:
             return found
         assert int(found.headers["retry-after"]) >= 1
@@ -196,27 +198,28 @@ async def answer_in_time(
 async def test_every_documented_body_is_taken(house: House) -> None:
     """No body is refused for itself; what some need is not there, as there is no history here."""
     lacking = {
-        "/models/bandit/feedback": 404,
-        "/models/tail-slo/outcome": 503,
-        "/models/tail/outcome": 503,
-        "/models/capacity-planning/outcome": 503,
-        "/models/capacity/outcome": 503,
-        "/models/extreme-events": 503,
-        "/telemetry": 409,
-        "/features/datasets": 503,
-        "/sources/{name}/backfill": 403,  # an operator's
+        "POST /models/bandit/feedback": 404,
+        "POST /models/tail-slo/outcome": 503,
+        "POST /models/tail/outcome": 503,
+        "POST /models/capacity-planning/outcome": 503,
+        "POST /models/capacity/outcome": 503,
+        "POST /models/extreme-events": 503,
+        "POST /telemetry": 409,
+        "POST /features/datasets": 503,
     }
+    documented = documented_bodies((REPOSITORY / "docs/endpoints.md").read_text())
+    needed = {each: needed_role(*each.split(" ")) or Role.VIEWER for each in documented}
+    lacking |= {each: 403 for each, role in needed.items() if not Role.CLIENT.includes(role)}
     seen: dict[str, httpx.Response] = {}
     async with house.client() as client:
-        for path, body in documented_bodies((REPOSITORY / "docs/endpoints.md").read_text()).items():
-            wanted = lacking.get(path, 200)
-            of_none = path.replace("{name}", "nobody")
-            seen[path] = await answer_in_time(client, of_none, body, wanted)
-    assert len(seen) == 20
-    assert {path: found.status_code for path, found in seen.items()} == {
-        path: lacking.get(path, 200) for path in seen
+        for endpoint, body in documented.items():
+            wanted = lacking.get(endpoint, 200)
+            seen[endpoint] = await answer_in_time(client, endpoint, body, wanted)
+    assert len(seen) == 36
+    assert {endpoint: found.status_code for endpoint, found in seen.items()} == {
+        endpoint: lacking.get(endpoint, 200) for endpoint in seen
     }
-    assert "telemetry" in seen["/models/extreme-events"].json()["error"]["message"]
+    assert "telemetry" in seen["POST /models/extreme-events"].json()["error"]["message"]
 
 
 async def test_the_examples_are_answered(house: House, described: dict[str, Any]) -> None:
@@ -230,7 +233,7 @@ async def test_an_example_that_brings_its_own_values_is_answered(
     examples = described["components"]["schemas"]["ExtremesBody"]["examples"]
     (own,) = [each for each in examples if "values" in each]
     async with house.client() as client:
-        found = await answer_in_time(client, "/models/extreme-events", own, 200)
+        found = await answer_in_time(client, "POST /models/extreme-events", own, 200)
     assert found.status_code == 200, found.text
     assert found.json()["interval"] is not None
 

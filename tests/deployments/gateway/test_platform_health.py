@@ -5,6 +5,7 @@ import time
 from prometheus_client.core import GaugeMetricFamily
 from redis.asyncio import Redis
 
+from access.key_store import KeyStore
 from access.keys import Role
 from deployments.runtime.platform_health import (
     STALE_SECONDS,
@@ -17,6 +18,7 @@ from observability.background import LOOP_AGES
 from observability.exposition import Snapshot, encode
 from observability.snapshots import key
 from tests.deployments.house import House
+from tests.waiting import until
 
 PROBLEM = "raylet has not answered for 3 s"
 
@@ -62,6 +64,20 @@ async def test_status_and_ready_say_what_the_supervisor_sees(house: House, redis
     assert ready.status_code == 200  # it answers, and a balancer must keep sending
     assert ready.json()["parts"]["cluster"] is False
     assert not well["degraded"]
+
+
+async def test_the_status_names_keys_whose_records_cannot_be_read(
+    house: House, redis: Redis
+) -> None:
+    store, reasons = KeyStore(redis), house.context.degraded_reasons
+    await redis.hset(store.records_key, "f00d", '{"role": "auditor"}')
+    await redis.publish(store.channel, "f00d")
+    await until(lambda: reasons() != [])
+    async with house.client(Role.VIEWER) as client:
+        (reason,) = (await client.get("/status")).json()["degraded_reasons"]
+    assert "f00d" in reason
+    await store.revoke("f00d")
+    await until(lambda: reasons() == [])
 
 
 async def test_a_supervisor_that_is_gone_shows_by_the_age_of_its_word(redis: Redis) -> None:

@@ -20,7 +20,7 @@ class Behind:
 
 
 @pytest.fixture(autouse=True)
-def _no_door_is_left() -> Iterator[None]:
+def _no_ingress_is_left() -> Iterator[None]:
     yield
     shortcut._ingresses.clear()
 
@@ -40,13 +40,13 @@ async def through(app: Shortcut, method: str, path: str, key: str = "") -> list[
     return sent
 
 
-async def test_without_a_door_everything_passes_on() -> None:
+async def test_without_an_ingress_everything_passes_on() -> None:
     behind = Behind()
     assert await through(Shortcut(behind), "POST", PATH) == []
     assert behind.passed == [PATH]
 
 
-async def test_inference_goes_to_the_door_and_the_rest_passes_on(house: House) -> None:
+async def test_inference_goes_to_the_ingress_and_the_rest_passes_on(house: House) -> None:
     behind = Behind()
     open_shortcut(house.ingress)
     app = Shortcut(behind)
@@ -54,9 +54,9 @@ async def test_inference_goes_to_the_door_and_the_rest_passes_on(house: House) -
     for path in (PATH, "/api/v1" + PATH):
         assert (await through(app, "POST", path, key))[0]["status"] == 200
     assert behind.passed == []
-    for method, path in (("GET", PATH), ("POST", "/config/versions"), ("GET", "/health")):
+    for method, path in (("GET", PATH), ("POST", "/config/deploy"), ("GET", "/health")):
         assert await through(app, method, path, key) == []
-    assert behind.passed == [PATH, "/config/versions", "/health"]
+    assert behind.passed == [PATH, "/config/deploy", "/health"]
     await app({"type": "lifespan"}, None, None)  # type: ignore[arg-type] # nobody calls them
     assert behind.passed[-1] == "lifespan"
 

@@ -18,9 +18,11 @@ from config_store.shipped import default_document
 from config_store.store import ConfigStore
 from deployments.api.telemetry import EntityShown
 from deployments.history import actor as history_actor
-from deployments.history.actor import PROOF_SECONDS, History
+from deployments.history import measured, opening, recorded
+from deployments.history.actor import History
 from deployments.history.client import ANSWER_SECONDS
 from deployments.history.questions import Questions
+from deployments.history.recorded import PROOF_SECONDS
 from features.telemetry.seen import entities as entities_seen
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.clickhouse.home import known_home
@@ -93,9 +95,9 @@ async def test_a_proof_is_looked_for_no_longer_than_somebody_waits(
         finally:
             ended.set()
 
-    monkeypatch.setattr(actor._lookup, "proof", hangs)
+    monkeypatch.setattr(actor._recorded._lookup, "proof", hangs)
     assert PROOF_SECONDS < ANSWER_SECONDS
-    monkeypatch.setattr(history_actor, "PROOF_SECONDS", 0.01)
+    monkeypatch.setattr(recorded, "PROOF_SECONDS", 0.01)
     with pytest.raises(TimeoutError):
         await actor.proof("01a1f80f-b119-7000-807c-fcbeaee3293f")
     assert ended.is_set()
@@ -120,7 +122,7 @@ async def test_two_platforms_do_not_write_into_one_server(
     monkeypatch.setenv("CLICKHOUSE_URL", "http://127.0.0.1:8123")
     with EmbeddedClickhouse(tmp_path / "server") as server, monkeypatch.context() as unclosed:
         unclosed.setattr(server, "close", lambda: None)  # a client goes, the server stays
-        unclosed.setattr(history_actor, "open_store", lambda *_: server)
+        unclosed.setattr(opening, "open_store", lambda *_: server)
         first = make()
         await first.__init__()
         unclosed.setenv("BALLAST_REDIS_PREFIX", "other:")
@@ -141,7 +143,7 @@ async def test_it_tells_of_entities_what_clients_are_shown(actor: Any, redis: Re
     assert found
     assert {source for each in found for source in each.sources} == {"demo"}
     assert all(each.cadence_seconds == 60 and each.missing["load"] == 0 for each in found)
-    entity, now = found[0].entity, time.time()
+    entity, now = found[0].entity, int(time.time())  # as whole as the intervals
     minutes = await actor.series(entity, "load", 86_400, None)
     assert set(np.diff(minutes.ts).tolist()) == {60}
     assert now - 86_400 <= minutes.ts[0]
@@ -161,7 +163,7 @@ async def test_the_list_of_entities_is_read_once_for_all_who_ask(
         asked.append(args)
         return read(*args)
 
-    monkeypatch.setattr(history_actor, "entities_seen", counted)
+    monkeypatch.setattr(measured, "entities_seen", counted)
     assert await actor.entities() == []
     start = datetime(2026, 3, 2, tzinfo=UTC)
     await ConfigStore(redis).bootstrap(default_document(), "ada", "a start", start)
@@ -170,7 +172,7 @@ async def test_the_list_of_entities_is_read_once_for_all_who_ask(
     first, second = await asyncio.gather(actor.entities(), actor.entities())
     assert first == second != []  # what is measured first is shown at once
     assert len(asked) == 2
-    actor._entities_until = 0.0  # later
+    actor._measured._entities_until = 0.0  # later
     assert await actor.entities()
     assert len(asked) == 3
 
@@ -197,7 +199,7 @@ async def test_one_that_fails_half_way_through_opening_leaves_nothing_open(
 
     tasks, connections = asyncio.all_tasks(), len(await redis.client_list())
     with monkeypatch.context() as patch:
-        patch.setattr(history_actor, "create_tables", fail)
+        patch.setattr(opening, "create_tables", fail)
         with pytest.raises(ClickhouseUnavailableError, match="planted"):
             await make().__init__()
     assert asyncio.all_tasks() == tasks

@@ -16,6 +16,7 @@ from deployments.history.discovery import HistoryActor, history
 from deployments.history.questions import Questions
 from features.errors import SourceAwayError
 from observability.errors import ArchiveElsewhereError
+from tests.waiting import until
 
 # The actors here answer their arguments, of whatever type.
 ROWS: Any = Questions.rows
@@ -100,7 +101,7 @@ async def test_while_the_gcs_is_away_the_loop_goes_on_and_the_question_ends_in_t
     client = HistoryClient(find)
     with pytest.raises(HistoryAwayError, match="cannot be found at the moment"):
         await client.ask(ROWS, 1)
-    assert turns > 5
+    await until(lambda: turns > 5)  # it is still being looked for
     back.set()
     assert await client.ask(ROWS, 1) == (1,)
     turning.cancel()

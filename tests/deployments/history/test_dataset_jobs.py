@@ -1,8 +1,10 @@
 """Training sets as jobs: made and certified, cancelled, told again after a restart."""
 
 from collections.abc import AsyncIterator
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,42 +12,76 @@ import pytest
 from redis.asyncio import Redis
 
 from config_store.document import FeatureConfig
+from config_store.own_features import catalogue_of
+from deployments.api.datasets import DatasetShown
+from deployments.history import dataset_jobs
 from deployments.history.dataset_jobs import (
     KEPT_SECONDS,
     MOST_WAITING,
-    RESTARTED,
     DatasetAsked,
-    DatasetJob,
     DatasetJobs,
 )
+from deployments.jobs.job import RESTARTED, is_over
+from features.datasets import certificate
 from features.datasets.spine import Spine
+from features.definitions.catalogue import Catalogue
+from features.functions.evaluated import Functions
+from features.functions.folder import ModuleText
+from features.functions.kept import KeptModules
 from features.telemetry.tables import append, create_measurements
+from features.vectors.functions import FunctionFeatures
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.schema import create_tables
 from tests.deployments.history.lived import NOON, ZONE, live
 from tests.measurements import telemetry_of
 from tests.waiting import until
 
-NAMES = ("request_rate", "cpu_mean_1h", "load_score", "hour_of_day", "failures")
+NAMES = ("request_rate", "cpu_mean_1h", "load_score", "hour_of_day", "failures", "doubled")
 CONFIG = FeatureConfig.model_validate(
-    {"definitions": {"failures": {"expression": "error_rate * request_rate"}}}
+    {
+        "definitions": {
+            "failures": {"expression": "error_rate * request_rate"},
+            "doubled": {"function": "own:doubled", "inputs": ["failures"]},
+            # Of what streams say no past is kept: it is published, and in no digest.
+            "odder": {"function": "own:doubled", "inputs": ["anomaly_score"]},
+        },
+        "function_seconds": 60.0,
+    }
 )
+MODULE = ModuleText(
+    "own",
+    b"def doubled(failures=None, anomaly_score=None):\n"
+    b"    return failures * 2 if failures is not None else anomaly_score + 1\n",
+)
+
+
+def catalogue(config: FeatureConfig = CONFIG) -> Catalogue:
+    digests = dict.fromkeys(("doubled", "odder"), MODULE.sha256)
+    return catalogue_of(config.definitions, config.stale_after_seconds, digests)
 
 
 class Hall:
     """A store in which the live path has published for an hour, and the jobs over it."""
 
-    def __init__(self, store: EmbeddedClickhouse, folder: Path) -> None:
+    def __init__(self, store: EmbeddedClickhouse, folder: Path, kept: KeptModules) -> None:
+        self.kept = kept
         self.now = NOON + 4000.0
         self.store = store
         self.folder = folder
         self.jobs = self.open()
 
     def open(self) -> DatasetJobs:
-        return DatasetJobs(self.store, self.folder, lambda _: ZONE, lambda: self.now)
+        return DatasetJobs(
+            self.store,
+            self.folder,
+            lambda _: ZONE,
+            lambda: self.now,
+            catalogue_of=catalogue,
+            kept=self.kept,
+        )
 
-    async def ended(self, job: DatasetJob) -> DatasetJob:
-        await until(lambda: job.is_over)
+    async def ended(self, job: DatasetShown) -> DatasetShown:
+        await until(lambda: is_over(job))
         return job
 
 
@@ -54,8 +90,11 @@ async def hall(tmp_path: Path, redis: Redis) -> AsyncIterator[Hall]:
     with EmbeddedClickhouse(tmp_path / "store") as store:
         create_tables(store)
         create_measurements(store)
-        await live(store, redis)
-        hall = Hall(store, tmp_path / "datasets")
+        kept = KeptModules(tmp_path / "functions")
+        kept.keep(MODULE)
+        with closing(Functions(kept, lambda: 60.0)) as functions:
+            await live(store, redis, FunctionFeatures(catalogue(), functions))
+        hall = Hall(store, tmp_path / "datasets", kept)
         await hall.jobs.start()
         yield hall
         await hall.jobs.close()
@@ -86,6 +125,7 @@ async def test_a_set_is_made_certified_and_fetched(hall: Hall, tmp_path: Path) -
     assert [row["request_rate"] for row in rows] == [10.0, 10.0, 20.0, 65.0]
     assert [row["served"] for row in rows] == [False, True, True, True]
     assert rows[2]["failures"] == 10.0
+    assert [row["doubled"] for row in rows] == [2 * row["failures"] for row in rows]
     assert rows[2]["hour_of_day"] == 13.0
     paths = [path for path in hall.folder.rglob("*") if path.is_dir()]
     assert all(path.stat().st_mode & 0o077 == 0 for path in paths)
@@ -105,7 +145,16 @@ async def test_a_leak_is_found_by_the_replay(hall: Hall) -> None:
     assert await hall.jobs.piece(job.id, 0) is None
 
 
-async def test_jobs_wait_for_each_other_are_cancelled_and_bounded(hall: Hall) -> None:
+async def test_jobs_wait_for_each_other_are_cancelled_and_bounded(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = list[Path]()
+
+    def noted(store: Any, wanted: Any, spine: Any, path: Path, **more: Any) -> dict[str, Any]:
+        begun.append(path)
+        return certificate.make(store, wanted, spine, path, **more)
+
+    monkeypatch.setattr(dataset_jobs, "make", noted)
     many = np.linspace(0, 3600, 40_000).tolist()
     jobs = [await hall.jobs.begin(asked(*many, sample=0)) for _ in range(MOST_WAITING)]
     assert await hall.jobs.begin(asked(62.0)) is None
@@ -117,6 +166,7 @@ async def test_jobs_wait_for_each_other_are_cancelled_and_bounded(hall: Hall) ->
         await hall.ended(each)
     assert {each.state for each in jobs if each} <= {"cancelled", "done"}
     assert "cancelled" in {each.state for each in jobs if each}
+    assert len(begun) < MOST_WAITING  # what was cancelled while it waited never began
     assert not [*hall.folder.rglob("*.part")]
 
 
@@ -132,12 +182,13 @@ async def test_a_restart_tells_what_it_interrupted_and_keeps_what_is_done(hall: 
     (interrupted / "job.json").write_text(text)
     again = hall.open()
     await again.start()
-    assert again.jobs[done.id].state == "done"
-    assert again.jobs[interrupted.name].reason == RESTARTED
+    told = {each.id: each for each in await again.all()}
+    assert told[done.id].state == "done"
+    assert told[interrupted.name].reason == RESTARTED
     hall.now += KEPT_SECONDS + 1
     new = await again.begin(asked(62.5))
     assert new is not None
-    await until(lambda: new.is_over)
-    assert set(again.jobs) == {new.id}
+    await until(lambda: is_over(new))
+    assert [each.id for each in await again.all()] == [new.id]
     assert not (hall.folder / done.id).exists()
     await again.close()

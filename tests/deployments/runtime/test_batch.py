@@ -1,3 +1,4 @@
+from dataclasses import fields
 from typing import Any, get_args
 
 import numpy as np
@@ -45,6 +46,26 @@ def test_a_batch_arrives_as_it_left(columns: dict[str, Any], entities: list[str]
     assert_same(again.columns, columns)
 
 
+def test_rows_that_are_taken_keep_what_is_said_of_the_whole_batch() -> None:
+    lists = {"keys": list("KLMN"), "ids": list("wxyz"), "requests": list("rstu")}
+    owners = [("k1", 3), None, ("k2", 5), None]
+    sent = Batch("capacity", list("abcd"), {"x": np.arange(4.0)}, asks=[{"n": n} for n in range(4)])
+    for name, values in lists.items():
+        setattr(sent, name, values)
+    sent.owners, sent.budget_s, sent.version, sent.config_hash = owners, 0.5, 7, "9f3c"
+    sent.items, sent.emergency, sent.beside = 2, True, True
+    left = sent.take([0, 2])
+    assert (left.entities, left.columns["x"].tolist()) == (["a", "c"], [0.0, 2.0])
+    assert (left.asks, left.owners) == ([{"n": 0}, {"n": 2}], [("k1", 3), ("k2", 5)])
+    for name, values in lists.items():
+        assert getattr(left, name) == [values[0], values[2]]
+    assert left.items == 1  # of the last two rows one is left
+    by_row = {"entities", "columns", "asks", "owners", "items", *lists}
+    for each in fields(Batch):  # those that are yet to come too
+        if each.name not in by_row:
+            assert getattr(left, each.name) == getattr(sent, each.name), each.name
+
+
 @given(COLUMNS)
 def test_a_prediction_arrives_as_it_left(columns: dict[str, Any]) -> None:
     sent = Prediction(columns, "tail/xgboost-quantile", "1.2.0")
@@ -84,8 +105,43 @@ def test_a_judgement_arrives_as_it_left(
     again = Judgement.from_frame(travelled(sent.to_frame()))
     assert_same(again.columns, columns)
     assert [LEVELS[int(code)] for code in again.levels] == levels
-    assert again.fallback.astype(bool).tolist() == fallback
+    assert again.fallback.tolist() == fallback
     assert (again.violations, again.policy) == (violations, "9f3c")
+    assert (again.overrides, again.unchecked, again.emergency) == ({}, False, "")
+
+
+def test_what_people_put_over_a_judgement_arrives_too() -> None:
+    sent = Judgement({}, np.zeros(1), np.ones(1), policy="9f3c", version=3)
+    sent.overrides, sent.unchecked, sent.emergency = {0: {"action": "o1"}}, True, "by ada"
+    again = Judgement.from_frame(travelled(sent.to_frame()))
+    assert again.overrides == {0: {"action": "o1"}}
+    assert (again.unchecked, again.emergency) == (True, "by ada")
+
+
+def test_what_a_policy_refuses_travels_and_what_is_left_keeps_its_place() -> None:
+    sent = Judgement(
+        {"x": np.array([1.0, 2.0, 3.0])},
+        np.array([0.0, 2.0, 3.0]),
+        np.array([0.0, 1.0, 1.0]),
+        {1: [{"rule": "r"}], 2: [{"rule": "s"}]},
+        "9f3c",
+        refusals={1: {"code": "policy", "message": "no"}},
+        alarms={1: "r", 2: "s"},
+    )
+    again = Judgement.from_frame(travelled(sent.to_frame()))
+    assert (again.refusals, again.alarms) == (sent.refusals, sent.alarms)
+    left = again.take([0, 2])
+    assert left.columns["x"].tolist() == [1.0, 3.0]
+    assert (left.levels.tolist(), left.fallback.tolist()) == ([0.0, 3.0], [0.0, 1.0])
+    assert (left.violations, left.alarms) == ({1: [{"rule": "s"}]}, {1: "s"})
+    assert (left.refusals, left.policy) == ({}, "9f3c")
+
+
+def test_a_judgement_without_refusals_is_the_frame_that_it_was_before_there_were_any() -> None:
+    sent = Judgement({"x": np.ones(1)}, np.zeros(1), np.zeros(1), {}, "9f3c")
+    frame = sent.to_frame()
+    assert frame.head == {"violations": {}, "policy": "9f3c"}
+    assert set(frame.columns) == {"x", "_level", "_fallback"}
 
 
 @given(COLUMNS, NAMES, NAMES, arrays(np.float64, N, elements=st.floats(allow_nan=True)))

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from deployments.runtime.champions import Champions, Named
+from config_store.document import PinnedModel
+from config_store.shipped import default_document
+from deployments.runtime.champions import Champions, NamedModel
 from models.errors import UnknownModelError
 from models.model_version import ModelVersion
 from tests.waiting import until
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
-CHAMPION, CHALLENGER = Named("tail/x", "champion"), Named("tail/x", "challenger")
+CHAMPION, CHALLENGER = NamedModel("tail/x", "champion"), NamedModel("tail/x", "challenger")
 
 
 class Registry:
@@ -20,11 +22,11 @@ class Registry:
     def __init__(self) -> None:
         self.points = {CHAMPION: "1.0.0", CHALLENGER: "1.1.0"}
         self.loads: list[str] = []
-        self.unknown: set[Named] = set()
+        self.unknown: set[NamedModel] = set()
         self.gate = threading.Event()
         self.gate.set()
 
-    def find(self, named: Named) -> ModelVersion:
+    def find(self, named: NamedModel) -> ModelVersion:
         if named in self.unknown:
             raise UnknownModelError(f"no {named.model} is trained")
         if named not in self.points:
@@ -108,7 +110,7 @@ async def test_what_no_version_names_any_more_is_let_go(
 async def test_an_alias_without_a_model_keeps_none_of_the_others_back(
     registry: Registry, champions: Champions[str]
 ) -> None:
-    nobody = Named("tail/x", "nobody")
+    nobody = NamedModel("tail/x", "nobody")
     champions.prefetch(nobody)
     await until(lambda: not champions._loads._running)
     for named in (CHAMPION, CHALLENGER):
@@ -129,7 +131,7 @@ async def test_an_alias_without_a_model_keeps_none_of_the_others_back(
 async def test_an_alias_that_names_nothing_yet_is_no_failure_and_is_picked_up(
     registry: Registry, champions: Champions[str]
 ) -> None:
-    young = Named("tail/young", "champion")
+    young = NamedModel("tail/young", "champion")
     registry.unknown.add(young)
     with pytest.raises(UnknownModelError):
         await champions.get(young)
@@ -147,3 +149,36 @@ async def test_an_alias_that_names_nothing_yet_is_no_failure_and_is_picked_up(
     with pytest.raises(UnknownModelError):
         await champions.follow([young], young)
     assert champions.loaded(young) is not None
+
+
+async def test_what_is_pinned_is_looked_up_once_and_never_again(
+    registry: Registry, champions: Champions[str]
+) -> None:
+    pinned = NamedModel("tail/x", "champion", PinnedModel(version="1.0.0"), follows=False)
+    registry.points[pinned] = "1.0.0"
+    await champions.get(pinned)
+    del registry.points[pinned]  # the registry and its files are gone
+    await champions.follow([pinned], pinned)
+    assert (await champions.get(pinned)).model == "model 1.0.0"
+    assert registry.loads == ["1.0.0"]
+
+
+async def test_versions_with_one_pin_share_a_model_and_it_goes_with_the_last(
+    registry: Registry, champions: Champions[str]
+) -> None:
+    registry.points[CHAMPION] = "1.0.0"
+    pinned = NamedModel("tail/x", "champion", PinnedModel(version="1.0.0"), follows=False)
+    registry.points[pinned] = "1.0.0"
+    assert await champions.get(CHAMPION) is await champions.get(pinned)
+    await champions.follow([], CHAMPION)
+    assert champions.loaded(pinned) is None
+    assert registry.loads == ["1.0.0"]
+
+
+def test_a_version_names_its_model_by_the_pin_that_it_has() -> None:
+    document, pin = default_document(), PinnedModel(version="1.2.0", digest="d")
+    assert NamedModel.of(document, "tail/x", "champion").follows
+    pins = document.model_copy(update={"models": {"tail/x": pin}})
+    found = NamedModel.of(pins, "tail/x", "champion")
+    assert (found.pin, found.follows) == (pin, False)
+    assert NamedModel.of(pins, "tail/y", "champion").pin is None

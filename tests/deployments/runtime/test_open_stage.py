@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from config_store.store import Version
 from deployments.runtime import listener
+from deployments.runtime.autoscaling.signals import BUSY, RESERVED, SPARE, WAIT
 from deployments.runtime.listener import Listener
 from deployments.runtime.open_stage import OpenStage
 from deployments.runtime.stage import Stage
@@ -92,10 +93,25 @@ async def test_it_works_by_the_active_version_and_closing_ends_everything(
 
 
 @pytest.mark.usefixtures("cluster")
+async def test_serve_is_told_of_the_load_on_either_transport() -> None:
+    opened = await OpenStage.opened("tail", Echo)
+    try:
+        told = opened.record_autoscaling_stats()
+        metrics = opened.stage.replica.metrics.registry
+    finally:
+        await opened.close()
+    assert {BUSY, WAIT, SPARE, RESERVED} == told.keys()
+    labels = {"deployment": "tail"}
+    assert metrics.get_sample_value("replica_busy_cores", labels) == told[BUSY]
+    assert metrics.get_sample_value("replica_wait_seconds", labels) == told[WAIT]
+
+
+@pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize(
     ("owner", "part"),
     [
         (Echo, "prepare"),  # before the replica opens
+        (Echo, "warm"),  # the same
         (StorageWatch, "look"),  # once it follows the configuration
         (Echo, "configure"),  # at its first version
     ],
@@ -110,7 +126,8 @@ async def test_one_that_fails_half_way_through_opening_leaves_nothing_open(
         made.append(Echo(replica))
         return made[0]
 
-    monkeypatch.setattr("deployments.runtime.replica.FIRST_CONFIG_SECONDS", 0.2)
+    if part == "configure":  # as long as it waits for a version that it can go by
+        monkeypatch.setattr("deployments.runtime.replica.FIRST_CONFIG_SECONDS", 1.0)
     fail = fail_at_once if part == "configure" else fail_later
     monkeypatch.setattr(owner, part, fail)
     with pytest.raises(Exception, match="planted"):

@@ -8,6 +8,7 @@ from ray.serve._private import replica
 from ray.serve.config import HTTPOptions
 
 from deployments.runtime.private_ports import bind_to_own_address
+from tests.ports import any_free_port
 from tests.waiting import until
 
 # Linux answers on all of 127.0.0.0/8, so each can stand for a node's address.
@@ -17,12 +18,6 @@ NODE, SOMEWHERE_ELSE = "127.0.0.3", "127.0.0.2"
 async def answer(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"here"})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def listens(host: str, port: int) -> bool:
@@ -42,7 +37,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_gateway_listens_on_loopback_and_at_its_nodes_address_alone() -> None:
     bind_to_own_address()
     bind_to_own_address()  # each replica of a process asks for it
-    port = free_port()
+    port = any_free_port()
     task, server = await replica.start_asgi_http_server(
         answer,
         HTTPOptions(host="0.0.0.0", port=port),

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray._private.state
 import ray._private.worker
 import ray.actor
-from ray._private import node
+from ray._private import node, ray_constants, services
+from ray.dashboard import dashboard
+from ray.dashboard.modules.serve import serve_head
 from ray.serve._private import controller, http_util, replica, utils
 
 from deployments.runtime import ray_internals
@@ -71,6 +74,27 @@ def test_monitors_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bare.start_log_monitor() is None
 
 
+def test_the_dashboard_is_started_in_one_place_and_told_what_to_load() -> None:
+    source = inspect.getsource(services.start_api_server)
+    assert source.count("start_ray_process(") == 1
+    assert "ray_constants.PROCESS_TYPE_DASHBOARD" in source
+    assert hasattr(serve_head, ray_internals.SERVE_PAGES)
+    assert '"--modules-to-load"' in Path(dashboard.__file__).read_text()
+
+
+def test_only_the_dashboard_is_told_to_load_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+
+    def start(command: list[str], _type: str, **_: Any) -> None:
+        started.append(command)
+
+    monkeypatch.setattr(services, "start_ray_process", start)
+    ray_internals.serve_pages_only()
+    services.start_ray_process(["raylet"], ray_constants.PROCESS_TYPE_RAYLET, fate_share=True)
+    services.start_ray_process(["dashboard"], ray_constants.PROCESS_TYPE_DASHBOARD, fate_share=True)
+    assert started == [["raylet"], ["dashboard", "--modules-to-load=ServeHead"]]
+
+
 class _Process:
     def __init__(self, pid: int) -> None:
         self.process = self
@@ -98,6 +122,14 @@ def test_the_head_names_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
         ("raylet", 8, 4711),
         ("dashboard", 9, None),
     ]
+
+
+def test_the_free_cpus_are_those_of_each_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's public figure is their sum, in which two halves of a place look like one."""
+    nodes = {"one": {"CPU": 0.1, "memory": 1.0}, "two": {"memory": 1.0}, "three": {"CPU": 1.5}}
+    assert callable(ray._private.state.available_resources_per_node)
+    monkeypatch.setattr(ray._private.state, "available_resources_per_node", lambda: nodes)
+    assert ray_internals.free_cpus() == [0.1, 0.0, 1.5]
 
 
 def test_reports_go_where_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,15 +9,32 @@ from redis.asyncio import Redis
 import deployments.runtime.replica
 from config_store.document import BanditsConfig
 from config_store.errors import NothingLoadedError
+from config_store.running import RunningVersions
 from config_store.shipped import default_document
 from config_store.store import ConfigStore, Version
 from deployments.runtime.replica import Replica
-from observability.snapshots import gather
+from observability.snapshots import gather, retire
+from tests.deploying import deployed
 from tests.redis_server import RedisServer
 from tests.waiting import PATIENCE_SECONDS, until
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 Make = Callable[..., Replica]
+
+
+class Rounds:
+    """Counts how often a replica was about to publish."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+    async def more(self, count: int) -> None:
+        """Wait for so many from now on."""
+        wanted = self.count + count
+        await until(lambda: self.count >= wanted)
 
 
 @pytest.fixture
@@ -47,10 +64,9 @@ async def bootstrap(redis: Redis) -> None:
 
 
 async def change(redis: Redis) -> None:
-    """Activate a second version."""
+    """Bring a second version into force."""
     changed = default_document().model_copy(update={"bandits": BanditsConfig(canary_cap=0.05)})
-    store = ConfigStore(redis)
-    await store.activate(await store.publish(changed, "ada", "a change", NOW))
+    await deployed(redis, changed)
 
 
 async def test_it_opens_with_the_active_configuration_and_follows_it(
@@ -64,6 +80,64 @@ async def test_it_opens_with_the_active_configuration_and_follows_it(
     assert (version.number, seen) == (1, [1])
     await change(redis)
     await until(lambda: seen == [1, 2])
+    await replica.close()
+
+
+async def test_one_that_answers_is_known_to_whoever_waits_for_every_replica(
+    make: Make, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployments.runtime.replica, "PUBLISH_SECONDS", 100.0)
+    await bootstrap(redis)
+    replica = make("tail", lambda _: None)
+    await replica.open()
+    (known,) = await RunningVersions(redis).all()
+    assert (known.role, known.version) == ("tail", 1)
+    await replica.close()
+    assert await RunningVersions(redis).all() == []
+
+
+async def test_metrics_are_taken_after_work_and_seldom_without(
+    make: Make, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployments.runtime.replica, "QUIET_TURNS", 10**9)
+    await bootstrap(redis)
+    taken = 0
+
+    def count() -> None:
+        nonlocal taken
+        taken += 1
+
+    replica = make("tail", _ignore, count)
+    await replica.open()
+    await until(lambda: taken > 0 and replica._quiet_turns > 0)
+    quiet, reported = taken, replica._quiet_turns
+    await until(lambda: replica._quiet_turns > reported + 5)  # it still tells what it goes by
+    assert taken == quiet
+    replica.note_work()
+    await until(lambda: taken == quiet + 1)
+    await change(redis)
+    await until(lambda: taken > quiet + 1)
+    monkeypatch.setattr(deployments.runtime.replica, "QUIET_TURNS", 2)
+    rounds = taken + 3
+    await until(lambda: taken > rounds)
+    await replica.close()
+
+
+async def test_one_that_was_taken_for_dead_is_waited_for_by_its_new_name_alone(
+    make: Make, redis: Redis
+) -> None:
+    await bootstrap(redis)
+    rounds = Rounds()
+    replica = make("tail", _ignore, rounds)
+    await replica.open()
+    name = replica._publisher.name
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await retire(redis, name, (await gather(redis)).get(name, b"")):  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.005)
+    await until(lambda: replica._publisher.name != name)
+    await rounds.more(2)
+    known = [each.replica for each in await RunningVersions(redis).all()]
+    assert known == [replica._publisher.name]
     await replica.close()
 
 
@@ -108,16 +182,11 @@ async def test_its_metrics_are_published_under_a_name_of_their_own(
     make: Make, redis: Redis
 ) -> None:
     await bootstrap(redis)
-    counted = 0
-
-    def count() -> None:
-        nonlocal counted
-        counted += 1
-
-    replicas = [make("tail", _ignore, count) for _ in range(2)]
+    rounds = Rounds()
+    replicas = [make("tail", _ignore, rounds) for _ in range(2)]
     for replica in replicas:
         await replica.open()
-    await until(lambda: counted > 3)
+    await rounds.more(4)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while len(await gather(redis)) < len(replicas):  # noqa: ASYNC110 - Redis tells nobody
             await asyncio.sleep(0.005)
@@ -131,21 +200,14 @@ async def test_publishing_outlives_an_outage(
     make: Make, redis: Redis, redis_server: RedisServer
 ) -> None:
     await bootstrap(redis)
-    rounds = 0
-
-    def count() -> None:
-        nonlocal rounds
-        rounds += 1
-
-    replica = make("tail", _ignore, count)
+    rounds = Rounds()
+    replica = make("tail", _ignore, rounds)
     await replica.open()
     redis_server.kill()
-    failing = rounds + 3
-    await until(lambda: rounds > failing)
+    await rounds.more(4)
     redis_server.start()
     await redis.flushall()
-    working = rounds + 2
-    await until(lambda: rounds > working)
+    await rounds.more(3)
     assert len(await gather(redis)) == 1
     await replica.close()
 

@@ -9,8 +9,9 @@ from config_store.shipped import default_document
 from config_store.store import Version
 from deployments.runtime.batch import Batch, Columns, Judgement
 from deployments.runtime.transport.frame import ASK, decode, encode
-from deployments.safety.deployment import Judge, Safety
-from deployments.tail.deployment import _answer
+from deployments.safety.deployment import Safety
+from deployments.safety.judge import Judge
+from deployments.tail.answering import answer_rows
 from models.tail.xgboost_quantile import TailModel
 from safety.checker import Checker
 from safety.fallback import Fallback
@@ -33,7 +34,7 @@ def batch_of(columns: Columns) -> Batch:
 def predicted(tail_model: TailModel) -> Batch:
     """Give a batch as safety gets it: what was asked, and what the model made of it."""
     columns = tail_rows(64, seed=8)
-    return batch_of(columns | _answer(tail_model, columns))
+    return batch_of(columns | answer_rows(tail_model, columns))
 
 
 def fallback(columns: Columns, n: int) -> dict[str, Any]:
@@ -128,9 +129,8 @@ def test_a_judgement_travels_whole(judge: Judge, predicted: Batch) -> None:
 
 
 async def test_the_deployment_goes_by_the_policy_of_the_version_it_is_given(
-    predicted: Batch,
+    predicted: Batch, safety: Safety
 ) -> None:
-    safety: Any = object.__new__(Safety)
     document = default_document()
     made = datetime(2026, 3, 2, tzinfo=UTC)
     caps = document.safety.families["tail"].caps.model_copy(update={"max_workers_step": 1.0})

@@ -11,10 +11,11 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from deployments.runtime.batch import Columns, Prediction
-from deployments.runtime.champions import Champions, Named
+from deployments.runtime.champions import Champions, NamedModel
 from deployments.runtime.coverage.online_offsets import OnlineOffsets
 from deployments.runtime.transport.frame import Frame
-from deployments.tail.deployment import _ORDINARY, Tail, _answer, _answerable, _numbers
+from deployments.tail.answering import ORDINARY, answer_rows, answerable, numbers
+from deployments.tail.deployment import Tail
 from models.model_version import ModelVersion
 from models.needs import TAIL
 from models.tail.inputs import BOUNDS
@@ -39,14 +40,14 @@ def test_a_row_is_answerable_up_to_the_bounds_of_each_column(name: str) -> None:
     low, high = BOUNDS[name]
     outside = [math.nextafter(low, -math.inf), math.nextafter(high, math.inf)]
     values = np.array([low, high, *outside, math.nan, math.inf, -math.inf])
-    columns = {other: np.full(len(values), _ORDINARY) for other in BOUNDS}
-    good = _answerable(columns | {name: values})
+    columns = {other: np.full(len(values), ORDINARY) for other in BOUNDS}
+    good = answerable(columns | {name: values})
     missing = name in TAIL.can_do_without
     assert good.tolist() == [True, True, False, False, missing, False, False]
 
 
 def test_the_place_of_a_refused_row_is_kept_by_one_that_is_answerable() -> None:
-    assert _answerable({name: np.array([_ORDINARY]) for name in BOUNDS}).all()
+    assert answerable({name: np.array([ORDINARY]) for name in BOUNDS}).all()
 
 
 def test_answers_travel_as_numbers_which_mean_what_they_meant() -> None:
@@ -56,7 +57,7 @@ def test_answers_travel_as_numbers_which_mean_what_they_meant() -> None:
         "autoscale_workers": np.array([12, 3]),
         "extrapolated": np.array([True, False]),
     }
-    found = _numbers(answers)
+    found = numbers(answers)
     assert {column.dtype for column in found.values()} == {np.dtype(np.float64)}
     assert [ACTIONS[int(code)] for code in found["action"]] == ["page", "none"]
     assert found["autoscale_workers"].tolist() == [12.0, 3.0]
@@ -65,7 +66,7 @@ def test_answers_travel_as_numbers_which_mean_what_they_meant() -> None:
 
 def test_ordinary_rows_are_the_models_own_answers(tail_model: TailModel) -> None:
     columns = tail_rows(64, seed=1)
-    found, own = _answer(tail_model, columns), tail_model.predict(columns)
+    found, own = answer_rows(tail_model, columns), tail_model.predict(columns)
     assert found.keys() == own.keys() >= set(tail_policy().outputs)
     for name in found.keys() - {"action"}:
         np.testing.assert_array_equal(found[name], own[name].astype(np.float64))
@@ -74,9 +75,9 @@ def test_ordinary_rows_are_the_models_own_answers(tail_model: TailModel) -> None
 
 def test_a_row_that_the_model_cannot_take_costs_no_other_its_answer(tail_model: TailModel) -> None:
     columns = tail_rows(9, seed=2)
-    whole = _answer(tail_model, columns)
+    whole = answer_rows(tail_model, columns)
     columns["load"][2], columns["slo_ms"][5], columns["error_rate"][7] = -1.0, math.nan, 1.5
-    found = _answer(tail_model, columns)
+    found = answer_rows(tail_model, columns)
     for row in range(9):
         if row in (2, 5, 7):
             assert all(math.isnan(column[row]) for column in found.values())
@@ -86,21 +87,21 @@ def test_a_row_that_the_model_cannot_take_costs_no_other_its_answer(tail_model: 
 
 def test_a_batch_of_nothing_but_refused_rows_is_answered_too(tail_model: TailModel) -> None:
     columns = {name: np.full(3, math.nan) for name in BOUNDS}
-    assert not _answerable(columns).any()
-    assert all(np.isnan(column).all() for column in _answer(tail_model, columns).values())
+    assert not answerable(columns).any()
+    assert all(np.isnan(column).all() for column in answer_rows(tail_model, columns).values())
 
 
 def test_a_batch_that_the_model_refuses_has_no_columns(tail_model: TailModel) -> None:
     columns: Any = tail_rows(2, seed=3) | {"error_rate": np.array([True, False])}
-    assert _answer(tail_model, columns) == {}
+    assert answer_rows(tail_model, columns) == {}
 
 
 def test_a_row_has_the_same_bits_alone_and_among_others(tail_model: TailModel) -> None:
     columns = tail_rows(64, seed=4)
     columns["infra"][11] = math.inf
-    together = _answer(tail_model, columns)
+    together = answer_rows(tail_model, columns)
     for row in range(64):
-        alone = _answer(tail_model, taken(columns, [row]))
+        alone = answer_rows(tail_model, taken(columns, [row]))
         assert bits(alone, 0) == bits(together, row)
 
 
@@ -118,7 +119,7 @@ def serving(model: TailModel, online: Any = ()) -> Any:
 
 async def asked(tail: Any, columns: Columns, entities: list[str]) -> Prediction:
     frame = Frame(columns, {"family": "tail", "entities": entities})
-    return Prediction.from_frame(await tail.answer(frame, Named(TailModel.name, "champion")))
+    return Prediction.from_frame(await tail.answer(frame, NamedModel(TailModel.name, "champion")))
 
 
 async def test_of_an_entity_within_one_bucket_the_answer_says_what_is_not_known(
@@ -169,13 +170,13 @@ async def test_the_deployment_names_the_model_that_answered(tail_model: TailMode
     tail = serving(tail_model)  # nobody has told an outcome
     metrics = tail.replica.metrics
     columns = tail_rows(3, seed=5)
-    named = Named(TailModel.name, "champion")
+    named = NamedModel(TailModel.name, "champion")
     found = Prediction.from_frame(await tail.answer(Frame(columns, {"family": "tail"}), named))
     assert (found.model, found.model_version) == ("tail/xgboost-quantile", "1.4.0")
     assert found.digest == "d1"
     assert found.of_demo
     assert found.take([0]).of_demo
-    np.testing.assert_equal(found.columns, _answer(tail_model, columns))
+    np.testing.assert_equal(found.columns, answer_rows(tail_model, columns))
     counted = metrics.registry.get_sample_value(
         "model_inference_duration_seconds_count", {"model": "tail/xgboost-quantile"}
     )

@@ -1,14 +1,16 @@
 """A real store in a folder, and what a source gives."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from features.telemetry.tables import create_measurements
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.schema import create_tables
 from tests.deployments.telemetry.posting import a_minute
+from tests.deployments.telemetry.running import Running
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +26,19 @@ def measured(tmp_path: Path) -> Iterator[EmbeddedClickhouse]:
         create_tables(store)
         create_measurements(store)
         yield store
+
+
+@pytest.fixture
+async def running(
+    measured: EmbeddedClickhouse,
+    redis: Redis,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Running]:
+    """Give a service that follows what a test activates."""
+    monkeypatch.setenv("BALLAST_HOME", str(tmp_path))
+    monkeypatch.setenv("BALLAST_HISTORY_DAYS", "1")
+    running = Running(measured, redis)
+    await running.service.start()
+    yield running
+    await running.end()

@@ -18,14 +18,15 @@ from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.schema import create_tables
 from observability.timeline.store import read as read_events
 from tests.clickhouse_server import ClickhouseServer, running_clickhouse
-from tests.deployments.telemetry.test_clickhouse_followed import Running
-from tests.deployments.telemetry.test_service import eventually
+from tests.deployments.telemetry.running import Running
+from tests.waiting import eventually
 
 MINUTE, MINUTES = 60, 70
 TABLE = (
     "CREATE TABLE minutes (minute DateTime, service String, host String, rps Float64,"
     " p99_ms Float64, broken Nullable(Float64)) ENGINE = MergeTree ORDER BY (service, minute)"
 )
+
 RATE: dict[str, Any] = {"kind": "gauge", "column": "rps", "over": "sum"}
 LATENCY: dict[str, Any] = {"kind": "gauge", "column": "p99_ms"}
 
@@ -74,8 +75,7 @@ class World:
         await self.running.service.start()
 
     async def close(self) -> None:
-        await self.running.service.close()
-        await self.running.metrics.loops.stop()
+        await self.running.end()
 
     async def state(self) -> SourceState | None:
         told = await read_states(self.redis)
@@ -149,7 +149,7 @@ async def test_a_unit_that_is_off_is_held_back_over_a_restart_until_it_is_forced
 
     await eventually(lambda: world.events("publication_refused"))
     await world.restart()
-    await eventually(lambda: "tables" in world.running.service._running)
+    await eventually(lambda: "tables" in world.running.service._running.following)
     again = await world.held_back()
     assert again.held_back == state.held_back
     assert len(world.events("publication_refused")) == 1
@@ -220,9 +220,9 @@ async def test_a_change_within_bounds_is_followed_by_itself(world: World) -> Non
 
 async def test_a_name_that_is_given_anew_has_nothing_to_be_compared_with(world: World) -> None:
     await world.running.activate()
-    await eventually(lambda: "tables" not in world.running.service._running)
+    await eventually(lambda: "tables" not in world.running.service._running.following)
     world.running.now += 61
-    await eventually(lambda: world.running.service._removals.is_new("tables"))
+    await eventually(lambda: world.running.service._configured._removals.is_new("tables"))
     wrong = world.config(metrics={"p99_ms": LATENCY | {"times": 1000.0}})
     await world.running.activate(tables=wrong)
     await eventually(lambda: world.is_slow(40_000.0))

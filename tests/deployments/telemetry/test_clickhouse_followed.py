@@ -1,46 +1,27 @@
 """A ClickHouse is followed as any source is: while it is away, slow or empty, and after that."""
 
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import orjson
 import pytest
-from prometheus_client import CollectorRegistry
-from redis.asyncio import Redis
 
-from config_store.shipped import default_document
-from config_store.sources import ClickhouseSource, PushSource, SourceConfig, SourcesConfig
-from config_store.store import ConfigStore
-from deployments.telemetry.demo import Demo
+from config_store.sources import ClickhouseSource, PushSource
 from deployments.telemetry.followed import Followed
-from deployments.telemetry.service import TelemetryService
 from features.sources.breaker import FAILURES, Breaker
-from features.sources.checks import checked
 from features.sources.clickhouse.server import ClickhouseServer as Asked
 from features.sources.clickhouse.source import ClickhouseSource as Source
 from features.sources.http.connection import Limits
-from features.sources.posted import Posted, steps
-from features.telemetry.by_source import sources_present
-from features.telemetry.intake import Intake, packed_entries
+from features.telemetry.intake import Intake
 from features.telemetry.source_states import read_states
-from features.telemetry.tables import create_measurements
-from features.vectors.published import PublishedVectors
-from features.vectors.vector import GROUPS, matrix_of
-from observability.clickhouse.embedded import EmbeddedClickhouse
-from observability.metrics import Metrics
-from observability.schema import create_tables
 from observability.timeline.store import read as read_events
-from settings.environment import Settings
 from tests.clickhouse_server import ClickhouseServer, running_clickhouse
+from tests.deployments.telemetry.running import POSTED, Running, measured_twice, posted
 from tests.deployments.telemetry.test_followed import Kept
-from tests.deployments.telemetry.test_service import NOW as ANY_TIME
-from tests.deployments.telemetry.test_service import eventually
+from tests.waiting import eventually
 
 MINUTE = 60
-TEN_MINUTES = 600
 QUICK = Limits(attempts=2, pause_seconds=0.001)
 START = 1_700_000_040
 TABLE = (
@@ -191,74 +172,6 @@ async def test_rows_that_are_inserted_minutes_later_are_waited_for(
     await world.asked.close()
 
 
-class Running:
-    """The whole service over a store of its own, with a clock that goes when told."""
-
-    def __init__(self, store: EmbeddedClickhouse, redis: Redis) -> None:
-        self.store, self.redis = store, redis
-        # What is posted is known by the clock of Redis, which is behind this one: no step may end
-        # between what was measured last and now, or windows had the one row and not the other.
-        self.now = (time.time() // TEN_MINUTES + 1) * TEN_MINUTES + 7 * MINUTE + 5
-        self.metrics = Metrics(CollectorRegistry())
-        demo = Demo(store, Settings())
-        self.service = TelemetryService(store, redis, self.metrics, demo, wall=self.wall)
-
-    def wall(self) -> float:
-        return self.now
-
-    async def activate(self, **named: SourceConfig) -> None:
-        document = default_document().model_copy(
-            update={"sources": SourcesConfig.model_validate({"named": named})}
-        )
-        store = ConfigStore(self.redis)
-        await store.activate(await store.publish(document, "a test", "sources", ANY_TIME))
-
-    def present(self) -> dict[str, int]:
-        return sources_present(self.store)
-
-    async def vector(self, entity: str) -> np.ndarray:
-        """Give the features that were published last of an entity."""
-        (found,) = await PublishedVectors(self.redis).read([entity])
-        assert found is not None
-        layout, vector = found
-        return matrix_of(layout, [vector])[0, -len(layout.names) :]
-
-    async def newest(self, entity: str) -> float:
-        """Tell which interval they are of."""
-        (found,) = await PublishedVectors(self.redis).read([entity])
-        if found is None:
-            return 0.0
-        layout, vector = found
-        return float(matrix_of(layout, [vector])[0, 1 + GROUPS.index("Live")])
-
-
-@pytest.fixture
-async def running(
-    redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Running]:
-    monkeypatch.setenv("BALLAST_HOME", str(tmp_path))
-    monkeypatch.setenv("BALLAST_HISTORY_DAYS", "1")
-    with EmbeddedClickhouse(tmp_path / "history") as store:
-        create_tables(store)
-        create_measurements(store)
-        running = Running(store, redis)
-        await running.service.start()
-        yield running
-        await running.service.close()
-        await running.metrics.loops.stop()
-
-
-def posted(body: bytes, now: float) -> list[bytes]:
-    """Read a body as a gateway does."""
-    reading = steps(body, csv=False)
-    while True:
-        try:
-            next(reading)
-        except StopIteration as done:
-            found: Posted = done.value
-            return packed_entries(checked(found.rows, now=now, cadence_seconds=MINUTE))
-
-
 class Twice:
     """The same measurements, inserted into a table and posted."""
 
@@ -271,7 +184,7 @@ class Twice:
         rows = ", ".join(f"({ts}, 'table', {rate!r}, {p99!r})" for ts, (rate, p99) in both)
         self.server.run(f"INSERT INTO minutes VALUES {rows}")  # noqa: S608 - our own numbers
         body = [
-            {"entity": "push", "ts": ts, "request_rate": rate, "p99_ms": p99}
+            {"entity": POSTED, "ts": ts, "request_rate": rate, "p99_ms": p99}
             for ts, (rate, p99) in both
         ]
         entries = posted(orjson.dumps({"rows": body}), self.running.now)
@@ -282,20 +195,8 @@ async def test_a_table_and_a_push_give_the_same_features_to_the_bit(
     running: Running, server: ClickhouseServer
 ) -> None:
     twice = Twice(running, server)
-    last = int(running.now) // MINUTE * MINUTE - MINUTE
-    await twice.measure([last - MINUTE * back for back in range(90, -1, -1)])
-    await running.activate(tables=config(server, lateness_seconds=0), push=PushSource())
-    await eventually(lambda: running.present() == {"tables": 91, "push": 91})
-    # Windows are as of whole steps: all of it is known by the next one of each.
-    running.now += 2 * 3600
-    await twice.measure([last + 2 * 3600])
-
-    async def are_published() -> bool:
-        newest = [await running.newest(entity) for entity in ("table", "push")]
-        return newest == [last + 2 * 3600] * 2
-
-    await eventually(are_published)
-    by_table, by_push = await running.vector("table"), await running.vector("push")
+    tables = config(server, lateness_seconds=0)
+    by_table, by_push = await measured_twice(running, twice.measure, "table", tables=tables)
     assert np.isfinite(by_table).sum() > 10
     assert by_table.tobytes() == by_push.tobytes()
 
@@ -314,7 +215,7 @@ async def test_it_is_paused_and_removed_without_a_restart(
 
     await eventually(is_live)
     await running.activate(tables=config(server, lateness_seconds=0, paused=True))
-    await eventually(lambda: "tables" not in running.service._running)
+    await eventually(lambda: "tables" not in running.service._running.following)
     server.asked()
     insert(server, now, now + MINUTE)
     running.now += MINUTE

@@ -14,7 +14,7 @@ import pytest
 from redis.asyncio import Redis
 
 from config_store.sources import EntityFacts, KafkaSource, PushSource, SourcesConfig
-from deployments.gateway.posted_telemetry import check
+from deployments.gateway.telemetry.posted_telemetry import check
 from deployments.telemetry.building import kafka_source
 from deployments.telemetry.consumed import ConsumedSource
 from deployments.telemetry.place import SourcePlace

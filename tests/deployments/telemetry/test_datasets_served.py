@@ -7,22 +7,30 @@ what was read.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from config_store.document import FeatureConfig
+from config_store.own_features import catalogue_of
 from config_store.sources import EntityFacts
 from deployments.telemetry.publishing import FeaturePublisher
 from features.datasets.build import Builder, Wanted
 from features.datasets.kept import kept_features
 from features.datasets.spine import Spine
+from features.functions.evaluated import Functions
+from features.functions.folder import ModuleText
+from features.functions.kept import KeptModules
 from features.telemetry.mappings import WHOLE, note_mapping
 from features.telemetry.tables import append
+from features.vectors.functions import FunctionFeatures
 from features.vectors.published import PublishedVectors
 from features.vectors.reading import Features, Reading
 from observability.clickhouse.embedded import EmbeddedClickhouse
@@ -38,14 +46,42 @@ FACTS = {
     "risk": EntityFacts(time_zone="Asia/Tokyo"),
     "plain": EntityFacts(),
 }
-CATALOGUE = FeatureConfig.model_validate(
+MODULE = ModuleText(
+    "own",
+    b"""
+import numpy as np
+
+def headroom(load, active_workers):
+    return np.exp(-load) * np.where(np.isnan(active_workers), 1.0, active_workers)
+
+def odd(failures, cpu_mean_1h, hour_of_day):
+    if (failures > 1e3).any():
+        raise ValueError("too many")
+    return np.log1p(failures) / cpu_mean_1h + hour_of_day
+""",
+)
+OWN = FeatureConfig.model_validate(
     {
         "definitions": {
             "failures": {"expression": "error_rate * request_rate", "low": 0},
             "unusual": {"expression": "where(cpu_sd_24h > 0, cpu_mean_1h / cpu_sd_24h, 0)"},
+            "headroom": {"function": "own:headroom", "inputs": ["load", "active_workers"]},
+            "odd": {
+                "function": "own:odd",
+                "inputs": ["failures", "cpu_mean_1h", "hour_of_day"],
+                "high": 1e4,
+            },
+            "after": {"expression": "headroom * 2 - odd"},
         }
     }
-).catalogue()
+)
+CATALOGUE = catalogue_of(
+    OWN.definitions,
+    OWN.stale_after_seconds,
+    {"headroom": MODULE.sha256, "odd": MODULE.sha256},
+)
+# Longer than any pause of a busy machine: what is slow is missing live, and in no training set.
+SECONDS = 60.0
 
 NAMES = kept_features(CATALOGUE, ())
 READING = Reading(CATALOGUE, NAMES)
@@ -121,12 +157,12 @@ _asked = st.lists(
 class Platform:
     """The live path with a clock that the test turns."""
 
-    def __init__(self, store: EmbeddedClickhouse, redis: Redis) -> None:
+    def __init__(self, store: EmbeddedClickhouse, redis: Redis, own: FunctionFeatures) -> None:
         self.now_ms = START * 1000
         self._store = store
         self._vectors = PublishedVectors(redis)
         self._publisher = FeaturePublisher(
-            store, redis, lambda: self.now_ms / 1000, FACTS.__getitem__
+            store, redis, lambda: self.now_ms / 1000, FACTS.__getitem__, lambda: own
         )
 
     async def take_in(self, came: Came) -> None:
@@ -158,6 +194,7 @@ class Platform:
 async def live(
     store: EmbeddedClickhouse,
     url: str,
+    own: FunctionFeatures,
     came: Sequence[Came],
     corrected: Sequence[Corrected],
     asked: Sequence[tuple[str, int]],
@@ -166,7 +203,7 @@ async def live(
     redis = open_redis(url)
     try:
         await redis.flushdb()
-        platform = Platform(store, redis)
+        platform = Platform(store, redis, own)
         events: list[tuple[int, int, Came | Corrected | int]] = [
             (each.at_ms, 0, each) for each in came
         ]
@@ -187,6 +224,26 @@ async def live(
         await redis.aclose()
 
 
+@pytest.fixture
+def kept(tmp_path: Path) -> KeptModules:
+    found = KeptModules(tmp_path / "functions")
+    found.keep(MODULE)
+    return found
+
+
+@pytest.fixture
+def own(kept: KeptModules) -> Iterator[FunctionFeatures]:
+    """Give the functions of the live path, which has a process of its own."""
+    with closing(Functions(kept, lambda: SECONDS)) as functions:
+        yield FunctionFeatures(CATALOGUE, functions)
+
+
+@pytest.fixture
+def later(kept: KeptModules) -> Iterator[Functions]:
+    with closing(Functions(kept, lambda: SECONDS, must_give=True)) as functions:
+        yield functions
+
+
 @given(_came, _corrected, _asked)
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -194,6 +251,8 @@ async def live(
 def test_a_row_is_what_was_served_at_its_moment(
     measured: EmbeddedClickhouse,
     redis_server: RedisServer,
+    own: FunctionFeatures,
+    later: Functions,
     came: list[Came],
     corrected: list[Corrected],
     asked: list[tuple[str, int, int]],
@@ -202,13 +261,13 @@ def test_a_row_is_what_was_served_at_its_moment(
     measured.execute("TRUNCATE TABLE publications")
     measured.execute("TRUNCATE TABLE measurement_mappings")
     questions = [(entity, at + later) for entity, at, later in asked]
-    lived = asyncio.run(live(measured, redis_server.url, came, corrected, questions))
+    lived = asyncio.run(live(measured, redis_server.url, own, came, corrected, questions))
     measured.execute("OPTIMIZE TABLE measurements FINAL")
     spine = Spine(
         np.array([entity for entity, _ in questions]),
         np.array([START * 1000 + at_ms for _, at_ms in questions]),
     )
-    wanted = Wanted(CATALOGUE, NAMES, FACTS.__getitem__)
+    wanted = Wanted(CATALOGUE, NAMES, FACTS.__getitem__, later)
     rows = 0
     for made in Builder(measured, wanted, spine).made():
         for at, place in enumerate(made.places.tolist()):

@@ -16,8 +16,9 @@ from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.schema import create_tables
 from settings.environment import Settings
 from tests.deployments.telemetry.posting import MINUTE, a_minute
-from tests.deployments.telemetry.test_service import Service, eventually
+from tests.deployments.telemetry.test_service import Service
 from tests.kafka_broker import KafkaBroker, running
+from tests.waiting import eventually
 
 
 @pytest.fixture

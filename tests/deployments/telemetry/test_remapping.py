@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from config_store.sources import (
+    CandlesSource,
     ClickhouseSource,
     LogsSource,
     PostedLogsSource,
@@ -239,3 +240,31 @@ def test_corrected_rules_of_tables_end_what_they_changed(
     assert [row["ended"].split(",") for row in found if row["ended"]] == (
         [] if ended is None else [ended]
     )
+
+
+@pytest.mark.parametrize(
+    ("changed", "ended"),
+    [
+        ({}, []),
+        ({"metrics": {"request_rate": {"kind": "per_second", "field": "trades"}}}, "request_rate"),
+        ({"names": {"trades": "n", "time": "t"}}, WHOLE),
+        ({"asked": {"start": "since"}}, WHOLE),
+    ],
+)
+def test_corrected_rules_of_candles_end_what_they_changed(
+    measured: EmbeddedClickhouse, changed: dict[str, Any], ended: list[str] | str
+) -> None:
+    mapping = {
+        "names": {"trades": "n"},
+        "metrics": {"request_rate": {"kind": "per_second", "field": "volume"}},
+    }
+
+    def market(**more: Any) -> CandlesSource:
+        fields = {"url": "http://market:8080", "symbols": ["A"], "mapping": mapping | more}
+        return CandlesSource.model_validate(fields)
+
+    Remapping("market", market()).apply(measured, 1_000)
+    since, whole = Remapping("market", market(**changed)).apply(measured, 2_000)
+    assert (since, whole) == ((2_000, ended == WHOLE) if ended else (0, False))
+    found = measured.query("SELECT ended FROM measurement_mappings WHERE source = 'market'")
+    assert [row["ended"] for row in found if row["ended"]] == ([ended] if ended else [])

@@ -1,6 +1,5 @@
 """Telemetry comes in by what the configuration says, into a real store, with a real Redis."""
 
-import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +14,7 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from config_store.document import FeatureConfig
 from config_store.shipped import default_document
 from config_store.sources import (
     EntityFacts,
@@ -23,12 +23,12 @@ from config_store.sources import (
     RemoteWriteSource,
     SourcesConfig,
 )
-from config_store.store import ConfigStore
 from deployments.telemetry import place, removals
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.entity_limit import EntityLimit
 from deployments.telemetry.followed import Stretch
 from deployments.telemetry.service import TelemetryService
+from features.functions.kept import FunctionModules
 from features.sources.logs.stream import LineStream
 from features.sources.remote_write.stream import SampleStream
 from features.sources.source import Gathered
@@ -40,6 +40,7 @@ from features.telemetry.intake import Intake, packed_entries
 from features.telemetry.source_states import read_states
 from features.telemetry.tables import create_measurements
 from features.vectors.published import PublishedVectors
+from features.vectors.reading import Reading
 from features.vectors.vector import matrix_of
 from observability.clickhouse.embedded import EmbeddedClickhouse
 from observability.errors import QueryRejectedError
@@ -47,8 +48,9 @@ from observability.metrics import Metrics
 from observability.schema import create_tables
 from observability.timeline.store import read
 from settings.environment import Settings
+from tests.deploying import deployed
 from tests.deployments.telemetry.test_followed import rows
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import eventually
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE = 60
@@ -58,6 +60,7 @@ class Service:
     """The service over a store in a folder, and what an operator and a client do."""
 
     def __init__(self, store: EmbeddedClickhouse, redis: Redis, settings: Settings) -> None:
+        modules = FunctionModules(settings.functions_folder, settings.paths.functions)
         self.store = store
         self.redis = redis
         self.metrics = Metrics(CollectorRegistry())
@@ -66,6 +69,7 @@ class Service:
             redis,
             self.metrics,
             Demo(store, settings),
+            modules,
             keep_days=settings.measurement_days,
         )
 
@@ -77,10 +81,9 @@ class Service:
         await self.service.close()
         await self.metrics.loops.stop()
 
-    async def activate(self, sources: SourcesConfig) -> None:
-        store = ConfigStore(self.redis)
-        document = default_document().model_copy(update={"sources": sources})
-        await store.activate(await store.publish(document, "a test", "sources", NOW))
+    async def activate(self, sources: SourcesConfig, features: FeatureConfig | None = None) -> None:
+        changed = {"sources": sources} | ({} if features is None else {"features": features})
+        await deployed(self.redis, default_document().model_copy(update=changed))
 
     async def post(self, entity: str, ts: int, rate: float, source: str = "cron") -> None:
         columns = rows(np.array([ts])).columns()
@@ -100,6 +103,8 @@ class Service:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("BALLAST_HOME", str(tmp_path))
     monkeypatch.setenv("BALLAST_HISTORY_DAYS", "1")
+    monkeypatch.setenv("BALLAST_FUNCTIONS_FOLDER", str(tmp_path / "own"))
+    (tmp_path / "own").mkdir(mode=0o755)
     return Settings()
 
 
@@ -127,19 +132,6 @@ async def begin(
 
 
 PUSH = SourcesConfig(named={"cron": PushSource()})
-
-
-async def eventually(holds: Callable[[], Any]) -> None:
-    """Wait until it is so: of another process's parts nobody is told."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        found = holds()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return
-        assert time.monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.01)
 
 
 async def test_without_a_source_the_demo_is_followed_with_all_its_past(
@@ -209,7 +201,7 @@ async def test_what_was_made_up_is_taken_back_whatever_fails_on_the_way(
         append(*args, **named)
 
     monkeypatch.setattr(place, "append", slow)
-    demo = running.service._running["demo"].followed
+    demo = running.service._running.following["demo"].followed
     demo.stretch = Stretch(demo.stretch.oldest, demo.stretch.newest - 60)
     await eventually(begun.is_set)
     await running.activate(PUSH)
@@ -372,7 +364,7 @@ async def test_a_name_that_is_given_again_begins_with_nothing(
     await running.activate(
         SourcesConfig(named={"cron": RemoteWriteSource.model_validate({"mapping": mapping})})
     )
-    await eventually(lambda: "cron" in running.service._receiving)
+    await eventually(lambda: "cron" in running.service._running.receiving)
     await redis.set("ballast:sources:cron:positions", b"{}")
     await running.activate(PUSH)
 
@@ -473,3 +465,27 @@ async def test_logs_are_read_and_their_restarts_come_onto_the_timeline(
     await eventually(lambda: running.present() == {"shop-logs": 3})
     found = running.store.query("SELECT request_rate, p99_ms FROM measurements")
     assert found == [{"request_rate": 0.1, "p99_ms": 5.0}] * 3
+
+
+async def test_a_users_function_is_published_with_what_is_posted(
+    begin: Callable[[], Any], settings: Settings, redis: Redis
+) -> None:
+    assert settings.functions_folder is not None
+    module = settings.functions_folder / "team.py"
+    module.write_text("def doubled(request_rate):\n    return request_rate * 2\n")
+    module.chmod(0o644)
+    running = await begin()
+    own = {"doubled": {"function": "team:doubled", "inputs": ["request_rate"]}}
+    features = FeatureConfig.model_validate({"definitions": own, "function_seconds": 60})
+    await running.activate(PUSH, features)
+    definitions = running.service.definitions
+    await eventually(lambda: "doubled" in definitions.own.names)
+    minute = int(time.time()) // MINUTE * MINUTE - MINUTE
+    await running.post("billing", minute, 12.0)
+    reading = Reading(definitions.catalogue(features), ["doubled"])
+
+    async def doubled() -> bool:
+        found = await PublishedVectors(redis).read(["billing"])
+        return bool(reading.read(found, time.time()).values[0, 0] == 24.0)
+
+    await eventually(doubled)

@@ -6,31 +6,31 @@ import numpy as np
 import pytest
 
 from features.candidates.bounds import CandidateBounds
-from features.candidates.compared import Given, compare, outside
+from features.candidates.compared import VersionRows, compare, outside
 
 BOUNDS = CandidateBounds()
 ENTITIES, INTERVALS = 20, 60
-Change = Callable[[Given], Given]
+Change = Callable[[VersionRows], VersionRows]
 
 
-def given() -> Given:
+def given() -> VersionRows:
     random = np.random.default_rng(3)
     entity = np.repeat(np.array([f"shop-{at}" for at in range(ENTITIES)]), INTERVALS)
     latency = random.lognormal(3, 0.5, len(entity))
     errors = np.where(random.random(len(entity)) < 0.9, 0.0, 0.02)
-    return Given(entity, {"p99_ms": latency, "error_rate": errors}, INTERVALS)
+    return VersionRows(entity, {"p99_ms": latency, "error_rate": errors}, INTERVALS)
 
 
-def with_(before: Given, **columns: np.ndarray) -> Given:
+def with_(before: VersionRows, **columns: np.ndarray) -> VersionRows:
     return before._replace(columns={**before.columns, **columns})
 
 
-def rows(before: Given, chosen: np.ndarray) -> Given:
+def rows(before: VersionRows, chosen: np.ndarray) -> VersionRows:
     columns = {name: each[chosen] for name, each in before.columns.items()}
     return before._replace(entity=before.entity[chosen], columns=columns)
 
 
-def missing(before: Given, share: float) -> Given:
+def missing(before: VersionRows, share: float) -> VersionRows:
     numbers = before.columns["p99_ms"].copy()
     numbers[: int(share * len(numbers))] = np.nan
     return with_(before, p99_ms=numbers)
@@ -102,7 +102,7 @@ def test_entities_without_end_are_too_many_rows_and_bytes() -> None:
     columns = {
         name: np.concatenate([each.columns[name] for each in every]) for name in before.columns
     }
-    after = Given(np.concatenate([each.entity for each in every]), columns, INTERVALS)
+    after = VersionRows(np.concatenate([each.entity for each in every]), columns, INTERVALS)
     far = {each.of for each in outside(compare(before, after, BOUNDS))}
     assert far == {"rows an interval", "bytes an interval"}
     wide = CandidateBounds(most_rows=5, most_size=10)

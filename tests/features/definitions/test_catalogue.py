@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from deployments.gateway.feature_reader import how
+from deployments.gateway.features.reader import how
 from features.calendars.of_entity import calendar_values
 from features.definitions.catalogue import STORED, Catalogue
 from features.definitions.definition import Calendar, Definition, Kind, Live, Window

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from features.sources.simulator.platform import Platform
-from features.telemetry.columns import COLUMNS, EXEMPLARS, Telemetry
+from features.telemetry.columns import COLUMNS, EXEMPLARS, Telemetry, load_of
 
 NOON = 1_773_144_000  # 2026-03-10 12:00 UTC
 
@@ -50,3 +50,12 @@ def test_a_column_of_another_length_is_refused_by_name(hour: Telemetry) -> None:
 def test_a_column_of_another_kind_is_refused_by_name(hour: Telemetry) -> None:
     with pytest.raises(ValueError, match="column ts has dtype float64"):
         replace(hour, ts=hour.ts.astype(np.float64))
+
+
+def test_the_processors_stand_for_a_load_that_was_not_measured_and_for_no_other() -> None:
+    load = np.array([0.5, np.nan, np.nan, np.nan, np.nan])
+    cpu = np.array([0.9, 0.9, np.nan, 0.9, 0.9])
+    workers = np.array([4.0, 4.0, 4.0, np.nan, 0.0])
+    assert np.array_equal(
+        load_of(load, cpu, workers), [0.5, 0.9, np.nan, np.nan, np.nan], equal_nan=True
+    )

@@ -17,7 +17,7 @@ from features.definitions.catalogue import STORED, Catalogue
 from features.definitions.definition import HOUR, Window
 from features.telemetry.columns import Telemetry
 from features.telemetry.tables import append
-from features.vectors.as_of import whole
+from features.vectors.as_of import settled_step
 from features.vectors.computed import StoredFeatures
 from features.vectors.published import OWN
 from features.vectors.reading import Features, Reading
@@ -145,7 +145,7 @@ def test_windows_are_those_of_numpy_over_what_was_known_at_the_step(
         for definition in STORED:
             window = definition.computed
             if isinstance(window, Window):
-                steps = (whole(at, window.step_seconds), whole(at, 60), at)
+                steps = (settled_step(at, window.step_seconds), settled_step(at, 60), at)
                 values = [
                     (expected(rows, entity, window, step), step)
                     for step in steps

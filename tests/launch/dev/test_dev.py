@@ -17,7 +17,7 @@ import pytest
 
 from deployments.api.shipped import FAMILIES
 from launch import own_processes
-from launch.dev.__main__ import ROOMS
+from launch.dev.run import ROOMS
 from launch.run_record import Run, RunRecord
 from models.model_version import ModelVersion, folder_name
 from models.pointer import write_pointer

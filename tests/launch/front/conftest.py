@@ -12,9 +12,12 @@ import httpx
 import orjson
 import pytest
 
+from deployments.api.front_ids import HEADER
 from launch.front.process import FrontProcess
 from launch.front.servers import Server, publish
 from launch.front.watchdog import PROCESSES
+from tests.ports import any_free_port
+from tests.waiting import PATIENCE_SECONDS
 
 
 class QuietServer(ThreadingHTTPServer):
@@ -30,16 +33,24 @@ class Gateway:
 
     def __init__(self, name: str = "one") -> None:
         self.asked: list[str] = []
+        self.front_ids: list[list[str]] = []  # of each of these, what came in the front's header
+        self.hangs_up = False  # on what is no GET, after all of it was read
+        self.up_to_date = True
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                if self.path != "/-/healthz":
+                if self.path not in {"/-/healthz", "/-/up-to-date"}:
                     gateway.asked.append(self.path)
+                    gateway.front_ids.append(self.headers.get_all(HEADER, []))
                 self.rfile.read(int(self.headers.get("content-length", 0)))
-                self.send_response(200)
+                if gateway.hangs_up and self.command != "GET":
+                    self.close_connection = True
+                    return
+                knows = gateway.up_to_date or self.path != "/-/up-to-date"
+                self.send_response(200 if knows else 503)
                 self.send_header("content-length", str(len(name)))
                 self.end_headers()
                 self.wfile.write(name.encode())
@@ -89,17 +100,11 @@ def haproxies(folder: Path) -> list[int]:
         return []
 
 
-def eventually(what: str, holds: Callable[[], object], within_s: float = 60) -> None:
+def eventually(what: str, holds: Callable[[], object], within_s: float = PATIENCE_SECONDS) -> None:
     until = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < until, f"never so: {what}"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -118,7 +123,7 @@ def empty_front(
     monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
     folder = tmp_path_factory.mktemp("f")
     process = FrontProcess(folder, folder / "front.log")
-    front = Front(folder, free_port(), process)
+    front = Front(folder, any_free_port(), process)
     process.start("127.0.0.1", front.port)
     try:
         eventually("HAProxy runs", front.haproxies)
@@ -132,4 +137,5 @@ def front(empty_front: Front, gateway: Gateway) -> Front:
     publish(empty_front.folder, [gateway.server])
     eventually("the gateway is reached", lambda: empty_front.ask().status_code == 200)
     gateway.asked.clear()
+    gateway.front_ids.clear()
     return empty_front

@@ -9,7 +9,8 @@ import httpx
 
 from benchmarks.decisions.two_passes import GATEWAY
 from launch.front.servers import Server, publish
-from tests.launch.front.conftest import Front, free_port
+from tests.launch.front.conftest import Front
+from tests.ports import any_free_port
 from tests.waiting import PATIENCE_SECONDS, until
 
 CLIENTS = 12
@@ -55,7 +56,7 @@ class Asking:
 async def test_the_only_gateway_killed_is_answered_for_and_nobody_is_hung_up_on(
     empty_front: Front,
 ) -> None:
-    port = free_port()
+    port = any_free_port()
     publish(empty_front.folder, [Server("one", f"127.0.0.1:{port}")])
     async with Asking(empty_front) as asking:
         for _ in range(KILLS):

@@ -12,8 +12,8 @@ import httpx
 from launch.front.servers import Server, publish
 from launch.front.watchdog import PROCESSES
 from launch.own_processes import started_at
-from tests.launch.front.conftest import Front, Gateway, eventually, free_port
-from tests.ports import is_free
+from tests.launch.front.conftest import Front, Gateway, eventually
+from tests.ports import any_free_port, is_free
 from tests.stopping import stop
 
 KILLS = 3
@@ -123,7 +123,7 @@ def test_without_a_gateway_the_answer_is_503_with_a_time_to_come_back(empty_fron
 
 
 def test_a_gateway_that_is_gone_is_503_too(front: Front) -> None:
-    publish(front.folder, [Server("gone", f"127.0.0.1:{free_port()}")])
+    publish(front.folder, [Server("gone", f"127.0.0.1:{any_free_port()}")])
     eventually("it is told so", lambda: front.ask().status_code == 503)
     assert "retry-after" in front.ask().headers
 

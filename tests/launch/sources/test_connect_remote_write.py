@@ -72,8 +72,8 @@ def looked_at() -> Iterator[str]:
         yield server.url
 
 
-class Door(BaseHTTPRequestHandler):
-    """The platform's door, and a target to scrape."""
+class Platform(BaseHTTPRequestHandler):
+    """The platform as a sender sees it, and a target to scrape."""
 
     written: ClassVar[list[tuple[str, str | None, bytes]]] = []
 
@@ -95,9 +95,9 @@ class Door(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def door() -> Iterator[int]:
-    Door.written.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+def platform() -> Iterator[int]:
+    Platform.written.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Platform) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_port
@@ -143,7 +143,7 @@ async def test_a_prometheus_that_is_told_so_sends_what_the_mapping_needs_and_not
     file, key = tmp_path / "mapping.json", tmp_path / "key"
     file.write_text(MAPPING.model_dump_json())
     key.write_text("a-key")
-    with door() as port, RunRecord(settings.home) as record:
+    with platform() as port, RunRecord(settings.home) as record:
         record.claim()
         started = own_processes.started_at(os.getpid())
         assert started is not None
@@ -161,7 +161,7 @@ async def test_a_prometheus_that_is_told_so_sends_what_the_mapping_needs_and_not
         with running(None, config):
             await until(lambda: names() >= set(Needed(MAPPING).names))
     assert names() == {"http_requests_total", "queue_depth"}
-    assert {(path, key) for path, key, _ in Door.written} == {
+    assert {(path, key) for path, key, _ in Platform.written} == {
         ("/api/v1/write?source=edge", "Bearer a-key")
     }
     assert (await sources(redis))["edge"] == RemoteWriteSource(mapping=MAPPING)
@@ -179,7 +179,7 @@ async def test_the_page_shows_what_is_printed_for_its_mapping(tmp_path: Path) ->
 def names() -> set[str]:
     return {
         label.value
-        for _, _, body in Door.written
+        for _, _, body in Platform.written
         for series in V1["WriteRequest"].FromString(unpack(body)).timeseries
         for label in series.labels
         if label.name == "__name__"

@@ -15,6 +15,7 @@ from features.candidates.bounds import CandidateBounds
 from launch.cli import app
 from launch.sources.change import change_sources
 from launch.sources.listing import held_back
+from settings.environment import Settings
 from tests.launch.sources.test_commands import NOW
 
 pytestmark = pytest.mark.usefixtures("settings")
@@ -41,7 +42,7 @@ async def connected(redis: Redis) -> SourcesConfig:
 
 
 async def test_a_mapping_is_corrected_and_forced_and_the_rest_stays(
-    redis: Redis, tmp_path: Path
+    redis: Redis, tmp_path: Path, settings: Settings
 ) -> None:
     assert (await invoke("list")).exit_code == 0  # which ships the first configuration
     bounds = CandidateBounds(most_ratio=3.0)
@@ -49,7 +50,7 @@ async def test_a_mapping_is_corrected_and_forced_and_the_rest_stays(
     def connect(sources: SourcesConfig) -> SourcesConfig:
         return sources.model_copy(update={"named": SOURCES, "publishing": bounds})
 
-    await change_sources(redis, connect, "a test", NOW)
+    await change_sources(redis, settings.paths.models, connect, "a test", NOW)
     mapping = tmp_path / "mapping.json"
     mapping.write_text(json.dumps(QUERY | {"entity": "host"}))
     corrected = await invoke("correct", "tables", str(mapping))
@@ -69,7 +70,7 @@ async def test_a_mapping_is_corrected_and_forced_and_the_rest_stays(
     for words, said in (
         (("correct", "tables", str(mapping)), "entity"),
         (("correct", "tables", str(tmp_path / "none.json")), "holds no mapping that can be read"),
-        (("force", "desk"), "only of a prometheus or clickhouse source"),
+        (("force", "desk"), "only of a prometheus, clickhouse or candles source"),
         (("force", "nobody"), "nobody"),
     ):
         refused = await invoke(*words)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from redis.asyncio import Redis
 
+from config_store.alias_follower import AliasFollower
 from config_store.sources import PrometheusSource
 from config_store.store import ConfigStore
 from launch.bootstrap import prepare_redis
@@ -54,6 +55,18 @@ async def test_one_that_measures_requests_is_connected_at_the_first_start_only(
     assert {"request_rate", "p99_ms"} <= named["prometheus"].mapping.metrics.keys()
     assert await started(settings) == ""
     assert (await ConfigStore(redis).active()).number == 2
+
+
+async def test_that_models_were_pinned_at_a_start_is_nobodys_change(
+    settings: Settings, redis: Redis, prometheus: PrometheusServer
+) -> None:
+    await prepare_redis(settings)
+    settings.paths.models.mkdir(parents=True)
+    await AliasFollower(redis, settings.paths.models, time.time).step()
+    assert (await ConfigStore(redis).active()).number == 2
+    assert "was connected" in await started(with_url(settings, prometheus.url))
+    active = await ConfigStore(redis).active()
+    assert (active.number, set(active.document.sources.named)) == (3, {"prometheus"})
 
 
 async def test_one_that_lacks_latency_is_left_to_the_command(

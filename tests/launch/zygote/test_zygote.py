@@ -43,7 +43,7 @@ def plain() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def worker_seconds(plain: dict[str, str]) -> float:
-    """Give what a worker takes that is not forked; a forked one takes a tenth of that."""
+    """Give what a worker takes that is not forked; tests hold a forked one to a third of it."""
     return min(started(plain)[1] for _ in range(3))
 
 
@@ -60,7 +60,7 @@ def zygote(
 @pytest.fixture(scope="module")
 def forking(zygote: ZygoteProcess, plain: dict[str, str], worker_seconds: float) -> dict[str, str]:
     """Give the variables of a worker, once the zygote has imported what it needs."""
-    variables = plain | {SOCKET: str(zygote.door)}
+    variables = plain | {SOCKET: str(zygote.socket_path)}
     deadline = time.monotonic() + READY_SECONDS
     while started(variables)[1] > worker_seconds / 3:
         assert time.monotonic() < deadline, zygote.log.read_text()
@@ -102,7 +102,7 @@ def test_one_that_is_declined_and_gone_by_then_ends_nothing(
     stop(pid)  # so that it looks when they are gone
     for _ in range(3):
         with socket.socket(socket.AF_UNIX) as gone:
-            gone.connect(str(zygote.door))
+            gone.connect(str(zygote.socket_path))
             send(gone, own_order([sys.executable, "-c", "pass"]))
     os.kill(pid, signal.SIGCONT)
     assert started(forking)[0].returncode == 0

@@ -3,20 +3,20 @@
 import numpy as np
 import pytest
 
-from models.anomaly.fleet import Fleet, FleetScores, FleetSettings, Roster, by_member
+from models.anomaly.fleet import Fleet, FleetLayout, FleetScores, FleetSettings, by_member
 from models.elementwise import log
 from models.errors import ArtifactError, InvalidColumnError, ModelError
 from models.protocols import FloatArray
 
 MEMBERS, METRICS, MINUTES = 6, 4, 300
-ROSTER = Roster.even(MEMBERS, METRICS)
+ROSTER = FleetLayout.even(MEMBERS, METRICS)
 QUIET = np.random.default_rng(1).normal(size=(MINUTES, MEMBERS, METRICS)) + 10
 
 
 def followed(values: FloatArray, fleet: Fleet | None = None) -> FloatArray:
     """Give the members' scores of all minutes: (minutes, members)."""
     minutes, members, metrics = values.shape
-    fleet = fleet or Fleet(Roster.even(members, metrics))
+    fleet = fleet or Fleet(FleetLayout.even(members, metrics))
     return by_member(fleet.advance(values.reshape(minutes, members * metrics)).attribution, members)
 
 
@@ -97,7 +97,7 @@ def test_a_member_of_few_minutes_is_judged_by_the_noise_of_the_fleet() -> None:
 
 def test_metrics_of_one_quantity_may_share_a_weight() -> None:
     double = np.concatenate([QUIET, QUIET[:, :, :1]], axis=2)
-    shared = followed(double, Fleet(Roster(MEMBERS, (0.5, 1.0, 1.0, 1.0, 0.5))))
+    shared = followed(double, Fleet(FleetLayout(MEMBERS, (0.5, 1.0, 1.0, 1.0, 0.5))))
     assert shared == pytest.approx(followed(QUIET))
 
 
@@ -127,7 +127,7 @@ def test_the_first_minutes_only_teach() -> None:
     assert (scores[10:] > 0).all()
 
 
-def by_definition(values: FloatArray, roster: Roster, settings: FleetSettings) -> FloatArray:
+def by_definition(values: FloatArray, roster: FleetLayout, settings: FleetSettings) -> FloatArray:
     """Follow a fleet minute by minute in NumPy: (minutes, members * metrics)."""
     n = len(values)
     off, units, root_noise = (
@@ -155,7 +155,7 @@ def by_definition(values: FloatArray, roster: Roster, settings: FleetSettings) -
 @pytest.mark.parametrize(("window", "lasting", "memory"), [(15, 2, 1_440), (16, 3, 40), (2, 1, 2)])
 def test_it_computes_what_it_says(window: int, lasting: int, memory: int) -> None:
     settings = FleetSettings(window=window, lasting=lasting, memory=memory)
-    roster = Roster(MEMBERS, (0.5, 0.5, 1.0, 2.0))
+    roster = FleetLayout(MEMBERS, (0.5, 0.5, 1.0, 2.0))
     values = np.round(shifted(slice(200, 204), 2), 1)  # so that there are ties
     values[::7, 1] = -values[::7, 1]
     given = values.reshape(MINUTES, -1)
@@ -175,7 +175,7 @@ def test_points_one_by_one_and_all_at_once_end_at_the_same_bits() -> None:
 
 
 def test_taken_up_again_it_goes_on_to_the_same_bits() -> None:
-    roster = Roster(MEMBERS, (0.5, 0.5, 1.0, 2.0))
+    roster = FleetLayout(MEMBERS, (0.5, 0.5, 1.0, 2.0))
     for stop in (0, 1, 2, 7, 40):
         fleet = Fleet(roster, FleetSettings(window=9, lasting=3))
         followed(QUIET[:stop], fleet)
@@ -201,10 +201,10 @@ def test_a_refused_point_leaves_no_trace() -> None:
 def test_what_makes_no_fleet_is_refused() -> None:
     for members, metrics in ((0, 1), (1, 0)):
         with pytest.raises(ModelError, match="at least one of each"):
-            Roster.even(members, metrics)
+            FleetLayout.even(members, metrics)
     for wrong in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(ModelError, match="numbers above 0"):
-            Roster(MEMBERS, (1.0, wrong))
+            FleetLayout(MEMBERS, (1.0, wrong))
 
 
 @pytest.mark.parametrize("name", ["window", "prior", "lasting", "warmup", "memory"])
@@ -214,6 +214,6 @@ def test_settings_out_of_range_are_refused(name: str) -> None:
 
 
 def test_bytes_of_something_else_are_refused() -> None:
-    for wrong in (b"nothing", Fleet(Roster.even(1, 1)).encode()[:-1]):
+    for wrong in (b"nothing", Fleet(FleetLayout.even(1, 1)).encode()[:-1]):
         with pytest.raises(ArtifactError):
             Fleet.decode(wrong)

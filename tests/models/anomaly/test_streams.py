@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.anomaly.alarms import AlarmSettings
 from models.anomaly.bocpd import Scale
 from models.anomaly.bocpd_settings import BocpdSettings
-from models.anomaly.fleet import FleetSettings, Roster, by_member
+from models.anomaly.fleet import FleetLayout, FleetSettings, by_member
 from models.anomaly.isolation_stream import IsolationSettings
 from models.anomaly.rrcf import ForestSettings
 from models.anomaly.streams import AnomalyStreams, Detector, RegimeStreams
@@ -31,7 +31,7 @@ def streams_of(kind: str, dimensions: int = 2) -> Any:
         forest=ForestSettings(trees=5, size=32, shingle=2),
         isolation=IsolationSettings(trees=5, samples=16, window=64, regrow=20),
         fleet=FleetSettings(window=5, lasting=2),
-        roster=Roster.even(dimensions, 1),
+        roster=FleetLayout.even(dimensions, 1),
         alarms=ALARMS,
     )
 
@@ -176,13 +176,13 @@ def test_an_unknown_detector_is_refused() -> None:
 
 
 def test_a_fleet_needs_a_roster_of_its_dimensions() -> None:
-    for roster in (None, Roster.even(2, 3)):
+    for roster in (None, FleetLayout.even(2, 3)):
         with pytest.raises(ModelError, match="a fleet needs one with 5 dimensions"):
             AnomalyStreams(5, "fleet", roster=roster)
 
 
 def test_a_fleet_comes_back_only_to_its_own_roster() -> None:
-    rosters = [Roster.even(2, 3), Roster.even(3, 2), Roster(2, (1.0, 0.5, 0.5))]
+    rosters = [FleetLayout.even(2, 3), FleetLayout.even(3, 2), FleetLayout(2, (1.0, 0.5, 0.5))]
     for roster in rosters:
         streams = AnomalyStreams(6, "fleet", roster=roster)
         kept = streams.encode(streams.open(1))
@@ -196,7 +196,7 @@ def test_a_fleet_comes_back_only_to_its_own_roster() -> None:
 
 
 def test_a_fleet_alarms_on_a_fault_and_its_member_is_known() -> None:
-    roster = Roster.even(5, 3)
+    roster = FleetLayout.even(5, 3)
     values = np.random.default_rng(4).normal(size=(2_000, 15))
     values[-5:, 6:9] += 9.0
     streams = AnomalyStreams(15, "fleet", roster=roster)

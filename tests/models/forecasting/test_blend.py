@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.forecasting.blend import blend_weights, fit_blend, mean_weights
-from models.forecasting.rolling import Rolled
+from models.forecasting.rolling import PastForecasts
 
 MANY = 1e9  # so many separate looks that nothing is shrunk
 
 
-def rolled(errors: dict[str, np.ndarray], truth: np.ndarray, looks: float = MANY) -> Rolled:
-    return Rolled({name: truth + each for name, each in errors.items()}, truth, looks)
+def rolled(errors: dict[str, np.ndarray], truth: np.ndarray, looks: float = MANY) -> PastForecasts:
+    return PastForecasts({name: truth + each for name, each in errors.items()}, truth, looks)
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(2, 4))
@@ -59,8 +59,8 @@ def test_one_that_seldom_answered_is_left_out() -> None:
 
 def test_without_any_past_there_is_no_blend() -> None:
     nothing = np.full((3, 24), np.nan)
-    assert fit_blend(Rolled({"a": nothing}, nothing, 1.0), 0.9) is None
-    assert fit_blend(Rolled({}, np.zeros((3, 24)), 1.0), 0.9) is None
+    assert fit_blend(PastForecasts({"a": nothing}, nothing, 1.0), 0.9) is None
+    assert fit_blend(PastForecasts({}, np.zeros((3, 24)), 1.0), 0.9) is None
 
 
 def test_the_interval_widens_with_the_errors_and_leans_with_them() -> None:

@@ -12,9 +12,8 @@ from models.errors import TrainingDataError
 from models.forecasting.forecaster import HourlySeries
 from models.forecasting.prophet import ProphetForecaster
 from models.forecasting.prophet_curve import ProphetCurve
-from models.forecasting.prophet_fit import ProphetSettings, fit_curve
+from models.forecasting.prophet_fit import ProphetSettings, fit_curve, prophet_class
 from models.forecasting.prophet_reading import curve_of
-from models.forecasting.quiet_prophet import prophet_class
 
 HOURS, AHEAD = 24 * 21, 48
 START = pd.Timestamp("2024-03-04")

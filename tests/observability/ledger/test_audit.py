@@ -9,10 +9,10 @@ import pytest
 from redis.asyncio import Redis
 
 from observability.clickhouse import Clickhouse
-from observability.ledger import archive, undrained
+from observability.ledger import archive, noted_heads, undrained
 from observability.ledger import entry as ledger_entry
 from observability.ledger import stream as stream_module
-from observability.ledger.audit import audit
+from observability.ledger.audit import audit, audit_and_note
 from observability.ledger.decision import Decision
 from observability.ledger.drain import Drain
 from observability.ledger.writer import LedgerWriter, Timing
@@ -270,3 +270,25 @@ async def test_an_audit_can_be_ended_also_while_it_finds_nothing(
     await write(client, tmp_path, "a", decide(1))
     with pytest.raises(EndedError):
         await audit(client, store, pinned={}, progress=end)
+
+
+async def test_only_a_good_audit_is_what_the_next_one_goes_by(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    await write(client, tmp_path, "a", *[decide(2) for _ in range(3)])
+    await Drain(client, store).step()
+    await client.delete("ballast:ledger")
+    assert (await audit_and_note(client, store, _silent)).whole
+    noted = await noted_heads.read(client)
+    assert noted["a"].seq == 3
+    store.execute("ALTER TABLE ledger_entries DELETE WHERE seq = 3 SETTINGS mutations_sync = 1")
+    for _ in range(2):
+        found = await audit_and_note(client, store, _silent)
+        assert [each.kind for each in found.faults] == ["truncated"]
+        assert await noted_heads.read(client) == noted
+    await noted_heads.forget(client)
+    assert (await audit_and_note(client, store, _silent)).whole
+
+
+def _silent(_read: int, _of: int) -> None:
+    """Hear how far it is and say nothing."""

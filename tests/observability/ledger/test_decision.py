@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.ledger.decision import DecisionIds, id_in, time_of, writer_name
+from observability.ledger.decision import DecisionIds, id_in, same_ids, time_of, writer_name
 
 NOW = 1_795_000_000.123
 
@@ -83,3 +83,14 @@ def test_an_ids_time_is_read_and_that_of_no_other_text() -> None:
     assert time_of(name) == int(NOW * 1000)
     for other in ("", "unknown", "x" * 36, name + "0"):
         assert time_of(other) is None
+
+
+def test_ids_of_a_request_are_the_same_each_time_and_sort_by_row() -> None:
+    ids = same_ids(int(NOW * 1000), "a request", 500)
+    assert ids == same_ids(int(NOW * 1000), "a request", 500)
+    assert ids == sorted(set(ids))
+    assert set(ids).isdisjoint(same_ids(int(NOW * 1000), "another", 500))
+    for name in ids:
+        parsed = uuid.UUID(name)
+        assert (str(parsed), parsed.version, parsed.variant) == (name, 7, uuid.RFC_4122)
+        assert time_of(name) == int(NOW * 1000)

@@ -100,6 +100,33 @@ async def test_the_list_can_be_narrowed_to_a_family_and_a_time(
         await Drain(client, store, margin_s=-3600).step()
 
 
+async def test_decisions_that_broke_a_limit_are_listed_by_family_and_severity(
+    client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
+) -> None:
+    def judged(*levels: str) -> dict[str, Any]:
+        return {"safety": {"violations": [{"rule": "r", "level": each} for each in levels]}}
+
+    fine = decide(2, answer=judged())
+    warned = decide(1, answer=judged("warning"))
+    both = decide(1, answer=judged("warning", "critical"), family="market")
+    # What only looks like a violation, since a client wrote it, is none.
+    written_by_a_client = decide(
+        1, answer=judged(), request={"violations": [{"level": "critical"}]}
+    )
+    await write(client, tmp_path, fine, warned, both, written_by_a_client)
+    lookup = Lookup(client, store)
+    later = datetime.fromtimestamp(time.time() + 60, UTC)
+    for _ in ("in the stream", "drained"):
+        found = await lookup.violations(9)
+        assert names(found) == [both[0].decision_id, warned[0].decision_id]
+        assert names(await lookup.violations(1)) == [both[0].decision_id]
+        assert names(await lookup.violations(9, severity="critical")) == [both[0].decision_id]
+        assert names(await lookup.violations(9, family="tail")) == [warned[0].decision_id]
+        assert await lookup.violations(9, severity="unsafe") == []
+        assert await lookup.violations(9, since=later) == []
+        await Drain(client, store, margin_s=-3600).step()
+
+
 async def test_a_listed_decision_has_every_field_of_the_audit(
     client: Redis, store: Clickhouse, tmp_path: Path, decide: Decide
 ) -> None:

@@ -17,7 +17,7 @@ from observability.errors import LedgerClosedError, LedgerUnavailableError
 from observability.ledger.decision import Decision
 from observability.ledger.entry import Entry
 from observability.ledger.spool import Spool
-from observability.ledger.stream import LedgerStream, Sent
+from observability.ledger.stream import LedgerStream, SendResult
 from observability.ledger.writer import LedgerWriter, Timing
 from tests.observability.ledger.chains import verify_chains
 from tests.waiting import PATIENCE_SECONDS
@@ -163,10 +163,11 @@ async def test_a_redis_that_forgot_what_it_acknowledged_is_given_it_again(
     redis_server.kill()
     redis_server.start("--appendonly", "no")
     # Found out because a write failed, not by the check that looks for restarts.
-    async with writer(client, tmp_path, timing=replace(QUICK, check=60)) as pen:
+    async with writer(client, tmp_path, timing=replace(PATIENT, check=60)) as pen:
         batches = [decide(2) for _ in range(20)]
         for batch in batches:
             assert not (await pen.append(batch)).spooled
+        pen._output._stream._timeout_s = QUICK.timeout
         redis_server.kill()
         batches.append(decide(2))
         assert (await pen.append(batches[-1])).spooled
@@ -185,7 +186,12 @@ async def test_a_restart_between_two_batches_is_noticed(
     async with writer(client, tmp_path, timing=QUICK) as pen:
         batch = decide(2)
         await pen.append(batch)
-        await asyncio.sleep(2 * QUICK.check)  # it must have seen the run that is about to end
+
+        async def seen() -> bool:
+            """Tell whether it knows the run that is about to end."""
+            return bool(pen._output._run_id == (await client.info("server"))["run_id"])
+
+        await eventually(seen)
 
         async def restored() -> bool:
             return {decision.row for decision in batch} <= rows(await recorded(client))
@@ -194,8 +200,8 @@ async def test_a_restart_between_two_batches_is_noticed(
             redis_server.kill()
             redis_server.start("--appendonly", "no")
             await eventually(restored)
-            await asyncio.sleep(2 * QUICK.check)
-        assert not pen.degraded
+            await eventually(seen)
+        await eventually(lambda: not pen.degraded)
 
 
 async def test_a_redis_without_memory_left_counts_as_away(
@@ -222,8 +228,8 @@ async def test_the_next_writer_empties_what_a_dead_one_left(
     redis_server.kill()
     batch = decide(3)
     assert (await dead.append(batch)).spooled
-    assert dead._outlet._spool is not None
-    os.close(dead._outlet._spool._file)  # all that a kill -9 does to it
+    assert dead._output._spool is not None
+    os.close(dead._output._spool._file)  # all that a kill -9 does to it
     async with writer(client, tmp_path, "gateway-next", timing=QUICK) as pen:
         assert (await pen.append(decide(1))).spooled
         redis_server.start()
@@ -397,18 +403,22 @@ async def test_copies_that_were_sent_are_not_taken_off_the_spool_again(
     batches.append(decide(1))
     assert (await pen.append(batches[-1])).spooled
     redis_server.start()
-    outlet, send = pen._outlet, pen._outlet._stream.send
+    output, send = pen._output, pen._output._stream.send
     answers = iter([True])
 
-    async def send_once(entries: list[bytes], within_s: float) -> Sent:
-        return await send(entries, within_s) if next(answers, False) else Sent([], TimeoutError())
+    async def send_once(entries: list[bytes], within_s: float) -> SendResult:
+        return (
+            await send(entries, within_s)
+            if next(answers, False)
+            else SendResult([], TimeoutError())
+        )
 
     with monkeypatch.context() as patched:
-        patched.setattr("observability.ledger.outlet.CHUNK_BYTES", 1)
-        patched.setattr(outlet._stream, "send", send_once)
+        patched.setattr("observability.ledger.output.CHUNK_BYTES", 1)
+        patched.setattr(output._stream, "send", send_once)
         with pytest.raises(TimeoutError):
-            await outlet._empty(outlet._spool, leave=0)
-    await outlet.recover()
+            await output._empty(output._spool, leave=0)
+    await output.recover()
     assert not pen.degraded
     await pen.close()
     found = rows(await recorded(client))
@@ -486,13 +496,13 @@ async def test_tending_goes_on_after_an_exception_that_nobody_thought_of(
     pen = LedgerWriter(
         client, writer="w", spool_dir=tmp_path, clock=time.time, timing=timing, loops=loops
     )
-    does = getattr(pen._outlet, method)
+    does = getattr(pen._output, method)
 
     async def once_odd() -> None:
-        setattr(pen._outlet, method, does)
+        setattr(pen._output, method, does)
         raise KeyError("run_id")
 
-    setattr(pen._outlet, method, once_odd)
+    setattr(pen._output, method, once_odd)
     async with pen:
         redis_server.kill()
         batch = decide(2)
@@ -500,7 +510,7 @@ async def test_tending_goes_on_after_an_exception_that_nobody_thought_of(
         await eventually(lambda: method != "recover" or loops.failures()["ledger tending"])
         redis_server.start()
         await eventually(lambda: pen.spooled_entries == 0)
-        await eventually(lambda: getattr(pen._outlet, method) == does)
+        await eventually(lambda: getattr(pen._output, method) == does)
         await pen.append(decide(1))
     assert rows(await recorded(client)) >= {decision.row for decision in batch}
 
@@ -509,13 +519,13 @@ async def test_a_cancellation_that_a_library_lets_out_does_not_end_the_flushing(
     client: Redis, tmp_path: Path, decide: Decide
 ) -> None:
     async with writer(client, tmp_path) as pen:
-        put = pen._outlet.put
+        put = pen._output.put
 
         async def once_cancelled(_: list[bytes], __: float | None = None) -> list[str | None]:
-            pen._outlet.put = put  # type: ignore[method-assign] # put back
+            pen._output.put = put  # type: ignore[method-assign] # put back
             raise asyncio.CancelledError
 
-        pen._outlet.put = once_cancelled  # type: ignore[method-assign,assignment] # what redis-py may do
+        pen._output.put = once_cancelled  # type: ignore[method-assign,assignment] # what redis-py may do
         with pytest.raises(LedgerUnavailableError):
             await pen.append(decide(1))
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -5,12 +5,17 @@ import ssl
 from itertools import count
 from typing import Self, cast
 
-from deployments.runtime.transport.base import Address, RemoteFailureError, ReplicaLostError
+from deployments.runtime.transport.base import (
+    Address,
+    ReplicaLostError,
+    VersionLackedError,
+    remote_failure,
+)
 from deployments.runtime.transport.frame import (
     ANSWER,
     ASK,
     GIVEN_UP,
-    GREETING,
+    HANDSHAKE,
     LARGEST,
     LARGEST_GREETING,
     PING,
@@ -21,7 +26,7 @@ from deployments.runtime.transport.frame import (
     decode,
     encode,
 )
-from deployments.runtime.transport.tcp.greeting import Part, nonce, proof, proves
+from deployments.runtime.transport.tcp.handshake import Part, nonce, proof, proves
 
 
 class Channel(asyncio.Protocol):
@@ -44,6 +49,10 @@ class Channel(asyncio.Protocol):
         # None: nobody waits any more, or it is a ping.
         self._waiting: dict[int, asyncio.Future[Frame] | None] = {}
         self._pinged: int | None = None
+        # The hashes of the documents that the replica holds, by its last answer to a ping; None
+        # before the first one.
+        self.holds: frozenset[str] | None = None
+        self._refused: set[str] = set()
         # Since when the replica owes an answer and has sent nothing at all.
         self._silent_since: float | None = None
         self._transport: asyncio.Transport | None = None
@@ -81,9 +90,20 @@ class Channel(asyncio.Protocol):
         number = self._send(frame, ASK, answer)
         try:
             return await answer
+        except VersionLackedError:
+            self._refused.add(str(frame.head.get("config_hash")))
+            raise
         finally:
             if not answer.done() or answer.cancelled():
                 self._give_up(number)
+
+    def lacks(self, config_hash: str) -> bool:
+        """Tell whether the replica said that it holds others than this one; it may read it yet."""
+        return self.holds is not None and config_hash not in self.holds
+
+    def refused(self, config_hash: str) -> bool:
+        """Tell whether it could not have this one, and has not said since that it holds it."""
+        return config_hash in self._refused
 
     def ping(self) -> None:
         """Have the replica say that it lives, where it does not owe that already."""
@@ -141,7 +161,7 @@ class Channel(asyncio.Protocol):
             self._settle(number, kind, frame)
         elif self._expected is None:
             self._prove(frame)
-        elif kind == GREETING and proves(frame.head.get("proof"), self._expected):
+        elif kind == HANDSHAKE and proves(frame.head.get("proof"), self._expected):
             self.alive = True
             self._assembler.largest = LARGEST
             self._greeted.set_result(None)
@@ -154,15 +174,21 @@ class Channel(asyncio.Protocol):
         self._expected = proofs[Part.REPLICA]
         head = {"nonce": nonces[1], "proof": proofs[Part.GATEWAY]}
         if self._transport is not None:
-            self._transport.write(encode(Frame({}, head), 0, GREETING))
+            self._transport.write(encode(Frame({}, head), 0, HANDSHAKE))
 
     def _settle(self, number: int, kind: int, frame: Frame) -> None:
         answer = self._waiting.pop(number, None)
         if kind == PONG:
             self._pinged = None
+            self._take_holdings(frame.head.get("holds"))
         if answer is None or answer.done():
             return  # its caller gave up
         if kind == ANSWER:
             answer.set_result(frame)
         else:
-            answer.set_exception(RemoteFailureError(str(frame.head.get("error"))))
+            answer.set_exception(remote_failure(str(frame.head.get("error"))))
+
+    def _take_holdings(self, holds: object) -> None:
+        if isinstance(holds, list):
+            self.holds = frozenset(map(str, holds))
+            self._refused -= self.holds

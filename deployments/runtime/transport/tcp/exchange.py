@@ -18,6 +18,8 @@ from observability.background import BackgroundLoop, Loops
 # Serve picks a replica at random for each question, so that asking now and then finds all.
 ASK_EVERY_SECONDS = 1.0
 ASK_AGAIN_SECONDS = 0.05
+# Where every listed replica is connected: what changes is heard of, from the listing or by a ping.
+LOOK_AGAIN_SECONDS = 10.0
 # The question is answered at once by a replica that lives at all.
 ASK_WITHIN_SECONDS = 2.0
 # So long after a gateway's own start there may be no replica yet: all stages start side by side.
@@ -30,6 +32,9 @@ PING_EVERY_SECONDS = 0.5
 SILENT_SECONDS = 1.0
 # Its machine is gone without a word: the connection would never end.
 LOST_SECONDS = 30.0
+# From when one replica was heard to hold a document until who lacks it is a straggler: notices
+# reach all of them within a second, and keys should not move for that.
+STRAGGLES_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +64,8 @@ class Exchange:
         self._wanted = self._listing.changed
         self._loops = loops or Loops()
         self._running: list[BackgroundLoop] = []
+        # Since when some replica was heard to hold a document, by its hash.
+        self._held_since: dict[str, float] = {}
 
     def start(self) -> None:
         finding = self._loops.start(
@@ -80,11 +87,11 @@ class Exchange:
         for channel in self._channels.values():
             channel.close()
 
-    def idlest(self) -> Channel | None:
-        """Pick the replica with the fewest calls in flight, of those that are not silent."""
+    def idlest(self, config_hash: str = "") -> Channel | None:
+        """Pick the replica with the fewest calls in flight, of those that may be asked."""
         return min(
-            self.alive().values(),
-            key=lambda channel: (channel.silent_seconds > SILENT_SECONDS, channel.in_flight),
+            self.responsive(config_hash).values(),
+            key=lambda channel: channel.in_flight,
             default=None,
         )
 
@@ -92,21 +99,47 @@ class Exchange:
         """Give every replica that can be asked now."""
         return {at: channel for at, channel in self._channels.items() if channel.alive}
 
-    def responsive(self) -> dict[Address, Channel]:
-        """Give every replica that can be asked and does not hang; all of them where all do."""
+    def responsive(self, config_hash: str = "") -> dict[Address, Channel]:
+        """Give every replica that does not hang, nor straggles; all of them where all do."""
         alive = self.alive()
         heard = {at: each for at, each in alive.items() if each.silent_seconds <= SILENT_SECONDS}
-        return heard or alive
+        asked = heard or alive
+        if not config_hash or len(asked) == 1:
+            return asked
+        return {
+            at: each for at, each in asked.items() if not self._avoids(each, config_hash)
+        } or asked
 
-    async def some(self) -> Channel:
+    def avoided(self, config_hash: str) -> int:
+        alive = self.alive()
+        avoided = sum(self._avoids(each, config_hash) for each in alive.values())
+        return avoided if avoided < len(alive) else 0
+
+    async def some(self, config_hash: str = "") -> Channel:
         """Wait for a replica where there is none; the caller's deadline ends the wait."""
-        while (channel := self.idlest()) is None:
+        while (channel := self.idlest(config_hash)) is None:
             self._found.clear()
             self._wanted.set()
             await self._found.wait()
         return channel
 
+    def _avoids(self, channel: Channel, config_hash: str) -> bool:
+        """Tell whether this replica lacks a document that another has had for long."""
+        if channel.refused(config_hash):
+            return True
+        since = self._held_since.get(config_hash)
+        held_long = since is not None and time.monotonic() - since > STRAGGLES_SECONDS
+        return held_long and channel.lacks(config_hash)
+
+    def _note_held(self) -> None:
+        held = {each for channel in self.alive().values() for each in channel.holds or ()}
+        now = time.monotonic()
+        self._held_since = {each: self._held_since.get(each, now) for each in held}
+
     async def _ping(self) -> None:
+        self._note_held()
+        if not all(channel.alive for channel in self._channels.values()):
+            self._wanted.set()  # it is dropped, or connected again
         for channel in self.alive().values():
             if channel.silent_seconds > LOST_SECONDS:
                 log.warning(
@@ -137,7 +170,11 @@ class Exchange:
 
     def _pause_seconds(self) -> float:
         """Wait for the next question; not at all while there is nobody to ask."""
-        return ASK_EVERY_SECONDS - ASK_AGAIN_SECONDS if self._channels else 0.0
+        if not self._channels:
+            return 0.0
+        alive, listed = self.alive(), self._listing.addresses
+        everyone = bool(listed) and all(address in alive for address in listed)
+        return (LOOK_AGAIN_SECONDS if everyone else ASK_EVERY_SECONDS) - ASK_AGAIN_SECONDS
 
     async def _reach(self, addresses: Collection[Address]) -> None:
         """Connect to all of them; who cannot be reached is tried again while it is listed."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from deployments.runtime.transport.answering import Handler, answered
@@ -11,7 +12,7 @@ from deployments.runtime.transport.call import Call
 from deployments.runtime.transport.frame import (
     ASK,
     GIVEN_UP,
-    GREETING,
+    HANDSHAKE,
     LARGEST,
     LARGEST_GREETING,
     PING,
@@ -22,7 +23,7 @@ from deployments.runtime.transport.frame import (
     decode,
     encode,
 )
-from deployments.runtime.transport.tcp.greeting import Part, nonce, proof, proves
+from deployments.runtime.transport.tcp.handshake import Part, nonce, proof, proves
 
 # A gateway proves at once that it has the secret; others must not hold file descriptors.
 GREETING_SECONDS = 5.0
@@ -33,9 +34,13 @@ log = logging.getLogger(__name__)
 class WireServer:
     """Listens on the node's own address; one for a replica."""
 
-    def __init__(self, handler: Handler, secret: bytes) -> None:
+    def __init__(
+        self, handler: Handler, secret: bytes, holds: Callable[[], Sequence[str]] | None = None
+    ) -> None:
+        """Take what names the documents that the replica holds, where it answers by such."""
         self._handler = handler
         self._secret = secret
+        self._holds = holds
         self._address: Address = ("", 0)
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
@@ -59,13 +64,17 @@ class WireServer:
         for connection in tuple(self._connections):
             await connection.finish()
 
-    def own_proof(self, greeting: Frame, own_nonce: str) -> str | None:
+    def own_proof(self, handshake: Frame, own_nonce: str) -> str | None:
         """Give the proof for a gateway; None for who has not proved itself."""
-        nonces = own_nonce, str(greeting.head.get("nonce"))
+        nonces = own_nonce, str(handshake.head.get("nonce"))
         expected = proof(self._secret, Part.GATEWAY, self._address, nonces)
-        if not proves(greeting.head.get("proof"), expected):
+        if not proves(handshake.head.get("proof"), expected):
             return None
         return proof(self._secret, Part.REPLICA, self._address, nonces)
+
+    def pong(self, number: int) -> bytes:
+        head = {} if self._holds is None else {"holds": list(self._holds())}
+        return encode(Frame({}, head), number, PONG)
 
     async def answer(self, number: int, frame: Frame, call: Call) -> bytes:
         return await answered(self._handler, number, frame, call)
@@ -95,7 +104,7 @@ class _Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._patience = loop.call_later(GREETING_SECONDS, self._hang_up)
         self._server.came(self)
-        self._write(encode(Frame({}, {"nonce": self._nonce}), 0, GREETING))
+        self._write(encode(Frame({}, {"nonce": self._nonce}), 0, HANDSHAKE))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
@@ -129,17 +138,17 @@ class _Connection(asyncio.Protocol):
         elif kind == GIVEN_UP and number in self._calls:
             self._calls[number].give_up()
         elif kind == PING:
-            self._write(encode(Frame({}), number, PONG))
+            self._write(self._server.pong(number))
 
     def _greet(self, kind: int, frame: Frame) -> None:
-        own_proof = self._server.own_proof(frame, self._nonce) if kind == GREETING else None
+        own_proof = self._server.own_proof(frame, self._nonce) if kind == HANDSHAKE else None
         if own_proof is None:
             self._hang_up()
             return
         self._greeted = True
         self._end_patience()
         self._assembler.largest = LARGEST
-        self._write(encode(Frame({}, {"proof": own_proof}), 0, GREETING))
+        self._write(encode(Frame({}, {"proof": own_proof}), 0, HANDSHAKE))
 
     async def _answer(self, number: int, frame: Frame, call: Call) -> None:
         answer = await self._server.answer(number, frame, call)

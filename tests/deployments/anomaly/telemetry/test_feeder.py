@@ -10,10 +10,13 @@ from redis.asyncio import Redis
 from config_store.document import StreamsConfig, TelemetryStreams
 from deployments.anomaly.telemetry.feeder import Feeder
 from deployments.anomaly.telemetry.handler import EvenBudget, TelemetryHandler
-from deployments.anomaly.telemetry.keys import KIND
+from deployments.anomaly.telemetry.keys import KIND, key_of
+from deployments.anomaly.telemetry.put_off import FIRST_SECONDS
 from deployments.anomaly.telemetry.streams import TelemetryKeys
 from deployments.history.client import HistoryAwayError
+from deployments.runtime.batch import Batch
 from deployments.runtime.state.log import KeyLog
+from deployments.runtime.state.operations import Delete
 from deployments.runtime.state.service import KeyedService
 from features.telemetry import judged as judged_module
 from features.telemetry.judged import Judged, read_judged
@@ -256,3 +259,52 @@ async def test_a_source_whose_past_is_still_coming_is_waited_for(
     clock.now += 601
     await feeding.feed()
     assert await feeding.judged("basket") is not None
+
+
+@pytest.mark.parametrize("kind", ["another release's", "no stream's"])
+async def test_a_stream_that_cannot_be_read_keeps_no_other_entity_back(
+    feeding: Feeding, little_history: LittleHistory, redis: Redis, kind: str
+) -> None:
+    """Not while it is near, and not when it is far behind and comes first of all.
+
+    A key of another type fails whatever is read with it.
+    """
+    entities = ("alpha", "basket", "candles")
+    for entity in entities:
+        await little_history.store_rows(usual(entity, 0, 60))
+    await feeding.feed()
+    await feeding.service.close()
+    key = key_of("alpha", "p99_ms")
+    snapshot = KeyLog(redis, KIND).names_of(key)[1]
+    if kind == "no stream's":
+        await redis.delete(snapshot)
+        await redis.set(snapshot, b"a text")
+    else:
+        await redis.hset(snapshot, "s", b"of another release")
+    feeding.start()
+    for first in range(60, 84):
+        for entity in entities:
+            await little_history.store_rows(usual(entity, first, 1))
+        feeding.clock.now += MINUTE
+        for _ in range(3):  # a moment apart: who failed together is tried again alone
+            await feeding.feed()
+            feeding.clock.now += FIRST_SECONDS
+        for entity in entities[1:]:
+            found = await feeding.judged(entity)
+            assert found is not None
+            assert found.event_time == BEGIN + first * MINUTE
+    behind = await feeding.judged("alpha")
+    assert behind is not None
+    assert behind.event_time == BEGIN + 59 * MINUTE
+    if kind == "no stream's":
+        return  # whoever put it there takes it away: the API deletes streams alone
+    # Deleted, it begins anew by what the history has.
+    await feeding.service.answer(
+        Batch(KIND, ["alpha"], {}, [Delete(op="delete")], [key], ["d"]), "", ""
+    )
+    for _ in range(3):  # it was put off for up to a minute, as all were that failed with it
+        feeding.clock.now += MINUTE
+        await feeding.feed()
+    again = await feeding.judged("alpha")
+    assert again is not None
+    assert {each.event_time for each in again.metrics.values()} == {BEGIN + 83 * MINUTE}

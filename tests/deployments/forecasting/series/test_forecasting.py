@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.api.forecast import ForecastBody, ask
+from deployments.api.forecast import ask
+from deployments.api.forecast_body import ForecastBody
 from deployments.forecasting.series import forecasting
 from deployments.forecasting.series.forecasting import LONG_MS, SeriesForecasting, cost_ms
 from deployments.forecasting.series.grid import asked_of
-from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch, Prediction
+from deployments.runtime.helper.process import HelperProcess
 from tests.waiting import until
 
 # To start a process of the lowest priority on a busy machine takes its time.
@@ -19,7 +20,7 @@ STARTED_SECONDS = 300.0
 
 @pytest.fixture
 async def series() -> AsyncIterator[SeriesForecasting]:
-    found = SeriesForecasting(Aside(), lambda: 0.0)
+    found = SeriesForecasting(HelperProcess(), lambda: 0.0)
     yield found
     await found.close()
 
@@ -72,13 +73,13 @@ async def test_while_it_forecasts_the_replica_answers_others(series: SeriesForec
         await asyncio.sleep(0)
         others += 1
     assert others > 20
-    assert series._aside.pid is None  # for this much none is started
+    assert series._helper.pid is None  # for this much none is started
 
 
 async def test_without_its_process_the_replica_forecasts_itself(series: SeriesForecasting) -> None:
     batch = batch_of(6, 2_000)
     here = await series.answer(batch, {}, "1")
     await series.close()
-    series._aside, series._starting = Aside(module="no.such.module"), None
+    series._helper, series._starting = HelperProcess(module="no.such.module"), None
     series._aside_is_warm = True
     assert said(await series.answer(batch, {}, "1")) == said(here)

@@ -3,7 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.api.forecast import ForecastBody, ask
+from deployments.api.forecast import ask
+from deployments.api.forecast_body import ForecastBody
 from deployments.forecasting.series.grid import asked_of, asked_of_metric
 from models.errors import TrainingDataError
 

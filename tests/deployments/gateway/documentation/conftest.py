@@ -13,6 +13,9 @@ from tests.deployments.house import House
 from tests.redis_server import RedisServer
 from tests.waiting import until
 
+# A page that a failed test left open may have asked for what does not come.
+ENDS_SECONDS = 10
+
 
 @pytest.fixture
 def host() -> str:
@@ -36,9 +39,11 @@ async def house(
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
     house = House(redis)
     await house.furnish()
-    await house.open_gateway()
-    yield house
-    await house.close()
+    try:
+        await house.open_gateway()
+        yield house
+    finally:
+        await house.close()
 
 
 @pytest.fixture
@@ -46,7 +51,9 @@ async def url(house: House) -> AsyncIterator[str]:
     """Serve the gateway's app on a port of this machine."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(house.ingress, log_config=None, lifespan="off")
+        config = uvicorn.Config(
+            house.ingress, log_config=None, lifespan="off", timeout_graceful_shutdown=ENDS_SECONDS
+        )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listener]))
         await until(lambda: server.started)

@@ -10,8 +10,9 @@ from deployments.api.bandits import MOST_ARMS
 from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.handler import ExperimentHandler
 from deployments.optimization.experiments.operations import ChangeArm, Operation, Reward
-from deployments.optimization.experiments.state import Kept
+from deployments.optimization.experiments.state import KeptExperiment
 from deployments.runtime.state.handler import Reply, StateRequest
+from models.optimization.bandits.decision_log import Status
 
 ARMS = ["a", "b", "c"]
 
@@ -46,7 +47,7 @@ class Client:
         self.log += [orjson.dumps(reply.event) for reply in replies if reply.event is not None]
         return replies
 
-    def replayed(self, at: int = 0) -> Kept:
+    def replayed(self, at: int = 0) -> KeptExperiment:
         """Bring the state back from a snapshot of its beginning and its log."""
         handler = ExperimentHandler(self.clock)
         kept = handler.fresh("e")
@@ -225,7 +226,7 @@ def test_a_decision_that_nobody_was_given_counts_for_nothing() -> None:
     found = shown.detail["data"]
     assert (found["decisions"], found["withdrawn"], found["pending"]) == (1, 1, 1)
     assert sum(arm["decisions"] for arm in found["arms"]) == 1
-    assert client.refusal(reward("d1", 0.5))["code"] == "conflict"
+    assert client.refusal(reward("d1", 0.5))["code"] == "not_found"
     client.clock.now += (
         60.0  # the other one's reward is missing, and is taken for what it stands for
     )
@@ -234,3 +235,30 @@ def test_a_decision_that_nobody_was_given_counts_for_nothing() -> None:
     assert client.kept.experiment.tally["missing"] == 1
     assert client.handler.encode(client.replayed()) == client.handler.encode(client.kept)
     assert client.handler.withdraw(client.kept, StateRequest("e", "d9", {"op": "show"})) is None
+
+
+def test_decisions_that_nobody_was_given_push_no_other_out() -> None:
+    """However they come between those that were given, and whatever is replayed from where."""
+    client, draw = Client(), random.Random(5)  # noqa: S311 - a test
+    design = {"capacity": 20, "missing_reward": 0.0}
+    given: list[str] = []
+    for _ in range(60):
+        first = client.count + 1
+        client.ask(*(decide(design=design) for _ in range(4)))
+        names = [f"d{first + at}" for at in range(4)]
+        hidden = draw.sample(names, 3)
+        client.ask({"op": "withdraw", "decisions": [*hidden, "nobody-knows-me"], "reusable": False})
+        given += [name for name in names if name not in hidden]
+    experiment = client.kept.experiment
+    assert experiment is not None
+    log = experiment.log
+    kept = [log.ids[row].decode() for row in log.in_order() if log.status[row] == Status.PENDING]
+    # The places of four that were decided at once, of which three were taken back.
+    assert kept == given[-len(kept) :]
+    assert len(kept) >= 20 - 3
+    assert log.recorded == len(given) == 60
+    assert experiment.tally["withdrawn"] == 180
+    assert experiment.tally["missing"] == 60 - len(kept)
+    saved = client.handler.encode(client.kept)
+    for at in (0, 40, 70, len(client.log)):
+        assert client.handler.encode(client.replayed(at)) == saved

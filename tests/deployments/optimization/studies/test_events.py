@@ -7,7 +7,7 @@ import orjson
 from deployments.optimization.studies.handler import StudyHandler
 from deployments.optimization.studies.operations import Operation
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
-from deployments.runtime.aside.process import Aside
+from deployments.runtime.helper.process import HelperProcess
 from deployments.runtime.state.handler import StateRequest
 
 # In the form of the releases that knew these steps as lists without names; the numbers are made up.
@@ -21,7 +21,7 @@ EARLIER = b"""
 
 
 def handler() -> StudyHandler:
-    return StudyHandler(SuggestionQueue(Aside()))
+    return StudyHandler(SuggestionQueue(HelperProcess()))
 
 
 def test_what_an_earlier_release_wrote_is_read_place_by_place() -> None:

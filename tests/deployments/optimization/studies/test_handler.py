@@ -4,12 +4,12 @@ from typing import Any
 import orjson
 import pytest
 
+from deployments.optimization.studies.cheap_suggestions import Suggested
 from deployments.optimization.studies.handler import StudyHandler
 from deployments.optimization.studies.operations import Operation, TellTrial
-from deployments.optimization.studies.state import Kept
-from deployments.optimization.studies.suggested import Suggested
+from deployments.optimization.studies.state import KeptStudy
 from deployments.optimization.studies.suggestion_queue import SuggestionQueue
-from deployments.runtime.aside.process import Aside
+from deployments.runtime.helper.process import HelperProcess
 from deployments.runtime.state.handler import Reply, StateRequest
 from models.optimization.bayes.candidates import untried
 from models.optimization.bayes.converged import best, pareto
@@ -25,7 +25,7 @@ class Still(SuggestionQueue):
     """A queue that only the test fills."""
 
     def __init__(self) -> None:
-        super().__init__(Aside())
+        super().__init__(HelperProcess())
         self.ready: list[Suggested] = []
 
     def want(self, *_: Any) -> None:
@@ -58,7 +58,7 @@ class Client:
         outcome = {"values": values, "failed": failed, "constraints": more}
         return self.do({"op": "tell", "trial": number, **outcome})
 
-    def replayed(self, at: int) -> Kept:
+    def replayed(self, at: int) -> KeptStudy:
         handler = StudyHandler(Still())
         kept = handler.fresh("s")
         events = [orjson.loads(line) for line in self.log]
@@ -199,3 +199,44 @@ def test_a_history_of_all_candidates_is_kept_though_nothing_is_left() -> None:
     running = client.replayed(0).running
     assert running is not None
     assert (len(running.study.trials), running.left) == (1, 0)
+
+
+def test_a_trial_that_nobody_was_given_is_the_next_ones() -> None:
+    candidates = [{"x": 0.5, "n": at, "kind": True} for at in (1, 2, 3)]
+    client = Client(candidates=candidates)
+    for _ in range(3):
+        client.ask()
+    taken = {"op": "withdraw", "decisions": ["d1", "d3", "nobody-knows-me"], "reusable": True}
+    client.do(taken)
+    (shown,) = [client.do({"op": "show"}).detail]
+    assert shown is not None
+    assert (shown["data"]["pending"], shown["data"]["candidates_left"]) == (1, 2)
+    cut = len(client.log)
+    replies = [client.ask() for _ in range(2)]
+    assert [reply.detail["data"]["trial_id"] for reply in replies if reply.detail] == [0, 2]
+    refused = client.ask().refusal
+    assert refused is not None
+    assert refused["code"] == "conflict"
+    saved = client.handler.encode(client.kept)
+    for at in (0, 2, cut, len(client.log)):
+        assert client.handler.encode(client.replayed(at)) == saved
+
+
+def test_a_trial_that_a_policy_refuses_is_suggested_to_nobody_else() -> None:
+    client = Client()
+    client.ask()
+    client.do({"op": "withdraw", "decisions": ["d1"], "reusable": False})
+    (again,) = [client.ask().detail]
+    assert again is not None
+    assert again["data"]["trial_id"] == 1
+
+
+def test_a_withdrawn_trial_that_was_told_all_the_same_is_not_given() -> None:
+    client = Client()
+    client.ask()
+    client.do({"op": "withdraw", "decisions": ["d1"], "reusable": True})
+    client.tell(0, [1.0])
+    (after,) = [client.ask().detail]
+    assert after is not None
+    assert after["data"]["trial_id"] == 1
+    assert client.handler.encode(client.replayed(2)) == client.handler.encode(client.kept)

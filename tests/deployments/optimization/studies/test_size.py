@@ -7,10 +7,10 @@ import orjson
 import pytest
 
 from deployments.optimization.studies.beginning import steps
-from deployments.optimization.studies.state import Kept, apply, size_of
+from deployments.optimization.studies.state import KeptStudy, apply, size_of
 
 
-def begun(candidates: int, dimensions: int, trials: int) -> tuple[Kept, int]:
+def begun(candidates: int, dimensions: int, trials: int) -> tuple[KeptStudy, int]:
     """Begin a study as its log tells it; give what that took in bytes."""
     names = [f"x{at}" for at in range(dimensions)]
     listed = [dict.fromkeys(names, (at + 1) / (candidates + 2)) for at in range(candidates)]
@@ -18,7 +18,7 @@ def begun(candidates: int, dimensions: int, trials: int) -> tuple[Kept, int]:
     stated: dict[str, Any] = {"space": space} | ({"candidates": listed} if listed else {})
     event = orjson.dumps(steps(None, {"op": "ask", "design": stated}))
     tracemalloc.start()
-    kept = Kept("s")
+    kept = KeptStudy("s")
     apply(kept, orjson.loads(event))
     for at in range(trials):
         parameters = listed[at] if listed else dict.fromkeys(names, at / trials)

@@ -6,16 +6,16 @@ import orjson
 import pytest
 
 from deployments.optimization.studies import suggestion_queue
-from deployments.optimization.studies.state import Kept, apply
+from deployments.optimization.studies.state import KeptStudy, apply
 from deployments.optimization.studies.suggesting import suggested
 from deployments.optimization.studies.suggestion_queue import DEPTH, SuggestionQueue
-from deployments.runtime.aside.process import Aside, AsideLostError, TaskFailedError
+from deployments.runtime.helper.process import HelperLostError, HelperProcess, TaskFailedError
 from tests.waiting import PATIENCE_SECONDS, until
 
 SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
 
 
-class Scripted(Aside):
+class Scripted(HelperProcess):
     """Makes suggestions in turn, or what it is told to raise."""
 
     def __init__(self) -> None:
@@ -36,125 +36,122 @@ class Scripted(Aside):
         return {"parameters": {"x": share}, "source": "model", "gain": 0.1}
 
 
-def study(name: str, told: int) -> Kept:
-    kept = Kept(name)
+def study(name: str, told: int) -> KeptStudy:
+    kept = KeptStudy(name)
     rows = [[{"x": at / 100}, [at / 100], [], False] for at in range(told)]
     apply(kept, {"start": {"space": SPACE}, "history": rows})
     return kept
 
 
 @pytest.fixture
-def aside() -> Scripted:
+def helper() -> Scripted:
     return Scripted()
 
 
 @pytest.fixture
-async def queue(aside: Scripted) -> AsyncIterator[SuggestionQueue]:
-    made = SuggestionQueue(aside)
+async def queue(helper: Scripted) -> AsyncIterator[SuggestionQueue]:
+    made = SuggestionQueue(helper)
     yield made
     await made.close()
 
 
-def want(queue: SuggestionQueue, kept: Kept) -> None:
+def want(queue: SuggestionQueue, kept: KeptStudy) -> None:
     assert kept.running is not None
     queue.want(kept.name, kept.running)
 
 
 async def test_a_study_gets_a_few_each_made_as_if_the_others_were_on_their_way(
-    queue: SuggestionQueue, aside: Scripted
+    queue: SuggestionQueue, helper: Scripted
 ) -> None:
     want(queue, study("s", 8))
-    await until(lambda: len(aside.asked) == DEPTH)
+    await until(lambda: len(helper.asked) == DEPTH)
     await asyncio.sleep(0.02)
-    assert aside.asked == [("s", 8, ahead) for ahead in range(DEPTH)]
+    assert helper.asked == [("s", 8, ahead) for ahead in range(DEPTH)]
     taken = [queue.take("s") for _ in range(DEPTH + 1)]
     assert [each.parameters["x"] for each in taken if each] == [0.001, 0.002, 0.003]
     assert taken[-1] is None
 
 
 async def test_nothing_is_made_before_a_model_would_be_asked(
-    queue: SuggestionQueue, aside: Scripted
+    queue: SuggestionQueue, helper: Scripted
 ) -> None:
     want(queue, study("s", 4))
     await asyncio.sleep(0.02)
-    assert aside.asked == []
+    assert helper.asked == []
 
 
 async def test_empty_places_come_first_and_then_who_waited_longest(
-    queue: SuggestionQueue, aside: Scripted
+    queue: SuggestionQueue, helper: Scripted
 ) -> None:
-    aside.going.clear()
+    helper.going.clear()
     for name in ("a", "b", "c"):
         want(queue, study(name, 8))
     await asyncio.sleep(0)
-    aside.going.set()
-    await until(lambda: len(aside.asked) == 3 * DEPTH)
-    assert [name for name, *_ in aside.asked] == ["a", "b", "c"] * DEPTH
+    helper.going.set()
+    await until(lambda: len(helper.asked) == 3 * DEPTH)
+    assert [name for name, *_ in helper.asked] == ["a", "b", "c"] * DEPTH
 
 
 async def test_what_is_older_than_the_latest_outcome_stands_until_a_fresh_one_comes(
-    queue: SuggestionQueue, aside: Scripted
+    queue: SuggestionQueue, helper: Scripted
 ) -> None:
     kept = study("s", 8)
     want(queue, kept)
-    await until(lambda: len(aside.asked) == DEPTH)
-    await asyncio.sleep(0.01)
-    aside.going.clear()
+    await until(lambda: len(helper.asked) == DEPTH)
+    helper.going.clear()
     apply(kept, {"history": [[{"x": 0.9}, [0.9], [], False]]})
     want(queue, kept)
-    await asyncio.sleep(0.01)
+    await until(lambda: queue.makes("s"))
     old = queue.take("s")
     assert old is not None
     assert old.basis == 8
-    aside.going.set()
-    await until(lambda: len(aside.asked) == 2 * DEPTH)
-    await asyncio.sleep(0.01)
+    helper.going.set()
+    await until(lambda: len(helper.asked) == 2 * DEPTH)
     found = [queue.take("s") for _ in range(DEPTH)]
     assert [each.basis for each in found if each] == [9] * DEPTH
 
 
 async def test_who_waits_is_told_as_soon_as_something_is_there(
-    queue: SuggestionQueue, aside: Scripted
+    queue: SuggestionQueue, helper: Scripted
 ) -> None:
-    aside.going.clear()
+    helper.going.clear()
     want(queue, study("s", 8))
     waiting = asyncio.create_task(queue.some([("s", 60.0)]))
-    await asyncio.sleep(0.01)
-    assert queue.makes("s")
+    await until(lambda: queue.makes("s"))
     assert not waiting.done()
-    aside.going.set()
+    helper.going.set()
     await waiting
     assert queue.take("s") is not None
     await queue.some([("nobody", 60.0)])  # nothing will come of that one
 
 
 async def test_trouble_with_one_study_is_not_the_others(
-    queue: SuggestionQueue, aside: Scripted, monkeypatch: pytest.MonkeyPatch
+    queue: SuggestionQueue, helper: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(suggestion_queue, "PAUSE_SECONDS", 0.0)
-    aside.troubles = [TaskFailedError("bad"), AsideLostError("dead"), ValueError("odd")]
+    helper.troubles = [TaskFailedError("bad"), HelperLostError("dead"), ValueError("odd")]
     bad, good = study("bad", 8), study("good", 8)
     want(queue, bad)
     want(queue, good)
-    await until(lambda: len(aside.asked) == 3)
+    await until(lambda: len(helper.asked) == 3)
     want(queue, good)
-    await until(lambda: len(aside.asked) == 3 + DEPTH)
+    await until(lambda: len(helper.asked) == 3 + DEPTH)
     assert queue.take("good") is not None
     assert queue.take("bad") is None
     want(queue, bad)
     await until(lambda: queue.take("bad") is not None)
 
 
-async def test_what_left_memory_is_forgotten(queue: SuggestionQueue, aside: Scripted) -> None:
-    aside.going.clear()
+async def test_what_left_memory_is_forgotten(queue: SuggestionQueue, helper: Scripted) -> None:
+    helper.going.clear()
     want(queue, study("s", 8))
-    await asyncio.sleep(0.01)
+    await until(lambda: queue.makes("s"))
     queue.forget("s")
-    aside.going.set()
-    await until(lambda: len(aside.asked) == 1)
+    helper.going.set()
+    await until(lambda: len(helper.asked) == 1)
     await asyncio.sleep(0.01)
     assert queue.take("s") is None
-    assert len(aside.asked) == 1
+    assert len(helper.asked) == 1
 
 
 def test_a_suggestion_is_made_from_what_came_through_the_pipe() -> None:
@@ -170,9 +167,9 @@ def test_a_suggestion_is_made_from_what_came_through_the_pipe() -> None:
     orjson.dumps(second)
 
 
-def listing(left: int) -> Kept:
+def listing(left: int) -> KeptStudy:
     """Give a study of eight trials and so many candidates that the script will name."""
-    kept = Kept("s")
+    kept = KeptStudy("s")
     rows = [[{"x": at / 100}, [at / 100], [], False] for at in range(8)]
     more = [{"x": at / 1000} for at in range(1, left + 1)]
     candidates = [*more, *(row[0] for row in rows)]
@@ -181,14 +178,14 @@ def listing(left: int) -> Kept:
 
 
 async def test_no_more_is_made_than_there_are_candidates_left(
-    queue: SuggestionQueue, aside: Scripted
+    queue: SuggestionQueue, helper: Scripted
 ) -> None:
     kept = listing(2)
     want(queue, kept)
-    await until(lambda: len(aside.asked) == 2)
+    await until(lambda: len(helper.asked) == 2)
     for number in range(2):
         await asyncio.sleep(0.02)
-        assert len(aside.asked) == 2
+        assert len(helper.asked) == 2
         taken = queue.take("s")
         assert taken is not None
         apply(kept, {"ask": [f"d{number}", taken.parameters, None]})
@@ -198,18 +195,18 @@ async def test_no_more_is_made_than_there_are_candidates_left(
 
 
 async def test_a_candidate_that_was_suggested_meanwhile_leaves_the_queue(
-    queue: SuggestionQueue, aside: Scripted
+    queue: SuggestionQueue, helper: Scripted
 ) -> None:
     kept = listing(9)
     want(queue, kept)
-    await until(lambda: len(aside.asked) == DEPTH)
-    aside.going.clear()
+    await until(lambda: len(helper.asked) == DEPTH)
+    helper.going.clear()
     # The second lies ready; the fourth is what will be made next.
     apply(kept, {"ask": ["d0", {"x": 0.002}, None]})
     apply(kept, {"ask": ["d1", {"x": 0.004}, None]})
     want(queue, kept)
-    aside.going.set()
-    await until(lambda: len(aside.asked) == DEPTH + 2)
+    helper.going.set()
+    await until(lambda: len(helper.asked) == DEPTH + 2)
     await asyncio.sleep(0.02)
     taken = [queue.take("s") for _ in range(DEPTH + 1)]
     assert [each.parameters["x"] for each in taken if each] == [0.001, 0.003, 0.005]

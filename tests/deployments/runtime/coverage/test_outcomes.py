@@ -19,7 +19,7 @@ from deployments.runtime.coverage.handler import (
 )
 from deployments.runtime.coverage.offsets_table import key_of, offsets_key
 from deployments.runtime.coverage.online_offsets import OnlineOffsets, Widened
-from deployments.runtime.coverage.operations import Came, Given, TakeOutcome
+from deployments.runtime.coverage.operations import GivenInterval, IntervalOutcome, TakeOutcome
 from deployments.runtime.coverage.outcomes import OutcomeRecorder
 from deployments.runtime.state.entries import Append, Entry
 from deployments.runtime.state.log import KeyLog
@@ -31,7 +31,7 @@ def clock() -> float:
     return 0.0
 
 
-def base_of(widened: Widened) -> Given:
+def base_of(widened: Widened) -> GivenInterval:
     """Read off a client's interval what it was before the online layer, as the gateway does."""
     (told,) = widened.records
     offset = told["offset"] if told else 0.0
@@ -92,7 +92,12 @@ async def test_hours_at_zero_do_not_widen_the_intervals(
 async def test_misses_of_any_size_widen_a_thousandfold_at_most(redis: Redis) -> None:
     outcomes, online = OutcomeRecorder(redis, clock), OnlineOffsets(redis, "tail")
     for at in range(40):
-        ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 10.0 ** (at % 16)}
+        ask: IntervalOutcome = {
+            "lower": 1.0,
+            "upper": 2.0,
+            "offset": 0.0,
+            "truth": 10.0 ** (at % 16),
+        }
         found = await outcomes.take("tail", "auth", {**ask, "decision": str(at), "given": True})
         assert found["offset"] <= MOST_OFFSET
     await online.refresh()
@@ -141,7 +146,7 @@ async def test_the_first_releases_read_what_is_written_now(redis: Redis) -> None
     outcomes, log, key = OutcomeRecorder(redis, clock), KeyLog(redis, "coverage"), "tail|auth"
     expected = AdaptiveInterval()
     for at, truth in enumerate([1.5, 5.0, 0.5, 1.0, 3.0] * 3):
-        ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.1, "truth": truth}
+        ask: IntervalOutcome = {"lower": 1.0, "upper": 2.0, "offset": 0.1, "truth": truth}
         given = at % 3 != 1
         await outcomes.take("tail", "auth", {**ask, "decision": f"d{at}", "given": given})
         if given:
@@ -157,7 +162,7 @@ async def test_what_was_withheld_teaches_whoever_reads_the_log(redis: Redis) -> 
     """In the form that is written now, and in the one of five places that came before it."""
     log, key = KeyLog(redis, "coverage"), key_of("tail", "auth")
     outcomes, later = OutcomeRecorder(redis, clock), OutcomeRecorder(redis, clock)
-    ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
+    ask: IntervalOutcome = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": 5.0}
     for at in range(9):
         await outcomes.take("tail", "auth", {**ask, "decision": f"d{at}", "given": False})
     five = [[0.2, 0.0, 1.0, "five", False], [0.2, 0.0, 1.0, "given", True]]
@@ -287,7 +292,7 @@ async def test_many_tellers_at_once_lose_and_double_nothing(redis: Redis) -> Non
     async def some(which: int) -> int:
         taken = 0
         for at in range(30):
-            given: Given = {"lower": 1.0, "upper": 2.0, "offset": 0.0}
+            given: GivenInterval = {"lower": 1.0, "upper": 2.0, "offset": 0.0}
             try:
                 ask: TakeOutcome = {
                     **given,
@@ -359,7 +364,7 @@ async def test_what_was_withheld_is_published_in_the_order_of_the_log(
     monkeypatch.setattr(late._service, "answer", stopped)
 
     def withheld(decision: str, truth: float) -> TakeOutcome:
-        ask: Came = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": truth}
+        ask: IntervalOutcome = {"lower": 1.0, "upper": 2.0, "offset": 0.0, "truth": truth}
         return {**ask, "decision": decision, "given": False}
 
     for at in range(9):

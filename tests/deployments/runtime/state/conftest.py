@@ -31,7 +31,7 @@ async def redis(server: RedisServer) -> AsyncIterator[Redis]:
 async def impatient(server: RedisServer) -> AsyncIterator[Redis]:
     """Give a client that waits for a frozen Redis only so long, and asks once."""
     client = Redis(
-        unix_socket_path=str(server.socket), socket_timeout=0.3, retry=Retry(NoBackoff(), 0)
+        unix_socket_path=str(server.socket), socket_timeout=1.0, retry=Retry(NoBackoff(), 0)
     )
     yield client
     await client.aclose()

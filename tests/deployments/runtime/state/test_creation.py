@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployments.runtime.state.cache import Held
+from deployments.runtime.state.cache import HeldStates
 from deployments.runtime.state.handler import StateRequest
 from tests.deployments.runtime.state.creating import ADA, BOB, Replicas
 from tests.deployments.runtime.state.tally import Tally, TallyHandler
@@ -141,7 +141,7 @@ async def test_a_place_of_a_key_that_began_meanwhile_is_not_taken_over(
     one, other = replicas.another(), replicas.another()
     hold = other.cache.hold
 
-    async def slow(keys: Sequence[str]) -> Held[Tally]:
+    async def slow(keys: Sequence[str]) -> HeldStates[Tally]:
         found = await hold(keys)
         monkeypatch.undo()
         assert await replicas.ask(one, ("a", 1, ADA)) == [""]

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from deployments.api.errors import StageLostError
 from deployments.optimization.experiments.configured import Configured
 from deployments.optimization.experiments.handler import ExperimentHandler
-from deployments.optimization.experiments.state import Kept
+from deployments.optimization.experiments.state import KeptExperiment
 from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.state.entries import Append
 from deployments.runtime.state.handler import StateRequest
@@ -201,8 +201,8 @@ async def test_answers_are_kept_when_the_last_holder_dies(room: Room) -> None:
     directory: Any = house.exchange._where
     hop = ByKey("stage", house.exchange, time.monotonic)
     asked = asyncio.create_task(hop(rows(house.mixed), 1.0))
-    await until(lambda: len(second.batches) == 1)
-    await asyncio.sleep(0.05)  # it is answered
+    channel = house.exchange.alive()[house.second.address]
+    await until(lambda: len(second.batches) == 1 and channel.in_flight == 0)  # it is answered
     directory.addresses = []
     house.second.kill()
     house.first.kill()
@@ -214,7 +214,7 @@ async def test_answers_are_kept_when_the_last_holder_dies(room: Room) -> None:
 async def test_the_keys_of_a_replica_that_hangs_are_asked_of_others_until_it_is_heard(
     room: Room, silent_replica: SilentReplica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange_module, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(exchange_module, "SILENT_SECONDS", 1.0)
     living = Holder()
     other = await room.replica(living)
     exchange = room.exchange(Directory(silent_replica.address, other.address))
@@ -295,12 +295,12 @@ async def test_a_holder_that_comes_back_answers_from_what_others_wrote_meanwhile
 async def test_a_row_that_is_refused_is_refused_by_the_present_state(
     redis: Redis,
 ) -> None:
-    def holder_of_experiments() -> KeyedService[Kept]:
+    def holder_of_experiments() -> KeyedService[KeptExperiment]:
         return KeyedService(
             ExperimentHandler(time.time), KeyLog(redis, "experiment"), time.monotonic
         )
 
-    async def answer_of(of: KeyedService[Kept], row: str, **asks: Any) -> Prediction:
+    async def answer_of(of: KeyedService[KeptExperiment], row: str, **asks: Any) -> Prediction:
         batch = Batch("bandit", ["e"], {}, [asks], ["e"], [row])
         return await of.answer(batch, "m", "1", Configured())
 

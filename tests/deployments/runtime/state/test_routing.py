@@ -62,7 +62,7 @@ class Holders:
     def __init__(self) -> None:
         self.gone = {THREE[0]: Lost(), THREE[1]: Lost()}
 
-    def responsive(self) -> dict[Any, Any]:
+    def responsive(self, _: str) -> dict[Any, Any]:
         left = {address: each for address, each in self.gone.items() if not each.asked}
         return left or {THREE[2]: Echo()}
 

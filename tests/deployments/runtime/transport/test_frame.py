@@ -12,7 +12,7 @@ from deployments.runtime.transport.frame import (
     ANSWER,
     ASK,
     FAILURE,
-    GREETING,
+    HANDSHAKE,
     LARGEST,
     Assembler,
     DamagedFrameError,
@@ -44,7 +44,7 @@ COLUMNS = st.integers(0, 9).flatmap(
 )
 FRAMES = st.builds(Frame, COLUMNS, HEADS)
 NUMBERS = st.integers(0, 2**32 - 1)
-KINDS = st.sampled_from((ASK, ANSWER, FAILURE, GREETING))
+KINDS = st.sampled_from((ASK, ANSWER, FAILURE, HANDSHAKE))
 LENGTH_BYTES = 4
 
 

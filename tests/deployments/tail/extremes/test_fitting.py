@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from deployments.api.extremes import ExtremesBody, ask
-from deployments.runtime.aside.process import Aside
 from deployments.runtime.batch import Batch, Prediction
+from deployments.runtime.helper.process import HelperProcess
 from deployments.tail.extremes import fitting
 from deployments.tail.extremes.answering import fit
 from deployments.tail.extremes.fitting import LONG_MS, SHORT_MS, Fitting, cost_ms
@@ -19,7 +19,7 @@ STARTED_SECONDS = 300.0
 
 @pytest.fixture
 async def fitter() -> AsyncIterator[Fitting]:
-    found = Fitting(Aside())
+    found = Fitting(HelperProcess())
     yield found
     await found.close()
 
@@ -61,7 +61,7 @@ async def test_while_it_fits_itself_the_replica_answers_others(fitter: Fitting) 
         await asyncio.sleep(0)
         others += 1
     assert others >= 10 * cost_ms(np.zeros(2_000)) // (2 * SHORT_MS)
-    assert fitter._aside.pid is None  # for this much none is started
+    assert fitter._helper.pid is None  # for this much none is started
 
 
 async def test_a_question_about_telemetry_is_fitted_once(
@@ -85,7 +85,7 @@ async def test_a_question_about_telemetry_is_fitted_once(
 
 
 async def test_without_its_process_the_replica_fits_itself(fitter: Fitting) -> None:
-    fitter._aside = Aside(module="no.such.module")
+    fitter._helper = HelperProcess(module="no.such.module")
     fitter._aside_is_warm = True
     batch = batch_of(20, 2_000)
     assert len((await fitter.answer(batch, {}, "1")).refusals) == 1

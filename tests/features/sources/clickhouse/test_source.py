@@ -388,11 +388,12 @@ async def test_a_table_that_is_empty_lately_is_asked_again_for_a_while(asked: As
 
 
 async def test_nobody_there_and_nobody_answering_are_away(server: ClickhouseServer) -> None:
-    quick = Limits(answer_seconds=0.3, pause_seconds=0.001)
-    nobody = Asked("prod", "http://127.0.0.1:9", random=lambda: 0.5, limits=quick)
+    brief = Limits(pause_seconds=0.001)
+    nobody = Asked("prod", "http://127.0.0.1:9", random=lambda: 0.5, limits=brief)
     with pytest.raises(SourceAwayError, match="nothing answers at"):
         await source(nobody, RAW).range(START, START + 60)
     await nobody.close()
+    quick = Limits(answer_seconds=0.3, pause_seconds=0.001)
     slow = Asked("prod", server.url, random=lambda: 0.5, limits=quick)
     server.freeze()
     try:

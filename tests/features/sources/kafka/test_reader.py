@@ -4,6 +4,7 @@ Against the broker that the client's own library carries for tests, which has no
 says of every offset whether it is there; and against a real one where a password is asked for.
 """
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from features.sources.kafka import reader
 from features.sources.kafka.batch import Batch, Message, Span
 from features.sources.kafka.config import KafkaTopic
 from features.sources.kafka.reader import TopicReader
+from tests import scram_front
 from tests.deployments.runtime.transport.tcp.certificates import Authority
 from tests.kafka_broker import running
 from tests.ports import any_free_port
@@ -139,7 +141,10 @@ def test_without_the_client_it_is_said_what_to_install(monkeypatch: pytest.Monke
 
 
 def test_a_real_broker_is_read_over_tls_and_refuses_who_it_does_not_know(tmp_path: Path) -> None:
-    """Its build forgets every user that it is told of, so nobody's password is right."""
+    """Its build forgets every user that it is told of, so nobody's password is right.
+
+    What a right password does is seen in front of it, below.
+    """
     authority = Authority(tmp_path / "tls")
     issued = authority.issue("127.0.0.1")
     password = tmp_path / "password"
@@ -166,6 +171,40 @@ def test_a_real_broker_is_read_over_tls_and_refuses_who_it_does_not_know(tmp_pat
         assert "is empty" in refused(address, user)
         password.unlink()
         assert "No such file" in refused(address, user)
+
+
+@pytest.mark.parametrize("mechanism", scram_front.MECHANISMS)
+def test_a_user_of_the_broker_reads_by_the_right_password_alone_and_no_log_has_it(
+    tmp_path: Path,
+    mechanism: str,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The broker is a real one; who it does not know is turned away in front of it."""
+    caplog.set_level(logging.DEBUG)
+    password = tmp_path / "password"
+    password.write_text("orange=tree, \u00fc\n", encoding="utf-8")
+    user = {"user": "a=reader,1", "password_file": str(password), "mechanism": mechanism}
+    users = {"a=reader,1": "orange=tree, \u00fc"}
+    with running(tmp_path) as broker, scram_front.running(broker.port, users) as front:
+        broker.create("t")
+        broker.produce("t", [b"a", b"b"])
+        broker.kill()
+        broker.start(known_as=front.address)
+        with reading(front.address, **user) as found:
+            open_when_it_answers(found)
+            assert [each.body for each in read_all(found).messages] == [b"b"]
+        assert set(front.let_in) == {mechanism}
+        password.write_text("apple-tree\n")
+        let_in = len(front.let_in)
+        why = refused(front.address, user)
+        assert "the user or the password is wrong" in why
+        assert front.turned_away
+        assert len(front.let_in) == let_in
+    written = capfd.readouterr()
+    for text in (why, caplog.text, written.out, written.err, (tmp_path / "broker.log").read_text()):
+        assert "orange=tree" not in text
+        assert "apple-tree" not in text
 
 
 def open_when_it_answers(found: TopicReader) -> None:

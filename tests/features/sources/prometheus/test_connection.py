@@ -253,3 +253,11 @@ async def test_the_token_goes_to_no_other_place(tmp_path: Path) -> None:
             with pytest.raises(SourceRefusedError, match="answered 307"):
                 await api.query("up", START)
     assert other.asked == []
+
+
+async def test_what_is_disconnected_opens_nothing_for_a_question_that_comes_late() -> None:
+    async with lying(GOOD) as liar, asking(liar.url) as api:
+        await api.close()
+        with pytest.raises(SourceAwayError, match="disconnected"):
+            await api.query("up", START)
+    assert liar.asked == []

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.errors import UnreadableWriteError, WriteTooLargeError
 from features.sources.remote_write import codec as codec_module
 from features.sources.remote_write.codec import Codec, Message, Written
 from features.sources.remote_write.compression import unpack
-from features.sources.remote_write.errors import UnreadableWriteError, WriteTooLargeError
 from features.sources.remote_write.fields import V1 as FIELDS_V1
 from features.sources.remote_write.fields import SeriesFields
 from features.sources.remote_write.needed import Needed, _matches, identity_of

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.sources.remote_write.errors import UnreadableSamplesError
+from features.errors import UnreadableTelemetryError
 from features.sources.remote_write.needed import Series
 from features.sources.remote_write.samples import Samples, decode, encode
 
@@ -59,12 +59,12 @@ def test_damage_is_refused_or_harmless(given_: Samples, data: st.DataObject) -> 
         raw[place : place + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
     try:
         found = decode(bytes(raw))
-    except UnreadableSamplesError:
+    except UnreadableTelemetryError:
         return
     assert not len(found) or found.rows.max() < len(found.series)
 
 
 def test_an_entry_of_another_version_is_refused() -> None:
     entry = encode(Samples([], np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0)))
-    with pytest.raises(UnreadableSamplesError, match="version 1"):
+    with pytest.raises(UnreadableTelemetryError, match="version 1"):
         decode(bytes((2,)) + entry[1:])

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from features.errors import IntakeFullError
-from features.sources.entries import Held
+from features.sources.entries import StreamSize
 from features.sources.remote_write.needed import Series
 from features.sources.remote_write.samples import Samples, decode, encode
 from features.sources.remote_write.stream import SampleStream
@@ -132,13 +132,13 @@ async def test_an_entry_that_cannot_be_read_is_passed_over(
 
 async def test_the_newest_are_looked_at_without_taking_them(redis: Redis) -> None:
     stream = SampleStream(redis, "main")
-    assert await stream.held() == Held(0, 0)
+    assert await stream.held() == StreamSize(0, 0)
     assert await stream.newest(3) == []
     for value in range(10):
         await stream.add(entry(value))
     newest = await stream.newest(3)
     assert [float(each.samples.values.sum()) for each in newest] == [7, 8, 9]
     everything = [entry(value) for value in range(10)]
-    assert await stream.held() == Held(10, await size_of(redis, *everything))
+    assert await stream.held() == StreamSize(10, await size_of(redis, *everything))
     await stream.let_go(newest[0].id)
-    assert await stream.held() == Held(2, await size_of(redis, *everything[8:]))
+    assert await stream.held() == StreamSize(2, await size_of(redis, *everything[8:]))

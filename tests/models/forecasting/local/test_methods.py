@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from models.forecasting.local.cadence import Cadence
-from models.forecasting.local.members import members_of
+from models.forecasting.local.members import members_of, repeat_season
 from models.forecasting.local.origins import origins_of, truths_of
 from models.forecasting.local.regression import regressed
-from models.forecasting.local.repeats import repeat_season
 from models.forecasting.local.seasons import seasons_of
 from models.forecasting.local.smoothing_kernel import Weights, smooth
 from models.protocols import FloatArray

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.forecasting.neural.libraries import quiet
-from models.forecasting.neural.tft_inputs import MEASURED, seen
+from models.forecasting.neural.tft_inputs import MEASURED, network_input
 from tests.models.forecasting.neural import theirs
 from tests.models.forecasting.neural.conftest import PLANS, Lesson, made_up
 
@@ -17,7 +17,7 @@ def test_tft_quantiles(lesson: Lesson) -> None:
         model = lesson.trained.tft
         rows = theirs.table(UNSEEN, model.layout.known, MEASURED)
         expected = theirs.ask(lesson.modules, network, data, rows, mode="quantiles")
-    views = [view for each in UNSEEN if (view := seen(each, 24, model.layout))]
+    views = [view for each in UNSEEN if (view := network_input(each, 24, model.layout))]
     quantiles = model._forward(views, 24).quantiles
     found = np.stack([view.scale.back(row) for view, row in zip(views, quantiles, strict=True)])
     assert found == pytest.approx(np.asarray(expected), rel=1e-4)

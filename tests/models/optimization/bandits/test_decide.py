@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.errors import InvalidColumnError
+from models.errors import ArmError, DesignError, InvalidColumnError
 from models.optimization.bandits.decide import Decisions, decide
 from models.optimization.bandits.design import Budget, Design, Feature, PolicyName
-from models.optimization.bandits.errors import ArmError, DesignError
 from models.optimization.bandits.experiment import Experiment
 from models.optimization.bandits.feedback import learn, record
 from models.optimization.bandits.keyed import keys_of

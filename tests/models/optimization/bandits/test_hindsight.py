@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from models.errors import ArmError
 from models.optimization.bandits.decide import decide
-from models.optimization.bandits.errors import ArmError
 from models.optimization.bandits.experiment import Experiment
 from models.optimization.bandits.feedback import learn, record
 from models.optimization.bandits.hindsight import judge_policy, logged

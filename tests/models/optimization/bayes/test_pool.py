@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from models.optimization.bayes.errors import TrialError
+from models.errors import TrialError
 from models.optimization.bayes.forest import Forest
 from models.optimization.bayes.mixture import mixture
 from models.optimization.bayes.pool import Panel, rough

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.optimization.bayes.errors import SpaceError
+from models.errors import SpaceError
 from models.optimization.bayes.space import Space
 
 WHOLE = {

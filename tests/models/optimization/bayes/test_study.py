@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
-from models.errors import ArtifactError
+from models.errors import ArtifactError, SpaceError, StudyError, TrialError
 from models.optimization.bayes import snapshot
 from models.optimization.bayes.converged import best, converged, pareto
-from models.optimization.bayes.errors import SpaceError, StudyError, TrialError
-from models.optimization.bayes.limits import MOST_TRIALS
 from models.optimization.bayes.space import Space
-from models.optimization.bayes.study import Design, Study
+from models.optimization.bayes.study import MOST_TRIALS, Design, Study
 
 SPACE = Space.parse(
     {

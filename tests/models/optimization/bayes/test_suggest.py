@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.errors import TrialError
 from models.optimization.bayes import snapshot
 from models.optimization.bayes.converged import best
-from models.optimization.bayes.errors import TrialError
 from models.optimization.bayes.space import Parameters, Space
 from models.optimization.bayes.study import Design, Study
 from models.optimization.bayes.suggest import Suggestion, suggest

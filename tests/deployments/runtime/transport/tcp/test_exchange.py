@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from deployments.runtime.transport.frame import Frame
+from deployments.runtime.transport.replica_directory import Listing
 from deployments.runtime.transport.tcp import exchange as exchange_module
 from tests.deployments.replicas import Directory, Room, SilentReplica
 from tests.waiting import PATIENCE_SECONDS, until
@@ -61,6 +62,32 @@ async def test_with_no_replica_it_waits_for_the_first(room: Room) -> None:
     directory.addresses.append(replica.address)
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert (await (await waiting).call(QUESTION)).columns["load"].tolist() == [0.5]
+
+
+async def test_where_all_that_are_listed_are_reached_only_a_change_makes_it_look(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that is listed later nor one whose connection broke waits for its next look."""
+    monkeypatch.setattr(exchange_module, "LOOK_AGAIN_SECONDS", 10 * PATIENCE_SECONDS)
+    first, second = await room.replica(echo), await room.replica(echo)
+    directory, listing = Directory(), Listing(frozenset({first.address}))
+    exchange = room.exchange(directory, listing)
+    await until(lambda: first.address in exchange.alive())
+    assert exchange._pause_seconds() > PATIENCE_SECONDS
+    listing.update(frozenset({first.address, second.address}))
+    await until(lambda: second.address in exchange.alive())
+    broken = exchange.alive()[second.address]
+    broken.close()
+    await until(lambda: exchange.alive().get(second.address, broken) is not broken)
+    assert directory.questions == 0
+
+
+async def test_while_one_that_is_listed_is_out_of_reach_it_looks_each_second(room: Room) -> None:
+    living, dead = await room.replica(echo), await room.replica(echo)
+    dead.kill()
+    exchange = room.exchange(Directory(), Listing(frozenset({living.address, dead.address})))
+    await until(lambda: living.address in exchange.alive())
+    assert exchange._pause_seconds() < exchange_module.ASK_EVERY_SECONDS
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -10,7 +10,7 @@ from deployments.runtime.transport.frame import (
     ANSWER,
     ASK,
     FAILURE,
-    GREETING,
+    HANDSHAKE,
     LARGEST,
     LARGEST_GREETING,
     Frame,
@@ -18,7 +18,7 @@ from deployments.runtime.transport.frame import (
     encode,
 )
 from deployments.runtime.transport.tcp import server
-from deployments.runtime.transport.tcp.greeting import Part, proof
+from deployments.runtime.transport.tcp.handshake import Part, proof
 from tests.deployments.replicas import SECRET, Replica, Room
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -26,7 +26,7 @@ NONCE = "a number of the gateway's"
 QUESTION = Frame({"load": np.array([0.5, 0.25])})
 
 
-def greeting(offered: object, kind: int = GREETING) -> bytes:
+def handshake(offered: object, kind: int = HANDSHAKE) -> bytes:
     return encode(Frame({}, {"nonce": NONCE, "proof": offered}), 0, kind)
 
 
@@ -67,14 +67,14 @@ class Line:
     async def greet(self, replica: Replica) -> None:
         """Greet as a gateway does, and have the replica prove itself."""
         nonces = await self.challenge(), NONCE
-        self.say(greeting(proof(SECRET, Part.GATEWAY, replica.address, nonces)))
+        self.say(handshake(proof(SECRET, Part.GATEWAY, replica.address, nonces)))
         _, kind, welcome = await self.answer()
         expected = proof(SECRET, Part.REPLICA, replica.address, nonces)
-        assert (kind, welcome.head) == (GREETING, {"proof": expected})
+        assert (kind, welcome.head) == (HANDSHAKE, {"proof": expected})
 
     async def challenge(self) -> str:
         _, kind, frame = await self.answer()
-        assert kind == GREETING
+        assert kind == HANDSHAKE
         return str(frame.head["nonce"])
 
     async def rest(self) -> bytes:
@@ -123,20 +123,20 @@ def elsewhere(replica: Replica) -> tuple[str, int]:
 @pytest.mark.parametrize(
     "greet",
     [
-        lambda *_: greeting("a guess"),
-        lambda replica, challenge: greeting(good(replica, challenge)[:-1]),
-        lambda *_: greeting(""),
-        lambda *_: greeting(None),
-        lambda *_: encode(Frame({}, {}), 0, GREETING),
-        lambda *_: encode(Frame({}, {"secret": SECRET.decode()}), 0, GREETING),
-        lambda replica, _: greeting(good(replica, "0" * 32)),
-        lambda replica, challenge: greeting(
+        lambda *_: handshake("a guess"),
+        lambda replica, challenge: handshake(good(replica, challenge)[:-1]),
+        lambda *_: handshake(""),
+        lambda *_: handshake(None),
+        lambda *_: encode(Frame({}, {}), 0, HANDSHAKE),
+        lambda *_: encode(Frame({}, {"secret": SECRET.decode()}), 0, HANDSHAKE),
+        lambda replica, _: handshake(good(replica, "0" * 32)),
+        lambda replica, challenge: handshake(
             proof(SECRET, Part.GATEWAY, elsewhere(replica), (challenge, NONCE))
         ),
-        lambda replica, challenge: greeting(
+        lambda replica, challenge: handshake(
             proof(SECRET, Part.REPLICA, replica.address, (challenge, NONCE))
         ),
-        lambda replica, challenge: greeting(good(replica, challenge), ASK),
+        lambda replica, challenge: handshake(good(replica, challenge), ASK),
         lambda *_: b"",
     ],
     ids=[
@@ -149,8 +149,8 @@ def elsewhere(replica: Replica) -> tuple[str, int]:
         "of another connection",
         "of another address",
         "of a replica",
-        "not a greeting",
-        "no greeting",
+        "not a handshake",
+        "no handshake",
     ],
 )
 async def test_who_does_not_prove_the_secret_gets_nothing(
@@ -167,15 +167,14 @@ async def test_who_does_not_prove_the_secret_gets_nothing(
 async def test_who_says_nothing_is_hung_up_on_and_a_gateway_is_not(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "GREETING_SECONDS", 0.05)
+    monkeypatch.setattr(server, "GREETING_SECONDS", 1.0)
     replica = await room.replica(double)
     async with line_to(replica) as gateway, line_to(replica) as stranger:
         await gateway.greet(replica)
         await stranger.challenge()
-        stranger.say(greeting("")[:10])
+        stranger.say(handshake("")[:10])
         assert await stranger.rest() == b""
-        await asyncio.sleep(0.1)
-        gateway.say(ask())
+        gateway.say(ask())  # which connected first: its time would be over too
         assert (await gateway.answer())[1] == ANSWER
 
 
@@ -205,7 +204,7 @@ async def test_a_damaged_frame_ends_its_connection_and_no_other(
     assert len(heard.frames) == 1
 
 
-async def test_a_stranger_cannot_make_it_hold_more_than_a_greeting(room: Room) -> None:
+async def test_a_stranger_cannot_make_it_hold_more_than_a_handshake(room: Room) -> None:
     async with line_to(await room.replica(double)) as line:
         await line.challenge()
         line.say(struct.pack("<I", LARGEST_GREETING + 1))
@@ -289,6 +288,6 @@ async def test_closing_answers_what_came_in_and_takes_nothing_new(room: Room) ->
         await closing
         assert await line.rest() == b""
         # Not even who had not said anything yet may begin now.
-        silent.say(greeting(good(replica, challenge)) + ask())
+        silent.say(handshake(good(replica, challenge)) + ask())
         assert await silent.rest() == b""
     assert len(heard.frames) == 1

@@ -1,0 +1,1 @@
+"""What the evidence of a rollout costs in requests, and how often it is wrong."""

@@ -1,0 +1,1 @@
+"""Versions of the configuration: drafted, checked, approved and deployed."""

@@ -1,0 +1,1 @@
+"""Decisions that were made, found by their ids."""

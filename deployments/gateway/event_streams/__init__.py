@@ -1,0 +1,1 @@
+"""Events that a client is sent as they come, and how many may listen."""

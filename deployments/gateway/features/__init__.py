@@ -1,0 +1,1 @@
+"""Features, as they are answered to who asks for them."""

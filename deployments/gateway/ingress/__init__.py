@@ -1,0 +1,1 @@
+"""The inference paths, without the layers of FastAPI."""

@@ -1,0 +1,1 @@
+"""Rows that wait for a slot, and become batches."""

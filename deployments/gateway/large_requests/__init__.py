@@ -1,0 +1,1 @@
+"""Large requests, whose work leaves the loop to short ones."""

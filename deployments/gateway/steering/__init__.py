@@ -1,0 +1,1 @@
+"""Which version answers, what was in force, and who goes by another."""

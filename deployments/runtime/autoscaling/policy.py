@@ -1,0 +1,91 @@
+"""The policy that serve_config.yaml names: Serve's controller asks it several times a second.
+
+It is one for the whole application, because only together do its deployments show who waits for
+whom: rows wait in the gateways' lanes for a stage, and it is the stage that needs another replica.
+Serve keeps each deployment's bounds, and waits its delays before it does what is asked here.
+
+Serve's own policy counts the calls that pass its handles. In the profile fast none do, and in both
+a lane lets a few batches through and keeps the others (docs/decisions/replicas-by-waiting.md).
+"""
+
+import os
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from deployments.runtime.autoscaling.room import ROOM
+from deployments.runtime.autoscaling.rule import Seen, grows, rests
+from deployments.runtime.autoscaling.signals import BUSY, RESERVED, SPARE, WAIT, wait_for
+
+if TYPE_CHECKING:
+    from ray.serve.config import AutoscalingContext
+
+# Reports of each replica that are looked at: of one every metrics_interval_s, some seconds in all,
+# which one slow batch does not fill.
+RECENT = 2
+# With less than this share of a core to spare, another replica would take from those there are.
+LEAST_SPARE_CORES = 0.2
+# Set where Ray adds a node for what finds no place.
+NODES_COME_VARIABLE = "BALLAST_NODES_COME"
+
+# By the name of a figure, then by replica: points with a value each, in order.
+Figures = Mapping[str, Mapping[Any, Iterable[Any]]]
+# Stands for a deployment.
+Key = TypeVar("Key", bound=Hashable)
+
+
+def by_waiting(
+    contexts: Mapping[Key, "AutoscalingContext"],
+) -> tuple[dict[Key, int], dict[Key, dict[str, Any]]]:
+    """Ask for one replica more where what comes waits and there is room, or one less at rest."""
+    figures = {key: context.raw_metrics or {} for key, context in contexts.items()}
+    seen = {
+        key: Seen(
+            running=context.current_num_replicas,
+            wanted=context.target_num_replicas,
+            busy_cores=sum(_recent(figures[key], BUSY)),
+            wait_s=_longest_wait(context.deployment_name, figures[key], figures.values()),
+        )
+        for key, context in contexts.items()
+    }
+    wanted = {key: each.wanted - int(rests(each)) for key, each in seen.items()}
+    growing = {
+        key: max(_recent(figures[key], RESERVED), default=0.0)
+        for key, each in sorted(seen.items(), key=lambda item: -item[1].wait_s)
+        if grows(each) and each.wanted < contexts[key].capacity_adjusted_max_replicas
+    }
+    spare = max((max(_recent(each, SPARE), default=0.0) for each in figures.values()), default=0.0)
+    for key in _with_room(growing, spare):
+        wanted[key] += 1
+    return wanted, {}
+
+
+def _longest_wait(stage: str, own: Figures, all_figures: Iterable[Figures]) -> float:
+    """Give how long the replicas let others wait, or rows wait for them in some gateway's lanes."""
+    for_it = wait_for(stage)
+    in_lanes = (wait for each in all_figures for wait in _recent(each, for_it))
+    return max([*_recent(own, WAIT), *in_lanes], default=0.0)
+
+
+def _recent(figures: Figures, name: str) -> list[float]:
+    """Give the mean of each replica's last reports of one figure."""
+    last = [
+        [float(point.value) for point in points][-RECENT:]
+        for points in figures.get(name, {}).values()
+    ]
+    return [sum(values) / len(values) for values in last if values]
+
+
+def _with_room(growing: Mapping[Key, float], spare_cores: float) -> Iterable[Key]:
+    """Give those who find a place, and a processor that is not at its limit; in this order."""
+    if not growing or os.environ.get(NODES_COME_VARIABLE):
+        yield from growing
+        return
+    if spare_cores < LEAST_SPARE_CORES:
+        return
+    if (free := ROOM.free_cpus()) is None:
+        return
+    for key, cpus in growing.items():
+        node = max(range(len(free)), key=free.__getitem__, default=None)
+        if node is not None and free[node] >= cpus - 1e-9:
+            free[node] -= cpus
+            yield key

@@ -1,0 +1,1 @@
+"""`ballast config`: versions of the configuration, by hand."""

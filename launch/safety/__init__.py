@@ -1,0 +1,1 @@
+"""`ballast safety`: policies checked and what safety does, from the command line."""
