@@ -43,9 +43,10 @@ async def tell(house: House, decision: str, latency: float) -> tuple[int, dict[s
 async def test_outcomes_widen_the_intervals_that_follow_and_say_so(house: House) -> None:
     before = (await house.ask(BODY))[0]
     assert "online" not in before["interval"]
-    truth = 1.3 * before["interval"]["upper"]
     for _ in range(12):
         answer = (await house.ask(BODY))[0]
+        # On a slow machine the outcomes before may have widened this interval already.
+        truth = max(1.3 * before["interval"]["upper"], 1.05 * answer["interval"]["upper"])
         code, told = await tell(house, answer["meta"]["decision_id"], truth)
         assert (code, told["held"]) == (200, False)
     (tail,) = house.replicas["tail"]
