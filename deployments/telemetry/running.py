@@ -138,13 +138,17 @@ class RunningSources:
             await self._loops.stop(receiving.loop)
             return
         if (consuming := self.consuming.pop(name, None)) is not None:
-            # Not cancelled: a note that is being written would come behind its removal.
-            await self._loops.finish(consuming.loop)
-            await consuming.consumed.close()
+            try:
+                # Not cancelled: a note that is being written would come behind its removal.
+                await self._loops.finish(consuming.loop)
+            finally:
+                await consuming.consumed.close()
             return
         following = self.following.pop(name)
-        await self._loops.stop(following.loop)
-        await following.followed.close()
+        try:
+            await self._loops.stop(following.loop)
+        finally:  # also where whoever stops it is stopped meanwhile: nobody else knows of it now
+            await following.followed.close()
 
     async def stop_all(self) -> None:
         for name in [*self.following, *self.receiving, *self.consuming]:

@@ -32,6 +32,7 @@ from features.functions.kept import FunctionModules
 from features.sources.simulator.source import DEMO
 from features.telemetry.intake import Intake
 from features.telemetry.source_states import Backfill, publish_states
+from observability.background import BackgroundLoop
 from observability.metrics import Metrics
 from settings.redis_connection import REDIS_AWAY
 
@@ -89,11 +90,12 @@ class TelemetryService:
         )
         self._filled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._config = ConfigWatch(redis, self._want, loops=loops)
+        self._applying: BackgroundLoop | None = None
 
     async def start(self) -> None:
         await self._config.start()
         start, changed = self._loops.start, self._configured.changed
-        start("apply sources", self._apply, lambda: APPLY_SECONDS, wake=changed)
+        self._applying = start("apply sources", self._apply, lambda: APPLY_SECONDS, wake=changed)
         start(
             "decide on definitions",
             self.definitions.step,
@@ -105,6 +107,8 @@ class TelemetryService:
 
     async def close(self) -> None:
         await self._config.stop()
+        if self._applying is not None:  # else it might begin with a source behind the last stop
+            await self._loops.stop(self._applying)
         await self._configured.close()
         await self.definitions.close()
         await self._running.stop_all()

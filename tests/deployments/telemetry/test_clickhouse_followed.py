@@ -1,5 +1,6 @@
 """A ClickHouse is followed as any source is: while it is away, slow or empty, and after that."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 
@@ -227,3 +228,25 @@ async def test_it_is_paused_and_removed_without_a_restart(
     await eventually(lambda: read_events(running.store, 10, kinds=["source_removed"]).events)
     assert running.present() == {"tables": 31}, "what it gave is kept"
     assert server.run("SELECT count() FROM minutes").strip() == "31"
+
+
+async def test_a_source_that_is_begun_while_the_service_ends_ends_with_it(
+    running: Running, server: ClickhouseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or its connections stay open, and nobody knows of it any more."""
+    service, applies, go_on = running.service, asyncio.Event(), asyncio.Event()
+    load = service._configured._removals.load
+
+    async def slow() -> None:
+        await load()
+        if service._configured.wanted is not None and service._configured.wanted.named:
+            applies.set()
+            await go_on.wait()
+
+    monkeypatch.setattr(service._configured._removals, "load", slow)
+    await running.activate(tables=config(server, lateness_seconds=0))
+    await applies.wait()
+    await service.close()
+    go_on.set()
+    await asyncio.sleep(0.2)
+    assert service._running.following == {}

@@ -11,7 +11,7 @@ from deployments.api.bandits import BANDIT
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.studies import STUDY, TELL
 from deployments.gateway.app import build_app
-from deployments.runtime.storage import StorageWatch
+from deployments.runtime.storage import Storage
 from tests.deployments.asking import post
 from tests.deployments.house import House
 
@@ -85,8 +85,8 @@ async def test_studies(checked: Checked) -> None:
 
 
 async def test_fallbacks(house: House, checked: Checked, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Once somebody has looked, nothing new is begun; a look may be on its way already.
-    monkeypatch.setattr(StorageWatch, "refusal", lambda _: None)
+    # Once a replica has looked, which it does by itself, nothing new is begun.
+    monkeypatch.setattr(Storage, "full", property(lambda _: False))
     await house.redis.config_set("maxmemory", "1")
     for example in checked.examples(BANDIT):
         answer = await checked.ask(BANDIT, example)
