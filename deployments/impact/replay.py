@@ -11,11 +11,11 @@ import numpy as np
 
 from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
-from deployments.gateway.pipeline.beside import BesideColumns
-from deployments.gateway.pipeline.nested import Items
 from deployments.impact.recorded import Recorded
 from deployments.runtime.batch import Batch, Columns, Detail, FloatArray, Judgement
+from deployments.safety.context_columns import ContextColumns
 from deployments.safety.judge import Judge
+from deployments.safety.list_items import ListItems
 from safety.errors import ImpossibleOverrideError
 from safety.last_safe import LastSafe
 from safety.limits import LEVELS
@@ -70,13 +70,13 @@ class Rules:
         self.version = version
         self._freezes = freezes
         self._judges: dict[str, Judge] = {}
-        self._beside: dict[str, BesideColumns] = {}
+        self._context: dict[str, ContextColumns] = {}
 
     def judge(self, family: InferenceEndpoint) -> Judge:
         if family.name not in self._judges:
             policy = self.version.document.safety.family(family.name)
             self._judges[family.name] = Judge.of(policy)
-            self._beside[family.name] = BesideColumns(family, lambda: self._freezes)
+            self._context[family.name] = ContextColumns(family, lambda: self._freezes)
         return self._judges[family.name]
 
     def inputs(self, rows: Sequence[Recorded], *, as_recorded: bool) -> Columns:
@@ -107,10 +107,10 @@ class Rules:
         details = [each.detail for each in rows]
         items = None
         if family.nested is not None and any(each is not None for each in details):
-            items = Items.of(family.nested, details)
+            items = ListItems.of(family.nested, details)
             batch = items.unfold(batch, details)
         times = np.array([each.recorded.at for each in rows])
-        self._beside[family.name].add(batch, details, items, self.version, times)
+        self._context[family.name].add(batch, details, items, self.version, times)
         memory = None if first.emergency else _memory(judge, rows, items)
         judged = (judge.pass_on if first.is_unchecked else judge.judge)(batch, memory)
         if first.emergency:
@@ -118,7 +118,7 @@ class Rules:
         fell_back = _fallen_items(judged, items, len(rows))
         if items is not None:
             judged = items.fold(judged, details, len(rows))
-        self._beside[family.name].take_back(judged, details, self.version)
+        self._context[family.name].write_back(judged, details, self.version)
         return [self._played(judged, row, each, judge, fell_back) for row, each in enumerate(rows)]
 
     def _batch(self, rows: Sequence[Asked], judge: Judge) -> Batch:
@@ -182,7 +182,7 @@ class _PastAnswers(LastSafe):
         """Forget it: what a version would have answered is no past of the next row's."""
 
 
-def _memory(judge: Judge, rows: Sequence[Asked], items: Items | None) -> LastSafe | None:
+def _memory(judge: Judge, rows: Sequence[Asked], items: ListItems | None) -> LastSafe | None:
     if not judge.remembered:
         return None
     owners = [*range(len(rows)), *(() if items is None else items.owners)]
@@ -198,7 +198,7 @@ def _columns(rows: Iterable[Numbers]) -> Columns:
     return {name: np.array([each[name] for each in listed]) for name in listed[0]}
 
 
-def _fallen_items(judged: Judgement, items: Items | None, rows: int) -> set[int]:
+def _fallen_items(judged: Judgement, items: ListItems | None, rows: int) -> set[int]:
     if items is None:
         return set()
     fallback = judged.fallback[rows:].tolist()

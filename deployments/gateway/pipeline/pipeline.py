@@ -22,9 +22,7 @@ from deployments.gateway.pipeline.answers import (
     refused,
     write_down,
 )
-from deployments.gateway.pipeline.beside import BesideColumns, no_freezes
 from deployments.gateway.pipeline.hidden import TakingBack, check_asked, refuse_hidden
-from deployments.gateway.pipeline.nested import Items
 from deployments.gateway.pipeline.time_left import TimeLeft
 from deployments.gateway.pipeline.timings import Stopwatch
 from deployments.runtime.batch import (
@@ -39,6 +37,8 @@ from deployments.runtime.batch import (
 from deployments.runtime.clocks import Clocks
 from deployments.runtime.hop import Hop, ModelHop
 from deployments.runtime.state.tags import tagged
+from deployments.safety.context_columns import ContextColumns, no_freezes
+from deployments.safety.list_items import ListItems
 from features.fill import Filled, Freshness, fill
 from observability.errors import LedgerError
 from observability.ledger.decision import Decision, DecisionIds
@@ -82,7 +82,7 @@ class InferencePipeline:
         self._config_stale = config_stale
         self._in_emergency = in_emergency
         self._stopwatch = stopwatch
-        self._beside = BesideColumns(family, freezes)
+        self._context = ContextColumns(family, freezes)
         self._taking_back = TakingBack(family, stages.model, ids)
 
     async def drain(self) -> None:
@@ -231,9 +231,9 @@ class InferencePipeline:
         )
         items = None
         if self._family.nested is not None and prediction.details:
-            items = Items.of(self._family.nested, prediction.details)
+            items = ListItems.of(self._family.nested, prediction.details)
             judged = items.unfold(judged, prediction.details)
-        self._beside.add(judged, prediction.details, items, version, self._clocks.wall())
+        self._context.add(judged, prediction.details, items, version, self._clocks.wall())
         budget = left.for_safety()
         try:
             answer = await self._stages.safety(judged.to_frame(), budget)
@@ -244,7 +244,7 @@ class InferencePipeline:
         found = Judgement.from_frame(answer)
         if items is not None:
             found = items.fold(found, prediction.details, len(batch))
-        self._beside.take_back(found, prediction.details, version)
+        self._context.write_back(found, prediction.details, version)
         return found
 
 
