@@ -131,7 +131,7 @@ class _Served:
         now, answers = self._clocks.monotonic(), list[Answered]()
         for ask in asks:
             answers.append(Answered(f"d{next(self._ids)}", b""))
-            ms, of = 1000 * (now - ask.received), ask.beside or answers[-1].decision_id
+            ms, of = 1000 * (now - ask.received), ask.shadow_of or answers[-1].decision_id
             self.rows.append(_Row(ask.body.entity, int(now // 60), candidate, ms, of))
         return answers
 

@@ -101,7 +101,7 @@ class ContextColumns:
     def _needs(self, version: Version) -> _Needed:
         needed = self._needed.get(version.config_hash)
         if needed is None:
-            names = self._policy(version).beside()
+            names = self._policy(version).context_columns()
             needed = self._needed[version.config_hash] = _Needed(
                 any(name in TIME_COLUMNS for name in names), tuple(filter(is_parameter, names))
             )

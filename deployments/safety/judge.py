@@ -50,7 +50,7 @@ class Judge:
     @classmethod
     def of(cls, policy: FamilyPolicy) -> Self:
         checker = Checker(policy)
-        reads_last = tuple(name for name in policy.beside() if name.startswith(LAST))
+        reads_last = tuple(name for name in policy.context_columns() if name.startswith(LAST))
         remembers = policy.rungs.has_last_safe or bool(reads_last)
         return cls(
             policy,
@@ -59,7 +59,7 @@ class Judge:
             Ladder(policy, checker),
             policy.outputs,
             policy.content_hash(),
-            tuple(filter(is_parameter, policy.beside())),
+            tuple(filter(is_parameter, policy.context_columns())),
             (*policy.outputs, *policy.rungs.same) if remembers else (),
             reads_last,
         )

@@ -141,7 +141,7 @@ class Lanes:
         decision_ids: Sequence[str],
         version: Version,
         *,
-        beside: int = 0,
+        queue_number: int = 0,
     ) -> asyncio.Future[Sequence[Answered | Exception]]:
         """Put rows that one version answers into their lane."""
         deadline = received + version.document.serving.of(family).deadlines.request_ms / 1000
@@ -152,7 +152,7 @@ class Lanes:
         else:
             rows = [LaneRow(body, *asked) for body in bodies]
         lane, owner = self.by_family[family], principal.key_id
-        return lane.ask(rows, deadline, owner, version.number, beside=beside)
+        return lane.ask(rows, deadline, owner, version.number, queue_number=queue_number)
 
     async def _in_parts(
         self, asked: _Asked, parts: Sequence[Part]
@@ -179,10 +179,10 @@ class Lanes:
     async def _part(self, asked: _Asked, part: Part) -> Sequence[Answered | Exception]:
         """Ask one version for rows; count those that it leaves without an answer, or refuses."""
         rows, version = len(asked.bodies), part.version
-        beside = version.number if part.compared else 0
+        queue_number = version.number if part.compared else 0
         of = self._choice.step_of(version)
         try:
-            found = await self._queue(*asked, version, beside=beside)
+            found = await self._queue(*asked, version, queue_number=queue_number)
         except Exception as error:
             is_lost = _is_ours(error)
             self._choice.count(of, rows, rows * is_lost, rows * (not is_lost))

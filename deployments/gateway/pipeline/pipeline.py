@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from config_store.quotas import Counted, QuotasConfig
 from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
-from deployments.api.errors import OverloadedError, StageLostError, UnavailableError
-from deployments.gateway.lanes.lane import LATE
+from deployments.api.errors import LateError, StageLostError, UnavailableError
 from deployments.gateway.pipeline.answers import (
     Answered,
     Circumstances,
@@ -91,12 +90,12 @@ class InferencePipeline:
 
     async def carry(self, asks: list[LaneRow]) -> Sequence[Answered]:
         version = asks[0].version  # the lane's rows of one batch have the same
-        beside = bool(asks[0].beside)  # its lane has no other rows
-        lap = _no_lap if beside else self._stopwatch.start(self._family.name, len(asks))
+        is_shadow = bool(asks[0].shadow_of)  # its lane has no other rows
+        lap = _no_lap if is_shadow else self._stopwatch.start(self._family.name, len(asks))
         deadlines = version.document.serving.of(self._family.name).deadlines
         left = TimeLeft(asks, deadlines, self._clocks.monotonic)
         batch = self._batch(asks, version)
-        batch.beside = beside
+        batch.is_shadow = is_shadow
         batch.emergency = self._in_emergency()
         # The lane carries each batch in a task of its own.
         request_ids.set(tuple(dict.fromkeys(batch.requests)))
@@ -117,7 +116,7 @@ class InferencePipeline:
         refuse_hidden(self._family, judgement)
         self._taking_back.begin(batch, prediction, judgement)
         lap("safety")
-        if not beside:
+        if not is_shadow:
             self._stopwatch.judged(self._family.name, judgement)
         if judgement.refusals:
             found = refused(judgement.refusals, batch)
@@ -160,7 +159,7 @@ class InferencePipeline:
             async with asyncio.timeout(budget):
                 await self._ledger.append(decisions, left.ledger_limit())
         except TimeoutError as late:
-            raise OverloadedError(LATE) from late
+            raise LateError from late
         except LedgerError as error:
             raise UnavailableError(
                 "The ledger cannot write entries, and no answer is sent unrecorded: try again"
@@ -227,7 +226,7 @@ class InferencePipeline:
             version=batch.version,
             config_hash=batch.config_hash,
             emergency=batch.emergency or self._in_emergency(),
-            beside=batch.beside,
+            is_shadow=batch.is_shadow,
         )
         items = None
         if self._family.nested is not None and prediction.details:
@@ -249,7 +248,7 @@ class InferencePipeline:
 
 
 def _no_lap(_: str) -> None:
-    """Time nothing: what is answered beside is no load of the clients'."""
+    """Time nothing: what a shadow answers is no load of the clients'."""
 
 
 def _owners(asks: Sequence[LaneRow], quotas: QuotasConfig, counted: Counted) -> list[Owner | None]:
