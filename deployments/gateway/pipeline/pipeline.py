@@ -21,9 +21,9 @@ from deployments.gateway.pipeline.answers import (
     refused,
     write_down,
 )
-from deployments.gateway.pipeline.hidden import TakingBack, check_asked, refuse_hidden
 from deployments.gateway.pipeline.time_left import TimeLeft
 from deployments.gateway.pipeline.timings import Stopwatch
+from deployments.gateway.pipeline.withheld import Withdrawals, may_ask_model, refuse_withheld
 from deployments.runtime.batch import (
     Batch,
     Judgement,
@@ -82,11 +82,11 @@ class InferencePipeline:
         self._in_emergency = in_emergency
         self._stopwatch = stopwatch
         self._context = ContextColumns(family, freezes)
-        self._taking_back = TakingBack(family, stages.model, ids)
+        self._withdrawals = Withdrawals(family, stages.model, ids)
 
     async def drain(self) -> None:
-        """Wait until the holders of states were told what nobody was given."""
-        await self._taking_back.drain()
+        """Wait until what nobody was given is withdrawn from the states."""
+        await self._withdrawals.drain()
 
     async def carry(self, asks: list[LaneRow]) -> Sequence[Answered]:
         version = asks[0].version  # the lane's rows of one batch have the same
@@ -113,8 +113,8 @@ class InferencePipeline:
         if not asks:
             return [answered[row] for row in sorted(answered)]
         judgement = await self._judge(batch, prediction, version, left)
-        refuse_hidden(self._family, judgement)
-        self._taking_back.begin(batch, prediction, judgement)
+        refuse_withheld(self._family, judgement)
+        self._withdrawals.begin(batch, prediction, judgement)
         lap("safety")
         if not is_shadow:
             self._stopwatch.judged(self._family.name, judgement)
@@ -202,7 +202,7 @@ class InferencePipeline:
     async def _predict(self, batch: Batch, left: TimeLeft) -> Prediction:
         """Ask the model; when it is lost, an empty prediction makes safety fall back."""
         batch.budget_s = left.for_model()
-        if not check_asked(self._family, emergency=batch.emergency):
+        if not may_ask_model(self._family, emergency=batch.emergency):
             return Prediction({}, f"{batch.family}/fallback", "none")
         try:
             return await self._stages.model(batch, batch.budget_s)
