@@ -17,7 +17,7 @@ from deployments.telemetry.candidate import Candidate
 from deployments.telemetry.events import SourceEvents
 from deployments.telemetry.remapping import Asked, by_noted_mapping, mapping_id, rules_of
 from features.candidates.bounds import CandidateBounds
-from features.telemetry.mappings import InForce, mapping_in_force
+from features.telemetry.mappings import ActiveMapping, mapping_in_force
 from features.telemetry.source_states import HeldBack
 from observability.background import BackgroundLoop, Loops
 from observability.errors import ClickhouseUnavailableError
@@ -110,7 +110,7 @@ class Candidates:
         return chosen
 
     async def _chosen(
-        self, name: str, config: Asked, bounds: CandidateBounds, known: InForce | None
+        self, name: str, config: Asked, bounds: CandidateBounds, known: ActiveMapping | None
     ) -> Asked:
         """Choose between what is configured and what was noted; compare them where it takes it."""
         good = None if known is None else by_noted_mapping(config, known.mapping)

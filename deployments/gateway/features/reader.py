@@ -12,8 +12,8 @@ from config_store.document import FeatureConfig
 from deployments.api.errors import InvalidError, NotFoundError, UnavailableError
 from deployments.api.features import MOST_VALUES, VectorsQuery
 from deployments.definitions.in_force import (
+    ActiveDefinition,
     Decided,
-    InForce,
     catalogue_in_force,
     definitions_key,
 )
@@ -115,7 +115,7 @@ class FeatureReader:
             ) from away
 
 
-def _named(decided: Decided | None) -> dict[str, InForce]:
+def _named(decided: Decided | None) -> dict[str, ActiveDefinition]:
     return {} if decided is None else decided.named
 
 
