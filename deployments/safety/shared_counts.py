@@ -89,7 +89,7 @@ class SharedCounts:
         pipe.hset(self._key, self._name, orjson.dumps(said))
         pipe.hgetall(self._key)
         _, found = await pipe.execute()
-        read = {name.decode(errors="replace"): _told(each) for name, each in found.items()}
+        read = {name.decode(errors="replace"): _read(each) for name, each in found.items()}
         written = {name: each for name, each in read.items() if each is not None}
         gone = [name for name, each in written.items() if now - each.at > ALIVE_SECONDS]
         if gone:
@@ -104,7 +104,7 @@ class SharedCounts:
         await self._redis.hdel(self._key, self._name)
 
 
-class _Told(NamedTuple):
+class _Written(NamedTuple):
     """What one replica wrote down."""
 
     at: float
@@ -112,14 +112,14 @@ class _Told(NamedTuple):
     counted: Counted
 
 
-def _told(written: bytes) -> _Told | None:
+def _read(written: bytes) -> _Written | None:
     """Read it; what another release wrote must not keep the rules from being asked."""
     try:
         said = orjson.loads(written)
         platform = _tallies(said["tallies"])
         candidate = _tallies(said["candidate"]) if said.get("rollout") else Tallies()
         counted = Counted(platform, str(said.get("rollout", "")), candidate)
-        return _Told(float(said["at"]), float(said["released"]), counted)
+        return _Written(float(said["at"]), float(said["released"]), counted)
     except (ValueError, KeyError, TypeError):
         return None
 
