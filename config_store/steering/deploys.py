@@ -106,7 +106,7 @@ def _refuse_stage(state: SteeringState, life: VersionLife) -> None:
     if life.stage not in DEPLOYABLE:
         raise RefusedChangeError(
             f"Version {life.number} is {life.stage}{f' ({life.refusal})' if life.refusal else ''}: "
-            "deployed is what was validated and approved, and is not active."
+            "only a version that is validated, approved and not active can be deployed."
         )
     if life.checked is None:
         raise RefusedChangeError(
@@ -145,7 +145,7 @@ def parting(state: SteeringState, number: int) -> int:
     if number in theirs or active in mine:
         raise RefusedChangeError(
             f"Version {number} and the active version {active} were written one on top of the "
-            "other: there is nothing to put on top anew."
+            "other: there is nothing to draft anew."
         )
     for each in mine:
         if each in theirs:

@@ -19,12 +19,12 @@ from observability.ledger.decision import DecisionIds
 
 WITHDRAW_SECONDS = 2.0
 IN_EMERGENCY = (
-    "Emergency mode is on, and no model's word leaves: nothing was accepted. Send it again once "
-    "the mode has ended"
+    "Emergency mode is on, in which no model answers: nothing was accepted. Send the request again "
+    "after the mode has ended"
 )
 BY_POLICY = (
-    "The safety policy lets no answer leave here, and nothing stands in for it: an operator finds "
-    "out why with GET /safety/violations"
+    "The safety policy allows no answer to this request, and there is no fallback for it: an "
+    "operator sees the reason with GET /safety/violations"
 )
 
 log = logging.getLogger(__name__)
