@@ -177,7 +177,7 @@ class StreamHandler(Generic[Value, Choice, Answers]):
     def removal(self, request: StateRequest[Observe[Value, Choice] | Look]) -> Reply[Event] | None:
         return _deleted(request.key) if request.ask["op"] == "delete" else None
 
-    def again(
+    def repeat_reply(
         self, state: Stream, request: StateRequest[Observe[Value, Choice] | Look]
     ) -> Reply[Event]:
         """Say it again to the bit; of what lies further back, where the stream stands now."""

@@ -101,7 +101,7 @@ class ExperimentHandler:
     def removal(self, request: StateRequest[Operation]) -> Reply[Event] | None:
         return _deleted(request.key) if request.ask["op"] == "delete" else None
 
-    def again(self, state: KeptExperiment, request: StateRequest[Operation]) -> Reply[Event]:
+    def repeat_reply(self, state: KeptExperiment, request: StateRequest[Operation]) -> Reply[Event]:
         """Answer from the record: nothing is decided or counted a second time."""
         experiment, ask = state.experiment, request.ask
         if ask["op"] == "withdraw":

@@ -38,7 +38,7 @@ class HandleTransport:
     async def stop(self) -> None:
         """Do nothing: the handle ends with its process."""
 
-    async def some(self, config_hash: str = "") -> Link:  # noqa: ARG002 - Serve chooses
+    async def pick_link(self, config_hash: str = "") -> Link:  # noqa: ARG002 - Serve chooses
         return self._any
 
     def responsive(self, config_hash: str = "") -> Mapping[Address, Link]:  # noqa: ARG002 - as above
