@@ -34,7 +34,7 @@ class LastAnswer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SafetyInput:
     """One decision as it comes to safety: what was known, and what the model said."""
 
     recorded: Recorded
@@ -64,7 +64,7 @@ class Played:
 
 
 class Rules:
-    """One version's rules, compiled once for each family that is asked for."""
+    """One version's rules, compiled once for each family when it is needed."""
 
     def __init__(self, version: Version, freezes: Sequence[Window] = ()) -> None:
         self.version = version
@@ -99,7 +99,7 @@ class Rules:
             )
         return columns
 
-    def play(self, rows: Sequence[Asked]) -> list[Played]:
+    def play(self, rows: Sequence[SafetyInput]) -> list[Played]:
         """Judge rows of one family, all answered by a model or none, all checked or none."""
         first = rows[0].recorded
         family, judge = first.family, self.judge(first.family)
@@ -121,7 +121,7 @@ class Rules:
         self._context[family.name].write_back(judged, details, self.version)
         return [self._played(judged, row, each, judge, fell_back) for row, each in enumerate(rows)]
 
-    def _batch(self, rows: Sequence[Asked], judge: Judge) -> Batch:
+    def _batch(self, rows: Sequence[SafetyInput], judge: Judge) -> Batch:
         columns = _columns(each.inputs for each in rows)
         if rows[0].said is not None:
             columns |= _columns(each.said or {} for each in rows)
@@ -131,19 +131,19 @@ class Rules:
         return Batch(rows[0].recorded.family.name, [each.recorded.entity for each in rows], columns)
 
     def _played(
-        self, judged: Judgement, row: int, asked: Asked, judge: Judge, fell_back: set[int]
+        self, judged: Judgement, row: int, to_judge: SafetyInput, judge: Judge, fell_back: set[int]
     ) -> Played:
-        nested = asked.recorded.family.nested
+        nested = to_judge.recorded.family.nested
         columns = {name: float(judged.columns[name][row]) for name in judge.policy.outputs}
-        for name, value in (asked.put or {}).items():
+        for name, value in (to_judge.put or {}).items():
             try:
                 columns[name] = number_of(judge.policy, name, value)
             except ImpossibleOverrideError:  # this version has no such field, or no such choice
                 continue
-        is_models = judged.rungs[row] == 0 and asked.detail is not None
-        data = asked.detail["data"] if is_models and asked.detail is not None else {}
+        is_models = judged.rungs[row] == 0 and to_judge.detail is not None
+        data = to_judge.detail["data"] if is_models and to_judge.detail is not None else {}
         lists = {} if nested is None or not data else nested.lists
-        part = asked.recorded.family.parameters
+        part = to_judge.recorded.family.parameters
         refusal = judged.refusals.get(row)
         item = None if nested is None else nested.item
         return Played(
@@ -182,7 +182,7 @@ class _PastAnswers(LastSafe):
         """Forget it: what a version would have answered is no past of the next row's."""
 
 
-def _memory(judge: Judge, rows: Sequence[Asked], items: ListItems | None) -> LastSafe | None:
+def _memory(judge: Judge, rows: Sequence[SafetyInput], items: ListItems | None) -> LastSafe | None:
     if not judge.remembered:
         return None
     owners = [*range(len(rows)), *(() if items is None else items.owners)]

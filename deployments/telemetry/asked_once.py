@@ -15,7 +15,7 @@ from config_store.sources import (
     QueriedSource,
     RemoteWriteSource,
 )
-from deployments.telemetry.building import asked_source
+from deployments.telemetry.building import queried_source
 from features.sources.kafka.sample import newest as newest_messages
 from features.sources.kafka.sample import rows_of
 from features.sources.logs.names import named_by
@@ -62,7 +62,7 @@ async def ask_once(
 
 async def ask_server(name: str, config: QueriedSource, wall: Callable[[], float]) -> AskedOnce:
     """Ask a server for its last intervals that are whole."""
-    source = asked_source(name, config, wall)
+    source = queried_source(name, config, wall)
     since, until = _last_intervals(config.cadence_seconds, wall() - source.settling_seconds)
     try:
         return AskedOnce(await source.range(since, until), since, until)

@@ -11,7 +11,7 @@ from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.config_changes import By
 from deployments.gateway.steering.config_at import config_at
 from deployments.gateway.steering.drift import active_now
-from deployments.gateway.steering.status import shown_running
+from deployments.gateway.steering.status import describe_running
 from deployments.gateway.steering.words import actor_of, refusals
 
 router = APIRouter(tags=["configuration"], dependencies=[Depends(admitted)])
@@ -49,7 +49,7 @@ async def _drift(here: GatewayContext) -> DriftShown:
     with refusals():
         findings = await here.repair.findings()
         active, wanted = await active_now(here.changes.steering, here.active())
-        replicas = shown_running(active, wanted, await here.changes.running.all())
+        replicas = describe_running(active, wanted, await here.changes.running.all())
     return DriftShown(
         version=active,
         config_hash=wanted,

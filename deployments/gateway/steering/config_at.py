@@ -20,7 +20,7 @@ from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore
 from deployments.api.config_past import AtShown, LetIn
 from deployments.api.errors import NotFoundError
-from deployments.gateway.steering.words import shown_approvals, time_of
+from deployments.gateway.steering.words import describe_approvals, time_of
 from deployments.history.client import HistoryAwayError, ask
 from deployments.history.questions import Questions
 from observability.timeline.event import Event, read_event
@@ -150,7 +150,9 @@ async def _let_in(
     at: datetime,
 ) -> LetIn:
     """Say who did; of a change that no event tells of, whoever made the journal's entry."""
-    approvals = [] if life is None else [each for each in shown_approvals(life) if each.time <= at]
+    approvals = (
+        [] if life is None else [each for each in describe_approvals(life) if each.time <= at]
+    )
     co_authors = [] if life is None else list(life.co_authors)
     if activation is not None:
         return LetIn(
