@@ -29,8 +29,9 @@ from deployments.gateway.documentation.sessions import Sessions
 from deployments.gateway.event_streams.listeners import Listeners
 from deployments.gateway.features.reader import FeatureReader
 from deployments.gateway.features.vectors_path import VectorsQuestions
-from deployments.gateway.health.counts import GatewayCounts, watch_others
+from deployments.gateway.health.counts import GatewayCounts
 from deployments.gateway.health.degraded import degraded_reasons
+from deployments.gateway.health.watching import watch_others
 from deployments.gateway.lanes.lanes import Lanes
 from deployments.gateway.lanes.waits import LaneWaits
 from deployments.gateway.pipeline.pipeline import InferencePipeline, Stages

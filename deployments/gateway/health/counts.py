@@ -1,4 +1,4 @@
-"""What a gateway counts while it answers, and what it measures for parts that may be dead."""
+"""What a gateway counts while it answers, written into its metrics once a second."""
 
 from collections.abc import Callable
 
@@ -7,21 +7,12 @@ from deployments.gateway.lanes.lanes import Lanes
 from deployments.gateway.pipeline.timings import Stopwatch
 from deployments.gateway.stages.hops import Hops
 from deployments.gateway.steering.choice import SteeredChoice, VersionChoice
-from deployments.gateway.steering.drift import Drift
-from deployments.runtime.replica import Replica
-from observability.ledger.lag import drain_lag_s
 from observability.ledger.writer import LedgerWriter
 from observability.metrics import Metrics
-from observability.snapshots import Retirement
-from settings.redis_connection import REDIS_AWAY
-
-LAG_SECONDS = 1.0
-DRIFT_SECONDS = 5.0
-RETIRE_SECONDS = 10.0
 
 
 class GatewayCounts:
-    """Notes answers as they leave; all is written into the metrics once a second."""
+    """Notes answers as they leave, and reads the other parts when the metrics are written."""
 
     def __init__(
         self,
@@ -78,18 +69,3 @@ class GatewayCounts:
             for stage, transport in self._hops.transports.items():
                 avoided = transport.avoided(active.config_hash)
                 self._metrics.replicas_avoided.labels(stage).set(avoided)
-
-
-def watch_others(replica: Replica, drift: Drift) -> None:
-    """Begin to measure what others would, were they alive; the loops end with the replica."""
-    loops, retirement = replica.loops, Retirement(replica.redis, replica.clocks.monotonic)
-
-    async def measure_lag() -> None:
-        lag = await drain_lag_s(replica.redis)
-        replica.metrics.ledger_drain_lag_seconds.set(lag)
-
-    loops.start("ledger lag", measure_lag, lambda: LAG_SECONDS, expected=REDIS_AWAY)
-    loops.start("look for drift", drift.look, lambda: DRIFT_SECONDS, expected=REDIS_AWAY)
-    loops.start(
-        "retire dead replicas", retirement.step, lambda: RETIRE_SECONDS, expected=REDIS_AWAY
-    )
