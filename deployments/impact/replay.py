@@ -105,20 +105,15 @@ class Rules:
         family, judge = first.family, self.judge(first.family)
         batch = self._batch(rows, judge)
         details = [each.detail for each in rows]
-        items = None
-        if family.nested is not None and any(each is not None for each in details):
-            items = ListItems.of(family.nested, details)
-            batch = items.unfold(batch, details)
         times = np.array([each.recorded.at for each in rows])
-        self._context[family.name].add(batch, details, items, self.version, times)
+        context = self._context[family.name]
+        batch, items = context.to_safety(batch, details, self.version, times)
         memory = None if first.emergency else _memory(judge, rows, items)
         judged = (judge.pass_on if first.is_unchecked else judge.judge)(batch, memory)
         if first.emergency:
             judge.replace(judged, batch, first.emergency)
         fell_back = _fallen_items(judged, items, len(rows))
-        if items is not None:
-            judged = items.fold(judged, details, len(rows))
-        self._context[family.name].write_back(judged, details, self.version)
+        judged = context.from_safety(judged, details, items, self.version)
         return [self._played(judged, row, each, judge, fell_back) for row, each in enumerate(rows)]
 
     def _batch(self, rows: Sequence[SafetyInput], judge: Judge) -> Batch:

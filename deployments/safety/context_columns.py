@@ -45,6 +45,34 @@ class ContextColumns:
         self._freezes = freezes
         self._needed: OrderedDict[str, _Needed] = OrderedDict()
 
+    def to_safety(
+        self,
+        batch: Batch,
+        details: Sequence[Detail | None],
+        version: Version,
+        now: float | FloatArray,
+    ) -> tuple[Batch, ListItems | None]:
+        """Give the batch as safety judges it: a row more for each item, and the context."""
+        items = None
+        if self._family.nested is not None and any(each is not None for each in details):
+            items = ListItems.of(self._family.nested, details)
+            batch = items.unfold(batch, details)
+        self.add(batch, details, items, version, now)
+        return batch, items
+
+    def from_safety(
+        self,
+        judgement: Judgement,
+        details: Sequence[Detail | None],
+        items: ListItems | None,
+        version: Version,
+    ) -> Judgement:
+        """Give the judgement of the rows alone; what safety moved is written into the details."""
+        if items is not None:
+            judgement = items.fold(judgement, details, len(details))
+        self.write_back(judgement, details, version)
+        return judgement
+
     def add(
         self,
         judged: Batch,

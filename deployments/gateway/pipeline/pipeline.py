@@ -37,7 +37,6 @@ from deployments.runtime.clocks import Clocks
 from deployments.runtime.hop import Hop, ModelHop
 from deployments.runtime.state.tags import tagged
 from deployments.safety.context_columns import ContextColumns, no_freezes
-from deployments.safety.list_items import ListItems
 from features.fill import Filled, Freshness, fill
 from observability.errors import LedgerError
 from observability.ledger.decision import Decision, DecisionIds
@@ -228,11 +227,8 @@ class InferencePipeline:
             emergency=batch.emergency or self._in_emergency(),
             is_shadow=batch.is_shadow,
         )
-        items = None
-        if self._family.nested is not None and prediction.details:
-            items = ListItems.of(self._family.nested, prediction.details)
-            judged = items.unfold(judged, prediction.details)
-        self._context.add(judged, prediction.details, items, version, self._clocks.wall())
+        details = prediction.details
+        judged, items = self._context.to_safety(judged, details, version, self._clocks.wall())
         budget = left.for_safety()
         try:
             answer = await self._stages.safety(judged.to_frame(), budget)
@@ -240,11 +236,7 @@ class InferencePipeline:
             raise UnavailableError(
                 "The safety layer does not answer, and no answer is sent without it: try again"
             ) from lost
-        found = Judgement.from_frame(answer)
-        if items is not None:
-            found = items.fold(found, prediction.details, len(batch))
-        self._context.write_back(found, prediction.details, version)
-        return found
+        return self._context.from_safety(Judgement.from_frame(answer), details, items, version)
 
 
 def _no_lap(_: str) -> None:

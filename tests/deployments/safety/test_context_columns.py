@@ -18,7 +18,6 @@ from deployments.gateway.pipeline.envelope import unjudged_of
 from deployments.runtime.batch import Batch, Detail, Judgement
 from deployments.safety.context_columns import ContextColumns
 from deployments.safety.judge import Judge
-from deployments.safety.list_items import ListItems
 
 HOUR = 3600.0
 # A Friday on which New York trades from 14:30 to 18:00 UTC: the day after Thanksgiving.
@@ -54,16 +53,9 @@ def carried(
     batch = Batch(
         family.name, ["gateway"], {name: np.array([each]) for name, each in columns.items()}
     )
-    items = None
-    if family.nested is not None:
-        items = ListItems.of(family.nested, [detail])
-        batch = items.unfold(batch, [detail])
-    context.add(batch, [detail], items, version, TEN)
+    batch, items = context.to_safety(batch, [detail], version, TEN)
     found = Judge.of(version.document.safety.families[family.name]).judge(batch)
-    if items is not None:
-        found = items.fold(found, [detail], 1)
-    context.write_back(found, [detail], version)
-    return found
+    return context.from_safety(found, [detail], items, version)
 
 
 PLANNED = {
