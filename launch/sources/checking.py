@@ -14,8 +14,8 @@ from config_store.sources import (
     SourceConfig,
 )
 from config_store.store import ConfigStore
-from deployments.telemetry.asked_once import INTERVALS, ask_server
 from deployments.telemetry.remapping import mapping_of
+from deployments.telemetry.sample import INTERVALS, sample_server
 from features.sources.source import Gathered
 from features.telemetry.tables import METRICS
 from launch.sources.change import configuration, source_of
@@ -55,7 +55,7 @@ class CheckedSource(NamedTuple):
 
 async def ask(name: str, config: QueriedSource, now: datetime) -> CheckedSource:
     """Ask a server for its newest intervals, and say what came."""
-    gathered = (await ask_server(name, config, now.timestamp)).gathered
+    gathered = (await sample_server(name, config, now.timestamp)).gathered
     values = gathered.telemetry.columns()
     measured = any(np.isfinite(values[metric]).any() for metric in METRICS)
     return CheckedSource("\n".join(_text(name, gathered, config)), measured)
