@@ -20,8 +20,8 @@ from benchmarks.evidence.traffic import Floats
 from benchmarks.evidence.whole import BEGUN, CANDIDATE, INCUMBENT, begun, rollout_of
 from config_store.certificates.plan import Plan
 from config_store.shipped import default_document
+from config_store.steering.rollouts.shares import is_compared
 from config_store.steering.settings import RolloutSettings
-from config_store.steering.shares import is_compared
 from config_store.steering.state import Rollout, Strategy
 from config_store.store import Version
 from deployments.api.tail import TailBody

@@ -16,7 +16,7 @@ from config_store.steering.commands import (
     RollBack,
     TakeLock,
 )
-from config_store.steering.rollouts import needs_evidence
+from config_store.steering.rollouts.steps import needs_evidence
 from config_store.steering.settings import SteeringSettings
 from config_store.steering.state import SteeringState
 from deployments.api.config_rollouts import (

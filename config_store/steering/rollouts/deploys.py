@@ -16,11 +16,11 @@ from config_store.steering.changes import (
     with_fields,
 )
 from config_store.steering.commands import Actor, Deploy
-from config_store.steering.margins import refuse_senseless, refuse_weakened, weakened
-from config_store.steering.rollouts import JUDGED
-from config_store.steering.shares import refuse_shares, shares_of
+from config_store.steering.rollouts.margins import refuse_senseless, refuse_weakened, weakened
+from config_store.steering.rollouts.shares import refuse_shares, shares_of
+from config_store.steering.rollouts.steps import JUDGED
+from config_store.steering.rollouts.switches import finish
 from config_store.steering.state import Rollout, Stage, SteeringState, Strategy, VersionLife
-from config_store.steering.switches import finish
 
 DEPLOYABLE = {Stage.APPROVED, Stage.DEPRECATED, Stage.ROLLED_BACK}
 
