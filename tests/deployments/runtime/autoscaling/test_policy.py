@@ -182,7 +182,7 @@ def test_where_nobody_says_which_cpus_are_free_nothing_is_added(
     }
 
 
-BUSY_PAIR = ({BUSY: 0.9}, {BUSY: 0.9})
+BUSY_PAIR = ({BUSY: 0.8}, {BUSY: 0.8})
 
 
 def test_what_finds_no_place_is_given_up_at_once_and_it_is_said(
