@@ -100,7 +100,7 @@ def _health(
     elif unplaced and cpus > free_cpus + 1e-9 and some_leave:
         health.waits_for = "it waits for the replicas that are ending"
         health.starting = True
-    elif unplaced and cpus > free_cpus + 1e-9:
+    elif unplaced and cpus > free_cpus + 1e-9 and running < _asked_for(deployment, wanted):
         health.waits_for = (
             f"{unplaced} wait for {cpus:g} CPU each, and only {max(free_cpus, 0):.2g} of "
             f"this machine's {total_cpus:g} CPUs are free: {EDIT}"
@@ -109,6 +109,15 @@ def _health(
         health.waits_for = "it is starting" if running == 0 else "the others are starting"
         health.starting = True
     return health
+
+
+def _asked_for(deployment: Mapping[str, Any], wanted: int) -> int:
+    """Give how many the file asks for; of more the autoscaling policy says whether they are needed.
+
+    It gives up by itself what finds no place, and what has just found the last one looks the same.
+    """
+    scaling = (deployment.get("deployment_config") or {}).get("autoscaling_config") or {}
+    return int(scaling.get("min_replicas") or wanted)
 
 
 def one_line(message: str) -> str:

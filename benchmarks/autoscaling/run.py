@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
-import yaml
 from redis.asyncio import Redis
 from rich.console import Console
 
@@ -31,8 +30,6 @@ from deployments.runtime.platform_health import read_health
 from settings.redis_connection import open_redis
 
 PROFILES = ("fast", "plain")
-MOST_REPLICAS = 8
-HELD = ("forecasting",)  # every replica makes all forecasts
 HISTORY_DAYS = 14
 SAMPLE_SECONDS = 1.0
 CALM_SECONDS = 15.0
@@ -149,25 +146,11 @@ def _lost(books: Books, shown: Sequence[Shown]) -> Lost:
     )
 
 
-def with_range(folder: Path) -> Path:
-    """Write the shipped serve_config.yaml with the range that an operator would give it."""
-    config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    (application,) = config["applications"]
-    for deployment in application["deployments"]:
-        if deployment["name"] not in HELD:
-            deployment["autoscaling_config"]["max_replicas"] = MOST_REPLICAS
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "serve_config.yaml"
-    file.write_text(yaml.safe_dump(config))
-    return file
-
-
 def one_profile(profile: str, options: argparse.Namespace, console: Console) -> Run:
     platform = Platform(options.home.resolve(), free_url(), HISTORY_DAYS, profile)
     began = time.monotonic()
     try:
-        config = with_range(options.home.resolve())
-        up = platform.command("up", "--detach", "--config", str(config))
+        up = platform.up()
         if up.returncode != 0:
             raise SystemExit(up.stdout + up.stderr)
         # A training takes what replicas would be added for.

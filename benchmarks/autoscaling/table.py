@@ -6,7 +6,7 @@ from typing import NamedTuple, TypedDict
 TITLE = "# Replicas under a step of load"
 HEAD = (
     "`make autoscaling` wrote this page, and `autoscaling.json` beside it with every second. It "
-    "runs serve_config.yaml with a range of 1 to 8 once in each profile: a few clients ask all "
+    "runs serve_config.yaml as shipped once in each profile: a few clients ask all "
     "along, and many more for a while, of one kind after the other. Replicas are those that "
     "`ballast status` counts, which asks every two seconds. There is a row for each change of the "
     "load or of a number of replicas."

@@ -90,6 +90,15 @@ def free_cpus() -> list[float]:
     return [float(each.get("CPU", 0.0)) for each in nodes.values()]
 
 
+def decide_at_once(context: Any) -> None:
+    """Have Serve do without delay what its policy decides here, also where that is fewer replicas.
+
+    Serve has one delay for those that run and for those that wait for a place. It makes a context
+    for each decision, and takes the delay from it after the policy.
+    """
+    context.config = context.config.model_copy(update={"downscale_delay_s": 0.0})
+
+
 def write_reports_with(write: Callable[[Mapping[str, Any]], None]) -> None:
     """Have what Ray's daemons report written by this, in place of printed between our own lines."""
     import ray._private.worker  # noqa: PLC0415 - see above

@@ -42,6 +42,18 @@ def test_who_waits_for_a_cpu_is_named_with_what_to_change() -> None:
     assert found[1].in_trouble
 
 
+def test_one_that_no_file_asks_for_is_no_trouble_where_it_finds_no_place() -> None:
+    """The policy gives it up, or it has just taken the last place."""
+    config = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 8}}
+    grown = deployment(1, 1, 2, deployment_config=config)
+    (found,) = deployments_health(details(tail=grown), 2.0, 0.0)
+    assert (found.waits_for, found.in_trouble) == ("the others are starting", False)
+    config["autoscaling_config"]["min_replicas"] = 2
+    (found,) = deployments_health(details(tail=grown), 2.0, 0.0)
+    assert "1 wait for 0.2 CPU" in found.waits_for
+    assert found.in_trouble
+
+
 def test_a_replica_that_starts_is_not_short_of_a_cpu() -> None:
     (found,) = deployments_health(details(tail=deployment(1, 1, 2)), 2.0, 1.0)
     assert "starting" in found.waits_for

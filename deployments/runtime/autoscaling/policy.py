@@ -2,18 +2,24 @@
 
 It is one for the whole application, because only together do its deployments show who waits for
 whom: rows wait in the gateways' lanes for a stage, and it is the stage that needs another replica.
-Serve keeps each deployment's bounds, and waits its delays before it does what is asked here.
+Serve keeps each deployment's bounds, and waits its delays before it does what is asked here; but
+what finds no place is given up at once.
 
 Serve's own policy counts the calls that pass its handles. In the profile fast none do, and in both
 a lane lets a few batches through and keeps the others (docs/decisions/replicas-by-waiting.md).
 """
 
+import logging
 import os
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from deployments.runtime.autoscaling.room import ROOM
-from deployments.runtime.autoscaling.rule import Seen, grows, rests
+from deployments.runtime import ray_internals
+
+# The module, not what it holds: Serve copies that for each policy that it is handed.
+from deployments.runtime.autoscaling import pending
+from deployments.runtime.autoscaling.room import ROOM, take
+from deployments.runtime.autoscaling.rule import Seen, enough, grows, rests
 from deployments.runtime.autoscaling.signals import BUSY, RESERVED, SPARE, WAIT, wait_for
 
 if TYPE_CHECKING:
@@ -26,6 +32,9 @@ RECENT = 2
 LEAST_SPARE_CORES = 0.2
 # Set where Ray adds a node for what finds no place.
 NODES_COME_VARIABLE = "BALLAST_NODES_COME"
+
+# Of the controller, in whose log it stands beside what Serve does of it.
+log = logging.getLogger("ray.serve")
 
 # By the name of a figure, then by replica: points with a value each, in order.
 Figures = Mapping[str, Mapping[Any, Iterable[Any]]]
@@ -47,16 +56,36 @@ def by_waiting(
         )
         for key, context in contexts.items()
     }
-    wanted = {key: each.wanted - int(rests(each)) for key, each in seen.items()}
+    standing = {
+        key: pending.PENDING.look(key, _asked(context, figures[key]))
+        for key, context in contexts.items()
+    }
+    wanted: dict[Key, int] = {}
+    for key, context in contexts.items():
+        wanted[key] = seen[key].wanted - int(rests(seen[key]))
+        if (kept := _kept(context, seen[key], standing[key])) < seen[key].wanted:
+            wanted[key] = kept
+            ray_internals.decide_at_once(context)
     growing = {
-        key: max(_recent(figures[key], RESERVED), default=0.0)
+        key: standing[key].cpus
         for key, each in sorted(seen.items(), key=lambda item: -item[1].wait_s)
         if grows(each) and each.wanted < contexts[key].capacity_adjusted_max_replicas
     }
     spare = max((max(_recent(each, SPARE), default=0.0) for each in figures.values()), default=0.0)
-    for key in _with_room(growing, spare):
+    for key in _with_room(growing, spare, standing.values()):
         wanted[key] += 1
+    for key, number in wanted.items():
+        pending.PENDING.decide(key, number)
     return wanted, {}
+
+
+def _asked(context: "AutoscalingContext", figures: Figures) -> pending.Asked:
+    return pending.Asked(
+        running=context.current_num_replicas,
+        wanted=context.target_num_replicas,
+        least=context.capacity_adjusted_min_replicas,
+        cpus=max(_recent(figures, RESERVED), default=0.0),
+    )
 
 
 def _longest_wait(stage: str, own: Figures, all_figures: Iterable[Figures]) -> float:
@@ -75,7 +104,36 @@ def _recent(figures: Figures, name: str) -> list[float]:
     return [sum(values) / len(values) for values in last if values]
 
 
-def _with_room(growing: Mapping[Key, float], spare_cores: float) -> Iterable[Key]:
+def _kept(context: "AutoscalingContext", seen: Seen, standing: pending.Standing) -> int:
+    """Give how many of the wanted replicas stay so now, whatever is decided for later.
+
+    None that finds no place stays, and none that was there only for a lower bound of before.
+    """
+    least = context.capacity_adjusted_min_replicas
+    kept = seen.wanted
+    if standing.in_doubt and kept > least:
+        kept = max(kept - _without_place(standing), least)
+        if kept < seen.wanted:
+            log.warning(
+                "%s: %d of %d replicas find no place, for no node has %g CPU free for each; they "
+                "are no longer asked for",
+                context.deployment_name, seen.wanted - kept, seen.wanted, standing.cpus,
+            )  # fmt: skip
+    if standing.lowered_by:
+        kept = max(min(kept, enough(seen)), kept - standing.lowered_by, least)
+    return kept
+
+
+def _without_place(standing: pending.Standing) -> int:
+    """Count those in doubt for which no node has room; none where nobody says what is free."""
+    if os.environ.get(NODES_COME_VARIABLE) or (free := ROOM.free_cpus()) is None:
+        return 0
+    return sum(not take(free, standing.cpus) for _ in range(standing.in_doubt))
+
+
+def _with_room(
+    growing: Mapping[Key, float], spare_cores: float, missing: Iterable[pending.Standing]
+) -> Iterable[Key]:
     """Give those who find a place, and a processor that is not at its limit; in this order."""
     if not growing or os.environ.get(NODES_COME_VARIABLE):
         yield from growing
@@ -84,8 +142,9 @@ def _with_room(growing: Mapping[Key, float], spare_cores: float) -> Iterable[Key
         return
     if (free := ROOM.free_cpus()) is None:
         return
-    for key, cpus in growing.items():
-        node = max(range(len(free)), key=free.__getitem__, default=None)
-        if node is not None and free[node] >= cpus - 1e-9:
-            free[node] -= cpus
-            yield key
+    # It may be from before these took their places.
+    for each in missing:
+        for _ in range(each.coming + each.in_doubt):
+            if not take(free, each.cpus):
+                break
+    yield from (key for key, cpus in growing.items() if take(free, cpus))

@@ -48,4 +48,13 @@ class Room:
             log.warning("It is not known which CPUs are free: no replica is added", exc_info=True)
 
 
+def take(free: list[float], cpus: float) -> bool:
+    """Take a place from the node that has most, if that is enough; tell whether it was."""
+    node = max(range(len(free)), key=free.__getitem__, default=None)
+    if node is None or free[node] < cpus - 1e-9:
+        return False
+    free[node] -= cpus
+    return True
+
+
 ROOM = Room()

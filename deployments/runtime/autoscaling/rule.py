@@ -7,7 +7,7 @@ brings before it is there. For how long it must be so is Serve's to say, by upsc
 downscale_delay_s.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # A replica works on one loop, so on one core; beyond this share of it batches wait for each other.
 GROW_BUSY = 0.85
@@ -40,7 +40,15 @@ def rests(seen: Seen) -> bool:
     """Tell whether one replica less would do.
 
     Whether anybody waits is not asked: for who has so little to do it is on a busy machine, or for
-    something else, and another replica would not be added for it either.
+    something else, and another replica would not be added for it either. Where none runs, as when
+    all were killed, nobody knows how much there is to do.
     """
     others = seen.wanted - 1
-    return others >= 1 and seen.busy_cores / others < REST_BUSY
+    return seen.running > 0 and others >= 1 and seen.busy_cores / others < REST_BUSY
+
+
+def enough(seen: Seen) -> int:
+    """Give the number that they would come to by taking one away after the other."""
+    while rests(seen):
+        seen = replace(seen, wanted=seen.wanted - 1)
+    return seen.wanted

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,10 @@ import ray.actor
 from ray._private import node, ray_constants, services
 from ray.dashboard import dashboard
 from ray.dashboard.modules.serve import serve_head
+from ray.serve import autoscaling_policy
 from ray.serve._private import controller, http_util, replica, utils
+from ray.serve._private.autoscaling_state import DeploymentAutoscalingState
+from ray.serve.config import AutoscalingConfig
 
 from deployments.runtime import ray_internals
 
@@ -130,6 +134,35 @@ def test_the_free_cpus_are_those_of_each_node(monkeypatch: pytest.MonkeyPatch) -
     assert callable(ray._private.state.available_resources_per_node)
     monkeypatch.setattr(ray._private.state, "available_resources_per_node", lambda: nodes)
     assert ray_internals.free_cpus() == [0.1, 0.0, 1.5]
+
+
+@pytest.mark.parametrize(("at_once", "wanted"), [(True, 2), (False, 5)])
+def test_serve_takes_the_delay_from_the_context_after_the_policy(
+    at_once: bool, wanted: int
+) -> None:
+    def fewer(contexts: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, Any]]:
+        if at_once:
+            ray_internals.decide_at_once(contexts["tail"])
+        return {"tail": 2}, {}
+
+    config = AutoscalingConfig(min_replicas=1, max_replicas=8, downscale_delay_s=60.0)
+    context = SimpleNamespace(
+        current_num_replicas=2,
+        target_num_replicas=5,
+        total_num_requests=0.0,
+        policy_state={},
+        config=config,
+    )
+    decide = autoscaling_policy._apply_app_level_autoscaling_config(fewer)
+    decided, _ = decide({"tail": context})
+    assert decided == {"tail": wanted}
+    assert config.downscale_delay_s == 60.0
+
+
+def test_serve_makes_a_context_for_each_decision() -> None:
+    source = inspect.getsource(DeploymentAutoscalingState.get_autoscaling_context)
+    assert "return AutoscalingContext(" in source
+    assert "config=self._config" in source
 
 
 def test_reports_go_where_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,8 @@ import yaml
 from ray.serve import autoscaling_policy
 from ray.serve.config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
 
+from deployments.runtime.autoscaling import pending, policy
+from deployments.runtime.autoscaling.pending import ON_ITS_WAY_SECONDS, Pending
 from deployments.runtime.autoscaling.policy import NODES_COME_VARIABLE, by_waiting
 from deployments.runtime.autoscaling.room import ROOM
 from deployments.runtime.autoscaling.signals import BUSY, RESERVED, SPARE, WAIT, wait_for
@@ -28,7 +31,11 @@ def points(*values: float) -> list[Any]:
 
 
 def context(
-    name: str, *replicas: dict[str, float], wanted: int | None = None, most: int = 8
+    name: str,
+    *replicas: dict[str, float],
+    wanted: int | None = None,
+    least: int = 1,
+    most: int = 8,
 ) -> AutoscalingContext:
     """Give what Serve knows of a deployment whose replicas told this, again and again."""
     usual = {BUSY: 0.05, WAIT: 0.0, SPARE: 1.0, RESERVED: CPUS}
@@ -53,19 +60,24 @@ def context(
         total_queued_requests=0.0,
         aggregated_metrics=None,
         raw_metrics=lambda: figures,
-        capacity_adjusted_min_replicas=1,
+        capacity_adjusted_min_replicas=least,
         capacity_adjusted_max_replicas=most,
         policy_state={},
         last_scale_up_time=None,
         last_scale_down_time=None,
         current_time=None,
-        config=None,
+        config=scaling(),
     )
 
 
 def asked(*contexts: AutoscalingContext) -> dict[str, int]:
     wanted, _ = by_waiting({each.deployment_name: each for each in contexts})
     return wanted
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending, "PENDING", Pending())
 
 
 @pytest.fixture
@@ -170,6 +182,77 @@ def test_where_nobody_says_which_cpus_are_free_nothing_is_added(
     }
 
 
+BUSY_PAIR = ({BUSY: 0.8}, {BUSY: 0.8})
+
+
+def test_what_finds_no_place_is_given_up_at_once_and_it_is_said(
+    free: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    free[:] = [CPUS / 2, CPUS / 2]
+    asked(context("tail", *BUSY_PAIR))
+    policy.log.addHandler(caplog.handler)
+    try:
+        late = context("tail", *BUSY_PAIR, wanted=5)
+        assert asked(late) == {"tail": 2}
+    finally:
+        policy.log.removeHandler(caplog.handler)
+    assert late.config.downscale_delay_s == 0
+    assert "tail: 3 of 5 replicas find no place, for no node has 0.2 CPU free" in caplog.text
+
+
+def test_what_finds_a_place_now_is_waited_for(free: list[float]) -> None:
+    free[:] = [2 * CPUS]
+    asked(context("tail", *BUSY_PAIR))
+    assert asked(context("tail", *BUSY_PAIR, wanted=5)) == {"tail": 4}
+    late = context("tail", *BUSY_PAIR, wanted=4)
+    assert asked(late) == {"tail": 4}
+    assert late.config == scaling()
+
+
+def test_what_an_operator_asks_for_is_waited_for_without_a_place(free: list[float]) -> None:
+    free[:] = [0.0]
+    asked(context("tail", *BUSY_PAIR))
+    assert asked(context("tail", *BUSY_PAIR, wanted=8, least=4)) == {"tail": 4}
+    assert asked(context("tail", *BUSY_PAIR, wanted=4, least=4)) == {"tail": 4}
+
+
+@pytest.mark.parametrize("variable", ["1", ""])
+def test_without_knowing_that_there_is_no_place_nothing_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Nobody says what is free, or a node is about to come."""
+    monkeypatch.setattr(ROOM, "free_cpus", lambda: [0.0] if variable else None)
+    monkeypatch.setenv(NODES_COME_VARIABLE, variable)
+    asked(context("tail", *BUSY_PAIR))
+    assert asked(context("tail", *BUSY_PAIR, wanted=3)) == {"tail": 3}
+
+
+def test_a_lower_bound_that_was_lowered_holds_nobody_back(free: list[float]) -> None:
+    assert free
+    asked(context("tail", {}, {}, {}, least=3), context("safety", {}, {}, {}))
+    tail, safety = context("tail", {}, {}, {}), context("safety", {}, {}, {})
+    assert asked(tail, safety) == {"tail": 1, "safety": 2}
+    assert tail.config.downscale_delay_s == 0
+    assert safety.config == scaling()
+
+
+def test_by_as_much_as_the_bound_was_lowered_and_no_more(free: list[float]) -> None:
+    assert free
+    asked(context("tail", {}, {}, {}, {}, least=2))
+    assert asked(context("tail", {}, {}, {}, {})) == {"tail": 3}
+
+
+def test_a_place_is_kept_for_those_on_their_way(free: list[float]) -> None:
+    """It may not be known yet that they have taken it."""
+    free[:] = [CPUS]
+    both = context("tail", {BUSY: 1.0}), context("safety", {BUSY: 0.9})
+    assert asked(*both) == {"tail": 2, "safety": 1}
+    later = context("tail", {BUSY: 1.0}, wanted=2), context("safety", {BUSY: 0.9})
+    assert asked(*later) == {"tail": 2, "safety": 1}
+    free[:] = [2 * CPUS]
+    assert asked(*later) == {"tail": 2, "safety": 2}
+
+
 @dataclass
 class Clock:
     now: float = 0.0
@@ -180,11 +263,16 @@ class Clock:
 
 @dataclass
 class Simulated:
-    """One deployment under Serve's delays; a replica runs some seconds after it was asked for."""
+    """One deployment under Serve's delays and bounds.
+
+    A replica runs some seconds after it was asked for, if there is a place.
+    """
 
     clock: Clock
     cores: Callable[[float], float]  # of work, by the time
     places: int = 8
+    events: Mapping[float, Callable[["Simulated"], None]] = field(default_factory=dict)
+    bounds: tuple[int, int] = (1, 8)
     running: int = 1
     wanted: int = 1
     state: dict[str, Any] = field(default_factory=dict)
@@ -192,44 +280,64 @@ class Simulated:
     _ready_at: float = 0.0
 
     def free(self) -> list[float]:
-        return [CPUS * (self.places - max(self.running, self.wanted))]
+        return [CPUS * max(self.places - max(self.running, self.wanted), 0)]
+
+    def deploy(self, least: int, most: int) -> None:
+        """Change the bounds, as an operator does by the file: Serve keeps them at once."""
+        self.bounds = (least, most)
+        self._want(self.wanted)
+
+    def kill(self, replicas: int = 1) -> None:
+        self.running -= replicas
+        self._ready_at = self.clock.now + 3.0
+
+    def lose_place(self) -> None:
+        self.places -= 1
+
+    def _want(self, decided: int) -> None:
+        decided = min(max(decided, self.bounds[0]), self.bounds[1])
+        if decided != self.wanted:
+            self.wanted, self._ready_at = decided, self.clock.now + 3.0
+            self.history.append((self.clock.now, decided))
 
     def ticks(self, until: float) -> Iterator[None]:
         while self.clock.now < until:
             self.clock.now += 0.25
-            if self.running < self.wanted and self.clock.now >= self._ready_at:
-                self.running = self.wanted
-            self.running = min(self.running, self.wanted)
+            if (event := self.events.get(self.clock.now)) is not None:
+                event(self)
+            placed = min(self.wanted, self.places)
+            if self.running < placed and self.clock.now >= self._ready_at:
+                self.running = placed
+            self.running = min(self.running, placed)
             yield
 
     def told(self) -> list[dict[str, float]]:
-        share = self.cores(self.clock.now) / self.running
+        share = self.cores(self.clock.now) / max(self.running, 1)
         wait = 0.4 if share > 1 else 0.002
         return [{BUSY: min(share, 1.0), WAIT: wait}] * self.running
 
-    def run(self, policy: Any, until: float) -> None:
+    def run(self, decide: Any, until: float) -> None:
         for _ in self.ticks(until):
-            seen = context("tail", *self.told(), wanted=self.wanted)
-            seen.policy_state, seen.config = self.state, scaling()
-            decided, states = policy({"tail": seen})
+            least, most = self.bounds
+            seen = context("tail", *self.told(), wanted=self.wanted, least=least, most=most)
+            seen.policy_state = self.state
+            decided, states = decide({"tail": seen})
             self.state = states["tail"]
-            decided = min(max(decided["tail"], 1), 8)
-            if decided != self.wanted:
-                self.wanted, self._ready_at = decided, self.clock.now + 3.0
-                self.history.append((self.clock.now, decided))
+            self._want(decided["tail"])
 
 
+@cache
 def scaling() -> AutoscalingConfig:
-    """Give what is shipped, with the range that an operator may give it."""
     tail = next(each for each in SHIPPED["deployments"] if each["name"] == "tail")
-    return AutoscalingConfig(**(tail["autoscaling_config"] | {"max_replicas": 8}))
+    return AutoscalingConfig(**tail["autoscaling_config"])
 
 
 @pytest.fixture
 def simulated(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Simulated]:
-    def run(cores: Callable[[float], float], until: float, places: int = 8) -> Simulated:
+    def run(cores: Callable[[float], float], until: float, **more: Any) -> Simulated:
         clock = Clock()
-        found = Simulated(clock, cores, places)
+        found = Simulated(clock, cores, **more)
+        monkeypatch.setattr(pending, "PENDING", Pending(clock.time))
         monkeypatch.setattr(autoscaling_policy, "time", clock)
         monkeypatch.setattr(ROOM, "free_cpus", found.free)
         monkeypatch.delenv(NODES_COME_VARIABLE, raising=False)
@@ -268,9 +376,46 @@ def test_no_more_come_than_there_are_places(simulated: Callable[..., Simulated])
     assert [count for _, count in found.history] == [2, 3]
 
 
+AFTER_500 = {10.0: lambda each: each.deploy(500, 500), 60.0: lambda each: each.deploy(1, 8)}
+
+
+def test_what_is_left_of_500_is_gone_at_once(simulated: Callable[..., Simulated]) -> None:
+    found = simulated(lambda _: 0.1, until=200.0, places=4, events=AFTER_500)
+    assert found.history == [(10.0, 500), (60.0, 8), (60.0, 1)]
+
+
+def test_of_500_those_stay_that_have_work(simulated: Callable[..., Simulated]) -> None:
+    found = simulated(lambda now: 0.1 if now < 10 else 3.6, until=200.0, places=4, events=AFTER_500)
+    assert found.history == [(10.0, 500), (60.0, 8), (60.0, 4)]
+    assert found.running == 4
+
+
+@pytest.mark.parametrize("killed", [1, 2])
+def test_a_killed_one_comes_back_to_its_own_place(
+    killed: int, simulated: Callable[..., Simulated]
+) -> None:
+    events = {100.0: lambda each: each.kill(killed)}
+    found = simulated(lambda _: 1.6, until=300.0, places=2, events=events)
+    assert [count for _, count in found.history] == [2]
+    assert found.running == 2
+
+
+def test_the_only_one_comes_back(simulated: Callable[..., Simulated]) -> None:
+    events = {100.0: lambda each: each.kill()}
+    found = simulated(lambda _: 0.0, until=200.0, places=1, events=events)
+    assert (found.history, found.running) == ([], 1)
+
+
+def test_one_whose_node_was_lost_is_given_up(simulated: Callable[..., Simulated]) -> None:
+    events = {100.0: lambda each: each.lose_place()}
+    found = simulated(lambda _: 1.6, until=300.0, places=2, events=events)
+    assert [count for _, count in found.history] == [2, 1]
+    assert 0 <= found.history[-1][0] - 100 - ON_ITS_WAY_SECONDS <= 1
+
+
 def test_serve_takes_the_policy_that_the_shipped_file_names() -> None:
-    policy = AutoscalingPolicy(**SHIPPED["autoscaling_policy"])
-    assert policy.get_policy().__name__ == "by_waiting"
+    named = AutoscalingPolicy(**SHIPPED["autoscaling_policy"])
+    assert named.get_policy().__name__ == "by_waiting"
 
 
 def test_the_policy_works_in_the_controller_which_has_imported_nothing_of_it() -> None:

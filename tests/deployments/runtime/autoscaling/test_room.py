@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from deployments.runtime.autoscaling.room import ASK_AGAIN_SECONDS, KNOWN_SECONDS, Room
+from deployments.runtime.autoscaling.room import ASK_AGAIN_SECONDS, KNOWN_SECONDS, Room, take
 from tests.waiting import wait_until
 
 
@@ -56,3 +56,11 @@ def test_a_failure_is_said_and_does_not_end_the_asking(caplog: pytest.LogCapture
     wait_until(lambda: "no replica is added" in caplog.text)
     ray.free = [2.0]
     wait_until(lambda: room.free_cpus() == [2.0])
+
+
+def test_a_place_is_on_one_node_and_taken_once() -> None:
+    free = [0.3, 0.5]
+    assert [take(free, 0.25) for _ in range(4)] == [True, True, True, False]
+    assert free == pytest.approx([0.05, 0.0])
+    assert not take([], 0.1)
+    assert take([0.6 - 0.4], 0.2)  # a little less than 0.2, as computers add

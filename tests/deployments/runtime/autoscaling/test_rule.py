@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.runtime.autoscaling.rule import Seen, grows, rests
+from deployments.runtime.autoscaling.rule import Seen, enough, grows, rests
 
 ONE = Seen(running=1, wanted=1, busy_cores=0.5, wait_s=0.0)
 
@@ -38,11 +38,21 @@ def test_it_grows_where_another_would_help(change: dict[str, float], wanted: boo
         ({"running": 1, "wanted": 1, "busy_cores": 0.0}, False),  # the last one stays
         # One that finds no place is asked for no longer, once it is not needed.
         ({"running": 1, "wanted": 2, "busy_cores": 0.1}, True),
+        # Where all were killed nobody knows how much there is to do.
+        ({"running": 0, "wanted": 2, "busy_cores": 0.0}, False),
     ],
 )
 def test_it_rests_where_one_less_would_do(change: dict[str, float], wanted: bool) -> None:
     two = replace(ONE, running=2, wanted=2)
     assert rests(replace(two, **change)) is wanted  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("busy_cores", "wanted", "left"),
+    [(0.1, 8, 1), (0.6, 8, 3), (3.0, 8, 8), (0.1, 1, 1)],
+)
+def test_enough_are_as_many_as_resting_leaves(busy_cores: float, wanted: int, left: int) -> None:
+    assert enough(Seen(running=4, wanted=wanted, busy_cores=busy_cores, wait_s=0.0)) == left
 
 
 SEEN = st.builds(
