@@ -22,6 +22,11 @@ AT_REST = (
         "0",
         "No process tells the control store each second which tasks it ran: nobody lists them.",
     ),
+    one_machine(
+        "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH",
+        "deployments.runtime.controller_pace.install",
+        "Serve's controller looks once a second, not four times, while there is nothing to do.",
+    ),
     one_machine("RAY_event_stats", "0", "Ray's daemons do not time each event of their own."),
     one_machine(
         "RAY_io_context_monitor_probe_interval_ms",

@@ -115,3 +115,56 @@ def wrap_port_openers(
     module.add_port_to_grpc_server = grpc(module.add_port_to_grpc_server)
     module.add_port_to_grpc_server.wrapped_by_ballast = True
     module.start_asgi_http_server = http(module.start_asgi_http_server)
+
+
+def pace_controller(pace: Callable[[bool], float]) -> None:
+    """Have Serve's controller rest after each step as long as this says, told whether it is calm.
+
+    Serve has one interval for all times, which its loop reads of its module at each turn; another
+    module sizes by it how many replicas each turn looks at.
+    """
+    from ray.serve._private import controller, deployment_state  # noqa: PLC0415 - see above
+
+    kind: Any = controller.ServeController
+    step = kind.run_control_loop_step
+    if getattr(step, "wrapped_by_ballast", False):
+        return
+
+    async def paced(self: Any, *arguments: Any, **named: Any) -> None:
+        await step(self, *arguments, **named)
+        rest = pace(_is_calm(self))
+        for module in (controller, deployment_state):
+            module.CONTROL_LOOP_INTERVAL_S = rest
+
+    kind.run_control_loop_step = paced
+    kind.run_control_loop_step.wrapped_by_ballast = True
+
+
+def controller_interval() -> float:
+    """Give how long Serve's controller rests between two steps where nobody paces it."""
+    from ray.serve._private import constants  # noqa: PLC0415 - see above
+
+    return float(constants.CONTROL_LOOP_INTERVAL_S)
+
+
+def _is_calm(controller: Any) -> bool:
+    """Tell whether all is as it should be, and nothing is to be scaled."""
+    deployments = controller.deployment_state_manager
+    applications = controller.application_state_manager._application_states  # noqa: SLF001 - that is what this file is for
+    proxies = controller.proxy_state_manager
+    started = [*proxies._proxy_states.values(), proxies._fallback_proxy_state]  # noqa: SLF001 - see above
+    return (
+        controller.done_recovering_event.is_set()
+        and not controller._shutting_down  # noqa: SLF001 - see above
+        and deployments._all_deployments_healthy  # noqa: SLF001 - see above
+        and all(each.status == "RUNNING" for each in applications.values())
+        and all(each is None or each.status == "HEALTHY" for each in started)
+        and not any(map(_is_scaled, deployments._deployment_states.values()))  # noqa: SLF001 - see above
+    )
+
+
+def _is_scaled(deployment: Any) -> bool:
+    """Tell whether replicas are added and taken away as load comes and goes."""
+    info = deployment._target_state.info  # noqa: SLF001 - that is what this file is for
+    bounds = None if info is None else info.deployment_config.autoscaling_config
+    return bounds is not None and bounds.min_replicas != bounds.max_replicas

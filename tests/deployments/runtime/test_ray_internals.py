@@ -1,10 +1,12 @@
 """Each assumption about Ray's private parts, held against the Ray that is installed."""
 
+import asyncio
 import inspect
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,16 @@ import ray.actor
 from ray._private import node, ray_constants, services
 from ray.dashboard import dashboard
 from ray.dashboard.modules.serve import serve_head
-from ray.serve._private import controller, http_util, replica, utils
+from ray.serve._private import (
+    application_state,
+    controller,
+    deployment_state,
+    http_util,
+    proxy_state,
+    replica,
+    utils,
+)
+from ray.serve.schema import ApplicationStatus, ProxyStatus
 
 from deployments.runtime import ray_internals
 
@@ -154,3 +165,117 @@ def test_serve_opens_ports_through_the_names_that_are_wrapped() -> None:
 
 def test_serves_controller_is_the_class_that_is_preloaded() -> None:
     assert hasattr(controller, "ServeController")
+
+
+def test_serves_loop_reads_its_interval_at_each_turn_behind_a_step() -> None:
+    loop = inspect.getsource(controller.ServeController.run_control_loop)
+    assert loop.index("await self.run_control_loop_step(") < loop.index(
+        "asyncio.sleep(CONTROL_LOOP_INTERVAL_S)"
+    )
+    assert "/ max(CONTROL_LOOP_INTERVAL_S" in inspect.getsource(deployment_state)
+    begin = inspect.getsource(controller.ServeController.__init__)
+    # What wraps a step is put there before the first one.
+    assert begin.index("call_function_from_import_path(") < begin.index("self.run_control_loop()")
+
+
+def test_what_is_asked_of_serves_controller_is_there() -> None:
+    begin = inspect.getsource(controller.ServeController.__init__)
+    for name in (
+        "_shutting_down",
+        "done_recovering_event",
+        "deployment_state_manager",
+        "application_state_manager",
+        "proxy_state_manager",
+    ):
+        assert f"self.{name} = " in begin
+    parts: list[tuple[Any, tuple[str, ...]]] = [
+        (
+            deployment_state.DeploymentStateManager,
+            ("_all_deployments_healthy", "_deployment_states"),
+        ),
+        (application_state.ApplicationStateManager, ("_application_states",)),
+        (proxy_state.ProxyStateManager, ("_proxy_states", "_fallback_proxy_state")),
+        (deployment_state.DeploymentState, ("_target_state",)),
+    ]
+    for kind, names in parts:
+        for name in names:
+            assert f"self.{name}" in inspect.getsource(kind.__init__)
+    assert isinstance(inspect.getattr_static(proxy_state.ProxyState, "status"), property)
+    assert isinstance(
+        inspect.getattr_static(application_state.ApplicationState, "status"), property
+    )
+    healthy: str = ProxyStatus.HEALTHY
+    running: str = ApplicationStatus.RUNNING
+    assert (healthy, running) == ("HEALTHY", "RUNNING")
+
+
+class _Controller:
+    """As much of Serve's as is asked; all is calm."""
+
+    def __init__(self, least: int = 1, most: int = 1) -> None:
+        scaling = SimpleNamespace(min_replicas=least, max_replicas=most)
+        info = SimpleNamespace(deployment_config=SimpleNamespace(autoscaling_config=scaling))
+        deployment = SimpleNamespace(_target_state=SimpleNamespace(info=info))
+        self._shutting_down = False
+        self.done_recovering_event = asyncio.Event()
+        self.done_recovering_event.set()
+        self.deployment_state_manager = SimpleNamespace(
+            _all_deployments_healthy=True, _deployment_states={"tail": deployment}
+        )
+        application = SimpleNamespace(status=ApplicationStatus.RUNNING)
+        self.application_state_manager = SimpleNamespace(_application_states={"b": application})
+        proxy = SimpleNamespace(status=ProxyStatus.HEALTHY)
+        self.proxy_state_manager = SimpleNamespace(
+            _proxy_states={"node": proxy}, _fallback_proxy_state=None
+        )
+        self.steps = 0
+
+    async def run_control_loop_step(self, turns: int) -> None:
+        self.steps += turns
+
+
+@pytest.fixture
+def paced(monkeypatch: pytest.MonkeyPatch) -> type[_Controller]:
+    class Controller(_Controller):
+        async def run_control_loop_step(self, turns: int) -> None:
+            await super().run_control_loop_step(turns)
+
+    monkeypatch.setattr(controller, "ServeController", Controller)
+    for module in (controller, deployment_state):
+        monkeypatch.setattr(module, "CONTROL_LOOP_INTERVAL_S", 0.25)
+    ray_internals.pace_controller(lambda calm: 1.0 if calm else 0.5)
+    return Controller
+
+
+def _interval_after_a_step(one: _Controller) -> float:
+    asyncio.run(one.run_control_loop_step(3))
+    assert one.steps == 3
+    found: float = controller.CONTROL_LOOP_INTERVAL_S
+    assert found == deployment_state.CONTROL_LOOP_INTERVAL_S
+    return found
+
+
+def test_a_calm_controller_rests_for_longer(paced: type[_Controller]) -> None:
+    assert _interval_after_a_step(paced()) == 1.0
+    assert _interval_after_a_step(paced(least=2, most=2)) == 1.0
+
+
+def test_a_controller_that_has_something_to_do_does_not(paced: type[_Controller]) -> None:
+    scaled = paced(least=1, most=4)
+    short, deploying, starting, leaving, beginning = (paced() for _ in range(5))
+    short.deployment_state_manager._all_deployments_healthy = False
+    deploying.application_state_manager._application_states[
+        "b"
+    ].status = ApplicationStatus.DEPLOYING
+    starting.proxy_state_manager._fallback_proxy_state = SimpleNamespace(
+        status=ProxyStatus.STARTING
+    )
+    leaving._shutting_down = True
+    beginning.done_recovering_event.clear()
+    for each in (scaled, short, deploying, starting, leaving, beginning):
+        assert _interval_after_a_step(each) == 0.5
+
+
+def test_a_controller_is_paced_once(paced: type[_Controller]) -> None:
+    ray_internals.pace_controller(lambda _: 7.0)
+    assert _interval_after_a_step(paced()) == 1.0
