@@ -1,5 +1,6 @@
 """What every replica keeps open: Redis, the active configuration, its metrics and its logs."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,6 +55,8 @@ class Replica:
         self._running = RunningVersions(self.redis)
         self._loaded: CandidateReport | None = None
         self._said_at = 0.0
+        self._signed: tuple[str, str] | None = None
+        self._reporting = asyncio.Lock()
         self._worked = True
         self._quiet_turns = 0
         self.loops = self.metrics.loops
@@ -82,6 +85,15 @@ class Replica:
     def note_work(self) -> None:
         """Have the metrics published at the next turn: an answer is seen within a second."""
         self._worked = True
+
+    def sign(self, place: tuple[str, str]) -> None:
+        """Have each report write its time to this field of a hash too, in the same step."""
+        self._signed = place
+
+    async def end_signing(self) -> None:
+        """Sign no more, once the report that is on its way has come through."""
+        async with self._reporting:
+            self._signed = None
 
     async def config_once(self) -> Version:
         """Give the active configuration to a constructor that needs it before it can open."""
@@ -185,9 +197,11 @@ class Replica:
         if self._is_open:
             self.metrics.emergency_mode.set(self.in_emergency())
         self.note_storage()
-        for count in self._counts:  # last: a stage may know better
-            count()
-        await self._report_version()  # behind what is counted also while Redis is away
+        try:
+            for count in self._counts:  # last: a stage may know better
+                count()
+        finally:
+            await self._report_version()  # behind what is counted also while Redis is away
         name = self._publisher.name
         # Until it has arrived it is due; what is counted meanwhile is the next one's.
         self._worked, self._quiet_turns = False, QUIET_TURNS
@@ -197,11 +211,18 @@ class Replica:
             await self._running.leave(name)
 
     async def _report_version(self) -> None:
-        version, look_age, loaded = self.goes_by(), self.steering.age_seconds, self._loaded
-        if version is None:
-            return
-        if loaded is not None:
-            loaded = loaded._replace(age_s=self.clocks.monotonic() - self._said_at)
-        await self._running.report(
-            self._publisher.name, self._role, version.number, version.config_hash, look_age, loaded
-        )
+        async with self._reporting:  # the last word is the newest
+            version, look_age, loaded = self.goes_by(), self.steering.age_seconds, self._loaded
+            if version is None:
+                return
+            if loaded is not None:
+                loaded = loaded._replace(age_s=self.clocks.monotonic() - self._said_at)
+            await self._running.report(
+                self._publisher.name,
+                self._role,
+                version.number,
+                version.config_hash,
+                look_age,
+                loaded,
+                self._signed,
+            )

@@ -1,5 +1,4 @@
 import asyncio
-import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -98,7 +97,7 @@ async def test_a_gateway_keeps_no_connection_to_another_stage_at_an_address_of_t
     monkeypatch.setattr(server, "came", count)
     other = await safety.where()
     exchange: Any = house.context.hops.transports["tail"]
-    await DirectoryEntry(house.redis, "tail", other, time.time).sign()
+    await DirectoryEntry(house.redis, "tail", other).sign()
     await until(lambda: len(tried) > 1 or other in exchange.alive())
     assert set(exchange.alive()) == {await tail.where()}
     assert (await house.ask(BODY))[0]["meta"]["degraded"] is False
