@@ -18,7 +18,7 @@ from deployments.runtime import own_cluster
 from deployments.runtime.autoscaling.meter import LoadMeter
 from deployments.runtime.autoscaling.signals import BUSY, WAIT, waited_for
 from deployments.runtime.clocks import SystemClocks
-from deployments.runtime.storage import LOOK_SECONDS, StorageWatch
+from deployments.runtime.storage import StorageWatch
 from observability.exposition import snapshot
 from observability.logs import write_logs
 from observability.metrics import Metrics
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 FIRST_CONFIG_SECONDS = 20.0
 PUBLISH_SECONDS = 1.0
 # Taking all metrics costs some milliseconds: while nobody is answered, each so many turns do.
-QUIET_TURNS = 5
+QUIET_TURNS = 8
 
 
 class Replica:
@@ -107,7 +107,7 @@ class Replica:
         self.loops.start(
             "publish metrics", self._tell, lambda: PUBLISH_SECONDS, expected=REDIS_AWAY
         )
-        self.loops.start("look at storage", self.storage.look, lambda: LOOK_SECONDS)
+        self.loops.start("look at storage", self.storage.look, self.storage.pause_seconds)
         await self.config.first(FIRST_CONFIG_SECONDS)
         await self._first_steering()
         await self.storage.look()

@@ -67,6 +67,13 @@ async def test_a_gateway_notes_its_spools_until_it_closes(house: House, redis: R
     assert await noted() == 0
 
 
+async def test_storage_is_looked_at_often_where_it_refuses_or_raises_an_alarm(house: House) -> None:
+    stages = {name: each[0].stage.replica for name, each in house.open.items()}
+    often = {name for name, replica in stages.items() if replica.storage.decides}
+    assert often == {"anomaly", "optimization"}
+    assert house.context.replica.storage.decides
+
+
 async def test_a_gateway_finds_a_replica_that_serve_does_not_name_until_it_closes(
     house: House,
 ) -> None:
