@@ -32,6 +32,8 @@ from settings.redis_connection import open_redis
 
 PROFILES = ("fast", "plain")
 MOST_REPLICAS = 8
+# As docs/operations.md says for a deployment with a range.
+REPORTS_EVERY_SECONDS = 3
 HELD = ("forecasting",)  # every replica makes all forecasts
 HISTORY_DAYS = 14
 SAMPLE_SECONDS = 1.0
@@ -154,8 +156,10 @@ def with_range(folder: Path) -> Path:
     config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     (application,) = config["applications"]
     for deployment in application["deployments"]:
+        scaling = deployment["autoscaling_config"]
+        scaling["metrics_interval_s"] = REPORTS_EVERY_SECONDS
         if deployment["name"] not in HELD:
-            deployment["autoscaling_config"]["max_replicas"] = MOST_REPLICAS
+            scaling["max_replicas"] = MOST_REPLICAS
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "serve_config.yaml"
     file.write_text(yaml.safe_dump(config))

@@ -21,6 +21,7 @@ from deployments.runtime.autoscaling.signals import BUSY, RESERVED, SPARE, WAIT,
 ROOT = Path(__file__).parents[4]
 (SHIPPED,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
 CPUS = 0.2
+RANGE = {"max_replicas": 8, "metrics_interval_s": 3}
 
 
 def points(*values: float) -> list[Any]:
@@ -229,9 +230,9 @@ class Simulated:
 
 
 def scaling() -> AutoscalingConfig:
-    """Give what is shipped, with the range that an operator may give it."""
+    """Give what is shipped, with the range that an operator may give it (docs/operations.md)."""
     tail = next(each for each in SHIPPED["deployments"] if each["name"] == "tail")
-    return AutoscalingConfig(**(tail["autoscaling_config"] | {"max_replicas": 8}))
+    return AutoscalingConfig(**(tail["autoscaling_config"] | RANGE))
 
 
 @pytest.fixture
