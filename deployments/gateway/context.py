@@ -51,7 +51,7 @@ from observability.ledger.spools import Spools
 from observability.ledger.writer import LedgerWriter
 from settings.redis_connection import REDIS_AWAY
 
-# Of a decision's way into the archive it is asked only after a minute.
+# What is noted is asked for only once a decision is a minute old.
 SPOOLS_SECONDS = 5.0
 # Of posted telemetry, whose bodies are twice as large and become ten times as much while they are
 # read.
