@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from deployments.runtime import ray_internals
+from deployments.runtime.own_cluster import MAIN_THREAD_RESTS_SECONDS
 
 CALM_SECONDS = 1.0
 # Where something has just been done, more mostly follows.
@@ -23,15 +24,24 @@ class Pace:
         self._clock = clock
         self._moved_at = clock()
 
+    @property
+    def settled(self) -> bool:
+        """Tell whether there has been nothing to do for long."""
+        return self._clock() - self._moved_at >= SETTLED_AFTER_SECONDS
+
     def rest(self, calm: bool) -> float:
         """Take what was seen in this turn; give the seconds until the next one."""
-        now = self._clock()
         if not calm:
-            self._moved_at = now
-        settled = now - self._moved_at >= SETTLED_AFTER_SECONDS
-        return max(CALM_SECONDS, self._usual_s) if settled else self._usual_s
+            self._moved_at = self._clock()
+        return max(CALM_SECONDS, self._usual_s) if self.settled else self._usual_s
+
+    def main_thread_rest(self) -> float:
+        """Give how long a call to the controller may wait; while it has nothing to do few come."""
+        return MAIN_THREAD_RESTS_SECONDS if self.settled else 0.0
 
 
 def install() -> None:
     """Begin to pace the controller; Serve calls this in the controller's process."""
-    ray_internals.pace_controller(Pace(ray_internals.controller_interval()).rest)
+    pace = Pace(ray_internals.controller_interval())
+    ray_internals.pace_controller(pace.rest)
+    ray_internals.rest_before_signals(pace.main_thread_rest)

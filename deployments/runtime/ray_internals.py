@@ -4,6 +4,9 @@ Its tests hold each assumption against the Ray that is installed (test_ray_inter
 Ray is imported where it is needed only: `make dev` has none, and the zygote begins without it.
 """
 
+import sys
+import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -168,3 +171,34 @@ def _is_scaled(deployment: Any) -> bool:
     info = deployment._target_state.info  # noqa: SLF001 - that is what this file is for
     bounds = None if info is None else info.deployment_config.autoscaling_config
     return bounds is not None and bounds.min_replicas != bounds.max_replicas
+
+
+def rest_before_signals(rest_s: Callable[[], float]) -> None:
+    """Have the main thread of this worker rest for so long each time before it looks for signals.
+
+    Ray's looks a hundred times a second, which no option changes, and is most of what a worker
+    takes that has nothing to do. The thread hands calls that come through Ray to the event loop:
+    such a call waits for the rest. A signal ends it.
+    """
+    import ray._raylet  # noqa: PLC0415 - see above
+
+    module: Any = ray._raylet  # noqa: SLF001 - that is what this file is for
+    module.sys = _RestingSys(rest_s)
+
+
+class _RestingSys:
+    """Stands for `sys` in Ray's own module, which asks it in each turn whether Python ends."""
+
+    def __init__(self, rest_s: Callable[[], float]) -> None:
+        self._rest_s = rest_s
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+    def is_finalizing(self) -> bool:
+        if sys.is_finalizing():
+            return True
+        seconds = self._rest_s()
+        if seconds and threading.get_ident() == threading.main_thread().ident:
+            time.sleep(seconds)
+        return sys.is_finalizing()

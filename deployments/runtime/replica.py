@@ -115,6 +115,8 @@ class Replica:
         with suppress(*REDIS_AWAY):
             await self._report_version()
         self._is_open = True
+        if not self.settings.plain:  # there batches come through Ray
+            own_cluster.let_main_thread_rest()
         return await self.config.first(FIRST_CONFIG_SECONDS)  # a newer one may have come
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """Serve's controller looks seldom while nothing is to be done, and often while something is."""
 
 from deployments.runtime.controller_pace import CALM_SECONDS, SETTLED_AFTER_SECONDS, Pace
+from deployments.runtime.own_cluster import MAIN_THREAD_RESTS_SECONDS
 
 USUAL = 0.25
 
@@ -30,6 +31,16 @@ def test_it_looks_often_as_soon_as_there_is_something_to_do() -> None:
     assert pace.rest(calm=True) == USUAL
     clock.now += SETTLED_AFTER_SECONDS / 2
     assert pace.rest(calm=True) == CALM_SECONDS
+
+
+def test_a_call_to_it_waits_only_while_there_is_nothing_to_do() -> None:
+    clock = Clock()
+    pace = Pace(USUAL, clock)
+    assert pace.main_thread_rest() == 0.0
+    clock.now += SETTLED_AFTER_SECONDS
+    assert pace.main_thread_rest() == MAIN_THREAD_RESTS_SECONDS
+    pace.rest(calm=False)
+    assert pace.main_thread_rest() == 0.0
 
 
 def test_an_operators_longer_interval_stays() -> None:

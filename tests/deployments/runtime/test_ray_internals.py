@@ -3,6 +3,9 @@
 import asyncio
 import inspect
 import re
+import sys
+import threading
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 import ray._private.state
 import ray._private.worker
+import ray._raylet
 import ray.actor
 from ray._private import node, ray_constants, services
 from ray.dashboard import dashboard
@@ -279,3 +283,36 @@ def test_a_controller_that_has_something_to_do_does_not(paced: type[_Controller]
 def test_a_controller_is_paced_once(paced: type[_Controller]) -> None:
     ray_internals.pace_controller(lambda _: 7.0)
     assert _interval_after_a_step(paced()) == 1.0
+
+
+def test_ray_looks_for_signals_by_what_it_calls_sys() -> None:
+    """In C++, in each turn; its own module's name for `sys` is looked up each time."""
+    library = Path(ray._raylet.__file__).read_bytes()
+    assert b"CoreWorker.CheckSignal" in library
+    assert b"is_finalizing" in library
+    assert vars(ray._raylet)["sys"] is sys
+
+
+def test_only_the_main_thread_rests_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray._raylet, "sys", sys)
+    rests: list[float] = []
+    monkeypatch.setattr(time, "sleep", rests.append)
+    ray_internals.rest_before_signals(lambda: 0.09)
+    seen: Any = vars(ray._raylet)["sys"]
+    assert seen.is_finalizing() is False
+    assert rests == [0.09]
+    other = threading.Thread(target=seen.is_finalizing)
+    other.start()
+    other.join()
+    assert rests == [0.09]
+    assert seen.modules is sys.modules
+    assert seen.exit is sys.exit
+    assert sys.is_finalizing() is False
+
+
+def test_with_no_rest_it_looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray._raylet, "sys", sys)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it rests"))
+    ray_internals.rest_before_signals(lambda: 0.0)
+    seen: Any = vars(ray._raylet)["sys"]
+    assert seen.is_finalizing() is False
