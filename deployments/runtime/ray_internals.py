@@ -27,6 +27,9 @@ MONITORS = ("start_monitor", "start_log_monitor")
 # The part of Ray's dashboard that `serve deploy` asks.
 SERVE_PAGES = "ServeHead"
 
+# What Ray calls the processes of Serve's own actors that answer no request of ours.
+PROXIES = ("ray::ProxyActor", "ray::HAProxyManager")
+
 OpenGrpc = Callable[[Any, str], Any]
 OpenHttp = Callable[..., Awaitable[tuple[Any, Any]]]
 
@@ -184,6 +187,22 @@ def rest_before_signals(rest_s: Callable[[], float]) -> None:
 
     module: Any = ray._raylet  # noqa: SLF001 - that is what this file is for
     module.sys = _RestingSys(rest_s)
+
+
+def let_proxies_rest(rest_s: float, after_s: float, clock: Callable[[], float]) -> None:
+    """Do the same in a worker that is one of Serve's proxies so long after its begin, no other."""
+    import ray._raylet  # noqa: PLC0415 - see above
+
+    module: Any = ray._raylet  # noqa: SLF001 - that is what this file is for
+    title: Callable[[], str] = module.setproctitle.getproctitle
+    begun, rests = clock(), list[float]()
+
+    def seconds() -> float:
+        if not rests and clock() - begun >= after_s:
+            rests.append(rest_s if title() in PROXIES else 0.0)
+        return rests[0] if rests else 0.0
+
+    rest_before_signals(seconds)
 
 
 class _RestingSys:

@@ -29,6 +29,8 @@ from ray.serve._private import (
     replica,
     utils,
 )
+from ray.serve._private.haproxy import HAProxyManager
+from ray.serve._private.proxy import ProxyActor
 from ray.serve.schema import ApplicationStatus, ProxyStatus
 
 from deployments.runtime import ray_internals
@@ -316,3 +318,29 @@ def test_with_no_rest_it_looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ray_internals.rest_before_signals(lambda: 0.0)
     seen: Any = vars(ray._raylet)["sys"]
     assert seen.is_finalizing() is False
+
+
+@pytest.mark.parametrize(
+    ("title", "rests"),
+    [("ray::HAProxyManager", True), ("ray::ProxyActor", True), ("ray::IDLE", False)],
+)
+def test_serves_proxies_rest_once_they_have_begun_and_no_other_worker_does(
+    title: str, rests: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray._raylet, "sys", sys)
+    monkeypatch.setattr(vars(ray._raylet)["setproctitle"], "getproctitle", lambda: title)
+    now, slept = [100.0], list[float]()
+    monkeypatch.setattr(time, "sleep", slept.append)
+    ray_internals.let_proxies_rest(0.09, 30.0, lambda: now[0])
+    seen: Any = vars(ray._raylet)["sys"]
+    seen.is_finalizing()
+    assert slept == []
+    now[0] += 30.0
+    seen.is_finalizing()
+    assert slept == [0.09] * rests
+
+
+def test_serves_proxies_are_classes_of_these_names() -> None:
+    actors: list[Any] = [ProxyActor, HAProxyManager]
+    names = {f"ray::{each.__ray_metadata__.class_name}" for each in actors}
+    assert names == set(ray_internals.PROXIES)
