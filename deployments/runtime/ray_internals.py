@@ -194,7 +194,7 @@ def let_proxies_rest(rest_s: float, after_s: float, clock: Callable[[], float]) 
     import ray._raylet  # noqa: PLC0415 - see above
 
     module: Any = ray._raylet  # noqa: SLF001 - that is what this file is for
-    title: Callable[[], str] = module.setproctitle.getproctitle
+    title: Callable[[], str] = module.getproctitle
     begun, rests = clock(), list[float]()
 
     def seconds() -> float:

@@ -328,7 +328,7 @@ def test_serves_proxies_rest_once_they_have_begun_and_no_other_worker_does(
     title: str, rests: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray._raylet, "sys", sys)
-    monkeypatch.setattr(vars(ray._raylet)["setproctitle"], "getproctitle", lambda: title)
+    monkeypatch.setattr(ray._raylet, "getproctitle", lambda: title)
     now, slept = [100.0], list[float]()
     monkeypatch.setattr(time, "sleep", slept.append)
     ray_internals.let_proxies_rest(0.09, 30.0, lambda: now[0])
