@@ -83,6 +83,7 @@ async def test_a_write_that_fails_ends_the_connection(
         with pytest.raises(raised):
             await connection.send_command("PING")
         assert not connection.is_connected
+        del connection._send_packed_command
         await client.connection_pool.release(connection)
         assert await client.ping()
 
