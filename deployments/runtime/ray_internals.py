@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from inspect import unwrap
+from types import FrameType
 from typing import Any, NamedTuple
 
 # The program of a worker, as a module and as a file of Ray's folder.
@@ -27,6 +29,8 @@ MONITORS = ("start_monitor", "start_log_monitor")
 # The part of Ray's dashboard that `serve deploy` asks.
 SERVE_PAGES = "ServeHead"
 
+# What Serve's controller rests for between two steps, by its name in two modules.
+INTERVAL = "CONTROL_LOOP_INTERVAL_S"
 # What Ray calls the processes of Serve's own actors that answer no request of ours.
 PROXIES = ("ray::ProxyActor", "ray::HAProxyManager")
 
@@ -126,31 +130,39 @@ def wrap_port_openers(
 def pace_controller(pace: Callable[[bool], float]) -> None:
     """Have Serve's controller rest after each step as long as this says, told whether it is calm.
 
-    Serve has one interval for all times, which its loop reads of its module at each turn; another
-    module sizes by it how many replicas each turn looks at.
+    It is called while the controller is being made, of a class that Ray derived of Serve's. Serve
+    has one interval for all times, which its loop reads off its module at each turn; another module
+    sizes by it how many replicas each turn looks at.
     """
-    from ray.serve._private import controller, deployment_state  # noqa: PLC0415 - see above
+    from ray.serve._private import deployment_state  # noqa: PLC0415 - see above
 
-    kind: Any = controller.ServeController
-    step = kind.run_control_loop_step
-    if getattr(step, "wrapped_by_ballast", False):
-        return
+    kind = _controller_that_is_made()
+    step, of_loop = kind.run_control_loop_step, unwrap(kind.run_control_loop).__globals__
 
     async def paced(self: Any, *arguments: Any, **named: Any) -> None:
         await step(self, *arguments, **named)
-        rest = pace(_is_calm(self))
-        for module in (controller, deployment_state):
-            module.CONTROL_LOOP_INTERVAL_S = rest
+        of_loop[INTERVAL] = rest = pace(_is_calm(self))
+        setattr(deployment_state, INTERVAL, rest)
 
     kind.run_control_loop_step = paced
-    kind.run_control_loop_step.wrapped_by_ballast = True
+
+
+def _controller_that_is_made() -> Any:
+    """Find the class of whoever calls back: no module names it."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the only way to learn who calls
+    while frame is not None:
+        kind: Any = type(frame.f_locals.get("self"))
+        if hasattr(kind, "run_control_loop_step"):
+            return kind
+        frame = frame.f_back
+    raise LookupError("No controller of Serve's is being made here")
 
 
 def controller_interval() -> float:
     """Give how long Serve's controller rests between two steps where nobody paces it."""
     from ray.serve._private import constants  # noqa: PLC0415 - see above
 
-    return float(constants.CONTROL_LOOP_INTERVAL_S)
+    return float(getattr(constants, INTERVAL))
 
 
 def _is_calm(controller: Any) -> bool:

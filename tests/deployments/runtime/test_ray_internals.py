@@ -17,6 +17,7 @@ import ray._private.state
 import ray._private.worker
 import ray._raylet
 import ray.actor
+import ray.cloudpickle
 from ray._private import node, ray_constants, services
 from ray.dashboard import dashboard
 from ray.dashboard.modules.serve import serve_head
@@ -240,24 +241,34 @@ class _Controller:
         self.steps += turns
 
 
+def _as_ray_sends_it() -> type[Any]:
+    """Give Serve's own class as it comes to the process that the controller is made in."""
+    sent: Any = ray.remote(num_cpus=0)(controller.ServeController)
+    found: type[Any] = ray.cloudpickle.loads(
+        ray.cloudpickle.dumps(sent.__ray_metadata__.modified_class)
+    )
+    return found
+
+
 @pytest.fixture
 def paced(monkeypatch: pytest.MonkeyPatch) -> type[_Controller]:
-    class Controller(_Controller):
-        async def run_control_loop_step(self, turns: int) -> None:
-            await super().run_control_loop_step(turns)
+    class Controller(_Controller, _as_ray_sends_it()):  # type: ignore[misc] # found as it runs
+        def __init__(self, least: int = 1, most: int = 1) -> None:
+            super().__init__(least, most)
+            if "run_control_loop_step" not in vars(Controller):
+                ray_internals.pace_controller(lambda calm: 1.0 if calm else 0.5)
 
-    monkeypatch.setattr(controller, "ServeController", Controller)
     for module in (controller, deployment_state):
-        monkeypatch.setattr(module, "CONTROL_LOOP_INTERVAL_S", 0.25)
-    ray_internals.pace_controller(lambda calm: 1.0 if calm else 0.5)
+        monkeypatch.setattr(module, ray_internals.INTERVAL, 0.25)
     return Controller
 
 
 def _interval_after_a_step(one: _Controller) -> float:
     asyncio.run(one.run_control_loop_step(3))
     assert one.steps == 3
-    found: float = controller.CONTROL_LOOP_INTERVAL_S
-    assert found == deployment_state.CONTROL_LOOP_INTERVAL_S
+    loop: Any = type(one)
+    found: float = inspect.unwrap(loop.run_control_loop).__globals__[ray_internals.INTERVAL]
+    assert found == getattr(deployment_state, ray_internals.INTERVAL)
     return found
 
 
@@ -282,9 +293,19 @@ def test_a_controller_that_has_something_to_do_does_not(paced: type[_Controller]
         assert _interval_after_a_step(each) == 0.5
 
 
-def test_a_controller_is_paced_once(paced: type[_Controller]) -> None:
-    ray_internals.pace_controller(lambda _: 7.0)
-    assert _interval_after_a_step(paced()) == 1.0
+def test_the_loop_that_runs_asks_its_class_for_the_step_and_its_module_for_the_interval() -> None:
+    """Ray derives a class of Serve's that has each method anew."""
+    sent: Any = _as_ray_sends_it()
+    assert sent.run_control_loop_step is not controller.ServeController.run_control_loop_step
+    loop: Any = inspect.unwrap(sent.run_control_loop)
+    assert ray_internals.INTERVAL in loop.__code__.co_names
+    assert ray_internals.INTERVAL in loop.__globals__
+    assert "run_control_loop_step" in loop.__code__.co_names
+
+
+def test_without_a_controller_there_is_nothing_to_pace() -> None:
+    with pytest.raises(LookupError):
+        ray_internals.pace_controller(lambda _: 7.0)
 
 
 def test_ray_looks_for_signals_by_what_it_calls_sys() -> None:
