@@ -74,8 +74,8 @@ def test_one_gateway_alone_is_asked_only_whether_it_lives(
     def asks(*gateways: Gateway) -> bool:
         servers = [each.server for each in gateways]
         written = configuration(tmp_path, 3, Limits(100, 10), servers)
-        head, _, rest = written.partition("backend up_to_date")
-        checked, _, served = rest.partition("backend gateways")
+        head, _, rest = written.partition("\nbackend up_to_date")
+        checked, _, served = rest.partition("\nbackend gateways")
         for each in servers:
             assert f"server {each.name} {each.address}\n" in served
         told_apart = [f"server {each.name} {each.address}\n" in checked for each in servers]
