@@ -24,6 +24,9 @@ MOST_CHARACTERS = 300
 _REPORT = """
 local now = redis.call('TIME')
 redis.call('HSET', KEYS[1], ARGV[1], now[1] .. ' ' .. ARGV[2])
+if KEYS[2] then
+    redis.call('HSET', KEYS[2], ARGV[3], string.format('%d.%06d', now[1], now[2]))
+end
 return 1
 """
 _READ = """
@@ -100,7 +103,9 @@ class RunningVersions:
         config_hash: str,
         look_age_s: float = 0.0,
         loaded: CandidateReport | None = None,
+        signed: tuple[str, str] | None = None,
     ) -> None:
+        """Report; in the same step the time is written to a field of a hash, where one is given."""
         fields: dict[str, Any] = {
             "role": role,
             "version": version,
@@ -110,7 +115,10 @@ class RunningVersions:
         if loaded is not None:
             why_not = loaded.why_not[:MOST_CHARACTERS]
             fields["loaded"] = loaded._replace(why_not=why_not)._asdict()
-        await self._report(keys=[self._key], args=[replica, orjson.dumps(fields)])
+        also_key, also_field = ([signed[0]], [signed[1]]) if signed is not None else ([], [])
+        await self._report(
+            keys=[self._key, *also_key], args=[replica, orjson.dumps(fields), *also_field]
+        )
 
     async def leave(self, replica: str) -> None:
         """Take a replica out that ends: it is no straggler."""

@@ -17,6 +17,7 @@ import grpc
 
 from deployments.runtime.platform_health import PartHealth, PartState
 from launch import own_processes
+from launch.process_end import ProcessEnd
 from launch.reports import Daemon
 
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
@@ -45,12 +46,13 @@ class WatchedDaemon:
         self._child: subprocess.Popen[bytes] | None = None
         self._health: HealthQuestion | None = None
         self._command, self._environment = _started_as(daemon.pid)
+        self._end = ProcessEnd(daemon.pid, daemon.started)
 
     @property
     def alive(self) -> bool:
         if self._child is not None:
             return self._child.poll() is None
-        return own_processes.alive(self.daemon.pid, self.daemon.started)
+        return not self._end.has_come
 
     @property
     def silent_s(self) -> float:
@@ -103,6 +105,7 @@ class WatchedDaemon:
     def end(self) -> None:
         """End what was started again: whoever started the others does not know of it."""
         self._close_health()
+        self._end.close()
         if self._child is None:
             return
         self._child.terminate()

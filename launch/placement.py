@@ -14,11 +14,7 @@ def deployments_health(
     details: Mapping[str, Any], total_cpus: float, free_cpus: float
 ) -> list[DeploymentHealth]:
     """Judge what Serve's controller tells of every deployment, by name."""
-    deployments = [
-        each
-        for application in details.get("applications", {}).values()
-        for each in application.get("deployments", {}).items()
-    ]
+    deployments = _deployments(details)
     # A rollout begins the new before the old has left: those CPUs are about to be free.
     some_leave = any(
         _state(replica) == "STOPPING"
@@ -30,6 +26,11 @@ def deployments_health(
         for name, deployment in deployments
     ]
     return sorted(found, key=lambda each: each.name)
+
+
+def some_lack_replicas(details: Mapping[str, Any]) -> bool:
+    """Tell whether a deployment may wait for a CPU; else nobody need ask which are free."""
+    return any(_running(each) < _wanted(each) for _, each in _deployments(details))
 
 
 def lasting(
@@ -78,6 +79,22 @@ def _has_begun(deployment: DeploymentHealth) -> bool:
     return deployment.running >= min(1, deployment.wanted)
 
 
+def _deployments(details: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    return [
+        each
+        for application in details.get("applications", {}).values()
+        for each in application.get("deployments", {}).items()
+    ]
+
+
+def _wanted(deployment: Mapping[str, Any]) -> int:
+    return int(deployment.get("target_num_replicas") or 0)
+
+
+def _running(deployment: Mapping[str, Any]) -> int:
+    return sum(_state(each) == "RUNNING" for each in deployment.get("replicas") or [])
+
+
 def _health(
     name: str,
     deployment: Mapping[str, Any],
@@ -87,8 +104,7 @@ def _health(
     some_leave: bool,
 ) -> DeploymentHealth:
     replicas = deployment.get("replicas") or []
-    wanted = int(deployment.get("target_num_replicas") or 0)
-    running = sum(_state(each) == "RUNNING" for each in replicas)
+    wanted, running = _wanted(deployment), _running(deployment)
     health = DeploymentHealth(name=name, wanted=wanted, running=running)
     if running >= wanted:
         return health

@@ -5,45 +5,24 @@ cluster. Ray is not imported here: it reads some of these while it is imported.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from deployments.runtime.autoscaling.policy import NODES_COME_VARIABLE
 from launch.front.servers import FOLDER_VARIABLE
+from launch.ray_at_rest import AT_REST
+from launch.variable import Variable, both, one_machine
 
 # Where this project lies on each node of a cluster.
 CHECKOUT = "$HOME/ballast"
 _RAY_DEFAULT = "the files of Serve's own HAProxy lie where Ray puts them"
 
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One variable; None where it is left to Ray, or to the user."""
-
-    name: str
-    one_machine: str | None  # {scratch}, {home}, {commands} and the like stand for this run's own
-    cluster: str | None  # as the shell of a node reads it
-    why: str
-
-    def on_one_machine(self, **places: object) -> str | None:
-        return None if self.one_machine is None else self.one_machine.format(**places)
-
-
-def _both(name: str, value: str, why: str) -> Variable:
-    return Variable(name, value, value, why)
-
-
-def _one_machine(name: str, value: str, why: str) -> Variable:
-    return Variable(name, value, None, why)
-
-
 BEFORE_RAY = (
-    _one_machine(
+    one_machine(
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER",
         "0",
         "Ray asks this of macOS and Windows only; it keeps every port of the cluster on loopback. "
         "The nodes of a cluster must reach each other.",
     ),
-    _both(
+    both(
         "RAY_AUTH_MODE",
         "token",
         "Ray's default for a local cluster, stated here. On one machine the token lies in "
@@ -53,29 +32,29 @@ BEFORE_RAY = (
 """What must be set before Ray is imported: it reads these once, and early."""
 
 AT_START = (
-    _both("RAY_USAGE_STATS_ENABLED", "0", "Nothing is reported to Ray's authors."),
-    _both(
+    both("RAY_USAGE_STATS_ENABLED", "0", "Nothing is reported to Ray's authors."),
+    both(
         "RAY_worker_niceness",
         "0",
         "Ray runs workers at niceness 15; replicas that answer people are no background work.",
     ),
-    _both("RAY_DEDUP_LOGS", "1", "A line that many workers log is printed once."),
-    _both(
+    both("RAY_DEDUP_LOGS", "1", "A line that many workers log is printed once."),
+    both(
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO",
         "0",
         "A replica that asks for no GPU finds CUDA_VISIBLE_DEVICES as it was.",
     ),
-    _both(
+    both(
         "RAY_SERVE_THROUGHPUT_OPTIMIZED",
         "1",
         "Replicas run user code on their own event loop, without a second thread.",
     ),
-    _both(
+    both(
         "RAY_SERVE_ENABLE_HA_PROXY",
         "1",
         "Only in this mode do gateways open a port of their own, which the front sends to.",
     ),
-    _both(
+    both(
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH",
         "deployments.gateway.shortcut.middlewares",
         "The gateway answers inference requests before FastAPI does.",
@@ -86,51 +65,36 @@ AT_START = (
         f"{CHECKOUT}/.venv/bin/ballast-haproxy",
         "Serve starts this in place of HAProxy, and the front learns from it of the gateways.",
     ),
-    _one_machine("RAY_SERVE_HAPROXY_CONFIG_FILE_LOC", "{haproxy}/haproxy.cfg", _RAY_DEFAULT),
-    _one_machine("RAY_SERVE_HAPROXY_SOCKET_PATH", "{haproxy}/admin.sock", _RAY_DEFAULT),
-    _one_machine("RAY_SERVE_HAPROXY_SERVER_STATE_BASE", "{haproxy}", _RAY_DEFAULT),
-    _one_machine("RAY_SERVE_HAPROXY_SERVER_STATE_FILE", "{haproxy}/server-state", _RAY_DEFAULT),
-    _one_machine("RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH", "{haproxy}/metrics.sock", _RAY_DEFAULT),
-    _both("RAY_SERVE_HAPROXY_METRICS_ENABLED", "0", "Its metrics port listens on all interfaces."),
-    _both("RAY_SERVE_HAPROXY_NBTHREAD", "1", "No request passes through Serve's own HAProxy."),
-    _both(
+    one_machine("RAY_SERVE_HAPROXY_CONFIG_FILE_LOC", "{haproxy}/haproxy.cfg", _RAY_DEFAULT),
+    one_machine("RAY_SERVE_HAPROXY_SOCKET_PATH", "{haproxy}/admin.sock", _RAY_DEFAULT),
+    one_machine("RAY_SERVE_HAPROXY_SERVER_STATE_BASE", "{haproxy}", _RAY_DEFAULT),
+    one_machine("RAY_SERVE_HAPROXY_SERVER_STATE_FILE", "{haproxy}/server-state", _RAY_DEFAULT),
+    one_machine("RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH", "{haproxy}/metrics.sock", _RAY_DEFAULT),
+    both("RAY_SERVE_HAPROXY_METRICS_ENABLED", "0", "Its metrics port listens on all interfaces."),
+    both("RAY_SERVE_HAPROXY_NBTHREAD", "1", "No request passes through Serve's own HAProxy."),
+    both(
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S",
         "1",
         "After three failed checks Serve starts its HAProxy, or the actor that minds it, again.",
     ),
-    _both(
+    both(
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S",
         "1",
         "A gateway that ends and holds no request stays for a second, not for half a minute.",
     ),
-    _both(
+    both(
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S",
         "0.25",
         "The controller looks at everything four times a second; at Ray's ten it takes .04 of a "
         "core for nothing.",
     ),
-    _both(
+    both(
         "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS",
         "10000",
         "Serve's processes sum up their own metrics as often as Ray sends them, not ten times a "
         "second.",
     ),
-    _one_machine(
-        "RAY_enable_metrics_collection",
-        "0",
-        "Ray's own metrics of each process have no reader on one machine; ours are at /metrics.",
-    ),
-    _one_machine(
-        "REPORTER_UPDATE_INTERVAL_MS",
-        "60000",
-        "How often Ray's agent looks through all processes for its dashboard's page of the node.",
-    ),
-    _one_machine(
-        "RAY_task_events_report_interval_ms",
-        "0",
-        "No process tells the control store each second which tasks it ran: nobody lists them.",
-    ),
-    _one_machine("RAY_event_stats", "0", "Ray's daemons do not time each event of their own."),
+    *AT_REST,
     Variable(
         NODES_COME_VARIABLE,
         None,
@@ -157,12 +121,12 @@ AT_START = (
         "$HOME/.ballast",
         "Replicas run in other working directories, and must find the same home.",
     ),
-    _one_machine(
+    one_machine(
         "PYTHONPATH",
         "{python_path}",
         "Workers are forked of one process on one machine; on a cluster they start as Ray's do.",
     ),
-    _both(
+    both(
         "OMP_NUM_THREADS",
         "1",
         "One batch runs on one thread; more would only take turns on the same cores.",
@@ -171,12 +135,12 @@ AT_START = (
 """What must be set when a node starts."""
 
 CONTROL_STORE = (
-    _one_machine(
+    one_machine(
         "RAY_gcs_storage",
         "rocksdb",
         "The control store keeps its state in files, so that it can be started again by itself.",
     ),
-    _one_machine(
+    one_machine(
         "RAY_gcs_storage_path",
         "{folder}",
         "New for each life of the cluster. A head node that is lost takes its disk with it.",
@@ -187,10 +151,7 @@ CONTROL_STORE = (
 FAST_ONLY = (
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH",
     "PYTHONPATH",
-    "RAY_enable_metrics_collection",
-    "REPORTER_UPDATE_INTERVAL_MS",
-    "RAY_task_events_report_interval_ms",
-    "RAY_event_stats",
+    *(each.name for each in AT_REST),
 )
 """What the plain profile leaves out: Serve's ingress, Ray's workers, its metrics and its dashboard
 are as they come.

@@ -28,13 +28,15 @@ from launch.placement import (
     lasting,
     one_line,
     share_begun,
+    some_lack_replicas,
 )
 from launch.serve_config import Config
 
 log = logging.getLogger(__name__)
 
 READY_WITHIN_SECONDS = 300.0
-ASK_SECONDS = 2.0  # each costs the controller some milliseconds
+# Each costs the controller some milliseconds. A silent one is told of after twice as long.
+ASK_SECONDS = 3.0
 STOPS_WITHIN_SECONDS = 5.0
 
 
@@ -106,6 +108,8 @@ def _details() -> dict[str, Any]:
 
 
 def _judged(details: dict[str, Any]) -> list[DeploymentHealth]:
+    if not some_lack_replicas(details):
+        return deployments_health(details, 0.0, 0.0)
     total = float(ray.cluster_resources().get("CPU", 0.0))
     free = float(ray.available_resources().get("CPU", 0.0))
     return deployments_health(details, total, free)

@@ -18,7 +18,8 @@ from observability.exposition import Snapshot, decode, encode, merge, minus
 from settings.redis_names import redis_name
 
 RETIRED = "retired"
-# A replica publishes every second. Counted while the one that counts is itself awake.
+# A replica publishes every second, or every 8 s while it is asked nothing. Counted while the one
+# that counts is itself awake.
 SILENT_S = 60.0
 # One that is silent for longer and comes back counts twice what it had counted before.
 MARK_S = 30 * 86_400

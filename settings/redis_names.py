@@ -9,6 +9,7 @@ from typing import Any, Self
 from redis.asyncio import ConnectionPool, Redis
 
 from settings.redis_prefix import DEFAULT_PREFIX
+from settings.redis_writes import write_directly
 
 
 class PrefixedRedis(Redis):
@@ -19,7 +20,7 @@ class PrefixedRedis(Redis):
     @classmethod
     def open(cls, url: str, name_prefix: str, **options: Any) -> Self:
         """Open a client, with the options that redis-py's `from_url` takes."""
-        client = cls(connection_pool=ConnectionPool.from_url(url, **options))
+        client = cls(connection_pool=write_directly(ConnectionPool.from_url(url, **options)))
         client.auto_close_connection_pool = True  # the pool is this client's alone
         client.name_prefix = name_prefix
         return client

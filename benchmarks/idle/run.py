@@ -4,8 +4,8 @@
     python -m benchmarks.idle.run --seconds 300        longer
     python -m benchmarks.idle.run --home DIR --running a platform that runs there already
 
-Prints a table by kind of process, the largest first. Exit code 1 where all together take more of a
-processor than is promised.
+Prints a table by kind of process, the largest first, and writes it to docs/measured/idle.md, and to
+idle.json beside it. Exit code 1 where all together take more of a processor than is promised.
 """
 
 import argparse
@@ -14,6 +14,8 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+
+import orjson
 
 from benchmarks.idle.counted import Count, Taken
 from benchmarks.platform import ROOT, Platform, all_trained, free_url
@@ -38,6 +40,42 @@ def _row(kind: str, each: Taken, seconds: float) -> str:
     return f"| {kind} | {each.processor_s / seconds:.4f} | {each.waits / seconds:.0f} |\n"
 
 
+def page(found: Mapping[str, Taken], seconds: float, cores: int, load: float) -> str:
+    """Give Markdown that says where and for how long it was measured, and what was promised."""
+    return (
+        "# While nobody asks\n\n"
+        "Written by `make idle`: what all processes of a platform take while nobody asks anything, "
+        "once its models are trained.\n"
+        f"Of {seconds:.0f} s on {cores} cores, at a load of {load:.2f} when it began. "
+        f"Promised is less than {MOST_OF_A_CORE} of a core in all.\n\n" + table(found, seconds)
+    )
+
+
+def document(
+    found: Mapping[str, Taken], seconds: float, cores: int, load: float
+) -> dict[str, object]:
+    """Give the same for programs; the largest first here too."""
+    ordered = sorted(found.items(), key=lambda each: -each[1].processor_s)
+    return {
+        "seconds": seconds,
+        "cores": cores,
+        "load": load,
+        "promised": MOST_OF_A_CORE,
+        "of_a_core": of_a_core(found, seconds),
+        "processes": {
+            kind: {
+                "of_a_core": each.processor_s / seconds,
+                "wake_ups_per_second": each.waits / seconds,
+            }
+            for kind, each in ordered
+        },
+    }
+
+
+def of_a_core(found: Mapping[str, Taken], seconds: float) -> float:
+    return sum(each.processor_s for each in found.values()) / seconds
+
+
 def measured(platform: Platform, seconds: float) -> dict[str, Taken]:
     before = Count.of(platform)
     time.sleep(seconds)
@@ -50,14 +88,28 @@ def main() -> int:
     try:
         if not options.running:
             _start(platform, options.settles)
-        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}, {options.seconds:.0f} s:\n")
+        cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+        print(f"{cores} cores, load {load:.2f}, {options.seconds:.0f} s:\n")
         found = measured(platform, options.seconds)
     finally:
         if not options.running:
             platform.down()
     print(table(found, options.seconds))
-    all_of_it = sum(each.processor_s for each in found.values()) / options.seconds
-    return 1 if all_of_it > MOST_OF_A_CORE else 0
+    _write(options.out, found, options.seconds, cores, load)
+    return 1 if of_a_core(found, options.seconds) > MOST_OF_A_CORE else 0
+
+
+def _write(
+    folder: Path, found: Mapping[str, Taken], seconds: float, cores: int, load: float
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "idle.md").write_text(page(found, seconds, cores, load))
+    (folder / "idle.json").write_bytes(
+        orjson.dumps(
+            document(found, seconds, cores, load),
+            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+        )
+    )
 
 
 def _start(platform: Platform, settles_s: float) -> None:
@@ -74,6 +126,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--settles", type=float, default=SETTLES_SECONDS, help="seconds before")
     parser.add_argument("--home", type=Path, default=ROOT / ".bench" / "idle-home")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "measured")
     parser.add_argument("--running", action="store_true", help="start and end nothing")
     return parser.parse_args()
 

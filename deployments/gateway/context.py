@@ -51,7 +51,8 @@ from observability.ledger.spools import Spools
 from observability.ledger.writer import LedgerWriter
 from settings.redis_connection import REDIS_AWAY
 
-SPOOLS_SECONDS = 1.0
+# What is noted is asked for only once a decision is a minute old.
+SPOOLS_SECONDS = 5.0
 # Of posted telemetry, whose bodies are twice as large and become ten times as much while they are
 # read.
 POSTS_PER_KEY = 4
@@ -66,6 +67,7 @@ class GatewayContext:
 
     def __init__(self, replica: Replica, handles: Handles, secret: bytes) -> None:
         self.replica = replica
+        replica.storage.decides = True
         self._configured = ""  # the hash of the document whose limits hold here
         self._stopwatch = Stopwatch(replica.metrics)
         self.settings = replica.settings

@@ -23,8 +23,10 @@ from deployments.history.impact_jobs import ImpactJobs
 from deployments.history.measured import Measured
 from deployments.history.opening import open_history
 from deployments.history.questions import FoundDecisions, Intervals, MetricSteps, News
+from deployments.history.quiet import Quiet, noting_questions
 from deployments.history.recorded import Recorded
 from deployments.history.source_questions import BackfillAsked, BackfillBegun, Checked
+from deployments.runtime import ray_internals
 from deployments.telemetry.demo import Demo
 from deployments.telemetry.service import TelemetryService
 from features.functions.kept import FunctionModules
@@ -39,11 +41,13 @@ LOWER_PRIORITY = 10
 
 
 @ray.remote(num_cpus=0.1, max_restarts=-1, max_task_retries=0)
+@noting_questions
 class History:
     """One a cluster; restarted by Ray when it dies, and then goes on where the store says."""
 
     async def __init__(self) -> None:  # type: ignore[misc] # Ray awaits it
         os.nice(LOWER_PRIORITY)  # answers first: the drain may lag behind them for a while
+        self.quiet = Quiet()
         settings = Settings()
         write_logs(settings.paths.logs, "history", settings.log_level)
         self._opened = await open_history(settings)
@@ -72,6 +76,8 @@ class History:
         )
         await self._datasets.start()
         self._background.start()
+        if not settings.plain:
+            ray_internals.rest_before_signals(self.quiet.main_thread_rest)
 
     def progress(self) -> tuple[str, float]:
         """Tell what the actor is at, and which share of it is done."""

@@ -34,6 +34,8 @@ ALIASES_SECONDS = 2.0
 PUBLISH_SECONDS = 5.0
 # Between two steps of what takes a while after an update: the rest of the work is in no hurry.
 REST_SECONDS = 1.0
+# Once it is done, nothing of an earlier release comes any more.
+DONE_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Background:
         self._judge = RolloutJudge(redis, self._archive, time.time)
         self._running = RunningVersions(redis)
         self._roles_without: list[str] = []
+        self._fill_rest_s = REST_SECONDS
         models = settings.paths.models
         self._aliases = AliasFollower(redis, models, time.time, self._all_answer)
 
@@ -65,7 +68,7 @@ class Background:
         start("judge the rollout", self._judge.step, lambda: JUDGE_SECONDS, expected=away)
         follow = self._aliases.step
         start("follow model aliases", follow, lambda: ALIASES_SECONDS, expected=REDIS_AWAY)
-        start("fill rows by id", self._fill_rows_by_id, lambda: REST_SECONDS, expected=away)
+        start("fill rows by id", self._fill_rows_by_id, lambda: self._fill_rest_s, expected=away)
         if self._lease is not None:
             renew = partial(_renew, self._lease)
             start("renew the lease", renew, lambda: RENEW_SECONDS, expected=away)
@@ -88,7 +91,8 @@ class Background:
         return not without
 
     async def _fill_rows_by_id(self) -> None:
-        await asyncio.to_thread(self._archive.fill_rows_by_id)
+        more = await asyncio.to_thread(self._archive.fill_rows_by_id)
+        self._fill_rest_s = REST_SECONDS if more else DONE_SECONDS
 
     async def _publish(self) -> None:
         await self._publisher.publish(snapshot(self.metrics.registry, time.time()))

@@ -1,6 +1,7 @@
 """A replica's own port on the TCP transport, and its entry in the directory that names it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Self
 
 from access.wire_secret import wire_secret
@@ -8,7 +9,7 @@ from deployments.runtime import own_cluster
 from deployments.runtime.replica import Replica
 from deployments.runtime.transport.base import Address
 from deployments.runtime.transport.call import Handler
-from deployments.runtime.transport.replica_directory import SIGN_SECONDS, DirectoryEntry
+from deployments.runtime.transport.replica_directory import DirectoryEntry
 from deployments.runtime.transport.tcp.handshake import stage_secret
 from deployments.runtime.transport.tcp.server import WireServer
 from deployments.runtime.transport.tcp.tls import Certificates
@@ -19,16 +20,10 @@ class Listener:
     """Listens and signs from the start on, until it is closed."""
 
     def __init__(self, replica: Replica, role: str, server: WireServer, address: Address) -> None:
-        self._loops = replica.loops
+        self._replica = replica
         self.server = server
         self.address = address
-        self._entry = DirectoryEntry(replica.redis, role, address, replica.clocks.wall)
-        self._signing = replica.loops.start(
-            "sign the replica directory",
-            self._entry.sign,
-            lambda: SIGN_SECONDS,
-            expected=REDIS_AWAY,
-        )
+        self._entry = DirectoryEntry(replica.redis, role, address)
 
     @classmethod
     async def opened(
@@ -40,10 +35,14 @@ class Listener:
         address = await server.open(
             own_cluster.node_address(), certificates.for_replica() if certificates else None
         )
-        return cls(replica, role, server, address)
+        listener = cls(replica, role, server, address)
+        with suppress(*REDIS_AWAY):  # the next report signs it
+            await listener._entry.sign()
+        replica.sign(listener._entry.place)
+        return listener
 
     async def close(self) -> None:
         """Take no further batch, and answer what came in."""
-        await self._loops.stop(self._signing)
+        await self._replica.end_signing()
         await self._entry.withdraw()
         await self.server.close()

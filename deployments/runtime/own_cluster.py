@@ -7,6 +7,8 @@ rest of their start. So what they need of it is imported only where it has been 
 import sys
 
 LOOPBACK = "127.0.0.1"
+# So long a call that comes through Ray may wait, where nothing that a client waits for comes so.
+MAIN_THREAD_RESTS_SECONDS = 0.09
 
 
 def belongs_to_one() -> bool:
@@ -41,3 +43,19 @@ def reserved_cpus() -> float:
     if not ray.is_initialized():
         return 0.0
     return float(ray.get_runtime_context().get_assigned_resources().get("CPU", 0.0))
+
+
+def let_main_thread_rest() -> None:
+    """Have what Ray's main thread in this process does ten times a second, not a hundred.
+
+    For replicas whose batches and requests come over connections of their own; through Ray come
+    Serve's questions after their health.
+    """
+    if not belongs_to_one():
+        return
+    import ray  # noqa: PLC0415 - see above
+
+    if ray.is_initialized():
+        from deployments.runtime import ray_internals  # noqa: PLC0415 - see above
+
+        ray_internals.rest_before_signals(lambda: MAIN_THREAD_RESTS_SECONDS)

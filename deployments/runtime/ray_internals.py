@@ -4,7 +4,12 @@ Its tests hold each assumption against the Ray that is installed (test_ray_inter
 Ray is imported where it is needed only: `make dev` has none, and the zygote begins without it.
 """
 
+import sys
+import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from inspect import unwrap
+from types import FrameType
 from typing import Any, NamedTuple
 
 # The program of a worker, as a module and as a file of Ray's folder.
@@ -23,6 +28,11 @@ IMPORTS_PANDAS = "ray.serve._private.utils"
 MONITORS = ("start_monitor", "start_log_monitor")
 # The part of Ray's dashboard that `serve deploy` asks.
 SERVE_PAGES = "ServeHead"
+
+# What Serve's controller rests for between two steps, by its name in two modules.
+INTERVAL = "CONTROL_LOOP_INTERVAL_S"
+# What Ray calls the processes of Serve's own actors that answer no request of ours.
+PROXIES = ("ray::ProxyActor", "ray::HAProxyManager")
 
 OpenGrpc = Callable[[Any, str], Any]
 OpenHttp = Callable[..., Awaitable[tuple[Any, Any]]]
@@ -124,3 +134,111 @@ def wrap_port_openers(
     module.add_port_to_grpc_server = grpc(module.add_port_to_grpc_server)
     module.add_port_to_grpc_server.wrapped_by_ballast = True
     module.start_asgi_http_server = http(module.start_asgi_http_server)
+
+
+def pace_controller(pace: Callable[[bool], float]) -> None:
+    """Have Serve's controller rest after each step as long as this says, told whether it is calm.
+
+    It is called while the controller is being made, of a class that Ray derived of Serve's. Serve
+    has one interval for all times, which its loop reads off its module at each turn; another module
+    sizes by it how many replicas each turn looks at.
+    """
+    from ray.serve._private import deployment_state  # noqa: PLC0415 - see above
+
+    kind = _controller_that_is_made()
+    step, of_loop = kind.run_control_loop_step, unwrap(kind.run_control_loop).__globals__
+
+    async def paced(self: Any, *arguments: Any, **named: Any) -> None:
+        await step(self, *arguments, **named)
+        of_loop[INTERVAL] = rest = pace(_is_calm(self))
+        setattr(deployment_state, INTERVAL, rest)
+
+    kind.run_control_loop_step = paced
+
+
+def _controller_that_is_made() -> Any:
+    """Find the class of whoever calls back: no module names it."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the only way to learn who calls
+    while frame is not None:
+        kind: Any = type(frame.f_locals.get("self"))
+        if hasattr(kind, "run_control_loop_step"):
+            return kind
+        frame = frame.f_back
+    raise LookupError("No controller of Serve's is being made here")
+
+
+def controller_interval() -> float:
+    """Give how long Serve's controller rests between two steps where nobody paces it."""
+    from ray.serve._private import constants  # noqa: PLC0415 - see above
+
+    return float(getattr(constants, INTERVAL))
+
+
+def _is_calm(controller: Any) -> bool:
+    """Tell whether all is as it should be, and nothing is to be scaled."""
+    deployments = controller.deployment_state_manager
+    applications = controller.application_state_manager._application_states  # noqa: SLF001 - that is what this file is for
+    proxies = controller.proxy_state_manager
+    started = [*proxies._proxy_states.values(), proxies._fallback_proxy_state]  # noqa: SLF001 - see above
+    return (
+        controller.done_recovering_event.is_set()
+        and not controller._shutting_down  # noqa: SLF001 - see above
+        and deployments._all_deployments_healthy  # noqa: SLF001 - see above
+        and all(each.status == "RUNNING" for each in applications.values())
+        and all(each is None or each.status == "HEALTHY" for each in started)
+        and not any(map(_is_scaled, deployments._deployment_states.values()))  # noqa: SLF001 - see above
+    )
+
+
+def _is_scaled(deployment: Any) -> bool:
+    """Tell whether replicas are added and taken away as load comes and goes."""
+    info = deployment._target_state.info  # noqa: SLF001 - that is what this file is for
+    bounds = None if info is None else info.deployment_config.autoscaling_config
+    return bounds is not None and bounds.min_replicas != bounds.max_replicas
+
+
+def rest_before_signals(rest_s: Callable[[], float]) -> None:
+    """Have the main thread of this worker rest for so long each time before it looks for signals.
+
+    Ray's looks a hundred times a second, which no option changes, and is most of what a worker
+    takes that has nothing to do. The thread hands calls that come through Ray to the event loop:
+    such a call waits for the rest. A signal ends it.
+    """
+    import ray._raylet  # noqa: PLC0415 - see above
+
+    module: Any = ray._raylet  # noqa: SLF001 - that is what this file is for
+    module.sys = _RestingSys(rest_s)
+
+
+def let_proxies_rest(rest_s: float, after_s: float, clock: Callable[[], float]) -> None:
+    """Do the same in a worker that is one of Serve's proxies so long after its begin, no other."""
+    import ray._raylet  # noqa: PLC0415 - see above
+
+    module: Any = ray._raylet  # noqa: SLF001 - that is what this file is for
+    title: Callable[[], str] = module.getproctitle
+    begun, rests = clock(), list[float]()
+
+    def seconds() -> float:
+        if not rests and clock() - begun >= after_s:
+            rests.append(rest_s if title() in PROXIES else 0.0)
+        return rests[0] if rests else 0.0
+
+    rest_before_signals(seconds)
+
+
+class _RestingSys:
+    """Stands for `sys` in Ray's own module, which asks it in each turn whether Python ends."""
+
+    def __init__(self, rest_s: Callable[[], float]) -> None:
+        self._rest_s = rest_s
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+    def is_finalizing(self) -> bool:
+        if sys.is_finalizing():
+            return True
+        seconds = self._rest_s()
+        if seconds and threading.get_ident() == threading.main_thread().ident:
+            time.sleep(seconds)
+        return sys.is_finalizing()

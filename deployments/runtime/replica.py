@@ -1,5 +1,6 @@
 """What every replica keeps open: Redis, the active configuration, its metrics and its logs."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +18,7 @@ from deployments.runtime import own_cluster
 from deployments.runtime.autoscaling.meter import LoadMeter
 from deployments.runtime.autoscaling.signals import BUSY, WAIT, waited_for
 from deployments.runtime.clocks import SystemClocks
-from deployments.runtime.storage import LOOK_SECONDS, StorageWatch
+from deployments.runtime.storage import StorageWatch
 from observability.exposition import snapshot
 from observability.logs import write_logs
 from observability.metrics import Metrics
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 FIRST_CONFIG_SECONDS = 20.0
 PUBLISH_SECONDS = 1.0
 # Taking all metrics costs some milliseconds: while nobody is answered, each so many turns do.
-QUIET_TURNS = 5
+QUIET_TURNS = 8
 
 
 class Replica:
@@ -54,6 +55,8 @@ class Replica:
         self._running = RunningVersions(self.redis)
         self._loaded: CandidateReport | None = None
         self._said_at = 0.0
+        self._signed: tuple[str, str] | None = None
+        self._reporting = asyncio.Lock()
         self._worked = True
         self._quiet_turns = 0
         self.loops = self.metrics.loops
@@ -83,6 +86,15 @@ class Replica:
         """Have the metrics published at the next turn: an answer is seen within a second."""
         self._worked = True
 
+    def sign(self, place: tuple[str, str]) -> None:
+        """Have each report write its time to this field of a hash too, in the same step."""
+        self._signed = place
+
+    async def end_signing(self) -> None:
+        """Sign no more, once the report that is on its way has come through."""
+        async with self._reporting:
+            self._signed = None
+
     async def config_once(self) -> Version:
         """Give the active configuration to a constructor that needs it before it can open."""
         return await ConfigStore(self.redis).active()
@@ -95,7 +107,7 @@ class Replica:
         self.loops.start(
             "publish metrics", self._tell, lambda: PUBLISH_SECONDS, expected=REDIS_AWAY
         )
-        self.loops.start("look at storage", self.storage.look, lambda: LOOK_SECONDS)
+        self.loops.start("look at storage", self.storage.look, self.storage.pause_seconds)
         await self.config.first(FIRST_CONFIG_SECONDS)
         await self._first_steering()
         await self.storage.look()
@@ -103,6 +115,8 @@ class Replica:
         with suppress(*REDIS_AWAY):
             await self._report_version()
         self._is_open = True
+        if not self.settings.plain:  # there batches come through Ray
+            own_cluster.let_main_thread_rest()
         return await self.config.first(FIRST_CONFIG_SECONDS)  # a newer one may have come
 
     async def close(self) -> None:
@@ -185,9 +199,11 @@ class Replica:
         if self._is_open:
             self.metrics.emergency_mode.set(self.in_emergency())
         self.note_storage()
-        for count in self._counts:  # last: a stage may know better
-            count()
-        await self._report_version()  # behind what is counted also while Redis is away
+        try:
+            for count in self._counts:  # last: a stage may know better
+                count()
+        finally:
+            await self._report_version()  # behind what is counted also while Redis is away
         name = self._publisher.name
         # Until it has arrived it is due; what is counted meanwhile is the next one's.
         self._worked, self._quiet_turns = False, QUIET_TURNS
@@ -197,11 +213,18 @@ class Replica:
             await self._running.leave(name)
 
     async def _report_version(self) -> None:
-        version, look_age, loaded = self.goes_by(), self.steering.age_seconds, self._loaded
-        if version is None:
-            return
-        if loaded is not None:
-            loaded = loaded._replace(age_s=self.clocks.monotonic() - self._said_at)
-        await self._running.report(
-            self._publisher.name, self._role, version.number, version.config_hash, look_age, loaded
-        )
+        async with self._reporting:  # the last word is the newest
+            version, look_age, loaded = self.goes_by(), self.steering.age_seconds, self._loaded
+            if version is None:
+                return
+            if loaded is not None:
+                loaded = loaded._replace(age_s=self.clocks.monotonic() - self._said_at)
+            await self._running.report(
+                self._publisher.name,
+                self._role,
+                version.number,
+                version.config_hash,
+                look_age,
+                loaded,
+                self._signed,
+            )

@@ -20,6 +20,8 @@ from settings.redis_connection import REDIS_AWAY
 ALARM, FULL = 0.8, 0.9
 ALARM_FREE_BYTES, FULL_FREE_BYTES = 10 * 1024**3, 1024**3
 LOOK_SECONDS = 2.0
+# Where only the gauges show it; others look more often, and it is the same Redis and disk.
+GAUGES_SECONDS = 10.0
 _MB = 1024 * 1024
 
 log = logging.getLogger(__name__)
@@ -70,7 +72,12 @@ class StorageWatch:
         self._redis = redis
         self._home = home
         self._said: bool = False
+        # Set where something is refused, or an alarm is raised, by what is seen here.
+        self.decides = False
         self.seen: Storage | None = None
+
+    def pause_seconds(self) -> float:
+        return LOOK_SECONDS if self.decides else GAUGES_SECONDS
 
     async def look(self) -> None:
         try:

@@ -84,7 +84,7 @@ backend up_to_date
     http-check expect status 200
     timeout check 2s
     default-server check inter 500ms fastinter 250ms downinter 250ms fall 2 rise 2 observe layer4 error-limit 3 on-error mark-down
-{servers}    server nobody unix@{folder}/{nobody} backup no-check
+{told_apart}    server nobody unix@{folder}/{nobody} backup no-check
 backend gateways
     option httpchk GET /-/healthz
     http-check expect status 200
@@ -134,7 +134,11 @@ class Limits:
 
 
 def configuration(folder: Path, listener: int, limits: Limits, servers: Sequence[Server]) -> str:
-    """Write the whole configuration, for a listening socket that HAProxy inherits."""
+    """Write the whole configuration, for a listening socket that HAProxy inherits.
+
+    One gateway alone is asked whatever it knows, so it is not asked four times a second what.
+    """
+    told_apart = servers if len(servers) > 1 else ()
     return TEMPLATE.format(
         folder=folder,
         admin=ADMIN,
@@ -149,9 +153,14 @@ def configuration(folder: Path, listener: int, limits: Limits, servers: Sequence
         nobody=NOBODY,
         unavailable=_quoted(PAGES[503]),
         error_files="\n".join(f"    errorfile {status} {folder}/{status}.http" for status in PAGES),
-        servers="".join(f"    server {each.name} {each.address}\n" for each in servers),
-        choice=_choice(servers),
+        servers=_lines(servers),
+        told_apart=_lines(told_apart),
+        choice=_choice(told_apart),
     )
+
+
+def _lines(servers: Sequence[Server]) -> str:
+    return "".join(f"    server {each.name} {each.address}\n" for each in servers)
 
 
 def _choice(servers: Sequence[Server]) -> str:

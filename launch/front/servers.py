@@ -52,3 +52,25 @@ def published(folder: Path) -> list[Server]:
         return [Server(**row) for row in orjson.loads((folder / FILE).read_bytes())]
     except FileNotFoundError:
         return []
+
+
+class Published:
+    """The same, for who looks many times a second: the file is read where it is another one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = folder / FILE
+        self._seen: tuple[int, int] | None = None
+        self._servers: list[Server] = []
+
+    def read(self) -> list[Server]:
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            self._seen, self._servers = None, []
+            return []
+        # It is replaced, never written to: another file has another number, or another time.
+        seen = found.st_ino, found.st_mtime_ns
+        if seen != self._seen:
+            self._servers, self._seen = published(self._folder), seen
+        return self._servers

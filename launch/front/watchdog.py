@@ -14,7 +14,7 @@ import orjson
 from launch import own_processes
 from launch.front.configuration import Limits, configuration, write_pages
 from launch.front.haproxy_process import CONFIG, HAProxy, answers, is_valid
-from launch.front.servers import Server, published
+from launch.front.servers import Published, Server
 
 TICK_SECONDS = 0.1
 ASK_EVERY_SECONDS = 0.5
@@ -45,6 +45,7 @@ class Watchdog:
         self._binary = binary
         self._limits = limits
         self._clock = clock
+        self._published = Published(folder)
         self._servers: list[Server] | None = None  # None: HAProxy has taken no configuration yet
         self._refused: list[Server] | None = None
         self._refused_at = clock()
@@ -87,7 +88,7 @@ class Watchdog:
 
         One that HAProxy refuses is tried again: a machine that is out of memory refuses all.
         """
-        servers, now = published(self._folder), self._clock()
+        servers, now = self._published.read(), self._clock()
         if servers == self._servers:
             return False
         if servers == self._refused and now - self._refused_at < REFUSED_AGAIN_SECONDS:

@@ -6,11 +6,16 @@ import resource
 import runpy
 import signal
 import sys
+import time
 from pathlib import Path
 
+from deployments.runtime import ray_internals
+from deployments.runtime.own_cluster import MAIN_THREAD_RESTS_SECONDS, belongs_to_one
 from launch.zygote.order import JOB, NO_JOB, STREAMS, Order
 
 OOM_SCORE = Path("/proc/self/oom_score_adj")
+# By then Serve's proxies have begun; after that they are asked for their health, and little else.
+PROXIES_BEGIN_WITHIN_SECONDS = 30.0
 
 
 def become(order: Order, streams: list[int]) -> None:
@@ -37,4 +42,8 @@ def run(order: Order) -> None:
     script = order["command"][0]
     sys.argv = list(order["command"])
     sys.path[0] = str(Path(script).parent)
+    if belongs_to_one():
+        ray_internals.let_proxies_rest(
+            MAIN_THREAD_RESTS_SECONDS, PROXIES_BEGIN_WITHIN_SECONDS, time.monotonic
+        )
     runpy.run_path(script, run_name="__main__")

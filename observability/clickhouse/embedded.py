@@ -23,6 +23,8 @@ from observability.errors import (
 )
 
 READING_SESSIONS = 3
+# How often the engine looks how much memory its process has; by itself twenty times a second.
+OPTIONS = "memory_worker_period_ms=500"
 
 # chDB's classes carry no types.
 _session: Callable[[str], Any] = Session
@@ -39,10 +41,11 @@ class EmbeddedClickhouse:
         path.mkdir(parents=True, exist_ok=True)
         self._claim = _claim(path)
         self._reading: LifoQueue[Any] = LifoQueue()
+        place = f"{path}?{OPTIONS}"
         try:
             for _ in range(READING_SESSIONS):
-                self._reading.put(_session(str(path)))
-            self._writing = _session(str(path))
+                self._reading.put(_session(place))
+            self._writing = _session(place)
         except RuntimeError as error:
             os.close(self._claim)
             raise FolderTakenError(

@@ -1,6 +1,6 @@
 """Whether a decision may wait in a spool: this node's by its files, others' by what they noted.
 
-A decision is in a spool's file before it is acknowledged. Each node notes in Redis, every second,
+A decision is in a spool's file before it is acknowledged. Each node notes in Redis, every 5 s,
 when it last saw that its spools hold nothing. So an id may be in the spool of a node that has noted
 nothing since: its Redis is away, its spool is not empty yet, or it hangs or is dead.
 """

@@ -24,10 +24,29 @@ def test_ray_still_knows_what_spares_it_idle_work() -> None:
     """A variable that a later Ray does not read is left out without a word."""
     ray = Path(find_spec("ray").origin or "").parent  # type: ignore[union-attr] # it is installed
     daemon = (ray / "core/src/ray/raylet/raylet").read_bytes()
-    for name in ("enable_metrics_collection", "task_events_report_interval_ms", "event_stats"):
+    for name in (
+        "enable_metrics_collection",
+        "task_events_report_interval_ms",
+        "event_stats",
+        "io_context_monitor_probe_interval_ms",
+        "raylet_report_resources_period_milliseconds",
+        "gcs_pull_resource_loads_period_milliseconds",
+        "raylet_check_gc_period_milliseconds",
+        "object_manager_timer_freq_ms",
+        "local_fs_monitor_interval_ms",
+        "kill_idle_workers_interval_ms",
+        "memory_monitor_refresh_ms",
+        "debug_dump_period_milliseconds",
+    ):
         assert f"RAY_{name}".encode() in daemon
         assert f"RAY_{name}" in environment(Path("/scratch"), Path("/home"), plain=False)
-    reporter = (ray / "dashboard/modules/reporter/reporter_consts.py").read_text()
-    assert '"REPORTER_UPDATE_INTERVAL_MS"' in reporter
+    for name, file in (
+        ("REPORTER_UPDATE_INTERVAL_MS", "modules/reporter/reporter_consts.py"),
+        ("SCAN_EVENT_DIR_INTERVAL_SECONDS", "modules/event/event_consts.py"),
+        ("METRICS_RECORD_INTERVAL_S", "consts.py"),
+    ):
+        assert f'"{name}"' in (ray / "dashboard" / file).read_text()
+        assert name in environment(Path("/scratch"), Path("/home"), plain=False)
     serve = (ray / "serve/_private/constants.py").read_text()
     assert '"RAY_SERVE_METRICS_EXPORT_INTERVAL_MS"' in serve
+    assert '"RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH"' in serve

@@ -9,7 +9,7 @@ from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig,
 from ray.serve.config import HTTPOptions
 
 from launch.front.haproxy_process import is_valid, real_binary
-from launch.front.servers import Server, gateways_in, publish, published
+from launch.front.servers import Published, Server, gateways_in, publish, published
 from launch.haproxy import closed
 
 GATEWAYS = [
@@ -87,3 +87,24 @@ def test_it_tells_the_front_and_becomes_haproxy(
     )
     assert "Configuration file is valid" in done.stdout
     assert len(published(tmp_path / "front")) == 2
+
+
+def test_who_looks_often_sees_each_change(tmp_path: Path) -> None:
+    looks = Published(tmp_path)
+    assert looks.read() == []
+    for number in range(20):
+        servers = [Server("one", f"127.0.0.1:{number}")]
+        publish(tmp_path, servers)
+        assert looks.read() == servers
+        assert looks.read() == servers
+
+
+def test_who_looks_often_reads_what_has_not_changed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = [Server("one", "127.0.0.1:1")]
+    publish(tmp_path, servers)
+    looks = Published(tmp_path)
+    assert looks.read() == servers
+    monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("it was read again"))
+    assert looks.read() == servers

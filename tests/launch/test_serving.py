@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from launch import serving
+from launch.cluster_session import SERVE_SILENT_AFTER_SECONDS
 from launch.errors import DeployFailedError
 from launch.placement import deployments_health
 
@@ -56,3 +57,26 @@ def test_a_failure_without_a_reason_says_what_was_awaited(monkeypatch: pytest.Mo
     tell(monkeypatch, status_of("DEPLOY_FAILED", tail=False))
     with pytest.raises(DeployFailedError, match="starting tail"):
         serving.await_begun(lambda *_: None, CONFIG, "/logs")
+
+
+def test_the_cpus_are_asked_for_only_where_a_replica_may_wait_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def cpus(which: str) -> dict[str, float]:
+        asked.append(which)
+        return {"CPU": 2.0}
+
+    monkeypatch.setattr(serving.ray, "cluster_resources", lambda: cpus("all"))
+    monkeypatch.setattr(serving.ray, "available_resources", lambda: cpus("free"))
+    monkeypatch.setattr(serving, "_details", lambda: status_of(tail=True))
+    assert [each.running for each in serving.deployments()] == [1]
+    assert asked == []
+    monkeypatch.setattr(serving, "_details", lambda: status_of(tail=False))
+    assert [each.running for each in serving.deployments()] == [0]
+    assert sorted(asked) == ["all", "free"]
+
+
+def test_a_controller_that_is_silent_was_asked_more_than_once() -> None:
+    assert 2 * serving.ASK_SECONDS <= SERVE_SILENT_AFTER_SECONDS

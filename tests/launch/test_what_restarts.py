@@ -96,6 +96,7 @@ def _info(deployment: Any, code: str, *, ingress: bool) -> DeploymentInfo:
         {"autoscaling_config": scaling(max_replicas=2)},
         {"autoscaling_config": scaling(min_replicas=3, max_replicas=3)},
         {"autoscaling_config": scaling(downscale_delay_s=5)},
+        {"autoscaling_config": scaling(max_replicas=2, metrics_interval_s=3)},
         {"autoscaling_config": scaling(look_back_period_s=20)},
         {"max_ongoing_requests": 32},
         {"max_queued_requests": 8},

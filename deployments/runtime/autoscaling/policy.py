@@ -46,6 +46,8 @@ def by_waiting(
     contexts: Mapping[Key, "AutoscalingContext"],
 ) -> tuple[dict[Key, int], dict[Key, dict[str, Any]]]:
     """Ask for one replica more where what comes waits and there is room, or one less at rest."""
+    if all(map(_is_held, contexts.values())):
+        return _held(contexts), {}
     figures = {key: context.raw_metrics or {} for key, context in contexts.items()}
     seen = {
         key: Seen(
@@ -86,6 +88,21 @@ def _asked(context: "AutoscalingContext", figures: Figures) -> pending.Asked:
         least=context.capacity_adjusted_min_replicas,
         cpus=max(_recent(figures, RESERVED), default=0.0),
     )
+
+
+def _is_held(context: "AutoscalingContext") -> bool:
+    """Tell whether its replicas are as many as both of its bounds ask for."""
+    bounds = {context.capacity_adjusted_min_replicas, context.capacity_adjusted_max_replicas}
+    return bounds == {context.target_num_replicas}
+
+
+def _held(contexts: Mapping[Key, "AutoscalingContext"]) -> dict[Key, int]:
+    """Leave everything as it is; no figure is even added up, but who is missing is remembered."""
+    wanted = {key: context.target_num_replicas for key, context in contexts.items()}
+    for key, context in contexts.items():
+        pending.PENDING.look(key, _asked(context, {}))
+        pending.PENDING.decide(key, wanted[key])
+    return wanted
 
 
 def _longest_wait(stage: str, own: Figures, all_figures: Iterable[Figures]) -> float:

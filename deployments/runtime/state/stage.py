@@ -102,6 +102,7 @@ def creation(replica: Replica, log_: KeyLog, quota: Counted) -> Creation:
     def refused(which: str) -> None:
         replica.metrics.quota_refusals.labels(which).inc()
 
+    replica.storage.decides = True
     return Creation(replica.redis, log_, quota, replica.storage.refusal, refused)
 
 

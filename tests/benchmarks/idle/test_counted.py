@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from benchmarks.idle.counted import Count, Taken, kind_of, taken
-from benchmarks.idle.run import table
+from benchmarks.idle.run import MOST_OF_A_CORE, document, page, table
 from tests.waiting import PATIENCE_SECONDS
 
 BUSY = "import sys; print(flush=True)\nwhile True: sum(range(1000))"
@@ -85,3 +85,18 @@ def test_the_largest_comes_first_and_the_sum_last() -> None:
         "| redis | 0.0100 | 2 |",
         "| all | 0.0300 | 12 |",
     ]
+
+
+def test_the_page_has_the_whole_table_and_says_how_it_was_measured() -> None:
+    found = {"redis": Taken(0.6, 120), "gateway": Taken(1.2, 600)}
+    written = page(found, 60.0, 2, 0.31)
+    assert written.endswith(table(found, 60.0))
+    for said in ("60 s", "2 cores", "0.31", str(MOST_OF_A_CORE)):
+        assert said in written
+    told = document(found, 60.0, 2, 0.31)
+    assert told["of_a_core"] == pytest.approx(0.03)
+    assert told["processes"] == {
+        "gateway": {"of_a_core": pytest.approx(0.02), "wake_ups_per_second": 10.0},
+        "redis": {"of_a_core": pytest.approx(0.01), "wake_ups_per_second": 2.0},
+    }
+    assert list(told["processes"]) == ["gateway", "redis"]  # type: ignore[call-overload] # it is a dict

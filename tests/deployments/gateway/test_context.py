@@ -1,5 +1,4 @@
 import asyncio
-import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -68,6 +67,13 @@ async def test_a_gateway_notes_its_spools_until_it_closes(house: House, redis: R
     assert await noted() == 0
 
 
+async def test_storage_is_looked_at_often_where_it_refuses_or_raises_an_alarm(house: House) -> None:
+    stages = {name: each[0].stage.replica for name, each in house.open.items()}
+    often = {name for name, replica in stages.items() if replica.storage.decides}
+    assert often == {"anomaly", "optimization"}
+    assert house.context.replica.storage.decides
+
+
 async def test_a_gateway_finds_a_replica_that_serve_does_not_name_until_it_closes(
     house: House,
 ) -> None:
@@ -98,7 +104,7 @@ async def test_a_gateway_keeps_no_connection_to_another_stage_at_an_address_of_t
     monkeypatch.setattr(server, "came", count)
     other = await safety.where()
     exchange: Any = house.context.hops.transports["tail"]
-    await DirectoryEntry(house.redis, "tail", other, time.time).sign()
+    await DirectoryEntry(house.redis, "tail", other).sign()
     await until(lambda: len(tried) > 1 or other in exchange.alive())
     assert set(exchange.alive()) == {await tail.where()}
     assert (await house.ask(BODY))[0]["meta"]["degraded"] is False

@@ -1,7 +1,11 @@
 """Each assumption about Ray's private parts, held against the Ray that is installed."""
 
+import asyncio
 import inspect
 import re
+import sys
+import threading
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,14 +15,27 @@ from typing import Any
 import pytest
 import ray._private.state
 import ray._private.worker
+import ray._raylet
 import ray.actor
+import ray.cloudpickle
 from ray._private import node, ray_constants, services
 from ray.dashboard import dashboard
 from ray.dashboard.modules.serve import serve_head
 from ray.serve import autoscaling_policy
-from ray.serve._private import controller, http_util, replica, utils
+from ray.serve._private import (
+    application_state,
+    controller,
+    deployment_state,
+    http_util,
+    proxy_state,
+    replica,
+    utils,
+)
 from ray.serve._private.autoscaling_state import DeploymentAutoscalingState
+from ray.serve._private.haproxy import HAProxyManager
+from ray.serve._private.proxy import ProxyActor
 from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import ApplicationStatus, ProxyStatus
 
 from deployments.runtime import ray_internals
 
@@ -187,3 +204,196 @@ def test_serve_opens_ports_through_the_names_that_are_wrapped() -> None:
 
 def test_serves_controller_is_the_class_that_is_preloaded() -> None:
     assert hasattr(controller, "ServeController")
+
+
+def test_serves_loop_reads_its_interval_at_each_turn_behind_a_step() -> None:
+    loop = inspect.getsource(controller.ServeController.run_control_loop)
+    assert loop.index("await self.run_control_loop_step(") < loop.index(
+        "asyncio.sleep(CONTROL_LOOP_INTERVAL_S)"
+    )
+    assert "/ max(CONTROL_LOOP_INTERVAL_S" in inspect.getsource(deployment_state)
+    begin = inspect.getsource(controller.ServeController.__init__)
+    # What wraps a step is put there before the first one.
+    assert begin.index("call_function_from_import_path(") < begin.index("self.run_control_loop()")
+
+
+def test_what_is_asked_of_serves_controller_is_there() -> None:
+    begin = inspect.getsource(controller.ServeController.__init__)
+    for name in (
+        "_shutting_down",
+        "done_recovering_event",
+        "deployment_state_manager",
+        "application_state_manager",
+        "proxy_state_manager",
+    ):
+        assert f"self.{name} = " in begin
+    parts: list[tuple[Any, tuple[str, ...]]] = [
+        (
+            deployment_state.DeploymentStateManager,
+            ("_all_deployments_healthy", "_deployment_states"),
+        ),
+        (application_state.ApplicationStateManager, ("_application_states",)),
+        (proxy_state.ProxyStateManager, ("_proxy_states", "_fallback_proxy_state")),
+        (deployment_state.DeploymentState, ("_target_state",)),
+    ]
+    for kind, names in parts:
+        for name in names:
+            assert f"self.{name}" in inspect.getsource(kind.__init__)
+    assert isinstance(inspect.getattr_static(proxy_state.ProxyState, "status"), property)
+    assert isinstance(
+        inspect.getattr_static(application_state.ApplicationState, "status"), property
+    )
+    healthy: str = ProxyStatus.HEALTHY
+    running: str = ApplicationStatus.RUNNING
+    assert (healthy, running) == ("HEALTHY", "RUNNING")
+
+
+class _Controller:
+    """As much of Serve's as is asked; all is calm."""
+
+    def __init__(self, least: int = 1, most: int = 1) -> None:
+        scaling = SimpleNamespace(min_replicas=least, max_replicas=most)
+        info = SimpleNamespace(deployment_config=SimpleNamespace(autoscaling_config=scaling))
+        deployment = SimpleNamespace(_target_state=SimpleNamespace(info=info))
+        self._shutting_down = False
+        self.done_recovering_event = asyncio.Event()
+        self.done_recovering_event.set()
+        self.deployment_state_manager = SimpleNamespace(
+            _all_deployments_healthy=True, _deployment_states={"tail": deployment}
+        )
+        application = SimpleNamespace(status=ApplicationStatus.RUNNING)
+        self.application_state_manager = SimpleNamespace(_application_states={"b": application})
+        proxy = SimpleNamespace(status=ProxyStatus.HEALTHY)
+        self.proxy_state_manager = SimpleNamespace(
+            _proxy_states={"node": proxy}, _fallback_proxy_state=None
+        )
+        self.steps = 0
+
+    async def run_control_loop_step(self, turns: int) -> None:
+        self.steps += turns
+
+
+def _as_ray_sends_it() -> type[Any]:
+    """Give Serve's own class as it comes to the process that the controller is made in."""
+    sent: Any = ray.remote(num_cpus=0)(controller.ServeController)
+    found: type[Any] = ray.cloudpickle.loads(
+        ray.cloudpickle.dumps(sent.__ray_metadata__.modified_class)
+    )
+    return found
+
+
+@pytest.fixture
+def paced(monkeypatch: pytest.MonkeyPatch) -> type[_Controller]:
+    class Controller(_Controller, _as_ray_sends_it()):  # type: ignore[misc] # found as it runs
+        def __init__(self, least: int = 1, most: int = 1) -> None:
+            super().__init__(least, most)
+            if "run_control_loop_step" not in vars(Controller):
+                ray_internals.pace_controller(lambda calm: 1.0 if calm else 0.5)
+
+    for module in (controller, deployment_state):
+        monkeypatch.setattr(module, ray_internals.INTERVAL, 0.25)
+    return Controller
+
+
+def _interval_after_a_step(one: _Controller) -> float:
+    asyncio.run(one.run_control_loop_step(3))
+    assert one.steps == 3
+    loop: Any = type(one)
+    found: float = inspect.unwrap(loop.run_control_loop).__globals__[ray_internals.INTERVAL]
+    assert found == getattr(deployment_state, ray_internals.INTERVAL)
+    return found
+
+
+def test_a_calm_controller_rests_for_longer(paced: type[_Controller]) -> None:
+    assert _interval_after_a_step(paced()) == 1.0
+    assert _interval_after_a_step(paced(least=2, most=2)) == 1.0
+
+
+def test_a_controller_that_has_something_to_do_does_not(paced: type[_Controller]) -> None:
+    scaled = paced(least=1, most=4)
+    short, deploying, starting, leaving, beginning = (paced() for _ in range(5))
+    short.deployment_state_manager._all_deployments_healthy = False
+    deploying.application_state_manager._application_states[
+        "b"
+    ].status = ApplicationStatus.DEPLOYING
+    starting.proxy_state_manager._fallback_proxy_state = SimpleNamespace(
+        status=ProxyStatus.STARTING
+    )
+    leaving._shutting_down = True
+    beginning.done_recovering_event.clear()
+    for each in (scaled, short, deploying, starting, leaving, beginning):
+        assert _interval_after_a_step(each) == 0.5
+
+
+def test_the_loop_that_runs_asks_its_class_for_the_step_and_its_module_for_the_interval() -> None:
+    """Ray derives a class of Serve's that has each method anew."""
+    sent: Any = _as_ray_sends_it()
+    assert sent.run_control_loop_step is not controller.ServeController.run_control_loop_step
+    loop: Any = inspect.unwrap(sent.run_control_loop)
+    assert ray_internals.INTERVAL in loop.__code__.co_names
+    assert ray_internals.INTERVAL in loop.__globals__
+    assert "run_control_loop_step" in loop.__code__.co_names
+
+
+def test_without_a_controller_there_is_nothing_to_pace() -> None:
+    with pytest.raises(LookupError):
+        ray_internals.pace_controller(lambda _: 7.0)
+
+
+def test_ray_looks_for_signals_by_what_it_calls_sys() -> None:
+    """In C++, in each turn; its own module's name for `sys` is looked up each time."""
+    library = Path(ray._raylet.__file__).read_bytes()
+    assert b"CoreWorker.CheckSignal" in library
+    assert b"is_finalizing" in library
+    assert vars(ray._raylet)["sys"] is sys
+
+
+def test_only_the_main_thread_rests_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray._raylet, "sys", sys)
+    rests: list[float] = []
+    monkeypatch.setattr(time, "sleep", rests.append)
+    ray_internals.rest_before_signals(lambda: 0.09)
+    seen: Any = vars(ray._raylet)["sys"]
+    assert seen.is_finalizing() is False
+    assert rests == [0.09]
+    other = threading.Thread(target=seen.is_finalizing)
+    other.start()
+    other.join()
+    assert rests == [0.09]
+    assert seen.modules is sys.modules
+    assert seen.exit is sys.exit
+    assert sys.is_finalizing() is False
+
+
+def test_with_no_rest_it_looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray._raylet, "sys", sys)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it rests"))
+    ray_internals.rest_before_signals(lambda: 0.0)
+    seen: Any = vars(ray._raylet)["sys"]
+    assert seen.is_finalizing() is False
+
+
+@pytest.mark.parametrize(
+    ("title", "rests"),
+    [("ray::HAProxyManager", True), ("ray::ProxyActor", True), ("ray::IDLE", False)],
+)
+def test_serves_proxies_rest_once_they_have_begun_and_no_other_worker_does(
+    title: str, rests: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray._raylet, "sys", sys)
+    monkeypatch.setattr(ray._raylet, "getproctitle", lambda: title)
+    now, slept = [100.0], list[float]()
+    monkeypatch.setattr(time, "sleep", slept.append)
+    ray_internals.let_proxies_rest(0.09, 30.0, lambda: now[0])
+    seen: Any = vars(ray._raylet)["sys"]
+    seen.is_finalizing()
+    assert slept == []
+    now[0] += 30.0
+    seen.is_finalizing()
+    assert slept == [0.09] * rests
+
+
+def test_serves_proxies_are_classes_of_these_names() -> None:
+    actors: list[Any] = [ProxyActor, HAProxyManager]
+    names = {f"ray::{each.__ray_metadata__.class_name}" for each in actors}
+    assert names == set(ray_internals.PROXIES)

@@ -125,6 +125,40 @@ async def test_metrics_are_taken_after_work_and_seldom_without(
     await replica.close()
 
 
+async def test_it_signs_with_each_report_until_it_is_told_to_end(make: Make, redis: Redis) -> None:
+    await bootstrap(redis)
+    replica = make("tail", _ignore)
+    await replica.open()
+    replica.sign(("ballast:replicas", "tail 10.0.0.1:4001"))
+    seen: set[bytes] = set()
+
+    async def look() -> int:
+        seen.update(await redis.hvals("ballast:replicas"))
+        return len(seen)
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await look() < 3:  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.005)
+    await replica.end_signing()
+    await redis.delete("ballast:replicas")
+    reported = replica._quiet_turns
+    await until(lambda: replica._quiet_turns != reported)
+    await replica._report_version()
+    assert await redis.exists("ballast:replicas") == 0
+    await replica.close()
+
+
+async def test_one_whose_counts_fail_reports_all_the_same(make: Make, redis: Redis) -> None:
+    await bootstrap(redis)
+    replica = make("tail", _ignore, _fail)
+    await replica.open()
+    replica.sign(("ballast:replicas", "tail 10.0.0.1:4001"))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await redis.hlen("ballast:replicas"):  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.005)
+    await replica.close()
+
+
 async def test_one_that_was_taken_for_dead_is_waited_for_by_its_new_name_alone(
     make: Make, redis: Redis
 ) -> None:
@@ -245,6 +279,10 @@ async def test_one_that_was_never_opened_can_be_closed(make: Make) -> None:
 
 def _number(version: Version | None) -> int:
     return 0 if version is None else version.number
+
+
+def _fail() -> None:
+    raise ValueError("planted")
 
 
 def _ignore(_: Version) -> None:

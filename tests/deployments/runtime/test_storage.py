@@ -4,7 +4,15 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from deployments.runtime.storage import ALARM_FREE_BYTES, FULL_FREE_BYTES, Storage, StorageWatch
+from deployments.runtime.storage import (
+    ALARM_FREE_BYTES,
+    FULL_FREE_BYTES,
+    GAUGES_SECONDS,
+    LOOK_SECONDS,
+    Storage,
+    StorageWatch,
+)
+from observability.exposition import STALE_AFTER_S
 from tests.redis_server import RedisServer
 
 GB = 1024**3
@@ -87,3 +95,13 @@ async def test_while_redis_is_away_what_was_seen_stays(
     redis_server.kill()
     await watch.look()
     assert watch.seen is seen
+
+
+async def test_it_is_looked_at_often_only_where_something_is_decided_by_it(
+    redis: Redis, tmp_path: Path
+) -> None:
+    watch = StorageWatch(redis, tmp_path)
+    assert watch.pause_seconds() == GAUGES_SECONDS
+    watch.decides = True
+    assert watch.pause_seconds() == LOOK_SECONDS
+    assert LOOK_SECONDS < GAUGES_SECONDS < STALE_AFTER_S

@@ -1,11 +1,12 @@
 """A gateway that does not know all that holds is asked last: by the front, which sees them all."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from deployments.gateway.ingress.ingress import UP_TO_DATE
-from launch.front.configuration import TEMPLATE
+from launch.front.configuration import TEMPLATE, Limits, configuration
 from launch.front.servers import publish
 from tests.launch.front.conftest import Front, Gateway, eventually
 
@@ -64,4 +65,31 @@ def test_the_only_gateway_that_is_up_to_date_may_end(
         return answer.text == "one"
 
     eventually("the straggler answers", answers)
+    assert asked(empty_front) == {"one"}
+
+
+def test_one_gateway_alone_is_asked_only_whether_it_lives(
+    tmp_path: Path, gateway: Gateway, second: Gateway
+) -> None:
+    def asks(*gateways: Gateway) -> bool:
+        servers = [each.server for each in gateways]
+        written = configuration(tmp_path, 3, Limits(100, 10), servers)
+        head, _, rest = written.partition("\nbackend up_to_date")
+        checked, _, served = rest.partition("\nbackend gateways")
+        for each in servers:
+            assert f"server {each.name} {each.address}\n" in served
+        told_apart = [f"server {each.name} {each.address}\n" in checked for each in servers]
+        assert all(told_apart) or not any(told_apart)
+        assert ("use_backend up_to_date" in head) is any(told_apart)
+        return any(told_apart)
+
+    assert not asks(gateway)
+    assert asks(gateway, second)
+
+
+def test_one_gateway_alone_answers_though_it_is_a_straggler(
+    empty_front: Front, gateway: Gateway
+) -> None:
+    gateway.up_to_date = False
+    begin(empty_front, gateway)
     assert asked(empty_front) == {"one"}

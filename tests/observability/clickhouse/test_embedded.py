@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from observability.clickhouse.embedded import EmbeddedClickhouse
+from observability.clickhouse.embedded import OPTIONS, EmbeddedClickhouse
 from observability.errors import FolderTakenError
 
 TABLE = "CREATE TABLE IF NOT EXISTS t (n UInt32) ENGINE = MergeTree ORDER BY n"
@@ -46,7 +46,7 @@ def test_two_folders_cannot_be_open_at_once_in_a_process(
 
 OPEN = """
 import pathlib, sys
-from observability.clickhouse.embedded import EmbeddedClickhouse
+from observability.clickhouse.embedded import OPTIONS, EmbeddedClickhouse
 from observability.errors import FolderTakenError
 try:
     store = EmbeddedClickhouse(pathlib.Path(sys.argv[1]))
@@ -107,3 +107,11 @@ def test_threads_may_share_it(embedded: EmbeddedClickhouse) -> None:
         thread.join()
     assert not failures
     assert embedded.query("SELECT uniqExact(n) AS n FROM t") == [{"n": 4000}]
+
+
+def test_the_engine_takes_the_options_that_it_is_opened_with(embedded: EmbeddedClickhouse) -> None:
+    """One that it does not know it would pass over without a word."""
+    for option in OPTIONS.split("&"):
+        name, _, value = option.partition("=")
+        sql = "SELECT value FROM system.server_settings WHERE name = {name:String}"
+        assert embedded.query(sql, {"name": name}) == [{"value": value}]

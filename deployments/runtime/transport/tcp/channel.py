@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from itertools import count
 from typing import Self, cast
 
@@ -38,7 +39,12 @@ class Channel(asyncio.Protocol):
     still comes for it is passed over. Until that comes it counts as in flight.
     """
 
-    def __init__(self, secret: bytes, address: Address) -> None:
+    def __init__(
+        self, secret: bytes, address: Address, on_lost: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take what is to be called once a connection that was alive is lost."""
+        self._on_lost = on_lost
+        self._was_alive = False
         self._secret = secret
         self._address = address
         # The proof that the replica owes; nothing before it has sent its own number.
@@ -60,12 +66,17 @@ class Channel(asyncio.Protocol):
 
     @classmethod
     async def connect(
-        cls, host: str, port: int, secret: bytes, tls: ssl.SSLContext | None = None
+        cls,
+        host: str,
+        port: int,
+        secret: bytes,
+        tls: ssl.SSLContext | None = None,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> Self:
         """Connect, and wait until the replica has proved itself: ReplicaLostError if it cannot."""
         loop = asyncio.get_running_loop()
         _, channel = await loop.create_connection(
-            lambda: cls(secret, (host, port)), host, port, ssl=tls
+            lambda: cls(secret, (host, port), on_lost), host, port, ssl=tls
         )
         try:
             await channel._greeted  # noqa: SLF001 - its own
@@ -146,6 +157,8 @@ class Channel(asyncio.Protocol):
                 answer.set_exception(
                     ReplicaLostError(f"the connection to the replica was lost ({exc})")
                 )
+        if self._was_alive:
+            self._on_lost()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -162,7 +175,7 @@ class Channel(asyncio.Protocol):
         elif self._expected is None:
             self._prove(frame)
         elif kind == HANDSHAKE and proves(frame.head.get("proof"), self._expected):
-            self.alive = True
+            self.alive = self._was_alive = True
             self._assembler.largest = LARGEST
             self._greeted.set_result(None)
         else:

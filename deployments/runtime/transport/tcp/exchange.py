@@ -29,6 +29,8 @@ CONNECT_WITHIN_SECONDS = 1.0
 # Every replica is to send something as often as this; one that owes an answer, be it to a ping, and
 # has been silent for longer hangs, and others are asked first.
 PING_EVERY_SECONDS = 0.5
+# One that is alone is asked whatever it does: of so many pings it is sent one.
+ALONE_PINGS = 10
 SILENT_SECONDS = 1.0
 # Its machine is gone without a word: the connection would never end.
 LOST_SECONDS = 30.0
@@ -62,6 +64,7 @@ class Exchange:
         self._had_some = False
         self._listing = listing or Listing()
         self._wanted = self._listing.changed
+        self._several = asyncio.Event()
         self._loops = loops or Loops()
         self._running: list[BackgroundLoop] = []
         # Since when some replica was heard to hold a document, by its hash.
@@ -77,7 +80,7 @@ class Exchange:
             wake=self._wanted,
         )
         pinging = self._loops.start(
-            f"ping replicas of {self._stage}", self._ping, lambda: PING_EVERY_SECONDS
+            f"ping replicas of {self._stage}", self._ping, self._ping_seconds, wake=self._several
         )
         self._running = [finding, pinging]
 
@@ -149,6 +152,9 @@ class Exchange:
                 channel.close()
             channel.ping()
 
+    def _ping_seconds(self) -> float:
+        return PING_EVERY_SECONDS * (1 if len(self.alive()) > 1 else ALONE_PINGS)
+
     async def _look(self) -> None:
         await asyncio.sleep(ASK_AGAIN_SECONDS)
         self._wanted.clear()
@@ -193,7 +199,9 @@ class Exchange:
         if known is None or not known.alive:
             async with asyncio.timeout(CONNECT_WITHIN_SECONDS):
                 self._channels[host, port] = await Channel.connect(
-                    host, port, self._secret, self._tls
+                    host, port, self._secret, self._tls, self._wanted.set
                 )
             self._had_some = True
             self._found.set()
+            if len(self.alive()) > 1:
+                self._several.set()

@@ -128,6 +128,15 @@ def test_without_figures_nothing_changes(free: list[float]) -> None:
     assert free
 
 
+def test_where_nothing_can_change_no_figure_is_read(free: list[float]) -> None:
+    """Serve adds them up when they are asked for, several times a second."""
+    held = context("tail", {BUSY: 0.95}, most=1)
+    assert asked(held, context("safety", {}, most=1)) == {"tail": 1, "safety": 1}
+    assert "raw_metrics" not in vars(held)
+    assert asked(held, context("gateway", {BUSY: 0.95})) == {"tail": 1, "gateway": 2}
+    assert free
+
+
 def test_an_old_figure_does_not_count(free: list[float]) -> None:
     tail = context("tail", {BUSY: 0.95})
     tail.raw_metrics[BUSY]["tail#0"] = points(0.95, 0.95, 0.95, 0.1, 0.1)

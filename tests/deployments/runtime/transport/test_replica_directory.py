@@ -1,16 +1,16 @@
 from collections.abc import AsyncIterator, Callable
-from itertools import count
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from config_store.running import RunningVersions
+from deployments.runtime.replica import PUBLISH_SECONDS
 from deployments.runtime.transport import replica_directory
 from deployments.runtime.transport.base import Address
 from deployments.runtime.transport.frame import Frame
 from deployments.runtime.transport.replica_directory import (
     READ_SECONDS,
-    SIGN_SECONDS,
     STALE_SECONDS,
     DirectoryEntry,
     DirectoryWatch,
@@ -47,44 +47,77 @@ def directory(redis: Redis, clock: Clock) -> ReplicaDirectory:
 
 @pytest.fixture
 def entry(redis: Redis) -> Callable[[str, Address], DirectoryEntry]:
-    """Give entries whose every signature differs from the one before."""
-    ticks = count()
-    return lambda stage, address: DirectoryEntry(redis, stage, address, lambda: float(next(ticks)))
+    return lambda stage, address: DirectoryEntry(redis, stage, address)
 
 
 Entries = Callable[[str, Address], DirectoryEntry]
 
 
-async def test_every_replica_of_every_stage_is_read(
+async def signed_long_ago(
+    redis: Redis, entry: DirectoryEntry, seconds: float = 2 * STALE_SECONDS
+) -> None:
+    """Sign so many seconds ago, by the clock of Redis."""
+    now, _ = await redis.time()
+    await redis.hset(*entry.place, repr(now - seconds))
+
+
+async def test_every_replica_of_every_stage_is_known_at_the_first_look(
     directory: ReplicaDirectory, entry: Entries
 ) -> None:
-    assert await directory.read() == {}
     for each in (entry("tail", ADA), entry("tail", BOB), entry("safety", ADA)):
         await each.sign()
     assert await directory.read() == {"tail": {ADA, BOB}, "safety": {ADA}}
 
 
-async def test_what_may_be_of_an_earlier_run_must_be_signed_once_more(
-    directory: ReplicaDirectory, entry: Entries
+async def test_a_replicas_report_signs_for_it(
+    redis: Redis, directory: ReplicaDirectory, entry: Entries, clock: Clock
 ) -> None:
-    living, dead = entry("tail", ADA), entry("tail", BOB)
-    await living.sign()
-    await dead.sign()
+    """Each later one differs, or the gateway would take it for dead."""
+    running, signed = RunningVersions(redis), entry("tail", ADA).place
+    for _ in range(4):
+        await running.report("tail-1", "tail", 1, "h0", signed=signed)
+        assert await directory.read() == {"tail": {ADA}}
+        clock.now += 0.6 * STALE_SECONDS
+    clock.now += 0.6 * STALE_SECONDS
+    await running.report("tail-1", "tail", 1, "h0")
+    assert await directory.read() == {}
+
+
+async def test_what_may_be_of_an_earlier_run_must_be_signed_once_more(
+    redis: Redis, directory: ReplicaDirectory, entry: Entries
+) -> None:
+    living, dead, ahead = entry("tail", ADA), entry("tail", BOB), entry("safety", ADA)
+    await signed_long_ago(redis, living)
+    await signed_long_ago(redis, dead)
+    await signed_long_ago(redis, ahead, -60.0)  # before the clock was set back
     assert await directory.read() == {}
     await living.sign()
-    assert await directory.read() == {"tail": {ADA}}
+    await ahead.sign()
+    assert await directory.read() == {"tail": {ADA}, "safety": {ADA}}
 
 
 async def test_so_must_what_came_while_nothing_could_be_read(
-    directory: ReplicaDirectory, entry: Entries, clock: Clock
+    redis: Redis, directory: ReplicaDirectory, entry: Entries, clock: Clock
 ) -> None:
     await directory.read()
     clock.now += 2 * STALE_SECONDS
     newcomer = entry("tail", ADA)
-    await newcomer.sign()
+    await signed_long_ago(redis, newcomer)
     assert await directory.read() == {}
     await newcomer.sign()
     assert await directory.read() == {"tail": {ADA}}
+
+
+async def test_a_clock_of_redis_that_is_set_drops_nobody(
+    redis: Redis, directory: ReplicaDirectory, entry: Entries, clock: Clock
+) -> None:
+    living = entry("tail", ADA)
+    await living.sign()
+    assert await directory.read() == {"tail": {ADA}}
+    for seconds in (3_600.0, -3_600.0):
+        clock.now += 0.6 * STALE_SECONDS
+        await signed_long_ago(redis, living, seconds)
+        assert await directory.read() == {"tail": {ADA}}
 
 
 async def test_who_signs_no_more_is_dropped_for_everybody(
@@ -166,9 +199,8 @@ Gateways = Callable[[Redis, Directory], Gateway]
 
 def sign(gateway: Gateway, redis: Redis, replica: Replica) -> None:
     """Begin to sign, as a replica does when it opens."""
-    ticks = count()
-    entry = DirectoryEntry(redis, "stage", replica.address, lambda: float(next(ticks)))
-    gateway.loops.start("sign", entry.sign, lambda: SIGN_SECONDS, expected=REDIS_AWAY)
+    entry = DirectoryEntry(redis, "stage", replica.address)
+    gateway.loops.start("sign", entry.sign, lambda: PUBLISH_SECONDS, expected=REDIS_AWAY)
 
 
 async def test_a_gateway_finds_replicas_that_serve_has_not_named(
@@ -180,7 +212,8 @@ async def test_a_gateway_finds_replicas_that_serve_has_not_named(
     for each in replicas:
         sign(gateway, redis, each)
     await until(lambda: gateway.knows(*replicas))
-    assert SIGN_SECONDS + READ_SECONDS + ASK_AGAIN_SECONDS < 1.0
+    assert READ_SECONDS + ASK_AGAIN_SECONDS < 1.0
+    assert 2 * PUBLISH_SECONDS < STALE_SECONDS
     late = await room.replica(echo)
     asked = serve.questions
     sign(gateway, redis, late)

@@ -185,6 +185,43 @@ async def test_where_all_hang_all_are_asked(
     assert exchange.idlest() is channel
 
 
+async def test_one_that_is_alone_is_pinged_seldom_until_another_one_comes(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_module, "ALONE_PINGS", 1_000_000)
+    monkeypatch.setattr(exchange_module, "PING_EVERY_SECONDS", 0.02)
+    pings = 0
+
+    def holds() -> list[str]:
+        nonlocal pings
+        pings += 1
+        return []
+
+    first, second = await room.replica(echo), await room.replica(echo)
+    first.server._holds = holds
+    listing = Listing(frozenset({first.address}))
+    exchange = room.exchange(Directory(), listing)
+    await until(lambda: first.address in exchange.alive())
+    await asyncio.sleep(0.2)
+    assert pings <= 1
+    listing.update(frozenset({first.address, second.address}))
+    await until(lambda: pings > 3)
+
+
+async def test_a_connection_that_breaks_is_looked_after_without_a_ping(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_module, "ALONE_PINGS", 1_000_000)
+    monkeypatch.setattr(exchange_module, "LOOK_AGAIN_SECONDS", 10 * PATIENCE_SECONDS)
+    replica = await room.replica(echo)
+    exchange = room.exchange(Directory(), Listing(frozenset({replica.address})))
+    await until(lambda: replica.address in exchange.alive())
+    broken = exchange.alive()[replica.address]
+    for connection in tuple(replica.server._connections):
+        connection._hang_up()
+    await until(lambda: exchange.alive().get(replica.address, broken) is not broken)
+
+
 async def test_a_replica_that_is_silent_for_too_long_is_let_go(
     room: Room, silent_replica: SilentReplica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
