@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from config_store.certificates.certificate import Look, MetricAt
 from config_store.certificates.plan import Plan
+from config_store.records import read_record
 from models.evidence.margins import Margins
 from models.evidence.verdict import Interval, Verdict
 from settings.frozen import Frozen
@@ -107,9 +108,9 @@ class StepProgress:
 
 
 def _read(point: bytes) -> Point | None:
-    """Read a point; one of another release is not shown."""
+    """Read a point; one that another release wrote otherwise is not shown."""
     try:
-        return Point.model_validate_json(point)
+        return read_record(Point, point)
     except ValidationError:
         return None
 

@@ -15,6 +15,7 @@ from config_store.errors import (
     NotPermittedError,
     RefusedChangeError,
 )
+from config_store.records import read_record
 from config_store.steering import drafts
 from config_store.steering.adoption import life_of_older
 from config_store.steering.carried_out import CarriedOut
@@ -127,7 +128,7 @@ class SteeringStore:
             return life
         filed = await self._redis.hget(self.filed_key, str(number))
         if filed is not None:
-            return VersionLife.model_validate_json(filed)
+            return read_record(VersionLife, filed)
         record: Any = await self._redis.hget(self._versions_key, str(number))
         if record is None:
             raise RefusedChangeError(

@@ -2,10 +2,8 @@
 
 import asyncio
 import time
-from hashlib import sha256
 from typing import Any
 
-import orjson
 import pytest
 from redis.asyncio import Redis
 
@@ -256,17 +254,6 @@ async def test_a_state_that_was_removed_can_be_restored(redis: Redis) -> None:
     restored = await store.restore(known, "it was removed", ADA, NOW)
     assert (await store.read()).emergency == known.emergency
     assert restored.revision == known.revision + 1
-
-
-async def test_a_state_of_a_later_release_is_said_to_be_one(redis: Redis) -> None:
-    store = await founded(redis)
-    state = await store.found(CY, NOW)
-    text = orjson.dumps(
-        state.model_dump(mode="json") | {"of_later": 1}, option=orjson.OPT_NON_STR_KEYS
-    )
-    await redis.hset(store.key, mapping={"state": text, "digest": sha256(text).hexdigest()})
-    with pytest.raises(ChangedBehindError, match="this release cannot read it, of_later"):
-        await store.read()
 
 
 async def test_a_version_without_its_document_does_not_become_active(redis: Redis) -> None:
