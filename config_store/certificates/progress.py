@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from config_store.certificates.certificate import Look, MetricAt
 from config_store.certificates.plan import Plan
@@ -73,6 +74,8 @@ class StepProgress:
         self._redis = redis
         self._key = redis_name(redis, "config", "evidence")
         self._points_key = redis_name(redis, "config", "evidence", "points")
+        # Points that a full Redis refused: their numbers leave no gap once there is room.
+        self._waiting: list[Point] = []
 
     async def examination(self) -> bytes | None:
         """Give what was kept by the last look."""
@@ -81,14 +84,23 @@ class StepProgress:
         return kept
 
     async def keep(self, examination: bytes, point: Point) -> None:
-        """Keep both in one step: a judge that dies has them of the same look."""
+        """Keep both in one step: a judge that dies has them of the same look.
+
+        OutOfMemoryError says that Redis is full; the point is kept with a later look's then.
+        """
+        earlier = [] if point.number == 1 else self._waiting
+        points, self._waiting = [*earlier, point][-MOST_POINTS:], []
         pipe = self._redis.pipeline(transaction=True)
         pipe.set(self._key, examination)
-        if point.number == 1:
+        if points[0].number == 1:
             pipe.delete(self._points_key)
-        pipe.rpush(self._points_key, point.model_dump_json())
+        pipe.rpush(self._points_key, *(each.model_dump_json() for each in points))
         pipe.ltrim(self._points_key, -MOST_POINTS, -1)
-        await pipe.execute()
+        try:
+            await pipe.execute()
+        except OutOfMemoryError:
+            self._waiting = points
+            raise
 
     async def points(self, rollout: str, step: int, after: int, limit: int) -> list[Point]:
         """Give the looks at a step after this number; none of a step whose time is over."""

@@ -12,12 +12,13 @@ from config_store.steering.commands import (
     Draft,
     EmergencyOff,
     Expire,
+    Judge,
     RemoveOverride,
     Withdraw,
 )
 from config_store.steering.in_force import InForce
 from config_store.steering.seen import Seen
-from config_store.steering.state import SteeringState
+from config_store.steering.state import SteeringState, Verdict
 from config_store.steering.times import URGENT, latest_write
 
 # They end something, and are carried out in a Redis that is full too; each takes a few bytes.
@@ -48,7 +49,7 @@ def arguments(
         "seen_pointer": seen.pointer,
         "seen_published": seen.published,
         "latest": latest_write(commands, seen.clock),
-        "despite_full": bool(commands) and all(isinstance(each, DESPITE_FULL) for each in commands),
+        "despite_full": bool(commands) and all(map(_ends_something, commands)),
         "revision": str(state.revision),
         "digest": sha256(text).hexdigest(),
         "newest": str(max(state.versions)),
@@ -62,6 +63,13 @@ def arguments(
     }
     events = [each.to_json() for each in changed.events]
     return [orjson.dumps(given), text, record, entry, *filed, *events]
+
+
+def _ends_something(command: Command) -> bool:
+    """Tell whether a command waits for no room: a bad verdict ends its rollout like an abort."""
+    if isinstance(command, Judge):
+        return command.verdict is Verdict.BAD
+    return isinstance(command, DESPITE_FULL)
 
 
 def _filed(before: SteeringState | None, after: SteeringState) -> list[bytes | str]:

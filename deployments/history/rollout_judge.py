@@ -15,6 +15,7 @@ from contextlib import suppress
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from access.keys import Role
 from config_store.certificates.certificate import FIRST, Look
@@ -144,13 +145,26 @@ class RolloutJudge:
             return
         if evidence.due(now):
             look, point = await asyncio.to_thread(_looked, evidence, self._archive, now)
-            await self._progress.keep(orjson.dumps(evidence.to_json()), point)
+            await self._keep(evidence, point)
             verdict = await self._say(rollout, evidence, look)
             rollout = rollout.model_copy(update={"verdict": verdict})
         if rollout.verdict is Verdict.GOOD:
             await self._go_on(rollout, evidence, now)
         elif rollout.verdict is Verdict.UNKNOWN:
             await self._wait(rollout, evidence, now)
+
+    async def _keep(self, evidence: StepEvidence, point: Point) -> None:
+        """Keep what a restarted judge goes on from; where Redis is full it goes on from less."""
+        try:
+            await self._progress.keep(orjson.dumps(evidence.to_json()), point)
+        except OutOfMemoryError:
+            log.warning(
+                "Redis is full: look %d at step %d of the rollout %s is not kept. It is judged by "
+                "all the same, and a bad verdict ends the rollout; nothing else goes on",
+                point.number,
+                point.step,
+                point.rollout,
+            )
 
     async def _go_on(self, rollout: Rollout, evidence: StepEvidence, now: float) -> None:
         """Advance, unless rows were lost since the verdict: it may have waited for a freeze."""
@@ -219,8 +233,10 @@ class RolloutJudge:
         """Keep the certificate before anybody goes by its verdict."""
         before = rollout.certificates[-1] if rollout.certificates else FIRST
         certificate = evidence.certificate(before, counted)
-        await self._certificates.keep(certificate, rollout.certificates)
         verdict, reason = Verdict(certificate.verdict), certificate.reason
+        await self._certificates.keep(
+            certificate, rollout.certificates, despite_full=verdict is Verdict.BAD
+        )
         said = Judge(rollout.id, rollout.step, verdict, reason, certificate.hash)
         state = (await self._command(said)).state
         self._certified = look

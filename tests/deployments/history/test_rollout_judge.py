@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from config_store.certificates.certificate import Certificate, Look
 from config_store.certificates.progress import Point, StepProgress
@@ -172,6 +173,38 @@ async def test_a_bad_candidate_is_rolled_back_with_a_certificate(
     (point,) = await court.points()
     margin = next(each.absolute for each in STATED if each.metric == "violation_rate")
     assert point.metrics["violation_rate"].lower >= margin  # type: ignore[operator] # it is known
+
+
+async def test_a_bad_candidate_is_rolled_back_with_a_certificate_in_a_full_redis(
+    court: Court, redis: Redis
+) -> None:
+    await court.begin(Strategy.CANARY)
+    entries = of_two_gateways(Rows().canary(2000, allowed=False))
+    court.archive.add(entries)
+    await redis.config_set("maxmemory", 1)
+    state = await court.at(200)
+    assert (state.active, state.rollout) == (INCUMBENT, None)
+    assert state.versions[CANDIDATE].stage is Stage.ROLLED_BACK
+    assert await court.verified(state.last_rollout, entries) == [Verdict.BAD]
+    noted = [read_event(each.data).kind for each in await TimelineStream(redis).read(100)]
+    assert noted[-2:] == ["rollout_judged", "rollout_aborted"]
+
+
+async def test_a_good_candidate_waits_until_a_full_redis_has_room(
+    court: Court, redis: Redis
+) -> None:
+    await court.begin(Strategy.CANARY)
+    entries = of_two_gateways(Rows().canary(6000))
+    court.archive.add(entries)
+    await redis.config_set("maxmemory", 1)
+    with pytest.raises(ResponseError, match="maxmemory"):
+        await court.at(200)
+    await redis.config_set("maxmemory", 0)
+    rollout = (await court.at(260)).rollout
+    assert rollout is not None
+    assert rollout.step == 1
+    assert [each.number for each in await court.points()] == [1, 2]
+    assert await court.verified(rollout, entries) == [Verdict.GOOD]
 
 
 async def test_a_verdict_lets_the_certificates_of_old_rollouts_go(
