@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import ResponseError
 
 from config_store.certificates.certificate import Look, MetricAt
 from config_store.certificates.plan import Plan
@@ -74,7 +74,7 @@ class StepProgress:
         self._redis = redis
         self._key = redis_name(redis, "config", "evidence")
         self._points_key = redis_name(redis, "config", "evidence", "points")
-        # Points that a full Redis refused: their numbers leave no gap once there is room.
+        # Points that a full Redis refused: their numbers leave no gap once it takes them.
         self._waiting: list[Point] = []
 
     async def examination(self) -> bytes | None:
@@ -86,7 +86,8 @@ class StepProgress:
     async def keep(self, examination: bytes, point: Point) -> None:
         """Keep both in one step: a judge that dies has them of the same look.
 
-        OutOfMemoryError says that Redis is full; the point is kept with a later look's then.
+        ResponseError says that Redis is full, or that something else is in the place of the points;
+        the point is kept with a later look's then.
         """
         earlier = [] if point.number == 1 else self._waiting
         points, self._waiting = [*earlier, point][-MOST_POINTS:], []
@@ -98,7 +99,7 @@ class StepProgress:
         pipe.ltrim(self._points_key, -MOST_POINTS, -1)
         try:
             await pipe.execute()
-        except OutOfMemoryError:
+        except ResponseError:
             self._waiting = points
             raise
 

@@ -31,11 +31,14 @@ from config_store.steering.times import time_of
 from config_store.steering.transitions import apply
 from config_store.steering.writing import arguments
 from config_store.store import ConfigStore, packed
+from config_store.strays import Strays, stray_key_error
 from observability.timeline.stream import stream_keys
 from settings.redis_names import redis_name
 
 # Each lost race is somebody else's change that was made: so many in a row is a caller gone wild.
 TRIES = 50
+# Why the script that changes the state has written nothing.
+HAS_NO_DOCUMENT, HAS_NO_PLACE = -1, -2
 
 
 class SteeringStore:
@@ -51,7 +54,8 @@ class SteeringStore:
         written = [self.key, configs.active_key, configs.versions_key]
         copy_key = StateCopy(redis).key
         self._active_key, self._versions_key = configs.active_key, configs.versions_key
-        self._reader = StateReader(redis, [*written, copy_key])
+        self._strays = Strays(redis)
+        self._reader = StateReader(redis, [*written, copy_key], self._strays)
         self._keys = [*written, self.filed_key, self.in_force_key, *stream_keys(redis), copy_key]
         self._change = redis.register_script(CHANGE)
         self._carried_out = CarriedOut(redis)
@@ -145,6 +149,11 @@ class SteeringStore:
         except ValidationError:  # another release wrote it: the timeline tells what it can
             return None
 
+    async def begin_journal(self, state: SteeringState, by: Actor) -> None:
+        """Note what is in force by a state where the journal was lost."""
+        member = InForce.of(state, by).member()
+        await self._redis.zadd(self.in_force_key, {member: state.changed})
+
     async def restore(
         self, state: SteeringState, reason: str, by: Actor, now: float
     ) -> SteeringState:
@@ -181,7 +190,11 @@ class SteeringStore:
             keys=[*self._keys, *self._carried_out.keys(by, commands)],
             args=arguments(seen, changed, by, commands, record, self.channel),
         )
-        if written < 0:
+        if written == HAS_NO_PLACE:
+            if found := await self._strays.find():
+                raise stray_key_error(found)
+            return False  # somebody has removed it since
+        if written == HAS_NO_DOCUMENT:
             raise RefusedChangeError(
                 f"The document of version {changed.state.active} is not in Redis any more: choose "
                 "another version, and find out who removed it."

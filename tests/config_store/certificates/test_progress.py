@@ -2,7 +2,7 @@
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from config_store.certificates import progress
 from config_store.certificates.examination import Examination
@@ -79,3 +79,16 @@ async def test_looks_that_a_full_redis_refused_are_kept_with_the_next_one(redis:
     await store.keep(b"4", points[3])
     assert await store.examination() == b"4"
     assert await store.points(PLAN.rollout, 1, 0, 10) == points
+
+
+async def test_looks_that_have_no_place_are_kept_once_what_is_there_is_removed(
+    redis: Redis,
+) -> None:
+    store, points = StepProgress(redis), points_of(2, PLAN)
+    await redis.set("ballast:config:evidence:points", "something else")
+    later = [each.model_copy(update={"number": each.number + 1}) for each in points]
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await store.keep(b"2", later[0])
+    await redis.delete("ballast:config:evidence:points")
+    await store.keep(b"3", later[1])
+    assert await store.points(PLAN.rollout, 1, 0, 10) == later

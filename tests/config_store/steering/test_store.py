@@ -36,6 +36,7 @@ from config_store.steering.status import problems
 from config_store.steering.store import SteeringStore
 from config_store.steering.times import MOST_AHEAD_SECONDS
 from config_store.store import ConfigStore
+from config_store.strays import Strays
 from tests import past_steering
 from tests.config_store.steering.people import ADA, BO, CY, NOW
 from tests.config_store.steering.stores import AT, document, founded, kinds, switch, validated
@@ -317,6 +318,7 @@ async def test_old_lives_are_filed_and_found(redis: Redis) -> None:
     lives = [await store.life(number) for number in range(2, 12)]
     assert [each.number for each in lives] == list(range(2, 12))
     assert {each.stage for each in lives} == {Stage.WITHDRAWN}
+    assert await Strays(redis).find() == []
     assert (await store.draft(document(12), "m", ADA, NOW)).number == 12
     with pytest.raises(RefusedChangeError, match="no version 99"):
         await store.life(99)
