@@ -23,7 +23,7 @@ from observability.timeline.event import Detail, Event
 from observability.timeline.store import read
 from observability.timeline.stream import Message, TimelineStream
 from tests import past_steering
-from tests.deployments.gateway.config.test_changes import TAIL, crown
+from tests.deployments.gateway.config.versions import TAIL, crown
 from tests.deployments.gateway.config_api import ConfigApi, config_api
 from tests.redis_server import RedisServer
 from tests.waiting import until
