@@ -35,7 +35,7 @@ class _Source(Frozen):
     paused: bool = False
 
 
-class _AskedSource(_Source):
+class _PolledSource(_Source):
     forced: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{12}$",
@@ -46,7 +46,7 @@ class _AskedSource(_Source):
     history_days: int = Field(60, ge=0, le=3650, description="How much of the past is fetched.")
 
 
-class _TokenSource(_AskedSource):
+class _TokenSource(_PolledSource):
     """A source behind a URL, whose server may ask for a bearer token."""
 
     url: HttpUrl
@@ -71,7 +71,7 @@ class PrometheusSource(_TokenSource):
     mapping: Mapping
 
 
-class ClickhouseSource(_AskedSource):
+class ClickhouseSource(_PolledSource):
     """Tables of the user's own ClickHouse, a server or a folder of chDB, which are only read."""
 
     kind: Literal["clickhouse"] = "clickhouse"

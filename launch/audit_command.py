@@ -19,9 +19,8 @@ from launch.archive_command import opened_redis
 from launch.errors import LaunchError
 from launch.platform_client import PlatformRefusedError, client_of, fetch, running_here
 from launch.run_record import Run
-from observability.clickhouse import Clickhouse
+from observability.clickhouse import Clickhouse, open_store
 from observability.clickhouse.home import elsewhere, known_home, read_mark
-from observability.clickhouse.opening import open_store
 from observability.errors import ObservabilityError
 from observability.ledger.audit import Progress, audit_and_note
 from observability.ledger.lookup import Lookup

@@ -46,7 +46,7 @@ class Made:
     number: int
     pending: str = ""
 
-    def told(self, what: str) -> str:
+    def describe(self, what: str) -> str:
         """Say what was done, and whether it is in force."""
         if not self.pending:
             return f"{what}: configuration version {self.number} is active."

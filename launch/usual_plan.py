@@ -46,10 +46,10 @@ def _of_tests(plan: Plan, usual: Margins) -> Iterator[str]:
 
 def _difference(what: str, stated: Any, usual: Any) -> Iterator[str]:
     if stated != usual:
-        yield f"{what} is {_shown(stated)} in place of {_shown(usual)}"
+        yield f"{what} is {_as_text(stated)} in place of {_as_text(usual)}"
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return (", ".join(value) or "none") if isinstance(value, list) else str(value)

@@ -20,9 +20,8 @@ from config_store.certificates.without_rows import Counted
 from launch.audit_command import Verdict
 from launch.errors import LaunchError
 from launch.usual_plan import differences
-from observability.clickhouse import Clickhouse
+from observability.clickhouse import Clickhouse, open_store
 from observability.clickhouse.home import MARK
-from observability.clickhouse.opening import open_store
 from observability.errors import FolderTakenError, ObservabilityError
 from observability.ledger.archive import WINDOW, Archive
 from observability.ledger.entry import Entry

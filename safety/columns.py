@@ -1,4 +1,4 @@
-"""The columns that a policy may name beside its family's inputs and outputs.
+"""Context columns: those that a policy may name besides its family's inputs and outputs.
 
 A row may lack any of them: a limit that names one says nothing of a row without it.
 """
@@ -33,8 +33,8 @@ def is_parameter(column: str) -> bool:
     return column.startswith(PARAMETER) and column != PARAMETER
 
 
-def is_beside(column: str, outputs: Iterable[str]) -> bool:
-    """Tell whether a family with these outputs may be given such a column."""
+def is_context_column(column: str, outputs: Iterable[str]) -> bool:
+    """Tell whether a family with these outputs may be given such a context column."""
     if column.startswith(LAST):
         return column == LAST_AGE or column.removeprefix(LAST) in outputs
     return column in TIME_COLUMNS or is_parameter(column)

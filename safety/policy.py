@@ -8,7 +8,7 @@ import orjson
 from pydantic import Field, model_validator
 
 from safety.caps import WORKERS, WORKERS_NOW, Caps
-from safety.columns import is_beside, is_parameter
+from safety.columns import is_context_column, is_parameter
 from safety.conditions import Comparison, comparisons
 from safety.emergency import EmergencyRules
 from safety.errors import UnknownFamilyError
@@ -100,8 +100,8 @@ class FamilyPolicy(Grown):
             *self.forbidden,
         )
 
-    def beside(self) -> tuple[str, ...]:
-        """Name the columns beside inputs and outputs that a limit reads; a row may lack them."""
+    def context_columns(self) -> tuple[str, ...]:
+        """Name what a limit reads besides inputs and outputs; a row may lack it."""
         known = {*self.inputs, *self.outputs}
         named = [column for limit in self.all_limits() for column in self.columns_of(limit)]
         return tuple(column for column in dict.fromkeys(named) if column not in known)
@@ -141,7 +141,11 @@ class FamilyPolicy(Grown):
             raise ValueError("a column is named twice among inputs and outputs")
         if WORKERS in self.outputs and WORKERS_NOW not in self.inputs:
             raise ValueError(f"the caps on {WORKERS} need the input {WORKERS_NOW}")
-        unknown = {column for column in self.beside() if not is_beside(column, self.outputs)}
+        unknown = {
+            column
+            for column in self.context_columns()
+            if not is_context_column(column, self.outputs)
+        }
         if unknown:
             raise ValueError(
                 f"limits name columns that the family does not have: {sorted(unknown)}"

@@ -73,7 +73,7 @@ class _Maker:
 
     def __init__(self, policy: FamilyPolicy) -> None:
         self._policy = policy
-        self.fields = policy.inputs + policy.outputs + policy.beside()
+        self.fields = policy.inputs + policy.outputs + policy.context_columns()
         self.at = {field: position for position, field in enumerate(self.fields)}
 
     def condition(self, limit: Limit) -> Condition | None:

@@ -30,7 +30,10 @@ WHOLE: Mapping[str, tuple[str, ...]] = {
         "models/pointer.py",
         "models/tail/artifact.py",
     ),
-    "rollback": ("config_store/steering/switches.py", "config_store/steering/transitions.py"),
+    "rollback": (
+        "config_store/steering/rollouts/switches.py",
+        "config_store/steering/transitions.py",
+    ),
     "drift": (
         "config_store/drift_record.py",
         "deployments/gateway/steering/drift.py",

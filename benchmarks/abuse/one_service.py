@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
-from deployments.anomaly.handler import Stream
 from deployments.anomaly.regime import RegimeHandler
+from deployments.anomaly.stream import Stream
 from deployments.runtime.batch import Batch
 from deployments.runtime.state.cache import StateCacheLimits
 from deployments.runtime.state.log import KeyLog

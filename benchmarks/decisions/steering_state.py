@@ -16,7 +16,7 @@ from config_store.steering.commands import (
     Validated,
 )
 from config_store.steering.headers import Header
-from config_store.steering.shares import choose
+from config_store.steering.rollouts.shares import choose
 from config_store.steering.state import SteeringState, Strategy
 from config_store.steering.transitions import apply
 

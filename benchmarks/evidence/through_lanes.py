@@ -20,8 +20,8 @@ from benchmarks.evidence.traffic import Floats
 from benchmarks.evidence.whole import BEGUN, CANDIDATE, INCUMBENT, begun, rollout_of
 from config_store.certificates.plan import Plan
 from config_store.shipped import default_document
+from config_store.steering.rollouts.shares import is_compared
 from config_store.steering.settings import RolloutSettings
-from config_store.steering.shares import is_compared
 from config_store.steering.state import Rollout, Strategy
 from config_store.store import Version
 from deployments.api.tail import TailBody
@@ -131,7 +131,7 @@ class _Served:
         now, answers = self._clocks.monotonic(), list[Answered]()
         for ask in asks:
             answers.append(Answered(f"d{next(self._ids)}", b""))
-            ms, of = 1000 * (now - ask.received), ask.beside or answers[-1].decision_id
+            ms, of = 1000 * (now - ask.received), ask.shadow_of or answers[-1].decision_id
             self.rows.append(_Row(ask.body.entity, int(now // 60), candidate, ms, of))
         return answers
 

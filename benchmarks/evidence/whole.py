@@ -15,9 +15,9 @@ from benchmarks.evidence.traffic import Law, Regression, Traffic, play
 from config_store.steering import headers
 from config_store.steering.adoption import found_state
 from config_store.steering.commands import Actor, Deploy, Validated
-from config_store.steering.rollouts import needs_evidence
+from config_store.steering.rollouts.shares import CANARY_SHARES, place
+from config_store.steering.rollouts.steps import needs_evidence
 from config_store.steering.settings import RolloutSettings
-from config_store.steering.shares import CANARY_SHARES, place
 from config_store.steering.state import Rollout, SteeringState, Strategy
 from config_store.steering.transitions import apply
 from deployments.history.look_times import ARCHIVED_SECONDS

@@ -62,7 +62,9 @@ def drawn(policy: FamilyPolicy, fixed: Columns) -> Columns:
             return chance.integers(0, 2, DRAWN).astype(np.float64)
         return chance.choice(near, DRAWN)
 
-    return {name: column(name) for name in (*policy.inputs, *policy.outputs, *policy.beside())}
+    return {
+        name: column(name) for name in (*policy.inputs, *policy.outputs, *policy.context_columns())
+    }
 
 
 def _numbers(value: object) -> set[float]:

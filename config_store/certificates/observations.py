@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from config_store.certificates.plan import OPEN_WIDTH, Plan
-from config_store.steering.shares import is_compared
+from config_store.steering.rollouts.shares import is_compared
 from models.evidence.trial import Pairs, Requests
 from models.protocols import BoolArray
 from observability.ledger.decision import time_of

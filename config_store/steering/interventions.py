@@ -11,8 +11,8 @@ from config_store.steering.commands import (
     EmergencyOn,
     RemoveOverride,
 )
+from config_store.steering.rollouts.switches import end_rollout
 from config_store.steering.state import Emergency, Override, SteeringState
-from config_store.steering.switches import end_rollout
 from observability.timeline.event import Event
 
 

@@ -16,8 +16,8 @@ from config_store.steering.changes import (
 )
 from config_store.steering.commands import Actor, Approve, Draft, SetSettings, Validate, Validated
 from config_store.steering.drafts import refuse_too_many, refuse_withdrawn
-from config_store.steering.margins import refuse_senseless
 from config_store.steering.next_step import Step, next_of
+from config_store.steering.rollouts.margins import refuse_senseless
 from config_store.steering.settings import SteeringSettings
 from config_store.steering.state import (
     UNDEPLOYED,

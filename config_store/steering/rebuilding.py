@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from config_store.errors import NoActiveVersionError
 from config_store.steering.headers import Header, header_of_record
-from config_store.steering.in_force import InForce
+from config_store.steering.journal import JournalEntry
 from config_store.steering.settings import SteeringSettings
 from config_store.steering.state import Emergency, Stage, SteeringState, VersionLife
 from config_store.store import ConfigStore
@@ -47,12 +47,12 @@ async def _journal(redis: Redis) -> list[bytes]:
     return list(found)
 
 
-def _entries(members: Sequence[bytes]) -> list[InForce]:
+def _entries(members: Sequence[bytes]) -> list[JournalEntry]:
     """Read the journal, newest first; without what another release wrote."""
     found = []
     for each in members:
         try:
-            found.append(InForce.read(each))
+            found.append(JournalEntry.read(each))
         except ValidationError:
             continue
     return found
@@ -67,7 +67,7 @@ def _headers(numbers: Sequence[int], records: Sequence[bytes | None]) -> dict[in
 
 
 async def _active(
-    redis: Redis, configs: ConfigStore, entries: Sequence[InForce], numbers: Sequence[int]
+    redis: Redis, configs: ConfigStore, entries: Sequence[JournalEntry], numbers: Sequence[int]
 ) -> int:
     """Give what Redis's pointer names, as where steering is well; else what the journal does."""
     try:
@@ -82,7 +82,9 @@ async def _active(
     raise NoActiveVersionError
 
 
-def _state(headers: Mapping[int, Header], entries: Sequence[InForce], active: int) -> SteeringState:
+def _state(
+    headers: Mapping[int, Header], entries: Sequence[JournalEntry], active: int
+) -> SteeringState:
     were_active = list(dict.fromkeys(each.active for each in entries))
     lives = {
         number: _life(header, _stage(header, active, were_active))
@@ -128,7 +130,7 @@ def _life(header: Header, stage: Stage) -> VersionLife:
     )
 
 
-def _emergency(entry: InForce) -> Emergency | None:
+def _emergency(entry: JournalEntry) -> Emergency | None:
     if entry.emergency is None:
         return None
     return Emergency(since=entry.at, by=entry.by, reason=entry.emergency)

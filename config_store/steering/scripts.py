@@ -1,7 +1,7 @@
 """The two scripts by which the steering state is read and changed, each one step in Redis."""
 
 from config_store.steering.carried_out import KEPT_SECONDS
-from config_store.steering.in_force import MOST_BYTES, MOST_ENTRIES
+from config_store.steering.journal import MOST_BYTES, MOST_ENTRIES
 from config_store.store import IS_WITHDRAWN
 from observability.timeline.stream import NOTE
 

@@ -2,7 +2,7 @@
 
 from config_store.steering.changes import joined, listed
 from config_store.steering.next_step import Step, next_of
-from config_store.steering.rollouts import needs_evidence
+from config_store.steering.rollouts.steps import needs_evidence
 from config_store.steering.state import (
     UNDEPLOYED,
     Outcome,

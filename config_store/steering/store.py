@@ -21,7 +21,7 @@ from config_store.steering.carried_out import CarriedOut
 from config_store.steering.changes import Changed, event
 from config_store.steering.commands import Actor, Command, Draft, Expire
 from config_store.steering.headers import header_of_record
-from config_store.steering.in_force import InForce
+from config_store.steering.journal import JournalEntry
 from config_store.steering.scripts import CHANGE
 from config_store.steering.seen import Seen, StateReader
 from config_store.steering.state import Stage, SteeringState, VersionLife
@@ -46,12 +46,12 @@ class SteeringStore:
         self.channel = configs.channel
         self.key = redis_name(redis, "config", "steering")
         self.filed_key = redis_name(redis, "config", "filed")
-        self.in_force_key = redis_name(redis, "config", "in_force")
+        self.journal_key = redis_name(redis, "config", "in_force")
         written = [self.key, configs.active_key, configs.versions_key]
         copy_key = StateCopy(redis).key
         self._active_key, self._versions_key = configs.active_key, configs.versions_key
         self._reader = StateReader(redis, [*written, copy_key])
-        self._keys = [*written, self.filed_key, self.in_force_key, *stream_keys(redis), copy_key]
+        self._keys = [*written, self.filed_key, self.journal_key, *stream_keys(redis), copy_key]
         self._change = redis.register_script(CHANGE)
         self._carried_out = CarriedOut(redis)
 
@@ -136,11 +136,11 @@ class SteeringStore:
         # So old that steering was not there yet, and took over none of its time.
         return life_of_older(header_of_record(number, record))
 
-    async def in_force(self, at: float) -> InForce | None:
+    async def journal_entry(self, at: float) -> JournalEntry | None:
         """Tell what was in force at a time; None before the first entry that is kept."""
-        found: Any = await self._redis.zrevrangebyscore(self.in_force_key, at, "-inf", 0, 1)
+        found: Any = await self._redis.zrevrangebyscore(self.journal_key, at, "-inf", 0, 1)
         try:
-            return InForce.read(found[0]) if found else None
+            return JournalEntry.read(found[0]) if found else None
         except ValidationError:  # another release wrote it: the timeline tells what it can
             return None
 

@@ -4,15 +4,7 @@ from dataclasses import fields
 from math import isfinite
 
 from config_store.errors import NotPermittedError, RefusedChangeError
-from config_store.steering import (
-    deploys,
-    drafts,
-    freezes,
-    interventions,
-    lives,
-    rollouts,
-    switches,
-)
+from config_store.steering import drafts, freezes, interventions, lives
 from config_store.steering.changes import MOST_CHARACTERS, Changed, Transition, with_fields
 from config_store.steering.commands import (
     BY_CLOCK_OF_REDIS,
@@ -41,6 +33,7 @@ from config_store.steering.commands import (
     Wait,
     Withdraw,
 )
+from config_store.steering.rollouts import deploys, steps, switches
 from config_store.steering.state import SteeringState
 
 # What programs say is cut where it is too long, and not refused.
@@ -81,7 +74,7 @@ def _refuse_unusable(command: Command) -> None:
 def _expire(state: SteeringState, _command: Expire, by: Actor, now: float) -> Changed:
     found = Changed(state)
     for step in (
-        rollouts.expire_rollout,
+        steps.expire_rollout,
         interventions.expire_overrides,
         freezes.expire_freezes,
         freezes.expire_lock,
@@ -99,9 +92,9 @@ _TRANSITIONS: dict[type[Command], Transition] = {
     Withdraw: drafts.withdraw,
     SetSettings: lives.set_settings,
     Deploy: deploys.deploy,
-    Judge: rollouts.judge,
-    Advance: rollouts.advance,
-    Wait: rollouts.wait,
+    Judge: steps.judge,
+    Advance: steps.advance,
+    Wait: steps.wait,
     Abort: switches.abort,
     RollBack: switches.roll_back,
     EmergencyOn: interventions.emergency_on,

@@ -15,7 +15,7 @@ from config_store.steering.commands import (
     RemoveOverride,
     Withdraw,
 )
-from config_store.steering.in_force import InForce
+from config_store.steering.journal import JournalEntry
 from config_store.steering.seen import Seen
 from config_store.steering.state import SteeringState
 from config_store.steering.times import URGENT, latest_write
@@ -72,7 +72,7 @@ def _filed(before: SteeringState | None, after: SteeringState) -> list[bytes | s
 
 
 def _entry(before: SteeringState | None, after: SteeringState, by: Actor) -> str:
-    entry = InForce.of(after, by)
-    if before is not None and entry.same_as(InForce.of(before, by)):
+    entry = JournalEntry.of(after, by)
+    if before is not None and entry.same_as(JournalEntry.of(before, by)):
         return ""
     return entry.member()

@@ -37,7 +37,7 @@ class Anomaly(KeyedStage[StreamsConfig]):
     def __init__(self, replica: Replica) -> None:
         clock = replica.clocks.wall
         self._alarm_budget = AlarmBudget(clock())
-        self._holders = Holders(replica.redis, clock)
+        self._holders = Holders(replica.redis)
         even = EvenBudget()
         followed = _of_telemetry(replica, even)
         super().__init__(replica, _services(replica, self._alarm_budget) | {KIND: followed})

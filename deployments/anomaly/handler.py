@@ -1,24 +1,22 @@
-"""What both kinds of stream share: asks of any kind, in an order that keeps a batch's bits.
+"""What all kinds of stream share: asks of any kind, in an order that keeps a batch's bits.
 
-Rows go through a detector in waves, one call each. A wave has rows of different streams, and of one
-stream those that follow each other, as long as what each is answered can still be told: a body of
-a thousand rows of one stream takes about as long as one row of a thousand values. Where something
-else is asked of a stream than to observe, a wave of its own answers that.
+Rows go through a detector in waves (waves.py), one call each.
 """
 
 import logging
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, Generic, NamedTuple, TypeVar
-from zlib import crc32
 
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import Budget
 from deployments.anomaly.operations import Choice, JudgeDeploy, Look, Observe, Value
 from deployments.anomaly.order import Position, book, take
 from deployments.anomaly.record import Event, Observed, Record, pack, unpack
+from deployments.anomaly.stream import DELETED, Stream, lives_in, repeated_answers
+from deployments.anomaly.waves import count_observations, next_wave
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Reply, StateRequest
 from deployments.runtime.state.operations import Show
@@ -30,8 +28,6 @@ Answers = TypeVar("Answers")
 
 # A stream's record, and what each value of its last body takes, with what was said of it.
 RECORD_BYTES, ANSWER_BYTES = 1_500, 250
-# The event that ends a stream; its next observation begins it anew.
-DELETED: Event = []
 ALL_LATE: Refusal = {
     "code": "conflict",
     "message": (
@@ -39,22 +35,6 @@ ALL_LATE: Refusal = {
         "later ones"
     ),
 }
-
-
-@dataclass(slots=True)
-class Stream:
-    """One stream in memory; without a slot while nothing was observed."""
-
-    name: str
-    record: Record = field(default_factory=Record)
-    slot: int | None = None
-    # The latest event and what the detectors said of it: for who asks again after a death.
-    last: tuple[Observed[Any, Any], Any] | None = None
-
-    @property
-    def seed(self) -> int:
-        """What is random in a stream follows from its name, on any replica."""
-        return crc32(self.name.encode())
 
 
 class _Row(NamedTuple, Generic[Value, Choice]):
@@ -158,7 +138,7 @@ class StreamHandler(Generic[Value, Choice, Answers]):
 
     def replay(self, tails: Sequence[tuple[Stream, list[Event]]]) -> None:
         """Go through the logs side by side, each up to its next deletion."""
-        left = [(stream, _lives(events)) for stream, events in tails]
+        left = [(stream, lives_in(events)) for stream, events in tails]
         while left:
             due = [(stream, lives.pop(0)) for stream, lives in left]
             self._apply([(stream, seen) for stream, life in due for seen in life])
@@ -172,13 +152,13 @@ class StreamHandler(Generic[Value, Choice, Answers]):
     ) -> list[Reply[Event]]:
         replies: list[Reply[Event] | None] = [None] * len(rows)
         now = self._clock()
-        observations = sum(_size(request.ask) or 0 for _, request in rows)
+        observations = sum(count_observations(request.ask) or 0 for _, request in rows)
         # They came in one batch, and have one version.
         settings: StreamsConfig = rows[0][1].settings
         share = self._alarm_budget.share(observations, now, settings.alarms_per_day)
         left = list(range(len(rows)))
         while left:
-            wave, left = self._wave(rows, left)
+            wave, left = next_wave(rows, left, self.most_together)
             positions: dict[str, Position] = {}
             observed: list[_Row[Value, Choice]] = []
             for at in wave:
@@ -194,41 +174,17 @@ class StreamHandler(Generic[Value, Choice, Answers]):
             self._answer(observed, replies)
         return [reply if reply is not None else Reply() for reply in replies]
 
-    def _wave(
-        self,
-        rows: Sequence[tuple[Stream, StateRequest[Observe[Value, Choice] | Look]]],
-        left: Sequence[int],
-    ) -> tuple[list[int], list[int]]:
-        """Part the rows into those that can be answered together now, and those after them."""
-        wave, rest = list[int](), list[int]()
-        room: dict[str, int] = {}
-        for at in left:
-            stream, request = rows[at]
-            size = _size(request.ask)
-            if stream.name not in room:
-                wave.append(at)
-                # What a stream is begun with is known when its first row has been taken.
-                alone = size is None or stream.record.latest is None
-                room[stream.name] = -1 if alone else self.most_together(stream) - (size or 0)
-            elif size is not None and room[stream.name] >= size:
-                wave.append(at)
-                room[stream.name] -= size
-            else:
-                rest.append(at)
-                room[stream.name] = -1  # those behind it keep their order
-        return wave, rest
-
     def removal(self, request: StateRequest[Observe[Value, Choice] | Look]) -> Reply[Event] | None:
         return _deleted(request.key) if request.ask["op"] == "delete" else None
 
-    def again(
+    def repeat_reply(
         self, state: Stream, request: StateRequest[Observe[Value, Choice] | Look]
     ) -> Reply[Event]:
         """Say it again to the bit; of what lies further back, where the stream stands now."""
         if state.last is not None and state.last[0].id == request.id:
             seen, answers = state.last
             return self.reply(state, answers, _counts(seen))
-        taken = {"taken": 0, "duplicates": _size(request.ask) or 0, "late": 0}
+        taken = {"taken": 0, "duplicates": count_observations(request.ask) or 0, "late": 0}
         return self.reply(state, None, taken)
 
     def withdraw(self, state: Stream, request: StateRequest[Observe[Value, Choice] | Look]) -> None:
@@ -268,7 +224,7 @@ class StreamHandler(Generic[Value, Choice, Answers]):
 
         def reply(which: int, answers: Answers | None, alarms: list[dict[str, Any]]) -> None:
             at, stream, ask, seen = observed[which]
-            said = answers if seen.values else _said_before(stream, seen, ask)
+            said = answers if seen.values else repeated_answers(stream, seen, ask)
             found = replies[at] = self.reply(stream, said, _counts(seen))
             found.event = seen.event()
             named = {"kind": self.kind, "stream": stream.name}
@@ -317,35 +273,9 @@ class StreamHandler(Generic[Value, Choice, Answers]):
         return Reply(detail={"data": self.look(stream, ask)})
 
 
-def _size(ask: Observe[Value, Choice] | Look) -> int | None:
-    """Count the observations of a row; None where it asks something else."""
-    return len(ask["values"]) if ask["op"] == "observe" else None
-
-
 def _deleted(key: str) -> Reply[Event]:
     return Reply(detail={"data": {"deleted": key}}, event=DELETED, deletes=True)
 
 
-def _said_before(stream: Stream, seen: Observed[Value, Choice], ask: Observe[Value, Choice]) -> Any:
-    """Give what was said of a body that its client sends again for want of the answer."""
-    if stream.last is None or "sequence" not in ask:
-        return None
-    last, answers = stream.last
-    n = len(ask["values"])
-    same = seen.duplicates == n == len(last.values) and ask["sequence"] + n - 1 == last.sequence
-    return answers if same else None
-
-
 def _counts(seen: Observed[Value, Choice]) -> dict[str, int]:
     return {"taken": len(seen.values), "duplicates": seen.duplicates, "late": seen.late}
-
-
-def _lives(events: Sequence[Event]) -> list[list[Observed[Any, Any]]]:
-    """Part a log at its deletions, one of which stands between any two parts."""
-    lives: list[list[Observed[Any, Any]]] = [[]]
-    for event in events:
-        if event == DELETED:
-            lives.append([])
-        else:
-            lives[-1].append(Observed.of(event))
-    return lives

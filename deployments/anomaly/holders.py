@@ -1,7 +1,10 @@
-"""How many replicas share the streams, and so the budget of false alarms."""
+"""How many replicas share the streams, and so the budget of false alarms.
+
+They go by Redis's clock: two replicas whose own clocks differed would each take the other for gone,
+and both lead.
+"""
 
 import secrets
-from collections.abc import Callable
 
 from redis.asyncio import Redis
 
@@ -13,9 +16,8 @@ ALIVE_SECONDS = 10.0
 class Holders:
     """Replicas sign a list every second; who has not for a while is gone."""
 
-    def __init__(self, redis: Redis, clock: Callable[[], float]) -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._clock = clock
         self._key = redis_name(redis, "streams", "holders")
         self._name = secrets.token_hex(8)
         self._leads = False
@@ -26,7 +28,8 @@ class Holders:
 
     async def count(self) -> int:
         """Sign, and count who has signed lately."""
-        now = self._clock()
+        seconds, microseconds = await self._redis.time()
+        now = seconds + microseconds / 1e6
         pipe = self._redis.pipeline(transaction=False)
         pipe.zadd(self._key, {self._name: now})
         pipe.zremrangebyscore(self._key, 0, now - ALIVE_SECONDS)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from deployments.anomaly.alarm_budget import Budget
-from deployments.anomaly.handler import ALL_LATE, Stream, StreamHandler
+from deployments.anomaly.handler import ALL_LATE, StreamHandler
 from deployments.anomaly.operations import JudgeDeploy, ObservePoints, PointChoice
 from deployments.anomaly.record import Event, Observed, Record
+from deployments.anomaly.stream import Stream
 from deployments.api.anomaly import FLEET, MOST_DIMENSIONS, USUAL_DETECTOR
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Reply

@@ -11,9 +11,10 @@ import numpy as np
 from scipy.special import stdtrit
 
 from deployments.anomaly.alarm_budget import Budget
-from deployments.anomaly.handler import ALL_LATE, Stream, StreamHandler
+from deployments.anomaly.handler import ALL_LATE, StreamHandler
 from deployments.anomaly.operations import JudgeDeploy, ObserveNumbers
 from deployments.anomaly.record import Event, Observed, Record
+from deployments.anomaly.stream import Stream
 from deployments.api.streams import LEVEL
 from deployments.runtime.batch import Refusal
 from deployments.runtime.state.handler import Reply

@@ -20,16 +20,21 @@ class DeployBody(SteeringBody):
     version: int = Field(ge=1)
     strategy: Strategy = Strategy.BLUE_GREEN
     after: int | None = Field(
-        None, ge=1, description="The active version that was seen; another one is a conflict."
+        None,
+        ge=1,
+        description="The version that you saw as active. Where another one is active by now, the "
+        "request is refused with 409.",
     )
     id: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
-        description="Of the rollout: the same one sent again changes nothing.",
+        description="The rollout's id. A request that is sent again with it changes nothing.",
     )
     reason: str = Field("", max_length=500)
     shares: Annotated[tuple[float, ...], Field(min_length=1, max_length=50)] | None = Field(
-        None, description="Of the keys that see the candidate, a step each; the strategy's own."
+        None,
+        description="For each step, the share of the keys that see the candidate; the strategy's "
+        "own if left out.",
     )
     settings: RolloutSettings | None = Field(
         None, description="What it is judged by; those of the steering settings if left out."
@@ -63,12 +68,16 @@ class RollBackBody(SteeringBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "it sheds too much"}]})
     version: int | None = Field(None, ge=1)
     after: int | None = Field(
-        None, ge=1, description="The active version that was seen; another one is a conflict."
+        None,
+        ge=1,
+        description="The version that you saw as active. Where another one is active by now, the "
+        "request is refused with 409.",
     )
     rollout: str | None = Field(
         None,
         max_length=64,
-        description='The rollout that was seen going on, "" for none; another one is a conflict. '
+        description='The rollout that you saw going on, "" for none. Where that is no longer so, '
+        "the request is refused with 409. "
         "What is left out, here and as `after`, is what goes on when the request arrives.",
     )
     reason: str = Field("an operator went back", min_length=1, max_length=500)

@@ -84,7 +84,7 @@ class ValidatedShown(BaseModel):
     good: bool
     faults: dict[str, str] = Field(description="What is wrong, by the place in the document.")
     findings: list[Finding] = Field(
-        description="What is not wrong, and has to be acknowledged by whoever approves it: limits "
+        description="What is allowed, but has to be acknowledged by whoever approves it: limits "
         "without effect, and what the policy lets through that the one in force does not."
     )
     life: LifeShown

@@ -140,6 +140,13 @@ class OverloadedError(_LaterError):
     code = "overloaded"
 
 
+class LateError(OverloadedError):
+    """The request's deadline is over before it has an answer."""
+
+    def __init__(self) -> None:
+        super().__init__("The request's deadline has passed: try again")
+
+
 class UnavailableError(_LaterError):
     """A part that this request cannot do without is away."""
 

@@ -7,9 +7,9 @@ are decided together, so that what is in force always fits together.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from deployments.definitions.in_force import InForce
+from deployments.definitions.in_force import ActiveDefinition
 
-Named = Mapping[str, InForce]
+Named = Mapping[str, ActiveDefinition]
 
 
 class Change(NamedTuple):
@@ -34,7 +34,7 @@ def changes(good: Named, wanted: Named) -> list[Change]:
     ]
 
 
-def settled(good: Named, wanted: Named, held: Iterable[Change]) -> dict[str, InForce]:
+def settled(good: Named, wanted: Named, held: Iterable[Change]) -> dict[str, ActiveDefinition]:
     """Give what is in force where some changes are held back."""
     found = dict(wanted)
     for change in held:

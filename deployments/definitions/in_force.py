@@ -17,7 +17,7 @@ from settings.frozen import Frozen
 from settings.redis_names import redis_name
 
 
-class InForce(Frozen):
+class ActiveDefinition(Frozen):
     """A definition, with the module that its function is in."""
 
     definition: OwnFeature
@@ -56,7 +56,7 @@ class Decided(Frozen):
     """What the history decided last."""
 
     format: Literal[1] = 1
-    named: dict[str, InForce] = Field(default_factory=dict)
+    named: dict[str, ActiveDefinition] = Field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
     health: dict[str, FunctionHealth] = Field(default_factory=dict)
 
@@ -85,7 +85,7 @@ def catalogue_in_force(config: FeatureConfig, decided: Decided | None) -> Catalo
     if decided is None:
         return config.catalogue()
     new = {
-        name: InForce(definition=each)
+        name: ActiveDefinition(definition=each)
         for name, each in config.definitions.items()
         if name not in decided.named
     }
@@ -97,7 +97,7 @@ def catalogue_in_force(config: FeatureConfig, decided: Decided | None) -> Catalo
     return config.catalogue()
 
 
-def catalogue_of_named(named: Mapping[str, InForce], live_ttl_seconds: float) -> Catalogue:
+def catalogue_of_named(named: Mapping[str, ActiveDefinition], live_ttl_seconds: float) -> Catalogue:
     """Put definitions to the shipped ones; ValueError where they do not fit together."""
     own = {name: each.definition for name, each in named.items()}
     digests = {name: each.sha256 for name, each in named.items()}

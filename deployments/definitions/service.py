@@ -16,8 +16,8 @@ from config_store.document import FeatureConfig
 from deployments.definitions.changes import Change, changes, settled
 from deployments.definitions.comparison import Comparison, DefinitionsComparison, Versions
 from deployments.definitions.in_force import (
+    ActiveDefinition,
     Decided,
-    InForce,
     Refusal,
     catalogue_in_force,
     catalogue_of_named,
@@ -42,7 +42,7 @@ NEW = "The configured definition is compared with the one in force, which goes o
 NOTHING = "there is nothing stored to compare it with"
 FORCED = "it is forced by the configuration"
 
-Named = dict[str, InForce]
+Named = dict[str, ActiveDefinition]
 
 
 class Read(NamedTuple):
@@ -139,7 +139,7 @@ class DefinitionsService:
             except BadModuleError as error:
                 trouble[module] = str(error)
         named = {
-            name: InForce(definition=each, sha256=digests.get(each.module or "", ""))
+            name: ActiveDefinition(definition=each, sha256=digests.get(each.module or "", ""))
             for name, each in config.definitions.items()
         }
         return Read(named, trouble)
@@ -241,14 +241,14 @@ class DefinitionsService:
         for name, id_ in change.ids.items():
             await self._events.published(f"the feature {name} ({id_})", reason, accepted=accepted)
 
-    async def _use(self, named: Mapping[str, InForce], config: FeatureConfig) -> None:
+    async def _use(self, named: Mapping[str, ActiveDefinition], config: FeatureConfig) -> None:
         """Put these definitions in force; ValueError where they do not fit together."""
         catalogue = catalogue_of_named(named, config.stale_after_seconds)
         own = FunctionFeatures(catalogue, self._functions)
         await asyncio.to_thread(self._functions.prepare, own.functions)
         self.own = own
 
-    def _forget_modules(self, needed: list[InForce]) -> None:
+    def _forget_modules(self, needed: list[ActiveDefinition]) -> None:
         self._modules.kept.keep_only({each.sha256 for each in needed})
 
     async def _tell(self, trouble: Mapping[str, str]) -> None:
@@ -270,7 +270,7 @@ class DefinitionsService:
             self._told, self._told_at = written, self._wall()
 
     def _health(
-        self, name: str, each: InForce, trouble: Mapping[str, str]
+        self, name: str, each: ActiveDefinition, trouble: Mapping[str, str]
     ) -> FunctionHealth | None:
         found = self._functions.health.get(name)
         reason = trouble.get(each.definition.module or "")
@@ -284,7 +284,7 @@ class DefinitionsService:
         return (self._config or FeatureConfig()).function_seconds
 
 
-def _lost_module(good: Mapping[str, InForce], change: Change, wanted: Read) -> str:
+def _lost_module(good: Mapping[str, ActiveDefinition], change: Change, wanted: Read) -> str:
     """Say why a function cannot be run that shall take the place of what can be computed."""
     for name in change.ids:
         new = wanted.named[name]

@@ -17,9 +17,8 @@ from deployments.api.errors import (
     RefusedError,
 )
 from deployments.api.front_ids import front_id, given_id
-from deployments.gateway.bodies.own import reads_its_own
 from deployments.gateway.bodies.reader import GONE, ClientGoneError, fields_of
-from deployments.gateway.bodies.small import SmallBodies
+from deployments.gateway.bodies.routes import is_read_by_its_route
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.decisions.path import DecisionPath
 from deployments.gateway.documentation import openapi
@@ -32,6 +31,7 @@ from deployments.gateway.ingress.ingress import (
     internal_error,
     request_id_of,
 )
+from deployments.gateway.ingress.small_bodies import SmallBodies
 from deployments.gateway.routes import (
     config,
     config_changes,
@@ -230,7 +230,7 @@ class BodiesAreJson:
     @staticmethod
     def _has_another_form(scope: Scope) -> bool:
         path: str = scope["path"]
-        return path.endswith("/docs/sign-in") or reads_its_own(scope)
+        return path.endswith("/docs/sign-in") or is_read_by_its_route(scope)
 
 
 class KnowsSentAgain:

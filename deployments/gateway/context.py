@@ -104,7 +104,7 @@ class GatewayContext:
             loops=replica.loops,
         )
         self.rates = RateLimits(self.clocks.monotonic, self._count_refusal)
-        self.rate_shares = RateShares(replica.redis, self.rates, self.clocks.wall)
+        self.rate_shares = RateShares(replica.redis, self.rates, self.clocks)
         self.admission = Admission(lambda: self.keys.value, self.rates)
         self.listeners = Listeners()
         self.spools = Spools(replica.redis, Path(self.settings.paths.spool), self.clocks.wall)

@@ -10,8 +10,8 @@ it is, so only small ones are passed on. docs/decisions/the-gateway-shortcut.md 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from deployments.gateway.bodies.small import SmallBodies
 from deployments.gateway.ingress.ingress import InferenceIngress
+from deployments.gateway.ingress.small_bodies import SmallBodies
 
 # One gateway replica lives in a process; elsewhere, as in Serve's proxies, there is none.
 _ingresses: list[InferenceIngress] = []

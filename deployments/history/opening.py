@@ -9,10 +9,9 @@ import ray
 from redis.asyncio import Redis
 
 from features.telemetry.tables import create_measurements, drop_made_up, keep_for
-from observability.clickhouse import Clickhouse
+from observability.clickhouse import Clickhouse, open_store
 from observability.clickhouse.home import claim
 from observability.clickhouse.lease import Lease, platform_id
-from observability.clickhouse.opening import open_store
 from observability.errors import ClickhouseError
 from observability.schema import create_tables, refine_decisions
 from settings.environment import Settings

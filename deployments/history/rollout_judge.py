@@ -30,10 +30,10 @@ from config_store.errors import (
 from config_store.running import Running, RunningVersions
 from config_store.steering.changes import Changed
 from config_store.steering.commands import Actor, Advance, Command, Judge, Wait
-from config_store.steering.rollouts import JUDGED, needs_evidence
+from config_store.steering.rollouts.steps import JUDGED, needs_evidence
+from config_store.steering.rollouts.unanswered import StepOf, Unanswered
 from config_store.steering.state import Rollout, Strategy, Verdict, VersionLife
 from config_store.steering.store import SteeringStore
-from config_store.steering.unanswered import StepOf, Unanswered
 from deployments.history.look_times import SETTLING_SECONDS
 from deployments.history.step_evidence import Archived, StepEvidence, plan_of
 from deployments.stages import STAGES

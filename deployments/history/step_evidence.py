@@ -13,7 +13,7 @@ from config_store.certificates.examination import Examination
 from config_store.certificates.plan import Plan, margins_of
 from config_store.certificates.progress import Point
 from config_store.certificates.without_rows import Counted
-from config_store.steering.rollouts import needs_evidence
+from config_store.steering.rollouts.steps import needs_evidence
 from config_store.steering.state import Rollout, Strategy
 from deployments.api.shipped import FAMILIES
 from deployments.history.look_times import SETTLING_SECONDS, ended_ms

@@ -82,7 +82,7 @@ class AskedAgain:
             part = [asked[place] for place in places]
             try:
                 if named is not None:
-                    said = self._asked(part, self._named(named), outputs)
+                    said = self._predict(part, self._named(named), outputs)
                     found |= dict(zip(places, said, strict=True))
                 else:
                     found |= dict(zip(places, self._by_its_own(part, model, outputs), strict=True))
@@ -93,8 +93,8 @@ class AskedAgain:
     def _by_its_own(
         self, asked: Sequence[Question], model: AnsweredBy | None, outputs: Sequence[str]
     ) -> list[Numbers | str | None]:
-        then = self._asked([replace(each, now=each.then) for each in asked], model, outputs)
-        now = self._asked(asked, model, outputs)
+        then = self._predict([replace(each, now=each.then) for each in asked], model, outputs)
+        now = self._predict(asked, model, outputs)
         return [
             said
             if all(_equal((each.said or {}).get(name), (was or {}).get(name)) for name in outputs)
@@ -111,7 +111,7 @@ class AskedAgain:
             raise LeftOutError(f"no version of {named.model} is its {named.alias}")
         return AnsweredBy(found.name, found.version, found.digest)
 
-    def _asked(
+    def _predict(
         self, asked: Sequence[Question], by: AnsweredBy | None, outputs: Sequence[str]
     ) -> list[Numbers | None]:
         if by is None:

@@ -79,7 +79,7 @@ def _changes(
 ) -> Iterator[Change]:
     for name, now in after.columns.items():
         then = left.get(name, math.nan)
-        one, other = _shown(name, then, policy), _shown(name, now, policy)
+        one, other = _as_answered(name, then, policy), _as_answered(name, now, policy)
         # What the answer does not show changes nothing for whoever reads it.
         if not math.isnan(then) and one != other:
             yield Change(name, None, one, other)
@@ -87,7 +87,7 @@ def _changes(
     for name in were.keys() & are.keys():
         pairs = zip(were[name], are[name], strict=True)
         for place, (then, now) in enumerate(pairs):
-            one, other = _shown(name, then, policy), _shown(name, now, policy)
+            one, other = _as_answered(name, then, policy), _as_answered(name, now, policy)
             if place and one != other:  # the first is the row's own
                 yield Change(name, place + 1, one, other)
     parameters = parameters_of(recorded)
@@ -96,7 +96,7 @@ def _changes(
             yield Change(f"{PARAMETER}{name}", None, parameters[name], after.parameters[name])
 
 
-def _shown(name: str, value: float, policy: FamilyPolicy) -> Shown:
+def _as_answered(name: str, value: float, policy: FamilyPolicy) -> Shown:
     """Give a number as the answer shows it: a choice by its name, a count whole, null if open."""
     if math.isnan(value) or abs(value) >= OPEN_FROM:
         return None

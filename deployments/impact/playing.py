@@ -13,7 +13,7 @@ from deployments.api.tail import TAIL
 from deployments.impact.models_again import CANNOT, AskedAgain, Question, named_by
 from deployments.impact.outcome import fits, outcome_of
 from deployments.impact.recorded import LeftOutError, Recorded, family_in, read
-from deployments.impact.replay import Asked, LastAnswer, Numbers, Played, Rules
+from deployments.impact.replay import LastAnswer, Numbers, Played, Rules, SafetyInput
 from deployments.impact.said import answered, detail, model_said
 from deployments.impact.wire import Outcome
 from deployments.runtime.batch import Columns
@@ -36,7 +36,7 @@ Lasts = Mapping[str, LastAnswer | None]
 class _Row(NamedTuple):
     """A decision that came out as it was recorded."""
 
-    asked: Asked
+    to_judge: SafetyInput
     left: Numbers
     played: Played
 
@@ -84,16 +84,16 @@ class Playing:
         own = self._own(rows[0])
         self._policy(family)
         outcomes: dict[str, Outcome] = {}
-        asked, left = list[Asked](), dict[str, Numbers]()
+        to_judge, left = list[SafetyInput](), dict[str, Numbers]()
         inputs = _by_row(own.inputs(rows, as_recorded=True), len(rows))
         for row, given in zip(rows, inputs, strict=True):
             try:
                 left[row.id] = answered(row, own.judge(family).policy)
-                asked.append(_asked(row, given, left[row.id], own, lasts.get(row.id)))
+                to_judge.append(_safety_input(row, given, left[row.id], own, lasts.get(row.id)))
             except LeftOutError as why:
                 outcomes[row.id] = _left_out(row, str(why))
         kept = list[_Row]()
-        for each, played in zip(asked, own.play(asked) if asked else (), strict=True):
+        for each, played in zip(to_judge, own.play(to_judge) if to_judge else (), strict=True):
             row = each.recorded
             if (seconds := self._looks_back(own, row, played, lasts)) is not None:
                 outcomes[row.id] = Outcome(id=row.id, needs_last=seconds)
@@ -124,22 +124,22 @@ class Playing:
 
     def _by_candidate(self, rows: Sequence[_Row], own: Rules, lasts: Lasts) -> dict[str, Outcome]:
         """Play rows by the other version, asking the model again where that asks it otherwise."""
-        recorded = [each.asked.recorded for each in rows]
+        recorded = [each.to_judge.recorded for each in rows]
         family = recorded[0].family
         given = _by_row(self._candidate.inputs(recorded, as_recorded=False), len(rows))
         named = named_by(self._candidate.version.document, family)
         renamed = named != named_by(own.version.document, family)
         outcomes: dict[str, Outcome] = {}
-        ready, again = list[tuple[_Row, Asked, bool]](), list[tuple[_Row, Question]]()
+        ready, again = list[tuple[_Row, SafetyInput, bool]](), list[tuple[_Row, Question]]()
         for each, now in zip(rows, given, strict=True):
-            asked = each.asked
-            question = Question(asked.recorded, asked.inputs, now, asked.said)
-            if not renamed and (question.is_the_same or asked.said is None):
-                ready.append((each, self._anew(each, now, asked.said), False))
+            to_judge = each.to_judge
+            question = Question(to_judge.recorded, to_judge.inputs, now, to_judge.said)
+            if not renamed and (question.is_the_same or to_judge.said is None):
+                ready.append((each, self._anew(each, now, to_judge.said), False))
             elif family.name == TAIL.name:
                 again.append((each, question))
             else:
-                outcomes[asked.recorded.id] = _left_out(asked.recorded, CANNOT)
+                outcomes[to_judge.recorded.id] = _left_out(to_judge.recorded, CANNOT)
         questions = [question for _, question in again]
         outputs = own.judge(family).outputs
         answers = self._models.ask(questions, named if renamed else None, outputs)
@@ -149,19 +149,19 @@ class Playing:
             else:
                 ready.append((row, self._anew(row, question.now, said), True))
         for part in _parted(ready, lambda each: each[1].said is None):
-            played = self._candidate.play([asked for _, asked, _ in part])
+            played = self._candidate.play([to_judge for _, to_judge, _ in part])
             for (row, _, asked_again), after in zip(part, played, strict=True):
                 outcome = self._outcome(row, after, lasts, asked_again=asked_again)
-                outcomes[row.asked.recorded.id] = outcome
+                outcomes[row.to_judge.recorded.id] = outcome
         return outcomes
 
-    def _anew(self, row: _Row, inputs: Numbers, said: Numbers | None) -> Asked:
-        recorded = row.asked.recorded
+    def _anew(self, row: _Row, inputs: Numbers, said: Numbers | None) -> SafetyInput:
+        recorded = row.to_judge.recorded
         lists = detail(recorded, self._versions[recorded.version].judge(recorded.family).checker)
-        return replace(row.asked, inputs=inputs, said=said, detail=lists)
+        return replace(row.to_judge, inputs=inputs, said=said, detail=lists)
 
     def _outcome(self, row: _Row, after: Played, lasts: Lasts, *, asked_again: bool) -> Outcome:
-        recorded = row.asked.recorded
+        recorded = row.to_judge.recorded
         seconds = self._looks_back(self._candidate, recorded, after, lasts)
         if seconds is not None:
             return Outcome(id=recorded.id, needs_last=seconds)
@@ -200,15 +200,15 @@ def last_answer(before: str, row: str, rules: Mapping[int, Rules]) -> LastAnswer
     return LastAnswer({**inputs, **answered(found, judge.policy)}, later.at - found.at)
 
 
-def _asked(
+def _safety_input(
     row: Recorded, inputs: Numbers, left: Numbers, own: Rules, last: LastAnswer | None
-) -> Asked:
+) -> SafetyInput:
     if row.overrides is None:
         raise LeftOutError(NO_FIELD)
     checker = own.judge(row.family).checker
     put = {name: left[name] for name in row.overrides if name in left}
     said = model_said(row, left, checker)
-    return Asked(row, inputs, said, detail(row, checker), last, put)
+    return SafetyInput(row, inputs, said, detail(row, checker), last, put)
 
 
 def _by_row(columns: Columns, rows: int) -> list[Numbers]:

@@ -11,11 +11,11 @@ import numpy as np
 
 from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
-from deployments.gateway.pipeline.beside import BesideColumns
-from deployments.gateway.pipeline.nested import Items
 from deployments.impact.recorded import Recorded
 from deployments.runtime.batch import Batch, Columns, Detail, FloatArray, Judgement
+from deployments.safety.context_columns import ContextColumns
 from deployments.safety.judge import Judge
+from deployments.safety.list_items import ListItems
 from safety.errors import ImpossibleOverrideError
 from safety.last_safe import LastSafe
 from safety.limits import LEVELS
@@ -34,7 +34,7 @@ class LastAnswer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SafetyInput:
     """One decision as it comes to safety: what was known, and what the model said."""
 
     recorded: Recorded
@@ -64,19 +64,19 @@ class Played:
 
 
 class Rules:
-    """One version's rules, compiled once for each family that is asked for."""
+    """One version's rules, compiled once for each family when it is needed."""
 
     def __init__(self, version: Version, freezes: Sequence[Window] = ()) -> None:
         self.version = version
         self._freezes = freezes
         self._judges: dict[str, Judge] = {}
-        self._beside: dict[str, BesideColumns] = {}
+        self._context: dict[str, ContextColumns] = {}
 
     def judge(self, family: InferenceEndpoint) -> Judge:
         if family.name not in self._judges:
             policy = self.version.document.safety.family(family.name)
             self._judges[family.name] = Judge.of(policy)
-            self._beside[family.name] = BesideColumns(family, lambda: self._freezes)
+            self._context[family.name] = ContextColumns(family, lambda: self._freezes)
         return self._judges[family.name]
 
     def inputs(self, rows: Sequence[Recorded], *, as_recorded: bool) -> Columns:
@@ -99,29 +99,24 @@ class Rules:
             )
         return columns
 
-    def play(self, rows: Sequence[Asked]) -> list[Played]:
+    def play(self, rows: Sequence[SafetyInput]) -> list[Played]:
         """Judge rows of one family, all answered by a model or none, all checked or none."""
         first = rows[0].recorded
         family, judge = first.family, self.judge(first.family)
         batch = self._batch(rows, judge)
         details = [each.detail for each in rows]
-        items = None
-        if family.nested is not None and any(each is not None for each in details):
-            items = Items.of(family.nested, details)
-            batch = items.unfold(batch, details)
         times = np.array([each.recorded.at for each in rows])
-        self._beside[family.name].add(batch, details, items, self.version, times)
+        context = self._context[family.name]
+        batch, items = context.to_safety(batch, details, self.version, times)
         memory = None if first.emergency else _memory(judge, rows, items)
         judged = (judge.pass_on if first.is_unchecked else judge.judge)(batch, memory)
         if first.emergency:
             judge.replace(judged, batch, first.emergency)
         fell_back = _fallen_items(judged, items, len(rows))
-        if items is not None:
-            judged = items.fold(judged, details, len(rows))
-        self._beside[family.name].take_back(judged, details, self.version)
+        judged = context.from_safety(judged, details, items, self.version)
         return [self._played(judged, row, each, judge, fell_back) for row, each in enumerate(rows)]
 
-    def _batch(self, rows: Sequence[Asked], judge: Judge) -> Batch:
+    def _batch(self, rows: Sequence[SafetyInput], judge: Judge) -> Batch:
         columns = _columns(each.inputs for each in rows)
         if rows[0].said is not None:
             columns |= _columns(each.said or {} for each in rows)
@@ -131,19 +126,19 @@ class Rules:
         return Batch(rows[0].recorded.family.name, [each.recorded.entity for each in rows], columns)
 
     def _played(
-        self, judged: Judgement, row: int, asked: Asked, judge: Judge, fell_back: set[int]
+        self, judged: Judgement, row: int, to_judge: SafetyInput, judge: Judge, fell_back: set[int]
     ) -> Played:
-        nested = asked.recorded.family.nested
+        nested = to_judge.recorded.family.nested
         columns = {name: float(judged.columns[name][row]) for name in judge.policy.outputs}
-        for name, value in (asked.put or {}).items():
+        for name, value in (to_judge.put or {}).items():
             try:
                 columns[name] = number_of(judge.policy, name, value)
             except ImpossibleOverrideError:  # this version has no such field, or no such choice
                 continue
-        is_models = judged.rungs[row] == 0 and asked.detail is not None
-        data = asked.detail["data"] if is_models and asked.detail is not None else {}
+        is_models = judged.rungs[row] == 0 and to_judge.detail is not None
+        data = to_judge.detail["data"] if is_models and to_judge.detail is not None else {}
         lists = {} if nested is None or not data else nested.lists
-        part = asked.recorded.family.parameters
+        part = to_judge.recorded.family.parameters
         refusal = judged.refusals.get(row)
         item = None if nested is None else nested.item
         return Played(
@@ -182,7 +177,7 @@ class _PastAnswers(LastSafe):
         """Forget it: what a version would have answered is no past of the next row's."""
 
 
-def _memory(judge: Judge, rows: Sequence[Asked], items: Items | None) -> LastSafe | None:
+def _memory(judge: Judge, rows: Sequence[SafetyInput], items: ListItems | None) -> LastSafe | None:
     if not judge.remembered:
         return None
     owners = [*range(len(rows)), *(() if items is None else items.owners)]
@@ -198,7 +193,7 @@ def _columns(rows: Iterable[Numbers]) -> Columns:
     return {name: np.array([each[name] for each in listed]) for name in listed[0]}
 
 
-def _fallen_items(judged: Judgement, items: Items | None, rows: int) -> set[int]:
+def _fallen_items(judged: Judgement, items: ListItems | None, rows: int) -> set[int]:
     if items is None:
         return set()
     fallback = judged.fallback[rows:].tolist()

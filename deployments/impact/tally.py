@@ -90,7 +90,7 @@ class _Field:
         if len(self.largest) > EXAMPLES:
             heapq.heappop(self.largest)
 
-    def shown(self, base: Base) -> FieldShown:
+    def describe(self, base: Base) -> FieldShown:
         sizes = np.frombuffer(self.sizes, dtype=np.float64)
         median, p95, largest = (
             np.quantile(sizes, (0.5, 0.95, 1.0), method="inverted_cdf").tolist()
@@ -165,7 +165,7 @@ class Tally:
     def families(self, recorded: Mapping[str, int] | None) -> dict[str, FamilyShown]:
         """Show each family; `recorded` counts its rows where not all were read."""
         return {
-            name: _shown(each, None if recorded is None else recorded.get(name, each.read))
+            name: _describe(each, None if recorded is None else recorded.get(name, each.read))
             for name, each in sorted(self._families.items())
             if name
         }
@@ -229,7 +229,7 @@ def _base(replayed: int, read: int, recorded: int | None) -> Base:
     return Base(replayed, max(round(recorded * replayed / read), replayed + 1))
 
 
-def _shown(family: _Family, recorded: int | None) -> FamilyShown:
+def _describe(family: _Family, recorded: int | None) -> FamilyShown:
     base = _base(family.replayed, family.read, recorded)
     commonest = sorted(family.flips.items(), key=lambda each: -each[1].count)[:MOST_KINDS]
     rules = sorted(
@@ -245,7 +245,7 @@ def _shown(family: _Family, recorded: int | None) -> FamilyShown:
         changed=base.share(family.changed),
         refused=base.share(family.refused),
         alarms=base.share(family.alarms),
-        fields={name: family.fields[name].shown(base) for name in _commonest(family.fields)},
+        fields={name: family.fields[name].describe(base) for name in _commonest(family.fields)},
         flips=[
             FlipShown(
                 field=name,

@@ -62,7 +62,7 @@ class Optimization(KeyedStage[Configured]):
         batch = Batch.from_frame(frame)
         service = self._services[batch.family]
         if batch.family == "bayes-opt":
-            await wait_for_some(batch, service, self._suggestions)
+            await wait_for_suggestions(batch, service, self._suggestions)
         prediction = await service.answer(batch, *self.model_of(batch.family), compiled)
         if batch.family == "bandit-evaluate":
             await judge(batch, prediction, self._judging)
@@ -86,7 +86,7 @@ def _service(replica: Replica, handler: StateHandler[Any], quota: Counted) -> Ke
     return KeyedService(handler, log, replica.clocks.monotonic, limits, begins)
 
 
-async def wait_for_some(
+async def wait_for_suggestions(
     batch: Batch, service: KeyedService[Any], suggestions: SuggestionQueue
 ) -> None:
     """Wait outside the service's turn: the other studies are answered meanwhile."""
@@ -101,4 +101,4 @@ async def wait_for_some(
         wake = [Wake(op="wake")] * len(asleep)
         ids = [f"wake {key}" for key in asleep]
         await service.answer(Batch(batch.family, asleep, {}, wake, asleep, ids), "", "")
-    await suggestions.some(list(waits.items()))
+    await suggestions.wait_for_suggestions(list(waits.items()))

@@ -51,8 +51,8 @@ class Batch:
     items: int = 0
     # Whether the gateway knows of an emergency; a stage may know of one besides.
     emergency: bool = False
-    # Whether a candidate answers beside the active version, where no client sees it.
-    beside: bool = False
+    # Whether these are rows of a shadow: a candidate answers them, and no client sees it.
+    is_shadow: bool = False
 
     def __len__(self) -> int:
         return len(self.entities)
@@ -88,8 +88,8 @@ class Batch:
             head["items"] = self.items
         if self.emergency:
             head["emergency"] = True
-        if self.beside:
-            head["beside"] = True
+        if self.is_shadow:
+            head["beside"] = True  # the name that earlier releases know
         return Frame(self.columns, head)
 
     @classmethod
@@ -97,6 +97,7 @@ class Batch:
         head = dict(frame.head)
         if owners := head.get("owners"):
             head["owners"] = [None if owner is None else tuple(owner) for owner in owners]
+        head["is_shadow"] = head.pop("beside", False)
         return cls(head.pop("family"), head.pop("entities"), frame.columns, **head)
 
 

@@ -41,7 +41,7 @@ class Hop:
             try:
                 async with asyncio.timeout(left):
                     frame.head["budget_s"] = left
-                    link = await self._transport.some(frame.head.get("config_hash", ""))
+                    link = await self._transport.pick_link(frame.head.get("config_hash", ""))
                     if link in refused:
                         break
                     return of_same_version(self.stage, frame, await link.call(frame))

@@ -6,8 +6,8 @@ from typing import Self
 from access.wire_secret import wire_secret
 from deployments.runtime import own_cluster
 from deployments.runtime.replica import Replica
-from deployments.runtime.transport.answering import Handler
 from deployments.runtime.transport.base import Address
+from deployments.runtime.transport.call import Handler
 from deployments.runtime.transport.replica_directory import SIGN_SECONDS, DirectoryEntry
 from deployments.runtime.transport.tcp.handshake import stage_secret
 from deployments.runtime.transport.tcp.server import WireServer

@@ -51,12 +51,12 @@ class Safety(Stage[CompiledPolicy]):
         now = self._clocks.wall()
         why = SOMEWHERE if batch.emergency else self._emergencies.why(batch.version)
         # What an emergency's models say is nothing to fall back to later, nor what no client saw.
-        memory = None if why or batch.beside else self._memories.of(batch.family, judge)
+        memory = None if why or batch.is_shadow else self._memories.of(batch.family, judge)
         if self._interventions.are_checks_off(batch.family, now):
             judged = judge.pass_on(batch, memory, now)
         else:
             judged = judge.judge(batch, memory, now)
-        if not batch.beside:
+        if not batch.is_shadow:
             self._emergencies.count(batch, judged)
         # This very batch may have begun it.
         if why := self._emergencies.why(batch.version) or why:

@@ -69,7 +69,7 @@ class Emergencies:
         self._clocks = clocks
         self._steering = steering
         self._store = SteeringStore(redis)
-        self._counts = SharedCounts(redis)
+        self._counts = SharedCounts(redis, clocks)
         self._rules = HeldRules()
         # What a rule of this replica began, until the steering state has it.
         self._own: Emergency | None = None
@@ -127,7 +127,7 @@ class Emergencies:
         self._settle()
         own = self._counted()
         try:
-            found = [own, *await self._counts.share(own, self._clocks.wall())]
+            found = [own, *await self._counts.share(own)]
         except REDIS_AWAY:
             found = [own]
         if self.now() is None:

@@ -19,8 +19,8 @@ from safety.possible import impossible
 from safety.rules import Rule
 
 BoolArray = npt.NDArray[np.bool_]
-# A limit that was broken, as an answer tells of it.
-Told = dict[str, Any]
+# A limit that was broken, as an answer shows it.
+ViolationFields = dict[str, Any]
 
 AWAY = {
     "rule": "model_away",
@@ -50,7 +50,7 @@ class Judge:
     @classmethod
     def of(cls, policy: FamilyPolicy) -> Self:
         checker = Checker(policy)
-        reads_last = tuple(name for name in policy.beside() if name.startswith(LAST))
+        reads_last = tuple(name for name in policy.context_columns() if name.startswith(LAST))
         remembers = policy.rungs.has_last_safe or bool(reads_last)
         return cls(
             policy,
@@ -59,7 +59,7 @@ class Judge:
             Ladder(policy, checker),
             policy.outputs,
             policy.content_hash(),
-            tuple(filter(is_parameter, policy.beside())),
+            tuple(filter(is_parameter, policy.context_columns())),
             (*policy.outputs, *policy.rungs.same) if remembers else (),
             reads_last,
         )
@@ -86,7 +86,7 @@ class Judge:
             columns,
             levels,
             rungs,
-            _told(verdicts.violations),
+            _as_fields(verdicts.violations),
             self.policy_hash,
             refusals=refusals(repaired.refused),
             alarms={row: rule.name for row, rule in repaired.alarms.items()},
@@ -104,7 +104,9 @@ class Judge:
         lost[list(found)] = True
         rungs = self._climb(columns, batch, lost, memory, now)
         levels = np.where(lost, float(Level.CRITICAL.code), 0.0)
-        return Judgement(columns, levels, rungs, _told(found), self.policy_hash, unchecked=True)
+        return Judgement(
+            columns, levels, rungs, _as_fields(found), self.policy_hash, unchecked=True
+        )
 
     def replace(self, judged: Judgement, batch: Batch, why: str) -> None:
         """Put the fallback in every row's place, without anything a model ever said, and say why.
@@ -142,7 +144,7 @@ class Judge:
         n = len(batch)
         answers = self.ladder.answer(self._inputs(batch), n, self._last(batch, memory, now))
         levels = np.full(n, float(Level.WARNING.code))
-        violations: dict[int, list[Told]] = {row: [AWAY] for row in range(n)}
+        violations: dict[int, list[ViolationFields]] = {row: [AWAY] for row in range(n)}
         refused, alarms = self.fallback.barred({**batch.columns, **answers.columns}, n)
         return Judgement(
             answers.columns,
@@ -229,5 +231,5 @@ def _column(batch: Batch, name: str) -> FloatArray:
     return np.full(len(batch), np.nan) if column is None else column
 
 
-def _told(violations: Mapping[int, Sequence[Violation]]) -> dict[int, list[Told]]:
+def _as_fields(violations: Mapping[int, Sequence[Violation]]) -> dict[int, list[ViolationFields]]:
     return {row: [each._asdict() for each in found] for row, found in violations.items()}

@@ -12,11 +12,13 @@ import orjson
 from redis.asyncio import Redis
 
 from config_store.steering.state import Rollout, SteeringState
+from deployments.runtime.clocks import Clocks
+from deployments.runtime.peers import Peers
 from deployments.safety.standing import Standing
 from safety.emergency import Counts, EmergencyRules, Tallies, Tally, tallies
 from settings.redis_names import redis_name
 
-# A replica that has written nothing for so long is gone, and what it counted with it.
+# A replica that has written nothing new for so long is gone, and what it counted with it.
 ALIVE_SECONDS = 5.0
 
 
@@ -32,8 +34,10 @@ class Counted(NamedTuple):
 class SharedCounts:
     """One for each safety replica."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, clocks: Clocks) -> None:
         self._redis = redis
+        self._wall = clocks.wall
+        self._peers = Peers(ALIVE_SECONDS, clocks)
         self._key = redis_name(redis, "safety", "counts")
         self._name = secrets.token_hex(8)
         self._by_version: dict[int, Counts] = {}
@@ -76,10 +80,10 @@ class SharedCounts:
                 platform = platform.plus(tallies(rules, counts, now))
         return Counted(platform, "" if rollout is None else rollout.id, candidate)
 
-    async def share(self, own: Counted, now: float) -> list[Counted]:
+    async def share(self, own: Counted) -> list[Counted]:
         """Write down what was counted here, and read what the others counted since the same end."""
         said = {
-            "at": now,
+            "at": self._wall(),
             "released": self._released,
             "tallies": _listed(own.platform),
             "rollout": own.rollout,
@@ -89,37 +93,35 @@ class SharedCounts:
         pipe.hset(self._key, self._name, orjson.dumps(said))
         pipe.hgetall(self._key)
         _, found = await pipe.execute()
-        read = {name.decode(errors="replace"): _told(each) for name, each in found.items()}
-        written = {name: each for name, each in read.items() if each is not None}
-        gone = [name for name, each in written.items() if now - each.at > ALIVE_SECONDS]
+        written = {name.decode(errors="replace"): each for name, each in found.items()}
+        written.pop(self._name, None)
+        gone = self._peers.gone(written)
         if gone:
             await self._redis.hdel(self._key, *gone)
+        read = [_read(each) for name, each in written.items() if name not in gone]
         return [
-            each.counted
-            for name, each in written.items()
-            if name not in (self._name, *gone) and each.released >= self._released
+            each.counted for each in read if each is not None and each.released >= self._released
         ]
 
     async def leave(self) -> None:
         await self._redis.hdel(self._key, self._name)
 
 
-class _Told(NamedTuple):
+class _Written(NamedTuple):
     """What one replica wrote down."""
 
-    at: float
     released: float
     counted: Counted
 
 
-def _told(written: bytes) -> _Told | None:
+def _read(written: bytes) -> _Written | None:
     """Read it; what another release wrote must not keep the rules from being asked."""
     try:
         said = orjson.loads(written)
         platform = _tallies(said["tallies"])
         candidate = _tallies(said["candidate"]) if said.get("rollout") else Tallies()
         counted = Counted(platform, str(said.get("rollout", "")), candidate)
-        return _Told(float(said["at"]), float(said["released"]), counted)
+        return _Written(float(said["released"]), counted)
     except (ValueError, KeyError, TypeError):
         return None
 

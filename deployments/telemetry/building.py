@@ -106,7 +106,7 @@ def market_of(config: CandlesConfig) -> Market:
     )
 
 
-def asked_source(name: str, config: QueriedSource, wall: Callable[[], float]) -> Source:
+def queried_source(name: str, config: QueriedSource, wall: Callable[[], float]) -> Source:
     """Make a source that can be asked for any time, which asks nobody yet."""
     match config:
         case PrometheusConfig():

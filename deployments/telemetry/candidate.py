@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from deployments.telemetry.building import asked_source
+from config_store.sources import QueriedSource
+from deployments.telemetry.building import queried_source
 from deployments.telemetry.followed import REFUSED_SECONDS, SETTLED_SECONDS
-from deployments.telemetry.remapping import Asked, mapping_id, mapping_of
+from deployments.telemetry.remapping import mapping_id, mapping_of
 from features.candidates.bounds import CandidateBounds
 from features.candidates.compared import Figure, VersionRows, compare, outside
 from features.errors import SourceAwayError, SourceRefusedError
@@ -35,8 +36,8 @@ class Candidate:
     def __init__(
         self,
         name: str,
-        config: Asked,
-        good: Asked,
+        config: QueriedSource,
+        good: QueriedSource,
         known_from_ms: int,
         bounds: CandidateBounds,
         store: Any,
@@ -122,7 +123,7 @@ class Candidate:
     async def _after(self, *, whole: bool) -> VersionRows:
         """Ask by the new mapping; where its series are new it need not have given `whole` hours."""
         stop, cadence = self._stop(), self.config.cadence_seconds
-        source: Source = asked_source(self.name, self.config, self._wall)
+        source: Source = queried_source(self.name, self.config, self._wall)
         try:
             gathered = await source.range(stop - self.bounds.intervals * cadence, stop)
         finally:
@@ -160,5 +161,5 @@ class Candidate:
         return VersionRows(rows["entity"], columns, intervals)
 
 
-def _metrics(config: Asked) -> list[str]:
+def _metrics(config: QueriedSource) -> list[str]:
     return [*mapping_of(config).metrics]

@@ -15,9 +15,9 @@ from redis.asyncio import Redis
 from config_store.sources import QueriedSource, SourceConfig
 from deployments.telemetry.candidate import Candidate
 from deployments.telemetry.events import SourceEvents
-from deployments.telemetry.remapping import Asked, by_noted_mapping, mapping_id, rules_of
+from deployments.telemetry.remapping import by_noted_mapping, mapping_id, rules_of
 from features.candidates.bounds import CandidateBounds
-from features.telemetry.mappings import InForce, mapping_in_force
+from features.telemetry.mappings import ActiveMapping, mapping_in_force
 from features.telemetry.source_states import HeldBack
 from observability.background import BackgroundLoop, Loops
 from observability.errors import ClickhouseUnavailableError
@@ -58,7 +58,7 @@ class Candidates:
         self._decided = decided
         self._refused: dict[str, Refusal] | None = None
         self._compared: dict[str, tuple[Candidate, BackgroundLoop]] = {}
-        self._settled: dict[str, tuple[Asked, CandidateBounds, Asked]] = {}
+        self._settled: dict[str, tuple[QueriedSource, CandidateBounds, QueriedSource]] = {}
 
     def held_back(self, name: str) -> HeldBack | None:
         """Give the mapping that is configured and not followed."""
@@ -94,7 +94,9 @@ class Candidates:
         for name in [*self._compared]:
             await self._drop(name)
 
-    async def _decide(self, name: str, config: Asked, bounds: CandidateBounds) -> Asked:
+    async def _decide(
+        self, name: str, config: QueriedSource, bounds: CandidateBounds
+    ) -> QueriedSource:
         candidate = self._compared[name][0] if name in self._compared else None
         if candidate is not None and (candidate.config, candidate.bounds) == (config, bounds):
             if candidate.accepted or candidate.refused:
@@ -110,8 +112,8 @@ class Candidates:
         return chosen
 
     async def _chosen(
-        self, name: str, config: Asked, bounds: CandidateBounds, known: InForce | None
-    ) -> Asked:
+        self, name: str, config: QueriedSource, bounds: CandidateBounds, known: ActiveMapping | None
+    ) -> QueriedSource:
         """Choose between what is configured and what was noted; compare them where it takes it."""
         good = None if known is None else by_noted_mapping(config, known.mapping)
         if (
@@ -137,7 +139,12 @@ class Candidates:
         return good
 
     def _compare(
-        self, name: str, config: Asked, good: Asked, since_ms: int, bounds: CandidateBounds
+        self,
+        name: str,
+        config: QueriedSource,
+        good: QueriedSource,
+        since_ms: int,
+        bounds: CandidateBounds,
     ) -> None:
         candidate = Candidate(
             name, config, good, since_ms, bounds, self._store, self._wall, self._decided
@@ -147,7 +154,7 @@ class Candidates:
         )
         self._compared[name] = (candidate, loop)
 
-    async def _settle(self, candidate: Candidate) -> Asked:
+    async def _settle(self, candidate: Candidate) -> QueriedSource:
         """Do what was found; noted first, so that a crash in between only compares again."""
         name, config, bounds = candidate.name, candidate.config, candidate.bounds
         reason, at = candidate.reason, candidate.since
@@ -160,7 +167,7 @@ class Candidates:
         return chosen
 
     async def _note(
-        self, name: str, config: Asked, reason: str, at: float, *, accepted: bool
+        self, name: str, config: QueriedSource, reason: str, at: float, *, accepted: bool
     ) -> None:
         """Note what was decided when: where it is noted again it is the same event."""
         what = f"the mapping of {name} ({mapping_id(config)})"

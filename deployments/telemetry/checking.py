@@ -18,7 +18,7 @@ from config_store.sources import (
     SourceConfig,
 )
 from deployments.history.source_questions import Checked, MetricSeen
-from deployments.telemetry.asked_once import Askable, AskedOnce, ask_once
+from deployments.telemetry.sample import SampledSource, SourceSample, take_sample
 from features.errors import FeatureError, SourceRefusedError
 from features.sources.prometheus.proposed import METRICS
 from features.telemetry.columns import Telemetry
@@ -53,11 +53,11 @@ class SourceChecks:
         if not task.cancelled():
             task.exception()  # whoever asked gets it, if it still waits
 
-    async def _check(self, name: str, config: Askable) -> Checked:
+    async def _check(self, name: str, config: SampledSource) -> Checked:
         started = self._monotonic()
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                asked = await ask_once(name, config, self._redis, self._wall)
+                sample = await take_sample(name, config, self._redis, self._wall)
         except FeatureError as error:
             refused, why = isinstance(error, SourceRefusedError), str(error)
         except TimeoutError:
@@ -65,7 +65,7 @@ class SourceChecks:
             why = f"It did not answer within {CHECK_SECONDS:g} s: see how loaded it is"
         else:
             seconds = self._monotonic() - started
-            return await asyncio.to_thread(_described, name, config, seconds, asked)
+            return await asyncio.to_thread(_described, name, config, seconds, sample)
         return Checked(
             name,
             config.kind,
@@ -76,8 +76,8 @@ class SourceChecks:
         )
 
 
-def _described(name: str, config: Askable, seconds: float, asked: AskedOnce) -> Checked:
-    rows = asked.gathered.telemetry
+def _described(name: str, config: SampledSource, seconds: float, sample: SourceSample) -> Checked:
+    rows = sample.gathered.telemetry
     names = sorted(set(rows.entity.tolist()))
     metrics = tuple(_seen(rows, each) for each in METRICS if each in _expected(config, rows))
     return Checked(
@@ -87,17 +87,17 @@ def _described(name: str, config: Askable, seconds: float, asked: AskedOnce) -> 
         reachable=True,
         seconds=seconds,
         message=_message(config, metrics),
-        since=asked.since,
-        until=asked.until,
+        since=sample.since,
+        until=sample.until,
         rows=len(rows),
         entities=tuple(names[:MOST_NAMES]),
         entity_count=len(names),
         metrics=metrics,
-        complaints=asked.gathered.complaints,
+        complaints=sample.gathered.complaints,
     )
 
 
-def _expected(config: Askable, rows: Telemetry) -> list[str]:
+def _expected(config: SampledSource, rows: Telemetry) -> list[str]:
     """Name the metrics of its mapping; where it has none, those that have a value."""
     match config:
         case PrometheusSource() | RemoteWriteSource() | CandlesSource():
@@ -118,7 +118,7 @@ def _seen(rows: Telemetry, metric: str) -> MetricSeen:
     return MetricSeen(metric, share, float(measured.min()), float(measured.max()))
 
 
-def _message(config: Askable, metrics: tuple[MetricSeen, ...]) -> str:
+def _message(config: SampledSource, metrics: tuple[MetricSeen, ...]) -> str:
     if not any(each.share for each in metrics):
         return f"It answers, and no metric has a value: {_remedy(config)}"
     if silent := [each.metric for each in metrics if not each.share]:
@@ -126,7 +126,7 @@ def _message(config: Askable, metrics: tuple[MetricSeen, ...]) -> str:
     return "Every metric has values"
 
 
-def _remedy(config: Askable) -> str:
+def _remedy(config: SampledSource) -> str:
     match config:
         case LogsSource():
             return "see whether lines are written, and read by the rules of the source"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from config_store.sources import KafkaSource
-from deployments.telemetry.asked import AskedSource
 from deployments.telemetry.place import SourcePlace
+from deployments.telemetry.polled import PolledSource
 from features.sources.breaker import Breaker
 from features.sources.kafka.batch import Batch, Span
 from features.sources.kafka.messages import gathered
@@ -37,7 +37,7 @@ class _Unstored:
     read: Read
 
 
-class ConsumedSource(AskedSource):
+class ConsumedSource(PolledSource):
     """One source; `step` does the next piece of work and says whether there is more at once."""
 
     def __init__(

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from deployments.telemetry.asked import AskedSource, Observer
 from deployments.telemetry.narrowing import Narrowing, gap
+from deployments.telemetry.polled import Observer, PolledSource
 from features.errors import SourceRefusedError
 from features.sources.breaker import Breaker
 from features.sources.source import Complaint, Gathered, Source, add_up
@@ -50,7 +50,7 @@ Afterwards = Callable[[Source, int], Awaitable[bool]]
 """Does a piece of work with the source and its newest interval; tells whether there is more."""
 
 
-class Followed(AskedSource):
+class Followed(PolledSource):
     """One source; `step` does the next piece of work and says whether there is more at once."""
 
     def __init__(

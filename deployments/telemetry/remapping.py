@@ -43,7 +43,6 @@ _BY_PART_OF_LOGS = {
 _DEPLOYS = ("deploys", "deploy")
 ID_CHARACTERS = 12
 Parts = dict[str, Any]
-Asked = QueriedSource
 Rules = Mapping | LineRules | Table | Template | CandleMapping
 
 
@@ -130,24 +129,24 @@ def rules_of(config: SourceConfig) -> Rules | None:
             return None
 
 
-def mapping_of(config: Asked) -> Mapping | Table | Template | CandleMapping:
+def mapping_of(config: QueriedSource) -> Mapping | Table | Template | CandleMapping:
     """Give how what a source has becomes metrics, whatever the configuration calls it."""
     return config.query if isinstance(config, ClickhouseSource) else config.mapping
 
 
-def mapping_field(config: Asked) -> str:
+def mapping_field(config: QueriedSource) -> str:
     """Name the field of the configuration that holds the mapping."""
     return "query" if isinstance(config, ClickhouseSource) else "mapping"
 
 
-def mapping_id(config: Asked) -> str:
+def mapping_id(config: QueriedSource) -> str:
     """Name a mapping, in a word that can be typed."""
     rules = mapping_of(config).model_dump(mode="json")
     canonical = orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)
     return sha256(canonical).hexdigest()[:ID_CHARACTERS]
 
 
-def by_noted_mapping(config: Asked, noted: str) -> Asked | None:
+def by_noted_mapping(config: QueriedSource, noted: str) -> QueriedSource | None:
     """Give the source as it is by a mapping that was noted; None where that is no such mapping."""
     try:
         parts = config.model_dump(mode="json") | {mapping_field(config): orjson.loads(noted)}

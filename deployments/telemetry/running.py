@@ -23,10 +23,10 @@ from config_store.sources import (
 from config_store.sources import PrometheusSource as PrometheusConfig
 from deployments.telemetry.backfills import Backfills, can_be_asked_again
 from deployments.telemetry.building import (
-    asked_source,
     kafka_source,
     lines_source,
     log_source,
+    queried_source,
     samples_source,
 )
 from deployments.telemetry.consumed import ConsumedSource
@@ -118,7 +118,7 @@ class RunningSources:
         """Begin with a source; what clients post under its name needs no beginning."""
         match config:
             case PrometheusConfig() | ClickhouseConfig() | CandlesConfig():
-                source = asked_source(name, config, self._wall)
+                source = queried_source(name, config, self._wall)
                 self._follow(name, config, source, config.history_days)
             case LogsSource():
                 logs = log_source(name, config, self._redis, self._wall)

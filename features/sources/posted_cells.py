@@ -60,7 +60,7 @@ def check_count(rows: int) -> None:
 def entities(cells: Cells) -> tuple[list[str], Faults]:
     """Give the names, with those that are none."""
     faults = {
-        at: f"entity {shown(cell)} is not a name: 1 to 128 letters, digits and . _ : / -"
+        at: f"entity {quote(cell)} is not a name: 1 to 128 letters, digits and . _ : / -"
         for at, cell in enumerate(cells)
         if type(cell) is not str or _ENTITY.fullmatch(cell) is None
     }
@@ -75,7 +75,7 @@ def times(cells: Cells) -> tuple[list[float], Faults]:
         seconds = _seconds(cell)
         if seconds is None:
             faults[at] = (
-                f"ts {shown(cell)} is no time: give epoch seconds, epoch milliseconds, or ISO "
+                f"ts {quote(cell)} is no time: give epoch seconds, epoch milliseconds, or ISO "
                 "8601 with its zone, as in 2026-03-02T14:30:00Z"
             )
         found.append(seconds or 0.0)
@@ -93,7 +93,7 @@ def numbers(name: str, cells: Cells) -> tuple[list[float | None], Faults]:
         elif type(cell) is int:
             value = _float(cell)
         elif cell is not None:
-            faults[at] = f"{name} {shown(cell)} is no number; one that was not measured is null"
+            faults[at] = f"{name} {quote(cell)} is no number; one that was not measured is null"
         found.append(value)
     return found, faults
 
@@ -101,14 +101,14 @@ def numbers(name: str, cells: Cells) -> tuple[list[float | None], Faults]:
 def deploys(cells: Cells) -> tuple[list[bool], Faults]:
     """Give whether a deploy began, with those that are neither yes nor no."""
     faults = {
-        at: f"deploy {shown(cell)} is neither true nor false"
+        at: f"deploy {quote(cell)} is neither true nor false"
         for at, cell in enumerate(cells)
         if not (cell is None or (type(cell) in (bool, int, float) and cell in (0, 1)))
     }
     return [cell is not None and bool(cell) for cell in cells], faults
 
 
-def shown(cell: Any) -> str:
+def quote(cell: Any) -> str:
     """Quote a cell, shortened."""
     if cell is None:
         return "(none)"

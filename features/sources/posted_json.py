@@ -18,7 +18,7 @@ from features.sources.posted_cells import (
     check_count,
     check_names,
     check_needed,
-    shown,
+    quote,
 )
 
 # Of both together about a millisecond's work.
@@ -185,7 +185,7 @@ def _cut(columns: dict[str, list[Any]]) -> Iterator[Block]:
     if len(set(lengths.values())) > 1:
         name, other = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
         raise PostRefusedError(
-            name, f"it has {lengths[name]} values, but {shown(other)} has {lengths[other]}"
+            name, f"it has {lengths[name]} values, but {quote(other)} has {lengths[other]}"
         )
     rows = len(columns[NEEDED[0]])
     for at in range(0, rows, SLICE_ROWS):

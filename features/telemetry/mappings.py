@@ -40,7 +40,7 @@ _NAMES = frozenset(each.name for each in COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class ActiveMapping:
     """The mapping that a source measures by."""
 
     mapping: str
@@ -63,10 +63,10 @@ def endings(store: ColumnStore, after_ms: int, until_ms: int) -> list[int]:
     return [int(row["known_ms"]) for row in store.query(_ENDINGS, params)]
 
 
-def mapping_in_force(store: ColumnStore, source: str) -> InForce | None:
+def mapping_in_force(store: ColumnStore, source: str) -> ActiveMapping | None:
     """Tell by which mapping a source measures; None where none was noted."""
     found = store.query(_IN_FORCE, {"source": source})
-    return InForce(found[0]["mapping"], int(found[0]["known_ms"])) if found else None
+    return ActiveMapping(found[0]["mapping"], int(found[0]["known_ms"])) if found else None
 
 
 def note_mapping(

@@ -13,7 +13,7 @@ from config_store.running import RunningVersions
 from config_store.steering.state import SteeringState
 from config_store.steering.store import SteeringStore
 from config_store.steering.stored import StateCopy
-from deployments.gateway.steering.status import shown_steering
+from deployments.gateway.steering.status import describe_steering
 from launch.archive_command import opened_redis
 from launch.command import read_settings
 from launch.errors import LaunchError
@@ -74,7 +74,7 @@ async def steering(settings: Settings, now: float) -> dict[str, Any]:
         except ConfigError as error:
             raise LaunchError(str(error)) from None
         replicas = await RunningVersions(redis).all()
-        return shown_steering(state, replicas, now).model_dump(mode="json")
+        return describe_steering(state, replicas, now).model_dump(mode="json")
 
 
 def _mended(copied: SteeringState | None, *, runs: bool) -> str:

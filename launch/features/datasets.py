@@ -47,7 +47,7 @@ def dataset_query(spine: Path, features: list[str], sample: int) -> Body:
 async def make(client: httpx.AsyncClient, query: Body, out: Path) -> list[str]:
     """Have a set made; gives lines that tell what it has."""
     with Progress().bar("Making the training set") as share:
-        certificate = await make_dataset(client, query, out, _shown(share))
+        certificate = await make_dataset(client, query, out, _as_progress(share))
     certificate_of(out).write_bytes(orjson.dumps(certificate, option=orjson.OPT_INDENT_2))
     counts, proof = certificate["counts"], certificate["replay"]
     missing = sum(1 for each in counts["missing"].values() if each == counts["rows"])
@@ -76,7 +76,7 @@ async def verify(client: httpx.AsyncClient, file: Path, sample: int) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder) / "again.parquet"
         with Progress().bar("Making rows once more") as share:
-            await make_dataset(client, _query(before), again, _shown(share))
+            await make_dataset(client, _query(before), again, _as_progress(share))
         faults = differences(before, pq.read_table(again))
     if faults:
         return _unsound(file, faults)
@@ -142,5 +142,5 @@ def _read_certificate(file: Path) -> dict[str, Any]:
     return found
 
 
-def _shown(share: Callable[[float, str], None]) -> Callable[[int, int], None]:
+def _as_progress(share: Callable[[float, str], None]) -> Callable[[int, int], None]:
     return lambda done, of: share(done / max(of, 1), f"{done:,} of {of:,} rows")

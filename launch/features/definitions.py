@@ -55,8 +55,9 @@ async def define(settings: Settings, name: str, path: Path, now: datetime) -> st
     async with configuration(settings) as redis:
         why, models = f"the feature {name} is defined", settings.paths.models
         made = await change_document(redis, models, change, why, now)
+    described = made.describe(f"{name} is defined")
     return (
-        f"{made.told(f'{name} is defined')} Where there was a definition before, the new one is "
+        f"{described} Where there was a definition before, the new one is "
         "compared with it and is in force where it is within bounds; `ballast "
         "features list` shows what became of it."
     )
@@ -81,7 +82,7 @@ async def force(settings: Settings, name: str, now: datetime) -> str:
         models = settings.paths.models
         made = await change_document(redis, models, change, f"forced: {names}", now)
     what = f"In force, whatever they give: {names}"
-    return f"{made.told(what)} A later change is compared again."
+    return f"{made.describe(what)} A later change is compared again."
 
 
 def _refusal(name: str, decided: Decided) -> Refusal:

@@ -14,8 +14,8 @@ from config_store.sources import (
     SourceConfig,
 )
 from config_store.store import ConfigStore
-from deployments.telemetry.asked_once import INTERVALS, ask_server
 from deployments.telemetry.remapping import mapping_of
+from deployments.telemetry.sample import INTERVALS, sample_server
 from features.sources.source import Gathered
 from features.telemetry.tables import METRICS
 from launch.sources.change import configuration, source_of
@@ -45,7 +45,7 @@ async def check(settings: Settings, name: str, now: datetime) -> str:
     return await _as_the_platform_sees_it(settings, name, config)
 
 
-class Asked(NamedTuple):
+class CheckedSource(NamedTuple):
     """What a server gave of its newest intervals."""
 
     text: str
@@ -53,12 +53,12 @@ class Asked(NamedTuple):
     """Whether any metric had a value."""
 
 
-async def ask(name: str, config: QueriedSource, now: datetime) -> Asked:
+async def ask(name: str, config: QueriedSource, now: datetime) -> CheckedSource:
     """Ask a server for its newest intervals, and say what came."""
-    gathered = (await ask_server(name, config, now.timestamp)).gathered
+    gathered = (await sample_server(name, config, now.timestamp)).gathered
     values = gathered.telemetry.columns()
     measured = any(np.isfinite(values[metric]).any() for metric in METRICS)
-    return Asked("\n".join(_text(name, gathered, config)), measured)
+    return CheckedSource("\n".join(_text(name, gathered, config)), measured)
 
 
 def _text(name: str, gathered: Gathered, config: QueriedSource) -> Iterable[str]:

@@ -7,7 +7,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from config_store.sources import RemoteWriteSource
-from deployments.telemetry.asked_once import NEWEST_WRITES, newest_interval, newest_sample_ms
+from deployments.telemetry.sample import NEWEST_WRITES, newest_interval, newest_sample_ms
 from features.sources.entries import StreamSize
 from features.sources.remote_write.stream import SampleStream
 from features.sources.source import Gathered

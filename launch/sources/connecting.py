@@ -134,7 +134,7 @@ async def connect(settings: Settings, name: str, source: SourceConfig, now: date
     async with configuration(settings) as redis:
         what, models = f"{name} is connected", settings.paths.models
         made = await change_sources(redis, models, add(name, source), what, now)
-    return made.told(what)
+    return made.describe(what)
 
 
 def push_source(name: str, cadence_seconds: int) -> PushSource:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from config_store.sources import QueriedSource, SourceConfig, SourcesConfig
-from deployments.telemetry.remapping import Asked, mapping_field, mapping_id
+from deployments.telemetry.remapping import mapping_field, mapping_id
 from launch.document_change import Made
 from launch.errors import LaunchError
 from launch.sources.change import Change, change_sources, configuration, source_of
@@ -29,8 +29,9 @@ async def correct(settings: Settings, name: str, path: Path, now: datetime) -> s
         return _with(sources, name, changed)
 
     made = await _publish(settings, change, f"the mapping of {name} is corrected", now)
+    described = made.describe(f"The mapping of {name} is corrected")
     return (
-        f"{made.told(f'The mapping of {name} is corrected')} It is compared with the one in force "
+        f"{described} It is compared with the one in force "
         "and followed where it is within bounds; `ballast sources list` shows what became of it."
     )
 
@@ -44,7 +45,7 @@ async def force(settings: Settings, name: str, now: datetime) -> str:
 
     made = await _publish(settings, change, f"the mapping of {name} is forced", now)
     what = f"The mapping of {name} is followed, whatever it gives"
-    return f"{made.told(what)} A later change of it is compared again."
+    return f"{made.describe(what)} A later change of it is compared again."
 
 
 async def _publish(settings: Settings, change: Change, reason: str, now: datetime) -> Made:
@@ -52,7 +53,7 @@ async def _publish(settings: Settings, change: Change, reason: str, now: datetim
         return await change_sources(redis, settings.paths.models, change, reason, now)
 
 
-def _comparable(name: str, source: SourceConfig) -> Asked:
+def _comparable(name: str, source: SourceConfig) -> QueriedSource:
     if not isinstance(source, QueriedSource):
         raise LaunchError(
             f"{name} is of the kind {source.kind}: only of a prometheus, clickhouse or candles "

@@ -37,14 +37,14 @@ async def remove_source(settings: Settings, name: str, now: datetime) -> str:
     async with configuration(settings) as redis:
         what, models = f"{name} is removed", settings.paths.models
         made = await change_sources(redis, models, remove(name), what, now)
-    return f"{made.told(what)} What it gave is kept."
+    return f"{made.describe(what)} What it gave is kept."
 
 
 async def set_paused(settings: Settings, name: str, now: datetime, *, paused: bool) -> str:
     what = f"{name} is {'paused' if paused else 'resumed'}"
     change, models = pause(name, paused=paused), settings.paths.models
     async with configuration(settings) as redis:
-        return (await change_sources(redis, models, change, what, now)).told(what)
+        return (await change_sources(redis, models, change, what, now)).describe(what)
 
 
 async def states_by_name(settings: Settings) -> dict[str, dict[str, Any]] | str:

@@ -8,7 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from config_store.sources import LogsSource, PostedLogsSource
-from deployments.telemetry.asked_once import INTERVALS, read_interval, read_logs
+from deployments.telemetry.sample import INTERVALS, read_interval, read_logs
 from features.sources.logs.config import LineRules, LogRules
 from features.sources.logs.ends import read_ends
 from features.sources.logs.intervals import QUANTILES

@@ -10,7 +10,7 @@ from rich.text import Text
 from features.sources.prometheus.proposed import Chosen, Proposal
 from features.telemetry.columns import COLUMNS
 from launch.sources.consequences import follows
-from models.tail.buckets import Bucket, shown_within
+from models.tail.buckets import Bucket, find_bucket
 from models.tail.requests import QUANTILES
 
 SHOWN_ENTITIES = 12
@@ -127,5 +127,5 @@ def within_a_bucket(proposal: Proposal) -> dict[str, Bucket]:
         if chosen.metric in QUANTILES:
             for entity, value in chosen.newest.items():
                 quantiles[entity][chosen.metric] = value
-    found = {entity: shown_within(values) for entity, values in sorted(quantiles.items())}
+    found = {entity: find_bucket(values) for entity, values in sorted(quantiles.items())}
     return {entity: bucket for entity, bucket in found.items() if bucket is not None}

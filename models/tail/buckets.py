@@ -49,7 +49,7 @@ def usual_buckets(columns: Columns) -> dict[str, Bucket]:
     return found
 
 
-def shown_within(quantiles: Mapping[str, float]) -> Bucket | None:
+def find_bucket(quantiles: Mapping[str, float]) -> Bucket | None:
     """Give the bucket that one interval's quantiles lie within, by name; None where they do not."""
     columns = {name: np.array([value]) for name, value in quantiles.items()}
     if "p50_ms" not in columns:

@@ -5,12 +5,13 @@
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from observability.clickhouse.arrow import Column, Columns
 from observability.clickhouse.binding import Params
 
-__all__ = ["Clickhouse", "Column", "Columns", "Params"]
+__all__ = ["Clickhouse", "Column", "Columns", "Params", "open_store"]
 
 
 class Clickhouse(Protocol):
@@ -35,3 +36,15 @@ class Clickhouse(Protocol):
     def close(self) -> None:
         """Let go of the store; a second call does nothing."""
         ...
+
+
+def open_store(url: str | None, folder: Path) -> Clickhouse:
+    """Reach the server behind the URL; without one, open the folder in this process."""
+    if url is not None:
+        from observability.clickhouse.over_http import HttpClickhouse  # noqa: PLC0415 - one of two
+
+        return HttpClickhouse(url)
+    # chDB is a large library; only the process that owns the folder loads it.
+    from observability.clickhouse.embedded import EmbeddedClickhouse  # noqa: PLC0415 - see above
+
+    return EmbeddedClickhouse(folder)

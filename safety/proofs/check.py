@@ -18,8 +18,8 @@ from safety.proofs.reading import (
     draft_of,
     families_of,
     is_in_force,
-    refusals_beside,
     refusals_of,
+    refusals_outside_families,
 )
 
 NOTHING_KNOWN = ColumnsKnown()
@@ -54,7 +54,7 @@ def check_policy(
         for name, policy in checked.items()
         for each in _of_family(name, policy, known.get(name), active, prover)
     ]
-    found += [*refusals_beside(written), *_left_out(families, active)]
+    found += [*refusals_outside_families(written), *_left_out(families, active)]
     found += emergency_rules(written, active)
     found.sort(key=lambda each: _ORDER.index(each.grade))
     return Report(

@@ -39,7 +39,9 @@ def contradictions(
     )
     match verdict:
         case Proved():
-            yield _shown(family, smallest_core(family, judged, row, prover), row, {}, prover)
+            yield _show_contradiction(
+                family, smallest_core(family, judged, row, prover), row, {}, prover
+            )
         case Unknown():
             yield undecided(family, None, ABOUT, verdict)
         case Found():
@@ -127,14 +129,16 @@ def _not_kept_with(
 
     inputs = plainer(inputs, shows)
     fixed = _with(row, inputs)
-    return _shown(family, smallest_core(family, limits, fixed, prover), fixed, inputs, prover)
+    return _show_contradiction(
+        family, smallest_core(family, limits, fixed, prover), fixed, inputs, prover
+    )
 
 
 def _with(row: Row, given: Example) -> dict[str, Number]:
     return {name: number(given[name]) if name in given else each for name, each in row.items()}
 
 
-def _shown(
+def _show_contradiction(
     family: Family, core: Sequence[Held], row: Row, inputs: Example, prover: Prover
 ) -> Finding:
     """Show the contradiction by a row that keeps all of the core but one."""

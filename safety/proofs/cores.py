@@ -32,16 +32,16 @@ def smallest_core(family: Family, limits: Sequence[Held], row: Row, prover: Prov
 
 def is_impossible(family: Family, limits: Sequence[Held], row: Row, prover: Prover) -> bool:
     """Prove that no such row keeps all of these limits; False where that is not proved."""
-    return bool(_asked(family, limits, row, prover)[1] == z3.unsat)
+    return bool(_solve(family, limits, row, prover)[1] == z3.unsat)
 
 
 def row_that_keeps(family: Family, limits: Sequence[Held], row: Row, prover: Prover) -> Example:
     """Give a row that keeps these limits; an empty one where none is found."""
-    solver, answer = _asked(family, limits, row, prover)
+    solver, answer = _solve(family, limits, row, prover)
     return read(solver.model(), row) if answer == z3.sat else {}
 
 
-def _asked(
+def _solve(
     family: Family, limits: Sequence[Held], row: Row, prover: Prover
 ) -> tuple[z3.Solver, z3.CheckSatResult]:
     arithmetic, solver = Arithmetic(rounded=False), z3.SimpleSolver()

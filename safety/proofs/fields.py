@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from pydantic import Field
 
-from safety.columns import is_beside
+from safety.columns import is_context_column
 from safety.limits import Limit
 from safety.policy import FamilyPolicy
 from safety.proofs.findings import GRADES, Finding, Kind
@@ -45,7 +45,7 @@ def _of_limits(name: str, policy: FamilyPolicy) -> Iterator[Finding]:
 
 
 def _is_possible(policy: FamilyPolicy, column: str) -> bool:
-    return column in policy.outputs or is_beside(column, policy.outputs)
+    return column in policy.outputs or is_context_column(column, policy.outputs)
 
 
 def limits_by_path(policy: FamilyPolicy) -> Iterator[tuple[str, Limit]]:

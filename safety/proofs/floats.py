@@ -185,7 +185,7 @@ class Arithmetic:
             return Number(constant(0.0), either(number.nan, infinite), whole=True)
         exact = constant(factor) * number.real
         whole = number.whole and factor.is_integer()
-        real = self._product(exact, factor) if not whole else self._whole(exact)
+        real = self._product(exact, factor) if not whole else self._round_whole(exact)
         above, below = number.above, number.below
         if factor < 0:
             above, below = below, above
@@ -206,7 +206,7 @@ class Arithmetic:
     def minus(self, first: Number, second: Number) -> Number:
         exact = first.real - second.real
         whole = first.whole and second.whole
-        real = self._whole(exact) if whole else self._rounded(exact, digits_lost=False)
+        real = self._round_whole(exact) if whole else self._rounded(exact, digits_lost=False)
         high, low = self._overflows(exact, first, second)
         nan = either(
             first.nan, second.nan, both(first.above, second.above), both(first.below, second.below)
@@ -247,13 +247,13 @@ class Arithmetic:
 
     def _sum(self, exact: z3.ArithRef, number: Number, margin: float) -> z3.ArithRef:
         if number.whole and margin.is_integer():
-            return self._whole(exact)
+            return self._round_whole(exact)
         real = self._rounded(exact, digits_lost=False)
         if self.rounded:
             self.facts.append(z3.Implies(_fits(exact, number.real, margin), real == exact))
         return real
 
-    def _whole(self, exact: z3.ArithRef) -> z3.ArithRef:
+    def _round_whole(self, exact: z3.ArithRef) -> z3.ArithRef:
         """Round a whole number: below 2 to the 53rd there is nothing to round."""
         real = self._rounded(exact, digits_lost=False)
         if self.rounded:

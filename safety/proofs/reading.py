@@ -68,15 +68,15 @@ def refusals_of(name: str, written: object) -> Iterator[Finding]:
             yield _refused(name, written, each)
 
 
-def refusals_beside(written: object) -> Iterator[Finding]:
-    """Give what is refused of a policy beside its families."""
+def refusals_outside_families(written: object) -> Iterator[Finding]:
+    """Give what is refused of a policy, its families left out."""
     policy = policy_in(written)
-    beside = policy | {"families": {}} if isinstance(policy, dict) else policy
+    without = policy | {"families": {}} if isinstance(policy, dict) else policy
     try:
-        SafetyPolicy.model_validate(beside)
+        SafetyPolicy.model_validate(without)
     except ValidationError as error:
         for each in error.errors(include_url=False):
-            yield _refused("", beside, each)
+            yield _refused("", without, each)
 
 
 def _refused(family: str, written: object, error: Mapping[str, Any]) -> Finding:

@@ -40,7 +40,7 @@ def judged_row(family: Family, *, known_inputs: bool = False) -> dict[str, Numbe
     """Give a row of all columns that limits read; an output that is no number never leaves."""
     policy = family.policy
     row = {name: finite(name) if known_inputs else anything(name) for name in policy.inputs}
-    row |= {name: anything(name) for name in policy.beside()}
+    row |= {name: anything(name) for name in policy.context_columns()}
     return row | {name: finite(name) for name in policy.outputs}
 
 

@@ -37,7 +37,9 @@ def breaks(arithmetic: Arithmetic, policy: FamilyPolicy, held: Held, row: Row) -
     if limit is None:
         return z3.Not(z3.And(*(row[name].finite for name in held.columns)))
     broken = _breach(arithmetic, limit, row)
-    spoken_of = [each for each in (*limit.governs(), *limit.against()) if is_beside(policy, each)]
+    spoken_of = [
+        each for each in (*limit.governs(), *limit.against()) if may_be_missing(policy, each)
+    ]
     there = z3.And(*(row[each].finite for each in spoken_of)) if spoken_of else None
     broken = broken if there is None else z3.And(broken, there)
     return broken if limit.when is None else z3.And(broken, holds(policy, limit.when, row))
@@ -49,7 +51,7 @@ def is_broken(policy: FamilyPolicy, held: Held, row: Mapping[str, float]) -> boo
     return bool(z3.is_true(z3.simplify(breaks(Arithmetic(rounded=False), policy, held, numbers))))
 
 
-def is_beside(policy: FamilyPolicy, column: str) -> bool:
+def may_be_missing(policy: FamilyPolicy, column: str) -> bool:
     """Tell whether a row may lack the column, and a limit that is about it then says nothing."""
     return column not in policy.inputs and column not in policy.outputs
 

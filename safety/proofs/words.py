@@ -13,10 +13,10 @@ def in_words(limit: Limit | None, rule: Rule) -> str:
     if limit is None:
         return f"{rule.field} is a number ({rule.level})"
     when = "" if limit.when is None else f" when {condition_in_words(limit.when)}"
-    return f"{_asked(limit)}{when} ({limit.level})"
+    return f"{_limit_in_words(limit)}{when} ({limit.level})"
 
 
-def _asked(limit: Limit) -> str:
+def _limit_in_words(limit: Limit) -> str:
     match limit:
         case Range():
             return _range(limit)

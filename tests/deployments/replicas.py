@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Self
 
-from deployments.runtime.transport.answering import Handler
+from deployments.runtime.transport.call import Handler
 from deployments.runtime.transport.replica_directory import Listing
 from deployments.runtime.transport.tcp.channel import Channel
 from deployments.runtime.transport.tcp.exchange import Exchange

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from config_store.steering.shares import place
+from config_store.steering.rollouts.shares import place
 from tests.live.conftest import PATIENCE_SECONDS, Live, answer_of, answered, eventually
 from tests.live.load import BODIES
 from tests.waiting import until

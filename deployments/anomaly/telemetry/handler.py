@@ -9,9 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from deployments.anomaly.alarm_budget import DAY
-from deployments.anomaly.handler import Stream
 from deployments.anomaly.record import Event
 from deployments.anomaly.regime import RegimeHandler
+from deployments.anomaly.stream import Stream
 from deployments.anomaly.telemetry.keys import KIND
 from deployments.runtime.state.handler import Reply
 from models.anomaly.streams import RegimeAnswers

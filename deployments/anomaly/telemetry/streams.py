@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from config_store.document import StreamsConfig
-from deployments.anomaly.handler import Stream
 from deployments.anomaly.operations import ObserveNumbers
+from deployments.anomaly.stream import Stream
 from deployments.anomaly.telemetry.handler import EvenBudget
 from deployments.anomaly.telemetry.keys import KIND, key_of, parts_of
 from deployments.anomaly.telemetry.rows import MOST_TOGETHER, Row

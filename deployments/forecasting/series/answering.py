@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from deployments.forecasting.series.grid import Asked
+from deployments.forecasting.series.grid import SeriesOnGrid
 from deployments.runtime.batch import Columns, Detail, Prediction, Refusal
 from models.errors import ModelError
 from models.forecasting.local.answer import forecast_series
@@ -30,13 +30,13 @@ def refused(why: str, field: str) -> Forecasted:
     return {"refusal": {"code": "invalid", "message": message, "fields": {field: why}}}
 
 
-def forecast(asked: Asked, field: str) -> Forecasted:
+def forecast(series: SeriesOnGrid, field: str) -> Forecasted:
     """Forecast one series; the same to the bit whatever is asked beside it."""
     try:
-        found = forecast_series(asked.question)
+        found = forecast_series(series.question)
     except ModelError as why:
         return refused(str(why), field)
-    return {"detail": _detail(found, asked)}
+    return {"detail": _detail(found, series)}
 
 
 @cache
@@ -59,35 +59,35 @@ def prediction_of(rows: Sequence[Forecasted], version: str) -> Prediction:
     return Prediction(columns, MODEL, version, details, refusals)
 
 
-def _detail(found: LocalForecast, asked: Asked) -> Detail:
-    levels = asked.question.levels
+def _detail(found: LocalForecast, series: SeriesOnGrid) -> Detail:
+    levels = series.question.levels
     lower = np.where(np.isnan(found.lower), -FARTHEST, found.lower)
     upper = np.where(np.isnan(found.upper), FARTHEST, found.upper)
     ends = list(zip(levels, lower.tolist(), upper.tolist(), strict=True))
     level, lowest, highest = ends[-1]
     data: dict[str, Any] = {
-        "ts": asked.ts,
+        "ts": series.ts,
         "value": found.point.tolist(),
         "lower": lowest,
         "upper": highest,
         "level": level,
         "inner": [{"level": each, "lower": low, "upper": high} for each, low, high in ends[:-1]],
-        "said": _describe(found, asked),
+        "said": _describe(found, series),
     }
     return {"data": data, "interval": {"level": level}}
 
 
-def _describe(found: LocalForecast, asked: Asked) -> dict[str, Any]:
+def _describe(found: LocalForecast, series: SeriesOnGrid) -> dict[str, Any]:
     held = found.coverage
     return {
-        "model": asked.question.model,
+        "model": series.question.model,
         "weights": found.weights,
         "seasons": list(found.seasons),
         "coverage_so_far": None
         if held is None
         else [
             {"level": level, "coverage": share}
-            for level, share in zip(asked.question.levels, held, strict=True)
+            for level, share in zip(series.question.levels, held, strict=True)
         ],
         "coverage_points": found.coverage_points,
         "interval_reason": found.interval_reason,

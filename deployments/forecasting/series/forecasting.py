@@ -21,7 +21,7 @@ from deployments.forecasting.series.answering import (
     refused,
     warm,
 )
-from deployments.forecasting.series.grid import Asked, asked_of, asked_of_metric
+from deployments.forecasting.series.grid import SeriesOnGrid, lay_metric_on_grid, lay_on_grid
 from deployments.forecasting.series.metrics import Wanted
 from deployments.forecasting.series.operations import ForecastSeries
 from deployments.history.questions import MetricSteps
@@ -64,7 +64,7 @@ class SentQuestion(TypedDict):
 class Ready(NamedTuple):
     """A row that can be forecast, and the field of its body to name where it cannot."""
 
-    asked: Asked
+    series: SeriesOnGrid
     field: str
 
 
@@ -94,7 +94,7 @@ class SeriesForecasting:
         await self._helper.close()
 
     async def _forecast(self, rows: Sequence[Ready]) -> list[Forecasted]:
-        if sum(cost_ms(each.asked.question) for each in rows) > LONG_MS:
+        if sum(cost_ms(each.series.question) for each in rows) > LONG_MS:
             if self._aside_is_warm:
                 try:
                     return await self._forecast_aside(rows)
@@ -148,7 +148,7 @@ def forecast_sent(row: SentQuestion | None) -> Forecasted | None:
         None if special is None else np.frombuffer(base64.b64decode(special), dtype=np.bool_),
         -inf if row["least"] is None else row["least"],
     )
-    return forecast(Asked(question, row["ts"]), row["field"])
+    return forecast(SeriesOnGrid(question, row["ts"]), row["field"])
 
 
 def _ready(
@@ -161,14 +161,16 @@ def _ready(
         return _UNREAD
     field = "metric" if wanted is not None else "ts" if row["ts"] is not None else "values"
     try:
-        asked = asked_of(row) if wanted is None else asked_of_metric(row, *histories[wanted], now)
+        series = (
+            lay_on_grid(row) if wanted is None else lay_metric_on_grid(row, *histories[wanted], now)
+        )
     except ModelError as why:
         return refused(str(why), field)
-    return Ready(asked, "values" if field == "ts" else field)
+    return Ready(series, "values" if field == "ts" else field)
 
 
-def _sent(asked: Asked, field: str) -> SentQuestion:
-    question = asked.question
+def _sent(series: SeriesOnGrid, field: str) -> SentQuestion:
+    question = series.question
     special = question.special
     return {
         "values": base64.b64encode(question.values.tobytes()).decode(),
@@ -179,6 +181,6 @@ def _sent(asked: Asked, field: str) -> SentQuestion:
         "model": question.model,
         "special": None if special is None else base64.b64encode(special.tobytes()).decode(),
         "least": None if question.least == -inf else question.least,  # JSON has no infinity
-        "ts": asked.ts,
+        "ts": series.ts,
         "field": field,
     }

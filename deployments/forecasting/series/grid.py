@@ -21,14 +21,14 @@ _LATELY, _FINER = 500, 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question, and when its steps to come begin."""
+class SeriesOnGrid:
+    """A series as models take it, and when its steps to come begin."""
 
     question: Question
     ts: list[int] | None
 
 
-def asked_of(row: ForecastSeries) -> Asked:
+def lay_on_grid(row: ForecastSeries) -> SeriesOnGrid:
     """Lay a request's values on an even grid; raises TrainingDataError where they lie on none."""
     values = np.array(row["values"], dtype=np.float64)
     cadence = Cadence.parse(row["frequency"]) if row["frequency"] is not None else None
@@ -40,9 +40,9 @@ def asked_of(row: ForecastSeries) -> Asked:
     return _question(row, values, None if start is None else int(start), cadence)
 
 
-def asked_of_metric(
+def lay_metric_on_grid(
     row: ForecastSeries, ts: npt.NDArray[np.int64], values: FloatArray, now: float
-) -> Asked:
+) -> SeriesOnGrid:
     """Lay a metric's history on an even grid that ends with the last whole step before now.
 
     Sources come and go, each with its own cadence: what lies in one step is averaged. What a
@@ -86,7 +86,7 @@ def _timed(
     values: FloatArray,
     ts: npt.NDArray[np.int64] | FloatArray,
     cadence: Cadence | None,
-) -> Asked:
+) -> SeriesOnGrid:
     whole = np.rint(ts).astype(np.int64)
     if cadence is None:
         cadence = Cadence.found_in(whole)
@@ -102,7 +102,7 @@ def _timed(
 
 def _question(
     row: ForecastSeries, values: FloatArray, first: int | None, cadence: Cadence
-) -> Asked:
+) -> SeriesOnGrid:
     ahead = np.arange(len(values), len(values) + row["horizon"])
     ts = None if first is None else cadence.times(first, ahead)
     question = Question(
@@ -114,7 +114,7 @@ def _question(
         _special(row, len(values), first, cadence),
         _least(row),
     )
-    return Asked(question, ts)
+    return SeriesOnGrid(question, ts)
 
 
 def _least(row: ForecastSeries) -> float:

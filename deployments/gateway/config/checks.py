@@ -53,7 +53,10 @@ def _reads_back(document: ConfigDocument) -> Faults:
     except BadDocumentError as error:
         return error.faults
     if again.config_hash != document.config_hash:
-        return {"document": "it is another one once it was written and read: report this"}
+        return {
+            "document": "it is another one after it was written and read again: this is a fault of "
+            "Ballast, report it"
+        }
     return {}
 
 

@@ -66,7 +66,7 @@ class PolicyChecks:
             found = await process.do("check_policy", **asked)
         except HelperLostError as lost:
             raise UnavailableError(
-                f"The check came to no end: {lost}. Nothing is decided about the policy"
+                f"The check did not finish: {lost}. Nothing is decided about the policy"
             ) from lost
         finally:
             await process.close()

@@ -6,7 +6,7 @@ from config_store.changes.rebase import rebased
 from config_store.errors import RefusedChangeError
 from config_store.steering.changes import life_of, listed
 from config_store.steering.commands import Actor
-from config_store.steering.deploys import parting
+from config_store.steering.rollouts.deploys import parting
 from config_store.steering.state import VersionLife
 from deployments.gateway.config.changes import ConfigChanges
 

@@ -1,4 +1,4 @@
-"""Answers questions for features: out of memory or with one question to Redis, by column."""
+"""Reads vectors of features: from memory, or with one request to Redis; and writes them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,17 +10,15 @@ from redis.asyncio import Redis
 
 from config_store.document import FeatureConfig
 from deployments.api.errors import InvalidError, NotFoundError, UnavailableError
-from deployments.api.features import MOST_VALUES, FeatureShown, VectorsQuery
+from deployments.api.features import MOST_VALUES, VectorsQuery
 from deployments.definitions.in_force import (
+    ActiveDefinition,
     Decided,
-    InForce,
     catalogue_in_force,
     definitions_key,
 )
 from deployments.gateway.features.written_rows import WrittenRows
 from features.definitions.catalogue import Catalogue
-from features.definitions.definition import Calendar, Definition, Function, Judged, Live, Window
-from features.definitions.expression import Expression
 from features.errors import UnknownFeaturesError
 from features.vectors.kept import KeptVectors
 from features.vectors.published import PublishedVectors
@@ -39,9 +37,9 @@ class FeatureReader:
     ) -> None:
         self.vectors = KeptVectors(PublishedVectors(redis), clock, refresh_seconds)
         self.decided: Decided | None = None
-        """Which definitions are in force, as the history told it last."""
+        """Which definitions are in force, as the history decided last."""
         self._redis = redis
-        self._told: bytes | None = None
+        self._decided_bytes: bytes | None = None
         self._config: FeatureConfig | None = None
         self._catalogue = Catalogue()
         self._readings: dict[tuple[str, ...], Reading] = {}
@@ -56,59 +54,59 @@ class FeatureReader:
 
     async def refresh_definitions(self) -> None:
         """Learn which definitions are in force."""
-        told: Any = await self._redis.get(definitions_key(self._redis))
-        if told == self._told:
+        stored: Any = await self._redis.get(definitions_key(self._redis))
+        if stored == self._decided_bytes:
             return
-        decided, self._told = Decided.read(told), told
+        decided, self._decided_bytes = Decided.read(stored), stored
         if _named(decided) != _named(self.decided):
             self._config = None  # they are put together anew
         self.decided = decided
 
-    async def one(
+    async def read_one(
         self, config: FeatureConfig, entity: str, names: Sequence[str], now: float
     ) -> bytes:
         """Write an entity's vector; raises NotFoundError where there is none."""
         reading = self._reading(config, names)
-        found = await self._found([entity])
+        found = await self._read_stored([entity])
         if found == [None]:
             raise NotFoundError(
                 f"There are no features of an entity {entity!r}: nothing was measured of it in "
                 "the last 7 days. GET /entities lists those that are known"
             )
-        return _json(one(entity, reading.read(found, now)))
+        return _json(_as_vector(entity, reading.read(found, now)))
 
-    async def many(self, config: FeatureConfig, query: VectorsQuery, now: float) -> bytes:
+    async def read_many(self, config: FeatureConfig, query: VectorsQuery, now: float) -> bytes:
         """Write several entities' vectors; refuses too much at once."""
         reading = self._reading(config, query.features)
         if len(query.entities) * len(reading.names) > MOST_VALUES:
             raise InvalidError(
-                "Too much is asked for at once",
+                "The request asks for too many values",
                 {
                     "features": f"{len(query.entities)} entities with {len(reading.names)} "
                     f"features are more than {MOST_VALUES} values: ask in parts"
                 },
             )
-        found = await self._found(query.entities)
+        found = await self._read_stored(query.entities)
         if query.answer == "columns":
-            return _json(columns(query.entities, reading.read(found, now)))
+            return _json(_as_columns(query.entities, reading.read(found, now)))
         return self._rows.answer(reading, query.entities, found, now)
 
     def _reading(self, config: FeatureConfig, names: Sequence[str]) -> Reading:
         """Refuse names that nobody defined; what they mean is worked out once."""
-        catalogue, asked = self.catalogue(config), tuple(names)
-        known = self._readings.get(asked)
+        catalogue, wanted = self.catalogue(config), tuple(names)
+        known = self._readings.get(wanted)
         if known is None:
             try:
-                known = Reading(catalogue, catalogue.known(asked))
+                known = Reading(catalogue, catalogue.known(wanted))
             except UnknownFeaturesError as unknown:
                 fields = {"features": str(unknown)}
                 raise InvalidError("A feature does not exist", fields) from unknown
             while len(self._readings) >= MOST_READINGS:
                 del self._readings[next(iter(self._readings))]
-            self._readings[asked] = known
+            self._readings[wanted] = known
         return known
 
-    async def _found(self, entities: Sequence[str]) -> list[Stored | None]:
+    async def _read_stored(self, entities: Sequence[str]) -> list[Stored | None]:
         try:
             return await self.vectors.read(entities)
         except REDIS_AWAY as away:
@@ -117,58 +115,11 @@ class FeatureReader:
             ) from away
 
 
-def _named(decided: Decided | None) -> dict[str, InForce]:
+def _named(decided: Decided | None) -> dict[str, ActiveDefinition]:
     return {} if decided is None else decided.named
 
 
-def shown(catalogue: Catalogue, decided: Decided | None) -> list[FeatureShown]:
-    """Write the definitions as clients see them."""
-    told = decided or Decided()
-    return [
-        FeatureShown(
-            name=name,
-            kind=each.kind,
-            type=each.type,
-            unit=each.unit,
-            low=each.low if math.isfinite(each.low) else None,
-            high=each.high if math.isfinite(each.high) else None,
-            ttl_seconds=catalogue.ttl_seconds(name),
-            version=catalogue.versions[name],
-            source=list(each.source),
-            how=how(each),
-            owner=each.owner,
-            description=each.description,
-            held_back=None if (held := told.refusal(name)) is None else held.of(name),
-            health=told.health.get(name),
-        )
-        for name, each in catalogue.by_name.items()
-    ]
-
-
-def how(definition: Definition) -> str:
-    """Say in words how a feature is computed."""
-    match definition.computed:
-        case Expression(text=text):
-            words = text
-        case Function(path=path, sha256=digest):
-            words = f"function {path}" + (f", of the module {digest[:12]}" if digest else "")
-        case Live(column=column, instead=instead):
-            words = f"{column} of the newest interval" + (
-                f"; where it was not measured, of {' and '.join(instead)}" if instead else ""
-            )
-        case Window(column=column, statistic=statistic, quantile=quantile) as window:
-            which = f"{statistic} {quantile:g}" if quantile else statistic
-            words = f"{which} of {column} over {window.seconds} s, every {window.step_seconds} s"
-        case Calendar(function=function):
-            words = f"{function} of the entity's exchange or time zone, every minute"
-        case Judged():
-            words = "what the streams of the entity's metrics said of the interval before"
-        case baseline:
-            words = f"{baseline.measure} over {baseline.seconds} s, every {baseline.step_seconds} s"
-    return words
-
-
-def one(entity: str, found: Features) -> dict[str, Any]:
+def _as_vector(entity: str, found: Features) -> dict[str, Any]:
     """Write one entity's vector as clients see it."""
     cells = zip(
         found.names,
@@ -198,7 +149,7 @@ def _why(value: float, *, outside: bool) -> str | None:
     return "missing" if math.isnan(value) else None
 
 
-def columns(entities: Sequence[str], found: Features) -> dict[str, Any]:
+def _as_columns(entities: Sequence[str], found: Features) -> dict[str, Any]:
     """Write several entities' vectors as clients see them, a column a feature."""
     parts = {
         "values": found.values,

@@ -49,7 +49,7 @@ class VectorsQuestions:
             query = VectorsQuery.model_validate_json(raw)
         except ValidationError as refusal:
             raise InvalidError(UNFIT, fields_of(refusal.errors())) from refusal
-        return await self._features.many(self._active().document.features, query, self._wall())
+        return await self._features.read_many(self._active().document.features, query, self._wall())
 
 
 class VectorsPath:

@@ -48,12 +48,12 @@ def _of_steering(replica: Replica, steered: SteeredChoice) -> Iterator[str]:
     if replica.steering.lags:
         yield (
             f"The steering state has not been read for {replica.steering.age_seconds:.0f} "
-            "s: this gateway goes by what it knew then, and the front asks others before it"
+            "s: this gateway uses the state that it read last, and HAProxy prefers other gateways"
         )
     if (behind := steered.behind_seconds) > UP_TO_DATE_SECONDS:
         yield (
-            f"This gateway has answered by an older steering state for {behind:.0f} s, and the "
-            f"front asks others before it: {steered.why_behind()}"
+            f"This gateway has used an older steering state for {behind:.0f} s, and HAProxy "
+            f"prefers other gateways: {steered.why_behind()}"
         )
     state = replica.steering.value
     if state is not None and (emergency := state.emergency) is not None:

@@ -17,9 +17,9 @@ from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.errors import MethodNotAllowedError, RefusedError
 from deployments.api.front_ids import decisions_of, given_id
 from deployments.gateway.admission.admission import Admission
-from deployments.gateway.bodies.own import reads_its_own
 from deployments.gateway.bodies.reader import GONE, BodyReader, ClientGoneError, read_body
 from deployments.gateway.bodies.room import BodyPermit
+from deployments.gateway.bodies.routes import is_read_by_its_route
 from deployments.gateway.ingress.one_write import Header, in_pieces, send_at_once
 from deployments.gateway.lanes.lanes import Lanes
 from deployments.gateway.large_requests.answers import (
@@ -158,7 +158,7 @@ class InferenceIngress:
             self.takes(scope)
             or scope["path"].removeprefix(V1).startswith(LOOKUPS)
             or scope["path"] == UP_TO_DATE
-            or reads_its_own(scope)  # Serve would read it to its end first, however large it is
+            or is_read_by_its_route(scope)  # Serve would first read all of it, however large it is
         )
 
     def takes(self, scope: Scope) -> bool:

@@ -5,7 +5,7 @@ batch takes all that wait, so batches grow with the load and the hops are shared
 
 A request of many rows travels beside them in slices, one after another, so that short requests get
 their turn between two slices at every stage; while others ask, there is a rest after each slice
-(turns.py). Owners, that is API keys, take turns in both.
+(large_requests/turns.py). Owners, that is API keys, take turns in both.
 
 A batch has rows of one version alone: where the next request has another, it waits for the next
 batch, and those behind it with it. A rollout's candidate would so cut every batch short: its rows
@@ -19,12 +19,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from deployments.api.errors import OverloadedError
+from deployments.api.errors import LateError, OverloadedError
 from deployments.gateway.lanes.expiry import Expiry
 from deployments.gateway.lanes.fair_queue import FairQueue, have_room
 from deployments.gateway.large_requests.turns import Turns
 
-LATE = "The request's deadline has passed: try again"
 # Requests of many rows that may wait; each is up to the largest body.
 MOST_LONG_REQUESTS = 8
 
@@ -76,7 +75,7 @@ class _Request(Generic[Row, Result]):
         return self.answered.done()
 
     def expire(self) -> None:
-        self.fail(OverloadedError(LATE))
+        self.fail(LateError())
 
     def finish(self, results: Sequence[Result | Exception]) -> None:
         if not self.answered.done():  # its client may have gone away
@@ -108,7 +107,7 @@ class Lane(Generic[Row, Result]):
         self.limits = limits
         self._short: FairQueue[_Request[Row, Result]] = FairQueue()
         # Those that are not empty.
-        self._beside: dict[int, FairQueue[_Request[Row, Result]]] = {}
+        self._numbered: dict[int, FairQueue[_Request[Row, Result]]] = {}
         self._asked = 0
         self._long: FairQueue[_Request[Row, Result]] = FairQueue()
         self._long_rows = 0
@@ -130,7 +129,7 @@ class Lane(Generic[Row, Result]):
 
     @property
     def _short_rows(self) -> int:
-        return self._short.weight + sum(each.weight for each in self._beside.values())
+        return self._short.weight + sum(each.weight for each in self._numbered.values())
 
     def starts_at_once(self) -> bool:
         """Tell whether a request that comes now is sent now, and shares its batch with none."""
@@ -143,7 +142,7 @@ class Lane(Generic[Row, Result]):
         owner: str = "",
         version: int = 0,
         *,
-        beside: int = 0,
+        queue_number: int = 0,
     ) -> "asyncio.Future[Sequence[Result | Exception]]":
         """Queue the rows of one request; the future holds one result a row, in order.
 
@@ -164,7 +163,7 @@ class Lane(Generic[Row, Result]):
             self._queue_long(request)
             self._dispatch_slice()
         else:
-            self._queue(beside).add(owner, request, len(rows))
+            self._queue(queue_number).add(owner, request, len(rows))
             self._dispatch()
         return request.answered
 
@@ -177,10 +176,10 @@ class Lane(Generic[Row, Result]):
     def _check_room(self, rows: Sequence[Row], owner: str, *, long: bool) -> None:
         if long:
             room = self._long.has_room(owner, 1, MOST_LONG_REQUESTS)
-        elif not self._beside:
+        elif not self._numbered:
             room = self._short.has_room(owner, len(rows), self.limits.max_waiting_rows)
         else:
-            queues, bound = (self._short, *self._beside.values()), self.limits.max_waiting_rows
+            queues, bound = (self._short, *self._numbered.values()), self.limits.max_waiting_rows
             room = have_room(queues, owner, len(rows), bound)
         if not room:
             self.refused_rows += len(rows)
@@ -192,7 +191,7 @@ class Lane(Generic[Row, Result]):
             )
 
     def _dispatch(self) -> None:
-        while (self._short or self._beside) and self._may_send():
+        while (self._short or self._numbered) and self._may_send():
             requests = self._take()
             if not requests:  # all of this version were late, or gone
                 continue
@@ -248,17 +247,17 @@ class Lane(Generic[Row, Result]):
                 taken.append(request)
                 rows += size
         if number and not queue:
-            del self._beside[number]
+            del self._numbered[number]
         return taken
 
     def _queue(self, number: int) -> FairQueue[_Request[Row, Result]]:
-        return self._beside.setdefault(number, FairQueue()) if number else self._short
+        return self._numbered.setdefault(number, FairQueue()) if number else self._short
 
     def _next_queue(self) -> tuple[int, FairQueue[_Request[Row, Result]]]:
         """Give the queue whose next request came first, with its number; one of all has one."""
-        if not self._beside:
+        if not self._numbered:
             return 0, self._short
-        queues = [*self._beside.items(), *([(0, self._short)] if self._short else [])]
+        queues = [*self._numbered.items(), *([(0, self._short)] if self._short else [])]
         return min(queues, key=lambda each: each[1].peek().order)
 
     async def _carry(self, requests: list[_Request[Row, Result]]) -> None:

@@ -27,7 +27,7 @@ def limits_of(config: LaneConfig) -> LaneLimits:
     )
 
 
-class _Asked(NamedTuple):
+class _InferenceRequest(NamedTuple):
     """One request, as it came."""
 
     family: str
@@ -95,40 +95,40 @@ class Lanes:
         version = self._choice.active()
         if version is None:
             raise UnavailableError("No configuration has been loaded yet: is Redis up?")
-        asked = family, bodies, principal, received, request_id, decision_ids
+        given = family, bodies, principal, received, request_id, decision_ids
         if self._choice.rollout is not None:
-            return await self._ask_in_rollout(_Asked(*asked))
-        found = await self._queue(*asked, version)
+            return await self._ask_in_rollout(_InferenceRequest(*given))
+        found = await self._queue(*given, version)
         return [_answer_of(each, family, request_id) for each in found]
 
-    async def _ask_in_rollout(self, asked: _Asked) -> Sequence[Answered]:
+    async def _ask_in_rollout(self, request: _InferenceRequest) -> Sequence[Answered]:
         # Before the answer is known: whether it has a partner must not depend on how long it took.
         candidate, begun = self._choice.shadow, self.now()
-        if candidate is None or not self._shadow_takes(asked):
-            return await self._answers(asked)
+        if candidate is None or not self._shadow_takes(request):
+            return await self._answers(request)
         try:
-            answers = await self._answers(asked)
+            answers = await self._answers(request)
         finally:
-            self.shadows.let_go(asked.family)
+            self.shadows.let_go(request.family)
         # What was before the lane is in the times of both answers.
-        received = self.now() - (begun - asked.received)
-        who = asked.principal, asked.request_id
-        self.shadows.offer(asked.family, asked.bodies, answers, *who, received, candidate)
+        received = self.now() - (begun - request.received)
+        who = request.principal, request.request_id
+        self.shadows.offer(request.family, request.bodies, answers, *who, received, candidate)
         return answers
 
-    async def _answers(self, asked: _Asked) -> Sequence[Answered]:
-        parts = self._choice.split(FAMILIES[asked.family], asked.bodies)
+    async def _answers(self, request: _InferenceRequest) -> Sequence[Answered]:
+        parts = self._choice.split(FAMILIES[request.family], request.bodies)
         if len(parts) == 1:  # as of every request of one row: a gather would be a task more
-            found = await self._part(asked, parts[0])
+            found = await self._part(request, parts[0])
         else:
-            found = await self._in_parts(asked, parts)
-        return [_answer_of(each, asked.family, asked.request_id) for each in found]
+            found = await self._in_parts(request, parts)
+        return [_answer_of(each, request.family, request.request_id) for each in found]
 
-    def _shadow_takes(self, asked: _Asked) -> bool:
+    def _shadow_takes(self, request: _InferenceRequest) -> bool:
         """Tell whether the candidate answers too: neither this nor its answer waits for others."""
-        if self.by_family[asked.family].starts_at_once():
-            return self.shadows.takes(asked.family, len(asked.bodies))
-        self.shadows.drop(asked.family, len(asked.bodies))
+        if self.by_family[request.family].starts_at_once():
+            return self.shadows.takes(request.family, len(request.bodies))
+        self.shadows.drop(request.family, len(request.bodies))
         return False
 
     def _queue(
@@ -141,27 +141,27 @@ class Lanes:
         decision_ids: Sequence[str],
         version: Version,
         *,
-        beside: int = 0,
+        queue_number: int = 0,
     ) -> asyncio.Future[Sequence[Answered | Exception]]:
         """Put rows that one version answers into their lane."""
         deadline = received + version.document.serving.of(family).deadlines.request_ms / 1000
-        asked = principal, received, deadline, request_id, version
+        common = principal, received, deadline, request_id, version
         if decision_ids:
             pairs = zip(bodies, decision_ids, strict=True)
-            rows = [LaneRow(body, *asked, decision_id=each) for body, each in pairs]
+            rows = [LaneRow(body, *common, decision_id=each) for body, each in pairs]
         else:
-            rows = [LaneRow(body, *asked) for body in bodies]
+            rows = [LaneRow(body, *common) for body in bodies]
         lane, owner = self.by_family[family], principal.key_id
-        return lane.ask(rows, deadline, owner, version.number, beside=beside)
+        return lane.ask(rows, deadline, owner, version.number, queue_number=queue_number)
 
     async def _in_parts(
-        self, asked: _Asked, parts: Sequence[Part]
+        self, request: _InferenceRequest, parts: Sequence[Part]
     ) -> Sequence[Answered | Exception]:
         """Ask each version for its rows, and put the answers in the order of the request.
 
         Rows of a version that gives no answer have its error; an error of all is the request's.
         """
-        waits = [self._part(asked.take(each.rows), each) for each in parts]
+        waits = [self._part(request.take(each.rows), each) for each in parts]
         outcomes = await asyncio.gather(*waits, return_exceptions=True)
         failed = [each for each in outcomes if isinstance(each, BaseException)]
         if len(failed) == len(parts):
@@ -174,15 +174,15 @@ class Lanes:
                 raise outcome
             else:
                 found |= zip(part.rows, outcome, strict=True)
-        return [found[row] for row in range(len(asked.bodies))]
+        return [found[row] for row in range(len(request.bodies))]
 
-    async def _part(self, asked: _Asked, part: Part) -> Sequence[Answered | Exception]:
+    async def _part(self, request: _InferenceRequest, part: Part) -> Sequence[Answered | Exception]:
         """Ask one version for rows; count those that it leaves without an answer, or refuses."""
-        rows, version = len(asked.bodies), part.version
-        beside = version.number if part.compared else 0
+        rows, version = len(request.bodies), part.version
+        queue_number = version.number if part.compared else 0
         of = self._choice.step_of(version)
         try:
-            found = await self._queue(*asked, version, beside=beside)
+            found = await self._queue(*request, version, queue_number=queue_number)
         except Exception as error:
             is_lost = _is_ours(error)
             self._choice.count(of, rows, rows * is_lost, rows * (not is_lost))

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from access.keys import Principal
-from config_store.steering.unanswered import StepOf
+from config_store.steering.rollouts.unanswered import StepOf
 from config_store.store import Version
 from deployments.api.endpoint import FamilyBody
 from deployments.gateway.lanes.lane import Lane, LaneLimits

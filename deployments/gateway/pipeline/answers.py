@@ -45,7 +45,7 @@ class LaneRow(NamedTuple):
     # Which all stages answer it by, however long it waits.
     version: Version
     # The decision that it is answered beside, by a candidate that no client sees; else empty.
-    beside: str = ""
+    shadow_of: str = ""
     # The decision that it will be; "" where the pipeline is to make an id.
     decision_id: str = ""
 
@@ -189,7 +189,7 @@ def write_down(
                 "features": features[row],
                 "answer": orjson.Fragment(envelope),
                 **({"rollout_key": tag(family.key(ask.body))} if family.key else {}),
-                **({"shadow_of": ask.beside} if ask.beside else {}),
+                **({"shadow_of": ask.shadow_of} if ask.shadow_of else {}),
                 **({} if held_back is None else {"withheld_interval": held_back}),
                 **({"withheld": withheld[row]} if row in withheld else {}),
                 **({"overrides": judged.overrides[row]} if row in judged.overrides else {}),

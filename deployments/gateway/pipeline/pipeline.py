@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from config_store.quotas import Counted, QuotasConfig
 from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
-from deployments.api.errors import OverloadedError, StageLostError, UnavailableError
-from deployments.gateway.lanes.lane import LATE
+from deployments.api.errors import LateError, StageLostError, UnavailableError
 from deployments.gateway.pipeline.answers import (
     Answered,
     Circumstances,
@@ -22,11 +21,9 @@ from deployments.gateway.pipeline.answers import (
     refused,
     write_down,
 )
-from deployments.gateway.pipeline.beside import BesideColumns, no_freezes
-from deployments.gateway.pipeline.hidden import TakingBack, check_asked, refuse_hidden
-from deployments.gateway.pipeline.nested import Items
 from deployments.gateway.pipeline.time_left import TimeLeft
 from deployments.gateway.pipeline.timings import Stopwatch
+from deployments.gateway.pipeline.withheld import Withdrawals, may_ask_model, refuse_withheld
 from deployments.runtime.batch import (
     Batch,
     Judgement,
@@ -39,6 +36,7 @@ from deployments.runtime.batch import (
 from deployments.runtime.clocks import Clocks
 from deployments.runtime.hop import Hop, ModelHop
 from deployments.runtime.state.tags import tagged
+from deployments.safety.context_columns import ContextColumns, no_freezes
 from features.fill import Filled, Freshness, fill
 from observability.errors import LedgerError
 from observability.ledger.decision import Decision, DecisionIds
@@ -82,21 +80,21 @@ class InferencePipeline:
         self._config_stale = config_stale
         self._in_emergency = in_emergency
         self._stopwatch = stopwatch
-        self._beside = BesideColumns(family, freezes)
-        self._taking_back = TakingBack(family, stages.model, ids)
+        self._context = ContextColumns(family, freezes)
+        self._withdrawals = Withdrawals(family, stages.model, ids)
 
     async def drain(self) -> None:
-        """Wait until the holders of states were told what nobody was given."""
-        await self._taking_back.drain()
+        """Wait until what nobody was given is withdrawn from the states."""
+        await self._withdrawals.drain()
 
     async def carry(self, asks: list[LaneRow]) -> Sequence[Answered]:
         version = asks[0].version  # the lane's rows of one batch have the same
-        beside = bool(asks[0].beside)  # its lane has no other rows
-        lap = _no_lap if beside else self._stopwatch.start(self._family.name, len(asks))
+        is_shadow = bool(asks[0].shadow_of)  # its lane has no other rows
+        lap = _no_lap if is_shadow else self._stopwatch.start(self._family.name, len(asks))
         deadlines = version.document.serving.of(self._family.name).deadlines
         left = TimeLeft(asks, deadlines, self._clocks.monotonic)
         batch = self._batch(asks, version)
-        batch.beside = beside
+        batch.is_shadow = is_shadow
         batch.emergency = self._in_emergency()
         # The lane carries each batch in a task of its own.
         request_ids.set(tuple(dict.fromkeys(batch.requests)))
@@ -114,10 +112,10 @@ class InferencePipeline:
         if not asks:
             return [answered[row] for row in sorted(answered)]
         judgement = await self._judge(batch, prediction, version, left)
-        refuse_hidden(self._family, judgement)
-        self._taking_back.begin(batch, prediction, judgement)
+        refuse_withheld(self._family, judgement)
+        self._withdrawals.begin(batch, prediction, judgement)
         lap("safety")
-        if not beside:
+        if not is_shadow:
             self._stopwatch.judged(self._family.name, judgement)
         if judgement.refusals:
             found = refused(judgement.refusals, batch)
@@ -160,7 +158,7 @@ class InferencePipeline:
             async with asyncio.timeout(budget):
                 await self._ledger.append(decisions, left.ledger_limit())
         except TimeoutError as late:
-            raise OverloadedError(LATE) from late
+            raise LateError from late
         except LedgerError as error:
             raise UnavailableError(
                 "The ledger cannot write entries, and no answer is sent unrecorded: try again"
@@ -203,7 +201,7 @@ class InferencePipeline:
     async def _predict(self, batch: Batch, left: TimeLeft) -> Prediction:
         """Ask the model; when it is lost, an empty prediction makes safety fall back."""
         batch.budget_s = left.for_model()
-        if not check_asked(self._family, emergency=batch.emergency):
+        if not may_ask_model(self._family, emergency=batch.emergency):
             return Prediction({}, f"{batch.family}/fallback", "none")
         try:
             return await self._stages.model(batch, batch.budget_s)
@@ -227,13 +225,10 @@ class InferencePipeline:
             version=batch.version,
             config_hash=batch.config_hash,
             emergency=batch.emergency or self._in_emergency(),
-            beside=batch.beside,
+            is_shadow=batch.is_shadow,
         )
-        items = None
-        if self._family.nested is not None and prediction.details:
-            items = Items.of(self._family.nested, prediction.details)
-            judged = items.unfold(judged, prediction.details)
-        self._beside.add(judged, prediction.details, items, version, self._clocks.wall())
+        details = prediction.details
+        judged, items = self._context.to_safety(judged, details, version, self._clocks.wall())
         budget = left.for_safety()
         try:
             answer = await self._stages.safety(judged.to_frame(), budget)
@@ -241,15 +236,11 @@ class InferencePipeline:
             raise UnavailableError(
                 "The safety layer does not answer, and no answer is sent without it: try again"
             ) from lost
-        found = Judgement.from_frame(answer)
-        if items is not None:
-            found = items.fold(found, prediction.details, len(batch))
-        self._beside.take_back(found, prediction.details, version)
-        return found
+        return self._context.from_safety(Judgement.from_frame(answer), details, items, version)
 
 
 def _no_lap(_: str) -> None:
-    """Time nothing: what is answered beside is no load of the clients'."""
+    """Time nothing: what a shadow answers is no load of the clients'."""
 
 
 def _owners(asks: Sequence[LaneRow], quotas: QuotasConfig, counted: Counted) -> list[Owner | None]:

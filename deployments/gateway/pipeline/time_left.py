@@ -5,14 +5,13 @@ the stages before it, so that an answer that was worked out can also be written 
 
 Requests of a batch differ by the moment they came in. The batch goes by the latest of their
 deadlines: by the earliest, one request that is nearly late would take the time of its neighbours.
-The lane answers each request that is late by itself (lane.py).
+The lane answers each request that is late by itself (lanes/lane.py).
 """
 
 from collections.abc import Callable, Sequence
 
 from config_store.document import Deadlines
-from deployments.api.errors import OverloadedError
-from deployments.gateway.lanes.lane import LATE
+from deployments.api.errors import LateError
 from deployments.gateway.pipeline.answers import LaneRow
 
 
@@ -38,7 +37,7 @@ class TimeLeft:
     def for_ledger(self) -> float:
         """Give all that is left: what is being recorded should leave."""
         if (left := self._left()) <= 0:
-            raise OverloadedError(LATE)
+            raise LateError
         return left
 
     def ledger_limit(self) -> float:
@@ -46,10 +45,10 @@ class TimeLeft:
         return self._limits.ledger_ms / 1000
 
     def _before_the_ledger(self) -> float:
-        """Give what a stage may still use; OverloadedError when nothing is left."""
+        """Give what a stage may still use; LateError when nothing is left."""
         left = self._left() - self._limits.ledger_ms / 1000
         if left <= 0:
-            raise OverloadedError(LATE)
+            raise LateError
         return left
 
     def _left(self) -> float:

@@ -20,7 +20,7 @@ from deployments.api.config_versions import (
 )
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.routes.access import Here, admitted
-from deployments.gateway.steering.words import refusals, shown_life
+from deployments.gateway.steering.words import describe_life, refusals
 
 router = APIRouter(tags=["configuration"], dependencies=[Depends(admitted)])
 
@@ -56,7 +56,7 @@ async def _life(here: GatewayContext, number: int) -> LifeShown | None:
         state, life = await lives(here, number)
     except ConfigError:  # older than those that are kept, or not to be trusted
         return None
-    return shown_life(life, state.settings)
+    return describe_life(life, state.settings)
 
 
 @router.get("/config/active", summary="Get the active configuration, and the versions before it")
@@ -73,7 +73,7 @@ async def current(here: Here) -> ConfigVersion:
     life = None if state is None else state.versions.get(version.number)
     if state is None or life is None or life.content_hash != version.config_hash:
         return ConfigVersion(**_fields(version))
-    return ConfigVersion(**_fields(version), life=shown_life(life, state.settings))
+    return ConfigVersion(**_fields(version), life=describe_life(life, state.settings))
 
 
 @router.get("/config/versions", summary="List all versions, newest first")
@@ -104,7 +104,7 @@ def _summary(each: Listed, active_number: int, state: SteeringState | None) -> C
         created=each.created,
         active=each.number == active_number,
         unreadable=each.unreadable,
-        life=None if state is None or life is None else shown_life(life, state.settings),
+        life=None if state is None or life is None else describe_life(life, state.settings),
     )
 
 

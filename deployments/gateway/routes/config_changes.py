@@ -30,11 +30,11 @@ from deployments.gateway.config import rebase as config_rebase
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.config import VersionNumber, described, lives
-from deployments.gateway.steering.words import actor_of, refusals, shown_life
+from deployments.gateway.steering.words import actor_of, describe_life, refusals
 
 router = APIRouter(tags=["configuration"], dependencies=[Depends(admitted)])
 
-Asked = TypeVar("Asked", bound=BaseModel)
+BodyModel = TypeVar("BodyModel", bound=BaseModel)
 By = Annotated[Principal, Depends(admitted)]
 
 # A document of two hundred features and as many sources.
@@ -136,7 +136,7 @@ async def validate(v: VersionNumber, here: Here, by: By) -> ValidatedShown:
         good=not checked.faults,
         faults=checked.faults,
         findings=list(checked.findings),
-        life=shown_life(life, state.settings),
+        life=describe_life(life, state.settings),
     )
 
 
@@ -166,7 +166,7 @@ async def withdraw(
 ) -> WithdrawnShown:
     with refusals():
         state = await here.changes.command(Withdraw(v, body.reason), actor_of(by))
-    return WithdrawnShown(version=v, life=shown_life(state.versions[v], state.settings))
+    return WithdrawnShown(version=v, life=describe_life(state.versions[v], state.settings))
 
 
 async def _drafted(
@@ -176,7 +176,9 @@ async def _drafted(
     return ConfigVersion(**await described(here, await here.configs.get(life.number)))
 
 
-async def _read(request: Request, here: GatewayContext, by: Principal, model: type[Asked]) -> Asked:
+async def _read(
+    request: Request, here: GatewayContext, by: Principal, model: type[BodyModel]
+) -> BodyModel:
     permit = BodyPermit(here.post_room, by.key_id)
     try:
         raw = await read_body(request.receive, most_bytes=MOST_BYTES, large=permit.take)

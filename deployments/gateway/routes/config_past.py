@@ -9,9 +9,9 @@ from deployments.api.timestamps import Timestamp
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.config_changes import By
+from deployments.gateway.steering.config_at import config_at
 from deployments.gateway.steering.drift import active_now
-from deployments.gateway.steering.in_force import in_force_at
-from deployments.gateway.steering.status import shown_running
+from deployments.gateway.steering.status import describe_running
 from deployments.gateway.steering.words import actor_of, refusals
 
 router = APIRouter(tags=["configuration"], dependencies=[Depends(admitted)])
@@ -26,7 +26,7 @@ async def at(
 ) -> AtShown:
     with refusals():
         redis, steering = here.replica.redis, here.changes.steering
-        return await in_force_at(redis, steering, here.configs, time, here.clocks.wall())
+        return await config_at(redis, steering, here.configs, time, here.clocks.wall())
 
 
 @router.get("/config/drift", summary="Get what each replica runs, and what was changed in Redis")
@@ -49,7 +49,7 @@ async def _drift(here: GatewayContext) -> DriftShown:
     with refusals():
         findings = await here.repair.findings()
         active, wanted = await active_now(here.changes.steering, here.active())
-        replicas = shown_running(active, wanted, await here.changes.running.all())
+        replicas = describe_running(active, wanted, await here.changes.running.all())
     return DriftShown(
         version=active,
         config_hash=wanted,

@@ -16,7 +16,7 @@ from config_store.steering.commands import (
     RollBack,
     TakeLock,
 )
-from config_store.steering.rollouts import needs_evidence
+from config_store.steering.rollouts.steps import needs_evidence
 from config_store.steering.settings import SteeringSettings
 from config_store.steering.state import SteeringState
 from deployments.api.config_rollouts import (
@@ -32,7 +32,7 @@ from deployments.gateway.bodies.reader import UNFIT, fields_of
 from deployments.gateway.context import GatewayContext
 from deployments.gateway.routes.access import Here, admitted
 from deployments.gateway.routes.config_changes import By
-from deployments.gateway.steering.status import shown_steering
+from deployments.gateway.steering.status import describe_steering
 from deployments.gateway.steering.words import actor_of, refusals
 from deployments.history.look_times import first_look
 
@@ -141,7 +141,7 @@ def _with(before: SteeringSettings, body: SettingsBody) -> SteeringSettings:
 
 async def _steering(here: GatewayContext, state: SteeringState) -> SteeringShown:
     running = await here.changes.running.all()
-    return shown_steering(state, running, here.clocks.wall())
+    return describe_steering(state, running, here.clocks.wall())
 
 
 def _going_back(body: RollBackBody, seen: SteeringState) -> RollBack:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from access.keys import Principal
 from deployments.api.features import ColumnsShown, DefinitionsShown, RowsShown, VectorShown
-from deployments.gateway.features.reader import shown
+from deployments.gateway.features.definitions import describe_definitions
 from deployments.gateway.routes.access import Here, admitted
 from features.sources.plain import LONGEST_NAME
 
@@ -28,7 +28,7 @@ QUERY: dict[str, Any] = {
 @router.get("/features/definitions", summary="List the features: what each is, and its version")
 async def definitions(here: Here) -> DefinitionsShown:
     catalogue = here.features.catalogue(here.active().document.features)
-    return DefinitionsShown(features=shown(catalogue, here.features.decided))
+    return DefinitionsShown(features=describe_definitions(catalogue, here.features.decided))
 
 
 @router.get(
@@ -51,7 +51,7 @@ async def vector(
 ) -> Response:
     config = here.active().document.features
     names = features.split(",") if features else [*here.features.catalogue(config).by_name]
-    written = await here.features.one(config, entity, names, here.clocks.wall())
+    written = await here.features.read_one(config, entity, names, here.clocks.wall())
     return Response(written, media_type="application/json")
 
 

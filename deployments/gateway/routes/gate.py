@@ -132,7 +132,7 @@ class GateShown(BaseModel):
 async def gate(body: GateBody, here: Here) -> GateShown:
     if here.replica.in_emergency():  # what it says passes no safety stage
         raise UnavailableError(
-            "Emergency mode is on, and no model's word is given about a deploy: decide by hand"
+            "Emergency mode is on, in which no model judges a deploy: decide by hand"
         )
     if body.stream is None:
         return await _of_entity(body.entity or "", body, here)

@@ -80,7 +80,7 @@ async def post_telemetry(
         posted = await read_in_turns(raw, here.lanes.turns, csv=_is_csv(request))
         now = here.clocks.wall()
         ready = await check(posted, now, config.cadence_seconds)
-        await queue(here, name, ready)
+        await queue(here.intake, name, ready)
     metrics = here.replica.metrics
     metrics.telemetry_posted_rows.labels(name).inc(ready.rows)
     return PostedAnswer(

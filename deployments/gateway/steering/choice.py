@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from config_store.errors import ConfigError, CorruptVersionError
-from config_store.steering.shares import choose, is_compared, same_for_all
+from config_store.steering.rollouts.shares import choose, is_compared, same_for_all
+from config_store.steering.rollouts.unanswered import StepOf, Tally
 from config_store.steering.state import Rollout, SteeringState, Strategy, VersionLife
-from config_store.steering.unanswered import StepOf, Tally
 from config_store.store import Version
 from deployments.api.endpoint import FamilyBody, InferenceEndpoint
 from deployments.runtime.state.tags import tag

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from config_store.steering.rollouts.unanswered import Unanswered
 from config_store.steering.state import SteeringState
-from config_store.steering.unanswered import Unanswered
 from config_store.steering.watch import LOOKS_WITHIN_SECONDS, UP_TO_DATE_SECONDS
 from config_store.store import Version
 from deployments.gateway.steering.choice import SteeredChoice, VersionChoice

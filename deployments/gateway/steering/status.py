@@ -18,9 +18,11 @@ MOST_DRAFTS = 20
 MOST_NAMED = 5
 
 
-def shown_steering(state: SteeringState, running: Iterable[Running], now: float) -> SteeringShown:
+def describe_steering(
+    state: SteeringState, running: Iterable[Running], now: float
+) -> SteeringShown:
     wanted = state.versions[state.active].content_hash
-    reports = shown_running(state.active, wanted, running)
+    reports = describe_running(state.active, wanted, running)
     behind = [each for each in reports if each.state == "behind"]
     lock = state.lock_at(now)
     return SteeringShown(
@@ -53,7 +55,7 @@ def shown_steering(state: SteeringState, running: Iterable[Running], now: float)
     )
 
 
-def shown_running(active: int, wanted: str, running: Iterable[Running]) -> list[RunningShown]:
+def describe_running(active: int, wanted: str, running: Iterable[Running]) -> list[RunningShown]:
     """Compare what each replica reported with the version that is active, and its hash."""
     return [
         RunningShown(

@@ -77,21 +77,21 @@ def time_of(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def shown_life(life: VersionLife, settings: SteeringSettings) -> LifeShown:
+def describe_life(life: VersionLife, settings: SteeringSettings) -> LifeShown:
     return LifeShown(
         parent=life.parent,
         co_authors=list(life.co_authors),
         stage=life.stage,
         checked=None if life.checked is None else time_of(life.checked),
         refusal=life.refusal,
-        approvals=shown_approvals(life),
+        approvals=describe_approvals(life),
         findings=list(life.findings),
         approvals_needed=settings.approvals_needed,
         next=what_next(life, settings),
     )
 
 
-def shown_approvals(life: VersionLife) -> list[ApprovalShown]:
+def describe_approvals(life: VersionLife) -> list[ApprovalShown]:
     return [
         ApprovalShown(
             by=each.by,

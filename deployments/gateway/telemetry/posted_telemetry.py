@@ -9,7 +9,6 @@ from deployments.api.errors import (
     InvalidError,
     NotFoundError,
 )
-from deployments.gateway.context import GatewayContext
 from deployments.gateway.large_requests.turns import Turns
 from deployments.gateway.telemetry.intake import MOST_REST_SECONDS, queueing
 from features.definitions.live import PRESENT_SECONDS
@@ -17,7 +16,7 @@ from features.errors import PostRefusedError
 from features.sources.checks import checked
 from features.sources.posted import Posted, steps
 from features.sources.source import Complaint, Gathered, add_up
-from features.telemetry.intake import packed_entries
+from features.telemetry.intake import Intake, packed_entries
 
 UNFIT = "The posted telemetry does not fit the contract"
 CONNECT = "`ballast connect push NAME` makes one"
@@ -110,7 +109,7 @@ def _checked(posted: Posted, now: float, cadence_seconds: int) -> Ready:
     return Ready(packed_entries(right), len(ts), older, newest, complaints)
 
 
-async def queue(here: GatewayContext, source: str, ready: Ready) -> None:
+async def queue(intake: Intake, source: str, ready: Ready) -> None:
     """Put the rows where they survive; a refusal says that none of them was taken."""
     with queueing("posted rows", "post the same rows again"):
-        await here.intake.add(source, ready.entries)
+        await intake.add(source, ready.entries)

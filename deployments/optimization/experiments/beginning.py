@@ -15,6 +15,11 @@ def invalid(field: str, message: str) -> Refusal:
     return {"code": "invalid", "message": message, "fields": {field: message}}
 
 
+def conflict(field: str, message: str) -> Refusal:
+    """Refuse what is right by itself, and does not go with what the experiment is by now."""
+    return {"code": "conflict", "message": message, "fields": {field: message}}
+
+
 def arms_of(ask: Decide, configured: BanditExperiment) -> Sequence[str]:
     """Name the arms that a request chooses among; none where neither it nor an operator did."""
     arms: Sequence[str] = ask.get("arms") or configured.arms

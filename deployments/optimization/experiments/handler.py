@@ -13,10 +13,11 @@ import numpy as np
 from config_store.document import BanditExperiment
 from deployments.api.bandits import LEVEL, MOST_ARMS
 from deployments.optimization.experiments import responses
-from deployments.optimization.experiments.beginning import invalid
+from deployments.optimization.experiments.beginning import conflict, invalid
 from deployments.optimization.experiments.choosing import UnfitError, excluded_arms, steps
 from deployments.optimization.experiments.configured import Configured
-from deployments.optimization.experiments.events import DELETED, ArmChanged, Event, Rewarded
+from deployments.optimization.experiments.events import DELETED, ArmChanged, Event
+from deployments.optimization.experiments.feedback import take_reward, withdraw_decisions
 from deployments.optimization.experiments.operations import (
     ChangeArm,
     Decide,
@@ -37,7 +38,7 @@ from deployments.runtime.state.operations import Withdraw
 from models.errors import ArmError
 from models.optimization.bandits.decide import decide
 from models.optimization.bandits.experiment import Experiment
-from models.optimization.bandits.feedback import Verdict, expire, judge, pending_among, record
+from models.optimization.bandits.feedback import expire, record
 from models.optimization.bandits.keyed import keys_of
 from models.optimization.bandits.snapshot import decode, encode
 
@@ -100,7 +101,7 @@ class ExperimentHandler:
     def removal(self, request: StateRequest[Operation]) -> Reply[Event] | None:
         return _deleted(request.key) if request.ask["op"] == "delete" else None
 
-    def again(self, state: KeptExperiment, request: StateRequest[Operation]) -> Reply[Event]:
+    def repeat_reply(self, state: KeptExperiment, request: StateRequest[Operation]) -> Reply[Event]:
         """Answer from the record: nothing is decided or counted a second time."""
         experiment, ask = state.experiment, request.ask
         if ask["op"] == "withdraw":
@@ -122,7 +123,7 @@ class ExperimentHandler:
 
     def withdraw(self, state: KeptExperiment, request: StateRequest[Operation]) -> Event | None:
         """Take back a decision: its exposure is none, and its reward will never come."""
-        return _withdrawn(state, [request.id]) if request.ask["op"] == "decide" else None
+        return withdraw_decisions(state, [request.id]) if request.ask["op"] == "decide" else None
 
     def unavailable(self, request: StateRequest[Operation]) -> Refusal | None:
         """Let the fallback choose an arm, and refuse all else."""
@@ -195,25 +196,12 @@ class ExperimentHandler:
         self, kept: KeptExperiment, ask: Reward | ChangeArm | Withdraw | Look, now: float
     ) -> Reply[Event]:
         if ask["op"] == "reward":
-            return self._reward(kept, ask, now)
+            return take_reward(kept, ask, now)
         if ask["op"] == "arm":
             return _change_arm(kept, ask)
         if ask["op"] == "withdraw":
-            return Reply(event=_withdrawn(kept, ask["decisions"]))
+            return Reply(event=withdraw_decisions(kept, ask["decisions"]))
         return _look(kept, ask)
-
-    def _reward(self, kept: KeptExperiment, ask: Reward, now: float) -> Reply[Event]:
-        if why := _unfit(kept.experiment, ask, now):
-            return Reply(refusal=why)
-        event: Event = {"reward": list(Rewarded(ask["decision"], ask["reward"], now))}
-        apply(kept, event)
-        experiment = kept.experiment
-        row = None if experiment is None else experiment.log.row_of(ask["decision"])
-        if experiment is None or row is None:
-            return Reply(refusal=_no_decision(ask["decision"]))
-        reply = responses.reply_to_reward(experiment, kept.name, row)
-        reply.event = event
-        return reply
 
 
 def _look(kept: KeptExperiment, ask: ChangeArm | Look) -> Reply[Event]:
@@ -230,17 +218,6 @@ def _look(kept: KeptExperiment, ask: ChangeArm | Look) -> Reply[Event]:
 
 def _deleted(name: str) -> Reply[Event]:
     return Reply(detail={"data": {"deleted": name}}, event=DELETED, deletes=True)
-
-
-def _withdrawn(kept: KeptExperiment, decisions: Sequence[str]) -> Event | None:
-    """Take back those of the decisions that are on record."""
-    experiment = kept.experiment
-    known = [] if experiment is None else pending_among(experiment, decisions)
-    if not known:
-        return None
-    event: Event = {"withdraw": known}
-    apply(kept, event)
-    return event
 
 
 def _configured(kept: KeptExperiment, request: StateRequest[Operation]) -> BanditExperiment:
@@ -260,41 +237,13 @@ def _joins(kept: KeptExperiment, run: _Run, ask: Decide) -> bool:
     return missing is None or log.recorded + len(run.asks) < log.capacity
 
 
-def _unfit(experiment: Experiment | None, ask: Reward, now: float) -> Refusal | None:
-    if experiment is None:
-        return _no_decision(ask["decision"])
-    (verdict,) = judge(experiment, [ask["decision"]], now)
-    if verdict is Verdict.UNKNOWN:
-        return _no_decision(ask["decision"])
-    if verdict is Verdict.DUPLICATE:
-        return {"code": "conflict", "message": f"Decision {ask['decision']} already has its reward"}
-    if verdict is Verdict.LATE:
-        message = (
-            f"The reward of decision {ask['decision']} is too late: the experiment no longer "
-            "accepts it"
-        )
-        return {"code": "conflict", "message": message}
-    low, high = experiment.design.reward_low, experiment.design.reward_high
-    if not low <= ask["reward"] <= high:
-        return _clash(
-            "reward",
-            f"The reward {ask['reward']} is outside the experiment's range of {low} to {high}",
-        )
-    return None
-
-
-def _clash(field: str, message: str) -> Refusal:
-    """Refuse what is right by itself, and does not go with what the experiment is by now."""
-    return {"code": "conflict", "message": message, "fields": {field: message}}
-
-
 def _change_arm(kept: KeptExperiment, ask: ChangeArm) -> Reply[Event]:
     """Retire an arm, bring one back, or make one the baseline."""
     if kept.experiment is None:
         return Reply(refusal=_no_experiment(kept.name))
     is_new = ask["what"] == "open" and ask["arm"] not in kept.experiment.arms
     if is_new and len(kept.experiment.arms) >= MOST_ARMS:
-        return Reply(refusal=_clash("arm", f"An experiment has at most {MOST_ARMS} arms"))
+        return Reply(refusal=conflict("arm", f"An experiment has at most {MOST_ARMS} arms"))
     event: Event = {"arm": list(ArmChanged(ask["what"], ask["arm"]))}
     try:
         apply(kept, event)
@@ -317,12 +266,4 @@ def _frozen(experiment: Experiment, policy: str) -> Reply[Event]:
 
 def _no_experiment(name: str) -> Refusal:
     message = f"There is no experiment {name}: its first request creates it"
-    return {"code": "not_found", "message": message}
-
-
-def _no_decision(decision_id: str) -> Refusal:
-    message = (
-        f"No experiment has decision {decision_id} on record: the fallback made it, or "
-        "newer decisions have replaced it"
-    )
     return {"code": "not_found", "message": message}

@@ -69,7 +69,7 @@ class StudyHandler:
     def removal(self, request: StateRequest[Operation]) -> Reply[Event] | None:
         return _deleted(request.key) if request.ask["op"] == "delete" else None
 
-    def again(self, state: KeptStudy, request: StateRequest[Operation]) -> Reply[Event]:
+    def repeat_reply(self, state: KeptStudy, request: StateRequest[Operation]) -> Reply[Event]:
         """Answer from what is kept: nothing is asked or told a second time."""
         running, ask = state.running, request.ask
         if ask["op"] == "withdraw":

@@ -87,15 +87,15 @@ class SuggestionQueue:
     def forget(self, name: str) -> None:
         self._queues.pop(name, None)
 
-    async def some(self, waits: Sequence[tuple[str, float]]) -> None:
+    async def wait_for_suggestions(self, waits: Sequence[tuple[str, float]]) -> None:
         """Wait until each of these studies has a suggestion ready, or for so long."""
-        await asyncio.gather(*(self._some(name, seconds) for name, seconds in waits))
+        await asyncio.gather(*(self._wait_for_one(name, seconds) for name, seconds in waits))
 
     async def close(self) -> None:
         if self._filling is not None:
             await self._loops.stop(self._filling)
 
-    async def _some(self, name: str, seconds: float) -> None:
+    async def _wait_for_one(self, name: str, seconds: float) -> None:
         queue = self._queues.get(name)
         if queue is None or queue.ready or not queue.lacks:
             return

@@ -135,7 +135,7 @@ class CoverageHandler:
     def removal(self, _: StateRequest[TakeOutcome]) -> None:
         return None
 
-    def again(  # it says how things stand
+    def repeat_reply(  # it says how things stand
         self,
         state: Online,
         request: StateRequest[TakeOutcome],  # noqa: ARG002 - see above

@@ -86,7 +86,7 @@ class StateHandler(Protocol[State]):
     def removal(self, request: StateRequest) -> Reply | None:
         """Give the reply to a row that deletes its key, whatever its state; else nothing."""
 
-    def again(self, state: State, request: StateRequest) -> Reply:
+    def repeat_reply(self, state: State, request: StateRequest) -> Reply:
         """Answer a row whose event is in the state already: it was sent twice, and counts once."""
 
     def withdraw(self, state: State, request: StateRequest) -> Any:

@@ -82,7 +82,7 @@ class Rounds(Generic[State]):
         for at, each in rows:
             resident = held.residents.get(each.key)
             if resident is not None and resident.knows(each.id):
-                replies[at] = self._again(resident, each)
+                replies[at] = self._repeat_reply(resident, each)
             elif resident is not None:
                 fresh.append((at, each))
         if fresh:
@@ -154,9 +154,11 @@ class Rounds(Generic[State]):
             await self._places.free([request.key])
         return taken
 
-    def _again(self, resident: Resident[State], request: StateRequest) -> Reply:
+    def _repeat_reply(self, resident: Resident[State], request: StateRequest) -> Reply:
         """Answer a row that is known already; nothing of it is written a second time."""
-        reply = self._handler.removal(request) or self._handler.again(resident.state, request)
+        reply = self._handler.removal(request) or self._handler.repeat_reply(
+            resident.state, request
+        )
         reply.event = None
         return reply
 

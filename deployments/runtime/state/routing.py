@@ -127,7 +127,7 @@ class ByKey:
             remaining = deadline - self._clock()
             try:
                 async with asyncio.timeout(remaining):
-                    await self._transport.some()
+                    await self._transport.pick_link()
             except TimeoutError as late:
                 raise StageLostError(self.stage, "no replica could be reached in time") from late
         return alive

@@ -46,7 +46,7 @@ class Transport(Protocol):
 
     async def stop(self) -> None: ...
 
-    async def some(self, config_hash: str = "") -> Link:
+    async def pick_link(self, config_hash: str = "") -> Link:
         """Give a way to a replica with little to do; wait while there is none.
 
         One that lacks the document with this hash is left out while another has it.

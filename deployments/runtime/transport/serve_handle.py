@@ -10,9 +10,8 @@ import asyncio
 from collections.abc import Mapping
 from contextvars import Context
 
-from deployments.runtime.transport.answering import Handler, answered
 from deployments.runtime.transport.base import Address, Link, ReplicaLostError, remote_failure
-from deployments.runtime.transport.call import Call
+from deployments.runtime.transport.call import Call, Handler, answer_call
 from deployments.runtime.transport.frame import ANSWER, ASK, Frame, body_of, decode, encode
 from deployments.runtime.transport.handle import Caller, Handle
 
@@ -39,7 +38,7 @@ class HandleTransport:
     async def stop(self) -> None:
         """Do nothing: the handle ends with its process."""
 
-    async def some(self, config_hash: str = "") -> Link:  # noqa: ARG002 - Serve chooses
+    async def pick_link(self, config_hash: str = "") -> Link:  # noqa: ARG002 - Serve chooses
         return self._any
 
     def responsive(self, config_hash: str = "") -> Mapping[Address, Link]:  # noqa: ARG002 - as above
@@ -92,7 +91,7 @@ class HandleServer:
     async def answer(self, asked: bytes) -> bytes:
         _, _, frame = decode(body_of(asked))
         call = Call()
-        task = asyncio.create_task(answered(self._handler, 0, frame, call))
+        task = asyncio.create_task(answer_call(self._handler, 0, frame, call))
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
         budget_s = frame.head.get("budget_s")

@@ -96,7 +96,7 @@ def _timed(
     symbol = wanted.symbol
 
     def said(at: int) -> str:
-        return f"{symbol}: {names.time} is {_shown(objects[at].get(names.time))}"
+        return f"{symbol}: {names.time} is {_quote(objects[at].get(names.time))}"
 
     timed = np.isfinite(ts)
     faults.add_where("schema", ~timed, said)
@@ -193,8 +193,8 @@ def _of_iso(value: object) -> float:
 def _example(
     symbol: str, member: str, column: Sequence[object], ts: Floats
 ) -> Callable[[int], str]:
-    return lambda at: f"{symbol} at {ts[at]:.0f}: {member} is {_shown(column[at])}"
+    return lambda at: f"{symbol} at {ts[at]:.0f}: {member} is {_quote(column[at])}"
 
 
-def _shown(value: object) -> str:
+def _quote(value: object) -> str:
     return repr(value)[:80]

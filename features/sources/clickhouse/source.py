@@ -12,8 +12,8 @@ import pyarrow as pa
 from features.errors import TooMuchAskedError
 from features.sources.checks import RawRows, checked
 from features.sources.clickhouse.answers import read, rows_where
-from features.sources.clickhouse.asked import asked_of
 from features.sources.clickhouse.engine import Engine
+from features.sources.clickhouse.prepared import prepare
 from features.sources.clickhouse.rules import Query, Table
 from features.sources.clickhouse.statement import OLDEST, ROWS, oldest_of
 from features.sources.source import Complaint, Gathered, add_up
@@ -46,7 +46,7 @@ class ClickhouseSource:
         self._name = name
         self._engine = engine
         self._query = query
-        self._asked = asked_of(query)
+        self._prepared = prepare(query)
         self._clock = clock
         self._cadence = cadence_seconds
         self._lateness = lateness_seconds
@@ -116,12 +116,12 @@ class ClickhouseSource:
         self._steps = min(self._most_steps, max(1, int(FEW_ROWS / max(rows_a_step, 1.0))))
 
     async def _chunk(self, start: int, stop: int) -> Gathered:
-        params = self._asked.filled(start, stop, self._cadence)
-        answer = await self._engine.ask(self._asked.sql, params)
+        params = self._prepared.filled(start, stop, self._cadence)
+        answer = await self._engine.ask(self._prepared.sql, params)
         return await asyncio.to_thread(self._read, answer, start, stop)
 
     def _read(self, answer: pa.Table, start: int, stop: int) -> Gathered:
-        rows, complaints = read(self._name, answer, self._asked.picked)
+        rows, complaints = read(self._name, answer, self._prepared.picked)
         within, strays = _split(rows, lambda ts: start <= ts < stop)
         if strays.ts:
             example = f"{strays.entity[0]!r} at {strays.ts[0]}: see its {{from}} and {{to}}"
@@ -133,12 +133,12 @@ class ClickhouseSource:
         """Look for rows that are ahead of the clock; each is complained of once."""
         now = self._clock()
         start = self._floor(now) + 2 * self._cadence
-        params = self._asked.filled(start, start + AHEAD_SECONDS, self._cadence)
+        params = self._prepared.filled(start, start + AHEAD_SECONDS, self._cadence)
         try:
-            answer = await self._engine.ask(self._asked.sql, params)
+            answer = await self._engine.ask(self._prepared.sql, params)
         except TooMuchAskedError:
             return Gathered(Telemetry.empty())
-        rows, _ = read(self._name, answer, self._asked.picked)
+        rows, _ = read(self._name, answer, self._prepared.picked)
         known = self._skewed_to
         news, _ = _split(rows, lambda ts: ts > known)
         self._skewed_to = max(news.ts, default=known)

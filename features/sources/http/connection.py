@@ -23,7 +23,7 @@ from features.errors import (
 )
 from features.sources.addresses import AddressGuard, RefusedAddressError
 from features.sources.http.key import Key
-from features.sources.http.pauses import Pauses, asked_for
+from features.sources.http.pauses import Pauses, retry_after_seconds
 
 Fields = Sequence[tuple[str, str]]
 
@@ -186,7 +186,7 @@ class Connection:
             body = await self._bounded(answer)
             headers = {name.lower(): value for name, value in answer.headers.items()}
         if answer.status in _MAY_BE_ASKED_AGAIN and not _gave_up_on_the_query(body):
-            wait = asked_for(headers.get("retry-after"), headers.get("date"))
+            wait = retry_after_seconds(headers.get("retry-after"), headers.get("date"))
             raise _AskAgainError(f"it answered {answer.status}", wait)
         return Answer(answer.status, _without(secret, body), headers)
 

@@ -22,7 +22,7 @@ class Pauses:
         return drawn + (asked_for or 0.0)
 
 
-def asked_for(retry_after: str | None, date: str | None) -> float | None:
+def retry_after_seconds(retry_after: str | None, date: str | None) -> float | None:
     """Read the seconds of a Retry-After header, which may hold a date, by the server's own clock.
 
     None where nothing readable is there.

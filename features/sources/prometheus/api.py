@@ -16,7 +16,7 @@ from features.sources.prometheus.answers import (
     series_in,
     texts_in,
 )
-from features.sources.prometheus.refusals import Asked, content_of
+from features.sources.prometheus.refusals import AskedServer, content_of
 
 _PREFIX: Final = "api/v1/"
 
@@ -78,18 +78,18 @@ class PrometheusApi(SourceApi):
     async def _read(self, path: str, answer: Answer, read: Callable[[object], T]) -> T:
         # In a thread: megabytes of JSON would hold the loop up.
         connection = self._connection
-        asked = Asked(self._source, connection.address, connection.key_file)
-        return await asyncio.to_thread(_content, asked, path, answer, read)
+        server = AskedServer(self._source, connection.address, connection.key_file)
+        return await asyncio.to_thread(_content, server, path, answer, read)
 
 
-def _content(asked: Asked, path: str, answer: Answer, read: Callable[[object], T]) -> T:
-    content = content_of(asked, answer)
+def _content(server: AskedServer, path: str, answer: Answer, read: Callable[[object], T]) -> T:
+    content = content_of(server, answer)
     try:
         return read(content)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise SourceRefusedError(
-            asked.source,
-            f"{path} at {asked.address} has not the form of the Prometheus API "
+            server.source,
+            f"{path} at {server.address} has not the form of the Prometheus API "
             f"({type(error).__name__}: {str(error)[:100]}). See what stands there.",
         ) from None
 

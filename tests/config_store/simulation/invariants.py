@@ -10,7 +10,7 @@ import orjson
 from access.keys import Role
 from config_store.errors import RefusedChangeError
 from config_store.steering.commands import Actor, Expire, RollBack
-from config_store.steering.in_force import InForce
+from config_store.steering.journal import JournalEntry
 from config_store.steering.state import Rollout, Stage, SteeringState
 from config_store.steering.transitions import apply
 from tests.config_store.simulation.simulated_redis import Contents
@@ -94,7 +94,7 @@ def is_of(state: SteeringState, number: int, contents: Contents) -> bool:
 
 def journal_follows(state: SteeringState, contents: Contents) -> None:
     """Hold that the journal's last entry says what is in force."""
-    entry = InForce.read(contents.in_force[-1][1])
+    entry = JournalEntry.read(contents.in_force[-1][1])
     rollout, life = state.rollout, state.versions[state.active]
     told = (entry.active, entry.content_hash, entry.candidate, entry.share, entry.emergency)
     candidate = None if rollout is None else rollout.candidate

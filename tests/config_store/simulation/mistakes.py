@@ -10,13 +10,9 @@ from unittest.mock import patch
 from access.keys import Role
 from config_store.steering import (
     commands,
-    deploys,
     drafts,
     interventions,
     lives,
-    rollouts,
-    shares,
-    switches,
     times,
     transitions,
     writing,
@@ -29,6 +25,7 @@ from config_store.steering.commands import (
     Judge,
     RollBack,
 )
+from config_store.steering.rollouts import deploys, shares, steps, switches
 from config_store.steering.state import (
     UNDEPLOYED,
     Override,
@@ -162,14 +159,14 @@ def _by_id(override: Override) -> str:
 
 
 def _finishes(state: SteeringState, command: Advance, by: Any, now: float) -> Changed:
-    found = rollouts.advance(state, command, by, now)
+    found = steps.advance(state, command, by, now)
     if found.state.rollout is None or state.rollout is None:
         return found
     return switches.finish(state, state.rollout, by, now)
 
 
 def _keeps_verdict(state: SteeringState, command: Advance, by: Any, now: float) -> Changed:
-    found = rollouts.advance(state, command, by, now)
+    found = steps.advance(state, command, by, now)
     if found.state.rollout is None:
         return found
     kept = found.state.rollout.model_copy(update={"verdict": Verdict.GOOD})
@@ -178,7 +175,7 @@ def _keeps_verdict(state: SteeringState, command: Advance, by: Any, now: float) 
 
 def _only_notes(state: SteeringState, command: Judge, by: Any, now: float) -> Changed:
     noted = Judge(command.rollout, command.step, Verdict.UNKNOWN)
-    return rollouts.judge(state, noted, by, now)
+    return steps.judge(state, noted, by, now)
 
 
 def _keeps_rollout(state: SteeringState, command: EmergencyOn, by: Any, now: float) -> Changed:
@@ -246,15 +243,15 @@ MISTAKES: dict[str, Plant] = {
     "a deploy begins in emergency mode": _of(deploys, "refuse_emergency", _refuses_nothing),
     "other content is approved": _of(lives, "_refuse_other_content", _refuses_nothing),
     # How a rollout goes on.
-    "unknown is good enough": _of(rollouts, "needs_evidence", _checks_nothing),
+    "unknown is good enough": _of(steps, "needs_evidence", _checks_nothing),
     "a step begins with the verdict of another": _transition(Advance, _keeps_verdict),
     "a rollout leaves steps out": _transition(Advance, _finishes),
-    "a step goes on in a freeze": _of(rollouts, "refuse_frozen", _refuses_nothing),
-    "a step goes on past its deadline": _of(rollouts, "_refuse_late", _refuses_nothing),
-    "a step ends before it began": _of(rollouts, "_refuse_unbegun", _refuses_nothing),
+    "a step goes on in a freeze": _of(steps, "refuse_frozen", _refuses_nothing),
+    "a step goes on past its deadline": _of(steps, "_refuse_late", _refuses_nothing),
+    "a step ends before it began": _of(steps, "_refuse_unbegun", _refuses_nothing),
     "a bad verdict ends nothing": _transition(Judge, _only_notes),
-    "a deadline ends nothing": _of(rollouts, "expire_rollout", _has_no_end),
-    "a rollout ends before its deadline": _of(rollouts, "expire_rollout", _ends_early),
+    "a deadline ends nothing": _of(steps, "expire_rollout", _has_no_end),
+    "a rollout ends before its deadline": _of(steps, "expire_rollout", _ends_early),
     "a freeze ends the step that it holds": _of(Rollout, "put_off", _puts_nothing_off),
     # Who sees which version.
     "each step draws its keys anew": _of(shares, "sees_candidate", _by_step),

@@ -17,7 +17,7 @@ async def contents_of(client: Redis) -> Contents:
     versions: Any = await client.hgetall(configs.versions_key)
     filed: Any = await client.hgetall(store.filed_key)
     pointer: Any = await client.get(configs.active_key)
-    entries: Any = await client.zrange(store.in_force_key, 0, -1, withscores=True)
+    entries: Any = await client.zrange(store.journal_key, 0, -1, withscores=True)
     told = await TimelineStream(client).read(100_000)
     copied: Any = await client.hgetall(StateCopy(client).key)
     return Contents(

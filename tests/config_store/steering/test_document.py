@@ -5,8 +5,8 @@ import re
 
 from access.endpoints import ENDPOINTS
 from config_store.steering.commands import ROLES
+from config_store.steering.rollouts.shares import CANARY_SHARES
 from config_store.steering.settings import RolloutSettings
-from config_store.steering.shares import CANARY_SHARES
 from config_store.steering.times import SOON_SECONDS
 from config_store.steering.watch import LAGS_SECONDS, LOOK_SECONDS, UP_TO_DATE_SECONDS
 from tests.surface.source import REPOSITORY

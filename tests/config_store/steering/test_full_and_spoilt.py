@@ -16,7 +16,7 @@ from config_store.steering.commands import (
     RemoveOverride,
     RollBack,
 )
-from config_store.steering.in_force import MOST_BYTES
+from config_store.steering.journal import MOST_BYTES
 from tests.config_store.steering.people import CY, NOW
 from tests.config_store.steering.stores import founded, switch, validated
 
@@ -82,10 +82,10 @@ async def test_the_journal_of_what_was_in_force_has_a_measure(redis: Redis) -> N
     for _ in range(50):
         await store.change(EmergencyOn("it is wrong"), CY, NOW)
         await store.change(EmergencyOff("it is right"), CY, NOW)
-    used = await redis.memory_usage(store.in_force_key, samples=0)
+    used = await redis.memory_usage(store.journal_key, samples=0)
     assert used is not None
     assert used <= 1.1 * MOST_BYTES
-    now = await store.in_force(NOW)
+    now = await store.journal_entry(NOW)
     assert now is not None
     assert now.revision == (await store.read()).revision  # the newest is there
 
@@ -93,6 +93,6 @@ async def test_the_journal_of_what_was_in_force_has_a_measure(redis: Redis) -> N
 async def test_an_entry_of_the_journal_that_another_release_wrote_is_none(redis: Redis) -> None:
     store = await founded(redis)
     await switch(store, await validated(store, 2))
-    await redis.zadd(store.in_force_key, {'000000000009 {"of": "another"}': NOW + 5})
-    assert await store.in_force(NOW + 10) is None
-    assert await store.in_force(NOW + 1) is not None
+    await redis.zadd(store.journal_key, {'000000000009 {"of": "another"}': NOW + 5})
+    assert await store.journal_entry(NOW + 10) is None
+    assert await store.journal_entry(NOW + 1) is not None

@@ -347,7 +347,7 @@ async def test_what_was_in_force_and_who_let_it_in(redis: Redis) -> None:
         verdict = Judge("r", step, Verdict.GOOD)
         await store.change((verdict, Advance("r", step)), ADA, at)
     await store.change(EmergencyOn("wrong"), BO, NOW + 40)
-    found = [await store.in_force(NOW + at) for at in (-1, 5, 10, 25, 35, 45)]
+    found = [await store.journal_entry(NOW + at) for at in (-1, 5, 10, 25, 35, 45)]
     assert found[0] is None
     entries = [each for each in found if each is not None]
     assert [each.active for each in entries] == [1, 1, 1, 2, 2]

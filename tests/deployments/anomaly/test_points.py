@@ -6,10 +6,10 @@ import numpy as np
 
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
-from deployments.anomaly.handler import DELETED, Stream
 from deployments.anomaly.operations import Fleet, Look, ObservePoints, PointChoice
 from deployments.anomaly.points import PointHandler
 from deployments.anomaly.record import Event, pack
+from deployments.anomaly.stream import DELETED, Stream
 from deployments.runtime.state.handler import Reply, StateRequest
 
 MEMBERS, METRICS, POINTS = 3, 2, 2_000

@@ -10,9 +10,10 @@ import pytest
 
 from config_store.document import StreamsConfig
 from deployments.anomaly.alarm_budget import AlarmBudget
-from deployments.anomaly.handler import Stream, StreamHandler
+from deployments.anomaly.handler import StreamHandler
 from deployments.anomaly.points import PointHandler
 from deployments.anomaly.regime import RegimeHandler
+from deployments.anomaly.stream import Stream
 from deployments.runtime.state.handler import Reply, StateRequest
 
 Ask = Any  # of either kind of stream

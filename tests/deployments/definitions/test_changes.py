@@ -5,14 +5,15 @@ from hypothesis import strategies as st
 
 from config_store.own_features import OwnFeature, catalogue_of
 from deployments.definitions.changes import changes, settled
-from deployments.definitions.in_force import InForce
+from deployments.definitions.in_force import ActiveDefinition
 
 NAMES = ("a", "b", "c", "d", "e")
 
 
-def named(**expressions: str) -> dict[str, InForce]:
+def named(**expressions: str) -> dict[str, ActiveDefinition]:
     return {
-        name: InForce(definition=OwnFeature(expression=each)) for name, each in expressions.items()
+        name: ActiveDefinition(definition=OwnFeature(expression=each))
+        for name, each in expressions.items()
     }
 
 
@@ -29,12 +30,12 @@ def test_what_depends_on_each_other_is_decided_together() -> None:
 def test_a_function_is_changed_with_its_module() -> None:
     function = OwnFeature(function="own:f", inputs=("load",))
     before, after = (
-        {"a": InForce(definition=function, sha256=each)} for each in ("00" * 32, "11" * 32)
+        {"a": ActiveDefinition(definition=function, sha256=each)} for each in ("00" * 32, "11" * 32)
     )
     assert [[*each.ids] for each in changes(before, after)] == [["a"]]
 
 
-def _orders(draw: st.DrawFn) -> dict[str, InForce]:
+def _orders(draw: st.DrawFn) -> dict[str, ActiveDefinition]:
     """Draw definitions in which each needs some of those before it, in an order of its own."""
     order = draw(st.permutations(NAMES))[: draw(st.integers(0, len(NAMES)))]
     found = {}
@@ -49,7 +50,7 @@ _drawn = st.composite(_orders)()
 
 @given(_drawn, _drawn, st.sets(st.integers(0, 4)))
 def test_what_is_in_force_fits_together_and_a_held_change_is_as_before(
-    good: dict[str, InForce], wanted: dict[str, InForce], places: set[int]
+    good: dict[str, ActiveDefinition], wanted: dict[str, ActiveDefinition], places: set[int]
 ) -> None:
     found = changes(good, wanted)
     held = [each for at, each in enumerate(found) if at in places]

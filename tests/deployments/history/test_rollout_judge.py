@@ -14,12 +14,12 @@ from config_store.certificates.recompute import Verified, follows, recompute
 from config_store.certificates.store import CertificateStore
 from config_store.shipped import default_document
 from config_store.steering.commands import Abort, AddFreeze, Deploy
-from config_store.steering.margins import BOUNDS, Bounds
+from config_store.steering.rollouts.margins import BOUNDS, Bounds
+from config_store.steering.rollouts.unanswered import StepOf, Tally, Unanswered
 from config_store.steering.settings import Margin, RolloutSettings
 from config_store.steering.state import Outcome, Rollout, Stage, SteeringState, Strategy, Verdict
 from config_store.steering.store import SteeringStore
 from config_store.steering.times import MOST_AHEAD_SECONDS
-from config_store.steering.unanswered import StepOf, Tally, Unanswered
 from config_store.store import ConfigStore
 from deployments.history.look_times import SETTLING_SECONDS
 from deployments.history.rollout_judge import RolloutJudge

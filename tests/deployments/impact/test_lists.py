@@ -9,13 +9,13 @@ from config_store.document import ConfigDocument
 from config_store.shipped import default_document
 from deployments.api.capacity import CAPACITY, CapacityBody
 from deployments.gateway.pipeline.answers import Circumstances, LaneRow, StageResults, write_down
-from deployments.gateway.pipeline.beside import BesideColumns
-from deployments.gateway.pipeline.nested import Items
 from deployments.impact.models_again import AskedAgain
 from deployments.impact.playing import Playing
 from deployments.impact.replay import Rules
 from deployments.runtime.batch import Batch, Detail, Prediction
+from deployments.safety.context_columns import ContextColumns
 from deployments.safety.judge import Judge
+from deployments.safety.list_items import ListItems
 from features.fill import Filled
 from observability.ledger.decision import DecisionIds
 from safety.limits import Level, Range, Repair
@@ -76,9 +76,9 @@ def recorded(document: ConfigDocument) -> list[str]:
     }
     batch = Batch("capacity", [body.entity for body in bodies], inputs | said)
     assert CAPACITY.nested is not None
-    items = Items.of(CAPACITY.nested, details)
+    items = ListItems.of(CAPACITY.nested, details)
     unfolded = items.unfold(batch, details)
-    BesideColumns(CAPACITY).add(unfolded, details, items, version, BEGUN)
+    ContextColumns(CAPACITY).add(unfolded, details, items, version, BEGUN)
     judge = Judge.of(document.safety.families["capacity"])
     judged = items.fold(judge.judge(unfolded), details, n)
     prediction = Prediction(said, "forecasting/chain", "1", details, version=1)

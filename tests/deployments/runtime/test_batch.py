@@ -53,7 +53,7 @@ def test_rows_that_are_taken_keep_what_is_said_of_the_whole_batch() -> None:
     for name, values in lists.items():
         setattr(sent, name, values)
     sent.owners, sent.budget_s, sent.version, sent.config_hash = owners, 0.5, 7, "9f3c"
-    sent.items, sent.emergency, sent.beside = 2, True, True
+    sent.items, sent.emergency, sent.is_shadow = 2, True, True
     left = sent.take([0, 2])
     assert (left.entities, left.columns["x"].tolist()) == (["a", "c"], [0.0, 2.0])
     assert (left.asks, left.owners) == ([{"n": 0}, {"n": 2}], [("k1", 3), ("k2", 5)])

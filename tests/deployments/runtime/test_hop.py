@@ -161,7 +161,7 @@ async def test_without_any_replica_the_call_ends_with_its_budget(room: Room) -> 
 async def test_without_time_nothing_is_sent(room: Room) -> None:
     handler = Answering()
     exchange = room.exchange(Directory((await room.replica(handler)).address))
-    await exchange.some()
+    await exchange.pick_link()
     with pytest.raises(StageLostError):
         await hop_over(exchange)(QUESTION, 0.0)
     assert handler.asked == 0

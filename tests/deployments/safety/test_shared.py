@@ -71,6 +71,19 @@ async def test_a_rule_counts_over_all_replicas_and_is_told_to_all(redis: Redis) 
         assert each._emergencies.now() is None
 
 
+async def test_replicas_whose_clocks_differ_count_together_all_the_same(redis: Redis) -> None:
+    (one, at_one, judge), (two, at_two, _) = await replicas(redis, 2)
+    at_two.clocks.now += 60.0
+    for each in (one, two):
+        each.judge(batch(2, p99_pred=np.nan), judge)
+    for _ in range(2):
+        await one._emergencies.step()
+        await two._emergencies.step()
+        at_one.clocks.now += 1.0
+        at_two.clocks.now += 1.0
+    assert two._emergencies.now() is not None
+
+
 @pytest.mark.parametrize("written", ["{", "[1]", '{"at": 1}', '{"at": 9e99, "tallies": [[1]]}'])
 async def test_what_another_release_wrote_keeps_no_rule_from_being_asked(
     redis: Redis, written: str

@@ -92,4 +92,4 @@ async def test_a_prometheus_that_refuses_the_key_is_away_on_the_timeline(
             await followed.step()
     assert not followed.refused
     (away,) = read(measured, 10, kinds=["source_away"]).events
-    assert f"see whether the key in its token_file {tmp_path}/token" in away["summary"]
+    assert f"check that the key in its token_file {tmp_path}/token" in away["summary"]

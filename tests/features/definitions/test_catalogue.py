@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from deployments.gateway.features.reader import how
+from deployments.gateway.features.definitions import describe_computation
 from features.calendars.of_entity import calendar_values
 from features.definitions.catalogue import STORED, Catalogue
 from features.definitions.definition import Calendar, Definition, Kind, Live, Window
@@ -77,7 +77,7 @@ def test_the_documented_table_is_the_definitions() -> None:
     catalogue = Catalogue()
     rows = [
         f"| `{name}` | {each.kind} | {each.unit} | {each.low:g} to {each.high:g} "
-        f"| {catalogue.ttl_seconds(name):g} s | {how(each)} | {each.description} |"
+        f"| {catalogue.ttl_seconds(name):g} s | {describe_computation(each)} | {each.description} |"
         for name, each in catalogue.by_name.items()
     ]
     text = (REPOSITORY / "docs/features.md").read_text()

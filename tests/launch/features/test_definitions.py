@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from config_store.own_features import OwnFeature
 from config_store.store import ConfigStore
-from deployments.definitions.in_force import Decided, InForce, Refusal, definitions_key
+from deployments.definitions.in_force import ActiveDefinition, Decided, Refusal, definitions_key
 from features.candidates.bounds import CandidateBounds
 from features.functions.evaluated import FunctionHealth
 from launch.cli import app
@@ -53,8 +53,8 @@ async def test_a_feature_is_defined_changed_and_forced(redis: Redis, tmp_path: P
     await said("define", "other", write({"function": "team.own:f", "inputs": ["mine"]}))
     assert "mine not yet known load * 2" in await said("list")
     named = {
-        "mine": InForce(definition=BEFORE),
-        "other": InForce(definition=(await own(redis))["other"]),
+        "mine": ActiveDefinition(definition=BEFORE),
+        "other": ActiveDefinition(definition=(await own(redis))["other"]),
     }
     wrong = OwnFeature(expression="load * 200")
     refusal = Refusal(

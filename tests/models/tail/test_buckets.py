@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.tail.buckets import shown_within, usual_buckets
+from models.tail.buckets import find_bucket, usual_buckets
 from models.tail.requests import QUANTILES
 
 BUCKETS = np.array([5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000.0])
@@ -43,7 +43,7 @@ def evenly(low: float, high: float, count: int = 997) -> Any:
 def test_the_bucket_is_found_that_all_requests_lie_in(
     latencies: Any, begin: float, end: float
 ) -> None:
-    found = shown_within(quantiles(latencies))
+    found = find_bucket(quantiles(latencies))
     assert found is not None
     assert found.begin == pytest.approx(begin, abs=1e-9)
     assert found.end == pytest.approx(end)
@@ -56,7 +56,7 @@ def test_what_is_in_a_bucket_is_never_said_to_be_outside(
     """Some requests are slower, few enough that p50 and p95 are of the same bucket."""
     slow = count * beyond // 2_000
     latencies = np.concatenate([np.full(count - slow, fast), np.full(slow, 900.0)])
-    found = shown_within(quantiles(latencies, "p50_ms", "p95_ms", "p99_ms"))
+    found = find_bucket(quantiles(latencies, "p50_ms", "p95_ms", "p99_ms"))
     if found is not None:
         assert found.begin < fast < found.end
     else:  # of three quantiles one lies elsewhere, or of two that are left of the first bucket
@@ -64,20 +64,20 @@ def test_what_is_in_a_bucket_is_never_said_to_be_outside(
 
 
 def test_two_quantiles_show_the_first_bucket_alone() -> None:
-    assert shown_within(quantiles(evenly(0.2, 0.9), "p50_ms", "p95_ms")) is not None
-    assert shown_within(quantiles(evenly(12, 20), "p50_ms", "p95_ms")) is None
+    assert find_bucket(quantiles(evenly(0.2, 0.9), "p50_ms", "p95_ms")) is not None
+    assert find_bucket(quantiles(evenly(12, 20), "p50_ms", "p95_ms")) is None
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.3, 0.61, 1.0])
 def test_quantiles_that_are_measured_show_none(sigma: float) -> None:
     latencies = 2 * np.exp(sigma * np.random.default_rng(1).normal(size=5_000))
     measured = {name: float(np.quantile(latencies, level)) for name, level in QUANTILES.items()}
-    assert shown_within(measured) is None
+    assert find_bucket(measured) is None
     fine = np.geomspace(0.1, 20_000, 60)
     finely = {name: histogram_quantile(latencies, at, fine) for name, at in QUANTILES.items()}
-    assert shown_within(finely) is None
-    assert shown_within({"p50_ms": 2.0, "p95_ms": 3.81, "p99_ms": 3.96}) is None  # near a line
-    assert shown_within(dict.fromkeys(QUANTILES, 10_000.0)) is None  # all beyond the last bound
+    assert find_bucket(finely) is None
+    assert find_bucket({"p50_ms": 2.0, "p95_ms": 3.81, "p99_ms": 3.96}) is None  # near a line
+    assert find_bucket(dict.fromkeys(QUANTILES, 10_000.0)) is None  # all beyond the last bound
 
 
 def intervals(rng: Any, **of_entity: float) -> dict[str, Any]:
@@ -115,4 +115,4 @@ def test_without_medians_nothing_is_said() -> None:
     columns = intervals(np.random.default_rng(2), fast=0.4)
     assert usual_buckets({"entity": columns["entity"]}) == {}
     assert usual_buckets(columns | {"p50_ms": np.full(50, np.nan)}) == {}
-    assert shown_within({"p95_ms": 4.75}) is None
+    assert find_bucket({"p95_ms": 4.75}) is None

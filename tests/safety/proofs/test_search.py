@@ -63,7 +63,7 @@ def rows_near(policy: FamilyPolicy, seed: int) -> Columns:
 
 def read_by_fallback(policy: FamilyPolicy) -> list[str]:
     reads = {name for recipe in policy.recipes() for name in recipe.reads()}
-    columns = {*policy.inputs, *policy.beside(), *reads} - set(policy.outputs)
+    columns = {*policy.inputs, *policy.context_columns(), *reads} - set(policy.outputs)
     return sorted(columns)
 
 

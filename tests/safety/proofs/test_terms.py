@@ -30,7 +30,7 @@ def filled(draw: st.DrawFn, columns: tuple[str, ...]) -> dict[str, float]:
 @st.composite
 def judged(draw: st.DrawFn) -> tuple[FamilyPolicy, dict[str, float]]:
     policy = draw(POLICY)
-    return policy, filled(draw, (*policy.inputs, *policy.outputs, *policy.beside()))
+    return policy, filled(draw, (*policy.inputs, *policy.outputs, *policy.context_columns()))
 
 
 @given(judged())
@@ -85,7 +85,9 @@ def answered(draw: st.DrawFn) -> tuple[FamilyPolicy, dict[str, float]]:
         {"inputs": INPUTS, "outputs": OUTPUTS, "fallback": draw(recipes())}
     ).fallback
     policy = policy.model_copy(update={"fallback": fallback})
-    return policy, filled(draw, (*policy.inputs, *policy.outputs, *policy.beside(), "outside"))
+    return policy, filled(
+        draw, (*policy.inputs, *policy.outputs, *policy.context_columns(), "outside")
+    )
 
 
 @given(answered())

@@ -115,7 +115,7 @@ class Exchange:
         avoided = sum(self._avoids(each, config_hash) for each in alive.values())
         return avoided if avoided < len(alive) else 0
 
-    async def some(self, config_hash: str = "") -> Channel:
+    async def pick_link(self, config_hash: str = "") -> Channel:
         """Wait for a replica where there is none; the caller's deadline ends the wait."""
         while (channel := self.idlest(config_hash)) is None:
             self._found.clear()

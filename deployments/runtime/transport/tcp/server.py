@@ -6,9 +6,8 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from deployments.runtime.transport.answering import Handler, answered
 from deployments.runtime.transport.base import Address
-from deployments.runtime.transport.call import Call
+from deployments.runtime.transport.call import Call, Handler, answer_call
 from deployments.runtime.transport.frame import (
     ASK,
     GIVEN_UP,
@@ -77,7 +76,7 @@ class WireServer:
         return encode(Frame({}, head), number, PONG)
 
     async def answer(self, number: int, frame: Frame, call: Call) -> bytes:
-        return await answered(self._handler, number, frame, call)
+        return await answer_call(self._handler, number, frame, call)
 
     def came(self, connection: "_Connection") -> None:
         self._connections.add(connection)

@@ -9,7 +9,7 @@ from deployments.api.forecast import ask
 from deployments.api.forecast_body import ForecastBody
 from deployments.forecasting.series import forecasting
 from deployments.forecasting.series.forecasting import LONG_MS, SeriesForecasting, cost_ms
-from deployments.forecasting.series.grid import asked_of
+from deployments.forecasting.series.grid import lay_on_grid
 from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.helper.process import HelperProcess
 from tests.waiting import until
@@ -54,7 +54,7 @@ async def test_long_ones_leave_the_replica_and_come_back_with_the_same_bits(
     series: SeriesForecasting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = batch_of(6, 2_000)
-    assert 5 * cost_ms(asked_of(batch.asks[0]).question) > LONG_MS
+    assert 5 * cost_ms(lay_on_grid(batch.asks[0]).question) > LONG_MS
     here = await series.answer(batch, {}, "1")  # while the process starts
     await until(lambda: series._aside_is_warm, STARTED_SECONDS)
 

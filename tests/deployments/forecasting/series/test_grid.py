@@ -5,7 +5,7 @@ import pytest
 
 from deployments.api.forecast import ask
 from deployments.api.forecast_body import ForecastBody
-from deployments.forecasting.series.grid import asked_of, asked_of_metric
+from deployments.forecasting.series.grid import lay_metric_on_grid, lay_on_grid
 from models.errors import TrainingDataError
 
 NOON = 1_790_596_800
@@ -13,7 +13,7 @@ DAY = 86_400
 
 
 def of_metric(ts: Any, values: Any, now: float = 0.0, **body: Any) -> Any:
-    return asked_of_metric(ask(ForecastBody(metric="cpu", horizon=2, **body)), ts, values, now)
+    return lay_metric_on_grid(ask(ForecastBody(metric="cpu", horizon=2, **body)), ts, values, now)
 
 
 def test_a_metrics_gaps_are_missing_and_its_end_is_the_last_interval() -> None:
@@ -45,7 +45,7 @@ def test_a_metric_is_never_negative_and_values_are_where_the_request_says_no_oth
     assert of_metric(NOON + 15 * np.arange(9), np.ones(9)).question.least == 0
     for least, expected in ((None, -np.inf), (-2.0, -2.0)):
         body = ForecastBody(values=[1.0, 2.0], frequency="1h", least=least)
-        assert asked_of(ask(body)).question.least == expected
+        assert lay_on_grid(ask(body)).question.least == expected
 
 
 def test_rows_of_other_metrics_are_no_part_of_a_metrics_cadence() -> None:
@@ -91,6 +91,6 @@ def test_holidays_are_marked_past_and_to_come() -> None:
             "holidays": ["2026-12-26", "2026-12-25"],
         }
     )
-    special = asked_of(ask(body)).question.special
+    special = lay_on_grid(ask(body)).question.special
     assert special is not None
     assert special.tolist() == [False, True, True, True, True, False]

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from config_store.steering.status import problems
-from deployments.gateway.steering.status import shown_steering
+from deployments.gateway.steering.status import describe_steering
 from tests.deployments.gateway.config_api import ConfigApi, config_api
 from tests.redis_server import RedisServer
 from tests.waiting import until
@@ -61,7 +61,7 @@ async def test_a_patch_that_redis_dies_in_is_made_or_not_and_can_be_sent_again(
             await restarted(api, redis_server, steps)
             state = await api.context.changes.steering.read()
             assert problems(state) == ()
-            shown = shown_steering(state, [], api.clock.wall())
+            shown = describe_steering(state, [], api.clock.wall())
             assert (shown.state, shown.rollout) == ("settled", None)
             again = await api.patched(patch)
             assert again["deployed"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.api.errors import OverloadedError
+from deployments.api.errors import LateError, OverloadedError
 from deployments.gateway.lanes.lane import MOST_LONG_REQUESTS, Lane, LaneLimits
 from deployments.gateway.large_requests.turns import Turns
 from tests.waiting import PATIENCE_SECONDS, until
@@ -306,7 +306,7 @@ async def test_a_long_request_that_is_late_keeps_what_was_answered_in_time() -> 
     lane: Lane[int, int] = Lane(send, LaneLimits(4, 1, 100, slice_rows=2), Clock())
     found = await lane.ask(range(5), 0.5)
     assert found[:2] == [0, 1]
-    assert [type(each) for each in found[2:]] == [OverloadedError] * 3
+    assert [type(each) for each in found[2:]] == [LateError] * 3
 
 
 async def test_rows_of_two_versions_never_share_a_batch_and_keep_their_order() -> None:
@@ -324,7 +324,8 @@ async def test_a_candidates_rows_wait_beside_and_cut_no_batch_short() -> None:
     lane = lane_of(carrier)
     versions = [1, 1, 2, 1, 2, 2, 1]
     answers = [
-        lane.ask([row], 1.0, version=of, beside=2 * (of == 2)) for row, of in enumerate(versions)
+        lane.ask([row], 1.0, version=of, queue_number=2 * (of == 2))
+        for row, of in enumerate(versions)
     ]
     assert lane.waiting_rows == 6
     carrier.gate.set()
@@ -335,11 +336,11 @@ async def test_a_candidates_rows_wait_beside_and_cut_no_batch_short() -> None:
 async def test_the_bound_is_one_for_both_and_an_owner_has_its_share_of_it() -> None:
     lane = lane_of(Carrier(), waiting=10)
     lane.ask([0], 1.0)  # in flight
-    for beside in (0, 2):
-        lane.ask(range(5), 1.0, "a", beside=beside)
+    for number in (0, 2):
+        lane.ask(range(5), 1.0, "a", queue_number=number)
     with pytest.raises(OverloadedError):
-        lane.ask([1], 1.0, "a", beside=2)
-    lane.ask(range(5), 1.0, "b", beside=3)
+        lane.ask([1], 1.0, "a", queue_number=2)
+    lane.ask(range(5), 1.0, "b", queue_number=3)
     with pytest.raises(OverloadedError):
         lane.ask([1], 1.0, "b")
 
@@ -347,7 +348,7 @@ async def test_the_bound_is_one_for_both_and_an_owner_has_its_share_of_it() -> N
 async def test_late_rows_of_one_version_keep_those_of_another_from_nothing() -> None:
     carrier = Carrier()
     lane = lane_of(carrier)
-    answers = [lane.ask([row], 1e6, version=row, beside=2 * (row == 2)) for row in range(3)]
+    answers = [lane.ask([row], 1e6, version=row, queue_number=2 * (row == 2)) for row in range(3)]
     answers[1].cancel()
     carrier.gate.set()
     assert [await answers[0], await answers[2]] == [[0], [4]]

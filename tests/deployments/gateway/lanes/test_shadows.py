@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from config_store.steering.commands import Abort
+from config_store.steering.rollouts.unanswered import StepOf, Tally, Unanswered
 from config_store.steering.state import Strategy
-from config_store.steering.unanswered import StepOf, Tally, Unanswered
 from deployments.gateway.lanes.lane import LaneLimits
 from deployments.runtime.batch import Batch, Judgement
 from deployments.runtime.transport.frame import Frame

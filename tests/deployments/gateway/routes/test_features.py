@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from access.keys import Role
 from config_store.own_features import OwnFeature
-from deployments.definitions.in_force import Decided, InForce, Refusal, definitions_key
+from deployments.definitions.in_force import ActiveDefinition, Decided, Refusal, definitions_key
 from features.candidates.bounds import CandidateBounds
 from features.candidates.compared import Figure
 from features.definitions.catalogue import STORED, Catalogue
@@ -86,8 +86,8 @@ async def test_a_definition_that_is_held_back_is_shown_and_the_one_before_answer
     before, wrong = OwnFeature(expression="load * 2"), OwnFeature(expression="load * 200")
     function = OwnFeature(function="own:f", inputs=("load",))
     named = {
-        "twice": InForce(definition=before),
-        "own": InForce(definition=function, sha256="00" * 32),
+        "twice": ActiveDefinition(definition=before),
+        "own": ActiveDefinition(definition=function, sha256="00" * 32),
     }
     refusal = Refusal(
         ids={"twice": wrong.id("")},
@@ -127,7 +127,7 @@ async def test_a_definition_that_is_held_back_is_shown_and_the_one_before_answer
     assert shown["own"]["how"] == "function own:f, of the module 000000000000"
     assert [shown["load"][part] for part in ("held_back", "health")] == [None, None]
     # The history tells that it is in force: gateways take it over.
-    accepted = Decided(named=named | {"twice": InForce(definition=wrong)})
+    accepted = Decided(named=named | {"twice": ActiveDefinition(definition=wrong)})
     await redis.set(definitions_key(redis), accepted.model_dump_json())
     await until(lambda: house.context.features.decided == accepted)
     assert (await get(house, path))["features"]["twice"]["value"] == 100.0

@@ -8,9 +8,9 @@ import pytest
 
 from config_store.running import RunningVersions
 from config_store.steering.commands import Abort, Advance
-from config_store.steering.shares import place
+from config_store.steering.rollouts.shares import place
+from config_store.steering.rollouts.unanswered import StepOf, Tally, Unanswered
 from config_store.steering.state import Outcome, Strategy
-from config_store.steering.unanswered import StepOf, Tally, Unanswered
 from deployments.gateway.lanes.lane import LaneLimits
 from deployments.history.rollout_judge import roles_without
 from deployments.runtime.transport.frame import Frame

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config_store.shipped import default_document
-from config_store.steering.shares import choose, place, same_for_all
+from config_store.steering.rollouts.shares import choose, place, same_for_all
+from config_store.steering.rollouts.unanswered import StepOf, Tally
 from config_store.steering.state import SteeringState
-from config_store.steering.unanswered import StepOf, Tally
 from config_store.store import Version
 from deployments.api.tail import TAIL, TailBody
 from deployments.gateway.steering.choice import VersionChoice

@@ -10,10 +10,10 @@ from config_store.certificates.certificate import Certificate
 from config_store.certificates.observations import Observation, observations
 from config_store.certificates.recompute import Verified, recompute
 from config_store.certificates.store import CertificateStore
-from config_store.steering.margins import BOUNDS, Bounds
+from config_store.steering.rollouts.margins import BOUNDS, Bounds
+from config_store.steering.rollouts.unanswered import StepOf, Unanswered
 from config_store.steering.settings import Margin, RolloutSettings
 from config_store.steering.state import Strategy
-from config_store.steering.unanswered import StepOf, Unanswered
 from deployments.history import step_evidence
 from deployments.history.rollout_judge import RolloutJudge
 from deployments.history.step_evidence import STATEFUL

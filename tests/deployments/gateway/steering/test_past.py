@@ -12,7 +12,7 @@ import pytest
 import config_store.running
 from config_store.document import hash_of
 from config_store.shipped import default_document
-from deployments.gateway.steering import in_force
+from deployments.gateway.steering import config_at
 from deployments.history.client import HistoryAwayError
 from deployments.history.questions import Questions
 from launch.config.text import at_lines
@@ -23,7 +23,7 @@ from observability.timeline.event import Detail, Event
 from observability.timeline.store import read
 from observability.timeline.stream import Message, TimelineStream
 from tests import past_steering
-from tests.deployments.gateway.config.test_changes import TAIL, crown
+from tests.deployments.gateway.config.versions import TAIL, crown
 from tests.deployments.gateway.config_api import ConfigApi, config_api
 from tests.redis_server import RedisServer
 from tests.waiting import until
@@ -53,7 +53,7 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             assert question is Questions.timeline
             return read(store, limit, **asked)
 
-        monkeypatch.setattr(in_force, "ask", ask)
+        monkeypatch.setattr(config_at, "ask", ask)
         yield store
 
 
@@ -62,7 +62,7 @@ def no_archive(monkeypatch: pytest.MonkeyPatch) -> None:
     async def ask(*_: object, **__: object) -> Any:
         raise HistoryAwayError("There is no history here")
 
-    monkeypatch.setattr(in_force, "ask", ask)
+    monkeypatch.setattr(config_at, "ask", ask)
 
 
 def text(moment: float) -> str:
@@ -203,10 +203,10 @@ async def test_a_long_stream_is_read_a_page_at_a_time_and_not_on_the_event_loop(
     behind = Event("config_activated", late, details=activated)
     await TimelineStream(api.redis).add([*noise[:20], behind, *noise[20:]])
     moments = [text(at + shift) for at, _ in begun for shift in (0.01, 3, 8, 59)]
-    monkeypatch.setattr(in_force, "PAGE", 10_000)
+    monkeypatch.setattr(config_at, "PAGE", 10_000)
     at_once = [await api.get("/config/at", time=each) for each in moments]
     asked, threads = list[int](), set[int]()
-    read_page, latest = TimelineStream.read, in_force._latest
+    read_page, latest = TimelineStream.read, config_at._latest
 
     async def counted(stream: TimelineStream, count: int, after: str = "") -> list[Message]:
         asked.append(count)
@@ -217,9 +217,9 @@ async def test_a_long_stream_is_read_a_page_at_a_time_and_not_on_the_event_loop(
         return latest(page, at)
 
     monkeypatch.setattr(TimelineStream, "read", counted)
-    monkeypatch.setattr(in_force, "_latest", elsewhere)
+    monkeypatch.setattr(config_at, "_latest", elsewhere)
     for size in (1, 3, 7):
-        monkeypatch.setattr(in_force, "PAGE", size)
+        monkeypatch.setattr(config_at, "PAGE", size)
         assert [await api.get("/config/at", time=each) for each in moments] == at_once
         assert set(asked) == {size}
         asked.clear()
@@ -234,8 +234,8 @@ async def test_no_more_of_a_stream_is_read_than_it_may_hold(
     api: ConfigApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await history_of(api)
-    monkeypatch.setattr(in_force, "PAGE", 2)
-    monkeypatch.setattr(in_force, "MOST", 6)
+    monkeypatch.setattr(config_at, "PAGE", 2)
+    monkeypatch.setattr(config_at, "MOST", 6)
     pages = list[str]()
     read_page = TimelineStream.read
 

@@ -18,7 +18,7 @@ from config_store.alias_follower import AliasFollower
 from config_store.pinning import pinned
 from config_store.running import RunningVersions
 from config_store.steering.commands import RollBack
-from config_store.steering.shares import place
+from config_store.steering.rollouts.shares import place
 from config_store.steering.state import Strategy
 from config_store.store import ConfigStore
 from models.digest import digest_of

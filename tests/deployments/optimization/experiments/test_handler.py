@@ -128,7 +128,7 @@ def test_a_decision_that_is_sent_again_is_the_same_one() -> None:
     replies = client.ask(*(decide(x / 10) for x in range(8)))
     saved = client.handler.encode(client.kept)
     for number, reply in enumerate(replies, 1):
-        again = client.handler.again(
+        again = client.handler.repeat_reply(
             client.kept, StateRequest("e", f"d{number}", decide((number - 1) / 10))
         )
         assert again.columns == pytest.approx(reply.columns)
@@ -143,7 +143,7 @@ def test_a_reward_that_is_sent_again_is_answered_and_not_counted() -> None:
     client = Client()
     client.ask(decide())
     (first,) = client.ask(reward("d1", 0.5))
-    again = client.handler.again(client.kept, StateRequest("e", "d2", reward("d1", 0.5)))
+    again = client.handler.repeat_reply(client.kept, StateRequest("e", "d2", reward("d1", 0.5)))
     assert (again.columns, again.detail) == (first.columns, first.detail)
     assert client.refusal(reward("d1", 0.5))["code"] == "conflict"
 

@@ -135,7 +135,9 @@ def test_what_is_sent_again_is_the_same_trial() -> None:
     client.ask()
     told = client.tell(0, [4.0])
     saved = client.handler.encode(client.kept)
-    again = client.handler.again(client.kept, StateRequest("s", "d1", {"op": "ask", "design": {}}))
+    again = client.handler.repeat_reply(
+        client.kept, StateRequest("s", "d1", {"op": "ask", "design": {}})
+    )
     assert first.detail is not None
     assert again.detail is not None
     for name in ("trial_id", "parameters"):
@@ -148,10 +150,12 @@ def test_what_is_sent_again_is_the_same_trial() -> None:
         "failed": False,
     }
     asked: StateRequest[Operation] = StateRequest("s", "d3", tell)
-    assert client.handler.again(client.kept, asked).detail == told.detail
+    assert client.handler.repeat_reply(client.kept, asked).detail == told.detail
     assert client.handler.encode(client.kept) == saved
     kept = client.handler.decode("s", saved)  # known still after a replica's death
-    revived = client.handler.again(kept, StateRequest("s", "d1", {"op": "ask", "design": {}}))
+    revived = client.handler.repeat_reply(
+        kept, StateRequest("s", "d1", {"op": "ask", "design": {}})
+    )
     assert revived.detail is not None
     assert revived.detail["data"]["trial_id"] == 0
 

@@ -116,13 +116,13 @@ async def test_who_waits_is_told_as_soon_as_something_is_there(
 ) -> None:
     helper.going.clear()
     want(queue, study("s", 8))
-    waiting = asyncio.create_task(queue.some([("s", 60.0)]))
+    waiting = asyncio.create_task(queue.wait_for_suggestions([("s", 60.0)]))
     await until(lambda: queue.makes("s"))
     assert not waiting.done()
     helper.going.set()
     await waiting
     assert queue.take("s") is not None
-    await queue.some([("nobody", 60.0)])  # nothing will come of that one
+    await queue.wait_for_suggestions([("nobody", 60.0)])  # nothing will come of that one
 
 
 async def test_trouble_with_one_study_is_not_the_others(
@@ -191,7 +191,7 @@ async def test_no_more_is_made_than_there_are_candidates_left(
         apply(kept, {"ask": [f"d{number}", taken.parameters, None]})
         want(queue, kept)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await queue.some([("s", 60.0)])  # there is nothing to wait for
+        await queue.wait_for_suggestions([("s", 60.0)])  # there is nothing to wait for
 
 
 async def test_a_candidate_that_was_suggested_meanwhile_leaves_the_queue(

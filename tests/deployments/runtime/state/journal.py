@@ -84,7 +84,7 @@ class JournalHandler:
     def removal(self, request: StateRequest) -> Reply | None:
         return Reply(event=REMOVED, deletes=True) if request.ask == "remove" else None
 
-    def again(self, state: Journal, request: StateRequest) -> Reply:  # noqa: ARG002 - it says how things stand
+    def repeat_reply(self, state: Journal, request: StateRequest) -> Reply:  # noqa: ARG002 - it says how things stand
         return Reply(detail={"data": {"taken": 0}})
 
     def withdraw(self, state: Journal, request: StateRequest) -> Any:

@@ -71,7 +71,7 @@ class TallyHandler:
             return None
         return Reply({"total": 0.0}, event="delete", deletes=True)
 
-    def again(self, state: Tally, request: StateRequest) -> Reply:
+    def repeat_reply(self, state: Tally, request: StateRequest) -> Reply:
         return Reply({"total": state.total}, {"data": {"again": request.id}})
 
     def withdraw(self, state: Tally, request: StateRequest) -> Any:

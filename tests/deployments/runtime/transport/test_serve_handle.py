@@ -12,8 +12,7 @@ from deployments.runtime.batch import Batch, Prediction
 from deployments.runtime.hop import Hop
 from deployments.runtime.state.routing import ByKey
 from deployments.runtime.state.tags import tagged
-from deployments.runtime.transport.answering import Handler
-from deployments.runtime.transport.call import current_call, given_up, given_up_for_good
+from deployments.runtime.transport.call import Handler, current_call, given_up, given_up_for_good
 from deployments.runtime.transport.frame import ASK, Frame, body_of, decode, encode
 from deployments.runtime.transport.serve_handle import HandleServer, HandleTransport
 from tests.deployments.handles import InProcessHandle

@@ -43,7 +43,7 @@ async def test_the_idlest_replica_is_picked(room: Room, monkeypatch: pytest.Monk
     await until(lambda: len(exchange._channels) == 3)
     calls = []
     for _ in range(9):
-        channel = await exchange.some()
+        channel = await exchange.pick_link()
         calls.append(asyncio.create_task(channel.call(QUESTION)))
         await asyncio.sleep(0)
     assert [channel.in_flight for channel in exchange._channels.values()] == [3, 3, 3]
@@ -55,7 +55,7 @@ async def test_with_no_replica_it_waits_for_the_first(room: Room) -> None:
     directory = Directory()
     exchange = room.exchange(directory)
     assert exchange.idlest() is None
-    waiting = asyncio.create_task(exchange.some())
+    waiting = asyncio.create_task(exchange.pick_link())
     await until(lambda: directory.questions > 1)
     assert not waiting.done()
     replica = await room.replica(echo)
@@ -116,7 +116,7 @@ async def test_the_last_replica_that_is_lost_is_a_warning_at_once(
 ) -> None:
     replica = await room.replica(echo)
     directory = Directory(replica.address)
-    await room.exchange(directory).some()
+    await room.exchange(directory).pick_link()
     directory.addresses.clear()
     replica.kill()
     await until(lambda: "'find replicas of stage' failed" in "".join(warnings(caplog)))
@@ -145,14 +145,14 @@ async def test_the_last_one_lost_is_replaced_without_waiting_for_the_next_round(
     old = await room.replica(echo)
     directory = Directory(old.address)
     exchange = room.exchange(directory)
-    await exchange.some()
+    await exchange.pick_link()
     await asyncio.sleep(0.1)  # well within the pause between two questions
     new = await room.replica(echo)
     directory.addresses = [new.address]
     old.kill()
     await until(lambda: exchange.idlest() is None)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await exchange.some()
+        await exchange.pick_link()
 
 
 async def test_a_replica_that_hangs_is_asked_last_and_first_again_when_it_is_heard(
@@ -178,7 +178,7 @@ async def test_where_all_hang_all_are_asked(
     monkeypatch.setattr(exchange_module, "PING_EVERY_SECONDS", 0.02)
     monkeypatch.setattr(exchange_module, "SILENT_SECONDS", 0.1)
     exchange = room.exchange(Directory(silent_replica.address))
-    channel = await exchange.some()
+    channel = await exchange.pick_link()
     silent_replica.stop()
     await until(lambda: channel.silent_seconds > 0.1)
     assert exchange.responsive() == {silent_replica.address: channel}
@@ -191,7 +191,7 @@ async def test_a_replica_that_is_silent_for_too_long_is_let_go(
     monkeypatch.setattr(exchange_module, "PING_EVERY_SECONDS", 0.02)
     monkeypatch.setattr(exchange_module, "LOST_SECONDS", 0.1)
     directory = Directory(silent_replica.address)
-    channel = await room.exchange(directory).some()
+    channel = await room.exchange(directory).pick_link()
     directory.addresses = []
     silent_replica.stop()
     await until(lambda: not channel.alive)
@@ -209,7 +209,7 @@ async def test_whatever_serve_says_the_search_goes_on(room: Room, trouble: Excep
     replica = await room.replica(echo)
     exchange = room.exchange(Moody(replica.address))
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await exchange.some()
+        await exchange.pick_link()
 
 
 async def test_a_question_that_hangs_is_asked_again(
@@ -226,13 +226,13 @@ async def test_a_question_that_hangs_is_asked_again(
     replica = await room.replica(echo)
     exchange = room.exchange(Hanging(replica.address))
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await exchange.some()
+        await exchange.pick_link()
 
 
 async def test_stopping_leaves_no_task_and_no_connection(room: Room) -> None:
     replica = await room.replica(echo)
     exchange = room.exchange(Directory(replica.address))
-    await exchange.some()
+    await exchange.pick_link()
     before = asyncio.all_tasks()
     await exchange.stop()
     assert len(before - asyncio.all_tasks()) == 2

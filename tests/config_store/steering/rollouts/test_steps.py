@@ -19,7 +19,7 @@ from config_store.steering.commands import (
     TakeLock,
     Wait,
 )
-from config_store.steering.deploys import parting
+from config_store.steering.rollouts.deploys import parting
 from config_store.steering.settings import RolloutSettings
 from config_store.steering.state import Outcome, Stage, SteeringState, Strategy, Verdict
 from tests.config_store.steering.people import (

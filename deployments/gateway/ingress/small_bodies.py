@@ -6,8 +6,8 @@ FastAPI and Serve take in a whole body, of any size, before anybody has asked fo
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.api.errors import RefusedError
-from deployments.gateway.bodies.own import reads_its_own
 from deployments.gateway.bodies.reader import ClientGoneError, read_body
+from deployments.gateway.bodies.routes import is_read_by_its_route
 from deployments.gateway.ingress.ingress import refuse, request_id_of
 
 # An outcome, a deploy to be judged, a form to sign in: none has more than a few hundred bytes.
@@ -21,7 +21,7 @@ class SmallBodies:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or reads_its_own(scope):
+        if scope["type"] != "http" or is_read_by_its_route(scope):
             await self._app(scope, receive, send)
             return
         try:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from deployments.api.capacity import CAPACITY
-from deployments.gateway.pipeline.nested import Items
 from deployments.runtime.batch import Batch, Detail, Judgement
 from deployments.safety.judge import Judge
+from deployments.safety.list_items import ListItems
 from safety.capacity import capacity_policy
 
 PLAN: dict[str, list[Any]] = {
@@ -33,7 +33,7 @@ def judged(row: dict[str, float], plan: dict[str, list[Any]]) -> tuple[Judgement
     judge = Judge.of(capacity_policy())
     detail: Detail = {"data": {name: list(values) for name, values in plan.items()}}
     batch = Batch("capacity", ["gateway"], {name: np.array([row[name]]) for name in row})
-    items = Items.of(CAPACITY.nested, [detail])
+    items = ListItems.of(CAPACITY.nested, [detail])
     found = judge.judge(items.unfold(batch, [detail]))
     return items.fold(found, [detail], 1), detail
 

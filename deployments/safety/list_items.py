@@ -17,7 +17,7 @@ Violation = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class ListItems:
     """The items of a batch, row by row: whose they are, and which in their list."""
 
     nested: Nested
@@ -25,7 +25,7 @@ class Items:
     places: list[int]
 
     @classmethod
-    def of(cls, nested: Nested, details: Sequence[Detail | None]) -> "Items":
+    def of(cls, nested: Nested, details: Sequence[Detail | None]) -> "ListItems":
         owners: list[int] = []
         places: list[int] = []
         first = next(iter(nested.lists.values()))

@@ -16,11 +16,11 @@ from config_store.steering.changes import (
     with_fields,
 )
 from config_store.steering.commands import Actor, Deploy
-from config_store.steering.margins import refuse_senseless, refuse_weakened, weakened
-from config_store.steering.rollouts import JUDGED
-from config_store.steering.shares import refuse_shares, shares_of
+from config_store.steering.rollouts.margins import refuse_senseless, refuse_weakened, weakened
+from config_store.steering.rollouts.shares import refuse_shares, shares_of
+from config_store.steering.rollouts.steps import JUDGED
+from config_store.steering.rollouts.switches import finish
 from config_store.steering.state import Rollout, Stage, SteeringState, Strategy, VersionLife
-from config_store.steering.switches import finish
 
 DEPLOYABLE = {Stage.APPROVED, Stage.DEPRECATED, Stage.ROLLED_BACK}
 
@@ -106,7 +106,7 @@ def _refuse_stage(state: SteeringState, life: VersionLife) -> None:
     if life.stage not in DEPLOYABLE:
         raise RefusedChangeError(
             f"Version {life.number} is {life.stage}{f' ({life.refusal})' if life.refusal else ''}: "
-            "deployed is what was validated and approved, and is not active."
+            "only a version that is validated, approved and not active can be deployed."
         )
     if life.checked is None:
         raise RefusedChangeError(
@@ -145,7 +145,7 @@ def parting(state: SteeringState, number: int) -> int:
     if number in theirs or active in mine:
         raise RefusedChangeError(
             f"Version {number} and the active version {active} were written one on top of the "
-            "other: there is nothing to put on top anew."
+            "other: there is nothing to draft anew."
         )
     for each in mine:
         if each in theirs:

@@ -1,7 +1,7 @@
-"""Tells what was in force at a time, and who let it in.
+"""Finds the configuration that was in force at a time, and who let it in.
 
 Steering keeps a journal of its changes in Redis. What it did not write, an older release's or a
-version that was activated past it, is told by the timeline: the newest events in Redis' stream, the
+version that was activated past it, is on the timeline: the newest events in Redis' stream, the
 older ones in the archive.
 """
 
@@ -14,13 +14,13 @@ from redis.asyncio import Redis
 
 from config_store.errors import ConfigError, RefusedChangeError
 from config_store.releases import Release, release_of
-from config_store.steering.in_force import InForce
+from config_store.steering.journal import JournalEntry
 from config_store.steering.state import VersionLife
 from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore
 from deployments.api.config_past import AtShown, LetIn
 from deployments.api.errors import NotFoundError
-from deployments.gateway.steering.words import shown_approvals, time_of
+from deployments.gateway.steering.words import describe_approvals, time_of
 from deployments.history.client import HistoryAwayError, ask
 from deployments.history.questions import Questions
 from observability.timeline.event import Event, read_event
@@ -34,17 +34,17 @@ ONE_MILLISECOND = timedelta(milliseconds=1)
 SAME_CHANGE_SECONDS = 0.002
 
 
-async def in_force_at(
+async def config_at(
     redis: Redis, steering: SteeringStore, configs: ConfigStore, time: datetime, now: float
 ) -> AtShown:
-    """Give it; NotFoundError where nothing was, HistoryAwayError where only the archive knows."""
+    """Find it; NotFoundError where nothing was, HistoryAwayError where only the archive knows."""
     at = min(time, datetime.fromtimestamp(now, UTC))
-    entry = await steering.in_force(at.timestamp())
+    entry = await steering.journal_entry(at.timestamp())
     # In this order: what is moved into the archive meanwhile is found there.
-    event = await _in_stream(redis, at)
+    event = await _newest_in_stream(redis, at)
     away: HistoryAwayError | None = None
     try:
-        event = _later(event, await _in_archive(at))
+        event = _later(event, await _newest_in_archive(at))
     except HistoryAwayError as error:
         away = error
     if entry is None and event is None:
@@ -54,10 +54,10 @@ async def in_force_at(
             f"No configuration was in force at {at.isoformat()}, as far as the timeline goes: give "
             "a later time"
         )
-    return await _shown(at, entry, event, steering, configs, complete=away is None)
+    return await _describe(at, entry, event, steering, configs, complete=away is None)
 
 
-async def _in_stream(redis: Redis, at: datetime) -> Event | None:
+async def _newest_in_stream(redis: Redis, at: datetime) -> Event | None:
     """Give the latest activation in the stream.
 
     It has thousands of events where the archive is away: a page at a time, and not read on the
@@ -85,7 +85,7 @@ def _latest(page: Sequence[Message], at: datetime) -> Event | None:
     return latest
 
 
-async def _in_archive(at: datetime) -> Event | None:
+async def _newest_in_archive(at: datetime) -> Event | None:
     # The archive cuts `until` to whole milliseconds, and leaves out what is at it.
     page = await ask(Questions.timeline, 1, until=at + 2 * ONE_MILLISECOND, kinds=[ACTIVATED])
     found = [
@@ -108,9 +108,9 @@ def _event(data: bytes) -> Event | None:
         return None
 
 
-async def _shown(
+async def _describe(
     at: datetime,
-    entry: InForce | None,
+    entry: JournalEntry | None,
     event: Event | None,
     steering: SteeringStore,
     configs: ConfigStore,
@@ -143,14 +143,16 @@ async def _shown(
 
 async def _let_in(
     activation: Event | None,
-    entry: InForce | None,
+    entry: JournalEntry | None,
     version: int,
     configs: ConfigStore,
     life: VersionLife | None,
     at: datetime,
 ) -> LetIn:
     """Say who did; of a change that no event tells of, whoever made the journal's entry."""
-    approvals = [] if life is None else [each for each in shown_approvals(life) if each.time <= at]
+    approvals = (
+        [] if life is None else [each for each in describe_approvals(life) if each.time <= at]
+    )
     co_authors = [] if life is None else list(life.co_authors)
     if activation is not None:
         return LetIn(
@@ -191,7 +193,7 @@ async def _release(configs: ConfigStore, version: int, config_hash: str) -> Rele
     return release_of(kept.document) if kept.config_hash == config_hash else None
 
 
-def _rollout(entry: InForce | None, at: datetime) -> str:
+def _rollout(entry: JournalEntry | None, at: datetime) -> str:
     if entry is None or entry.candidate is None:
         return ""
     if entry.share_from is not None and at.timestamp() < entry.share_from:
@@ -199,7 +201,7 @@ def _rollout(entry: InForce | None, at: datetime) -> str:
     return f"Version {entry.candidate} was seen by {100 * entry.share:g} % of the keys"
 
 
-def _overrides(entry: InForce | None, at: datetime) -> list[str]:
+def _overrides(entry: JournalEntry | None, at: datetime) -> list[str]:
     return [
         f"{each.field} of {each.family} for {each.entity or 'every entity'} was {each.value}, by "
         f"{each.author}: {each.reason}"

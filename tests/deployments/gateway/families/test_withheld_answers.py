@@ -73,10 +73,10 @@ async def test_no_arm_is_drawn_while_none_is_given(house: House) -> None:
     real = await post(house, BANDIT, DECIDE | {"design": DESIGN})
     await turned(house, on=True)
     for _ in range(2):
-        hidden = await decided(house, 60)
-        assert {each["safety"]["fallback"] for each in hidden} == {True}
-        assert {each["meta"]["feedback"] for each in hidden} == {False}
-        assert {each["data"]["config"] for each in hidden} == {"a"}
+        withheld = await decided(house, 60)
+        assert {each["safety"]["fallback"] for each in withheld} == {True}
+        assert {each["meta"]["feedback"] for each in withheld} == {False}
+        assert {each["data"]["config"] for each in withheld} == {"a"}
     await turned(house, on=False)
     found = await shown(house, "/experiments/e")
     assert (found["decisions"], found["pending"], found["missing"]) == (1, 1, 0)
@@ -138,8 +138,8 @@ async def test_decisions_that_safety_hides_are_taken_back(house: House) -> None:
     assert not any(each["safety"]["fallback"] for each in kept)
     await house.deploy(_with_nothing_drawn(house))
     for _ in range(3):
-        hidden = await decided(house, 50)
-        assert all(each["safety"]["fallback"] for each in hidden)
+        withheld = await decided(house, 50)
+        assert all(each["safety"]["fallback"] for each in withheld)
     found = await shown(house, "/experiments/e")
     assert (found["decisions"], found["pending"], found["kept"]) == (40, 40, 40)
 

@@ -1,4 +1,4 @@
-"""Asks a source once for its newest intervals; nothing is stored, and no position moves."""
+"""A sample of a source: its newest intervals, once; nothing is stored, and no position moves."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from config_store.sources import (
     QueriedSource,
     RemoteWriteSource,
 )
-from deployments.telemetry.building import asked_source
+from deployments.telemetry.building import queried_source
 from features.sources.kafka.sample import newest as newest_messages
 from features.sources.kafka.sample import rows_of
 from features.sources.logs.names import named_by
@@ -32,10 +32,10 @@ LOOKED_AT_MB = 64
 # Of one remote write each, usually of 2,000 samples: some megabytes.
 NEWEST_WRITES = 200
 
-Askable = QueriedSource | LogsSource | KafkaSource | RemoteWriteSource
+SampledSource = QueriedSource | LogsSource | KafkaSource | RemoteWriteSource
 
 
-class AskedOnce(NamedTuple):
+class SourceSample(NamedTuple):
     """What a source gave; of its newest intervals, or of what came last where it is sent."""
 
     gathered: Gathered
@@ -43,37 +43,39 @@ class AskedOnce(NamedTuple):
     until: int | None = None
 
 
-async def ask_once(
-    name: str, config: Askable, redis: Redis, wall: Callable[[], float]
-) -> AskedOnce:
-    """Ask a source of any kind but push; raises SourceAwayError or SourceRefusedError."""
+async def take_sample(
+    name: str, config: SampledSource, redis: Redis, wall: Callable[[], float]
+) -> SourceSample:
+    """Sample a source of any kind but push; raises SourceAwayError or SourceRefusedError."""
     match config:
         case PrometheusSource() | ClickhouseSource() | CandlesSource():
-            return await ask_server(name, config, wall)
+            return await sample_server(name, config, wall)
         case LogsSource():
             return await read_logs(name, config, wall())
         case KafkaSource():
             sample = await asyncio.to_thread(newest_messages, name, config)
-            return AskedOnce(rows_of(sample, config, config.cadence_seconds, wall()))
+            return SourceSample(rows_of(sample, config, config.cadence_seconds, wall()))
         case RemoteWriteSource():
             arrived = await SampleStream(redis, name).newest(NEWEST_WRITES)
-            return AskedOnce(await asyncio.to_thread(newest_interval, config, arrived, wall()))
+            return SourceSample(await asyncio.to_thread(newest_interval, config, arrived, wall()))
 
 
-async def ask_server(name: str, config: QueriedSource, wall: Callable[[], float]) -> AskedOnce:
+async def sample_server(
+    name: str, config: QueriedSource, wall: Callable[[], float]
+) -> SourceSample:
     """Ask a server for its last intervals that are whole."""
-    source = asked_source(name, config, wall)
+    source = queried_source(name, config, wall)
     since, until = _last_intervals(config.cadence_seconds, wall() - source.settling_seconds)
     try:
-        return AskedOnce(await source.range(since, until), since, until)
+        return SourceSample(await source.range(since, until), since, until)
     finally:
         await source.close()
 
 
-async def read_logs(name: str, config: LogsSource, now: float) -> AskedOnce:
+async def read_logs(name: str, config: LogsSource, now: float) -> SourceSample:
     """Read the ends of the files, and give the last intervals that are whole."""
     since, until = _last_intervals(config.cadence_seconds, now - config.lateness_seconds)
-    return AskedOnce(await read_interval(name, config, since, until, now), since, until)
+    return SourceSample(await read_interval(name, config, since, until, now), since, until)
 
 
 async def read_interval(

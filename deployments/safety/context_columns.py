@@ -1,4 +1,7 @@
-"""The columns that safety is given beside a batch's own, where the version's policy names them."""
+"""Context columns: what a policy reads besides a batch's own columns, such as the hour or a freeze.
+
+The gateway adds them to what it sends to safety, and a replay to what it judges again.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -8,8 +11,8 @@ import numpy as np
 
 from config_store.store import Version
 from deployments.api.endpoint import InferenceEndpoint
-from deployments.gateway.pipeline.nested import Items
 from deployments.runtime.batch import Batch, Detail, FloatArray, Judgement
+from deployments.safety.list_items import ListItems
 from safety.columns import PARAMETER, TIME_COLUMNS, is_parameter
 from safety.moments import NOWHERE, Place, Window, time_columns
 from safety.policy import FamilyPolicy
@@ -26,14 +29,14 @@ def no_freezes() -> Sequence[Window]:
 
 
 class _Needed(NamedTuple):
-    """What one version's policy reads beside a batch's own columns."""
+    """The context columns of one version's policy."""
 
     times: bool
     parameters: tuple[str, ...]
 
 
-class BesideColumns:
-    """Fills them for the batches of one family, and takes back what safety moved."""
+class ContextColumns:
+    """Adds them to the batches of one family, and writes back what safety moved."""
 
     def __init__(
         self, family: InferenceEndpoint, freezes: Callable[[], Sequence[Window]] = no_freezes
@@ -42,15 +45,43 @@ class BesideColumns:
         self._freezes = freezes
         self._needed: OrderedDict[str, _Needed] = OrderedDict()
 
+    def to_safety(
+        self,
+        batch: Batch,
+        details: Sequence[Detail | None],
+        version: Version,
+        now: float | FloatArray,
+    ) -> tuple[Batch, ListItems | None]:
+        """Give the batch as safety judges it: a row more for each item, and the context."""
+        items = None
+        if self._family.nested is not None and any(each is not None for each in details):
+            items = ListItems.of(self._family.nested, details)
+            batch = items.unfold(batch, details)
+        self.add(batch, details, items, version, now)
+        return batch, items
+
+    def from_safety(
+        self,
+        judgement: Judgement,
+        details: Sequence[Detail | None],
+        items: ListItems | None,
+        version: Version,
+    ) -> Judgement:
+        """Give the judgement of the rows alone; what safety moved is written into the details."""
+        if items is not None:
+            judgement = items.fold(judgement, details, len(details))
+        self.write_back(judgement, details, version)
+        return judgement
+
     def add(
         self,
         judged: Batch,
         details: Sequence[Detail | None],
-        items: Items | None,
+        items: ListItems | None,
         version: Version,
         now: float | FloatArray,
     ) -> None:
-        """Put to a batch, its items among the rows, what the policy reads beside its columns.
+        """Add the context columns to a batch, its items among the rows.
 
         The time is that of all rows, or one for each of them.
         """
@@ -67,7 +98,7 @@ class BesideColumns:
             for name in needed.parameters:
                 judged.columns[name] = self._parameter(details, name, codes.get(name, ()))
 
-    def take_back(
+    def write_back(
         self, judgement: Judgement, details: Sequence[Detail | None], version: Version
     ) -> None:
         """Write the parameters that safety moved into the details they came from."""
@@ -98,7 +129,7 @@ class BesideColumns:
     def _needs(self, version: Version) -> _Needed:
         needed = self._needed.get(version.config_hash)
         if needed is None:
-            names = self._policy(version).beside()
+            names = self._policy(version).context_columns()
             needed = self._needed[version.config_hash] = _Needed(
                 any(name in TIME_COLUMNS for name in names), tuple(filter(is_parameter, names))
             )

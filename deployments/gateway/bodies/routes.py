@@ -1,6 +1,6 @@
-"""Paths whose routes read their bodies themselves, since they are large or no JSON.
+"""Routes that read their bodies themselves, since these are large or no JSON.
 
-A route of these takes the key first, and bounds what it reads.
+Such a route takes the key first, and bounds what it reads. All other bodies are read before.
 """
 
 from starlette.types import Scope
@@ -22,7 +22,7 @@ ROUTES = frozenset(
 )
 
 
-def reads_its_own(scope: Scope) -> bool:
+def is_read_by_its_route(scope: Scope) -> bool:
     """Tell whether this HTTP request is for such a route."""
     path: str = scope["path"]
     return (scope["method"], path.removeprefix(V1)) in ROUTES

@@ -1,4 +1,7 @@
-"""What was in force at a time, and who let it in: a journal in Redis, written with each change."""
+"""The journal of steering in Redis: what was in force at a time, and who let it in.
+
+An entry is written in the step that makes a change.
+"""
 
 from typing import Self
 
@@ -13,7 +16,7 @@ MOST_ENTRIES = 10_000
 MOST_BYTES = 32_000_000
 
 
-class InForce(Frozen):
+class JournalEntry(Frozen):
     """What held from `at` until the next entry."""
 
     revision: int
@@ -47,7 +50,7 @@ class InForce(Frozen):
             overrides=state.overrides,
         )
 
-    def same_as(self, other: "InForce") -> bool:
+    def same_as(self, other: "JournalEntry") -> bool:
         """Tell whether both let the same answers out."""
         return _what_serves(self) == _what_serves(other)
 
@@ -61,5 +64,5 @@ class InForce(Frozen):
         return cls.model_validate_json(text.partition(" ")[2])
 
 
-def _what_serves(entry: InForce) -> tuple[object, ...]:
+def _what_serves(entry: JournalEntry) -> tuple[object, ...]:
     return entry.active, entry.candidate, entry.share, entry.emergency, entry.overrides

@@ -92,7 +92,7 @@ def _wider(stated: RolloutSettings, usual: RolloutSettings) -> Iterator[str]:
         if found is None:
             yield f"{margin.metric} is not judged"
         elif _value(found) > _value(margin):
-            yield f"{margin.metric} may be worse by {_shown(found)} in place of {_shown(margin)}"
+            yield f"{margin.metric} may be worse by {_size(found)} in place of {_size(margin)}"
 
 
 def _likelier(stated: RolloutSettings, usual: RolloutSettings) -> Iterator[str]:
@@ -104,5 +104,5 @@ def _value(margin: Margin) -> float:
     return margin.relative if margin.relative is not None else margin.absolute or 0.0
 
 
-def _shown(margin: Margin) -> str:
+def _size(margin: Margin) -> str:
     return f"{100 * _value(margin):g} {'points' if margin.relative is None else '%'}"

@@ -7,7 +7,7 @@ import pytest
 
 from access.keys import Role
 from deployments.gateway import shortcut
-from deployments.gateway.bodies.small import MOST_BYTES
+from deployments.gateway.ingress.small_bodies import MOST_BYTES
 from deployments.gateway.shortcut import Shortcut, open_shortcut
 from tests.deployments.house import House
 

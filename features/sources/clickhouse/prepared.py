@@ -1,4 +1,4 @@
-"""What a source's rules come to: the SQL that is asked, and which column of its answer is what."""
+"""The SQL that a source's rules come to, and which column of its answer is what."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from features.sources.clickhouse.statement import (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PreparedSql:
     """SQL with places for the moments, and the values of its others."""
 
     sql: str
@@ -29,11 +29,13 @@ class Asked:
         return self.params | moments
 
 
-def asked_of(query: Query) -> Asked:
+def prepare(query: Query) -> PreparedSql:
     if isinstance(query, Template):
         metrics = {str(name): (each.column, each.times) for name, each in query.metrics.items()}
-        return Asked(query.sql, ColumnRoles(query.entity, query.time, metrics, query.deploy))
+        return PreparedSql(query.sql, ColumnRoles(query.entity, query.time, metrics, query.deploy))
     statement = statement_of(query)
     own = {str(name): (str(name), 1.0) for name in query.metrics}
     doubled = Doubled(TWICE, SEVERAL) if holds_intervals(query) else None
-    return Asked(statement.sql, ColumnRoles(ENTITY, TIME, own, doubled=doubled), statement.params)
+    return PreparedSql(
+        statement.sql, ColumnRoles(ENTITY, TIME, own, doubled=doubled), statement.params
+    )

@@ -1,4 +1,4 @@
-"""What sources that are asked have alike: a breaker, and what troubles them."""
+"""What sources that are polled have alike: a breaker, and what troubles them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -15,7 +15,7 @@ class Observer(Protocol):
     async def failed(self, reason: str, breaker: Breaker) -> None: ...
 
 
-class AskedSource:
+class PolledSource:
     """A source that may be away, or refuse; it is asked as often as its breaker allows."""
 
     def __init__(self, breaker: Breaker) -> None:

@@ -7,7 +7,7 @@ import pytest
 from config_store.certificates.plan import ABSOLUTE, RELATIVE, margins_of
 from config_store.errors import NotPermittedError, RefusedChangeError
 from config_store.steering.commands import Deploy, SetSettings
-from config_store.steering.margins import BOUNDS, refuse_senseless
+from config_store.steering.rollouts.margins import BOUNDS, refuse_senseless
 from config_store.steering.settings import MARGINS, Margin, RolloutSettings, SteeringSettings
 from config_store.steering.state import Strategy
 from config_store.steering.status import describe

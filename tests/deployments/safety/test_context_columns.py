@@ -1,4 +1,4 @@
-"""What safety is given beside a batch's columns, and what of it goes back into an answer."""
+"""What safety is given besides a batch's own columns, and what of it goes back into an answer."""
 
 import math
 from datetime import UTC, datetime
@@ -14,10 +14,9 @@ from config_store.store import Version
 from deployments.api.capacity import CAPACITY
 from deployments.api.endpoint import InferenceEndpoint
 from deployments.api.studies import STUDY
-from deployments.gateway.pipeline.beside import BesideColumns
 from deployments.gateway.pipeline.envelope import unjudged_of
-from deployments.gateway.pipeline.nested import Items
 from deployments.runtime.batch import Batch, Detail, Judgement
+from deployments.safety.context_columns import ContextColumns
 from deployments.safety.judge import Judge
 
 HOUR = 3600.0
@@ -49,21 +48,14 @@ def carried(
     detail: Detail,
     freezes: tuple[Freeze, ...] = (),
 ) -> Judgement:
-    """Judge one row as a request does: unfolded, with what is beside it, and folded again."""
-    beside = BesideColumns(family, lambda: freezes)
+    """Judge one row as a request does: unfolded, with its context columns, and folded again."""
+    context = ContextColumns(family, lambda: freezes)
     batch = Batch(
         family.name, ["gateway"], {name: np.array([each]) for name, each in columns.items()}
     )
-    items = None
-    if family.nested is not None:
-        items = Items.of(family.nested, [detail])
-        batch = items.unfold(batch, [detail])
-    beside.add(batch, [detail], items, version, TEN)
+    batch, items = context.to_safety(batch, [detail], version, TEN)
     found = Judge.of(version.document.safety.families[family.name]).judge(batch)
-    if items is not None:
-        found = items.fold(found, [detail], 1)
-    beside.take_back(found, [detail], version)
-    return found
+    return context.from_safety(found, [detail], items, version)
 
 
 PLANNED = {
@@ -207,5 +199,5 @@ def test_parameters_without_a_limit_are_told_to_be_unjudged() -> None:
 def test_nothing_is_added_where_the_policy_names_nothing() -> None:
     version = version_with("capacity")
     batch = Batch("capacity", ["gateway"], {"rate": np.array([math.nan])})
-    BesideColumns(CAPACITY).add(batch, [plan()], None, version, TEN)
+    ContextColumns(CAPACITY).add(batch, [plan()], None, version, TEN)
     assert list(batch.columns) == ["rate"]

@@ -11,13 +11,13 @@ from config_store.steering.changes import (
     with_fields,
 )
 from config_store.steering.commands import Actor, Advance, Judge, Wait
+from config_store.steering.rollouts.switches import end_rollout, finish
 from config_store.steering.state import (
     Rollout,
     SteeringState,
     Strategy,
     Verdict,
 )
-from config_store.steering.switches import end_rollout, finish
 from observability.timeline.event import Event
 
 JUDGED = {Strategy.CANARY, Strategy.SHADOW}

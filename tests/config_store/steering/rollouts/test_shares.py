@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config_store.steering.commands import Deploy
-from config_store.steering.shares import choose, place, shadowed
+from config_store.steering.rollouts.shares import choose, place, shadowed
 from config_store.steering.state import Rollout, Strategy
 from tests.config_store.steering.people import NOW, changed, drafted, first, in_canary
 
