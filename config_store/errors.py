@@ -163,6 +163,18 @@ class ChangedBehindError(ConfigError):
         )
 
 
+class StrayKeyError(ChangedBehindError):
+    """Something else wrote a value of another type where this platform keeps its own."""
+
+    def __init__(self, strays: Sequence[str], keys: Sequence[str]) -> None:
+        ConfigError.__init__(
+            self,
+            f"{'; '.join(strays)}. What was known last stays in force. `ballast config repair` "
+            "removes what is not this platform's, and writes again what it knows; where no "
+            f"platform runs, `redis-cli DEL {' '.join(keys)}` removes it. Find out who wrote it.",
+        )
+
+
 class LostStateError(ConfigError):
     """The steering state is spoilt, and what it was is known to nobody here."""
 

@@ -12,6 +12,7 @@ from config_store.errors import (
     LostStateError,
     NotPermittedError,
     RefusedChangeError,
+    StrayKeyError,
 )
 from config_store.steering.changes import event
 from config_store.steering.commands import Actor
@@ -20,6 +21,7 @@ from config_store.steering.state import SteeringState, VersionLife
 from config_store.steering.store import SteeringStore
 from config_store.steering.stored import StateCopy
 from config_store.store import ConfigStore, Version, packed
+from config_store.strays import REMEDY, Strays
 from observability.timeline.stream import NOTE, stream_keys
 
 STATE = "the steering state"
@@ -49,12 +51,18 @@ class Repair:
         self._steering = SteeringStore(redis)
         self._write = redis.register_script(_WRITE)
         self._copy = StateCopy(redis)
+        self._strays = Strays(redis)
         self._known: SteeringState | None = None
         # Those that serve or may be rolled back to, each as it was when its hash was right.
         self._trusted: dict[int, Version] = {}
 
     async def findings(self) -> list[Finding]:
-        """Look at the state, and at every version that serves or can be rolled back to."""
+        """Look at the state, what lies beside it, and each version that serves or may again."""
+        beside = await self._strays.beside_the_state()
+        strays = [Finding(each.key, str(each), REMEDY) for each in beside]
+        return [*strays, *await self._findings()]
+
+    async def _findings(self) -> list[Finding]:
         try:
             state = self._known = await self._steering.read()
         except ChangedBehindError as changed:
@@ -83,16 +91,19 @@ class Repair:
                 await self._steering.restore(copied, f"from its copy: {changed}", by, now)
             except (RefusedChangeError, LostRaceError):  # another process was quicker
                 return False
+            except StrayKeyError:  # in the place of what lies beside it: that is left to people
+                return False
             self._known = copied
             return True
         return False
 
     async def put_back(self, by: Actor, now: float, *, rebuild: bool = False) -> list[str]:
-        """Write again what is known and Redis has no longer as it was.
+        """Write again what is known and Redis has no longer as it was, and remove what is stray.
 
         Whoever watches is told to look again, so that stragglers load what is active. A state that
         nobody knows is made anew of what lies beside it, where that is asked for.
         """
+        dropped = await self._strays.drop(by, now)
         spoilt = ""
         try:
             known = await self._steering.read()
@@ -111,8 +122,10 @@ class Repair:
         if spoilt:
             await self._steering.restore(known, spoilt, by, now)
             done.insert(0, STATE)
+        elif self._steering.journal_key in {each.key for each in dropped}:
+            await self._steering.begin_journal(known, by)
         await self._redis.publish(self._configs.channel, "repaired")
-        return done
+        return [*(f"{each.key}, removed" for each in dropped), *done]
 
     async def _latest(self) -> SteeringState | None:
         """Give what is known here or in the copy, whichever is of the later revision."""

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from config_store.document import ConfigDocument, hash_of
 from config_store.earlier import brought_up
@@ -24,6 +25,7 @@ from config_store.errors import (
     UnreadableVersionError,
     WithdrawnVersionError,
 )
+from config_store.strays import Strays
 from observability.timeline.stream import NOTE, stream_keys
 from settings.redis_names import redis_name
 
@@ -119,7 +121,11 @@ class ConfigStore:
         record = packed(document, author, reason, now)
         steering = redis_name(self._redis, "config", "steering")
         keys = [self.versions_key, self.active_key, *self._timeline_keys, steering]
-        return int(await self._bootstrap(keys=keys, args=[record, self.channel]))
+        try:
+            return int(await self._bootstrap(keys=keys, args=[record, self.channel]))
+        except ResponseError as refusal:
+            await Strays(self._redis).name(refusal)
+            raise
 
     async def active(self) -> Version:
         # Two steps are enough: a version that the pointer ever named cannot change or go away.

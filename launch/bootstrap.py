@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,13 +12,24 @@ from redis.asyncio import Redis
 from access.key_store import KeyStore
 from access.keys import Role
 from config_store.document import ConfigDocument
-from config_store.errors import ChangedBehindError, ConfigError
+from config_store.errors import (
+    ChangedBehindError,
+    ConfigError,
+    NoActiveVersionError,
+    StrayKeyError,
+)
 from config_store.repair import Repair
 from config_store.shipped import default_document
 from config_store.steering.commands import Actor, EmergencyOn
 from config_store.steering.store import SteeringStore
 from config_store.store import ConfigStore
-from launch.errors import ClickhouseAwayError, ClickhouseTakenError, RedisAwayError
+from config_store.strays import REMEDY, Strays
+from launch.errors import (
+    ClickhouseAwayError,
+    ClickhouseTakenError,
+    RedisAwayError,
+    RedisSpoiltError,
+)
 from launch.old_names import move_old_names
 from observability.errors import ObservabilityError, ServerTakenError
 from settings.environment import Settings
@@ -26,6 +38,7 @@ from settings.redis_connection import REDIS_AWAY, open_redis
 log = logging.getLogger(__name__)
 
 AUTHOR = "ballast up"
+BY = Actor(AUTHOR, Role.OPERATOR)
 CLICKHOUSE_ANSWERS_WITHIN_SECONDS = 10.0
 
 
@@ -35,6 +48,9 @@ async def prepare_redis(settings: Settings, document: ConfigDocument | None = No
     now = datetime.now(UTC)
     try:
         await move_old_names(redis, settings)
+        for stray in await Strays(redis).find():
+            log.warning("%s. %s", stray, REMEDY)
+        await _revive_steering(redis, now)
         await ConfigStore(redis).bootstrap(
             document or default_document(), AUTHOR, reason="a fresh machine", now=now
         )
@@ -44,17 +60,20 @@ async def prepare_redis(settings: Settings, document: ConfigDocument | None = No
         await redis.aclose()
 
 
+async def _revive_steering(redis: Redis, now: datetime) -> None:
+    """Write a state that cannot be used again from its copy, and the pointer with it."""
+    with suppress(NoActiveVersionError):  # a fresh Redis
+        if await Repair(redis).revive(BY, now.timestamp()):
+            log.warning("The steering state in Redis was spoilt: it is written again from its copy")
+
+
 async def _found_steering(redis: Redis, now: datetime) -> None:
     """Store the steering state of a fresh Redis, or of one that an earlier release filled.
 
-    One that cannot be used is written again from its copy. Where there is none it keeps nobody from
-    starting: it is shown, and repaired, by what starts.
+    One that cannot be used keeps nobody from starting: it is shown, and repaired, by what starts.
     """
-    by = Actor(AUTHOR, Role.OPERATOR)
     try:
-        if await Repair(redis).revive(by, now.timestamp()):
-            log.warning("The steering state in Redis was spoilt: it is written again from its copy")
-        await SteeringStore(redis).found(by, now.timestamp())
+        await SteeringStore(redis).found(BY, now.timestamp())
     except ConfigError as error:
         log.warning("%s `ballast config drift` shows more, `ballast config repair` mends it", error)
 
@@ -85,6 +104,8 @@ def prepare(settings: Settings, document: ConfigDocument | None = None) -> None:
         asyncio.run(prepare_redis(settings, document))
         if settings.emergency_mode:
             asyncio.run(_begin_emergency(settings))
+    except StrayKeyError as stray:
+        raise RedisSpoiltError(str(stray)) from stray
     except (*REDIS_AWAY, ValueError) as error:
         if settings.embedded_redis:
             raise

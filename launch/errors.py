@@ -68,6 +68,10 @@ class RedisAwayError(LaunchError):
         )
 
 
+class RedisSpoiltError(LaunchError):
+    """Something else wrote where the first configuration belongs; the reason says what to do."""
+
+
 class ClickhouseAwayError(LaunchError):
     def __init__(self, reason: str) -> None:
         super().__init__(

@@ -9,9 +9,11 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from config_store.certificates.certificate import Look, MetricAt
 from config_store.certificates.plan import Plan
+from config_store.records import read_record
 from models.evidence.margins import Margins
 from models.evidence.verdict import Interval, Verdict
 from settings.frozen import Frozen
@@ -72,6 +74,8 @@ class StepProgress:
         self._redis = redis
         self._key = redis_name(redis, "config", "evidence")
         self._points_key = redis_name(redis, "config", "evidence", "points")
+        # Points that a full Redis refused: their numbers leave no gap once it takes them.
+        self._waiting: list[Point] = []
 
     async def examination(self) -> bytes | None:
         """Give what was kept by the last look."""
@@ -80,14 +84,24 @@ class StepProgress:
         return kept
 
     async def keep(self, examination: bytes, point: Point) -> None:
-        """Keep both in one step: a judge that dies has them of the same look."""
+        """Keep both in one step: a judge that dies has them of the same look.
+
+        ResponseError says that Redis is full, or that something else is in the place of the points;
+        the point is kept with a later look's then.
+        """
+        earlier = [] if point.number == 1 else self._waiting
+        points, self._waiting = [*earlier, point][-MOST_POINTS:], []
         pipe = self._redis.pipeline(transaction=True)
         pipe.set(self._key, examination)
-        if point.number == 1:
+        if points[0].number == 1:
             pipe.delete(self._points_key)
-        pipe.rpush(self._points_key, point.model_dump_json())
+        pipe.rpush(self._points_key, *(each.model_dump_json() for each in points))
         pipe.ltrim(self._points_key, -MOST_POINTS, -1)
-        await pipe.execute()
+        try:
+            await pipe.execute()
+        except ResponseError:
+            self._waiting = points
+            raise
 
     async def points(self, rollout: str, step: int, after: int, limit: int) -> list[Point]:
         """Give the looks at a step after this number; none of a step whose time is over."""
@@ -107,9 +121,9 @@ class StepProgress:
 
 
 def _read(point: bytes) -> Point | None:
-    """Read a point; one of another release is not shown."""
+    """Read a point; one that another release wrote otherwise is not shown."""
     try:
-        return Point.model_validate_json(point)
+        return read_record(Point, point)
     except ValidationError:
         return None
 

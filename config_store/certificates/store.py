@@ -17,6 +17,16 @@ from config_store.errors import UnknownCertificateError
 from config_store.steering.state import Rollout
 from settings.redis_names import redis_name
 
+# Over its memory limit Redis refuses a script at the first write that takes memory, unless one ran
+# before that takes none.
+_KEEP = """
+if ARGV[1] == '1' then redis.call('HDEL', KEYS[1], '') end
+redis.call('HSETNX', KEYS[1], ARGV[2], ARGV[3])
+redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
+redis.call('ZADD', KEYS[3], ARGV[6], ARGV[4])
+return 1
+"""
+
 MOST_ROLLOUTS = 100
 # A step that was looked at each minute for three days leaves some megabytes.
 MOST_BYTES = 64_000_000
@@ -31,15 +41,28 @@ class CertificateStore:
         self._listed_key = redis_name(redis, "certificates", "rollouts")
         # The rollouts by the time of their last certificate; an earlier release kept none.
         self._order_key = redis_name(redis, "certificates", "order")
+        self._keep = redis.register_script(_KEEP)
 
-    async def keep(self, certificate: Certificate, earlier: Sequence[str] = ()) -> None:
-        """Keep a certificate, written after these of its rollout; one that is there stays."""
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hsetnx(self._key, certificate.hash, certificate.model_dump_json())
+    async def keep(
+        self, certificate: Certificate, earlier: Sequence[str] = (), *, despite_full: bool = False
+    ) -> None:
+        """Keep a certificate, written after these of its rollout; one that is there stays.
+
+        A full Redis refuses it, but for one that is kept despite that: of a verdict that ends its
+        rollout, of which there is one.
+        """
         listed = [*(each for each in earlier if each != certificate.hash), certificate.hash]
-        pipe.hset(self._listed_key, certificate.plan.rollout, orjson.dumps(listed))
-        pipe.zadd(self._order_key, {certificate.plan.rollout: certificate.looks[-1].at})
-        await pipe.execute()
+        await self._keep(
+            keys=[self._key, self._listed_key, self._order_key],
+            args=[
+                int(despite_full),
+                certificate.hash,
+                certificate.model_dump_json(),
+                certificate.plan.rollout,
+                orjson.dumps(listed),
+                certificate.looks[-1].at,
+            ],
+        )
 
     async def let_go(self, needed: Iterable[Rollout]) -> None:
         """Remove those of the oldest rollouts where there are too many; never those of these.
@@ -54,10 +77,12 @@ class CertificateStore:
         staying = {name for rollout in kept for name in listed[rollout]}
         staying.update(*protected.values())
         hashes, rollouts = sizes.keys() - staying, listed.keys() - kept
-        pipe = self._redis.pipeline(transaction=True)
+        # A full Redis takes no transaction, also not one that makes room. Cut off between two of
+        # these, what is left stands in no order or in no list, and goes the next time.
+        pipe = self._redis.pipeline(transaction=False)
         if rollouts:
-            pipe.hdel(self._listed_key, *rollouts)
             pipe.zrem(self._order_key, *rollouts)
+            pipe.hdel(self._listed_key, *rollouts)
         if hashes:
             pipe.hdel(self._key, *hashes)
         await pipe.execute()

@@ -5,6 +5,7 @@ An entry is written in the step that makes a change.
 
 from typing import Self
 
+from config_store.records import read_record
 from config_store.steering.commands import Actor
 from config_store.steering.state import Override, SteeringState
 from settings.frozen import Frozen
@@ -61,7 +62,7 @@ class JournalEntry(Frozen):
     @classmethod
     def read(cls, member: bytes | str) -> Self:
         text = member.decode() if isinstance(member, bytes) else member
-        return cls.model_validate_json(text.partition(" ")[2])
+        return read_record(cls, text.partition(" ")[2])
 
 
 def _what_serves(entry: JournalEntry) -> tuple[object, ...]:

@@ -90,6 +90,9 @@ end
 
 # Over its memory limit Redis refuses a script at the first write that takes memory. Once one ran
 # that takes none the script runs to its end: nothing that ends something is refused for room.
+# A command that fails ends its script too, and what was written before stays. So whether something
+# of another type is in the place of what is written after the state is looked at first. What ends
+# something leaves that out.
 CHANGE = f"""
 {NOTE}
 {_CLOCK}
@@ -110,7 +113,14 @@ if leads_elsewhere then
     local record = redis.call('HGET', KEYS[3], given.active)
     if not record or is_withdrawn(record) then return -1 end
 end
-if given.despite_full then redis.call('HDEL', KEYS[1], '') end
+local function has_place(key, kind)
+    local found = redis.call('TYPE', key).ok
+    return found == kind or found == 'none'
+end
+local is_filed, has_journal = has_place(KEYS[4], 'hash'), has_place(KEYS[5], 'zset')
+local has_timeline = has_place(KEYS[6], 'stream') and has_place(KEYS[7], 'string')
+if not given.ends and not (is_filed and has_journal and has_timeline) then return -2 end
+if given.ends then redis.call('HDEL', KEYS[1], '') end
 if KEYS[9] then redis.call('SET', KEYS[9], given.newest, 'EX', {KEPT_SECONDS}) end
 if draft ~= '' then redis.call('HSET', KEYS[3], given.draft, draft) end
 redis.call('HSET', KEYS[1], 'revision', given.revision, 'state', state, 'digest', given.digest,
@@ -119,11 +129,11 @@ redis.call('DEL', KEYS[8])  -- whatever somebody put in its place
 redis.call('HSET', KEYS[8], 'revision', given.revision, 'state', state, 'digest', given.digest)
 redis.call('SET', KEYS[2], given.active)
 for _ = 1, given.filed do
-    local number = next_argument()
-    redis.call('HSET', KEYS[4], number, next_argument())
+    local number, life = next_argument(), next_argument()
+    if is_filed then redis.call('HSET', KEYS[4], number, life) end
 end
 for number, hash in pairs(given.spent) do spend(KEYS[3], number, hash) end
-if entry ~= '' then
+if entry ~= '' and has_journal then
     redis.call('ZADD', KEYS[5], given.changed, entry)
     redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -{MOST_ENTRIES} - 1)
     local used = redis.pcall('MEMORY', 'USAGE', KEYS[5], 'SAMPLES', '16')
@@ -131,7 +141,10 @@ if entry ~= '' then
         redis.call('ZREMRANGEBYRANK', KEYS[5], 0, math.floor(redis.call('ZCARD', KEYS[5]) / 10))
     end
 end
-for _ = 1, given.events do note(KEYS[6], KEYS[7], next_argument()) end
+for _ = 1, given.events do
+    local told = next_argument()
+    if has_timeline then note(KEYS[6], KEYS[7], told) end
+end
 redis.call('PUBLISH', given.channel, 'steered ' .. given.revision)
 return 1
 """

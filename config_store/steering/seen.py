@@ -13,6 +13,7 @@ from config_store.steering.headers import header_of_line
 from config_store.steering.scripts import DROP_OTHER_TYPES, READ
 from config_store.steering.state import SteeringState
 from config_store.steering.stored import parsed, refuse_changed
+from config_store.strays import Strays
 
 # Of an older installation, which had no steering.
 MOST_FOUND = 200
@@ -35,7 +36,8 @@ class Seen(NamedTuple):
 class StateReader:
     """Reads by one script, at one moment."""
 
-    def __init__(self, redis: Redis, keys: Sequence[str]) -> None:
+    def __init__(self, redis: Redis, keys: Sequence[str], strays: Strays) -> None:
+        self._strays = strays
         self._keys = list(keys)
         self._read = redis.register_script(READ)
         self._drop = redis.register_script(DROP_OTHER_TYPES)
@@ -43,12 +45,7 @@ class StateReader:
 
     async def look(self) -> Seen:
         """Read the state, and take in what was activated past steering."""
-        try:
-            found: Any = await self._read(keys=self._keys, args=[MOST_FOUND])
-        except ResponseError as error:
-            if "WRONGTYPE" in str(error):
-                raise ChangedBehindError("something of another type was put in its place") from None
-            raise
+        found = await self._run(MOST_FOUND)
         revision, text, digest, pointer, published, lines, clock, copied = found
         headers = tuple(header_of_line(line) for line in lines)
         active = int(pointer) if pointer and pointer.isdigit() else None
@@ -67,7 +64,7 @@ class StateReader:
         RefusedChangeError says that it can be: by what is written over, and by no look before it.
         """
         await self._drop(keys=self._keys[:2], args=["hash", "string"])
-        found: Any = await self._read(keys=self._keys, args=[0])
+        found = await self._run(0)
         revision, text, digest, pointer, published, *_ = found
         stored = _text(revision)
         with suppress(ChangedBehindError):
@@ -80,6 +77,13 @@ class StateReader:
                 )
         seen = Seen(_text(digest), _text(pointer), int(published), now, None, None)
         return int(stored) if stored.isdigit() else 0, seen
+
+    async def _run(self, most_found: int) -> Any:
+        try:
+            return await self._read(keys=self._keys, args=[most_found])
+        except ResponseError as refusal:
+            await self._strays.name(refusal)
+            raise
 
     def _stored(self, text: bytes | None, digest: str) -> SteeringState:
         """Read the state, which mostly is the one that was read before."""

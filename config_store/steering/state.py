@@ -65,8 +65,9 @@ class VersionLife(Frozen):
     stage: Stage
     checked: float | None = None  # when validation found it good
     refusal: str = ""  # why the last validation refused it
-    # Earlier releases refuse a field that they do not know. So what came later is written where it
-    # says something, and left out where it does not: docs/operations.md, "Upgrade, and go back".
+    # Earlier releases refuse a field that they do not know, unlike this one. So what came later is
+    # written where it says something, and left out where it does not: docs/operations.md, "Upgrade,
+    # and go back".
     # Its last rollout was ended, and nobody has said anything about this version by that: neither
     # the verdict was bad, nor did a person name that rollout, or leave what clients had seen of it.
     interrupted: bool = Field(False, exclude_if=not_)

@@ -15,6 +15,7 @@ from config_store.errors import (
     NotPermittedError,
     RefusedChangeError,
 )
+from config_store.records import read_record
 from config_store.steering import drafts
 from config_store.steering.adoption import life_of_older
 from config_store.steering.carried_out import CarriedOut
@@ -30,11 +31,14 @@ from config_store.steering.times import time_of
 from config_store.steering.transitions import apply
 from config_store.steering.writing import arguments
 from config_store.store import ConfigStore, packed
+from config_store.strays import Strays, stray_key_error
 from observability.timeline.stream import stream_keys
 from settings.redis_names import redis_name
 
 # Each lost race is somebody else's change that was made: so many in a row is a caller gone wild.
 TRIES = 50
+# Why the script that changes the state has written nothing.
+HAS_NO_DOCUMENT, HAS_NO_PLACE = -1, -2
 
 
 class SteeringStore:
@@ -50,7 +54,8 @@ class SteeringStore:
         written = [self.key, configs.active_key, configs.versions_key]
         copy_key = StateCopy(redis).key
         self._active_key, self._versions_key = configs.active_key, configs.versions_key
-        self._reader = StateReader(redis, [*written, copy_key])
+        self._strays = Strays(redis)
+        self._reader = StateReader(redis, [*written, copy_key], self._strays)
         self._keys = [*written, self.filed_key, self.journal_key, *stream_keys(redis), copy_key]
         self._change = redis.register_script(CHANGE)
         self._carried_out = CarriedOut(redis)
@@ -127,7 +132,7 @@ class SteeringStore:
             return life
         filed = await self._redis.hget(self.filed_key, str(number))
         if filed is not None:
-            return VersionLife.model_validate_json(filed)
+            return read_record(VersionLife, filed)
         record: Any = await self._redis.hget(self._versions_key, str(number))
         if record is None:
             raise RefusedChangeError(
@@ -143,6 +148,11 @@ class SteeringStore:
             return JournalEntry.read(found[0]) if found else None
         except ValidationError:  # another release wrote it: the timeline tells what it can
             return None
+
+    async def begin_journal(self, state: SteeringState, by: Actor) -> None:
+        """Note what is in force by a state where the journal was lost."""
+        member = JournalEntry.of(state, by).member()
+        await self._redis.zadd(self.journal_key, {member: state.changed})
 
     async def restore(
         self, state: SteeringState, reason: str, by: Actor, now: float
@@ -180,7 +190,11 @@ class SteeringStore:
             keys=[*self._keys, *self._carried_out.keys(by, commands)],
             args=arguments(seen, changed, by, commands, record, self.channel),
         )
-        if written < 0:
+        if written == HAS_NO_PLACE:
+            if found := await self._strays.find():
+                raise stray_key_error(found)
+            return False  # somebody has removed it since
+        if written == HAS_NO_DOCUMENT:
             raise RefusedChangeError(
                 f"The document of version {changed.state.active} is not in Redis any more: choose "
                 "another version, and find out who removed it."

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from config_store.errors import ChangedBehindError
+from config_store.records import read_record
 from config_store.steering.state import SteeringState
 from settings.redis_names import redis_name
 
@@ -25,7 +26,7 @@ def refuse_changed(text: bytes | None, digest: str) -> bytes:
 
 def parsed(text: bytes) -> SteeringState:
     try:
-        return SteeringState.model_validate_json(text)
+        return read_record(SteeringState, text)
     except ValidationError as refusal:
         first = refusal.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the state"

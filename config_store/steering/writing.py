@@ -12,16 +12,18 @@ from config_store.steering.commands import (
     Draft,
     EmergencyOff,
     Expire,
+    Judge,
     RemoveOverride,
     Withdraw,
 )
 from config_store.steering.journal import JournalEntry
 from config_store.steering.seen import Seen
-from config_store.steering.state import SteeringState
+from config_store.steering.state import SteeringState, Verdict
 from config_store.steering.times import URGENT, latest_write
 
-# They end something, and are carried out in a Redis that is full too; each takes a few bytes.
-DESPITE_FULL = (*URGENT, EmergencyOff, Expire, RemoveOverride)
+# They end something, and are carried out where Redis is full, each takes a few bytes, and where
+# something of another type is in the place of the journal or the timeline.
+ENDING = (*URGENT, EmergencyOff, Expire, RemoveOverride)
 
 
 def arguments(
@@ -48,7 +50,7 @@ def arguments(
         "seen_pointer": seen.pointer,
         "seen_published": seen.published,
         "latest": latest_write(commands, seen.clock),
-        "despite_full": bool(commands) and all(isinstance(each, DESPITE_FULL) for each in commands),
+        "ends": bool(commands) and all(map(_ends_something, commands)),
         "revision": str(state.revision),
         "digest": sha256(text).hexdigest(),
         "newest": str(max(state.versions)),
@@ -62,6 +64,13 @@ def arguments(
     }
     events = [each.to_json() for each in changed.events]
     return [orjson.dumps(given), text, record, entry, *filed, *events]
+
+
+def _ends_something(command: Command) -> bool:
+    """Tell whether a command waits for nothing: a bad verdict ends its rollout like an abort."""
+    if isinstance(command, Judge):
+        return command.verdict is Verdict.BAD
+    return isinstance(command, ENDING)
 
 
 def _filed(before: SteeringState | None, after: SteeringState) -> list[bytes | str]:

@@ -15,9 +15,10 @@ from contextlib import suppress
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from access.keys import Role
-from config_store.certificates.certificate import FIRST, Look
+from config_store.certificates.certificate import FIRST, Certificate, Look
 from config_store.certificates.progress import Point, StepProgress
 from config_store.certificates.store import CertificateStore
 from config_store.certificates.without_rows import ArmCounted, Counted, concluded, held_back
@@ -144,13 +145,27 @@ class RolloutJudge:
             return
         if evidence.due(now):
             look, point = await asyncio.to_thread(_looked, evidence, self._archive, now)
-            await self._progress.keep(orjson.dumps(evidence.to_json()), point)
+            await self._keep(evidence, point)
             verdict = await self._say(rollout, evidence, look)
             rollout = rollout.model_copy(update={"verdict": verdict})
         if rollout.verdict is Verdict.GOOD:
             await self._go_on(rollout, evidence, now)
         elif rollout.verdict is Verdict.UNKNOWN:
             await self._wait(rollout, evidence, now)
+
+    async def _keep(self, evidence: StepEvidence, point: Point) -> None:
+        """Keep what a restarted judge goes on from; where Redis takes none it goes on from less."""
+        try:
+            await self._progress.keep(orjson.dumps(evidence.to_json()), point)
+        except ResponseError as refusal:
+            log.warning(
+                "Look %d at step %d of the rollout %s cannot be kept: %s. It is judged by all the "
+                "same, and a bad verdict ends the rollout",
+                point.number,
+                point.step,
+                point.rollout,
+                refusal,
+            )
 
     async def _go_on(self, rollout: Rollout, evidence: StepEvidence, now: float) -> None:
         """Advance, unless rows were lost since the verdict: it may have waited for a freeze."""
@@ -219,9 +234,9 @@ class RolloutJudge:
         """Keep the certificate before anybody goes by its verdict."""
         before = rollout.certificates[-1] if rollout.certificates else FIRST
         certificate = evidence.certificate(before, counted)
-        await self._certificates.keep(certificate, rollout.certificates)
+        name = await self._kept_as(certificate, rollout)
         verdict, reason = Verdict(certificate.verdict), certificate.reason
-        said = Judge(rollout.id, rollout.step, verdict, reason, certificate.hash)
+        said = Judge(rollout.id, rollout.step, verdict, reason, name)
         state = (await self._command(said)).state
         self._certified = look
         log.info(
@@ -230,11 +245,29 @@ class RolloutJudge:
             rollout.id,
             verdict,
             reason,
-            certificate.hash,
+            name or "not kept",
         )
-        await self._certificates.let_go(
-            each for each in (state.rollout, state.last_rollout) if each is not None
-        )
+        if name:
+            await self._certificates.let_go(
+                each for each in (state.rollout, state.last_rollout) if each is not None
+            )
+
+    async def _kept_as(self, certificate: Certificate, rollout: Rollout) -> str:
+        """Keep a certificate, and give its name; none where a bad verdict goes on without it."""
+        is_bad = Verdict(certificate.verdict) is Verdict.BAD
+        try:
+            await self._certificates.keep(certificate, rollout.certificates, despite_full=is_bad)
+        except ResponseError as refusal:
+            if not is_bad:
+                raise
+            log.warning(
+                "The certificate of a bad verdict on the rollout %s cannot be kept: %s. The "
+                "rollout ends all the same, and is told of without it",
+                rollout.id,
+                refusal,
+            )
+            return ""
+        return certificate.hash
 
     async def _wait(self, rollout: Rollout, evidence: StepEvidence, now: float) -> None:
         """Put off a deadline that is near; at the rollout's end leave what is known by then."""

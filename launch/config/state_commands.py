@@ -68,10 +68,10 @@ def repair(
     ] = False,
     key_file: KeyFile = None,
 ) -> None:
-    """Write again what was changed in Redis, and have every replica load what is active."""
+    """Put right what was changed in Redis, and have every replica load what is active."""
     from launch.config.text import drift_lines  # noqa: PLC0415 - see above
 
     found = fetch("POST", "/config/repair", {"rebuild": rebuild}, key_file)
-    say(f"Written again: {', '.join(found['repaired']) or 'nothing had to be'}.")
+    say(f"Put right: {', '.join(found['repaired']) or 'nothing had to be'}.")
     for line in drift_lines(found):
         say(line)

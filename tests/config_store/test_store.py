@@ -7,13 +7,13 @@ from typing import Any
 import orjson
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from config_store import store as store_module
 from config_store.document import ConfigDocument, FeatureConfig, hash_of
 from config_store.errors import (
     CorruptVersionError,
     NoActiveVersionError,
+    StrayKeyError,
     UnknownVersionError,
     UnreadableVersionError,
 )
@@ -272,7 +272,7 @@ async def test_of_many_that_start_a_machine_at_once_one_activation_is_noted(redi
 async def test_a_start_that_cannot_be_noted_changes_nothing(redis: Redis) -> None:
     store = ConfigStore(redis)
     await redis.set(redis_name(redis, "timeline"), "no stream")
-    with pytest.raises(ResponseError, match="WRONGTYPE"):
+    with pytest.raises(StrayKeyError, match="ballast:timeline in Redis is of another type"):
         await store.bootstrap(document(1), "ada", "first", NOW)
     with pytest.raises(NoActiveVersionError):
         await store.active()

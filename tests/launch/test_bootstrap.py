@@ -12,6 +12,7 @@ from access.key_store import KeyStore
 from access.keys import Role
 from config_store.document import BanditsConfig
 from config_store.errors import ChangedBehindError
+from config_store.repair import Repair
 from config_store.shipped import default_document
 from config_store.steering.commands import Actor, Deploy, EmergencyOff, SetSettings, Validated
 from config_store.steering.settings import SteeringSettings
@@ -20,6 +21,7 @@ from config_store.steering.store import SteeringStore
 from config_store.steering.stored import StateCopy
 from config_store.store import ConfigStore
 from launch.bootstrap import prepare, prepare_redis, read_secret, write_secret
+from launch.errors import RedisSpoiltError
 from observability.timeline.event import read_event
 from observability.timeline.stream import TimelineStream
 from settings.environment import Settings
@@ -198,6 +200,33 @@ async def test_a_steering_state_that_nobody_knows_does_not_keep_from_starting(
     assert "ballast config repair" in caplog.text
     with pytest.raises(ChangedBehindError):
         await steering.read()
+
+
+@pytest.mark.parametrize("key", ["config:active", "config:in_force", "timeline"])
+async def test_a_start_names_a_stray_key_and_goes_on(
+    settings: Settings, redis: Redis, caplog: pytest.LogCaptureFixture, key: str
+) -> None:
+    await prepare_redis(settings)
+    before = await SteeringStore(redis).read()
+    await redis.delete(f"ballast:{key}")
+    await redis.sadd(f"ballast:{key}", "something else")
+    await asyncio.to_thread(prepare, settings)
+    (line,) = [each for each in caplog.messages if f"ballast:{key} in Redis is" in each]
+    assert "a set in the place of a" in line
+    assert "`ballast config repair`" in line
+    admin = Actor("grace", Role.ADMIN)
+    removed = [] if key == "config:active" else [f"ballast:{key}, removed"]  # that is restored
+    assert await Repair(redis).put_back(admin, datetime.now(UTC).timestamp()) == removed
+    assert (await SteeringStore(redis).read()).active == before.active
+    assert (await ConfigStore(redis).active()).number == before.active
+
+
+async def test_a_fresh_start_that_has_no_place_says_which_key_and_what_to_do(
+    settings: Settings, redis: Redis
+) -> None:
+    await redis.set("ballast:timeline", "something else")
+    with pytest.raises(RedisSpoiltError, match="`redis-cli DEL ballast:timeline`"):
+        await asyncio.to_thread(prepare, settings)
 
 
 @pytest.mark.parametrize("asked", [True, False])

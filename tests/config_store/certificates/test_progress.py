@@ -2,6 +2,7 @@
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from config_store.certificates import progress
 from config_store.certificates.examination import Examination
@@ -65,3 +66,29 @@ async def test_of_very_many_looks_the_last_are_kept(
         await store.keep(b"", point)
     assert await store.points(PLAN.rollout, 1, 0, 10) == points[2:]
     assert await store.points(PLAN.rollout, 1, 3, 10) == points[3:]
+
+
+async def test_looks_that_a_full_redis_refused_are_kept_with_the_next_one(redis: Redis) -> None:
+    store, points = StepProgress(redis), points_of(4)
+    await store.keep(b"1", points[0])
+    await redis.config_set("maxmemory", 1)
+    for point in points[1:3]:
+        with pytest.raises(OutOfMemoryError):
+            await store.keep(b"", point)
+    await redis.config_set("maxmemory", 0)
+    await store.keep(b"4", points[3])
+    assert await store.examination() == b"4"
+    assert await store.points(PLAN.rollout, 1, 0, 10) == points
+
+
+async def test_looks_that_have_no_place_are_kept_once_what_is_there_is_removed(
+    redis: Redis,
+) -> None:
+    store, points = StepProgress(redis), points_of(2, PLAN)
+    await redis.set("ballast:config:evidence:points", "something else")
+    later = [each.model_copy(update={"number": each.number + 1}) for each in points]
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await store.keep(b"2", later[0])
+    await redis.delete("ballast:config:evidence:points")
+    await store.keep(b"3", later[1])
+    assert await store.points(PLAN.rollout, 1, 0, 10) == later

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from config_store.certificates import store as of_store
 from config_store.certificates.certificate import Certificate
@@ -126,3 +127,19 @@ async def test_one_that_no_rollout_names_goes_and_one_that_its_rollout_names_sta
     with pytest.raises(UnknownCertificateError):
         await store.load([first_one.hash])
     assert len(await store.load([second.hash])) == 1
+
+
+async def test_a_full_redis_keeps_what_ends_a_rollout_and_lets_old_ones_go(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_store, "MOST_ROLLOUTS", 1)
+    store = CertificateStore(redis)
+    made = [of_rollout(name, 1000.0 + at) for at, name in enumerate("abc")]
+    await store.keep(made[0])
+    await redis.config_set("maxmemory", 1)
+    with pytest.raises(ResponseError, match="maxmemory"):
+        await store.keep(made[1])
+    await store.keep(made[2], despite_full=True)
+    assert await kept(redis, made) == ["a", "c"]
+    await store.let_go([])
+    assert await kept(redis, made) == ["c"]

@@ -11,14 +11,17 @@ from config_store.repair import Repair
 from config_store.steering.commands import (
     AddOverride,
     Command,
+    Deploy,
     EmergencyOff,
     EmergencyOn,
+    Judge,
     RemoveOverride,
     RollBack,
 )
 from config_store.steering.journal import MOST_BYTES
-from tests.config_store.steering.people import CY, NOW
-from tests.config_store.steering.stores import founded, switch, validated
+from config_store.steering.state import Stage, Strategy, Verdict
+from tests.config_store.steering.people import ADA, CY, NOW
+from tests.config_store.steering.stores import founded, kinds, switch, validated
 
 OVERRIDE = AddOverride("o" * 16, "tail", "autoscale_workers", 4.0, "a test", NOW + 1000)
 
@@ -44,6 +47,24 @@ async def test_what_ends_something_is_done_in_a_full_redis(redis: Redis, command
     with pytest.raises(ResponseError, match="maxmemory"):  # what begins something waits for room
         await store.change(OVERRIDE, CY, NOW)
     assert await store.read() == after
+
+
+async def test_a_bad_verdict_ends_its_rollout_in_a_full_redis_and_no_other_verdict_is_noted(
+    redis: Redis,
+) -> None:
+    store = await founded(redis)
+    number = await validated(store, 2)
+    await store.change(Deploy(number, Strategy.CANARY, "r", 1), ADA, NOW)
+    await redis.config_set("maxmemory", 1)
+    for verdict in (Verdict.GOOD, Verdict.UNKNOWN):
+        with pytest.raises(ResponseError, match="maxmemory"):
+            await store.change(Judge("r", 0, verdict, "what was seen"), ADA, NOW + 10)
+    bad = Judge("r", 0, Verdict.BAD, "it is slow", "c" * 64)
+    state = (await store.change(bad, ADA, NOW + 10)).state
+    assert (state.active, state.rollout) == (1, None)
+    assert state.versions[number].stage is Stage.ROLLED_BACK
+    assert await store.read() == state
+    assert (await kinds(redis))[-2:] == ["rollout_judged", "rollout_aborted"]
 
 
 @pytest.mark.parametrize("newest", ["", "many", "-3", "1e308", "9" * 400])

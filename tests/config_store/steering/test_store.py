@@ -2,10 +2,8 @@
 
 import asyncio
 import time
-from hashlib import sha256
 from typing import Any
 
-import orjson
 import pytest
 from redis.asyncio import Redis
 
@@ -38,6 +36,7 @@ from config_store.steering.status import problems
 from config_store.steering.store import SteeringStore
 from config_store.steering.times import MOST_AHEAD_SECONDS
 from config_store.store import ConfigStore
+from config_store.strays import Strays
 from tests import past_steering
 from tests.config_store.steering.people import ADA, BO, CY, NOW
 from tests.config_store.steering.stores import AT, document, founded, kinds, switch, validated
@@ -258,17 +257,6 @@ async def test_a_state_that_was_removed_can_be_restored(redis: Redis) -> None:
     assert restored.revision == known.revision + 1
 
 
-async def test_a_state_of_a_later_release_is_said_to_be_one(redis: Redis) -> None:
-    store = await founded(redis)
-    state = await store.found(CY, NOW)
-    text = orjson.dumps(
-        state.model_dump(mode="json") | {"of_later": 1}, option=orjson.OPT_NON_STR_KEYS
-    )
-    await redis.hset(store.key, mapping={"state": text, "digest": sha256(text).hexdigest()})
-    with pytest.raises(ChangedBehindError, match="this release cannot read it, of_later"):
-        await store.read()
-
-
 async def test_a_version_without_its_document_does_not_become_active(redis: Redis) -> None:
     configs, store = ConfigStore(redis), await founded(redis)
     number = await validated(store, 2)
@@ -330,6 +318,7 @@ async def test_old_lives_are_filed_and_found(redis: Redis) -> None:
     lives = [await store.life(number) for number in range(2, 12)]
     assert [each.number for each in lives] == list(range(2, 12))
     assert {each.stage for each in lives} == {Stage.WITHDRAWN}
+    assert await Strays(redis).find() == []
     assert (await store.draft(document(12), "m", ADA, NOW)).number == 12
     with pytest.raises(RefusedChangeError, match="no version 99"):
         await store.life(99)

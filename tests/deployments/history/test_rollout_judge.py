@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from config_store.certificates.certificate import Certificate, Look
 from config_store.certificates.progress import Point, StepProgress
@@ -21,6 +22,7 @@ from config_store.steering.state import Outcome, Rollout, Stage, SteeringState, 
 from config_store.steering.store import SteeringStore
 from config_store.steering.times import MOST_AHEAD_SECONDS
 from config_store.store import ConfigStore
+from config_store.strays import Strays
 from deployments.history.look_times import SETTLING_SECONDS
 from deployments.history.rollout_judge import RolloutJudge
 from deployments.history.step_evidence import STATEFUL, WITHOUT_INTERVAL
@@ -168,10 +170,57 @@ async def test_a_bad_candidate_is_rolled_back_with_a_certificate(
     assert state.last_rollout is not None
     assert judged.details["certificate"] == state.last_rollout.certificates[0]
     assert judged.details["verdict"] == "bad"
+    assert await Strays(redis).find() == []
     # What led there can still be shown.
     (point,) = await court.points()
     margin = next(each.absolute for each in STATED if each.metric == "violation_rate")
     assert point.metrics["violation_rate"].lower >= margin  # type: ignore[operator] # it is known
+
+
+async def test_a_bad_candidate_is_rolled_back_with_a_certificate_in_a_full_redis(
+    court: Court, redis: Redis
+) -> None:
+    await court.begin(Strategy.CANARY)
+    entries = of_two_gateways(Rows().canary(2000, allowed=False))
+    court.archive.add(entries)
+    await redis.config_set("maxmemory", 1)
+    state = await court.at(200)
+    assert (state.active, state.rollout) == (INCUMBENT, None)
+    assert state.versions[CANDIDATE].stage is Stage.ROLLED_BACK
+    assert await court.verified(state.last_rollout, entries) == [Verdict.BAD]
+    noted = [read_event(each.data).kind for each in await TimelineStream(redis).read(100)]
+    assert noted[-2:] == ["rollout_judged", "rollout_aborted"]
+
+
+@pytest.mark.parametrize("part", ["", ":rollouts", ":order"])
+async def test_a_bad_candidate_is_rolled_back_though_its_certificate_has_no_place(
+    court: Court, redis: Redis, part: str
+) -> None:
+    await court.begin(Strategy.CANARY)
+    court.archive.add(of_two_gateways(Rows().canary(2000, allowed=False)))
+    await redis.sadd(f"ballast:certificates{part}", "something else")
+    state = await court.at(200)
+    assert (state.active, state.rollout) == (INCUMBENT, None)
+    assert state.versions[CANDIDATE].stage is Stage.ROLLED_BACK
+    assert state.last_rollout is not None
+    assert state.last_rollout.certificates == ()
+
+
+async def test_a_good_candidate_waits_until_a_full_redis_has_room(
+    court: Court, redis: Redis
+) -> None:
+    await court.begin(Strategy.CANARY)
+    entries = of_two_gateways(Rows().canary(6000))
+    court.archive.add(entries)
+    await redis.config_set("maxmemory", 1)
+    with pytest.raises(ResponseError, match="maxmemory"):
+        await court.at(200)
+    await redis.config_set("maxmemory", 0)
+    rollout = (await court.at(260)).rollout
+    assert rollout is not None
+    assert rollout.step == 1
+    assert [each.number for each in await court.points()] == [1, 2]
+    assert await court.verified(rollout, entries) == [Verdict.GOOD]
 
 
 async def test_a_verdict_lets_the_certificates_of_old_rollouts_go(

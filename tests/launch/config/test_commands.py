@@ -298,7 +298,7 @@ async def test_a_state_that_nobody_knows_is_made_anew_where_that_is_asked_for(
     assert operator.status_code == 403, operator.text
     done = await invoke(api, "repair", "--rebuild")
     assert done.exit_code == 0, done.output
-    assert "Written again: the steering state." in done.output
+    assert "Put right: the steering state." in done.output
     where = await api.get("/config/steering")
     assert (where["state"], where["active"], where["warm"]) == ("settled", 2, [1])
     assert (await api.patched({"quotas": {"default": {"streams": 7}}}))["deployed"]
