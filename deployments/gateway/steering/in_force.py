@@ -38,8 +38,10 @@ async def in_force_at(
     redis: Redis, steering: SteeringStore, configs: ConfigStore, time: datetime, now: float
 ) -> AtShown:
     """Give it; NotFoundError where nothing was, HistoryAwayError where only the archive knows."""
-    at = min(time, datetime.fromtimestamp(now, UTC))
-    entry = await steering.in_force(at.timestamp())
+    entry = await steering.in_force(time.timestamp())
+    # Changes have the time of Redis, and this process's clock may be behind that.
+    latest = now if entry is None else max(now, entry.at)
+    at = min(time, datetime.fromtimestamp(latest, UTC))
     # In this order: what is moved into the archive meanwhile is found there.
     event = await _in_stream(redis, at)
     away: HistoryAwayError | None = None
