@@ -131,6 +131,14 @@ async def test_each_time_has_its_version_from_the_stream_or_the_archive(
 
 
 @pytest.mark.usefixtures("archive")
+async def test_a_gateway_whose_clock_is_behind_tells_what_is_in_force_too(api: ConfigApi) -> None:
+    await api.patched(SLO)
+    api.clock.now -= 100  # as on another machine: the change has the time of Redis
+    found = await api.get("/config/at", time=text(api.clock.now + 999))
+    assert (found["version"], found["let_in"]["activated_by"]) == (2, "olga")
+
+
+@pytest.mark.usefixtures("archive")
 async def test_who_approved_it_is_told(api: ConfigApi) -> None:
     await api.ask("PUT", "/config/settings", {"approvals_needed": 1}, ADMIN)
     made = await api.patched(SLO)
