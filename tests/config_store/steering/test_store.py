@@ -325,7 +325,7 @@ async def test_of_two_clocks_that_are_apart_comes_one_history(
     assert told[-1] <= now + 0.001  # the timeline has whole milliseconds
     record = await ConfigStore(redis).get(2)
     assert record.created.timestamp() == pytest.approx(life.created, abs=0.001)
-    entry = await store.in_force(now)
+    entry = await store.journal_entry(now)
     assert entry is not None
     assert (entry.active, entry.emergency) == (2, "wrong")
 
