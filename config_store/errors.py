@@ -108,6 +108,10 @@ class OvertakenError(RefusedChangeError):
     """Somebody else was quicker: what this change was to bring on has gone on, or is over."""
 
 
+class TooEarlyError(RefusedChangeError):
+    """The step of a rollout has not begun by the clock of Redis."""
+
+
 class HeldBackError(RefusedChangeError):
     """A freeze or an emergency holds; the same change is allowed once that has ended."""
 

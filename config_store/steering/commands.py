@@ -257,7 +257,8 @@ Command = (
 )
 
 # A gateway holds an emergency that Redis forgot until an end that came after its begin. So these
-# two have the time of Redis, and not that of a clock which is ahead, nor of a change by such a one.
+# two have the time of Redis also where an earlier release made the change before by a clock that
+# was ahead.
 BY_CLOCK_OF_REDIS = (EmergencyOn, EmergencyOff)
 
 # The least role for each; docs/steering.md lists them.

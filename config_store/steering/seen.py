@@ -58,14 +58,14 @@ class StateReader:
             state = adopt(stored, headers, stored.active if active is None else active)
         return Seen(_text(digest), _text(pointer), int(published), float(clock), state, stored)
 
-    async def look_at_lost(self, now: float) -> tuple[int, Seen]:
+    async def look_at_lost(self) -> tuple[int, Seen]:
         """Read what lies in the place of a state that cannot be trusted, and its revision.
 
         RefusedChangeError says that it can be: by what is written over, and by no look before it.
         """
         await self._drop(keys=self._keys[:2], args=["hash", "string"])
         found = await self._run(0)
-        revision, text, digest, pointer, published, *_ = found
+        revision, text, digest, pointer, published, _, clock, _ = found
         stored = _text(revision)
         with suppress(ChangedBehindError):
             there = text is not None or revision is not None
@@ -75,7 +75,7 @@ class StateReader:
                     "The steering state in Redis is one of steering's own: there is nothing to "
                     "restore."
                 )
-        seen = Seen(_text(digest), _text(pointer), int(published), now, None, None)
+        seen = Seen(_text(digest), _text(pointer), int(published), float(clock), None, None)
         return int(stored) if stored.isdigit() else 0, seen
 
     async def _run(self, most_found: int) -> Any:

@@ -101,7 +101,6 @@ class SteeringStore:
 
         `made_from` is the version whose changes it drafts anew.
         """
-        created = datetime.fromtimestamp(now, UTC)
         for _ in range(TRIES):
             seen = await self._reader.look()
             number, on_top_of = seen.published + 1, parent or _active(seen)
@@ -110,6 +109,7 @@ class SteeringStore:
                 return known
             changed = _applied(seen, (command,), by, time_of((command,), seen.clock, now))
             life = changed.state.versions[number]
+            created = datetime.fromtimestamp(life.created, UTC)
             record = packed(document, by.name, message, created, life.co_authors)
             if await self._write(seen, changed, by, (command,), record):
                 return life
@@ -163,7 +163,8 @@ class SteeringStore:
         """
         if not by.role.includes(Role.OPERATOR):
             raise NotPermittedError("restore", Role.OPERATOR, by.role)
-        revision, seen = await self._reader.look_at_lost(now)
+        revision, seen = await self._reader.look_at_lost()
+        now = time_of((), seen.clock, now)
         number = max(state.revision, revision) + 1
         following = state.model_copy(
             update={

@@ -1,23 +1,20 @@
-"""By whose clock a change is made, and until when it may be written."""
+"""By whose clock a change is made, and until when it may be written.
+
+It is Redis's, read with the state that the change is made of: one clock for all processes, so that
+what they tell of is in the order in which it was made.
+"""
 
 from config_store.errors import RefusedChangeError
 from config_store.steering.commands import (
-    BY_CLOCK_OF_REDIS,
     Abort,
-    Advance,
     Command,
-    Deploy,
-    EmergencyOff,
     EmergencyOn,
     Expire,
     RollBack,
 )
 
-# A time from far ahead would hold every later change to it.
+# Who asks by a clock so wrong would state wrong times too, as of the end of an override.
 MOST_AHEAD_SECONDS = 300.0
-# Their time is never earlier than Redis's clock at the read: a lead counts from the write, and what
-# seems to be earlier ends no emergency that a gateway knows and Redis forgot.
-LEADING = (Deploy, Advance, EmergencyOff)
 # A write that does not come soon after its read is made anew. Who heard that Redis gave no answer,
 # which takes `COMMAND_SECONDS` from the write on, tries again: nothing is carried out after that.
 SOON_SECONDS = 1.0
@@ -27,22 +24,23 @@ LATEST = 1e12  # any time will do
 URGENT = (EmergencyOn, RollBack, Abort)
 
 
-def time_of(commands: tuple[Command, ...], clock: float, now: float) -> float:
-    """Refuse a time from far ahead, but never what cannot wait for a clock to be set.
+def stamp(clock: float, now: float) -> float:
+    """Give the time of a change, by Redis's clock and that of who asks.
 
-    What time has ended ends by the clock of Redis where the one that was asked by is ahead.
+    Tests that live through days in a moment put their own time in this place.
     """
-    if commands and all(isinstance(each, Expire) for each in commands):
-        return min(now, clock)
-    if now > clock + MOST_AHEAD_SECONDS:
-        if all(isinstance(each, URGENT) for each in commands):
-            return clock
+    del now
+    return clock
+
+
+def time_of(commands: tuple[Command, ...], clock: float, now: float) -> float:
+    """Refuse who asks by a clock from far ahead, but never what cannot wait for it to be set."""
+    waits = not all(isinstance(each, (*URGENT, Expire)) for each in commands)
+    if waits and now > clock + MOST_AHEAD_SECONDS:
         raise RefusedChangeError(
             f"This clock is {now - clock:.0f} s ahead of the clock of Redis: set it, and try again."
         )
-    if any(isinstance(each, BY_CLOCK_OF_REDIS) for each in commands):
-        now = min(now, clock)
-    return max(now, clock) if _leads(commands) else now
+    return stamp(clock, now)
 
 
 def latest_write(commands: tuple[Command, ...], clock: float) -> float:
@@ -50,7 +48,3 @@ def latest_write(commands: tuple[Command, ...], clock: float) -> float:
     if all(isinstance(each, WHENEVER) for each in commands):
         return LATEST
     return clock + SOON_SECONDS
-
-
-def _leads(commands: tuple[Command, ...]) -> bool:
-    return any(isinstance(each, LEADING) for each in commands)

@@ -27,6 +27,7 @@ from config_store.errors import (
     NoActiveVersionError,
     OvertakenError,
     RefusedChangeError,
+    TooEarlyError,
 )
 from config_store.running import Running, RunningVersions
 from config_store.steering.changes import Changed
@@ -89,8 +90,8 @@ class RolloutJudge:
             return
         try:
             await self._bring_on(rollout, state.versions[rollout.candidate], now)
-        except (OvertakenError, HeldBackError):
-            return  # the state goes on without this, or with it after a freeze or an emergency
+        except (OvertakenError, HeldBackError, TooEarlyError):
+            return  # the state goes on without this, or with it later
         except RefusedChangeError as refusal:
             await self._tell_refused(rollout, str(refusal))
 
@@ -109,14 +110,14 @@ class RolloutJudge:
     async def _tell_refused(self, rollout: Rollout, why: str) -> None:
         """Note why a step does not go on, whatever its verdict: people have to do something.
 
-        The time is that of the step's begin, since what is wrong may be this process's clock.
+        By the time of the step's begin, since what is wrong may be this process's clock.
         """
         latest = (await self._steering.read()).rollout
         if latest is None or latest.note == why:
             return
         log.error("The rollout %s does not go on: %s", rollout.id, why)
         said = Judge(rollout.id, rollout.step, latest.verdict, why)
-        with suppress(OvertakenError):
+        with suppress(OvertakenError, TooEarlyError):
             await self._steering.change(said, JUDGE, latest.step_begun)
 
     async def _switch_when_loaded(self, rollout: Rollout, life: VersionLife) -> None:

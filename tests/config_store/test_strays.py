@@ -14,7 +14,7 @@ from config_store.steering.commands import EmergencyOff, EmergencyOn, RollBack
 from config_store.store import ConfigStore
 from config_store.strays import BESIDE, Strays
 from config_store.taken_up import TakenUp
-from tests.config_store.steering.people import ADA, CY, NOW
+from tests.config_store.steering.people import ADA, CY, NOW, own_time
 from tests.config_store.steering.stores import AT, document, founded, kinds, switch, validated
 
 NAMES = ["ballast:" + ":".join(parts) for parts in BESIDE]
@@ -22,8 +22,8 @@ NAMES = ["ballast:" + ":".join(parts) for parts in BESIDE]
 
 @pytest.fixture(autouse=True)
 def _own_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let rollouts begin in these tests' time, which is not that of Redis."""
-    monkeypatch.setattr("config_store.steering.times.LEADING", ())
+    """Let changes have these tests' time, which is not that of Redis."""
+    monkeypatch.setattr("config_store.steering.times.stamp", own_time)
 
 
 async def put_in_place(redis: Redis, name: str) -> None:

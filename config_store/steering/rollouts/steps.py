@@ -1,6 +1,6 @@
 """A rollout on its way: judged, advanced step by step, never left waiting without an end."""
 
-from config_store.errors import OvertakenError, RefusedChangeError
+from config_store.errors import OvertakenError, RefusedChangeError, TooEarlyError
 from config_store.steering.changes import (
     MOST_CHARACTERS,
     Changed,
@@ -182,7 +182,7 @@ def _at_step(state: SteeringState, rollout_id: str, step: int) -> Rollout:
 
 def _refuse_unbegun(rollout: Rollout, now: float) -> None:
     if now < rollout.step_begun:
-        raise RefusedChangeError(
+        raise TooEarlyError(
             f"Step {rollout.step} of rollout {rollout.id} begins in "
             f"{rollout.step_begun - now:.1f} s: wait until then."
         )

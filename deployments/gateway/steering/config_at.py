@@ -38,8 +38,10 @@ async def config_at(
     redis: Redis, steering: SteeringStore, configs: ConfigStore, time: datetime, now: float
 ) -> AtShown:
     """Find it; NotFoundError where nothing was, HistoryAwayError where only the archive knows."""
-    at = min(time, datetime.fromtimestamp(now, UTC))
-    entry = await steering.journal_entry(at.timestamp())
+    entry = await steering.journal_entry(time.timestamp())
+    # Changes have the time of Redis, and this process's clock may be behind that.
+    latest = now if entry is None else max(now, entry.at)
+    at = min(time, datetime.fromtimestamp(latest, UTC))
     # In this order: what is moved into the archive meanwhile is found there.
     event = await _newest_in_stream(redis, at)
     away: HistoryAwayError | None = None

@@ -22,7 +22,7 @@ from tests.redis_server import RedisServer
 pytestmark = pytest.mark.usefixtures("quiet")
 
 SEED = 7
-SCHEDULES = tries(150, 5000)
+SCHEDULES = tries(300, 5000)
 MOST_FOR_A_MISTAKE = 400
 REPLAYED = tries(20, 200)
 # What a good schedule is about must happen in them, or they show nothing; in one of so many.

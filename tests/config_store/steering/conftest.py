@@ -6,13 +6,14 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
+from tests.config_store.steering.people import own_time
 from tests.redis_server import RedisServer
 
 
 @pytest.fixture(autouse=True)
 def _own_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let rollouts begin in these tests' time, which is not that of Redis."""
-    monkeypatch.setattr("config_store.steering.times.LEADING", ())
+    """Let changes have these tests' time, which is not that of Redis."""
+    monkeypatch.setattr("config_store.steering.times.stamp", own_time)
 
 
 @pytest_asyncio.fixture

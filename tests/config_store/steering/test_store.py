@@ -34,9 +34,11 @@ from config_store.steering.settings import RolloutSettings, SteeringSettings
 from config_store.steering.state import Stage, Strategy, Verdict
 from config_store.steering.status import problems
 from config_store.steering.store import SteeringStore
-from config_store.steering.times import MOST_AHEAD_SECONDS
+from config_store.steering.times import MOST_AHEAD_SECONDS, stamp
 from config_store.store import ConfigStore
 from config_store.strays import Strays
+from observability.timeline.event import read_event
+from observability.timeline.stream import TimelineStream
 from tests import past_steering
 from tests.config_store.steering.people import ADA, BO, CY, NOW
 from tests.config_store.steering.stores import AT, document, founded, kinds, switch, validated
@@ -296,10 +298,42 @@ async def test_no_number_is_given_out_again_where_documents_were_removed(redis: 
     assert sorted((await store.read()).versions) == list(range(1, 9))
 
 
+def by_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what is changed from now on the time of Redis, as it has everywhere but in tests."""
+    monkeypatch.setattr("config_store.steering.times.stamp", stamp)
+
+
+async def test_of_two_clocks_that_are_apart_comes_one_history(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_redis(monkeypatch)
+    store, apart, begun = await founded(redis), MOST_AHEAD_SECONDS - 60, time.time()
+    await store.change(SetSettings(SteeringSettings(approvals_needed=1)), CY, begun + apart)
+    life = await store.draft(document(2), "m", ADA, begun - apart)
+    await store.change(Validated(2, life.content_hash), ADA, begun + apart)
+    await store.change(Approve(2, life.content_hash), BO, begun - apart)
+    deploy = Deploy(2, Strategy.BLUE_GREEN, "r", 1)
+    state = (await store.change(deploy, ADA, begun + apart)).state
+    await store.change(EmergencyOn("wrong"), ADA, begun - apart)
+    now = time.time()
+    checked, (approval,) = state.versions[2].checked, state.versions[2].approvals
+    assert checked is not None
+    moments = [begun, life.created, checked, approval.at, state.changed, now]
+    assert moments == sorted(moments)
+    told = [read_event(each.data).time for each in await TimelineStream(redis).read(1000)]
+    assert told == sorted(told)
+    assert told[-1] <= now + 0.001  # the timeline has whole milliseconds
+    record = await ConfigStore(redis).get(2)
+    assert record.created.timestamp() == pytest.approx(life.created, abs=0.001)
+    entry = await store.journal_entry(now)
+    assert entry is not None
+    assert (entry.active, entry.emergency) == (2, "wrong")
+
+
 async def test_the_end_of_an_emergency_is_never_earlier_than_the_clock_of_redis(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("config_store.steering.times.LEADING", (EmergencyOff,))
+    by_redis(monkeypatch)
     store = await founded(redis)
     ended = (await store.change(EmergencyOff("well"), CY, time.time() - 3600)).state
     assert ended.released is not None
@@ -349,9 +383,9 @@ async def test_what_was_in_force_and_who_let_it_in(redis: Redis) -> None:
 async def test_a_rollout_leads_from_the_clock_of_redis(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("config_store.steering.times.LEADING", (Deploy,))
     store = await founded(redis)
     number = await validated(store, 2)
+    by_redis(monkeypatch)
     command, asked_at = Deploy(number, Strategy.CANARY, "r", 1), time.time() - 3600
     with monkeypatch.context() as late:
         late.setattr("config_store.steering.times.SOON_SECONDS", -1.0)
@@ -362,7 +396,10 @@ async def test_a_rollout_leads_from_the_clock_of_redis(
     assert rollout.step_begun > time.time() - 60
 
 
-async def test_a_clock_from_far_ahead_is_refused_but_for_what_cannot_wait(redis: Redis) -> None:
+async def test_a_clock_from_far_ahead_is_refused_but_for_what_cannot_wait(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_redis(monkeypatch)
     store = await founded(redis)
     ahead = time.time() + 10 * MOST_AHEAD_SECONDS
     with pytest.raises(RefusedChangeError, match="ahead of the clock of Redis"):
@@ -371,10 +408,13 @@ async def test_a_clock_from_far_ahead_is_refused_but_for_what_cannot_wait(redis:
     assert state.changed < time.time() + 60
 
 
-async def test_by_a_clock_that_is_ahead_nothing_ends_early(redis: Redis) -> None:
+async def test_by_a_clock_that_is_ahead_nothing_ends_early(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, now = await founded(redis), time.time()
     holds = AddOverride("o1", "tail", "p99_pred", 1.0, "a sale", now + 100)
     ends = AddOverride("o2", "tail", "p95_pred", 1.0, "a sale", NOW + 1)
     await store.change((holds, ends), CY, NOW)
+    by_redis(monkeypatch)
     state = (await store.change(Expire(), ADA, now + 10 * MOST_AHEAD_SECONDS)).state
     assert [each.id for each in state.overrides] == ["o1"]

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 import httpx
 from fastapi import FastAPI
@@ -20,6 +21,7 @@ from config_store.pinning import pinned
 from config_store.repair import Repair
 from config_store.running import RunningVersions
 from config_store.shipped import default_document
+from config_store.steering import times
 from config_store.steering.watch import SteeringWatch
 from config_store.store import ConfigStore, Version
 from config_store.watch import ConfigWatch
@@ -32,11 +34,12 @@ from deployments.gateway.config.policy_checks import PolicyChecks
 from safety.policy import SafetyPolicy
 from safety.proofs.check import check_policy
 from safety.proofs.findings import Report
+from tests.config_store.steering.people import own_time
 from tests.deployments.house import NOW
 from tests.waiting import PATIENCE_SECONDS, until
 
-# Before Redis's clock, by which a rollout begins where it is later, for longer than a test takes;
-# further ahead than 300 s steering takes a clock for wrong.
+# Before Redis's clock for longer than a test takes; further ahead than 300 s steering takes a clock
+# for wrong.
 AHEAD_SECONDS = 200.0
 
 
@@ -155,11 +158,13 @@ class ConfigApi:
 async def config_api(
     redis: Redis, models: Path, document: ConfigDocument | None = None
 ) -> AsyncIterator[ConfigApi]:
+    """Give one; what it changes has the time of its clock, which a test may move."""
     configs = ConfigStore(redis)
     first = pinned(document or default_document(), models)  # as each start leaves it
     await configs.bootstrap(first, "ballast", "the first", NOW)
     api = ConfigApi(redis, models)
-    async with api.watch, api.steering:
-        await api.watch.first(PATIENCE_SECONDS)
-        await api.steering.first(PATIENCE_SECONDS)
-        yield api
+    with patch.object(times, "stamp", own_time):
+        async with api.watch, api.steering:
+            await api.watch.first(PATIENCE_SECONDS)
+            await api.steering.first(PATIENCE_SECONDS)
+            yield api

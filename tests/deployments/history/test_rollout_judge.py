@@ -42,7 +42,7 @@ from tests.config_store.certificates.step import (
     Step,
     chain,
 )
-from tests.config_store.steering.people import ADA, CY
+from tests.config_store.steering.people import ADA, CY, own_time
 from tests.deploying import deployed, validated
 
 BEGUN = NOW - SETTLING_SECONDS
@@ -125,8 +125,8 @@ class Court:
 async def court(
     redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Court]:
-    # Rollouts begin in this test's time, which is not that of Redis.
-    monkeypatch.setattr("config_store.steering.times.LEADING", ())
+    # Changes have this test's time, which is not that of Redis.
+    monkeypatch.setattr("config_store.steering.times.stamp", own_time)
     with EmbeddedClickhouse(tmp_path / "chdb") as store:
         create_tables(store)
         yield Court(redis, Archive(store))
@@ -221,6 +221,22 @@ async def test_a_good_candidate_waits_until_a_full_redis_has_room(
     assert rollout.step == 1
     assert [each.number for each in await court.points()] == [1, 2]
     assert await court.verified(rollout, entries) == [Verdict.GOOD]
+
+
+async def test_a_judge_whose_clock_is_ahead_waits_for_that_of_redis(
+    court: Court, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = SETTINGS.model_copy(update={"lead_seconds": 5.0})
+    await court.begin(Strategy.CANARY, settings, BEGUN - settings.lead_seconds)
+    monkeypatch.setattr("config_store.steering.times.stamp", lambda _clock, now: now - 90)
+    rollout = (await court.at(70)).rollout  # by Redis the step has not begun
+    assert rollout is not None
+    assert (rollout.step, rollout.note) == (0, "")
+    assert "does not go on" not in caplog.text
+    court.archive.add(of_two_gateways(Rows().canary(6000)))
+    rollout = (await court.at(200)).rollout
+    assert rollout is not None
+    assert rollout.step == 1
 
 
 async def test_a_verdict_lets_the_certificates_of_old_rollouts_go(

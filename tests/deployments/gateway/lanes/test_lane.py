@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.api.errors import OverloadedError
+from deployments.api.errors import LateError, OverloadedError
 from deployments.gateway.lanes.lane import MOST_LONG_REQUESTS, Lane, LaneLimits
 from deployments.gateway.large_requests.turns import Turns
 from tests.waiting import PATIENCE_SECONDS, until
@@ -306,7 +306,7 @@ async def test_a_long_request_that_is_late_keeps_what_was_answered_in_time() -> 
     lane: Lane[int, int] = Lane(send, LaneLimits(4, 1, 100, slice_rows=2), Clock())
     found = await lane.ask(range(5), 0.5)
     assert found[:2] == [0, 1]
-    assert [type(each) for each in found[2:]] == [OverloadedError] * 3
+    assert [type(each) for each in found[2:]] == [LateError] * 3
 
 
 async def test_rows_of_two_versions_never_share_a_batch_and_keep_their_order() -> None:

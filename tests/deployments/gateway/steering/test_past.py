@@ -23,7 +23,7 @@ from observability.timeline.event import Detail, Event
 from observability.timeline.store import read
 from observability.timeline.stream import Message, TimelineStream
 from tests import past_steering
-from tests.deployments.gateway.config.test_changes import TAIL, crown
+from tests.deployments.gateway.config.versions import TAIL, crown
 from tests.deployments.gateway.config_api import ConfigApi, config_api
 from tests.redis_server import RedisServer
 from tests.waiting import until
@@ -128,6 +128,14 @@ async def test_each_time_has_its_version_from_the_stream_or_the_archive(
     early = text((datetime.now(UTC) - timedelta(days=9)).timestamp())
     found = await api.ask("GET", f"/config/at?time={early.replace('+', '%2B')}")
     assert found.status_code == 404
+
+
+@pytest.mark.usefixtures("archive")
+async def test_a_gateway_whose_clock_is_behind_tells_what_is_in_force_too(api: ConfigApi) -> None:
+    await api.patched(SLO)
+    api.clock.now -= 100  # as on another machine: the change has the time of Redis
+    found = await api.get("/config/at", time=text(api.clock.now + 999))
+    assert (found["version"], found["let_in"]["activated_by"]) == (2, "olga")
 
 
 @pytest.mark.usefixtures("archive")
