@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-from deployments.runtime.autoscaling import meter
 from deployments.runtime.autoscaling.meter import BusyMeter, LoadMeter, LoopWait
 from deployments.runtime.autoscaling.signals import BUSY, RESERVED, SPARE, WAIT
 from tests.waiting import until
@@ -57,7 +56,7 @@ async def test_an_idle_loop_lets_nobody_wait() -> None:
 
 async def test_who_asks_seldom_has_it_probed_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(meter.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     wait = LoopWait()
     pauses = list[float]()
     for between in (0.1, 3.0, 6.0, 10.0, 60.0):
