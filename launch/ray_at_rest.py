@@ -23,6 +23,11 @@ AT_REST = (
         "No process tells the control store each second which tasks it ran: nobody lists them.",
     ),
     one_machine(
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER",
+        "60s",
+        "How often Serve's own HAProxy asks gateways whether they live. It serves nobody.",
+    ),
+    one_machine(
         "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH",
         "deployments.runtime.controller_pace.install",
         "Serve's controller looks once a second, not four times, while there is nothing to do.",

@@ -25,7 +25,7 @@ class _Direct(AbstractConnection):
         if not self.is_connected:
             await self.connect_check_health(check_health=False)
         if check_health:
-            await self.check_health()
+            await self.check_health()  # type: ignore[no-untyped-call] # redis-py's own
         try:
             async with asyncio.timeout(self.socket_timeout):
                 await self._send_packed_command(_pieces(command))

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from inspect import unwrap
 from types import FrameType
 from typing import Any, NamedTuple
@@ -136,12 +137,13 @@ def wrap_port_openers(
     module.start_asgi_http_server = http(module.start_asgi_http_server)
 
 
-def pace_controller(pace: Callable[[bool], float]) -> None:
+def pace_controller(pace: Callable[[bool], float], nodes_are_due: Callable[[], bool]) -> None:
     """Have Serve's controller rest after each step as long as this says, told whether it is calm.
 
     It is called while the controller is being made, of a class that Ray derived of Serve's. Serve
     has one interval for all times, which its loop reads off its module at each turn; another module
-    sizes by it how many replicas each turn looks at.
+    sizes by it how many replicas each turn looks at. In each turn it also asks the control store
+    three questions about the nodes: that it does only where they are due.
     """
     from ray.serve._private import deployment_state  # noqa: PLC0415 - see above
 
@@ -149,11 +151,17 @@ def pace_controller(pace: Callable[[bool], float]) -> None:
     step, of_loop = kind.run_control_loop_step, unwrap(kind.run_control_loop).__globals__
 
     async def paced(self: Any, *arguments: Any, **named: Any) -> None:
+        nodes = self.cluster_node_info_cache
+        nodes.update = partial(type(nodes).update, nodes) if nodes_are_due() else _nothing
         await step(self, *arguments, **named)
         of_loop[INTERVAL] = rest = pace(_is_calm(self))
         setattr(deployment_state, INTERVAL, rest)
 
     kind.run_control_loop_step = paced
+
+
+def _nothing() -> None:
+    """Go by what is known."""
 
 
 def _controller_that_is_made() -> Any:

@@ -88,7 +88,7 @@ backend up_to_date
 backend gateways
     option httpchk GET /-/healthz
     http-check expect status 200
-    default-server check inter 2s fastinter 250ms downinter 250ms fall 2 rise 2 observe layer4 error-limit 3 on-error mark-down
+    default-server check inter {looks_every} fastinter 250ms downinter 250ms fall 2 rise 2 observe layer4 error-limit 3 on-error mark-down
 {servers}    # Without a server at all, HAProxy hangs up on whom it kept alive. This one answers instead.
     server nobody unix@{folder}/{nobody} backup no-check
 frontend nobody
@@ -136,7 +136,8 @@ class Limits:
 def configuration(folder: Path, listener: int, limits: Limits, servers: Sequence[Server]) -> str:
     """Write the whole configuration, for a listening socket that HAProxy inherits.
 
-    One gateway alone is asked whatever it knows, so it is not asked four times a second what.
+    One gateway alone is asked whatever it knows, so it is not asked four times a second what; that
+    it died is then seen by this one backend only, which looks the more often.
     """
     told_apart = servers if len(servers) > 1 else ()
     return TEMPLATE.format(
@@ -155,6 +156,7 @@ def configuration(folder: Path, listener: int, limits: Limits, servers: Sequence
         error_files="\n".join(f"    errorfile {status} {folder}/{status}.http" for status in PAGES),
         servers=_lines(servers),
         told_apart=_lines(told_apart),
+        looks_every="2s" if told_apart else "1s",
         choice=_choice(told_apart),
     )
 

@@ -50,3 +50,4 @@ def test_ray_still_knows_what_spares_it_idle_work() -> None:
     serve = (ray / "serve/_private/constants.py").read_text()
     assert '"RAY_SERVE_METRICS_EXPORT_INTERVAL_MS"' in serve
     assert '"RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH"' in serve
+    assert '"RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER"' in serve

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from launch import serving
 from launch.cluster_session import SERVE_SILENT_AFTER_SECONDS
@@ -68,8 +69,8 @@ def test_the_cpus_are_asked_for_only_where_a_replica_may_wait_for_them(
         asked.append(which)
         return {"CPU": 2.0}
 
-    monkeypatch.setattr(serving.ray, "cluster_resources", lambda: cpus("all"))
-    monkeypatch.setattr(serving.ray, "available_resources", lambda: cpus("free"))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: cpus("all"))
+    monkeypatch.setattr(ray, "available_resources", lambda: cpus("free"))
     monkeypatch.setattr(serving, "_details", lambda: status_of(tail=True))
     assert [each.running for each in serving.deployments()] == [1]
     assert asked == []

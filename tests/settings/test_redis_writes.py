@@ -28,7 +28,8 @@ async def test_each_kind_of_url_is_written_to_directly(redis_server: Any) -> Non
     }
     for url, kind in kinds.items():
         client = open_redis(url)
-        assert type(client.connection_pool.make_connection()) is kind
+        pool: Any = client.connection_pool
+        assert type(pool.make_connection()) is kind
         await client.aclose()
 
 
@@ -74,12 +75,13 @@ async def test_a_write_that_fails_ends_the_connection(
     redis_server: Any, trouble: BaseException, raised: type[BaseException]
 ) -> None:
     async with open_redis(redis_server.url) as client:
-        connection = await client.connection_pool.get_connection()
+        pool: Any = client.connection_pool
+        connection = await pool.get_connection()
 
         async def fail(_: Any) -> None:
             raise trouble
 
-        connection._send_packed_command = fail  # type: ignore[method-assign] # once
+        connection._send_packed_command = fail
         with pytest.raises(raised):
             await connection.send_command("PING")
         assert not connection.is_connected
@@ -90,13 +92,14 @@ async def test_a_write_that_fails_ends_the_connection(
 
 async def test_a_write_that_takes_too_long_is_given_up(redis_server: Any) -> None:
     async with open_redis(redis_server.url) as client:
-        connection = await client.connection_pool.get_connection()
+        pool: Any = client.connection_pool
+        connection = await pool.get_connection()
 
         async def hang(_: Any) -> None:
             await asyncio.Event().wait()
 
         connection.socket_timeout = 0.02
-        connection._send_packed_command = hang  # type: ignore[method-assign] # for ever
+        connection._send_packed_command = hang
         with pytest.raises(RedisTimeoutError):
             await connection.send_command("PING")
         assert not connection.is_connected

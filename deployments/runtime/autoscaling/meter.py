@@ -8,8 +8,10 @@ from deployments.runtime import own_cluster
 from deployments.runtime.autoscaling.signals import BUSY, RESERVED, SPARE, WAIT
 from deployments.runtime.autoscaling.spare_cores import SpareCores
 
-# A dozen between two reports; each costs some microseconds.
+# Of so many between two reports, within these bounds; each costs some microseconds.
+PROBES = 12
 PROBE_SECONDS = 0.25
+SELDOMEST_SECONDS = 1.0
 
 
 class BusyMeter:
@@ -36,10 +38,11 @@ class LoopWait:
         self.at_each_probe: list[Callable[[], None]] = []
         self._late_s, self._probes = 0.0, 0
         self._timer: asyncio.TimerHandle | None = None
+        self._pause_s, self._reported_at = PROBE_SECONDS, time.monotonic()
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
-        due = loop.time() + PROBE_SECONDS
+        due = loop.time() + self._pause_s
         self._timer = loop.call_at(due, self._probe, loop, due)
 
     def stop(self) -> None:
@@ -47,7 +50,13 @@ class LoopWait:
             self._timer.cancel()
 
     def seconds(self) -> float:
-        """Give the mean since it was last asked; 0 where there was no probe since."""
+        """Give the mean since it was last asked; 0 where there was no probe since.
+
+        Who asks seldom, as where replicas are held, has it probed less often.
+        """
+        now = time.monotonic()
+        between, self._reported_at = now - self._reported_at, now
+        self._pause_s = min(max(between / PROBES, PROBE_SECONDS), SELDOMEST_SECONDS)
         late_s, probes = self._late_s, self._probes
         self._late_s, self._probes = 0.0, 0
         return late_s / probes if probes else 0.0

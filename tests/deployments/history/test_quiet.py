@@ -28,8 +28,8 @@ def actor() -> Any:
         return answer
 
     names = [name for name, each in vars(Questions).items() if callable(each) and name[0] != "_"]
-    kind = noting_questions(type("Actor", (), {name: answers(name) for name in names}))
-    found: Any = kind()
+    kind: type[Any] = type("Actor", (), {name: answers(name) for name in names})
+    found: Any = noting_questions(kind)()
     found.clock = Clock()
     found.quiet = Quiet(found.clock)
     return found

@@ -248,6 +248,13 @@ def test_what_is_asked_of_serves_controller_is_there() -> None:
     assert (healthy, running) == ("HEALTHY", "RUNNING")
 
 
+class _Nodes:
+    asked = 0
+
+    def update(self) -> None:
+        self.asked += 1
+
+
 class _Controller:
     """As much of Serve's as is asked; all is calm."""
 
@@ -267,9 +274,12 @@ class _Controller:
         self.proxy_state_manager = SimpleNamespace(
             _proxy_states={"node": proxy}, _fallback_proxy_state=None
         )
+        self.cluster_node_info_cache: Any = _Nodes()
+        self.nodes_are_due = True
         self.steps = 0
 
     async def run_control_loop_step(self, turns: int) -> None:
+        self.cluster_node_info_cache.update()
         self.steps += turns
 
 
@@ -288,7 +298,9 @@ def paced(monkeypatch: pytest.MonkeyPatch) -> type[_Controller]:
         def __init__(self, least: int = 1, most: int = 1) -> None:
             super().__init__(least, most)
             if "run_control_loop_step" not in vars(Controller):
-                ray_internals.pace_controller(lambda calm: 1.0 if calm else 0.5)
+                ray_internals.pace_controller(
+                    lambda calm: 1.0 if calm else 0.5, lambda: self.nodes_are_due
+                )
 
     for module in (controller, deployment_state):
         monkeypatch.setattr(module, ray_internals.INTERVAL, 0.25)
@@ -335,9 +347,22 @@ def test_the_loop_that_runs_asks_its_class_for_the_step_and_its_module_for_the_i
     assert "run_control_loop_step" in loop.__code__.co_names
 
 
+def test_a_turn_asks_about_the_nodes_where_they_are_due(paced: type[_Controller]) -> None:
+    assert "self.cluster_node_info_cache.update()" in inspect.getsource(
+        controller.ServeController.run_control_loop_step
+    )
+    one = paced()
+    asked = list[int]()
+    for due in (True, False, False, True):
+        one.nodes_are_due = due
+        asyncio.run(one.run_control_loop_step(1))
+        asked.append(one.cluster_node_info_cache.asked)
+    assert asked == [1, 1, 1, 2]
+
+
 def test_without_a_controller_there_is_nothing_to_pace() -> None:
     with pytest.raises(LookupError):
-        ray_internals.pace_controller(lambda _: 7.0)
+        ray_internals.pace_controller(lambda _: 7.0, lambda: True)
 
 
 def test_ray_looks_for_signals_by_what_it_calls_sys() -> None:

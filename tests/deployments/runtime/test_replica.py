@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -130,7 +131,7 @@ async def test_it_signs_with_each_report_until_it_is_told_to_end(make: Make, red
     replica = make("tail", _ignore)
     await replica.open()
     replica.sign(("ballast:replicas", "tail 10.0.0.1:4001"))
-    seen: set[bytes] = set()
+    seen = set[Any]()
 
     async def look() -> int:
         seen.update(await redis.hvals("ballast:replicas"))

@@ -78,6 +78,7 @@ def test_one_gateway_alone_is_asked_only_whether_it_lives(
         checked, _, served = rest.partition("\nbackend gateways")
         for each in servers:
             assert f"server {each.name} {each.address}\n" in served
+        assert f"check inter {2 if len(gateways) > 1 else 1}s " in served
         told_apart = [f"server {each.name} {each.address}\n" in checked for each in servers]
         assert all(told_apart) or not any(told_apart)
         assert ("use_backend up_to_date" in head) is any(told_apart)

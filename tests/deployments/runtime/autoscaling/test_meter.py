@@ -16,11 +16,11 @@ def work(seconds: float) -> None:
 
 
 def test_the_meter_tells_work_from_sleep() -> None:
-    meter = BusyMeter()
+    busy = BusyMeter()
     time.sleep(0.2)
-    idle = meter.cores()
+    idle = busy.cores()
     work(0.2)
-    assert meter.cores() > 5 * idle
+    assert busy.cores() > 5 * idle
 
 
 async def probed(wait: LoopWait, times: int) -> None:
@@ -52,6 +52,18 @@ async def test_an_idle_loop_lets_nobody_wait() -> None:
         assert wait.seconds() == 0.0  # nothing since
     finally:
         wait.stop()
+
+
+async def test_who_asks_seldom_has_it_probed_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    wait = LoopWait()
+    pauses = list[float]()
+    for between in (0.1, 3.0, 6.0, 10.0, 60.0):
+        now[0] += between
+        wait.seconds()
+        pauses.append(wait._pause_s)
+    assert pauses == [0.25, 0.25, 0.5, pytest.approx(10 / 12), 1.0]
 
 
 async def test_a_meter_that_was_stopped_probes_no_more() -> None:
