@@ -183,7 +183,10 @@ def controller_interval() -> float:
 
 
 def _is_calm(controller: Any) -> bool:
-    """Tell whether all is as it should be, and nothing is to be scaled."""
+    """Tell whether all is as it should be.
+
+    A range of replicas is no reason to look more often: Serve keeps its delays by the clock.
+    """
     deployments = controller.deployment_state_manager
     applications = controller.application_state_manager._application_states  # noqa: SLF001 - that is what this file is for
     proxies = controller.proxy_state_manager
@@ -194,15 +197,7 @@ def _is_calm(controller: Any) -> bool:
         and deployments._all_deployments_healthy  # noqa: SLF001 - see above
         and all(each.status == "RUNNING" for each in applications.values())
         and all(each is None or each.status == "HEALTHY" for each in started)
-        and not any(map(_is_scaled, deployments._deployment_states.values()))  # noqa: SLF001 - see above
     )
-
-
-def _is_scaled(deployment: Any) -> bool:
-    """Tell whether replicas are added and taken away as load comes and goes."""
-    info = deployment._target_state.info  # noqa: SLF001 - that is what this file is for
-    bounds = None if info is None else info.deployment_config.autoscaling_config
-    return bounds is not None and bounds.min_replicas != bounds.max_replicas
 
 
 def rest_before_signals(rest_s: Callable[[], float]) -> None:

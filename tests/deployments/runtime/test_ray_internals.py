@@ -319,10 +319,10 @@ def _interval_after_a_step(one: _Controller) -> float:
 def test_a_calm_controller_rests_for_longer(paced: type[_Controller]) -> None:
     assert _interval_after_a_step(paced()) == 1.0
     assert _interval_after_a_step(paced(least=2, most=2)) == 1.0
+    assert _interval_after_a_step(paced(least=1, most=4)) == 1.0
 
 
 def test_a_controller_that_has_something_to_do_does_not(paced: type[_Controller]) -> None:
-    scaled = paced(least=1, most=4)
     short, deploying, starting, leaving, beginning = (paced() for _ in range(5))
     short.deployment_state_manager._all_deployments_healthy = False
     deploying.application_state_manager._application_states[
@@ -333,7 +333,7 @@ def test_a_controller_that_has_something_to_do_does_not(paced: type[_Controller]
     )
     leaving._shutting_down = True
     beginning.done_recovering_event.clear()
-    for each in (scaled, short, deploying, starting, leaving, beginning):
+    for each in (short, deploying, starting, leaving, beginning):
         assert _interval_after_a_step(each) == 0.5
 
 
