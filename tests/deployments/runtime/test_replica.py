@@ -13,6 +13,7 @@ from config_store.errors import NothingLoadedError
 from config_store.running import RunningVersions
 from config_store.shipped import default_document
 from config_store.store import ConfigStore, Version
+from deployments.runtime import own_cluster
 from deployments.runtime.replica import Replica
 from observability.snapshots import gather, retire
 from tests.deploying import deployed
@@ -247,6 +248,20 @@ async def test_publishing_outlives_an_outage(
     await rounds.more(3)
     assert len(await gather(redis)) == 1
     await replica.close()
+
+
+@pytest.mark.parametrize("profile", ["fast", "plain"])
+async def test_only_where_batches_come_past_ray_its_main_thread_rests(
+    make: Make, redis: Redis, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    rests: list[str] = []
+    monkeypatch.setenv("BALLAST_PROFILE", profile)
+    monkeypatch.setattr(own_cluster, "let_main_thread_rest", lambda: rests.append(profile))
+    await bootstrap(redis)
+    replica = make("tail", _ignore)
+    await replica.open()
+    await replica.close()
+    assert rests == (["fast"] if profile == "fast" else [])
 
 
 async def test_closing_ends_every_task_and_every_connection(make: Make, redis: Redis) -> None:
