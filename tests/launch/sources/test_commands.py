@@ -225,7 +225,7 @@ async def test_what_is_no_prometheus_is_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize(
-    ("path", "do"), [("/private", "whether the key in its"), ("/barred", "may not read there")]
+    ("path", "do"), [("/private", "check that the key in its"), ("/barred", "may not read there")]
 )
 async def test_a_key_that_is_refused_is_named_with_where_it_lies(
     site: str, tmp_path: Path, path: str, do: str
