@@ -85,7 +85,7 @@ class House:
             name: InProcessHandle() if self.plain else Directory() for name in STAGES
         }
 
-    async def furnish(self) -> None:
+    async def prepare(self) -> None:
         """Do what `ballast up` does before anything starts: configuration and keys."""
         await ConfigStore(self.redis).bootstrap(self.document, "ada", "a start", NOW)
         for role in Role:
@@ -169,7 +169,7 @@ class House:
 @asynccontextmanager
 async def opened(redis: Redis) -> AsyncIterator[House]:
     house = House(redis)
-    await house.furnish()
+    await house.prepare()
     try:
         for stage in STAGES:
             await house.start(stage)

@@ -1,11 +1,13 @@
 """Mistakes that somebody might make in steering, each of which the simulation must find.
 
-`patch` puts a mistake in the place of the product's own line for one run; it stands in for nothing.
+A mistake is put in the place of the product's own line, for one run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
-from unittest.mock import patch
+
+import pytest
 
 from access.keys import Role
 from config_store.steering import (
@@ -41,7 +43,7 @@ from deployments.gateway.steering import choice
 from tests.config_store.simulation import gateways
 from tests.config_store.simulation.simulated_redis import Contents, SimulatedRedis
 
-Plant = Callable[[], Any]
+Plant = Callable[[], AbstractContextManager[None]]
 
 
 def _always_as_seen(_redis: SimulatedRedis, _given: dict[str, Any]) -> bool:
@@ -211,11 +213,27 @@ def _refuses_nothing(*_: Any) -> None:
 
 
 def _transition(command: type, function: Any) -> Plant:
-    return lambda: patch.dict(transitions._TRANSITIONS, {command: function})
+    return _in_table(transitions._TRANSITIONS, command, function)
 
 
 def _of(where: Any, name: str, what: Any) -> Plant:
-    return lambda: patch.object(where, name, what)
+    @contextmanager
+    def plant() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as changes:
+            changes.setattr(where, name, what)
+            yield
+
+    return plant
+
+
+def _in_table(table: Any, key: Any, what: Any) -> Plant:
+    @contextmanager
+    def plant() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as changes:
+            changes.setitem(table, key, what)
+            yield
+
+    return plant
 
 
 MISTAKES: dict[str, Plant] = {
@@ -260,9 +278,7 @@ MISTAKES: dict[str, Plant] = {
     "a document is known by its number alone": _of(choice, "_is_drafted", _by_number),
     # What people put over it.
     "a rollback ends emergency mode": _transition(RollBack, _ends_emergency),
-    "an operator ends emergency mode": lambda: patch.dict(
-        commands.ROLES, {EmergencyOff: Role.OPERATOR}
-    ),
+    "an operator ends emergency mode": _in_table(commands.ROLES, EmergencyOff, Role.OPERATOR),
     "emergency mode lets a rollout go on": _transition(EmergencyOn, _keeps_rollout),
     "a gateway forgets an emergency with Redis": _of(gateways, "held", _forgets),
     "emergency mode has the time of a clock that is ahead": _of(times, "stamp", max),

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
-from unittest.mock import patch
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
@@ -163,7 +163,8 @@ async def config_api(
     first = pinned(document or default_document(), models)  # as each start leaves it
     await configs.bootstrap(first, "ballast", "the first", NOW)
     api = ConfigApi(redis, models)
-    with patch.object(times, "stamp", own_time):
+    with pytest.MonkeyPatch.context() as changes:
+        changes.setattr(times, "stamp", own_time)
         async with api.watch, api.steering:
             await api.watch.first(PATIENCE_SECONDS)
             await api.steering.first(PATIENCE_SECONDS)

@@ -169,7 +169,7 @@ def stand_in_for_a_cluster(
 
 
 @asynccontextmanager
-async def furnished(redis: Redis, known: dict[str, FeatureRow]) -> AsyncIterator[House]:
+async def prepared_house(redis: Redis, known: dict[str, FeatureRow]) -> AsyncIterator[House]:
     # What the house before held are few objects, in cycles, and fifty megabytes, and the collector
     # would come late. Nobody holds it by now; what is left stays, and is not looked at again.
     gc.collect()
@@ -190,7 +190,7 @@ async def house(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[House]:
     stand_in_for_a_cluster(monkeypatch, home, redis_server, profile)
-    async with furnished(redis, known) as house:
+    async with prepared_house(redis, known) as house:
         yield house
 
 
@@ -205,6 +205,6 @@ async def shared_house(
         stand_in_for_a_cluster(patch, home, server, "fast")
         async with (
             open_redis(server.url) as redis,
-            furnished(redis, measured_a_minute_ago()) as house,
+            prepared_house(redis, measured_a_minute_ago()) as house,
         ):
             yield house

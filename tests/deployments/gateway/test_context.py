@@ -176,7 +176,7 @@ async def test_a_gateway_that_fails_half_way_through_opening_leaves_nothing_open
 ) -> None:
     stand_in_for_a_cluster(monkeypatch, tmp_path, redis_server, profile)
     bare = House(redis)
-    await bare.furnish()
+    await bare.prepare()
     tasks, connections = asyncio.all_tasks(), len(await redis.client_list())
     monkeypatch.setattr(owner, part, fail)
     monkeypatch.setattr(context, "FIRST_CONFIG_SECONDS", 0.2)
@@ -193,7 +193,7 @@ async def test_a_gateway_that_fails_last_of_all_hangs_up_on_the_replicas_that_it
 ) -> None:
     stand_in_for_a_cluster(monkeypatch, tmp_path, redis_server, "fast")
     bare = House(redis)
-    await bare.furnish()
+    await bare.prepare()
     await bare.start("safety")
     (safety,) = bare.open["safety"]
     connections = server_of(safety)._connections

@@ -54,7 +54,7 @@ async def cluster(
     request: pytest.FixtureRequest,
 ) -> str:
     stand_in_for_a_cluster(monkeypatch, tmp_path, redis_server, request.param)
-    await House(redis).furnish()
+    await House(redis).prepare()
     profile: str = request.param
     return profile
 

@@ -38,7 +38,7 @@ async def house(
     monkeypatch.setattr(deployments.runtime.replica, "write_logs", lambda *_: None)
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
     house = House(redis)
-    await house.furnish()
+    await house.prepare()
     try:
         await house.open_gateway()
         yield house

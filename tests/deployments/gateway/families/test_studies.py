@@ -81,7 +81,7 @@ async def test_a_model_takes_over_after_the_start_and_finds_what_is_best(house: 
     assert last["data"]["best"]["value"] < 4.0  # a trial at random costs 20
 
 
-async def test_with_nothing_on_the_shelf_a_cheap_suggestion_says_so(house: House) -> None:
+async def test_with_nothing_computed_ahead_a_cheap_suggestion_says_so(house: House) -> None:
     (replica,) = house.replicas["optimization"]
     await run(house, "s", 5)
     replica._suggestions._queues["s"].failed = True  # nothing comes

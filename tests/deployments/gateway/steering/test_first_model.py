@@ -14,7 +14,7 @@ from config_store.pinning import pinned
 from features.rows import FeatureRow
 from features.store import publish
 from models.tail.xgboost_quantile import TailModel
-from tests.deployments.gateway.conftest import crown, furnished, stand_in_for_a_cluster
+from tests.deployments.gateway.conftest import crown, prepared_house, stand_in_for_a_cluster
 from tests.deployments.gateway.rollouts import judged_until
 from tests.deployments.gateway.steering.test_pinned_models import look_for_champions, somebody
 from tests.deployments.house import House
@@ -34,7 +34,7 @@ async def young_house(
 ) -> AsyncIterator[House]:
     stand_in_for_a_cluster(monkeypatch, tmp_path / "young", redis_server, "fast")
     monkeypatch.setattr(deployments.tail.deployment, "LOOK_FOR_CHAMPION_SECONDS", 0.02)
-    async with furnished(redis, known) as house:
+    async with prepared_house(redis, known) as house:
         yield house
 
 
